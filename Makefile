@@ -1,0 +1,34 @@
+# On a machine with Python >= 3.11, pip and make, each target sets up all it needs.
+
+PYTHON ?= python3
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+export UV_HTTP_TIMEOUT ?= 300
+# Two data-parallel workers where there are two cores.
+WORKERS := $(shell $(PYTHON) -c "import os; print(min(2, len(os.sched_getaffinity(0))))" 2>/dev/null || echo 1)
+
+.PHONY: setup demo test check format clean
+
+setup: .venv/.ready ## create .venv from uv.lock
+
+.venv/.ready: pyproject.toml uv.lock
+	@command -v $(UV) >/dev/null || $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .uv uv
+	$(UV) sync --frozen --compile-bytecode --quiet --python $(PYTHON)
+	@touch $@
+
+demo: setup ## the whole way on bundled data: plan, train, log, report
+	.venv/bin/l2rw-ray run studies/demo.yaml --set resources.workers=$(WORKERS)
+
+test: setup ## every test
+	.venv/bin/python -m pytest
+
+check: setup ## lint, format and types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+format: setup ## mend what ruff can mend
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+clean: ## remove the environment and caches
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache

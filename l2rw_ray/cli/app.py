@@ -1,0 +1,144 @@
+"""The command line. Each command imports what it needs when it runs, so that help and plans are quick."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from l2rw_ray.errors import InfrastructureError, InputError
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(
+    help="Studies of learned example reweighting: plan, run, compare, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.", show_default=False)]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the study; may be repeated."),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="Study folder.", show_default="results/<study name>", metavar="DIR")
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(help="MLflow server or store.", show_default="mlflow.db in the study folder", metavar="URI"),
+]
+
+
+def main() -> None:
+    """Run the command line; bad input is one line and exit code 2, never a traceback."""
+    try:
+        app()
+    except InputError as error:
+        _fail(f"error: {error}", 2)
+    except InfrastructureError as error:
+        _fail(f"error: {error}", 1)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+
+
+def _fail(line: str, code: int) -> None:
+    print(line, file=sys.stderr)
+    raise SystemExit(code)
+
+
+@app.command()
+def plan(
+    study: StudyFile,
+    overrides: Overrides = None,
+    out: Out = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Train one epoch of each arm to estimate the time.")
+    ] = False,
+) -> None:
+    """Show what a study would run, how long that takes, and what is done already."""
+    from l2rw_ray.config import load_study
+    from l2rw_ray.orchestration.outlook import describe_plan, outlook
+    from l2rw_ray.results.folder import StudyFolder
+
+    spec = load_study(study, overrides or [])
+    seen = outlook(spec, StudyFolder(out or Path("results") / spec.name), probe=probe)
+    print(json.dumps(seen.as_dict(), indent=2) if as_json else describe_plan(seen))
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    overrides: Overrides = None,
+    out: Out = None,
+    address: Annotated[
+        str | None, typer.Option(help="Running Ray cluster.", show_default="this machine")
+    ] = None,
+    tracking_uri: TrackingUri = None,
+    lanes: Annotated[
+        int | None, typer.Option(min=1, help="Trials at a time.", show_default="as many as fit")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run trials recorded as failed again.")
+    ] = False,
+) -> None:
+    """Run what the study is missing and write its report."""
+    from l2rw_ray.cli.session import run_session
+    from l2rw_ray.config import load_study
+    from l2rw_ray.orchestration.runner import RunOptions
+    from l2rw_ray.results.folder import StudyFolder
+
+    spec = load_study(study, overrides or [])
+    folder = StudyFolder(out or Path("results") / spec.name)
+    raise SystemExit(run_session(spec, folder, RunOptions(address, lanes, retry_failed), tracking_uri))
+
+
+@app.command()
+def report(
+    directory: Directory,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write it.", show_default="DIR/report", metavar="DIR")
+    ] = None,
+) -> None:
+    """Write the report of a study from its ledger alone."""
+    from l2rw_ray.report import write_report
+
+    paths = write_report(directory, out)
+    print(paths.html)
+
+
+@app.command()
+def status(directory: Directory) -> None:
+    """Show which of a study's trials are done."""
+    from l2rw_ray.results.status import describe_status
+
+    print(describe_status(directory))
+
+
+@app.command()
+def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:
+    """Bring the MLflow mirror of a study up to date."""
+    from l2rw_ray.cli.mirroring import mirror_folder
+    from l2rw_ray.results.folder import StudyFolder
+
+    folder = StudyFolder(directory)
+    print(f"{mirror_folder(folder, tracking_uri)} trials are at {tracking_uri or folder.tracking_database}")
+
+
+@app.command()
+def ui(
+    directory: Directory,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Open the MLflow UI on a study's store, on this machine only."""
+    from l2rw_ray.results.folder import StudyFolder
+    from l2rw_ray.tracking.server import serve_ui
+
+    folder = StudyFolder(directory)
+    folder.require()
+    raise SystemExit(serve_ui(folder.tracking_database, folder.tracking_artifacts, port))

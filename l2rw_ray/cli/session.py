@@ -1,0 +1,61 @@
+"""One `l2rw-ray run`: from the study file to the report, with everything a user sees on the way."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from l2rw_ray.cli.mirroring import Mirror
+from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.orchestration.observing import Observer
+from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.progress import ProgressDisplay
+from l2rw_ray.orchestration.runner import RunOptions, RunOutcome, run_study
+from l2rw_ray.results.folder import StudyFolder
+
+
+def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, tracking_uri: str | None) -> int:
+    """Run what the study is missing, mirror it, report it.
+
+    Args:
+        spec: The study.
+        folder: Its folder.
+        options: The user's choices about this run.
+        tracking_uri: MLflow store; None for the one in the folder.
+
+    Returns:
+        0 when every planned trial is done, 1 when some failed or are missing, 130 after Ctrl-C.
+    """
+    console = Console()
+    planned = plan_study(spec)
+    folder.create()
+    with folder.lock(), Mirror(folder, tracking_uri) as mirror:
+        folder.write_plan(spec, planned)
+        with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
+
+            def observe(trials: Sequence[PlannedTrial], lanes: int) -> list[Observer]:
+                display.begin(trials, lanes)
+                return [display, mirror]
+
+            outcome = run_study(spec, planned, folder, options, observe)
+        mirror.finish()
+        _tell(console, folder, outcome, tracking_uri)
+    if outcome.interrupted:
+        return 130
+    return 1 if outcome.counts["failed"] or outcome.counts["missing"] else 0
+
+
+def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_uri: str | None) -> None:
+    counts = ", ".join(f"{count} {status}" for status, count in outcome.counts.items() if count)
+    console.print(f"trials   {counts}", highlight=False)
+    if outcome.interrupted:
+        console.print("         interrupted: the same command goes on where this one stopped")
+    if outcome.counts["failed"]:
+        console.print("         failed trials are run again with --retry-failed")
+    if outcome.counts["completed"]:
+        from l2rw_ray.report import write_report
+
+        paths = write_report(folder.path)
+        console.print(f"found    {paths.finding}", highlight=False, soft_wrap=True)
+        console.print(f"report   {paths.html}", highlight=False, soft_wrap=True)
+    if tracking_uri is None:
+        console.print(f"compare  l2rw-ray ui {folder.path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,99 @@
+"""Turning pydantic's errors into one line that names the field, the value and the remedy."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, get_origin
+
+from pydantic import ValidationError
+
+from l2rw_ray.config.section import Section
+from l2rw_ray.config.variants import Variants, input_names, variants_of
+from l2rw_ray.errors import ConfigError
+
+_WANTED = {
+    "greater_than": "use a number above {gt}",
+    "greater_than_equal": "use {ge} or more",
+    "less_than": "use a number below {lt}",
+    "less_than_equal": "use {le} or less",
+    "int_type": "use a whole number",
+    "int_parsing": "use a whole number",
+    "int_from_float": "use a whole number",
+    "float_type": "use a number",
+    "float_parsing": "use a number",
+    "finite_number": "use a finite number",
+    "bool_parsing": "use true or false",
+    "bool_type": "use true or false",
+    "string_type": "use text, in quotes if it looks like a number",
+    "list_type": "write a list, such as [1, 2]",
+    "tuple_type": "write a list, such as [1, 2]",
+    "dict_type": "write a section of keys and values",
+    "model_type": "write a section of keys and values",
+    "model_attributes_type": "write a section of keys and values",
+    "string_pattern_mismatch": "use lower-case letters, digits, - and _",
+    "string_too_short": "write some text",
+    "too_short": "give at least {min_length}",
+}
+
+
+def as_config_error(error: ValidationError, section: type[Section], prefix: str = "") -> ConfigError:
+    """The first complaint of a failed validation, in the words of the study file.
+
+    Args:
+        error: What pydantic raised.
+        section: The class that was validated.
+        prefix: Path of the validated section inside the study file, such as `trial`.
+    """
+    details = error.errors()
+    first = min(details, key=lambda detail: detail["type"] != "extra_forbidden")  # a typo explains the rest
+    path, holder = _walk(first["loc"], section)
+    context: Mapping[str, Any] = first.get("ctx", {})
+    value, problem = first["input"], first["msg"][:1].lower() + first["msg"][1:]
+    match first["type"]:
+        case "conflict":
+            path = ".".join(part for part in (path, context["field"]) if part)
+            value, problem, remedy = context["value"], context["problem"], context["remedy"]
+        case "extra_forbidden":
+            problem, remedy = "no such field", _closest(path.rpartition(".")[2], input_names(holder))
+        case "missing":
+            value, problem, remedy = None, "required but missing", "add it"
+        case "union_tag_not_found":
+            tag = context["discriminator"].strip("'")
+            path, value = f"{path}.{tag}", None
+            problem, remedy = "required but missing", "add it"
+        case "union_tag_invalid":
+            path = f"{path}.{context['discriminator'].strip(chr(39))}"
+            known = {name.strip(" '") for name in context["expected_tags"].split(",")}
+            value, problem, remedy = context["tag"], "unknown", _closest(context["tag"], known)
+        case "literal_error":
+            problem, remedy = "unknown", f"use {context['expected']}"
+        case kind:
+            remedy = _WANTED.get(kind, "see the README's table of fields").format(**context)
+    if len(details) > 1:
+        remedy = f"{remedy} (and {len(details) - 1} more to mend)"
+    return ConfigError(".".join(part for part in (prefix, path) if part), value, problem, remedy)
+
+
+def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[Section]]:
+    """Dotted path of a location without union tags, and the class that holds its last key."""
+    path = ""
+    holder, keyed = section, True
+    variants = Variants(None, {})
+    for part in loc:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part in variants.classes:
+            holder = variants.classes[part]
+        elif keyed:
+            path = f"{path}.{part}" if path else part
+            variants = variants_of(holder, part)
+            field = holder.model_fields.get(part)
+            is_mapping = field is not None and get_origin(field.annotation) is dict
+            keyed = bool(variants.classes) or is_mapping
+            holder = variants.classes.get(None, holder)
+    return path, holder
+
+
+def _closest(given: str, known: set[str]) -> str:
+    """`use …` with the nearest known names, or all of them."""
+    near = difflib.get_close_matches(str(given), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else "use one of " + ", ".join(sorted(known))

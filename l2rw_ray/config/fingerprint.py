@@ -1,0 +1,37 @@
+"""The identity of a trial: equal fingerprints mean equal results, up to times."""
+
+import hashlib
+import json
+from typing import Any
+
+from l2rw_ray.config.study import Resources
+from l2rw_ray.config.trial import TrialConfig
+
+_VERSION = 1
+"""Counted up when the meaning of a configuration changes, so that old results are not mistaken for new."""
+
+
+def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> str:
+    """Hash what determines a trial's result.
+
+    Names of studies, the order of keys, what is only measured and the share of a GPU do not count;
+    workers, threads and the kind of device do, since they change the order of additions.
+
+    Args:
+        config: The trial, resolved.
+        seed: Its seed.
+        resources: What it runs on.
+
+    Returns:
+        The first 16 hexadecimal digits of the SHA-256 of the canonical JSON.
+    """
+    identity: dict[str, Any] = {
+        "version": _VERSION,
+        "trial": config.model_dump(mode="json", exclude={"measurement"}),
+        "seed": seed,
+        "workers": resources.workers,
+        "threads": resources.cpus_per_worker,
+        "gpu": resources.gpus_per_worker > 0,
+    }
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

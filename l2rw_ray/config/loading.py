@@ -1,0 +1,97 @@
+"""Reading a study file, with overrides, into a validated specification."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from l2rw_ray.config.complaints import as_config_error
+from l2rw_ray.config.study import StudySpec
+from l2rw_ray.config.trial import TrialConfig
+from l2rw_ray.config.variants import Tree, assign
+from l2rw_ray.errors import ConfigError, InputError
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    """Read a study file.
+
+    Args:
+        path: YAML file.
+        overrides: `path=value` assignments applied before validation, values in YAML.
+
+    Raises:
+        ConfigError: The file is missing, is no YAML, or fails validation.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or "unreadable").lower()
+        raise ConfigError("study file", str(path), reason, "give the path of a YAML file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("study file", str(path), "not UTF-8 text", "save it as UTF-8") from error
+    tree = _parse_yaml(text, str(path))
+    if not isinstance(tree, dict):
+        raise ConfigError("study file", str(path), "holds no fields", "see studies/demo.yaml for the form")
+    for override in overrides:
+        field, equals, value = override.partition("=")
+        if not equals or not field:
+            raise ConfigError("--set", override, "not of the form path=value", "try --set seeds=2")
+        tree = assign(tree, field, _parse_yaml(value, f"--set {field}"), StudySpec)
+    return parse_study(tree)
+
+
+def parse_study(tree: Tree) -> StudySpec:
+    """Validate a study given as nested dictionaries.
+
+    Raises:
+        ConfigError: A field is unknown, missing, of the wrong type, out of range or in conflict.
+    """
+    try:
+        return StudySpec.model_validate(tree)
+    except ValidationError as error:
+        raise as_config_error(error, StudySpec) from error
+
+
+def parse_trial(tree: Tree, origin: str) -> TrialConfig:
+    """Validate the trial of one design point.
+
+    Args:
+        tree: The trial as nested dictionaries.
+        origin: Which levels led to it, for the error message.
+
+    Raises:
+        ConfigError: The levels of this point do not make a valid trial.
+    """
+    try:
+        return TrialConfig.model_validate(tree)
+    except ValidationError as error:
+        complaint = as_config_error(error, TrialConfig, prefix="trial")
+        problem = f"{complaint.problem} (design point {origin})"
+        raise ConfigError(complaint.field, complaint.value, problem, complaint.remedy) from error
+
+
+def dump_study(spec: StudySpec, path: Path) -> None:
+    """Write the resolved study as YAML that `load_study` reads back to an equal one."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # annotated as None upstream
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(spec.model_dump(mode="json"), file)
+
+
+def _parse_yaml(text: str, origin: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or "not readable"
+        raise InputError(
+            origin,
+            text.strip().split("\n")[mark.line if mark else 0].strip(),
+            f"{where}{problem}",
+            "mend the YAML syntax",
+        ) from error

@@ -1,0 +1,56 @@
+"""One row of a plan: a design point at one seed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from l2rw_ray.config.study import Resources
+from l2rw_ray.config.trial import TrialConfig
+
+_SAYS_NOTHING_ALONE = {"level", "name", "rate"}
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial that a study asks for.
+
+    Attributes:
+        trial_id: Its fingerprint.
+        config: What is trained.
+        seed: Seed of split, protocol, initial weights and order; rows of equal seed are paired.
+        resources: What it runs on.
+        factors: Level of each design factor at this point, by path relative to `trial`.
+    """
+
+    trial_id: str
+    config: TrialConfig
+    seed: int
+    resources: Resources
+    factors: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """A name for people, such as `l2rw · bias level 0.9 · seed 3`."""
+        return trial_label(self.config.method.name, self.factors, f"seed {self.seed}")
+
+
+def trial_label(method: str, factors: Mapping[str, Any], last: str) -> str:
+    """A name for people, such as `l2rw · bias 0.9 · seed 3`.
+
+    Args:
+        method: The arm.
+        factors: Levels by path relative to `trial`; the arm itself is not repeated.
+        last: What follows the levels.
+    """
+    levels = [f"{_short(path)} {_text(level)}" for path, level in factors.items() if path != "method.name"]
+    return " · ".join([method, *levels, last])
+
+
+def _short(path: str) -> str:
+    """The last part of a path that says something: `bias` for `data.bias.level`."""
+    *parents, last = path.split(".")
+    return parents[-1] if parents and last in _SAYS_NOTHING_ALONE else last
+
+
+def _text(level: Any) -> str:
+    return f"{level:g}" if isinstance(level, float) else str(level)

@@ -1,0 +1,84 @@
+"""The study file: a question, the trial it starts from, and the design that answers it."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.trial import TrialConfig
+
+
+class Resources(Section):
+    """What one trial takes of the cluster."""
+
+    workers: int = Field(default=1, ge=1)
+    """Data-parallel workers per trial."""
+    cpus_per_worker: int = Field(default=1, ge=1)
+    """Cores, and torch threads, of each worker."""
+    gpus_per_worker: float = Field(default=0.0, ge=0)
+    """GPUs of each worker; below 1, several workers share one and timings are marked unusable."""
+
+
+class Objective(Section):
+    """What selects among configurations; never a test figure."""
+
+    metric: Literal[
+        "validation_accuracy",
+        "validation_balanced_accuracy",
+        "validation_worst_class_accuracy",
+        "validation_loss",
+    ] = "validation_balanced_accuracy"
+    mode: Literal["max", "min"] = "max"
+
+
+class GridDesign(Section):
+    """Every combination of the factors' levels."""
+
+    kind: Literal["grid"]
+    factors: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(min_length=1)
+    """Levels to try, by path relative to `trial`, such as `data.bias.level`."""
+
+
+class StudySpec(Section):
+    """A study file, resolved."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,79}$")
+    """Short name, used for the study folder and the tracking experiment."""
+    question: str = Field(min_length=1)
+    """The question the study answers, one sentence."""
+    trial: TrialConfig
+    """The trial every design point starts from."""
+    design: GridDesign
+    """Which trials are run."""
+    seeds: int | tuple[int, ...] = 3
+    """How many seeds (0, 1, …), or the seeds themselves; each is a paired replicate of every point."""
+    resources: Resources = Resources()
+    """What each trial takes of the cluster."""
+    objective: Objective = Objective()
+    """What selects among configurations."""
+
+    @property
+    def seed_values(self) -> tuple[int, ...]:
+        """The seeds themselves, in order."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @model_validator(mode="after")
+    def _seeds_are_usable(self) -> Self:
+        values = self.seed_values
+        if not values or min(values) < 0:
+            raise conflict("seeds", self.seeds, "no count and no list of seeds", "use a number above 0")
+        if len(set(values)) < len(values):
+            raise conflict("seeds", list(values), "a seed is named twice", "name each once")
+        return self
+
+    @model_validator(mode="after")
+    def _a_batch_feeds_every_worker(self) -> Self:
+        batch_size, workers = self.trial.optim.batch_size, self.resources.workers
+        if batch_size < workers:
+            raise conflict(
+                "trial.optim.batch_size",
+                batch_size,
+                f"smaller than resources.workers = {workers}",
+                f"use at least {workers}",
+            )
+        return self

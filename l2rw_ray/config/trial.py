@@ -1,0 +1,73 @@
+"""The `trial` section: everything that determines one training run but its seed and its workers."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from l2rw_ray.config.data import Data, ParquetData
+from l2rw_ray.config.method import Method
+from l2rw_ray.config.section import Section, conflict
+
+IMAGE_MODELS = ("lenet", "paper_cnn")
+
+
+class ModelConfig(Section):
+    """Which network is trained."""
+
+    name: Literal["mlp", "lenet", "paper_cnn"]
+    """Architecture, fitted to the source's input shape and number of classes."""
+
+
+class _Optim(Section):
+    batch_size: int = Field(default=64, ge=1)
+    """Examples per step over all workers together."""
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the train set."""
+    lr: float = Field(gt=0)
+    """Learning rate, constant."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty added to the gradient."""
+
+
+class SgdConfig(_Optim):
+    """Stochastic gradient descent."""
+
+    name: Literal["sgd"]
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Momentum, from 0 to below 1."""
+
+
+class AdamConfig(_Optim):
+    """Adam with torch's defaults for its moments."""
+
+    name: Literal["adam"]
+
+
+Optim = Annotated[SgdConfig | AdamConfig, Field(discriminator="name")]
+
+
+class Measurement(Section):
+    """What is measured beside the training; nothing here can change a result."""
+
+    probe_rounds: int = Field(default=5, ge=0)
+    """Interleaved rounds of one plain and one reweighted step that the overhead is taken from;
+    0 for none."""
+
+
+class TrialConfig(Section):
+    """One training run, but for its seed and its workers."""
+
+    data: Data
+    model: ModelConfig
+    method: Method
+    optim: Optim
+    measurement: Measurement = Measurement()
+
+    @model_validator(mode="after")
+    def _model_fits_input(self) -> Self:
+        features = isinstance(self.data, ParquetData) and self.data.features is not None
+        if features and self.model.name in IMAGE_MODELS:
+            raise conflict(
+                "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"
+            )
+        return self

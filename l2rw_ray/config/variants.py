@@ -1,0 +1,99 @@
+"""Walking a draft of a configuration along the section classes it will be validated against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from l2rw_ray.config.section import Section
+from l2rw_ray.errors import ConfigError
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Variants:
+    """The section classes a field may hold.
+
+    Attributes:
+        tag: Key that selects among several, such as `source`; None where there is no choice.
+        classes: Class by value of the tag; one entry under None where there is no choice.
+    """
+
+    tag: str | None
+    classes: Mapping[Any, type[Section]]
+
+    def chosen(self, draft: Mapping[str, Any]) -> type[Section] | None:
+        """The class a draft of the section selects, None where its tag is missing or unknown."""
+        key = draft.get(self.tag) if self.tag else None
+        return self.classes.get(key) if key is None or isinstance(key, str) else None
+
+    def own_fields(self, draft: Mapping[str, Any]) -> Tree:
+        """The draft without the fields that the class it selects does not have."""
+        section = self.chosen(draft)
+        names = input_names(section) if section else set(draft)
+        return {name: value for name, value in draft.items() if name in names}
+
+
+def variants_of(section: type[Section] | None, name: str) -> Variants:
+    """The section classes that field `name` of `section` may hold; none for a plain value."""
+    field = section.model_fields.get(name) if section else None
+    if field is None:
+        return Variants(None, {})
+    tag = field.discriminator if isinstance(field.discriminator, str) else None
+    candidates = get_args(field.annotation) if tag else (field.annotation,)
+    classes = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, Section)]
+    if tag is None:
+        return Variants(None, dict.fromkeys([None], classes[0]) if classes else {})
+    return Variants(tag, {_tag_value(kind, tag): kind for kind in classes})
+
+
+def _tag_value(section: type[Section], tag: str) -> str:
+    value: str = get_args(section.model_fields[tag].annotation)[0]
+    return value
+
+
+def input_names(section: type[Section]) -> set[str]:
+    """The keys a study file may use in this section."""
+    return {field.alias or name for name, field in section.model_fields.items()}
+
+
+def assign(draft: Tree, path: str, value: Any, section: type[Section] | None) -> Tree:
+    """Return a copy of `draft` with `value` at `path`.
+
+    Where that selects another variant of a section (another arm, source or kind of bias), the
+    fields that only the former variant had are dropped.
+
+    Args:
+        draft: Configuration as read from a file, valid or not.
+        path: Dotted path, such as `data.bias.level`.
+        value: What to put there.
+        section: The class that `draft` will be validated against.
+
+    Raises:
+        ConfigError: The path leads through a plain value.
+    """
+    return _assign(draft, path.split("."), value, section, path)
+
+
+def _assign(draft: Tree, keys: list[str], value: Any, section: type[Section] | None, path: str) -> Tree:
+    head, *rest = keys
+    if not rest:
+        return {**draft, head: value}
+    inner = draft.get(head)
+    if inner is not None and not isinstance(inner, dict):
+        raise ConfigError(path, value, f"{head!r} holds a value, not a section", f"set {head!r} itself")
+    variants = variants_of(section, head)
+    changed = _assign(inner or {}, rest, value, variants.chosen(inner or {}), path)
+    if rest == [variants.tag]:
+        changed = variants.own_fields(changed)
+    return {**draft, head: changed}
+
+
+def look_up(draft: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, None where the path ends early."""
+    here: Any = draft
+    for part in path.split("."):
+        if not isinstance(here, Mapping):
+            return None
+        here = here.get(part)
+    return here

@@ -1,0 +1,26 @@
+"""Where examples come from, how the train set is spoiled, and how batches are drawn."""
+
+from l2rw_ray.data import cifar10, digits, parquet
+from l2rw_ray.data.corruption import uniform_noise
+from l2rw_ray.data.examples import ExampleSet
+from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, steps_per_epoch
+from l2rw_ray.data.source import Source, load_source
+from l2rw_ray.data.splits import Splits, make_splits
+from l2rw_ray.data.streams import stream
+
+__all__ = [
+    "Batch",
+    "ExampleSet",
+    "MetaSampler",
+    "Source",
+    "Splits",
+    "cifar10",
+    "digits",
+    "epoch_batches",
+    "load_source",
+    "make_splits",
+    "parquet",
+    "steps_per_epoch",
+    "stream",
+    "uniform_noise",
+]

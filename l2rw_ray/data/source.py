@@ -1,0 +1,68 @@
+"""A source of examples, before it is split."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from l2rw_ray.config.data import Data
+from l2rw_ray.errors import DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything a source holds, decoded.
+
+    Attributes:
+        inputs: Images as uint8 [N, C, H, W], or features as float32 [N, F].
+        labels: Class indices, int64 [N].
+        class_names: Name of each class.
+        test_inputs: Inputs of the source's own test set; None where it has none.
+        test_labels: Their labels.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    test_inputs: Tensor | None = None
+    test_labels: Tensor | None = None
+
+    def class_index(self, given: int | str) -> int:
+        """Index of a class given by index or by name.
+
+        Raises:
+            DataError: There is no such class.
+        """
+        if isinstance(given, int) and 0 <= given < len(self.class_names):
+            return given
+        if given in self.class_names:
+            return self.class_names.index(str(given))
+        names = ", ".join(self.class_names)
+        raise DataError("trial.data.bias.class", given, "no class of this source", f"use one of {names}")
+
+
+Loader = Callable[[Any], Source]
+_LOADERS: dict[str, Loader] = {}
+_Loader = TypeVar("_Loader", bound=Loader)
+
+
+def register(name: str) -> Callable[[_Loader], _Loader]:
+    """Make a function the loader of source `name`; a second one for the same name is an error."""
+
+    def add(loader: _Loader) -> _Loader:
+        if name in _LOADERS:
+            raise ValueError(f"source {name!r} is registered twice")
+        _LOADERS[name] = loader
+        return loader
+
+    return add
+
+
+def load_source(config: Data) -> Source:
+    """Load the source that a trial's `data` section names.
+
+    Raises:
+        DataError: It is not there, or broken.
+    """
+    return _LOADERS[config.source](config)

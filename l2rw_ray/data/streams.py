@@ -1,0 +1,24 @@
+"""Independent random streams, one per purpose."""
+
+import hashlib
+
+import torch
+
+
+def stream(seed: int, purpose: str, *counters: int) -> torch.Generator:
+    """A generator that depends on its arguments alone, on every machine and in every process.
+
+    Args:
+        seed: The trial's seed.
+        purpose: What is drawn (`split`, `noise`, `order`, …); streams of two purposes are
+            independent, so that changing one protocol leaves the draws of the others as they were.
+        counters: Position within the purpose, such as the epoch.
+
+    Returns:
+        A CPU generator.
+    """
+    name = "/".join(map(str, (seed, purpose, *counters)))
+    digest = hashlib.sha256(name.encode()).digest()
+    generator = torch.Generator()
+    generator.manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+    return generator

@@ -1,0 +1,76 @@
+"""Every error this package raises on purpose, in one hierarchy.
+
+`InputError` and its children are the user's to mend: the command line prints them as one line
+and exits with 2. The others are failures of a trial or of the machinery around it.
+"""
+
+_LONGEST_VALUE = 80
+
+
+class L2RWError(Exception):
+    """Root of the hierarchy."""
+
+
+class InputError(L2RWError):
+    """Something the user gave cannot be used.
+
+    Args:
+        field: What was given, as the user wrote it (`trial.data.bias.level`, a path, an option).
+        value: The offending value.
+        problem: What is wrong with it, without a full stop.
+        remedy: What to do instead, without a full stop.
+    """
+
+    def __init__(self, field: str, value: object, problem: str, remedy: str) -> None:
+        super().__init__(field, value, problem, remedy)
+        self.field = field
+        self.value = value
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        shown = repr(self.value) if isinstance(self.value, str) else str(self.value)
+        if len(shown) > _LONGEST_VALUE:
+            shown = shown[: _LONGEST_VALUE - 1] + "…"
+        return " ".join(f"{self.field} = {shown}: {self.problem}; {self.remedy}".split())
+
+
+class ConfigError(InputError):
+    """A study file, an override or a combination of fields is invalid."""
+
+
+class DataError(InputError):
+    """A data source is missing, broken, or too small for what the study asks of it."""
+
+
+class StudyFolderError(InputError):
+    """A study folder is missing, in use by another run, or holds something unreadable."""
+
+
+class TrackingError(InputError):
+    """A tracking store cannot be reached or written."""
+
+
+class UnsupportedModelError(InputError):
+    """An estimator cannot treat this model; the message names the module and what to use."""
+
+
+class NonFiniteError(L2RWError):
+    """A loss, score or gradient became NaN or infinite.
+
+    Args:
+        step: Optimiser step, counted from 0 over the whole trial.
+        phase: Where it was seen (`meta_loss`, `scores`, `train_loss`).
+    """
+
+    def __init__(self, step: int, phase: str) -> None:
+        super().__init__(step, phase)
+        self.step = step
+        self.phase = phase
+
+    def __str__(self) -> str:
+        return f"non-finite {self.phase} at step {self.step}: lower the learning rate or check the data"
+
+
+class InfrastructureError(L2RWError):
+    """The cluster, not the trial, failed: a worker, a lane or the broker was lost."""

@@ -1,0 +1,99 @@
+"""Typed events: the only channel out of the training core.
+
+Training emits them, in order, on rank 0 only; ledger, tracking and progress display observe them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class TrialStatus(StrEnum):
+    """How a trial ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Verdict(StrEnum):
+    """The answer to an event: go on, or leave at this point with what there is."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """Data and model are ready and the first step is next.
+
+    Attributes:
+        trial_id: Fingerprint of the trial.
+        attempt: 1 for the first try, counted up when the infrastructure lost the trial.
+        world_size: Number of data-parallel workers.
+        device: Device type the model is on (`cpu`, `cuda`).
+        hardware: Processor or accelerator model and count, for people.
+        train_examples: Size of the train set after the protocols.
+        epochs: Epochs the trial will train.
+        split_hashes: SHA-256 over the row indices of each of train, meta, validation and test.
+        class_counts: Train examples per class as labelled, class name to count.
+        resumed_epoch: Epochs already trained in an earlier attempt, 0 for a fresh start.
+    """
+
+    trial_id: str
+    attempt: int
+    world_size: int
+    device: str
+    hardware: str
+    train_examples: int
+    epochs: int
+    split_hashes: Mapping[str, str]
+    class_counts: Mapping[str, int]
+    resumed_epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EpochCompleted:
+    """One pass over the train set is done and evaluated on the validation set.
+
+    Attributes:
+        epoch: Epochs trained so far, from 1.
+        step: Optimiser steps so far.
+        duration_s: Wall time of this epoch, evaluation included.
+        metrics: `train_loss`, `validation_*`, and for arms with weights `effective_sample_size`,
+            `zero_weight_fraction`, `skipped_steps`, `corrupted_weight_share`.
+    """
+
+    trial_id: str
+    epoch: int
+    step: int
+    duration_s: float
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialEnded:
+    """The last event of a trial, whatever became of it.
+
+    Attributes:
+        status: How it ended.
+        epochs: Epochs trained.
+        steps: Optimiser steps taken.
+        duration_s: Wall time of training and evaluation over all attempts.
+        metrics: Final figures, named as the ledger's columns.
+        error: `ExceptionType: message` of a failed trial, the reason of a stopped one.
+        traceback: Full traceback of a failed trial.
+    """
+
+    trial_id: str
+    status: TrialStatus
+    epochs: int
+    steps: int
+    duration_s: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    traceback: str | None = None
+
+
+Event = TrialStarted | EpochCompleted | TrialEnded
+Emit = Callable[[Event], Verdict]

@@ -1,0 +1,28 @@
+"""The reweighting core: which examples of a batch point where the clean meta set points.
+
+Everything rests on one identity. For a one-step lookahead θ̂(ε) = θ − α Σ ε_i ∇ℓ_i(θ), which is linear
+in ε, the score −∂L_meta(θ̂)/∂ε_i is ⟨D, ∇ℓ_i(θ)⟩ with D = α ∇L_meta: no second derivative is needed.
+So there are three independent parts: the direction D (`lookahead`), its alignment with each
+example's gradient (`alignment`), and the rule that turns scores into weights (`weights`).
+"""
+
+from l2rw_ray.meta.diagnostics import effective_sample_size, zero_weight_fraction
+from l2rw_ray.meta.losses import LossFunction
+from l2rw_ray.meta.reference import reference_scores
+from l2rw_ray.meta.replicas import Replicas
+from l2rw_ray.meta.scores import example_scores
+from l2rw_ray.meta.step import ReweightedStep, StepResult, weighted_update
+from l2rw_ray.meta.weights import example_weights
+
+__all__ = [
+    "LossFunction",
+    "Replicas",
+    "ReweightedStep",
+    "StepResult",
+    "effective_sample_size",
+    "example_scores",
+    "example_weights",
+    "reference_scores",
+    "weighted_update",
+    "zero_weight_fraction",
+]

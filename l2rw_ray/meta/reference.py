@@ -1,0 +1,48 @@
+"""Algorithm 1 as it is printed, by double backward: slow, simple, and what everything must equal."""
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.meta.losses import Batch, LossFunction, losses_at, trainable, untouched_generators
+
+
+def reference_scores(
+    model: nn.Module,
+    loss_fn: LossFunction,
+    train_batch: Batch,
+    meta_batch: Batch,
+    learning_rate: float = 1.0,
+) -> Tensor:
+    """Scores u_i = −∂L_meta(θ̂(ε))/∂ε_i at ε = 0, differentiated through the lookahead step.
+
+    Args:
+        model: Network, not wrapped; in float64 the result is exact to about twelve digits.
+        loss_fn: Maps (output, target) to one loss per example.
+        train_batch: Inputs [B, …] and targets [B, …].
+        meta_batch: Clean inputs [M, …] and targets [M, …].
+        learning_rate: α of the lookahead; scores are proportional to it.
+
+    Returns:
+        Scores [B].
+
+    Source:
+        Ren et al. 2018, Algorithm 1, lines 4 to 9.
+    """
+    parameters = trainable(model)
+    with torch.enable_grad(), untouched_generators(train_batch[0].device):
+        losses_B = losses_at(model, parameters, loss_fn, train_batch)
+        epsilon_B = torch.zeros_like(losses_B, requires_grad=True)
+        gradients = torch.autograd.grad(
+            (epsilon_B * losses_B).sum(),
+            tuple(parameters.values()),
+            create_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        stepped = {
+            name: parameter - learning_rate * gradient
+            for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True)
+        }
+        meta_loss = losses_at(model, stepped, loss_fn, meta_batch).mean()
+        (slope_B,) = torch.autograd.grad(meta_loss, epsilon_B)
+    return -slope_B

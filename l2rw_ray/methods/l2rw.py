@@ -1,0 +1,42 @@
+"""Learning to reweight: Ren et al. 2018, Algorithm 1, on the exact, cheap core."""
+
+from typing import Any
+
+from l2rw_ray.config.method import L2RWMethod
+from l2rw_ray.data import Batch
+from l2rw_ray.meta import ReweightedStep
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import register
+
+
+@register("l2rw")
+class L2RWArm:
+    """Weights follow the alignment of each example's gradient with the meta set's."""
+
+    def __init__(self, config: L2RWMethod, context: TrainingContext) -> None:
+        self._meta = context.meta
+        self._rank, self._world_size = context.rank, context.world_size
+        self._step = ReweightedStep(
+            context.model,
+            context.optimizer,
+            context.loss_fn,
+            estimator=config.estimator,
+            update_every=config.update_every,
+            between=config.between,
+            table_size=context.train_size,
+            timer=context.timer,
+        )
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the loss that the meta set weighted."""
+        meta = self._meta.batch(number, self._rank, self._world_size)
+        result = self._step((batch.x, batch.y), meta, batch.index)
+        return StepOutcome(result.loss, result.weights, result.skipped)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Step counter and held weights."""
+        return self._step.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the step and the held weights of an earlier attempt."""
+        self._step.load_state_dict(state)

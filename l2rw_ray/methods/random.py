@@ -1,0 +1,51 @@
+"""Random weights, the control of Ren et al. 2018 without which a claim for L2RW is empty."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.config.method import RandomMethod
+from l2rw_ray.data import Batch, stream
+from l2rw_ray.meta import Replicas, example_weights, weighted_update
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import register
+
+
+@register("random")
+class RandomArm:
+    """Weights are rectified standard Gaussians, normalised over the global batch.
+
+    Source: Ren et al. 2018, section 4.1 ("Random"). One Gaussian is drawn per train example and
+    epoch, so that every number of workers sees the same weights.
+    """
+
+    def __init__(self, config: RandomMethod, context: TrainingContext) -> None:
+        self._context = context
+        self._replicas = Replicas.of(context.model)
+        self._epoch = -1
+        self._gaussian_N = torch.empty(0)
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the randomly weighted loss."""
+        scores_B = self._scores(epoch)[batch.index.cpu()].to(batch.x)
+        weights_B = example_weights(scores_B, replicas=self._replicas)
+        context = self._context
+        loss = weighted_update(
+            context.model, context.optimizer, context.loss_fn, (batch.x, batch.y), weights_B, self._replicas
+        )
+        return StepOutcome(loss, weights_B)
+
+    def _scores(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            generator = stream(self._context.seed, "random_weights", epoch)
+            self._gaussian_N = torch.randn(self._context.train_size, generator=generator)
+            self._epoch = epoch
+        return self._gaussian_N
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the weights are a function of seed and epoch."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""

@@ -1,0 +1,93 @@
+"""The actor that proxies, lanes and driver meet at."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.events import Event, Verdict
+from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
+
+_T = TypeVar("_T")
+_ALL_RANKS_WITHIN_S = 10.0
+
+
+class Broker:
+    """A lease book that several processes share; calls that ask for something wait for it a while.
+
+    It runs as an asyncio actor: one thread, so that the book needs no lock.
+    """
+
+    def __init__(self) -> None:
+        self._book = LeaseBook()
+        self._changed = asyncio.Condition()
+        self._abandoned = False
+
+    async def submit(self, trial: PlannedTrial) -> None:
+        """Let a trial wait for a lane."""
+        await self._change(lambda: self._book.submit(trial))
+
+    async def lease(self, lane: str, wait_s: float) -> Lease | LaneOrder:
+        """A trial for the lane, or what to do without one after `wait_s` seconds."""
+        order = await self._change(lambda: self._book.lease(lane))
+        if order is LaneOrder.WAIT:
+            await self._wait_for(lambda: self._book.is_waiting or self._book.is_closed, wait_s)
+            order = await self._change(lambda: self._book.lease(lane))
+        return order
+
+    async def report(self, event: Event, attempt: int) -> Verdict:
+        """Record an event; the answer says whether its trial shall go on."""
+        return await self._change(lambda: self._book.report(event, attempt))
+
+    async def fail(self, trial_id: str, rank: int, error: str, traceback: str) -> bool:
+        """Record a trial's own exception; True when all of its ranks failed within a few seconds."""
+        await self._change(lambda: self._book.fail(trial_id, rank, error, traceback))
+        return await self._wait_for(lambda: self._book.all_ranks_failed(trial_id), _ALL_RANKS_WITHIN_S)
+
+    async def events_of(self, trial_id: str, start: int, wait_s: float) -> list[Event] | None:
+        """A trial's events from `start` on, once there are any; None when the run is abandoned."""
+        await self._wait_for(lambda: self._abandoned or bool(self._book.events_of(trial_id, start)), wait_s)
+        return None if self._abandoned else self._book.events_of(trial_id, start)
+
+    async def drain(self, wait_s: float) -> list[Event]:
+        """All events since the last call, once there are any."""
+        await self._wait_for(lambda: self._book.has_news, wait_s)
+        return self._book.drain()
+
+    async def cancel(self, trial_ids: Sequence[str], reason: str) -> None:
+        """Stop trials at their next report."""
+        await self._change(lambda: self._book.cancel(trial_ids, reason))
+
+    async def interrupt(self, wait_s: float) -> bool:
+        """Stop everything; True when no trial is under way any more."""
+        self._abandoned = True
+        await self._change(lambda: self._book.cancel(self._book.unfinished(), "interrupted"))
+        return await self._wait_for(lambda: not self._book.under_way(), wait_s)
+
+    async def lane_ended(self, lane: str) -> None:
+        """A lane will not come back."""
+        await self._change(lambda: self._book.lane_ended(lane))
+
+    async def abandon(self) -> None:
+        """No lane is left: let the proxies go."""
+        self._abandoned = True
+        await self.close()
+
+    async def close(self) -> None:
+        """Send the lanes home."""
+        await self._change(self._book.close)
+
+    async def _change(self, change: Callable[[], _T]) -> _T:
+        async with self._changed:
+            result = change()
+            self._changed.notify_all()
+        return result
+
+    async def _wait_for(self, condition: Callable[[], bool], wait_s: float) -> bool:
+        async with self._changed:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait_for(condition)
+            except TimeoutError:
+                return condition()
+        return True

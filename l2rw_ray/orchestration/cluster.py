@@ -1,0 +1,63 @@
+"""The Ray cluster a run uses: a private one on this machine, or one that is there already."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
+    """Connect to a cluster, or start a private one that ends with the block.
+
+    Args:
+        address: Address of a running cluster; None starts one on this machine's cores.
+
+    Yields:
+        The cluster's resources by Ray's names.
+
+    Raises:
+        InfrastructureError: The cluster cannot be reached.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    from l2rw_ray.errors import InfrastructureError
+
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    dashboard = {"include_dashboard": False} if address is None else {}
+    try:
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **dashboard)
+    except (ConnectionError, TimeoutError, RuntimeError) as error:
+        raise InfrastructureError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
+    _silence_ray()
+    try:
+        yield ray.cluster_resources()
+    finally:
+        ray.shutdown()
+
+
+def _silence_ray() -> None:
+    """Keep Ray's own console output for its log files; what failed is shown by the run itself."""
+    for name in ("ray", "ray.tune", "ray.train", "ray.data", "ray._private"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for what Tune and Train insist on writing; removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="l2rw_ray_", ignore_cleanup_errors=True) as name:
+        yield Path(name)

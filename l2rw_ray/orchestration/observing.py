@@ -1,0 +1,66 @@
+"""Bringing the events of all trials from the broker to whoever observes them."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+
+from l2rw_ray.events import Event
+
+Observer = Callable[[Event], None]
+_DRAIN_WAIT_S = 1.0
+
+
+class EventPump:
+    """A thread of the driver that hands each event to every observer, in order.
+
+    The ledger must not miss an event: its failure stops the run. Any other observer that fails is
+    left out from then on, with one warning; the trials go on.
+
+    Args:
+        broker: Handle of the broker actor.
+        ledger: The observer that must not fail.
+        observers: The others.
+    """
+
+    def __init__(self, broker: Any, ledger: Observer, observers: Sequence[Observer]) -> None:
+        self._broker, self._ledger, self._observers = broker, ledger, list(observers)
+        self._finishing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="events", daemon=True)
+        self.error: OSError | None = None
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Deliver what is left and stop."""
+        self._finishing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        last_round = False
+        while not last_round:
+            last_round = self._finishing.is_set()
+            try:
+                events = ray.get(self._broker.drain.remote(0.0 if last_round else _DRAIN_WAIT_S))
+            except ray.exceptions.RayError:
+                return  # the broker died; the run itself finds out and says so
+            for event in events:
+                self._deliver(event)
+
+    def _deliver(self, event: Event) -> None:
+        if self.error is None:
+            try:
+                self._ledger(event)
+            except OSError as error:
+                self.error = error
+                self._broker.interrupt.remote(0.0)
+        for observer in list(self._observers):
+            try:
+                observer(event)
+            except Exception:  # an observer never fails a trial
+                self._observers.remove(observer)
+                logging.getLogger(__name__).warning("an observer failed and is left out", exc_info=True)

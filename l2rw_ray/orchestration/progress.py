@@ -1,0 +1,133 @@
+"""The live table of a run: what is under way, how far, and when it will be done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
+
+
+@dataclass
+class _Running:
+    label: str
+    epochs: int
+    epoch: int = 0
+    figure: float | None = None
+
+
+class ProgressDisplay:
+    """Observer that keeps one table up to date on a terminal, or prints a line per trial elsewhere.
+
+    Args:
+        console: Where to show it.
+        study: The study's name.
+        metric: The epoch metric to show, such as `validation_balanced_accuracy`.
+    """
+
+    def __init__(self, console: Console, study: str, metric: str) -> None:
+        self._console, self._study, self._metric = console, study, metric
+        self._trials: dict[str, PlannedTrial] = {}
+        self._running: dict[str, _Running] = {}
+        self._ended: dict[TrialStatus, int] = dict.fromkeys(TrialStatus, 0)
+        self._lanes, self._done_epochs, self._started = 0, 0, monotonic()
+        self._first_epoch: float | None = None
+        self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
+
+    def begin(self, trials: Sequence[PlannedTrial], lanes: int) -> None:
+        """Say how much there is to do."""
+        self._trials = {trial.trial_id: trial for trial in trials}
+        self._lanes = lanes
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        match event:
+            case TrialStarted():
+                label = self._trials[event.trial_id].label
+                self._running[event.trial_id] = _Running(label, event.epochs, event.resumed_epoch)
+            case EpochCompleted():
+                self._note_epoch(event)
+            case TrialEnded():
+                self._running.pop(event.trial_id, None)
+                self._ended[event.status] += 1
+                self._print_end(event)
+
+    def _note_epoch(self, event: EpochCompleted) -> None:
+        running = self._running[event.trial_id]
+        running.epoch, running.figure = event.epoch, event.metrics.get(self._metric)
+        self._done_epochs += 1
+        if self._first_epoch is None:
+            self._first_epoch = monotonic()
+
+    def _print_end(self, event: TrialEnded) -> None:
+        label = self._trials[event.trial_id].label
+        if event.status is TrialStatus.FAILED:
+            self._console.print(Text(f"failed: {label}: {event.error}", style="red"))
+        elif not self._console.is_terminal:
+            figure = _percent(event.metrics.get(self._metric))
+            done = f"{sum(self._ended.values())}/{len(self._trials)}"
+            self._console.print(f"{done}  {label}  {figure}  {event.duration_s:.1f} s", highlight=False)
+
+    def render(self) -> Group:
+        """The table as it stands."""
+        table = Table(box=None, pad_edge=False, show_header=bool(self._running), header_style="dim")
+        table.add_column("trial under way", min_width=36)
+        table.add_column("epoch", justify="right")
+        table.add_column("")
+        table.add_column(self._metric.replace("_", " "), justify="right")
+        for row in self._running.values():
+            bar = ProgressBar(total=row.epochs, completed=row.epoch, width=20)
+            table.add_row(row.label, f"{row.epoch}/{row.epochs}", bar, _percent(row.figure))
+        return Group(self._headline(), table)
+
+    def _headline(self) -> Text:
+        done, total = sum(self._ended.values()), len(self._trials)
+        parts = [f"{done} of {total} trials done", f"{self._lanes} lane{'s' * (self._lanes != 1)}"]
+        if self._ended[TrialStatus.FAILED]:
+            parts.append(f"{self._ended[TrialStatus.FAILED]} failed")
+        if not self._running and not done:
+            parts.append("starting workers")
+        elif self._eta_s is not None:
+            parts.append(f"about {duration_text(self._eta_s)} left")
+        return Text.assemble((self._study, "bold"), "  ", " · ".join(parts))
+
+    @property
+    def _eta_s(self) -> float | None:
+        """Seconds left at the pace of epochs since the first one; None before there is a pace."""
+        if self._first_epoch is None or self._done_epochs < 2:
+            return None
+        pace = (self._done_epochs - 1) / max(monotonic() - self._first_epoch, 1e-9)
+        wanted = sum(trial.config.optim.epochs for trial in self._trials.values())
+        return max(wanted - self._done_epochs, 0) / pace
+
+
+def duration_text(duration_s: float) -> str:
+    """A duration for people: `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    seconds = round(duration_s)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.1f} %"

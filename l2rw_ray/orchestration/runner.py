@@ -1,0 +1,168 @@
+"""Running what a study is missing: lanes, broker and Ray Tune, from start to clean end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.errors import ConfigError, InfrastructureError, StudyFolderError
+from l2rw_ray.events import Event, TrialEnded, TrialStatus
+from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
+from l2rw_ray.orchestration.observing import EventPump, Observer
+from l2rw_ray.orchestration.provenance import package_versions, source_commit
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.reader import finished
+from l2rw_ray.results.status import count_statuses, missing_trials
+from l2rw_ray.results.writer import LedgerWriter
+
+_GRACE_S = 30.0
+"""How long trials under way may take to reach their next report after Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user chooses about a run, not about the study.
+
+    Attributes:
+        address: Address of a running Ray cluster; None uses this machine.
+        lanes: Upper limit of trials at a time; None takes what the cluster holds.
+        retry_failed: Whether trials recorded as failed are run again.
+    """
+
+    address: str | None = None
+    lanes: int | None = None
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How the study stands after a run.
+
+    Attributes:
+        counts: Planned trials by status; `missing` for those without a record.
+        interrupted: Whether the user stopped the run.
+    """
+
+    counts: Mapping[str, int]
+    interrupted: bool = False
+
+
+def run_study(
+    spec: StudySpec,
+    planned: Sequence[PlannedTrial],
+    folder: StudyFolder,
+    options: RunOptions,
+    observe: Callable[[Sequence[PlannedTrial], int], Sequence[Observer]] = lambda trials, lanes: (),
+) -> RunOutcome:
+    """Run the trials that a study folder has no record of.
+
+    Args:
+        spec: The study.
+        planned: Its trials.
+        folder: Where its ledger is, locked by the caller.
+        options: The user's choices about this run.
+        observe: Makes the observers once the number of trials and lanes is known.
+
+    Raises:
+        ConfigError: The cluster cannot hold even one trial.
+        InfrastructureError: The cluster failed and trials are left.
+        StudyFolderError: The ledger could not be written.
+    """
+    trials = missing_trials(planned, finished(folder.path), retry_failed=options.retry_failed)
+    interrupted = False
+    if trials:
+        with scratch_folder() as scratch, ray_cluster(options.address) as cluster:
+            interrupted = _run_on_cluster(spec, trials, folder, options, observe, cluster, scratch)
+    return RunOutcome(count_statuses(folder.path), interrupted)
+
+
+def _run_on_cluster(
+    spec: StudySpec,
+    trials: Sequence[PlannedTrial],
+    folder: StudyFolder,
+    options: RunOptions,
+    observe: Callable[[Sequence[PlannedTrial], int], Sequence[Observer]],
+    cluster: Mapping[str, float],
+    scratch: Path,
+) -> bool:
+    import ray
+
+    from l2rw_ray.orchestration.broker import Broker
+    from l2rw_ray.orchestration.lane import Lanes, lane_count
+
+    lanes = lane_count(spec.resources, cluster, len(trials), options.lanes)
+    if lanes == 0:
+        raise _does_not_fit(spec, cluster)
+    broker = ray.remote(num_cpus=0)(Broker).remote()
+    ledger = LedgerWriter(folder, trials, package_versions(), source_commit())
+    pump = EventPump(broker, _forget_checkpoints(ledger, folder), observe(trials, lanes))
+    workers = Lanes(broker, spec.resources, folder.checkpoints.resolve(), scratch / "train")
+    pump.start()
+    workers.start([f"lane{number}" for number in range(lanes)])
+    interrupted = False
+    try:
+        _tune(trials, broker, lanes, scratch / "tune")
+    except KeyboardInterrupt:
+        interrupted = True
+        ray.get(broker.interrupt.remote(_GRACE_S))
+    finally:
+        broker.close.remote()
+        pump.finish()
+    if pump.error is not None:
+        raise StudyFolderError(
+            "study folder", folder.path, f"not writable ({pump.error})", "free the disk, run again"
+        )
+    if (
+        workers.errors
+        and not interrupted
+        and missing_trials(trials, finished(folder.path), retry_failed=False)
+    ):
+        raise InfrastructureError("; ".join(workers.errors))
+    workers.join(timeout_s=5.0)
+    return interrupted
+
+
+def _tune(trials: Sequence[PlannedTrial], broker: Any, lanes: int, storage: Path) -> None:
+    """Let Ray Tune schedule the trials; each of its trials only follows one at the broker."""
+    from ray import tune
+
+    from l2rw_ray.orchestration.proxy import follow_trial
+    from l2rw_ray.orchestration.silence import SilentReporter
+
+    follow = tune.with_parameters(follow_trial, broker=broker, trials=trials)
+    tuner = tune.Tuner(
+        tune.with_resources(follow, {"CPU": 0, "memory": 1}),
+        param_space={"row": tune.grid_search(list(range(len(trials))))},
+        tune_config=tune.TuneConfig(max_concurrent_trials=lanes, reuse_actors=True),
+        run_config=tune.RunConfig(
+            name="study", storage_path=str(storage), verbose=0, progress_reporter=SilentReporter()
+        ),
+    )
+    tuner.fit()
+
+
+def _does_not_fit(spec: StudySpec, cluster: Mapping[str, float]) -> ConfigError:
+    resources = spec.resources
+    wanted = f"{resources.workers * resources.cpus_per_worker} CPUs"
+    has = f"{cluster.get('CPU', 0):g} CPUs"
+    if resources.gpus_per_worker:
+        wanted += f" and {resources.workers * resources.gpus_per_worker:g} GPUs"
+        has += f" and {cluster.get('GPU', 0):g} GPUs"
+    return ConfigError(
+        "resources.workers",
+        resources.workers,
+        f"one trial wants {wanted}, the cluster has {has}",
+        "ask for fewer workers or give --address of a larger cluster",
+    )
+
+
+def _forget_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
+    """The ledger, which after a record that needs no resuming removes the trial's checkpoint."""
+
+    def write(event: Event) -> None:
+        ledger(event)
+        if isinstance(event, TrialEnded) and event.status is not TrialStatus.STOPPED:
+            (folder.checkpoints / f"{event.trial_id}.pt").unlink(missing_ok=True)
+
+    return write

@@ -1,0 +1,92 @@
+"""What each worker of a lane does: lease a trial, train it with the others, report, lease the next."""
+
+import traceback
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+
+from l2rw_ray.config.data import Data
+from l2rw_ray.data import Source, load_source, make_splits
+from l2rw_ray.errors import InfrastructureError
+from l2rw_ray.events import Event, Verdict
+from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
+from l2rw_ray.training import CheckpointStore, Ranks, train_trial
+
+_LEASE_WAIT_S = 20.0
+"""Well below the process group's time-out: idle ranks meet at least this often."""
+
+
+@dataclass(frozen=True)
+class LaneSettings:
+    """What a lane's workers are started with.
+
+    Attributes:
+        name: The lane's name at the broker.
+        broker: Handle of the broker actor.
+        checkpoints: The study's checkpoint folder.
+    """
+
+    name: str
+    broker: Any
+    checkpoints: Path
+
+
+def work_lane(config: dict[str, LaneSettings]) -> None:
+    """Train trials until the broker sends the lane home; the loop of every worker of a lane.
+
+    Args:
+        config: `{"settings": …}`, the form Ray Train passes configuration in.
+    """
+    settings = config["settings"]
+    context = ray.train.get_context()
+    ranks = Ranks(context.get_world_rank(), context.get_world_size())
+    while True:
+        order = ranks.broadcast(_ask(settings) if ranks.leads else None)
+        if order is LaneOrder.LEAVE:
+            return
+        if isinstance(order, Lease):
+            _train(order, settings, ranks)
+
+
+def _ask(settings: LaneSettings) -> Lease | LaneOrder:
+    order: Lease | LaneOrder = ray.get(settings.broker.lease.remote(settings.name, _LEASE_WAIT_S))
+    return order
+
+
+def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
+    """Train one trial; its own exception is recorded and ends it, not the lane."""
+    trial = lease.trial
+
+    def emit(event: Event) -> Verdict:
+        verdict: Verdict = ray.get(settings.broker.report.remote(event, lease.attempt))
+        return verdict
+
+    try:
+        splits = make_splits(_source(trial.config.data.source_only()), trial.config.data, trial.seed)
+        train_trial(
+            trial,
+            splits,
+            emit,
+            ranks=ranks,
+            device=ray.train.torch.get_device(),
+            checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id),
+            attempt=lease.attempt,
+        )
+    except Exception as error:  # the trial boundary
+        message = f"{type(error).__name__}: {error}"
+        failure = settings.broker.fail.remote(trial.trial_id, ranks.rank, message, traceback.format_exc())
+        if not ray.get(failure):
+            raise InfrastructureError(
+                "some ranks are still inside a failed trial: start the lane anew"
+            ) from error
+
+
+@lru_cache(maxsize=2)
+def _source(config: Data) -> Source:
+    """The decoded source, kept from one trial to the next where it is the same."""
+    return load_source(config)

@@ -1,0 +1,108 @@
+"""Summing up a study of design points over seeds, from its ledger alone."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report.contrast import choose_contrast, compare, compare_pooled, sentence
+from l2rw_ray.report.effects import curves_of, effects_of
+from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, count
+from l2rw_ray.report.points import (
+    Outcome,
+    cells_of,
+    counts_of,
+    factors_of,
+    join,
+    problems_of,
+    warnings_of,
+)
+from l2rw_ray.report.provenance import provenance_of
+from l2rw_ray.report.summary import Ablation, Cell, Comparison
+from l2rw_ray.results import StudyFolder, read_history, read_study
+
+
+def summarise(directory: Path) -> Ablation:
+    """Everything a report says about a study.
+
+    Args:
+        directory: The study folder.
+
+    Raises:
+        StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
+    """
+    folder = StudyFolder(directory)
+    spec = folder.read_spec()
+    rows = read_study(directory).drop_columns(["metrics", "class_counts", "traceback"]).to_pylist()
+    if not rows:
+        raise StudyFolderError(
+            "study folder", str(directory), "no trial has finished yet", "let `l2rw-ray run` finish some"
+        )
+    outcomes = join(folder.read_plan(), rows, only_arm=spec.trial.method.name)
+    arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
+    factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
+    contrast = choose_contrast(arms, factors)
+    settings = tuple(dict.fromkeys(outcome.setting for outcome in outcomes))
+    pooled = compare_pooled(contrast, cells, len({contrast.rest_of(setting) for setting in settings}))
+    return Ablation(
+        name=spec.name,
+        question=spec.question,
+        notes=_paragraphs(folder.notes),
+        finding=_finding(pooled, cells),
+        further_findings=tuple(sentence(comparison) for comparison in pooled[1:]),
+        factors=factors,
+        arms=arms,
+        control=contrast.name(contrast.control),
+        headline=contrast.name((*contrast.treatments, contrast.control)[0]),
+        settings=settings,
+        cells=cells,
+        comparisons=compare(contrast, cells),
+        pooled=pooled,
+        effects=effects_of(arms, factors, cells),
+        curves=curves_of(outcomes, read_history(directory).to_pylist()),
+        counts=counts,
+        problems=problems_of(outcomes),
+        warnings=(*_gaps(outcomes, pooled), *warnings_of(outcomes)),
+        provenance=provenance_of(spec, outcomes, counts),
+    )
+
+
+def _finding(pooled: Sequence[Comparison], cells: Sequence[Cell]) -> str:
+    if pooled:
+        return sentence(pooled[0])
+    measured = [cell for cell in cells if HEADLINE in cell.intervals]
+    if not measured:
+        return "no trial with test figures completed: nothing can be concluded"
+    if len(measured) > 1:
+        return "no seed completed in both of two levels: nothing can be compared"
+    measure, interval = MEASURES[HEADLINE], measured[0].intervals[HEADLINE]
+    return (
+        f"{measured[0].arm}: {measure.text(interval.mean)} % {measure.label} "
+        f"({measure.limits(interval)}, {count(interval.n, 'seed')}); there is nothing to compare it with"
+    )
+
+
+def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[str, ...]:
+    counts, gaps = counts_of(outcomes), []
+    if counts.missing:
+        missing = count(counts.missing, "planned trial")
+        gaps.append(f"The study is incomplete: {missing} of {counts.planned:,} not run yet")
+    ended_early = counts.failed + counts.stopped
+    if ended_early:
+        gaps.append(f"{count(ended_early, 'trial')} failed or stopped, left out of all figures")
+    gaps += [
+        f"The average of {comparison.treatment} {MINUS} {comparison.control} leaves out "
+        f"{count(comparison.difference.unpaired, 'seed')} that lacks a partner at some setting"
+        for comparison in pooled
+        if comparison.difference.unpaired
+    ]
+    return tuple(gaps)
+
+
+def _paragraphs(notes: Path) -> tuple[str, ...]:
+    """Paragraphs of a free text, each on one line; none where there is no such file."""
+    if not notes.is_file():
+        return ()
+    blocks = re.split(r"\n\s*\n", notes.read_text(encoding="utf-8", errors="replace").strip())
+    lines = (" ".join(block.split()).lstrip("# ") for block in blocks)
+    return tuple(line for line in lines if line)

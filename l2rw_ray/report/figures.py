@@ -1,0 +1,205 @@
+"""The report's figures, drawn from the summary only."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from l2rw_ray.report.labels import HEADLINE, MEASURES
+from l2rw_ray.report.palette import INK, Style, styles_of
+from l2rw_ray.report.summary import Ablation, Comparison, Curve, Effect, EffectPoint, Setting
+from l2rw_ray.statistics import Interval
+
+MOST_CURVE_PANELS = 6
+_PANEL = (4.7, 3.3)  # inches, so that text of 10 pt stays legible on a phone
+_CURVE_PANEL = (3.9, 2.5)
+_LEGEND_CHARACTERS = 54  # that fit beside each other on a panel
+_DODGE = 0.09  # between arms, in steps of the axis
+
+
+def draw_effect(summary: Ablation, effect: Effect) -> Figure:
+    """The headline figure along one factor: a line per arm, error bars are intervals over seeds."""
+    figure, axes = _panel()
+    styles = styles_of(summary)
+    across_arms = not summary.factors
+    for number, arm in enumerate(summary.arms):
+        points = [point for point in effect.points if point.arm == arm]
+        offset = 0.0 if across_arms else _DODGE * (number - (len(summary.arms) - 1) / 2)
+        _draw_points(axes, effect, points, offset, styles[arm])
+    levels = [effect.factor.text(level) for level in effect.factor.levels]
+    axes.set_xticks(range(len(levels)), levels)
+    axes.set_xlim(-0.5, len(levels) - 0.5)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 100))  # t intervals of few seeds can reach beyond
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel(effect.factor.name)
+    axes.set_ylabel(MEASURES[HEADLINE].heading)
+    if len(summary.arms) > 1 and not across_arms:
+        _legend_above(figure, axes)
+    return figure
+
+
+def _draw_points(
+    axes: Axes, effect: Effect, points: Sequence[EffectPoint], offset: float, style: Style
+) -> None:
+    if not points:
+        return
+    places = [effect.factor.levels.index(point.level) + offset for point in points]
+    intervals = [point.interval for point in points]
+    axes.errorbar(
+        places,
+        [100 * interval.mean for interval in intervals],
+        yerr=_arms_of_bars(intervals),
+        color=style.color,
+        marker=style.marker,
+        linestyle="-" if effect.factor.is_ordered else "none",
+        label=points[0].arm,
+        linewidth=1.8,
+        markersize=6,
+        capsize=3,
+        elinewidth=1.3,
+    )
+
+
+def draw_differences(summary: Ablation) -> Figure | None:
+    """Paired differences to the control per setting, and their average; None where there are none."""
+    if not summary.pooled:
+        return None
+    rows = _difference_rows(summary)
+    figure, axes = _panel((_PANEL[0], max(_PANEL[1], 0.8 + 0.42 * len(rows))))
+    styles = styles_of(summary)
+    treatments = [comparison.treatment for comparison in summary.pooled]
+    for number, treatment in enumerate(treatments):
+        found = [(row, group[treatment]) for row, (_, group) in enumerate(rows) if treatment in group]
+        offset = 1.6 * _DODGE * (number - (len(treatments) - 1) / 2)
+        _draw_difference(axes, found, offset, styles[treatment])
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(f"difference to {summary.control} (points)")
+    _legend_above(figure, axes)
+    return figure
+
+
+def _difference_rows(summary: Ablation) -> list[tuple[str, dict[str, Comparison]]]:
+    """Comparisons by treatment, for each setting and then for the average."""
+    rows: dict[str, dict[str, Comparison]] = {}
+    for comparison in summary.comparisons:
+        rows.setdefault(_row_name(summary, comparison.setting), {})[comparison.treatment] = comparison
+    if len(rows) > 1:
+        rows["average"] = {comparison.treatment: comparison for comparison in summary.pooled}
+    return list(rows.items())
+
+
+def _row_name(summary: Ablation, setting: Setting | None) -> str:
+    if setting is None or not setting.levels:
+        return ""
+    if len(setting.levels) > 1:
+        return setting.text.replace(", ", "\n")
+    path, level = setting.levels[0]
+    return next(factor for factor in summary.factors if factor.path == path).text(level)
+
+
+def _draw_difference(
+    axes: Axes, found: Sequence[tuple[int, Comparison]], offset: float, style: Style
+) -> None:
+    drawn = [(row, c.treatment, c.difference.interval) for row, c in found if c.difference.interval]
+    if not drawn:
+        return
+    intervals = [interval for _, _, interval in drawn]
+    axes.errorbar(
+        [100 * interval.mean for interval in intervals],
+        [row + offset for row, _, _ in drawn],
+        xerr=_arms_of_bars(intervals),
+        color=style.color,
+        marker=style.marker,
+        linestyle="none",
+        label=drawn[0][1],
+        markersize=6,
+        capsize=3,
+        elinewidth=1.5,
+    )
+
+
+def curve_settings(summary: Ablation) -> tuple[Setting, ...]:
+    """The settings whose learning curves are shown: all, or a few spread evenly over the plan."""
+    settings = tuple(dict.fromkeys(curve.setting for curve in summary.curves if len(curve.epochs) > 1))
+    if len(settings) <= MOST_CURVE_PANELS:
+        return settings
+    last = len(settings) - 1
+    return tuple(settings[round(i * last / (MOST_CURVE_PANELS - 1))] for i in range(MOST_CURVE_PANELS))
+
+
+def draw_curves(summary: Ablation, settings: Sequence[Setting]) -> Figure:
+    """Learning curves as small multiples with one legend.
+
+    Args:
+        summary: The study.
+        settings: Which to draw, at least one.
+    """
+    columns = min(3, len(settings))
+    lines = -(-len(settings) // columns)
+    figure = Figure(figsize=(max(_PANEL[0], 3.2 * columns), 2.7 * lines), layout="constrained")
+    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for axes, setting in zip(panels, settings, strict=False):
+        _fill_curve_panel(axes, summary, setting)
+        axes.set_title(setting.text.replace(", ", "\n") if setting.levels else "")
+    for axes in panels[len(settings) :]:
+        axes.set_axis_off()
+    _legend_above(figure, panels[0])
+    return figure
+
+
+def draw_curve_panel(summary: Ablation, setting: Setting) -> Figure:
+    """One panel of learning curves, without title and legend, on the scale of all panels."""
+    figure, axes = _panel(_CURVE_PANEL)
+    _fill_curve_panel(axes, summary, setting)
+    return figure
+
+
+def _fill_curve_panel(axes: Axes, summary: Ablation, setting: Setting) -> None:
+    styles = styles_of(summary)
+    for curve in summary.curves:
+        if curve.setting == setting:
+            _draw_curve(axes, curve, styles[curve.arm])
+    means = [100 * interval.mean for curve in summary.curves for interval in curve.intervals]
+    margin = 0.15 * (max(means) - min(means)) + 1
+    axes.set_ylim(max(0, min(means) - margin), min(100, max(means) + margin))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("balanced accuracy (%)")
+
+
+def _draw_curve(axes: Axes, curve: Curve, style: Style) -> None:
+    axes.plot(
+        curve.epochs,
+        [100 * interval.mean for interval in curve.intervals],
+        color=style.color,
+        linestyle=style.dash,
+        linewidth=1.8,
+        label=curve.arm,
+    )
+    if all(interval.is_conclusive for interval in curve.intervals):
+        low = [max(0.0, 100 * interval.low) for interval in curve.intervals]
+        high = [min(100.0, 100 * interval.high) for interval in curve.intervals]
+        axes.fill_between(curve.epochs, low, high, color=style.color, alpha=0.15, linewidth=0)
+
+
+def _panel(size: tuple[float, float] = _PANEL) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _legend_above(figure: Figure, axes: Axes) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    columns = max(1, _LEGEND_CHARACTERS // (max(map(len, names), default=0) + 5))
+    figure.legend(handles, names, loc="outside upper left", ncols=min(3, columns))
+
+
+def _arms_of_bars(intervals: Sequence[Interval]) -> list[list[float]]:
+    """Lengths of error bars in points below and above the mean; none for one seed."""
+    below = [100 * (i.mean - i.low) if i.is_conclusive else 0.0 for i in intervals]
+    above = [100 * (i.high - i.mean) if i.is_conclusive else 0.0 for i in intervals]
+    return [below, above]

@@ -1,0 +1,114 @@
+"""Readable names, units and number formats of factors and figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from l2rw_ray.statistics import Interval
+
+HEADLINE = "test_balanced_accuracy"
+MINUS = "−"
+
+_FACTOR_NAMES = {
+    "data.bias.level": "dominance of one class",
+    "data.meta_per_class": "clean examples per class",
+    "data.noise.rate": "share of wrong labels",
+    "data.source": "data source",
+    "data.train_size": "train examples",
+    "method.between": "weights between updates",
+    "method.estimator": "estimator",
+    "method.meta_batch_size": "meta examples per step",
+    "method.name": "method",
+    "method.update_every": "steps per weight update",
+    "model.name": "model",
+    "optim.batch_size": "batch size",
+    "optim.epochs": "epochs",
+    "optim.lr": "learning rate",
+}
+_PERCENT_FACTORS = {"data.bias.level", "data.noise.rate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a figure of the ledger is shown.
+
+    Attributes:
+        label: Name in a sentence.
+        unit: Unit after scaling, empty for ratios.
+        scale: Factor from the ledger's unit to the shown one.
+        digits: Decimal places.
+    """
+
+    label: str
+    unit: str
+    scale: float
+    digits: int
+
+    @property
+    def heading(self) -> str:
+        """Label with its unit, for a column or an axis."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def text(self, value: float) -> str:
+        """The value in the shown unit, with a proper minus sign."""
+        return f"{self._shown(value):.{self.digits}f}".replace("-", MINUS)
+
+    def signed(self, value: float) -> str:
+        """The value in the shown unit, with its sign always."""
+        return f"{self._shown(value):+.{self.digits}f}".replace("-", MINUS)
+
+    def _shown(self, value: float) -> float:
+        return round(value * self.scale, self.digits) + 0.0  # adding 0 turns −0 into 0
+
+    def limits(self, interval: Interval) -> str:
+        """`low to high`, or what a single seed allows to say."""
+        if not interval.is_conclusive:
+            return "one seed"
+        return f"{self.text(interval.low)} to {self.text(interval.high)}"
+
+    def signed_limits(self, interval: Interval) -> str:
+        """`low to high` of a difference."""
+        if not interval.is_conclusive:
+            return "one seed"
+        return f"{self.signed(interval.low)} to {self.signed(interval.high)}"
+
+
+MEASURES: Mapping[str, Measure] = {
+    "test_balanced_accuracy": Measure("test balanced accuracy", "%", 100, 1),
+    "test_accuracy": Measure("test accuracy", "%", 100, 1),
+    "test_worst_class_accuracy": Measure("test accuracy of the worst class", "%", 100, 1),
+    "validation_balanced_accuracy": Measure("validation balanced accuracy", "%", 100, 1),
+    "effective_sample_size": Measure("effective sample size", "examples per batch", 1, 1),
+    "zero_weight_fraction": Measure("examples of weight zero", "%", 100, 1),
+    "corrupted_auroc": Measure("wrong labels found", "AUROC", 1, 3),
+    "step_time_plain_s": Measure("plain step", "ms", 1000, 2),
+    "step_time_s": Measure("its step", "ms", 1000, 2),
+    "overhead_ratio": Measure("overhead ratio", "", 1, 2),
+    "duration_s": Measure("duration of a trial", "s", 1, 1),
+    "peak_memory_bytes": Measure("peak memory", "MiB", 2**-20, 0),
+}
+TEST_MEASURES = ("test_balanced_accuracy", "test_accuracy", "test_worst_class_accuracy")
+WEIGHT_MEASURES = ("effective_sample_size", "zero_weight_fraction", "corrupted_auroc")
+TIMING_MEASURES = ("step_time_plain_s", "step_time_s", "overhead_ratio")
+COST_MEASURES = (*TIMING_MEASURES, "duration_s", "peak_memory_bytes")
+
+
+def factor_name(path: str) -> str:
+    """Readable name of a factor, its path where there is none."""
+    return _FACTOR_NAMES.get(path, path)
+
+
+def level_text(path: str, level: Any) -> str:
+    """A factor's level for people."""
+    if path in _PERCENT_FACTORS and isinstance(level, int | float):
+        return f"{100 * level:g}\N{NO-BREAK SPACE}%"
+    if isinstance(level, bool):
+        return "yes" if level else "no"
+    if isinstance(level, float):
+        return f"{level:g}".replace("-", MINUS)
+    return "none" if level is None else str(level)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

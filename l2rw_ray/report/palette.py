@@ -1,0 +1,58 @@
+"""Colours that colour-blind readers can tell apart, on light and on dark ground.
+
+Source: Okabe and Ito 2008, "Color Universal Design". Markers and dashes repeat what colour says.
+"""
+
+from dataclasses import dataclass
+from itertools import cycle
+
+from l2rw_ray.report.summary import Ablation
+
+INK = "#1b1f24"
+QUIET = "#6e7781"
+
+_BLUE, _VERMILLION, _GREEN, _PURPLE, _ORANGE, _SKY = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one arm is drawn everywhere."""
+
+    color: str
+    marker: str
+    dash: str
+
+    @property
+    def dash_array(self) -> str:
+        """The dash as an SVG attribute."""
+        return {"--": "7 3", "-.": "7 2 2 2", ":": "2 2"}.get(self.dash, "none")
+
+
+_HEADLINE = Style(_VERMILLION, "o", "-")
+_CONTROL = Style(_BLUE, "s", "--")
+_OTHERS = (
+    Style(_GREEN, "^", "-."),
+    Style(_PURPLE, "D", ":"),
+    Style(_ORANGE, "v", "-"),
+    Style(_SKY, "P", "--"),
+)
+
+
+def styles_of(summary: Ablation) -> dict[str, Style]:
+    """The style of each arm, and of each level that is compared."""
+    names = [*summary.arms, *(comparison.treatment for comparison in summary.pooled)]
+    others = cycle(_OTHERS)
+    styles: dict[str, Style] = {summary.arms[0]: _HEADLINE} if len(summary.arms) == 1 else {}
+    for name in [name for name in dict.fromkeys(names) if name not in styles]:
+        if name == summary.headline:
+            styles[name] = _HEADLINE
+        else:
+            styles[name] = _CONTROL if name == summary.control else next(others)
+    return styles

@@ -1,0 +1,154 @@
+"""Joining plan and ledger: each planned trial with its levels and its row."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from l2rw_ray.report.labels import COST_MEASURES, TEST_MEASURES, WEIGHT_MEASURES
+from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts
+from l2rw_ray.results.folder import PlanRow
+from l2rw_ray.statistics import mean_interval
+
+ARM_FACTOR = "method.name"
+SUMMARISED = (*TEST_MEASURES, *WEIGHT_MEASURES, *COST_MEASURES)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A planned trial and what the ledger holds of it.
+
+    Attributes:
+        trial_id: Its fingerprint.
+        seed: Its seed.
+        arm: Name of its method.
+        setting: Levels of all factors but the method.
+        row: Its row in the ledger, None where it has not ended.
+    """
+
+    trial_id: str
+    seed: int
+    arm: str
+    setting: Setting
+    row: Row | None
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether it has final figures that count."""
+        return self.row is not None and self.row["status"] == "completed"
+
+    @property
+    def point(self) -> str:
+        """Readable name of its design point."""
+        return f"{self.arm}, {self.setting.text}" if self.setting.levels else self.arm
+
+    def figure(self, name: str) -> float | None:
+        """A final figure, None where the trial is not completed or does not have it."""
+        value = self.row[name] if self.row is not None and self.is_completed else None
+        return None if value is None else float(value)
+
+
+def join(plan: Sequence[PlanRow], rows: Iterable[Row], only_arm: str) -> tuple[Outcome, ...]:
+    """The planned trials in order.
+
+    Args:
+        plan: The study's plan.
+        rows: Rows of the ledger.
+        only_arm: Name of the method where the design does not vary it.
+    """
+    by_id = {row["trial_id"]: row for row in rows}
+    return tuple(
+        Outcome(
+            trial_id=planned.trial_id,
+            seed=planned.seed,
+            arm=str(planned.factors.get(ARM_FACTOR, only_arm)),
+            setting=Setting(
+                tuple((path, _plain(level)) for path, level in planned.factors.items() if path != ARM_FACTOR)
+            ),
+            row=by_id.get(planned.trial_id),
+        )
+        for planned in plan
+    )
+
+
+def factors_of(outcomes: Sequence[Outcome]) -> tuple[Factor, ...]:
+    """All factors but the method, with their levels in plan order."""
+    levels: dict[str, dict[Any, None]] = {}
+    for outcome in outcomes:
+        for path, level in outcome.setting.levels:
+            levels.setdefault(path, {})[level] = None
+    return tuple(Factor(path, tuple(seen)) for path, seen in levels.items())
+
+
+def cells_of(outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
+    """The design points that have a completed seed, in plan order."""
+    groups: dict[tuple[str, Setting], list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.is_completed:
+            groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
+    return tuple(_cell(arm, setting, group) for (arm, setting), group in groups.items())
+
+
+def _cell(arm: str, setting: Setting, group: Sequence[Outcome]) -> Cell:
+    samples = {name: sample for name in SUMMARISED if (sample := _sample(group, name))}
+    return Cell(
+        arm=arm,
+        setting=setting,
+        samples=samples,
+        intervals={name: mean_interval(sample.values()) for name, sample in samples.items()},
+        timing_usable=not any(_shares_gpu(outcome.row) for outcome in group),
+    )
+
+
+def _sample(group: Sequence[Outcome], name: str) -> dict[int, float]:
+    figures = ((outcome.seed, outcome.figure(name)) for outcome in group)
+    return {seed: value for seed, value in figures if value is not None and math.isfinite(value)}
+
+
+def _shares_gpu(row: Row | None) -> bool:
+    return row is not None and 0 < (row["gpus_per_worker"] or 0) < 1
+
+
+def counts_of(outcomes: Sequence[Outcome]) -> TrialCounts:
+    """What became of the planned trials."""
+    ended = [outcome.row["status"] for outcome in outcomes if outcome.row is not None]
+    return TrialCounts(
+        planned=len(outcomes),
+        completed=ended.count("completed"),
+        stopped=ended.count("stopped"),
+        failed=ended.count("failed"),
+    )
+
+
+def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
+    """Failed and stopped trials, in plan order."""
+    return tuple(
+        Problem(
+            trial_id=outcome.trial_id,
+            status=outcome.row["status"],
+            point=outcome.point,
+            seed=outcome.seed,
+            why=outcome.row["error"] or outcome.row["reason"] or "no reason recorded",
+        )
+        for outcome in outcomes
+        if outcome.row is not None and not outcome.is_completed
+    )
+
+
+def warnings_of(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """Figures that are left out because they are not finite."""
+    lost = [
+        f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
+        for outcome in outcomes
+        for name in SUMMARISED
+        if (value := outcome.figure(name)) is not None and not math.isfinite(value)
+    ]
+    return tuple(lost)
+
+
+def _plain(level: Any) -> Any:
+    """The level itself, or its JSON where it is a list or a section."""
+    return json.dumps(level, sort_keys=True) if isinstance(level, list | dict) else level

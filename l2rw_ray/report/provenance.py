@@ -1,0 +1,96 @@
+"""What was run: everything a reader needs to judge or repeat the study."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.report.labels import count
+from l2rw_ray.report.points import Outcome, Row
+from l2rw_ray.report.summary import TrialCounts
+
+INTERVALS = (
+    "95 % Student t over seeds; differences are paired by seed and, across settings, averaged within "
+    "each seed first; intervals are not corrected for the number of comparisons"
+)
+_SPLITS = ("train", "meta", "validation", "test")
+
+
+def provenance_of(
+    spec: StudySpec, outcomes: Sequence[Outcome], counts: TrialCounts
+) -> tuple[tuple[str, str], ...]:
+    """Pairs of a name and a text, in the order they are shown."""
+    rows = [outcome.row for outcome in outcomes if outcome.row is not None]
+    configs = [json.loads(row["config"]) for row in rows]
+    return (
+        ("Trials", _trials(counts)),
+        ("Seeds", ", ".join(str(seed) for seed in dict.fromkeys(outcome.seed for outcome in outcomes))),
+        ("Intervals", INTERVALS),
+        ("Data", _distinct(config["data"]["source"] for config in configs)),
+        ("Train examples", _distinct(row["train_examples"] for row in rows)),
+        ("Meta set", f"{_distinct(config['data']['meta_per_class'] for config in configs)} per class, clean"),
+        ("Validation examples", _distinct(config["data"]["validation_size"] for config in configs)),
+        ("Test examples", _test_size(configs)),
+        ("Splits", _pairing(outcomes)),
+        ("Model", _distinct(config["model"]["name"] for config in configs)),
+        ("Epochs", _distinct(config["optim"]["epochs"] for config in configs)),
+        ("Workers per trial", _distinct(row["workers"] for row in rows)),
+        ("Hardware", _distinct(row["hardware"] for row in rows)),
+        ("Training time", _total_time(rows)),
+        ("Versions", _versions(rows)),
+        ("Commit", _distinct(row["commit"] for row in rows)),
+        ("Selection", f"{spec.objective.metric}; test figures select nothing"),
+    )
+
+
+def _trials(counts: TrialCounts) -> str:
+    text = f"{counts.completed:,} of {counts.planned:,} completed"
+    others = (("failed", counts.failed), ("stopped", counts.stopped), ("not run yet", counts.missing))
+    return ", ".join([text, *(f"{number:,} {name}" for name, number in others if number)])
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    """The different values in order of appearance, numbers ascending."""
+    seen = [value for value in dict.fromkeys(values) if value is not None]
+    if all(isinstance(value, int | float) for value in seen):
+        return ", ".join(f"{value:,}" for value in sorted(seen)) or "not recorded"
+    return ", ".join(str(value) for value in seen) or "not recorded"
+
+
+def _test_size(configs: Sequence[Any]) -> str:
+    sizes = [config["data"]["test_size"] for config in configs]
+    if None in sizes:
+        return "the source's test set, or a fifth of the source where it has none"
+    return _distinct(sizes)
+
+
+def _pairing(outcomes: Sequence[Outcome]) -> str:
+    """Whether arms of equal setting and seed were trained and tested on the same rows."""
+    seen: dict[tuple[Any, int], set[tuple[Any, ...]]] = {}
+    for outcome in outcomes:
+        if outcome.row is not None and outcome.row["split_hash_train"] is not None:
+            hashes = tuple(
+                outcome.row[f"split_hash_{name}"] for name in ("train", "meta", "validation", "test")
+            )
+            seen.setdefault((outcome.setting, outcome.seed), set()).add(hashes)
+    differing = sum(len(hashes) > 1 for hashes in seen.values())
+    if not seen:
+        return "not recorded"
+    if differing:
+        return f"methods differ in their data at {count(differing, 'setting and seed')}"
+    return "all methods saw the same rows at each setting and seed (by hash)"
+
+
+def _total_time(rows: Sequence[Row]) -> str:
+    total_s = sum(row["duration_s"] or 0.0 for row in rows)
+    if total_s < 120:
+        return f"{total_s:.0f} s in all trials together"
+    return f"{total_s / 60:.0f} min" if total_s < 7200 else f"{total_s / 3600:.1f} h"
+
+
+def _versions(rows: Sequence[Row]) -> str:
+    seen: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for package, version in json.loads(row["versions"] or "{}").items():
+            seen.setdefault(package, {})[version] = None
+    return ", ".join(f"{package} {' / '.join(found)}" for package, found in sorted(seen.items()))

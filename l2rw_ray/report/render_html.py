@@ -1,0 +1,84 @@
+"""The report as one HTML file that needs nothing else."""
+
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from l2rw_ray.report.drawing import drawing
+from l2rw_ray.report.figures import curve_settings, draw_curve_panel, draw_differences, draw_effect
+from l2rw_ray.report.labels import HEADLINE, MEASURES
+from l2rw_ray.report.palette import styles_of
+from l2rw_ray.report.summary import Ablation
+from l2rw_ray.report.svg import inline_svg
+from l2rw_ray.report.tables import accuracy_tables, cost_table, difference_table, weight_table
+from l2rw_ray.statistics import Interval
+
+COMMAND = "l2rw-ray run study.yaml"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure of the page."""
+
+    title: str
+    svg: Markup
+
+
+def render_html(summary: Ablation) -> str:
+    """The page: style and figures inline, every text of a configuration escaped."""
+    environment = Environment(
+        loader=PackageLoader("l2rw_ray.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    headline = _headline(summary)
+    main, *further = accuracy_tables(summary) or (None,)
+    with drawing():
+        answers, curves = _answer_panels(summary), _curve_panels(summary)
+    return environment.get_template("report.html.j2").render(
+        study=summary,
+        number=MEASURES[HEADLINE].signed(headline.mean) if headline else "",
+        number_is_clear=headline is not None and headline.excludes_zero,
+        answers=answers,
+        curves=curves,
+        curve_count=len({curve.setting for curve in summary.curves}),
+        legend=[(arm, styles_of(summary)[arm]) for arm in summary.arms],
+        table=main,
+        further_tables=further,
+        differences=difference_table(summary),
+        more_tables=[table for table in (weight_table(summary), cost_table(summary)) if table],
+        command=COMMAND,
+    )
+
+
+def _headline(summary: Ablation) -> Interval | None:
+    """The difference at the top of the page, None where nothing can be concluded."""
+    interval = summary.pooled[0].difference.interval if summary.pooled else None
+    return interval if interval is not None and interval.is_conclusive else None
+
+
+def _answer_panels(summary: Ablation) -> list[Panel]:
+    measure = MEASURES[HEADLINE].label
+    panels = []
+    for number, effect in enumerate(summary.effects):
+        if effect.points:
+            title = f"{measure[0].upper()}{measure[1:]} by {effect.factor.name}"
+            svg = inline_svg(draw_effect(summary, effect), f"effect{number}", title)
+            panels.append(Panel(title, svg))
+    differences = draw_differences(summary)
+    if differences is not None:
+        title = f"Paired difference to {summary.control}"
+        panels.append(Panel(title, inline_svg(differences, "differences", title)))
+    return panels
+
+
+def _curve_panels(summary: Ablation) -> list[Panel]:
+    panels = []
+    for number, setting in enumerate(curve_settings(summary)):
+        title = setting.text if setting.levels else ""
+        svg = inline_svg(draw_curve_panel(summary, setting), f"curve{number}", f"Learning curves {title}")
+        panels.append(Panel(title, svg))
+    return panels

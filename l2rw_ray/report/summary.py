@@ -1,0 +1,197 @@
+"""What a report says, as one typed object; every table, figure and sentence renders from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from l2rw_ray.report.labels import factor_name, level_text
+from l2rw_ray.statistics import Difference, Interval
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Something the design varies.
+
+    Attributes:
+        path: Path relative to `trial`.
+        levels: Its levels in plan order; lists and sections as JSON text.
+    """
+
+    path: str
+    levels: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        """Readable name."""
+        return factor_name(self.path)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether all levels are numbers, so that a line may join them."""
+        return all(isinstance(level, int | float) and not isinstance(level, bool) for level in self.levels)
+
+    def text(self, level: Any) -> str:
+        """Readable level."""
+        return level_text(self.path, level)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One combination of levels of some factors: `(path, level)` pairs."""
+
+    levels: tuple[tuple[str, Any], ...]
+
+    @property
+    def text(self) -> str:
+        """Readable, with the names of the factors."""
+        named = (f"{factor_name(path)} {level_text(path, level)}" for path, level in self.levels)
+        return ", ".join(named) or "all trials"
+
+    def level(self, path: str) -> Any:
+        """The level of one of its factors."""
+        return dict(self.levels)[path]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One design point: an arm in a setting, over its completed seeds.
+
+    Attributes:
+        arm: Name of the method.
+        setting: Levels of all factors but the method.
+        samples: Figure by seed, by name of the figure; finite values only.
+        intervals: Mean and interval over those seeds, by name of the figure.
+        timing_usable: False where packed trials shared a GPU, which spoils step times and ratios.
+    """
+
+    arm: str
+    setting: Setting
+    samples: Mapping[str, Mapping[int, float]]
+    intervals: Mapping[str, Interval]
+    timing_usable: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired difference of the headline figure between two levels of the contrasted factor.
+
+    Attributes:
+        treatment: Readable level that is compared.
+        control: Readable level it is compared with.
+        setting: Levels of the other factors; None for the average over all of them.
+        settings: How many settings went into it.
+        planned_settings: How many the design has.
+        difference: Treatment minus control, as fractions.
+    """
+
+    treatment: str
+    control: str
+    setting: Setting | None
+    settings: int
+    planned_settings: int
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class EffectPoint:
+    """An arm at one level of a factor, averaged over the other factors within each seed."""
+
+    arm: str
+    level: Any
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The headline figure along one factor."""
+
+    factor: Factor
+    points: tuple[EffectPoint, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Validation balanced accuracy per epoch of one arm in one setting, over seeds."""
+
+    arm: str
+    setting: Setting
+    epochs: tuple[int, ...]
+    intervals: tuple[Interval, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A trial that failed or was stopped."""
+
+    trial_id: str
+    status: str
+    point: str
+    seed: int
+    why: str
+
+
+@dataclass(frozen=True)
+class TrialCounts:
+    """What became of the planned trials."""
+
+    planned: int
+    completed: int
+    stopped: int
+    failed: int
+
+    @property
+    def missing(self) -> int:
+        """Planned trials that have not ended."""
+        return self.planned - self.completed - self.stopped - self.failed
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A finished or unfinished study of design points over seeds.
+
+    Attributes:
+        name: Name of the study.
+        question: What it asks.
+        notes: Paragraphs of the study folder's `notes.md`.
+        finding: The answer in one sentence.
+        further_findings: One sentence for each other level of the contrasted factor.
+        factors: All factors but the method.
+        arms: Methods in plan order.
+        control: The arm or level the others are compared with.
+        headline: The arm or level the finding is about; equal to `control` where there is no other.
+        settings: Combinations of the factors' levels in plan order.
+        cells: Design points that have a completed seed.
+        comparisons: Paired differences per setting.
+        pooled: Paired differences averaged over settings, the headline first.
+        effects: The headline figure along each factor.
+        curves: Learning curves.
+        counts: What became of the planned trials.
+        problems: Failed and stopped trials.
+        warnings: What a reader must know before trusting a figure.
+        provenance: What was run, as pairs of a name and a text.
+    """
+
+    name: str
+    question: str
+    notes: tuple[str, ...]
+    finding: str
+    further_findings: tuple[str, ...]
+    factors: tuple[Factor, ...]
+    arms: tuple[str, ...]
+    control: str
+    headline: str
+    settings: tuple[Setting, ...]
+    cells: tuple[Cell, ...]
+    comparisons: tuple[Comparison, ...]
+    pooled: tuple[Comparison, ...]
+    effects: tuple[Effect, ...]
+    curves: tuple[Curve, ...]
+    counts: TrialCounts
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+
+    def cell(self, arm: str, setting: Setting) -> Cell | None:
+        """The design point of an arm in a setting, None where no seed of it completed."""
+        found = (cell for cell in self.cells if (cell.arm, cell.setting) == (arm, setting))
+        return next(found, None)

@@ -1,0 +1,188 @@
+"""Tables as text, shared by the HTML and the Markdown report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from l2rw_ray.report.labels import (
+    COST_MEASURES,
+    HEADLINE,
+    MEASURES,
+    TEST_MEASURES,
+    TIMING_MEASURES,
+    WEIGHT_MEASURES,
+)
+from l2rw_ray.report.summary import Ablation, Cell, Comparison, Setting
+from l2rw_ray.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell of a table: what matters, and what qualifies it.
+
+    Attributes:
+        text: The value.
+        detail: Its interval, or why there is no value.
+        seeds: How many seeds the interval is over, None without interval.
+        is_clear: Whether it is a difference whose interval excludes zero.
+    """
+
+    text: str
+    detail: str = ""
+    seeds: int | None = None
+    is_clear: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table."""
+
+    name: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with row names in its first column.
+
+    Attributes:
+        key: Short name, for anchors.
+        title: What it shows, with the unit.
+        corner: Heading of the row names.
+        columns: Headings of the others.
+        lines: Its rows.
+        note: How to read it.
+    """
+
+    key: str
+    title: str
+    corner: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+    note: str = ""
+
+
+_NOTHING = Entry("–")
+_MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "peak_memory_bytes")
+
+
+def accuracy_tables(summary: Ablation) -> tuple[Table, ...]:
+    """Settings by arms, for each test figure that there is, the headline first."""
+    return tuple(
+        _settings_by_arms(summary, name)
+        for name in TEST_MEASURES
+        if any(name in cell.intervals for cell in summary.cells)
+    )
+
+
+def _settings_by_arms(summary: Ablation, name: str) -> Table:
+    lines = []
+    for setting in summary.settings:
+        cells = [summary.cell(arm, setting) for arm in summary.arms]
+        lines.append(Line(_short(summary, setting), tuple(_entry(cell, name) for cell in cells)))
+    heading = MEASURES[name].heading
+    return Table(
+        key=name.replace("_", "-"),
+        title=heading[0].upper() + heading[1:],
+        corner=_corner(summary),
+        columns=summary.arms,
+        lines=tuple(lines),
+        note="Mean over completed seeds, 95 % interval, number of seeds.",
+    )
+
+
+def difference_table(summary: Ablation) -> Table | None:
+    """Paired differences to the control, per setting and pooled; None where there are none."""
+    if not summary.pooled:
+        return None
+    treatments = tuple(comparison.treatment for comparison in summary.pooled)
+    rows: dict[str, dict[str, Comparison]] = {}
+    for comparison in summary.comparisons:
+        name = _short(summary, comparison.setting) if comparison.setting else ""
+        rows.setdefault(name, {})[comparison.treatment] = comparison
+    if len(rows) > 1:
+        rows["average"] = {comparison.treatment: comparison for comparison in summary.pooled}
+    lines = [
+        Line(name, tuple(_difference(found.get(treatment)) for treatment in treatments))
+        for name, found in rows.items()
+    ]
+    return Table(
+        key="differences",
+        title=f"Difference to {summary.control} in {MEASURES[HEADLINE].label} (points)",
+        corner=_corner(summary) if "all trials" not in rows else "",
+        columns=treatments,
+        lines=tuple(lines),
+        note="Paired by seed, 95 % interval, number of pairs. Bold: the interval excludes zero.",
+    )
+
+
+def weight_table(summary: Ablation) -> Table | None:
+    """How the weights behaved, for arms that have any; None where there are none."""
+    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in WEIGHT_MEASURES)]
+    note = "At the end of training. AUROC 0.5 is chance, 1 gives every wrong label the lowest weights."
+    return _points_by_measures(summary, "weights", "What the weights did", cells, WEIGHT_MEASURES, note)
+
+
+def cost_table(summary: Ablation) -> Table | None:
+    """Step times, durations and memory; None where nothing was measured."""
+    note = (
+        "Step times are medians of interleaved plain and reweighted steps on a copy of the trial's state, "
+        "then the mean over seeds; so are duration and memory. The ratio has its 95 % interval."
+    )
+    if not all(cell.timing_usable for cell in summary.cells):
+        note += " Trials that shared a GPU have no usable step times."
+    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in COST_MEASURES)]
+    return _points_by_measures(summary, "cost", "What it cost", cells, COST_MEASURES, note)
+
+
+def _points_by_measures(
+    summary: Ablation, key: str, title: str, cells: Sequence[Cell], names: Sequence[str], note: str
+) -> Table | None:
+    shown = [name for name in names if any(name in cell.intervals for cell in cells)]
+    if not shown:
+        return None
+    lines = (Line(_point(summary, cell), tuple(_entry(cell, name) for name in shown)) for cell in cells)
+    headings = tuple(MEASURES[name].heading for name in shown)
+    return Table(key, title, "design point", headings, tuple(lines), note)
+
+
+def _entry(cell: Cell | None, name: str) -> Entry:
+    if cell is None or name not in cell.intervals:
+        return _NOTHING
+    if name in TIMING_MEASURES and not cell.timing_usable:
+        return Entry("unusable", "GPU shared")
+    measure, interval = MEASURES[name], cell.intervals[name]
+    if name in _MEANS_ONLY:
+        return Entry(measure.text(interval.mean))
+    return Entry(measure.text(interval.mean), measure.limits(interval), _seeds(interval))
+
+
+def _seeds(interval: Interval) -> int | None:
+    return interval.n if interval.is_conclusive else None
+
+
+def _difference(comparison: Comparison | None) -> Entry:
+    interval = comparison.difference.interval if comparison else None
+    if interval is None:
+        return _NOTHING
+    measure = MEASURES[HEADLINE]
+    return Entry(
+        measure.signed(interval.mean),
+        measure.signed_limits(interval),
+        _seeds(interval),
+        is_clear=interval.excludes_zero,
+    )
+
+
+def _corner(summary: Ablation) -> str:
+    return summary.factors[0].name if len(summary.factors) == 1 else "setting"
+
+
+def _short(summary: Ablation, setting: Setting) -> str:
+    """A setting's text, without the factor's name where the corner of the table holds it."""
+    if len(summary.factors) == 1 and len(setting.levels) == 1:
+        return summary.factors[0].text(setting.levels[0][1])
+    return setting.text
+
+
+def _point(summary: Ablation, cell: Cell) -> str:
+    return f"{cell.arm}, {_short(summary, cell.setting)}" if cell.setting.levels else cell.arm

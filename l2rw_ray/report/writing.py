@@ -1,0 +1,95 @@
+"""Writing a study's report: one page, one Markdown text, its figures and the numbers behind them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report.ablation import summarise
+from l2rw_ray.report.drawing import drawing
+from l2rw_ray.report.figures import curve_settings, draw_curves, draw_differences, draw_effect
+from l2rw_ray.report.labels import HEADLINE, MEASURES
+from l2rw_ray.report.render_csv import render_csv
+from l2rw_ray.report.render_html import render_html
+from l2rw_ray.report.render_markdown import render_markdown
+from l2rw_ray.report.summary import Ablation
+from l2rw_ray.report.svg import save_png, save_svg
+from l2rw_ray.results import StudyFolder
+
+FIGURES = "figures"
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """Where a report was written.
+
+    Attributes:
+        html: The page, with everything in it.
+        markdown: The text that links to the figures.
+        csv: The design points' figures.
+        figures: SVG files, and the main figure as PNG.
+        finding: The answer in one sentence.
+    """
+
+    html: Path
+    markdown: Path
+    csv: Path
+    figures: tuple[Path, ...]
+    finding: str
+
+
+def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
+    """Write the report of a study, finished or not, from its ledger alone.
+
+    Args:
+        study_dir: The study folder.
+        out: Where to write; `report` inside the study folder by default.
+
+    Raises:
+        StudyFolderError: There is no study, no finished trial, or `out` cannot be written.
+    """
+    summary = summarise(study_dir)
+    folder = out if out is not None else StudyFolder(study_dir).report
+    try:
+        (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+        return _write(summary, folder)
+    except OSError as error:
+        reason = (error.strerror or "cannot be written").lower()
+        raise StudyFolderError("report folder", str(folder), reason, "choose another --out") from error
+
+
+def _write(summary: Ablation, folder: Path) -> ReportPaths:
+    with drawing():
+        titles, files = _write_figures(summary, folder / FIGURES)
+    html, markdown, csv = (folder / name for name in ("report.html", "report.md", "results.csv"))
+    paths = ReportPaths(html, markdown, csv, files, summary.finding)
+    paths.html.write_text(render_html(summary), encoding="utf-8")
+    paths.markdown.write_text(render_markdown(summary, titles), encoding="utf-8")
+    paths.csv.write_text(render_csv(summary), encoding="utf-8")
+    return paths
+
+
+def _write_figures(summary: Ablation, folder: Path) -> tuple[dict[str, str], tuple[Path, ...]]:
+    """Figures as files; their relative paths by title, and all paths."""
+    figures = {
+        f"{MEASURES[HEADLINE].label} by {effect.factor.name}": (
+            "effect" if number == 0 else f"effect-{number + 1}",
+            draw_effect(summary, effect),
+        )
+        for number, effect in enumerate(summary.effects)
+        if effect.points
+    }
+    differences = draw_differences(summary)
+    if differences is not None:
+        figures[f"paired difference to {summary.control}"] = ("differences", differences)
+    settings = curve_settings(summary)
+    if settings:
+        figures["learning curves"] = ("learning-curves", draw_curves(summary, settings))
+    files = []
+    for number, (name, figure) in enumerate(figures.values()):
+        files.append(folder / f"{name}.svg")
+        save_svg(figure, files[-1])
+        if number == 0:
+            files.append(folder / f"{name}.png")
+            save_png(figure, files[-1])
+    titles = {title: f"{FIGURES}/{name}.svg" for title, (name, _) in figures.items()}
+    return titles, tuple(files)

@@ -1,0 +1,6 @@
+"""The ledger of a study: one Parquet file per finished trial, the truth everything else reads."""
+
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.reader import read_history, read_study
+
+__all__ = ["StudyFolder", "read_history", "read_study"]

@@ -1,0 +1,184 @@
+"""The study folder: where everything of one study lies, and who may write to it."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from l2rw_ray.config import PlannedTrial, Resources, StudySpec, load_study
+from l2rw_ray.config.loading import dump_study
+from l2rw_ray.errors import InputError, StudyFolderError
+from l2rw_ray.results.atomic import atomic_path
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One trial that the study's current plan asks for.
+
+    Attributes:
+        trial_id: Its fingerprint.
+        seed: Its seed; rows of equal seed are paired.
+        factors: Level of each design factor, by path relative to `trial`.
+        resources: What it runs on.
+    """
+
+    trial_id: str
+    seed: int
+    factors: Mapping[str, Any]
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """A folder that holds one study: its specification, plan, ledger and whatever derives from them."""
+
+    path: Path
+
+    @property
+    def study_file(self) -> Path:
+        """The resolved study."""
+        return self.path / "study.yaml"
+
+    @property
+    def plan_file(self) -> Path:
+        """The trials that the resolved study asks for."""
+        return self.path / "plan.json"
+
+    @property
+    def trials(self) -> Path:
+        """The ledger: `<trial_id>.parquet` per finished trial."""
+        return self.path / "trials"
+
+    @property
+    def tracking_database(self) -> Path:
+        """The local MLflow store."""
+        return self.path / "mlflow.db"
+
+    @property
+    def tracking_artifacts(self) -> Path:
+        """Artifacts of the local MLflow store."""
+        return self.path / "mlartifacts"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints of unfinished trials."""
+        return self.path / "checkpoints"
+
+    @property
+    def report(self) -> Path:
+        """Where the report is written by default."""
+        return self.path / "report"
+
+    @property
+    def notes(self) -> Path:
+        """Optional free text that the report quotes."""
+        return self.path / "notes.md"
+
+    def trial_file(self, trial_id: str) -> Path:
+        """The ledger's file of one trial."""
+        return self.trials / f"{trial_id}.parquet"
+
+    def create(self) -> None:
+        """Make the folder and its ledger, where they are missing.
+
+        Raises:
+            StudyFolderError: The path cannot be made a folder.
+        """
+        try:
+            self.trials.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or "cannot be created").lower()
+            raise self._error(reason, "choose another --out") from error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other runs out of the folder; the operating system frees it when this process dies.
+
+        Raises:
+            StudyFolderError: Another run holds the folder.
+        """
+        with (self.path / ".lock").open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                holder = file.read().strip() or "unknown process"
+                raise self._error(f"in use by another run ({holder})", "wait for it or stop it") from error
+            _replace_text(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}")
+            try:
+                yield
+            finally:
+                _replace_text(file.fileno(), "")
+
+    def write_plan(self, spec: StudySpec, planned: Sequence[PlannedTrial]) -> None:
+        """Write the resolved study and its trials, replacing those of an earlier run."""
+        rows = [
+            {
+                "trial_id": trial.trial_id,
+                "factors": dict(trial.factors),
+                "seed": trial.seed,
+                "resources": trial.resources.model_dump(mode="json"),
+            }
+            for trial in planned
+        ]
+        with atomic_path(self.study_file) as temporary:
+            dump_study(spec, temporary)
+        with atomic_path(self.plan_file) as temporary:
+            temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+    def read_spec(self) -> StudySpec:
+        """The study this folder was last run with.
+
+        Raises:
+            StudyFolderError: There is no study in the folder, or its file is broken.
+        """
+        self.require()
+        try:
+            return load_study(self.study_file)
+        except InputError as error:
+            raise self._error(f"its study.yaml is unusable ({error})", "run the study again") from error
+
+    def read_plan(self) -> tuple[PlanRow, ...]:
+        """The trials this folder was last asked for, in order.
+
+        Raises:
+            StudyFolderError: There is no plan in the folder, or its file is broken.
+        """
+        self.require()
+        try:
+            rows = json.loads(self.plan_file.read_text(encoding="utf-8"))
+            return tuple(_plan_row(row) for row in rows)
+        except FileNotFoundError as error:
+            raise self._error("it has no plan.json", "run the study again") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._error("its plan.json is unreadable", "run the study again") from error
+
+    def require(self) -> None:
+        """Raise StudyFolderError unless the folder holds a study."""
+        if not self.path.is_dir():
+            raise self._error("no such folder", "give the folder that `l2rw-ray run` wrote")
+        if not self.study_file.is_file():
+            raise self._error("it has no study.yaml", "give the folder that `l2rw-ray run` wrote")
+
+    def _error(self, problem: str, remedy: str) -> StudyFolderError:
+        return StudyFolderError("study folder", str(self.path), problem, remedy)
+
+
+def _plan_row(row: Mapping[str, Any]) -> PlanRow:
+    return PlanRow(
+        trial_id=row["trial_id"],
+        seed=row["seed"],
+        factors=row["factors"],
+        resources=Resources.model_validate(row["resources"]),
+    )
+
+
+def _replace_text(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, text.encode(), 0)

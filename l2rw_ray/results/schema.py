@@ -1,0 +1,163 @@
+"""One row of the ledger: the record of a finished trial and its explicit Arrow types.
+
+Floats that a trial does not have are null. NaN is a value, written as it is.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+MEASURES = (
+    "test_accuracy",
+    "test_balanced_accuracy",
+    "test_worst_class_accuracy",
+    "validation_accuracy",
+    "validation_balanced_accuracy",
+    "validation_worst_class_accuracy",
+    "validation_loss",
+    "step_time_plain_s",
+    "step_time_s",
+    "overhead_ratio",
+    "peak_memory_bytes",
+    "effective_sample_size",
+    "zero_weight_fraction",
+    "corrupted_auroc",
+)
+"""Final figures with a column of their own; all others go to the column `metrics`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """One epoch of a trial's history.
+
+    Attributes:
+        epoch: Epochs trained, from 1.
+        step: Optimiser steps so far.
+        duration_s: Wall time of the epoch, evaluation included.
+        metrics: Figures by name.
+    """
+
+    epoch: int
+    step: int
+    duration_s: float
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """A finished trial.
+
+    Attributes:
+        status: `completed`, `stopped` or `failed`.
+        attempt: The try that ended it, counted up when the infrastructure lost the trial.
+        reason: Why a stopped trial stopped: `scheduler` or `interrupted`.
+        error: `ExceptionType: message` of a failed trial.
+        config: The resolved trial as JSON.
+        method: Name of the arm.
+        measures: Final figures by name, those of `MEASURES`.
+        metrics: Final figures without a column of their own.
+        split_hashes: SHA-256 over the row indices of train, meta, validation and test.
+        class_counts: Train examples per class as labelled.
+        versions: Package name to version.
+        commit: Commit of this package's source, None outside a repository.
+        device: Device type, None where the trial failed before it had one.
+        started_at: UTC start of the first attempt.
+        history: Epochs, in order.
+    """
+
+    trial_id: str
+    status: str
+    seed: int
+    attempt: int
+    config: str
+    method: str
+    epochs: int
+    steps: int
+    duration_s: float
+    versions: Mapping[str, str]
+    commit: str | None
+    workers: int
+    cpus_per_worker: int
+    gpus_per_worker: float
+    started_at: datetime
+    reason: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+    train_examples: int | None = None
+    device: str | None = None
+    hardware: str | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    split_hashes: Mapping[str, str] = field(default_factory=dict)
+    class_counts: Mapping[str, int] = field(default_factory=dict)
+    history: tuple[EpochRecord, ...] = ()
+
+
+_METRICS = pa.map_(pa.string(), pa.float64())
+_EPOCH = pa.struct(
+    [("epoch", pa.int64()), ("step", pa.int64()), ("duration_s", pa.float64()), ("metrics", _METRICS)]
+)
+
+SCHEMA = pa.schema(
+    [
+        pa.field("trial_id", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        ("attempt", pa.int64()),
+        ("reason", pa.string()),
+        ("error", pa.string()),
+        ("traceback", pa.string()),
+        ("config", pa.string()),
+        ("method", pa.string()),
+        *((name, pa.float64()) for name in MEASURES),
+        ("train_examples", pa.int64()),
+        ("epochs", pa.int64()),
+        ("steps", pa.int64()),
+        ("duration_s", pa.float64()),
+        ("split_hash_train", pa.string()),
+        ("split_hash_meta", pa.string()),
+        ("split_hash_validation", pa.string()),
+        ("split_hash_test", pa.string()),
+        ("class_counts", pa.map_(pa.string(), pa.int64())),
+        ("versions", pa.string()),
+        ("commit", pa.string()),
+        ("workers", pa.int64()),
+        ("cpus_per_worker", pa.int64()),
+        ("gpus_per_worker", pa.float64()),
+        ("device", pa.string()),
+        ("hardware", pa.string()),
+        ("started_at", pa.timestamp("us", tz="UTC")),
+        ("schema_version", pa.int64()),
+        ("metrics", _METRICS),
+        ("history", pa.list_(_EPOCH)),
+    ]
+)
+
+
+def as_table(record: TrialRecord) -> pa.Table:
+    """The record as a table of one row, with exactly the ledger's columns."""
+    return pa.Table.from_pylist([_as_row(record)], schema=SCHEMA)
+
+
+def _as_row(record: TrialRecord) -> dict[str, Any]:
+    row = {name: getattr(record, name) for name in SCHEMA.names if hasattr(record, name)}
+    hashes = {f"split_hash_{split}": digest for split, digest in record.split_hashes.items()}
+    unknown = sorted(set(record.measures) - set(MEASURES)) + sorted(set(hashes) - set(SCHEMA.names))
+    if unknown:
+        raise ValueError(f"the ledger has no column {unknown[0]!r}")
+    return {
+        **row,
+        **record.measures,
+        **hashes,
+        "class_counts": list(record.class_counts.items()),
+        "versions": json.dumps(dict(record.versions), sort_keys=True),
+        "schema_version": SCHEMA_VERSION,
+        "metrics": list(record.metrics.items()),
+        "history": [{**asdict(epoch), "metrics": list(epoch.metrics.items())} for epoch in record.history],
+    }

@@ -1,0 +1,145 @@
+"""From events to the ledger: collects what a trial tells and writes its row when it ends."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pyarrow.parquet as pq
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.results.atomic import atomic_path
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.schema import MEASURES, EpochRecord, TrialRecord, as_table
+
+Clock = Callable[[], datetime]
+
+
+def write_record(folder: StudyFolder, record: TrialRecord) -> None:
+    """Write a trial's file, replacing an earlier one of the same trial, in one step."""
+    with atomic_path(folder.trial_file(record.trial_id)) as temporary:
+        pq.write_table(as_table(record), temporary, compression="zstd")
+
+
+@dataclass
+class _Collected:
+    """What a running trial has told so far."""
+
+    started: TrialStarted
+    started_at: datetime
+    epochs: dict[int, EpochRecord] = field(default_factory=dict)
+
+    def start_again(self, event: TrialStarted) -> None:
+        self.started = event
+        self.epochs = {epoch: row for epoch, row in self.epochs.items() if epoch <= event.resumed_epoch}
+
+
+class LedgerWriter:
+    """Observer of events that writes one file per finished trial.
+
+    A trial that the infrastructure lost starts again: epochs up to the one it resumed from are
+    kept, later ones are told again. An epoch told twice counts once, as told last.
+
+    Args:
+        folder: A created study folder.
+        planned: The trials that will be told about.
+        versions: Package name to version.
+        commit: Commit of this package's source, None outside a repository.
+        clock: The present, in UTC.
+
+    Attributes:
+        latest: The record written last, None before the first.
+    """
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        planned: Iterable[PlannedTrial],
+        versions: Mapping[str, str],
+        commit: str | None,
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        self.latest: TrialRecord | None = None
+        self._folder = folder
+        self._planned = {trial.trial_id: trial for trial in planned}
+        self._versions = versions
+        self._commit = commit
+        self._clock = clock
+        self._running: dict[str, _Collected] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event; write the trial's file if it is the last.
+
+        Raises:
+            KeyError: The event is of a trial that is not planned.
+            OSError: The file cannot be written.
+        """
+        match event:
+            case TrialStarted():
+                self._start(event)
+            case EpochCompleted():
+                epoch = EpochRecord(event.epoch, event.step, event.duration_s, event.metrics)
+                self._running[event.trial_id].epochs[event.epoch] = epoch
+            case TrialEnded():
+                record = self._record(event)
+                write_record(self._folder, record)
+                self.latest = record
+                self._running.pop(event.trial_id, None)
+
+    def _start(self, event: TrialStarted) -> None:
+        known = self._running.get(event.trial_id)
+        if known:
+            known.start_again(event)
+        else:
+            self._running[event.trial_id] = _Collected(event, self._clock())
+
+    def _record(self, event: TrialEnded) -> TrialRecord:
+        planned = self._planned[event.trial_id]
+        collected = self._running.get(event.trial_id)
+        started = collected.started if collected else None
+        measures, metrics = _split(event.metrics)
+        stopped = event.status is TrialStatus.STOPPED
+        return TrialRecord(
+            trial_id=event.trial_id,
+            status=event.status.value,
+            seed=planned.seed,
+            attempt=started.attempt if started else 1,
+            reason=event.error if stopped else None,
+            error=None if stopped else event.error,
+            traceback=event.traceback,
+            config=planned.config.model_dump_json(),
+            method=planned.config.method.name,
+            measures=measures,
+            metrics=metrics,
+            train_examples=started.train_examples if started else None,
+            epochs=event.epochs,
+            steps=event.steps,
+            duration_s=event.duration_s,
+            split_hashes=started.split_hashes if started else {},
+            class_counts=started.class_counts if started else {},
+            versions=self._versions,
+            commit=self._commit,
+            workers=planned.resources.workers,
+            cpus_per_worker=planned.resources.cpus_per_worker,
+            gpus_per_worker=planned.resources.gpus_per_worker,
+            device=started.device if started else None,
+            hardware=started.hardware if started else None,
+            started_at=collected.started_at if collected else self._before_now(event.duration_s),
+            history=_history(collected),
+        )
+
+    def _before_now(self, duration_s: float) -> datetime:
+        return self._clock() - timedelta(seconds=duration_s if math.isfinite(duration_s) else 0)
+
+
+def _split(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Metrics with a column of their own, and the rest."""
+    own = {name: float(value) for name, value in metrics.items() if name in MEASURES}
+    rest = {name: float(value) for name, value in metrics.items() if name not in MEASURES}
+    return own, rest
+
+
+def _history(collected: _Collected | None) -> tuple[EpochRecord, ...]:
+    epochs = collected.epochs if collected else {}
+    return tuple(epochs[number] for number in sorted(epochs))

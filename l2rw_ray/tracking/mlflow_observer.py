@@ -1,0 +1,267 @@
+"""One-way mirror of the ledger into MLflow: a run per study, trial and design point.
+
+The only file that imports mlflow. Times and values come from the ledger, so that mirroring a
+study twice, or after a crash, leaves the same runs.
+"""
+
+import logging
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run
+from mlflow.exceptions import MlflowException
+
+from l2rw_ray.errors import TrackingError
+from l2rw_ray.tracking.runs import (
+    DesignPoint,
+    MetricPoint,
+    Row,
+    end_of,
+    metric_points,
+    outcome_of,
+    trial_name,
+    trial_params,
+    trial_tags,
+)
+
+_PARENT = "mlflow.parentRunId"
+_NOTE = "mlflow.note.content"
+_STUDY, _TRIAL, _POINT = "l2rw.study", "l2rw.trial_id", "l2rw.point"
+_OUTCOME, _NOT_FINITE = "l2rw.outcome", "l2rw.not_finite"
+_STATUSES = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+_MOST_METRICS, _MOST_PARAMS = 1000, 100  # per request, MLflow's limits
+_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+
+
+def local_store(study_dir: Path) -> str:
+    """URI of the SQLite store inside a study folder."""
+    return f"sqlite:///{study_dir.resolve() / 'mlflow.db'}"
+
+
+@dataclass
+class _Store:
+    """An open store, and the runs it already has of this study."""
+
+    client: MlflowClient
+    experiment_id: str
+    parent_id: str
+    trials: dict[str, Run] = field(default_factory=dict)
+    points: dict[str, Run] = field(default_factory=dict)
+
+
+class MlflowMirror:
+    """Writes a study's trials and design points as nested runs; use from one thread of one process.
+
+    Each method raises TrackingError within seconds when the store cannot be reached or written.
+
+    Args:
+        tracking_uri: MLflow store, `sqlite:///…` or a server's `http://…`.
+        study_name: Name of the experiment.
+        question: What the study asks, shown as the description.
+        artifact_root: Folder for artifacts of a local store; None leaves it to the server.
+        clock: The present, in UTC.
+    """
+
+    def __init__(
+        self,
+        tracking_uri: str,
+        study_name: str,
+        question: str,
+        artifact_root: Path | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._uri = tracking_uri
+        self._name = study_name
+        self._question = question
+        self._artifact_root = artifact_root
+        self._clock = clock
+        self._opened: _Store | None = None
+
+    def record(self, trial_row: Row, history_rows: Sequence[Row] = ()) -> None:
+        """Write a finished trial, unless a run already holds this outcome of it.
+
+        Args:
+            trial_row: Its row of `read_study(…).to_pylist()`.
+            history_rows: Its rows of `read_history(…).to_pylist()`.
+
+        Raises:
+            TrackingError: The store cannot be reached or written.
+        """
+        with self._guarded():
+            store = self._store()
+            known = store.trials.get(trial_row["trial_id"])
+            if known and known.data.tags.get(_OUTCOME) == outcome_of(trial_row) and _has_ended(known):
+                return
+            if known:  # cut short by a crash, or the trial was run again
+                store.client.delete_run(known.info.run_id)
+            self._reopen_parent(store)
+            store.trials[trial_row["trial_id"]] = self._write_trial(store, trial_row, history_rows)
+
+    def summarise(self, points: Iterable[DesignPoint]) -> None:
+        """Write a run per design point with the figures over its seeds, or update the one there is.
+
+        Raises:
+            TrackingError: The store cannot be reached or written.
+        """
+        with self._guarded():
+            store = self._store()
+            for point in points:
+                self._write_point(store, point)
+
+    def close(self) -> None:
+        """Mark the study's run as finished.
+
+        Raises:
+            TrackingError: The store cannot be reached or written.
+        """
+        with self._guarded():
+            store = self._store()
+            if not _has_ended(store.client.get_run(store.parent_id)):
+                store.client.set_terminated(store.parent_id, "FINISHED", _milliseconds(self._clock()))
+
+    def _write_trial(self, store: _Store, row: Row, history: Sequence[Row]) -> Run:
+        points = metric_points(row, history)
+        not_finite = sorted({point.name for point in points if not math.isfinite(point.value)})
+        tags = trial_tags(row) | {
+            _PARENT: store.parent_id,
+            _TRIAL: row["trial_id"],
+            _OUTCOME: outcome_of(row),
+        }
+        if not_finite:
+            tags[_NOT_FINITE] = ", ".join(not_finite)
+        run = store.client.create_run(
+            store.experiment_id, _milliseconds(row["started_at"]), tags, trial_name(row)
+        )
+        self._log(store, run.info.run_id, points, trial_params(row))
+        store.client.set_terminated(run.info.run_id, _STATUSES[row["status"]], _milliseconds(end_of(row)))
+        return store.client.get_run(run.info.run_id)
+
+    def _log(
+        self, store: _Store, run_id: str, points: Sequence[MetricPoint], params: Mapping[str, str]
+    ) -> None:
+        metrics = [
+            Metric(point.name, point.value, _milliseconds(point.at), point.step)
+            for point in points
+            if math.isfinite(point.value)
+        ]
+        pairs = [Param(name, value) for name, value in params.items()]
+        for start in range(0, len(pairs), _MOST_PARAMS):
+            store.client.log_batch(run_id, params=pairs[start : start + _MOST_PARAMS])
+        for start in range(0, len(metrics), _MOST_METRICS):
+            store.client.log_batch(run_id, metrics=metrics[start : start + _MOST_METRICS])
+
+    def _write_point(self, store: _Store, point: DesignPoint) -> None:
+        known, metrics = store.points.get(point.key), point.metrics()
+        if known and known.data.metrics == metrics and _has_ended(known):
+            return
+        now = self._clock()
+        if known is None:
+            tags = {_PARENT: store.parent_id, _POINT: point.key, "method": point.method}
+            tags |= {f"factor.{path}": str(level) for path, level in point.factors.items()}
+            known = store.client.create_run(store.experiment_id, _milliseconds(now), tags, point.name)
+        changed = [
+            MetricPoint(name, value, 0, now)
+            for name, value in metrics.items()
+            if known.data.metrics.get(name) != value
+        ]
+        self._log(store, known.info.run_id, changed, {})
+        if not _has_ended(known):
+            store.client.set_terminated(known.info.run_id, "FINISHED", _milliseconds(now))
+        store.points[point.key] = store.client.get_run(known.info.run_id)
+
+    def _reopen_parent(self, store: _Store) -> None:
+        if _has_ended(store.client.get_run(store.parent_id)):
+            store.client.update_run(store.parent_id, status="RUNNING")
+
+    def _store(self) -> _Store:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> _Store:
+        _refuse_unwritable_folder(self._uri)
+        client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+        experiment = client.get_experiment_by_name(self._name)
+        if experiment is None:
+            location = self._artifact_root.resolve().as_uri() if self._artifact_root else None
+            experiment_id = client.create_experiment(self._name, location, {_NOTE: self._question})
+        else:
+            experiment_id = experiment.experiment_id
+        runs = list(_all_runs(client, experiment_id))
+        parents = [run.info.run_id for run in runs if _STUDY in run.data.tags]
+        return _Store(
+            client,
+            experiment_id,
+            parent_id=parents[0] if parents else self._create_parent(client, experiment_id),
+            trials={run.data.tags[_TRIAL]: run for run in runs if _TRIAL in run.data.tags},
+            points={run.data.tags[_POINT]: run for run in runs if _POINT in run.data.tags},
+        )
+
+    def _create_parent(self, client: MlflowClient, experiment_id: str) -> str:
+        tags = {_STUDY: self._name, _NOTE: self._question}
+        run = client.create_run(experiment_id, _milliseconds(self._clock()), tags, self._name)
+        return str(run.info.run_id)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Quiet and impatient inside the block; what the store raises becomes a TrackingError."""
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        try:
+            with _impatience(), warnings.catch_warnings():
+                # MLflow's own table definitions, on first use of a store
+                warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
+                yield
+        except (MlflowException, OSError, ImportError) as error:
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise TrackingError(
+                "tracking store",
+                self._uri,
+                f"cannot be used ({reason})",
+                "start it or give another --tracking-uri; `l2rw-ray track` fills in what is missing",
+            ) from error
+
+
+def _all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _refuse_unwritable_folder(uri: str) -> None:
+    """Fail at once where MLflow would retry for minutes to open a database file."""
+    if uri.startswith("sqlite:///"):
+        folder = Path(uri.removeprefix("sqlite:///")).parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"{folder} is no folder that can be written")
+
+
+@contextmanager
+def _impatience() -> Iterator[None]:
+    """Few retries and short waits, unless the environment says otherwise."""
+    added = {name: value for name, value in _IMPATIENT.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _has_ended(run: Run) -> bool:
+    return bool(run.info.status in _STATUSES.values())
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

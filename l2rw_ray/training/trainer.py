@@ -1,0 +1,259 @@
+"""Training one trial, from its split to its last figure."""
+
+import math
+from dataclasses import asdict
+from itertools import islice
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.data import MetaSampler, Splits, epoch_batches, steps_per_epoch
+from l2rw_ray.errors import NonFiniteError
+from l2rw_ray.events import Emit, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
+from l2rw_ray.methods import TrainingContext, build_arm
+from l2rw_ray.models import build_model
+from l2rw_ray.training.checkpoint import CheckpointStore
+from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
+from l2rw_ray.training.evaluation import evaluate
+from l2rw_ray.training.hardware import describe_hardware
+from l2rw_ray.training.memory import peak_memory_bytes, reset_peak_memory
+from l2rw_ray.training.optimizers import build_optimizer
+from l2rw_ray.training.probe import probe_overhead
+from l2rw_ray.training.ranks import Ranks, unwrapped
+from l2rw_ray.training.timing import PhaseTimer
+from l2rw_ray.training.weight_statistics import WeightStatistics
+
+_PROBE_BATCHES = 4
+
+
+def train_trial(
+    trial: PlannedTrial,
+    splits: Splits,
+    emit: Emit,
+    *,
+    ranks: Ranks = Ranks(),  # noqa: B008  # frozen
+    device: torch.device | None = None,
+    checkpoints: CheckpointStore | None = None,
+    attempt: int = 1,
+) -> None:
+    """Train and evaluate one trial; every rank of it calls this with equal arguments.
+
+    Args:
+        trial: What to train.
+        splits: Its data, as `make_splits` returned it for the trial's seed.
+        emit: Takes the events, on rank 0 only; its answer to an `EpochCompleted` is obeyed by all.
+        ranks: This process among the trial's workers.
+        device: Where to train; the CPU by default.
+        checkpoints: Where to save after each epoch and go on from; None saves nothing.
+        attempt: Which try this is, from 1.
+
+    Raises:
+        NonFiniteError: A loss or score became NaN or infinite.
+        InputError: The model or its data cannot be used.
+    """
+    Trainer(trial, splits, emit, ranks, device or torch.device("cpu"), checkpoints, attempt).run()
+
+
+class Trainer:
+    """The state of one trial under way; see `train_trial` for the arguments."""
+
+    def __init__(
+        self,
+        trial: PlannedTrial,
+        splits: Splits,
+        emit: Emit,
+        ranks: Ranks,
+        device: torch.device,
+        checkpoints: CheckpointStore | None,
+        attempt: int,
+    ) -> None:
+        reset_process(trial.resources.cpus_per_worker)
+        seed_globals(trial.seed, "initial_weights")
+        self._trial, self._config = trial, trial.config
+        self._splits = splits.to(device)
+        self._emit, self._ranks, self._device = emit, ranks, device
+        self._checkpoints, self._attempt = checkpoints, attempt
+        self._timer = PhaseTimer(device, synchronise=False)
+        self._context = self._build_context()
+        self._arm = build_arm(self._config.method, self._context)
+        self._epoch, self._step, self._skipped = 0, 0, 0
+        self._earlier_s, self._started = 0.0, perf_counter()
+        self._history: list[EpochCompleted] = []
+        self._last: dict[str, float] = {}
+        self._probed: dict[str, float] = {}
+
+    def _build_context(self) -> TrainingContext:
+        train = self._splits.train
+        network = build_model(self._config.model.name, train.input_shape, len(self._splits.class_names))
+        network = network.to(self._device)
+        return TrainingContext(
+            model=self._ranks.wrap(network),
+            optimizer=build_optimizer(self._config.optim, network),
+            loss_fn=nn.CrossEntropyLoss(reduction="none"),
+            meta=MetaSampler(
+                self._splits.meta, getattr(self._config.method, "meta_batch_size", None), self._trial.seed
+            ),
+            train_size=len(train),
+            seed=self._trial.seed,
+            rank=self._ranks.rank,
+            world_size=self._ranks.world_size,
+        )
+
+    def run(self) -> None:
+        """Train until the last epoch or until told to stop."""
+        reset_peak_memory(self._device)
+        seed_globals(self._trial.seed, "training", self._ranks.rank)
+        self._resume()
+        self._tell(self._start_event())
+        for event in self._history:
+            self._tell(event)
+        self._probe()
+        while self._epoch < self._config.optim.epochs:
+            verdict = self._tell(self._train_epoch())
+            self._save()
+            if verdict is Verdict.STOP:
+                self._end(TrialStatus.STOPPED)
+                return
+        self._end(TrialStatus.COMPLETED)
+
+    def _train_epoch(self) -> EpochCompleted:
+        started = perf_counter()
+        train, batch_size = self._splits.train, self._config.optim.batch_size
+        steps = steps_per_epoch(len(train), batch_size, self._ranks.world_size)
+        weights = WeightStatistics(train.corrupted, steps, self._device)
+        loss_S = torch.zeros(steps, dtype=torch.float64, device=self._device)
+        sizes_S = torch.zeros(steps, dtype=torch.float64)
+        weighted = False
+        batches = epoch_batches(
+            train, batch_size, self._trial.seed, self._epoch, self._ranks.rank, self._ranks.world_size
+        )
+        for position in range(steps):
+            with self._timer("data"):
+                batch = next(batches)
+            with self._timer("step"):
+                outcome = self._arm.step(batch, self._step, self._epoch)
+            loss_S[position], sizes_S[position] = outcome.loss, batch.global_size
+            if outcome.weights_B is not None:
+                weighted = True
+                weights.add(position, outcome.weights_B, batch.index, batch.global_size)
+            self._skipped += outcome.skipped
+            self._step += 1
+        self._epoch += 1
+        with self._timer("evaluation"):
+            metrics = self._train_loss(loss_S) | self._evaluate("validation")
+        if weighted:
+            metrics |= weights.summarise(sizes_S, self._ranks) | {"skipped_steps": float(self._skipped)}
+        self._last = metrics
+        event = EpochCompleted(
+            self._trial.trial_id, self._epoch, self._step, perf_counter() - started, metrics
+        )
+        self._history.append(event)
+        return event
+
+    def _train_loss(self, loss_S: Tensor) -> dict[str, float]:
+        loss_S = self._ranks.sum(loss_S).cpu()
+        broken = (~loss_S.isfinite()).nonzero()
+        if len(broken):
+            raise NonFiniteError(self._step - len(loss_S) + int(broken[0]), "train_loss")
+        return {"train_loss": loss_S.mean().item()}
+
+    def _evaluate(self, name: str) -> dict[str, float]:
+        examples = getattr(self._splits, name)
+        figures = evaluate(
+            self._context.model,
+            examples,
+            len(self._splits.class_names),
+            self._context.loss_fn,
+            self._ranks,
+        )
+        return {f"{name}_{metric}": value for metric, value in figures.items()}
+
+    def _probe(self) -> None:
+        if self._probed or self._epoch:
+            return
+        train, ranks = self._splits.train, self._ranks
+        batches = epoch_batches(
+            train, self._config.optim.batch_size, self._trial.seed, 0, ranks.rank, ranks.world_size
+        )
+        self._probed = probe_overhead(
+            self._config, self._context, list(islice(batches, _PROBE_BATCHES)), ranks
+        )
+
+    def _start_event(self) -> TrialStarted:
+        splits = self._splits
+        counts_C = splits.train.labels.bincount(minlength=len(splits.class_names)).tolist()
+        return TrialStarted(
+            trial_id=self._trial.trial_id,
+            attempt=self._attempt,
+            world_size=self._ranks.world_size,
+            device=self._device.type,
+            hardware=describe_hardware(self._device),
+            train_examples=len(splits.train),
+            epochs=self._config.optim.epochs,
+            split_hashes=splits.hashes,
+            class_counts=dict(zip(splits.class_names, counts_C, strict=True)),
+            resumed_epoch=self._epoch,
+        )
+
+    def _end(self, status: TrialStatus) -> None:
+        figures = self._last | self._evaluate("test") | self._probed
+        figures |= {f"time_{phase}_s": total for phase, total in sorted(self._timer.total_s.items())}
+        figures["peak_memory_bytes"] = self._ranks.maximum(peak_memory_bytes(self._device))
+        self._tell(
+            TrialEnded(
+                trial_id=self._trial.trial_id,
+                status=status,
+                epochs=self._epoch,
+                steps=self._step,
+                duration_s=self._elapsed_s(),
+                metrics={name: value for name, value in figures.items() if math.isfinite(value)},
+            )
+        )
+
+    def _tell(self, event: Event) -> Verdict:
+        """Emit on rank 0 and let every rank know the answer, so that all leave together."""
+        return self._ranks.broadcast(self._emit(event) if self._ranks.leads else None)
+
+    def _elapsed_s(self) -> float:
+        return self._earlier_s + perf_counter() - self._started
+
+    def _save(self) -> None:
+        if self._checkpoints is None:
+            return
+        generators = self._ranks.gather(rng_state())
+        if not self._ranks.leads:
+            return
+        with self._timer("checkpoint"):
+            self._checkpoints.save(self._state() | {"generators": generators})
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": unwrapped(self._context.model).state_dict(),
+            "optimizer": self._context.optimizer.state_dict(),
+            "arm": self._arm.state_dict(),
+            "epoch": self._epoch,
+            "step": self._step,
+            "skipped": self._skipped,
+            "elapsed_s": self._elapsed_s(),
+            "times_s": dict(self._timer.total_s),
+            "probed": self._probed,
+            "history": [asdict(event) for event in self._history],
+        }
+
+    def _resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        state = self._checkpoints.load() if self._checkpoints else None
+        if state is None:
+            return
+        unwrapped(self._context.model).load_state_dict(state["model"])
+        self._context.optimizer.load_state_dict(state["optimizer"])
+        self._arm.load_state_dict(state["arm"])
+        self._epoch, self._step, self._skipped = state["epoch"], state["step"], state["skipped"]
+        self._earlier_s, self._probed = state["elapsed_s"], state["probed"]
+        self._timer.total_s.update(state["times_s"])
+        self._history = [EpochCompleted(**event) for event in state["history"]]
+        self._last = dict(self._history[-1].metrics)
+        restore_rng(state["generators"][self._ranks.rank])

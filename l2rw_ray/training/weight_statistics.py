@@ -1,0 +1,76 @@
+"""What the weights of one epoch looked like, over all ranks."""
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import binary_auroc
+
+from l2rw_ray.training.ranks import Ranks
+
+
+class WeightStatistics:
+    """Collects one epoch's weights without waiting for the device, and sums them up at its end.
+
+    Args:
+        corrupted_N: Which train examples carry a wrong label.
+        steps: Steps of the epoch.
+        device: Where the weights are.
+    """
+
+    def __init__(self, corrupted_N: Tensor, steps: int, device: torch.device) -> None:
+        self._corrupted_N = corrupted_N.to(device)
+        self._relative_N = torch.full((len(corrupted_N),), 0.0, dtype=torch.float64, device=device)
+        # per step, summed over ranks: sum, sum of squares, zeros, share of the corrupted
+        self._sums_S4 = torch.zeros(steps, 4, dtype=torch.float64, device=device)
+
+    def add(self, step: int, weights_B: Tensor, index_B: Tensor, global_size: int) -> None:
+        """Count the weights of one step.
+
+        Args:
+            step: Position within the epoch.
+            weights_B: This rank's weights.
+            index_B: The examples they belong to.
+            global_size: Examples in the global batch.
+        """
+        weights_B = weights_B.detach().double()
+        wrong_B = self._corrupted_N[index_B]
+        sums = (
+            weights_B.sum(),
+            weights_B.square().sum(),
+            (weights_B == 0).sum(),
+            (weights_B * wrong_B).sum(),
+        )
+        self._sums_S4[step] = torch.stack([value.double() for value in sums])
+        self._relative_N[index_B] = weights_B * global_size
+
+    def summarise(self, global_sizes_S: Tensor, ranks: Ranks) -> dict[str, float]:
+        """Means over the steps that had a positive weight, and the corrupted examples' ROC.
+
+        Args:
+            global_sizes_S: Examples in each step's global batch.
+            ranks: The trial's workers.
+
+        Returns:
+            `effective_sample_size` ((Σw)²/Σw², examples), `zero_weight_fraction`,
+            `corrupted_weight_share` and, where both kinds of label occur, `corrupted_auroc`: the
+            probability that a corrupted example weighs less than a clean one.
+        """
+        sums_S4 = ranks.sum(self._sums_S4).cpu()
+        relative_N, corrupted_N = ranks.sum(self._relative_N).cpu(), self._corrupted_N.cpu()
+        total_S, squares_S, zeros_S, wrong_S = sums_S4.unbind(dim=1)
+        used = squares_S > 0
+        summary = {"zero_weight_fraction": (zeros_S.sum() / global_sizes_S.sum()).item()}
+        if used.any():
+            effective_S = total_S[used].square() / squares_S[used]
+            summary["effective_sample_size"] = effective_S.mean().item()
+        if corrupted_N.any() and not corrupted_N.all():
+            if used.any():
+                summary["corrupted_weight_share"] = (wrong_S[used] / total_S[used]).mean().item()
+            summary["corrupted_auroc"] = _auroc(-relative_N, corrupted_N)
+        return summary
+
+
+def _auroc(scores_N: Tensor, positive_N: Tensor) -> float:
+    """Area under the ROC curve; scores become their dense ranks in [0, 1], as torchmetrics expects."""
+    _, ranks_N = scores_N.unique(return_inverse=True)
+    probability_N = ranks_N.double() / max(int(ranks_N.max()), 1)
+    return binary_auroc(probability_N, positive_N.long()).item()

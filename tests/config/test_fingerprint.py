@@ -1,0 +1,54 @@
+"""Fingerprints change with what changes a result, and with nothing else."""
+
+import pytest
+
+from l2rw_ray.config import Resources, parse_study, trial_fingerprint
+from l2rw_ray.config.study import StudySpec
+from l2rw_ray.config.variants import assign
+
+
+def _fingerprint(tree: dict, seed: int = 0) -> str:
+    spec = parse_study(tree)
+    return trial_fingerprint(spec.trial, seed, spec.resources)
+
+
+def test_value_is_stable_across_versions(study_tree: dict) -> None:
+    assert _fingerprint(study_tree) == "d7bf1f0c69b60a56"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("name", "renamed"),
+        ("question", "Another?"),
+        ("trial.measurement.probe_rounds", 9),
+        ("trial.method.update_every", 1),
+        ("resources.workers", 1),
+        ("trial.optim.lr", "5e-2"),
+    ],
+)
+def test_what_cannot_change_the_result_does_not_count(study_tree: dict, path: str, value: object) -> None:
+    assert _fingerprint(assign(study_tree, path, value, StudySpec)) == _fingerprint(study_tree)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("trial.optim.lr", 0.06),
+        ("trial.method.update_every", 2),
+        ("trial.data.noise.rate", 0.31),
+        ("trial.data.source", "cifar10"),
+        ("resources.workers", 2),
+        ("resources.cpus_per_worker", 2),
+    ],
+)
+def test_what_can_change_the_result_counts(study_tree: dict, path: str, value: object) -> None:
+    assert _fingerprint(assign(study_tree, path, value, StudySpec)) != _fingerprint(study_tree)
+
+
+def test_seed_counts_and_order_of_keys_does_not(study_tree: dict) -> None:
+    assert _fingerprint(study_tree, 1) != _fingerprint(study_tree, 0)
+    study_tree["trial"] = dict(reversed(study_tree["trial"].items()))
+    study_tree["trial"]["optim"] = dict(reversed(study_tree["trial"]["optim"].items()))
+    spec = parse_study(study_tree)
+    assert trial_fingerprint(spec.trial, 0, Resources()) == _fingerprint(study_tree)

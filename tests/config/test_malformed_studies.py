@@ -1,0 +1,115 @@
+"""Bad input gets one line that names field, value and remedy, and exit code 2."""
+
+from pathlib import Path
+
+import pytest
+
+from l2rw_ray.cli import main
+from l2rw_ray.config.loading import dump_study, parse_study
+
+MALFORMED = [
+    ("trial.data.bias={kind: dominant_class, levl: 0.9}", "trial.data.bias.levl", "did you mean 'level'"),
+    ("trial.data.noise.rate=1.5", "trial.data.noise.rate = 1.5", "below 1"),
+    ("trial.data.noise.rate=-0.1", "trial.data.noise.rate = -0.1", "use 0"),
+    ("trial.data.noise.rate=lots", "trial.data.noise.rate = 'lots'", "use a number"),
+    ("trial.optim.lr=0", "trial.optim.lr = 0", "above 0"),
+    ("trial.optim.lr=.nan", "trial.optim.lr = nan", "finite"),
+    ("trial.optim.epochs=2.5", "trial.optim.epochs = 2.5", "whole number"),
+    ("trial.optim.momentum=1.0", "trial.optim.momentum = 1.0", "below 1"),
+    ("trial.method.name=l2wr", "trial.method.name = 'l2wr'", "did you mean 'l2rw'"),
+    ("trial.model.name=resnet", "trial.model.name = 'resnet'", "lenet"),
+    ("trial.data.source=cifar", "trial.data.source = 'cifar'", "did you mean 'cifar10'"),
+    ("trial.data=7", "trial.data = 7", "section"),
+    ("trial.optim.warmup=3", "trial.optim.warmup = 3", "use one of batch_size"),
+    ("trial.data.source=parquet", "trial.data.train = None", "add it"),
+    ("design.factors={}", "design.factors = {}", "at least 1"),
+    ("design.factors={method.name: []}", "design.factors.method.name = []", "at least 1"),
+    ("design.factors={method.nam: [l2rw]}", "trial.method.nam = 'l2rw'", "did you mean 'name'"),
+    ("design.factors={method.name: [l2rw, l2rw]}", "design.factors", "name each level once"),
+    ("design.factors={method.name: l2rw}", "design.factors.method.name = 'l2rw'", "write a list"),
+    ("design.kind=gird", "design.kind = 'gird'", "use 'grid'"),
+    ("seeds=0", "seeds = 0", "above 0"),
+    ("seeds=[1, 1]", "seeds = [1, 1]", "name each once"),
+    ("seeds=many", "seeds = 'many'", "whole number"),
+    ("objective.metric=test_accuracy", "objective.metric = 'test_accuracy'", "validation_accuracy"),
+    ("resources.workers=100", "trial.optim.batch_size = 20", "at least 100"),
+    ("name=../outside", "name = '../outside'", "lower-case"),
+    (
+        "trial.data.bias={kind: dominant_class, level: 0.9, size: as_published}",
+        "trial.data.train_size = 60",
+        "set it to null",
+    ),
+    ("trial.data={source: parquet, train: a, features: [x], image: y}", "trial.data.image = 'y'", "null"),
+    ("trial.data={source: parquet, train: a, image: null}", "trial.data.features = None", "at least one"),
+    ("trial.optim.lr.x=3", "trial.optim.lr.x = 3", "'lr' itself"),
+    ("nonsense", "--set = 'nonsense'", "path=value"),
+    ("seeds=[1", "--set seeds = '[1'", "YAML"),
+]
+
+
+@pytest.mark.parametrize(("override", "named", "remedy"), MALFORMED)
+def test_bad_field_is_one_line_and_exit_code_2(
+    override: str,
+    named: str,
+    remedy: str,
+    study_tree: dict,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "study.yaml"
+    dump_study(parse_study(study_tree), path)
+    _expect_complaint(["plan", str(path), "--set", override], capsys, monkeypatch, named, remedy)
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "remedy"),
+    [
+        ("name: [unclosed", "name: [unclosed", "YAML syntax"),
+        ("a: 1\na: 2\n", "a: 2", "YAML syntax"),
+        ("", "study file", "studies/demo.yaml"),
+        ("- a\n- b\n", "study file", "studies/demo.yaml"),
+        ("!!python/object/apply:os.system ['true']", "os.system", "YAML syntax"),
+        ("name: x\n", "question = None", "add it"),
+        ("\x00", "study.yaml", "YAML syntax"),
+    ],
+)
+def test_bad_file_is_one_line_and_exit_code_2(
+    text: str,
+    named: str,
+    remedy: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    _expect_complaint(["plan", str(path)], capsys, monkeypatch, named, remedy)
+
+
+def test_missing_file_and_folder_and_binary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = str(tmp_path / "none.yaml")
+    _expect_complaint(["plan", missing], capsys, monkeypatch, "none.yaml", "give the path")
+    _expect_complaint(["plan", str(tmp_path)], capsys, monkeypatch, str(tmp_path), "give the path")
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    _expect_complaint(["plan", str(binary)], capsys, monkeypatch, "binary.yaml", "UTF-8")
+
+
+def _expect_complaint(
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *parts: str,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["l2rw-ray", *arguments])
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    output = capsys.readouterr()
+    assert exit_info.value.code == 2
+    assert output.out == ""
+    assert output.err.count("\n") == 1, output.err
+    for part in parts:
+        assert part in output.err

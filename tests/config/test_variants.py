@@ -1,0 +1,28 @@
+"""Assigning a path: what follows when it selects another variant of a section."""
+
+from l2rw_ray.config.study import StudySpec
+from l2rw_ray.config.variants import assign, look_up
+
+
+def test_assignment_copies_and_creates_sections(study_tree: dict) -> None:
+    changed = assign(study_tree, "trial.data.bias.kind", "none", StudySpec)
+    assert look_up(changed, "trial.data.bias.kind") == "none"
+    assert "bias" not in study_tree["trial"]["data"]
+
+
+def test_fields_of_the_former_variant_are_dropped(study_tree: dict) -> None:
+    study_tree["trial"]["method"] = {"name": "l2rw", "update_every": 4}
+    plain = assign(study_tree, "trial.method.name", "uniform", StudySpec)
+    assert plain["trial"]["method"] == {"name": "uniform"}
+
+
+def test_fields_that_both_variants_have_are_kept(study_tree: dict) -> None:
+    adam = assign(study_tree, "trial.optim.name", "adam", StudySpec)
+    assert adam["trial"]["optim"] == {"name": "adam", "lr": 0.05, "batch_size": 20, "epochs": 2}
+    other_source = assign(study_tree, "trial.data.source", "cifar10", StudySpec)
+    assert other_source["trial"]["data"]["noise"] == {"kind": "uniform", "rate": 0.3}
+
+
+def test_unknown_variant_keeps_everything_for_the_validation_to_complain(study_tree: dict) -> None:
+    changed = assign(study_tree, "trial.optim.name", "sdg", StudySpec)
+    assert changed["trial"]["optim"]["momentum"] == 0.9

@@ -1,0 +1,121 @@
+"""Every trial is in exactly one place, and leaves by exactly one ending."""
+
+import pytest
+
+from l2rw_ray.config import PlannedTrial, parse_study
+from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus, Verdict
+from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS, GiveUp, Retry, after_worker_loss
+from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
+from l2rw_ray.orchestration.plan import plan_study
+
+
+@pytest.fixture
+def trials(study_tree: dict) -> tuple[PlannedTrial, ...]:
+    return plan_study(parse_study(study_tree))
+
+
+@pytest.fixture
+def book(trials: tuple[PlannedTrial, ...]) -> LeaseBook:
+    book = LeaseBook()
+    for trial in trials:
+        book.submit(trial)
+    return book
+
+
+def _epoch(trial: PlannedTrial, epoch: int = 1) -> EpochCompleted:
+    return EpochCompleted(trial.trial_id, epoch, 3 * epoch, 0.5, {"train_loss": 1.0})
+
+
+def _end(trial: PlannedTrial, status: TrialStatus = TrialStatus.COMPLETED) -> TrialEnded:
+    return TrialEnded(trial.trial_id, status, 2, 6, 1.0)
+
+
+def _start(trial: PlannedTrial) -> TrialStarted:
+    return TrialStarted(trial.trial_id, 1, 1, "cpu", "a core", 60, 2, {}, {})
+
+
+def test_trials_are_leased_in_order_and_each_once(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+    assert book.lease("a") == Lease(trials[0], 1)
+    assert book.lease("b") == Lease(trials[1], 1)
+    assert book.report(_start(trials[0]), 1) is Verdict.CONTINUE
+    assert book.report(_end(trials[0]), 1) is Verdict.CONTINUE
+    assert book.lease("a") == Lease(trials[2], 1)
+    assert book.under_way() == (trials[1].trial_id, trials[2].trial_id)
+
+
+def test_lanes_wait_while_open_and_leave_when_closed() -> None:
+    book = LeaseBook()
+    assert book.lease("a") is LaneOrder.WAIT
+    book.close()
+    assert book.lease("a") is LaneOrder.LEAVE
+
+
+def test_lane_that_asks_again_has_lost_its_workers(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        assert book.lease("a") == Lease(trials[0], attempt)
+    assert book.lease("a") == Lease(trials[1], 1)
+    (ended,) = book.drain()
+    assert isinstance(ended, TrialEnded)
+    assert ended.status is TrialStatus.FAILED
+    assert "lost 3 times" in str(ended.error)
+
+
+def test_trial_of_a_lane_that_is_gone_goes_to_another(
+    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+) -> None:
+    book.lease("a")
+    book.lane_ended("a")
+    assert book.lease("b") == Lease(trials[0], 2)
+
+
+def test_worker_thought_lost_is_told_to_stop_and_not_recorded(
+    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+) -> None:
+    book.lease("a")
+    book.lease("a")
+    assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
+    assert not book.has_news
+    assert book.report(_epoch(trials[0]), 2) is Verdict.CONTINUE
+    assert book.has_news
+
+
+def test_cancelled_trial_stops_at_its_next_report_with_the_reason(
+    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+) -> None:
+    book.lease("a")
+    book.cancel([trials[0].trial_id, trials[1].trial_id], "interrupted")
+    assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
+    book.report(_end(trials[0], TrialStatus.STOPPED), 1)
+    assert book.events_of(trials[0].trial_id, 1)[0].error == "interrupted"
+    assert book.lease("a") == Lease(trials[2], 1), "the one that waited is not run"
+
+
+def test_exception_ends_the_trial_with_what_was_trained(
+    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+) -> None:
+    book.lease("a")
+    book.report(_epoch(trials[0]), 1)
+    assert book.fail(trials[0].trial_id, 0, "NonFiniteError: loss", "Traceback …")
+    ended = book.drain()[-1]
+    assert (ended.status, ended.epochs, ended.steps) == (TrialStatus.FAILED, 1, 3)
+    assert book.lease("a") == Lease(trials[1], 1)
+
+
+def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> None:
+    study_tree["resources"] = {"workers": 2}
+    trial = plan_study(parse_study(study_tree))[0]
+    book = LeaseBook()
+    book.submit(trial)
+    book.lease("a")
+    assert not book.fail(trial.trial_id, 1, "error", "")
+    assert book.fail(trial.trial_id, 0, "error", "")
+    assert len(book.drain()) == 1
+
+
+@pytest.mark.parametrize(("attempt", "expected"), [(1, Retry(2)), (2, Retry(3))])
+def test_lost_worker_is_retried(attempt: int, expected: Retry) -> None:
+    assert after_worker_loss(attempt) == expected
+
+
+def test_worker_lost_too_often_is_given_up() -> None:
+    assert isinstance(after_worker_loss(MAX_ATTEMPTS), GiveUp)

@@ -1,0 +1,138 @@
+import csv
+import os
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import pytest
+
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report import summarise, write_report
+from l2rw_ray.report.labels import HEADLINE, MEASURES
+from l2rw_ray.report.tables import accuracy_tables
+from l2rw_ray.results import StudyFolder
+
+GOLDEN = Path(__file__).parent / "golden" / "report.md"
+REGENERATE = "L2RW_REGENERATE_GOLDEN"  # set it to 1 and run this file to accept the present text
+
+
+class Ids(HTMLParser):
+    """Collects ids and whatever the page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "srcset") or (name == "href" and tag == "link"):
+                self.fetched.append(value)
+
+
+def test_the_markdown_is_the_golden_one(default_study):
+    (default_study / "notes.md").write_text("# Reduced\n\nOnly 12 epochs,\non a *small* set.\n")
+    text = write_report(default_study).markdown.read_text(encoding="utf-8")
+    if os.environ.get(REGENERATE):
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_page_needs_nothing_else(default_study):
+    page = write_report(default_study).html.read_text(encoding="utf-8")
+    found = Ids()
+    found.feed(page)
+    assert found.fetched == []
+    assert len(found.ids) == len(set(found.ids))
+    assert "<svg" in page
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+    references = re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', page)
+    assert references
+    assert set(references) <= set(found.ids)
+
+
+def test_ink_follows_the_page_and_files_have_a_ground(default_study):
+    paths = write_report(default_study)
+    assert "#1b1f24" not in re.sub(r"<style>.*?</style>", "", paths.html.read_text(), flags=re.DOTALL)
+    for path in paths.figures:
+        if path.suffix == ".svg":
+            assert ElementTree.parse(path).getroot().tag.endswith("svg")
+            assert "fill: #ffffff" in path.read_text()
+    assert [path.name for path in paths.figures if path.suffix == ".png"] == ["effect.png"]
+
+
+def test_markup_in_texts_is_shown_not_obeyed(fake_study, plain):
+    nasty = "<script>alert(1)</script> & $x_1^{$ | *b*"
+    factors = {"method.name": ["uniform", nasty]}
+    path = fake_study(replace(plain, question=nasty, factors=factors, failing=None))
+    (path / "notes.md").write_text(nasty)
+    paths = write_report(path)
+    assert "<script" not in paths.html.read_text()
+    assert "<script" not in paths.markdown.read_text()
+    assert r"\| \*b\*" in paths.markdown.read_text()
+
+
+def test_csv_table_and_summary_agree(default_study):
+    paths = write_report(default_study)
+    summary = summarise(default_study)
+    rows = list(csv.DictReader(paths.csv.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == len(summary.cells) == 9
+    page, table = paths.html.read_text(encoding="utf-8"), accuracy_tables(summary)[0]
+    for row, cell in zip(rows, summary.cells, strict=True):
+        interval = cell.intervals[HEADLINE]
+        assert float(row[f"{HEADLINE}_mean"]) == interval.mean
+        assert float(row[f"{HEADLINE}_low"]) == interval.low
+        assert int(row[f"{HEADLINE}_n"]) == interval.n
+        shown = MEASURES[HEADLINE].text(interval.mean)
+        entries = table.lines[summary.settings.index(cell.setting)].entries
+        assert entries[summary.arms.index(cell.arm)].text == shown
+        assert shown in page
+
+
+def test_ratios_from_a_shared_gpu_are_unusable(fake_study, plain):
+    paths = write_report(fake_study(replace(plain, gpus_per_worker=0.5)))
+    assert "unusable (GPU shared)" in paths.markdown.read_text()
+    assert "no usable step times" in paths.html.read_text()
+    assert next(csv.DictReader(paths.csv.read_text().splitlines()))["timing_usable"] == "False"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": 1, "failing": None},
+        {"factors": {"method.name": ["uniform", "l2rw"]}, "failing": None},
+        {"factors": {"data.meta_per_class": [1, 5]}, "failing": None},
+        {"missing": [number for number in range(27) if number != 4]},
+        {"factors": {"data.bias.level": [0.1 * n for n in range(1, 9)]}, "failing": None, "seeds": 2},
+    ],
+)
+def test_every_shape_of_study_has_a_report(fake_study, plain, change):
+    paths = write_report(fake_study(replace(plain, **change)))
+    assert all(path.stat().st_size > 30 for path in (paths.html, paths.markdown, paths.csv, *paths.figures))
+
+
+def test_writing_elsewhere_and_again_gives_the_same_bytes(default_study, tmp_path):
+    first = write_report(default_study, tmp_path / "a")
+    second = write_report(default_study, tmp_path / "b")
+    for one, other in zip((first.html, *first.figures), (second.html, *second.figures), strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert not StudyFolder(default_study).report.exists()
+
+
+def test_matplotlibs_settings_are_left_alone(default_study):
+    before = dict(mpl.rcParams)
+    write_report(default_study)
+    assert dict(mpl.rcParams) == before
+
+
+def test_an_unusable_output_folder_is_refused(default_study, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StudyFolderError, match="choose another --out"):
+        write_report(default_study, tmp_path / "taken")

@@ -1,0 +1,152 @@
+import math
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from mlflow import MlflowClient
+
+from l2rw_ray.errors import TrackingError
+from l2rw_ray.tracking import DesignPoint, MlflowMirror
+
+QUESTION = "Does it pay?"
+
+
+@pytest.fixture
+def mirror(store_uri, tmp_path):
+    return MlflowMirror(store_uri, "small", QUESTION, tmp_path / "mlartifacts")
+
+
+@pytest.fixture
+def runs(store_uri, mirror):
+    """The study's runs by name, as they are now."""
+
+    def now():
+        client = MlflowClient(tracking_uri=store_uri, registry_uri=store_uri)
+        experiment = client.get_experiment_by_name("small")
+        found = client.search_runs([experiment.experiment_id])
+        names = [run.info.run_name for run in found]
+        assert len(set(names)) == len(names)
+        return {run.info.run_name: run for run in found}
+
+    return now
+
+
+def content(runs):
+    return {
+        name: (run.info.run_id, run.info.status, run.info.end_time, run.data.metrics, run.data.tags)
+        for name, run in runs.items()
+    }
+
+
+def point(mean=0.5):
+    figures = {"test_accuracy": {"mean": mean, "low": 0.4, "high": 0.6, "n": 3}}
+    return DesignPoint("l2rw", {"data.bias.level": 0.9}, figures)
+
+
+def test_a_trial_is_a_run_below_its_study(mirror, runs, store_uri, trial_row, history_rows):
+    mirror.record(trial_row, history_rows)
+    mirror.close()
+    study, trial = runs()["small"], runs()["l2rw · bias 0.9 · seed 3"]
+    assert trial.data.tags["mlflow.parentRunId"] == study.info.run_id
+    assert study.data.tags["mlflow.note.content"] == QUESTION
+    assert trial.data.params["data.bias.level"] == "0.9"
+    assert trial.data.metrics["test_accuracy"] == 0.8
+    assert trial.data.metrics["peak_memory_bytes"] == 1e9
+    assert trial.info.start_time == trial_row["started_at"].timestamp() * 1000
+    assert trial.info.end_time - trial.info.start_time == 10_000
+    assert (study.info.status, trial.info.status) == ("FINISHED", "FINISHED")
+    client = MlflowClient(tracking_uri=store_uri, registry_uri=store_uri)
+    curve = client.get_metric_history(trial.info.run_id, "train_loss")
+    assert [(metric.step, metric.value) for metric in curve] == [(1, 1.0), (2, 0.5)]
+
+
+@pytest.mark.parametrize(("status", "expected"), [("failed", "FAILED"), ("stopped", "KILLED")])
+def test_the_status_is_mlflows(mirror, runs, trial_row, status, expected):
+    mirror.record({**trial_row, "status": status})
+    assert runs()["l2rw · bias 0.9 · seed 3"].info.status == expected
+
+
+def test_mirroring_twice_changes_nothing(mirror, runs, store_uri, trial_row, history_rows):
+    for again in (mirror, mirror, MlflowMirror(store_uri, "small", QUESTION)):
+        again.record(trial_row, history_rows)
+        again.summarise([point()])
+        again.close()
+        if again is mirror:
+            first = content(runs())
+    assert content(runs()) == first
+    assert len(first) == 3
+
+
+def test_a_trial_that_was_run_again_has_its_new_outcome_only(mirror, runs, trial_row, history_rows):
+    mirror.record({**trial_row, "status": "failed", "test_accuracy": None}, history_rows[:1])
+    mirror.record(trial_row, history_rows)
+    run = runs()["l2rw · bias 0.9 · seed 3"]
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["status"] == "completed"
+    assert len(runs()) == 2
+
+
+def test_a_run_that_a_crash_cut_short_is_written_again(mirror, runs, store_uri, trial_row, monkeypatch):
+    def crash(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_terminated", crash)
+        with pytest.raises(KeyboardInterrupt):
+            mirror.record(trial_row)
+    MlflowMirror(store_uri, "small", QUESTION).record(trial_row)
+    assert runs()["l2rw · bias 0.9 · seed 3"].info.status == "FINISHED"
+
+
+def test_a_new_trial_reopens_the_study(mirror, runs, trial_row):
+    mirror.close()
+    mirror.record(trial_row)
+    assert runs()["small"].info.status == "RUNNING"
+    mirror.close()
+    assert runs()["small"].info.status == "FINISHED"
+
+
+def test_what_is_not_finite_is_named_instead_of_written(mirror, runs, trial_row):
+    mirror.record({**trial_row, "test_accuracy": math.nan, "validation_loss": math.inf})
+    run = runs()["l2rw · bias 0.9 · seed 3"]
+    assert run.data.tags["l2rw.not_finite"] == "test_accuracy, validation_loss"
+    assert "test_accuracy" not in run.data.metrics
+
+
+def test_a_design_point_is_updated_in_place(store_uri, runs, mirror):
+    now = datetime(2024, 5, 1, tzinfo=UTC)
+    for number, mean in enumerate((0.6, 0.5)):
+        clock = lambda number=number: now + timedelta(hours=number)  # noqa: E731
+        MlflowMirror(store_uri, "small", QUESTION, clock=clock).summarise([point(mean)])
+    metrics = runs()["l2rw · bias 0.9 · all seeds"].data.metrics
+    assert metrics["test_accuracy.mean"] == 0.5
+    assert metrics["test_accuracy.n"] == 3
+
+
+def test_many_metrics_go_in_several_requests(mirror, runs, trial_row, history_rows):
+    history = [{**history_rows[0], "epoch": epoch} for epoch in range(1, 701)]
+    mirror.record({**trial_row, "epochs": 700}, history)
+    assert runs()["l2rw · bias 0.9 · seed 3"].data.metrics["train_loss"] == 1.0
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////no/such/folder/mlflow.db", "bogus://x"])
+def test_a_store_out_of_reach_fails_soon_and_in_one_line(uri, trial_row):
+    started = time.monotonic()
+    with pytest.raises(TrackingError) as caught:
+        MlflowMirror(uri, "small", QUESTION).record(trial_row)
+    assert time.monotonic() - started < 5
+    assert "\n" not in str(caught.value)
+    assert uri in str(caught.value)
+
+
+def test_the_environment_is_left_as_it_was(mirror, trial_row):
+    before = dict(os.environ)
+    mirror.record(trial_row)
+    assert dict(os.environ) == before
+
+
+def test_the_store_is_made_in_silence(tmp_path, capfd, trial_row):
+    mirror = MlflowMirror(f"sqlite:///{tmp_path / 'new.db'}", "small", QUESTION)
+    mirror.record(trial_row)
+    assert capfd.readouterr() == ("", "")

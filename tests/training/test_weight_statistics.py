@@ -1,0 +1,30 @@
+"""Weight statistics of an epoch against figures worked out by hand."""
+
+import pytest
+import torch
+
+from l2rw_ray.training.ranks import Ranks
+from l2rw_ray.training.weight_statistics import WeightStatistics
+
+
+def test_figures_of_two_steps() -> None:
+    corrupted = torch.tensor([False, False, True, True])
+    statistics = WeightStatistics(corrupted, steps=2, device=torch.device("cpu"))
+    statistics.add(0, torch.tensor([0.5, 0.5]), torch.tensor([0, 2]), global_size=2)
+    statistics.add(1, torch.tensor([1.0, 0.0]), torch.tensor([1, 3]), global_size=2)
+    figures = statistics.summarise(torch.tensor([2.0, 2.0]), Ranks())
+    assert figures == pytest.approx(
+        {
+            "zero_weight_fraction": 0.25,
+            "effective_sample_size": 1.5,  # 2 and 1
+            "corrupted_weight_share": 0.25,  # 1/2 and 0
+            "corrupted_auroc": 0.875,  # of four pairs three are ordered right, one ties
+        }
+    )
+
+
+def test_step_without_positive_weight_counts_as_zeros_only() -> None:
+    statistics = WeightStatistics(torch.tensor([False, True]), steps=1, device=torch.device("cpu"))
+    statistics.add(0, torch.zeros(2), torch.tensor([0, 1]), global_size=2)
+    figures = statistics.summarise(torch.tensor([2.0]), Ranks())
+    assert figures == {"zero_weight_fraction": 1.0, "corrupted_auroc": 0.5}
