@@ -1,6 +1,10 @@
 """CIFAR-10 in torchvision's form."""
 
+import tempfile
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,21 +13,30 @@ from l2rw_ray.config.data import Cifar10Data
 from l2rw_ray.data.source import Source, register
 from l2rw_ray.errors import DataError
 
+_FOLDER = "cifar-10-batches-py"
+
 
 @register("cifar10")
 def load_cifar10(config: Cifar10Data) -> Source:
-    """50,000 train and 10,000 test images of 32×32×3.
+    """50,000 train and 10,000 test images of 32×32×3, uint8 [N, 3, 32, 32].
+
+    Source: Krizhevsky 2009; torchvision checks the files' MD5.
 
     Raises:
-        DataError: They are not under `root` and cannot be downloaded.
+        DataError: They are not under `root` and may not or cannot be downloaded.
     """
-    from torchvision.datasets import CIFAR10
-
     root = Path(config.root).expanduser()
     try:
-        train, test = (CIFAR10(root, train=part, download=config.download) for part in (True, False))
+        train, test = _open(root)
     except (RuntimeError, OSError) as error:
-        raise _missing(config, error) from error
+        if not config.download:
+            raise DataError(
+                "trial.data.root",
+                config.root,
+                f"holds no whole {_FOLDER}",
+                f"put {_FOLDER} there, set trial.data.download to true, or use source parquet",
+            ) from error
+        train, test = _download(root)
     return Source(
         _channels_first(train.data),
         torch.tensor(train.targets),
@@ -33,22 +46,30 @@ def load_cifar10(config: Cifar10Data) -> Source:
     )
 
 
-def _channels_first(images: object) -> Tensor:
-    return torch.as_tensor(images).permute(0, 3, 1, 2).contiguous()
+def _open(root: Path, *, download: bool = False) -> tuple[Any, Any]:
+    from torchvision.datasets import CIFAR10
+
+    return CIFAR10(root, train=True, download=download), CIFAR10(root, train=False)
 
 
-def _missing(config: Cifar10Data, error: Exception) -> DataError:
-    if config.download:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return DataError(
+def _download(root: Path) -> tuple[Any, Any]:
+    """Download beside the place and move there when whole: several workers may do so at once."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root) as scratch:
+            train, test = _open(Path(scratch), download=True)
+            with suppress(OSError):  # another worker was first
+                (Path(scratch) / _FOLDER).rename(root / _FOLDER)
+    except (RuntimeError, OSError, HTTPException) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(
             "trial.data.download",
             True,
-            f"the download failed ({reason})",
-            "put cifar-10-batches-py into root",
-        )
-    return DataError(
-        "trial.data.root",
-        config.root,
-        "holds no whole cifar-10-batches-py",
-        "set trial.data.download=true, or use source parquet",
-    )
+            f"the download into {root} failed ({reason})",
+            f"put {_FOLDER} into trial.data.root by hand, or use source parquet",
+        ) from error
+    return train, test
+
+
+def _channels_first(images: object) -> Tensor:
+    return torch.as_tensor(images).permute(0, 3, 1, 2).contiguous()

@@ -1,13 +1,13 @@
 """Any classification table in Parquet: encoded images or numeric features, and a label."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from l2rw_ray.config.data import ParquetData
-from l2rw_ray.data.cache import Arrays, cached
+from l2rw_ray.data.cache import cached
 from l2rw_ray.data.source import Source, register
 from l2rw_ray.errors import DataError
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def load_parquet(config: ParquetData) -> Source:
     """Read, check and decode the train table and, where one is named, the test table.
 
-    Decoded arrays are cached on disk by the files' path, size and time of change.
+    Integer labels are class indices, named by the JSON list `class_names` in the train files'
+    metadata where there is one; text labels become classes in sorted order. Decoded inputs are
+    cached on disk by the files' path, size and time of change.
 
     Raises:
         DataError: A file is missing or no Parquet; a column is missing; an image, a feature or a
@@ -28,12 +30,14 @@ def load_parquet(config: ParquetData) -> Source:
     from l2rw_ray.data.parquet_table import ParquetTable
 
     train = ParquetTable.open("trial.data.train", config.train)
-    names = _class_names(config, train)
-    inputs, labels = _decode(config, train, names)
+    labels = train.labels(config.label)
+    names = _class_names(train, labels)
+    indices = _as_indices(config, train, labels, names)
     if config.test is None:
-        return Source(inputs, labels, names)
+        return Source(_inputs(config, train), indices, names)
     test = ParquetTable.open("trial.data.test", config.test)
-    test_inputs, test_labels = _decode(config, test, names)
+    test_indices = _as_indices(config, test, test.labels(config.label), names)
+    inputs, test_inputs = _inputs(config, train), _inputs(config, test)
     if test_inputs.shape[1:] != inputs.shape[1:]:
         raise DataError(
             "trial.data.test",
@@ -41,47 +45,48 @@ def load_parquet(config: ParquetData) -> Source:
             f"inputs of shape {tuple(test_inputs.shape[1:])}, those of train have {tuple(inputs.shape[1:])}",
             "give both the same size",
         )
-    return Source(inputs, labels, names, test_inputs, test_labels)
+    return Source(inputs, indices, names, test_inputs, test_indices)
 
 
-def _class_names(config: ParquetData, train: "ParquetTable") -> tuple[str, ...]:
-    """Names from the file's own metadata, else the labels that occur."""
-    labels = train.labels(config.label)
+def _inputs(config: ParquetData, table: "ParquetTable") -> Tensor:
+    """Images, uint8 [N, C, H, W], or features, float32 [N, F]."""
+
+    def decode() -> np.ndarray[Any, Any]:
+        from l2rw_ray.data.image_column import decode_images
+
+        if config.features is not None:
+            return table.features(config.features)
+        assert config.image is not None
+        return decode_images(table, config.image)
+
+    identity = {"files": table.identity, "image": config.image, "features": config.features}
+    return cached(identity, decode)
+
+
+def _class_names(train: "ParquetTable", labels: np.ndarray[Any, Any]) -> tuple[str, ...]:
+    """Text labels themselves, or names from the files' own metadata, or the indices up to the largest."""
     if labels.dtype.kind == "U":
         return tuple(np.unique(labels).tolist())
     stated = train.metadata_list("class_names")
     return stated or tuple(map(str, range(int(labels.max()) + 1)))
 
 
-def _decode(config: ParquetData, table: "ParquetTable", names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Inputs and class indices of a table."""
-
-    def decode() -> Arrays:
-        if config.features is not None:
-            return {"inputs": table.features(config.features)}
-        assert config.image is not None
-        return {"inputs": table.images(config.image)}
-
-    labels = _as_indices(config, table, names)
-    identity = {"files": table.identity, "image": config.image, "features": config.features}
-    return cached(identity, decode)["inputs"], labels
-
-
-def _as_indices(config: ParquetData, table: "ParquetTable", names: Sequence[str]) -> Tensor:
-    import torch
-
-    labels = table.labels(config.label)
+def _as_indices(
+    config: ParquetData, table: "ParquetTable", labels: np.ndarray[Any, Any], names: tuple[str, ...]
+) -> Tensor:
+    """Class indices, int64 [N]; a label that is no class is refused."""
     if labels.dtype.kind == "U":
         index = {name: position for position, name in enumerate(names)}
-        found: list[Any] = [index.get(label, -1) for label in labels.tolist()]
-        labels = np.array(found)
-    outside = np.flatnonzero((labels < 0) | (labels >= len(names)))
+        indices = np.array([index.get(label, -1) for label in labels.tolist()])
+    else:
+        indices = labels.astype(np.int64)
+    outside = np.flatnonzero((indices < 0) | (indices >= len(names)))
     if len(outside):
         row = int(outside[0])
         raise DataError(
             "trial.data.label",
             config.label,
-            f"{table.locate(row)} has a label outside the {len(names)} classes of train",
-            "mend the row, or the class_names in the file's metadata",
+            f"label {labels[row]} in {table.locate(row)} is none of the {len(names)} classes of train",
+            "use labels from 0 to classes − 1, and mend the row or the class_names in the metadata",
         )
-    return torch.from_numpy(labels.astype(np.int64))
+    return torch.from_numpy(indices)

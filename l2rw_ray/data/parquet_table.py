@@ -1,26 +1,21 @@
 """A table of one or more Parquet files, read with errors that name file and row."""
 
 import difflib
-import io
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from PIL import Image
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
 
 from l2rw_ray.errors import DataError
 
-_DECODERS = 8
-_ROWS_AT_A_TIME = 4096
+_ROWS_AT_A_TIME = 1024
 Array = np.ndarray[Any, Any]
 
 
@@ -32,7 +27,8 @@ class ParquetTable:
         field: The configuration field that named it, for error messages.
         given: What that field said.
         filesystem: Where the files are.
-        files: What is known of them.
+        files: What the filesystem knows of them.
+        schemas: Columns of each file.
         sizes: Rows of each file.
     """
 
@@ -40,31 +36,38 @@ class ParquetTable:
     given: str
     filesystem: FileSystem
     files: tuple[FileInfo, ...]
+    schemas: tuple[pa.Schema, ...]
     sizes: tuple[int, ...]
 
     @classmethod
     def open(cls, field: str, given: str) -> Self:
         """Find a table's files and read their footers.
 
+        Args:
+            field: The configuration field, for error messages.
+            given: What it says: a file or a folder, as a path or as a URI.
+
         Raises:
-            DataError: There are none, or one is no Parquet file.
+            DataError: There are none, one is no Parquet file, or all are empty.
         """
         try:
             filesystem, files = _find(given)
         except (OSError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(field, given, f"cannot be listed ({reason})", "check the path") from error
+            raise DataError(field, given, f"cannot be opened ({_line(error)})", "check the path") from error
         if not files:
             raise DataError(field, given, "no Parquet file there", "give a file, a folder or a URI")
-        sizes = tuple(_rows(field, filesystem, file) for file in files)
+        footers = [_footer(field, filesystem, file) for file in files]
+        schemas = tuple(footer.schema.to_arrow_schema() for footer in footers)
+        sizes = tuple(footer.num_rows for footer in footers)
         if not sum(sizes):
-            raise DataError(field, given, "no rows", "give a table with examples")
-        return cls(field, given, filesystem, files, sizes)
+            raise DataError(field, given, "the table has no rows", "give one with examples")
+        return cls(field, given, filesystem, files, schemas, sizes)
 
     @property
     def identity(self) -> list[list[Any]]:
-        """What changes when a file does."""
-        return [[self.filesystem.type_name, file.path, file.size, file.mtime_ns] for file in self.files]
+        """What changes when a file does; the URI too, since a path alone names no server."""
+        place = self.given if "://" in self.given else ""
+        return [[place, file.path, file.size, file.mtime_ns] for file in self.files]
 
     def locate(self, row: int) -> str:
         """File and row, from 0, of a row counted over all files."""
@@ -75,10 +78,56 @@ class ParquetTable:
         raise IndexError(row)
 
     def metadata_list(self, key: str) -> tuple[str, ...] | None:
-        """A JSON list of text in the first file's metadata; None where there is none."""
-        metadata = pq.read_schema(self.files[0].path, filesystem=self.filesystem).metadata or {}
-        text = metadata.get(key.encode())
-        return None if text is None else tuple(map(str, json.loads(text)))
+        """A JSON list of different texts in the first file's metadata; None where there is none.
+
+        Raises:
+            DataError: There is something else.
+        """
+        text = (self.schemas[0].metadata or {}).get(key.encode())
+        if text is None:
+            return None
+        try:
+            values = json.loads(text)
+        except ValueError:
+            values = None
+        if not isinstance(values, list) or not values or len(set(map(str, values))) < len(values):
+            problem = f"{key} in the metadata of {self.files[0].path} is no JSON list of different names"
+            raise DataError(self.field, self.given, problem, f"mend or drop {key}")
+        return tuple(map(str, values))
+
+    def require(self, column: str, field: str) -> tuple[pa.DataType, ...]:
+        """Types of a column in each file.
+
+        Args:
+            column: Its name.
+            field: The configuration field that names it.
+
+        Raises:
+            DataError: A file has no such column.
+        """
+        for file, schema in zip(self.files, self.schemas, strict=True):
+            if column not in schema.names:
+                near = difflib.get_close_matches(column, schema.names, n=1)
+                guess = f"did you mean {near[0]!r}? " if near else ""
+                remedy = f"{guess}the columns are {', '.join(schema.names)}"
+                raise DataError(field, column, f"no such column in {file.path}", remedy)
+        return tuple(schema.field(column).type for schema in self.schemas)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Some columns a few rows at a time, each time with the number of the first row.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        start = 0
+        for file in self.files:
+            with (
+                _readable(self.field, file),
+                pq.ParquetFile(file.path, filesystem=self.filesystem) as parquet,
+            ):
+                for batch in parquet.iter_batches(_ROWS_AT_A_TIME, columns=list(columns)):
+                    yield start, batch
+                    start += len(batch)
 
     def labels(self, column: str) -> Array:
         """The label column, as integers or as text, [N].
@@ -86,16 +135,22 @@ class ParquetTable:
         Raises:
             DataError: It is missing, has nulls, or is neither.
         """
-        values = self._column(column, "trial.data.label")
-        self._refuse(values.is_null(), column, "has no label")
-        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            return np.array(values.to_pylist(), dtype=np.str_)
-        if not pa.types.is_integer(values.type):
-            raise DataError(
-                "trial.data.label", column, f"labels are of type {values.type}", "use integers or text"
-            )
-        indices: Array = values.to_numpy()
-        return indices
+        types = [_plain(given) for given in self.require(column, "trial.data.label")]
+        text = all(map(_is_text, types))
+        for given in types:
+            if not (text or pa.types.is_integer(given)):
+                problem = f"labels are of type {given}"
+                raise DataError("trial.data.label", column, problem, "use integers or text")
+        parts = []
+        for start, batch in self.batches([column]):
+            values = batch.column(0)
+            if values.null_count:
+                row = self.locate(start + values.is_null().to_pylist().index(True))
+                raise DataError(
+                    "trial.data.label", column, f"null in {row}", "fill in the label or drop the row"
+                )
+            parts.append(np.array(values.to_pylist(), dtype=np.str_ if text else np.int64))
+        return np.concatenate(parts)
 
     def features(self, columns: Sequence[str]) -> Array:
         """Numeric columns side by side, float32 [N, F].
@@ -103,111 +158,76 @@ class ParquetTable:
         Raises:
             DataError: A column is missing or not numeric, or a value is null, NaN or infinite.
         """
-        return np.stack([self._feature(column) for column in columns], axis=1)
+        for column in columns:
+            for given in self.require(column, "trial.data.features"):
+                if not _is_numeric(given):
+                    problem = f"the column is of type {given}"
+                    raise DataError("trial.data.features", column, problem, "name numeric columns only")
+        features = np.empty((sum(self.sizes), len(columns)), dtype=np.float32)
+        for start, batch in self.batches(list(dict.fromkeys(columns))):
+            for place, column in enumerate(columns):
+                values = self._finite(column, start, batch.column(column))
+                features[start : start + len(batch), place] = values
+        return features
 
-    def _feature(self, column: str) -> Array:
-        values = self._column(column, "trial.data.features")
-        if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
-            raise DataError(
-                "trial.data.features", column, f"of type {values.type}", "name numeric columns only"
-            )
-        numbers = values.cast(pa.float64())
-        self._refuse(pc.fill_null(pc.invert(pc.is_finite(numbers)), True), column, "is null or not finite")
-        feature: Array = numbers.to_numpy().astype(np.float32)
-        return feature
-
-    def images(self, column: str) -> Array:
-        """The decoded images, uint8 [N, C, H, W]; C is 1 where the first image is grey, else 3.
-
-        Raises:
-            DataError: The column is missing, or an image is broken or of another size.
-        """
-        self._require(column, "trial.data.image")
-        encoded = self._encoded(column)
-        first = next(encoded)
-        mode = "L" if _open(first).mode in ("1", "L", "I", "I;16") else "RGB"
-        shape = self._image(0, first, mode, None, column).shape
-        images = np.empty((sum(self.sizes), *shape), dtype=np.uint8)
-
-        def place(row: int, data: bytes | None) -> None:
-            images[row] = self._image(row, data, mode, shape, column)
-
-        with ThreadPoolExecutor(_DECODERS) as pool:
-            rows = enumerate(self._encoded(column))
-            while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
-                list(pool.map(lambda pair: place(*pair), chunk))
-        return images
-
-    def _image(
-        self, row: int, data: bytes | None, mode: str, shape: tuple[int, ...] | None, column: str
-    ) -> Array:
-        try:
-            pixels = np.asarray(_open(data).convert(mode), dtype=np.uint8)
-        except (OSError, TypeError, ValueError, SyntaxError) as error:
-            raise DataError(
-                "trial.data.image", column, f"{self.locate(row)} is no readable image", "mend or drop the row"
-            ) from error
-        image = pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
-        if shape is not None and image.shape != shape:
-            raise DataError(
-                "trial.data.image",
-                column,
-                f"{self.locate(row)} has shape {image.shape}, the first has {shape}",
-                "resize all images to one size",
-            )
-        return image
-
-    def _encoded(self, column: str) -> Iterator[bytes | None]:
-        """Encoded images one by one, also from `{bytes, path}` structs, a few rows in memory at a time."""
-        for file in self.files:
-            with pq.ParquetFile(file.path, filesystem=self.filesystem) as parquet:
-                for batch in parquet.iter_batches(_ROWS_AT_A_TIME, columns=[column]):
-                    values = batch.column(0)
-                    if pa.types.is_struct(values.type):
-                        values = pc.struct_field(values, "bytes")
-                    yield from values.to_pylist()
-
-    def _column(self, column: str, field: str) -> pa.ChunkedArray:
-        self._require(column, field)
-        tables = [pq.read_table(f.path, columns=[column], filesystem=self.filesystem) for f in self.files]
-        return pa.concat_tables(tables, promote_options="permissive")[column]
-
-    def _require(self, column: str, field: str) -> None:
-        for file in self.files:
-            names = pq.read_schema(file.path, filesystem=self.filesystem).names
-            if column not in names:
-                near = difflib.get_close_matches(column, names, n=1)
-                remedy = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(names)}"
-                raise DataError(field, column, f"no such column in {file.path}", remedy)
-
-    def _refuse(self, bad: pa.ChunkedArray, column: str, problem: str) -> None:
-        rows = np.flatnonzero(bad.to_numpy())
-        if len(rows):
-            raise DataError(
-                self.field, self.given, f"{self.locate(int(rows[0]))}: {column} {problem}", "mend the row"
-            )
-
-
-def _open(data: bytes | None) -> Image.Image:
-    return Image.open(io.BytesIO(data or b""))
+    def _finite(self, column: str, start: int, values: pa.Array) -> Array:
+        with np.errstate(over="ignore"):
+            numbers: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+            numbers = numbers.astype(np.float32)
+        bad = np.flatnonzero(~np.isfinite(numbers))
+        if len(bad):
+            value = values[int(bad[0])].as_py()
+            shown = "null" if value is None else value
+            problem = f"{shown} in {self.locate(start + int(bad[0]))}"
+            raise DataError("trial.data.features", column, problem, "fill in a finite number or drop the row")
+        return numbers
 
 
 def _find(given: str) -> tuple[FileSystem, tuple[FileInfo, ...]]:
+    """Filesystem and Parquet files of a path or URI; hidden files of a folder are left out."""
     if "://" in given:
         filesystem, path = FileSystem.from_uri(given)
     else:
         filesystem, path = LocalFileSystem(), str(Path(given).expanduser().resolve())
     found = filesystem.get_file_info(path)
-    if found.type is FileType.Directory:
-        inside = filesystem.get_file_info(FileSelector(path, recursive=True))
-        files = [file for file in inside if file.path.endswith((".parquet", ".pq"))]
-        return filesystem, tuple(sorted(files, key=lambda file: file.path))
-    return filesystem, (found,) if found.type is FileType.File else ()
+    if found.type is not FileType.Directory:
+        return filesystem, (found,) if found.type is FileType.File else ()
+    inside = filesystem.get_file_info(FileSelector(path, recursive=True))
+    files = [file for file in inside if file.type is FileType.File and _is_part(file.path)]
+    return filesystem, tuple(sorted(files, key=lambda file: str(file.path)))
 
 
-def _rows(field: str, filesystem: FileSystem, file: FileInfo) -> int:
+def _is_part(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return name.endswith((".parquet", ".pq")) and not name.startswith((".", "_"))
+
+
+def _footer(field: str, filesystem: FileSystem, file: FileInfo) -> pq.FileMetaData:
+    with _readable(field, file):
+        return pq.read_metadata(file.path, filesystem=filesystem)
+
+
+@contextmanager
+def _readable(field: str, file: FileInfo) -> Iterator[None]:
     try:
-        rows: int = pq.read_metadata(file.path, filesystem=filesystem).num_rows
+        yield
     except (OSError, pa.ArrowException) as error:
-        raise DataError(field, file.path, "no readable Parquet file", "write it anew") from error
-    return rows
+        problem = f"no readable Parquet file ({_line(error)})"
+        raise DataError(field, file.path, problem, "give a whole Parquet file") from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _plain(given: pa.DataType) -> pa.DataType:
+    return given.value_type if pa.types.is_dictionary(given) else given
+
+
+def _is_text(given: pa.DataType) -> bool:
+    return pa.types.is_string(given) or pa.types.is_large_string(given) or pa.types.is_string_view(given)
+
+
+def _is_numeric(given: pa.DataType) -> bool:
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    return any(kind(given) for kind in kinds)

@@ -85,9 +85,10 @@ class Lanes:
         per_worker = {"CPU": float(resources.cpus_per_worker)}
         if resources.gpus_per_worker:
             per_worker["GPU"] = resources.gpus_per_worker
+        settings = LaneSettings(name, self._broker, self._checkpoints, Path.cwd())
         return TorchTrainer(
             work_lane,
-            train_loop_config={"settings": LaneSettings(name, self._broker, self._checkpoints)},
+            train_loop_config={"settings": settings},
             scaling_config=ray.train.ScalingConfig(
                 num_workers=resources.workers,
                 use_gpu=resources.gpus_per_worker > 0,

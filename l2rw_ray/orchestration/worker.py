@@ -1,5 +1,6 @@
 """What each worker of a lane does: lease a trial, train it with the others, report, lease the next."""
 
+import os
 import traceback
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,11 +30,13 @@ class LaneSettings:
         name: The lane's name at the broker.
         broker: Handle of the broker actor.
         checkpoints: The study's checkpoint folder.
+        working_directory: Where relative paths of a study start: the driver's own folder.
     """
 
     name: str
     broker: Any
     checkpoints: Path
+    working_directory: Path
 
 
 def work_lane(config: dict[str, LaneSettings]) -> None:
@@ -43,6 +46,8 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
         config: `{"settings": …}`, the form Ray Train passes configuration in.
     """
     settings = config["settings"]
+    if settings.working_directory.is_dir():  # on another node it may not be there
+        os.chdir(settings.working_directory)
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
     while True:
