@@ -97,3 +97,6 @@ class TrialEnded:
 
 Event = TrialStarted | EpochCompleted | TrialEnded
 Emit = Callable[[Event], Verdict]
+"""How training emits an event, and learns whether to go on."""
+Observer = Callable[[Event], None]
+"""Whoever takes note of events."""

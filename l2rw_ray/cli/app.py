@@ -137,8 +137,13 @@ def ui(
 ) -> None:
     """Open the MLflow UI on a study's store, on this machine only."""
     from l2rw_ray.results.folder import StudyFolder
+    from l2rw_ray.tracking.mlflow_observer import local_store, runs_page
     from l2rw_ray.tracking.server import serve_ui
 
     folder = StudyFolder(directory)
-    folder.require()
-    raise SystemExit(serve_ui(folder.tracking_database, folder.tracking_artifacts, port))
+    store, name = local_store(folder.path), folder.read_spec().name
+    print(
+        f"MLflow UI of {name}: http://127.0.0.1:{port}/{runs_page(store, name)}   (Ctrl-C ends it)",
+        flush=True,
+    )
+    serve_ui(store, folder.tracking_artifacts, port)

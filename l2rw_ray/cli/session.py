@@ -1,12 +1,13 @@
 """One `l2rw-ray run`: from the study file to the report, with everything a user sees on the way."""
 
+import signal
 from collections.abc import Sequence
 
 from rich.console import Console
 
 from l2rw_ray.cli.mirroring import Mirror
 from l2rw_ray.config import PlannedTrial, StudySpec
-from l2rw_ray.orchestration.observing import Observer
+from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.progress import ProgressDisplay
 from l2rw_ray.orchestration.runner import RunOptions, RunOutcome, run_study
@@ -23,8 +24,10 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         tracking_uri: MLflow store; None for the one in the folder.
 
     Returns:
-        0 when every planned trial is done, 1 when some failed or are missing, 130 after Ctrl-C.
+        0 when every planned trial is done, 1 when some failed or are missing, 130 after Ctrl-C or
+        SIGTERM.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
     console = Console()
     planned = plan_study(spec)
     folder.create()

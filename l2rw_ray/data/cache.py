@@ -5,13 +5,12 @@ An entry is one `.npy` file with a checksum behind it, which numpy does not look
 
 import hashlib
 import json
-import mmap
 import os
 import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 
 _VERSION = 2
 _CHECKSUM_BYTES = 4
+_PART_BYTES = 2**20
 Array = np.ndarray[Any, Any]
 
 
@@ -46,8 +46,8 @@ def cached(identity: Any, decode: Callable[[], Array]) -> Tensor:
     array = _read(entry)
     if array is None:
         array = decode()
-        array = _read(entry) if _write(entry, array) else array
-        assert array is not None, "an entry just written is whole"
+        stored = _read(entry) if _write(entry, array) else None
+        array = array if stored is None else stored
     return torch.from_numpy(array)
 
 
@@ -55,7 +55,7 @@ def _read(entry: Path) -> Array | None:
     """The array of a whole entry; None where there is none, or a damaged one."""
     try:
         with entry.open("rb") as file:
-            if not _is_whole(file.fileno()):
+            if not _is_whole(file):
                 return None
         array: Array = np.load(entry, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError):
@@ -63,16 +63,17 @@ def _read(entry: Path) -> Array | None:
     return array
 
 
-def _is_whole(descriptor: int) -> bool:
-    size = os.fstat(descriptor).st_size
-    if size <= _CHECKSUM_BYTES:
-        return False
-    with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as content, memoryview(content) as view:
-        return _checksum(view[:-_CHECKSUM_BYTES]) == bytes(view[-_CHECKSUM_BYTES:])
+def _is_whole(file: IO[bytes]) -> bool:
+    size = os.fstat(file.fileno()).st_size - _CHECKSUM_BYTES
+    return size > 0 and _checksum(file, size) == file.read()
 
 
-def _checksum(content: memoryview) -> bytes:
-    return zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "big")
+def _checksum(file: IO[bytes], size: int) -> bytes:
+    """CRC-32 of the next `size` bytes, read in parts: a mapped file would count as memory twice."""
+    value = 0
+    while size > 0 and (part := file.read(min(size, _PART_BYTES))):
+        value, size = zlib.crc32(part, value), size - len(part)
+    return value.to_bytes(_CHECKSUM_BYTES, "big")
 
 
 def _write(entry: Path, array: Array) -> bool:
@@ -90,11 +91,12 @@ def _write(entry: Path, array: Array) -> bool:
     return True
 
 
-def _fill(file: Any, array: Array) -> None:
-    np.save(file, array)
-    file.flush()
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, memoryview(content) as view:
-        checksum = _checksum(view)
+def _fill(file: IO[bytes], array: Array) -> None:
+    np.save(file, array, allow_pickle=False)
+    size = file.tell()
+    file.seek(0)
+    checksum = _checksum(file, size)
+    file.seek(size)  # between reading and writing
     file.write(checksum)
     file.flush()
     os.fsync(file.fileno())  # a crash must not leave a name without its content

@@ -9,17 +9,19 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ExampleSet:
-    """Examples kept as they were decoded and scaled when a batch is taken.
+    """Examples kept as they were decoded, and scaled when a batch is taken.
 
-    Shape suffixes: N examples, B batch, F features.
+    Shape suffixes: N examples of the set, S of the store it draws from, B batch, F features.
 
     Attributes:
-        inputs: Images as uint8 [N, C, H, W], or features as float32 [N, F].
+        inputs: Images as uint8 [N, C, H, W], or features as float32 [N, F]; with `places` a store
+            of S inputs that several sets (and, memory-mapped, several processes) share.
         labels: Class indices, int64 [N].
         corrupted: Which labels were corrupted on purpose, bool [N].
         rows: Row of each example in its source, int64 [N].
         mean: What is subtracted from features, [F]; None for images.
         std: What features are divided by, [F]; None for images.
+        places: Place of each example in the store, int64 [N]; None where `inputs` are its own.
     """
 
     inputs: Tensor
@@ -28,6 +30,7 @@ class ExampleSet:
     rows: Tensor
     mean: Tensor | None = None
     std: Tensor | None = None
+    places: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -38,25 +41,40 @@ class ExampleSet:
         return tuple(self.inputs.shape[1:])
 
     def take(self, index_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs as float32 and labels of some examples.
+        """Inputs as float32 [B, …] and labels, int64 [B], of some examples.
 
         Images are scaled to [−1, 1] by (x/255 − 0.5)/0.5, features standardised.
 
         Args:
-            index_B: Positions in this set, [B].
+            index_B: Positions in this set, int64 [B].
         """
         index_B = index_B.to(self.inputs.device)
-        x, y = self.inputs[index_B], self.labels[index_B]
+        places_B = index_B if self.places is None else self.places[index_B]
+        x, y = self.inputs.index_select(0, places_B), self.labels[index_B]
         if self.mean is None or self.std is None:
             return x.float().div_(127.5).sub_(1.0), y
-        return (x - self.mean) / self.std, y
-
-    def standardised_by(self, other: Self) -> Self:
-        """This set of features, scaled by the mean and the deviation of another."""
-        mean, std = other.inputs.mean(dim=0), other.inputs.std(dim=0, correction=0)
-        return replace(self, mean=mean, std=torch.where(std > 0, std, torch.ones_like(std)))
+        return x.sub_(self.mean).div_(self.std), y
 
     def to(self, device: torch.device) -> Self:
-        """The same set on a device."""
-        tensors = {name: value for name, value in vars(self).items() if value is not None}
-        return replace(self, **{name: value.to(device) for name, value in tensors.items()})
+        """The same set on a device, where it holds no more than its own inputs."""
+        if device == self.labels.device:
+            return self
+        own = self if self.places is None else replace(self, inputs=self.inputs[self.places], places=None)
+        tensors = {name: value for name, value in vars(own).items() if value is not None}
+        return replace(own, **{name: value.to(device) for name, value in tensors.items()})
+
+
+def feature_scale(features_NF: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each feature; a constant one has deviation 1.
+
+    Computed in float64: a feature whose mean is large beside its spread keeps its digits.
+
+    Args:
+        features_NF: At least one row of features, float32 [N, F].
+
+    Returns:
+        Both float32 [F].
+    """
+    wide = features_NF.double()
+    std_F, constant_F = wide.std(dim=0, correction=0), wide.amin(dim=0) == wide.amax(dim=0)
+    return wide.mean(dim=0).float(), std_F.masked_fill(constant_F, 1.0).float()

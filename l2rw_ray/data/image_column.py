@@ -75,19 +75,18 @@ class _Decoder:
             raise self._refuse(row, "holds no image", "fill in the image or drop the row")
         try:
             with Image.open(io.BytesIO(data)) as encoded:
-                mode = encoded.mode
-                pixels = np.asarray(encoded.convert(self._target(mode)))
+                pixels = np.asarray(encoded.convert(self._target(row, encoded.mode)))
         except _UNREADABLE as error:
             raise self._refuse(row, "is no readable image", "mend or drop the row") from error
-        if mode.startswith(_DEEP):
-            raise self._refuse(row, f"has mode {mode}, more than 8 bits", "convert the images to 8 bits")
         image: Array = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         if self.shape is not None and image.shape != self.shape:
             problem = f"has shape {image.shape}, the first image has {self.shape}"
             raise self._refuse(row, problem, "resize all images to one size")
         return image
 
-    def _target(self, mode: str) -> str:
+    def _target(self, row: int, mode: str) -> str:
+        if mode.startswith(_DEEP):
+            raise self._refuse(row, f"has mode {mode}, more than 8 bits", "convert the images to 8 bits")
         grey = mode in _GREY if self.shape is None else self.shape[0] == 1
         return "L" if grey else "RGB"
 

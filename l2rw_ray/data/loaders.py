@@ -17,7 +17,7 @@ class Batch:
     Attributes:
         x: Inputs, float32 [B, …].
         y: Labels, int64 [B].
-        index: Positions in the train set, int64 [B].
+        index: Positions in the set, int64 [B].
         global_size: Examples on all ranks together.
     """
 
@@ -28,7 +28,13 @@ class Batch:
 
 
 def steps_per_epoch(count: int, batch_size: int, world_size: int = 1) -> int:
-    """Steps of one pass: a last batch too small to give every rank an example is left out."""
+    """Steps of one pass: a last batch too small to give every rank an example is left out.
+
+    Args:
+        count: Examples in the set.
+        batch_size: Examples per global batch.
+        world_size: Number of ranks.
+    """
     whole, rest = divmod(count, batch_size)
     return whole + (rest >= world_size and rest > 0)
 
@@ -40,7 +46,7 @@ def epoch_batches(
 
     Args:
         examples: The train set.
-        batch_size: Examples per global batch.
+        batch_size: Examples per global batch, at least as many as ranks.
         seed: The trial's seed.
         epoch: Passes before this one.
         rank: The rank whose shares these are; shares of one batch differ by at most one example.
@@ -56,6 +62,9 @@ def epoch_batches(
 class MetaSampler:
     """Batches of the meta set, without replacement in cycles that go through all of it.
 
+    Cycles follow one another without a gap, so a batch may hold the end of one and the beginning
+    of the next. With more ranks than examples in a batch, some ranks' shares are empty.
+
     Args:
         meta: The meta set.
         batch_size: Examples per step on all ranks together; None, or the set's size, takes all.
@@ -64,13 +73,22 @@ class MetaSampler:
 
     def __init__(self, meta: ExampleSet, batch_size: int | None, seed: int) -> None:
         self._meta, self._seed = meta, seed
-        self._batch_size = min(batch_size or len(meta), len(meta))
-        self._everything = self._batch_size == len(meta)
+        self._batch_size = len(meta) if batch_size is None else min(batch_size, len(meta))
+        self._cycles: dict[int, Tensor] = {}
         self._whole: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
-        """One rank's inputs and labels for a step: a function of seed and step alone."""
-        if not self._everything:
+        """One rank's share of the batch of a step: a function of seed and step alone.
+
+        Args:
+            step: Steps before this one.
+            rank: The rank whose share it is; shares differ by at most one example.
+            world_size: Number of ranks.
+
+        Returns:
+            Inputs, float32 [M, …], and labels, int64 [M].
+        """
+        if self._batch_size < len(self._meta):
             return self._meta.take(_share(self._positions(step), rank, world_size))
         key = (rank, world_size)
         if key not in self._whole:
@@ -78,16 +96,18 @@ class MetaSampler:
         return self._whole[key]
 
     def _positions(self, step: int) -> Tensor:
-        """Positions in the meta set, where cycles follow one another without a gap."""
-        first = step * self._batch_size
-        wanted = range(first, first + self._batch_size)
-        cycles = {cycle: self._cycle(cycle) for cycle in {place // len(self._meta) for place in wanted}}
-        return torch.tensor([cycles[place // len(self._meta)][place % len(self._meta)] for place in wanted])
+        cycle, place = divmod(step * self._batch_size, len(self._meta))
+        positions = self._cycle(cycle)[place : place + self._batch_size]
+        missing = self._batch_size - len(positions)
+        return torch.cat([positions, self._cycle(cycle + 1)[:missing]]) if missing else positions
 
-    def _cycle(self, cycle: int) -> list[int]:
-        generator = stream(self._seed, "meta_order", cycle)
-        order: list[int] = torch.randperm(len(self._meta), generator=generator).tolist()
-        return order
+    def _cycle(self, cycle: int) -> Tensor:
+        """Order of one pass over the meta set; the last two are kept, steps being mostly consecutive."""
+        if cycle not in self._cycles:
+            self._cycles = dict(list(self._cycles.items())[-1:])
+            generator = stream(self._seed, "meta_order", cycle)
+            self._cycles[cycle] = torch.randperm(len(self._meta), generator=generator)
+        return self._cycles[cycle]
 
 
 def _share(whole: Tensor, rank: int, world_size: int) -> Tensor:

@@ -68,7 +68,8 @@ def _class_names(train: "ParquetTable", labels: np.ndarray[Any, Any]) -> tuple[s
     if labels.dtype.kind == "U":
         return tuple(np.unique(labels).tolist())
     stated = train.metadata_list("class_names")
-    return stated or tuple(map(str, range(int(labels.max()) + 1)))
+    classes = min(int(labels.max()) + 1, len(labels))  # no more, or some could not occur
+    return stated or tuple(map(str, range(classes)))
 
 
 def _as_indices(

@@ -149,7 +149,10 @@ class ParquetTable:
                 raise DataError(
                     "trial.data.label", column, f"null in {row}", "fill in the label or drop the row"
                 )
-            parts.append(np.array(values.to_pylist(), dtype=np.str_ if text else np.int64))
+            if pa.types.is_dictionary(values.type):
+                values = values.dictionary_decode()
+            numbers = values.to_numpy(zero_copy_only=False)
+            parts.append(numbers.astype(np.str_ if text else np.int64))
         return np.concatenate(parts)
 
     def features(self, columns: Sequence[str]) -> Array:
@@ -225,7 +228,8 @@ def _plain(given: pa.DataType) -> pa.DataType:
 
 
 def _is_text(given: pa.DataType) -> bool:
-    return pa.types.is_string(given) or pa.types.is_large_string(given) or pa.types.is_string_view(given)
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(kind(given) for kind in kinds)
 
 
 def _is_numeric(given: pa.DataType) -> bool:

@@ -14,12 +14,14 @@ from l2rw_ray.errors import DataError
 class Source:
     """Everything a source holds, decoded.
 
+    Shape suffixes: N examples, F features.
+
     Attributes:
         inputs: Images as uint8 [N, C, H, W], or features as float32 [N, F].
         labels: Class indices, int64 [N].
         class_names: Name of each class.
-        test_inputs: Inputs of the source's own test set; None where it has none.
-        test_labels: Their labels.
+        test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
+        test_labels: Their labels, as `labels`.
     """
 
     inputs: Tensor
@@ -30,6 +32,9 @@ class Source:
 
     def class_index(self, given: int | str) -> int:
         """Index of a class given by index or by name.
+
+        Args:
+            given: An index from 0, or one of `class_names`.
 
         Raises:
             DataError: There is no such class.
@@ -61,6 +66,9 @@ def register(name: str) -> Callable[[_Loader], _Loader]:
 
 def load_source(config: Data) -> Source:
     """Load the source that a trial's `data` section names.
+
+    Args:
+        config: The section; only the source's own fields are looked at.
 
     Raises:
         DataError: It is not there, or broken.

@@ -14,6 +14,7 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started",
 }
 
 
@@ -32,7 +33,7 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    import ray
+    import ray  # reads its environment when it is imported
 
     from l2rw_ray.errors import InfrastructureError
 

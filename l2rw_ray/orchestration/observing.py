@@ -2,14 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ray
 
-from l2rw_ray.events import Event
+from l2rw_ray.events import Event, Observer
 
-Observer = Callable[[Event], None]
 _DRAIN_WAIT_S = 1.0
 
 

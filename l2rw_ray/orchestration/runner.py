@@ -7,9 +7,8 @@ from typing import Any
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import ConfigError, InfrastructureError, StudyFolderError
-from l2rw_ray.events import Event, TrialEnded, TrialStatus
+from l2rw_ray.events import Event, Observer, TrialEnded, TrialStatus
 from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
-from l2rw_ray.orchestration.observing import EventPump, Observer
 from l2rw_ray.orchestration.provenance import package_versions, source_commit
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import finished
@@ -90,6 +89,7 @@ def _run_on_cluster(
 
     from l2rw_ray.orchestration.broker import Broker
     from l2rw_ray.orchestration.lane import Lanes, lane_count
+    from l2rw_ray.orchestration.observing import EventPump
 
     lanes = lane_count(spec.resources, cluster, len(trials), options.lanes)
     if lanes == 0:

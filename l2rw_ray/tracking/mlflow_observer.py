@@ -45,6 +45,25 @@ def local_store(study_dir: Path) -> str:
     return f"sqlite:///{study_dir.resolve() / 'mlflow.db'}"
 
 
+def runs_page(tracking_uri: str, study_name: str) -> str:
+    """Path of the page in MLflow's UI that lists a study's runs.
+
+    Raises:
+        TrackingError: The store cannot be opened, or the study is not in it.
+    """
+    with _guarded(tracking_uri):
+        _refuse_unwritable_folder(tracking_uri)
+        experiment = MlflowClient(tracking_uri=tracking_uri).get_experiment_by_name(study_name)
+    if experiment is None:
+        raise TrackingError(
+            "tracking store",
+            tracking_uri,
+            f"holds no study {study_name!r}",
+            "mirror it with `l2rw-ray track`",
+        )
+    return f"#/experiments/{experiment.experiment_id}/runs"
+
+
 @dataclass
 class _Store:
     """An open store, and the runs it already has of this study."""
@@ -94,7 +113,7 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached or written.
         """
-        with self._guarded():
+        with _guarded(self._uri):
             store = self._store()
             known = store.trials.get(trial_row["trial_id"])
             if known and known.data.tags.get(_OUTCOME) == outcome_of(trial_row) and _has_ended(known):
@@ -110,7 +129,7 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached or written.
         """
-        with self._guarded():
+        with _guarded(self._uri):
             store = self._store()
             for point in points:
                 self._write_point(store, point)
@@ -121,7 +140,7 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached or written.
         """
-        with self._guarded():
+        with _guarded(self._uri):
             store = self._store()
             if not _has_ended(store.client.get_run(store.parent_id)):
                 store.client.set_terminated(store.parent_id, "FINISHED", _milliseconds(self._clock()))
@@ -209,24 +228,25 @@ class MlflowMirror:
         run = client.create_run(experiment_id, _milliseconds(self._clock()), tags, self._name)
         return str(run.info.run_id)
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Quiet and impatient inside the block; what the store raises becomes a TrackingError."""
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        try:
-            with _impatience(), warnings.catch_warnings():
-                # MLflow's own table definitions, on first use of a store
-                warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
-                yield
-        except (MlflowException, OSError, ImportError) as error:
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise TrackingError(
-                "tracking store",
-                self._uri,
-                f"cannot be used ({reason})",
-                "start it or give another --tracking-uri; `l2rw-ray track` fills in what is missing",
-            ) from error
+
+@contextmanager
+def _guarded(uri: str) -> Iterator[None]:
+    """Quiet and impatient inside the block; what the store raises becomes a TrackingError."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        with _impatience(), warnings.catch_warnings():
+            # MLflow's own table definitions, on first use of a store
+            warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
+            yield
+    except (MlflowException, OSError, ImportError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise TrackingError(
+            "tracking store",
+            uri,
+            f"cannot be used ({reason})",
+            "start it or give another --tracking-uri; `l2rw-ray track` fills in what is missing",
+        ) from error
 
 
 def _all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:

@@ -1,0 +1,137 @@
+"""Drawing the clean sets: meta, validation and test.
+
+Rows of a class stand in one seeded order. Test rows come from its front, validation rows after
+them, meta rows from its end, and what is between is left to train. So the meta set depends on its
+own size alone, and no clean set on the train set.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.config.data import Data
+from l2rw_ray.data.source import Source
+from l2rw_ray.data.streams import stream
+from l2rw_ray.errors import DataError
+
+_TEST_FRACTION = 0.2
+
+
+@dataclass(frozen=True)
+class CleanSets:
+    """Rows of the source, int64, in a seeded order.
+
+    Attributes:
+        meta: The same number of each class.
+        validation: As balanced as the source.
+        test: As balanced as the source; rows of its test file where it has one.
+        left: Rows of none of them, ascending: the train pool.
+    """
+
+    meta: Tensor
+    validation: Tensor
+    test: Tensor
+    left: Tensor
+
+
+def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
+    """Draw the three sets for a seed.
+
+    Args:
+        source: What `load_source` returned.
+        config: The sets' sizes; nothing else is looked at.
+        seed: The trial's seed.
+
+    Raises:
+        DataError: A class has too few examples.
+    """
+    order = torch.randperm(len(source.labels), generator=stream(seed, "split"))
+    label, rank = source.labels[order], _rank_in_class(source.labels[order])
+    counts_C = source.labels.bincount(minlength=len(source.class_names))
+    test_C = torch.zeros_like(counts_C)
+    if source.test_labels is None:
+        size = round(_TEST_FRACTION * len(order)) if config.test_size is None else config.test_size
+        test_C = stratified_counts(counts_C, size, stream(seed, "test"))
+    validation_C = test_C + stratified_counts(counts_C, config.validation_size, stream(seed, "validation"))
+    _refuse_shortage(source, config, test_C, validation_C - test_C, counts_C)
+    in_test, before_meta = rank < test_C[label], rank < counts_C[label] - config.meta_per_class
+    in_validation = (rank < validation_C[label]) & ~in_test
+    return CleanSets(
+        meta=order[~before_meta],
+        validation=order[in_validation],
+        test=order[in_test] if source.test_labels is None else _draw_own_test(source, config, seed),
+        left=order[before_meta & ~in_test & ~in_validation].sort().values,
+    )
+
+
+def stratified_counts(counts_C: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Examples per class of a subset of a given size, each less than one from its exact share.
+
+    Args:
+        counts_C: Examples per class of the whole, int64 [C].
+        size: Examples of the subset.
+        generator: Decides between classes with an equal claim to a remaining example.
+
+    Returns:
+        int64 [C] that sums to `size`.
+
+    Source:
+        Largest remainders (Hamilton's method).
+    """
+    share_C, whole = counts_C * size, int(counts_C.sum())
+    subset_C, remainder_C = share_C // whole, share_C % whole
+    shuffled = torch.randperm(len(counts_C), generator=generator)
+    claims = shuffled[remainder_C[shuffled].argsort(descending=True, stable=True)]
+    subset_C[claims[: size - int(subset_C.sum())]] += 1
+    return subset_C
+
+
+def _draw_own_test(source: Source, config: Data, seed: int) -> Tensor:
+    """All rows of the source's test file, or a stratified part of them."""
+    labels, size = source.test_labels, config.test_size
+    assert labels is not None
+    if size is None:
+        return torch.arange(len(labels))
+    if size > len(labels):
+        problem = f"the test file has {len(labels)} examples"
+        raise DataError("trial.data.test_size", size, problem, "lower it, or use null for all")
+    generator = stream(seed, "test")
+    order = torch.randperm(len(labels), generator=generator)
+    counts_C = labels.bincount(minlength=len(source.class_names))
+    taken_C = stratified_counts(counts_C, size, generator)
+    return order[_rank_in_class(labels[order]) < taken_C[labels[order]]]
+
+
+def _rank_in_class(labels_N: Tensor) -> Tensor:
+    """How many examples of the same class stand before each example, int64 [N]."""
+    by_class = labels_N.argsort(stable=True)
+    starts_C = labels_N.bincount().cumsum(0) - labels_N.bincount()
+    rank_N = torch.empty_like(labels_N)
+    rank_N[by_class] = torch.arange(len(labels_N)) - starts_C[labels_N[by_class]]
+    return rank_N
+
+
+def _refuse_shortage(
+    source: Source, config: Data, test_C: Tensor, validation_C: Tensor, counts_C: Tensor
+) -> None:
+    """Refuse sizes that some class has too few examples for; the scarcest class is named."""
+    spare_C = counts_C - test_C - validation_C
+    scarcest = int(spare_C.argmin())
+    spare, found = int(spare_C[scarcest]), int(counts_C[scarcest])
+    if spare >= config.meta_per_class:
+        return
+    test, validation = int(test_C[scarcest]), int(validation_C[scarcest])
+    problem = (
+        f"class {source.class_names[scarcest]} has {found} examples, "
+        f"{test + validation + config.meta_per_class} are wanted "
+        f"({config.meta_per_class} meta, {validation} validation, {test} test)"
+    )
+    others = [name for name, count in (("validation_size", validation), ("test_size", test)) if count]
+    if spare > 0:
+        remedy = " or ".join([f"use at most {spare}", *(f"lower {name}" for name in others)])
+        raise DataError("trial.data.meta_per_class", config.meta_per_class, problem, remedy)
+    if others:
+        value = getattr(config, others[0])
+        raise DataError(f"trial.data.{others[0]}", value, problem, f"lower {' or '.join(others)}")
+    raise DataError("trial.data.source", config.source, problem, "number only classes that occur")

@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+from l2rw_ray.data import ExampleSet
+from l2rw_ray.data.examples import feature_scale
+
+
+def examples_of(inputs: torch.Tensor, **more) -> ExampleSet:
+    rows = torch.arange(len(inputs))
+    return ExampleSet(inputs, rows % 3, torch.zeros(len(inputs), dtype=torch.bool), rows, **more)
+
+
+def test_images_are_scaled_to_minus_one_to_one() -> None:
+    inputs = torch.arange(256, dtype=torch.uint8).reshape(-1, 1, 2, 2)
+    examples = examples_of(inputs)
+    x, y = examples.take(torch.tensor([0, 63]))
+    assert x.dtype == torch.float32
+    torch.testing.assert_close(x, (inputs[[0, 63]] / 255 - 0.5) / 0.5)
+    assert x.min() == -1
+    assert x.max() == 1
+    assert y.tolist() == [0, 0]
+    assert examples.input_shape == (1, 2, 2)
+    assert len(examples) == 64
+
+
+def test_taking_leaves_the_set_as_it_was() -> None:
+    inputs = torch.arange(12.0).reshape(6, 2)
+    mean, std = feature_scale(inputs)
+    examples = examples_of(inputs.clone(), mean=mean, std=std)
+    x, _ = examples.take(torch.arange(6))
+    assert torch.equal(examples.inputs, inputs)
+    torch.testing.assert_close(x.mean(0), torch.zeros(2))
+    torch.testing.assert_close(x.std(0, correction=0), torch.ones(2))
+
+
+def test_a_constant_feature_stays_zero_and_a_large_one_keeps_its_digits() -> None:
+    wide = torch.tensor([1e6, 1e6 + 1, 1e6 + 2, 1e6 + 3])
+    features = torch.stack([torch.full((4,), 0.1), wide], dim=1)
+    mean, std = feature_scale(features)
+    assert mean.dtype == std.dtype == torch.float32
+    x, _ = examples_of(features, mean=mean, std=std).take(torch.arange(4))
+    torch.testing.assert_close(x[:, 0], torch.zeros(4))
+    torch.testing.assert_close(std, torch.tensor([1.0, 1.25**0.5]))
+
+
+def test_sets_share_a_store_until_they_move() -> None:
+    store = torch.arange(10, dtype=torch.uint8).reshape(-1, 1, 1, 1)
+    places = torch.tensor([7, 2, 5])
+    flags = torch.tensor([False, True, False])
+    examples = ExampleSet(store, torch.tensor([1, 0, 1]), flags, places, places=places)
+    x, y = examples.take(torch.tensor([2, 0]))
+    torch.testing.assert_close(x.flatten(), torch.tensor([5.0, 7.0]) / 127.5 - 1)
+    assert y.tolist() == [1, 1]
+    assert examples.to(torch.device("cpu")) is examples
+    moved = examples.to(torch.device("meta"))
+    assert moved.inputs.shape == (3, 1, 1, 1)
+    assert {value.device.type for value in vars(moved).values() if value is not None} == {"meta"}
+
+
+def test_an_empty_set_gives_empty_batches() -> None:
+    empty = torch.empty(0, dtype=torch.int64)
+    store = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
+    x, y = ExampleSet(store, empty, empty.bool(), empty, places=empty).take(empty)
+    assert x.shape == (0, 1, 2, 2)
+    assert y.shape == (0,)
+
+
+def test_a_position_outside_is_an_error() -> None:
+    with pytest.raises((IndexError, RuntimeError)):
+        examples_of(torch.zeros(3, 1, 1, 1, dtype=torch.uint8)).take(torch.tensor([3]))

@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from l2rw_ray.config.data import DigitsData
+from l2rw_ray.data import load_source
+from l2rw_ray.data.source import register
+from l2rw_ray.errors import DataError
+
+
+def test_a_second_loader_of_the_same_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="'digits' is registered twice"):
+        register("digits")(load_source)
+
+
+def test_digits_are_rescaled_to_bytes() -> None:
+    from sklearn.datasets import load_digits
+
+    source = load_source(DigitsData(source="digits"))
+    original = load_digits()
+    assert source.inputs.dtype == torch.uint8
+    assert source.inputs.shape == (1797, 1, 8, 8)
+    assert torch.equal(source.inputs[:, 0].double(), (torch.from_numpy(original.images) * 255 / 16).round())
+    assert source.labels.dtype == torch.int64
+    assert source.labels.tolist() == original.target.tolist()
+    assert source.class_names == tuple("0123456789")
+    assert source.test_inputs is None
+    assert source.test_labels is None
+
+
+def test_a_class_is_found_by_name_and_by_index(make_source) -> None:
+    source = make_source(1, 1, 1)
+    assert source.class_index("class2") == source.class_index(2) == 2
+
+
+@pytest.mark.parametrize("given", ["class3", 3, -1])
+def test_an_unknown_class_is_refused_with_those_that_exist(make_source, given) -> None:
+    with pytest.raises(DataError, match="no class of this source; use one of class0, class1, class2"):
+        make_source(1, 1, 1).class_index(given)

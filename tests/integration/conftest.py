@@ -1,0 +1,56 @@
+"""Running studies the way a user does: the command line, in a process of its own."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from l2rw_ray.config.loading import dump_study, parse_study
+from tests.integration.harness import command
+
+
+@pytest.fixture
+def write_study(study_tree: dict, tmp_path: Path) -> Callable[..., Path]:
+    """Writes the small study with changes, given as whole sections of it."""
+
+    def write(epochs: int = 2, **sections: Any) -> Path:
+        study_tree["trial"]["optim"]["epochs"] = epochs
+        path = tmp_path / "study.yaml"
+        dump_study(parse_study(study_tree | sections), path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def start_run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `l2rw-ray run` in the background; whatever is left of it ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(study: Path, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command(study, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def run(start_run: Callable[..., subprocess.Popen[str]]) -> Callable[..., tuple[int, str]]:
+    """Runs `l2rw-ray run` to its end; exit code and output."""
+
+    def finish(study: Path, *arguments: str) -> tuple[int, str]:
+        process = start_run(study, *arguments)
+        output, _ = process.communicate(timeout=280)
+        return process.returncode, output
+
+    return finish

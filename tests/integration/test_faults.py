@@ -1,0 +1,81 @@
+"""A killed worker and an interrupted run cost time, and change no result."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from l2rw_ray.results import read_history, read_study
+from tests.integration.harness import RESULT_COLUMNS, descendants, wait_until
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+Start = Callable[..., subprocess.Popen[str]]
+Run = Callable[..., tuple[int, str]]
+_DESIGN = {"kind": "grid", "factors": {"method.name": ["l2rw"]}}
+_EPOCHS = 150
+
+
+def _figures(out: Path) -> tuple[list[dict], list[dict]]:
+    history = read_history(out).drop_columns(["duration_s"])
+    return read_study(out).select(RESULT_COLUMNS).to_pylist(), history.to_pylist()
+
+
+@pytest.fixture
+def study(write_study: Callable[..., Path]) -> Path:
+    return write_study(epochs=_EPOCHS, design=_DESIGN, seeds=1)
+
+
+def test_killed_worker_and_interrupted_run_end_like_the_undisturbed(
+    study: Path, run: Run, start_run: Start, tmp_path: Path
+) -> None:
+    code, output = run(study, "--out", str(tmp_path / "undisturbed"))
+    assert code == 0, output
+    undisturbed = _figures(tmp_path / "undisturbed")
+
+    _kill_worker(start_run(study, "--out", str(tmp_path / "killed")), tmp_path / "killed")
+    assert _figures(tmp_path / "killed") == undisturbed
+    assert read_study(tmp_path / "killed").to_pylist()[0]["attempt"] == 2
+
+    _interrupt(start_run(study, "--out", str(tmp_path / "interrupted")), tmp_path / "interrupted")
+    code, output = run(study, "--out", str(tmp_path / "interrupted"))
+    assert code == 0, output
+    assert _figures(tmp_path / "interrupted") == undisturbed
+
+
+def _kill_worker(process: subprocess.Popen[str], out: Path) -> None:
+    wait_until(lambda: any(out.glob("checkpoints/*.pt")), "checkpoint")
+    (worker,) = descendants(process.pid, "ray::RayTrainWorker")
+    os.kill(worker, signal.SIGKILL)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+
+
+def _interrupt(process: subprocess.Popen[str], out: Path) -> None:
+    wait_until(lambda: any(out.glob("checkpoints/*.pt")), "checkpoint")
+    workers = descendants(process.pid, "ray::")
+    assert workers
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 130, output
+    assert "the same command goes on" in output
+    (row,) = read_study(out).to_pylist()
+    assert (row["status"], row["reason"]) == ("stopped", "interrupted")
+    assert 0 < row["epochs"] < _EPOCHS
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "end of all workers", 30)
+
+
+def test_second_run_on_a_folder_in_use_is_refused(
+    study: Path, run: Run, start_run: Start, tmp_path: Path
+) -> None:
+    first = start_run(study, "--out", str(tmp_path / "out"))
+    wait_until(lambda: (tmp_path / "out" / "plan.json").exists(), "plan")
+    code, output = run(study, "--out", str(tmp_path / "out"))
+    assert code == 2
+    assert f"process {first.pid}" in output
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=100)
+    assert first.returncode == 130

@@ -1,0 +1,80 @@
+"""From a study file to ledger, mirror and report, on a private Ray cluster."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from l2rw_ray.results import read_history, read_study
+from tests.integration.harness import RESULT_COLUMNS
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+Run = Callable[..., tuple[int, str]]
+
+
+def test_study_runs_once_and_only_what_is_missing_runs_again(
+    write_study: Callable[..., Path], run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    two_workers = {"workers": 2}
+    code, output = run(write_study(seeds=1, resources=two_workers), "--out", str(out))
+    assert code == 0, output
+    assert "2 completed" in output
+    assert "Warning" not in output
+    first = read_study(out).to_pylist()
+    assert [row["method"] for row in first] == ["uniform", "l2rw"]
+    assert all(row["status"] == "completed" and row["workers"] == 2 for row in first)
+    assert first[1]["overhead_ratio"] > 0
+    assert len(read_history(out)) == 4
+    assert (out / "report" / "report.html").is_file()
+    assert not list((out / "checkpoints").iterdir())
+
+    code, output = run(write_study(seeds=2, resources=two_workers), "--out", str(out))
+    assert code == 0, output
+    second = read_study(out).to_pylist()
+    assert [row["seed"] for row in second] == [0, 1, 0, 1]
+    started = {row["trial_id"]: row["started_at"] for row in second}
+    assert all(started[row["trial_id"]] == row["started_at"] for row in first), "the old are not run again"
+    names = [name for (name,) in sqlite3.connect(out / "mlflow.db").execute("select name from runs")]
+    assert sorted(names) == [
+        *("l2rw · all seeds", "l2rw · seed 0", "l2rw · seed 1", "small"),
+        *("uniform · all seeds", "uniform · seed 0", "uniform · seed 1"),
+    ]
+
+
+def test_failed_trial_is_a_row_and_the_others_finish(
+    write_study: Callable[..., Path], run: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    design = {"kind": "grid", "factors": {"optim.lr": [1e20, 0.05]}}
+    code, output = run(write_study(design=design, seeds=1, resources={"workers": 2}), "--out", str(out))
+    assert code == 1, output
+    assert "1 failed" in output
+    failed, completed = read_study(out).to_pylist()
+    assert failed["status"] == "failed"
+    assert failed["error"].startswith("NonFiniteError: non-finite")
+    assert "Traceback" in failed["traceback"]
+    assert completed["status"] == "completed"
+    assert completed["attempt"] == 1
+
+
+def test_results_do_not_depend_on_lanes(write_study: Callable[..., Path], run: Run, tmp_path: Path) -> None:
+    study = write_study(seeds=2)
+    tables = []
+    for lanes in ("1", "2"):
+        out = tmp_path / f"lanes{lanes}"
+        code, output = run(study, "--out", str(out), "--lanes", lanes)
+        assert code == 0, output
+        tables.append(read_study(out).select(RESULT_COLUMNS).to_pylist())
+    assert tables[0] == tables[1]
+
+
+def test_study_that_does_not_fit_is_refused_with_the_numbers(
+    write_study: Callable[..., Path], run: Run, tmp_path: Path
+) -> None:
+    study = write_study(resources={"workers": 1, "cpus_per_worker": 5000})
+    code, output = run(study, "--out", str(tmp_path / "out"))
+    assert code == 2
+    assert "one trial wants 5000 CPUs, the cluster has" in output
