@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,10 +41,12 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     dashboard = {"include_dashboard": False} if address is None else {}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **dashboard)
     except (ConnectionError, TimeoutError, RuntimeError) as error:
         raise InfrastructureError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
+    signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
     _silence_ray()
     try:
         yield ray.cluster_resources()

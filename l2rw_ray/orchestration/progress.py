@@ -100,6 +100,8 @@ class ProgressDisplay:
 
     def _headline(self) -> Text:
         done, total = sum(self._ended.values()), len(self._trials)
+        if not total:
+            return Text.assemble((self._study, "bold"), "  preparing")
         parts = [f"{done} of {total} trials done", f"{self._lanes} lane{'s' * (self._lanes != 1)}"]
         if self._ended[TrialStatus.FAILED]:
             parts.append(f"{self._ended[TrialStatus.FAILED]} failed")

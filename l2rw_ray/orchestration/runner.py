@@ -64,13 +64,18 @@ def run_study(
         observe: Makes the observers once the number of trials and lanes is known.
 
     Raises:
-        ConfigError: The cluster cannot hold even one trial.
+        InputError: The data or the model of a trial cannot be used, or the cluster cannot hold even
+            one trial.
         InfrastructureError: The cluster failed and trials are left.
         StudyFolderError: The ledger could not be written.
     """
     trials = missing_trials(planned, finished(folder.path), retry_failed=options.retry_failed)
     interrupted = False
     if trials:
+        if options.address is None:  # the nodes of another cluster may see other files
+            from l2rw_ray.orchestration.data_check import check_data
+
+            check_data(trials)
         with scratch_folder() as scratch, ray_cluster(options.address) as cluster:
             interrupted = _run_on_cluster(spec, trials, folder, options, observe, cluster, scratch)
     return RunOutcome(count_statuses(folder.path), interrupted)
@@ -113,12 +118,12 @@ def _run_on_cluster(
         raise StudyFolderError(
             "study folder", folder.path, f"not writable ({pump.error})", "free the disk, run again"
         )
-    if (
-        workers.errors
-        and not interrupted
-        and missing_trials(trials, finished(folder.path), retry_failed=False)
-    ):
-        raise InfrastructureError("; ".join(workers.errors))
+    left = missing_trials(trials, finished(folder.path))
+    if left and not interrupted:
+        reasons = "; ".join(workers.errors) or "the broker was lost"
+        raise InfrastructureError(
+            f"the cluster failed with {len(left)} trials left ({reasons}); the same command goes on from there"
+        )
     workers.join(timeout_s=5.0)
     return interrupted
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from l2rw_ray.config import PlannedTrial, Resources, StudySpec, load_study
 from l2rw_ray.config.loading import dump_study
@@ -101,9 +101,9 @@ class StudyFolder:
         """Keep other runs out of the folder; the operating system frees it when this process dies.
 
         Raises:
-            StudyFolderError: Another run holds the folder.
+            StudyFolderError: Another run holds the folder, or it cannot be written.
         """
-        with (self.path / ".lock").open("a+", encoding="utf-8") as file:
+        with self._open_lock() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -115,6 +115,13 @@ class StudyFolder:
                 yield
             finally:
                 _replace_text(file.fileno(), "")
+
+    def _open_lock(self) -> TextIO:
+        try:
+            return (self.path / ".lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            reason = (error.strerror or "cannot be written").lower()
+            raise self._error(reason, "choose another --out") from error
 
     def write_plan(self, spec: StudySpec, planned: Sequence[PlannedTrial]) -> None:
         """Write the resolved study and its trials, replacing those of an earlier run."""

@@ -1,9 +1,12 @@
 """Forward-mode differentiation: one Jacobian-vector product of the loss vector along D."""
 
+import warnings
 from collections.abc import Mapping
+from functools import cache
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from l2rw_ray.meta.alignment.registry import register
 from l2rw_ray.meta.losses import Batch, LossFunction, losses_at, trainable, untouched_generators
@@ -18,11 +21,18 @@ def forward_mode(
     Where examples are coupled (train-mode BatchNorm), ∇ℓ_i is the derivative of entry i of the
     batch's loss vector. See `Estimator` for the arguments.
     """
-    point = {name: parameter.detach() for name, parameter in trainable(module).items()}
+    _load_rules()
+    values = {name: parameter.detach() for name, parameter in trainable(module).items()}
+    with torch.no_grad(), untouched_generators(batch[0].device), forward_ad.dual_level():
+        duals = {name: forward_ad.make_dual(value, direction[name]) for name, value in values.items()}
+        losses_B, alignment_B = forward_ad.unpack_dual(losses_at(module, duals, loss_fn, batch))
+    return torch.zeros_like(losses_B) if alignment_B is None else alignment_B
 
-    def loss_vector(parameters: dict[str, Tensor]) -> Tensor:
-        return losses_at(module, parameters, loss_fn, batch)
 
-    with torch.no_grad(), untouched_generators(batch[0].device):
-        alignment_B: Tensor = torch.func.jvp(loss_vector, (point,), (dict(direction),))[1]
-    return alignment_B
+@cache
+def _load_rules() -> None:
+    """Let torch load its forward-mode rules once, without its warning about its own use of torch.jit."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+        with forward_ad.dual_level():
+            forward_ad.make_dual(torch.zeros(1), torch.zeros(1))

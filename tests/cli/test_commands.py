@@ -1,0 +1,143 @@
+"""What the commands print and return, without a cluster."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from l2rw_ray.cli import main
+from l2rw_ray.config.loading import dump_study, parse_study
+from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.writer import LedgerWriter
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Runs a command line in this process; exit code, standard output, standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["l2rw-ray", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
+
+    return run
+
+
+@pytest.fixture
+def study(study_tree: dict, tmp_path: Path) -> Path:
+    path = tmp_path / "study.yaml"
+    dump_study(parse_study(study_tree), path)
+    return path
+
+
+@pytest.fixture
+def folder(study_tree: dict, tmp_path: Path) -> StudyFolder:
+    """A study of four trials of which one is completed, one failed, and one was interrupted."""
+    spec = parse_study(study_tree)
+    planned = plan_study(spec)
+    folder = StudyFolder(tmp_path / "out")
+    folder.create()
+    folder.write_plan(spec, planned)
+    ledger = LedgerWriter(folder, planned, versions={}, commit=None)
+    endings = [
+        (TrialStatus.COMPLETED, None),
+        (TrialStatus.FAILED, "ValueError: no"),
+        (TrialStatus.STOPPED, "interrupted"),
+    ]
+    for trial, (status, error) in zip(planned, endings, strict=False):
+        ledger(TrialStarted(trial.trial_id, 1, 1, "cpu", "a core", 60, 2, {}, {}))
+        metrics = {"test_balanced_accuracy": 0.5, "validation_balanced_accuracy": 0.5}
+        ledger(EpochCompleted(trial.trial_id, 1, 3, 0.5, metrics))
+        ledger(TrialEnded(trial.trial_id, status, 1, 3, 7.0, metrics, error))
+    return folder
+
+
+def test_plan_counts_what_is_done_and_estimates_from_the_ledger(
+    call: Call, study: Path, folder: StudyFolder
+) -> None:
+    code, output, _ = call("plan", str(study), "--out", str(folder.path))
+    assert code == 0
+    assert "2 design points × 2 seeds = 4 trials" in output
+    assert "2 done, 2 to run" in output
+    assert "estimated 7.0 s per trial" in output
+
+
+def test_plan_as_json_lists_every_trial(call: Call, study: Path, tmp_path: Path) -> None:
+    code, output, _ = call("plan", str(study), "--out", str(tmp_path / "none"), "--json")
+    plan = json.loads(output)
+    assert code == 0
+    assert (plan["trials"], plan["done"], plan["trial_s"]) == (4, 0, None)
+    assert [(row["factors"]["method.name"], row["seed"]) for row in plan["rows"]] == [
+        *(("uniform", 0), ("uniform", 1), ("l2rw", 0), ("l2rw", 1))
+    ]
+    assert not (tmp_path / "none").exists(), "a plan writes nothing"
+
+
+def test_plan_by_a_timed_probe(call: Call, study: Path, tmp_path: Path) -> None:
+    code, output, _ = call("plan", str(study), "--out", str(tmp_path / "none"), "--probe")
+    assert code == 0
+    assert "one epoch of each arm, timed here" in output
+
+
+def test_status_counts_the_trials(call: Call, folder: StudyFolder) -> None:
+    code, output, _ = call("status", str(folder.path))
+    assert code == 0
+    assert [line.split() for line in output.splitlines()[1:]] == [
+        *(["4", "trials", "planned"], ["1", "completed"], ["1", "failed"], ["2", "missing"])
+    ]
+
+
+def test_report_is_written_from_the_ledger_alone(call: Call, folder: StudyFolder, tmp_path: Path) -> None:
+    code, output, _ = call("report", str(folder.path), "--out", str(tmp_path / "report"))
+    assert code == 0
+    assert output.strip() == str(tmp_path / "report" / "report.html")
+    assert "Does it work?" in (tmp_path / "report" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("command", ["status", "report", "track", "ui"])
+def test_folder_without_a_study_is_one_line_and_exit_code_2(call: Call, tmp_path: Path, command: str) -> None:
+    code, output, error = call(command, str(tmp_path))
+    assert (code, output, error.count("\n")) == (2, "", 1)
+    assert "it has no study.yaml" in error
+
+
+def test_track_mirrors_without_duplicates(folder: StudyFolder) -> None:
+    for _ in range(2):
+        code = "from l2rw_ray.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, "track", str(folder.path)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == f"3 trials are at {folder.tracking_database}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], ["torch", "ray", "mlflow", "pyarrow", "pydantic", "matplotlib"]),
+        (["plan", "studies/demo.yaml"], ["torch", "ray", "mlflow", "matplotlib", "scipy"]),
+        (["status", "--help"], ["torch", "ray", "mlflow", "pyarrow"]),
+    ],
+)
+def test_quick_commands_import_nothing_heavy(arguments: list[str], heavy: list[str]) -> None:
+    code = (
+        f"import sys; sys.argv = ['l2rw-ray', *{arguments!r}]\n"
+        "from l2rw_ray.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as ended:\n    assert not ended.code, ended.code\n"
+        f"assert not sys.modules.keys() & set({heavy!r}), sys.modules.keys() & set({heavy!r})"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], capture_output=True
+    )

@@ -1,0 +1,89 @@
+"""Networks and batches that the core is tested on, in float64 and far from degenerate."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.models import build_model
+
+SHAPE = (1, 8, 8)
+CLASSES = 10
+LOSS = nn.CrossEntropyLoss(reduction="none")
+
+
+class _BatchNormNet(nn.Module):
+    """Convolution, train-mode BatchNorm, and a parameter that the output does not depend on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten())
+        self.head = nn.Linear(4 * 36, CLASSES)
+        self.unused = nn.Parameter(torch.randn(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+def _partly_frozen() -> nn.Module:
+    network = build_model("mlp", SHAPE, CLASSES)
+    next(network.parameters()).requires_grad_(requires_grad=False)
+    return network
+
+
+BUILDERS: dict[str, Callable[[], nn.Module]] = {
+    "mlp": lambda: build_model("mlp", SHAPE, CLASSES),
+    "lenet": lambda: build_model("lenet", SHAPE, CLASSES),
+    "batch_norm": _BatchNormNet,
+    "partly_frozen": _partly_frozen,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    network: nn.Module
+    train: tuple[Tensor, Tensor]
+    meta: tuple[Tensor, Tensor]
+
+
+def make_case(name: str, train_size: int = 9, meta_size: int = 5, seed: int = 0) -> Case:
+    """A network that has been trained a little, a train batch and a meta batch, in float64."""
+    torch.manual_seed(seed)
+    network = BUILDERS[name]().double()
+    x, y = batch(4 * train_size)
+    optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        LOSS(network(x), y).mean().backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    return Case(network, batch(train_size), batch(meta_size))
+
+
+def batch(size: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(size, *SHAPE, dtype=torch.float64), torch.randint(CLASSES, (size,))
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    assert expected.norm() > 1e-3, "degenerate: nothing to compare"
+    return ((found - expected).norm() / expected.norm()).item()
+
+
+def lookahead_slopes(case: Case, step: float = 1e-4) -> Tensor:
+    """−∂L_meta(θ − Σ ε_i ∇ℓ_i)/∂ε_i by central differences, one example at a time, on copies."""
+
+    def meta_loss(index: int, epsilon: float) -> Tensor:
+        network = copy.deepcopy(case.network)
+        trained = [p for p in network.parameters() if p.requires_grad]
+        loss = LOSS(network(case.train[0]), case.train[1])[index]
+        gradients = torch.autograd.grad(loss, trained, allow_unused=True)
+        with torch.no_grad():
+            for parameter, gradient in zip(trained, gradients, strict=True):
+                if gradient is not None:
+                    parameter -= epsilon * gradient
+            return LOSS(network(case.meta[0]), case.meta[1]).mean()
+
+    slopes = [(meta_loss(i, step) - meta_loss(i, -step)) / (2 * step) for i in range(len(case.train[1]))]
+    return -torch.stack(slopes)

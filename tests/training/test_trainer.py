@@ -1,0 +1,108 @@
+"""One trial: its events, its reproducibility, its exact resumption."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score
+from torch import nn
+
+from l2rw_ray.data import ExampleSet
+from l2rw_ray.errors import NonFiniteError
+from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.training import Ranks
+from l2rw_ray.training.evaluation import evaluate
+from tests.training.conftest import MakeTrial, results, train
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "l2rw_digits_curve.json"
+
+
+def test_events_come_in_order_and_say_what_happened(make_trial: MakeTrial) -> None:
+    started, first, second, ended = train(make_trial())
+    assert isinstance(started, TrialStarted)
+    assert started.train_examples == sum(started.class_counts.values()) == 60
+    assert set(started.split_hashes) == {"train", "meta", "validation", "test"}
+    assert isinstance(first, EpochCompleted)
+    assert isinstance(second, EpochCompleted)
+    assert [(first.epoch, first.step), (second.epoch, second.step)] == [(1, 3), (2, 6)]
+    assert isinstance(ended, TrialEnded)
+    assert (ended.status, ended.epochs, ended.steps) == (TrialStatus.COMPLETED, 2, 6)
+    assert {"test_balanced_accuracy", "validation_loss", "corrupted_auroc"} <= ended.metrics.keys()
+    assert not any(name.startswith("test_") for name in second.metrics), "selection never sees test"
+
+
+@pytest.mark.parametrize("arm", ["uniform", "random", "l2rw"])
+def test_result_does_not_depend_on_what_the_process_ran_before(make_trial: MakeTrial, arm: str) -> None:
+    trial = make_trial(method__name=arm)
+    first = results(train(trial))
+    with pytest.raises(NonFiniteError):
+        train(make_trial(optim__lr=1e20, model__name="lenet"))
+    torch.manual_seed(99)
+    torch.set_default_dtype(torch.float64)
+    assert results(train(trial)) == first
+
+
+def test_probe_changes_no_result_and_reports_the_overhead(make_trial: MakeTrial) -> None:
+    trial = make_trial(method__update_every=2)
+    probed = train(make_trial(method__update_every=2, measurement__probe_rounds=3))
+    assert results(train(trial)) == results(probed)
+    metrics = probed[-1].metrics
+    assert metrics["overhead_ratio"] == metrics["step_time_s"] / metrics["step_time_plain_s"]
+    assert metrics["phase_alignment_s"] > 0
+
+
+@pytest.mark.parametrize("method", [{"name": "random"}, {"name": "l2rw", "update_every": 2}])
+def test_stopped_trial_goes_on_exactly(make_trial: MakeTrial, tmp_path: Path, method: dict) -> None:
+    trial = make_trial(method=method, optim__epochs=5)
+    undisturbed = results(train(trial))
+    stopped = train(trial, checkpoints=tmp_path, stop_after=2)
+    assert stopped[-1].status is TrialStatus.STOPPED
+    assert stopped[-1].epochs == 2
+    resumed = train(trial, checkpoints=tmp_path)
+    assert resumed[0].resumed_epoch == 2
+    assert results(resumed) == undisturbed
+    assert resumed[-1].duration_s > stopped[-1].duration_s
+
+
+def test_damaged_checkpoint_starts_afresh(make_trial: MakeTrial, tmp_path: Path) -> None:
+    trial = make_trial()
+    train(trial, checkpoints=tmp_path, stop_after=1)
+    (file,) = tmp_path.iterdir()
+    os.truncate(file, file.stat().st_size // 2)
+    events = train(trial, checkpoints=tmp_path)
+    assert events[0].resumed_epoch == 0
+    assert results(events) == results(train(trial))
+
+
+@pytest.mark.parametrize("arm", ["uniform", "l2rw"])
+def test_loss_that_is_not_finite_fails_with_its_step(make_trial: MakeTrial, arm: str) -> None:
+    with pytest.raises(NonFiniteError, match=r"non-finite \w+ at step [0-5]: "):
+        train(make_trial(method__name=arm, optim__lr=1e20))
+
+
+def test_evaluation_equals_scikit_learn() -> None:
+    torch.manual_seed(0)
+    inputs, labels = torch.randint(256, (700, 1, 2, 2)).byte(), torch.randint(4, (700,))
+    zeros = torch.zeros(700)
+    examples = ExampleSet(inputs, labels, zeros.bool(), zeros.long())
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 4))
+    found = evaluate(model, examples, 4, nn.CrossEntropyLoss(reduction="none"), Ranks())
+    x, y = examples.take(torch.arange(700))
+    logits = model(x).detach()
+    predicted = logits.argmax(dim=1)
+    assert found["accuracy"] == pytest.approx(accuracy_score(y, predicted))
+    assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(y, predicted))
+    assert found["worst_class_accuracy"] == pytest.approx(recall_score(y, predicted, average=None).min())
+    assert found["loss"] == pytest.approx(nn.functional.cross_entropy(logits, y).item())
+    assert model.training
+
+
+def test_seeded_curve_is_the_golden_one(make_trial: MakeTrial) -> None:
+    """`L2RW_REGENERATE_GOLDEN=1 python -m pytest tests/training` accepts the present curve."""
+    trial = make_trial(optim__epochs=6)
+    curve = [event.metrics["train_loss"] for event in train(trial) if isinstance(event, EpochCompleted)]
+    if os.environ.get("L2RW_REGENERATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(curve, indent=1) + "\n")
+    assert curve == pytest.approx(json.loads(GOLDEN.read_text()), rel=1e-4)
