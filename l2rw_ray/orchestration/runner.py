@@ -122,7 +122,7 @@ def _run_on_cluster(
     if left and not interrupted:
         reasons = "; ".join(workers.errors) or "the broker was lost"
         raise InfrastructureError(
-            f"the cluster failed with {len(left)} trials left ({reasons}); the same command goes on from there"
+            f"the cluster failed with {len(left)} trials left ({reasons}); run the same command again"
         )
     workers.join(timeout_s=5.0)
     return interrupted
