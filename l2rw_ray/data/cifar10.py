@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config.data import Cifar10Data
-from l2rw_ray.data.source import Source, register
+from l2rw_ray.data.source import SOURCES, Source
 from l2rw_ray.errors import DataError
 
 _FOLDER = "cifar-10-batches-py"
 
 
-@register("cifar10")
+@SOURCES.register("cifar10")
 def load_cifar10(config: Cifar10Data) -> Source:
     """50,000 train and 10,000 test images of 32×32×3, uint8 [N, 3, 32, 32].
 

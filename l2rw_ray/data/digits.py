@@ -3,12 +3,12 @@
 import torch
 
 from l2rw_ray.config.data import DigitsData
-from l2rw_ray.data.source import Source, register
+from l2rw_ray.data.source import SOURCES, Source
 
 _BRIGHTEST = 16
 
 
-@register("digits")
+@SOURCES.register("digits")
 def load_digits(config: DigitsData) -> Source:  # the source has no options
     """1,797 grey images of 8×8 handwritten digits, rescaled from 0…16 to 0…255.
 

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from l2rw_ray.config.data import ParquetData
 from l2rw_ray.data.cache import cached
-from l2rw_ray.data.source import Source, register
+from l2rw_ray.data.source import SOURCES, Source
 from l2rw_ray.errors import DataError
 
 if TYPE_CHECKING:
     from l2rw_ray.data.parquet_table import ParquetTable
 
 
-@register("parquet")
+@SOURCES.register("parquet")
 def load_parquet(config: ParquetData) -> Source:
     """Read, check and decode the train table and, where one is named, the test table.
 

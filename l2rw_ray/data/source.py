@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import Tensor
 
 from l2rw_ray.config.data import Data
 from l2rw_ray.errors import DataError
+from l2rw_ray.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,7 @@ class Source:
 
 
 Loader = Callable[[Any], Source]
-_LOADERS: dict[str, Loader] = {}
-_Loader = TypeVar("_Loader", bound=Loader)
-
-
-def register(name: str) -> Callable[[_Loader], _Loader]:
-    """Make a function the loader of source `name`; a second one for the same name is an error."""
-
-    def add(loader: _Loader) -> _Loader:
-        if name in _LOADERS:
-            raise ValueError(f"source {name!r} is registered twice")
-        _LOADERS[name] = loader
-        return loader
-
-    return add
+SOURCES: Registry[Loader] = Registry("trial.data.source")
 
 
 def load_source(config: Data) -> Source:
@@ -73,4 +61,4 @@ def load_source(config: Data) -> Source:
     Raises:
         DataError: It is not there, or broken.
     """
-    return _LOADERS[config.source](config)
+    return SOURCES.get(config.source)(config)

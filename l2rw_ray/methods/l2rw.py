@@ -6,10 +6,10 @@ from l2rw_ray.config.method import L2RWMethod
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import ReweightedStep
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import register
+from l2rw_ray.methods.registry import ARMS
 
 
-@register("l2rw")
+@ARMS.register("l2rw")
 class L2RWArm:
     """Weights follow the alignment of each example's gradient with the meta set's."""
 

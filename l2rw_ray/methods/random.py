@@ -9,10 +9,10 @@ from l2rw_ray.config.method import RandomMethod
 from l2rw_ray.data import Batch, stream
 from l2rw_ray.meta import Replicas, example_weights, weighted_update
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import register
+from l2rw_ray.methods.registry import ARMS
 
 
-@register("random")
+@ARMS.register("random")
 class RandomArm:
     """Weights are rectified standard Gaussians, normalised over the global batch.
 

@@ -6,10 +6,10 @@ from l2rw_ray.config.method import UniformMethod
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import Replicas, weighted_update
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import register
+from l2rw_ray.methods.registry import ARMS
 
 
-@register("uniform")
+@ARMS.register("uniform")
 class UniformArm:
     """Every example of the global batch weighs 1/B."""
 

@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from l2rw_ray.models.registry import InputShape, image_shape, register
+from l2rw_ray.models.registry import MODELS, InputShape, image_shape
 
 
-@register("lenet")
+@MODELS.register("lenet")
 def lenet(input_shape: InputShape, classes: int) -> nn.Module:
     """Convolutions of 6 and 16 channels, fully connected layers of 120 and 84.
 

@@ -4,12 +4,12 @@ from math import prod
 
 from torch import nn
 
-from l2rw_ray.models.registry import InputShape, register
+from l2rw_ray.models.registry import MODELS, InputShape
 
 _HIDDEN = 128
 
 
-@register("mlp")
+@MODELS.register("mlp")
 def mlp(input_shape: InputShape, classes: int) -> nn.Module:
     """Two hidden layers of 128 with ReLU, on flattened inputs of any shape."""
     return nn.Sequential(

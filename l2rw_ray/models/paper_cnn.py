@@ -2,13 +2,13 @@
 
 from torch import nn
 
-from l2rw_ray.models.registry import InputShape, image_shape, register
+from l2rw_ray.models.registry import MODELS, InputShape, image_shape
 
 _CHANNELS = (32, 64, 128)
 _HIDDEN = 256
 
 
-@register("paper_cnn")
+@MODELS.register("paper_cnn")
 def paper_cnn(input_shape: InputShape, classes: int) -> nn.Module:
     """Three blocks of 3×3 convolution, ReLU and max pooling (32, 64, 128 channels), then 256 units.
 

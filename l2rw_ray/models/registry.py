@@ -5,24 +5,13 @@ from collections.abc import Callable
 from torch import nn
 
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.registry import Registry
 
 InputShape = tuple[int, ...]
 """(channels, height, width) of images, (features,) of vectors."""
 Builder = Callable[[InputShape, int], nn.Module]
 
-_BUILDERS: dict[str, Builder] = {}
-
-
-def register(name: str) -> Callable[[Builder], Builder]:
-    """Make a function the builder of network `name`; a second one for the same name is an error."""
-
-    def add(builder: Builder) -> Builder:
-        if name in _BUILDERS:
-            raise ValueError(f"model {name!r} is registered twice")
-        _BUILDERS[name] = builder
-        return builder
-
-    return add
+MODELS: Registry[Builder] = Registry("model.name")
 
 
 def build_model(name: str, input_shape: InputShape, classes: int) -> nn.Module:
@@ -34,16 +23,9 @@ def build_model(name: str, input_shape: InputShape, classes: int) -> nn.Module:
         classes: Outputs, one logit per class.
 
     Raises:
-        ConfigError: The name is unknown.
+        InputError: The name is unknown.
     """
-    if name not in _BUILDERS:
-        raise ConfigError("model.name", name, "unknown", f"use one of {', '.join(model_names())}")
-    return _BUILDERS[name](input_shape, classes)
-
-
-def model_names() -> tuple[str, ...]:
-    """Every name that `build_model` takes."""
-    return tuple(sorted(_BUILDERS))
+    return MODELS.get(name)(input_shape, classes)
 
 
 def image_shape(name: str, input_shape: InputShape, smallest: int) -> InputShape:

@@ -3,13 +3,13 @@ import torch
 
 from l2rw_ray.config.data import DigitsData
 from l2rw_ray.data import load_source
-from l2rw_ray.data.source import register
+from l2rw_ray.data.source import SOURCES
 from l2rw_ray.errors import DataError
 
 
 def test_a_second_loader_of_the_same_name_is_refused() -> None:
     with pytest.raises(ValueError, match="'digits' is registered twice"):
-        register("digits")(load_source)
+        SOURCES.register("digits")(load_source)
 
 
 def test_digits_are_rescaled_to_bytes() -> None:

@@ -69,7 +69,7 @@ def test_nothing_is_written(compute) -> None:
 
 def test_unknown_estimator_and_scalar_loss_are_refused() -> None:
     case = make_case("mlp")
-    with pytest.raises(InputError, match=r"estimator = 'magic': unknown; use one of auto, forward_mode"):
+    with pytest.raises(InputError, match=r"estimator = 'magic': unknown; use one of forward_mode"):
         example_scores(case.network, LOSS, case.train, case.meta, estimator="magic")
     with pytest.raises(InputError, match="reduction='none'"):
         example_scores(case.network, nn.CrossEntropyLoss(), case.train, case.meta)

@@ -11,7 +11,7 @@ from l2rw_ray.config.data import DigitsData
 from l2rw_ray.config.method import Method
 from l2rw_ray.data import Batch, MetaSampler, Splits, epoch_batches, load_source, make_splits
 from l2rw_ray.methods import TrainingContext, build_arm
-from l2rw_ray.methods.registry import arm_names, register
+from l2rw_ray.methods.registry import ARMS
 from l2rw_ray.models import build_model
 
 CONFIGS = {
@@ -44,12 +44,12 @@ def _steps(splits: Splits, epochs: range) -> list[tuple[Batch, int]]:
 
 def test_every_configured_arm_is_registered_once() -> None:
     variants = get_args(get_args(Method)[0])
-    assert arm_names() == tuple(
+    assert ARMS.names() == tuple(
         sorted(get_args(kind.model_fields["name"].annotation)[0] for kind in variants)
     )
-    assert arm_names() == tuple(sorted(CONFIGS))
+    assert ARMS.names() == tuple(sorted(CONFIGS))
     with pytest.raises(ValueError, match="registered twice"):
-        register("l2rw")(lambda config, context: None)
+        ARMS.register("l2rw")(lambda config, context: None)
 
 
 @pytest.mark.parametrize("name", CONFIGS)

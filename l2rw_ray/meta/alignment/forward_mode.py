@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from l2rw_ray.meta.alignment.registry import register
+from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.losses import Batch, LossFunction, losses_at, trainable, untouched_generators
 
 
-@register("forward_mode")
+@ESTIMATORS.register("forward_mode")
 def forward_mode(
     module: nn.Module, loss_fn: LossFunction, batch: Batch, direction: Mapping[str, Tensor]
 ) -> Tensor:

@@ -1,12 +1,12 @@
 """Which function implements which estimator."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from torch import Tensor, nn
 
-from l2rw_ray.errors import InputError
 from l2rw_ray.meta.losses import Batch, LossFunction
+from l2rw_ray.registry import Registry
 
 AUTO = "auto"
 
@@ -27,19 +27,7 @@ class Estimator(Protocol):
         """
 
 
-_ESTIMATORS: dict[str, Estimator] = {}
-
-
-def register(name: str) -> Callable[[Estimator], Estimator]:
-    """Make a function the estimator `name`; a second one for the same name is an error."""
-
-    def add(estimator: Estimator) -> Estimator:
-        if name in _ESTIMATORS or name == AUTO:
-            raise ValueError(f"estimator {name!r} is registered twice")
-        _ESTIMATORS[name] = estimator
-        return estimator
-
-    return add
+ESTIMATORS: Registry[Estimator] = Registry("estimator")
 
 
 def estimator_named(name: str) -> Estimator:
@@ -48,12 +36,4 @@ def estimator_named(name: str) -> Estimator:
     Raises:
         InputError: There is no such estimator.
     """
-    chosen = "forward_mode" if name == AUTO else name
-    if chosen not in _ESTIMATORS:
-        raise InputError("estimator", name, "unknown", f"use one of {', '.join(estimator_names())}")
-    return _ESTIMATORS[chosen]
-
-
-def estimator_names() -> tuple[str, ...]:
-    """Every name that `estimator_named` takes."""
-    return (AUTO, *sorted(_ESTIMATORS))
+    return ESTIMATORS.get("forward_mode" if name == AUTO else name)
