@@ -42,6 +42,11 @@ class StepResult:
     scores: Tensor | None
     skipped: bool
 
+    @property
+    def updated(self) -> bool:
+        """Whether this step computed weights, rather than holding earlier ones or taking uniform ones."""
+        return self.scores is not None
+
 
 def weighted_update(
     model: nn.Module,
@@ -134,7 +139,8 @@ class ReweightedStep:
 
         Raises:
             InputError: Weights are held and no index is given.
-            NonFiniteError: The meta loss or a score is NaN or infinite.
+            NonFiniteError: The meta loss or a score is NaN or infinite, on any rank. The training
+                loss is not looked at, which would make every step wait for its update: see `loss`.
         """
         if self._table is not None and index_B is None:
             raise InputError(
@@ -166,12 +172,14 @@ class ReweightedStep:
             scores_B = self._estimator(self._replicas.module, self._loss_fn, train_batch, direction)
         with self._timer("weights"):
             clipped_B = clipped(scores_B, self._clip)
-            totals = self._replicas.batch_totals(clipped_B.abs().sum(), len(clipped_B))
+            # clipping would hide a score of −∞, and a broken meta loss need not show in the scores
+            poison = 0.0 * (scores_B.sum() + meta_loss)
+            totals = self._replicas.batch_totals(clipped_B.abs().sum() + poison, len(clipped_B))
             total = totals.weight.item()
             if not math.isfinite(total):
                 raise NonFiniteError(self._steps, "scores" if meta_loss.isfinite() else "meta_loss")
             weights_B = normalised(clipped_B, totals, self._normalise)
-            if self._table is not None and index_B is not None and total > 0:
+            if self._table is not None and index_B is not None:
                 share_B = normalised(clipped_B, totals, "mean_one")
                 self._table.write(index_B, share_B, [int(size) for size in totals.sizes.tolist()])
         return scores_B, weights_B, total

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from l2rw_ray.errors import InputError, NonFiniteError
-from l2rw_ray.meta import ReweightedStep, example_scores, example_weights
-from tests.meta.networks import LOSS, batch, lookahead_slopes, make_case
+from l2rw_ray.meta import ReweightedStep, example_scores, example_weights, reference_scores
+from l2rw_ray.meta.alignment import ESTIMATORS
+from tests.meta.networks import LOSS, batch, make_case
 
 
 def _sgd(network) -> torch.optim.SGD:
@@ -25,18 +26,22 @@ def test_equals_a_plain_loop_of_algorithm_1() -> None:
     plain = copy.deepcopy(case)
     step, plain_optimizer = ReweightedStep(case.network, _sgd(case.network), LOSS), _sgd(plain.network)
     start = _parameters(case.network)
-    for _ in range(5):
+    for _ in range(20):
         train = batch(5)
         result = step(train, case.meta)
-        positive = lookahead_slopes(type(case)(plain.network, train, case.meta)).clamp_min(0)
+        positive = reference_scores(plain.network, LOSS, train, case.meta).clamp_min(0)
+        assert result.skipped == (positive.sum() == 0)
+        if result.skipped:
+            continue
         weights = positive / positive.sum()
         plain_optimizer.zero_grad()
         loss = (weights * LOSS(plain.network(train[0]), train[1])).sum()
         loss.backward()
         plain_optimizer.step()
-        torch.testing.assert_close(result.weights, weights, rtol=1e-5, atol=1e-8)
-        torch.testing.assert_close(result.loss, loss.detach(), rtol=1e-5, atol=1e-8)
-    torch.testing.assert_close(_parameters(case.network), _parameters(plain.network), rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(result.weights, weights, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(result.loss, loss.detach(), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(_parameters(case.network), _parameters(plain.network), rtol=1e-9, atol=1e-12)
+    assert 0 < step.skipped_steps < 10, "both kinds of steps are wanted"
     assert (_parameters(case.network) - start).norm() > 1e-2
 
 
@@ -80,11 +85,27 @@ def test_held_weights_by_hand() -> None:
     assert step(case.train, case.meta, torch.tensor([0, 1, 2, 3])).scores is not None
 
 
+def test_weights_of_zero_are_held_too() -> None:
+    case = make_case("mlp", train_size=6)
+    u = example_scores(case.network, LOSS, case.train, case.meta)
+    bad = (case.train[0][u < 0], case.train[1][u < 0])
+    bad_index = torch.arange(len(bad[1]))
+    step = ReweightedStep(case.network, _sgd(case.network), LOSS, update_every=3)
+    assert step(bad, case.meta, bad_index).skipped
+    assert step(bad, case.meta, bad_index).skipped
+    mixed = step(batch(3), case.meta, torch.tensor([7, 0, 8]))
+    assert mixed.weights.tolist() == pytest.approx([0.5, 0.0, 0.5])
+    assert not mixed.skipped
+    assert not mixed.updated
+    assert step.skipped_steps == 2
+
+
 def test_uniform_between() -> None:
     case = make_case("mlp")
     step = ReweightedStep(case.network, _sgd(case.network), LOSS, update_every=3, between="uniform")
     scored = [step(batch(5), case.meta) for _ in range(4)]
     assert [result.scores is not None for result in scored] == [True, False, False, True]
+    assert [result.updated for result in scored] == [True, False, False, True]
     assert scored[1].weights.tolist() == pytest.approx([0.2] * 5)
 
 
@@ -125,6 +146,27 @@ def test_what_is_not_finite_fails_with_step_and_phase() -> None:
         step(broken, case.meta)
     with pytest.raises(NonFiniteError, match="non-finite meta_loss at step 1"):
         step(case.train, broken)
+
+
+def test_score_of_minus_infinity_is_not_clipped_away(monkeypatch) -> None:
+    case = make_case("mlp")
+    minus_infinity = torch.tensor([1.0, -torch.inf] + [0.0] * (len(case.train[1]) - 2))
+    monkeypatch.setitem(ESTIMATORS._entries, "broken", lambda *_: minus_infinity)
+    step = ReweightedStep(case.network, _sgd(case.network), LOSS, estimator="broken")
+    with pytest.raises(NonFiniteError, match="non-finite scores at step 0"):
+        step(case.train, case.meta)
+
+
+def test_meta_loss_without_a_finite_value_fails_even_where_its_gradient_is_finite() -> None:
+    case = make_case("mlp")
+    size = len(case.train[1])
+
+    def loss_fn(output, target):
+        return LOSS(output, target) + (0.0 if len(target) == size else torch.inf)
+
+    step = ReweightedStep(case.network, _sgd(case.network), loss_fn)
+    with pytest.raises(NonFiniteError, match="non-finite meta_loss at step 0"):
+        step(case.train, case.meta)
 
 
 def test_phases_are_timed_in_order() -> None:
