@@ -5,8 +5,10 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -17,6 +19,9 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started",
 }
+
+_EXIT_S = 5.0
+"""How long the processes of a private cluster may take to exit."""
 
 
 @contextmanager
@@ -42,6 +47,7 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     dashboard = {"include_dashboard": False} if address is None else {}
     on_sigterm = signal.getsignal(signal.SIGTERM)
+    before = set(_descendants())
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **dashboard)
     except (ConnectionError, TimeoutError, RuntimeError) as error:
@@ -51,7 +57,21 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
     try:
         yield ray.cluster_resources()
     finally:
+        started = set(_descendants()) - before
         ray.shutdown()
+        _end(started)
+
+
+def _descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)  # type: ignore[no-any-return]  # no stubs
+
+
+def _end(processes: set[psutil.Process]) -> None:
+    """Kill what a private cluster has left: now and then a Ray process hangs in its own exit."""
+    _, alive = psutil.wait_procs(processes, timeout=_EXIT_S)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _silence_ray() -> None:
