@@ -24,35 +24,6 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class TrialStarted:
-    """Data and model are ready and the first step is next.
-
-    Attributes:
-        trial_id: Fingerprint of the trial.
-        attempt: 1 for the first try, counted up when the infrastructure lost the trial.
-        world_size: Number of data-parallel workers.
-        device: Device type the model is on (`cpu`, `cuda`).
-        hardware: Processor or accelerator model and count, for people.
-        train_examples: Size of the train set after the protocols.
-        epochs: Epochs the trial will train.
-        split_hashes: SHA-256 over the row indices of each of train, meta, validation and test.
-        class_counts: Train examples per class as labelled, class name to count.
-        resumed_epoch: Epochs already trained in an earlier attempt, 0 for a fresh start.
-    """
-
-    trial_id: str
-    attempt: int
-    world_size: int
-    device: str
-    hardware: str
-    train_examples: int
-    epochs: int
-    split_hashes: Mapping[str, str]
-    class_counts: Mapping[str, int]
-    resumed_epoch: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class EpochCompleted:
     """One pass over the train set is done and evaluated on the validation set.
 
@@ -72,6 +43,37 @@ class EpochCompleted:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialStarted:
+    """Data and model are ready and the first step is next.
+
+    Attributes:
+        trial_id: Fingerprint of the trial.
+        attempt: 1 for the first try, counted up when the infrastructure lost the trial.
+        world_size: Number of data-parallel workers.
+        device: Device type the model is on (`cpu`, `cuda`).
+        hardware: Processor or accelerator model and count, for people.
+        train_examples: Size of the train set after the protocols.
+        epochs: Epochs the trial will train.
+        split_hashes: SHA-256 over the row indices of each of train, meta, validation and test.
+        class_counts: Train examples per class as labelled, class name to count.
+        history: Epochs trained in earlier attempts, which are not told again.
+        elapsed_s: Wall time that earlier attempts took up to the last of them.
+    """
+
+    trial_id: str
+    attempt: int
+    world_size: int
+    device: str
+    hardware: str
+    train_examples: int
+    epochs: int
+    split_hashes: Mapping[str, str]
+    class_counts: Mapping[str, int]
+    history: tuple[EpochCompleted, ...] = ()
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class TrialEnded:
     """The last event of a trial, whatever became of it.
 
@@ -79,7 +81,7 @@ class TrialEnded:
         status: How it ended.
         epochs: Epochs trained.
         steps: Optimiser steps taken.
-        duration_s: Wall time of training and evaluation over all attempts.
+        duration_s: Wall time of training, evaluation and measurement over all attempts.
         metrics: Final figures, named as the ledger's columns.
         error: `ExceptionType: message` of a failed trial, the reason of a stopped one.
         traceback: Full traceback of a failed trial.

@@ -3,14 +3,11 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from l2rw_ray.errors import InfrastructureError, InputError
-
-if TYPE_CHECKING:
-    pass
+from l2rw_ray.errors import InputError, L2RWError
 
 app = typer.Typer(
     help="Studies of learned example reweighting: plan, run, compare, report.",
@@ -40,10 +37,8 @@ def main() -> None:
         app()
     except InputError as error:
         _fail(f"error: {error}", 2)
-    except InfrastructureError as error:
+    except L2RWError as error:
         _fail(f"error: {error}", 1)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
 
 
 def _fail(line: str, code: int) -> None:

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
-from l2rw_ray.errors import TrackingError
 from l2rw_ray.events import Event, TrialEnded
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import read_history, read_study
@@ -104,7 +103,7 @@ class Mirror:
     def _mirror(self) -> bool:
         try:
             mirror_folder(self._folder, self._tracking_uri, self._known)
-        except TrackingError as error:
+        except Exception as error:  # noqa: BLE001  # whatever a store does, the ledger has everything
             logging.getLogger(__name__).warning(
                 "%s; the study goes on, `l2rw-ray track %s` completes the mirror", error, self._folder.path
             )

@@ -32,7 +32,6 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     planned = plan_study(spec)
     folder.create()
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
-        folder.write_plan(spec, planned)
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 
             def observe(trials: Sequence[PlannedTrial], lanes: int) -> list[Observer]:

@@ -85,13 +85,10 @@ def dump_study(spec: StudySpec, path: Path) -> None:
 def _parse_yaml(text: str, origin: str) -> Any:
     try:
         return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # ValueError: a value that its own tag (!!float, !!int) refuses
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or "not readable"
-        raise InputError(
-            origin,
-            text.strip().split("\n")[mark.line if mark else 0].strip(),
-            f"{where}{problem}",
-            "mend the YAML syntax",
-        ) from error
+        lines = text.splitlines() or [""]
+        shown = lines[min(mark.line if mark else 0, len(lines) - 1)].strip()  # a mark may be past the end
+        raise InputError(origin, shown, f"{where}{problem}", "mend the YAML syntax") from error

@@ -2,10 +2,13 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.trial import TrialConfig
+
+_MOST_SEEDS = 10_000
+_LARGEST_SEED = 2**63 - 1
 
 
 class Resources(Section):
@@ -17,6 +20,14 @@ class Resources(Section):
     """Cores, and torch threads, of each worker."""
     gpus_per_worker: float = Field(default=0.0, ge=0)
     """GPUs of each worker; below 1, several workers share one and timings are marked unusable."""
+
+    @model_validator(mode="after")
+    def _gpus_are_whole_or_shared(self) -> Self:
+        if self.gpus_per_worker > 1 and self.gpus_per_worker % 1:
+            raise conflict(
+                "gpus_per_worker", self.gpus_per_worker, "more than one and not whole", "use a whole number"
+            )
+        return self
 
 
 class Objective(Section):
@@ -44,7 +55,7 @@ class StudySpec(Section):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,79}$")
     """Short name, used for the study folder and the tracking experiment."""
-    question: str = Field(min_length=1)
+    question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     """The question the study answers, one sentence."""
     trial: TrialConfig
     """The trial every design point starts from."""
@@ -62,11 +73,26 @@ class StudySpec(Section):
         """The seeds themselves, in order."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds_are_numbers(cls, given: Any) -> Any:
+        numbers = given if isinstance(given, list | tuple) else [given]
+        if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+            raise conflict(
+                "", given, "no count and no list of seeds", "use a whole number, or a list of them"
+            )
+        return given
+
     @model_validator(mode="after")
     def _seeds_are_usable(self) -> Self:
+        many = self.seeds > _MOST_SEEDS if isinstance(self.seeds, int) else len(self.seeds) > _MOST_SEEDS
+        if many:
+            raise conflict("seeds", self.seeds, "too many", f"use at most {_MOST_SEEDS}")
         values = self.seed_values
         if not values or min(values) < 0:
             raise conflict("seeds", self.seeds, "no count and no list of seeds", "use a number above 0")
+        if max(values) > _LARGEST_SEED:
+            raise conflict("seeds", max(values), "too large", f"use seeds up to {_LARGEST_SEED}")
         if len(set(values)) < len(values):
             raise conflict("seeds", list(values), "a seed is named twice", "name each once")
         return self

@@ -77,14 +77,20 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
 
 
 def refuse_overlap(rows: dict[str, Tensor], *, own_test: bool) -> None:
-    """Assert that no row of the source is in two sets, or twice in one.
+    """Refuse sets that overlap: no row of the source may be in two of them, or twice in one.
 
     Args:
         rows: Rows of each set, by its name.
         own_test: The rows of `test` count in a file of its own.
+
+    Raises:
+        DataError: They do.
     """
     together = torch.cat([which for name, which in rows.items() if not (own_test and name == "test")])
-    assert len(together.unique()) == len(together), "train, meta, validation and test overlap"
+    if len(together.unique()) < len(together):
+        raise DataError(
+            "trial.data", ", ".join(rows), "the four sets overlap", "report this: they are drawn disjoint"
+        )
 
 
 def hash_rows(rows: Tensor, own_test: bool = False) -> str:

@@ -27,21 +27,21 @@ class Broker:
         """Let a trial wait for a lane."""
         await self._change(lambda: self._book.submit(trial))
 
-    async def lease(self, lane: str, wait_s: float) -> Lease | LaneOrder:
-        """A trial for the lane, or what to do without one after `wait_s` seconds."""
-        order = await self._change(lambda: self._book.lease(lane))
+    async def lease(self, lane: str, group: str, wait_s: float) -> Lease | LaneOrder:
+        """A trial for the lane's worker group, or what to do without one after `wait_s` seconds."""
+        order = await self._change(lambda: self._book.lease(lane, group))
         if order is LaneOrder.WAIT:
             await self._wait_for(lambda: self._book.is_waiting or self._book.is_closed, wait_s)
-            order = await self._change(lambda: self._book.lease(lane))
+            order = await self._change(lambda: self._book.lease(lane, group))
         return order
 
     async def report(self, event: Event, attempt: int) -> Verdict:
         """Record an event; the answer says whether its trial shall go on."""
         return await self._change(lambda: self._book.report(event, attempt))
 
-    async def fail(self, trial_id: str, rank: int, error: str, traceback: str) -> bool:
+    async def fail(self, trial_id: str, attempt: int, rank: int, error: str, traceback: str) -> bool:
         """Record a trial's own exception; True when all of its ranks failed within a few seconds."""
-        await self._change(lambda: self._book.fail(trial_id, rank, error, traceback))
+        await self._change(lambda: self._book.fail(trial_id, attempt, rank, error, traceback))
         return await self._wait_for(lambda: self._book.all_ranks_failed(trial_id), _ALL_RANKS_WITHIN_S)
 
     async def events_of(self, trial_id: str, start: int, wait_s: float) -> list[Event] | None:

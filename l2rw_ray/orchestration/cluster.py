@@ -25,14 +25,14 @@ _EXIT_S = 5.0
 
 
 @contextmanager
-def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
+def ray_cluster(address: str | None) -> Iterator[list[dict[str, float]]]:
     """Connect to a cluster, or start a private one that ends with the block.
 
     Args:
         address: Address of a running cluster; None starts one on this machine's cores.
 
     Yields:
-        The cluster's resources by Ray's names.
+        Each living node's resources by Ray's names.
 
     Raises:
         InfrastructureError: The cluster cannot be reached.
@@ -55,7 +55,7 @@ def ray_cluster(address: str | None) -> Iterator[dict[str, float]]:
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
     _silence_ray()
     try:
-        yield ray.cluster_resources()
+        yield [node["Resources"] for node in ray.nodes() if node["Alive"]]
     finally:
         started = set(_descendants()) - before
         ray.shutdown()

@@ -11,28 +11,61 @@ import ray.train
 from ray.train.torch import TorchTrainer
 
 from l2rw_ray.config import Resources
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
 
-_GROUP_RESTARTS = 1000
-"""Ray Train's own limit; the broker's failure policy is the one that counts."""
+Nodes = Sequence[Mapping[str, float]]
+_FAILED_STARTS = 2
+"""Times a group may fail to come up before its lane is given up."""
 
 
-def lane_count(resources: Resources, cluster: Mapping[str, float], trials: int, limit: int | None) -> int:
-    """How many lanes fit: whole worker groups in the cluster's free slots, at most one per trial.
+def lane_count(resources: Resources, nodes: Nodes, trials: int, limit: int | None) -> int:
+    """How many lanes fit: whole worker groups in the nodes' slots, at most one per trial.
+
+    A group may spread over nodes, a worker may not.
 
     Args:
         resources: What each worker takes.
-        cluster: The cluster's resources by Ray's names.
+        nodes: Each node's resources by Ray's names.
         trials: Trials left to run.
         limit: The user's own limit, if any.
 
     Returns:
-        The number of lanes, 0 when not even one fits.
+        The number of lanes.
+
+    Raises:
+        ConfigError: Not even one group fits.
     """
-    slots = cluster.get("CPU", 0.0) / resources.cpus_per_worker
+    slots = sum(_slots(resources, node) for node in nodes)
+    if slots < resources.workers:
+        raise _does_not_fit(resources, nodes)
+    return min(slots // resources.workers, trials, limit or trials)
+
+
+def _slots(resources: Resources, node: Mapping[str, float]) -> int:
+    """Workers that one node can hold."""
+    slots = node.get("CPU", 0.0) / resources.cpus_per_worker
     if resources.gpus_per_worker:
-        slots = min(slots, cluster.get("GPU", 0.0) / resources.gpus_per_worker)
-    return min(int(slots) // resources.workers, trials, limit or trials)
+        slots = min(slots, node.get("GPU", 0.0) / resources.gpus_per_worker)
+    return int(slots)
+
+
+def _does_not_fit(resources: Resources, nodes: Nodes) -> ConfigError:
+    """The complaint about what is scarce: a node's cores or GPUs for one worker, or nodes for a group."""
+    for field, name in (("cpus_per_worker", "CPU"), ("gpus_per_worker", "GPU")):
+        wanted = getattr(resources, field)
+        most = max((node.get(name, 0.0) for node in nodes), default=0.0)
+        if wanted > most:
+            problem = f"the largest node of the cluster has {most:g} {name}s"
+            return ConfigError(f"resources.{field}", wanted, problem, f"use at most {most:g}, or --address")
+    slots = sum(_slots(resources, node) for node in nodes)
+    return ConfigError(
+        "resources.workers",
+        resources.workers,
+        f"the cluster has room for {slots} workers of this size",
+        f"use at most {slots}, or give --address of a larger cluster",
+    )
 
 
 class Lanes:
@@ -43,11 +76,16 @@ class Lanes:
         resources: What each worker takes.
         checkpoints: The study's checkpoint folder.
         storage: Scratch folder for Ray Train.
+        trials: Trials left to run; a lane that lost its workers more often than all of them may be
+            lost is given up.
     """
 
-    def __init__(self, broker: Any, resources: Resources, checkpoints: Path, storage: Path) -> None:
+    def __init__(
+        self, broker: Any, resources: Resources, checkpoints: Path, storage: Path, trials: int
+    ) -> None:
         self._broker, self._resources = broker, resources
         self._checkpoints, self._storage = checkpoints, storage
+        self._most_losses = MAX_ATTEMPTS * trials
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._lock = threading.Lock()
@@ -69,16 +107,18 @@ class Lanes:
     def _drive(self, name: str) -> None:
         try:
             self._trainer(name).fit()
-        except (ray.exceptions.RayError, ray.train.TrainingFailedError) as error:
-            self.errors.append(f"{name}: {type(error).__name__}: {str(error).strip().splitlines()[-1]}")
+        except Exception as error:  # whatever ended the lane, its trial and the proxies must hear of it
+            last_line = (str(error).strip().splitlines() or [""])[-1]
+            self.errors.append(f"{name}: {type(error).__name__}: {last_line}")
             logging.getLogger(__name__).debug("lane %s ended", name, exc_info=True)
-        with self._lock:
-            self._running -= 1
-            last = self._running == 0
-        if ray.is_initialized():
-            self._broker.lane_ended.remote(name)
-            if last:
-                self._broker.abandon.remote()
+        finally:
+            with self._lock:
+                self._running -= 1
+                last = self._running == 0
+            if ray.is_initialized():
+                self._broker.lane_ended.remote(name)
+                if last:
+                    self._broker.abandon.remote()
 
     def _trainer(self, name: str) -> TorchTrainer:
         resources = self._resources
@@ -97,7 +137,9 @@ class Lanes:
             run_config=ray.train.RunConfig(
                 name=name,
                 storage_path=str(self._storage),
-                failure_config=ray.train.FailureConfig(max_failures=_GROUP_RESTARTS),
+                failure_config=ray.train.FailureConfig(
+                    max_failures=self._most_losses, controller_failure_limit=_FAILED_STARTS
+                ),
                 logging_config=ray.train.LoggingConfig(log_level="ERROR"),
             ),
         )

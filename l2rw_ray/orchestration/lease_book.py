@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStatus, Verdict
+from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
 from l2rw_ray.orchestration.failure_policy import GiveUp, after_worker_loss
 
 
@@ -41,6 +41,7 @@ class LeaseBook:
         self._entries: dict[str, _Entry] = {}
         self._waiting: deque[str] = deque()
         self._held: dict[str, str] = {}
+        self._groups: dict[str, list[str]] = {}
         self._log: list[Event] = []
         self._closed = False
 
@@ -49,12 +50,22 @@ class LeaseBook:
         self._entries[trial.trial_id] = _Entry(Lease(trial, attempt=1))
         self._waiting.append(trial.trial_id)
 
-    def lease(self, lane: str) -> Lease | LaneOrder:
+    def lease(self, lane: str, group: str) -> Lease | LaneOrder:
         """The next trial for a lane that is free, or that has just been started again.
 
         A lane that asks while it still holds a trial has lost its workers: it gets the same trial
         again, unless that has been lost too often.
+
+        Args:
+            lane: The lane's name.
+            group: Identity of its worker group, a new one at each start; one that has been replaced
+                and asks late is sent home.
         """
+        groups = self._groups.setdefault(lane, [])
+        if group not in groups:
+            groups.append(group)
+        if group != groups[-1]:
+            return LaneOrder.LEAVE
         lost = self._held.pop(lane, None)
         if lost is not None:
             self._after_loss(lost)
@@ -79,17 +90,14 @@ class LeaseBook:
             self._record(event)
         return Verdict.STOP if entry.stop_reason else Verdict.CONTINUE
 
-    def fail(self, trial_id: str, rank: int, error: str, traceback: str) -> bool:
-        """Take the exception a trial raised on one rank.
-
-        Returns:
-            Whether every rank of the trial has now left it, so that its lane can go on.
-        """
+    def fail(self, trial_id: str, attempt: int, rank: int, error: str, traceback: str) -> None:
+        """Take the exception that a trial raised on one rank; that of a lost attempt is ignored."""
         entry = self._entries[trial_id]
+        if attempt != entry.lease.attempt:
+            return
         entry.failed_ranks.add(rank)
         if not entry.ended:
-            self._end_failed(trial_id, error, traceback)
-        return self.all_ranks_failed(trial_id)
+            self._end_early(trial_id, TrialStatus.FAILED, error, traceback)
 
     def all_ranks_failed(self, trial_id: str) -> bool:
         """Whether every rank has reported the failure."""
@@ -97,13 +105,14 @@ class LeaseBook:
         return len(entry.failed_ranks) == entry.lease.trial.resources.workers
 
     def cancel(self, trial_ids: Sequence[str], reason: str) -> None:
-        """Stop trials: those under way at their next report, those that wait at once and silently."""
+        """Stop trials: those under way at their next report, those that wait at once and without a record."""
         for trial_id in trial_ids:
             entry = self._entries.get(trial_id)
             if entry is not None and not entry.ended:
                 entry.stop_reason = reason
                 if trial_id in self._waiting:
                     self._waiting.remove(trial_id)
+                    entry.ended = True
 
     def lane_ended(self, lane: str) -> None:
         """Note that a lane will not come back; its trial waits for another one."""
@@ -162,25 +171,40 @@ class LeaseBook:
     def _after_loss(self, trial_id: str) -> None:
         entry = self._entries[trial_id]
         if entry.stop_reason:
+            self._end_early(trial_id, TrialStatus.STOPPED, entry.stop_reason, None)
             return
         decision = after_worker_loss(entry.lease.attempt)
         if isinstance(decision, GiveUp):
-            self._end_failed(trial_id, decision.error, None)
+            self._end_early(trial_id, TrialStatus.FAILED, decision.error, None)
             return
         entry.lease = Lease(entry.lease.trial, decision.attempt)
+        entry.failed_ranks.clear()
         self._waiting.appendleft(trial_id)
 
-    def _end_failed(self, trial_id: str, error: str, traceback: str | None) -> None:
-        epochs = [event for event in self._entries[trial_id].events if isinstance(event, EpochCompleted)]
+    def _end_early(self, trial_id: str, status: TrialStatus, error: str, traceback: str | None) -> None:
+        """End a trial in the broker's own words, with what it told of its last attempt."""
+        epochs = _epochs_told(self._entries[trial_id].events)
+        last = epochs[-1] if epochs else None
         self._end(
             TrialEnded(
                 trial_id=trial_id,
-                status=TrialStatus.FAILED,
-                epochs=epochs[-1].epoch if epochs else 0,
-                steps=epochs[-1].step if epochs else 0,
+                status=status,
+                epochs=last.epoch if last else 0,
+                steps=last.step if last else 0,
                 duration_s=sum(event.duration_s for event in epochs),
-                metrics=epochs[-1].metrics if epochs else {},
+                metrics=last.metrics if last else {},
                 error=error,
                 traceback=traceback,
             )
         )
+
+
+def _epochs_told(events: Sequence[Event]) -> list[EpochCompleted]:
+    """The epochs of a trial's last attempt, those it resumed from included."""
+    epochs: list[EpochCompleted] = []
+    for event in events:
+        if isinstance(event, TrialStarted):
+            epochs = list(event.history)
+        elif isinstance(event, EpochCompleted):
+            epochs.append(event)
+    return epochs

@@ -28,7 +28,7 @@ class EventPump:
         self._broker, self._ledger, self._observers = broker, ledger, list(observers)
         self._finishing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
-        self.error: OSError | None = None
+        self.error: Exception | None = None
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -54,7 +54,7 @@ class EventPump:
         if self.error is None:
             try:
                 self._ledger(event)
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001  # the run ends with it: nothing is trained unrecorded
                 self.error = error
                 self._broker.interrupt.remote(0.0)
         for observer in list(self._observers):

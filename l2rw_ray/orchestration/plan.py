@@ -64,9 +64,6 @@ def _refuse_twins(trials: Sequence[PlannedTrial]) -> None:
     for trial in trials:
         twin = seen.setdefault(trial.trial_id, trial)
         if twin is not trial:
-            raise ConfigError(
-                "design.factors",
-                dict(trial.factors),
-                f"the same trial as {dict(twin.factors)}",
-                "name each level once",
-            )
+            levels = ", ".join(f"{path} = {level}" for path, level in trial.factors.items())
+            same = ", ".join(f"{path} = {level}" for path, level in twin.factors.items())
+            raise ConfigError("design.factors", levels, f"the same trial as {same}", "name each level once")

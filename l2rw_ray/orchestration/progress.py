@@ -62,7 +62,7 @@ class ProgressDisplay:
         match event:
             case TrialStarted():
                 label = self._trials[event.trial_id].label
-                self._running[event.trial_id] = _Running(label, event.epochs, event.resumed_epoch)
+                self._running[event.trial_id] = _Running(label, event.epochs, len(event.history))
             case EpochCompleted():
                 self._note_epoch(event)
             case TrialEnded():

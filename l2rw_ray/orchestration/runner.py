@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from l2rw_ray.config import PlannedTrial, StudySpec
-from l2rw_ray.errors import ConfigError, InfrastructureError, StudyFolderError
+from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Event, Observer, TrialEnded, TrialStatus
 from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
 from l2rw_ray.orchestration.provenance import package_versions, source_commit
@@ -56,6 +56,9 @@ def run_study(
 ) -> RunOutcome:
     """Run the trials that a study folder has no record of.
 
+    The plan is written once nothing speaks against running it: a run that is refused leaves the
+    folder as it was.
+
     Args:
         spec: The study.
         planned: Its trials.
@@ -71,13 +74,20 @@ def run_study(
     """
     trials = missing_trials(planned, finished(folder.path), retry_failed=options.retry_failed)
     interrupted = False
-    if trials:
+    if not trials:
+        folder.write_plan(spec, planned)
+    else:
         if options.address is None:  # the nodes of another cluster may see other files
             from l2rw_ray.orchestration.data_check import check_data
 
             check_data(trials)
-        with scratch_folder() as scratch, ray_cluster(options.address) as cluster:
-            interrupted = _run_on_cluster(spec, trials, folder, options, observe, cluster, scratch)
+        from l2rw_ray.orchestration.lane import lane_count
+
+        with scratch_folder() as scratch, ray_cluster(options.address) as nodes:
+            lanes = lane_count(spec.resources, nodes, len(trials), options.lanes)
+            folder.write_plan(spec, planned)
+            observers = observe(trials, lanes)
+            interrupted = _run_on_cluster(spec, trials, folder, lanes, observers, scratch)
     return RunOutcome(count_statuses(folder.path), interrupted)
 
 
@@ -85,29 +95,26 @@ def _run_on_cluster(
     spec: StudySpec,
     trials: Sequence[PlannedTrial],
     folder: StudyFolder,
-    options: RunOptions,
-    observe: Callable[[Sequence[PlannedTrial], int], Sequence[Observer]],
-    cluster: Mapping[str, float],
+    lanes: int,
+    observers: Sequence[Observer],
     scratch: Path,
 ) -> bool:
     import ray
 
     from l2rw_ray.orchestration.broker import Broker
-    from l2rw_ray.orchestration.lane import Lanes, lane_count
+    from l2rw_ray.orchestration.lane import Lanes
     from l2rw_ray.orchestration.observing import EventPump
 
-    lanes = lane_count(spec.resources, cluster, len(trials), options.lanes)
-    if lanes == 0:
-        raise _does_not_fit(spec, cluster)
     broker = ray.remote(num_cpus=0)(Broker).remote()
     ledger = LedgerWriter(folder, trials, package_versions(), source_commit())
-    pump = EventPump(broker, _forget_checkpoints(ledger, folder), observe(trials, lanes))
-    workers = Lanes(broker, spec.resources, folder.checkpoints.resolve(), scratch / "train")
+    pump = EventPump(broker, _forget_checkpoints(ledger, folder), observers)
+    workers = Lanes(broker, spec.resources, folder.checkpoints.resolve(), scratch / "train", len(trials))
     pump.start()
     workers.start([f"lane{number}" for number in range(lanes)])
     interrupted = False
+    errors: list[str] = []
     try:
-        _tune(trials, broker, lanes, scratch / "tune")
+        errors = _tune(trials, broker, lanes, scratch / "tune")
     except KeyboardInterrupt:
         interrupted = True
         ray.get(broker.interrupt.remote(_GRACE_S))
@@ -115,12 +122,10 @@ def _run_on_cluster(
         broker.close.remote()
         pump.finish()
     if pump.error is not None:
-        raise StudyFolderError(
-            "study folder", folder.path, f"not writable ({pump.error})", "free the disk, run again"
-        )
+        raise _not_recorded(folder, pump.error) from pump.error
     left = missing_trials(trials, finished(folder.path))
     if left and not interrupted:
-        reasons = "; ".join(workers.errors) or "the broker was lost"
+        reasons = "; ".join([*workers.errors, *errors]) or "the broker was lost"
         raise InfrastructureError(
             f"the cluster failed with {len(left)} trials left ({reasons}); run the same command again"
         )
@@ -128,8 +133,12 @@ def _run_on_cluster(
     return interrupted
 
 
-def _tune(trials: Sequence[PlannedTrial], broker: Any, lanes: int, storage: Path) -> None:
-    """Let Ray Tune schedule the trials; each of its trials only follows one at the broker."""
+def _tune(trials: Sequence[PlannedTrial], broker: Any, lanes: int, storage: Path) -> list[str]:
+    """Let Ray Tune schedule the trials; each of its trials only follows one at the broker.
+
+    Returns:
+        What went wrong with those that follow, if anything did.
+    """
     from ray import tune
 
     from l2rw_ray.orchestration.proxy import follow_trial
@@ -144,30 +153,23 @@ def _tune(trials: Sequence[PlannedTrial], broker: Any, lanes: int, storage: Path
             name="study", storage_path=str(storage), verbose=0, progress_reporter=SilentReporter()
         ),
     )
-    tuner.fit()
+    return [f"{type(error).__name__}: {error}".splitlines()[0] for error in tuner.fit().errors]
 
 
-def _does_not_fit(spec: StudySpec, cluster: Mapping[str, float]) -> ConfigError:
-    resources = spec.resources
-    wanted = f"{resources.workers * resources.cpus_per_worker} CPUs"
-    has = f"{cluster.get('CPU', 0):g} CPUs"
-    if resources.gpus_per_worker:
-        wanted += f" and {resources.workers * resources.gpus_per_worker:g} GPUs"
-        has += f" and {cluster.get('GPU', 0):g} GPUs"
-    return ConfigError(
-        "resources.workers",
-        resources.workers,
-        f"one trial wants {wanted}, the cluster has {has}",
-        "ask for fewer workers or give --address of a larger cluster",
-    )
+def _not_recorded(folder: StudyFolder, error: Exception) -> Exception:
+    """What to raise when the ledger could not take a record."""
+    if isinstance(error, OSError):
+        problem = f"not writable ({error})"
+        return StudyFolderError("study folder", folder.path, problem, "free the disk, run again")
+    return InfrastructureError(f"a record could not be made: {type(error).__name__}: {error}")
 
 
 def _forget_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
-    """The ledger, which after a record that needs no resuming removes the trial's checkpoint."""
+    """The ledger, which removes the checkpoint of a trial once that is recorded as completed."""
 
     def write(event: Event) -> None:
         ledger(event)
-        if isinstance(event, TrialEnded) and event.status is not TrialStatus.STOPPED:
+        if isinstance(event, TrialEnded) and event.status is TrialStatus.COMPLETED:
             (folder.checkpoints / f"{event.trial_id}.pt").unlink(missing_ok=True)
 
     return write

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ray
 import ray.train
@@ -16,7 +17,7 @@ from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
-from l2rw_ray.training import CheckpointStore, Ranks, train_trial
+from l2rw_ray.training import CheckpointStore, Ranks, is_lost_peer, train_trial
 
 _LEASE_WAIT_S = 20.0
 """Well below the process group's time-out: idle ranks meet at least this often."""
@@ -50,21 +51,27 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
         os.chdir(settings.working_directory)
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
+    group = uuid4().hex
     while True:
-        order = ranks.broadcast(_ask(settings) if ranks.leads else None)
+        order = ranks.broadcast(_ask(settings, group) if ranks.leads else None)
         if order is LaneOrder.LEAVE:
             return
         if isinstance(order, Lease):
             _train(order, settings, ranks)
 
 
-def _ask(settings: LaneSettings) -> Lease | LaneOrder:
-    order: Lease | LaneOrder = ray.get(settings.broker.lease.remote(settings.name, _LEASE_WAIT_S))
+def _ask(settings: LaneSettings, group: str) -> Lease | LaneOrder:
+    order: Lease | LaneOrder = ray.get(settings.broker.lease.remote(settings.name, group, _LEASE_WAIT_S))
     return order
 
 
 def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
-    """Train one trial; its own exception is recorded and ends it, not the lane."""
+    """Train one trial; its own exception is recorded and ends it, not the lane.
+
+    Raises:
+        InfrastructureError: Another rank was lost, or has not left the trial: the group must start
+            anew, and the broker then decides whether the trial is tried again.
+    """
     trial = lease.trial
 
     def emit(event: Event) -> Verdict:
@@ -83,8 +90,12 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
             attempt=lease.attempt,
         )
     except Exception as error:  # the trial boundary
+        if ranks.world_size > 1 and is_lost_peer(error):
+            raise InfrastructureError(f"rank {ranks.rank} lost another rank: {error}") from error
         message = f"{type(error).__name__}: {error}"
-        failure = settings.broker.fail.remote(trial.trial_id, ranks.rank, message, traceback.format_exc())
+        failure = settings.broker.fail.remote(
+            trial.trial_id, lease.attempt, ranks.rank, message, traceback.format_exc()
+        )
         if not ray.get(failure):
             raise InfrastructureError(
                 "some ranks are still inside a failed trial: start the lane anew"

@@ -30,16 +30,21 @@ class _Collected:
     started_at: datetime
     epochs: dict[int, EpochRecord] = field(default_factory=dict)
 
-    def start_again(self, event: TrialStarted) -> None:
+    def start(self, event: TrialStarted) -> None:
         self.started = event
-        self.epochs = {epoch: row for epoch, row in self.epochs.items() if epoch <= event.resumed_epoch}
+        self.epochs = {}
+        for epoch in event.history:
+            self.note(epoch)
+
+    def note(self, event: EpochCompleted) -> None:
+        self.epochs[event.epoch] = EpochRecord(event.epoch, event.step, event.duration_s, event.metrics)
 
 
 class LedgerWriter:
     """Observer of events that writes one file per finished trial.
 
-    A trial that the infrastructure lost starts again: epochs up to the one it resumed from are
-    kept, later ones are told again. An epoch told twice counts once, as told last.
+    A trial that the infrastructure lost starts again with the history it resumes from; epochs that
+    the lost attempt told beyond it are forgotten.
 
     Args:
         folder: A created study folder.
@@ -47,9 +52,6 @@ class LedgerWriter:
         versions: Package name to version.
         commit: Commit of this package's source, None outside a repository.
         clock: The present, in UTC.
-
-    Attributes:
-        latest: The record written last, None before the first.
     """
 
     def __init__(
@@ -60,7 +62,6 @@ class LedgerWriter:
         commit: str | None,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
-        self.latest: TrialRecord | None = None
         self._folder = folder
         self._planned = {trial.trial_id: trial for trial in planned}
         self._versions = versions
@@ -79,20 +80,17 @@ class LedgerWriter:
             case TrialStarted():
                 self._start(event)
             case EpochCompleted():
-                epoch = EpochRecord(event.epoch, event.step, event.duration_s, event.metrics)
-                self._running[event.trial_id].epochs[event.epoch] = epoch
+                self._running[event.trial_id].note(event)
             case TrialEnded():
-                record = self._record(event)
-                write_record(self._folder, record)
-                self.latest = record
+                write_record(self._folder, self._record(event))
                 self._running.pop(event.trial_id, None)
 
     def _start(self, event: TrialStarted) -> None:
-        known = self._running.get(event.trial_id)
-        if known:
-            known.start_again(event)
-        else:
-            self._running[event.trial_id] = _Collected(event, self._clock())
+        collected = self._running.get(event.trial_id)
+        if collected is None:
+            collected = _Collected(event, self._before_now(event.elapsed_s))
+            self._running[event.trial_id] = collected
+        collected.start(event)
 
     def _record(self, event: TrialEnded) -> TrialRecord:
         planned = self._planned[event.trial_id]

@@ -1,7 +1,7 @@
 """One trial in pure torch: no Ray, no tracking, no ledger; events are the only way out."""
 
 from l2rw_ray.training.checkpoint import CheckpointStore
-from l2rw_ray.training.ranks import Ranks
+from l2rw_ray.training.ranks import Ranks, is_lost_peer
 from l2rw_ray.training.trainer import train_trial
 
-__all__ = ["CheckpointStore", "Ranks", "train_trial"]
+__all__ = ["CheckpointStore", "Ranks", "is_lost_peer", "train_trial"]

@@ -23,7 +23,10 @@ class CheckpointStore:
         """Replace the checkpoint in one step: a reader sees the old one or the new one."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(f".{os.getpid()}.tmp")
-        torch.save(state, draft)
+        with draft.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(self._path)
 
     def load(self) -> dict[str, Any] | None:
@@ -35,7 +38,3 @@ class CheckpointStore:
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
             return None  # cut short or damaged: training starts afresh, which costs time only
         return state
-
-    def delete(self) -> None:
-        """Remove the checkpoint of a trial whose result is recorded."""
-        self._path.unlink(missing_ok=True)

@@ -36,7 +36,7 @@ def evaluate(
         return {}
     network, device = unwrapped(model), device_of(model)
     confusion = MulticlassConfusionMatrix(classes).to(device)
-    mean_loss = MeanMetric().to(device)
+    mean_loss = MeanMetric(nan_strategy="disable").to(device)
     network.eval()
     share = torch.arange(len(examples))[ranks.share(len(examples))]
     for index in share.split(_BATCH):

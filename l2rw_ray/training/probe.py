@@ -1,20 +1,25 @@
 """The overhead probe: plain and reweighted steps, interleaved, on a copy of a trial's own state."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import cycle
+from itertools import count, cycle
+from statistics import fmean, median
 
 from torch.optim import Optimizer
 
 from l2rw_ray.config import TrialConfig
-from l2rw_ray.config.method import L2RWMethod, UniformMethod
+from l2rw_ray.config.method import L2RWMethod, Method, UniformMethod
 from l2rw_ray.data import Batch
-from l2rw_ray.methods import Arm, TrainingContext, build_arm
+from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
+from l2rw_ray.methods import TrainingContext, build_arm
 from l2rw_ray.training.determinism import restore_rng, rng_state
 from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
-from l2rw_ray.training.timing import PhaseTimer, interleaved_step_times
+
+_PHASE_ROUNDS = 2
+_BETWEEN_STEPS = 3
+"""Steps without new weights that are timed in a round, of the many there may be in a cycle."""
 
 
 def probe_overhead(
@@ -22,8 +27,9 @@ def probe_overhead(
 ) -> dict[str, float]:
     """Measure what a step of the trial's arm costs beside a plain one.
 
-    Model, optimiser and random generators are left as they were. With several ranks each figure is
-    the slowest rank's.
+    The copies train with learning rate 0, so that what is timed is the state that is trained. Model,
+    optimiser and random generators are left as they were. With several ranks each figure is the
+    slowest rank's.
 
     Args:
         config: The trial.
@@ -32,43 +38,81 @@ def probe_overhead(
         ranks: The trial's workers.
 
     Returns:
-        `step_time_plain_s`, `step_time_s`, `overhead_ratio` and `phase_<name>_s` per reweighted
-        step; empty when no rounds are asked for or the arm is plain.
+        `peak_memory_bytes`, what a step allocates; and for a reweighted arm `step_time_plain_s`,
+        `step_time_s` (the mean over a cycle of `update_every` steps), `overhead_ratio`,
+        `peak_memory_plain_bytes` and `phase_<name>_s` per step that computes weights. Empty when no
+        rounds are asked for.
     """
-    rounds = config.measurement.probe_rounds
-    if rounds == 0 or isinstance(config.method, UniformMethod):
+    if config.measurement.probe_rounds == 0:
         return {}
     generators = rng_state()
-    timer = PhaseTimer(device_of(context.model), synchronise=True)
-    plain_context, arm_context = (_copy_of(context, config, ranks, timer) for _ in range(2))
-    plain = _stepper(build_arm(UniformMethod(name="uniform"), plain_context), batches)
-    reweighted = _stepper(build_arm(config.method, arm_context), batches)
-    steps = config.method.update_every if isinstance(config.method, L2RWMethod) else 1
-    plain_s, step_s = interleaved_step_times(
-        lambda: next(plain), lambda: next(reweighted), steps, rounds, timer
-    )
-    restore_rng(generators)
-    plain_s, step_s = ranks.maximum(plain_s), ranks.maximum(step_s)
-    phases = {f"phase_{name}_s": total / (rounds * steps) for name, total in sorted(timer.total_s.items())}
+    try:
+        figures = _measure(config, context, batches, ranks)
+    finally:
+        restore_rng(generators)
+    return {name: ranks.maximum(value) for name, value in figures.items()} | _ratio(figures, ranks)
+
+
+def _measure(
+    config: TrialConfig, context: TrainingContext, batches: list[Batch], ranks: Ranks
+) -> dict[str, float]:
+    device, rounds = device_of(context.model), config.measurement.probe_rounds
+    plain, _ = _steppers(UniformMethod(name="uniform"), _copy_of(context, config, ranks), batches)
+    plain()
+    plain_bytes = float(peak_memory_bytes(plain, device))
+    if isinstance(config.method, UniformMethod):
+        return {"peak_memory_bytes": plain_bytes}
+    copied = _copy_of(context, config, ranks)
+    scored, between = _steppers(config.method, copied, batches)
+    scored()
+    update_every = config.method.update_every if isinstance(config.method, L2RWMethod) else 1
+    runs: dict[str, Callable[[], object]] = {"plain": plain, "scored": scored}
+    runs |= {f"between {number}": between for number in range(min(update_every - 1, _BETWEEN_STEPS))}
+    times_s = {name: median(found) for name, found in interleaved_times(runs, rounds, device).items()}
+    between_s = fmean(list(times_s.values())[2:]) if len(times_s) > 2 else 0.0
+    timer = PhaseTimer(device, synchronise=True)
+    timed, _ = _steppers(config.method, replace(copied, timer=timer), batches)
+    for _ in range(_PHASE_ROUNDS):
+        timed()
     return {
-        "step_time_plain_s": plain_s,
-        "step_time_s": step_s,
-        "overhead_ratio": step_s / plain_s,
-        **{name: ranks.maximum(value) for name, value in phases.items()},
+        "step_time_plain_s": times_s["plain"],
+        "step_time_s": (times_s["scored"] + (update_every - 1) * between_s) / update_every,
+        "peak_memory_bytes": float(peak_memory_bytes(scored, device)),
+        "peak_memory_plain_bytes": plain_bytes,
+        **{f"phase_{name}_s": total / _PHASE_ROUNDS for name, total in sorted(timer.total_s.items())},
     }
 
 
-def _copy_of(
-    context: TrainingContext, config: TrialConfig, ranks: Ranks, timer: PhaseTimer
-) -> TrainingContext:
+def _ratio(figures: dict[str, float], ranks: Ranks) -> dict[str, float]:
+    if "step_time_s" not in figures:
+        return {}
+    return {
+        "overhead_ratio": ranks.maximum(figures["step_time_s"]) / ranks.maximum(figures["step_time_plain_s"])
+    }
+
+
+def _copy_of(context: TrainingContext, config: TrialConfig, ranks: Ranks) -> TrainingContext:
     network = copy.deepcopy(unwrapped(context.model))
     optimizer: Optimizer = build_optimizer(config.optim, network)
     optimizer.load_state_dict(copy.deepcopy(context.optimizer.state_dict()))
-    return replace(context, model=ranks.wrap(network), optimizer=optimizer, timer=timer)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    return replace(context, model=ranks.wrap(network), optimizer=optimizer)
 
 
-def _stepper(arm: Arm, batches: list[Batch]) -> Iterator[None]:
-    """Make one step each time the next item is asked for."""
-    for number, batch in enumerate(cycle(batches)):
-        arm.step(batch, number, epoch=0)
-        yield
+def _steppers(
+    method: Method, context: TrainingContext, batches: list[Batch]
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The step of an arm that computes weights, and one that follows it, whenever they are called."""
+    arm, numbered = build_arm(method, context), zip(count(), cycle(batches))
+    fresh = arm.state_dict()
+
+    def between() -> object:
+        number, batch = next(numbered)
+        return arm.step(batch, number, epoch=0)
+
+    def scored() -> object:
+        arm.load_state_dict(fresh)
+        return between()
+
+    return scored, between

@@ -34,7 +34,7 @@ class Ranks:
         return nn.parallel.DistributedDataParallel(model)
 
     def broadcast(self, value: _T | None) -> _T:
-        """Rank 0's value, on every rank."""
+        """Rank 0's value, on every rank; what the others give does not count."""
         box: list[Any] = [value]
         if self.world_size > 1:
             dist.broadcast_object_list(box, src=0)
@@ -62,6 +62,16 @@ class Ranks:
     def share(self, count: int) -> slice:
         """The contiguous part of `count` items that belongs to this rank."""
         return slice(count * self.rank // self.world_size, count * (self.rank + 1) // self.world_size)
+
+
+def is_lost_peer(error: BaseException) -> bool:
+    """Whether an exception says that another rank has gone, rather than that this one did wrong.
+
+    Gloo reports it as a plain RuntimeError that names its transport.
+    """
+    if isinstance(error, dist.DistError):
+        return True
+    return isinstance(error, RuntimeError) and any(name in str(error) for name in ("gloo", "NCCL"))
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -13,17 +13,15 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.data import MetaSampler, Splits, epoch_batches, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import Emit, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
+from l2rw_ray.measurement import PhaseTimer, describe_hardware
 from l2rw_ray.methods import TrainingContext, build_arm
 from l2rw_ray.models import build_model
 from l2rw_ray.training.checkpoint import CheckpointStore
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.evaluation import evaluate
-from l2rw_ray.training.hardware import describe_hardware
-from l2rw_ray.training.memory import peak_memory_bytes, reset_peak_memory
 from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.probe import probe_overhead
 from l2rw_ray.training.ranks import Ranks, unwrapped
-from l2rw_ray.training.timing import PhaseTimer
 from l2rw_ray.training.weight_statistics import WeightStatistics
 
 _PROBE_BATCHES = 4
@@ -104,12 +102,9 @@ class Trainer:
 
     def run(self) -> None:
         """Train until the last epoch or until told to stop."""
-        reset_peak_memory(self._device)
         seed_globals(self._trial.seed, "training", self._ranks.rank)
         self._resume()
         self._tell(self._start_event())
-        for event in self._history:
-            self._tell(event)
         self._probe()
         while self._epoch < self._config.optim.epochs:
             verdict = self._tell(self._train_epoch())
@@ -169,6 +164,8 @@ class Trainer:
             self._context.loss_fn,
             self._ranks,
         )
+        if not math.isfinite(figures.get("loss", 0.0)):
+            raise NonFiniteError(self._step, f"{name}_loss")
         return {f"{name}_{metric}": value for metric, value in figures.items()}
 
     def _probe(self) -> None:
@@ -195,13 +192,13 @@ class Trainer:
             epochs=self._config.optim.epochs,
             split_hashes=splits.hashes,
             class_counts=dict(zip(splits.class_names, counts_C, strict=True)),
-            resumed_epoch=self._epoch,
+            history=tuple(self._history),
+            elapsed_s=self._earlier_s,
         )
 
     def _end(self, status: TrialStatus) -> None:
         figures = self._last | self._evaluate("test") | self._probed
         figures |= {f"time_{phase}_s": total for phase, total in sorted(self._timer.total_s.items())}
-        figures["peak_memory_bytes"] = self._ranks.maximum(peak_memory_bytes(self._device))
         self._tell(
             TrialEnded(
                 trial_id=self._trial.trial_id,
@@ -209,7 +206,7 @@ class Trainer:
                 epochs=self._epoch,
                 steps=self._step,
                 duration_s=self._elapsed_s(),
-                metrics={name: value for name, value in figures.items() if math.isfinite(value)},
+                metrics=figures,
             )
         )
 
@@ -245,7 +242,12 @@ class Trainer:
 
     def _resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
-        state = self._checkpoints.load() if self._checkpoints else None
+        if self._checkpoints is None:
+            return
+        # one rank's view of the folder counts: on another node it may be another folder
+        state: dict[str, Any] | None = self._ranks.broadcast(
+            self._checkpoints.load() if self._ranks.leads else None
+        )
         if state is None:
             return
         unwrapped(self._context.model).load_state_dict(state["model"])

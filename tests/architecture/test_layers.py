@@ -17,9 +17,10 @@ OWN = {
     "meta": {"errors", "registry"},
     "models": {"errors", "registry", "events", "config"},
     "data": {"errors", "registry", "events", "config"},
+    "measurement": set(),
     "methods": {"errors", "registry", "events", "config", "meta", "models", "data"},
     "statistics": set(),
-    "training": {"errors", "events", "config", "meta", "models", "data", "methods"},
+    "training": {"errors", "events", "config", "meta", "models", "data", "methods", "measurement"},
     "results": {"errors", "events", "config"},
     "tracking": {"errors", "events", "config"},
     "orchestration": {
@@ -31,7 +32,7 @@ OWN = {
 """Which of our packages each package may import, besides itself; `cli` may import all."""
 
 ONLY_IN = {
-    "torch": {"meta", "models", "data", "methods", "training", "orchestration"},
+    "torch": {"meta", "models", "data", "measurement", "methods", "training", "orchestration"},
     "torchvision": {"models", "data"},
     "ray": {"orchestration"},
     "optuna": {"orchestration"},

@@ -108,7 +108,7 @@ def test_rows_of_a_test_file_are_told_from_the_sources(make_source) -> None:
 def test_an_overlap_is_an_error() -> None:
     rows = {"train": torch.tensor([1, 2]), "meta": torch.tensor([3]), "test": torch.tensor([2])}
     refuse_overlap(rows, own_test=True)
-    with pytest.raises(AssertionError, match="overlap"):
+    with pytest.raises(DataError, match="overlap"):
         refuse_overlap(rows, own_test=False)
 
 

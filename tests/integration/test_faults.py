@@ -1,4 +1,4 @@
-"""A killed worker and an interrupted run cost time, and change no result."""
+"""A killed rank and an interrupted run cost time, and change no result."""
 
 import os
 import signal
@@ -29,16 +29,25 @@ def study(write_study: Callable[..., Path]) -> Path:
     return write_study(epochs=_EPOCHS, design=_DESIGN, seeds=1)
 
 
-def test_killed_worker_and_interrupted_run_end_like_the_undisturbed(
+def test_trial_that_lost_one_of_two_ranks_ends_like_the_undisturbed(
+    study: Path, run: Run, start_run: Start, tmp_path: Path
+) -> None:
+    two_workers = ("--set", "resources.workers=2", "--out")
+    code, output = run(study, *two_workers, str(tmp_path / "undisturbed"))
+    assert code == 0, output
+    for rank in range(2):
+        out = tmp_path / f"killed{rank}"
+        _kill_worker(start_run(study, *two_workers, str(out)), out, rank)
+        assert read_study(out).to_pylist()[0]["attempt"] == 2
+        assert _figures(out) == _figures(tmp_path / "undisturbed")
+
+
+def test_interrupted_run_ends_like_the_undisturbed(
     study: Path, run: Run, start_run: Start, tmp_path: Path
 ) -> None:
     code, output = run(study, "--out", str(tmp_path / "undisturbed"))
     assert code == 0, output
     undisturbed = _figures(tmp_path / "undisturbed")
-
-    _kill_worker(start_run(study, "--out", str(tmp_path / "killed")), tmp_path / "killed")
-    assert _figures(tmp_path / "killed") == undisturbed
-    assert read_study(tmp_path / "killed").to_pylist()[0]["attempt"] == 2
 
     _interrupt(start_run(study, "--out", str(tmp_path / "interrupted")), tmp_path / "interrupted")
     code, output = run(study, "--out", str(tmp_path / "interrupted"))
@@ -46,10 +55,11 @@ def test_killed_worker_and_interrupted_run_end_like_the_undisturbed(
     assert _figures(tmp_path / "interrupted") == undisturbed
 
 
-def _kill_worker(process: subprocess.Popen[str], out: Path) -> None:
+def _kill_worker(process: subprocess.Popen[str], out: Path, rank: int) -> None:
     wait_until(lambda: any(out.glob("checkpoints/*.pt")), "checkpoint")
-    (worker,) = descendants(process.pid, "ray::RayTrainWorker")
-    os.kill(worker, signal.SIGKILL)
+    workers = sorted(descendants(process.pid, "ray::RayTrainWorker"))
+    assert len(workers) == 2
+    os.kill(workers[rank], signal.SIGKILL)
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
 

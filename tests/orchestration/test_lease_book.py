@@ -35,25 +35,25 @@ def _start(trial: PlannedTrial) -> TrialStarted:
 
 
 def test_trials_are_leased_in_order_and_each_once(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
-    assert book.lease("a") == Lease(trials[0], 1)
-    assert book.lease("b") == Lease(trials[1], 1)
+    assert book.lease("a", "1") == Lease(trials[0], 1)
+    assert book.lease("b", "1") == Lease(trials[1], 1)
     assert book.report(_start(trials[0]), 1) is Verdict.CONTINUE
     assert book.report(_end(trials[0]), 1) is Verdict.CONTINUE
-    assert book.lease("a") == Lease(trials[2], 1)
+    assert book.lease("a", "1") == Lease(trials[2], 1)
     assert book.under_way() == (trials[1].trial_id, trials[2].trial_id)
 
 
 def test_lanes_wait_while_open_and_leave_when_closed() -> None:
     book = LeaseBook()
-    assert book.lease("a") is LaneOrder.WAIT
+    assert book.lease("a", "1") is LaneOrder.WAIT
     book.close()
-    assert book.lease("a") is LaneOrder.LEAVE
+    assert book.lease("a", "1") is LaneOrder.LEAVE
 
 
 def test_lane_that_asks_again_has_lost_its_workers(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        assert book.lease("a") == Lease(trials[0], attempt)
-    assert book.lease("a") == Lease(trials[1], 1)
+        assert book.lease("a", "1") == Lease(trials[0], attempt)
+    assert book.lease("a", "1") == Lease(trials[1], 1)
     (ended,) = book.drain()
     assert isinstance(ended, TrialEnded)
     assert ended.status is TrialStatus.FAILED
@@ -63,16 +63,16 @@ def test_lane_that_asks_again_has_lost_its_workers(book: LeaseBook, trials: tupl
 def test_trial_of_a_lane_that_is_gone_goes_to_another(
     book: LeaseBook, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a")
+    book.lease("a", "1")
     book.lane_ended("a")
-    assert book.lease("b") == Lease(trials[0], 2)
+    assert book.lease("b", "1") == Lease(trials[0], 2)
 
 
 def test_worker_thought_lost_is_told_to_stop_and_not_recorded(
     book: LeaseBook, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a")
-    book.lease("a")
+    book.lease("a", "1")
+    book.lease("a", "1")
     assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
     assert not book.has_news
     assert book.report(_epoch(trials[0]), 2) is Verdict.CONTINUE
@@ -82,23 +82,24 @@ def test_worker_thought_lost_is_told_to_stop_and_not_recorded(
 def test_cancelled_trial_stops_at_its_next_report_with_the_reason(
     book: LeaseBook, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a")
+    book.lease("a", "1")
     book.cancel([trials[0].trial_id, trials[1].trial_id], "interrupted")
     assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
     book.report(_end(trials[0], TrialStatus.STOPPED), 1)
     assert book.events_of(trials[0].trial_id, 1)[0].error == "interrupted"
-    assert book.lease("a") == Lease(trials[2], 1), "the one that waited is not run"
+    assert book.lease("a", "1") == Lease(trials[2], 1), "the one that waited is not run"
 
 
 def test_exception_ends_the_trial_with_what_was_trained(
     book: LeaseBook, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a")
+    book.lease("a", "1")
     book.report(_epoch(trials[0]), 1)
-    assert book.fail(trials[0].trial_id, 0, "NonFiniteError: loss", "Traceback …")
+    book.fail(trials[0].trial_id, 1, 0, "NonFiniteError: loss", "Traceback …")
+    assert book.all_ranks_failed(trials[0].trial_id)
     ended = book.drain()[-1]
     assert (ended.status, ended.epochs, ended.steps) == (TrialStatus.FAILED, 1, 3)
-    assert book.lease("a") == Lease(trials[1], 1)
+    assert book.lease("a", "1") == Lease(trials[1], 1)
 
 
 def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> None:
@@ -106,10 +107,28 @@ def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> No
     trial = plan_study(parse_study(study_tree))[0]
     book = LeaseBook()
     book.submit(trial)
-    book.lease("a")
-    assert not book.fail(trial.trial_id, 1, "error", "")
-    assert book.fail(trial.trial_id, 0, "error", "")
+    book.lease("a", "1")
+    book.fail(trial.trial_id, 1, 1, "error", "")
+    assert not book.all_ranks_failed(trial.trial_id)
+    book.fail(trial.trial_id, 1, 0, "error", "")
+    assert book.all_ranks_failed(trial.trial_id)
     assert len(book.drain()) == 1
+
+
+def test_group_that_was_replaced_is_sent_home(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+    book.lease("a", "1")
+    assert book.lease("a", "2") == Lease(trials[0], 2)
+    assert book.lease("a", "1") is LaneOrder.LEAVE
+    assert book.under_way() == (trials[0].trial_id,)
+
+
+def test_exception_of_a_lost_attempt_does_not_end_the_next(
+    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+) -> None:
+    book.lease("a", "1")
+    book.lease("a", "2")
+    book.fail(trials[0].trial_id, 1, 0, "RuntimeError: too late", "")
+    assert not book.has_news
 
 
 @pytest.mark.parametrize(("attempt", "expected"), [(1, Retry(2)), (2, Retry(3))])

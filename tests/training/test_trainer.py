@@ -61,7 +61,9 @@ def test_stopped_trial_goes_on_exactly(make_trial: MakeTrial, tmp_path: Path, me
     assert stopped[-1].status is TrialStatus.STOPPED
     assert stopped[-1].epochs == 2
     resumed = train(trial, checkpoints=tmp_path)
-    assert resumed[0].resumed_epoch == 2
+    assert [event.epoch for event in resumed[0].history] == [1, 2]
+    assert resumed[0].elapsed_s > 0
+    resumed[1:1] = resumed[0].history
     assert results(resumed) == undisturbed
     assert resumed[-1].duration_s > stopped[-1].duration_s
 
@@ -72,7 +74,7 @@ def test_damaged_checkpoint_starts_afresh(make_trial: MakeTrial, tmp_path: Path)
     (file,) = tmp_path.iterdir()
     os.truncate(file, file.stat().st_size // 2)
     events = train(trial, checkpoints=tmp_path)
-    assert events[0].resumed_epoch == 0
+    assert events[0].history == ()
     assert results(events) == results(train(trial))
 
 
@@ -80,6 +82,13 @@ def test_damaged_checkpoint_starts_afresh(make_trial: MakeTrial, tmp_path: Path)
 def test_loss_that_is_not_finite_fails_with_its_step(make_trial: MakeTrial, arm: str) -> None:
     with pytest.raises(NonFiniteError, match=r"non-finite \w+ at step [0-5]: "):
         train(make_trial(method__name=arm, optim__lr=1e20))
+
+
+@pytest.mark.parametrize("arm", ["uniform", "random", "l2rw"])
+def test_divergence_at_the_last_step_fails_too(make_trial: MakeTrial, arm: str) -> None:
+    whole_set = make_trial(method__name=arm, optim__lr=1e38, optim__batch_size=1000, optim__epochs=1)
+    with pytest.raises(NonFiniteError, match="non-finite validation_loss at step 1: "):
+        train(whole_set)
 
 
 def test_evaluation_equals_scikit_learn() -> None:
