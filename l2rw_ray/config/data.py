@@ -131,6 +131,11 @@ class ParquetData(_Data):
             raise conflict("image", self.image, "features are named too", "set one of the two to null")
         if self.image is None and self.features is None:
             raise conflict("features", None, "no image column is named either", "name at least one")
+        features = self.features or ()
+        if self.label in features:
+            raise conflict("features", self.label, "the label is no feature", "leave it out")
+        if len(set(features)) < len(features):
+            raise conflict("features", list(features), "a column is named twice", "name each once")
         return self
 
 

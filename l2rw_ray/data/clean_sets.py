@@ -134,4 +134,5 @@ def _refuse_shortage(
     if others:
         value = getattr(config, others[0])
         raise DataError(f"trial.data.{others[0]}", value, problem, f"lower {' or '.join(others)}")
-    raise DataError("trial.data.source", config.source, problem, "number only classes that occur")
+    label = getattr(config, "label", config.source)
+    raise DataError("trial.data.label", label, problem, "number only classes that occur")

@@ -52,7 +52,7 @@ class ParquetTable:
         """
         try:
             filesystem, files = _find(given)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ImportError, pa.ArrowException) as error:  # a URI may want another package
             raise DataError(field, given, f"cannot be opened ({_line(error)})", "check the path") from error
         if not files:
             raise DataError(field, given, "no Parquet file there", "give a file, a folder or a URI")
@@ -111,6 +111,9 @@ class ParquetTable:
                 guess = f"did you mean {near[0]!r}? " if near else ""
                 remedy = f"{guess}the columns are {', '.join(schema.names)}"
                 raise DataError(field, column, f"no such column in {file.path}", remedy)
+            if schema.names.count(column) > 1:
+                problem = f"{file.path} has {schema.names.count(column)} columns of this name"
+                raise DataError(field, column, problem, "rename all but one")
         return tuple(schema.field(column).type for schema in self.schemas)
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -139,6 +142,9 @@ class ParquetTable:
         text = all(map(_is_text, types))
         for given in types:
             if not (text or pa.types.is_integer(given)):
+                if len(set(types)) > 1:
+                    problem = f"files of the table disagree: labels are {' and '.join(map(str, set(types)))}"
+                    raise DataError("trial.data.label", column, problem, "write them with one type")
                 problem = f"labels are of type {given}"
                 raise DataError("trial.data.label", column, problem, "use integers or text")
         parts = []

@@ -40,7 +40,8 @@ def draw_train(source: Source, pool: Tensor, config: Data, seed: int) -> Tensor:
     size = len(shuffled) if config.train_size is None else config.train_size
     if size > len(shuffled) or not size:
         problem = f"{len(shuffled)} examples are left after the other sets"
-        raise DataError("trial.data.train_size", config.train_size, problem, f"lower it, or {_SMALLER_SETS}")
+        remedy = f"lower it, or {_SMALLER_SETS}" if config.train_size else _SMALLER_SETS
+        raise DataError("trial.data.train_size", config.train_size, problem, remedy)
     return shuffled[:size]
 
 

@@ -106,6 +106,6 @@ def test_sizes_beyond_the_source_are_refused(make_source) -> None:
 def test_a_class_that_never_occurs_is_refused(make_source) -> None:
     message = complaint(make_source(9, 0, 9), test_size=1)
     assert message == (
-        "trial.data.source = 'digits': class class1 has 0 examples, 5 are wanted "
+        "trial.data.label = 'digits': class class1 has 0 examples, 5 are wanted "
         "(5 meta, 0 validation, 0 test); number only classes that occur"
     )

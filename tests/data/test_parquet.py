@@ -109,9 +109,9 @@ def test_text_labels_become_sorted_classes(write_table, kind) -> None:
 
 def test_features_keep_the_order_they_are_named_in(write_table) -> None:
     table = write_table({"a": [1, 2], "b": [0.5, 1.5], "c": [True, False], "label": [0, 1]})
-    source = load(table, features=["b", "a", "c", "b"])
+    source = load(table, features=["b", "a", "c"])
     assert source.inputs.dtype == torch.float32
-    assert source.inputs.tolist() == [[0.5, 1, 1, 0.5], [1.5, 2, 0, 1.5]]
+    assert source.inputs.tolist() == [[0.5, 1, 1], [1.5, 2, 0]]
 
 
 def test_a_test_table_uses_the_train_tables_classes(write_table) -> None:
