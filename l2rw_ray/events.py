@@ -31,8 +31,11 @@ class EpochCompleted:
         epoch: Epochs trained so far, from 1.
         step: Optimiser steps so far.
         duration_s: Wall time of this epoch, evaluation included.
-        metrics: `train_loss`, `validation_*`, and for arms with weights `effective_sample_size`,
-            `zero_weight_fraction`, `skipped_steps`, `corrupted_weight_share`.
+        metrics: `train_loss`, the mean loss without weights of the examples stepped on;
+            `validation_*`; and for arms with weights `weighted_train_loss` (mean over the steps that
+            updated), `effective_sample_size` (examples), `zero_weight_fraction`,
+            `corrupted_weight_share`, `corrupted_auroc`, `skipped_fraction` (of the epoch's steps),
+            `skipped_steps` (of the whole trial) and `direction_cosine` (of successive directions).
     """
 
     trial_id: str

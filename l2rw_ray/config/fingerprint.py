@@ -7,15 +7,17 @@ from typing import Any
 from l2rw_ray.config.study import Resources
 from l2rw_ray.config.trial import TrialConfig
 
-_VERSION = 1
+_VERSION = 2
 """Counted up when the meaning of a configuration changes, so that old results are not mistaken for new."""
+_NOT_COUNTED: Any = {"measurement": True, "data": {"root", "download"}}
 
 
 def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> str:
     """Hash what determines a trial's result.
 
-    Names of studies, the order of keys, what is only measured and the share of a GPU do not count;
-    workers, threads and the kind of device do, since they change the order of additions.
+    Names of studies, the order of keys, what is only measured, where a known data set lies and the
+    share of a GPU do not count; workers, threads and the kind of device do, since they change the order
+    of additions. Fields at their defaults do not either, so that a new one leaves old results valid.
 
     Args:
         config: The trial, resolved.
@@ -27,7 +29,7 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
     """
     identity: dict[str, Any] = {
         "version": _VERSION,
-        "trial": config.model_dump(mode="json", exclude={"measurement"}),
+        "trial": config.model_dump(mode="json", exclude=_NOT_COUNTED, exclude_defaults=True),
         "seed": seed,
         "workers": resources.workers,
         "threads": resources.cpus_per_worker,

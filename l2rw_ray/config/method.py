@@ -1,10 +1,10 @@
 """The `method` section: one class per arm, with the options that this arm has and no others."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from l2rw_ray.config.section import Section
+from l2rw_ray.config.section import Section, conflict
 
 
 class UniformMethod(Section):
@@ -23,14 +23,45 @@ class L2RWMethod(Section):
     """Learning to reweight, Ren et al. 2018, Algorithm 1."""
 
     name: Literal["l2rw"]
-    estimator: Literal["auto", "forward_mode"] = "auto"
-    """How the alignment of meta and example gradients is computed; `auto` takes the cheapest valid."""
+    estimator: Literal[
+        "auto",
+        "ghost",
+        "forward_mode",
+        "finite_difference",
+        "central_difference",
+        "second_order",
+        "last_layer",
+    ] = "auto"
+    """How the alignment of meta and example gradients is computed; `auto` takes the cheapest exact one
+    that treats the model."""
+    clip: Literal["relu", "none", "abs"] = "relu"
+    """What becomes of negative scores; the paper's is `relu`."""
+    normalise: Literal["batch_sum", "none", "mean_one"] = "batch_sum"
+    """What a batch's weights add up to: 1, their number, or what they do."""
+    lookahead: Literal["zero", "optimizer"] = "zero"
+    """Where the meta gradient is taken: at the parameters (the paper), or after the optimiser's step."""
+    epsilon: float = 0.0
+    """The weights at which scores are differentiated, in units of 1/B; the paper's are 0."""
+    score_momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Share of an example's earlier score in its present one; 0 for none."""
+    meta_gradient_every: int = Field(default=1, ge=1)
+    """Computations of scores from one of the meta gradient to the next."""
     update_every: int = Field(default=1, ge=1)
     """Steps from one computation of scores to the next."""
     between: Literal["hold", "uniform"] = "hold"
     """Weights of the steps in between: each example's last weight, or 1/B."""
     meta_batch_size: int | None = Field(default=None, ge=1)
-    """Meta examples per scored step, drawn without replacement in cycles; null takes all."""
+    """Meta examples per scored step; null takes all."""
+    meta_batches: Literal["cycled", "fixed"] = "cycled"
+    """Whether meta batches go through the meta set in cycles, or are the same at every step."""
+
+    @model_validator(mode="after")
+    def _epsilon_has_a_learning_rate(self) -> Self:
+        if self.epsilon and self.lookahead == "zero":
+            raise conflict(
+                "epsilon", self.epsilon, "lookahead 'zero' has no learning rate", "use lookahead: optimizer"
+            )
+        return self
 
 
 Method = Annotated[UniformMethod | RandomMethod | L2RWMethod, Field(discriminator="name")]

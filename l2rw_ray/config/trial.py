@@ -27,6 +27,10 @@ class _Optim(Section):
     """Learning rate, constant."""
     weight_decay: float = Field(default=0.0, ge=0)
     """L2 penalty added to the gradient."""
+    accumulation_steps: int = Field(default=1, ge=1)
+    """Batches per optimiser step; their gradients are averaged."""
+    max_grad_norm: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient; a larger one is scaled down. Null for any."""
 
 
 class SgdConfig(_Optim):

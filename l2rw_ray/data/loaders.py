@@ -63,16 +63,18 @@ class MetaSampler:
     """Batches of the meta set, without replacement in cycles that go through all of it.
 
     Cycles follow one another without a gap, so a batch may hold the end of one and the beginning
-    of the next. With more ranks than examples in a batch, some ranks' shares are empty.
+    of the next. A fixed batch is the first one at every step. With more ranks than examples in a
+    batch, some ranks' shares are empty.
 
     Args:
         meta: The meta set.
         batch_size: Examples per step on all ranks together; None, or the set's size, takes all.
         seed: The trial's seed.
+        fixed: Whether every step has the same batch.
     """
 
-    def __init__(self, meta: ExampleSet, batch_size: int | None, seed: int) -> None:
-        self._meta, self._seed = meta, seed
+    def __init__(self, meta: ExampleSet, batch_size: int | None, seed: int, *, fixed: bool = False) -> None:
+        self._meta, self._seed, self._fixed = meta, seed, fixed
         self._batch_size = len(meta) if batch_size is None else min(batch_size, len(meta))
         self._cycles: dict[int, Tensor] = {}
         self._whole: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
@@ -89,7 +91,8 @@ class MetaSampler:
             Inputs, float32 [M, …], and labels, int64 [M].
         """
         if self._batch_size < len(self._meta):
-            return self._meta.take(_share(self._positions(step), rank, world_size))
+            positions = self._positions(0 if self._fixed else step)
+            return self._meta.take(_share(positions, rank, world_size))
         key = (rank, world_size)
         if key not in self._whole:
             self._whole[key] = self._meta.take(_share(torch.arange(len(self._meta)), rank, world_size))

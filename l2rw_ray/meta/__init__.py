@@ -6,23 +6,38 @@ So there are three independent parts: the direction D (`lookahead`), its alignme
 example's gradient (`alignment`), and the rule that turns scores into weights (`weights`).
 """
 
-from l2rw_ray.meta.diagnostics import effective_sample_size, zero_weight_fraction
+from l2rw_ray.meta.alignment import Estimator
+from l2rw_ray.meta.diagnostics import (
+    FailureSignature,
+    WeightHealth,
+    effective_sample_size,
+    failure_signatures,
+    weight_share,
+    zero_weight_fraction,
+)
 from l2rw_ray.meta.losses import LossFunction
 from l2rw_ray.meta.reference import reference_scores
 from l2rw_ray.meta.replicas import Replicas
 from l2rw_ray.meta.scores import example_scores
-from l2rw_ray.meta.step import ReweightedStep, StepResult, weighted_update
+from l2rw_ray.meta.step import ReweightedStep, StepResult
+from l2rw_ray.meta.update import UpdateResult, WeightedUpdate
 from l2rw_ray.meta.weights import example_weights
 
 __all__ = [
+    "Estimator",
+    "FailureSignature",
     "LossFunction",
     "Replicas",
     "ReweightedStep",
     "StepResult",
+    "UpdateResult",
+    "WeightHealth",
+    "WeightedUpdate",
     "effective_sample_size",
     "example_scores",
     "example_weights",
+    "failure_signatures",
     "reference_scores",
-    "weighted_update",
+    "weight_share",
     "zero_weight_fraction",
 ]

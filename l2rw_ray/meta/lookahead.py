@@ -1,36 +1,128 @@
-"""The direction D that examples are held against."""
+"""The one-step lookahead θ̂(g), and how a gradient at θ̂ is pulled back through it."""
+
+from typing import Any, Literal, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from l2rw_ray.meta.losses import Batch, LossFunction, losses_at, trainable
-from l2rw_ray.meta.replicas import Replicas
+from l2rw_ray.errors import InputError
+from l2rw_ray.meta.losses import Parameters
+from l2rw_ray.meta.update_rules import update_rule
+
+LookaheadName = Literal["zero", "optimizer"]
 
 
-def meta_gradient(
-    replicas: Replicas, loss_fn: LossFunction, meta_batch: Batch
-) -> tuple[dict[str, Tensor], Tensor]:
-    """D for the paper's lookahead, plain SGD at ε = 0: the gradient of the mean meta loss at θ.
+class Lookahead(Protocol):
+    """What the parameters become when the train batch's weighted gradient is g.
 
-    The learning rate is left out; it cancels when weights are normalised. Nothing is written.
+    Attributes:
+        moves: Whether θ̂(0) differs from θ, so that the meta loss is not evaluated at θ.
+    """
+
+    moves: bool
+
+    def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
+        """θ̂(g), differentiable in g."""
+
+    def pull_back(
+        self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
+    ) -> dict[str, Tensor]:
+        """D = −(∂θ̂/∂g)ᵀ ∇L_meta, by which u_i = ⟨D, ∇ℓ_i⟩."""
+
+
+class ZeroLookahead:
+    """The paper's: plain SGD at ε = 0, so θ̂ = θ and D = ∇L_meta(θ).
+
+    The learning rate is left out; it cancels when weights are normalised.
+    """
+
+    moves = False
+
+    def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
+        """θ − g."""
+        return {name: value - gradients[name] for name, value in parameters.items()}
+
+    def pull_back(
+        self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
+    ) -> dict[str, Tensor]:
+        """∇L_meta itself."""
+        return dict(meta_gradient)
+
+
+class OptimizerLookahead:
+    """The step that the training's own optimiser would make, with its momentum and its decay.
 
     Args:
-        replicas: The ranks, each with its share of the meta batch.
-        loss_fn: Maps (output, target) to one loss per example.
-        meta_batch: This rank's share of the meta batch, [M].
+        optimizer: SGD, Adam or AdamW; its state is read, never written.
+        module: The network whose parameters it steps on.
 
-    Returns:
-        D by parameter name (zeros where the meta loss does not depend on a parameter), and the
-        mean meta loss, over all ranks.
-
-    Source:
-        Ren et al. 2018, equation 12, with the derivative with respect to ε carried out.
+    Raises:
+        InputError: The optimiser has no rule, or does not step on a trainable parameter.
     """
-    parameters = trainable(replicas.module)
-    with torch.enable_grad():
-        loss_sum = losses_at(replicas.module, parameters, loss_fn, meta_batch).sum()
-    parts = torch.autograd.grad(
-        loss_sum, tuple(parameters.values()), allow_unused=True, materialize_grads=True
-    )
-    gradient = dict(zip(parameters, parts, strict=True))
-    return replicas.mean_gradient(gradient, loss_sum.detach(), len(meta_batch[1]))
+
+    moves = True
+
+    def __init__(self, optimizer: Optimizer, module: nn.Module) -> None:
+        self._optimizer, self._rule = optimizer, update_rule(optimizer)
+        self._own = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        for name, parameter in self._own.items():
+            if id(parameter) not in stepped:
+                remedy = "give it all trainable parameters, or use lookahead='zero'"
+                raise InputError("optimizer", type(optimizer).__name__, f"{name} is not in it", remedy)
+
+    def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
+        """The parameters after one optimiser step with gradient g."""
+        groups, state = self._groups(), self._optimizer.state
+        return {
+            name: self._rule.stepped(value, gradients[name], state.get(own, {}), groups[id(own)])
+            for name, value in parameters.items()
+            for own in [self._own[name]]
+        }
+
+    @torch.no_grad()
+    def pull_back(
+        self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
+    ) -> dict[str, Tensor]:
+        """The meta gradient, scaled elementwise by the update's derivative."""
+        groups, state = self._groups(), self._optimizer.state
+        return {
+            name: -value
+            * self._rule.slope(parameters[name], gradients[name], state.get(own, {}), groups[id(own)])
+            for name, value in meta_gradient.items()
+            for own in [self._own[name]]
+        }
+
+    def _groups(self) -> dict[int, dict[str, Any]]:
+        """The present parameter groups: `load_state_dict` replaces them, schedulers change them."""
+        return {id(p): group for group in self._optimizer.param_groups for p in group["params"]}
+
+
+def lookahead_named(
+    name: str, optimizer: Optimizer | None, module: nn.Module, *, at_zero: bool = True
+) -> Lookahead:
+    """The lookahead of that name.
+
+    Args:
+        name: `zero` or `optimizer`.
+        optimizer: The training's own.
+        module: The network it steps on.
+        at_zero: Whether weights are differentiated at ε = 0.
+
+    Raises:
+        InputError: It is unknown, or wants an optimiser that is not given or has no rule, or ε is not
+            zero where it must be.
+    """
+    match name:
+        case "zero" if not at_zero:
+            problem = "it has no learning rate to step from ε0 ≠ 0 with"
+            raise InputError("lookahead", name, problem, "use 'optimizer'")
+        case "zero":
+            return ZeroLookahead()
+        case "optimizer" if optimizer is None:
+            raise InputError("lookahead", name, "no optimizer is given", "pass optimizer=, or use 'zero'")
+        case "optimizer":
+            assert optimizer is not None
+            return OptimizerLookahead(optimizer, module)
+    raise InputError("lookahead", name, "unknown", "use zero or optimizer")

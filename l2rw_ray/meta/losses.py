@@ -1,34 +1,37 @@
 """Losses per example, and evaluating a model on parameters that are not its own."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from l2rw_ray.errors import InputError
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+LossFunction = Callable[[Any, Tensor], Tensor]
 """Maps (output, target) to one loss per example."""
 Batch = tuple[Tensor, Tensor]
+"""Inputs [B, …] and targets [B, …]."""
 Parameters = Mapping[str, Tensor]
+"""Values by the names of a module's parameters."""
+
+_REMEDY = "give it reduction='none' and average over all dimensions but the first"
 
 
-def example_losses(loss_fn: LossFunction, output: Tensor, target: Tensor) -> Tensor:
+def example_losses(loss_fn: LossFunction, output: Any, target: Tensor) -> Tensor:
     """One loss per example, [B].
 
     Raises:
         InputError: The loss function returned anything else, such as the mean over the batch.
     """
-    losses: Tensor = loss_fn(output, target)
+    losses = loss_fn(output, target)
+    if not isinstance(losses, Tensor):
+        raise InputError("loss_fn", type(losses).__name__, "no tensor of losses", "return one loss each, [B]")
     if losses.shape != target.shape[:1]:
-        raise InputError(
-            "loss_fn",
-            f"a loss of shape {tuple(losses.shape)}",
-            f"{len(target)} examples want one loss each",
-            "give it reduction='none' and average over all dimensions but the first",
-        )
+        found = f"a loss of shape {tuple(losses.shape)}"
+        raise InputError("loss_fn", found, f"{len(target)} examples want one loss each", _REMEDY)
+    if not losses.is_floating_point():
+        raise InputError("loss_fn", losses.dtype, "no differentiable loss", "return a floating-point loss")
     return losses
 
 
@@ -42,21 +45,28 @@ def losses_at(module: nn.Module, parameters: Parameters, loss_fn: LossFunction, 
         batch: Inputs and targets.
     """
     x, y = batch
-    buffers = {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
-    return example_losses(loss_fn, functional_call(module, (dict(parameters), buffers), (x,)), y)
+    values = {**copied_buffers(module), **parameters}
+    return example_losses(loss_fn, functional_call(module, values, (x,)), y)
+
+
+def copied_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """Copies of the module's buffers, for a forward that must not write them."""
+    return {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
 
 
 def trainable(module: nn.Module) -> dict[str, Tensor]:
-    """The module's trainable parameters by name, detached and asking for gradients of their own."""
-    return {
+    """The module's trainable parameters by name, detached and asking for gradients of their own.
+
+    Raises:
+        InputError: There are none.
+    """
+    found = {
         name: parameter.detach().requires_grad_()
         for name, parameter in module.named_parameters()
         if parameter.requires_grad
     }
-
-
-@contextmanager
-def untouched_generators(device: torch.device) -> Iterator[None]:
-    """Leave the global random generators as they were: a probe's dropout must not shift training's."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield
+    if not found:
+        raise InputError(
+            "model", type(module).__name__, "no parameter to train", "set requires_grad on some of them"
+        )
+    return found

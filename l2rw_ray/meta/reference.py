@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.meta.losses import Batch, LossFunction, losses_at, trainable, untouched_generators
+from l2rw_ray.meta.generators import untouched_generators
+from l2rw_ray.meta.losses import Batch, LossFunction, losses_at, trainable
 
 
 def reference_scores(

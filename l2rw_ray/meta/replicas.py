@@ -1,5 +1,6 @@
 """What the ranks of one data-parallel group must share for a step to equal that of one process."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -7,6 +8,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from l2rw_ray.errors import InputError, UnsupportedModelError
+
+_Sum = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,30 +37,69 @@ class Replicas:
     """The ranks that train one model together.
 
     Attributes:
+        model: The model as the training calls it: the network, or a wrapper around it.
         module: The network itself.
+        prefix: What the wrappers put before the names of the network's parameters.
+        is_compiled: Whether one of the wrappers is torch.compile's.
         rank: This process among them.
         world_size: How many there are.
         group: Their process group; None for a single process.
     """
 
+    model: nn.Module
     module: nn.Module
+    prefix: str = ""
+    is_compiled: bool = False
     rank: int = 0
     world_size: int = 1
     group: dist.ProcessGroup | None = None
 
     @classmethod
     def of(cls, model: nn.Module) -> Self:
-        """The ranks of a DistributedDataParallel model, or the one process of any other module."""
-        if not isinstance(model, DistributedDataParallel):
-            return cls(model)
-        group = model.process_group
-        return cls(model.module, dist.get_rank(group), dist.get_world_size(group), group)
+        """The ranks of a DistributedDataParallel model, or the one process of any other module.
+
+        Raises:
+            UnsupportedModelError: The model is spread over devices in another way.
+        """
+        module, prefix, is_compiled, parallel = model, "", False, None
+        while True:
+            if isinstance(module, DistributedDataParallel):
+                parallel, module, prefix = module, module.module, prefix + "module."
+            elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+                module, prefix, is_compiled = inner, prefix + "_orig_mod.", True
+            else:
+                break
+        _refuse_other_wrappers(module)
+        if parallel is None:
+            return cls(model, module, prefix, is_compiled)
+        group = parallel.process_group
+        rank, size = dist.get_rank(group), dist.get_world_size(group)
+        return cls(model, module, prefix, is_compiled, rank, size, group)
+
+    def alone(self) -> "Replicas":
+        """The network of this rank without its wrappers."""
+        return Replicas(self.module, self.module)
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Elementwise sum over ranks, in place; one blocking all-reduce."""
         if self.world_size > 1:
             dist.all_reduce(tensor, group=self.group)
         return tensor
+
+    def sum_all(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Elementwise sums of several tensors over ranks, in one all-reduce."""
+        if self.world_size == 1:
+            return tensors
+        return dict(zip(tensors, _summed_together(list(tensors.values()), self.sum), strict=True))
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Put the mean over ranks into the gradients, as DistributedDataParallel does; one all-reduce."""
+        if self.world_size == 1:
+            return
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        for parameter, total in zip(trained, _summed_together(gradients, self.sum), strict=True):
+            parameter.grad = total / self.world_size
 
     def mean_gradient(
         self, gradient: dict[str, Tensor], loss_sum: Tensor, count: int
@@ -66,15 +110,21 @@ class Replicas:
             gradient: Gradient of the summed loss of this rank's examples, by parameter name.
             loss_sum: That loss, a scalar.
             count: This rank's examples; shares may be unequal, or empty.
+
+        Raises:
+            InputError: A single process has no example. Of several ranks some may have none; where all
+                of them have none, the mean is NaN.
         """
         if self.world_size == 1:
-            return {name: part / count for name, part in gradient.items()}, loss_sum / count
-        tail = torch.stack([loss_sum.detach(), loss_sum.new_tensor(float(count))])
-        flat = self.sum(torch.cat([*(part.reshape(-1) for part in gradient.values()), tail]))
-        mean = flat[:-1] / flat[-1]
-        parts = mean[:-1].split([part.numel() for part in gradient.values()])
-        shaped = (part.view_as(like) for part, like in zip(parts, gradient.values(), strict=True))
-        return dict(zip(gradient, shaped, strict=True)), mean[-1]
+            if count == 0:
+                raise InputError("meta_batch", "0 examples", "nothing to align with", "give it one or more")
+            parts, total, divisor = list(gradient.values()), loss_sum.detach(), loss_sum.new_tensor(count)
+        else:
+            tail = torch.stack([loss_sum.detach(), loss_sum.new_tensor(float(count))])
+            *parts, tail = _summed_together([*gradient.values(), tail], self.sum)
+            total, divisor = tail[0], tail[1]
+        means = torch._foreach_div(parts, divisor)
+        return dict(zip(gradient, means, strict=True)), total / divisor
 
     def batch_totals(self, weight: Tensor, size: int) -> BatchTotals:
         """Sum a scalar over ranks and learn how many examples each has, in one all-reduce.
@@ -87,3 +137,17 @@ class Replicas:
         totals[0], totals[1 + self.rank] = weight, size
         totals = self.sum(totals)
         return BatchTotals(totals[0], totals[1:])
+
+
+def _summed_together(tensors: list[Tensor], add_up: _Sum) -> list[Tensor]:
+    flat = add_up(torch.cat([tensor.reshape(-1) for tensor in tensors]))
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+
+
+def _refuse_other_wrappers(module: nn.Module) -> None:
+    names = {kind.__name__ for kind in type(module).__mro__}
+    for wrapper in ("DataParallel", "FullyShardedDataParallel", "FSDPModule"):
+        if wrapper in names:
+            problem, remedy = "gradients are not whole on any rank", "wrap it in DistributedDataParallel"
+            raise UnsupportedModelError("model", wrapper, problem, remedy)

@@ -1,10 +1,17 @@
-"""Scores of examples: how much each one helps the meta set."""
+"""Scores of examples: how much each one helps the meta set.
+
+Shape suffixes: B train batch of this rank, M its meta batch.
+"""
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from l2rw_ray.meta.alignment import estimator_named
-from l2rw_ray.meta.lookahead import meta_gradient
-from l2rw_ray.meta.losses import Batch, LossFunction, untouched_generators
+from l2rw_ray.meta.alignment import Estimator, estimator_named
+from l2rw_ray.meta.direction import DirectionSource
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.generators import untouched_generators
+from l2rw_ray.meta.lookahead import lookahead_named
+from l2rw_ray.meta.losses import Batch, LossFunction, trainable
 from l2rw_ray.meta.replicas import Replicas
 
 
@@ -13,30 +20,47 @@ def example_scores(
     loss_fn: LossFunction,
     train_batch: Batch,
     meta_batch: Batch,
-    estimator: str = "auto",
+    estimator: str | Estimator = "auto",
+    lookahead: str = "zero",
+    optimizer: Optimizer | None = None,
+    epsilon_B: Tensor | None = None,
 ) -> Tensor:
-    """Scores u_i = ⟨∇L_meta(θ), ∇ℓ_i(θ)⟩ of a train batch.
+    """Scores u_i = ⟨D, ∇ℓ_i(θ)⟩ of a train batch, D being −(∂θ̂/∂g)ᵀ ∇L_meta(θ̂).
 
     A positive score means that a small step on example i lowers the meta loss. Nothing is written:
-    no parameter, gradient, buffer or random generator.
+    no parameter, gradient, buffer, optimiser state or random generator.
 
     Args:
         model: Network, or a DistributedDataParallel wrapper whose ranks call this together.
         loss_fn: Maps (output, target) to one loss per example.
         train_batch: Inputs [B, …] and targets [B, …] of this rank.
         meta_batch: Clean inputs [M, …] and targets [M, …], this rank's share.
-        estimator: How alignments are computed; `auto` takes the cheapest exact one.
+        estimator: How alignments are computed: `ghost`, `forward_mode`, `finite_difference`,
+            `central_difference`, `second_order`, `last_layer`, or `auto`, the cheapest exact one that
+            treats the model.
+        lookahead: `zero`, the paper's plain SGD at ε = 0 (D = ∇L_meta(θ), learning rate 1), or
+            `optimizer`, the step that `optimizer` would make.
+        optimizer: For the latter: SGD, Adam or AdamW; its state is read.
+        epsilon_B: Weights ε0 at which the lookahead is differentiated, [B], of this rank's
+            examples; None for zero. They need `lookahead="optimizer"`, whose learning rate they use.
 
     Returns:
-        Scores [B], for learning rate 1.
+        Scores [B].
 
     Raises:
-        InputError: The estimator is unknown, or the loss function does not return a loss per example.
+        InputError: A name is unknown, the loss function does not return a loss per example, or the
+            optimiser has no lookahead rule.
+        UnsupportedModelError: The estimator cannot treat the model.
 
     Source:
-        Ren et al. 2018, Algorithm 1, lines 5 to 8.
+        Ren et al. 2018, Algorithm 1, lines 5 to 8; ε0: Shu et al. 2019, equation 3.
     """
     replicas = Replicas.of(model)
-    with untouched_generators(meta_batch[0].device):
-        direction, _ = meta_gradient(replicas, loss_fn, meta_batch)
-    return estimator_named(estimator)(replicas.module, loss_fn, train_batch, direction)
+    trainable(replicas.module)
+    chosen = estimator_named(estimator) if isinstance(estimator, str) else estimator
+    chosen.check(replicas.module)
+    ahead = lookahead_named(lookahead, optimizer, replicas.module, at_zero=epsilon_B is None)
+    forward = Forward(replicas, loss_fn, dry=True)
+    source = DirectionSource(forward, train_batch, meta_batch, ahead, epsilon_B)
+    with untouched_generators(train_batch[0].device):
+        return chosen.score(forward, train_batch, source).scores

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError, NonFiniteError
-from l2rw_ray.meta.alignment import estimator_named
-from l2rw_ray.meta.hold import HoldTable
-from l2rw_ray.meta.lookahead import meta_gradient
-from l2rw_ray.meta.losses import Batch, LossFunction, example_losses, untouched_generators
-from l2rw_ray.meta.replicas import Replicas
-from l2rw_ray.meta.weights import Clip, Normalise, clipped, normalised
+from l2rw_ray.meta.alignment import Estimator, ScoredBatch, estimator_named
+from l2rw_ray.meta.diagnostics import effective_sample_size, zero_weight_fraction
+from l2rw_ray.meta.direction import Direction, DirectionSource
+from l2rw_ray.meta.example_table import ExampleTable, checked_positions
+from l2rw_ray.meta.lookahead import lookahead_named
+from l2rw_ray.meta.losses import Batch, LossFunction, trainable
+from l2rw_ray.meta.update import UpdateResult, WeightedUpdate
+from l2rw_ray.meta.weights import Clip, Normalise, checked_rule, clipped, normalised
 
 Timer = Callable[[str], AbstractContextManager[None]]
 """Measures the block it is entered around, by phase name."""
@@ -35,49 +37,27 @@ class StepResult:
         weights: Weights [B] of this rank's examples.
         scores: Scores [B], None on a step that computed none.
         skipped: Every weight of the global batch was zero; nothing was updated.
+        losses: Losses [B] without weights, detached; None where a skipped step evaluated none.
+        direction_cosine: Cosine of this step's direction with the one before, a scalar; None where
+            there is no new one or no earlier one.
     """
 
     loss: Tensor
     weights: Tensor
     scores: Tensor | None
     skipped: bool
+    losses: Tensor | None = None
+    direction_cosine: Tensor | None = None
 
     @property
-    def updated(self) -> bool:
-        """Whether this step computed weights, rather than holding earlier ones or taking uniform ones."""
-        return self.scores is not None
+    def effective_sample_size(self) -> Tensor:
+        """(Σw)²/Σw² of this rank's weights, a scalar, in examples."""
+        return effective_sample_size(self.weights)
 
-
-def weighted_update(
-    model: nn.Module,
-    optimizer: Optimizer,
-    loss_fn: LossFunction,
-    batch: Batch,
-    weights_B: Tensor,
-    replicas: Replicas,
-) -> Tensor:
-    """One optimiser step on Σ w_i ℓ_i over the global batch.
-
-    DistributedDataParallel averages gradients over ranks, so each rank's part of the sum is scaled
-    by their number.
-
-    Args:
-        model: Network, or its DistributedDataParallel wrapper.
-        optimizer: Steps on all of the model's parameters.
-        loss_fn: Maps (output, target) to one loss per example.
-        batch: Inputs and targets of this rank.
-        weights_B: Weights of this rank's examples.
-        replicas: `Replicas.of(model)`.
-
-    Returns:
-        This rank's Σ w_i ℓ_i, detached.
-    """
-    x, y = batch
-    optimizer.zero_grad(set_to_none=True)
-    loss = (weights_B.detach() * example_losses(loss_fn, model(x), y)).sum()
-    (loss * replicas.world_size).backward()
-    optimizer.step()
-    return loss.detach()
+    @property
+    def zero_weight_fraction(self) -> Tensor:
+        """Fraction of this rank's weights that are exactly zero, a scalar."""
+        return zero_weight_fraction(self.weights)
 
 
 class ReweightedStep:
@@ -87,17 +67,30 @@ class ReweightedStep:
         model: Network, or a DistributedDataParallel wrapper whose ranks step together.
         optimizer: Steps on all of the model's parameters.
         loss_fn: Maps (output, target) to one loss per example.
-        estimator: How alignments are computed; `auto` takes the cheapest exact one.
+        estimator: How alignments are computed; see `example_scores`.
         update_every: Steps from one computation of weights to the next.
         between: Weights of the steps in between: `hold` takes each example's last weight relative
             to uniform, normalised over the batch, `uniform` takes 1/B.
         table_size: Examples in the data set, for `hold`; without it the table grows as needed.
         clip: What becomes of negative scores; the paper's is `relu`.
         normalise: What weights add up to; the paper's is `batch_sum`.
-        timer: Measures the phases `meta_gradient`, `alignment`, `weights` and `update`.
+        lookahead: `zero`, the paper's, or `optimizer`: the step this optimiser would make.
+        epsilon: ε0 of every example, in units of 1/B; other than 0 it needs `lookahead="optimizer"`.
+        meta_gradient_every: Computations of weights from one of the direction to the next; the
+            alignment is computed every time.
+        score_momentum: β of s_i ← β s_i + (1 − β) u_i, an example's scores from one time it is scored
+            to the next, in place of u_i; 0 for none.
+        accumulation_steps: Calls per optimiser step; their gradients are averaged.
+        max_grad_norm: Largest norm of the gradient; None for any.
+        timer: Measures the phases `meta_gradient` (where it has a pass of its own), `alignment`,
+            `weights` and `update`.
 
     Attributes:
         skipped_steps: Steps on which no weight was positive and nothing was updated.
+
+    Raises:
+        InputError: An option is unknown or out of its range.
+        UnsupportedModelError: The estimator cannot treat the model.
     """
 
     def __init__(
@@ -105,27 +98,43 @@ class ReweightedStep:
         model: nn.Module,
         optimizer: Optimizer,
         loss_fn: LossFunction,
-        estimator: str = "auto",
+        estimator: str | Estimator = "auto",
         update_every: int = 1,
         between: Literal["hold", "uniform"] = "hold",
         table_size: int = 0,
         clip: Clip = "relu",
         normalise: Normalise = "batch_sum",
+        lookahead: str = "zero",
+        epsilon: float = 0.0,
+        meta_gradient_every: int = 1,
+        score_momentum: float = 0.0,
+        accumulation_steps: int = 1,
+        max_grad_norm: float | None = None,
         timer: Timer | None = None,
     ) -> None:
-        if update_every < 1:
-            raise InputError("update_every", update_every, "no number of steps", "use 1 or more")
+        _refuse_no_count(update_every=update_every, meta_gradient_every=meta_gradient_every)
         if between not in ("hold", "uniform"):
             raise InputError("between", between, "unknown", "use hold or uniform")
-        self._model, self._optimizer, self._loss_fn = model, optimizer, loss_fn
-        self._replicas = Replicas.of(model)
-        self._estimator = estimator_named(estimator)
-        self._update_every, self._clip, self._normalise = update_every, clip, normalise
-        self._table = (
-            HoldTable(table_size, self._replicas) if between == "hold" and update_every > 1 else None
-        )
+        if not 0 <= score_momentum < 1:
+            raise InputError("score_momentum", score_momentum, "out of range", "use 0 to below 1")
+        if not math.isfinite(epsilon):
+            raise InputError("epsilon", epsilon, "no number", "use 0, the paper's")
+        self._update = WeightedUpdate(model, optimizer, loss_fn, accumulation_steps, max_grad_norm)
+        self._replicas, self._forward = self._update.forward.replicas, self._update.forward
+        module = self._replicas.module
+        trainable(module)
+        self._estimator = estimator_named(estimator) if isinstance(estimator, str) else estimator
+        self._estimator.check(module)
+        self._lookahead = lookahead_named(lookahead, optimizer, module, at_zero=not epsilon)
+        self._epsilon, self._momentum = epsilon, score_momentum
+        self._update_every, self._meta_gradient_every = update_every, meta_gradient_every
+        self._clip, self._normalise = checked_rule(clip, normalise)
+        holds = between == "hold" and update_every > 1
+        self._held = ExampleTable(table_size, 1.0, self._replicas) if holds else None
+        self._smoothed = ExampleTable(table_size, math.nan, self._replicas) if score_momentum else None
         self._timer: Timer = timer or (lambda phase: nullcontext())
-        self._steps = 0
+        self._steps, self._directions = 0, 0
+        self._direction: Direction | None = None
         self.skipped_steps = 0
 
     def __call__(self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None = None) -> StepResult:
@@ -135,73 +144,131 @@ class ReweightedStep:
             train_batch: Inputs [B, …] and targets [B, …] of this rank.
             meta_batch: Clean inputs [M, …] and targets [M, …], this rank's share; read only on
                 steps that compute weights.
-            index_B: Positions of the examples in the data set; needed to hold weights.
+            index_B: Positions of the examples in the data set, integers [B]; needed to hold weights
+                and for momentum of scores.
 
         Raises:
-            InputError: Weights are held and no index is given.
+            InputError: Positions are needed and missing or unusable, or the meta batch is empty.
+            UnsupportedModelError: The estimator cannot treat the model.
             NonFiniteError: The meta loss or a score is NaN or infinite, on any rank. The training
                 loss is not looked at, which would make every step wait for its update: see `loss`.
         """
-        if self._table is not None and index_B is None:
-            raise InputError(
-                "index_B", None, "held weights are kept by example", "pass positions or use between='uniform'"
-            )
-        scores_B = None
-        if self._steps % self._update_every == 0:
-            scores_B, weights_B, total = self._weigh(train_batch, meta_batch, index_B)
-        else:
-            weights_B, total = self._weights_between(train_batch, index_B)
-        skipped = total == 0
-        loss = weights_B.new_zeros(())
-        if not skipped:
-            with self._timer("update"):
-                loss = weighted_update(
-                    self._model, self._optimizer, self._loss_fn, train_batch, weights_B, self._replicas
-                )
-        self.skipped_steps += skipped
+        if self._held is not None or self._smoothed is not None:
+            reason = "weights and scores are kept by example"
+            index_B = checked_positions(index_B, len(train_batch[1]), reason)
+        with self._update.micro_batch():
+            if self._steps % self._update_every == 0:
+                result = self._scored_step(train_batch, meta_batch, index_B)
+            else:
+                weights_B, total = self._weights_between(train_batch, index_B)
+                with self._timer("update"):
+                    done = self._update.update(train_batch, weights_B, total)
+                result = _result(done, weights_B)
+        self.skipped_steps += result.skipped
         self._steps += 1
-        return StepResult(loss, weights_B, scores_B, skipped)
+        return result
 
-    def _weigh(
-        self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None
-    ) -> tuple[Tensor, Tensor, float]:
-        """Scores, weights, and the global sum of clipped scores."""
-        with self._timer("meta_gradient"), untouched_generators(meta_batch[0].device):
-            direction, meta_loss = meta_gradient(self._replicas, self._loss_fn, meta_batch)
+    def _scored_step(self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None) -> StepResult:
+        is_new = self._directions % self._meta_gradient_every == 0
+        before, earlier = self._direction, None if is_new else self._direction
+        epsilon_B = None
+        if self._epsilon:
+            size = self._replicas.sum(torch.tensor(float(len(train_batch[1])), device=train_batch[0].device))
+            epsilon_B = (self._epsilon / size).expand(len(train_batch[1]))
+        source = DirectionSource(
+            self._forward,
+            train_batch,
+            meta_batch,
+            self._lookahead,
+            epsilon_B,
+            earlier,
+            lambda: self._timer("meta_gradient"),
+        )
         with self._timer("alignment"):
-            scores_B = self._estimator(self._replicas.module, self._loss_fn, train_batch, direction)
+            scored = self._estimator.score(self._forward, train_batch, source)
+        self._directions += 1
+        self._direction = source.direction
+        cosine = None
+        if is_new and before is not None and self._direction is not None:
+            cosine = self._direction.cosine(before)
         with self._timer("weights"):
-            clipped_B = clipped(scores_B, self._clip)
-            # clipping would hide a score of −∞, and a broken meta loss need not show in the scores
-            poison = 0.0 * (scores_B.sum() + meta_loss)
-            totals = self._replicas.batch_totals(clipped_B.abs().sum() + poison, len(clipped_B))
-            total = totals.weight.item()
-            if not math.isfinite(total):
-                raise NonFiniteError(self._steps, "scores" if meta_loss.isfinite() else "meta_loss")
-            weights_B = normalised(clipped_B, totals, self._normalise)
-            if self._table is not None and index_B is not None:
-                share_B = normalised(clipped_B, totals, "mean_one")
-                self._table.write(index_B, share_B, [int(size) for size in totals.sizes.tolist()])
-        return scores_B, weights_B, total
+            weights_B, total = self._weigh(scored, index_B)
+        with self._timer("update"):
+            done = self._update.update_scored(scored, weights_B, total)
+        return _result(done, weights_B, scored.scores, cosine)
+
+    @torch.no_grad()
+    def _weigh(self, scored: ScoredBatch, index_B: Tensor | None) -> tuple[Tensor, float]:
+        """Weights, and the global sum of clipped scores."""
+        scores_B, known = scored.scores, None
+        if self._smoothed is not None and index_B is not None:
+            known = self._smoothed.read(index_B).to(scores_B)
+            mixed_B = self._momentum * known + (1 - self._momentum) * scores_B
+            scores_B = torch.where(known.isnan(), scores_B, mixed_B)
+        clipped_B = clipped(scores_B, self._clip)
+        assert self._direction is not None
+        meta_loss = self._direction.meta_loss
+        # clipping would hide a score of −∞, and a broken meta loss need not show in the scores
+        poison = 0.0 * (scores_B.sum() + meta_loss)
+        totals = self._replicas.batch_totals(clipped_B.abs().sum() + poison, len(clipped_B))
+        total = totals.weight.item()
+        if not math.isfinite(total):
+            raise NonFiniteError(self._steps, "scores" if meta_loss.isfinite() else "meta_loss")
+        if index_B is not None and (self._smoothed is not None or self._held is not None):
+            sizes = [int(size) for size in totals.sizes.tolist()]
+            if self._smoothed is not None:
+                self._smoothed.write(index_B, scores_B, sizes)
+            if self._held is not None:
+                self._held.write(index_B, normalised(clipped_B, totals, "mean_one"), sizes)
+        return normalised(clipped_B, totals, self._normalise), total
 
     def _weights_between(self, train_batch: Batch, index_B: Tensor | None) -> tuple[Tensor, float]:
         """Held or uniform weights, and their global sum before normalisation."""
         with self._timer("weights"), torch.no_grad():
             like = next(self._replicas.module.parameters())
             relative_B = like.new_ones(len(train_batch[1]))
-            if self._table is not None and index_B is not None:
-                relative_B = self._table.read(index_B).to(relative_B)
+            if self._held is not None and index_B is not None:
+                relative_B = self._held.read(index_B).to(relative_B)
             totals = self._replicas.batch_totals(relative_B.abs().sum(), len(relative_B))
             rule: Normalise = "mean_one" if self._normalise == "mean_one" else "batch_sum"
             return normalised(relative_B, totals, rule), totals.weight.item()
 
     def state_dict(self) -> dict[str, Any]:
-        """Step counter, skipped steps and held weights: all that a resumed trial needs."""
-        held = {} if self._table is None else {"held": self._table.state()}
-        return {"steps": self._steps, "skipped_steps": self.skipped_steps, **held}
+        """Counters, held weights, smoothed scores and the last direction: all a resumed trial needs."""
+        state: dict[str, Any] = {
+            "steps": self._steps,
+            "directions": self._directions,
+            "skipped_steps": self.skipped_steps,
+        }
+        for name, table in (("held", self._held), ("smoothed", self._smoothed)):
+            if table is not None:
+                state[name] = table.state()
+        if self._direction is not None:
+            state["direction"] = dict(self._direction.values)
+            state["meta_loss"] = self._direction.meta_loss
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was taken."""
-        self._steps, self.skipped_steps = state["steps"], state["skipped_steps"]
-        if self._table is not None:
-            self._table.load(state["held"])
+        """Go on from where `state_dict` was taken, between two optimiser steps."""
+        self._steps, self._directions = state["steps"], state["directions"]
+        self.skipped_steps = state["skipped_steps"]
+        for name, table in (("held", self._held), ("smoothed", self._smoothed)):
+            if table is not None:
+                table.load(state[name])
+        self._direction = None
+        if "direction" in state:
+            device = next(self._replicas.module.parameters()).device
+            values = {name: value.to(device) for name, value in state["direction"].items()}
+            self._direction = Direction(values, state["meta_loss"].to(device))
+
+
+def _result(
+    done: UpdateResult, weights_B: Tensor, scores_B: Tensor | None = None, cosine: Tensor | None = None
+) -> StepResult:
+    return StepResult(done.loss, weights_B, scores_B, done.skipped, done.losses, cosine)
+
+
+def _refuse_no_count(**counts: int) -> None:
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 1:
+            raise InputError(name, count, "no number of steps", "use 1 or more")

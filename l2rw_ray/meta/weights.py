@@ -1,8 +1,12 @@
-"""From scores to weights."""
+"""From scores to weights.
 
-from typing import Literal
+Shape suffixes: B train batch of this rank.
+"""
+
+from typing import Literal, get_args
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from l2rw_ray.errors import InputError
@@ -10,6 +14,18 @@ from l2rw_ray.meta.replicas import BatchTotals, Replicas
 
 Clip = Literal["relu", "none", "abs"]
 Normalise = Literal["batch_sum", "none", "mean_one"]
+
+
+def checked_rule(clip: str, normalise: str) -> tuple[Clip, Normalise]:
+    """The two parts of a weight rule, as they are.
+
+    Raises:
+        InputError: One is unknown.
+    """
+    for name, given, kind in (("clip", clip, Clip), ("normalise", normalise, Normalise)):
+        if given not in get_args(kind):
+            raise InputError(name, given, "unknown", f"use one of {', '.join(get_args(kind))}")
+    return clip, normalise  # type: ignore[return-value]  # the loop has narrowed them
 
 
 def clipped(scores_B: Tensor, clip: Clip) -> Tensor:
@@ -21,7 +37,6 @@ def clipped(scores_B: Tensor, clip: Clip) -> Tensor:
             return scores_B.abs()
         case "none":
             return scores_B
-    raise InputError("clip", clip, "unknown", "use relu, none or abs")
 
 
 def normalised(clipped_B: Tensor, totals: BatchTotals, normalise: Normalise) -> Tensor:
@@ -31,8 +46,6 @@ def normalised(clipped_B: Tensor, totals: BatchTotals, normalise: Normalise) -> 
     """
     if normalise == "none":
         return clipped_B
-    if normalise not in ("batch_sum", "mean_one"):
-        raise InputError("normalise", normalise, "unknown", "use batch_sum, none or mean_one")
     wanted = totals.global_size if normalise == "mean_one" else 1.0
     return torch.where(totals.weight > 0, clipped_B / totals.weight * wanted, torch.zeros_like(clipped_B))
 
@@ -48,19 +61,25 @@ def example_weights(
     Args:
         scores_B: Scores, of this rank's examples.
         clip: What becomes of negative scores.
-        normalise: What the weights add up to: 1, their number, or what they do.
-        replicas: The ranks that share the global batch; None for a single process.
+        normalise: What the weights' magnitudes add up to: 1, their number, or what they do.
+        replicas: The ranks that share the global batch, `Replicas.of(model)`; None for a single
+            process.
 
     Returns:
         Weights; by default non-negative with sum 1 over the global batch, all zero when no score is
         positive.
 
     Raises:
-        InputError: `clip` or `normalise` is unknown.
+        InputError: `clip` or `normalise` is unknown, or there are several ranks and `replicas` does
+            not say which of them share the batch.
 
     Source:
         Ren et al. 2018, equations 13 and 14.
     """
+    checked_rule(clip, normalise)
+    if replicas is None and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        problem = f"{dist.get_world_size()} ranks would each normalise alone"
+        raise InputError("replicas", None, problem, "pass replicas=Replicas.of(model)")
     clipped_B = clipped(scores_B, clip)
     total, size = clipped_B.abs().sum(), len(scores_B)
     alone = BatchTotals(total, total.new_tensor([float(size)]))

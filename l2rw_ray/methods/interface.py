@@ -3,8 +3,8 @@
 Shape suffixes: B train batch of this rank, M meta set.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ class TrainingContext:
         rank: This process among the trial's workers.
         world_size: Number of the trial's workers.
         timer: Measures the phases of a step by name; None measures nothing.
+        update_options: `accumulation_steps` and `max_grad_norm` of every arm's updates.
     """
 
     model: nn.Module
@@ -40,6 +41,7 @@ class TrainingContext:
     rank: int = 0
     world_size: int = 1
     timer: Timer | None = None
+    update_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,19 @@ class StepOutcome:
     Attributes:
         loss: Weighted loss of this rank's share of the batch, a detached scalar; the shares of all
             ranks add up to the loss of the global batch.
+        losses_B: Losses of this rank's examples without weights, detached; None where a skipped step
+            evaluated none.
         weights_B: Weight of each example of this rank's share; None for arms without weights.
         skipped: No example of the global batch had a positive weight and nothing was updated.
+        direction_cosine: Cosine of this step's direction with the one before, a scalar; None where
+            there are not two.
     """
 
     loss: Tensor
+    losses_B: Tensor | None
     weights_B: Tensor | None = None
     skipped: bool = False
+    direction_cosine: Tensor | None = None
 
 
 class Arm(Protocol):

@@ -24,14 +24,23 @@ class L2RWArm:
             update_every=config.update_every,
             between=config.between,
             table_size=context.train_size,
+            clip=config.clip,
+            normalise=config.normalise,
+            lookahead=config.lookahead,
+            epsilon=config.epsilon,
+            meta_gradient_every=config.meta_gradient_every,
+            score_momentum=config.score_momentum,
             timer=context.timer,
+            **context.update_options,
         )
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the loss that the meta set weighted."""
         meta = self._meta.batch(number, self._rank, self._world_size)
         result = self._step((batch.x, batch.y), meta, batch.index)
-        return StepOutcome(result.loss, result.weights, result.skipped)
+        return StepOutcome(
+            result.loss, result.losses, result.weights, result.skipped, result.direction_cosine
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Step counter and held weights."""

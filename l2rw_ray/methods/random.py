@@ -7,7 +7,8 @@ from torch import Tensor
 
 from l2rw_ray.config.method import RandomMethod
 from l2rw_ray.data import Batch, stream
-from l2rw_ray.meta import Replicas, example_weights, weighted_update
+from l2rw_ray.meta import WeightedUpdate
+from l2rw_ray.meta.weights import normalised
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import ARMS
 
@@ -22,19 +23,20 @@ class RandomArm:
 
     def __init__(self, config: RandomMethod, context: TrainingContext) -> None:
         self._context = context
-        self._replicas = Replicas.of(context.model)
+        self._update = WeightedUpdate(
+            context.model, context.optimizer, context.loss_fn, **context.update_options
+        )
         self._epoch = -1
         self._gaussian_N = torch.empty(0)
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the randomly weighted loss."""
-        scores_B = self._scores(epoch)[batch.index.cpu()].to(batch.x)
-        weights_B = example_weights(scores_B, replicas=self._replicas)
-        context = self._context
-        loss = weighted_update(
-            context.model, context.optimizer, context.loss_fn, (batch.x, batch.y), weights_B, self._replicas
-        )
-        return StepOutcome(loss, weights_B)
+        positive_B = self._scores(epoch)[batch.index.cpu()].to(batch.x).clamp_min(0)
+        totals = self._update.forward.replicas.batch_totals(positive_B.sum(), len(positive_B))
+        weights_B = normalised(positive_B, totals, "batch_sum")
+        with self._update.micro_batch():
+            done = self._update.update((batch.x, batch.y), weights_B, totals.weight.item())
+        return StepOutcome(done.loss, done.losses, weights_B, done.skipped)
 
     def _scores(self, epoch: int) -> Tensor:
         if epoch != self._epoch:

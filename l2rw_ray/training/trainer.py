@@ -7,9 +7,10 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config.method import L2RWMethod
 from l2rw_ray.data import MetaSampler, Splits, epoch_batches, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import Emit, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
@@ -22,6 +23,7 @@ from l2rw_ray.training.evaluation import evaluate
 from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.probe import probe_overhead
 from l2rw_ray.training.ranks import Ranks, unwrapped
+from l2rw_ray.training.step_statistics import StepStatistics
 from l2rw_ray.training.weight_statistics import WeightStatistics
 
 _PROBE_BATCHES = 4
@@ -91,14 +93,22 @@ class Trainer:
             model=self._ranks.wrap(network),
             optimizer=build_optimizer(self._config.optim, network),
             loss_fn=nn.CrossEntropyLoss(reduction="none"),
-            meta=MetaSampler(
-                self._splits.meta, getattr(self._config.method, "meta_batch_size", None), self._trial.seed
-            ),
+            meta=self._meta_sampler(),
             train_size=len(train),
             seed=self._trial.seed,
             rank=self._ranks.rank,
             world_size=self._ranks.world_size,
+            update_options={
+                "accumulation_steps": self._config.optim.accumulation_steps,
+                "max_grad_norm": self._config.optim.max_grad_norm,
+            },
         )
+
+    def _meta_sampler(self) -> MetaSampler:
+        method, meta, seed = self._config.method, self._splits.meta, self._trial.seed
+        if not isinstance(method, L2RWMethod):
+            return MetaSampler(meta, None, seed)
+        return MetaSampler(meta, method.meta_batch_size, seed, fixed=method.meta_batches == "fixed")
 
     def run(self) -> None:
         """Train until the last epoch or until told to stop."""
@@ -119,7 +129,7 @@ class Trainer:
         train, batch_size = self._splits.train, self._config.optim.batch_size
         steps = steps_per_epoch(len(train), batch_size, self._ranks.world_size)
         weights = WeightStatistics(train.corrupted, steps, self._device)
-        loss_S = torch.zeros(steps, dtype=torch.float64, device=self._device)
+        figures = StepStatistics(steps, self._step, self._device)
         sizes_S = torch.zeros(steps, dtype=torch.float64)
         weighted = False
         batches = epoch_batches(
@@ -130,7 +140,8 @@ class Trainer:
                 batch = next(batches)
             with self._timer("step"):
                 outcome = self._arm.step(batch, self._step, self._epoch)
-            loss_S[position], sizes_S[position] = outcome.loss, batch.global_size
+            figures.add(position, outcome)
+            sizes_S[position] = batch.global_size
             if outcome.weights_B is not None:
                 weighted = True
                 weights.add(position, outcome.weights_B, batch.index, batch.global_size)
@@ -138,7 +149,7 @@ class Trainer:
             self._step += 1
         self._epoch += 1
         with self._timer("evaluation"):
-            metrics = self._train_loss(loss_S) | self._evaluate("validation")
+            metrics = figures.summarise(self._ranks, weighted=weighted) | self._evaluate("validation")
         if weighted:
             metrics |= weights.summarise(sizes_S, self._ranks) | {"skipped_steps": float(self._skipped)}
         self._last = metrics
@@ -147,13 +158,6 @@ class Trainer:
         )
         self._history.append(event)
         return event
-
-    def _train_loss(self, loss_S: Tensor) -> dict[str, float]:
-        loss_S = self._ranks.sum(loss_S).cpu()
-        broken = (~loss_S.isfinite()).nonzero()
-        if len(broken):
-            raise NonFiniteError(self._step - len(loss_S) + int(broken[0]), "train_loss")
-        return {"train_loss": loss_S.mean().item()}
 
     def _evaluate(self, name: str) -> dict[str, float]:
         examples = getattr(self._splits, name)

@@ -13,7 +13,7 @@ def _fingerprint(tree: dict, seed: int = 0) -> str:
 
 
 def test_value_is_stable_across_versions(study_tree: dict) -> None:
-    assert _fingerprint(study_tree) == "d7bf1f0c69b60a56"
+    assert _fingerprint(study_tree) == "f3d4874e1bb7dfd4"
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ def test_value_is_stable_across_versions(study_tree: dict) -> None:
         ("trial.method.update_every", 1),
         ("resources.workers", 1),
         ("trial.optim.lr", "5e-2"),
+        ("trial.optim.max_grad_norm", None),
     ],
 )
 def test_what_cannot_change_the_result_does_not_count(study_tree: dict, path: str, value: object) -> None:
@@ -44,6 +45,12 @@ def test_what_cannot_change_the_result_does_not_count(study_tree: dict, path: st
 )
 def test_what_can_change_the_result_counts(study_tree: dict, path: str, value: object) -> None:
     assert _fingerprint(assign(study_tree, path, value, StudySpec)) != _fingerprint(study_tree)
+
+
+def test_where_a_known_data_set_lies_does_not_count(study_tree: dict) -> None:
+    tree = assign(study_tree, "trial.data.source", "cifar10", StudySpec)
+    for path, value in (("trial.data.root", "/elsewhere"), ("trial.data.download", True)):
+        assert _fingerprint(assign(tree, path, value, StudySpec)) == _fingerprint(tree)
 
 
 def test_seed_counts_and_order_of_keys_does_not(study_tree: dict) -> None:

@@ -20,7 +20,7 @@ MALFORMED = [
     ("trial.model.name=resnet", "trial.model.name = 'resnet'", "lenet"),
     ("trial.data.source=cifar", "trial.data.source = 'cifar'", "did you mean 'cifar10'"),
     ("trial.data=7", "trial.data = 7", "section"),
-    ("trial.optim.warmup=3", "trial.optim.warmup = 3", "use one of batch_size"),
+    ("trial.optim.warmup=3", "trial.optim.warmup = 3", "use one of accumulation_steps, batch_size"),
     ("trial.data.source=parquet", "trial.data.train = None", "add it"),
     ("design.factors={}", "design.factors = {}", "at least 1"),
     ("design.factors={method.name: []}", "design.factors.method.name = []", "at least 1"),

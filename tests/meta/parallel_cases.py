@@ -1,8 +1,11 @@
-"""What each of two gloo ranks runs; rank 0 writes what it found for the test to judge."""
+"""What each gloo rank runs; rank 0 writes what it found for the test to judge."""
 
 import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -13,47 +16,61 @@ from l2rw_ray.meta import ReweightedStep
 from tests.meta.networks import LOSS, batch, make_case
 
 STEPS = 6
-SIZES = [(4, 4), (5, 3), (2, 6)]
-"""Examples of a global batch of eight on each rank."""
+EXAMPLES, META = 8, 5
+"""Global batch and meta batch."""
+WORLDS: dict[int, list[tuple[int, ...]]] = {1: [(8,)], 2: [(4, 4), (5, 3), (2, 6)], 3: [(3, 3, 2), (1, 6, 1)]}
+"""Examples of a global batch on each rank, by number of ranks."""
+CASES: list[tuple[str, dict[str, Any]]] = [
+    ("lenet", {"estimator": "ghost"}),
+    ("lenet", {"estimator": "ghost", "update_every": 3}),
+    ("lenet", {"estimator": "forward_mode", "update_every": 3}),
+    ("lenet", {"estimator": "second_order"}),
+    ("lenet", {"estimator": "finite_difference"}),
+    ("lenet", {"estimator": "last_layer"}),
+    ("group_norm", {"estimator": "ghost", "score_momentum": 0.5, "accumulation_steps": 2}),
+    ("mlp", {"estimator": "forward_mode", "accumulation_steps": 3, "max_grad_norm": 0.1}),
+    ("mlp", {"estimator": "ghost", "lookahead": "optimizer", "epsilon": 1.0, "meta_gradient_every": 2}),
+    ("mlp", {"estimator": "second_order", "lookahead": "optimizer", "epsilon": 1.0}),
+]
+"""Networks and the options of their steps."""
 
 
 def data() -> tuple[list, tuple]:
-    """Global batches with their indices, and one meta batch of five: shards of three and two."""
+    """Global batches with their indices, and one meta batch."""
     torch.manual_seed(1)
-    batches = [(*batch(8), torch.randperm(12)[:8]) for _ in range(STEPS)]
-    return batches, batch(5)
+    batches = [(*batch(EXAMPLES), torch.randperm(12)[:EXAMPLES]) for _ in range(STEPS)]
+    return batches, batch(META)
 
 
-def train(model, batches, meta, update_every: int, share: slice, meta_share: slice):
+def train(model, batches, meta, options: dict[str, Any], share: slice, meta_share: slice):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    step = ReweightedStep(model, optimizer, LOSS, update_every=update_every)
+    step = ReweightedStep(model, optimizer, LOSS, **options)
     meta_part = (meta[0][meta_share], meta[1][meta_share])
-    results = []
-    for x, y, index in batches:
-        results.append(step((x[share], y[share]), meta_part, index[share]))
-    return results
+    return [step((x[share], y[share]), meta_part, index[share]) for x, y, index in batches]
 
 
-def run_rank(rank: int, folder: str) -> None:
+def run_rank(rank: int, folder: str, world_size: int) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    dist.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
     batches, meta = data()
-    found = {}
-    for sizes in SIZES:
-        for update_every in (1, 3):
-            model = DistributedDataParallel(copy.deepcopy(make_case("lenet").network))
-            share = slice(0, sizes[0]) if rank == 0 else slice(sizes[0], 8)
-            meta_share = slice(0, 3) if rank == 0 else slice(3, 5)
-            calls = _count_all_reduces() if sizes == (5, 3) else []
-            results = train(model, batches, meta, update_every, share, meta_share)
-            weights = [None, None]
+    found: dict[Any, Any] = {}
+    for sizes in WORLDS[world_size]:
+        edges = [sum(sizes[:number]) for number in range(world_size + 1)]
+        share, meta_share = slice(*edges[rank : rank + 2]), slice(*_meta_edges(world_size)[rank : rank + 2])
+        for number, (name, options) in enumerate(CASES):
+            model = DistributedDataParallel(copy.deepcopy(make_case(name).network))
+            with _counted_all_reduces() as calls:
+                results = train(model, batches, meta, options, share, meta_share)
+            weights: list[Any] = [None] * world_size
             dist.all_gather_object(weights, [result.weights for result in results])
-            found[sizes, update_every] = {
+            found[sizes, number] = {
                 "parameters": [parameter.detach() for parameter in model.module.parameters()],
                 "weights": [torch.cat(parts) for parts in zip(*weights, strict=True)],
                 "all_reduces": len(calls),
+                "skipped": sum(result.skipped for result in results),
             }
-    found["nan"] = _nan_on_one_rank(rank, batches, meta)
+    if world_size == 2:
+        found["nan"] = _nan_on_one_rank(rank, batches, meta)
     if rank == 0:
         torch.save(found, Path(folder) / "found.pt")
     dist.barrier()
@@ -62,15 +79,25 @@ def run_rank(rank: int, folder: str) -> None:
     os._exit(0)
 
 
-def _count_all_reduces() -> list:
-    calls, original = [], dist.all_reduce
+def _meta_edges(world_size: int) -> list[int]:
+    """Unequal shares, one of them empty where there are three ranks."""
+    return {1: [0, 5], 2: [0, 3, 5], 3: [0, 4, 4, 5]}[world_size]
+
+
+@contextmanager
+def _counted_all_reduces() -> Iterator[list]:
+    calls: list = []
+    original = dist.all_reduce
 
     def counted(tensor, *arguments, **options):
         calls.append(tensor.shape)
         return original(tensor, *arguments, **options)
 
     dist.all_reduce = counted
-    return calls
+    try:
+        yield calls
+    finally:
+        dist.all_reduce = original
 
 
 def _nan_on_one_rank(rank: int, batches, meta) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 
 from l2rw_ray.errors import InputError, NonFiniteError
 from l2rw_ray.meta import ReweightedStep, example_scores, example_weights, reference_scores
-from l2rw_ray.meta.alignment import ESTIMATORS
+from l2rw_ray.meta.alignment.ghost import Ghost
 from tests.meta.networks import LOSS, batch, make_case
 
 
@@ -96,7 +96,6 @@ def test_weights_of_zero_are_held_too() -> None:
     mixed = step(batch(3), case.meta, torch.tensor([7, 0, 8]))
     assert mixed.weights.tolist() == pytest.approx([0.5, 0.0, 0.5])
     assert not mixed.skipped
-    assert not mixed.updated
     assert step.skipped_steps == 2
 
 
@@ -105,7 +104,6 @@ def test_uniform_between() -> None:
     step = ReweightedStep(case.network, _sgd(case.network), LOSS, update_every=3, between="uniform")
     scored = [step(batch(5), case.meta) for _ in range(4)]
     assert [result.scores is not None for result in scored] == [True, False, False, True]
-    assert [result.updated for result in scored] == [True, False, False, True]
     assert scored[1].weights.tolist() == pytest.approx([0.2] * 5)
 
 
@@ -148,11 +146,18 @@ def test_what_is_not_finite_fails_with_step_and_phase() -> None:
         step(case.train, broken)
 
 
-def test_score_of_minus_infinity_is_not_clipped_away(monkeypatch) -> None:
+class _MinusInfinity(Ghost):
+    """An estimator whose second score is −∞."""
+
+    def score(self, forward, batch, source):
+        scored = super().score(forward, batch, source)
+        scored.scores[1] = -torch.inf
+        return scored
+
+
+def test_score_of_minus_infinity_is_not_clipped_away() -> None:
     case = make_case("mlp")
-    minus_infinity = torch.tensor([1.0, -torch.inf] + [0.0] * (len(case.train[1]) - 2))
-    monkeypatch.setitem(ESTIMATORS._entries, "broken", lambda *_: minus_infinity)
-    step = ReweightedStep(case.network, _sgd(case.network), LOSS, estimator="broken")
+    step = ReweightedStep(case.network, _sgd(case.network), LOSS, estimator=_MinusInfinity())
     with pytest.raises(NonFiniteError, match="non-finite scores at step 0"):
         step(case.train, case.meta)
 
@@ -176,8 +181,10 @@ def test_phases_are_timed_in_order() -> None:
         phases.append(phase)
         return nullcontext()
 
-    ReweightedStep(case.network, _sgd(case.network), LOSS, timer=timer)(case.train, case.meta)
-    assert phases == ["meta_gradient", "alignment", "weights", "update"]
+    for estimator in ("ghost", "forward_mode"):
+        step = ReweightedStep(case.network, _sgd(case.network), LOSS, estimator=estimator, timer=timer)
+        step(case.train, case.meta)
+    assert phases == ["alignment", "weights", "update", "alignment", "meta_gradient", "weights", "update"]
 
 
 def test_bad_options_are_refused() -> None:

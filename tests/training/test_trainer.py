@@ -111,7 +111,8 @@ def test_evaluation_equals_scikit_learn() -> None:
 def test_seeded_curve_is_the_golden_one(make_trial: MakeTrial) -> None:
     """`L2RW_REGENERATE_GOLDEN=1 python -m pytest tests/training` accepts the present curve."""
     trial = make_trial(optim__epochs=6)
-    curve = [event.metrics["train_loss"] for event in train(trial) if isinstance(event, EpochCompleted)]
+    epochs = [event for event in train(trial) if isinstance(event, EpochCompleted)]
+    curve = [epoch.metrics["weighted_train_loss"] for epoch in epochs]
     if os.environ.get("L2RW_REGENERATE_GOLDEN"):
         GOLDEN.write_text(json.dumps(curve, indent=1) + "\n")
     assert curve == pytest.approx(json.loads(GOLDEN.read_text()), rel=1e-4)

@@ -1,6 +1,25 @@
 """Estimators of the alignment ⟨D, ∇ℓ_i⟩, one file each, behind one interface."""
 
-from l2rw_ray.meta.alignment import forward_mode
-from l2rw_ray.meta.alignment.registry import ESTIMATORS, Estimator, estimator_named
+from l2rw_ray.meta.alignment import (
+    automatic,
+    finite_difference,
+    forward_mode,
+    ghost,
+    last_layer,
+    second_order,
+)
+from l2rw_ray.meta.alignment.interface import Estimator, ScoredBatch
+from l2rw_ray.meta.alignment.registry import ESTIMATORS, estimator_named
 
-__all__ = ["ESTIMATORS", "Estimator", "estimator_named", "forward_mode"]
+__all__ = [
+    "ESTIMATORS",
+    "Estimator",
+    "ScoredBatch",
+    "automatic",
+    "estimator_named",
+    "finite_difference",
+    "forward_mode",
+    "ghost",
+    "last_layer",
+    "second_order",
+]

@@ -1,32 +1,85 @@
-"""Forward-mode differentiation: one Jacobian-vector product of the loss vector along D."""
+"""Forward-mode differentiation: one Jacobian-vector product of the loss vector along D.
+
+Exact for any module whose operations have forward-mode rules, at the cost of about one forward more
+than the training itself: the training forward is made with dual numbers, and its primal part is then
+trained on.
+"""
 
 import warnings
-from collections.abc import Mapping
 from functools import cache
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.autograd import forward_ad
 
+from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.losses import Batch, LossFunction, losses_at, trainable, untouched_generators
+from l2rw_ray.meta.direction import DirectionSource
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.losses import Batch, Parameters
 
 
 @ESTIMATORS.register("forward_mode")
-def forward_mode(
-    module: nn.Module, loss_fn: LossFunction, batch: Batch, direction: Mapping[str, Tensor]
-) -> Tensor:
-    """Exact alignments [B] for any module, at the cost of about two forwards.
+class ForwardMode:
+    """Exact alignments for any module.
 
     Where examples are coupled (train-mode BatchNorm), ∇ℓ_i is the derivative of entry i of the
-    batch's loss vector. See `Estimator` for the arguments.
+    batch's loss vector.
     """
-    _load_rules()
-    values = {name: parameter.detach() for name, parameter in trainable(module).items()}
-    with torch.no_grad(), untouched_generators(batch[0].device), forward_ad.dual_level():
-        duals = {name: forward_ad.make_dual(value, direction[name]) for name, value in values.items()}
-        losses_B, alignment_B = forward_ad.unpack_dual(losses_at(module, duals, loss_fn, batch))
-    return torch.zeros_like(losses_B) if alignment_B is None else alignment_B
+
+    def __init__(self) -> None:
+        self._has_rules = False
+
+    def check(self, module: nn.Module) -> None:
+        """Nothing can be said before the module is evaluated."""
+
+    def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
+        """See `Estimator`."""
+        if forward.replicas.is_compiled and not forward.dry:
+            raise UnsupportedModelError(
+                "estimator",
+                "forward_mode",
+                "torch.compile does not trace dual numbers",
+                "use finite_difference, or the model as it was before",
+            )
+        _load_rules()
+        direction = source.get().values
+        if not self._has_rules:
+            self._try_rules(forward, batch, direction)
+        with torch.enable_grad():
+            losses_B, slopes_B = _dual_losses(forward, batch, direction)
+        return GraphScoredBatch(losses_B, slopes_B, forward.replicas.world_size)
+
+    def _try_rules(self, forward: Forward, batch: Batch, direction: Parameters) -> None:
+        """Find out, by a dry forward of one example, whether every operation has a forward-mode rule."""
+        dry = Forward(forward.replicas, forward.loss_fn, dry=True)
+        few = (batch[0][:2], batch[1][:2])
+        state = forward.generators(batch)
+        try:
+            with torch.enable_grad():
+                _dual_losses(dry, few, direction)
+        except (NotImplementedError, RuntimeError) as error:
+            reason = str(error).split(". ")[0].split("\n")[0]
+            if "forward" not in str(error).lower() and "jvp" not in str(error).lower():
+                raise
+            name = type(forward.module).__name__
+            raise UnsupportedModelError("model", name, reason, "use estimator='finite_difference'") from error
+        finally:
+            state.restore()
+        self._has_rules = True
+
+
+def _dual_losses(forward: Forward, batch: Batch, direction: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
+    """Losses with their graph, and their derivatives along the direction, detached."""
+    with forward_ad.dual_level():
+        duals = {
+            name: forward_ad.make_dual(parameter, direction[name])
+            for name, parameter in forward.module.named_parameters()
+            if parameter.requires_grad
+        }
+        losses_B, slopes_B = forward_ad.unpack_dual(forward.training(batch, duals))
+    return losses_B, torch.zeros_like(losses_B) if slopes_B is None else slopes_B.detach()
 
 
 @cache

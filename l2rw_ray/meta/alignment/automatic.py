@@ -1,0 +1,44 @@
+"""The cheapest exact estimator that treats the model at hand."""
+
+import logging
+
+from torch import nn
+
+from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta.alignment.finite_difference import FiniteDifference
+from l2rw_ray.meta.alignment.forward_mode import ForwardMode
+from l2rw_ray.meta.alignment.ghost import Ghost
+from l2rw_ray.meta.alignment.interface import Estimator, ScoredBatch
+from l2rw_ray.meta.alignment.registry import ESTIMATORS
+from l2rw_ray.meta.direction import DirectionSource
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.losses import Batch
+
+AUTO = "auto"
+_PREFERRED: tuple[type[Estimator], ...] = (Ghost, ForwardMode, FiniteDifference)
+
+
+@ESTIMATORS.register(AUTO)
+class Automatic:
+    """Ghost, else forward mode, else (where an operation has no forward-mode rule) finite differences."""
+
+    def __init__(self) -> None:
+        self._left = [kind() for kind in _PREFERRED]
+
+    def check(self, module: nn.Module) -> None:
+        """There is always one."""
+
+    def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
+        """See `Estimator`; what was refused once is not tried again."""
+        state = forward.generators(batch)
+        while True:
+            estimator: Estimator = self._left[0]
+            try:
+                estimator.check(forward.module)
+                return estimator.score(forward, batch, source)
+            except UnsupportedModelError as refused:
+                if len(self._left) == 1:
+                    raise
+                logging.getLogger(__name__).info("%s", refused)
+                state.restore()
+                del self._left[0]

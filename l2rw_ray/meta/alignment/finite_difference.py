@@ -1,0 +1,82 @@
+"""Finite differences: one more forward, at parameters a small step along D.
+
+One-sided: (ℓ(θ) − ℓ(θ − hD))/h, whose first term is the training forward itself. Rounding grows as
+1/h and curvature as h; `h = 3·sqrt(machine epsilon)/‖D‖` balances them (1e-3/‖D‖ in float32), and
+`central` removes the curvature's first term for one more forward.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch
+from l2rw_ray.meta.alignment.registry import ESTIMATORS
+from l2rw_ray.meta.direction import DirectionSource
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.generators import GeneratorState
+from l2rw_ray.meta.losses import Batch, Parameters
+
+_ONE_SIDED_FACTOR = 3.0
+_CENTRAL_FACTOR = 2.0
+
+
+@ESTIMATORS.register("finite_difference")
+class FiniteDifference:
+    """Nearly exact alignments for any module, at the cost of one forward.
+
+    Args:
+        central: Whether to take the difference of two probes instead of one with the training
+            forward.
+    """
+
+    def __init__(self, *, central: bool = False) -> None:
+        self._central = central
+
+    def check(self, module: nn.Module) -> None:
+        """Any module will do."""
+
+    def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
+        """See `Estimator`; losses in less than single precision are refused."""
+        direction = source.get().values
+        replay = forward.generators(batch)
+        with torch.enable_grad():
+            losses_B = forward.training(batch)
+        if torch.is_autocast_enabled(batch[0].device.type) or torch.finfo(losses_B.dtype).eps > 1e-6:
+            raise UnsupportedModelError(
+                "estimator",
+                "finite_difference",
+                "rounding in less than float32 drowns the difference",
+                "use ghost or forward_mode under autocast",
+            )
+        norm = torch.stack(torch._foreach_norm(list(direction.values()))).norm()
+        step = _step_size(norm, losses_B.dtype, central=self._central)
+        behind_B = _probe(forward, batch, direction, -step, replay)
+        ahead_B = _probe(forward, batch, direction, step, replay) if self._central else losses_B.detach()
+        slopes_B = (ahead_B - behind_B) / (2 * step if self._central else step)
+        return GraphScoredBatch(losses_B, slopes_B, forward.replicas.world_size)
+
+
+@ESTIMATORS.register("central_difference")
+def central_difference() -> FiniteDifference:
+    """Finite differences of two probes: more exact, one more forward."""
+    return FiniteDifference(central=True)
+
+
+def _step_size(norm: Tensor, dtype: torch.dtype, *, central: bool) -> Tensor:
+    """The step h, so that ‖hD‖ balances rounding against curvature; any number where D is zero."""
+    epsilon = torch.finfo(dtype).eps
+    length = _CENTRAL_FACTOR * epsilon ** (1 / 3) if central else _ONE_SIDED_FACTOR * epsilon**0.5
+    step: Tensor = length / norm.clamp_min(torch.finfo(dtype).tiny ** 0.5)
+    return step
+
+
+@torch.no_grad()
+def _probe(
+    forward: Forward, batch: Batch, direction: Parameters, step: Tensor, replay: GeneratorState
+) -> Tensor:
+    parameters = {
+        name: parameter.detach() + step * direction[name]
+        for name, parameter in forward.module.named_parameters()
+        if parameter.requires_grad
+    }
+    return forward.probe(batch, parameters, replay)

@@ -1,0 +1,135 @@
+"""Ghost: alignments, meta gradient and weighted gradient from one pass over both batches.
+
+Exact where examples do not see each other, at 1 + M/B of a plain step where all layers' example
+gradients can be formed, and a third more where none can (`layers`). With another direction than the
+meta gradient at θ the train batch passes alone.
+
+Shape suffixes: B train batch of this rank, M its meta batch.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.meta.alignment.ghost_pass import GhostPass, layer_problem, refusal
+from l2rw_ray.meta.alignment.layers import ExampleGradients
+from l2rw_ray.meta.alignment.registry import ESTIMATORS
+from l2rw_ray.meta.direction import Direction, DirectionSource
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.losses import Batch
+
+_EXAMINED = 2
+"""Examples of each batch that are looked at for coupling."""
+
+
+@ESTIMATORS.register("ghost")
+class Ghost:
+    """Exact alignments for modules whose layers have a rule and whose examples are not coupled.
+
+    Coupling in the module's own code, which no layer's type tells, is looked for once, by a dry pass
+    over a few examples.
+    """
+
+    def __init__(self) -> None:
+        self._is_examined = False
+
+    def check(self, module: nn.Module) -> None:
+        """Every layer that is trained must have a rule."""
+        for name, layer in module.named_modules():
+            own = list(layer.parameters(recurse=False))
+            batch_norm = isinstance(layer, nn.modules.batchnorm._BatchNorm)
+            if (batch_norm or any(p.requires_grad for p in own)) and layer_problem(layer):
+                raise refusal(name, layer)
+
+    def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> "GhostScoredBatch":
+        """See `Estimator`."""
+        self._examine(forward, batch, source.meta_batch)
+        meta = source.shared_batch
+        ghost = GhostPass(forward, batch, meta)
+        losses_N = ghost.run()
+        size, found = len(batch[1]), ghost.found
+        if meta is None:
+            direction = source.get()
+        else:
+            direction = source.accept(_meta_gradient(forward.module, found), losses_N[size:].sum())
+        is_own = meta is not None and forward.replicas.world_size == 1
+        scores_B = _alignments(forward.module, found, direction, len(meta[1]) if meta and is_own else 0)
+        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N.dtype), forward, found)
+
+    def _examine(self, forward: Forward, batch: Batch, meta: Batch) -> None:
+        if self._is_examined:
+            return
+        few = (batch[0][:_EXAMINED], batch[1][:_EXAMINED])
+        same = meta[0].shape[1:] == batch[0].shape[1:]
+        dry = Forward(forward.replicas, forward.loss_fn, dry=True)
+        examined = GhostPass(dry, few, (meta[0][:_EXAMINED], meta[1][:_EXAMINED]) if same else None)
+        if examined.size > 1:
+            examined.refuse_coupling()
+            self._is_examined = True
+
+
+@dataclass(frozen=True)
+class GhostScoredBatch:
+    """A scored batch whose weighted gradient is made of what the pass has left.
+
+    Attributes:
+        losses: Losses [B], detached.
+        scores: Alignments [B], detached.
+        forward: What evaluated them.
+        found: Example gradients by parameter.
+    """
+
+    losses: Tensor
+    scores: Tensor
+    forward: Forward
+    found: list[ExampleGradients]
+
+    @torch.no_grad()
+    def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:
+        """See `ScoredBatch`; ranks meet in one all-reduce of all gradients."""
+        replicas = self.forward.replicas
+        weights_B = weights_B * replicas.world_size  # the mean over ranks is to be their sum
+        for part in self.found:
+            gradient = part.weighted(weights_B).to(part.parameter.dtype)
+            before = part.parameter.grad
+            part.parameter.grad = gradient if before is None else before + gradient
+        if synchronise:
+            replicas.average_gradients(replicas.module.parameters())
+
+
+@torch.no_grad()
+def _meta_gradient(module: nn.Module, found: list[ExampleGradients]) -> dict[str, Tensor]:
+    """Gradient of the summed meta losses by parameter name; zero where it does not reach."""
+    names = {id(p): name for name, p in module.named_parameters() if p.requires_grad}
+    total: dict[str, Tensor] = {}
+    for part in found:
+        name, value = names[id(part.parameter)], part.meta_gradient.to(part.parameter.dtype)
+        total[name] = total[name] + value if name in total else value
+    missing = {name: p for name, p in module.named_parameters() if p.requires_grad and name not in total}
+    return total | {name: torch.zeros_like(parameter) for name, parameter in missing.items()}
+
+
+@torch.no_grad()
+def _alignments(
+    module: nn.Module, found: list[ExampleGradients], direction: Direction, meta_size: int
+) -> Tensor:
+    """⟨D, ∇ℓ_i⟩ [B], summed over parameters.
+
+    Args:
+        module: The network.
+        found: Example gradients by parameter.
+        direction: D.
+        meta_size: M, when D is the mean meta gradient of this very pass; else 0.
+    """
+    names = {id(p): name for name, p in module.named_parameters() if p.requires_grad}
+    uses = Counter(id(part.parameter) for part in found)
+    total: Tensor | None = None
+    for part in found:
+        gram = part.meta_alignments() if meta_size and uses[id(part.parameter)] == 1 else None
+        along = direction.values[names[id(part.parameter)]]
+        value = part.alignments(along) if gram is None else gram / meta_size
+        total = value if total is None else total + value
+    assert total is not None, "no layer was reached"
+    return total

@@ -1,0 +1,175 @@
+"""One forward and one backward that leave, at every layer, what its examples' gradients are made of.
+
+Layers with trainable parameters are replaced, while the pass lasts, by calls that keep their parameters
+out of autograd: what flows back is gradients with respect to activations only, and each layer turns its
+own into its examples' gradients.
+
+Shape suffixes: N examples of the pass, B train examples first and meta examples after them.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta.alignment.layers import ExampleGradients, LayerCall, layer_rule, ruled_types
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.losses import Batch
+
+REMEDY = "use estimator='forward_mode' (exact) or 'finite_difference'"
+_COUPLING = (nn.modules.batchnorm._BatchNorm,)
+
+
+class _Hook(torch.autograd.Function):
+    """Identity to autograd, but for what `call` does with the gradient that comes back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, anchor: Tensor, run: "_Recorded") -> Tensor:
+        ctx.run = run
+        return run.call.forward(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
+        return ctx.run.backward(gradient, wanted=ctx.needs_input_grad[0]), None, None
+
+
+class _Recorded:
+    """A layer's call within a pass, and where its gradients go."""
+
+    def __init__(self, name: str, call: LayerCall, ghost: "GhostPass") -> None:
+        self.name, self.call, self._ghost = name, call, ghost
+
+    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
+        ghost = self._ghost
+        if len(gradient) != ghost.size:
+            problem = f"its output has {len(gradient)} rows for {ghost.size} examples"
+            raise UnsupportedModelError("model", self.name, problem, REMEDY)
+        if ghost.examined is not None:
+            ghost.examined.append((self.name, gradient))
+            return self.call.input_gradient(gradient) if wanted else None
+        below = self.call.input_gradient(gradient) if wanted else None
+        ghost.found.extend(self.call.example_gradients(gradient))
+        return below
+
+
+class GhostPass:
+    """A pass over a train batch and, where there is one, the meta batch behind it.
+
+    Args:
+        forward: Evaluates losses.
+        train: Inputs and targets, [B].
+        meta: This rank's share of the meta batch; None when the direction comes from elsewhere.
+
+    Attributes:
+        size: N.
+        found: Gradients of the train examples by parameter, after `run`; a parameter that is used
+            twice is there twice.
+        examined: Output gradients by layer, while `refuse_coupling` looks at them.
+    """
+
+    def __init__(self, forward: Forward, train: Batch, meta: Batch | None = None) -> None:
+        self._forward, self._train_size = forward, len(train[1])
+        batch = train if meta is None else tuple(map(torch.cat, zip(train, meta, strict=True)))
+        self._batch: Batch = (batch[0], batch[1])
+        self.size = len(batch[1])
+        self.found: list[ExampleGradients] = []
+        self.examined: list[tuple[str, Tensor]] | None = None
+
+    def run(self) -> Tensor:
+        """Losses [N], detached; fills `found`."""
+        losses_N, anchor = self._evaluate()
+        self._differentiate(losses_N.sum(), anchor)
+        return losses_N.detach()
+
+    def refuse_coupling(self) -> None:
+        """Check that the first example's loss does not depend on the others' activations.
+
+        Raises:
+            UnsupportedModelError: It does, at the layer that the message names.
+        """
+        self.examined = []
+        losses_N, anchor = self._evaluate()
+        self._differentiate(losses_N[0], anchor)
+        for name, gradient in self.examined:
+            if gradient[1:].count_nonzero():
+                problem = "the loss of one example depends on another's activations there"
+                raise UnsupportedModelError("model", name, problem, REMEDY)
+
+    def _evaluate(self) -> tuple[Tensor, Tensor]:
+        module, losses_of = self._forward.module, self._losses_of
+        anchor = torch.zeros((), device=self._batch[0].device, requires_grad=True)
+        with torch.enable_grad(), _replaced(module, self._calls(module, anchor)):
+            return losses_of(), anchor
+
+    def _losses_of(self) -> Tensor:
+        forward = self._forward
+        if forward.dry:
+            return forward.probe(self._batch, {})
+        alone = Forward(forward.replicas.alone(), forward.loss_fn)
+        return alone.training(self._batch)
+
+    def _calls(self, module: nn.Module, anchor: Tensor) -> Mapping[nn.Module, Any]:
+        """What is called instead of each layer's own forward."""
+        calls = {}
+        for name, layer in module.named_modules():
+            if isinstance(layer, _COUPLING) and layer_problem(layer):
+                raise refusal(name, layer)
+            if any(p.requires_grad for p in layer.parameters(recurse=False)):
+                calls[layer] = self._instead_of(name, layer, anchor)
+        return calls
+
+    def _instead_of(self, name: str, layer: nn.Module, anchor: Tensor) -> Any:
+        rule = layer_rule(layer)
+        if rule is None or layer_problem(layer):
+            raise refusal(name, layer)
+
+        def call(input: Tensor) -> Tensor:  # the name that layers give their argument
+            made = rule(layer, self._train_size)
+            output: Tensor = _Hook.apply(made.prepare(input), anchor, _Recorded(name, made, self))
+            return output
+
+        return call
+
+    def _differentiate(self, total: Tensor, anchor: Tensor) -> None:
+        """Send gradients back through all layers; parameters must see none of them."""
+        named = [(name, p) for name, p in self._forward.module.named_parameters() if p.requires_grad]
+        wanted = (anchor, *(parameter for _, parameter in named))
+        if not total.requires_grad:
+            return
+        stray = torch.autograd.grad(total, wanted, allow_unused=True)[1:]
+        for (name, _), gradient in zip(named, stray, strict=True):
+            if gradient is not None:
+                problem = "it is used outside the forward of the layer that holds it"
+                raise UnsupportedModelError("model", name, problem, REMEDY)
+
+
+def layer_problem(layer: nn.Module) -> str | None:
+    """Why no rule treats a layer; None when one does."""
+    rule = layer_rule(layer)
+    if rule is not None:
+        return rule.refusal(layer)
+    known = ", ".join(sorted(kind.__name__ for kind in ruled_types()))
+    return f"{type(layer).__name__} has no gradient rule by example (those of {known} have)"
+
+
+def refusal(name: str, layer: nn.Module) -> UnsupportedModelError:
+    """The error that names a layer and what to use instead."""
+    return UnsupportedModelError("model", name or type(layer).__name__, layer_problem(layer) or "", REMEDY)
+
+
+@contextmanager
+def _replaced(module: nn.Module, calls: Mapping[nn.Module, Any]) -> Iterator[None]:
+    """Replace the forward of some layers for the duration of the block."""
+    own = {layer: vars(layer)["forward"] for layer in calls if "forward" in vars(layer)}
+    try:
+        for layer, call in calls.items():
+            vars(layer)["forward"] = call
+        yield
+    finally:
+        for layer in calls:
+            vars(layer).pop("forward", None)
+        for layer, call in own.items():
+            vars(layer)["forward"] = call

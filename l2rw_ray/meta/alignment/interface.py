@@ -1,0 +1,82 @@
+"""What every estimator of the alignment ⟨D, ∇ℓ_i⟩ is given, and what it gives back.
+
+Shape suffixes: B train batch of this rank.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from l2rw_ray.meta.direction import DirectionSource
+from l2rw_ray.meta.forward import Forward, backward_weighted
+from l2rw_ray.meta.losses import Batch
+
+
+class ScoredBatch(Protocol):
+    """A train batch that has been evaluated and scored, and can be stepped on without another forward."""
+
+    @property
+    def losses(self) -> Tensor:
+        """Losses [B], detached."""
+
+    @property
+    def scores(self) -> Tensor:
+        """Alignments ⟨D, ∇ℓ_i⟩ [B], detached."""
+
+    def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:
+        """Add the gradient of Σ w_i ℓ_i to the parameters' own, averaged over ranks as by DDP.
+
+        Args:
+            weights_B: Weights of this rank's examples.
+            synchronise: Whether the ranks' gradients meet now, or at a later call. The forward must
+                have been made under `no_sync` when they do not.
+        """
+
+
+class Estimator(Protocol):
+    """One way of computing how each example's gradient aligns with a direction."""
+
+    def check(self, module: nn.Module) -> None:
+        """Refuse a network that the estimator cannot treat.
+
+        Raises:
+            UnsupportedModelError: It cannot; the message names the module and what to use instead.
+        """
+
+    def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
+        """Evaluate and score a train batch.
+
+        Args:
+            forward: Evaluates losses; its training forward is made exactly once.
+            batch: Inputs and targets, [B].
+            source: Gives the direction.
+
+        Raises:
+            UnsupportedModelError: As from `check`, found out on the way and before anything is
+                written.
+        """
+
+
+@dataclass(frozen=True)
+class GraphScoredBatch:
+    """A scored batch whose training forward left a graph to go back through.
+
+    Attributes:
+        graph: Losses [B] with their graph.
+        scores: Alignments [B], detached.
+        world_size: Number of ranks.
+    """
+
+    graph: Tensor
+    scores: Tensor
+    world_size: int
+
+    @property
+    def losses(self) -> Tensor:
+        """Losses [B], detached."""
+        return self.graph.detach()
+
+    def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:
+        """See `ScoredBatch`; whether ranks meet was decided by the forward."""
+        backward_weighted(self.graph, weights_B, self.world_size)

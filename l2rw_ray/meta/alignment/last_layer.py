@@ -1,0 +1,75 @@
+"""The last linear layer alone: cheap, and not exact.
+
+The score of an example is the alignment of its gradient with D in the output layer's parameters,
+where most of the signal about labels is. One forward of the meta batch and its output layer's
+gradient are all it costs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch
+from l2rw_ray.meta.alignment.registry import ESTIMATORS
+from l2rw_ray.meta.direction import DirectionSource
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.losses import Batch
+
+
+@dataclass
+class _Call:
+    """What the output layer saw: features [B, in] and logits [B, out]."""
+
+    features: Tensor | None = None
+    logits: Tensor | None = None
+
+
+@ESTIMATORS.register("last_layer")
+class LastLayer:
+    """Alignments in the last linear layer of the module."""
+
+    def check(self, module: nn.Module) -> None:
+        """There must be a linear layer that is trained."""
+        _head(module)
+
+    def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
+        """See `Estimator`."""
+        name, head = _head(forward.module)
+        prefix = f"{name}." if name else ""
+        own = {prefix + part: p for part, p in head.named_parameters() if p.requires_grad}
+        direction = source.get(own).values
+        call = _Call()
+
+        def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            call.features, call.logits = inputs[0].detach(), output
+
+        handle = head.register_forward_hook(record)
+        try:
+            with torch.enable_grad():
+                losses_B = forward.training(batch)
+        finally:
+            handle.remove()
+        features, logits = call.features, call.logits
+        if features is None or logits is None or features.ndim != 2 or len(features) != len(losses_B):
+            raise _refusal(name, "it is not called once with features of shape [B, F]")
+        (slope_BC,) = torch.autograd.grad(losses_B.sum(), logits, retain_graph=True)
+        along_BC = torch.zeros_like(slope_BC)
+        for full, parameter in own.items():
+            part = direction[full].to(slope_BC)
+            along_BC += features.to(slope_BC) @ part.T if parameter is head.weight else part
+        return GraphScoredBatch(losses_B, (along_BC * slope_BC).sum(dim=1), forward.replicas.world_size)
+
+
+def _head(module: nn.Module) -> tuple[str, nn.Linear]:
+    """Name and module of the last linear layer, in order of registration."""
+    linear = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+    trained = [(name, part) for name, part in linear if any(p.requires_grad for p in part.parameters())]
+    if not trained:
+        raise _refusal(type(module).__name__, "it has no linear layer that is trained")
+    return trained[-1]
+
+
+def _refusal(name: str, problem: str) -> UnsupportedModelError:
+    return UnsupportedModelError("model", name, problem, "use estimator='auto'")

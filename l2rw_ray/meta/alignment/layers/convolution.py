@@ -1,0 +1,156 @@
+"""Convolutions: the gradient of an example is a convolution of its input with its output gradient.
+
+All examples' gradients together are one grouped weight gradient, at the cost of the summed one where
+the layer is wide enough for vector units; where they are too large to be held, the alignment is the
+inner product of the output gradient with the input convolved with D.
+
+Shape suffixes: B train examples, C output channels.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from l2rw_ray.meta.alignment.layers.interface import (
+    ExampleGradients,
+    FormedGradients,
+    LayerCall,
+    formed_is_small,
+    row_dots,
+    scale_rows,
+)
+from l2rw_ray.meta.alignment.layers.registry import rule_for
+
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+_FUNCTIONS = {nn.Conv1d: functional.conv1d, nn.Conv2d: functional.conv2d, nn.Conv3d: functional.conv3d}
+_VECTOR_CHANNELS = 8
+"""Input channels per group that fill a vector register; with fewer, grouped weight gradients are slow."""
+
+
+@rule_for(nn.Conv1d, nn.Conv2d, nn.Conv3d)
+class ConvolutionCall(LayerCall):
+    """Conv1d, Conv2d, Conv3d with any stride, padding, dilation and groups."""
+
+    layer: Convolution
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Padding other than by the same number of zeros on both sides is made first."""
+        layer = self.layer
+        self._padding: tuple[int, ...] = (0,) * len(layer.kernel_size)
+        if isinstance(layer.padding, tuple) and layer.padding_mode == "zeros":
+            self._padding = layer.padding
+            return x
+        mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+        return functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution itself."""
+        layer, convolve = self.layer, self._function()
+        y = convolve(x, layer.weight, layer.bias, layer.stride, self._padding, layer.dilation, layer.groups)
+        self._x = x.to(y.dtype)
+        return y
+
+    def input_gradient(self, gradient: Tensor) -> Tensor:
+        """The transposed convolution of the output gradient."""
+        return self._backward(gradient, self._x, self.layer.weight, (True, False, False))
+
+    def example_gradients(self, gradient: Tensor) -> Sequence[ExampleGradients]:
+        """Of weight and bias."""
+        layer, x, found = self.layer, self._x, list[ExampleGradients]()
+        del self._x
+        if layer.weight.requires_grad:
+            if self._can_form(x, gradient):
+                found.append(FormedGradients(layer.weight, self._form(x, gradient), self.train_size))
+            else:
+                found.append(ContractedConvolution(self, x, gradient))
+        if layer.bias is not None and layer.bias.requires_grad:
+            found.append(FormedGradients(layer.bias, gradient.flatten(2).sum(dim=2), self.train_size))
+        return found
+
+    def weight_gradient(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """Summed over rows."""
+        return self._backward(gradient, x, self.layer.weight, (False, True, False))
+
+    def along(self, x: Tensor, direction: Tensor) -> Tensor:
+        """The output's derivative when the weight moves along a direction."""
+        layer = self.layer
+        return self._function()(
+            x, direction.to(x), None, layer.stride, self._padding, layer.dilation, layer.groups
+        )
+
+    def _function(self) -> Callable[..., Tensor]:
+        return next(convolve for kind, convolve in _FUNCTIONS.items() if isinstance(self.layer, kind))
+
+    def _can_form(self, x: Tensor, gradient: Tensor) -> bool:
+        layer = self.layer
+        wide = layer.in_channels // layer.groups >= _VECTOR_CHANNELS
+        return x.device.type == "cpu" and wide and formed_is_small(layer.weight, x, gradient)
+
+    def _form(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """Gradient of each example, [N, …]: examples become groups of one convolution."""
+        layer, count = self.layer, len(x)
+        weight = x.new_empty(()).expand(count * layer.out_channels, *layer.weight.shape[1:])
+        return self._backward(
+            gradient.reshape(1, -1, *gradient.shape[2:]),
+            x.reshape(1, -1, *x.shape[2:]),
+            weight,
+            (False, True, False),
+            groups=count * layer.groups,
+        ).view(count, -1)
+
+    def _backward(
+        self,
+        gradient: Tensor,
+        x: Tensor,
+        weight: Tensor,
+        wanted: tuple[bool, bool, bool],
+        groups: int | None = None,
+    ) -> Tensor:
+        layer = self.layer
+        parts = torch.ops.aten.convolution_backward(
+            gradient.to(x.dtype),
+            x,
+            weight.to(x.dtype),
+            None,
+            layer.stride,
+            self._padding,
+            layer.dilation,
+            False,  # not transposed
+            [0] * len(layer.stride),
+            groups or layer.groups,
+            wanted,
+        )
+        found: Tensor = next(part for part, flag in zip(parts, wanted, strict=True) if flag)
+        return found
+
+
+class ContractedConvolution:
+    """Example gradients of a convolution's weight that are never formed.
+
+    Args:
+        call: The layer's call.
+        x: Its input, [N, …].
+        gradient: Gradient with respect to its output, [N, C, …].
+    """
+
+    def __init__(self, call: ConvolutionCall, x: Tensor, gradient: Tensor) -> None:
+        size = call.train_size
+        self._call, self._x, self._gradient = call, x[:size], gradient[:size]
+        self.parameter = call.layer.weight
+        self.meta_gradient = torch.zeros_like(self.parameter)
+        if len(x) > size:
+            self.meta_gradient = call.weight_gradient(x[size:], gradient[size:])
+
+    def alignments(self, direction: Tensor) -> Tensor:
+        """One more forward of the layer."""
+        return row_dots(self._call.along(self._x, direction), self._gradient)
+
+    def meta_alignments(self) -> Tensor | None:
+        """Never: an image has too many positions for the Gram form."""
+        return None
+
+    def weighted(self, weights_B: Tensor) -> Tensor:
+        """The weight gradient of scaled output gradients."""
+        return self._call.weight_gradient(self._x, scale_rows(self._gradient, weights_B))

@@ -1,0 +1,124 @@
+"""What the gradient rule of one layer type must say.
+
+Shape suffixes: N examples of the pass, train rows first and meta rows after them; B train rows;
+P elements of a parameter.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class ExampleGradients(Protocol):
+    """Gradients of the train examples' losses with respect to one parameter, not necessarily formed.
+
+    Attributes:
+        parameter: The parameter.
+        meta_gradient: Gradient of the summed meta losses, shaped like the parameter.
+    """
+
+    parameter: Tensor
+    meta_gradient: Tensor
+
+    def alignments(self, direction: Tensor) -> Tensor:
+        """⟨direction, gradient of example i⟩, [B]."""
+
+    def meta_alignments(self) -> Tensor | None:
+        """⟨meta_gradient, gradient of example i⟩ [B] where that is cheaper, by the Gram form; else None."""
+
+    def weighted(self, weights_B: Tensor) -> Tensor:
+        """Σ w_i (gradient of example i), shaped like the parameter."""
+
+
+class FormedGradients:
+    """Example gradients that are held as they are.
+
+    Args:
+        parameter: The parameter.
+        rows_NP: Gradient of each example's loss, [N, …].
+        train_size: B.
+    """
+
+    def __init__(self, parameter: Tensor, rows_NP: Tensor, train_size: int) -> None:
+        self.parameter = parameter
+        rows_NP = rows_NP.reshape(len(rows_NP), -1)
+        self._rows_BP = rows_NP[:train_size]
+        self.meta_gradient = rows_NP[train_size:].sum(dim=0).view_as(parameter)
+
+    def alignments(self, direction: Tensor) -> Tensor:
+        """A matrix-vector product."""
+        return self._rows_BP @ direction.reshape(-1).to(self._rows_BP)
+
+    def meta_alignments(self) -> Tensor | None:
+        """Never: the rows are there."""
+        return None
+
+    def weighted(self, weights_B: Tensor) -> Tensor:
+        """Another one."""
+        return (weights_B.to(self._rows_BP) @ self._rows_BP).view_as(self.parameter)
+
+
+class LayerCall(ABC):
+    """One call of one layer within a pass: its forward, its backward and its examples' gradients.
+
+    Args:
+        layer: The module.
+        train_size: B; further rows belong to the meta batch.
+    """
+
+    def __init__(self, layer: nn.Module, train_size: int) -> None:
+        self.layer, self.train_size = layer, train_size
+
+    @staticmethod
+    def refusal(layer: nn.Module) -> str | None:
+        """Why a layer with these options cannot be treated; None when it can."""
+        return None
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """What is done to the input before the layer proper, with a graph of its own."""
+        return x
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """The output, without a graph; what `backward` needs is kept."""
+
+    @abstractmethod
+    def input_gradient(self, gradient: Tensor) -> Tensor:
+        """Gradient with respect to the input, from that with respect to the output."""
+
+    @abstractmethod
+    def example_gradients(self, gradient: Tensor) -> Sequence[ExampleGradients]:
+        """Of each trainable parameter, from the gradient with respect to the output; called once."""
+
+    @property
+    def trained(self) -> list[str]:
+        """Names of the layer's own trainable parameters."""
+        return [name for name, p in self.layer.named_parameters(recurse=False) if p.requires_grad]
+
+
+def formed_is_small(parameter: Tensor, *activations: Tensor) -> bool:
+    """Whether an example's gradient is no larger than a few times what is held for it anyway.
+
+    Forming it then saves a contraction as expensive as the layer's forward, at a bounded price in
+    memory.
+    """
+    held = sum(activation[:1].numel() for activation in activations)
+    return parameter.numel() <= _LARGEST_SHARE * held
+
+
+_LARGEST_SHARE = 6
+
+
+def scale_rows(rows: Tensor, weights_B: Tensor) -> Tensor:
+    """Each row times its weight."""
+    return rows * weights_B.to(rows).view(-1, *[1] * (rows.ndim - 1))
+
+
+def row_dots(left: Tensor, right: Tensor) -> Tensor:
+    """Inner product of each row with its counterpart, accumulated in float32 or better."""
+    kind = torch.promote_types(left.dtype, torch.float32)
+    dots: Tensor = torch.linalg.vecdot(left.flatten(1).to(kind), right.flatten(1).to(kind))
+    return dots

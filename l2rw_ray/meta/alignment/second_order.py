@@ -1,0 +1,66 @@
+"""The papers' way: differentiate through the lookahead step (double backward).
+
+Kept to be measured beside the others. It takes no direction: the meta gradient at θ̂ is pulled back
+through the graph of the step itself.
+
+Shape suffixes: B train batch of this rank.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch
+from l2rw_ray.meta.alignment.registry import ESTIMATORS
+from l2rw_ray.meta.direction import Direction, DirectionSource
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.losses import Batch
+
+
+@ESTIMATORS.register("second_order")
+class SecondOrder:
+    """Exact alignments for any module with second derivatives, at three to four plain steps."""
+
+    def check(self, module: nn.Module) -> None:
+        """Nothing can be said before the module is differentiated twice."""
+
+    def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
+        """See `Estimator`."""
+        module, replicas = forward.module, forward.replicas
+        parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        with torch.enable_grad():
+            losses_B = forward.training(batch)
+            start_B = torch.zeros_like(losses_B) if source.epsilon_B is None else source.epsilon_B
+            epsilon_B = start_B.to(losses_B).detach().requires_grad_()
+            parts = torch.autograd.grad(
+                (epsilon_B * losses_B).sum(),
+                tuple(parameters.values()),
+                create_graph=True,
+                allow_unused=True,
+                materialize_grads=True,
+            )
+            gradient = dict(zip(parameters, parts, strict=True))
+            if source.epsilon_B is not None:
+                total = replicas.sum_all({name: part.detach() for name, part in gradient.items()})
+                gradient = {name: part + (total[name] - part.detach()) for name, part in gradient.items()}
+            values = {name: parameter.detach() for name, parameter in parameters.items()}
+            stepped = source.lookahead.stepped(values, gradient)
+        mean, meta_loss = self._meta_gradient(forward, source, stepped)
+        (slopes_B,) = torch.autograd.grad(
+            tuple(stepped.values()), epsilon_B, tuple(mean.values()), retain_graph=True
+        )
+        source.direction = Direction(mean, meta_loss)
+        return GraphScoredBatch(losses_B, -slopes_B, replicas.world_size)
+
+    @staticmethod
+    def _meta_gradient(
+        forward: Forward, source: DirectionSource, stepped: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Mean meta gradient at θ̂ over all ranks, and the mean meta loss."""
+        point = {name: value.detach().requires_grad_() for name, value in stepped.items()}
+        with torch.enable_grad():
+            loss_sum = forward.probe(source.meta_batch, point).sum()
+        parts = torch.autograd.grad(
+            loss_sum, tuple(point.values()), allow_unused=True, materialize_grads=True
+        )
+        found = dict(zip(point, parts, strict=True))
+        return forward.replicas.mean_gradient(found, loss_sum.detach(), len(source.meta_batch[1]))

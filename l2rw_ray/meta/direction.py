@@ -1,0 +1,130 @@
+"""The direction D that examples are held against, and where a step gets it from.
+
+Shape suffixes: B train batch of this rank, M its meta batch.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.lookahead import Lookahead, ZeroLookahead
+from l2rw_ray.meta.losses import Batch, trainable
+
+
+@dataclass(frozen=True)
+class Direction:
+    """D = −(∂θ̂/∂g)ᵀ ∇L_meta(θ̂), by which the score of example i is ⟨D, ∇ℓ_i⟩.
+
+    Attributes:
+        values: By the names of the parameters it was computed for.
+        meta_loss: Mean meta loss at θ̂ over all ranks, a detached scalar.
+    """
+
+    values: Mapping[str, Tensor]
+    meta_loss: Tensor
+
+    def cosine(self, other: "Direction") -> Tensor:
+        """Cosine of the angle to another direction, a scalar; 0 where one of them is zero."""
+        mine = [self.values[name].flatten() for name in other.values]
+        theirs = [value.flatten() for value in other.values.values()]
+        dot = torch.stack([torch.dot(a, b) for a, b in zip(mine, theirs, strict=True)]).sum()
+        norms = [torch.stack(torch._foreach_norm(values)).norm() for values in (mine, theirs)]
+        cosine: Tensor = dot / (norms[0] * norms[1]).clamp_min(torch.finfo(dot.dtype).tiny)
+        return cosine
+
+
+class DirectionSource:
+    """Gives an estimator the direction of one step, by whichever way is cheapest for it.
+
+    An estimator either asks for it (`get`), which costs a pass over the meta batch, or takes the
+    meta batch into its own pass (`shared_batch`) and hands in the gradient (`accept`).
+
+    Args:
+        forward: Evaluates losses.
+        train_batch: This rank's train batch; looked at when ε is not zero.
+        meta_batch: This rank's share of the meta batch.
+        lookahead: Where the meta loss is evaluated.
+        epsilon_B: The point ε0 at which weights are differentiated; None for zero.
+        earlier: A direction of an earlier step, to be used again.
+        phase: Makes what is entered around a pass of its own.
+    """
+
+    def __init__(
+        self,
+        forward: Forward,
+        train_batch: Batch,
+        meta_batch: Batch,
+        lookahead: Lookahead | None = None,
+        epsilon_B: Tensor | None = None,
+        earlier: Direction | None = None,
+        phase: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self.lookahead: Lookahead = lookahead or ZeroLookahead()
+        self.epsilon_B = epsilon_B
+        self.meta_batch = meta_batch
+        self._forward, self._train_batch = forward, train_batch
+        self._phase = phase
+        self.direction = earlier
+
+    @property
+    def shared_batch(self) -> Batch | None:
+        """The meta batch, when D is the meta gradient at θ and nobody has computed it yet."""
+        fits = self.direction is None and not self.lookahead.moves and self.epsilon_B is None
+        same = self.meta_batch[0].shape[1:] == self._train_batch[0].shape[1:]
+        return self.meta_batch if fits and same else None
+
+    def accept(self, gradient_sum: dict[str, Tensor], loss_sum: Tensor) -> Direction:
+        """Make the direction from the gradient of this rank's summed meta loss at θ; one all-reduce."""
+        count = len(self.meta_batch[1])
+        self.direction = Direction(*self._forward.replicas.mean_gradient(gradient_sum, loss_sum, count))
+        return self.direction
+
+    def get(self, names: Collection[str] | None = None) -> Direction:
+        """The direction, computed unless it is known; one all-reduce, and one more for ε0.
+
+        Args:
+            names: Parameters to compute it for; None for all trainable ones.
+        """
+        if self.direction is None:
+            with self._phase():
+                self.direction = self._compute(names)
+        return self.direction
+
+    def data_gradient(self) -> dict[str, Tensor]:
+        """g0 = Σ ε0_i ∇ℓ_i over all ranks, zero where ε0 is; no graph."""
+        parameters = trainable(self._forward.module)
+        if self.epsilon_B is None:
+            return {name: torch.zeros_like(value) for name, value in parameters.items()}
+        with torch.enable_grad():
+            losses_B = self._forward.probe(self._train_batch, parameters)
+        parts = torch.autograd.grad(
+            (self.epsilon_B.to(losses_B) * losses_B).sum(),
+            tuple(parameters.values()),
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        return self._forward.replicas.sum_all(dict(zip(parameters, parts, strict=True)))
+
+    def _compute(self, names: Collection[str] | None) -> Direction:
+        forward, start = self._forward, trainable(self._forward.module)
+        point, gradient = start, None
+        if self.lookahead.moves or self.epsilon_B is not None:
+            gradient = self.data_gradient()
+            with torch.no_grad():
+                stepped = self.lookahead.stepped(start, gradient)
+            point = {name: value.requires_grad_() for name, value in stepped.items()}
+        wanted = {name: value for name, value in point.items() if names is None or name in names}
+        with torch.enable_grad():
+            loss_sum = forward.probe(self.meta_batch, point).sum()
+        parts = torch.autograd.grad(
+            loss_sum, tuple(wanted.values()), allow_unused=True, materialize_grads=True
+        )
+        found = dict(zip(wanted, parts, strict=True))
+        mean, meta_loss = forward.replicas.mean_gradient(found, loss_sum.detach(), len(self.meta_batch[1]))
+        if gradient is not None:
+            mean = self.lookahead.pull_back(start, gradient, mean)
+        return Direction(mean, meta_loss)

@@ -1,0 +1,127 @@
+"""Optimiser steps on weighted losses: gradient accumulation, clipping, and what DDP asks for.
+
+Shape suffixes: B train batch of this rank.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from l2rw_ray.errors import InputError
+from l2rw_ray.meta.alignment.interface import ScoredBatch
+from l2rw_ray.meta.forward import Forward, backward_weighted
+from l2rw_ray.meta.losses import Batch, LossFunction
+from l2rw_ray.meta.replicas import Replicas
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """What an update did.
+
+    Attributes:
+        loss: This rank's Σ w_i ℓ_i, a detached scalar; the ranks' shares add up.
+        losses: Losses [B] of this rank's examples without weights, detached; None where no example
+            had a weight and none was evaluated.
+        skipped: Every weight of the global batch was zero; its gradient is none.
+    """
+
+    loss: Tensor
+    losses: Tensor | None
+    skipped: bool
+
+
+class WeightedUpdate:
+    """Steps an optimiser on Σ w_i ℓ_i, over all ranks and one or several micro-batches.
+
+    Args:
+        model: Network, or its DistributedDataParallel wrapper.
+        optimizer: Steps on all of the model's parameters.
+        loss_fn: Maps (output, target) to one loss per example.
+        accumulation_steps: Micro-batches per optimiser step; their gradients are averaged.
+        max_grad_norm: Largest norm of the whole gradient; a larger one is scaled down. None for any.
+
+    Raises:
+        InputError: An option is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loss_fn: LossFunction,
+        accumulation_steps: int = 1,
+        max_grad_norm: float | None = None,
+    ) -> None:
+        if not isinstance(accumulation_steps, int) or accumulation_steps < 1:
+            raise InputError("accumulation_steps", accumulation_steps, "no number of steps", "use 1 or more")
+        if max_grad_norm is not None and not 0 < max_grad_norm < math.inf:
+            raise InputError("max_grad_norm", max_grad_norm, "no norm", "use a number above 0, or None")
+        self.forward = Forward(Replicas.of(model), loss_fn)
+        self._model, self._optimizer = model, optimizer
+        self._accumulation_steps, self._max_grad_norm = accumulation_steps, max_grad_norm
+        self._micro_batches, self._has_gradient, self._is_apart = 0, False, False
+
+    @contextmanager
+    def micro_batch(self) -> Iterator[None]:
+        """Evaluate and update one micro-batch inside; the optimiser steps after the last of a step."""
+        if self._micro_batches == 0:
+            self._optimizer.zero_grad(set_to_none=True)
+            self._has_gradient = self._is_apart = False
+        if not self._is_last and isinstance(self._model, DistributedDataParallel):
+            with self._model.no_sync():
+                yield
+        else:
+            yield
+        self._micro_batches += 1
+        if self._micro_batches == self._accumulation_steps:
+            self._micro_batches = 0
+            self._step()
+
+    def update(self, batch: Batch, weights_B: Tensor, total: float) -> UpdateResult:
+        """Evaluate a batch and add its weighted gradient; inside `micro_batch`.
+
+        Args:
+            batch: Inputs and targets of this rank.
+            weights_B: Weights of this rank's examples.
+            total: Sum of the global batch's weights' magnitudes; nothing is done where it is 0.
+        """
+        if total == 0:
+            return UpdateResult(weights_B.new_zeros(()), None, skipped=True)
+        with torch.enable_grad():
+            losses_B = self.forward.training(batch)
+            backward_weighted(losses_B, weights_B / self._accumulation_steps, self._world_size)
+        return self._note(losses_B.detach(), weights_B)
+
+    def update_scored(self, scored: ScoredBatch, weights_B: Tensor, total: float) -> UpdateResult:
+        """Add the weighted gradient of a batch that was evaluated when it was scored."""
+        if total == 0:
+            return UpdateResult(weights_B.new_zeros(()), scored.losses, skipped=True)
+        scored.backward(weights_B / self._accumulation_steps, synchronise=self._is_last)
+        return self._note(scored.losses, weights_B)
+
+    @property
+    def _is_last(self) -> bool:
+        return self._micro_batches == self._accumulation_steps - 1
+
+    @property
+    def _world_size(self) -> int:
+        return self.forward.replicas.world_size
+
+    def _note(self, losses_B: Tensor, weights_B: Tensor) -> UpdateResult:
+        self._has_gradient, self._is_apart = True, not self._is_last
+        return UpdateResult((weights_B.to(losses_B) * losses_B).sum(), losses_B, skipped=False)
+
+    def _step(self) -> None:
+        if not self._has_gradient:
+            return
+        if self._is_apart:  # the last micro-batch, which would have brought ranks together, was skipped
+            self.forward.replicas.average_gradients(self.forward.module.parameters())
+        if self._max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self._model.parameters(), self._max_grad_norm)
+        self._optimizer.step()

@@ -1,0 +1,66 @@
+"""What the steps of one epoch did, over all ranks.
+
+Shape suffixes: S steps of the epoch.
+"""
+
+import torch
+
+from l2rw_ray.errors import NonFiniteError
+from l2rw_ray.methods import StepOutcome
+from l2rw_ray.training.ranks import Ranks
+
+
+class StepStatistics:
+    """Collects one epoch's losses without waiting for the device, and sums them up at its end.
+
+    Args:
+        steps: Steps of the epoch.
+        first: Number of the first of them in the whole trial.
+        device: Where the losses are.
+    """
+
+    def __init__(self, steps: int, first: int, device: torch.device) -> None:
+        self._first = first
+        # per step: loss and number of the examples evaluated, weighted loss
+        self._sums_S3 = torch.zeros(steps, 3, dtype=torch.float64, device=device)
+        self._cosine_S = torch.full((steps,), torch.nan, dtype=torch.float64, device=device)
+        self._skipped_S = torch.zeros(steps, dtype=torch.bool)
+
+    def add(self, step: int, outcome: StepOutcome) -> None:
+        """Count one step, by its position within the epoch."""
+        if outcome.losses_B is not None:
+            self._sums_S3[step, 0] = outcome.losses_B.double().sum()
+            self._sums_S3[step, 1] = len(outcome.losses_B)
+        self._sums_S3[step, 2] = outcome.loss
+        self._skipped_S[step] = outcome.skipped
+        if outcome.direction_cosine is not None:
+            self._cosine_S[step] = outcome.direction_cosine
+
+    def summarise(self, ranks: Ranks, *, weighted: bool) -> dict[str, float]:
+        """The epoch's figures; every rank calls this.
+
+        Args:
+            ranks: The trial's workers.
+            weighted: Whether the arm has weights.
+
+        Returns:
+            `train_loss`, and with weights `weighted_train_loss`, `skipped_fraction` and
+            `direction_cosine`, each where there is one; see `EpochCompleted`.
+
+        Raises:
+            NonFiniteError: A loss is NaN or infinite.
+        """
+        sums_S3 = ranks.sum(self._sums_S3).cpu()
+        broken = (~sums_S3.isfinite().all(dim=1)).nonzero()
+        if len(broken):
+            raise NonFiniteError(self._first + int(broken[0]), "train_loss")
+        loss, examples, _ = sums_S3.sum(dim=0).tolist()
+        summary = {"train_loss": loss / examples} if examples else {}
+        if weighted:
+            summary["skipped_fraction"] = self._skipped_S.double().mean().item()
+            if not self._skipped_S.all():
+                summary["weighted_train_loss"] = sums_S3[~self._skipped_S, 2].mean().item()
+            cosine_S = self._cosine_S[~self._cosine_S.isnan()]
+            if len(cosine_S):
+                summary["direction_cosine"] = cosine_S.mean().item()
+        return summary
