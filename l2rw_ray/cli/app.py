@@ -133,9 +133,10 @@ def ui(
     """Open the MLflow UI on a study's store, on this machine only."""
     from l2rw_ray.results.folder import StudyFolder
     from l2rw_ray.tracking.mlflow_observer import local_store, runs_page
-    from l2rw_ray.tracking.server import serve_ui
+    from l2rw_ray.tracking.server import refuse_used_port, serve_ui
 
     folder = StudyFolder(directory)
+    refuse_used_port(port)
     store, name = local_store(folder.path), folder.read_spec().name
     print(
         f"MLflow UI of {name}: http://127.0.0.1:{port}/{runs_page(store, name)}   (Ctrl-C ends it)",

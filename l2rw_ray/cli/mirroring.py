@@ -105,7 +105,10 @@ class Mirror:
             mirror_folder(self._folder, self._tracking_uri, self._known)
         except Exception as error:  # noqa: BLE001  # whatever a store does, the ledger has everything
             logging.getLogger(__name__).warning(
-                "%s; the study goes on, `l2rw-ray track %s` completes the mirror", error, self._folder.path
+                "%s; the study goes on, `l2rw-ray track %s%s` completes the mirror",
+                " ".join(str(error).split()),
+                self._folder.path,
+                f" --tracking-uri {self._tracking_uri}" if self._tracking_uri else "",
             )
             return False
         return True

@@ -8,13 +8,32 @@ from l2rw_ray.config.data import Data, ParquetData
 from l2rw_ray.config.method import Method
 from l2rw_ray.config.section import Section, conflict
 
-IMAGE_MODELS = ("lenet", "paper_cnn")
+VECTOR_MODELS = ("mlp",)
 
 
 class ModelConfig(Section):
     """Which network is trained."""
 
-    name: Literal["mlp", "lenet", "paper_cnn"]
+    name: Literal[
+        "mlp",
+        "lenet",
+        "paper_cnn",
+        "alexnet_small",
+        "resnet20_bn",
+        "resnet32_bn",
+        "resnet44_bn",
+        "resnet56_bn",
+        "resnet110_bn",
+        "resnet20_gn",
+        "resnet32_gn",
+        "resnet44_gn",
+        "resnet56_gn",
+        "resnet110_gn",
+        "wrn16_4",
+        "wrn28_10",
+        "wrn16_4_gn",
+        "wrn28_10_gn",
+    ]
     """Architecture, fitted to the source's input shape and number of classes."""
 
 
@@ -70,7 +89,7 @@ class TrialConfig(Section):
     @model_validator(mode="after")
     def _model_fits_input(self) -> Self:
         features = isinstance(self.data, ParquetData) and self.data.features is not None
-        if features and self.model.name in IMAGE_MODELS:
+        if features and self.model.name not in VECTOR_MODELS:
             raise conflict(
                 "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"
             )

@@ -119,17 +119,17 @@ def _refuse_shortage(
     spare_C = counts_C - test_C - validation_C
     scarcest = int(spare_C.argmin())
     spare, found = int(spare_C[scarcest]), int(counts_C[scarcest])
-    if spare >= config.meta_per_class:
+    if spare > config.meta_per_class:
         return
     test, validation = int(test_C[scarcest]), int(validation_C[scarcest])
     problem = (
         f"class {source.class_names[scarcest]} has {found} examples, "
-        f"{test + validation + config.meta_per_class} are wanted "
-        f"({config.meta_per_class} meta, {validation} validation, {test} test)"
+        f"{test + validation + config.meta_per_class + 1} are wanted "
+        f"({config.meta_per_class} meta, {validation} validation, {test} test, 1 train)"
     )
     others = [name for name, count in (("validation_size", validation), ("test_size", test)) if count]
-    if spare > 0:
-        remedy = " or ".join([f"use at most {spare}", *(f"lower {name}" for name in others)])
+    if spare > 1:
+        remedy = " or ".join([f"use at most {spare - 1}", *(f"lower {name}" for name in others)])
         raise DataError("trial.data.meta_per_class", config.meta_per_class, problem, remedy)
     if others:
         value = getattr(config, others[0])

@@ -124,7 +124,11 @@ class StudyFolder:
             raise self._error(reason, "choose another --out") from error
 
     def write_plan(self, spec: StudySpec, planned: Sequence[PlannedTrial]) -> None:
-        """Write the resolved study and its trials, replacing those of an earlier run."""
+        """Write the resolved study and its trials, replacing those of an earlier run.
+
+        Raises:
+            StudyFolderError: The folder cannot be written.
+        """
         rows = [
             {
                 "trial_id": trial.trial_id,
@@ -134,10 +138,14 @@ class StudyFolder:
             }
             for trial in planned
         ]
-        with atomic_path(self.study_file) as temporary:
-            dump_study(spec, temporary)
-        with atomic_path(self.plan_file) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        try:
+            with atomic_path(self.study_file) as temporary:
+                dump_study(spec, temporary)
+            with atomic_path(self.plan_file) as temporary:
+                temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        except OSError as error:
+            reason = (error.strerror or "cannot be written").lower()
+            raise self._error(reason, "free the disk, or choose another --out") from error
 
     def read_spec(self) -> StudySpec:
         """The study this folder was last run with.

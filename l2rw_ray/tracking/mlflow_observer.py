@@ -17,6 +17,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from l2rw_ray.errors import TrackingError
 from l2rw_ray.tracking.runs import (
@@ -239,13 +240,13 @@ def _guarded(uri: str) -> Iterator[None]:
             # MLflow's own table definitions, on first use of a store
             warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
             yield
-    except (MlflowException, OSError, ImportError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise TrackingError(
             "tracking store",
             uri,
             f"cannot be used ({reason})",
-            "start it or give another --tracking-uri; `l2rw-ray track` fills in what is missing",
+            "start or mend it, or give another --tracking-uri",
         ) from error
 
 

@@ -1,9 +1,12 @@
 """Serving the MLflow UI of one store to this machine."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
+
+from l2rw_ray.errors import TrackingError
 
 _QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -12,8 +15,23 @@ _QUIET = {
 }
 
 
+def refuse_used_port(port: int) -> None:
+    """Make sure that a port of 127.0.0.1 is free.
+
+    Raises:
+        TrackingError: Something listens there already.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            reason = (error.strerror or "cannot be used").lower()
+            raise TrackingError("--port", port, reason, "choose another --port") from error
+
+
 def serve_ui(store: str, artifacts: Path, port: int) -> NoReturn:
-    """Become MLflow's server on 127.0.0.1; Ctrl-C or SIGTERM ends it.
+    """Become MLflow's server on 127.0.0.1; Ctrl-C or SIGTERM ends it; see `refuse_used_port`.
 
     Args:
         store: SQLite URI of the store.

@@ -1,6 +1,7 @@
 """What the commands print and return, without a cluster."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -141,3 +142,14 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str], heavy: list[s
     subprocess.run(
         [sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], capture_output=True
     )
+
+
+def test_ui_on_a_used_port_is_refused(call: Call, tmp_path: Path) -> None:
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        code, output, error = call("ui", str(tmp_path), "--port", str(used.getsockname()[1]))
+    assert code == 2
+    assert not output
+    assert "--port = " in error
+    assert "in use" in error

@@ -88,8 +88,8 @@ def complaint(source, **fields) -> str:
 
 def test_too_small_a_class_for_the_meta_set_is_named(make_source) -> None:
     assert complaint(make_source(50, 6), meta_per_class=6, validation_size=10, test_size=9) == (
-        "trial.data.meta_per_class = 6: class class1 has 6 examples, 8 are wanted "
-        "(6 meta, 1 validation, 1 test); use at most 4 or lower validation_size or lower test_size"
+        "trial.data.meta_per_class = 6: class class1 has 6 examples, 9 are wanted "
+        "(6 meta, 1 validation, 1 test, 1 train); use at most 3 or lower validation_size or lower test_size"
     )
 
 
@@ -106,6 +106,6 @@ def test_sizes_beyond_the_source_are_refused(make_source) -> None:
 def test_a_class_that_never_occurs_is_refused(make_source) -> None:
     message = complaint(make_source(9, 0, 9), test_size=1)
     assert message == (
-        "trial.data.label = 'digits': class class1 has 0 examples, 5 are wanted "
-        "(5 meta, 0 validation, 0 test); number only classes that occur"
+        "trial.data.label = 'digits': class class1 has 0 examples, 6 are wanted "
+        "(5 meta, 0 validation, 0 test, 1 train); number only classes that occur"
     )

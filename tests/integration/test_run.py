@@ -77,4 +77,4 @@ def test_study_that_does_not_fit_is_refused_with_the_numbers(
     study = write_study(resources={"workers": 1, "cpus_per_worker": 5000})
     code, output = run(study, "--out", str(tmp_path / "out"))
     assert code == 2
-    assert "one trial wants 5000 CPUs, the cluster has" in output
+    assert "resources.cpus_per_worker = 5000: the largest node of the cluster has" in output

@@ -150,3 +150,11 @@ def test_the_store_is_made_in_silence(tmp_path, capfd, trial_row):
     mirror = MlflowMirror(f"sqlite:///{tmp_path / 'new.db'}", "small", QUESTION)
     mirror.record(trial_row)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_garbled_store_is_one_line(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"no database " * 100)
+    mirror = MlflowMirror(f"sqlite:///{tmp_path}/mlflow.db", "demo", "Why?")
+    with pytest.raises(TrackingError) as raised:
+        mirror.record({"trial_id": "a"})
+    assert "\n" not in str(raised.value)

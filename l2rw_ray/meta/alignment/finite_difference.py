@@ -18,6 +18,8 @@ from l2rw_ray.meta.losses import Batch, Parameters
 
 _ONE_SIDED_FACTOR = 3.0
 _CENTRAL_FACTOR = 2.0
+_COARSEST = 1e-6
+"""Machine epsilon above which differences are refused."""
 
 
 @ESTIMATORS.register("finite_difference")
@@ -36,22 +38,28 @@ class FiniteDifference:
         """Any module will do."""
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
-        """See `Estimator`; losses in less than single precision are refused."""
-        direction = source.get().values
-        replay = forward.generators(batch)
-        with torch.enable_grad():
-            losses_B = forward.training(batch)
-        if torch.is_autocast_enabled(batch[0].device.type) or torch.finfo(losses_B.dtype).eps > 1e-6:
+        """See `Estimator`; losses in less than single precision are refused.
+
+        Probes come before the training forward, so that only one of them is in memory at a time; they
+        draw the masks that it will draw.
+        """
+        dtype = next(forward.module.parameters()).dtype
+        if torch.is_autocast_enabled(batch[0].device.type) or torch.finfo(dtype).eps > _COARSEST:
             raise UnsupportedModelError(
                 "estimator",
                 "finite_difference",
                 "rounding in less than float32 drowns the difference",
                 "use ghost or forward_mode under autocast",
             )
+        direction = source.get().values
+        replay = forward.generators(batch)
         norm = torch.stack(torch._foreach_norm(list(direction.values()))).norm()
-        step = _step_size(norm, losses_B.dtype, central=self._central)
+        step = _step_size(norm, dtype, central=self._central)
         behind_B = _probe(forward, batch, direction, -step, replay)
-        ahead_B = _probe(forward, batch, direction, step, replay) if self._central else losses_B.detach()
+        probed_B = _probe(forward, batch, direction, step, replay) if self._central else None
+        with torch.enable_grad():
+            losses_B = forward.training(batch)
+        ahead_B = losses_B.detach() if probed_B is None else probed_B
         slopes_B = (ahead_B - behind_B) / (2 * step if self._central else step)
         return GraphScoredBatch(losses_B, slopes_B, forward.replicas.world_size)
 

@@ -55,7 +55,8 @@ class Ghost:
         else:
             direction = source.accept(_meta_gradient(forward.module, found), losses_N[size:].sum())
         is_own = meta is not None and forward.replicas.world_size == 1
-        scores_B = _alignments(forward.module, found, direction, len(meta[1]) if meta and is_own else 0)
+        with torch.autocast(batch[0].device.type, enabled=False):
+            scores_B = _alignments(forward.module, found, direction, len(meta[1]) if meta and is_own else 0)
         return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N.dtype), forward, found)
 
     def _examine(self, forward: Forward, batch: Batch, meta: Batch) -> None:
@@ -91,10 +92,11 @@ class GhostScoredBatch:
         """See `ScoredBatch`; ranks meet in one all-reduce of all gradients."""
         replicas = self.forward.replicas
         weights_B = weights_B * replicas.world_size  # the mean over ranks is to be their sum
-        for part in self.found:
-            gradient = part.weighted(weights_B).to(part.parameter.dtype)
-            before = part.parameter.grad
-            part.parameter.grad = gradient if before is None else before + gradient
+        with torch.autocast(weights_B.device.type, enabled=False):
+            for part in self.found:
+                gradient = part.weighted(weights_B).to(part.parameter.dtype)
+                before = part.parameter.grad
+                part.parameter.grad = gradient if before is None else before + gradient
         if synchronise:
             replicas.average_gradients(replicas.module.parameters())
 

@@ -43,6 +43,10 @@ class _Recorded:
         self.name, self.call, self._ghost = name, call, ghost
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
+        with torch.autocast(gradient.device.type, enabled=False):
+            return self._backward(gradient, wanted=wanted)
+
+    def _backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
         ghost = self._ghost
         if len(gradient) != ghost.size:
             problem = f"its output has {len(gradient)} rows for {ghost.size} examples"

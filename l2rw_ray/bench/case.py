@@ -1,0 +1,141 @@
+"""A model with its batches, and a step of it by plain training or by an estimator."""
+
+import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta import ReweightedStep, example_scores, example_weights, reference_scores
+from l2rw_ray.models import build_model
+
+PLAIN = "plain"
+_CLASSES = 10
+_LOSS = nn.CrossEntropyLoss(reduction="none")
+_REFERENCE_LIMIT = 2e8
+"""Parameters times examples above which double backward in float64 is left out."""
+
+
+@dataclass(frozen=True)
+class BenchCase:
+    """What all steps of one comparison share.
+
+    Attributes:
+        network: Fresh weights, seed 0.
+        train: Inputs, standard normal, and labels, uniform.
+        meta: The same.
+        autocast: Makes the context that forwards run in.
+    """
+
+    network: nn.Module
+    train: tuple[Tensor, Tensor]
+    meta: tuple[Tensor, Tensor]
+    autocast: Callable[[], AbstractContextManager[object]]
+
+    @classmethod
+    def build(
+        cls,
+        model: str,
+        batch_size: int,
+        meta_size: int,
+        input_shape: tuple[int, ...],
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        *,
+        channels_last: bool = False,
+    ) -> "BenchCase":
+        """Build the model and draw its batches.
+
+        Raises:
+            InputError: The model is unknown, or its inputs too small.
+        """
+        torch.manual_seed(0)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        network = build_model(model, input_shape, _CLASSES).to(device)
+        network = network.to(memory_format=layout)
+        batches = [
+            (
+                torch.randn(size, *input_shape).to(device, memory_format=layout),
+                torch.randint(_CLASSES, (size,)).to(device),
+            )
+            for size in (batch_size, meta_size)
+        ]
+        return cls(
+            network,
+            batches[0],
+            batches[1],
+            lambda: torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16),
+        )
+
+    def stepper(
+        self, estimator: str, update_every: int = 1, *, compiled: bool = False
+    ) -> Callable[[], object]:
+        """Makes one cycle of steps each time it is called, on a copy of the network that never learns.
+
+        Args:
+            estimator: A name, or `plain`.
+            update_every: Steps of the cycle.
+            compiled: Whether the model is compiled.
+
+        Raises:
+            UnsupportedModelError: The estimator cannot treat the model.
+        """
+        network = copy.deepcopy(self.network)
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.0, momentum=0.9)
+        model: nn.Module = network
+        if compiled:
+            model = torch.compile(network)  # type: ignore[assignment]  # a module, for a module
+        if estimator == PLAIN:
+            return lambda: self._plain_step(model, optimizer)
+        step = ReweightedStep(
+            model, optimizer, _LOSS, estimator=estimator, update_every=update_every, normalise="mean_one"
+        )
+        index = torch.arange(len(self.train[1]), device=self.train[1].device)
+
+        def cycle() -> None:
+            for _ in range(update_every):
+                with self.autocast():
+                    step(self.train, self.meta, index)
+
+        return cycle
+
+    def _plain_step(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with self.autocast():
+            loss = _LOSS(model(self.train[0]), self.train[1]).mean()
+        loss.backward()
+        optimizer.step()
+
+    def reference(self) -> Tensor | None:
+        """Scores [B] of Algorithm 1 in float64; None where they are out of reach."""
+        parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        if parameters * len(self.train[1]) > _REFERENCE_LIMIT:
+            return None
+        network = copy.deepcopy(self.network).double()
+        train, meta = ((x.double(), y) for x, y in (self.train, self.meta))
+        return reference_scores(network, _LOSS, train, meta)
+
+    def deviation(self, estimator: str, reference_B: Tensor | None) -> tuple[float | None, float | None]:
+        """Relative error of the scores, and cosine of the weights, against the reference."""
+        if reference_B is None or estimator == PLAIN:
+            return None, None
+        with self.autocast():
+            scores_B = example_scores(
+                self.network, _LOSS, self.train, self.meta, estimator=estimator
+            ).double()
+        error = (scores_B - reference_B).norm() / reference_B.norm()
+        weights_B, expected_B = example_weights(scores_B), example_weights(reference_B)
+        return error.item(), torch.cosine_similarity(weights_B, expected_B, dim=0).item()
+
+    def treats(self, estimator: str) -> str | None:
+        """Why an estimator cannot treat the model; None when it can."""
+        few = [(x[:4], y[:4]) for x, y in (self.train, self.meta)]
+        try:
+            with self.autocast():
+                example_scores(self.network, _LOSS, few[0], few[1], estimator=estimator)
+        except UnsupportedModelError as error:
+            return str(error)
+        return None

@@ -1,0 +1,166 @@
+"""Measuring steps side by side: time, FLOPs, memory, and what the scores are worth."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from l2rw_ray.bench.case import PLAIN, BenchCase
+from l2rw_ray.errors import InputError
+from l2rw_ray.measurement import interleaved_times, peak_memory_bytes
+from l2rw_ray.meta.alignment import ESTIMATORS
+
+_WARM_UP_ROUNDS = 2
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DEFAULT_ESTIMATORS = ("ghost", "forward_mode", "finite_difference", "second_order", "last_layer")
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What is measured.
+
+    Attributes:
+        models: Names of networks.
+        batch_size: B.
+        meta_size: M.
+        estimators: Names; `plain` is always measured.
+        update_every: Steps per computation of weights; times are of the mean step.
+        rounds: Interleaved rounds that medians are taken over.
+        input_shape: Of one input.
+        device: `cpu`, `cuda`, or None for what there is.
+        dtype: `float32`, or `bfloat16` for autocast.
+        channels_last: Memory layout of images.
+        compiled: Whether torch.compile is applied to the model.
+        threads: Intra-operation threads; None leaves torch's choice.
+    """
+
+    models: Sequence[str] = ("lenet",)
+    batch_size: int = 100
+    meta_size: int = 10
+    estimators: Sequence[str] = DEFAULT_ESTIMATORS
+    update_every: int = 1
+    rounds: int = 10
+    input_shape: tuple[int, ...] = (3, 32, 32)
+    device: str | None = None
+    dtype: str = "float32"
+    channels_last: bool = False
+    compiled: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "meta_size", "update_every", "rounds"):
+            if getattr(self, name) < 1:
+                raise InputError(name, getattr(self, name), "nothing to measure", "use 1 or more")
+        if self.dtype not in _DTYPES:
+            raise InputError("dtype", self.dtype, "unknown", f"use one of {', '.join(_DTYPES)}")
+        for name in self.estimators:
+            ESTIMATORS.get(name)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise InputError("device", self.device, "there is none here", "use cpu")
+
+
+@dataclass(frozen=True)
+class BenchRow:
+    """What one kind of step costs.
+
+    Attributes:
+        model: The network.
+        batch_size: B.
+        meta_size: M.
+        estimator: Its name, or `plain`.
+        step_time_s: Median time of a step.
+        ratio: Median over rounds of its time relative to the plain step's.
+        flops_ratio: Floating-point operations relative to the plain step's, by torch's counter.
+        peak_memory_bytes: Memory allocated during a step, at its peak.
+        relative_error: Of the scores, against double backward in float64; None where that is out of
+            reach.
+        cosine: Of the weights, against the same.
+        refused: Why there are no figures.
+    """
+
+    model: str
+    batch_size: int
+    meta_size: int
+    estimator: str
+    step_time_s: float | None = None
+    ratio: float | None = None
+    flops_ratio: float | None = None
+    peak_memory_bytes: int | None = None
+    relative_error: float | None = None
+    cosine: float | None = None
+    refused: str | None = field(default=None)
+
+
+def run_bench(options: BenchOptions, tell: Callable[[str], None] = lambda line: None) -> list[BenchRow]:
+    """Measure every model with every estimator.
+
+    Args:
+        options: What is measured.
+        tell: Takes a line on what is measured now.
+
+    Returns:
+        Rows by model, the plain step first; an estimator that refuses a model has a row without
+        figures.
+
+    Raises:
+        InputError: A model is unknown.
+    """
+    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    return [row for model in options.models for row in _measure(model, options, device, tell)]
+
+
+def _measure(
+    model: str, options: BenchOptions, device: torch.device, tell: Callable[[str], None]
+) -> list[BenchRow]:
+    case = BenchCase.build(
+        model,
+        options.batch_size,
+        options.meta_size,
+        options.input_shape,
+        device,
+        _DTYPES[options.dtype],
+        channels_last=options.channels_last,
+    )
+    refused = {name: case.treats(name) for name in options.estimators}
+    treated = [PLAIN, *(name for name in options.estimators if refused[name] is None)]
+    steppers = {name: case.stepper(name, options.update_every, compiled=options.compiled) for name in treated}
+    tell(f"{model}: {options.rounds} rounds of {', '.join(treated)}")
+    times_s = interleaved_times(steppers, options.rounds, device, _WARM_UP_ROUNDS)
+    steps = {name: 1 if name == PLAIN else options.update_every for name in treated}
+    flops = {name: _flops(steppers[name]) / steps[name] for name in treated}
+    tell(f"{model}: memory, and double backward in float64")
+    peaks = {name: peak_memory_bytes(steppers[name], device) for name in treated}
+    reference_B = case.reference()
+    rows = []
+    for name in (PLAIN, *options.estimators):
+        if name not in steppers:
+            rows.append(BenchRow(model, options.batch_size, options.meta_size, name, refused=refused[name]))
+            continue
+        pairs = zip(times_s[name], times_s[PLAIN], strict=True)
+        error, cosine = case.deviation(name, reference_B)
+        rows.append(
+            BenchRow(
+                model,
+                options.batch_size,
+                options.meta_size,
+                name,
+                step_time_s=median(times_s[name]) / steps[name],
+                ratio=median(mine / plain for mine, plain in pairs) / steps[name],
+                flops_ratio=flops[name] / flops[PLAIN],
+                peak_memory_bytes=peaks[name],
+                relative_error=error,
+                cosine=cosine,
+            )
+        )
+    return rows
+
+
+def _flops(run: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        run()
+    total: int = counter.get_total_flops()
+    return total
