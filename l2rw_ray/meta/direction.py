@@ -6,6 +6,7 @@ Shape suffixes: B train batch of this rank, M its meta batch.
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -27,14 +28,14 @@ class Direction:
     values: Mapping[str, Tensor]
     meta_loss: Tensor
 
+    @cached_property
+    def flat(self) -> Tensor:
+        """All values in one vector."""
+        return torch.cat([value.reshape(-1) for value in self.values.values()])
+
     def cosine(self, other: "Direction") -> Tensor:
-        """Cosine of the angle to another direction, a scalar; 0 where one of them is zero."""
-        mine = [self.values[name].flatten() for name in other.values]
-        theirs = [value.flatten() for value in other.values.values()]
-        dot = torch.stack([torch.dot(a, b) for a, b in zip(mine, theirs, strict=True)]).sum()
-        norms = [torch.stack(torch._foreach_norm(values)).norm() for values in (mine, theirs)]
-        cosine: Tensor = dot / (norms[0] * norms[1]).clamp_min(torch.finfo(dot.dtype).tiny)
-        return cosine
+        """Cosine of the angle to another direction for the same parameters; 0 where one is zero."""
+        return torch.cosine_similarity(self.flat, other.flat, dim=0, eps=torch.finfo(self.flat.dtype).tiny)
 
 
 class DirectionSource:

@@ -51,10 +51,10 @@ class FiniteDifference:
                 "rounding in less than float32 drowns the difference",
                 "use ghost or forward_mode under autocast",
             )
-        direction = source.get().values
+        found = source.get()
+        direction = found.values
         replay = forward.generators(batch)
-        norm = torch.stack(torch._foreach_norm(list(direction.values()))).norm()
-        step = _step_size(norm, dtype, central=self._central)
+        step = _step_size(found.flat.norm(), dtype, central=self._central)
         behind_B = _probe(forward, batch, direction, -step, replay)
         probed_B = _probe(forward, batch, direction, step, replay) if self._central else None
         with torch.enable_grad():

@@ -93,7 +93,8 @@ class GhostScoredBatch:
         replicas = self.forward.replicas
         weights_B = weights_B * replicas.world_size  # the mean over ranks is to be their sum
         with torch.autocast(weights_B.device.type, enabled=False):
-            for part in self.found:
+            while self.found:  # what a part has held is free once its gradient is there
+                part = self.found.pop(0)
                 gradient = part.weighted(weights_B).to(part.parameter.dtype)
                 before = part.parameter.grad
                 part.parameter.grad = gradient if before is None else before + gradient

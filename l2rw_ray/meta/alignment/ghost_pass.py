@@ -15,7 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.layers import ExampleGradients, LayerCall, layer_rule, ruled_types
+from l2rw_ray.meta.alignment.layers import (
+    ExampleGradients,
+    FormingBudget,
+    LayerCall,
+    layer_rule,
+    ruled_types,
+)
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.losses import Batch
 
@@ -29,7 +35,7 @@ class _Hook(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, anchor: Tensor, run: "_Recorded") -> Tensor:
         ctx.run = run
-        return run.call.forward(x)
+        return run.forward(x.detach())  # what it keeps must not keep the graph below
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
@@ -40,7 +46,13 @@ class _Recorded:
     """A layer's call within a pass, and where its gradients go."""
 
     def __init__(self, name: str, call: LayerCall, ghost: "GhostPass") -> None:
-        self.name, self.call, self._ghost = name, call, ghost
+        self._name, self._ghost = name, ghost
+        self._call: LayerCall | None = call
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self._call is not None
+        self._ghost.budget.note(self._call, x, self._call.could_form(x))
+        return self._call.forward(x)
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
         with torch.autocast(gradient.device.type, enabled=False):
@@ -50,12 +62,13 @@ class _Recorded:
         ghost = self._ghost
         if len(gradient) != ghost.size:
             problem = f"its output has {len(gradient)} rows for {ghost.size} examples"
-            raise UnsupportedModelError("model", self.name, problem, REMEDY)
+            raise UnsupportedModelError("model", self._name, problem, REMEDY)
+        call, self._call = self._call, None  # what it has kept goes with it
+        assert call is not None, "a pass goes back once"
         if ghost.examined is not None:
-            ghost.examined.append((self.name, gradient))
-            return self.call.input_gradient(gradient) if wanted else None
-        below = self.call.input_gradient(gradient) if wanted else None
-        ghost.found.extend(self.call.example_gradients(gradient))
+            ghost.examined.append((self._name, gradient))
+        below, found = call.backward(gradient, wanted=wanted)
+        ghost.found.extend(found)
         return below
 
 
@@ -72,6 +85,7 @@ class GhostPass:
         found: Gradients of the train examples by parameter, after `run`; a parameter that is used
             twice is there twice.
         examined: Output gradients by layer, while `refuse_coupling` looks at them.
+        budget: Of the memory for gradients by example.
     """
 
     def __init__(self, forward: Forward, train: Batch, meta: Batch | None = None) -> None:
@@ -81,6 +95,7 @@ class GhostPass:
         self.size = len(batch[1])
         self.found: list[ExampleGradients] = []
         self.examined: list[tuple[str, Tensor]] | None = None
+        self.budget = FormingBudget()
 
     def run(self) -> Tensor:
         """Losses [N], detached; fills `found`."""
@@ -131,7 +146,7 @@ class GhostPass:
             raise refusal(name, layer)
 
         def call(input: Tensor) -> Tensor:  # the name that layers give their argument
-            made = rule(layer, self._train_size)
+            made = rule(layer, self._train_size, self.budget)
             output: Tensor = _Hook.apply(made.prepare(input), anchor, _Recorded(name, made, self))
             return output
 

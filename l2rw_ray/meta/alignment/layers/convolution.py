@@ -7,7 +7,7 @@ inner product of the output gradient with the input convolved with D.
 Shape suffixes: B train examples, C output channels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,6 @@ from l2rw_ray.meta.alignment.layers.interface import (
     ExampleGradients,
     FormedGradients,
     LayerCall,
-    formed_is_small,
     row_dots,
     scale_rows,
 )
@@ -27,6 +26,9 @@ Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _FUNCTIONS = {nn.Conv1d: functional.conv1d, nn.Conv2d: functional.conv2d, nn.Conv3d: functional.conv3d}
 _VECTOR_CHANNELS = 8
 """Input channels per group that fill a vector register; with fewer, grouped weight gradients are slow."""
+
+_CHUNKS = 2
+"""Parts of a batch that are contracted one after the other: halves what convolutions copy."""
 
 
 @rule_for(nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -45,6 +47,12 @@ class ConvolutionCall(LayerCall):
         mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
         return functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
 
+    def could_form(self, x: Tensor) -> Tensor | None:
+        """The weight, on CPUs and where a group is wide enough for vector units."""
+        layer = self.layer
+        wide = layer.in_channels // layer.groups >= _VECTOR_CHANNELS
+        return layer.weight if wide and x.device.type == "cpu" and layer.weight.requires_grad else None
+
     def forward(self, x: Tensor) -> Tensor:
         """The convolution itself."""
         layer, convolve = self.layer, self._function()
@@ -52,22 +60,19 @@ class ConvolutionCall(LayerCall):
         self._x = x.to(y.dtype)
         return y
 
-    def input_gradient(self, gradient: Tensor) -> Tensor:
-        """The transposed convolution of the output gradient."""
-        return self._backward(gradient, self._x, self.layer.weight, (True, False, False))
-
-    def example_gradients(self, gradient: Tensor) -> Sequence[ExampleGradients]:
-        """Of weight and bias."""
+    def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
+        """See `LayerCall`."""
         layer, x, found = self.layer, self._x, list[ExampleGradients]()
-        del self._x
+        below = self._backward(gradient, x, layer.weight, (True, False, False)) if wanted else None
         if layer.weight.requires_grad:
-            if self._can_form(x, gradient):
+            if self.budget.grants(self):
                 found.append(FormedGradients(layer.weight, self._form(x, gradient), self.train_size))
             else:
                 found.append(ContractedConvolution(self, x, gradient))
         if layer.bias is not None and layer.bias.requires_grad:
             found.append(FormedGradients(layer.bias, gradient.flatten(2).sum(dim=2), self.train_size))
-        return found
+        del self._x
+        return below, found
 
     def weight_gradient(self, x: Tensor, gradient: Tensor) -> Tensor:
         """Summed over rows."""
@@ -82,11 +87,6 @@ class ConvolutionCall(LayerCall):
 
     def _function(self) -> Callable[..., Tensor]:
         return next(convolve for kind, convolve in _FUNCTIONS.items() if isinstance(self.layer, kind))
-
-    def _can_form(self, x: Tensor, gradient: Tensor) -> bool:
-        layer = self.layer
-        wide = layer.in_channels // layer.groups >= _VECTOR_CHANNELS
-        return x.device.type == "cpu" and wide and formed_is_small(layer.weight, x, gradient)
 
     def _form(self, x: Tensor, gradient: Tensor) -> Tensor:
         """Gradient of each example, [N, …]: examples become groups of one convolution."""
@@ -145,7 +145,8 @@ class ContractedConvolution:
 
     def alignments(self, direction: Tensor) -> Tensor:
         """One more forward of the layer."""
-        return row_dots(self._call.along(self._x, direction), self._gradient)
+        parts = zip(self._x.chunk(_CHUNKS), self._gradient.chunk(_CHUNKS), strict=True)
+        return torch.cat([row_dots(self._call.along(x, direction), gradient) for x, gradient in parts])
 
     def meta_alignments(self) -> Tensor | None:
         """Never: an image has too many positions for the Gram form."""
@@ -153,4 +154,9 @@ class ContractedConvolution:
 
     def weighted(self, weights_B: Tensor) -> Tensor:
         """The weight gradient of scaled output gradients."""
-        return self._call.weight_gradient(self._x, scale_rows(self._gradient, weights_B))
+        chunks = (tensor.chunk(_CHUNKS) for tensor in (self._x, self._gradient, weights_B))
+        parts = [
+            self._call.weight_gradient(x, scale_rows(gradient, weights))
+            for x, gradient, weights in zip(*chunks, strict=True)
+        ]
+        return torch.stack(parts).sum(dim=0)

@@ -3,8 +3,6 @@
 Shape suffixes: N examples, B train examples, T positions, E dimensions.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,17 +30,13 @@ class EmbeddingCall(LayerCall):
         self._index = x
         return functional.embedding(x, self.layer.weight, self.layer.padding_idx)
 
-    def input_gradient(self, gradient: Tensor) -> Tensor:
-        """Indices have none."""
-        raise AssertionError("an index asked for a gradient")
-
-    def example_gradients(self, gradient: Tensor) -> Sequence[ExampleGradients]:
-        """Of the weight."""
+    def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
+        """See `LayerCall`; indices have no gradient."""
         index_NT = self._index.reshape(len(self._index), -1)
         gradient_NTE = gradient.reshape(*index_NT.shape, -1)
         if self.layer.padding_idx is not None:
             gradient_NTE = gradient_NTE * (index_NT != self.layer.padding_idx).unsqueeze(-1)
-        return [EmbeddedGradients(self.layer.weight, index_NT, gradient_NTE, self.train_size)]
+        return None, [EmbeddedGradients(self.layer.weight, index_NT, gradient_NTE, self.train_size)]
 
 
 class EmbeddedGradients:

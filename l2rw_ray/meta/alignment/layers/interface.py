@@ -5,7 +5,6 @@ P elements of a parameter.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -61,16 +60,51 @@ class FormedGradients:
         return (weights_B.to(self._rows_BP) @ self._rows_BP).view_as(self.parameter)
 
 
+class FormingBudget:
+    """Decides, between a pass's forward and its backward, which example gradients are formed.
+
+    Forming a gradient per example saves a contraction as expensive as the layer's forward. All layers'
+    together may take a share of the memory that their inputs take, which is held anyway; the smallest
+    for their inputs come first.
+    """
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._candidates: list[tuple[float, int, LayerCall]] = []
+        self._granted: set[LayerCall] | None = None
+
+    def note(self, call: "LayerCall", x: Tensor, parameter: Tensor | None) -> None:
+        """Count a layer's input, and the parameter of which it could form example gradients."""
+        self._held += x.numel()
+        if parameter is not None:
+            wanted = len(x) * parameter.numel()
+            self._candidates.append((wanted / x.numel(), wanted, call))
+
+    def grants(self, call: "LayerCall") -> bool:
+        """Whether a layer may form its example gradients."""
+        if self._granted is None:
+            left, self._granted = _SHARE * self._held, set()
+            for _, wanted, candidate in sorted(self._candidates, key=lambda entry: entry[:2]):
+                left -= wanted
+                if left >= 0:
+                    self._granted.add(candidate)
+        return call in self._granted
+
+
+_SHARE = 0.35
+
+
 class LayerCall(ABC):
     """One call of one layer within a pass: its forward, its backward and its examples' gradients.
 
     Args:
         layer: The module.
         train_size: B; further rows belong to the meta batch.
+        budget: Of the pass.
     """
 
-    def __init__(self, layer: nn.Module, train_size: int) -> None:
-        self.layer, self.train_size = layer, train_size
+    def __init__(self, layer: nn.Module, train_size: int, budget: FormingBudget) -> None:
+        self.layer, self.train_size, self.budget = layer, train_size, budget
 
     @staticmethod
     def refusal(layer: nn.Module) -> str | None:
@@ -81,35 +115,30 @@ class LayerCall(ABC):
         """What is done to the input before the layer proper, with a graph of its own."""
         return x
 
+    def could_form(self, x: Tensor) -> Tensor | None:
+        """The parameter of which example gradients had better be formed, memory permitting; or None."""
+        return None
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """The output, without a graph; what `backward` needs is kept."""
 
     @abstractmethod
-    def input_gradient(self, gradient: Tensor) -> Tensor:
-        """Gradient with respect to the input, from that with respect to the output."""
+    def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
+        """Go back through the layer, once.
 
-    @abstractmethod
-    def example_gradients(self, gradient: Tensor) -> Sequence[ExampleGradients]:
-        """Of each trainable parameter, from the gradient with respect to the output; called once."""
+        Args:
+            gradient: Gradient with respect to the output.
+            wanted: Whether that with respect to the input is.
+
+        Returns:
+            The latter, and the example gradients of each trainable parameter.
+        """
 
     @property
     def trained(self) -> list[str]:
         """Names of the layer's own trainable parameters."""
         return [name for name, p in self.layer.named_parameters(recurse=False) if p.requires_grad]
-
-
-def formed_is_small(parameter: Tensor, *activations: Tensor) -> bool:
-    """Whether an example's gradient is no larger than a few times what is held for it anyway.
-
-    Forming it then saves a contraction as expensive as the layer's forward, at a bounded price in
-    memory.
-    """
-    held = sum(activation[:1].numel() for activation in activations)
-    return parameter.numel() <= _LARGEST_SHARE * held
-
-
-_LARGEST_SHARE = 6
 
 
 def scale_rows(rows: Tensor, weights_B: Tensor) -> Tensor:

@@ -6,8 +6,6 @@ gradient of the same pass, the Gram form Σ_j (a·a_j)(g·g_j) over meta example
 Shape suffixes: N examples, B train examples, T positions, I inputs, O outputs.
 """
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,7 +13,6 @@ from l2rw_ray.meta.alignment.layers.interface import (
     ExampleGradients,
     FormedGradients,
     LayerCall,
-    formed_is_small,
     row_dots,
     scale_rows,
 )
@@ -28,30 +25,30 @@ class LinearCall(LayerCall):
 
     layer: nn.Linear
 
+    def could_form(self, x: Tensor) -> Tensor | None:
+        """The weight, where there are several positions."""
+        return self.layer.weight if x.ndim > 2 and self.layer.weight.requires_grad else None
+
     def forward(self, x: Tensor) -> Tensor:
         """The product itself."""
         y = functional.linear(x, self.layer.weight, self.layer.bias)
         self._x = x.to(y.dtype)
         return y
 
-    def input_gradient(self, gradient: Tensor) -> Tensor:
-        """The product with the weight."""
-        return gradient @ self.layer.weight.to(gradient.dtype)
-
-    def example_gradients(self, gradient: Tensor) -> Sequence[ExampleGradients]:
-        """Of weight and bias."""
+    def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
+        """See `LayerCall`."""
         layer, found = self.layer, list[ExampleGradients]()
         x_NTI, gradient_NTO = _with_positions(self._x), _with_positions(gradient)
         del self._x
         if layer.weight.requires_grad:
-            if x_NTI.shape[1] > 1 and formed_is_small(layer.weight, x_NTI, gradient_NTO):
+            if self.budget.grants(self):
                 rows = gradient_NTO.transpose(1, 2) @ x_NTI
                 found.append(FormedGradients(layer.weight, rows, self.train_size))
             else:
                 found.append(FactoredLinear(layer.weight, x_NTI, gradient_NTO, self.train_size))
         if layer.bias is not None and layer.bias.requires_grad:
             found.append(FormedGradients(layer.bias, gradient_NTO.sum(dim=1), self.train_size))
-        return found
+        return gradient @ layer.weight.to(gradient.dtype) if wanted else None, found
 
 
 class FactoredLinear:

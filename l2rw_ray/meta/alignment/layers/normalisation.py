@@ -4,7 +4,6 @@ Their parameters scale and shift a normalised input x̂, so an example's gradien
 its positions.
 """
 
-from collections.abc import Sequence
 from math import prod
 
 import torch
@@ -18,7 +17,7 @@ from l2rw_ray.meta.alignment.layers.registry import rule_for
 class _Affine(LayerCall):
     """What all of them share: parameters `weight` and `bias`, and their gradients by example."""
 
-    def _formed(self, scale_N: Tensor, shift_N: Tensor) -> Sequence[ExampleGradients]:
+    def _formed(self, scale_N: Tensor, shift_N: Tensor) -> list[ExampleGradients]:
         rows = {"weight": scale_N, "bias": shift_N}
         return [
             FormedGradients(getattr(self.layer, name), rows[name], self.train_size) for name in self.trained
@@ -51,23 +50,11 @@ class GroupNormCall(_Affine):
         )
         return y.to(kind)  # type: ignore[no-any-return]  # torch.ops is not typed
 
-    def input_gradient(self, gradient: Tensor) -> Tensor:
-        """Computed together with the parameters'."""
-        self._together(gradient)
-        found: Tensor = self._input_gradient.to(gradient.dtype)
-        return found
-
-    def example_gradients(self, gradient: Tensor) -> Sequence[ExampleGradients]:
-        """Of weight and bias."""
-        self._together(gradient)
-        return self._formed(self._scale, self._shift)
-
-    def _together(self, gradient: Tensor) -> None:
-        if not hasattr(self, "_x"):
-            return
+    def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
+        """See `LayerCall`."""
         x, layer = self._x, self.layer
         count, channels, size = x.shape[0], x.shape[1], prod(x.shape[2:])
-        found, scale, shift = torch.ops.aten.native_group_norm_backward(
+        below, scale, shift = torch.ops.aten.native_group_norm_backward(
             gradient.contiguous().to(x.dtype).view(1, count * channels, size),
             x.view(1, count * channels, size),
             self._mean.view(1, -1),
@@ -77,11 +64,11 @@ class GroupNormCall(_Affine):
             count * channels,
             size,
             count * self._groups,
-            (True, True, True),
+            (wanted, True, True),
         )
-        self._input_gradient = found.view_as(x)
-        self._scale, self._shift = scale.view(count, channels), shift.view(count, channels)
         del self._x
+        found = self._formed(scale.view(count, channels), shift.view(count, channels))
+        return below.view_as(x).to(gradient.dtype) if wanted else None, found
 
 
 @rule_for(nn.LayerNorm)
@@ -100,28 +87,28 @@ class LayerNormCall(_Affine):
         )
         return y.to(kind)
 
-    def input_gradient(self, gradient: Tensor) -> Tensor:
-        """Torch's own."""
-        layer, x = self.layer, self._x
-        found, _, _ = torch.ops.aten.native_layer_norm_backward(
-            gradient.to(x.dtype),
-            x,
-            layer.normalized_shape,
-            self._mean,
-            self._rstd,
-            layer.weight,
-            layer.bias,
-            (True, False, False),
-        )
-        return found.to(gradient.dtype)  # type: ignore[no-any-return]  # torch.ops is not typed
-
-    def example_gradients(self, gradient: Tensor) -> Sequence[ExampleGradients]:
-        """Of weight and bias."""
-        x, gradient = self._x, gradient.to(self._x.dtype)
+    def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
+        """See `LayerCall`."""
+        layer, x, kind = self.layer, self._x, gradient.dtype
+        gradient = gradient.to(x.dtype)
+        below = None
+        if wanted:
+            below, _, _ = torch.ops.aten.native_layer_norm_backward(
+                gradient,
+                x,
+                layer.normalized_shape,
+                self._mean,
+                self._rstd,
+                layer.weight,
+                layer.bias,
+                (True, False, False),
+            )
+            below = below.to(kind)
         normal = (x - self._mean) * self._rstd
         del self._x
-        shape = (len(x), -1, prod(self.layer.normalized_shape))
-        return self._formed((gradient * normal).reshape(shape).sum(dim=1), gradient.reshape(shape).sum(dim=1))
+        shape = (len(x), -1, prod(layer.normalized_shape))
+        scale, shift = ((part.reshape(shape).sum(dim=1)) for part in (gradient * normal, gradient))
+        return below, self._formed(scale, shift)
 
 
 @rule_for(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -146,21 +133,19 @@ class BatchNormCall(_Affine):
             x, layer.running_mean, layer.running_var, layer.weight, layer.bias, False, 0.0, layer.eps
         )
 
-    def input_gradient(self, gradient: Tensor) -> Tensor:
-        """The output gradient, scaled by channel."""
-        scale = self._rstd() if self.layer.weight is None else self._rstd() * self.layer.weight
-        return gradient * self._by_channel(scale, gradient)
-
-    def example_gradients(self, gradient: Tensor) -> Sequence[ExampleGradients]:
-        """Of weight and bias."""
-        x = self._x
-        mean = self.layer.running_mean
-        assert mean is not None
-        normal = (x - self._by_channel(mean, x)) * self._by_channel(self._rstd(), x)
+    def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
+        """See `LayerCall`."""
+        layer, x, rstd = self.layer, self._x, self._rstd()
+        assert layer.running_mean is not None
+        below = None
+        if wanted:
+            scale = rstd if layer.weight is None else rstd * layer.weight
+            below = gradient * self._by_channel(scale, gradient)
+        normal = (x - self._by_channel(layer.running_mean, x)) * self._by_channel(rstd, x)
         del self._x
-        shape = (*x.shape[:2], -1)
-        gradient = gradient.to(normal.dtype)
-        return self._formed((gradient * normal).reshape(shape).sum(dim=2), gradient.reshape(shape).sum(dim=2))
+        shape, gradient = (*x.shape[:2], -1), gradient.to(normal.dtype)
+        scales, shifts = (part.reshape(shape).sum(dim=2) for part in (gradient * normal, gradient))
+        return below, self._formed(scales, shifts)
 
     def _rstd(self) -> Tensor:
         assert self.layer.running_var is not None
