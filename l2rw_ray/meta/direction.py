@@ -35,7 +35,15 @@ class Direction:
 
     def cosine(self, other: "Direction") -> Tensor:
         """Cosine of the angle to another direction for the same parameters; 0 where one is zero."""
-        return torch.cosine_similarity(self.flat, other.flat, dim=0, eps=torch.finfo(self.flat.dtype).tiny)
+        lengths = self.norm * other.norm
+        cosine: Tensor = torch.dot(self.flat, other.flat) / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)
+        return cosine
+
+    @cached_property
+    def norm(self) -> Tensor:
+        """Its Euclidean length, a scalar."""
+        length: Tensor = torch.linalg.vector_norm(self.flat)
+        return length
 
 
 class DirectionSource:

@@ -54,7 +54,7 @@ class FiniteDifference:
         found = source.get()
         direction = found.values
         replay = forward.generators(batch)
-        step = _step_size(found.flat.norm(), dtype, central=self._central)
+        step = _step_size(found.norm, dtype, central=self._central)
         behind_B = _probe(forward, batch, direction, -step, replay)
         probed_B = _probe(forward, batch, direction, step, replay) if self._central else None
         with torch.enable_grad():

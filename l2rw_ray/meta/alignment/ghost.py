@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.meta.alignment.ghost_pass import GhostPass, layer_problem, refusal
+from l2rw_ray.meta.alignment.ghost_pass import GhostPass, TrainedLayers
 from l2rw_ray.meta.alignment.layers import ExampleGradients
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import Direction, DirectionSource
@@ -34,38 +34,41 @@ class Ghost:
 
     def __init__(self) -> None:
         self._is_examined = False
+        self._trained: TrainedLayers | None = None
 
     def check(self, module: nn.Module) -> None:
         """Every layer that is trained must have a rule."""
-        for name, layer in module.named_modules():
-            own = list(layer.parameters(recurse=False))
-            batch_norm = isinstance(layer, nn.modules.batchnorm._BatchNorm)
-            if (batch_norm or any(p.requires_grad for p in own)) and layer_problem(layer):
-                raise refusal(name, layer)
+        self._layers_of(module).check()
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> "GhostScoredBatch":
         """See `Estimator`."""
-        self._examine(forward, batch, source.meta_batch)
+        trained = self._layers_of(forward.module)
+        self._examine(forward, trained, batch, source.meta_batch)
         meta = source.shared_batch
-        ghost = GhostPass(forward, batch, meta)
+        ghost = GhostPass(forward, trained, batch, meta)
         losses_N = ghost.run()
         size, found = len(batch[1]), ghost.found
         if meta is None:
             direction = source.get()
         else:
-            direction = source.accept(_meta_gradient(forward.module, found), losses_N[size:].sum())
-        is_own = meta is not None and forward.replicas.world_size == 1
+            direction = source.accept(_meta_gradient(trained, found), losses_N[size:].sum())
+        gram_size = len(meta[1]) if meta is not None and forward.replicas.world_size == 1 else 0
         with torch.autocast(batch[0].device.type, enabled=False):
-            scores_B = _alignments(forward.module, found, direction, len(meta[1]) if meta and is_own else 0)
+            scores_B = _alignments(trained, found, direction, gram_size)
         return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N.dtype), forward, found)
 
-    def _examine(self, forward: Forward, batch: Batch, meta: Batch) -> None:
+    def _layers_of(self, module: nn.Module) -> TrainedLayers:
+        if self._trained is None or self._trained.is_stale:
+            self._trained = TrainedLayers.of(module)
+        return self._trained
+
+    def _examine(self, forward: Forward, trained: TrainedLayers, batch: Batch, meta: Batch) -> None:
         if self._is_examined:
             return
         few = (batch[0][:_EXAMINED], batch[1][:_EXAMINED])
         same = meta[0].shape[1:] == batch[0].shape[1:]
         dry = Forward(forward.replicas, forward.loss_fn, dry=True)
-        examined = GhostPass(dry, few, (meta[0][:_EXAMINED], meta[1][:_EXAMINED]) if same else None)
+        examined = GhostPass(dry, trained, few, (meta[0][:_EXAMINED], meta[1][:_EXAMINED]) if same else None)
         if examined.size > 1:
             examined.refuse_coupling()
             self._is_examined = True
@@ -103,36 +106,37 @@ class GhostScoredBatch:
 
 
 @torch.no_grad()
-def _meta_gradient(module: nn.Module, found: list[ExampleGradients]) -> dict[str, Tensor]:
+def _meta_gradient(trained: TrainedLayers, found: list[ExampleGradients]) -> dict[str, Tensor]:
     """Gradient of the summed meta losses by parameter name; zero where it does not reach."""
-    names = {id(p): name for name, p in module.named_parameters() if p.requires_grad}
-    total: dict[str, Tensor] = {}
+    total: dict[int, Tensor] = {}
     for part in found:
-        name, value = names[id(part.parameter)], part.meta_gradient.to(part.parameter.dtype)
-        total[name] = total[name] + value if name in total else value
-    missing = {name: p for name, p in module.named_parameters() if p.requires_grad and name not in total}
-    return total | {name: torch.zeros_like(parameter) for name, parameter in missing.items()}
+        key, value = id(part.parameter), part.meta_gradient.to(part.parameter.dtype)
+        total[key] = total[key] + value if key in total else value
+    return {
+        name: total[id(parameter)] if id(parameter) in total else torch.zeros_like(parameter)
+        for name, parameter in trained.parameters.items()
+    }
 
 
 @torch.no_grad()
 def _alignments(
-    module: nn.Module, found: list[ExampleGradients], direction: Direction, meta_size: int
+    trained: TrainedLayers, found: list[ExampleGradients], direction: Direction, gram_size: int
 ) -> Tensor:
     """⟨D, ∇ℓ_i⟩ [B], summed over parameters.
 
     Args:
-        module: The network.
+        trained: What is trained.
         found: Example gradients by parameter.
         direction: D.
-        meta_size: M, when D is the mean meta gradient of this very pass; else 0.
+        gram_size: M, when D is the mean meta gradient of this very pass, so that the Gram form may be
+            used; else 0.
     """
-    names = {id(p): name for name, p in module.named_parameters() if p.requires_grad}
+    along = {id(parameter): direction.values[name] for name, parameter in trained.parameters.items()}
     uses = Counter(id(part.parameter) for part in found)
     total: Tensor | None = None
     for part in found:
-        gram = part.meta_alignments() if meta_size and uses[id(part.parameter)] == 1 else None
-        along = direction.values[names[id(part.parameter)]]
-        value = part.alignments(along) if gram is None else gram / meta_size
+        gram = part.meta_alignments() if gram_size and uses[id(part.parameter)] == 1 else None
+        value = part.alignments(along[id(part.parameter)]) if gram is None else gram / gram_size
         total = value if total is None else total + value
     assert total is not None, "no layer was reached"
     return total

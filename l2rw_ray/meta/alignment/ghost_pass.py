@@ -9,7 +9,8 @@ Shape suffixes: N examples of the pass, B train examples first and meta examples
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -72,11 +73,59 @@ class _Recorded:
         return below
 
 
+@dataclass(frozen=True)
+class TrainedLayers:
+    """What of a network is trained, looked up once instead of at every step.
+
+    Attributes:
+        layers: Those with trainable parameters of their own, by name.
+        coupling: Those that may couple examples, by name.
+        parameters: The trainable ones by name.
+        everything: All parameters, and whether they were trained.
+    """
+
+    layers: tuple[tuple[str, nn.Module], ...]
+    coupling: tuple[tuple[str, nn.Module], ...]
+    parameters: dict[str, nn.Parameter]
+    everything: tuple[tuple[nn.Parameter, bool], ...]
+
+    @classmethod
+    def of(cls, module: nn.Module) -> Self:
+        """Look them up."""
+        named = tuple(module.named_modules())
+        return cls(
+            tuple(
+                (name, layer)
+                for name, layer in named
+                if any(p.requires_grad for p in layer.parameters(recurse=False))
+            ),
+            tuple((name, layer) for name, layer in named if isinstance(layer, _COUPLING)),
+            {name: p for name, p in module.named_parameters() if p.requires_grad},
+            tuple((p, p.requires_grad) for p in module.parameters()),
+        )
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether some parameter has been frozen, or is trained now, that was not before."""
+        return any(p.requires_grad is not trained for p, trained in self.everything)
+
+    def check(self) -> None:
+        """Refuse a layer that no rule treats.
+
+        Raises:
+            UnsupportedModelError: There is one; the message names it.
+        """
+        for name, layer in (*self.layers, *self.coupling):
+            if layer_problem(layer):
+                raise refusal(name, layer)
+
+
 class GhostPass:
     """A pass over a train batch and, where there is one, the meta batch behind it.
 
     Args:
         forward: Evaluates losses.
+        trained: What of its network is trained.
         train: Inputs and targets, [B].
         meta: This rank's share of the meta batch; None when the direction comes from elsewhere.
 
@@ -88,8 +137,10 @@ class GhostPass:
         budget: Of the memory for gradients by example.
     """
 
-    def __init__(self, forward: Forward, train: Batch, meta: Batch | None = None) -> None:
-        self._forward, self._train_size = forward, len(train[1])
+    def __init__(
+        self, forward: Forward, trained: TrainedLayers, train: Batch, meta: Batch | None = None
+    ) -> None:
+        self._forward, self._trained, self._train_size = forward, trained, len(train[1])
         batch = train if meta is None else tuple(map(torch.cat, zip(train, meta, strict=True)))
         self._batch: Batch = (batch[0], batch[1])
         self.size = len(batch[1])
@@ -118,10 +169,11 @@ class GhostPass:
                 raise UnsupportedModelError("model", name, problem, REMEDY)
 
     def _evaluate(self) -> tuple[Tensor, Tensor]:
-        module, losses_of = self._forward.module, self._losses_of
+        self._trained.check()
         anchor = torch.zeros((), device=self._batch[0].device, requires_grad=True)
-        with torch.enable_grad(), _replaced(module, self._calls(module, anchor)):
-            return losses_of(), anchor
+        calls = {layer: self._instead_of(name, layer, anchor) for name, layer in self._trained.layers}
+        with torch.enable_grad(), _replaced(calls):
+            return self._losses_of(), anchor
 
     def _losses_of(self) -> Tensor:
         forward = self._forward
@@ -130,20 +182,9 @@ class GhostPass:
         alone = Forward(forward.replicas.alone(), forward.loss_fn)
         return alone.training(self._batch)
 
-    def _calls(self, module: nn.Module, anchor: Tensor) -> Mapping[nn.Module, Any]:
-        """What is called instead of each layer's own forward."""
-        calls = {}
-        for name, layer in module.named_modules():
-            if isinstance(layer, _COUPLING) and layer_problem(layer):
-                raise refusal(name, layer)
-            if any(p.requires_grad for p in layer.parameters(recurse=False)):
-                calls[layer] = self._instead_of(name, layer, anchor)
-        return calls
-
     def _instead_of(self, name: str, layer: nn.Module, anchor: Tensor) -> Any:
         rule = layer_rule(layer)
-        if rule is None or layer_problem(layer):
-            raise refusal(name, layer)
+        assert rule is not None, "it was checked"
 
         def call(input: Tensor) -> Tensor:  # the name that layers give their argument
             made = rule(layer, self._train_size, self.budget)
@@ -154,12 +195,12 @@ class GhostPass:
 
     def _differentiate(self, total: Tensor, anchor: Tensor) -> None:
         """Send gradients back through all layers; parameters must see none of them."""
-        named = [(name, p) for name, p in self._forward.module.named_parameters() if p.requires_grad]
-        wanted = (anchor, *(parameter for _, parameter in named))
+        parameters = self._trained.parameters
+        wanted = (anchor, *parameters.values())
         if not total.requires_grad:
             return
         stray = torch.autograd.grad(total, wanted, allow_unused=True)[1:]
-        for (name, _), gradient in zip(named, stray, strict=True):
+        for name, gradient in zip(parameters, stray, strict=True):
             if gradient is not None:
                 problem = "it is used outside the forward of the layer that holds it"
                 raise UnsupportedModelError("model", name, problem, REMEDY)
@@ -180,7 +221,7 @@ def refusal(name: str, layer: nn.Module) -> UnsupportedModelError:
 
 
 @contextmanager
-def _replaced(module: nn.Module, calls: Mapping[nn.Module, Any]) -> Iterator[None]:
+def _replaced(calls: Mapping[nn.Module, Any]) -> Iterator[None]:
     """Replace the forward of some layers for the duration of the block."""
     own = {layer: vars(layer)["forward"] for layer in calls if "forward" in vars(layer)}
     try:

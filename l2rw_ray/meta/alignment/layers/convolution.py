@@ -27,9 +27,6 @@ _FUNCTIONS = {nn.Conv1d: functional.conv1d, nn.Conv2d: functional.conv2d, nn.Con
 _VECTOR_CHANNELS = 8
 """Input channels per group that fill a vector register; with fewer, grouped weight gradients are slow."""
 
-_CHUNKS = 2
-"""Parts of a batch that are contracted one after the other: halves what convolutions copy."""
-
 
 @rule_for(nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class ConvolutionCall(LayerCall):
@@ -129,6 +126,8 @@ class ConvolutionCall(LayerCall):
 class ContractedConvolution:
     """Example gradients of a convolution's weight that are never formed.
 
+    What it holds lies channels last, where narrow convolutions are faster and need no padded copies.
+
     Args:
         call: The layer's call.
         x: Its input, [N, …].
@@ -137,26 +136,32 @@ class ContractedConvolution:
 
     def __init__(self, call: ConvolutionCall, x: Tensor, gradient: Tensor) -> None:
         size = call.train_size
-        self._call, self._x, self._gradient = call, x[:size], gradient[:size]
+        self._call = call
+        self._x, self._gradient = _channels_last(x[:size]), _channels_last(gradient[:size])
         self.parameter = call.layer.weight
         self.meta_gradient = torch.zeros_like(self.parameter)
         if len(x) > size:
-            self.meta_gradient = call.weight_gradient(x[size:], gradient[size:])
+            self.meta_gradient = call.weight_gradient(x[size:], gradient[size:]).contiguous()
 
     def alignments(self, direction: Tensor) -> Tensor:
         """One more forward of the layer."""
-        parts = zip(self._x.chunk(_CHUNKS), self._gradient.chunk(_CHUNKS), strict=True)
-        return torch.cat([row_dots(self._call.along(x, direction), gradient) for x, gradient in parts])
+        moved = self._call.along(self._x, _channels_last(direction))
+        return row_dots(moved.movedim(1, -1), self._gradient.movedim(1, -1))
 
     def meta_alignments(self) -> Tensor | None:
         """Never: an image has too many positions for the Gram form."""
         return None
 
     def weighted(self, weights_B: Tensor) -> Tensor:
-        """The weight gradient of scaled output gradients."""
-        chunks = (tensor.chunk(_CHUNKS) for tensor in (self._x, self._gradient, weights_B))
-        parts = [
-            self._call.weight_gradient(x, scale_rows(gradient, weights))
-            for x, gradient, weights in zip(*chunks, strict=True)
-        ]
-        return torch.stack(parts).sum(dim=0)
+        """The weight gradient of output gradients, or of inputs where those are smaller, scaled."""
+        x, gradient = self._x, self._gradient
+        if x.numel() < gradient.numel():
+            x = scale_rows(x, weights_B)
+        else:
+            gradient = scale_rows(gradient, weights_B)
+        return self._call.weight_gradient(x, gradient).contiguous()
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    return tensor.contiguous(memory_format=formats.get(tensor.ndim, torch.contiguous_format))
