@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.interface import GraphScoredBatch
+from l2rw_ray.meta.alignment.probe_batch_norm import quick_batch_norms
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
+from l2rw_ray.meta.alignment.replaced import replaced_forwards
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import GeneratorState
@@ -87,4 +89,7 @@ def _probe(
         for name, parameter in forward.module.named_parameters()
         if parameter.requires_grad
     }
-    return forward.probe(batch, parameters, replay)
+    if forward.replicas.is_compiled:
+        return forward.probe(batch, parameters, replay)
+    with replaced_forwards(quick_batch_norms(forward.module)):
+        return forward.probe(batch, parameters, replay)

@@ -15,7 +15,8 @@ from torch.autograd import forward_ad
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.interface import GraphScoredBatch
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.alignment.tangents import fast_tangents
+from l2rw_ray.meta.alignment.replaced import replaced_forwards
+from l2rw_ray.meta.alignment.tangents import carrying_layers
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.losses import Batch, Parameters
@@ -73,7 +74,7 @@ class ForwardMode:
 
 def _dual_losses(forward: Forward, batch: Batch, direction: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
     """Losses with their graph, and their derivatives along the direction, detached."""
-    with forward_ad.dual_level(), fast_tangents(forward.module):
+    with forward_ad.dual_level(), replaced_forwards(carrying_layers(forward.module)):
         duals = {
             name: forward_ad.make_dual(parameter, direction[name])
             for name, parameter in forward.module.named_parameters()

@@ -7,8 +7,6 @@ own into its examples' gradients.
 Shape suffixes: N examples of the pass, B train examples first and meta examples after them.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -23,6 +21,7 @@ from l2rw_ray.meta.alignment.layers import (
     layer_rule,
     ruled_types,
 )
+from l2rw_ray.meta.alignment.replaced import replaced_forwards
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.losses import Batch
 
@@ -172,7 +171,7 @@ class GhostPass:
         self._trained.check()
         anchor = torch.zeros((), device=self._batch[0].device, requires_grad=True)
         calls = {layer: self._instead_of(name, layer, anchor) for name, layer in self._trained.layers}
-        with torch.enable_grad(), _replaced(calls):
+        with torch.enable_grad(), replaced_forwards(calls):
             return self._losses_of(), anchor
 
     def _losses_of(self) -> Tensor:
@@ -218,18 +217,3 @@ def layer_problem(layer: nn.Module) -> str | None:
 def refusal(name: str, layer: nn.Module) -> UnsupportedModelError:
     """The error that names a layer and what to use instead."""
     return UnsupportedModelError("model", name or type(layer).__name__, layer_problem(layer) or "", REMEDY)
-
-
-@contextmanager
-def _replaced(calls: Mapping[nn.Module, Any]) -> Iterator[None]:
-    """Replace the forward of some layers for the duration of the block."""
-    own = {layer: vars(layer)["forward"] for layer in calls if "forward" in vars(layer)}
-    try:
-        for layer, call in calls.items():
-            vars(layer)["forward"] = call
-        yield
-    finally:
-        for layer in calls:
-            vars(layer).pop("forward", None)
-        for layer, call in own.items():
-            vars(layer)["forward"] = call

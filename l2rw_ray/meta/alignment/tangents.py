@@ -8,8 +8,7 @@ A normalisation's Jacobian with respect to its input (before scale and shift) is
 tangent is its own backward.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
@@ -117,24 +116,13 @@ def _batch_statistics(y: Tensor, x: Tensor, eps: float) -> tuple[Tensor, Tensor]
     return mean, rstd
 
 
-@contextmanager
-def fast_tangents(module: nn.Module) -> Iterator[None]:
-    """Make layers whose type has a rule carry tangents by it, for the duration of the block.
+def carrying_layers(module: nn.Module) -> Mapping[nn.Module, Callable[[Tensor], Tensor]]:
+    """What to call instead of each layer whose type has a rule, at the current dual level.
 
     Args:
         module: The network; its parameters are dual where they are trained.
     """
-    layers = [layer for layer in module.modules() if type(layer) in _RULES]
-    own = {layer: vars(layer).get("forward") for layer in layers}
-    try:
-        for layer in layers:
-            vars(layer)["forward"] = _carrying(layer)
-        yield
-    finally:
-        for layer, before in own.items():
-            vars(layer).pop("forward", None)
-            if before is not None:
-                vars(layer)["forward"] = before
+    return {layer: _carrying(layer) for layer in module.modules() if type(layer) in _RULES}
 
 
 def _carrying(layer: nn.Module) -> Callable[[Tensor], Tensor]:
