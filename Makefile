@@ -6,7 +6,7 @@ export UV_HTTP_TIMEOUT ?= 300
 # Two data-parallel workers where there are two cores.
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(2, len(os.sched_getaffinity(0))))" 2>/dev/null || echo 1)
 
-.PHONY: setup demo test check format clean
+.PHONY: setup demo test check benchmark-check format clean
 
 setup: .venv/.ready ## create .venv from uv.lock
 
@@ -25,6 +25,9 @@ check: setup ## lint, format and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+
+benchmark-check: setup ## step times relative to plain steps, against their limits
+	.venv/bin/python benchmarks/step_ratio_check.py
 
 format: setup ## mend what ruff can mend
 	.venv/bin/ruff check --fix

@@ -5,7 +5,7 @@ Shape suffixes: B train batch of this rank, M its meta batch.
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -21,29 +21,34 @@ class Direction:
     """D = −(∂θ̂/∂g)ᵀ ∇L_meta(θ̂), by which the score of example i is ⟨D, ∇ℓ_i⟩.
 
     Attributes:
-        values: By the names of the parameters it was computed for.
+        flat: All values in one vector.
+        shapes: Those of the parameters it is for, by name.
         meta_loss: Mean meta loss at θ̂ over all ranks, a detached scalar.
     """
 
-    values: Mapping[str, Tensor]
+    flat: Tensor
+    shapes: Mapping[str, torch.Size]
     meta_loss: Tensor
 
     @cached_property
-    def flat(self) -> Tensor:
-        """All values in one vector."""
-        return torch.cat([value.reshape(-1) for value in self.values.values()])
-
-    def cosine(self, other: "Direction") -> Tensor:
-        """Cosine of the angle to another direction for the same parameters; 0 where one is zero."""
-        lengths = self.norm * other.norm
-        cosine: Tensor = torch.dot(self.flat, other.flat) / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)
-        return cosine
+    def values(self) -> dict[str, Tensor]:
+        """By the names of the parameters; views of the vector."""
+        parts = self.flat.split([shape.numel() for shape in self.shapes.values()])
+        return {
+            name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
 
     @cached_property
     def norm(self) -> Tensor:
         """Its Euclidean length, a scalar."""
         length: Tensor = torch.linalg.vector_norm(self.flat)
         return length
+
+    def cosine(self, other: "Direction") -> Tensor:
+        """Cosine of the angle to another direction for the same parameters; 0 where one is zero."""
+        smallest = torch.finfo(self.flat.dtype).tiny
+        cosine: Tensor = torch.dot(self.flat, other.flat) / (self.norm * other.norm).clamp_min(smallest)
+        return cosine
 
 
 class DirectionSource:
@@ -88,8 +93,9 @@ class DirectionSource:
 
     def accept(self, gradient_sum: dict[str, Tensor], loss_sum: Tensor) -> Direction:
         """Make the direction from the gradient of this rank's summed meta loss at θ; one all-reduce."""
-        count = len(self.meta_batch[1])
-        self.direction = Direction(*self._forward.replicas.mean_gradient(gradient_sum, loss_sum, count))
+        count, shapes = len(self.meta_batch[1]), {name: part.shape for name, part in gradient_sum.items()}
+        flat, meta_loss = self._forward.replicas.mean_gradient(gradient_sum.values(), loss_sum, count)
+        self.direction = Direction(flat, shapes, meta_loss)
         return self.direction
 
     def get(self, names: Collection[str] | None = None) -> Direction:
@@ -132,8 +138,8 @@ class DirectionSource:
         parts = torch.autograd.grad(
             loss_sum, tuple(wanted.values()), allow_unused=True, materialize_grads=True
         )
-        found = dict(zip(wanted, parts, strict=True))
-        mean, meta_loss = forward.replicas.mean_gradient(found, loss_sum.detach(), len(self.meta_batch[1]))
-        if gradient is not None:
-            mean = self.lookahead.pull_back(start, gradient, mean)
-        return Direction(mean, meta_loss)
+        found = self.accept(dict(zip(wanted, parts, strict=True)), loss_sum)
+        if gradient is None:
+            return found
+        pulled = self.lookahead.pull_back(start, gradient, found.values)
+        return replace(found, flat=torch.cat([part.reshape(-1) for part in pulled.values()]))

@@ -102,12 +102,12 @@ class Replicas:
             parameter.grad = total / self.world_size
 
     def mean_gradient(
-        self, gradient: dict[str, Tensor], loss_sum: Tensor, count: int
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Mean gradient and mean loss over all ranks' examples, in one all-reduce.
+        self, gradient: Iterable[Tensor], loss_sum: Tensor, count: int
+    ) -> tuple[Tensor, Tensor]:
+        """Mean gradient, as one vector, and mean loss over all ranks' examples, in one all-reduce.
 
         Args:
-            gradient: Gradient of the summed loss of this rank's examples, by parameter name.
+            gradient: Gradient of the summed loss of this rank's examples, a part per parameter.
             loss_sum: That loss, a scalar.
             count: This rank's examples; shares may be unequal, or empty.
 
@@ -115,16 +115,13 @@ class Replicas:
             InputError: A single process has no example. Of several ranks some may have none; where all
                 of them have none, the mean is NaN.
         """
-        if self.world_size == 1:
-            if count == 0:
-                raise InputError("meta_batch", "0 examples", "nothing to align with", "give it one or more")
-            parts, total, divisor = list(gradient.values()), loss_sum.detach(), loss_sum.new_tensor(count)
-        else:
-            tail = torch.stack([loss_sum.detach(), loss_sum.new_tensor(float(count))])
-            *parts, tail = _summed_together([*gradient.values(), tail], self.sum)
-            total, divisor = tail[0], tail[1]
-        means = torch._foreach_div(parts, divisor)
-        return dict(zip(gradient, means, strict=True)), total / divisor
+        if self.world_size == 1 and count == 0:
+            raise InputError("meta_batch", "0 examples", "nothing to align with", "give it one or more")
+        total = loss_sum.detach()
+        tail = torch.stack([total, total.new_tensor(float(count))])
+        flat = self.sum(torch.cat([*(part.reshape(-1) for part in gradient), tail]))
+        flat[:-1] /= flat[-1].clone()
+        return flat[:-2], flat[-2].clone()
 
     def batch_totals(self, weight: Tensor, size: int) -> BatchTotals:
         """Sum a scalar over ranks and learn how many examples each has, in one all-reduce.

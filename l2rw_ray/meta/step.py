@@ -244,8 +244,12 @@ class ReweightedStep:
             if table is not None:
                 state[name] = table.state()
         if self._direction is not None:
-            state["direction"] = dict(self._direction.values)
-            state["meta_loss"] = self._direction.meta_loss
+            shapes = {name: list(shape) for name, shape in self._direction.shapes.items()}
+            state["direction"] = {
+                "flat": self._direction.flat,
+                "shapes": shapes,
+                "meta_loss": self._direction.meta_loss,
+            }
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -258,8 +262,9 @@ class ReweightedStep:
         self._direction = None
         if "direction" in state:
             device = next(self._replicas.module.parameters()).device
-            values = {name: value.to(device) for name, value in state["direction"].items()}
-            self._direction = Direction(values, state["meta_loss"].to(device))
+            kept = state["direction"]
+            shapes = {name: torch.Size(shape) for name, shape in kept["shapes"].items()}
+            self._direction = Direction(kept["flat"].to(device), shapes, kept["meta_loss"].to(device))
 
 
 def _result(

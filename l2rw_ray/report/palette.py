@@ -21,6 +21,9 @@ _BLUE, _VERMILLION, _GREEN, _PURPLE, _ORANGE, _SKY = (
 )
 
 
+COLORS = (_BLUE, _VERMILLION, _GREEN, _PURPLE, _ORANGE, _SKY)
+
+
 @dataclass(frozen=True)
 class Style:
     """How one arm is drawn everywhere."""

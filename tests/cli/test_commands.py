@@ -153,3 +153,28 @@ def test_ui_on_a_used_port_is_refused(call: Call, tmp_path: Path) -> None:
     assert not output
     assert "--port = " in error
     assert "in use" in error
+
+
+def test_bench_prints_a_table_and_draws(call: Call, tmp_path: Path) -> None:
+    small = (
+        "--model",
+        "mlp",
+        "--batch-size",
+        "4",
+        "--meta-size",
+        "2",
+        "--rounds",
+        "1",
+        "--estimators",
+        "ghost",
+    )
+    code, output, _ = call("bench", *small, "--figure", str(tmp_path / "costs.svg"))
+    assert code == 0
+    assert output.startswith("model  estimator")
+    assert "mlp · ghost" in (tmp_path / "costs.svg").read_text()
+    code, _, error = call("bench", *small[2:], "--estimators", "magic")
+    assert code == 2
+    assert error.startswith("error: estimator = 'magic': unknown; use one of auto, ")
+    code, _, error = call("bench", *small, "--figure", str(tmp_path / "costs.txt"))
+    assert code == 2
+    assert "unknown format" in error

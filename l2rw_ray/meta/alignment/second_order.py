@@ -44,23 +44,19 @@ class SecondOrder:
                 gradient = {name: part + (total[name] - part.detach()) for name, part in gradient.items()}
             values = {name: parameter.detach() for name, parameter in parameters.items()}
             stepped = source.lookahead.stepped(values, gradient)
-        mean, meta_loss = self._meta_gradient(forward, source, stepped)
+        direction = self._meta_gradient(forward, source, stepped)
         (slopes_B,) = torch.autograd.grad(
-            tuple(stepped.values()), epsilon_B, tuple(mean.values()), retain_graph=True
+            tuple(stepped.values()), epsilon_B, tuple(direction.values.values()), retain_graph=True
         )
-        source.direction = Direction(mean, meta_loss)
         return GraphScoredBatch(losses_B, -slopes_B, replicas.world_size)
 
     @staticmethod
-    def _meta_gradient(
-        forward: Forward, source: DirectionSource, stepped: dict[str, Tensor]
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Mean meta gradient at θ̂ over all ranks, and the mean meta loss."""
+    def _meta_gradient(forward: Forward, source: DirectionSource, stepped: dict[str, Tensor]) -> Direction:
+        """Mean meta gradient at θ̂ over all ranks."""
         point = {name: value.detach().requires_grad_() for name, value in stepped.items()}
         with torch.enable_grad():
             loss_sum = forward.probe(source.meta_batch, point).sum()
         parts = torch.autograd.grad(
             loss_sum, tuple(point.values()), allow_unused=True, materialize_grads=True
         )
-        found = dict(zip(point, parts, strict=True))
-        return forward.replicas.mean_gradient(found, loss_sum.detach(), len(source.meta_batch[1]))
+        return source.accept(dict(zip(point, parts, strict=True)), loss_sum)

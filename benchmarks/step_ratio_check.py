@@ -1,0 +1,40 @@
+"""Fails when a reweighted step has become dearer, relative to a plain one, than it may be.
+
+Steps take turns in one process, so a slow machine slows both; limits leave a generous margin over what
+is measured on two cores (`README.md`). `make benchmark-check` runs it.
+
+    python benchmarks/step_ratio_check.py
+"""
+
+import sys
+
+from l2rw_ray.bench import BenchOptions, as_table, run_bench
+
+LIMITS = {
+    ("lenet", "ghost"): 1.9,
+    ("resnet20_gn", "ghost"): 1.85,
+    ("resnet20_bn", "finite_difference"): 1.8,
+    ("resnet20_bn", "forward_mode"): 2.3,
+}
+"""Largest ratio to the plain step, by model and estimator; targets are 1.5, 1.5, 1.5 and 1.9."""
+
+
+def main() -> int:
+    """Measure; 1 when a limit is passed."""
+    failed = []
+    for model in dict.fromkeys(model for model, _ in LIMITS):
+        names = tuple(estimator for owner, estimator in LIMITS if owner == model)
+        options = BenchOptions(models=(model,), estimators=names, rounds=7, threads=2)
+        rows = run_bench(options)
+        print(as_table(rows, options), "\n")
+        failed += [
+            f"{model} {row.estimator}: {row.ratio:.2f} is above {LIMITS[model, row.estimator]}"
+            for row in rows
+            if (model, row.estimator) in LIMITS and (row.ratio or 0) > LIMITS[model, row.estimator]
+        ]
+    print("\n".join(failed) or "every ratio is within its limit")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The benchmark measures what it says, with torch alone, and its figures have the promised form."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from l2rw_ray.bench import BenchOptions, as_json, as_table, run_bench
+from l2rw_ray.bench.case import BenchCase
+from l2rw_ray.bench.measure import _flops
+from l2rw_ray.errors import InputError
+
+FIELDS = {
+    *("model", "batch_size", "meta_size", "estimator", "step_time_s", "ratio", "flops_ratio"),
+    *("peak_memory_bytes", "relative_error", "cosine", "refused"),
+}
+
+
+def _options(**changes) -> BenchOptions:
+    small = {"models": ("mlp",), "batch_size": 8, "meta_size": 4, "input_shape": (1, 8, 8), "rounds": 2}
+    return BenchOptions(**(small | changes))
+
+
+def test_rows_and_their_json() -> None:
+    options = _options(estimators=("ghost", "second_order"))
+    found = json.loads(as_json(run_bench(options), options))
+    assert set(found) == {"hardware", "versions", "options", "rows"}
+    plain, ghost, second_order = found["rows"]
+    assert all(set(row) == FIELDS for row in found["rows"])
+    assert (plain["estimator"], plain["ratio"], plain["flops_ratio"], plain["cosine"]) == (
+        "plain",
+        1,
+        1,
+        None,
+    )
+    assert ghost["relative_error"] < 1e-4
+    assert ghost["cosine"] > 0.9999
+    assert 1 < ghost["flops_ratio"] < second_order["flops_ratio"]
+    assert ghost["peak_memory_bytes"] > plain["peak_memory_bytes"] > 0
+    assert ghost["step_time_s"] > 0
+
+
+def test_a_refused_model_has_a_row_without_figures_and_a_note() -> None:
+    options = _options(models=("resnet20_bn",), input_shape=(3, 8, 8), estimators=("ghost",))
+    rows = run_bench(options)
+    assert rows[1].ratio is None
+    assert "couple its examples" in str(rows[1].refused)
+    assert "ghost: model = '1'" in as_table(rows, options)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_flops_of_a_convolution_by_hand(groups: int) -> None:
+    layer = torch.nn.Conv2d(8, 16, 3, padding=1, groups=groups)
+    x = torch.randn(5, 8, 6, 6, requires_grad=True)
+    forward = 2 * 5 * 16 * 36 * (8 // groups) * 9
+    assert _flops(lambda: layer(x).sum().backward()) == 3 * forward
+
+
+def test_a_step_that_is_measured_learns_nothing() -> None:
+    case = BenchCase.build("mlp", 8, 4, (1, 8, 8), torch.device("cpu"))
+    run = case.stepper("ghost")
+    before = torch.cat([parameter.flatten() for parameter in case.network.parameters()]).clone()
+    run()
+    assert torch.equal(torch.cat([p.flatten() for p in case.network.parameters()]), before)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"rounds": 0}, "rounds = 0"),
+        ({"dtype": "float16"}, "dtype = 'float16': unknown; use one of float32, bfloat16"),
+        ({"estimators": ("magic",)}, "estimator = 'magic': unknown; use one of auto"),
+    ],
+)
+def test_bad_options_are_one_line(options: dict, line: str) -> None:
+    with pytest.raises(InputError) as raised:
+        _options(**options)
+    assert str(raised.value).startswith(line)
+
+
+def test_it_runs_with_torch_alone() -> None:
+    blocked = [
+        "ray",
+        "optuna",
+        "mlflow",
+        "pyarrow",
+        "pydantic",
+        "torchvision",
+        "torchmetrics",
+        "rich",
+        "typer",
+    ]
+    code = (
+        f"import sys, runpy; sys.modules.update(dict.fromkeys({blocked!r}));"
+        "sys.argv = ['bench', '--model', 'mlp', '--batch-size', '4', '--meta-size', '2', '--rounds', '1',"
+        "'--input-shape', '1', '8', '8', '--estimators', 'ghost'];"
+        "runpy.run_module('l2rw_ray.bench', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("model  estimator")
