@@ -88,6 +88,7 @@ class TrialEnded:
         metrics: Final figures, named as the ledger's columns.
         error: `ExceptionType: message` of a failed trial, the reason of a stopped one.
         traceback: Full traceback of a failed trial.
+        warnings: Signs that the arm did not work as it should, with what to do.
     """
 
     trial_id: str
@@ -98,6 +99,7 @@ class TrialEnded:
     metrics: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     traceback: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 Event = TrialStarted | EpochCompleted | TrialEnded

@@ -9,6 +9,7 @@ example's gradient (`alignment`), and the rule that turns scores into weights (`
 from l2rw_ray.meta.alignment import Estimator
 from l2rw_ray.meta.diagnostics import (
     FailureSignature,
+    HealthMonitor,
     WeightHealth,
     effective_sample_size,
     failure_signatures,
@@ -26,6 +27,7 @@ from l2rw_ray.meta.weights import example_weights
 __all__ = [
     "Estimator",
     "FailureSignature",
+    "HealthMonitor",
     "LossFunction",
     "Replicas",
     "ReweightedStep",

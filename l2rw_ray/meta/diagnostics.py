@@ -105,3 +105,58 @@ def failure_signatures(health: WeightHealth) -> list[FailureSignature]:
 _SKIPPED_LIMIT = 0.1
 _EFFECTIVE_LIMIT = 0.05
 _COSINE_LIMIT = 0.1
+
+
+class HealthMonitor:
+    """Watches the weights of successive steps, and tells each failure signature once.
+
+    Figures are added up on the device; it is waited for once in a window. With several ranks each
+    watches its own share of the batches.
+
+    Args:
+        window: Steps that compute weights, over which figures are averaged.
+    """
+
+    def __init__(self, window: int = 100) -> None:
+        self._window = window
+        self._steps = self._skipped = self._cosines = 0
+        self._effective: Tensor | float = 0.0
+        self._cosine: Tensor | float = 0.0
+        self.found: list[FailureSignature] = []
+
+    @torch.no_grad()
+    def observe(
+        self, weights_B: Tensor, *, skipped: bool, direction_cosine: Tensor | None
+    ) -> list[FailureSignature]:
+        """Take note of a step that computed weights.
+
+        Args:
+            weights_B: Its weights, of this rank's examples.
+            skipped: Whether all of the global batch's are zero.
+            direction_cosine: Cosine of its direction with the one before; None where there is none.
+
+        Returns:
+            Signatures seen for the first time.
+        """
+        self._steps += 1
+        self._skipped += skipped
+        if not skipped:
+            self._effective = self._effective + effective_sample_size(weights_B) / max(len(weights_B), 1)
+        if direction_cosine is not None:
+            self._cosines += 1
+            self._cosine = self._cosine + direction_cosine
+        return self._conclude() if self._steps == self._window else []
+
+    def _conclude(self) -> list[FailureSignature]:
+        updated = self._steps - self._skipped
+        health = WeightHealth(
+            skipped_fraction=self._skipped / self._steps,
+            effective_fraction=float(self._effective) / updated if updated else 0.0,
+            direction_cosine=float(self._cosine) / self._cosines if self._cosines else None,
+        )
+        self._steps = self._skipped = self._cosines = 0
+        self._effective = self._cosine = 0.0
+        known = {signature.name for signature in self.found}
+        news = [signature for signature in failure_signatures(health) if signature.name not in known]
+        self.found += news
+        return news

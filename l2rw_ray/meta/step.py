@@ -3,6 +3,7 @@
 Shape suffixes: B train batch of this rank, M its meta batch.
 """
 
+import logging
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +16,12 @@ from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError, NonFiniteError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch, estimator_named
-from l2rw_ray.meta.diagnostics import effective_sample_size, zero_weight_fraction
+from l2rw_ray.meta.diagnostics import (
+    FailureSignature,
+    HealthMonitor,
+    effective_sample_size,
+    zero_weight_fraction,
+)
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.example_table import ExampleTable, checked_positions
 from l2rw_ray.meta.lookahead import lookahead_named
@@ -25,6 +31,7 @@ from l2rw_ray.meta.weights import Clip, Normalise, checked_rule, clipped, normal
 
 Timer = Callable[[str], AbstractContextManager[None]]
 """Measures the block it is entered around, by phase name."""
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,13 @@ class ReweightedStep:
         self._timer: Timer = timer or (lambda phase: nullcontext())
         self._steps, self._directions = 0, 0
         self._direction: Direction | None = None
+        self._monitor = HealthMonitor()
         self.skipped_steps = 0
+
+    @property
+    def warnings(self) -> list[FailureSignature]:
+        """Failure signatures seen so far; each was logged once, with what to do."""
+        return self._monitor.found
 
     def __call__(self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None = None) -> StepResult:
         """Make one training step.
@@ -195,6 +208,8 @@ class ReweightedStep:
             weights_B, total = self._weigh(scored, index_B)
         with self._timer("update"):
             done = self._update.update_scored(scored, weights_B, total)
+        for seen in self._monitor.observe(weights_B, skipped=done.skipped, direction_cosine=cosine):
+            _LOGGER.warning("after %d steps: %s", self._steps + 1, seen.message)
         return _result(done, weights_B, scored.scores, cosine)
 
     @torch.no_grad()

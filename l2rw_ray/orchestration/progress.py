@@ -40,6 +40,7 @@ class ProgressDisplay:
         self._ended: dict[TrialStatus, int] = dict.fromkeys(TrialStatus, 0)
         self._lanes, self._done_epochs, self._started = 0, 0, monotonic()
         self._first_epoch: float | None = None
+        self._warned: set[str] = set()
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
 
     def begin(self, trials: Sequence[PlannedTrial], lanes: int) -> None:
@@ -85,6 +86,11 @@ class ProgressDisplay:
             figure = _percent(event.metrics.get(self._metric))
             done = f"{sum(self._ended.values())}/{len(self._trials)}"
             self._console.print(f"{done}  {label}  {figure}  {event.duration_s:.1f} s", highlight=False)
+        for warning in event.warnings:
+            remedy = warning.partition(":")[2]  # the same in all trials; the figures before it differ
+            if remedy not in self._warned:
+                self._warned.add(remedy)
+                self._console.print(Text(f"warning: {label}: {warning}", style="yellow"))
 
     def render(self) -> Group:
         """The table as it stands."""

@@ -211,6 +211,7 @@ class Trainer:
                 steps=self._step,
                 duration_s=self._elapsed_s(),
                 metrics=figures,
+                warnings=self._arm.warnings,
             )
         )
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.autograd import forward_ad
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch, refuse_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.alignment.replaced import replaced_forwards
 from l2rw_ray.meta.alignment.tangents import carrying_layers
@@ -38,13 +38,7 @@ class ForwardMode:
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """See `Estimator`."""
-        if forward.replicas.is_compiled and not forward.dry:
-            raise UnsupportedModelError(
-                "estimator",
-                "forward_mode",
-                "torch.compile does not trace dual numbers",
-                "use finite_difference, or the model as it was before",
-            )
+        refuse_compiled(forward, "forward_mode")
         _load_rules()
         direction = source.get().values
         if not self._has_rules:

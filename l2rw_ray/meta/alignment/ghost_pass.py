@@ -175,11 +175,8 @@ class GhostPass:
             return self._losses_of(), anchor
 
     def _losses_of(self) -> Tensor:
-        forward = self._forward
-        if forward.dry:
-            return forward.probe(self._batch, {})
-        alone = Forward(forward.replicas.alone(), forward.loss_fn)
-        return alone.training(self._batch)
+        alone = Forward(self._forward.replicas.alone(), self._forward.loss_fn)
+        return alone.probe(self._batch, {}) if self._forward.dry else alone.training(self._batch)
 
     def _instead_of(self, name: str, layer: nn.Module, anchor: Tensor) -> Any:
         rule = layer_rule(layer)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward, backward_weighted
 from l2rw_ray.meta.losses import Batch
@@ -80,3 +81,18 @@ class GraphScoredBatch:
     def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:
         """See `ScoredBatch`; whether ranks meet was decided by the forward."""
         backward_weighted(self.graph, weights_B, self.world_size)
+
+
+def refuse_compiled(forward: Forward, estimator: str) -> None:
+    """Refuse a training forward through torch.compile, for an estimator that must look inside it.
+
+    Args:
+        forward: Evaluates losses.
+        estimator: The estimator's name.
+
+    Raises:
+        UnsupportedModelError: The model is compiled.
+    """
+    if forward.replicas.is_compiled and not forward.dry:
+        problem = "it cannot look inside a compiled model"
+        raise UnsupportedModelError("estimator", estimator, problem, "use 'ghost' or 'finite_difference'")

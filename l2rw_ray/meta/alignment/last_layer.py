@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch, refuse_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
@@ -36,6 +36,7 @@ class LastLayer:
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """See `Estimator`."""
+        refuse_compiled(forward, "last_layer")
         name, head = _head(forward.module)
         prefix = f"{name}." if name else ""
         own = {prefix + part: p for part, p in head.named_parameters() if p.requires_grad}

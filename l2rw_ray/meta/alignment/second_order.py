@@ -9,7 +9,7 @@ Shape suffixes: B train batch of this rank.
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch, refuse_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.forward import Forward
@@ -25,6 +25,7 @@ class SecondOrder:
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """See `Estimator`."""
+        refuse_compiled(forward, "second_order")
         module, replicas = forward.module, forward.replicas
         parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         with torch.enable_grad():
