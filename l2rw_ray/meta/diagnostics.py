@@ -8,6 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_SKIPPED_LIMIT = 0.1
+_EFFECTIVE_LIMIT = 0.05
+_COSINE_LIMIT = 0.1
+
 
 def effective_sample_size(weights_B: Tensor) -> Tensor:
     """(Σw)²/Σw², in examples: B for equal weights, 1 when one example has all, 0 when none has any."""
@@ -100,11 +104,6 @@ def failure_signatures(health: WeightHealth) -> list[FailureSignature]:
             )
         )
     return found
-
-
-_SKIPPED_LIMIT = 0.1
-_EFFECTIVE_LIMIT = 0.05
-_COSINE_LIMIT = 0.1
 
 
 class HealthMonitor:

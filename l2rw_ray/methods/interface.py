@@ -78,10 +78,6 @@ class Arm(Protocol):
             epoch: Passes over the train set before this one.
         """
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Signs seen so far that the arm does not work as it should, with what to do."""
-
     def state_dict(self) -> dict[str, Any]:
         """Everything a later `load_state_dict` needs to go on exactly; tensors and plain values."""
 

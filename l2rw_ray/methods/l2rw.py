@@ -42,11 +42,6 @@ class L2RWArm:
             result.loss, result.losses, result.weights, result.skipped, result.direction_cosine
         )
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Failure signatures of the weights on this rank."""
-        return tuple(signature.message for signature in self._step.warnings)
-
     def state_dict(self) -> dict[str, Any]:
         """Step counter and held weights."""
         return self._step.state_dict()

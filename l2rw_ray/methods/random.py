@@ -45,11 +45,6 @@ class RandomArm:
             self._epoch = epoch
         return self._gaussian_N
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """None: nothing is learned about examples."""
-        return ()
-
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the weights are a function of seed and epoch."""
         return {}

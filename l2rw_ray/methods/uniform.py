@@ -25,11 +25,6 @@ class UniformArm:
             done = self._update.update((batch.x, batch.y), weights_B, total=1.0)
         return StepOutcome(done.loss, done.losses)
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """None: nothing is learned about examples."""
-        return ()
-
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the arm has no state."""
         return {}

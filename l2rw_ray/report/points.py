@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from l2rw_ray.report.labels import COST_MEASURES, TEST_MEASURES, WEIGHT_MEASURES
+from l2rw_ray.report.labels import COST_MEASURES, TEST_MEASURES, WEIGHT_MEASURES, count
 from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts
 from l2rw_ray.results.folder import PlanRow
 from l2rw_ray.statistics import mean_interval
@@ -139,14 +139,32 @@ def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
 
 
 def warnings_of(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """Figures that are left out because they are not finite."""
+    """What the trials themselves warned of, and figures that are left out as not finite."""
     lost = [
         f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
         for outcome in outcomes
         for name in SUMMARISED
         if (value := outcome.figure(name)) is not None and not math.isfinite(value)
     ]
-    return tuple(lost)
+    return (*_health_of(outcomes), *lost)
+
+
+def _health_of(outcomes: Sequence[Outcome]) -> list[str]:
+    """One line for each kind of warning: the first trial's, and how many have it."""
+    warned = [
+        (outcome, warning)
+        for outcome in outcomes
+        if outcome.row is not None and outcome.is_completed
+        for warning in outcome.row["warnings"] or ()
+    ]
+    by_remedy: dict[str, list[tuple[Outcome, str]]] = {}
+    for outcome, warning in warned:
+        by_remedy.setdefault(warning.partition(":")[2], []).append((outcome, warning))
+    return [
+        f"{found[0][0].point}, seed {found[0][0].seed}: {found[0][1]} "
+        f"({count(len(found), 'trial')} of {len(outcomes):,} show this)"
+        for found in by_remedy.values()
+    ]
 
 
 def _plain(level: Any) -> Any:

@@ -68,6 +68,7 @@ class TrialRecord:
         commit: Commit of this package's source, None outside a repository.
         device: Device type, None where the trial failed before it had one.
         started_at: UTC start of the first attempt.
+        warnings: Signs that the arm did not work as it should, with what to do.
         history: Epochs, in order.
     """
 
@@ -96,6 +97,7 @@ class TrialRecord:
     metrics: Mapping[str, float] = field(default_factory=dict)
     split_hashes: Mapping[str, str] = field(default_factory=dict)
     class_counts: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     history: tuple[EpochRecord, ...] = ()
 
 
@@ -135,6 +137,7 @@ SCHEMA = pa.schema(
         ("started_at", pa.timestamp("us", tz="UTC")),
         ("schema_version", pa.int64()),
         ("metrics", _METRICS),
+        ("warnings", pa.list_(pa.string())),
         ("history", pa.list_(_EPOCH)),
     ]
 )

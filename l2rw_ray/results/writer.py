@@ -124,6 +124,7 @@ class LedgerWriter:
             device=started.device if started else None,
             hardware=started.hardware if started else None,
             started_at=collected.started_at if collected else self._before_now(event.duration_s),
+            warnings=event.warnings,
             history=_history(collected),
         )
 

@@ -24,6 +24,7 @@ from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.probe import probe_overhead
 from l2rw_ray.training.ranks import Ranks, unwrapped
 from l2rw_ray.training.step_statistics import StepStatistics
+from l2rw_ray.training.weight_health import health_warnings
 from l2rw_ray.training.weight_statistics import WeightStatistics
 
 _PROBE_BATCHES = 4
@@ -211,8 +212,15 @@ class Trainer:
                 steps=self._step,
                 duration_s=self._elapsed_s(),
                 metrics=figures,
-                warnings=self._arm.warnings,
+                warnings=self._warnings(),
             )
+        )
+
+    def _warnings(self) -> tuple[str, ...]:
+        return health_warnings(
+            [event.metrics for event in self._history],
+            self._config.optim.batch_size,
+            self._splits.train.corrupted.double().mean().item(),
         )
 
     def _tell(self, event: Event) -> Verdict:

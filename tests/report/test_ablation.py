@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -143,3 +144,17 @@ def test_arms_that_saw_other_rows_are_told(default_study):
     place = table.schema.get_field_index("split_hash_train")
     pq.write_table(table.set_column(place, table.schema.field(place), [["other"]]), path)
     assert "methods differ in their data" in dict(summarise(default_study).provenance)["Splits"]
+
+
+def test_what_trials_warned_of_is_told_once_for_each_remedy(default_study):
+    folder = StudyFolder(default_study)
+    warned = {"0700" * 4: "on 20% of the steps: clean it", "0701" * 4: "on 30% of the steps: clean it"}
+    for trial_id, warning in warned.items():
+        path = folder.trial_file(trial_id)
+        table = pq.read_table(path)
+        column = table.schema.get_field_index("warnings")
+        field = table.schema.field("warnings")
+        pq.write_table(table.set_column(column, field, pa.array([[warning]], field.type)), path)
+    last = summarise(default_study).warnings[-1]
+    assert last.startswith("random, dominance")
+    assert last.endswith("seed 0: on 20% of the steps: clean it (2 trials of 27 show this)")

@@ -30,11 +30,12 @@ def test_a_trial_becomes_one_row(writer, folder, planned):
     for event in (
         started(trial.trial_id),
         *(epoch(trial.trial_id, number) for number in (1, 2, 3)),
-        ended(trial.trial_id, metrics=figures),
+        ended(trial.trial_id, metrics=figures, warnings=("wobbly: hold it",)),
     ):
         writer(event)
     (row,) = read_study(folder.path).to_pylist()
     expected = {
+        "warnings": ["wobbly: hold it"],
         "trial_id": trial.trial_id,
         "status": "completed",
         "method": "l2rw",

@@ -1,0 +1,34 @@
+"""Whether a trial's weights did what they should."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from l2rw_ray.meta import WeightHealth, failure_signatures
+
+
+def health_warnings(
+    epochs: Sequence[Mapping[str, float]], batch_size: int, corrupted_fraction: float
+) -> tuple[str, ...]:
+    """Failure signatures of a trial whose arm follows a meta set, with what to do.
+
+    Args:
+        epochs: Each epoch's figures; those of arms that follow no direction are passed over.
+        batch_size: Examples per step over all workers.
+        corrupted_fraction: Share of the train examples with a wrong label.
+    """
+    judged = [figures for figures in epochs if "direction_cosine" in figures]
+    if not judged:
+        return ()
+
+    def mean(name: str) -> float | None:
+        values = [figures[name] for figures in judged if name in figures]
+        return fmean(values) if values else None
+
+    health = WeightHealth(
+        skipped_fraction=mean("skipped_fraction") or 0.0,
+        effective_fraction=(mean("effective_sample_size") or 0.0) / batch_size,
+        direction_cosine=mean("direction_cosine"),
+        corrupted_weight_share=mean("corrupted_weight_share"),
+        corrupted_fraction=corrupted_fraction,
+    )
+    return tuple(signature.message for signature in failure_signatures(health))
