@@ -1,11 +1,20 @@
 """Evaluating the model: the training forward, and probes that leave no trace."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from l2rw_ray.meta.generators import GeneratorState, untouched_generators
-from l2rw_ray.meta.losses import Batch, LossFunction, Parameters, copied_buffers, example_losses, losses_at
+from l2rw_ray.meta.losses import (
+    Batch,
+    LossFunction,
+    Parameters,
+    copied_buffers,
+    example_losses,
+    losses_at,
+    output_at,
+)
 from l2rw_ray.meta.replicas import Replicas
 
 
@@ -43,9 +52,7 @@ class Forward:
             return losses_at(self.module, values, self.loss_fn, batch)
         if parameters is None:
             return example_losses(self.loss_fn, self.replicas.model(x), y)
-        prefix = self.replicas.prefix
-        values = {prefix + name: value for name, value in parameters.items()}
-        return example_losses(self.loss_fn, functional_call(self.replicas.model, values, (x,)), y)
+        return example_losses(self.loss_fn, self._wrapped_output(x, parameters), y)
 
     def probe(self, batch: Batch, parameters: Parameters, replay: GeneratorState | None = None) -> Tensor:
         """Losses [B] at other parameters; no parameter, buffer or generator is written.
@@ -60,10 +67,12 @@ class Forward:
         with drawing:
             if self.replicas.is_compiled:
                 x, y = batch
-                given = {**copied_buffers(self.module), **parameters}
-                values = {self.replicas.prefix + name: value for name, value in given.items()}
-                return example_losses(self.loss_fn, functional_call(self.replicas.model, values, (x,)), y)
+                values = {**copied_buffers(self.module), **parameters}
+                return example_losses(self.loss_fn, self._wrapped_output(x, values), y)
             return losses_at(self.module, parameters, self.loss_fn, batch)
+
+    def _wrapped_output(self, x: Tensor, values: Parameters) -> Any:
+        return output_at(self.module, values, x, self.replicas.model, self.replicas.prefix)
 
     def generators(self, batch: Batch) -> GeneratorState:
         """Where the generators stand that a forward of this batch draws from."""

@@ -46,7 +46,32 @@ def losses_at(module: nn.Module, parameters: Parameters, loss_fn: LossFunction, 
     """
     x, y = batch
     values = {**copied_buffers(module), **parameters}
-    return example_losses(loss_fn, functional_call(module, values, (x,)), y)
+    return example_losses(loss_fn, output_at(module, values, x), y)
+
+
+def output_at(
+    module: nn.Module, values: Parameters, x: Tensor, wrapper: nn.Module | None = None, prefix: str = ""
+) -> Any:
+    """Output of the module with other parameters or buffers.
+
+    torch's own tying of shared tensors would leave a module that has two names with the given values for
+    good; here each place that holds a tensor is named once.
+
+    Args:
+        module: The network, not wrapped.
+        values: By name; a tensor that has several goes by its first.
+        x: Inputs.
+        wrapper: What to call instead of the module, such as its DistributedDataParallel.
+        prefix: What the wrapper puts before names.
+    """
+    first: dict[int, str] = {}
+    given = {}
+    for path, part in module.named_modules():
+        for name, tensor in (*part._parameters.items(), *part._buffers.items()):
+            place = f"{path}.{name}" if path else name
+            if tensor is not None and (known := first.setdefault(id(tensor), place)) in values:
+                given[prefix + place] = values[known]
+    return functional_call(module if wrapper is None else wrapper, given, (x,), tie_weights=False)
 
 
 def copied_buffers(module: nn.Module) -> dict[str, Tensor]:

@@ -1,12 +1,14 @@
 """What every estimator must do, one suite for all: exactness, no traces, equal training."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import parametrize, prune
 
 from l2rw_ray.errors import InputError, UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep, example_scores, example_weights, reference_scores
@@ -270,3 +272,50 @@ def test_what_cannot_be_scored_is_refused() -> None:
     with pytest.raises(InputError, match="no parameter to train"):
         example_scores(case.network.requires_grad_(False), LOSS, case.train, case.meta)
     assert SHAPE == (1, 8, 8)
+
+
+def _called_by_two_names() -> nn.Module:
+    shared = nn.Linear(8, 8)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 8), shared, nn.Tanh(), shared, nn.Tanh(), nn.Linear(8, CLASSES)
+    )
+
+
+def _pruned() -> nn.Module:
+    network = BUILDERS["mlp"]()
+    prune.l1_unstructured(network[1], "weight", 0.3)
+    return network
+
+
+def _parametrized() -> nn.Module:
+    network = BUILDERS["lenet"]()
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            parametrize.register_parametrization(layer, "weight", nn.Tanh())
+    return network
+
+
+@pytest.mark.parametrize("build", [_called_by_two_names, _pruned, _parametrized])
+@pytest.mark.parametrize("estimator", ["auto", "forward_mode", "finite_difference", "second_order"])
+def test_parameters_with_two_names_or_behind_a_hook(estimator: str, build: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    model, train, meta = build().double(), batch(6), batch(4)
+    own = dict(model.named_parameters())
+    trained = list(own.values())
+    direction = torch.autograd.grad(LOSS(model(meta[0]), meta[1]).mean(), trained)
+    losses = LOSS(model(train[0]), train[1])
+    rows = [torch.autograd.grad(loss, trained, retain_graph=True) for loss in losses]
+    expected = torch.stack([sum((a * b).sum() for a, b in zip(row, direction, strict=True)) for row in rows])
+    found = example_scores(model, LOSS, train, meta, estimator=estimator)
+    assert relative_error(found, expected) < 1e-5
+    step = ReweightedStep(model, torch.optim.SGD(trained, lr=0.1), LOSS, estimator=estimator)
+    before = [parameter.detach().clone() for parameter in trained]
+    step(train, meta)
+    assert all(model.get_parameter(name) is parameter for name, parameter in own.items())
+    assert not any(map(torch.equal, before, trained))
+
+
+@pytest.mark.parametrize("build", [_pruned, _parametrized])
+def test_ghost_refuses_a_weight_that_a_hook_makes(build: Callable[[], nn.Module]) -> None:
+    with pytest.raises(UnsupportedModelError, match="no plain weight or bias that it holds itself"):
+        example_scores(build().double(), LOSS, batch(6), batch(4), estimator="ghost")

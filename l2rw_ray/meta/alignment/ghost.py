@@ -58,7 +58,7 @@ class Ghost:
         return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N.dtype), forward, found)
 
     def _layers_of(self, module: nn.Module) -> TrainedLayers:
-        if self._trained is None or self._trained.is_stale:
+        if self._trained is None or not self._trained.is_of(module):
             self._trained = TrainedLayers.of(module)
         return self._trained
 

@@ -21,7 +21,7 @@ from l2rw_ray.meta.alignment.layers import (
     layer_rule,
     ruled_types,
 )
-from l2rw_ray.meta.alignment.replaced import replaced_forwards
+from l2rw_ray.meta.alignment.replaced import replaced_forwards, strange_parameter
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.losses import Batch
 
@@ -80,13 +80,13 @@ class TrainedLayers:
         layers: Those with trainable parameters of their own, by name.
         coupling: Those that may couple examples, by name.
         parameters: The trainable ones by name.
-        everything: All parameters, and whether they were trained.
+        everything: Identities of all parameters, and whether they were trained.
     """
 
     layers: tuple[tuple[str, nn.Module], ...]
     coupling: tuple[tuple[str, nn.Module], ...]
     parameters: dict[str, nn.Parameter]
-    everything: tuple[tuple[nn.Parameter, bool], ...]
+    everything: tuple[tuple[int, bool], ...]
 
     @classmethod
     def of(cls, module: nn.Module) -> Self:
@@ -100,13 +100,12 @@ class TrainedLayers:
             ),
             tuple((name, layer) for name, layer in named if isinstance(layer, _COUPLING)),
             {name: p for name, p in module.named_parameters() if p.requires_grad},
-            tuple((p, p.requires_grad) for p in module.parameters()),
+            _identities(module),
         )
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether some parameter has been frozen, or is trained now, that was not before."""
-        return any(p.requires_grad is not trained for p, trained in self.everything)
+    def is_of(self, module: nn.Module) -> bool:
+        """Whether it still holds: no parameter has come, gone, been frozen or been set free."""
+        return self.everything == _identities(module)
 
     def check(self) -> None:
         """Refuse a layer that no rule treats.
@@ -117,6 +116,10 @@ class TrainedLayers:
         for name, layer in (*self.layers, *self.coupling):
             if layer_problem(layer):
                 raise refusal(name, layer)
+
+
+def _identities(module: nn.Module) -> tuple[tuple[int, bool], ...]:
+    return tuple((id(parameter), parameter.requires_grad) for parameter in module.parameters())
 
 
 class GhostPass:
@@ -206,6 +209,9 @@ def layer_problem(layer: nn.Module) -> str | None:
     """Why no rule treats a layer; None when one does."""
     rule = layer_rule(layer)
     if rule is not None:
+        strange = strange_parameter(layer)
+        if strange is not None:
+            return f"its {strange} is no plain weight or bias that it holds itself"
         return rule.refusal(layer)
     known = ", ".join(sorted(kind.__name__ for kind in ruled_types()))
     return f"{type(layer).__name__} has no gradient rule by example (those of {known} have)"

@@ -23,3 +23,18 @@ def replaced_forwards(calls: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> 
             vars(layer).pop("forward", None)
         for layer, call in own.items():
             vars(layer)["forward"] = call
+
+
+def strange_parameter(layer: nn.Module) -> str | None:
+    """The first of a layer's parameters that is no weight or bias, or a weight or bias it does not hold.
+
+    A hook makes such a weight of other parameters (pruning, weight normalisation): a rule for the
+    layer's type, which looks at weight and bias alone, would be wrong.
+
+    Args:
+        layer: A layer of a type that has weight and bias, or some of them.
+    """
+    own, known = layer._parameters, ("weight", "bias")
+    strange = [name for name in own if name not in known]
+    strange += [name for name in known if getattr(layer, name, None) is not own.get(name)]
+    return strange[0] if strange else None

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional
 
+from l2rw_ray.meta.alignment.replaced import strange_parameter
+
 Tangent = Callable[[Any, Tensor, Tensor, Tensor | None, Mapping[str, Tensor]], Tensor]
 """(layer, output, input, its tangent, tangents of the layer's own parameters) to the output's tangent."""
 _RULES: dict[type[nn.Module], Tangent] = {}
@@ -122,7 +124,11 @@ def carrying_layers(module: nn.Module) -> Mapping[nn.Module, Callable[[Tensor], 
     Args:
         module: The network; its parameters are dual where they are trained.
     """
-    return {layer: _carrying(layer) for layer in module.modules() if type(layer) in _RULES}
+    return {
+        layer: _carrying(layer)
+        for layer in module.modules()
+        if type(layer) in _RULES and strange_parameter(layer) is None
+    }
 
 
 def _carrying(layer: nn.Module) -> Callable[[Tensor], Tensor]:
