@@ -88,7 +88,8 @@ class DirectionSource:
     def shared_batch(self) -> Batch | None:
         """The meta batch, when D is the meta gradient at θ and nobody has computed it yet."""
         fits = self.direction is None and not self.lookahead.moves and self.epsilon_B is None
-        same = self.meta_batch[0].shape[1:] == self._train_batch[0].shape[1:]
+        pairs = zip(self.meta_batch, self._train_batch, strict=True)
+        same = all(meta.shape[1:] == own.shape[1:] and meta.dtype == own.dtype for meta, own in pairs)
         return self.meta_batch if fits and same else None
 
     def accept(self, gradient_sum: dict[str, Tensor], loss_sum: Tensor) -> Direction:

@@ -216,7 +216,7 @@ class _Recurrent(nn.Module):
 @pytest.mark.parametrize(
     ("network", "name", "problem"),
     [
-        (_Coupled, "first", "the loss of one example depends on another's activations"),
+        (_Coupled, "_Coupled", "an example's loss changes with the others of its batch"),
         (_Stray, "first.weight", "used outside the forward of the layer that holds it"),
         (_Recurrent, "cell", "LSTM has no gradient rule by example"),
         (BUILDERS["batch_norm"], "_BatchNormNet", "no gradient rule"),

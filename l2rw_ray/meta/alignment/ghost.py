@@ -13,23 +13,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.meta.alignment.ghost_pass import GhostPass, TrainedLayers
+from l2rw_ray.meta.alignment.coupling import refuse_coupling
+from l2rw_ray.meta.alignment.ghost_pass import REMEDY, GhostPass, TrainedLayers
 from l2rw_ray.meta.alignment.layers import ExampleGradients
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.losses import Batch
 
-_EXAMINED = 2
-"""Examples of each batch that are looked at for coupling."""
-
 
 @ESTIMATORS.register("ghost")
 class Ghost:
     """Exact alignments for modules whose layers have a rule and whose examples are not coupled.
 
-    Coupling in the module's own code, which no layer's type tells, is looked for once, by a dry pass
-    over a few examples.
+    Coupling in the module's own code, and parameters used outside their layers, are looked for once, by
+    dry passes over a few examples.
     """
 
     def __init__(self) -> None:
@@ -43,8 +41,10 @@ class Ghost:
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> "GhostScoredBatch":
         """See `Estimator`."""
         trained = self._layers_of(forward.module)
-        self._examine(forward, trained, batch, source.meta_batch)
+        self._examine(forward, trained, batch if len(batch[1]) else source.meta_batch)
         meta = source.shared_batch
+        if meta is None:
+            source.get()  # before the pass, so that its probes draw the masks that the pass will draw
         ghost = GhostPass(forward, trained, batch, meta)
         losses_N = ghost.run()
         size, found = len(batch[1]), ghost.found
@@ -59,19 +59,17 @@ class Ghost:
 
     def _layers_of(self, module: nn.Module) -> TrainedLayers:
         if self._trained is None or not self._trained.is_of(module):
-            self._trained = TrainedLayers.of(module)
+            self._trained, self._is_examined = TrainedLayers.of(module), False
         return self._trained
 
-    def _examine(self, forward: Forward, trained: TrainedLayers, batch: Batch, meta: Batch) -> None:
-        if self._is_examined:
+    def _examine(self, forward: Forward, trained: TrainedLayers, batch: Batch) -> None:
+        if self._is_examined or not len(batch[1]):
             return
-        few = (batch[0][:_EXAMINED], batch[1][:_EXAMINED])
-        same = meta[0].shape[1:] == batch[0].shape[1:]
+        trained.check()
+        refuse_coupling(forward, batch, REMEDY)
         dry = Forward(forward.replicas, forward.loss_fn, dry=True)
-        examined = GhostPass(dry, trained, few, (meta[0][:_EXAMINED], meta[1][:_EXAMINED]) if same else None)
-        if examined.size > 1:
-            examined.refuse_coupling()
-            self._is_examined = True
+        GhostPass(dry, trained, (batch[0][:2], batch[1][:2])).run()
+        self._is_examined = True
 
 
 @dataclass(frozen=True)

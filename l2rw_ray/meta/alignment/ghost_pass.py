@@ -65,8 +65,6 @@ class _Recorded:
             raise UnsupportedModelError("model", self._name, problem, REMEDY)
         call, self._call = self._call, None  # what it has kept goes with it
         assert call is not None, "a pass goes back once"
-        if ghost.examined is not None:
-            ghost.examined.append((self._name, gradient))
         below, found = call.backward(gradient, wanted=wanted)
         ghost.found.extend(found)
         return below
@@ -135,7 +133,6 @@ class GhostPass:
         size: N.
         found: Gradients of the train examples by parameter, after `run`; a parameter that is used
             twice is there twice.
-        examined: Output gradients by layer, while `refuse_coupling` looks at them.
         budget: Of the memory for gradients by example.
     """
 
@@ -147,7 +144,6 @@ class GhostPass:
         self._batch: Batch = (batch[0], batch[1])
         self.size = len(batch[1])
         self.found: list[ExampleGradients] = []
-        self.examined: list[tuple[str, Tensor]] | None = None
         self.budget = FormingBudget()
 
     def run(self) -> Tensor:
@@ -155,20 +151,6 @@ class GhostPass:
         losses_N, anchor = self._evaluate()
         self._differentiate(losses_N.sum(), anchor)
         return losses_N.detach()
-
-    def refuse_coupling(self) -> None:
-        """Check that the first example's loss does not depend on the others' activations.
-
-        Raises:
-            UnsupportedModelError: It does, at the layer that the message names.
-        """
-        self.examined = []
-        losses_N, anchor = self._evaluate()
-        self._differentiate(losses_N[0], anchor)
-        for name, gradient in self.examined:
-            if gradient[1:].count_nonzero():
-                problem = "the loss of one example depends on another's activations there"
-                raise UnsupportedModelError("model", name, problem, REMEDY)
 
     def _evaluate(self) -> tuple[Tensor, Tensor]:
         self._trained.check()

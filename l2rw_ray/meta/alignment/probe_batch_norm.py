@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from l2rw_ray.meta.alignment.replaced import computes_as
+
 _KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _FEWEST_POSITIONS = 16
 """Below it an example's own mean and variance say too little to be worth their while."""
@@ -21,7 +23,11 @@ def quick_batch_norms(module: nn.Module) -> Mapping[nn.Module, Callable[[Tensor]
     return {
         layer: _normalise(layer)
         for layer in module.modules()
-        if isinstance(layer, _KINDS) and type(layer) in _KINDS and layer.training and _on_cpu(layer)
+        if isinstance(layer, _KINDS)
+        and type(layer) in _KINDS
+        and layer.training
+        and computes_as(layer, type(layer))
+        and _on_cpu(layer)
     }
 
 

@@ -25,6 +25,23 @@ def replaced_forwards(calls: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> 
             vars(layer)["forward"] = call
 
 
+def computes_as(layer: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a layer's forward is that of a type: neither its class nor the layer itself changes it.
+
+    A subclass may override how it is built, shown and filled, and nothing else.
+    """
+    if not isinstance(layer, kind) or "forward" in vars(layer):
+        return False
+    classes = type(layer).__mro__
+    changed = {name for owner in classes[: classes.index(kind)] for name in vars(owner)}
+    return not any(
+        hasattr(kind, name) and not name.startswith("__") and name not in _HARMLESS for name in changed
+    )
+
+
+_HARMLESS = ("reset_parameters", "extra_repr")
+
+
 def strange_parameter(layer: nn.Module) -> str | None:
     """The first of a layer's parameters that is no weight or bias, or a weight or bias it does not hold.
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 from torch import nn
 
 from l2rw_ray.meta.alignment.layers.interface import LayerCall
+from l2rw_ray.meta.alignment.replaced import computes_as
 
 _Call = TypeVar("_Call", bound=type[LayerCall])
 _RULES: dict[type[nn.Module], type[LayerCall]] = {}
@@ -29,14 +30,11 @@ def rule_for(*kinds: type[nn.Module]) -> Callable[[_Call], _Call]:
 
 
 def layer_rule(layer: nn.Module) -> type[LayerCall] | None:
-    """The rule of a layer: that of its type, or of the type whose forward it inherits unchanged."""
-    for kind, rule in _RULES.items():
-        if type(layer) is kind:
-            return rule
-    for kind, rule in _RULES.items():
-        if isinstance(layer, kind) and type(layer).forward is kind.forward:
-            return rule
-    return None
+    """The rule of a layer: that of its type, or of the type that it computes the same as."""
+    rule = _RULES.get(type(layer))
+    if rule is not None:
+        return rule if computes_as(layer, type(layer)) else None
+    return next((rule for kind, rule in _RULES.items() if computes_as(layer, kind)), None)
 
 
 def ruled_types() -> tuple[type[nn.Module], ...]:
