@@ -7,6 +7,7 @@ rate 0); ratios are to the plain step of the same round.
 """
 
 import argparse
+import contextlib
 import copy
 import importlib.util
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from l2rw_ray.bench.case import PLAIN, BenchCase
 from l2rw_ray.bench.measure import DEFAULT_ESTIMATORS
+from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.measurement import describe_hardware, interleaved_times
 from l2rw_ray.meta import example_weights
 
@@ -86,8 +88,11 @@ def main() -> None:
     given = parser.parse_args()
     device = torch.device("cpu")
     case = BenchCase.build(given.model, given.batch_size, given.meta_size, (3, 32, 32), device)
-    treated = [name for name in DEFAULT_ESTIMATORS if case.treats(name) is None]
-    steppers = {name: case.stepper(name) for name in (PLAIN, *treated)}
+    steppers = {PLAIN: case.stepper(PLAIN)}
+    for name in DEFAULT_ESTIMATORS:
+        with contextlib.suppress(UnsupportedModelError):
+            (stepper := case.stepper(name))()
+            steppers[name] = stepper
     for name, make in (("higher", with_higher), ("torchopt", with_torchopt)):
         if importlib.util.find_spec(name):
             steppers[name] = make(case)

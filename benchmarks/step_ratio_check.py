@@ -28,9 +28,9 @@ def main() -> int:
         rows = run_bench(options)
         print(as_table(rows, options), "\n")
         failed += [
-            f"{model} {row.estimator}: {row.ratio:.2f} is above {LIMITS[model, row.estimator]}"
+            f"{model} {row.estimator}: {row.refused or f'{row.ratio:.2f}'} is above {limit}"
             for row in rows
-            if (model, row.estimator) in LIMITS and (row.ratio or 0) > LIMITS[model, row.estimator]
+            if (limit := LIMITS.get((model, row.estimator))) and (row.ratio is None or row.ratio > limit)
         ]
     print("\n".join(failed) or "every ratio is within its limit")
     return bool(failed)

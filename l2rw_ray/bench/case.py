@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep, example_scores, example_weights, reference_scores
 from l2rw_ray.models import build_model
 
@@ -129,13 +128,3 @@ class BenchCase:
         error = (scores_B - reference_B).norm() / reference_B.norm()
         weights_B, expected_B = example_weights(scores_B), example_weights(reference_B)
         return error.item(), torch.cosine_similarity(weights_B, expected_B, dim=0).item()
-
-    def treats(self, estimator: str) -> str | None:
-        """Why an estimator cannot treat the model; None when it can."""
-        few = [(x[:4], y[:4]) for x, y in (self.train, self.meta)]
-        try:
-            with self.autocast():
-                example_scores(self.network, _LOSS, few[0], few[1], estimator=estimator)
-        except UnsupportedModelError as error:
-            return str(error)
-        return None

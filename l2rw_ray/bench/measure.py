@@ -10,9 +10,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from l2rw_ray.bench.case import PLAIN, BenchCase
-from l2rw_ray.errors import InputError
+from l2rw_ray.errors import InputError, UnsupportedModelError
 from l2rw_ray.measurement import interleaved_times, peak_memory_bytes
 from l2rw_ray.meta.alignment import ESTIMATORS
+from l2rw_ray.models.registry import MODELS
 
 _WARM_UP_ROUNDS = 2
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -59,6 +60,14 @@ class BenchOptions:
             raise InputError("dtype", self.dtype, "unknown", f"use one of {', '.join(_DTYPES)}")
         for name in self.estimators:
             ESTIMATORS.get(name)
+        for name in self.models:
+            MODELS.get(name)
+        if self.threads is not None and self.threads < 1:
+            raise InputError("threads", self.threads, "no number of threads", "use 1 or more")
+        if self.channels_last and len(self.input_shape) != 3:
+            raise InputError(
+                "input_shape", self.input_shape, "no image to lay out", "leave --channels-last out"
+            )
         if self.device == "cuda" and not torch.cuda.is_available():
             raise InputError("device", self.device, "there is none here", "use cpu")
 
@@ -127,9 +136,16 @@ def _measure(
         _DTYPES[options.dtype],
         channels_last=options.channels_last,
     )
-    refused = {name: case.treats(name) for name in options.estimators}
-    treated = [PLAIN, *(name for name in options.estimators if refused[name] is None)]
-    steppers = {name: case.stepper(name, options.update_every, compiled=options.compiled) for name in treated}
+    steppers: dict[str, Callable[[], object]] = {}
+    refused: dict[str, str] = {}
+    for name in (PLAIN, *options.estimators):
+        try:
+            steppers[name] = case.stepper(name, options.update_every, compiled=options.compiled)
+            steppers[name]()
+        except UnsupportedModelError as problem:
+            steppers.pop(name, None)
+            refused[name] = str(problem)
+    treated = list(steppers)
     tell(f"{model}: {options.rounds} rounds of {', '.join(treated)}")
     times_s = interleaved_times(steppers, options.rounds, device, _WARM_UP_ROUNDS)
     steps = {name: 1 if name == PLAIN else options.update_every for name in treated}

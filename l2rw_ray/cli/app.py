@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -93,54 +93,19 @@ def run(
     raise SystemExit(run_session(spec, folder, RunOptions(address, lanes, retry_failed), tracking_uri))
 
 
-@app.command()
-def bench(
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Network; may be repeated.", show_default="lenet", metavar="M"),
-    ] = None,
-    batch_size: Annotated[int, typer.Option(metavar="B", help="Train examples per step.")] = 100,
-    meta_size: Annotated[int, typer.Option(metavar="M", help="Meta examples per step.")] = 10,
-    estimators: Annotated[
-        str | None,
-        typer.Option(help="Names, separated by commas.", show_default="all", metavar="E,…"),
-    ] = None,
-    update_every: Annotated[int, typer.Option(metavar="N", help="Steps per computation of weights.")] = 1,
-    rounds: Annotated[int, typer.Option(help="Interleaved rounds that medians are taken over.")] = 10,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda.", show_default="what there is")] = None,
-    dtype: Annotated[str, typer.Option(help="float32, or bfloat16 for autocast.")] = "float32",
-    channels_last: Annotated[bool, typer.Option("--channels-last", help="Memory layout of images.")] = False,
-    compiled: Annotated[bool, typer.Option("--compile", help="Apply torch.compile to the model.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    figure: Annotated[
-        Path | None, typer.Option(help="Also draw the ratios.", metavar="FILE.svg", show_default=False)
-    ] = None,
-) -> None:
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def bench(context: typer.Context) -> None:
     """Measure what a reweighted step costs on this machine, by estimator, beside a plain one."""
-    from dataclasses import asdict
+    from l2rw_ray.bench.command import run_command
 
-    from l2rw_ray.bench import BenchOptions, as_table, run_bench
-    from l2rw_ray.bench import as_json as bench_json
-    from l2rw_ray.bench.measure import DEFAULT_ESTIMATORS
-
-    options = BenchOptions(
-        models=tuple(model or ["lenet"]),
-        batch_size=batch_size,
-        meta_size=meta_size,
-        estimators=tuple(estimators.split(",")) if estimators else DEFAULT_ESTIMATORS,
-        update_every=update_every,
-        rounds=rounds,
-        device=device,
-        dtype=dtype,
-        channels_last=channels_last,
-        compiled=compiled,
-    )
-    rows = run_bench(options, lambda line: print(line, file=sys.stderr))
-    print(bench_json(rows, options) if as_json else as_table(rows, options))
-    if figure is not None:
+    def draw(rows: list[dict[str, Any]], path: Path) -> None:
         from l2rw_ray.report.step_costs import draw_step_costs
 
-        draw_step_costs([asdict(row) for row in rows], figure)
+        draw_step_costs(rows, path)
+
+    run_command("l2rw-ray bench", context.args, draw)
 
 
 @app.command()

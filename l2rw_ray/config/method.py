@@ -63,5 +63,14 @@ class L2RWMethod(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _second_order_keeps_no_gradient(self) -> Self:
+        if self.meta_gradient_every > 1 and self.estimator == "second_order":
+            problem = "estimator 'second_order' computes the meta gradient at every step"
+            raise conflict(
+                "meta_gradient_every", self.meta_gradient_every, problem, "use 1, or estimator: auto"
+            )
+        return self
+
 
 Method = Annotated[UniformMethod | RandomMethod | L2RWMethod, Field(discriminator="name")]

@@ -19,12 +19,14 @@ class Batch:
         y: Labels, int64 [B].
         index: Positions in the set, int64 [B].
         global_size: Examples on all ranks together.
+        is_last: Whether it is the last one of its epoch.
     """
 
     x: Tensor
     y: Tensor
     index: Tensor
     global_size: int
+    is_last: bool = False
 
 
 def steps_per_epoch(count: int, batch_size: int, world_size: int = 1) -> int:
@@ -53,10 +55,11 @@ def epoch_batches(
         world_size: Number of ranks.
     """
     order = torch.randperm(len(examples), generator=stream(seed, "order", epoch)).to(examples.inputs.device)
-    for step in range(steps_per_epoch(len(examples), batch_size, world_size)):
+    steps = steps_per_epoch(len(examples), batch_size, world_size)
+    for step in range(steps):
         whole = order[step * batch_size : (step + 1) * batch_size]
         index = _share(whole, rank, world_size)
-        yield Batch(*examples.take(index), index, len(whole))
+        yield Batch(*examples.take(index), index, len(whole), is_last=step == steps - 1)
 
 
 class MetaSampler:

@@ -14,9 +14,9 @@ _COSINE_LIMIT = 0.1
 
 
 def effective_sample_size(weights_B: Tensor) -> Tensor:
-    """(Σw)²/Σw², in examples: B for equal weights, 1 when one example has all, 0 when none has any."""
+    """(Σ|w|)²/Σw², in examples: B for equal weights, 1 when one example has all, 0 when none has any."""
     squares = weights_B.square().sum()
-    return torch.where(squares > 0, weights_B.sum().square() / squares, torch.zeros_like(squares))
+    return torch.where(squares > 0, weights_B.abs().sum().square() / squares, torch.zeros_like(squares))
 
 
 def zero_weight_fraction(weights_B: Tensor) -> Tensor:
@@ -25,9 +25,9 @@ def zero_weight_fraction(weights_B: Tensor) -> Tensor:
 
 
 def weight_share(weights_B: Tensor, chosen_B: Tensor) -> Tensor:
-    """Fraction of the weight that some examples have, such as those known to be corrupted; 0 of none."""
-    total = weights_B.sum()
-    return torch.where(total > 0, (weights_B * chosen_B).sum() / total, torch.zeros_like(total))
+    """Fraction of the weight's magnitude that some examples have, such as the corrupted; 0 of none."""
+    total = weights_B.abs().sum()
+    return torch.where(total > 0, (weights_B * chosen_B).abs().sum() / total, torch.zeros_like(total))
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,15 @@ class Direction:
         length: Tensor = torch.linalg.vector_norm(self.flat)
         return length
 
+    def matches(self, other: Mapping[str, torch.Size]) -> bool:
+        """Whether it is for parameters of these names and shapes."""
+        return dict(self.shapes) == dict(other)
+
     def cosine(self, other: "Direction") -> Tensor:
-        """Cosine of the angle to another direction for the same parameters; 0 where one is zero."""
+        """Cosine of the angle to another direction for the same parameters; 0 where one is zero.
+
+        See `matches`.
+        """
         smallest = torch.finfo(self.flat.dtype).tiny
         cosine: Tensor = torch.dot(self.flat, other.flat) / (self.norm * other.norm).clamp_min(smallest)
         return cosine

@@ -62,6 +62,7 @@ class ExampleTable:
 
     def load(self, values_N: Tensor) -> None:
         """Take up a table that `state` returned."""
+        self._settle()
         self._values_N = values_N.clone()
 
     def _settle(self) -> None:

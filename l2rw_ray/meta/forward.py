@@ -46,6 +46,7 @@ class Forward:
             parameters: Values to compute with instead of the module's own, by name; gradients reach
                 the module's own through them.
         """
+        torch.clear_autocast_cache()  # a copy made without gradients would keep them from the parameters
         x, y = batch
         if self.dry:
             values = {**dict(self.module.named_parameters()), **(parameters or {})}

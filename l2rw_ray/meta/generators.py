@@ -28,6 +28,13 @@ class GeneratorState:
         cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         return cls(device, torch.get_rng_state(), cuda)
 
+    def equals(self, other: "GeneratorState") -> bool:
+        """Whether nothing has been drawn from one to the other."""
+        same = torch.equal(self.cpu, other.cpu)
+        if self.cuda is None or other.cuda is None:
+            return same
+        return same and torch.equal(self.cuda, other.cuda)
+
     def restore(self) -> None:
         """Put the generators back to this state."""
         torch.set_rng_state(self.cpu)

@@ -64,21 +64,16 @@ class OptimizerLookahead:
     moves = True
 
     def __init__(self, optimizer: Optimizer, module: nn.Module) -> None:
-        self._optimizer, self._rule = optimizer, update_rule(optimizer)
-        self._own = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-        for name, parameter in self._own.items():
-            if id(parameter) not in stepped:
-                remedy = "give it all trainable parameters, or use lookahead='zero'"
-                raise InputError("optimizer", type(optimizer).__name__, f"{name} is not in it", remedy)
+        self._optimizer, self._rule, self._module = optimizer, update_rule(optimizer), module
+        refuse_left_out(optimizer, module)
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
         """The parameters after one optimiser step with gradient g."""
-        groups, state = self._groups(), self._optimizer.state
+        groups, state, owned = self._groups(), self._optimizer.state, dict(self._module.named_parameters())
         return {
             name: self._rule.stepped(value, gradients[name], state.get(own, {}), groups[id(own)])
             for name, value in parameters.items()
-            for own in [self._own[name]]
+            for own in [owned[name]]
         }
 
     @torch.no_grad()
@@ -86,17 +81,32 @@ class OptimizerLookahead:
         self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
     ) -> dict[str, Tensor]:
         """The meta gradient, scaled elementwise by the update's derivative."""
-        groups, state = self._groups(), self._optimizer.state
+        groups, state, owned = self._groups(), self._optimizer.state, dict(self._module.named_parameters())
         return {
             name: -value
             * self._rule.slope(parameters[name], gradients[name], state.get(own, {}), groups[id(own)])
             for name, value in meta_gradient.items()
-            for own in [self._own[name]]
+            for own in [owned[name]]
         }
 
     def _groups(self) -> dict[int, dict[str, Any]]:
         """The present parameter groups: `load_state_dict` replaces them, schedulers change them."""
         return {id(p): group for group in self._optimizer.param_groups for p in group["params"]}
+
+
+def refuse_left_out(optimizer: Optimizer, module: nn.Module) -> None:
+    """Check that an optimiser steps on every trainable parameter of a module.
+
+    A gradient that nobody takes would pile up, and enter the norm that the others are clipped by.
+
+    Raises:
+        InputError: One is not in it.
+    """
+    stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad and id(parameter) not in stepped:
+            remedy = "give it all trainable parameters, or freeze this one"
+            raise InputError("optimizer", type(optimizer).__name__, f"{name} is not in it", remedy)
 
 
 def lookahead_named(

@@ -70,6 +70,7 @@ class Replicas:
             else:
                 break
         _refuse_other_wrappers(module)
+        _refuse_writing_forwards(module)
         if parallel is None:
             return cls(model, module, prefix, is_compiled)
         group = parallel.process_group
@@ -93,13 +94,18 @@ class Replicas:
         return dict(zip(tensors, _summed_together(list(tensors.values()), self.sum), strict=True))
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Put the mean over ranks into the gradients, as DistributedDataParallel does; one all-reduce."""
+        """Put the mean over ranks into the gradients, as DistributedDataParallel does; one all-reduce.
+
+        A parameter that no rank has a gradient of keeps none, so that no optimiser moves it.
+        """
         if self.world_size == 1:
             return
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-        for parameter, total in zip(trained, _summed_together(gradients, self.sum), strict=True):
-            parameter.grad = total / self.world_size
+        used = gradients[0].new_tensor([float(p.grad is not None) for p in trained])
+        *totals, used = _summed_together([*gradients, used], self.sum)
+        for parameter, total, ranks in zip(trained, totals, used.tolist(), strict=True):
+            parameter.grad = total / self.world_size if ranks else None
 
     def mean_gradient(
         self, gradient: Iterable[Tensor], loss_sum: Tensor, count: int
@@ -148,3 +154,11 @@ def _refuse_other_wrappers(module: nn.Module) -> None:
         if wrapper in names:
             problem, remedy = "gradients are not whole on any rank", "wrap it in DistributedDataParallel"
             raise UnsupportedModelError("model", wrapper, problem, remedy)
+
+
+def _refuse_writing_forwards(module: nn.Module) -> None:
+    """A probe must write nothing, and an embedding with `max_norm` shortens its vectors in every forward."""
+    for name, part in module.named_modules():
+        if getattr(part, "max_norm", None) is not None and isinstance(part, nn.Embedding | nn.EmbeddingBag):
+            problem, remedy = "max_norm writes its weight in every forward", "shorten its vectors after steps"
+            raise UnsupportedModelError("model", name or type(part).__name__, problem, remedy)

@@ -105,6 +105,7 @@ class ReweightedStep:
         model: nn.Module,
         optimizer: Optimizer,
         loss_fn: LossFunction,
+        *,
         estimator: str | Estimator = "auto",
         update_every: int = 1,
         between: Literal["hold", "uniform"] = "hold",
@@ -150,7 +151,14 @@ class ReweightedStep:
         """Failure signatures seen so far; each was logged once, with what to do."""
         return self._monitor.found
 
-    def __call__(self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None = None) -> StepResult:
+    def __call__(
+        self,
+        train_batch: Batch,
+        meta_batch: Batch,
+        index_B: Tensor | None = None,
+        *,
+        flush: bool = False,
+    ) -> StepResult:
         """Make one training step.
 
         Args:
@@ -159,6 +167,8 @@ class ReweightedStep:
                 steps that compute weights.
             index_B: Positions of the examples in the data set, integers [B]; needed to hold weights
                 and for momentum of scores.
+            flush: Step the optimiser now, though fewer than `accumulation_steps` calls may have come; the
+                mean is over those that have. At the end of an epoch, on all ranks.
 
         Raises:
             InputError: Positions are needed and missing or unusable, or the meta batch is empty.
@@ -169,7 +179,7 @@ class ReweightedStep:
         if self._held is not None or self._smoothed is not None:
             reason = "weights and scores are kept by example"
             index_B = checked_positions(index_B, len(train_batch[1]), reason)
-        with self._update.micro_batch():
+        with self._update.micro_batch(flush=flush):
             if self._steps % self._update_every == 0:
                 result = self._scored_step(train_batch, meta_batch, index_B)
             else:
@@ -182,7 +192,10 @@ class ReweightedStep:
         return result
 
     def _scored_step(self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None) -> StepResult:
-        is_new = self._directions % self._meta_gradient_every == 0
+        shapes = {name: value.shape for name, value in trainable(self._replicas.module).items()}
+        if self._direction is not None and not self._direction.matches(shapes):
+            self._direction = None  # some parameters have been frozen or set free since
+        is_new = self._direction is None or self._directions % self._meta_gradient_every == 0
         before, earlier = self._direction, None if is_new else self._direction
         epsilon_B = None
         if self._epsilon:
@@ -249,7 +262,17 @@ class ReweightedStep:
             return normalised(relative_B, totals, rule), totals.weight.item()
 
     def state_dict(self) -> dict[str, Any]:
-        """Counters, held weights, smoothed scores and the last direction: all a resumed trial needs."""
+        """Counters, held weights, smoothed scores and the last direction: all a resumed trial needs.
+
+        Raises:
+            InputError: Some calls of an optimiser step that accumulates are still to come.
+        """
+        if not self._update.is_between_steps:
+            problem, remedy = (
+                "gradients wait for the rest of their step",
+                "pass flush=True to the call before",
+            )
+            raise InputError("accumulation_steps", "under way", problem, remedy)
         state: dict[str, Any] = {
             "steps": self._steps,
             "directions": self._directions,
@@ -268,7 +291,18 @@ class ReweightedStep:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was taken, between two optimiser steps."""
+        """Go on from where `state_dict` was taken.
+
+        Raises:
+            InputError: It was taken from a step with other options.
+        """
+        for name, table in (("held", self._held), ("smoothed", self._smoothed)):
+            if (table is not None) != (name in state):
+                found = sorted(set(state) - {"steps", "directions", "skipped_steps"})
+                remedy = "give the step the options of the one whose state this is"
+                raise InputError(
+                    "state_dict", found, f"{name!r} is {'missing' if table else 'not kept'}", remedy
+                )
         self._steps, self._directions = state["steps"], state["directions"]
         self.skipped_steps = state["skipped_steps"]
         for name, table in (("held", self._held), ("smoothed", self._smoothed)):

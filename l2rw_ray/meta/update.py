@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta.alignment.interface import ScoredBatch
 from l2rw_ray.meta.forward import Forward, backward_weighted
+from l2rw_ray.meta.lookahead import refuse_left_out
 from l2rw_ray.meta.losses import Batch, LossFunction
 from l2rw_ray.meta.replicas import Replicas
 
@@ -47,7 +48,7 @@ class WeightedUpdate:
         max_grad_norm: Largest norm of the whole gradient; a larger one is scaled down. None for any.
 
     Raises:
-        InputError: An option is out of its range.
+        InputError: An option is out of its range, or the optimiser lacks a trainable parameter.
     """
 
     def __init__(
@@ -63,25 +64,37 @@ class WeightedUpdate:
         if max_grad_norm is not None and not 0 < max_grad_norm < math.inf:
             raise InputError("max_grad_norm", max_grad_norm, "no norm", "use a number above 0, or None")
         self.forward = Forward(Replicas.of(model), loss_fn)
+        refuse_left_out(optimizer, self.forward.module)
         self._model, self._optimizer = model, optimizer
         self._accumulation_steps, self._max_grad_norm = accumulation_steps, max_grad_norm
-        self._micro_batches, self._has_gradient, self._is_apart = 0, False, False
+        self._micro_batches, self._is_last = 0, False
+        self._has_gradient, self._is_apart = False, False
+
+    @property
+    def is_between_steps(self) -> bool:
+        """Whether no micro-batch waits for others of its optimiser step."""
+        return self._micro_batches == 0
 
     @contextmanager
-    def micro_batch(self) -> Iterator[None]:
-        """Evaluate and update one micro-batch inside; the optimiser steps after the last of a step."""
+    def micro_batch(self, *, flush: bool = False) -> Iterator[None]:
+        """Evaluate and update one micro-batch inside; the optimiser steps after the last of a step.
+
+        Args:
+            flush: Whether this is the last one, though fewer than `accumulation_steps` may have come.
+        """
         if self._micro_batches == 0:
             self._optimizer.zero_grad(set_to_none=True)
             self._has_gradient = self._is_apart = False
+        self._is_last = flush or self._micro_batches == self._accumulation_steps - 1
         if not self._is_last and isinstance(self._model, DistributedDataParallel):
             with self._model.no_sync():
                 yield
         else:
             yield
         self._micro_batches += 1
-        if self._micro_batches == self._accumulation_steps:
-            self._micro_batches = 0
+        if self._is_last:
             self._step()
+            self._micro_batches = 0
 
     def update(self, batch: Batch, weights_B: Tensor, total: float) -> UpdateResult:
         """Evaluate a batch and add its weighted gradient; inside `micro_batch`.
@@ -106,10 +119,6 @@ class WeightedUpdate:
         return self._note(scored.losses, weights_B)
 
     @property
-    def _is_last(self) -> bool:
-        return self._micro_batches == self._accumulation_steps - 1
-
-    @property
     def _world_size(self) -> int:
         return self.forward.replicas.world_size
 
@@ -122,6 +131,11 @@ class WeightedUpdate:
             return
         if self._is_apart:  # the last micro-batch, which would have brought ranks together, was skipped
             self.forward.replicas.average_gradients(self.forward.module.parameters())
+        if self._micro_batches < self._accumulation_steps:
+            for parameter in self.forward.module.parameters():
+                if parameter.grad is not None:
+                    parameter.grad *= self._accumulation_steps / self._micro_batches
         if self._max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self._model.parameters(), self._max_grad_norm)
         self._optimizer.step()
+        torch.clear_autocast_cache()  # an autocast around several steps keeps copies of old weights

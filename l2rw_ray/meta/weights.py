@@ -42,12 +42,12 @@ def clipped(scores_B: Tensor, clip: Clip) -> Tensor:
 def normalised(clipped_B: Tensor, totals: BatchTotals, normalise: Normalise) -> Tensor:
     """Divide by the global sum of magnitudes (`batch_sum`), by their mean (`mean_one`), or not (`none`).
 
-    Where the sum is zero every weight is zero.
+    Where the sum is zero every weight is zero; where it is NaN they are NaN.
     """
     if normalise == "none":
         return clipped_B
     wanted = totals.global_size if normalise == "mean_one" else 1.0
-    return torch.where(totals.weight > 0, clipped_B / totals.weight * wanted, torch.zeros_like(clipped_B))
+    return torch.where(totals.weight == 0, torch.zeros_like(clipped_B), clipped_B / totals.weight * wanted)
 
 
 def example_weights(

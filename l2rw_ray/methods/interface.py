@@ -57,6 +57,7 @@ class StepOutcome:
         skipped: No example of the global batch had a positive weight and nothing was updated.
         direction_cosine: Cosine of this step's direction with the one before, a scalar; None where
             there are not two.
+        has_new_weights: Whether the weights were computed at this step, not held from earlier ones.
     """
 
     loss: Tensor
@@ -64,6 +65,7 @@ class StepOutcome:
     weights_B: Tensor | None = None
     skipped: bool = False
     direction_cosine: Tensor | None = None
+    has_new_weights: bool = True
 
 
 class Arm(Protocol):

@@ -16,6 +16,7 @@ class L2RWArm:
     def __init__(self, config: L2RWMethod, context: TrainingContext) -> None:
         self._meta = context.meta
         self._rank, self._world_size = context.rank, context.world_size
+        self._meta_every = config.update_every * config.meta_gradient_every
         self._step = ReweightedStep(
             context.model,
             context.optimizer,
@@ -36,16 +37,21 @@ class L2RWArm:
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the loss that the meta set weighted."""
-        meta = self._meta.batch(number, self._rank, self._world_size)
-        result = self._step((batch.x, batch.y), meta, batch.index)
+        meta = self._meta.batch(number // self._meta_every, self._rank, self._world_size)
+        result = self._step((batch.x, batch.y), meta, batch.index, flush=batch.is_last)
         return StepOutcome(
-            result.loss, result.losses, result.weights, result.skipped, result.direction_cosine
+            result.loss,
+            result.losses,
+            result.weights,
+            result.skipped,
+            result.direction_cosine,
+            has_new_weights=result.scores is not None,
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Step counter and held weights."""
+        """What the step keeps: counters, held weights, smoothed scores, the last direction."""
         return self._step.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from the step and the held weights of an earlier attempt."""
+        """Go on from where an earlier attempt stood."""
         self._step.load_state_dict(state)

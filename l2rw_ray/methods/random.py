@@ -34,7 +34,7 @@ class RandomArm:
         positive_B = self._scores(epoch)[batch.index.cpu()].to(batch.x).clamp_min(0)
         totals = self._update.forward.replicas.batch_totals(positive_B.sum(), len(positive_B))
         weights_B = normalised(positive_B, totals, "batch_sum")
-        with self._update.micro_batch():
+        with self._update.micro_batch(flush=batch.is_last):
             done = self._update.update((batch.x, batch.y), weights_B, totals.weight.item())
         return StepOutcome(done.loss, done.losses, weights_B, done.skipped)
 

@@ -21,7 +21,7 @@ class UniformArm:
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean loss."""
         weights_B = batch.x.new_full((len(batch.index),), 1.0 / batch.global_size)
-        with self._update.micro_batch():
+        with self._update.micro_batch(flush=batch.is_last):
             done = self._update.update((batch.x, batch.y), weights_B, total=1.0)
         return StepOutcome(done.loss, done.losses)
 

@@ -20,6 +20,8 @@ from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 _PHASE_ROUNDS = 2
 _BETWEEN_STEPS = 3
 """Steps without new weights that are timed in a round, of the many there may be in a cycle."""
+_STANDSTILL = 1e-6
+"""Factor on the learning rate of the copies; at 0 a lookahead through the optimiser would see nothing."""
 
 
 def probe_overhead(
@@ -27,7 +29,7 @@ def probe_overhead(
 ) -> dict[str, float]:
     """Measure what a step of the trial's arm costs beside a plain one.
 
-    The copies train with learning rate 0, so that what is timed is the state that is trained. Model,
+    The copies hardly move, so that what is timed is the state that is trained. Model,
     optimiser and random generators are left as they were. With several ranks each figure is the
     slowest rank's.
 
@@ -39,7 +41,8 @@ def probe_overhead(
 
     Returns:
         `peak_memory_bytes`, what a step allocates; and for a reweighted arm `step_time_plain_s`,
-        `step_time_s` (the mean over a cycle of `update_every` steps), `overhead_ratio`,
+        `step_time_s` (the mean over a cycle of steps, from one meta gradient to the next),
+        `overhead_ratio`,
         `peak_memory_plain_bytes` and `phase_<name>_s` per step that computes weights. Empty when no
         rounds are asked for.
     """
@@ -57,27 +60,32 @@ def _measure(
     config: TrialConfig, context: TrainingContext, batches: list[Batch], ranks: Ranks
 ) -> dict[str, float]:
     device, rounds = device_of(context.model), config.measurement.probe_rounds
-    plain, _ = _steppers(UniformMethod(name="uniform"), _copy_of(context, config, ranks), batches)
+    plain = _Stepper(UniformMethod(name="uniform"), _copy_of(context, config, ranks), batches).step
     plain()
     plain_bytes = float(peak_memory_bytes(plain, device))
     if isinstance(config.method, UniformMethod):
         return {"peak_memory_bytes": plain_bytes}
     copied = _copy_of(context, config, ranks)
-    scored, between = _steppers(config.method, copied, batches)
-    scored()
-    update_every = config.method.update_every if isinstance(config.method, L2RWMethod) else 1
-    runs: dict[str, Callable[[], object]] = {"plain": plain, "scored": scored}
-    runs |= {f"between {number}": between for number in range(min(update_every - 1, _BETWEEN_STEPS))}
+    update_every, gradient_every = 1, 1
+    if isinstance(config.method, L2RWMethod):
+        update_every, gradient_every = config.method.update_every, config.method.meta_gradient_every
+    stepper = _Stepper(config.method, copied, batches)
+    runs: dict[str, Callable[[], object]] = {"plain": plain, "scored": stepper.scored()}
+    runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, _BETWEEN_STEPS))}
+    if gradient_every > 1:
+        runs["scored again"] = stepper.scored(after=update_every * config.optim.accumulation_steps)
     times_s = {name: median(found) for name, found in interleaved_times(runs, rounds, device).items()}
-    between_s = fmean(list(times_s.values())[2:]) if len(times_s) > 2 else 0.0
+    again_s = times_s.get("scored again", 0.0)
+    scored_s = (times_s["scored"] + (gradient_every - 1) * again_s) / gradient_every
+    between_s = fmean([found for name, found in times_s.items() if "between" in name] or [0.0])
     timer = PhaseTimer(device, synchronise=True)
-    timed, _ = _steppers(config.method, replace(copied, timer=timer), batches)
+    timed = _Stepper(config.method, replace(copied, timer=timer), batches).scored()
     for _ in range(_PHASE_ROUNDS):
         timed()
     return {
         "step_time_plain_s": times_s["plain"],
-        "step_time_s": (times_s["scored"] + (update_every - 1) * between_s) / update_every,
-        "peak_memory_bytes": float(peak_memory_bytes(scored, device)),
+        "step_time_s": (scored_s + (update_every - 1) * between_s) / update_every,
+        "peak_memory_bytes": float(peak_memory_bytes(stepper.scored(), device)),
         "peak_memory_plain_bytes": plain_bytes,
         **{f"phase_{name}_s": total / _PHASE_ROUNDS for name, total in sorted(timer.total_s.items())},
     }
@@ -96,23 +104,42 @@ def _copy_of(context: TrainingContext, config: TrialConfig, ranks: Ranks) -> Tra
     optimizer: Optimizer = build_optimizer(config.optim, network)
     optimizer.load_state_dict(copy.deepcopy(context.optimizer.state_dict()))
     for group in optimizer.param_groups:
-        group["lr"] = 0.0
+        group["lr"] *= _STANDSTILL
     return replace(context, model=ranks.wrap(network), optimizer=optimizer)
 
 
-def _steppers(
-    method: Method, context: TrainingContext, batches: list[Batch]
-) -> tuple[Callable[[], object], Callable[[], object]]:
-    """The step of an arm that computes weights, and one that follows it, whenever they are called."""
-    arm, numbered = build_arm(method, context), zip(count(), cycle(batches))
-    fresh = arm.state_dict()
+class _Stepper:
+    """Steps of an arm on batches in turn.
 
-    def between() -> object:
-        number, batch = next(numbered)
-        return arm.step(batch, number, epoch=0)
+    Args:
+        method: The arm.
+        context: What it trains.
+        batches: Batches to step on.
+    """
 
-    def scored() -> object:
-        arm.load_state_dict(fresh)
-        return between()
+    def __init__(self, method: Method, context: TrainingContext, batches: list[Batch]) -> None:
+        endless = cycle(replace(batch, is_last=False) for batch in batches)
+        self._arm, self._numbered = build_arm(method, context), zip(count(), endless)
+        self._fresh = self._arm.state_dict()
 
-    return scored, between
+    def step(self) -> object:
+        """The next one."""
+        number, batch = next(self._numbered)
+        return self._arm.step(batch, number, epoch=0)
+
+    def scored(self, after: int = 0) -> Callable[[], object]:
+        """A step that computes weights, whenever it is called.
+
+        Args:
+            after: How many steps come before it, once; 0 for the first of a trial.
+        """
+        self._arm.load_state_dict(self._fresh)
+        for _ in range(after):
+            self.step()
+        start = self._arm.state_dict() if after else self._fresh
+
+        def scored() -> object:
+            self._arm.load_state_dict(start)
+            return self.step()
+
+        return scored

@@ -25,6 +25,7 @@ class StepStatistics:
         self._sums_S3 = torch.zeros(steps, 3, dtype=torch.float64, device=device)
         self._cosine_S = torch.full((steps,), torch.nan, dtype=torch.float64, device=device)
         self._skipped_S = torch.zeros(steps, dtype=torch.bool)
+        self._scored_S = torch.zeros(steps, dtype=torch.bool)
 
     def add(self, step: int, outcome: StepOutcome) -> None:
         """Count one step, by its position within the epoch."""
@@ -32,7 +33,7 @@ class StepStatistics:
             self._sums_S3[step, 0] = outcome.losses_B.double().sum()
             self._sums_S3[step, 1] = len(outcome.losses_B)
         self._sums_S3[step, 2] = outcome.loss
-        self._skipped_S[step] = outcome.skipped
+        self._skipped_S[step], self._scored_S[step] = outcome.skipped, outcome.has_new_weights
         if outcome.direction_cosine is not None:
             self._cosine_S[step] = outcome.direction_cosine
 
@@ -57,7 +58,8 @@ class StepStatistics:
         loss, examples, _ = sums_S3.sum(dim=0).tolist()
         summary = {"train_loss": loss / examples} if examples else {}
         if weighted:
-            summary["skipped_fraction"] = self._skipped_S.double().mean().item()
+            if self._scored_S.any():
+                summary["skipped_fraction"] = self._skipped_S[self._scored_S].double().mean().item()
             if not self._skipped_S.all():
                 summary["weighted_train_loss"] = sums_S3[~self._skipped_S, 2].mean().item()
             cosine_S = self._cosine_S[~self._cosine_S.isnan()]

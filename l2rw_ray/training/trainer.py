@@ -145,7 +145,13 @@ class Trainer:
             sizes_S[position] = batch.global_size
             if outcome.weights_B is not None:
                 weighted = True
-                weights.add(position, outcome.weights_B, batch.index, batch.global_size)
+                weights.add(
+                    position,
+                    outcome.weights_B,
+                    batch.index,
+                    batch.global_size,
+                    is_new=outcome.has_new_weights,
+                )
             self._skipped += outcome.skipped
             self._step += 1
         self._epoch += 1

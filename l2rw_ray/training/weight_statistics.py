@@ -19,10 +19,13 @@ class WeightStatistics:
     def __init__(self, corrupted_N: Tensor, steps: int, device: torch.device) -> None:
         self._corrupted_N = corrupted_N.to(device)
         self._relative_N = torch.full((len(corrupted_N),), 0.0, dtype=torch.float64, device=device)
-        # per step, summed over ranks: sum, sum of squares, zeros, share of the corrupted
+        # per step, summed over ranks: magnitude, sum of squares, zeros, magnitude of the corrupted
         self._sums_S4 = torch.zeros(steps, 4, dtype=torch.float64, device=device)
+        self._is_new_S = torch.zeros(steps, dtype=torch.bool)
 
-    def add(self, step: int, weights_B: Tensor, index_B: Tensor, global_size: int) -> None:
+    def add(
+        self, step: int, weights_B: Tensor, index_B: Tensor, global_size: int, *, is_new: bool = True
+    ) -> None:
         """Count the weights of one step.
 
         Args:
@@ -30,20 +33,23 @@ class WeightStatistics:
             weights_B: This rank's weights.
             index_B: The examples they belong to.
             global_size: Examples in the global batch.
+            is_new: Whether they were computed at this step; figures per step are of such steps alone.
         """
         weights_B = weights_B.detach().double()
         wrong_B = self._corrupted_N[index_B]
         sums = (
-            weights_B.sum(),
+            weights_B.abs().sum(),
             weights_B.square().sum(),
             (weights_B == 0).sum(),
-            (weights_B * wrong_B).sum(),
+            (weights_B * wrong_B).abs().sum(),
         )
-        self._sums_S4[step] = torch.stack([value.double() for value in sums])
+        if is_new:
+            self._sums_S4[step] = torch.stack([value.double() for value in sums])
+            self._is_new_S[step] = True
         self._relative_N[index_B] = weights_B * global_size
 
     def summarise(self, global_sizes_S: Tensor, ranks: Ranks) -> dict[str, float]:
-        """Means over the steps that had a positive weight, and the corrupted examples' ROC.
+        """Means over the steps that computed weights, one of them positive, and the corrupted's ROC.
 
         Args:
             global_sizes_S: Examples in each step's global batch.
@@ -58,7 +64,9 @@ class WeightStatistics:
         relative_N, corrupted_N = ranks.sum(self._relative_N).cpu(), self._corrupted_N.cpu()
         total_S, squares_S, zeros_S, wrong_S = sums_S4.unbind(dim=1)
         used = squares_S > 0
-        summary = {"zero_weight_fraction": (zeros_S.sum() / global_sizes_S.sum()).item()}
+        summary = {}
+        if self._is_new_S.any():
+            summary["zero_weight_fraction"] = (zeros_S.sum() / global_sizes_S[self._is_new_S].sum()).item()
         if used.any():
             effective_S = total_S[used].square() / squares_S[used]
             summary["effective_sample_size"] = effective_S.mean().item()

@@ -11,6 +11,7 @@ from functools import cache
 import torch
 from torch import nn
 from torch.autograd import forward_ad
+from torch.utils.checkpoint import CheckpointError
 
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.interface import GraphScoredBatch, refuse_compiled
@@ -48,13 +49,18 @@ class ForwardMode:
         return GraphScoredBatch(losses_B, slopes_B, forward.replicas.world_size)
 
     def _try_rules(self, forward: Forward, batch: Batch, direction: Parameters) -> None:
-        """Find out, by a dry forward of one example, whether every operation has a forward-mode rule."""
+        """Find out, by a dry step on two examples, whether every operation has a forward-mode rule."""
         dry = Forward(forward.replicas, forward.loss_fn, dry=True)
         few = (batch[0][:2], batch[1][:2])
         state = forward.generators(batch)
         try:
             with torch.enable_grad():
-                _dual_losses(dry, few, direction)
+                losses, _ = _dual_losses(dry, few, direction)
+                trained = [p for p in forward.module.parameters() if p.requires_grad]
+                torch.autograd.grad(losses.sum(), trained, allow_unused=True)
+        except CheckpointError as error:
+            name, problem = type(forward.module).__name__, "it runs parts of its forward again in the backward"
+            raise UnsupportedModelError("model", name, problem, "use estimator='finite_difference'") from error
         except (NotImplementedError, RuntimeError) as error:
             reason = str(error).split(". ")[0].split("\n")[0]
             if "forward" not in str(error).lower() and "jvp" not in str(error).lower():

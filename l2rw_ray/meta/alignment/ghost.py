@@ -66,10 +66,10 @@ class Ghost:
         if self._is_examined or not len(batch[1]):
             return
         trained.check()
-        refuse_coupling(forward, batch, REMEDY)
+        is_conclusive = refuse_coupling(forward, batch, REMEDY)
         dry = Forward(forward.replicas, forward.loss_fn, dry=True)
         GhostPass(dry, trained, (batch[0][:2], batch[1][:2])).run()
-        self._is_examined = True
+        self._is_examined = is_conclusive
 
 
 @dataclass(frozen=True)

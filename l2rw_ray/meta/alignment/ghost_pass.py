@@ -148,16 +148,14 @@ class GhostPass:
 
     def run(self) -> Tensor:
         """Losses [N], detached; fills `found`."""
-        losses_N, anchor = self._evaluate()
-        self._differentiate(losses_N.sum(), anchor)
-        return losses_N.detach()
-
-    def _evaluate(self) -> tuple[Tensor, Tensor]:
         self._trained.check()
         anchor = torch.zeros((), device=self._batch[0].device, requires_grad=True)
         calls = {layer: self._instead_of(name, layer, anchor) for name, layer in self._trained.layers}
+        # they last until the backward is over: an activation checkpoint calls layers again
         with torch.enable_grad(), replaced_forwards(calls):
-            return self._losses_of(), anchor
+            losses_N = self._losses_of()
+            self._differentiate(losses_N.sum(), anchor)
+        return losses_N.detach()
 
     def _losses_of(self) -> Tensor:
         alone = Forward(self._forward.replicas.alone(), self._forward.loss_fn)

@@ -20,8 +20,9 @@ from l2rw_ray.meta.losses import Batch
 
 @dataclass
 class _Call:
-    """What the output layer saw: features [B, in] and logits [B, out]."""
+    """What the output layer saw, and how often: features [B, in] and logits [B, out]."""
 
+    count: int = 0
     features: Tensor | None = None
     logits: Tensor | None = None
 
@@ -44,7 +45,7 @@ class LastLayer:
         call = _Call()
 
         def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            call.features, call.logits = inputs[0].detach(), output
+            call.count, call.features, call.logits = call.count + 1, inputs[0].detach(), output
 
         handle = head.register_forward_hook(record)
         try:
@@ -53,7 +54,7 @@ class LastLayer:
         finally:
             handle.remove()
         features, logits = call.features, call.logits
-        if features is None or logits is None or features.ndim != 2 or len(features) != len(losses_B):
+        if features is None or logits is None or call.count > 1 or features.shape[:-1] != losses_B.shape:
             raise _refusal(name, "it is not called once with features of shape [B, F]")
         (slope_BC,) = torch.autograd.grad(losses_B.sum(), logits, retain_graph=True)
         along_BC = torch.zeros_like(slope_BC)

@@ -9,6 +9,7 @@ Shape suffixes: B train batch of this rank.
 import torch
 from torch import Tensor, nn
 
+from l2rw_ray.errors import InputError
 from l2rw_ray.meta.alignment.interface import GraphScoredBatch, refuse_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import Direction, DirectionSource
@@ -26,6 +27,9 @@ class SecondOrder:
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """See `Estimator`."""
         refuse_compiled(forward, "second_order")
+        if source.direction is not None:
+            problem, remedy = "it computes the meta gradient at every step", "use meta_gradient_every=1"
+            raise InputError("estimator", "second_order", problem, remedy)
         module, replicas = forward.module, forward.replicas
         parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         with torch.enable_grad():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep, example_scores, reference_scores
@@ -39,6 +40,30 @@ def _head(*body: nn.Module) -> nn.Module:
     return nn.Sequential(*body, nn.Flatten(), nn.LazyLinear(CLASSES))
 
 
+class _Between(nn.Module):
+    """Something between two trained layers, given as a function of the hidden activations."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first, self.second, self.between = nn.Linear(64, 8), nn.Linear(8, CLASSES), between
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.between(self.first(x.flatten(1))))
+
+
+class _Counter(nn.Module):
+    """Counts examples in a buffer that it replaces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(()))
+        self.head = nn.Linear(64, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = self.seen + len(x)
+        return self.head(x.flatten(1))
+
+
 def _standardised_input() -> nn.Module:
     return _StandardisedInput(nn.Flatten(), nn.Linear(64, CLASSES))
 
@@ -61,7 +86,12 @@ def _running_statistics() -> nn.Module:
         (_CentredFrozenFeatures, "an example's loss changes with the others of its batch"),
         (lambda: _head(_Standardised(1, 3, 3), nn.Tanh()), "no gradient rule by example"),
         (_patched, "no gradient rule by example"),
-        (_running_statistics, "its buffer 0.running_mean is written by a forward"),
+        (lambda: _Between(lambda h: h - h.mean(0).detach()), "an example's loss changes with the others"),
+        (lambda: _Between(lambda h: h.cumsum(dim=0)), "an example's loss changes with the others"),
+        (lambda: _Between(lambda h: h - h[:1]), "an example's loss changes with the others"),
+        (lambda: _Between(lambda h: h / len(h)), "an example's loss changes with the others"),
+        (_Counter, "its buffer seen is written by a forward"),
+        (_running_statistics, r"its buffer 0.running_\w+ is written by a forward"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 7])
@@ -117,3 +147,51 @@ def test_the_gradient_at_epsilon_is_taken_with_the_masks_of_the_training_forward
     masks.clear()
     twin(case.train[0])
     assert sum(torch.equal(mask, masks[0]) for mask in step_masks) >= 2
+
+
+def test_a_loss_that_says_nothing_is_not_taken_for_an_examination() -> None:
+    network, train, meta = _Between(lambda h: h - h.mean(dim=0)).double(), batch(5), batch(4)
+    ignored = (train[0], torch.tensor([-100, -100, 1, 2, 3]))
+    estimator = estimator_named("ghost")
+    example_scores(network, LOSS, ignored, meta, estimator=estimator)
+    with pytest.raises(UnsupportedModelError, match="changes with the others"):
+        example_scores(network, LOSS, train, meta, estimator=estimator)
+
+
+def test_activation_checkpoints_and_no_grad_are_the_same_computation() -> None:
+    case = make_case("mlp")
+    expected = example_scores(case.network, LOSS, case.train, case.meta)
+    body, head = case.network[:4], case.network[4:]
+    network = _Checkpointed(body, head)
+    with torch.no_grad():
+        found = example_scores(network, LOSS, case.train, case.meta, estimator="ghost")
+    assert relative_error(found, expected) < 1e-9
+    with pytest.raises(UnsupportedModelError, match="runs parts of its forward again"):
+        example_scores(network, LOSS, case.train, case.meta, estimator="forward_mode")
+    found = example_scores(network, LOSS, case.train, case.meta, estimator="finite_difference")
+    assert relative_error(found, expected) < 1e-5
+
+
+class _Checkpointed(nn.Module):
+    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.body, self.head = body, head
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(checkpoint(self.body, x, use_reentrant=False))
+
+
+@pytest.mark.parametrize("estimator", ["ghost", "forward_mode"])
+@pytest.mark.parametrize("lookahead", ["zero", "optimizer"])
+def test_parameters_may_be_frozen_and_set_free_between_steps(estimator: str, lookahead: str) -> None:
+    case = make_case("lenet")
+    optimizer = torch.optim.SGD(case.network.parameters(), lr=0.1, momentum=0.9)
+    step = ReweightedStep(
+        case.network, optimizer, LOSS, estimator=estimator, lookahead=lookahead, meta_gradient_every=2
+    )
+    first = next(case.network.parameters())
+    for is_trained in (True, False, True, True):
+        first.requires_grad_(is_trained)
+        before = first.detach().clone()
+        step(case.train, case.meta)
+        assert torch.equal(first, before) is not is_trained

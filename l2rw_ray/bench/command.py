@@ -1,0 +1,70 @@
+"""The command line of the benchmark, the same with and without the rest of the platform."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from l2rw_ray.bench.measure import BenchOptions, run_bench
+from l2rw_ray.bench.output import as_json, as_table
+from l2rw_ray.errors import InputError
+
+Draw = Callable[[list[dict[str, Any]], Path], None]
+"""Draws the rows of `--json` into a file."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError("arguments", " ".join(sys.argv[1:]), message, f"see {self.prog} --help")
+
+
+def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None) -> None:
+    """Measure and print.
+
+    Args:
+        program: What the user called.
+        arguments: What the user gave it.
+        draw: Draws the figure of `--figure`; without it there is no such option.
+
+    Raises:
+        InputError: An argument is unknown or out of its range.
+    """
+    given = vars(_parser(program, draws=draw is not None).parse_args(arguments))
+    as_text, figure = as_json if given.pop("json") else as_table, given.pop("figure", None)
+    given["models"] = tuple(given["models"] or BenchOptions().models)
+    given["estimators"] = tuple(",".join(given["estimators"]).split(","))
+    given["input_shape"] = tuple(given["input_shape"])
+    options = BenchOptions(**given)
+    rows = run_bench(options, lambda line: print(line, file=sys.stderr))
+    print(as_text(rows, options))
+    if figure is not None and draw is not None:
+        draw([asdict(row) for row in rows], figure)
+
+
+def _parser(program: str, *, draws: bool) -> argparse.ArgumentParser:
+    default = BenchOptions()
+    parser = _Parser(
+        prog=program,
+        description="Measure what a reweighted step costs on this machine, by estimator, beside a plain one.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    add = parser.add_argument
+    add("--model", dest="models", action="append", default=None, metavar="M", help="network; may be repeated")
+    add("--batch-size", type=int, default=default.batch_size, metavar="B", help="train examples per step")
+    add("--meta-size", type=int, default=default.meta_size, metavar="M", help="meta examples per step")
+    add("--estimators", nargs="+", default=default.estimators, metavar="E", help="names")
+    add("--update-every", type=int, default=1, metavar="N", help="steps per computation of weights")
+    add("--rounds", type=int, default=default.rounds, help="interleaved rounds that medians are taken over")
+    add("--input-shape", type=int, nargs="+", default=default.input_shape, metavar="N", help="of one input")
+    add("--device", choices=["cpu", "cuda"], default=None, help="where; None: what there is")
+    add("--dtype", default=default.dtype, help="float32, or bfloat16 for autocast")
+    add("--channels-last", action="store_true", default=False, help="memory layout of images")
+    add("--compile", dest="compiled", action="store_true", default=False, help="apply torch.compile")
+    add("--threads", type=int, default=None, metavar="N", help="of an operation; None: torch's choice")
+    add("--json", action="store_true", default=False, help="print JSON instead of a table")
+    if draws:
+        add("--figure", type=Path, default=None, metavar="FILE.svg", help="also draw the ratios")
+    return parser
