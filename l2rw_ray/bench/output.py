@@ -17,7 +17,7 @@ _COLUMNS: tuple[tuple[str, Callable[[BenchRow], str]], ...] = (
     ("step (ms)", lambda row: _number(row.step_time_s, "{:.2f}", 1e3)),
     ("ratio", lambda row: _number(row.ratio, "{:.2f}")),
     ("FLOPs", lambda row: _number(row.flops_ratio, "{:.2f}")),
-    ("peak (MiB)", lambda row: _number(row.peak_memory_bytes, "{:.0f}", 2**-20)),
+    ("peak (MiB)", lambda row: _number(row.peak_memory_bytes, "{:.1f}", 2**-20)),
     ("error", lambda row: _number(row.relative_error, "{:.0e}")),
     ("cosine", lambda row: _number(row.cosine, "{:.5f}")),
 )

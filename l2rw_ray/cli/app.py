@@ -1,6 +1,7 @@
 """The command line. Each command imports what it needs when it runs, so that help and plans are quick."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +34,7 @@ TrackingUri = Annotated[
 
 def main() -> None:
     """Run the command line; bad input is one line and exit code 2, never a traceback."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which measures memory, is chatty
     try:
         app()
     except InputError as error:
@@ -152,7 +154,8 @@ def ui(
 
     folder = StudyFolder(directory)
     refuse_used_port(port)
-    store, name = local_store(folder.path), folder.read_spec().name
+    name = folder.read_spec().name
+    store = local_store(folder.path)
     print(
         f"MLflow UI of {name}: http://127.0.0.1:{port}/{runs_page(store, name)}   (Ctrl-C ends it)",
         flush=True,

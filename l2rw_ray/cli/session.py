@@ -12,6 +12,7 @@ from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.progress import ProgressDisplay
 from l2rw_ray.orchestration.runner import RunOptions, RunOutcome, run_study
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.tracking.uri import refuse_unknown_store
 
 
 def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, tracking_uri: str | None) -> int:
@@ -27,6 +28,8 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         0 when every planned trial is done, 1 when some failed or are missing, 130 after Ctrl-C or
         SIGTERM.
     """
+    if tracking_uri is not None:
+        refuse_unknown_store(tracking_uri)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
     console = Console()
     planned = plan_study(spec)

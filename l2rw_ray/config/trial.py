@@ -45,7 +45,7 @@ class _Optim(Section):
     lr: float = Field(gt=0)
     """Learning rate, constant."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """L2 penalty added to the gradient."""
+    """L2 penalty added to the gradient; in adamw, decay of the parameters."""
     accumulation_steps: int = Field(default=1, ge=1)
     """Batches per optimiser step; their gradients are averaged."""
     max_grad_norm: float | None = Field(default=None, gt=0)
@@ -58,6 +58,16 @@ class SgdConfig(_Optim):
     name: Literal["sgd"]
     momentum: float = Field(default=0.0, ge=0, lt=1)
     """Momentum, from 0 to below 1."""
+    dampening: float = Field(default=0.0, ge=0, le=1)
+    """Share of a new gradient that the momentum leaves out."""
+    nesterov: bool = False
+    """Whether the momentum looks ahead."""
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Self:
+        if self.nesterov and (not self.momentum or self.dampening):
+            raise conflict("nesterov", True, "it wants momentum and no dampening", "set momentum: 0.9")
+        return self
 
 
 class AdamConfig(_Optim):
@@ -66,7 +76,13 @@ class AdamConfig(_Optim):
     name: Literal["adam"]
 
 
-Optim = Annotated[SgdConfig | AdamConfig, Field(discriminator="name")]
+class AdamWConfig(_Optim):
+    """Adam whose weight decay acts on the parameters, not on the gradient."""
+
+    name: Literal["adamw"]
+
+
+Optim = Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="name")]
 
 
 class Measurement(Section):

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.streams import stream
+from l2rw_ray.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,17 @@ class MetaSampler:
         batch_size: Examples per step on all ranks together; None, or the set's size, takes all.
         seed: The trial's seed.
         fixed: Whether every step has the same batch.
+
+    Raises:
+        DataError: A batch is larger than the set.
     """
 
     def __init__(self, meta: ExampleSet, batch_size: int | None, seed: int, *, fixed: bool = False) -> None:
         self._meta, self._seed, self._fixed = meta, seed, fixed
-        self._batch_size = len(meta) if batch_size is None else min(batch_size, len(meta))
+        if batch_size is not None and batch_size > len(meta):
+            problem, remedy = f"the meta set has {len(meta)} examples", "use at most that, or null for all"
+            raise DataError("method.meta_batch_size", batch_size, problem, remedy)
+        self._batch_size = batch_size or len(meta)
         self._cycles: dict[int, Tensor] = {}
         self._whole: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.data import Source, load_source, make_splits
+from l2rw_ray.data import MetaSampler, Source, load_source, make_splits
 from l2rw_ray.models import build_model
 
 
@@ -13,14 +13,15 @@ def check_data(trials: Sequence[PlannedTrial]) -> None:
     What is decoded here is cached for the workers.
 
     Raises:
-        InputError: A source is missing or broken, too small for what is asked, or of a shape that
-            the model cannot treat.
+        InputError: A source is missing or broken, too small for what is asked (its meta set for a
+            meta batch, too), or of a shape that the model cannot treat.
     """
     sources: dict[str, Source] = {}
     seen: set[str] = set()
     for trial in trials:
         data, model = trial.config.data, trial.config.model.name
-        key = data.model_dump_json() + model
+        meta_batch_size = getattr(trial.config.method, "meta_batch_size", None)
+        key = f"{data.model_dump_json()} {model} {meta_batch_size}"
         if key in seen:
             continue
         seen.add(key)
@@ -29,4 +30,5 @@ def check_data(trials: Sequence[PlannedTrial]) -> None:
         if name not in sources:
             sources[name] = load_source(only)
         splits = make_splits(sources[name], data, trial.seed)
+        MetaSampler(splits.meta, meta_batch_size, trial.seed)
         build_model(model, splits.train.input_shape, len(splits.class_names))

@@ -82,6 +82,8 @@ class ProgressDisplay:
         label = self._trials[event.trial_id].label
         if event.status is TrialStatus.FAILED:
             self._console.print(Text(f"failed: {label}: {event.error}", style="red"))
+        elif event.status is TrialStatus.STOPPED:
+            self._console.print(f"stopped after {event.epochs} epochs: {label}", highlight=False)
         elif not self._console.is_terminal:
             figure = _percent(event.metrics.get(self._metric))
             done = f"{sum(self._ended.values())}/{len(self._trials)}"

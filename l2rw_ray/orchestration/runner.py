@@ -81,9 +81,9 @@ def run_study(
             from l2rw_ray.orchestration.data_check import check_data
 
             check_data(trials)
-        from l2rw_ray.orchestration.lane import lane_count
-
         with scratch_folder() as scratch, ray_cluster(options.address) as nodes:
+            from l2rw_ray.orchestration.lane import lane_count  # Ray reads its environment when imported
+
             lanes = lane_count(spec.resources, nodes, len(trials), options.lanes)
             folder.write_plan(spec, planned)
             observers = observe(trials, lanes)
@@ -142,7 +142,7 @@ def _tune(trials: Sequence[PlannedTrial], broker: Any, lanes: int, storage: Path
     from ray import tune
 
     from l2rw_ray.orchestration.proxy import follow_trial
-    from l2rw_ray.orchestration.silence import SilentReporter
+    from l2rw_ray.orchestration.silence import SilentCallback, SilentReporter
 
     follow = tune.with_parameters(follow_trial, broker=broker, trials=trials)
     tuner = tune.Tuner(
@@ -150,7 +150,11 @@ def _tune(trials: Sequence[PlannedTrial], broker: Any, lanes: int, storage: Path
         param_space={"row": tune.grid_search(list(range(len(trials))))},
         tune_config=tune.TuneConfig(max_concurrent_trials=lanes, reuse_actors=True),
         run_config=tune.RunConfig(
-            name="study", storage_path=str(storage), verbose=0, progress_reporter=SilentReporter()
+            name="study",
+            storage_path=str(storage),
+            verbose=0,
+            progress_reporter=SilentReporter(),
+            callbacks=[SilentCallback()],
         ),
     )
     return [f"{type(error).__name__}: {error}".splitlines()[0] for error in tuner.fit().errors]

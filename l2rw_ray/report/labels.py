@@ -85,7 +85,7 @@ MEASURES: Mapping[str, Measure] = {
     "step_time_s": Measure("its step", "ms", 1000, 2),
     "overhead_ratio": Measure("overhead ratio", "", 1, 2),
     "duration_s": Measure("duration of a trial", "s", 1, 1),
-    "peak_memory_bytes": Measure("peak memory", "MiB", 2**-20, 0),
+    "peak_memory_bytes": Measure("peak memory", "MiB", 2**-20, 1),
 }
 TEST_MEASURES = ("test_balanced_accuracy", "test_accuracy", "test_worst_class_accuracy")
 WEIGHT_MEASURES = ("effective_sample_size", "zero_weight_fraction", "corrupted_auroc")

@@ -169,8 +169,6 @@ class StudyFolder:
         try:
             rows = json.loads(self.plan_file.read_text(encoding="utf-8"))
             return tuple(_plan_row(row) for row in rows)
-        except FileNotFoundError as error:
-            raise self._error("it has no plan.json", "run the study again") from error
         except (ValueError, KeyError, TypeError) as error:
             raise self._error("its plan.json is unreadable", "run the study again") from error
 
@@ -178,8 +176,9 @@ class StudyFolder:
         """Raise StudyFolderError unless the folder holds a study."""
         if not self.path.is_dir():
             raise self._error("no such folder", "give the folder that `l2rw-ray run` wrote")
-        if not self.study_file.is_file():
-            raise self._error("it has no study.yaml", "give the folder that `l2rw-ray run` wrote")
+        for file in (self.study_file, self.plan_file):
+            if not file.is_file():
+                raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")
 
     def _error(self, problem: str, remedy: str) -> StudyFolderError:
         return StudyFolderError("study folder", str(self.path), problem, remedy)

@@ -1,13 +1,22 @@
 """The optimiser that a trial's `optim` section asks for."""
 
 from torch import nn
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from l2rw_ray.config.trial import AdamConfig, Optim
+from l2rw_ray.config.trial import AdamConfig, Optim, SgdConfig
 
 
 def build_optimizer(config: Optim, model: nn.Module) -> Optimizer:
     """An optimiser over all parameters of the model."""
-    if isinstance(config, AdamConfig):
-        return Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    return SGD(model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    parameters, lr, weight_decay = model.parameters(), config.lr, config.weight_decay
+    if isinstance(config, SgdConfig):
+        return SGD(
+            parameters,
+            lr,
+            momentum=config.momentum,
+            dampening=config.dampening,
+            weight_decay=weight_decay,
+            nesterov=config.nesterov,
+        )
+    kind = Adam if isinstance(config, AdamConfig) else AdamW
+    return kind(parameters, lr, weight_decay=weight_decay)

@@ -225,7 +225,7 @@ class Trainer:
     def _warnings(self) -> tuple[str, ...]:
         return health_warnings(
             [event.metrics for event in self._history],
-            self._config.optim.batch_size,
+            min(self._config.optim.batch_size, len(self._splits.train)),
             self._splits.train.corrupted.double().mean().item(),
         )
 

@@ -59,14 +59,14 @@ def run_rank(rank: int, folder: str, world_size: int) -> None:
         share, meta_share = slice(*edges[rank : rank + 2]), slice(*_meta_edges(world_size)[rank : rank + 2])
         for number, (name, options) in enumerate(CASES):
             model = DistributedDataParallel(copy.deepcopy(make_case(name).network))
-            with _counted_all_reduces() as calls:
+            with _counted_blocking_calls() as calls:
                 results = train(model, batches, meta, options, share, meta_share)
             weights: list[Any] = [None] * world_size
             dist.all_gather_object(weights, [result.weights for result in results])
             found[sizes, number] = {
                 "parameters": [parameter.detach() for parameter in model.module.parameters()],
                 "weights": [torch.cat(parts) for parts in zip(*weights, strict=True)],
-                "all_reduces": len(calls),
+                "blocking_calls": len(calls),
                 "skipped": sum(result.skipped for result in results),
             }
     if world_size == 2:
@@ -85,19 +85,25 @@ def _meta_edges(world_size: int) -> list[int]:
 
 
 @contextmanager
-def _counted_all_reduces() -> Iterator[list]:
+def _counted_blocking_calls() -> Iterator[list]:
     calls: list = []
-    original = dist.all_reduce
+    originals = {name: getattr(dist, name) for name in ("all_reduce", "all_gather", "broadcast", "barrier")}
 
-    def counted(tensor, *arguments, **options):
-        calls.append(tensor.shape)
-        return original(tensor, *arguments, **options)
+    def counted(name):
+        def call(*arguments, **options):
+            if not options.get("async_op"):
+                calls.append(name)
+            return originals[name](*arguments, **options)
 
-    dist.all_reduce = counted
+        return call
+
+    for name in originals:
+        setattr(dist, name, counted(name))
     try:
         yield calls
     finally:
-        dist.all_reduce = original
+        for name, original in originals.items():
+            setattr(dist, name, original)
 
 
 def _nan_on_one_rank(rank: int, batches, meta) -> list[str]:

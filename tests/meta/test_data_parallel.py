@@ -8,7 +8,7 @@ import torch
 import torch.multiprocessing as mp
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.meta import example_weights
+from l2rw_ray.meta import Replicas, example_weights
 from tests.meta.networks import make_case
 from tests.meta.parallel_cases import CASES, EXAMPLES, META, STEPS, WORLDS, data, run_rank, train
 
@@ -62,7 +62,7 @@ def test_a_scored_step_blocks_for_two_sums_and_another_for_one(found: Found) -> 
         expected = 2 * scored + (STEPS - scored)
         if options["estimator"] == "ghost":
             expected += scored - _skipped_scored(found, number)
-        assert found[(5, 3), number]["all_reduces"] == expected, options
+        assert found[(5, 3), number]["blocking_calls"] == expected, options
 
 
 def _skipped_scored(found: Found, number: int) -> int:
@@ -81,3 +81,19 @@ def test_weights_of_several_ranks_need_to_know_them(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
     with pytest.raises(InputError, match=r"replicas = None: 2 ranks .*=Replicas.of\(model\)"):
         example_weights(torch.ones(3))
+
+
+class _TwoAlike(Replicas):
+    """Two ranks that hold the same numbers."""
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        return 2 * tensor
+
+
+def test_a_parameter_without_gradient_on_any_rank_keeps_none() -> None:
+    network = torch.nn.ModuleList([torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)])
+    network[0](torch.ones(1, 3)).sum().backward()
+    before = network[0].weight.grad.clone()
+    _TwoAlike(network, network, world_size=2).average_gradients(network.parameters())
+    assert torch.equal(network[0].weight.grad, before)
+    assert network[1].weight.grad is None

@@ -24,6 +24,7 @@ class Automatic:
 
     def __init__(self) -> None:
         self._left = [kind() for kind in _PREFERRED]
+        self._refusals: list[str] = []
 
     def check(self, module: nn.Module) -> None:
         """There is always one."""
@@ -37,8 +38,12 @@ class Automatic:
                 estimator.check(forward.module)
                 return estimator.score(forward, batch, source)
             except UnsupportedModelError as refused:
+                self._refusals.append(str(refused))
                 if len(self._left) == 1:
-                    raise
+                    reasons, remedy = "; ".join(self._refusals), "name the estimator, to see what it wants"
+                    raise UnsupportedModelError(
+                        "estimator", AUTO, f"all refuse ({reasons})", remedy
+                    ) from refused
                 logging.getLogger(__name__).info("%s", refused)
                 state.restore()
                 del self._left[0]

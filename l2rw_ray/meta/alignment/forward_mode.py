@@ -22,6 +22,8 @@ from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.losses import Batch, Parameters
 
+_REMEDY = "use estimator='finite_difference'"
+
 
 @ESTIMATORS.register("forward_mode")
 class ForwardMode:
@@ -51,7 +53,7 @@ class ForwardMode:
     def _try_rules(self, forward: Forward, batch: Batch, direction: Parameters) -> None:
         """Find out, by a dry step on two examples, whether every operation has a forward-mode rule."""
         dry = Forward(forward.replicas, forward.loss_fn, dry=True)
-        few = (batch[0][:2], batch[1][:2])
+        few, name = (batch[0][:2], batch[1][:2]), type(forward.module).__name__
         state = forward.generators(batch)
         try:
             with torch.enable_grad():
@@ -59,14 +61,13 @@ class ForwardMode:
                 trained = [p for p in forward.module.parameters() if p.requires_grad]
                 torch.autograd.grad(losses.sum(), trained, allow_unused=True)
         except CheckpointError as error:
-            name, problem = type(forward.module).__name__, "it runs parts of its forward again in the backward"
-            raise UnsupportedModelError("model", name, problem, "use estimator='finite_difference'") from error
+            problem = "it runs parts of its forward again in the backward"
+            raise UnsupportedModelError("model", name, problem, _REMEDY) from error
         except (NotImplementedError, RuntimeError) as error:
             reason = str(error).split(". ")[0].split("\n")[0]
             if "forward" not in str(error).lower() and "jvp" not in str(error).lower():
                 raise
-            name = type(forward.module).__name__
-            raise UnsupportedModelError("model", name, reason, "use estimator='finite_difference'") from error
+            raise UnsupportedModelError("model", name, reason, _REMEDY) from error
         finally:
             state.restore()
         self._has_rules = True

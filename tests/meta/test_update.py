@@ -1,0 +1,72 @@
+"""Gradient accumulation and clipping, and which parameters are stepped on."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from l2rw_ray.errors import InputError
+from l2rw_ray.meta import ReweightedStep, example_weights
+from tests.meta.networks import LOSS, batch, make_case
+
+ESTIMATORS = ("ghost", "forward_mode", "finite_difference", "second_order")
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_accumulated_and_clipped_gradients_by_hand(estimator: str) -> None:
+    case = make_case("lenet")
+    twin = copy.deepcopy(case.network)
+    optimizer = torch.optim.SGD(case.network.parameters(), lr=0.1)
+    step = ReweightedStep(
+        case.network, optimizer, LOSS, estimator=estimator, accumulation_steps=2, max_grad_norm=0.05
+    )
+    batches = [batch(9), batch(9)]
+    results = [step(train, case.meta) for train in batches]
+    for train, result in zip(batches, results, strict=True):
+        ((result.weights * LOSS(twin(train[0]), train[1])).sum() / 2).backward()
+    norm = nn.utils.clip_grad_norm_(twin.parameters(), 0.05)
+    assert norm > 0.05, "nothing was clipped: the comparison says nothing"
+    torch.optim.SGD(twin.parameters(), lr=0.1).step()
+    torch.testing.assert_close(case.network.state_dict(), twin.state_dict(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_flushed_step_averages_over_the_calls_that_came(estimator: str) -> None:
+    case = make_case("lenet")
+    twin = copy.deepcopy(case.network)
+    optimizer = torch.optim.SGD(case.network.parameters(), lr=0.1)
+    step = ReweightedStep(case.network, optimizer, LOSS, estimator=estimator, accumulation_steps=4)
+    batches = [batch(9), batch(9)]
+    first = step(batches[0], case.meta)
+    with pytest.raises(InputError, match="pass flush=True to the call before"):
+        step.state_dict()
+    second = step(batches[1], case.meta, flush=True)
+    assert step.state_dict()["steps"] == 2
+    for train, result in zip(batches, (first, second), strict=True):
+        ((result.weights * LOSS(twin(train[0]), train[1])).sum() / 2).backward()
+    torch.optim.SGD(twin.parameters(), lr=0.1).step()
+    torch.testing.assert_close(case.network.state_dict(), twin.state_dict(), rtol=1e-9, atol=1e-12)
+
+
+def test_an_optimizer_that_lacks_a_parameter_is_refused() -> None:
+    network = make_case("mlp").network
+    partial = torch.optim.SGD(list(network.parameters())[1:], lr=0.1)
+    with pytest.raises(InputError, match=r"optimizer = 'SGD': 1.weight is not in it; .* freeze this one"):
+        ReweightedStep(network, partial, LOSS)
+
+
+def test_state_of_other_options_is_refused() -> None:
+    network = make_case("mlp").network
+
+    def step(**options) -> ReweightedStep:
+        return ReweightedStep(network, torch.optim.SGD(network.parameters(), lr=0.1), LOSS, **options)
+
+    with pytest.raises(InputError, match="'held' is missing"):
+        step(update_every=2).load_state_dict(step().state_dict())
+    with pytest.raises(InputError, match="'smoothed' is not kept"):
+        step().load_state_dict(step(score_momentum=0.5).state_dict())
+
+
+def test_weights_of_broken_scores_are_broken() -> None:
+    assert example_weights(torch.tensor([1.0, torch.nan])).isnan().all()
