@@ -127,4 +127,6 @@ class BenchCase:
             ).double()
         error = (scores_B - reference_B).norm() / reference_B.norm()
         weights_B, expected_B = example_weights(scores_B), example_weights(reference_B)
+        if not expected_B.any():  # no positive score, and no weights to compare
+            return error.item(), None
         return error.item(), torch.cosine_similarity(weights_B, expected_B, dim=0).item()

@@ -1,6 +1,7 @@
 """The command line of the benchmark, the same with and without the rest of the platform."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from l2rw_ray.bench.measure import BenchOptions, run_bench
 from l2rw_ray.bench.output import as_json, as_table
 from l2rw_ray.errors import InputError
 
+FORMATS = (".svg", ".png", ".pdf")
 Draw = Callable[[list[dict[str, Any]], Path], None]
 """Draws the rows of `--json` into a file."""
 
@@ -37,10 +39,21 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
     given["estimators"] = tuple(",".join(given["estimators"]).split(","))
     given["input_shape"] = tuple(given["input_shape"])
     options = BenchOptions(**given)
+    if figure is not None:
+        _refuse_unwritable(figure)
     rows = run_bench(options, lambda line: print(line, file=sys.stderr))
     print(as_text(rows, options))
     if figure is not None and draw is not None:
         draw([asdict(row) for row in rows], figure)
+
+
+def _refuse_unwritable(figure: Path) -> None:
+    if not os.access(figure.parent, os.W_OK) or figure.is_dir():
+        raise InputError(
+            "--figure", str(figure), "cannot be written there", "name a file in a folder that is yours"
+        )
+    if figure.suffix not in FORMATS:
+        raise InputError("--figure", str(figure), "unknown format", f"end it in {', '.join(FORMATS)}")
 
 
 def _parser(program: str, *, draws: bool) -> argparse.ArgumentParser:

@@ -146,7 +146,7 @@ def _measure(
             steppers.pop(name, None)
             refused[name] = str(problem)
     treated = list(steppers)
-    tell(f"{model}: {options.rounds} rounds of {', '.join(treated)}")
+    tell(f"{model}: rounds ({options.rounds}) of {', '.join(treated)}")
     times_s = interleaved_times(steppers, options.rounds, device, _WARM_UP_ROUNDS)
     steps = {name: 1 if name == PLAIN else options.update_every for name in treated}
     flops = {name: _flops(steppers[name]) / steps[name] for name in treated}

@@ -34,7 +34,7 @@ TrackingUri = Annotated[
 
 def main() -> None:
     """Run the command line; bad input is one line and exit code 2, never a traceback."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which measures memory, is chatty
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read once, when torch is imported
     try:
         app()
     except InputError as error:

@@ -1,5 +1,6 @@
 """Memory that a piece of work allocates at its peak."""
 
+import os
 from collections.abc import Callable
 
 import torch
@@ -23,6 +24,7 @@ def peak_memory_bytes(work: Callable[[], object], device: torch.device) -> int:
         work()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler is chatty
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiled:
         work()
     recorded = profiled.profiler
