@@ -10,6 +10,7 @@ from torch import Tensor
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta.replicas import Replicas
 
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
 _LARGEST = 2**31
 """Positions beyond it are taken for mistakes: the table would want gigabytes."""
 
@@ -100,7 +101,7 @@ def checked_positions(index_B: Tensor | None, count: int, reason: str) -> Tensor
     if index_B is None:
         raise InputError("index_B", None, reason, remedy)
     kind = index_B.dtype if isinstance(index_B, Tensor) else type(index_B).__name__
-    if not isinstance(index_B, Tensor) or index_B.is_floating_point() or index_B.is_complex():
+    if not isinstance(index_B, Tensor) or index_B.dtype not in _INTEGERS:
         raise InputError("index_B", kind, reason, remedy)
     if index_B.shape != (count,):
         raise InputError("index_B", tuple(index_B.shape), f"the batch has {count} examples", remedy)

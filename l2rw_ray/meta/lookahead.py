@@ -100,8 +100,10 @@ def refuse_left_out(optimizer: Optimizer, module: nn.Module) -> None:
     A gradient that nobody takes would pile up, and enter the norm that the others are clipped by.
 
     Raises:
-        InputError: One is not in it.
+        InputError: One is not in it, or it is no optimiser.
     """
+    if not isinstance(optimizer, Optimizer):
+        raise InputError("optimizer", type(optimizer).__name__, "no optimizer", "pass one of torch.optim")
     stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad and id(parameter) not in stepped:

@@ -35,6 +35,28 @@ def example_losses(loss_fn: LossFunction, output: Any, target: Tensor) -> Tensor
     return losses
 
 
+def checked_batch(name: str, batch: Batch) -> Batch:
+    """A batch whose inputs and targets are tensors of one length.
+
+    Args:
+        name: What the user calls it, for the error.
+        batch: What the user gave.
+
+    Raises:
+        InputError: It is anything else.
+    """
+    remedy = "give a pair of tensors: inputs [B, …] and one target each, [B, …]"
+    parts = batch if isinstance(batch, tuple | list) else (batch,)
+    if len(parts) != 2 or not all(isinstance(part, Tensor) and part.ndim for part in parts):
+        raise InputError(
+            name, ", ".join(type(part).__name__ for part in parts), "no inputs and targets", remedy
+        )
+    if len(parts[0]) != len(parts[1]):
+        shapes = " and ".join(str(list(part.shape)) for part in parts)
+        raise InputError(name, shapes, "inputs and targets differ in number", remedy)
+    return parts[0], parts[1]
+
+
 def losses_at(module: nn.Module, parameters: Parameters, loss_fn: LossFunction, batch: Batch) -> Tensor:
     """Losses [B] of the module with other parameters; its own parameters and buffers are not written.
 

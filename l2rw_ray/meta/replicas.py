@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.parameter import is_lazy
 
 from l2rw_ray.errors import InputError, UnsupportedModelError
 
@@ -157,8 +158,14 @@ def _refuse_other_wrappers(module: nn.Module) -> None:
 
 
 def _refuse_writing_forwards(module: nn.Module) -> None:
-    """A probe must write nothing, and an embedding with `max_norm` shortens its vectors in every forward."""
+    """A probe must write nothing.
+
+    An embedding with `max_norm` shortens its vectors, and a lazy layer makes its parameters.
+    """
     for name, part in module.named_modules():
+        if any(is_lazy(tensor) for tensor in part.parameters(recurse=False)):
+            problem, remedy = "it has no parameters yet", "call the model on a batch first"
+            raise UnsupportedModelError("model", name or type(part).__name__, problem, remedy)
         if getattr(part, "max_norm", None) is not None and isinstance(part, nn.Embedding | nn.EmbeddingBag):
             problem, remedy = "max_norm writes its weight in every forward", "shorten its vectors after steps"
             raise UnsupportedModelError("model", name or type(part).__name__, problem, remedy)

@@ -11,7 +11,7 @@ from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import untouched_generators
 from l2rw_ray.meta.lookahead import lookahead_named
-from l2rw_ray.meta.losses import Batch, LossFunction, trainable
+from l2rw_ray.meta.losses import Batch, LossFunction, checked_batch, trainable
 from l2rw_ray.meta.replicas import Replicas
 
 
@@ -48,13 +48,15 @@ def example_scores(
         Scores [B].
 
     Raises:
-        InputError: A name is unknown, the loss function does not return a loss per example, or the
-            optimiser has no lookahead rule.
+        InputError: A batch is no pair of tensors, a name is unknown, the loss function does not return a
+            loss per example, or the optimiser has no lookahead rule.
         UnsupportedModelError: The estimator cannot treat the model.
 
     Source:
         Ren et al. 2018, Algorithm 1, lines 5 to 8; ε0: Shu et al. 2019, equation 3.
     """
+    train_batch = checked_batch("train_batch", train_batch)
+    meta_batch = checked_batch("meta_batch", meta_batch)
     replicas = Replicas.of(model)
     trainable(replicas.module)
     chosen = estimator_named(estimator) if isinstance(estimator, str) else estimator

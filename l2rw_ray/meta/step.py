@@ -25,7 +25,7 @@ from l2rw_ray.meta.diagnostics import (
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.example_table import ExampleTable, checked_positions
 from l2rw_ray.meta.lookahead import lookahead_named
-from l2rw_ray.meta.losses import Batch, LossFunction, trainable
+from l2rw_ray.meta.losses import Batch, LossFunction, checked_batch, trainable
 from l2rw_ray.meta.update import UpdateResult, WeightedUpdate
 from l2rw_ray.meta.weights import Clip, Normalise, checked_rule, clipped, normalised
 
@@ -125,6 +125,10 @@ class ReweightedStep:
             raise InputError("between", between, "unknown", "use hold or uniform")
         if not 0 <= score_momentum < 1:
             raise InputError("score_momentum", score_momentum, "out of range", "use 0 to below 1")
+        if not isinstance(table_size, int) or table_size < 0:
+            raise InputError(
+                "table_size", table_size, "no number of examples", "use 0, or that of the data set"
+            )
         if not math.isfinite(epsilon):
             raise InputError("epsilon", epsilon, "no number", "use 0, the paper's")
         self._update = WeightedUpdate(model, optimizer, loss_fn, accumulation_steps, max_grad_norm)
@@ -171,17 +175,19 @@ class ReweightedStep:
                 mean is over those that have. At the end of an epoch, on all ranks.
 
         Raises:
-            InputError: Positions are needed and missing or unusable, or the meta batch is empty.
+            InputError: A batch is no pair of tensors of one length, positions are needed and missing or
+                unusable, or the meta batch is empty.
             UnsupportedModelError: The estimator cannot treat the model.
             NonFiniteError: The meta loss or a score is NaN or infinite, on any rank. The training
                 loss is not looked at, which would make every step wait for its update: see `loss`.
         """
+        train_batch = checked_batch("train_batch", train_batch)
         if self._held is not None or self._smoothed is not None:
             reason = "weights and scores are kept by example"
             index_B = checked_positions(index_B, len(train_batch[1]), reason)
         with self._update.micro_batch(flush=flush):
             if self._steps % self._update_every == 0:
-                result = self._scored_step(train_batch, meta_batch, index_B)
+                result = self._scored_step(train_batch, checked_batch("meta_batch", meta_batch), index_B)
             else:
                 weights_B, total = self._weights_between(train_batch, index_B)
                 with self._timer("update"):

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import parametrize, prune
 
 from l2rw_ray.errors import InputError, UnsupportedModelError
@@ -319,3 +320,47 @@ def test_parameters_with_two_names_or_behind_a_hook(estimator: str, build: Calla
 def test_ghost_refuses_a_weight_that_a_hook_makes(build: Callable[[], nn.Module]) -> None:
     with pytest.raises(UnsupportedModelError, match="no plain weight or bias that it holds itself"):
         example_scores(build().double(), LOSS, batch(6), batch(4), estimator="ghost")
+
+
+class _Attention(nn.Module):
+    """An operation whose backward torch cannot differentiate, and a head tied to the embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Linear(8, CLASSES), nn.Linear(8, CLASSES, bias=False)
+        self.head.weight = self.words.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.words(x.squeeze(1)).softmax(dim=-1) @ self.words.weight
+        h = functional.scaled_dot_product_attention(*3 * (h.unsqueeze(1),)).squeeze(1)
+        return self.head(h.mean(dim=1))
+
+
+def test_second_order_names_what_has_no_second_derivative() -> None:
+    train, meta = ((x.float(), y) for x, y in (batch(4), batch(3)))
+    with pytest.raises(UnsupportedModelError, match=r"model = '_Attention': .*use estimator='ghost'"):
+        example_scores(_Attention(), LOSS, train, meta, estimator="second_order")
+
+
+def test_last_layer_may_be_tied_to_another() -> None:
+    assert example_scores(_Attention().double(), LOSS, batch(4), batch(3), estimator="last_layer").any()
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ({"x": torch.ones(2)}, "train_batch = 'dict': no inputs and targets; give a pair of tensors"),
+        (({"x": torch.ones(2)}, torch.ones(2)), "train_batch = 'dict, Tensor': no inputs and targets"),
+        ((torch.ones(20, 3), torch.ones(5)), r"train_batch = '\[20, 3\] and \[5\]': .* differ in number"),
+    ],
+)
+def test_what_is_no_batch_is_refused(train, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        example_scores(make_case("mlp").network, LOSS, train, batch(3))
+
+
+def test_layers_without_parameters_yet_and_weights_that_forwards_write_are_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match="model = '1': it has no parameters yet; call the model"):
+        example_scores(nn.Sequential(nn.Flatten(), nn.LazyLinear(CLASSES)), LOSS, batch(4), batch(3))
+    with pytest.raises(UnsupportedModelError, match="max_norm writes its weight"):
+        example_scores(nn.Embedding(4, CLASSES, max_norm=1.0), LOSS, batch(4), batch(3))

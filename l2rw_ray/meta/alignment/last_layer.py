@@ -39,8 +39,9 @@ class LastLayer:
         """See `Estimator`."""
         refuse_compiled(forward, "last_layer")
         name, head = _head(forward.module)
-        prefix = f"{name}." if name else ""
-        own = {prefix + part: p for part, p in head.named_parameters() if p.requires_grad}
+        parts = {id(part) for part in head.parameters()}  # tied ones go by the name of another layer
+        named = forward.module.named_parameters()
+        own = {full: part for full, part in named if id(part) in parts and part.requires_grad}
         direction = source.get(own).values
         call = _Call()
 

@@ -6,10 +6,13 @@ through the graph of the step itself.
 Shape suffixes: B train batch of this rank.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.errors import InputError
+from l2rw_ray.errors import InputError, UnsupportedModelError
 from l2rw_ray.meta.alignment.interface import GraphScoredBatch, refuse_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import Direction, DirectionSource
@@ -36,13 +39,14 @@ class SecondOrder:
             losses_B = forward.training(batch)
             start_B = torch.zeros_like(losses_B) if source.epsilon_B is None else source.epsilon_B
             epsilon_B = start_B.to(losses_B).detach().requires_grad_()
-            parts = torch.autograd.grad(
-                (epsilon_B * losses_B).sum(),
-                tuple(parameters.values()),
-                create_graph=True,
-                allow_unused=True,
-                materialize_grads=True,
-            )
+            with _twice_differentiable(module):
+                parts = torch.autograd.grad(
+                    (epsilon_B * losses_B).sum(),
+                    tuple(parameters.values()),
+                    create_graph=True,
+                    allow_unused=True,
+                    materialize_grads=True,
+                )
             gradient = dict(zip(parameters, parts, strict=True))
             if source.epsilon_B is not None:
                 total = replicas.sum_all({name: part.detach() for name, part in gradient.items()})
@@ -50,9 +54,10 @@ class SecondOrder:
             values = {name: parameter.detach() for name, parameter in parameters.items()}
             stepped = source.lookahead.stepped(values, gradient)
         direction = self._meta_gradient(forward, source, stepped)
-        (slopes_B,) = torch.autograd.grad(
-            tuple(stepped.values()), epsilon_B, tuple(direction.values.values()), retain_graph=True
-        )
+        with _twice_differentiable(module):
+            (slopes_B,) = torch.autograd.grad(
+                tuple(stepped.values()), epsilon_B, tuple(direction.values.values()), retain_graph=True
+            )
         return GraphScoredBatch(losses_B, -slopes_B, replicas.world_size)
 
     @staticmethod
@@ -65,3 +70,16 @@ class SecondOrder:
             loss_sum, tuple(point.values()), allow_unused=True, materialize_grads=True
         )
         return source.accept(dict(zip(point, parts, strict=True)), loss_sum)
+
+
+@contextmanager
+def _twice_differentiable(module: nn.Module) -> Iterator[None]:
+    """Turn torch's complaint about an operation without second derivative into a refusal."""
+    try:
+        yield
+    except (NotImplementedError, RuntimeError) as error:
+        if "derivative" not in str(error) and "double backward" not in str(error):
+            raise
+        reason = str(error).split("\n")[0].rstrip(".")
+        name, remedy = type(module).__name__, "use estimator='ghost', 'forward_mode' or 'finite_difference'"
+        raise UnsupportedModelError("model", name, reason, remedy) from error
