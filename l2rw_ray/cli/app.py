@@ -23,6 +23,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the study; may be repeated."),
 ]
+Address = Annotated[str | None, typer.Option(help="Running Ray cluster.", show_default="this machine")]
 Out = Annotated[
     Path | None, typer.Option(help="Study folder.", show_default="results/<study name>", metavar="DIR")
 ]
@@ -57,14 +58,17 @@ def plan(
     probe: Annotated[
         bool, typer.Option("--probe", help="Train one epoch of each arm to estimate the time.")
     ] = False,
+    address: Address = None,
 ) -> None:
     """Show what a study would run, how long that takes, and what is done already."""
     from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.outlook import describe_plan, outlook
+    from l2rw_ray.orchestration.placement import nodes_of
     from l2rw_ray.results.folder import StudyFolder
 
     spec = load_study(study, overrides or [])
-    seen = outlook(spec, StudyFolder(out or Path("results") / spec.name), probe=probe)
+    folder = StudyFolder(out or Path("results") / spec.name)
+    seen = outlook(spec, folder, probe=probe, nodes=nodes_of(address))
     print(json.dumps(seen.as_dict(), indent=2) if as_json else describe_plan(seen))
 
 
@@ -73,9 +77,7 @@ def run(
     study: StudyFile,
     overrides: Overrides = None,
     out: Out = None,
-    address: Annotated[
-        str | None, typer.Option(help="Running Ray cluster.", show_default="this machine")
-    ] = None,
+    address: Address = None,
     tracking_uri: TrackingUri = None,
     lanes: Annotated[
         int | None, typer.Option(min=1, help="Trials at a time.", show_default="as many as fit")

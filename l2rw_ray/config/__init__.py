@@ -1,12 +1,14 @@
 """What a study is: validated, frozen configuration, its loading and its fingerprints."""
 
+from l2rw_ray.config.design import AblationDesign, GridDesign
 from l2rw_ray.config.fingerprint import trial_fingerprint
 from l2rw_ray.config.loading import load_study, parse_study
 from l2rw_ray.config.planned import PlannedTrial
-from l2rw_ray.config.study import GridDesign, Objective, Resources, StudySpec
+from l2rw_ray.config.study import Objective, Resources, StudySpec
 from l2rw_ray.config.trial import TrialConfig
 
 __all__ = [
+    "AblationDesign",
     "GridDesign",
     "Objective",
     "PlannedTrial",

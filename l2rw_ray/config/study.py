@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from l2rw_ray.config.design import Design
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.trial import TrialConfig
 
@@ -42,14 +43,6 @@ class Objective(Section):
     mode: Literal["max", "min"] = "max"
 
 
-class GridDesign(Section):
-    """Every combination of the factors' levels."""
-
-    kind: Literal["grid"]
-    factors: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(min_length=1)
-    """Levels to try, by path relative to `trial`, such as `data.bias.level`."""
-
-
 class StudySpec(Section):
     """A study file, resolved."""
 
@@ -59,7 +52,7 @@ class StudySpec(Section):
     """The question the study answers, one sentence."""
     trial: TrialConfig
     """The trial every design point starts from."""
-    design: GridDesign
+    design: Design
     """Which trials are run."""
     seeds: int | tuple[int, ...] = 3
     """How many seeds (0, 1, …), or the seeds themselves; each is a paired replicate of every point."""

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,61 +11,11 @@ import ray.train
 from ray.train.torch import TorchTrainer
 
 from l2rw_ray.config import Resources
-from l2rw_ray.errors import ConfigError
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
 
-Nodes = Sequence[Mapping[str, float]]
 _FAILED_STARTS = 2
 """Times a group may fail to come up before its lane is given up."""
-
-
-def lane_count(resources: Resources, nodes: Nodes, trials: int, limit: int | None) -> int:
-    """How many lanes fit: whole worker groups in the nodes' slots, at most one per trial.
-
-    A group may spread over nodes, a worker may not.
-
-    Args:
-        resources: What each worker takes.
-        nodes: Each node's resources by Ray's names.
-        trials: Trials left to run.
-        limit: The user's own limit, if any.
-
-    Returns:
-        The number of lanes.
-
-    Raises:
-        ConfigError: Not even one group fits.
-    """
-    slots = sum(_slots(resources, node) for node in nodes)
-    if slots < resources.workers:
-        raise _does_not_fit(resources, nodes)
-    return min(slots // resources.workers, trials, limit or trials)
-
-
-def _slots(resources: Resources, node: Mapping[str, float]) -> int:
-    """Workers that one node can hold."""
-    slots = node.get("CPU", 0.0) / resources.cpus_per_worker
-    if resources.gpus_per_worker:
-        slots = min(slots, node.get("GPU", 0.0) / resources.gpus_per_worker)
-    return int(slots)
-
-
-def _does_not_fit(resources: Resources, nodes: Nodes) -> ConfigError:
-    """The complaint about what is scarce: a node's cores or GPUs for one worker, or nodes for a group."""
-    for field, name in (("cpus_per_worker", "CPU"), ("gpus_per_worker", "GPU")):
-        wanted = getattr(resources, field)
-        most = max((node.get(name, 0.0) for node in nodes), default=0.0)
-        if wanted > most:
-            problem = f"the largest node of the cluster has {most:g} {name}s"
-            return ConfigError(f"resources.{field}", wanted, problem, f"use at most {most:g}, or --address")
-    slots = sum(_slots(resources, node) for node in nodes)
-    return ConfigError(
-        "resources.workers",
-        resources.workers,
-        f"the cluster has room for {slots} workers of this size",
-        f"use at most {slots}, or give --address of a larger cluster",
-    )
 
 
 class Lanes:

@@ -6,6 +6,8 @@ from statistics import fmean
 from typing import Any
 
 from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.orchestration.durations import duration_text
+from l2rw_ray.orchestration.placement import Nodes, lane_count
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
 
@@ -18,21 +20,40 @@ class Outlook:
         spec: The study.
         planned: All its trials.
         missing: Those without a final record.
+        lanes: Trials at a time.
         trial_s: Mean duration of one trial; None when nothing tells.
         basis: Where `trial_s` comes from.
+        detectable: Smallest true difference of the objective between two design points that so many
+            seeds find in four cases of five; None while its variance is not known.
     """
 
     spec: StudySpec
     planned: Sequence[PlannedTrial]
     missing: Sequence[PlannedTrial]
-    trial_s: float | None
-    basis: str
+    lanes: int
+    trial_s: float | None = None
+    basis: str = "nothing yet: --probe trains one epoch of each arm"
+    detectable: float | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Wall time of what is missing."""
+        return None if self.trial_s is None else self.trial_s * -(-len(self.missing) // self.lanes)
 
     @property
     def core_hours(self) -> float | None:
         """Core-hours of what is missing."""
-        cores = self.spec.resources.workers * self.spec.resources.cpus_per_worker
-        return None if self.trial_s is None else self.trial_s * len(self.missing) * cores / 3600
+        resources = self.spec.resources
+        return self._hours(resources.workers * resources.cpus_per_worker)
+
+    @property
+    def gpu_hours(self) -> float | None:
+        """GPU-hours of what is missing."""
+        resources = self.spec.resources
+        return self._hours(resources.workers * resources.gpus_per_worker)
+
+    def _hours(self, units: float) -> float | None:
+        return None if self.trial_s is None else self.trial_s * len(self.missing) * units / 3600
 
     def as_dict(self) -> dict[str, Any]:
         """The outlook as plain values, for JSON."""
@@ -42,9 +63,13 @@ class Outlook:
             "question": self.spec.question,
             "trials": len(self.planned),
             "done": len(self.planned) - len(self.missing),
+            "lanes": self.lanes,
             "trial_s": self.trial_s,
             "estimate_from": self.basis,
+            "duration_s": self.duration_s,
             "core_hours": self.core_hours,
+            "gpu_hours": self.gpu_hours,
+            "detectable_difference": self.detectable,
             "rows": [
                 {
                     "trial_id": trial.trial_id,
@@ -58,48 +83,96 @@ class Outlook:
         }
 
 
-def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False) -> Outlook:
+def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes: Nodes) -> Outlook:
     """Plan a study and compare the plan with its ledger.
 
     Args:
         spec: The study.
         folder: Its folder, which need not exist.
         probe: Train one epoch of each arm here, to estimate the duration.
+        nodes: Those of the cluster it is planned for.
 
     Raises:
-        InputError: The study is invalid, or the folder's ledger unreadable.
+        InputError: The study is invalid, does not fit the cluster, or the folder's ledger is
+            unreadable.
     """
     planned = plan_study(spec)
     missing: Sequence[PlannedTrial] = planned
-    trial_s, basis = None, "nothing yet: --probe trains one epoch of each arm"
+    known: dict[str, Any] = {}
     if folder.trials.is_dir() and any(folder.trials.iterdir()):
-        from l2rw_ray.results.reader import durations_s, finished
+        from l2rw_ray.results.reader import finished
         from l2rw_ray.results.status import missing_trials
 
         missing = missing_trials(planned, finished(folder.path))
-        durations = durations_s(folder.path)
-        if durations:
-            trial_s, basis = fmean(durations), f"{len(durations)} finished trials in {folder.path}"
+        known = _from_ledger(spec, folder, planned)
     if probe and missing:
         from l2rw_ray.orchestration.trial_probe import probe_trials
 
-        trial_s, basis = probe_trials(missing), "one epoch of each arm, timed here"
-    return Outlook(spec, planned, missing, trial_s, basis)
+        known |= {"trial_s": probe_trials(missing), "basis": "one epoch of each arm, timed here"}
+    lanes = lane_count(spec.resources, nodes, max(len(missing), 1), None)
+    return Outlook(spec, planned, missing, lanes, **known)
+
+
+def _from_ledger(spec: StudySpec, folder: StudyFolder, planned: Sequence[PlannedTrial]) -> dict[str, Any]:
+    """What earlier trials tell: how long one takes, and how much the objective varies."""
+    from l2rw_ray.results.reader import completed_figures
+    from l2rw_ray.statistics import detectable_difference, paired_deviation
+
+    figures = completed_figures(folder.path, spec.objective.metric)
+    if not figures:
+        return {}
+    known: dict[str, Any] = {
+        "trial_s": fmean(duration_s for duration_s, _ in figures.values()),
+        "basis": f"{len(figures)} finished trials in {folder.path}",
+    }
+    points: dict[str, dict[int, float]] = {}
+    for trial in planned:
+        _, value = figures.get(trial.trial_id, (0.0, None))
+        if value is not None:
+            points.setdefault(str(sorted(trial.factors.items())), {})[trial.seed] = value
+    deviation, seeds = paired_deviation(list(points.values())), len(spec.seed_values)
+    if deviation is not None and seeds > 1:
+        known["detectable"] = detectable_difference(deviation, seeds)
+    return known
 
 
 def describe_plan(seen: Outlook) -> str:
     """The outlook as lines for people."""
-    spec, factors = seen.spec, seen.spec.design.factors
+    spec, done = seen.spec, len(seen.planned) - len(seen.missing)
     points = len(seen.planned) // len(spec.seed_values)
     lines = [f"{spec.name}: {spec.question}"]
-    lines += [f"  {path}: {', '.join(str(level) for level in levels)}" for path, levels in factors.items()]
+    lines += [f"  {path}: {', '.join(map(str, levels))}" for path, levels in _levels(seen.planned).items()]
     lines.append(f"{points} design points × {len(spec.seed_values)} seeds = {len(seen.planned)} trials")
-    lines.append(f"{len(seen.planned) - len(seen.missing)} done, {len(seen.missing)} to run")
+    lines.append(f"{done} done, {len(seen.missing)} to run, {seen.lanes} at a time")
     lines.append(f"estimated {_estimate(seen)} (from {seen.basis})")
+    if seen.detectable is not None:
+        lines.append(f"{len(spec.seed_values)} seeds find {_difference(seen)} in four cases of five")
     return "\n".join(lines)
 
 
+def _difference(seen: Outlook) -> str:
+    metric = seen.spec.objective.metric
+    name = metric.replace("_", " ")
+    if metric.endswith("accuracy"):
+        return f"differences of {100 * (seen.detectable or 0):.1f} points of {name}"
+    return f"differences of {seen.detectable:.2g} in {name}"
+
+
+def _levels(planned: Sequence[PlannedTrial]) -> dict[str, list[Any]]:
+    """Levels by factor, as they are run, in plan order."""
+    levels: dict[str, list[Any]] = {}
+    for trial in planned:
+        for path, level in trial.factors.items():
+            seen = levels.setdefault(path, [])
+            if level not in seen:
+                seen.append(level)
+    return levels
+
+
 def _estimate(seen: Outlook) -> str:
-    if seen.trial_s is None or seen.core_hours is None:
+    if seen.trial_s is None or seen.duration_s is None:
         return "time unknown"
-    return f"{seen.trial_s:.1f} s per trial, {seen.core_hours:.2f} core-hours in all"
+    hours = f"{seen.core_hours:.2f} core-hours"
+    if seen.gpu_hours:
+        hours += f", {seen.gpu_hours:.2f} GPU-hours"
+    return f"{seen.trial_s:.1f} s per trial, {duration_text(seen.duration_s)} in all, {hours}"

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.orchestration.durations import duration_text
 
 
 @dataclass
@@ -127,16 +128,6 @@ class ProgressDisplay:
         pace = (self._done_epochs - 1) / max(monotonic() - self._first_epoch, 1e-9)
         wanted = sum(trial.config.optim.epochs for trial in self._trials.values())
         return max(wanted - self._done_epochs, 0) / pace
-
-
-def duration_text(duration_s: float) -> str:
-    """A duration for people: `45 s`, `3 min 20 s`, `2 h 5 min`."""
-    seconds = round(duration_s)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 def _percent(fraction: float | None) -> str:

@@ -9,6 +9,7 @@ from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Event, Observer, TrialEnded, TrialStatus
 from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
+from l2rw_ray.orchestration.placement import lane_count
 from l2rw_ray.orchestration.provenance import package_versions, source_commit
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import finished
@@ -82,8 +83,6 @@ def run_study(
 
             check_data(trials)
         with scratch_folder() as scratch, ray_cluster(options.address) as nodes:
-            from l2rw_ray.orchestration.lane import lane_count  # Ray reads its environment when imported
-
             lanes = lane_count(spec.resources, nodes, len(trials), options.lanes)
             folder.write_plan(spec, planned)
             observers = observe(trials, lanes)

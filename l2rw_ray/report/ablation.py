@@ -18,7 +18,7 @@ from l2rw_ray.report.points import (
     warnings_of,
 )
 from l2rw_ray.report.provenance import provenance_of
-from l2rw_ray.report.summary import Ablation, Cell, Comparison
+from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest
 from l2rw_ray.results import StudyFolder, read_history, read_study
 
 
@@ -42,8 +42,9 @@ def summarise(directory: Path) -> Ablation:
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
     factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
     contrast = choose_contrast(arms, factors)
-    settings = tuple(dict.fromkeys(outcome.setting for outcome in outcomes))
-    pooled = compare_pooled(contrast, cells, len({contrast.rest_of(setting) for setting in settings}))
+    settings = narrowest(outcome.setting for outcome in outcomes)
+    compared = narrowest(contrast.rest_of(setting) for setting in settings)
+    pooled = compare_pooled(contrast, cells, len(compared))
     return Ablation(
         name=spec.name,
         question=spec.question,

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, count
 from l2rw_ray.report.points import ARM_FACTOR
-from l2rw_ray.report.summary import Cell, Comparison, Factor, Setting
+from l2rw_ray.report.summary import Cell, Comparison, Factor, Setting, narrowest
 from l2rw_ray.statistics import paired_difference, pooled_paired_difference
 
 _PREFERRED_CONTROL = "uniform"
@@ -38,7 +39,7 @@ class Contrast:
     def name(self, level: Any) -> str:
         """Readable level; a method's name needs no other word."""
         text = self.factor.text(level)
-        return text if self.factor.path == ARM_FACTOR else f"{self.factor.name} {text}"
+        return text if self.factor.path in (ARM_FACTOR, VARIANT) else f"{self.factor.name} {text}"
 
 
 def choose_contrast(arms: Sequence[str], factors: Sequence[Factor]) -> Contrast:
@@ -104,12 +105,15 @@ def compare_pooled(contrast: Contrast, cells: Sequence[Cell], settings: int) -> 
 
 def _samples(contrast: Contrast, cells: Sequence[Cell]) -> dict[Setting, dict[Any, Mapping[int, float]]]:
     """The headline figure by setting, level and seed."""
-    samples: dict[Setting, dict[Any, Mapping[int, float]]] = {}
-    for cell in cells:
-        if HEADLINE in cell.samples:
-            by_level = samples.setdefault(contrast.rest_of(cell.setting), {})
-            by_level[contrast.level_of(cell)] = cell.samples[HEADLINE]
-    return samples
+    measured = [cell for cell in cells if HEADLINE in cell.samples]
+    return {
+        setting: {
+            contrast.level_of(cell): cell.samples[HEADLINE]
+            for cell in measured
+            if contrast.rest_of(cell.setting).covers(setting)
+        }
+        for setting in narrowest(contrast.rest_of(cell.setting) for cell in measured)
+    }
 
 
 def sentence(comparison: Comparison) -> str:

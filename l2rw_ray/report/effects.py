@@ -33,13 +33,19 @@ def _points(factor: Factor, arms: Sequence[str], cells: Sequence[Cell]) -> tuple
             samples = [
                 cell.samples[HEADLINE]
                 for cell in cells
-                if cell.arm == arm and cell.setting.level(factor.path) == level and HEADLINE in cell.samples
+                if cell.arm == arm and _stands_at(cell.setting, factor, level) and HEADLINE in cell.samples
             ]
             shared = set(samples[0]).intersection(*samples[1:]) if samples else set()
             if shared:
                 means = [fmean(sample[seed] for sample in samples) for seed in sorted(shared)]
                 points.append(EffectPoint(arm, level, mean_interval(means)))
     return tuple(points)
+
+
+def _stands_at(setting: Setting, factor: Factor, level: Any) -> bool:
+    """Whether a setting has this level, or not the factor at all."""
+    own = dict(setting.levels)
+    return factor.path not in own or own[factor.path] == level
 
 
 def curves_of(outcomes: Sequence[Outcome], history: Iterable[EpochRow]) -> tuple[Curve, ...]:

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from l2rw_ray.report.labels import HEADLINE, MEASURES
 from l2rw_ray.report.palette import INK, Style, styles_of
-from l2rw_ray.report.summary import Ablation, Comparison, Curve, Effect, EffectPoint, Setting
+from l2rw_ray.report.summary import Ablation, Comparison, Curve, Effect, EffectPoint, Setting, narrowest
 from l2rw_ray.statistics import Interval
 
 MOST_CURVE_PANELS = 6
@@ -125,7 +125,7 @@ def _draw_difference(
 
 def curve_settings(summary: Ablation) -> tuple[Setting, ...]:
     """The settings whose learning curves are shown: all, or a few spread evenly over the plan."""
-    settings = tuple(dict.fromkeys(curve.setting for curve in summary.curves if len(curve.epochs) > 1))
+    settings = narrowest(curve.setting for curve in summary.curves if len(curve.epochs) > 1)
     if len(settings) <= MOST_CURVE_PANELS:
         return settings
     last = len(settings) - 1
@@ -162,7 +162,7 @@ def draw_curve_panel(summary: Ablation, setting: Setting) -> Figure:
 def _fill_curve_panel(axes: Axes, summary: Ablation, setting: Setting) -> None:
     styles = styles_of(summary)
     for curve in summary.curves:
-        if curve.setting == setting:
+        if curve.setting.covers(setting):
             _draw_curve(axes, curve, styles[curve.arm])
     means = [100 * interval.mean for curve in summary.curves for interval in curve.intervals]
     margin = 0.15 * (max(means) - min(means)) + 1

@@ -9,7 +9,7 @@ from l2rw_ray.report.drawing import drawing
 from l2rw_ray.report.figures import curve_settings, draw_curve_panel, draw_differences, draw_effect
 from l2rw_ray.report.labels import HEADLINE, MEASURES
 from l2rw_ray.report.palette import styles_of
-from l2rw_ray.report.summary import Ablation
+from l2rw_ray.report.summary import Ablation, narrowest
 from l2rw_ray.report.svg import inline_svg
 from l2rw_ray.report.tables import accuracy_tables, cost_table, difference_table, weight_table
 from l2rw_ray.statistics import Interval
@@ -44,7 +44,7 @@ def render_html(summary: Ablation) -> str:
         number_is_clear=headline is not None and headline.excludes_zero,
         answers=answers,
         curves=curves,
-        curve_count=len({curve.setting for curve in summary.curves}),
+        curve_count=len(narrowest(curve.setting for curve in summary.curves)),
         legend=[(arm, styles_of(summary)[arm]) for arm in summary.arms],
         table=main,
         further_tables=further,

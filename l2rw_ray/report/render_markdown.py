@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from l2rw_ray.report.figures import curve_settings
 from l2rw_ray.report.render_html import COMMAND
-from l2rw_ray.report.summary import Ablation
+from l2rw_ray.report.summary import Ablation, narrowest
 from l2rw_ray.report.tables import Entry, accuracy_tables, cost_table, difference_table, weight_table
 
 
@@ -32,7 +32,7 @@ def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
         study=summary,
         figures=figures,
         curves_shown=len(curve_settings(summary)),
-        curves_all=len({curve.setting for curve in summary.curves}),
+        curves_all=len(narrowest(curve.setting for curve in summary.curves)),
         tables=[*accuracy_tables(summary), *(table for table in others if table)],
         command=COMMAND,
     )

@@ -1,6 +1,6 @@
 """What a report says, as one typed object; every table, figure and sentence renders from it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +48,27 @@ class Setting:
         return ", ".join(named) or "all trials"
 
     def level(self, path: str) -> Any:
-        """The level of one of its factors."""
-        return dict(self.levels)[path]
+        """The level of one of its factors, None where it does not have it."""
+        return dict(self.levels).get(path)
+
+    def covers(self, other: "Setting") -> bool:
+        """Whether it holds at another setting too, which has all of its levels and perhaps more.
+
+        An arm without some factor has one design point, which stands at every level of that factor.
+        """
+        return set(self.levels) <= set(other.levels)
+
+
+def narrowest(settings: Iterable[Setting]) -> tuple[Setting, ...]:
+    """Settings in order, each once, without those that cover another one."""
+    distinct = tuple(dict.fromkeys(settings))
+    if len({len(setting.levels) for setting in distinct}) < 2:
+        return distinct
+    return tuple(
+        setting
+        for setting in distinct
+        if not any(setting.covers(other) for other in distinct if other != setting)
+    )
 
 
 @dataclass(frozen=True)
@@ -159,7 +178,7 @@ class Ablation:
         arms: Methods in plan order.
         control: The arm or level the others are compared with.
         headline: The arm or level the finding is about; equal to `control` where there is no other.
-        settings: Combinations of the factors' levels in plan order.
+        settings: Combinations of the factors' levels in plan order; none that covers another one.
         cells: Design points that have a completed seed.
         comparisons: Paired differences per setting.
         pooled: Paired differences averaged over settings, the headline first.
@@ -193,5 +212,5 @@ class Ablation:
 
     def cell(self, arm: str, setting: Setting) -> Cell | None:
         """The design point of an arm in a setting, None where no seed of it completed."""
-        found = (cell for cell in self.cells if (cell.arm, cell.setting) == (arm, setting))
+        found = (cell for cell in self.cells if cell.arm == arm and cell.setting.covers(setting))
         return next(found, None)

@@ -77,15 +77,21 @@ def finished(directory: Path | str) -> dict[str, tuple[str, str | None]]:
     return {trial_id: (status, reason) for trial_id, status, reason in zip(*columns, strict=True)}
 
 
-def durations_s(directory: Path | str) -> list[float]:
-    """Duration of every completed trial in the ledger, in seconds.
+def completed_figures(directory: Path | str, name: str) -> dict[str, tuple[float, float | None]]:
+    """Duration in seconds, and one figure, of every completed trial in the ledger, by trial id.
+
+    Args:
+        directory: The study folder.
+        name: A column of the ledger.
 
     Raises:
         StudyFolderError: A trial's file is unreadable.
     """
-    ledger = _read(StudyFolder(Path(directory)), ["status", "duration_s"])
-    durations: list[float] = ledger.filter(pc.field("status") == "completed")["duration_s"].to_pylist()
-    return durations
+    columns = ["trial_id", "duration_s", name]
+    ledger = _read(StudyFolder(Path(directory)), ["status", *columns])
+    completed = ledger.filter(pc.field("status") == "completed")
+    rows = zip(*(completed[column].to_pylist() for column in columns), strict=True)
+    return {trial_id: (duration_s, value) for trial_id, duration_s, value in rows}
 
 
 def _read(folder: StudyFolder, columns: list[str]) -> pa.Table:

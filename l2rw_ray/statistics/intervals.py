@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +69,5 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
 
 def half_width(deviation: float, n: int, confidence: float) -> float:
     """Half the width of the t interval of a mean of `n` values with this sample deviation."""
-    quantile = stats.t.ppf((1 + confidence) / 2, n - 1)
+    quantile = special.stdtrit(n - 1, (1 + confidence) / 2)
     return float(quantile * deviation / math.sqrt(n))

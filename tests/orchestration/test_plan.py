@@ -1,14 +1,15 @@
 """The explicit list of trials: enumeration, pairing, identity."""
 
+from itertools import product
 from math import prod
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2rw_ray.config import parse_study
+from l2rw_ray.config import GridDesign, parse_study
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.plan import grid_points, plan_study
 
 
 def test_grid_is_every_combination_at_every_seed_in_order(study_tree: dict) -> None:
@@ -65,3 +66,111 @@ def test_no_trial_is_missing_or_twice(rates: list[float], arms: list[str], seeds
     assert len({trial.trial_id for trial in trials}) == prod(map(len, (rates, arms, seeds)))
     again = plan_study(parse_study(tree | {"name": "other"}))
     assert [trial.trial_id for trial in again] == [trial.trial_id for trial in trials]
+
+
+def _points(tree: dict) -> list[dict]:
+    return [dict(trial.factors) for trial in plan_study(parse_study(tree | {"seeds": 1}))]
+
+
+def test_a_factor_is_varied_only_where_its_condition_holds(study_tree: dict) -> None:
+    study_tree["design"] = {
+        "kind": "grid",
+        "factors": {
+            "method.name": ["uniform", "l2rw"],
+            "method.update_every": [1, 4],
+            "method.between": ["hold", "uniform"],
+        },
+        "when": {
+            "method.update_every": {"method.name": "l2rw"},
+            "method.between": {"method.update_every": [4]},
+        },
+    }
+    every, between = "method.update_every", "method.between"
+    assert _points(study_tree) == [
+        {"method.name": "uniform"},
+        {"method.name": "l2rw", every: 1},
+        {"method.name": "l2rw", every: 4, between: "hold"},
+        {"method.name": "l2rw", every: 4, between: "uniform"},
+    ]
+
+
+def test_combinations_can_be_skipped(study_tree: dict) -> None:
+    study_tree["design"] = {
+        "kind": "grid",
+        "factors": {"data.noise.rate": [0.1, 0.4], "method.name": ["uniform", "random", "l2rw"]},
+        "skip": [{"data.noise.rate": 0.1, "method.name": ["random", "l2rw"]}],
+    }
+    found = [(point["data.noise.rate"], point["method.name"]) for point in _points(study_tree)]
+    assert found == [(0.1, "uniform"), (0.4, "uniform"), (0.4, "random"), (0.4, "l2rw")]
+
+
+def test_an_ablation_is_the_baseline_and_each_change_and_some_together(study_tree: dict) -> None:
+    study_tree["design"] = {
+        "kind": "ablation",
+        "baseline": "full",
+        "variants": {
+            "no rectification": {"method.clip": "abs"},
+            "through the optimizer": {"method.lookahead": "optimizer"},
+            "random": {"method.name": "random"},
+        },
+        "pairs": [["no rectification", "through the optimizer"]],
+        "factors": {"data.noise.rate": [0.1, 0.4]},
+    }
+    trials = plan_study(parse_study(study_tree | {"seeds": 1}))
+    assert [trial.factors["variant"] for trial in trials[:5]] == [
+        "full",
+        "no rectification",
+        "through the optimizer",
+        "random",
+        "no rectification + through the optimizer",
+    ]
+    both = trials[4].config.method
+    assert (both.clip, both.lookahead) == ("abs", "optimizer")
+    assert (trials[0].config.method.clip, trials[0].config.method.lookahead) == ("relu", "zero")
+    assert trials[3].config.method.name == "random"
+    assert [trial.config.data.noise.rate for trial in trials] == [0.1] * 5 + [0.4] * 5
+    assert trials[5].factors == {"variant": "full", "data.noise.rate": 0.4}
+
+
+def test_a_variant_that_changes_nothing_is_refused(study_tree: dict) -> None:
+    study_tree["design"] = {"kind": "ablation", "variants": {"same": {"method.clip": "relu"}}}
+    with pytest.raises(ConfigError, match="variant = same': the same trial as variant = baseline"):
+        plan_study(parse_study(study_tree))
+
+
+def test_skipping_everything_is_refused(study_tree: dict) -> None:
+    study_tree["design"] = {
+        "kind": "grid",
+        "factors": {"method.name": ["uniform"]},
+        "skip": [{"method.name": "uniform"}],
+    }
+    with pytest.raises(ConfigError, match="nothing is left to run"):
+        plan_study(parse_study(study_tree))
+
+
+_LEVELS = {"a": [0.1, 0.2, 0.3], "b": ["uniform", "random", "l2rw"], "c": [1, 2]}
+
+
+@given(
+    when=st.dictionaries(
+        st.sampled_from(["b", "c"]), st.dictionaries(st.just("a"), st.sampled_from(_LEVELS["a"]), min_size=1)
+    ),
+    skip=st.lists(st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 2), min_size=1), max_size=3),
+)
+def test_conditions_leave_out_exactly_what_they_name(when: dict, skip: list[dict]) -> None:
+    skip = [{path: _LEVELS[path][place] for path, place in where.items()} for where in skip]
+    grid = GridDesign(kind="grid", factors=_LEVELS, when=when, skip=tuple(skip))
+    expected = []
+    for a, b, c in product(*_LEVELS.values()):
+        point = {"a": a, "b": b, "c": c}
+        for path, where in when.items():
+            if a != where["a"]:
+                del point[path]
+        skipped = any(all(path in point and point[path] == level for path, level in w.items()) for w in skip)
+        if not skipped and point not in expected:
+            expected.append(point)
+    if not expected:
+        with pytest.raises(ConfigError):
+            grid_points(grid)
+        return
+    assert grid_points(grid) == expected

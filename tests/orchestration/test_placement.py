@@ -4,9 +4,7 @@ import pytest
 
 from l2rw_ray.config import Resources
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.orchestration.lane import lane_count
-
-pytestmark = pytest.mark.ray  # the module imports Ray
+from l2rw_ray.orchestration.placement import lane_count
 
 
 @pytest.mark.parametrize(

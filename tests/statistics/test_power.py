@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from l2rw_ray.statistics import detectable_difference, paired_deviation
+
+
+def test_deviation_of_two_points_is_that_of_their_differences():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 8))
+    points = [dict(enumerate(first)), dict(enumerate(second))]
+    assert paired_deviation(points) == pytest.approx(np.std(first - second, ddof=1))
+
+
+def test_effects_of_points_and_seeds_cancel_out():
+    rng = np.random.default_rng(1)
+    rest = rng.normal(0, 0.3, (5, 2000))
+    figures = rest + rng.normal(0, 5, (5, 1)) + rng.normal(0, 5, 2000)
+    assert paired_deviation([dict(enumerate(row)) for row in figures]) == pytest.approx(
+        0.3 * 2**0.5, rel=0.02
+    )
+
+
+def test_points_that_share_no_two_seeds_say_nothing():
+    assert paired_deviation([]) is None
+    assert paired_deviation([{0: 1.0, 1: 2.0}]) is None
+    assert paired_deviation([{0: 1.0, 1: 2.0}, {1: 1.0, 2: 2.0}]) is None
+    assert paired_deviation([{0: 1.0, 1: 2.0}, {0: 1.0}]) is None
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_the_detectable_difference_is_found_four_times_of_five(seeds):
+    rng = np.random.default_rng(seeds)
+    difference = detectable_difference(2.0, seeds)
+    samples = rng.normal(difference, 2.0, (20_000, seeds))
+    found = stats.ttest_1samp(samples, 0.0, axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.015)

@@ -1,0 +1,39 @@
+"""Every study file of the project is valid, says what it asks, and plans what it says."""
+
+from pathlib import Path
+
+import pytest
+
+from l2rw_ray.config import load_study
+from l2rw_ray.orchestration.plan import plan_study
+
+STUDIES = Path(__file__).parents[2] / "studies"
+TRIALS = {
+    "bias_level": 45,
+    "components": 50,
+    "demo": 30,
+    "meta_set_size": 70,
+    "noise_and_imbalance": 120,
+    "update_frequency": 65,
+}
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_study_plans_what_it_says(path: Path) -> None:
+    spec = load_study(path)
+    assert spec.name == path.stem.replace("_", "-")
+    assert spec.question.endswith("?")
+    assert len(plan_study(spec)) == TRIALS[path.stem]
+
+
+CIFAR10 = [
+    "trial.data.source=cifar10",
+    "trial.data.train_size=5000",
+    "trial.model.name=resnet20_gn",
+    "trial.optim.batch_size=100",
+]
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_study_goes_over_to_cifar10(path: Path) -> None:
+    assert len(plan_study(load_study(path, CIFAR10))) == TRIALS[path.stem]
