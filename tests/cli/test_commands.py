@@ -127,7 +127,7 @@ def test_track_mirrors_without_duplicates(folder: StudyFolder) -> None:
     ("arguments", "heavy"),
     [
         (["--help"], ["torch", "ray", "mlflow", "pyarrow", "pydantic", "matplotlib"]),
-        (["plan", "studies/demo.yaml"], ["torch", "ray", "mlflow", "matplotlib", "scipy"]),
+        (["plan", "studies/demo.yaml", "--out", "none"], ["torch", "ray", "mlflow", "matplotlib", "scipy"]),
         (["status", "--help"], ["torch", "ray", "mlflow", "pyarrow"]),
     ],
 )
