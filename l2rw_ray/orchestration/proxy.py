@@ -13,7 +13,7 @@ _EVENTS_WAIT_S = 30.0
 
 
 def follow_trial(config: dict[str, Any], broker: Any, trials: Sequence[PlannedTrial]) -> None:
-    """Submit one planned trial and relay its epochs to Tune until it ends.
+    """Submit one planned trial and relay its latest epoch to Tune, again and again, until it ends.
 
     Args:
         config: `{"row": position in trials}`.
@@ -28,8 +28,9 @@ def follow_trial(config: dict[str, Any], broker: Any, trials: Sequence[PlannedTr
         if events is None:
             return
         seen += len(events)
-        for event in events:
-            if isinstance(event, EpochCompleted):
-                tune.report({**event.metrics, "epoch": event.epoch, "step": event.step})
-            if isinstance(event, TrialEnded):
-                return
+        epochs = [event for event in events if isinstance(event, EpochCompleted)]
+        if epochs:  # only the last of those that came meanwhile: each report waits for Tune's loop
+            last = epochs[-1]
+            tune.report({**last.metrics, "epoch": last.epoch, "step": last.step})
+        if any(isinstance(event, TrialEnded) for event in events):
+            return

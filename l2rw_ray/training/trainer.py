@@ -28,6 +28,8 @@ from l2rw_ray.training.weight_health import health_warnings
 from l2rw_ray.training.weight_statistics import WeightStatistics
 
 _PROBE_BATCHES = 4
+_CHECKPOINT_EVERY_S = 2.0
+"""Shortest time between two checkpoints, both at the end of an epoch."""
 
 
 def train_trial(
@@ -85,6 +87,7 @@ class Trainer:
         self._history: list[EpochCompleted] = []
         self._last: dict[str, float] = {}
         self._probed: dict[str, float] = {}
+        self._saved_at = perf_counter()
 
     def _build_context(self) -> TrainingContext:
         train = self._splits.train
@@ -119,7 +122,7 @@ class Trainer:
         self._probe()
         while self._epoch < self._config.optim.epochs:
             verdict = self._tell(self._train_epoch())
-            self._save()
+            self._save(at_once=verdict is Verdict.STOP)
             if verdict is Verdict.STOP:
                 self._end(TrialStatus.STOPPED)
                 return
@@ -236,9 +239,14 @@ class Trainer:
     def _elapsed_s(self) -> float:
         return self._earlier_s + perf_counter() - self._started
 
-    def _save(self) -> None:
+    def _save(self, *, at_once: bool) -> None:
+        """Write a checkpoint, unless one was written a moment ago: epochs may be many and short."""
         if self._checkpoints is None:
             return
+        is_due = at_once or perf_counter() - self._saved_at > _CHECKPOINT_EVERY_S
+        if not self._ranks.broadcast(is_due):
+            return
+        self._saved_at = perf_counter()
         generators = self._ranks.gather(rng_state())
         if not self._ranks.leads:
             return
