@@ -20,7 +20,7 @@ class GridDesign(Section):
 
     kind: Literal["grid"]
     factors: dict[str, Levels] = Field(min_length=1)
-    """Levels to try, by path relative to `trial`, such as `data.bias.level`."""
+    """Levels to try, by path relative to `trial`, such as `data.bias.level`, or `resources.workers`."""
     when: dict[str, Where] = Field(default_factory=dict)
     """By factor: levels of others at which it is varied. Elsewhere the trial does not have it, as an arm
     without that option."""

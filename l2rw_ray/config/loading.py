@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from l2rw_ray.config.complaints import as_config_error
-from l2rw_ray.config.study import StudySpec
+from l2rw_ray.config.section import Section
+from l2rw_ray.config.study import Resources, StudySpec
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.config.variants import Tree, assign
 from l2rw_ray.errors import ConfigError, InputError
+
+_Section = TypeVar("_Section", bound=Section)
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
@@ -65,10 +68,19 @@ def parse_trial(tree: Tree, origin: str) -> TrialConfig:
     Raises:
         ConfigError: The levels of this point do not make a valid trial.
     """
+    return _parse_point(TrialConfig, tree, "trial", origin)
+
+
+def parse_resources(tree: Tree, origin: str) -> Resources:
+    """Validate the resources of one design point; see `parse_trial`."""
+    return _parse_point(Resources, tree, "resources", origin)
+
+
+def _parse_point(section: type[_Section], tree: Tree, prefix: str, origin: str) -> _Section:
     try:
-        return TrialConfig.model_validate(tree)
+        return section.model_validate(tree)
     except ValidationError as error:
-        complaint = as_config_error(error, TrialConfig, prefix="trial")
+        complaint = as_config_error(error, section, prefix=prefix)
         problem = f"{complaint.problem} (design point {origin})"
         raise ConfigError(complaint.field, complaint.value, problem, complaint.remedy) from error
 

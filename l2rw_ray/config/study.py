@@ -89,15 +89,3 @@ class StudySpec(Section):
         if len(set(values)) < len(values):
             raise conflict("seeds", list(values), "a seed is named twice", "name each once")
         return self
-
-    @model_validator(mode="after")
-    def _a_batch_feeds_every_worker(self) -> Self:
-        batch_size, workers = self.trial.optim.batch_size, self.resources.workers
-        if batch_size < workers:
-            raise conflict(
-                "trial.optim.batch_size",
-                batch_size,
-                f"smaller than resources.workers = {workers}",
-                f"use at least {workers}",
-            )
-        return self

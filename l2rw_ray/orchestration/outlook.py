@@ -1,14 +1,14 @@
 """What a study would run, before anything runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config import PlannedTrial, Resources, StudySpec
 from l2rw_ray.orchestration.durations import duration_text
 from l2rw_ray.orchestration.placement import Nodes, lane_count
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.plan import by_resources, plan_study
 from l2rw_ray.results.folder import StudyFolder
 
 
@@ -20,7 +20,7 @@ class Outlook:
         spec: The study.
         planned: All its trials.
         missing: Those without a final record.
-        lanes: Trials at a time.
+        lanes: Trials at a time, by what they run on.
         trial_s: Mean duration of one trial; None when nothing tells.
         basis: Where `trial_s` comes from.
         detectable: Smallest true difference of the objective between two design points that so many
@@ -30,7 +30,7 @@ class Outlook:
     spec: StudySpec
     planned: Sequence[PlannedTrial]
     missing: Sequence[PlannedTrial]
-    lanes: int
+    lanes: Mapping[Resources, int]
     trial_s: float | None = None
     basis: str = "nothing yet: --probe trains one epoch of each arm"
     detectable: float | None = None
@@ -38,22 +38,27 @@ class Outlook:
     @property
     def duration_s(self) -> float | None:
         """Wall time of what is missing."""
-        return None if self.trial_s is None else self.trial_s * -(-len(self.missing) // self.lanes)
+        if self.trial_s is None:
+            return None
+        groups = by_resources(self.missing)
+        return self.trial_s * sum(-(-len(group) // self.lanes[own]) for own, group in groups.items())
 
     @property
     def core_hours(self) -> float | None:
         """Core-hours of what is missing."""
-        resources = self.spec.resources
-        return self._hours(resources.workers * resources.cpus_per_worker)
+        return self._hours([own.workers * own.cpus_per_worker for own in self._wanted])
 
     @property
     def gpu_hours(self) -> float | None:
         """GPU-hours of what is missing."""
-        resources = self.spec.resources
-        return self._hours(resources.workers * resources.gpus_per_worker)
+        return self._hours([own.workers * own.gpus_per_worker for own in self._wanted])
 
-    def _hours(self, units: float) -> float | None:
-        return None if self.trial_s is None else self.trial_s * len(self.missing) * units / 3600
+    @property
+    def _wanted(self) -> list[Resources]:
+        return [trial.resources for trial in self.missing]
+
+    def _hours(self, units: Sequence[float]) -> float | None:
+        return None if self.trial_s is None else self.trial_s * sum(units) / 3600
 
     def as_dict(self) -> dict[str, Any]:
         """The outlook as plain values, for JSON."""
@@ -63,7 +68,7 @@ class Outlook:
             "question": self.spec.question,
             "trials": len(self.planned),
             "done": len(self.planned) - len(self.missing),
-            "lanes": self.lanes,
+            "lanes": max(self.lanes.values()),
             "trial_s": self.trial_s,
             "estimate_from": self.basis,
             "duration_s": self.duration_s,
@@ -109,7 +114,8 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
         from l2rw_ray.orchestration.trial_probe import probe_trials
 
         known |= {"trial_s": probe_trials(missing), "basis": "one epoch of each arm, timed here"}
-    lanes = lane_count(spec.resources, nodes, max(len(missing), 1), None)
+    groups = by_resources(missing or planned)
+    lanes = {own: lane_count(own, nodes, len(group), None) for own, group in groups.items()}
     return Outlook(spec, planned, missing, lanes, **known)
 
 
@@ -143,11 +149,19 @@ def describe_plan(seen: Outlook) -> str:
     lines = [f"{spec.name}: {spec.question}"]
     lines += [f"  {path}: {', '.join(map(str, levels))}" for path, levels in _levels(seen.planned).items()]
     lines.append(f"{points} design points × {len(spec.seed_values)} seeds = {len(seen.planned)} trials")
-    lines.append(f"{done} done, {len(seen.missing)} to run, {seen.lanes} at a time")
+    lines.append(f"{done} done, {len(seen.missing)} to run, {_at_a_time(seen.lanes)} at a time")
     lines.append(f"estimated {_estimate(seen)} (from {seen.basis})")
     if seen.detectable is not None:
         lines.append(f"{len(spec.seed_values)} seeds find {_difference(seen)} in four cases of five")
     return "\n".join(lines)
+
+
+def _at_a_time(lanes: Mapping[Resources, int]) -> str:
+    if len(lanes) == 1:
+        return str(next(iter(lanes.values())))
+    return ", ".join(
+        f"{count} of {own.workers} worker{'s' * (own.workers > 1)}" for own, count in lanes.items()
+    )
 
 
 def _difference(seen: Outlook) -> str:

@@ -1,6 +1,6 @@
 """From a study to the explicit list of its trials."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -8,15 +8,18 @@ from l2rw_ray.config import (
     AblationDesign,
     GridDesign,
     PlannedTrial,
+    Resources,
     StudySpec,
     TrialConfig,
     trial_fingerprint,
 )
 from l2rw_ray.config.design import VARIANT, as_levels
-from l2rw_ray.config.loading import parse_trial
+from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.variants import Tree, assign
 from l2rw_ray.errors import ConfigError
 
+_RESOURCES = "resources"
+"""Section whose fields may be factors too, by a path that starts with it."""
 _SELECTORS = ("source", "name", "kind")
 """Keys that choose a section's variant, and with it which other keys the section has."""
 
@@ -30,33 +33,40 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
     Raises:
         ConfigError: A combination of levels is no valid trial, or two combinations are the same.
     """
-    base = spec.trial.model_dump(mode="json")
     trials = [
         PlannedTrial(
-            trial_id=trial_fingerprint(config, seed, spec.resources),
+            trial_id=trial_fingerprint(config, seed, resources),
             config=config,
             seed=seed,
-            resources=spec.resources,
+            resources=resources,
             factors=levels,
         )
-        for levels, config in _design_points(base, spec)
+        for levels, values in _design_points(spec.design)
+        for config, resources in [_configure(spec, values, levels)]
         for seed in spec.seed_values
     ]
     _refuse_twins(trials)
     return tuple(trials)
 
 
-def _design_points(base: Tree, spec: StudySpec) -> Iterator[tuple[dict[str, Any], TrialConfig]]:
-    """Levels and configuration of each design point."""
-    match spec.design:
-        case GridDesign() as grid:
-            for point in grid_points(grid):
-                yield point, _configure(base, point, point)
-        case AblationDesign() as ablation:
-            for levels in product(*ablation.factors.values()):
-                point = dict(zip(ablation.factors, levels, strict=True))
-                for name, changes in ablation.changes().items():
-                    yield {VARIANT: name} | point, _configure(base, point | changes, {VARIANT: name} | point)
+def by_resources(trials: Iterable[PlannedTrial]) -> dict[Resources, list[PlannedTrial]]:
+    """Trials by what they run on, each group and the groups in plan order."""
+    groups: dict[Resources, list[PlannedTrial]] = {}
+    for trial in trials:
+        groups.setdefault(trial.resources, []).append(trial)
+    return groups
+
+
+def _design_points(design: GridDesign | AblationDesign) -> Iterator[tuple[Tree, Tree]]:
+    """Levels of each design point, and the values they stand for, both by path."""
+    match design:
+        case GridDesign():
+            yield from ((point, point) for point in grid_points(design))
+        case AblationDesign():
+            for levels in product(*design.factors.values()):
+                point = dict(zip(design.factors, levels, strict=True))
+                for name, changes in design.changes().items():
+                    yield {VARIANT: name} | point, point | changes
 
 
 def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
@@ -87,12 +97,23 @@ def _meets(point: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
     return all(path in point and point[path] in as_levels(wanted) for path, wanted in where.items())
 
 
-def _configure(base: Tree, values: Mapping[str, Any], point: Mapping[str, Any]) -> TrialConfig:
-    """The base with some values changed; the point it belongs to is named in errors."""
-    tree = base
+def _configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[TrialConfig, Resources]:
+    """The base trial and its resources with some values changed; errors name the point."""
+    origin = ", ".join(f"{path} = {level}" for path, level in point.items())
+    tree, resources = spec.trial.model_dump(mode="json"), spec.resources.model_dump(mode="json")
     for path in sorted(values, key=_selectors_first):
-        tree = assign(tree, path, values[path], TrialConfig)
-    return parse_trial(tree, ", ".join(f"{path} = {level}" for path, level in point.items()))
+        section, _, field = path.partition(".")
+        if section == _RESOURCES:
+            resources = assign(resources, field, values[path], Resources)
+        else:
+            tree = assign(tree, path, values[path], TrialConfig)
+    config, placed = parse_trial(tree, origin), parse_resources(resources, origin)
+    if config.optim.batch_size < placed.workers:
+        problem = f"smaller than resources.workers = {placed.workers} (design point {origin})"
+        raise ConfigError(
+            "trial.optim.batch_size", config.optim.batch_size, problem, f"use at least {placed.workers}"
+        )
+    return config, placed
 
 
 def _selectors_first(path: str) -> tuple[int, bool]:

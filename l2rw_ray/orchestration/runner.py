@@ -10,6 +10,7 @@ from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Event, Observer, TrialEnded, TrialStatus
 from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
 from l2rw_ray.orchestration.placement import lane_count
+from l2rw_ray.orchestration.plan import by_resources
 from l2rw_ray.orchestration.provenance import package_versions, source_commit
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import finished
@@ -82,22 +83,46 @@ def run_study(
             from l2rw_ray.orchestration.data_check import check_data
 
             check_data(trials)
+        groups = by_resources(trials)
         with scratch_folder() as scratch, ray_cluster(options.address) as nodes:
-            lanes = lane_count(spec.resources, nodes, len(trials), options.lanes)
+            lanes = [lane_count(own, nodes, len(group), options.lanes) for own, group in groups.items()]
             folder.write_plan(spec, planned)
-            observers = observe(trials, lanes)
-            interrupted = _run_on_cluster(spec, trials, folder, lanes, observers, scratch)
+            observers = observe(trials, max(lanes))
+            ledger = _forget_checkpoints(
+                LedgerWriter(folder, trials, package_versions(), source_commit()), folder
+            )
+            for number, (group, count) in enumerate(zip(groups.values(), lanes, strict=True)):
+                interrupted = _run_group(group, folder, count, scratch / str(number), ledger, observers)
+                if interrupted:
+                    break
     return RunOutcome(count_statuses(folder.path), interrupted)
 
 
-def _run_on_cluster(
-    spec: StudySpec,
+def _run_group(
     trials: Sequence[PlannedTrial],
     folder: StudyFolder,
     lanes: int,
-    observers: Sequence[Observer],
     scratch: Path,
+    ledger: Observer,
+    observers: Sequence[Observer],
 ) -> bool:
+    """Run trials that all take the same resources, from the start of their lanes to the end.
+
+    Args:
+        trials: The trials.
+        folder: The study folder.
+        lanes: How many of them run at a time.
+        scratch: A folder of their own for what Tune and Train write.
+        ledger: The observer that must not fail.
+        observers: The others.
+
+    Returns:
+        Whether the user interrupted.
+
+    Raises:
+        InfrastructureError: The cluster failed and trials are left.
+        StudyFolderError: The ledger could not be written.
+    """
     import ray
 
     from l2rw_ray.orchestration.broker import Broker
@@ -105,9 +130,9 @@ def _run_on_cluster(
     from l2rw_ray.orchestration.observing import EventPump
 
     broker = ray.remote(num_cpus=0)(Broker).remote()
-    ledger = LedgerWriter(folder, trials, package_versions(), source_commit())
-    pump = EventPump(broker, _forget_checkpoints(ledger, folder), observers)
-    workers = Lanes(broker, spec.resources, folder.checkpoints.resolve(), scratch / "train", len(trials))
+    pump = EventPump(broker, ledger, observers)
+    checkpoints, resources = folder.checkpoints.resolve(), trials[0].resources
+    workers = Lanes(broker, resources, checkpoints, scratch / "train", len(trials))
     pump.start()
     workers.start([f"lane{number}" for number in range(lanes)])
     interrupted = False
@@ -128,7 +153,7 @@ def _run_on_cluster(
         raise InfrastructureError(
             f"the cluster failed with {len(left)} trials left ({reasons}); run the same command again"
         )
-    workers.join(timeout_s=5.0)
+    workers.join(timeout_s=_GRACE_S)
     return interrupted
 
 

@@ -48,11 +48,17 @@ def test_failed_trial_is_a_row_and_the_others_finish(
     write_study: Callable[..., Path], run: Run, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    design = {"kind": "grid", "factors": {"optim.lr": [1e20, 0.05]}}
-    code, output = run(write_study(design=design, seeds=1, resources={"workers": 2}), "--out", str(out))
+    design = {
+        "kind": "grid",
+        "factors": {"resources.workers": [2, 1], "optim.lr": [1e20, 0.05]},
+        "skip": [{"resources.workers": 1, "optim.lr": 1e20}],
+    }
+    code, output = run(write_study(design=design, seeds=1), "--out", str(out))
     assert code == 1, output
     assert "1 failed" in output
-    failed, completed = read_study(out).to_pylist()
+    failed, completed, alone = read_study(out).to_pylist()
+    assert [row["workers"] for row in (failed, completed, alone)] == [2, 2, 1]
+    assert alone["status"] == "completed"
     assert failed["status"] == "failed"
     assert failed["error"].startswith("NonFiniteError: non-finite")
     assert "Traceback" in failed["traceback"]

@@ -53,7 +53,7 @@ def test_time_cost_and_what_seeds_can_show_come_from_the_ledger(study_tree: dict
         if value is not None:
             _write(folder, trial, 30.0, value)
     seen = outlook(spec, folder, nodes=NODES)
-    assert (len(seen.planned), len(seen.missing), seen.lanes) == (8, 4, 2)
+    assert (len(seen.planned), len(seen.missing), list(seen.lanes.values())) == (8, 4, [2])
     assert (seen.trial_s, seen.duration_s) == (30, 60)
     assert (seen.core_hours, seen.gpu_hours) == pytest.approx((240 / 3600, 120 / 3600))
     assert seen.detectable == pytest.approx(detectable_difference(0.2 / 2**0.5, 4))

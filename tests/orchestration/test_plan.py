@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from l2rw_ray.config import GridDesign, parse_study
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.orchestration.plan import grid_points, plan_study
+from l2rw_ray.orchestration.plan import by_resources, grid_points, plan_study
 
 
 def test_grid_is_every_combination_at_every_seed_in_order(study_tree: dict) -> None:
@@ -174,3 +174,31 @@ def test_conditions_leave_out_exactly_what_they_name(when: dict, skip: list[dict
             grid_points(grid)
         return
     assert grid_points(grid) == expected
+
+
+def test_resources_may_be_factors(study_tree: dict) -> None:
+    study_tree["design"]["factors"] = {"resources.workers": [1, 2], "optim.batch_size": [20, 40]}
+    trials = plan_study(parse_study(study_tree))
+    assert [(trial.resources.workers, trial.config.optim.batch_size) for trial in trials[::2]] == [
+        (1, 20),
+        (1, 40),
+        (2, 20),
+        (2, 40),
+    ]
+    assert len({trial.trial_id for trial in trials}) == 8
+    groups = by_resources(reversed(trials))
+    assert [resources.workers for resources in groups] == [2, 1]
+    assert [len(group) for group in groups.values()] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("levels", "line"),
+    [
+        ([0], r"resources.workers = 0: .* \(design point resources.workers = 0\); use 1 or more"),
+        ([21], r"trial.optim.batch_size = 20: smaller than resources.workers = 21 .*; use at least 21"),
+    ],
+)
+def test_resources_that_cannot_be_are_refused(study_tree: dict, levels: list[int], line: str) -> None:
+    study_tree["design"]["factors"] = {"resources.workers": levels}
+    with pytest.raises(ConfigError, match=line):
+        plan_study(parse_study(study_tree))
