@@ -145,6 +145,15 @@ def _measure(
         except UnsupportedModelError as problem:
             steppers.pop(name, None)
             refused[name] = str(problem)
+        except RuntimeError as problem:
+            if not _is_out_of_memory(problem):
+                raise
+            steppers.pop(name, None)
+            refused[name] = "out of memory"
+    if PLAIN in refused:
+        raise InputError(
+            "batch_size", options.batch_size, "a plain step is out of memory", "use a smaller one"
+        )
     treated = list(steppers)
     tell(f"{model}: rounds ({options.rounds}) of {', '.join(treated)}")
     times_s = interleaved_times(steppers, options.rounds, device, _WARM_UP_ROUNDS)
@@ -175,6 +184,10 @@ def _measure(
             )
         )
     return rows
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _flops(run: Callable[[], object]) -> int:

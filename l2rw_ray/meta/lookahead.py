@@ -104,6 +104,9 @@ def refuse_left_out(optimizer: Optimizer, module: nn.Module) -> None:
     """
     if not isinstance(optimizer, Optimizer):
         raise InputError("optimizer", type(optimizer).__name__, "no optimizer", "pass one of torch.optim")
+    if isinstance(optimizer, torch.optim.LBFGS):
+        problem = "it evaluates the loss several times a step"
+        raise InputError("optimizer", "LBFGS", problem, "use one that steps on gradients")
     stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad and id(parameter) not in stepped:

@@ -3,12 +3,15 @@
 import logging
 import os
 import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+from l2rw_ray.errors import InfrastructureError, InputError
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -20,6 +23,7 @@ _QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started",
 }
 
+_CONNECT_S = 5.0
 _EXIT_S = 5.0
 """How long the processes of a private cluster may take to exit."""
 
@@ -35,13 +39,14 @@ def ray_cluster(address: str | None) -> Iterator[list[dict[str, float]]]:
         Each living node's resources by Ray's names.
 
     Raises:
+        InputError: Nobody listens at the address.
         InfrastructureError: The cluster cannot be reached.
     """
+    if address is not None:
+        _refuse_unreachable(address)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     import ray  # reads its environment when it is imported
-
-    from l2rw_ray.errors import InfrastructureError
 
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
@@ -61,6 +66,18 @@ def ray_cluster(address: str | None) -> Iterator[list[dict[str, float]]]:
         started = set(_descendants()) - before
         ray.shutdown()
         _end(started)
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Find out within seconds what Ray takes minutes to say."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return  # such as auto
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        reason = f"nobody answers there ({error})".lower()
+        raise InputError("--address", address, reason, "give HOST:PORT of a running head node") from error
 
 
 def _descendants() -> list[psutil.Process]:

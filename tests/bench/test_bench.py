@@ -50,6 +50,20 @@ def test_a_refused_model_has_a_row_without_figures_and_a_note() -> None:
     assert "ghost: model = '1'" in as_table(rows, options)
 
 
+def test_a_step_that_does_not_fit_into_memory_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = BenchCase.stepper
+
+    def stepper(self: BenchCase, name: str, *arguments, **named):
+        if name == "ghost":
+            raise torch.OutOfMemoryError("40 GiB")
+        return plain(self, name, *arguments, **named)
+
+    monkeypatch.setattr(BenchCase, "stepper", stepper)
+    rows = run_bench(_options(estimators=("ghost", "last_layer")))
+    assert [row.refused for row in rows] == [None, "out of memory", None]
+    assert rows[2].ratio
+
+
 @pytest.mark.parametrize("groups", [1, 4])
 def test_flops_of_a_convolution_by_hand(groups: int) -> None:
     layer = torch.nn.Conv2d(8, 16, 3, padding=1, groups=groups)

@@ -178,3 +178,13 @@ def test_bench_prints_a_table_and_draws(call: Call, tmp_path: Path) -> None:
     code, _, error = call("bench", *small, "--figure", str(tmp_path / "costs.txt"))
     assert code == 2
     assert "unknown format" in error
+
+
+def test_address_where_nobody_listens_is_refused_at_once(call: Call) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    code, output, error = call("plan", "studies/demo.yaml", "--address", address)
+    assert code == 2
+    assert not output
+    assert error.startswith(f"error: --address = '{address}': nobody answers there")

@@ -56,6 +56,14 @@ def test_an_optimizer_that_lacks_a_parameter_is_refused() -> None:
         ReweightedStep(network, partial, LOSS)
 
 
+def test_what_is_no_optimizer_of_gradients_is_refused() -> None:
+    network = make_case("mlp").network
+    with pytest.raises(InputError, match="optimizer = 'NoneType': no optimizer"):
+        ReweightedStep(network, None, LOSS)
+    with pytest.raises(InputError, match="optimizer = 'LBFGS': it evaluates the loss several times"):
+        ReweightedStep(network, torch.optim.LBFGS(network.parameters()), LOSS)
+
+
 def test_state_of_other_options_is_refused() -> None:
     network = make_case("mlp").network
 
