@@ -161,7 +161,7 @@ def _measure(
     flops = {name: _flops(steppers[name]) / steps[name] for name in treated}
     tell(f"{model}: memory, and double backward in float64")
     peaks = {name: peak_memory_bytes(steppers[name], device) for name in treated}
-    reference_B = case.reference()
+    reference_B = _reference(case)
     rows = []
     for name in (PLAIN, *options.estimators):
         if name not in steppers:
@@ -184,6 +184,16 @@ def _measure(
             )
         )
     return rows
+
+
+def _reference(case: BenchCase) -> torch.Tensor | None:
+    """Scores by double backward, None where they are out of reach."""
+    try:
+        return case.reference()
+    except RuntimeError as problem:
+        if not _is_out_of_memory(problem):
+            raise
+        return None
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from l2rw_ray.events import Event, TrialEnded
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import read_history, read_study
+from l2rw_ray.tracking.uri import refuse_unknown_store
 
 _PAUSE_S = 5.0
 """Between two passes over the ledger while a run is under way."""
@@ -33,6 +34,8 @@ def mirror_folder(folder: StudyFolder, tracking_uri: str | None = None, known: s
     from l2rw_ray.tracking.mlflow_observer import MlflowMirror, local_store
     from l2rw_ray.tracking.runs import DesignPoint
 
+    if tracking_uri is not None:
+        refuse_unknown_store(tracking_uri)
     spec = folder.read_spec()
     rows = read_study(folder.path).to_pylist()
     epochs: dict[str, list[dict[str, Any]]] = {}

@@ -22,8 +22,8 @@ class GridDesign(Section):
     factors: dict[str, Levels] = Field(min_length=1)
     """Levels to try, by path relative to `trial`, such as `data.bias.level`, or `resources.workers`."""
     when: dict[str, Where] = Field(default_factory=dict)
-    """By factor: levels of others at which it is varied. Elsewhere the trial does not have it, as an arm
-    without that option."""
+    """By factor: levels of others, of the same section, at which it is varied. Elsewhere it has no
+    meaning, as an option that an arm does not have, and its design points stand at all of its levels."""
     skip: tuple[Where, ...] = ()
     """Combinations that are not run."""
 
@@ -38,6 +38,10 @@ class GridDesign(Section):
             if factor not in self.factors:
                 raise conflict(f"when.{factor}", where, "it is not among the factors", "add it to factors")
             self._check(where, f"when.{factor}")
+            for path in where:
+                if path.rpartition(".")[0] != factor.rpartition(".")[0]:
+                    problem = f"{factor} has a meaning whatever {path} is"
+                    raise conflict(f"when.{factor}.{path}", where[path], problem, "use skip instead")
             if factor in where:
                 raise conflict(f"when.{factor}", where, "it depends on itself", "name other factors")
         for number, where in enumerate(self.skip):

@@ -53,7 +53,7 @@ class StepOutcome:
             ranks add up to the loss of the global batch.
         losses_B: Losses of this rank's examples without weights, detached; None where a skipped step
             evaluated none.
-        weights_B: Weight of each example of this rank's share; None for arms without weights.
+        weights_B: Weight of each example of this rank's share; None for a plain step.
         skipped: No example of the global batch had a positive weight and nothing was updated.
         direction_cosine: Cosine of this step's direction with the one before, a scalar; None where
             there are not two.

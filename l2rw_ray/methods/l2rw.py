@@ -16,6 +16,7 @@ class L2RWArm:
     def __init__(self, config: L2RWMethod, context: TrainingContext) -> None:
         self._meta = context.meta
         self._rank, self._world_size = context.rank, context.world_size
+        self._is_uniform_between = config.between == "uniform"
         self._meta_every = config.update_every * config.meta_gradient_every
         self._step = ReweightedStep(
             context.model,
@@ -39,10 +40,11 @@ class L2RWArm:
         """One optimiser step on the loss that the meta set weighted."""
         meta = self._meta.batch(number // self._meta_every, self._rank, self._world_size)
         result = self._step((batch.x, batch.y), meta, batch.index, flush=batch.is_last)
+        is_plain = result.scores is None and self._is_uniform_between
         return StepOutcome(
             result.loss,
             result.losses,
-            result.weights,
+            None if is_plain else result.weights,
             result.skipped,
             result.direction_cosine,
             has_new_weights=result.scores is not None,

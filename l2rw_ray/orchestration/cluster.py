@@ -74,7 +74,7 @@ def _refuse_unreachable(address: str) -> None:
     if not colon or not port.isdigit():
         return  # such as auto
     try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
     except (OSError, OverflowError) as error:
         reason = f"nobody answers there ({error})".lower()
         raise InputError("--address", address, reason, "give HOST:PORT of a running head node") from error

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import ray
@@ -50,9 +51,10 @@ class Lanes:
             thread.start()
 
     def join(self, timeout_s: float) -> None:
-        """Wait until the lanes that were sent home have gone."""
+        """Wait until the lanes that were sent home have gone, all together no longer than this."""
+        deadline = monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(timeout_s)
+            thread.join(max(deadline - monotonic(), 0.0))
 
     def _drive(self, name: str) -> None:
         try:

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -21,11 +20,11 @@ class EventPump:
     Args:
         broker: Handle of the broker actor.
         ledger: The observer that must not fail.
-        observers: The others.
+        observers: The others; one that fails is taken out of the list.
     """
 
-    def __init__(self, broker: Any, ledger: Observer, observers: Sequence[Observer]) -> None:
-        self._broker, self._ledger, self._observers = broker, ledger, list(observers)
+    def __init__(self, broker: Any, ledger: Observer, observers: list[Observer]) -> None:
+        self._broker, self._ledger, self._observers = broker, ledger, observers
         self._finishing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self.error: Exception | None = None

@@ -124,7 +124,8 @@ def _from_ledger(spec: StudySpec, folder: StudyFolder, planned: Sequence[Planned
     from l2rw_ray.results.reader import completed_figures
     from l2rw_ray.statistics import detectable_difference, paired_deviation
 
-    figures = completed_figures(folder.path, spec.objective.metric)
+    ledger = completed_figures(folder.path, spec.objective.metric)
+    figures = {trial.trial_id: ledger[trial.trial_id] for trial in planned if trial.trial_id in ledger}
     if not figures:
         return {}
     known: dict[str, Any] = {

@@ -29,8 +29,10 @@ def this_machine() -> Nodes:
     """This machine as the only node, as far as it can be told without starting anything."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     present = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    gpus = present if visible is None else min(present, len(visible.split(",")) if visible else 0)
-    return [{"CPU": float(len(os.sched_getaffinity(0))), "GPU": float(gpus)}]
+    named = [name for name in (visible or "").split(",") if name and not name.startswith("-")]
+    gpus = present if visible is None else min(present, len(named))
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return [{"CPU": float(own), "GPU": float(gpus)}]
 
 
 def lane_count(resources: Resources, nodes: Nodes, trials: int, limit: int | None) -> int:

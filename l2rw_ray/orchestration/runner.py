@@ -17,6 +17,8 @@ from l2rw_ray.results.reader import finished
 from l2rw_ray.results.status import count_statuses, missing_trials
 from l2rw_ray.results.writer import LedgerWriter
 
+_LEAVE_S = 5.0
+"""How long lanes may take to leave after Ctrl-C; the cluster's end takes what is left."""
 _GRACE_S = 30.0
 """How long trials under way may take to reach their next report after Ctrl-C."""
 
@@ -87,14 +89,17 @@ def run_study(
         with scratch_folder() as scratch, ray_cluster(options.address) as nodes:
             lanes = [lane_count(own, nodes, len(group), options.lanes) for own, group in groups.items()]
             folder.write_plan(spec, planned)
-            observers = observe(trials, max(lanes))
+            observers = list(observe(trials, max(lanes)))
             ledger = _forget_checkpoints(
                 LedgerWriter(folder, trials, package_versions(), source_commit()), folder
             )
-            for number, (group, count) in enumerate(zip(groups.values(), lanes, strict=True)):
-                interrupted = _run_group(group, folder, count, scratch / str(number), ledger, observers)
-                if interrupted:
-                    break
+            try:
+                for number, (group, count) in enumerate(zip(groups.values(), lanes, strict=True)):
+                    interrupted = _run_group(group, folder, count, scratch / str(number), ledger, observers)
+                    if interrupted:
+                        break
+            except KeyboardInterrupt:  # between two groups
+                interrupted = True
     return RunOutcome(count_statuses(folder.path), interrupted)
 
 
@@ -104,7 +109,7 @@ def _run_group(
     lanes: int,
     scratch: Path,
     ledger: Observer,
-    observers: Sequence[Observer],
+    observers: list[Observer],
 ) -> bool:
     """Run trials that all take the same resources, from the start of their lanes to the end.
 
@@ -114,7 +119,7 @@ def _run_group(
         lanes: How many of them run at a time.
         scratch: A folder of their own for what Tune and Train write.
         ledger: The observer that must not fail.
-        observers: The others.
+        observers: The others; one that fails is taken out.
 
     Returns:
         Whether the user interrupted.
@@ -153,7 +158,7 @@ def _run_group(
         raise InfrastructureError(
             f"the cluster failed with {len(left)} trials left ({reasons}); run the same command again"
         )
-    workers.join(timeout_s=_GRACE_S)
+    workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
     return interrupted
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from l2rw_ray.report.labels import COST_MEASURES, TEST_MEASURES, WEIGHT_MEASURES, count
-from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts
+from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts, point_name
 from l2rw_ray.results.folder import PlanRow
 from l2rw_ray.statistics import mean_interval
 
@@ -43,7 +43,7 @@ class Outcome:
     @property
     def point(self) -> str:
         """Readable name of its design point."""
-        return f"{self.arm}, {self.setting.text}" if self.setting.levels else self.arm
+        return point_name(self.arm, self.setting)
 
     def figure(self, name: str) -> float | None:
         """A final figure, None where the trial is not completed or does not have it."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.labels import factor_name, level_text
 from l2rw_ray.statistics import Difference, Interval
 
@@ -57,6 +58,13 @@ class Setting:
         An arm without some factor has one design point, which stands at every level of that factor.
         """
         return set(self.levels) <= set(other.levels)
+
+
+def point_name(arm: str, setting: Setting) -> str:
+    """Readable name of a design point; a variant of an ablation may be another arm, and speaks for itself."""
+    if VARIANT in dict(setting.levels):
+        return setting.text
+    return f"{arm}, {setting.text}" if setting.levels else arm
 
 
 def narrowest(settings: Iterable[Setting]) -> tuple[Setting, ...]:

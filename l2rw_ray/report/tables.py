@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.labels import (
     COST_MEASURES,
     HEADLINE,
@@ -11,7 +12,7 @@ from l2rw_ray.report.labels import (
     TIMING_MEASURES,
     WEIGHT_MEASURES,
 )
-from l2rw_ray.report.summary import Ablation, Cell, Comparison, Setting
+from l2rw_ray.report.summary import Ablation, Cell, Comparison, Setting, point_name
 from l2rw_ray.statistics import Interval
 
 
@@ -185,4 +186,6 @@ def _short(summary: Ablation, setting: Setting) -> str:
 
 
 def _point(summary: Ablation, cell: Cell) -> str:
-    return f"{cell.arm}, {_short(summary, cell.setting)}" if cell.setting.levels else cell.arm
+    if VARIANT in dict(cell.setting.levels) or not cell.setting.levels:
+        return point_name(cell.arm, cell.setting)
+    return f"{cell.arm}, {_short(summary, cell.setting)}"

@@ -29,7 +29,8 @@ def probe_overhead(
 ) -> dict[str, float]:
     """Measure what a step of the trial's arm costs beside a plain one.
 
-    The copies hardly move, so that what is timed is the state that is trained. Model,
+    The copies hardly move, so that what is timed is the state that is trained; each step makes an update
+    of its own, also where the trial accumulates gradients. Model,
     optimiser and random generators are left as they were. With several ranks each figure is the
     slowest rank's.
 
@@ -73,7 +74,7 @@ def _measure(
     runs: dict[str, Callable[[], object]] = {"plain": plain, "scored": stepper.scored()}
     runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, _BETWEEN_STEPS))}
     if gradient_every > 1:
-        runs["scored again"] = stepper.scored(after=update_every * config.optim.accumulation_steps)
+        runs["scored again"] = stepper.scored(after=update_every)
     times_s = {name: median(found) for name, found in interleaved_times(runs, rounds, device).items()}
     again_s = times_s.get("scored again", 0.0)
     scored_s = (times_s["scored"] + (gradient_every - 1) * again_s) / gradient_every
@@ -105,7 +106,8 @@ def _copy_of(context: TrainingContext, config: TrialConfig, ranks: Ranks) -> Tra
     optimizer.load_state_dict(copy.deepcopy(context.optimizer.state_dict()))
     for group in optimizer.param_groups:
         group["lr"] *= _STANDSTILL
-    return replace(context, model=ranks.wrap(network), optimizer=optimizer)
+    options = {**context.update_options, "accumulation_steps": 1}
+    return replace(context, model=ranks.wrap(network), optimizer=optimizer, update_options=options)
 
 
 class _Stepper:

@@ -85,7 +85,6 @@ class Trainer:
         self._epoch, self._step, self._skipped = 0, 0, 0
         self._earlier_s, self._started = 0.0, perf_counter()
         self._history: list[EpochCompleted] = []
-        self._last: dict[str, float] = {}
         self._probed: dict[str, float] = {}
         self._saved_at = perf_counter()
 
@@ -162,7 +161,6 @@ class Trainer:
             metrics = figures.summarise(self._ranks, weighted=weighted) | self._evaluate("validation")
         if weighted:
             metrics |= weights.summarise(sizes_S, self._ranks) | {"skipped_steps": float(self._skipped)}
-        self._last = metrics
         event = EpochCompleted(
             self._trial.trial_id, self._epoch, self._step, perf_counter() - started, metrics
         )
@@ -211,7 +209,9 @@ class Trainer:
         )
 
     def _end(self, status: TrialStatus) -> None:
-        figures = self._last | self._evaluate("test") | self._probed
+        # an epoch that computed no weights has no figures of them: the latest of each count
+        latest = {name: value for event in self._history for name, value in event.metrics.items()}
+        figures = latest | self._evaluate("test") | self._probed
         figures |= {f"time_{phase}_s": total for phase, total in sorted(self._timer.total_s.items())}
         self._tell(
             TrialEnded(
@@ -284,5 +284,4 @@ class Trainer:
         self._earlier_s, self._probed = state["elapsed_s"], state["probed"]
         self._timer.total_s.update(state["times_s"])
         self._history = [EpochCompleted(**event) for event in state["history"]]
-        self._last = dict(self._history[-1].metrics)
         restore_rng(state["generators"][self._ranks.rank])

@@ -18,7 +18,8 @@ class WeightStatistics:
 
     def __init__(self, corrupted_N: Tensor, steps: int, device: torch.device) -> None:
         self._corrupted_N = corrupted_N.to(device)
-        self._relative_N = torch.full((len(corrupted_N),), 0.0, dtype=torch.float64, device=device)
+        self._relative_N = torch.zeros(len(corrupted_N), dtype=torch.float64, device=device)
+        self._seen_N = torch.zeros_like(self._relative_N)
         # per step, summed over ranks: magnitude, sum of squares, zeros, magnitude of the corrupted
         self._sums_S4 = torch.zeros(steps, 4, dtype=torch.float64, device=device)
         self._is_new_S = torch.zeros(steps, dtype=torch.bool)
@@ -46,7 +47,7 @@ class WeightStatistics:
         if is_new:
             self._sums_S4[step] = torch.stack([value.double() for value in sums])
             self._is_new_S[step] = True
-        self._relative_N[index_B] = weights_B * global_size
+        self._relative_N[index_B], self._seen_N[index_B] = weights_B * global_size, 1.0
 
     def summarise(self, global_sizes_S: Tensor, ranks: Ranks) -> dict[str, float]:
         """Means over the steps that computed weights, one of them positive, and the corrupted's ROC.
@@ -61,7 +62,8 @@ class WeightStatistics:
             probability that a corrupted example weighs less than a clean one.
         """
         sums_S4 = ranks.sum(self._sums_S4).cpu()
-        relative_N, corrupted_N = ranks.sum(self._relative_N).cpu(), self._corrupted_N.cpu()
+        seen_N = ranks.sum(self._seen_N).cpu() > 0
+        relative_N, corrupted_N = ranks.sum(self._relative_N).cpu()[seen_N], self._corrupted_N.cpu()[seen_N]
         total_S, squares_S, zeros_S, wrong_S = sums_S4.unbind(dim=1)
         used = squares_S > 0
         summary = {}

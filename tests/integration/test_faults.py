@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 Start = Callable[..., subprocess.Popen[str]]
 Run = Callable[..., tuple[int, str]]
 _DESIGN = {"kind": "grid", "factors": {"method.name": ["l2rw"]}}
-_EPOCHS = 500
+_EPOCHS = 1500
 
 
 def _figures(out: Path) -> tuple[list[dict], list[dict]]:

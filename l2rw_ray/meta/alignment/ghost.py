@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.coupling import refuse_coupling
 from l2rw_ray.meta.alignment.ghost_pass import REMEDY, GhostPass, TrainedLayers
 from l2rw_ray.meta.alignment.layers import ExampleGradients
@@ -63,13 +64,26 @@ class Ghost:
         return self._trained
 
     def _examine(self, forward: Forward, trained: TrainedLayers, batch: Batch) -> None:
-        if self._is_examined or not len(batch[1]):
+        """Examine until something has been learned; ranks, which see other examples, conclude together."""
+        if self._is_examined:
             return
         trained.check()
-        is_conclusive = refuse_coupling(forward, batch, REMEDY)
+        refused, is_conclusive = None, True
+        if len(batch[1]):
+            try:
+                is_conclusive = refuse_coupling(forward, batch, REMEDY)
+            except UnsupportedModelError as error:
+                refused = error
+        flags = torch.tensor([float(refused is not None), float(not is_conclusive)], device=batch[0].device)
+        someone_refused, someone_learned_nothing = forward.replicas.sum(flags).tolist()
+        if refused is not None:
+            raise refused
+        if someone_refused:
+            problem = "an example's loss changes with the others of its batch, on another rank"
+            raise UnsupportedModelError("model", type(forward.module).__name__, problem, REMEDY)
         dry = Forward(forward.replicas, forward.loss_fn, dry=True)
         GhostPass(dry, trained, (batch[0][:2], batch[1][:2])).run()
-        self._is_examined = is_conclusive
+        self._is_examined = not someone_learned_nothing
 
 
 @dataclass(frozen=True)
