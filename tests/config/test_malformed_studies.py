@@ -35,6 +35,12 @@ MALFORMED = [
         "use one of",
     ),
     ("design.when={method.name: {method.name: l2rw}}", "design.when.method.name", "name other factors"),
+    (
+        "design={kind: grid, factors: {optim.lr: [1], method.name: [l2rw]}, "
+        "when: {optim.lr: {method.name: l2rw}}}",
+        "design.when.optim.lr.method.name = 'l2rw'",
+        "use skip instead",
+    ),
     ("design.skip=[{method.name: focal}]", "design.skip[0].method.name = 'focal'", "no level of this factor"),
     ("design.skip=[{}]", "design.skip[0] = {}", "name a factor and its level"),
     ("design={kind: ablation, variants: {}}", "design.variants = {}", "at least 1"),

@@ -53,6 +53,26 @@ def test_probe_changes_no_result_and_reports_the_overhead(make_trial: MakeTrial)
     assert metrics["phase_alignment_s"] > 0
 
 
+@pytest.mark.parametrize("between", ["hold", "uniform"])
+def test_figures_of_weights_are_those_of_the_last_epoch_that_computed_any(
+    make_trial: MakeTrial, between: str
+) -> None:
+    seldom = {"name": "l2rw", "update_every": 5, "between": between}
+    *_, epoch, ended = train(make_trial(method=seldom, optim__epochs=3))
+    assert (epoch.step, epoch.epoch) == (9, 3), "steps 0 and 5 compute weights, none of the last epoch"
+    assert "effective_sample_size" not in epoch.metrics
+    assert {"effective_sample_size", "zero_weight_fraction", "skipped_fraction"} <= ended.metrics.keys()
+    assert ended.metrics["corrupted_auroc"] != 0.5
+
+
+def test_probe_of_accumulated_steps_with_kept_directions(make_trial: MakeTrial) -> None:
+    trial = make_trial(
+        method__meta_gradient_every=2, optim__accumulation_steps=2, measurement__probe_rounds=2
+    )
+    ended = train(trial)[-1]
+    assert ended.metrics["overhead_ratio"] > 0
+
+
 @pytest.mark.parametrize("method", [{"name": "random"}, {"name": "l2rw", "update_every": 2}])
 def test_stopped_trial_goes_on_exactly(make_trial: MakeTrial, tmp_path: Path, method: dict) -> None:
     trial = make_trial(method=method, optim__epochs=5)
