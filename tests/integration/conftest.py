@@ -25,6 +25,11 @@ def write_study(study_tree: dict, tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+def _heed_interrupts() -> None:
+    """A shell that starts the tests in the background makes them, and their children, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start_run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts `l2rw-ray run` in the background; whatever is left of it ends with the test."""
@@ -32,7 +37,11 @@ def start_run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(study: Path, *arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            command(study, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command(study, *arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=_heed_interrupts,
         )
         started.append(process)
         return process
