@@ -4,6 +4,8 @@
 and exits with 2. The others are failures of a trial or of the machinery around it.
 """
 
+from pathlib import PurePath
+
 _LONGEST_VALUE = 80
 
 
@@ -29,8 +31,9 @@ class InputError(L2RWError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        shown = repr(self.value) if isinstance(self.value, str) else str(self.value)
-        if len(shown) > _LONGEST_VALUE:
+        is_path = isinstance(self.value, PurePath)
+        shown = repr(str(self.value)) if is_path or isinstance(self.value, str) else str(self.value)
+        if len(shown) > _LONGEST_VALUE and not is_path:  # whoever is to mend a file needs its whole name
             shown = shown[: _LONGEST_VALUE - 1] + "…"
         return " ".join(f"{self.field} = {shown}: {self.problem}; {self.remedy}".split())
 

@@ -50,10 +50,10 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
 def _refuse_unwritable(figure: Path) -> None:
     if not os.access(figure.parent, os.W_OK) or figure.is_dir():
         raise InputError(
-            "--figure", str(figure), "cannot be written there", "name a file in a folder that is yours"
+            "--figure", figure, "cannot be written there", "name a file in a folder that is yours"
         )
     if figure.suffix not in FORMATS:
-        raise InputError("--figure", str(figure), "unknown format", f"end it in {', '.join(FORMATS)}")
+        raise InputError("--figure", figure, "unknown format", f"end it in {', '.join(FORMATS)}")
 
 
 def _parser(program: str, *, draws: bool) -> argparse.ArgumentParser:

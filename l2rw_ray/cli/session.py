@@ -1,7 +1,7 @@
 """One `l2rw-ray run`: from the study file to the report, with everything a user sees on the way."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from rich.console import Console
 
@@ -37,8 +37,8 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 
-            def observe(trials: Sequence[PlannedTrial], lanes: int) -> list[Observer]:
-                display.begin(trials, lanes)
+            def observe(known: Mapping[str, PlannedTrial], total: int | None, lanes: int) -> list[Observer]:
+                display.begin(known, total, lanes)
                 return [display, mirror]
 
             outcome = run_study(spec, planned, folder, options, observe)

@@ -3,7 +3,7 @@
 from l2rw_ray.config.design import AblationDesign, GridDesign
 from l2rw_ray.config.fingerprint import trial_fingerprint
 from l2rw_ray.config.loading import load_study, parse_study
-from l2rw_ray.config.planned import PlannedTrial
+from l2rw_ray.config.planned import PlannedTrial, Stage
 from l2rw_ray.config.study import Objective, Resources, StudySpec
 from l2rw_ray.config.trial import TrialConfig
 
@@ -13,6 +13,7 @@ __all__ = [
     "Objective",
     "PlannedTrial",
     "Resources",
+    "Stage",
     "StudySpec",
     "TrialConfig",
     "load_study",

@@ -5,14 +5,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from l2rw_ray.config.effective import MinimumEffectiveDesign
+from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
 from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.space import Where, as_levels
 
 VARIANT = "variant"
-"""The factor of an ablation: its levels are the names of the variants."""
+"""The factor of an ablation or a tuned comparison: its levels are the names of the variants, or arms."""
 
 Levels = Annotated[list[Any], Field(min_length=1)]
-Where = dict[str, Any]
-"""Levels by factor, that all must be met; a list is met by any of its entries."""
 
 
 class GridDesign(Section):
@@ -106,7 +107,11 @@ class AblationDesign(Section):
         return {self.baseline: {}, **self.variants, **pairs}
 
 
-Design = Annotated[GridDesign | AblationDesign, Field(discriminator="kind")]
+FixedDesign = GridDesign | AblationDesign
+"""Designs whose trials are known before any has run."""
+SearchingDesign = SearchDesign | TunedComparisonDesign
+"""Designs whose trials Optuna proposes."""
+Design = Annotated[FixedDesign | SearchingDesign | MinimumEffectiveDesign, Field(discriminator="kind")]
 """Any kind of design."""
 
 
@@ -117,8 +122,3 @@ def with_distinct_levels(factors: dict[str, list[Any]]) -> dict[str, list[Any]]:
         if twice:
             raise conflict(path, twice[0], "the same level twice", "name each level once")
     return factors
-
-
-def as_levels(wanted: Any) -> list[Any]:
-    """A condition's levels: a list as it is, anything else alone."""
-    return wanted if isinstance(wanted, list) else [wanted]

@@ -32,12 +32,12 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or "unreadable").lower()
-        raise ConfigError("study file", str(path), reason, "give the path of a YAML file") from error
+        raise ConfigError("study file", path, reason, "give the path of a YAML file") from error
     except UnicodeDecodeError as error:
-        raise ConfigError("study file", str(path), "not UTF-8 text", "save it as UTF-8") from error
+        raise ConfigError("study file", path, "not UTF-8 text", "save it as UTF-8") from error
     tree = _parse_yaml(text, str(path))
     if not isinstance(tree, dict):
-        raise ConfigError("study file", str(path), "holds no fields", "see studies/demo.yaml for the form")
+        raise ConfigError("study file", path, "holds no fields", "see studies/demo.yaml for the form")
     for override in overrides:
         field, equals, value = override.partition("=")
         if not equals or not field:

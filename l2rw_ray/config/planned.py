@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from l2rw_ray.config.study import Resources
 from l2rw_ray.config.trial import TrialConfig
 
 _SAYS_NOTHING_ALONE = {"level", "name", "rate"}
+
+
+class Stage(StrEnum):
+    """What a trial is for."""
+
+    FINAL = "final"
+    SEARCH = "search"
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,7 @@ class PlannedTrial:
         seed: Seed of split, protocol, initial weights and order; rows of equal seed are paired.
         resources: What it runs on.
         factors: Level of each design factor at this point, by path relative to `trial`.
+        stage: Whether its test figures count, or it was only tried to choose a configuration.
     """
 
     trial_id: str
@@ -27,6 +36,7 @@ class PlannedTrial:
     seed: int
     resources: Resources
     factors: Mapping[str, Any]
+    stage: Stage = Stage.FINAL
 
     @property
     def label(self) -> str:

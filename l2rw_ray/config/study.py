@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from l2rw_ray.config.design import Design
+from l2rw_ray.config.effective import MinimumEffectiveDesign
+from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.trial import TrialConfig
 
@@ -89,3 +91,31 @@ class StudySpec(Section):
         if len(set(values)) < len(values):
             raise conflict("seeds", list(values), "a seed is named twice", "name each once")
         return self
+
+    @model_validator(mode="after")
+    def _design_goes_with_the_rest(self) -> Self:
+        match self.design:
+            case SearchDesign():
+                self._check_stopping(self.seed_values, "seeds")
+                measured = {criterion.metric for criterion in self.design.further_objectives}
+                if "overhead_ratio" in measured and not self.trial.measurement.probe_rounds:
+                    problem = "without a probe there is no overhead to optimise"
+                    raise conflict("trial.measurement.probe_rounds", 0, problem, "use 5")
+            case TunedComparisonDesign():
+                self._check_stopping(self.design.search_seeds, "design.search_seeds")
+                both = set(self.design.search_seeds) & set(self.seed_values)
+                if both:
+                    problem = "the study's seeds must be fresh, and this one is searched on"
+                    raise conflict("design.search_seeds", min(both), problem, "use others")
+            case MinimumEffectiveDesign() if len(self.seed_values) < 2:
+                problem = "one seed leaves no variance to judge by"
+                raise conflict("seeds", self.seeds, problem, "use 2 or more")
+        return self
+
+    def _check_stopping(self, seeds: tuple[int, ...], field: str) -> None:
+        stopping = (
+            self.design.stopping if isinstance(self.design, SearchDesign | TunedComparisonDesign) else None
+        )
+        if stopping is not None and len(seeds) > 1:
+            problem = f"design.stopping {stopping.name!r} ranks trials of one seed"
+            raise conflict(field, list(seeds), problem, "use one seed, or leave stopping out")

@@ -15,6 +15,7 @@ from l2rw_ray.config import Resources
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
 
+_MANY_TRIALS = 1000
 _FAILED_STARTS = 2
 """Times a group may fail to come up before its lane is given up."""
 
@@ -27,16 +28,16 @@ class Lanes:
         resources: What each worker takes.
         checkpoints: The study's checkpoint folder.
         storage: Scratch folder for Ray Train.
-        trials: Trials left to run; a lane that lost its workers more often than all of them may be
-            lost is given up.
+        trials: Trials left to run, None where their number is not known; a lane that lost its workers
+            more often than all of them may be lost is given up.
     """
 
     def __init__(
-        self, broker: Any, resources: Resources, checkpoints: Path, storage: Path, trials: int
+        self, broker: Any, resources: Resources, checkpoints: Path, storage: Path, trials: int | None
     ) -> None:
         self._broker, self._resources = broker, resources
         self._checkpoints, self._storage = checkpoints, storage
-        self._most_losses = MAX_ATTEMPTS * trials
+        self._most_losses = MAX_ATTEMPTS * (_MANY_TRIALS if trials is None else trials)
         self._threads: list[threading.Thread] = []
         self._running = 0
         self._lock = threading.Lock()

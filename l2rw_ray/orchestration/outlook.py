@@ -1,15 +1,22 @@
 """What a study would run, before anything runs."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from l2rw_ray.config import PlannedTrial, Resources, StudySpec
+from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
+from l2rw_ray.config.effective import MinimumEffectiveDesign
+from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
+from l2rw_ray.orchestration.design_text import describe_design
 from l2rw_ray.orchestration.durations import duration_text
 from l2rw_ray.orchestration.placement import Nodes, lane_count
-from l2rw_ray.orchestration.plan import by_resources, plan_study
+from l2rw_ray.orchestration.plan import by_resources, most_trials, plan_study, representative_trials
+from l2rw_ray.orchestration.searched import searched_trials
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.status import missing_trials
+from l2rw_ray.results.trial_result import TrialResult
 
 
 @dataclass(frozen=True)
@@ -18,8 +25,9 @@ class Outlook:
 
     Attributes:
         spec: The study.
-        planned: All its trials.
+        planned: Its trials, as far as they are known.
         missing: Those without a final record.
+        to_come: How many more its design may ask for at most; None where only hours bound them.
         lanes: Trials at a time, by what they run on.
         trial_s: Mean duration of one trial; None when nothing tells.
         basis: Where `trial_s` comes from.
@@ -30,35 +38,48 @@ class Outlook:
     spec: StudySpec
     planned: Sequence[PlannedTrial]
     missing: Sequence[PlannedTrial]
+    to_come: int | None
     lanes: Mapping[Resources, int]
     trial_s: float | None = None
     basis: str = "nothing yet: --probe trains one epoch of each arm"
     detectable: float | None = None
 
     @property
+    def done(self) -> int:
+        """Trials with a final record."""
+        return len(self.planned) - len(self.missing)
+
+    @property
+    def to_run(self) -> int | None:
+        """Trials that are left, at most; None where only hours bound them."""
+        return None if self.to_come is None else len(self.missing) + self.to_come
+
+    @property
     def duration_s(self) -> float | None:
-        """Wall time of what is missing."""
-        if self.trial_s is None:
+        """Wall time of what is left, at most."""
+        if self.trial_s is None or self.to_come is None:
             return None
-        groups = by_resources(self.missing)
-        return self.trial_s * sum(-(-len(group) // self.lanes[own]) for own, group in groups.items())
+        left = Counter(self._wanted)
+        return self.trial_s * sum(-(-count // self.lanes[own]) for own, count in left.items())
 
     @property
     def core_hours(self) -> float | None:
-        """Core-hours of what is missing."""
+        """Core-hours of what is left."""
         return self._hours([own.workers * own.cpus_per_worker for own in self._wanted])
 
     @property
     def gpu_hours(self) -> float | None:
-        """GPU-hours of what is missing."""
+        """GPU-hours of what is left."""
         return self._hours([own.workers * own.gpus_per_worker for own in self._wanted])
 
     @property
     def _wanted(self) -> list[Resources]:
-        return [trial.resources for trial in self.missing]
+        return [trial.resources for trial in self.missing] + [self.spec.resources] * (self.to_come or 0)
 
     def _hours(self, units: Sequence[float]) -> float | None:
-        return None if self.trial_s is None else self.trial_s * sum(units) / 3600
+        if self.trial_s is None or self.to_come is None:
+            return None
+        return self.trial_s * sum(units) / 3600
 
     def as_dict(self) -> dict[str, Any]:
         """The outlook as plain values, for JSON."""
@@ -66,8 +87,8 @@ class Outlook:
         return {
             "study": self.spec.name,
             "question": self.spec.question,
-            "trials": len(self.planned),
-            "done": len(self.planned) - len(self.missing),
+            "trials": None if self.to_run is None else self.done + self.to_run,
+            "done": self.done,
             "lanes": max(self.lanes.values()),
             "trial_s": self.trial_s,
             "estimate_from": self.basis,
@@ -101,56 +122,78 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
         InputError: The study is invalid, does not fit the cluster, or the folder's ledger is
             unreadable.
     """
-    planned = plan_study(spec)
-    missing: Sequence[PlannedTrial] = planned
-    known: dict[str, Any] = {}
-    if folder.trials.is_dir() and any(folder.trials.iterdir()):
-        from l2rw_ray.results.reader import finished
-        from l2rw_ray.results.status import missing_trials
+    planned: Sequence[PlannedTrial] = plan_study(spec)
+    to_come: int | None = 0
+    ledger = _ledger(spec, folder)
+    match spec.design:
+        case MinimumEffectiveDesign() as design:
+            from l2rw_ray.orchestration.effective_feed import EffectiveFeed
 
-        missing = missing_trials(planned, finished(folder.path))
-        known = _from_ledger(spec, folder, planned)
-    if probe and missing:
+            feed = EffectiveFeed(spec, design, ledger)
+            planned = feed.planned
+            to_come = feed.remaining - len(missing_trials(planned, ledger))
+        case SearchDesign() | TunedComparisonDesign():
+            planned = searched_trials(spec, folder)
+            most = most_trials(spec)
+            to_come = None if most is None else max(most - len(planned), 0)
+    missing = missing_trials(planned, ledger)
+    known = _from_ledger(spec, planned, ledger, folder)
+    samples = missing or planned or representative_trials(spec)
+    if probe and (missing or to_come != 0):
         from l2rw_ray.orchestration.trial_probe import probe_trials
 
-        known |= {"trial_s": probe_trials(missing), "basis": "one epoch of each arm, timed here"}
-    groups = by_resources(missing or planned)
-    lanes = {own: lane_count(own, nodes, len(group), None) for own, group in groups.items()}
-    return Outlook(spec, planned, missing, lanes, **known)
+        known |= {"trial_s": probe_trials(samples), "basis": "one epoch of each arm, timed here"}
+    lanes = {
+        own: lane_count(own, nodes, None if to_come is None else len(group) + to_come, None)
+        for own, group in by_resources(samples).items()
+    }
+    return Outlook(spec, planned, missing, to_come, lanes, **known)
 
 
-def _from_ledger(spec: StudySpec, folder: StudyFolder, planned: Sequence[PlannedTrial]) -> dict[str, Any]:
+def _ledger(spec: StudySpec, folder: StudyFolder) -> Mapping[str, TrialResult]:
+    if not folder.trials.is_dir() or not any(folder.trials.iterdir()):
+        return {}
+    from l2rw_ray.results.reader import trial_results  # pyarrow takes its time
+
+    return trial_results(folder.path, [spec.objective.metric])
+
+
+def _from_ledger(
+    spec: StudySpec, planned: Sequence[PlannedTrial], ledger: Mapping[str, TrialResult], folder: StudyFolder
+) -> dict[str, Any]:
     """What earlier trials tell: how long one takes, and how much the objective varies."""
-    from l2rw_ray.results.reader import completed_figures
-    from l2rw_ray.statistics import detectable_difference, paired_deviation
-
-    ledger = completed_figures(folder.path, spec.objective.metric)
-    figures = {trial.trial_id: ledger[trial.trial_id] for trial in planned if trial.trial_id in ledger}
-    if not figures:
+    completed = [
+        trial
+        for trial in planned
+        if trial.trial_id in ledger and ledger[trial.trial_id].status == "completed"
+    ]
+    if not completed:
         return {}
     known: dict[str, Any] = {
-        "trial_s": fmean(duration_s for duration_s, _ in figures.values()),
-        "basis": f"{len(figures)} finished trials in {folder.path}",
+        "trial_s": fmean(ledger[trial.trial_id].duration_s for trial in completed),
+        "basis": f"{len(completed)} finished trials in {folder.path}",
     }
     points: dict[str, dict[int, float]] = {}
-    for trial in planned:
-        _, value = figures.get(trial.trial_id, (0.0, None))
-        if value is not None:
+    for trial in completed:
+        value = ledger[trial.trial_id].figures.get(spec.objective.metric)
+        if value is not None and trial.stage is Stage.FINAL:
             points.setdefault(str(sorted(trial.factors.items())), {})[trial.seed] = value
-    deviation, seeds = paired_deviation(list(points.values())), len(spec.seed_values)
-    if deviation is not None and seeds > 1:
-        known["detectable"] = detectable_difference(deviation, seeds)
+    seeds = len(spec.seed_values)
+    if seeds > 1 and len(points) > 1:
+        from l2rw_ray.statistics.power import detectable_difference, paired_deviation  # as does scipy
+
+        deviation = paired_deviation(list(points.values()))
+        if deviation is not None:
+            known["detectable"] = detectable_difference(deviation, seeds)
     return known
 
 
 def describe_plan(seen: Outlook) -> str:
     """The outlook as lines for people."""
-    spec, done = seen.spec, len(seen.planned) - len(seen.missing)
-    points = len(seen.planned) // len(spec.seed_values)
-    lines = [f"{spec.name}: {spec.question}"]
-    lines += [f"  {path}: {', '.join(map(str, levels))}" for path, levels in _levels(seen.planned).items()]
-    lines.append(f"{points} design points × {len(spec.seed_values)} seeds = {len(seen.planned)} trials")
-    lines.append(f"{done} done, {len(seen.missing)} to run, {_at_a_time(seen.lanes)} at a time")
+    spec = seen.spec
+    lines = [f"{spec.name}: {spec.question}", *describe_design(spec, seen.planned)]
+    bound = "as many as the hours allow" if seen.to_run is None else f"{_at_most(seen)}{seen.to_run}"
+    lines.append(f"{seen.done} done, {bound} to run, {_at_a_time(seen.lanes)} at a time")
     lines.append(f"estimated {_estimate(seen)} (from {seen.basis})")
     if seen.detectable is not None:
         lines.append(f"{len(spec.seed_values)} seeds find {_difference(seen)} in four cases of five")
@@ -173,15 +216,8 @@ def _difference(seen: Outlook) -> str:
     return f"differences of {seen.detectable:.2g} in {name}"
 
 
-def _levels(planned: Sequence[PlannedTrial]) -> dict[str, list[Any]]:
-    """Levels by factor, as they are run, in plan order."""
-    levels: dict[str, list[Any]] = {}
-    for trial in planned:
-        for path, level in trial.factors.items():
-            seen = levels.setdefault(path, [])
-            if level not in seen:
-                seen.append(level)
-    return levels
+def _at_most(seen: Outlook) -> str:
+    return "at most " if seen.to_come else ""
 
 
 def _estimate(seen: Outlook) -> str:

@@ -35,7 +35,7 @@ def this_machine() -> Nodes:
     return [{"CPU": float(own), "GPU": float(gpus)}]
 
 
-def lane_count(resources: Resources, nodes: Nodes, trials: int, limit: int | None) -> int:
+def lane_count(resources: Resources, nodes: Nodes, trials: int | None, limit: int | None) -> int:
     """How many lanes fit: whole worker groups in the nodes' slots, at most one per trial.
 
     A group may spread over nodes, a worker may not.
@@ -43,7 +43,7 @@ def lane_count(resources: Resources, nodes: Nodes, trials: int, limit: int | Non
     Args:
         resources: What each worker takes.
         nodes: Each node's resources by Ray's names.
-        trials: Trials left to run.
+        trials: Trials left to run; None where their number is not known.
         limit: The user's own limit, if any.
 
     Returns:
@@ -55,7 +55,7 @@ def lane_count(resources: Resources, nodes: Nodes, trials: int, limit: int | Non
     slots = sum(_slots(resources, node) for node in nodes)
     if slots < resources.workers:
         raise _does_not_fit(resources, nodes)
-    return min(slots // resources.workers, trials, limit or trials)
+    return min(number for number in (slots // resources.workers, trials, limit) if number is not None)
 
 
 def _slots(resources: Resources, node: Mapping[str, float]) -> int:

@@ -13,8 +13,11 @@ from l2rw_ray.config import (
     TrialConfig,
     trial_fingerprint,
 )
-from l2rw_ray.config.design import VARIANT, as_levels
+from l2rw_ray.config.design import VARIANT, FixedDesign, SearchingDesign
+from l2rw_ray.config.effective import MinimumEffectiveDesign
 from l2rw_ray.config.loading import parse_resources, parse_trial
+from l2rw_ray.config.search import SearchDesign
+from l2rw_ray.config.space import Space, Where, as_levels, ends_of, meets
 from l2rw_ray.config.variants import Tree, assign
 from l2rw_ray.errors import ConfigError
 
@@ -25,14 +28,20 @@ _SELECTORS = ("source", "name", "kind")
 
 
 def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
-    """Every trial of a study: design points in the order of the file, each at every seed.
+    """Every trial of a study that is known before any has run.
+
+    They are the design points in the order of the file, each at every seed; none of a search.
 
     Args:
         spec: The study.
 
     Raises:
-        ConfigError: A combination of levels is no valid trial, or two combinations are the same.
+        ConfigError: A combination of levels is no valid trial, or two combinations are the same; some
+            end of a search space is no valid trial.
     """
+    if isinstance(spec.design, SearchingDesign):
+        representative_trials(spec)
+        return ()
     trials = [
         PlannedTrial(
             trial_id=trial_fingerprint(config, seed, resources),
@@ -42,11 +51,56 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
             factors=levels,
         )
         for levels, values in _design_points(spec.design)
-        for config, resources in [_configure(spec, values, levels)]
+        for config, resources in [configure(spec, values, levels)]
         for seed in spec.seed_values
     ]
     _refuse_twins(trials)
     return tuple(trials)
+
+
+def representative_trials(spec: StudySpec) -> list[PlannedTrial]:
+    """Trials of a search at every choice and both ends of each parameter, the others as they are.
+
+    Raises:
+        ConfigError: One is no valid trial.
+    """
+    design = spec.design
+    if not isinstance(design, SearchingDesign):
+        return list(plan_study(spec))
+    if isinstance(design, SearchDesign):
+        arms: list[tuple[Tree, Space]] = [({}, design.space)]
+    else:
+        arms = [(arm.set, design.space_of(name)) for name, arm in design.arms.items()]
+    trials = []
+    for fixed, space in arms:
+        for path, parameter in space.items():
+            for value in ends_of(parameter):
+                values = {**fixed, **_lowest_that_meets(path, space, design.when), path: value}
+                config, resources = configure(spec, values, values)
+                seed = spec.seed_values[0]
+                trial_id = trial_fingerprint(config, seed, resources)
+                trials.append(PlannedTrial(trial_id, config, seed, resources, values))
+    return trials
+
+
+def most_trials(spec: StudySpec) -> int | None:
+    """How many trials a search asks for at most; None where only hours bound it."""
+    design = spec.design
+    assert isinstance(design, SearchingDesign)
+    if design.budget.trials is None:
+        return None
+    if isinstance(design, SearchDesign):
+        return design.budget.trials * len(spec.seed_values)
+    each = design.budget.trials * len(design.search_seeds) + len(spec.seed_values)
+    return each * len(design.arms)
+
+
+def _lowest_that_meets(path: str, space: Space, when: Mapping[str, Where]) -> Tree:
+    """Values of the parameters that another one depends on, at which it has a meaning."""
+    values: Tree = {}
+    for other, wanted in when.get(path, {}).items():
+        values |= {**_lowest_that_meets(other, space, when), other: as_levels(wanted)[0]}
+    return values
 
 
 def by_resources(trials: Iterable[PlannedTrial]) -> dict[Resources, list[PlannedTrial]]:
@@ -57,7 +111,7 @@ def by_resources(trials: Iterable[PlannedTrial]) -> dict[Resources, list[Planned
     return groups
 
 
-def _design_points(design: GridDesign | AblationDesign) -> Iterator[tuple[Tree, Tree]]:
+def _design_points(design: FixedDesign | MinimumEffectiveDesign) -> Iterator[tuple[Tree, Tree]]:
     """Levels of each design point, and the values they stand for, both by path."""
     match design:
         case GridDesign():
@@ -67,6 +121,8 @@ def _design_points(design: GridDesign | AblationDesign) -> Iterator[tuple[Tree, 
                 point = dict(zip(design.factors, levels, strict=True))
                 for name, changes in design.changes().items():
                     yield {VARIANT: name} | point, point | changes
+        case MinimumEffectiveDesign():
+            yield from (({design.factor: level}, {design.factor: level}) for level in design.levels)
 
 
 def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
@@ -80,24 +136,20 @@ def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
         point = dict(zip(grid.factors, levels, strict=True))
         while True:
             left_out = [
-                path for path, where in grid.when.items() if path in point and not _meets(point, where)
+                path for path, where in grid.when.items() if path in point and not meets(point, where)
             ]
             if not left_out:
                 break
             for path in left_out:
                 del point[path]
-        if point not in points and not any(_meets(point, where) for where in grid.skip):
+        if point not in points and not any(meets(point, where) for where in grid.skip):
             points.append(point)
     if not points:
         raise ConfigError("design.skip", len(grid.skip), "nothing is left to run", "skip fewer combinations")
     return points
 
 
-def _meets(point: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
-    return all(path in point and point[path] in as_levels(wanted) for path, wanted in where.items())
-
-
-def _configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[TrialConfig, Resources]:
+def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[TrialConfig, Resources]:
     """The base trial and its resources with some values changed; errors name the point."""
     origin = ", ".join(f"{path} = {level}" for path, level in point.items())
     tree, resources = spec.trial.model_dump(mode="json"), spec.resources.model_dump(mode="json")

@@ -1,7 +1,8 @@
 """The live table of a run: what is under way, how far, and when it will be done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -36,7 +37,8 @@ class ProgressDisplay:
 
     def __init__(self, console: Console, study: str, metric: str) -> None:
         self._console, self._study, self._metric = console, study, metric
-        self._trials: dict[str, PlannedTrial] = {}
+        self._trials: Mapping[str, PlannedTrial] = {}
+        self._total: int | None = 0
         self._running: dict[str, _Running] = {}
         self._ended: dict[TrialStatus, int] = dict.fromkeys(TrialStatus, 0)
         self._lanes, self._done_epochs, self._started = 0, 0, monotonic()
@@ -44,10 +46,15 @@ class ProgressDisplay:
         self._warned: set[str] = set()
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
 
-    def begin(self, trials: Sequence[PlannedTrial], lanes: int) -> None:
-        """Say how much there is to do."""
-        self._trials = {trial.trial_id: trial for trial in trials}
-        self._lanes = lanes
+    def begin(self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int) -> None:
+        """Say how much there is to do.
+
+        Args:
+            known: Trials by id; it may grow.
+            total: How many will run at most; None where that is not known.
+            lanes: How many run at a time.
+        """
+        self._trials, self._total, self._lanes = known, total, lanes
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -87,8 +94,9 @@ class ProgressDisplay:
             self._console.print(f"stopped after {event.epochs} epochs: {label}", highlight=False)
         elif not self._console.is_terminal:
             figure = _percent(event.metrics.get(self._metric))
-            done = f"{sum(self._ended.values())}/{len(self._trials)}"
-            self._console.print(f"{done}  {label}  {figure}  {event.duration_s:.1f} s", highlight=False)
+            self._console.print(
+                f"{self._done_text('/')}  {label}  {figure}  {event.duration_s:.1f} s", highlight=False
+            )
         for warning in event.warnings:
             remedy = warning.partition(":")[2]  # the same in all trials; the figures before it differ
             if remedy not in self._warned:
@@ -108,10 +116,10 @@ class ProgressDisplay:
         return Group(self._headline(), table)
 
     def _headline(self) -> Text:
-        done, total = sum(self._ended.values()), len(self._trials)
-        if not total:
+        if not self._lanes:
             return Text.assemble((self._study, "bold"), "  preparing")
-        parts = [f"{done} of {total} trials done", f"{self._lanes} lane{'s' * (self._lanes != 1)}"]
+        done = sum(self._ended.values())
+        parts = [f"{self._done_text(' of ')} trials done", f"{self._lanes} lane{'s' * (self._lanes != 1)}"]
         if self._ended[TrialStatus.FAILED]:
             parts.append(f"{self._ended[TrialStatus.FAILED]} failed")
         if not self._running and not done:
@@ -120,13 +128,17 @@ class ProgressDisplay:
             parts.append(f"about {duration_text(self._eta_s)} left")
         return Text.assemble((self._study, "bold"), "  ", " · ".join(parts))
 
+    def _done_text(self, between: str) -> str:
+        done = sum(self._ended.values())
+        return str(done) if self._total is None else f"{done}{between}{self._total}"
+
     @property
     def _eta_s(self) -> float | None:
         """Seconds left at the pace of epochs since the first one; None before there is a pace."""
-        if self._first_epoch is None or self._done_epochs < 2:
+        if self._first_epoch is None or self._done_epochs < 2 or self._total is None:
             return None
         pace = (self._done_epochs - 1) / max(monotonic() - self._first_epoch, 1e-9)
-        wanted = sum(trial.config.optim.epochs for trial in self._trials.values())
+        wanted = self._total * fmean(trial.config.optim.epochs for trial in self._trials.values())
         return max(wanted - self._done_epochs, 0) / pace
 
 

@@ -1,36 +1,47 @@
-"""Ray Tune's side of a trial: a thin function that hands it to the broker and relays its reports."""
+"""Ray Tune's side of a trial: a thin function that follows it at the broker and relays its reports."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import ray
 from ray import tune
 
-from l2rw_ray.config import PlannedTrial
-from l2rw_ray.events import EpochCompleted, TrialEnded
+from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted
+from l2rw_ray.orchestration.feeding import LOST, RUNNING, STATUS, TIME
 
 _EVENTS_WAIT_S = 30.0
 
 
-def follow_trial(config: dict[str, Any], broker: Any, trials: Sequence[PlannedTrial]) -> None:
-    """Submit one planned trial and relay its latest epoch to Tune, again and again, until it ends.
+def follow_trial(config: dict[str, Any], broker: Any) -> None:
+    """Relay a trial's latest epoch to Tune, again and again, and how it ended.
 
     Args:
-        config: `{"row": position in trials}`.
+        config: `{"trial_id": …}`, of a trial that the broker has.
         broker: Handle of the broker actor.
-        trials: The trials of this run.
     """
-    trial = trials[config["row"]]
-    ray.get(broker.submit.remote(trial))
-    seen = 0
+    trial_id, epochs, seen = config["trial_id"], 0, 0
     while True:
-        events = ray.get(broker.events_of.remote(trial.trial_id, seen, _EVENTS_WAIT_S))
+        events = ray.get(broker.events_of.remote(trial_id, seen, _EVENTS_WAIT_S))
         if events is None:
+            tune.report({STATUS: LOST})
             return
         seen += len(events)
-        epochs = [event for event in events if isinstance(event, EpochCompleted)]
-        if epochs:  # only the last of those that came meanwhile: each report waits for Tune's loop
-            last = epochs[-1]
-            tune.report({**last.metrics, "epoch": last.epoch, "step": last.step})
-        if any(isinstance(event, TrialEnded) for event in events):
-            return
+        epochs = next((event.epochs for event in events if isinstance(event, TrialStarted)), epochs)
+        report = _latest(events, epochs)
+        if report is not None:
+            tune.report(report)
+            if report[STATUS] != RUNNING:
+                return
+
+
+def _latest(events: list[Event], epochs: int) -> dict[str, Any] | None:
+    """What Tune needs to know of the newest events: each report waits for Tune's loop.
+
+    The last epoch is not told apart from the end, lest Tune stop what has finished.
+    """
+    match events:
+        case [*_, TrialEnded() as end]:
+            outcome = {STATUS: end.status.value, "reason": end.error, "duration_s": end.duration_s}
+            return {**end.metrics, TIME: end.epochs, **outcome}
+        case [*_, EpochCompleted() as last] if last.epoch < epochs:
+            return {**last.metrics, TIME: last.epoch, STATUS: RUNNING}
+    return None

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config.design import FixedDesign
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Event, Observer, TrialEnded, TrialStatus
 from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
+from l2rw_ray.orchestration.feed import TrialFeed
+from l2rw_ray.orchestration.feeds import feeds_of
 from l2rw_ray.orchestration.placement import lane_count
-from l2rw_ray.orchestration.plan import by_resources
+from l2rw_ray.orchestration.plan import representative_trials
 from l2rw_ray.orchestration.provenance import package_versions, source_commit
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.reader import finished
+from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import count_statuses, missing_trials
 from l2rw_ray.results.writer import LedgerWriter
 
@@ -51,12 +54,27 @@ class RunOutcome:
     interrupted: bool = False
 
 
+class Watch(Protocol):
+    """Makes the observers of a run."""
+
+    def __call__(
+        self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int
+    ) -> Sequence[Observer]:
+        """The observers.
+
+        Args:
+            known: Trials by id; it grows where the design asks for more.
+            total: How many will run at most; None where that is not known.
+            lanes: How many run at a time.
+        """
+
+
 def run_study(
     spec: StudySpec,
     planned: Sequence[PlannedTrial],
     folder: StudyFolder,
     options: RunOptions,
-    observe: Callable[[Sequence[PlannedTrial], int], Sequence[Observer]] = lambda trials, lanes: (),
+    observe: Watch = lambda known, total, lanes: (),
 ) -> RunOutcome:
     """Run the trials that a study folder has no record of.
 
@@ -65,7 +83,7 @@ def run_study(
 
     Args:
         spec: The study.
-        planned: Its trials.
+        planned: Its trials, as far as they are known beforehand.
         folder: Where its ledger is, locked by the caller.
         options: The user's choices about this run.
         observe: Makes the observers once the number of trials and lanes is known.
@@ -76,117 +94,153 @@ def run_study(
         InfrastructureError: The cluster failed and trials are left.
         StudyFolderError: The ledger could not be written.
     """
-    trials = missing_trials(planned, finished(folder.path), retry_failed=options.retry_failed)
-    interrupted = False
-    if not trials:
-        folder.write_plan(spec, planned)
-    else:
-        if options.address is None:  # the nodes of another cluster may see other files
-            from l2rw_ray.orchestration.data_check import check_data
+    feeds = feeds_of(spec, planned, folder, retry_failed=options.retry_failed)
+    is_fixed = isinstance(spec.design, FixedDesign)
 
-            check_data(trials)
-        groups = by_resources(trials)
-        with scratch_folder() as scratch, ray_cluster(options.address) as nodes:
-            lanes = [lane_count(own, nodes, len(group), options.lanes) for own, group in groups.items()]
-            folder.write_plan(spec, planned)
-            observers = list(observe(trials, max(lanes)))
-            ledger = _forget_checkpoints(
-                LedgerWriter(folder, trials, package_versions(), source_commit()), folder
-            )
-            try:
-                for number, (group, count) in enumerate(zip(groups.values(), lanes, strict=True)):
-                    interrupted = _run_group(group, folder, count, scratch / str(number), ledger, observers)
-                    if interrupted:
-                        break
-            except KeyboardInterrupt:  # between two groups
-                interrupted = True
+    def asked() -> Sequence[PlannedTrial]:
+        return planned if is_fixed else feeds[0].planned
+
+    known = {trial.trial_id: trial for feed in feeds for trial in feed.planned}
+    feeds = [feed for feed in feeds if not feed.is_done] if is_fixed else feeds
+    interrupted = False
+    if all(feed.is_done for feed in feeds):
+        folder.write_plan(spec, asked())
+        return RunOutcome(count_statuses(folder.path))
+    if options.address is None:  # the nodes of another cluster may see other files
+        from l2rw_ray.orchestration.data_check import check_data
+
+        check_data(list(known.values()) if is_fixed else representative_trials(spec))
+    with scratch_folder() as scratch, ray_cluster(options.address) as nodes:
+        lanes = [lane_count(feed.resources, nodes, feed.remaining, options.lanes) for feed in feeds]
+        folder.write_plan(spec, asked())
+
+        def begin(trial: PlannedTrial) -> None:
+            if trial.trial_id not in known:
+                known[trial.trial_id] = trial
+                folder.write_rows(asked())
+
+        totals = [feed.remaining for feed in feeds]
+        total = None if None in totals else sum(number or 0 for number in totals)
+        ledger = LedgerWriter(folder, known, package_versions(), source_commit())
+        run = _Run(
+            folder, begin, _forget_checkpoints(ledger, folder), list(observe(known, total, max(lanes)))
+        )
+        try:
+            for number, (feed, count) in enumerate(zip(feeds, lanes, strict=True)):
+                interrupted = run.feed(feed, count, scratch / str(number), spec)
+                if interrupted:
+                    break
+        except KeyboardInterrupt:  # between two groups
+            interrupted = True
+        if not is_fixed:
+            folder.write_rows(asked())
     return RunOutcome(count_statuses(folder.path), interrupted)
 
 
-def _run_group(
-    trials: Sequence[PlannedTrial],
-    folder: StudyFolder,
-    lanes: int,
-    scratch: Path,
-    ledger: Observer,
-    observers: list[Observer],
-) -> bool:
-    """Run trials that all take the same resources, from the start of their lanes to the end.
+@dataclass(frozen=True)
+class _Run:
+    """What the feeds of one run share.
 
-    Args:
-        trials: The trials.
+    Attributes:
         folder: The study folder.
-        lanes: How many of them run at a time.
-        scratch: A folder of their own for what Tune and Train write.
+        begin: Takes note of a trial before it is trained.
         ledger: The observer that must not fail.
         observers: The others; one that fails is taken out.
-
-    Returns:
-        Whether the user interrupted.
-
-    Raises:
-        InfrastructureError: The cluster failed and trials are left.
-        StudyFolderError: The ledger could not be written.
     """
-    import ray
 
-    from l2rw_ray.orchestration.broker import Broker
-    from l2rw_ray.orchestration.lane import Lanes
-    from l2rw_ray.orchestration.observing import EventPump
+    folder: StudyFolder
+    begin: Callable[[PlannedTrial], None]
+    ledger: Observer
+    observers: list[Observer]
 
-    broker = ray.remote(num_cpus=0)(Broker).remote()
-    pump = EventPump(broker, ledger, observers)
-    checkpoints, resources = folder.checkpoints.resolve(), trials[0].resources
-    workers = Lanes(broker, resources, checkpoints, scratch / "train", len(trials))
-    pump.start()
-    workers.start([f"lane{number}" for number in range(lanes)])
-    interrupted = False
-    errors: list[str] = []
-    try:
-        errors = _tune(trials, broker, lanes, scratch / "tune")
-    except KeyboardInterrupt:
-        interrupted = True
-        ray.get(broker.interrupt.remote(_GRACE_S))
-    finally:
-        broker.close.remote()
-        pump.finish()
-    if pump.error is not None:
-        raise _not_recorded(folder, pump.error) from pump.error
-    left = missing_trials(trials, finished(folder.path))
-    if left and not interrupted:
-        reasons = "; ".join([*workers.errors, *errors]) or "the broker was lost"
-        raise InfrastructureError(
-            f"the cluster failed with {len(left)} trials left ({reasons}); run the same command again"
+    def feed(self, feed: TrialFeed, lanes: int, scratch: Path, spec: StudySpec) -> bool:
+        """Run a feed's trials, from the start of their lanes to the end.
+
+        Args:
+            feed: Where trials come from.
+            lanes: How many of them run at a time.
+            scratch: A folder of their own for what Tune and Train write.
+            spec: The study.
+
+        Returns:
+            Whether the user interrupted.
+
+        Raises:
+            InfrastructureError: The cluster failed and trials are left.
+            StudyFolderError: The ledger could not be written.
+        """
+        import ray
+
+        from l2rw_ray.orchestration.broker import Broker
+        from l2rw_ray.orchestration.lane import Lanes
+        from l2rw_ray.orchestration.observing import EventPump
+
+        broker = ray.remote(num_cpus=0)(Broker).remote()
+        pump = EventPump(broker, self.ledger, self.observers)
+        checkpoints = self.folder.checkpoints.resolve()
+        workers = Lanes(broker, feed.resources, checkpoints, scratch / "train", feed.remaining)
+        pump.start()
+        workers.start([f"lane{number}" for number in range(lanes)])
+        interrupted = False
+        errors: list[str] = []
+        try:
+            errors = self._tune(feed, broker, lanes, scratch / "tune", spec)
+        except KeyboardInterrupt:
+            interrupted = True
+            ray.get(broker.interrupt.remote(_GRACE_S))
+        finally:
+            broker.close.remote()
+            pump.finish()
+        if pump.error is not None:
+            raise _not_recorded(self.folder, pump.error) from pump.error
+        left = missing_trials(feed.planned, trial_results(self.folder.path))
+        if (left or not feed.is_done) and not interrupted:
+            reasons = "; ".join([*workers.errors, *errors]) or "the broker was lost"
+            raise InfrastructureError(
+                f"the cluster failed with trials left ({reasons}); run the same command again"
+            )
+        workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
+        return interrupted
+
+    def _tune(self, feed: TrialFeed, broker: Any, lanes: int, storage: Path, spec: StudySpec) -> list[str]:
+        """Let Ray Tune schedule the trials; each of its trials only follows one at the broker.
+
+        Returns:
+            What went wrong with those that follow, if anything did.
+        """
+        import ray
+        from ray import tune
+
+        from l2rw_ray.orchestration.feeding import SCHEDULER, FeedSearcher, early_stopping
+        from l2rw_ray.orchestration.proxy import follow_trial
+        from l2rw_ray.orchestration.silence import SilentCallback, SilentReporter
+
+        def submit(trial: PlannedTrial) -> None:
+            self.begin(trial)
+            ray.get(broker.submit.remote(trial))
+
+        def cancel(trial_id: str) -> None:
+            ray.get(broker.cancel.remote([trial_id], SCHEDULER))
+
+        follow = tune.with_parameters(follow_trial, broker=broker)
+        tuner = tune.Tuner(
+            tune.with_resources(follow, {"CPU": 0, "memory": 1}),
+            tune_config=tune.TuneConfig(
+                search_alg=FeedSearcher(feed, submit, cancel),
+                scheduler=early_stopping(spec),
+                num_samples=-1,
+                max_concurrent_trials=lanes,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name="study",
+                storage_path=str(storage),
+                verbose=0,
+                progress_reporter=SilentReporter(),
+                callbacks=[SilentCallback()],
+            ),
         )
-    workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
-    return interrupted
-
-
-def _tune(trials: Sequence[PlannedTrial], broker: Any, lanes: int, storage: Path) -> list[str]:
-    """Let Ray Tune schedule the trials; each of its trials only follows one at the broker.
-
-    Returns:
-        What went wrong with those that follow, if anything did.
-    """
-    from ray import tune
-
-    from l2rw_ray.orchestration.proxy import follow_trial
-    from l2rw_ray.orchestration.silence import SilentCallback, SilentReporter
-
-    follow = tune.with_parameters(follow_trial, broker=broker, trials=trials)
-    tuner = tune.Tuner(
-        tune.with_resources(follow, {"CPU": 0, "memory": 1}),
-        param_space={"row": tune.grid_search(list(range(len(trials))))},
-        tune_config=tune.TuneConfig(max_concurrent_trials=lanes, reuse_actors=True),
-        run_config=tune.RunConfig(
-            name="study",
-            storage_path=str(storage),
-            verbose=0,
-            progress_reporter=SilentReporter(),
-            callbacks=[SilentCallback()],
-        ),
-    )
-    return [f"{type(error).__name__}: {error}".splitlines()[0] for error in tuner.fit().errors]
+        return [f"{type(error).__name__}: {error}".splitlines()[0] for error in tuner.fit().errors]
 
 
 def _not_recorded(folder: StudyFolder, error: Exception) -> Exception:

@@ -25,7 +25,7 @@ def draw_step_costs(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         InputError: The format is unknown, or the file cannot be written.
     """
     if path.suffix not in _FORMATS:
-        raise InputError("--figure", str(path), "unknown format", f"end it in {', '.join(_FORMATS)}")
+        raise InputError("--figure", path, "unknown format", f"end it in {', '.join(_FORMATS)}")
     drawn = [row for row in rows if row["ratio"] is not None and row["estimator"] != "plain"]
     models = list(dict.fromkeys(row["model"] for row in drawn))
     figure = Figure(figsize=(_WIDTH, 0.9 + _ROW_HEIGHT * (len(drawn) + len(models))), layout="constrained")
@@ -50,4 +50,4 @@ def draw_step_costs(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         with mpl.rc_context({"svg.fonttype": "none"}):
             figure.savefig(path, dpi=150)
     except OSError as error:
-        raise InputError("--figure", str(path), str(error.strerror), "choose another path") from error
+        raise InputError("--figure", path, str(error.strerror), "choose another path") from error

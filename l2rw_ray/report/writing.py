@@ -54,7 +54,7 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
         return _write(summary, folder)
     except OSError as error:
         reason = (error.strerror or "cannot be written").lower()
-        raise StudyFolderError("report folder", str(folder), reason, "choose another --out") from error
+        raise StudyFolderError("report folder", folder, reason, "choose another --out") from error
 
 
 def _write(summary: Ablation, folder: Path) -> ReportPaths:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from l2rw_ray.config import PlannedTrial, Resources, StudySpec, load_study
+from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, load_study
 from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
@@ -25,12 +25,14 @@ class PlanRow:
         seed: Its seed; rows of equal seed are paired.
         factors: Level of each design factor, by path relative to `trial`.
         resources: What it runs on.
+        stage: Whether its test figures count, or it was only tried to choose a configuration.
     """
 
     trial_id: str
     seed: int
     factors: Mapping[str, Any]
     resources: Resources
+    stage: Stage = Stage.FINAL
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class StudyFolder:
     def trials(self) -> Path:
         """The ledger: `<trial_id>.parquet` per finished trial."""
         return self.path / "trials"
+
+    @property
+    def searches(self) -> Path:
+        """Optuna's record of this study's searches."""
+        return self.path / "optuna.db"
 
     @property
     def tracking_database(self) -> Path:
@@ -129,20 +136,33 @@ class StudyFolder:
         Raises:
             StudyFolderError: The folder cannot be written.
         """
+        with self._writable(), atomic_path(self.study_file) as temporary:
+            dump_study(spec, temporary)
+        self.write_rows(planned)
+
+    def write_rows(self, planned: Sequence[PlannedTrial]) -> None:
+        """Write the trials alone, where a study that is under way has asked for more.
+
+        Raises:
+            StudyFolderError: The folder cannot be written.
+        """
         rows = [
             {
                 "trial_id": trial.trial_id,
                 "factors": dict(trial.factors),
                 "seed": trial.seed,
                 "resources": trial.resources.model_dump(mode="json"),
+                "stage": trial.stage.value,
             }
             for trial in planned
         ]
+        with self._writable(), atomic_path(self.plan_file) as temporary:
+            temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
         try:
-            with atomic_path(self.study_file) as temporary:
-                dump_study(spec, temporary)
-            with atomic_path(self.plan_file) as temporary:
-                temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            yield
         except OSError as error:
             reason = (error.strerror or "cannot be written").lower()
             raise self._error(reason, "free the disk, or choose another --out") from error
@@ -181,7 +201,7 @@ class StudyFolder:
                 raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")
 
     def _error(self, problem: str, remedy: str) -> StudyFolderError:
-        return StudyFolderError("study folder", str(self.path), problem, remedy)
+        return StudyFolderError("study folder", self.path, problem, remedy)
 
 
 def _plan_row(row: Mapping[str, Any]) -> PlanRow:
@@ -190,6 +210,7 @@ def _plan_row(row: Mapping[str, Any]) -> PlanRow:
         seed=row["seed"],
         factors=row["factors"],
         resources=Resources.model_validate(row["resources"]),
+        stage=Stage(row.get("stage", Stage.FINAL)),
     )
 
 

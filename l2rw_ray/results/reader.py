@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.folder import PlanRow, StudyFolder
 from l2rw_ray.results.schema import SCHEMA
+from l2rw_ray.results.trial_result import TrialResult
 
 FACTOR = "factor."
 _ROW_COLUMNS = [name for name in SCHEMA.names if name != "history"]
@@ -66,32 +66,27 @@ def read_history(directory: Path | str) -> pa.Table:
     return pa.table(columns)
 
 
-def finished(directory: Path | str) -> dict[str, tuple[str, str | None]]:
-    """Status, and for stopped trials the reason, of every trial in the ledger, by trial id.
-
-    Raises:
-        StudyFolderError: A trial's file is unreadable.
-    """
-    ledger = _read(StudyFolder(Path(directory)), ["trial_id", "status", "reason"])
-    columns = (ledger[name].to_pylist() for name in ("trial_id", "status", "reason"))
-    return {trial_id: (status, reason) for trial_id, status, reason in zip(*columns, strict=True)}
-
-
-def completed_figures(directory: Path | str, name: str) -> dict[str, tuple[float, float | None]]:
-    """Duration in seconds, and one figure, of every completed trial in the ledger, by trial id.
+def trial_results(directory: Path | str, figures: Sequence[str] = ()) -> dict[str, TrialResult]:
+    """How every trial in the ledger ended, by trial id.
 
     Args:
         directory: The study folder.
-        name: A column of the ledger.
+        figures: Names of the final figures to read with it.
 
     Raises:
         StudyFolderError: A trial's file is unreadable.
     """
-    columns = ["trial_id", "duration_s", name]
-    ledger = _read(StudyFolder(Path(directory)), ["status", *columns])
-    completed = ledger.filter(pc.field("status") == "completed")
-    rows = zip(*(completed[column].to_pylist() for column in columns), strict=True)
-    return {trial_id: (duration_s, value) for trial_id, duration_s, value in rows}
+    columns = [name for name in dict.fromkeys(figures) if name in SCHEMA.names]
+    others = [name for name in dict.fromkeys(figures) if name not in SCHEMA.names]
+    wanted = ["trial_id", "status", "reason", "duration_s", *columns, *(["metrics"] if others else [])]
+    ledger = _read(StudyFolder(Path(directory)), list(dict.fromkeys(wanted)))
+    results = {}
+    for row in ledger.to_pylist():
+        metrics = dict(row.get("metrics") or ())
+        found = {name: row[name] for name in columns} | {name: metrics.get(name) for name in others}
+        known = {name: float(value) for name, value in found.items() if value is not None}
+        results[row["trial_id"]] = TrialResult(row["status"], row["reason"], row["duration_s"], known)
+    return results
 
 
 def _read(folder: StudyFolder, columns: list[str]) -> pa.Table:
@@ -101,9 +96,19 @@ def _read(folder: StudyFolder, columns: list[str]) -> pa.Table:
     if not paths:
         return wanted.empty_table()
     try:
-        return ds.dataset(paths, schema=wanted, format="parquet").to_table()
+        return pa.concat_tables(_fitted(pq.ParquetFile(path), wanted) for path in paths)
     except (pa.ArrowException, OSError) as error:
         raise _broken(paths, columns, error) from error
+
+
+def _fitted(file: pq.ParquetFile, wanted: pa.Schema) -> pa.Table:
+    """A trial file's columns in the wanted types."""
+    present = set(file.schema_arrow.names)
+    table = file.read(columns=[name for name in wanted.names if name in present])
+    for name in wanted.names:
+        if name not in present:
+            table = table.append_column(wanted.field(name), pa.nulls(len(table), wanted.field(name).type))
+    return table.select(wanted.names).cast(wanted)
 
 
 def _broken(paths: Sequence[str], columns: list[str], error: Exception) -> StudyFolderError:
@@ -111,7 +116,7 @@ def _broken(paths: Sequence[str], columns: list[str], error: Exception) -> Study
     culprit = next((path for path in paths if not _readable(path, columns)), paths[0])
     reason = str(error).splitlines()[0]
     return StudyFolderError(
-        "trial file", culprit, f"unreadable ({reason})", "delete it to run its trial again"
+        "trial file", Path(culprit), f"unreadable ({reason})", "delete it to run its trial again"
     )
 
 

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.reader import finished
+from l2rw_ray.results.reader import trial_results
+from l2rw_ray.results.trial_result import TrialResult
 
 STATUSES = ("completed", "stopped", "failed", "missing")
-_NO_RECORD = ("missing", None)
+_NO_RECORD = TrialResult("missing")
 
 
 def missing_trials(
     planned: Sequence[PlannedTrial],
-    ledger: Mapping[str, tuple[str, str | None]],
+    ledger: Mapping[str, TrialResult],
     *,
     retry_failed: bool = False,
 ) -> list[PlannedTrial]:
@@ -22,11 +23,11 @@ def missing_trials(
 
     Args:
         planned: The study's trials.
-        ledger: Status and stop reason by trial, as `finished` returns them.
+        ledger: How trials ended, as `trial_results` returns it.
         retry_failed: Whether a failed trial counts as missing; an interrupted one always does.
     """
     wanted = {"missing", "failed"} if retry_failed else {"missing"}
-    return [trial for trial in planned if _status(*ledger.get(trial.trial_id, _NO_RECORD)) in wanted]
+    return [trial for trial in planned if _status(ledger.get(trial.trial_id, _NO_RECORD)) in wanted]
 
 
 def count_statuses(directory: Path) -> dict[str, int]:
@@ -35,14 +36,13 @@ def count_statuses(directory: Path) -> dict[str, int]:
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file is unreadable.
     """
-    plan, ledger = StudyFolder(directory).read_plan(), finished(directory)
-    counts = Counter(_status(*ledger.get(row.trial_id, _NO_RECORD)) for row in plan)
+    plan, ledger = StudyFolder(directory).read_plan(), trial_results(directory)
+    counts = Counter(_status(ledger.get(row.trial_id, _NO_RECORD)) for row in plan)
     return {status: counts[status] for status in STATUSES}
 
 
-def _status(status: str, reason: str | None) -> str:
-    """An interrupted trial goes on in the next run: it is not done."""
-    return "missing" if reason == "interrupted" else status
+def _status(result: TrialResult) -> str:
+    return result.status if result.is_final else "missing"
 
 
 def describe_status(directory: Path) -> str:

@@ -1,7 +1,7 @@
 """From events to the ledger: collects what a trial tells and writes its row when it ends."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -48,7 +48,7 @@ class LedgerWriter:
 
     Args:
         folder: A created study folder.
-        planned: The trials that will be told about.
+        planned: The trials that will be told about, by id; it may grow.
         versions: Package name to version.
         commit: Commit of this package's source, None outside a repository.
         clock: The present, in UTC.
@@ -57,13 +57,13 @@ class LedgerWriter:
     def __init__(
         self,
         folder: StudyFolder,
-        planned: Iterable[PlannedTrial],
+        planned: Mapping[str, PlannedTrial],
         versions: Mapping[str, str],
         commit: str | None,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._folder = folder
-        self._planned = {trial.trial_id: trial for trial in planned}
+        self._planned = planned
         self._versions = versions
         self._commit = commit
         self._clock = clock

@@ -48,7 +48,7 @@ def folder(study_tree: dict, tmp_path: Path) -> StudyFolder:
     folder = StudyFolder(tmp_path / "out")
     folder.create()
     folder.write_plan(spec, planned)
-    ledger = LedgerWriter(folder, planned, versions={}, commit=None)
+    ledger = LedgerWriter(folder, {trial.trial_id: trial for trial in planned}, versions={}, commit=None)
     endings = [
         (TrialStatus.COMPLETED, None),
         (TrialStatus.FAILED, "ValueError: no"),

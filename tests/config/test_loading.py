@@ -6,7 +6,7 @@ import pytest
 
 from l2rw_ray.config import load_study, parse_study
 from l2rw_ray.config.loading import dump_study
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.plan import representative_trials
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 
@@ -27,5 +27,5 @@ def test_overrides_are_yaml(study_tree: dict, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_shipped_study_is_valid_here_and_on_digits(path: Path) -> None:
-    assert plan_study(load_study(path))
-    assert plan_study(load_study(path, ["trial.data.source=digits"]))
+    assert representative_trials(load_study(path))
+    assert representative_trials(load_study(path, ["trial.data.source=digits"]))

@@ -52,4 +52,6 @@ def folder(tmp_path, spec, planned) -> StudyFolder:
 
 @pytest.fixture
 def writer(folder, planned) -> LedgerWriter:
-    return LedgerWriter(folder, planned, {"torch": "2.11"}, "abc123", clock=lambda: NOON)
+    return LedgerWriter(
+        folder, {trial.trial_id: trial for trial in planned}, {"torch": "2.11"}, "abc123", clock=lambda: NOON
+    )

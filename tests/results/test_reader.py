@@ -10,7 +10,7 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.results import read_history, read_study
-from l2rw_ray.results.reader import finished
+from l2rw_ray.results.reader import trial_results
 
 
 def end(writer, trial_id, **metrics):
@@ -71,7 +71,7 @@ def test_an_empty_ledger_has_all_columns(folder):
     assert table.num_rows == 0
     assert {"test_balanced_accuracy", "factor.method.name", "metrics"} <= set(table.column_names)
     assert read_history(folder.path).num_rows == 0
-    assert finished(folder.path) == {}
+    assert trial_results(folder.path) == {}
 
 
 def test_nan_stays_nan_and_absent_stays_null(writer, folder, planned):
@@ -86,7 +86,7 @@ def test_a_corrupt_file_is_named(writer, folder, planned):
         end(writer, trial.trial_id)
     broken = folder.trial_file(planned[1].trial_id)
     broken.write_bytes(broken.read_bytes()[:100])
-    for read in (read_study, read_history, finished):
+    for read in (read_study, read_history, trial_results):
         with pytest.raises(StudyFolderError, match=planned[1].trial_id):
             read(folder.path)
 

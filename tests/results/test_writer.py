@@ -5,7 +5,7 @@ import pytest
 
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.results import read_history, read_study
-from l2rw_ray.results.reader import finished
+from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.schema import SCHEMA
 
 
@@ -118,7 +118,8 @@ def test_a_stopped_trial_keeps_its_reason_apart_from_errors(writer, folder, plan
     writer(ended(planned[0].trial_id, TrialStatus.STOPPED, error="scheduler"))
     (row,) = read_study(folder.path).to_pylist()
     assert (row["status"], row["error"], row["reason"]) == ("stopped", None, "scheduler")
-    assert finished(folder.path) == {planned[0].trial_id: ("stopped", "scheduler")}
+    result = trial_results(folder.path)[planned[0].trial_id]
+    assert (result.status, result.reason, result.is_final) == ("stopped", "scheduler", True)
 
 
 def test_a_crash_while_writing_leaves_no_trace(writer, folder, planned, monkeypatch):

@@ -1,0 +1,102 @@
+"""Search spaces: the parameters that a search varies, and where each has a meaning."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+
+from l2rw_ray.config.section import Section, conflict
+
+Where = dict[str, Any]
+"""Levels by factor, that all must be met; a list is met by any of its entries."""
+
+
+class _Range(Section):
+    low: float
+    high: float
+    log: bool = False
+    """Whether the logarithm is what is spread evenly."""
+
+    @model_validator(mode="after")
+    def _ends_are_in_order(self) -> Self:
+        if self.low >= self.high:
+            raise conflict("high", self.high, f"not above low = {self.low}", "use a larger one")
+        if self.log and self.low <= 0:
+            raise conflict(
+                "low", self.low, "a logarithm needs a number above 0", "raise it, or leave log out"
+            )
+        return self
+
+
+class FloatParameter(_Range):
+    """A number between two ends, both included."""
+
+    kind: Literal["float"]
+
+
+class IntParameter(_Range):
+    """A whole number between two ends, both included."""
+
+    kind: Literal["int"]
+    low: int
+    high: int
+    step: int = Field(default=1, ge=1)
+    """Distance of neighbours; needs log: false where it is not 1."""
+
+    @model_validator(mode="after")
+    def _log_has_no_step(self) -> Self:
+        if self.log and self.step != 1:
+            raise conflict("step", self.step, "log spreads numbers by itself", "leave one of the two out")
+        return self
+
+
+class CategoricalParameter(Section):
+    """One of some values."""
+
+    kind: Literal["categorical"]
+    choices: tuple[StrictBool | StrictInt | StrictFloat | StrictStr | None, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _choices_are_distinct(self) -> Self:
+        for place, choice in enumerate(self.choices):
+            if choice in self.choices[:place]:
+                raise conflict("choices", choice, "the same choice twice", "name each once")
+        return self
+
+
+Parameter = Annotated[FloatParameter | IntParameter | CategoricalParameter, Field(discriminator="kind")]
+Space = dict[str, Parameter]
+"""Parameters by path relative to `trial`."""
+
+
+def as_levels(wanted: Any) -> list[Any]:
+    """A condition's levels: a list as it is, anything else alone."""
+    return wanted if isinstance(wanted, list) else [wanted]
+
+
+def meets(point: dict[str, Any], where: Where) -> bool:
+    """Whether a point has the factors that a condition names, at levels that it admits."""
+    return all(path in point and point[path] in as_levels(wanted) for path, wanted in where.items())
+
+
+def ends_of(parameter: FloatParameter | IntParameter | CategoricalParameter) -> tuple[Any, ...]:
+    """The values that a parameter is checked at: all choices, or both ends."""
+    if isinstance(parameter, CategoricalParameter):
+        return parameter.choices
+    return parameter.low, parameter.high
+
+
+def in_order(space: Space, when: dict[str, Where]) -> list[str]:
+    """Paths, each after those that its condition names.
+
+    Raises:
+        ValueError: Conditions go round in a circle; the message names one.
+    """
+    ordered: list[str] = []
+    left = list(space)
+    while left:
+        ready = [path for path in left if all(other in ordered for other in when.get(path, {}))]
+        if not ready:
+            raise ValueError(left[0])
+        ordered += ready
+        left = [path for path in left if path not in ready]
+    return ordered

@@ -1,0 +1,71 @@
+"""Where a run's trials come from: a list, or a design that chooses each by what the others found."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from l2rw_ray.config import PlannedTrial, Resources
+from l2rw_ray.results.trial_result import TrialResult
+
+Ledger = Mapping[str, TrialResult]
+"""How trials ended, by trial id."""
+
+
+class TrialFeed(Protocol):
+    """Trials of one design, all on the same resources."""
+
+    @property
+    def resources(self) -> Resources:
+        """What each of them runs on."""
+
+    @property
+    def planned(self) -> Sequence[PlannedTrial]:
+        """All trials asked for so far in plan order, those with a record among them."""
+
+    @property
+    def remaining(self) -> int | None:
+        """How many trials it may still give, those under way among them; None while nothing bounds them."""
+
+    def next(self) -> PlannedTrial | None:
+        """The next trial to run; None while that depends on trials under way, or when there is none."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether `next` will give no trial any more."""
+
+    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Take figures of a trial under way."""
+
+    def ended(self, trial_id: str, result: TrialResult) -> None:
+        """Take what became of a trial that `next` gave."""
+
+
+class FixedFeed:
+    """Trials known beforehand, in order.
+
+    Args:
+        trials: The trials to run, at least one.
+    """
+
+    def __init__(self, trials: Sequence[PlannedTrial]) -> None:
+        self.planned, self.resources, self._left = tuple(trials), trials[0].resources, deque(trials)
+
+    @property
+    def remaining(self) -> int:
+        """See `TrialFeed`."""
+        return len(self._left)
+
+    def next(self) -> PlannedTrial | None:
+        """See `TrialFeed`."""
+        return self._left.popleft() if self._left else None
+
+    @property
+    def is_done(self) -> bool:
+        """See `TrialFeed`."""
+        return not self._left
+
+    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Nothing depends on it."""
+
+    def ended(self, trial_id: str, result: TrialResult) -> None:
+        """Nothing depends on it."""

@@ -1,0 +1,197 @@
+"""A search, kept by Optuna in the study folder: what was proposed, and what came of it."""
+
+import hashlib
+import json
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from l2rw_ray.config.search import SearchOptions
+from l2rw_ray.config.space import (
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Space,
+    in_order,
+    meets,
+)
+from l2rw_ray.errors import ConfigError, StudyFolderError
+
+_STATES = {
+    TrialState.RUNNING: "open",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+_DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
+_ASKED = tuple(_STATES)
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+_POPULATION = 20
+"""Of a genetic search; Optuna's own 50 is more than many studies train."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration that the search wants to know about.
+
+    Attributes:
+        number: Optuna's number of it.
+        values: Value by path.
+        state: `open`, `complete`, `pruned` or `failed`.
+        figures: Its objectives, where it is complete.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    state: str
+    figures: tuple[float, ...] = ()
+
+
+class SearchBook:
+    """Asks Optuna for configurations and tells it their figures; every answer is on disk at once.
+
+    Args:
+        path: SQLite file; several searches may share one.
+        identity: What the search is about, as plain values. An earlier search in the file goes on where
+            it is the same; another budget or sampler does not make another search.
+        space: What is varied.
+        when: Where parameters have a meaning.
+        options: Sampler and its seed.
+        modes: `max` or `min`, by objective.
+
+    Raises:
+        ConfigError: The sampler's package is missing.
+        StudyFolderError: The file is unusable.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        identity: Any,
+        space: Space,
+        options: SearchOptions,
+        modes: Sequence[str],
+    ) -> None:
+        self._space, self._when = space, options.when
+        directions = [_DIRECTIONS[mode] for mode in modes]
+        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        name = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
+            self._study = _open_study(path, name, directions)
+            told = self._study.get_trials(deepcopy=False, states=_ENDED)
+            self._study.sampler = _sampler(options, len(told))
+
+    def proposals(self) -> list[Proposal]:
+        """All configurations so far, in the order of their numbers.
+
+        One that a killed process left half proposed is failed, and left out.
+        """
+        found = []
+        for trial in self._study.get_trials(deepcopy=False, states=_ASKED):
+            state = _STATES[trial.state]
+            if set(trial.params) == set(self._paths_of(trial.params)):
+                found.append(Proposal(trial.number, dict(trial.params), state, tuple(trial.values or ())))
+            elif state == "open":
+                self.tell(trial.number, None)
+        return found
+
+    def ask(self) -> Proposal:
+        """The next configuration."""
+        trial = self._study.ask()
+        values: dict[str, Any] = {}
+        for path in in_order(self._space, self._when):
+            if meets(values, self._when.get(path, {})):
+                values[path] = _suggest(trial, path, self._space[path])
+        return Proposal(trial.number, values, "open")
+
+    def enqueue(self, values: Mapping[str, Any]) -> None:
+        """Let a configuration be the next."""
+        self._study.enqueue_trial(dict(values))
+
+    def note(self, number: int, epoch: int, figure: float) -> None:
+        """Take a figure on the way, which tells what a stopped configuration was worth."""
+        frozen = self._study.get_trials(deepcopy=False)[number]
+        Trial(self._study, frozen._trial_id).report(figure, epoch)
+
+    def tell(self, number: int, figures: Sequence[float] | None, *, pruned: bool = False) -> None:
+        """Take what came of a configuration.
+
+        Args:
+            number: Its number.
+            figures: Its objectives; None where it has none.
+            pruned: Whether it was stopped for lack of prospect.
+        """
+        if pruned:
+            self._study.tell(number, state=TrialState.PRUNED)
+        elif figures is None or not all(map(math.isfinite, figures)):
+            self._study.tell(number, state=TrialState.FAIL)
+        else:
+            self._study.tell(number, list(figures))
+
+    def _paths_of(self, values: Mapping[str, Any]) -> list[str]:
+        """The parameters that have a meaning beside these values."""
+        known = dict(values)
+        return [path for path in self._space if meets(known, self._when.get(path, {}))]
+
+
+def _open_study(path: Path, name: str, directions: Sequence[StudyDirection]) -> optuna.Study:
+    try:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}")
+        return optuna.create_study(
+            storage=storage, study_name=name, directions=directions, load_if_exists=True
+        )
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        reason = str(error).splitlines()[0]
+        remedy = "delete it: the ledger keeps what was trained"
+        raise StudyFolderError("search file", path, f"unusable ({reason})", remedy) from error
+
+
+def _suggest(trial: Trial, path: str, parameter: FloatParameter | IntParameter | CategoricalParameter) -> Any:
+    match parameter:
+        case FloatParameter():
+            return trial.suggest_float(path, parameter.low, parameter.high, log=parameter.log)
+        case IntParameter():
+            return trial.suggest_int(
+                path, parameter.low, parameter.high, step=parameter.step, log=parameter.log
+            )
+        case CategoricalParameter():
+            return trial.suggest_categorical(path, parameter.choices)
+
+
+def _sampler(options: SearchOptions, told: int) -> optuna.samplers.BaseSampler:
+    """The sampler; its random numbers depend on how much is known, lest a resumed search repeat itself."""
+    seed = (options.sampler_seed + told) % 2**32
+    samplers = optuna.samplers
+    match options.sampler:
+        case "tpe":
+            return samplers.TPESampler(seed=seed, constant_liar=True)
+        case "gp":
+            return samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+        case "random":
+            return samplers.RandomSampler(seed=seed)
+        case "qmc":  # its sequence is counted in the file, and must stay the same one
+            return samplers.QMCSampler(
+                scramble=True,
+                seed=options.sampler_seed,
+                independent_sampler=samplers.RandomSampler(seed=seed),
+                warn_independent_sampling=False,
+            )
+        case "nsga2":
+            return samplers.NSGAIISampler(seed=seed, population_size=_POPULATION)
+        case "cmaes":
+            if find_spec("cmaes") is None:
+                problem = "the package 'cmaes' is not installed"
+                raise ConfigError(
+                    "design.sampler", "cmaes", problem, "pip install 'l2rw-ray[cmaes]', or use tpe"
+                )
+            return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)

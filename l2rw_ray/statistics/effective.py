@@ -1,0 +1,121 @@
+"""How little is enough: the levels of a factor that are shown not to be worse than the best by a margin."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from l2rw_ray.statistics.comparisons import paired_difference
+
+_GROWTH = 1.5
+"""Ratio of the numbers of seeds at two successive looks; fewer looks cost less confidence."""
+
+
+class Verdict(StrEnum):
+    """What is shown of a level."""
+
+    ENOUGH = "enough"
+    WORSE = "worse"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class LevelVerdict:
+    """One level against its strongest rival.
+
+    Attributes:
+        verdict: Whether it is shown not to be worse than the best by more than the margin, shown to be
+            worse by more, or neither.
+        rival: Position of the level that it may fall behind most.
+        shortfall_low: Lower confidence limit of how far it falls behind that, NaN where unknown.
+        shortfall_high: Upper limit.
+    """
+
+    verdict: Verdict
+    rival: int
+    shortfall_low: float
+    shortfall_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveLevel:
+    """What is known of the cheapest level that is enough.
+
+    Attributes:
+        answer: Its position, None while none is shown to be enough.
+        is_settled: Whether all cheaper levels are shown to be worse.
+        undecided: Positions of the levels on which the answer still depends.
+        levels: Each level's verdict, in the order of the figures.
+    """
+
+    answer: int | None
+    is_settled: bool
+    undecided: tuple[int, ...]
+    levels: tuple[LevelVerdict, ...]
+
+
+def look_sizes(first: int, most: int) -> tuple[int, ...]:
+    """Numbers of seeds at which the figures are looked at, from `first` to `most`, growing by half."""
+    sizes = [first]
+    while sizes[-1] < most:
+        sizes.append(min(math.ceil(_GROWTH * sizes[-1]), most))
+    return tuple(sizes)
+
+
+def effective_level(
+    figures: Sequence[Mapping[int, float]],
+    margin: float,
+    *,
+    alpha: float,
+    looks: int,
+    cheapest_first: bool = True,
+    more_is_better: bool = True,
+) -> EffectiveLevel:
+    """Judge levels by their figures at equal seeds.
+
+    A level is enough where, against every other level, the upper limit of the mean paired difference
+    is at most the margin: an intersection-union test, so rivals need no correction. It is worse where
+    some lower limit is above the margin. Limits are one-sided t limits at `alpha` shared out evenly
+    over levels and looks (Bonferroni), so that the probability of calling any level enough that is not,
+    at any look, is at most `alpha`. Supposes differences that are independent over seeds and roughly
+    normal; captures the variation between seeds only.
+
+    Args:
+        figures: Figure by seed, of each level, levels in order of their cost.
+        margin: How far a level may fall behind, in the unit of the figures.
+        alpha: Probability of a wrong answer.
+        looks: How often the question is asked while seeds are added.
+        cheapest_first: Whether the first level is the cheapest, or the last.
+        more_is_better: Whether figures are to be large.
+    """
+    sign = 1 if more_is_better else -1
+    signed = [{seed: sign * figure for seed, figure in level.items()} for level in figures]
+    confidence = 1 - 2 * alpha / (len(figures) * looks)  # of a two-sided interval with these limits
+    levels = tuple(_judge(place, signed, margin, confidence) for place in range(len(signed)))
+    cheapest = list(range(len(levels)))
+    if not cheapest_first:
+        cheapest.reverse()
+    enough = [place for place in cheapest if levels[place].verdict is Verdict.ENOUGH]
+    cheaper = cheapest[: cheapest.index(enough[0])] if enough else cheapest
+    undecided = tuple(place for place in cheaper if levels[place].verdict is Verdict.OPEN)
+    return EffectiveLevel(enough[0] if enough else None, bool(enough) and not undecided, undecided, levels)
+
+
+def _judge(
+    place: int, figures: Sequence[Mapping[int, float]], margin: float, confidence: float
+) -> LevelVerdict:
+    shortfalls = {
+        rival: paired_difference(other, figures[place], confidence).interval
+        for rival, other in enumerate(figures)
+        if rival != place
+    }
+    known = {rival: found for rival, found in shortfalls.items() if found is not None and found.n > 1}
+    if len(known) < len(shortfalls):
+        unknown = next(rival for rival in shortfalls if rival not in known)
+        return LevelVerdict(Verdict.OPEN, unknown, math.nan, math.nan)
+    worst = max(known, key=lambda rival: known[rival].low)
+    if known[worst].low > margin:
+        return LevelVerdict(Verdict.WORSE, worst, known[worst].low, known[worst].high)
+    rival = max(known, key=lambda rival: known[rival].high)
+    verdict = Verdict.ENOUGH if known[rival].high <= margin else Verdict.OPEN
+    return LevelVerdict(verdict, rival, known[rival].low, known[rival].high)
