@@ -11,6 +11,8 @@ from l2rw_ray.orchestration.plan import configure
 from l2rw_ray.results.trial_result import TrialResult
 from l2rw_ray.statistics.effective import EffectiveLevel, effective_level, look_sizes
 
+_NOTHING = TrialResult("missing")
+
 
 class EffectiveFeed:
     """Feeds rounds of trials; each round depends on all figures of the rounds before.
@@ -90,7 +92,7 @@ class EffectiveFeed:
 
     def _grow(self) -> bool:
         """Give more seeds to the levels on which the answer depends, and to those they may fall behind."""
-        found = self._judge()
+        found = self.found
         wanted = set(found.undecided) | {found.levels[place].rival for place in found.undecided}
         grown = list(self._sizes)
         for place in wanted:
@@ -101,12 +103,15 @@ class EffectiveFeed:
         self._sizes = grown
         return True
 
-    def _judge(self) -> EffectiveLevel:
+    @property
+    def found(self) -> EffectiveLevel:
+        """What the figures so far tell of the levels, in the design's order."""
         metric = self._spec.objective.metric
         figures: list[dict[int, float]] = [{} for _ in self._points]
         for trial in self.planned:
-            value = self._ledger[trial.trial_id].figures.get(metric, math.nan)
-            if self._ledger[trial.trial_id].status == "completed" and math.isfinite(value):
+            result = self._ledger.get(trial.trial_id, _NOTHING)
+            value = result.figures.get(metric, math.nan)
+            if result.status == "completed" and math.isfinite(value):
                 figures[self._design.levels.index(trial.factors[self._design.factor])][trial.seed] = value
         return effective_level(
             figures,

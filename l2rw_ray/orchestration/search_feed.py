@@ -15,7 +15,7 @@ from l2rw_ray.orchestration.plan import configure
 from l2rw_ray.orchestration.search_book import Proposal, SearchBook
 from l2rw_ray.results.trial_result import TrialResult
 
-_MOST_VAIN = 200
+_MOST_VAIN = 100
 """Proposals in a row that are known or invalid, after which the space counts as exhausted."""
 _WITHOUT_WEIGHTS = {"overhead_ratio": 1.0}
 """Costs of an arm that has no weights to compute."""

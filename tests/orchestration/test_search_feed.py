@@ -1,0 +1,287 @@
+"""Searches, tuned comparisons and searches for enough, without a cluster: figures come from a formula."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from l2rw_ray.config import PlannedTrial, Stage, StudySpec, parse_study
+from l2rw_ray.errors import ConfigError, StudyFolderError
+from l2rw_ray.orchestration.feed import TrialFeed
+from l2rw_ray.orchestration.feeds import feeds_of
+from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.searched import searched_trials
+from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
+from tests.orchestration.ledger import record
+
+METRIC = "validation_balanced_accuracy"
+Figures = Callable[[PlannedTrial], Mapping[str, float] | str]
+
+
+def best_at_a_tenth(trial: PlannedTrial) -> Mapping[str, float]:
+    return {METRIC: 1 - abs(math.log10(trial.config.optim.lr) + 1) / 10}
+
+
+SEARCH = {
+    "kind": "search",
+    "space": {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}},
+    "budget": {"trials": 8},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    folder = StudyFolder(tmp_path / "study")
+    folder.create()
+    return folder
+
+
+def play(
+    spec: StudySpec,
+    folder: StudyFolder,
+    figures: Figures = best_at_a_tenth,
+    *,
+    lanes: int = 1,
+    trials: int = 1000,
+    retry_failed: bool = False,
+) -> list[PlannedTrial]:
+    """Run a study's feed as a run does, `lanes` trials at a time, and stop dead after some trials.
+
+    Returns:
+        The trials that were run.
+    """
+    (feed,) = feeds_of(spec, plan_study(spec), folder, retry_failed=retry_failed)
+    under_way: list[PlannedTrial] = []
+    ran: list[PlannedTrial] = []
+    while len(ran) < trials:
+        while len(under_way) < lanes and (trial := feed.next()) is not None:
+            under_way.append(trial)
+            folder.write_plan(spec, feed.planned)
+        if not under_way:
+            break
+        trial = under_way.pop(0)
+        ran.append(trial)
+        end(feed, folder, trial, figures(trial))
+    if len(ran) < trials:
+        assert feed.is_done
+        assert feed.remaining == 0
+    return ran
+
+
+def end(
+    feed: TrialFeed, folder: StudyFolder, trial: PlannedTrial, outcome: Mapping[str, float] | str
+) -> None:
+    status, figures = (outcome, {}) if isinstance(outcome, str) else ("completed", outcome)
+    reason = "scheduler" if status == "stopped" else None
+    record(folder, trial, status=status, reason=reason, measures=figures, duration_s=36.0)
+    feed.ended(trial.trial_id, TrialResult(status, reason, 36.0, {**figures, "duration_s": 36.0}))
+
+
+def values(trials: list[PlannedTrial], path: str = "optim.lr") -> list[Any]:
+    return [trial.factors[path] for trial in trials]
+
+
+def test_a_search_uses_its_budget_and_comes_near_the_best(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 25}}, "seeds": 1})
+    ran = play(spec, folder)
+    assert len(ran) == 25
+    assert len({trial.trial_id for trial in ran}) == 25
+    assert all(trial.stage is Stage.SEARCH for trial in ran)
+    assert min(abs(math.log10(lr) + 1) for lr in values(ran)) < 0.1
+    assert play(spec, folder) == []
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_a_search_cut_short_goes_on_with_what_was_under_way(
+    study_tree: dict, folder: StudyFolder, lanes: int
+) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH, "seeds": 1})
+    before = play(spec, folder, lanes=lanes, trials=4)
+    asked = folder.read_plan()
+    after = play(spec, folder, lanes=lanes)
+    assert len(before) + len(after) == 8
+    ran = [trial.trial_id for trial in [*before, *after]]
+    assert len(set(ran)) == 8, "none twice"
+    assert {row.trial_id for row in asked} <= set(ran), "none is forgotten"
+    assert [row.trial_id for row in folder.read_plan()][: len(asked)] == [row.trial_id for row in asked]
+
+
+def test_one_lane_searches_the_same_way_every_time(study_tree: dict, tmp_path: Path) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH, "seeds": 1})
+    runs = []
+    for name in ("one", "other"):
+        folder = StudyFolder(tmp_path / name)
+        folder.create()
+        runs.append(values(play(spec, folder)))
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 8
+
+
+def test_a_larger_budget_goes_on_and_another_space_starts_anew(study_tree: dict, folder: StudyFolder) -> None:
+    study_tree |= {"design": SEARCH, "seeds": 1}
+    play(parse_study(study_tree), folder)
+    study_tree["design"] = SEARCH | {"budget": {"trials": 10}, "sampler": "random"}
+    larger = parse_study(study_tree)
+    assert len(searched_trials(larger, folder)) == 8
+    assert len(play(larger, folder)) == 2
+    lower = {"optim.lr": {"kind": "float", "low": 0.0001, "high": 1.0, "log": True}}
+    study_tree["design"] = SEARCH | {"space": lower}
+    other = parse_study(study_tree)
+    assert searched_trials(other, folder) == []
+    assert len(play(other, folder)) == 8
+
+
+def test_a_configuration_is_its_mean_over_seeds_and_paired(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 3}}, "seeds": [5, 7]})
+    ran = play(spec, folder, lambda trial: {METRIC: 0.5 + trial.seed / 100})
+    assert [trial.seed for trial in ran] == [5, 7] * 3
+    (feed,) = feeds_of(spec, (), folder)
+    assert [found.figures for found in feed._book.proposals()] == [(pytest.approx(0.56),)] * 3
+
+
+def test_a_failed_configuration_counts_and_can_be_retried(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 4}}, "seeds": [0, 1]})
+    broken = play(spec, folder, lambda trial: "failed")
+    assert len(broken) == 4, "the second seed of what has failed adds nothing"
+    assert play(spec, folder) == []
+    retried = play(spec, folder, retry_failed=True)
+    assert {trial.trial_id for trial in broken} <= {trial.trial_id for trial in retried}
+    assert len(retried) == 8
+    assert play(spec, folder, retry_failed=True) == []
+    assert len(folder.read_plan()) == 8
+
+
+def test_a_stopped_configuration_is_told_as_pruned(study_tree: dict, folder: StudyFolder) -> None:
+    design = SEARCH | {"budget": {"trials": 3}, "stopping": {"name": "asha"}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    play(spec, folder, lambda trial: "stopped")
+    (feed,) = feeds_of(spec, (), folder)
+    assert [found.state for found in feed._book.proposals()] == ["pruned"] * 3
+    assert feed.is_done
+
+
+def test_interrupted_trials_are_run_again(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 2}}, "seeds": 1})
+    (feed,) = feeds_of(spec, (), folder)
+    trial = feed.next()
+    record(folder, trial, status="stopped", reason=INTERRUPTED)
+    feed.ended(trial.trial_id, TrialResult("stopped", INTERRUPTED))
+    assert play(spec, folder)[0].trial_id == trial.trial_id
+
+
+def test_hours_end_a_search(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"hours": 0.05}}, "seeds": 1})
+    assert len(play(spec, folder)) == 5, "36 s each"
+    assert play(spec, folder) == []
+
+
+def test_a_space_that_is_used_up_ends_the_search(study_tree: dict, folder: StudyFolder) -> None:
+    few = {"method.name": {"kind": "categorical", "choices": ["uniform", "l2rw", "random"]}}
+    spec = parse_study(study_tree | {"design": SEARCH | {"space": few}, "seeds": 1})
+    ran = play(spec, folder, lambda trial: {METRIC: 0.5})
+    assert sorted(values(ran, "method.name")) == ["l2rw", "random", "uniform"]
+
+
+def test_conditional_parameters_are_searched_where_they_have_a_meaning(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    design = SEARCH | {
+        "space": {
+            "method.update_every": {"kind": "int", "low": 1, "high": 8},
+            "method.name": {"kind": "categorical", "choices": ["uniform", "l2rw"]},
+            **SEARCH["space"],
+        },
+        "when": {"method.update_every": {"method.name": "l2rw"}},
+        "budget": {"trials": 12},
+    }
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    ran = play(spec, folder)
+    assert len({trial.config.method.name for trial in ran}) == 2
+    for trial in ran:
+        assert ("method.update_every" in trial.factors) == (trial.config.method.name == "l2rw")
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random", "qmc", "nsga2", "cmaes"])
+def test_every_sampler_searches_and_goes_on(study_tree: dict, folder: StudyFolder, sampler: str) -> None:
+    space = SEARCH["space"] | {"optim.momentum": {"kind": "float", "low": 0.0, "high": 0.9}}
+    design = SEARCH | {"space": space, "sampler": sampler, "budget": {"trials": 14}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    ran = play(spec, folder, lanes=2, trials=12) + play(spec, folder, lanes=2)
+    assert len({trial.trial_id for trial in ran}) == 14
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random", "qmc", "nsga2"])
+def test_several_objectives_are_told(study_tree: dict, folder: StudyFolder, sampler: str) -> None:
+    further = [{"metric": "overhead_ratio", "mode": "min"}, {"metric": "duration_s", "mode": "min"}]
+    design = SEARCH | {"sampler": sampler, "further_objectives": further, "budget": {"trials": 12}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    play(spec, folder)
+    (feed,) = feeds_of(spec, (), folder)
+    assert all(found.figures[1:] == (1.0, 36.0) for found in feed._book.proposals()), (
+        "no weights, no overhead"
+    )
+
+
+def test_levels_that_make_no_trial_are_named(study_tree: dict, folder: StudyFolder) -> None:
+    workers = {"workers": 4}
+    small = {"optim.batch_size": {"kind": "int", "low": 2, "high": 64}}
+    spec = parse_study(study_tree | {"design": SEARCH | {"space": small}, "resources": workers, "seeds": 1})
+    with pytest.raises(ConfigError, match=r"optim\.batch_size = 2.*use at least 4"):
+        plan_study(spec)
+
+
+def test_a_broken_record_of_a_search_is_named(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH, "seeds": 1})
+    folder.searches.write_text("no database")
+    with pytest.raises(StudyFolderError, match=r"optim|optuna\.db"):
+        feeds_of(spec, (), folder)
+
+
+TUNED = {
+    "kind": "tuned_comparison",
+    "arms": {
+        "uniform": {"set": {"method.name": "uniform"}},
+        "l2rw": {
+            "set": {"method.name": "l2rw"},
+            "space": {"method.update_every": {"kind": "int", "low": 1, "high": 4}},
+        },
+    },
+    "space": SEARCH["space"],
+    "search_seeds": [100, 101],
+    "budget": {"trials": 6},
+}
+
+
+@pytest.mark.parametrize("cut", [0, 3, 13, 25, 27, 1000])
+def test_each_arm_is_tuned_alike_and_its_best_runs_on_fresh_seeds(
+    study_tree: dict, folder: StudyFolder, cut: int
+) -> None:
+    spec = parse_study(study_tree | {"design": TUNED, "seeds": 3})
+    ran = [*play(spec, folder, lanes=2, trials=cut), *play(spec, folder, lanes=2)]
+    assert len({trial.trial_id for trial in ran}) == len(ran) == 2 * 6 * 2 + 2 * 3
+    for arm in ("uniform", "l2rw"):
+        own = [trial for trial in ran if trial.factors["variant"] == arm]
+        assert {trial.config.method.name for trial in own} == {arm}
+        searched = [trial for trial in own if trial.stage is Stage.SEARCH]
+        finals = [trial for trial in own if trial.stage is Stage.FINAL]
+        assert {trial.seed for trial in searched} == {100, 101}
+        assert [trial.seed for trial in finals] == [0, 1, 2]
+        best = max(searched, key=lambda trial: best_at_a_tenth(trial)[METRIC])
+        assert all(trial.config == best.config for trial in finals)
+        assert all(trial.factors == {"variant": arm} for trial in finals)
+    known = searched_trials(spec, folder)
+    assert {trial.trial_id for trial in known} == {trial.trial_id for trial in ran}
+
+
+def test_an_arm_without_a_completed_configuration_has_no_final_trials(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    spec = parse_study(study_tree | {"design": TUNED, "seeds": 3})
+    ran = play(
+        spec, folder, lambda trial: "failed" if trial.config.method.name == "l2rw" else best_at_a_tenth(trial)
+    )
+    finals = [trial for trial in ran if trial.stage is Stage.FINAL]
+    assert [trial.config.method.name for trial in finals] == ["uniform"] * 3
