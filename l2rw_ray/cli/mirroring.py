@@ -6,6 +6,8 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
+from l2rw_ray.config import Stage
+from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.events import Event, TrialEnded
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import read_history, read_study
@@ -48,7 +50,9 @@ def mirror_folder(folder: StudyFolder, tracking_uri: str | None = None, known: s
         if row["trial_id"] not in known:
             mirror.record(row, epochs.get(row["trial_id"], []))
             known.add(row["trial_id"])
-    if any(row["status"] == "completed" for row in rows):
+    is_search = isinstance(spec.design, SearchDesign)  # its configurations are its trials
+    final = {row.trial_id for row in folder.read_plan() if row.stage is Stage.FINAL}
+    if not is_search and any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
         mirror.summarise(
             DesignPoint(
                 cell.arm, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()}

@@ -1,13 +1,15 @@
 """Summing up a study of design points over seeds, from its ledger alone."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.contrast import choose_contrast, compare, compare_pooled, sentence
+from l2rw_ray.report.effective import effective_answer
 from l2rw_ray.report.effects import curves_of, effects_of
 from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, count
+from l2rw_ray.report.notes import paragraphs
 from l2rw_ray.report.points import (
     Outcome,
     cells_of,
@@ -19,6 +21,7 @@ from l2rw_ray.report.points import (
 )
 from l2rw_ray.report.provenance import provenance_of
 from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest
+from l2rw_ray.report.tuning import tuning_tables
 from l2rw_ray.results import StudyFolder, read_history, read_study
 
 
@@ -36,21 +39,28 @@ def summarise(directory: Path) -> Ablation:
     rows = read_study(directory).drop_columns(["metrics", "class_counts", "traceback"]).to_pylist()
     if not rows:
         raise StudyFolderError(
-            "study folder", str(directory), "no trial has finished yet", "let `l2rw-ray run` finish some"
+            "study folder", directory, "no trial has finished yet", "let `l2rw-ray run` finish some"
         )
-    outcomes = join(folder.read_plan(), rows, only_arm=spec.trial.method.name)
+    all_outcomes = join(folder.read_plan(), rows, only_arm=spec.trial.method.name)
+    outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
+    if not any(outcome.row for outcome in outcomes):
+        raise StudyFolderError(
+            "study folder", directory, "no final trial has finished yet", "let `l2rw-ray run` finish some"
+        )
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
     factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
     contrast = choose_contrast(arms, factors)
     settings = narrowest(outcome.setting for outcome in outcomes)
     compared = narrowest(contrast.rest_of(setting) for setting in settings)
     pooled = compare_pooled(contrast, cells, len(compared))
+    level = effective_answer(spec, outcomes)
+    pooled_text = tuple(sentence(comparison) for comparison in pooled)
     return Ablation(
         name=spec.name,
         question=spec.question,
-        notes=_paragraphs(folder.notes),
-        finding=_finding(pooled, cells),
-        further_findings=tuple(sentence(comparison) for comparison in pooled[1:]),
+        notes=paragraphs(folder.notes),
+        finding=_finding(pooled, cells) if level is None else level.finding,
+        further_findings=pooled_text[1:] if level is None else pooled_text,
         factors=factors,
         arms=arms,
         control=contrast.name(contrast.control),
@@ -65,6 +75,8 @@ def summarise(directory: Path) -> Ablation:
         problems=problems_of(outcomes),
         warnings=(*_gaps(outcomes, pooled), *warnings_of(outcomes)),
         provenance=provenance_of(spec, outcomes, counts),
+        answer=None if level is None else level.table,
+        details=tuning_tables(spec, all_outcomes),
     )
 
 
@@ -98,12 +110,3 @@ def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[st
         if comparison.difference.unpaired
     ]
     return tuple(gaps)
-
-
-def _paragraphs(notes: Path) -> tuple[str, ...]:
-    """Paragraphs of a free text, each on one line; none where there is no such file."""
-    if not notes.is_file():
-        return ()
-    blocks = re.split(r"\n\s*\n", notes.read_text(encoding="utf-8", errors="replace").strip())
-    lines = (" ".join(block.split()).lstrip("# ") for block in blocks)
-    return tuple(line for line in lines if line)

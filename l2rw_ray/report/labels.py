@@ -78,6 +78,9 @@ MEASURES: Mapping[str, Measure] = {
     "test_accuracy": Measure("test accuracy", "%", 100, 1),
     "test_worst_class_accuracy": Measure("test accuracy of the worst class", "%", 100, 1),
     "validation_balanced_accuracy": Measure("validation balanced accuracy", "%", 100, 1),
+    "validation_accuracy": Measure("validation accuracy", "%", 100, 1),
+    "validation_worst_class_accuracy": Measure("validation accuracy of the worst class", "%", 100, 1),
+    "validation_loss": Measure("validation loss", "", 1, 4),
     "effective_sample_size": Measure("effective sample size", "examples per batch", 1, 1),
     "zero_weight_fraction": Measure("examples of weight zero", "%", 100, 1),
     "corrupted_auroc": Measure("wrong labels found", "AUROC", 1, 3),
@@ -87,6 +90,13 @@ MEASURES: Mapping[str, Measure] = {
     "duration_s": Measure("duration of a trial", "s", 1, 1),
     "peak_memory_bytes": Measure("peak memory", "MiB", 2**-20, 1),
 }
+
+
+def measure_of(name: str) -> Measure:
+    """How any figure is shown, one of a user's own too."""
+    return MEASURES.get(name) or Measure(name.replace("_", " "), "", 1, 4)
+
+
 TEST_MEASURES = ("test_balanced_accuracy", "test_accuracy", "test_worst_class_accuracy")
 WEIGHT_MEASURES = ("effective_sample_size", "zero_weight_fraction", "corrupted_auroc")
 TIMING_MEASURES = ("step_time_plain_s", "step_time_s", "overhead_ratio")

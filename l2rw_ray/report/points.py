@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from l2rw_ray.config import Stage
 from l2rw_ray.report.labels import COST_MEASURES, TEST_MEASURES, WEIGHT_MEASURES, count
 from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts, point_name
 from l2rw_ray.results.folder import PlanRow
@@ -27,6 +28,7 @@ class Outcome:
         arm: Name of its method.
         setting: Levels of all factors but the method.
         row: Its row in the ledger, None where it has not ended.
+        stage: Whether its test figures count, or it was only tried to choose a configuration.
     """
 
     trial_id: str
@@ -34,6 +36,7 @@ class Outcome:
     arm: str
     setting: Setting
     row: Row | None
+    stage: Stage = Stage.FINAL
 
     @property
     def is_completed(self) -> bool:
@@ -47,7 +50,7 @@ class Outcome:
 
     def figure(self, name: str) -> float | None:
         """A final figure, None where the trial is not completed or does not have it."""
-        value = self.row[name] if self.row is not None and self.is_completed else None
+        value = self.row.get(name) if self.row is not None and self.is_completed else None
         return None if value is None else float(value)
 
 
@@ -69,6 +72,7 @@ def join(plan: Sequence[PlanRow], rows: Iterable[Row], only_arm: str) -> tuple[O
                 tuple((path, _plain(level)) for path, level in planned.factors.items() if path != ARM_FACTOR)
             ),
             row=by_id.get(planned.trial_id),
+            stage=planned.stage,
         )
         for planned in plan
     )

@@ -1,6 +1,7 @@
 """The report as one HTML file that needs nothing else."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -9,12 +10,20 @@ from l2rw_ray.report.drawing import drawing
 from l2rw_ray.report.figures import curve_settings, draw_curve_panel, draw_differences, draw_effect
 from l2rw_ray.report.labels import HEADLINE, MEASURES
 from l2rw_ray.report.palette import styles_of
+from l2rw_ray.report.search import SearchSummary
+from l2rw_ray.report.search_figures import search_figures
+from l2rw_ray.report.search_tables import search_tables
 from l2rw_ray.report.summary import Ablation, narrowest
 from l2rw_ray.report.svg import inline_svg
 from l2rw_ray.report.tables import accuracy_tables, cost_table, difference_table, weight_table
 from l2rw_ray.statistics import Interval
 
 COMMAND = "l2rw-ray run study.yaml"
+_MEANS_NOTE = (
+    "Points are means over seeds, bars their 95 % intervals. Points are shifted sideways so that bars do "
+    "not hide each other."
+)
+SEARCH_NOTE = "Points are configurations, means over their seeds; the best one is marked."
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,56 @@ class Panel:
 
 def render_html(summary: Ablation) -> str:
     """The page: style and figures inline, every text of a configuration escaped."""
+    headline = _headline(summary)
+    tables = (*([summary.answer] if summary.answer else ()), *accuracy_tables(summary))
+    main, *further = tables or (None,)
+    with drawing():
+        answers, curves = _answer_panels(summary), _curve_panels(summary)
+    return _page(
+        study=summary,
+        number=MEASURES[HEADLINE].signed(headline.mean) if headline else "",
+        number_is_clear=headline is not None and headline.excludes_zero,
+        answers=answers,
+        answer_note=_MEANS_NOTE,
+        curves=curves,
+        curve_count=len(narrowest(curve.setting for curve in summary.curves)),
+        legend=[(arm, styles_of(summary)[arm]) for arm in summary.arms],
+        table=main,
+        further_tables=further,
+        differences=difference_table(summary),
+        more_tables=[
+            table for table in (*summary.details, weight_table(summary), cost_table(summary)) if table
+        ],
+        points_name="design points",
+    )
+
+
+def render_search_html(summary: SearchSummary) -> str:
+    """The page of a search, made likewise."""
+    with drawing():
+        panels = [
+            Panel(title[0].upper() + title[1:], inline_svg(figure, f"figure{number}", title))
+            for number, (title, (_, figure)) in enumerate(search_figures(summary).items())
+        ]
+    main, *further = search_tables(summary) or (None,)
+    return _page(
+        study=summary,
+        number="",
+        number_is_clear=False,
+        answers=panels,
+        answer_note=SEARCH_NOTE,
+        curves=[],
+        curve_count=0,
+        legend=[],
+        table=main,
+        further_tables=[],
+        differences=None,
+        more_tables=further,
+        points_name="configurations",
+    )
+
+
+def _page(**fields: Any) -> str:
     environment = Environment(
         loader=PackageLoader("l2rw_ray.report"),
         autoescape=True,
@@ -34,29 +93,13 @@ def render_html(summary: Ablation) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    headline = _headline(summary)
-    main, *further = accuracy_tables(summary) or (None,)
-    with drawing():
-        answers, curves = _answer_panels(summary), _curve_panels(summary)
-    return environment.get_template("report.html.j2").render(
-        study=summary,
-        number=MEASURES[HEADLINE].signed(headline.mean) if headline else "",
-        number_is_clear=headline is not None and headline.excludes_zero,
-        answers=answers,
-        curves=curves,
-        curve_count=len(narrowest(curve.setting for curve in summary.curves)),
-        legend=[(arm, styles_of(summary)[arm]) for arm in summary.arms],
-        table=main,
-        further_tables=further,
-        differences=difference_table(summary),
-        more_tables=[table for table in (weight_table(summary), cost_table(summary)) if table],
-        command=COMMAND,
-    )
+    return environment.get_template("report.html.j2").render(command=COMMAND, **fields)
 
 
 def _headline(summary: Ablation) -> Interval | None:
     """The difference at the top of the page, None where nothing can be concluded."""
-    interval = summary.pooled[0].difference.interval if summary.pooled else None
+    leads = summary.pooled and summary.answer is None
+    interval = summary.pooled[0].difference.interval if leads else None
     return interval if interval is not None and interval.is_conclusive else None
 
 

@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from l2rw_ray.report.figures import curve_settings
-from l2rw_ray.report.render_html import COMMAND
+from l2rw_ray.report.render_html import COMMAND, SEARCH_NOTE
+from l2rw_ray.report.search import SearchSummary
+from l2rw_ray.report.search_tables import search_tables
 from l2rw_ray.report.summary import Ablation, narrowest
-from l2rw_ray.report.tables import Entry, accuracy_tables, cost_table, difference_table, weight_table
+from l2rw_ray.report.table import Entry
+from l2rw_ray.report.tables import accuracy_tables, cost_table, difference_table, weight_table
 
 
 def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
@@ -18,6 +22,33 @@ def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
         summary: The study.
         figures: Title to path, relative to the report.
     """
+    answer = [summary.answer] if summary.answer else []
+    others = (difference_table(summary), *summary.details, weight_table(summary), cost_table(summary))
+    return _text(
+        study=summary,
+        figures=figures,
+        figure_note="Points and lines are means over seeds, bars and bands their 95 % intervals.",
+        curves_shown=len(curve_settings(summary)),
+        curves_all=len(narrowest(curve.setting for curve in summary.curves)),
+        tables=[*answer, *accuracy_tables(summary), *(table for table in others if table)],
+        points_name="design points",
+    )
+
+
+def render_search_markdown(summary: SearchSummary, figures: Mapping[str, str]) -> str:
+    """The text of a search's report, made likewise."""
+    return _text(
+        study=summary,
+        figures=figures,
+        figure_note=SEARCH_NOTE,
+        curves_shown=0,
+        curves_all=0,
+        tables=search_tables(summary),
+        points_name="configurations",
+    )
+
+
+def _text(**fields: Any) -> str:
     environment = Environment(  # noqa: S701  # Markdown; texts pass the filter `plain`
         loader=PackageLoader("l2rw_ray.report"),
         undefined=StrictUndefined,
@@ -27,15 +58,7 @@ def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
     )
     environment.filters["plain"] = plain
     environment.filters["entry"] = _entry
-    others = (difference_table(summary), weight_table(summary), cost_table(summary))
-    text = environment.get_template("report.md.j2").render(
-        study=summary,
-        figures=figures,
-        curves_shown=len(curve_settings(summary)),
-        curves_all=len(narrowest(curve.setting for curve in summary.curves)),
-        tables=[*accuracy_tables(summary), *(table for table in others if table)],
-        command=COMMAND,
-    )
+    text = environment.get_template("report.md.j2").render(command=COMMAND, **fields)
     return re.sub(r"\n{3,}", "\n\n", text)
 
 

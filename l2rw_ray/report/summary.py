@@ -6,6 +6,7 @@ from typing import Any
 
 from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.labels import factor_name, level_text
+from l2rw_ray.report.table import Table
 from l2rw_ray.statistics import Difference, Interval
 
 
@@ -196,6 +197,8 @@ class Ablation:
         problems: Failed and stopped trials.
         warnings: What a reader must know before trusting a figure.
         provenance: What was run, as pairs of a name and a text.
+        answer: A table that the finding rests on, where that is no difference to the control.
+        details: Tables that only this kind of design has.
     """
 
     name: str
@@ -217,6 +220,8 @@ class Ablation:
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+    answer: Table | None = None
+    details: tuple[Table, ...] = ()
 
     def cell(self, arm: str, setting: Setting) -> Cell | None:
         """The design point of an arm in a setting, None where no seed of it completed."""

@@ -1,7 +1,6 @@
 """Tables as text, shared by the HTML and the Markdown report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.labels import (
@@ -13,54 +12,8 @@ from l2rw_ray.report.labels import (
     WEIGHT_MEASURES,
 )
 from l2rw_ray.report.summary import Ablation, Cell, Comparison, Setting, point_name
+from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics import Interval
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A cell of a table: what matters, and what qualifies it.
-
-    Attributes:
-        text: The value.
-        detail: Its interval, or why there is no value.
-        seeds: How many seeds the interval is over, None without interval.
-        is_clear: Whether it is a difference whose interval excludes zero.
-    """
-
-    text: str
-    detail: str = ""
-    seeds: int | None = None
-    is_clear: bool = False
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row of a table."""
-
-    name: str
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with row names in its first column.
-
-    Attributes:
-        key: Short name, for anchors.
-        title: What it shows, with the unit.
-        corner: Heading of the row names.
-        columns: Headings of the others.
-        lines: Its rows.
-        note: How to read it.
-    """
-
-    key: str
-    title: str
-    corner: str
-    columns: tuple[str, ...]
-    lines: tuple[Line, ...]
-    note: str = ""
-
 
 _NOTHING = Entry("–")
 _MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "peak_memory_bytes")

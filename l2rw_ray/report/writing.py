@@ -1,16 +1,23 @@
 """Writing a study's report: one page, one Markdown text, its figures and the numbers behind them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
+from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation import summarise
 from l2rw_ray.report.drawing import drawing
 from l2rw_ray.report.figures import curve_settings, draw_curves, draw_differences, draw_effect
 from l2rw_ray.report.labels import HEADLINE, MEASURES
 from l2rw_ray.report.render_csv import render_csv
-from l2rw_ray.report.render_html import render_html
-from l2rw_ray.report.render_markdown import render_markdown
+from l2rw_ray.report.render_html import render_html, render_search_html
+from l2rw_ray.report.render_markdown import render_markdown, render_search_markdown
+from l2rw_ray.report.search import SearchSummary, summarise_search
+from l2rw_ray.report.search_figures import search_figures
+from l2rw_ray.report.search_tables import search_csv
 from l2rw_ray.report.summary import Ablation
 from l2rw_ray.report.svg import save_png, save_svg
 from l2rw_ray.results import StudyFolder
@@ -47,7 +54,8 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
     Raises:
         StudyFolderError: There is no study, no finished trial, or `out` cannot be written.
     """
-    summary = summarise(study_dir)
+    is_search = isinstance(StudyFolder(study_dir).read_spec().design, SearchDesign)
+    summary = summarise_search(study_dir) if is_search else summarise(study_dir)
     folder = out if out is not None else StudyFolder(study_dir).report
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
@@ -57,19 +65,22 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
         raise StudyFolderError("report folder", folder, reason, "choose another --out") from error
 
 
-def _write(summary: Ablation, folder: Path) -> ReportPaths:
+def _write(summary: Ablation | SearchSummary, folder: Path) -> ReportPaths:
     with drawing():
-        titles, files = _write_figures(summary, folder / FIGURES)
+        figures = _figures(summary) if isinstance(summary, Ablation) else search_figures(summary)
+        titles, files = _write_figures(figures, folder / FIGURES)
+    if isinstance(summary, Ablation):
+        texts = render_html(summary), render_markdown(summary, titles), render_csv(summary)
+    else:
+        texts = render_search_html(summary), render_search_markdown(summary, titles), search_csv(summary)
     html, markdown, csv = (folder / name for name in ("report.html", "report.md", "results.csv"))
-    paths = ReportPaths(html, markdown, csv, files, summary.finding)
-    paths.html.write_text(render_html(summary), encoding="utf-8")
-    paths.markdown.write_text(render_markdown(summary, titles), encoding="utf-8")
-    paths.csv.write_text(render_csv(summary), encoding="utf-8")
-    return paths
+    for path, text in zip((html, markdown, csv), texts, strict=True):
+        path.write_text(text, encoding="utf-8")
+    return ReportPaths(html, markdown, csv, files, summary.finding)
 
 
-def _write_figures(summary: Ablation, folder: Path) -> tuple[dict[str, str], tuple[Path, ...]]:
-    """Figures as files; their relative paths by title, and all paths."""
+def _figures(summary: Ablation) -> dict[str, tuple[str, Figure]]:
+    """Name of the file and figure, by title."""
     figures = {
         f"{MEASURES[HEADLINE].label} by {effect.factor.name}": (
             "effect" if number == 0 else f"effect-{number + 1}",
@@ -84,6 +95,13 @@ def _write_figures(summary: Ablation, folder: Path) -> tuple[dict[str, str], tup
     settings = curve_settings(summary)
     if settings:
         figures["learning curves"] = ("learning-curves", draw_curves(summary, settings))
+    return figures
+
+
+def _write_figures(
+    figures: Mapping[str, tuple[str, Figure]], folder: Path
+) -> tuple[dict[str, str], tuple[Path, ...]]:
+    """Figures as files; their relative paths by title, and all paths."""
     files = []
     for number, (name, figure) in enumerate(figures.values()):
         files.append(folder / f"{name}.svg")

@@ -1,29 +1,19 @@
 """Searches, tuned comparisons and searches for enough, without a cluster: figures come from a formula."""
 
 import math
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from l2rw_ray.config import PlannedTrial, Stage, StudySpec, parse_study
+from l2rw_ray.config import PlannedTrial, Stage, parse_study
 from l2rw_ray.errors import ConfigError, StudyFolderError
-from l2rw_ray.orchestration.feed import TrialFeed
 from l2rw_ray.orchestration.feeds import feeds_of
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.searched import searched_trials
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
-from tests.orchestration.ledger import record
-
-METRIC = "validation_balanced_accuracy"
-Figures = Callable[[PlannedTrial], Mapping[str, float] | str]
-
-
-def best_at_a_tenth(trial: PlannedTrial) -> Mapping[str, float]:
-    return {METRIC: 1 - abs(math.log10(trial.config.optim.lr) + 1) / 10}
-
+from tests.orchestration.playing import METRIC, best_at_a_tenth, play, record
 
 SEARCH = {
     "kind": "search",
@@ -37,47 +27,6 @@ def folder(tmp_path: Path) -> StudyFolder:
     folder = StudyFolder(tmp_path / "study")
     folder.create()
     return folder
-
-
-def play(
-    spec: StudySpec,
-    folder: StudyFolder,
-    figures: Figures = best_at_a_tenth,
-    *,
-    lanes: int = 1,
-    trials: int = 1000,
-    retry_failed: bool = False,
-) -> list[PlannedTrial]:
-    """Run a study's feed as a run does, `lanes` trials at a time, and stop dead after some trials.
-
-    Returns:
-        The trials that were run.
-    """
-    (feed,) = feeds_of(spec, plan_study(spec), folder, retry_failed=retry_failed)
-    under_way: list[PlannedTrial] = []
-    ran: list[PlannedTrial] = []
-    while len(ran) < trials:
-        while len(under_way) < lanes and (trial := feed.next()) is not None:
-            under_way.append(trial)
-            folder.write_plan(spec, feed.planned)
-        if not under_way:
-            break
-        trial = under_way.pop(0)
-        ran.append(trial)
-        end(feed, folder, trial, figures(trial))
-    if len(ran) < trials:
-        assert feed.is_done
-        assert feed.remaining == 0
-    return ran
-
-
-def end(
-    feed: TrialFeed, folder: StudyFolder, trial: PlannedTrial, outcome: Mapping[str, float] | str
-) -> None:
-    status, figures = (outcome, {}) if isinstance(outcome, str) else ("completed", outcome)
-    reason = "scheduler" if status == "stopped" else None
-    record(folder, trial, status=status, reason=reason, measures=figures, duration_s=36.0)
-    feed.ended(trial.trial_id, TrialResult(status, reason, 36.0, {**figures, "duration_s": 36.0}))
 
 
 def values(trials: list[PlannedTrial], path: str = "optim.lr") -> list[Any]:

@@ -1,0 +1,273 @@
+"""Summing up a search: its configurations, the best of them, and what they trade against each other."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.config.search import SearchDesign
+from l2rw_ray.config.space import CategoricalParameter
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report.labels import HEADLINE, MEASURES, Measure, count, factor_name, level_text, measure_of
+from l2rw_ray.report.notes import paragraphs
+from l2rw_ray.report.points import ARM_FACTOR, Outcome, counts_of, join, problems_of, warnings_of
+from l2rw_ray.report.provenance import provenance_of
+from l2rw_ray.report.summary import Problem
+from l2rw_ray.results import StudyFolder, read_study
+
+_WITHOUT_WEIGHTS = {"overhead_ratio": 1.0}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure that the search optimises."""
+
+    metric: str
+    mode: str
+
+    @property
+    def measure(self) -> Measure:
+        """How it is shown."""
+        return measure_of(self.metric)
+
+    def gain(self, value: float) -> float:
+        """The value, larger for better."""
+        return value if self.mode == "max" else -value
+
+
+@dataclass(frozen=True)
+class SearchParameter:
+    """Something the search varied."""
+
+    path: str
+    is_log: bool
+    is_categorical: bool
+
+    @property
+    def name(self) -> str:
+        """Readable name."""
+        return factor_name(self.path)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Values that were tried.
+
+    Attributes:
+        number: Order in which it was proposed, from 1.
+        values: Value by path; without the parameters that have no meaning beside the others.
+        status: `completed`, `stopped`, `failed` or `missing`.
+        figures: Mean over its seeds of each goal; empty unless it completed with all of them.
+        test: Mean headline test figure, None where there is none. It chooses nothing.
+        seeds: How many seeds completed.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    status: str
+    figures: tuple[float, ...]
+    test: float | None
+    seeds: int
+
+    @property
+    def text(self) -> str:
+        """Its values in words."""
+        named = ((factor_name(path), value_text(path, value)) for path, value in self.values.items())
+        return ", ".join(f"{name} {value}" for name, value in named)
+
+
+@dataclass(frozen=True)
+class SearchSummary:
+    """A finished or unfinished search.
+
+    Attributes:
+        name: Name of the study.
+        question: What it asks.
+        notes: Paragraphs of the study folder's `notes.md`.
+        finding: The best configuration in one sentence.
+        further_findings: What the other goals add.
+        warnings: What a reader must know before trusting a figure.
+        parameters: What was varied.
+        goals: What was optimised, the study's objective first.
+        configurations: All that were tried, in order.
+        front: Those that no other one beats in every goal, best in the first goal first.
+        problems: Failed and stopped trials.
+        provenance: What was run, as pairs of a name and a text.
+    """
+
+    name: str
+    question: str
+    notes: tuple[str, ...]
+    finding: str
+    further_findings: tuple[str, ...]
+    warnings: tuple[str, ...]
+    parameters: tuple[SearchParameter, ...]
+    goals: tuple[Goal, ...]
+    configurations: tuple[Configuration, ...]
+    front: tuple[Configuration, ...]
+    problems: tuple[Problem, ...]
+    provenance: tuple[tuple[str, str], ...]
+
+    @property
+    def measured(self) -> tuple[Configuration, ...]:
+        """The configurations with all figures, in order."""
+        return tuple(each for each in self.configurations if each.figures)
+
+    @property
+    def ranked(self) -> tuple[Configuration, ...]:
+        """The same, the best in the first goal first."""
+        goal = self.goals[0]
+        return tuple(sorted(self.measured, key=lambda each: -goal.gain(each.figures[0])))
+
+
+def value_text(path: str, value: Any) -> str:
+    """A value as it is told; of numbers that were drawn three digits are enough."""
+    return level_text(path, float(f"{value:.3g}") if isinstance(value, float) else value)
+
+
+def summarise_search(directory: Path) -> SearchSummary:
+    """Everything a report says about a search.
+
+    Args:
+        directory: The study folder.
+
+    Raises:
+        StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
+    """
+    folder = StudyFolder(directory)
+    spec = folder.read_spec()
+    design = spec.design
+    assert isinstance(design, SearchDesign), "the caller looks"
+    rows = [_with_metrics(row) for row in read_study(directory).to_pylist()]
+    if not rows:
+        raise StudyFolderError(
+            "study folder", directory, "no trial has finished yet", "let `l2rw-ray run` finish some"
+        )
+    outcomes = join(folder.read_plan(), rows, only_arm=spec.trial.method.name)
+    goals = (
+        Goal(spec.objective.metric, spec.objective.mode),
+        *(Goal(criterion.metric, criterion.mode) for criterion in design.further_objectives),
+    )
+    configurations = _configurations(outcomes, goals, list(design.space))
+    counts = counts_of(outcomes)
+    front = pareto_front(configurations, goals)
+    return SearchSummary(
+        name=spec.name,
+        question=spec.question,
+        notes=paragraphs(folder.notes),
+        finding=_finding(front, configurations, goals),
+        further_findings=_extremes(front, goals),
+        warnings=(*_caution(spec, configurations), *warnings_of(outcomes)),
+        parameters=tuple(
+            SearchParameter(path, getattr(kind, "log", False), isinstance(kind, CategoricalParameter))
+            for path, kind in design.space.items()
+        ),
+        goals=goals,
+        configurations=configurations,
+        front=front,
+        problems=problems_of(outcomes),
+        provenance=tuple(pair for pair in provenance_of(spec, outcomes, counts) if pair[0] != "Intervals"),
+    )
+
+
+def pareto_front(configurations: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[Configuration, ...]:
+    """The configurations than which no other is as good in every goal and better in one."""
+    measured = [each for each in configurations if each.figures]
+
+    def gains(each: Configuration) -> tuple[float, ...]:
+        return tuple(goal.gain(value) for goal, value in zip(goals, each.figures, strict=True))
+
+    def beats(one: Configuration, other: Configuration) -> bool:
+        pairs = list(zip(gains(one), gains(other), strict=True))
+        return all(mine >= its for mine, its in pairs) and any(mine > its for mine, its in pairs)
+
+    front = [each for each in measured if not any(beats(other, each) for other in measured)]
+    return tuple(sorted(front, key=gains, reverse=True))
+
+
+def _with_metrics(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its figures that have no column of their own; an arm without weights costs nothing more."""
+    metrics = dict(row.pop("metrics") or ())
+    row = {**metrics, **row}
+    if row["status"] == "completed":
+        row |= {name: cost for name, cost in _WITHOUT_WEIGHTS.items() if row[name] is None}
+    return row
+
+
+def _configurations(
+    outcomes: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str]
+) -> tuple[Configuration, ...]:
+    groups: dict[tuple[Any, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
+    numbered = enumerate(groups.values(), start=1)
+    return tuple(_configuration(number, group, goals, paths) for number, group in numbered)
+
+
+def _configuration(
+    number: int, group: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str]
+) -> Configuration:
+    values = dict(group[0].setting.levels) | {ARM_FACTOR: group[0].arm}
+    statuses = [outcome.row["status"] if outcome.row is not None else "missing" for outcome in group]
+    status = next((each for each in ("failed", "stopped", "missing") if each in statuses), "completed")
+    figures = [_mean(group, goal.metric) for goal in goals] if status == "completed" else []
+    return Configuration(
+        number=number,
+        values={path: values[path] for path in paths if path in values},
+        status=status,
+        figures=() if None in figures else tuple(figure for figure in figures if figure is not None),
+        test=_mean(group, HEADLINE),
+        seeds=statuses.count("completed"),
+    )
+
+
+def _mean(group: Sequence[Outcome], name: str) -> float | None:
+    figures = [outcome.figure(name) for outcome in group]
+    known = [figure for figure in figures if figure is not None and math.isfinite(figure)]
+    return fmean(known) if known and len(known) == len(figures) else None
+
+
+def _finding(
+    front: Sequence[Configuration], configurations: Sequence[Configuration], goals: Sequence[Goal]
+) -> str:
+    tried = count(len(configurations), "configuration")
+    if not front:
+        return f"none of {tried} completed: nothing can be concluded"
+    return f"best of {tried}: {_told(front[0], goals, with_test=True)}"
+
+
+def _extremes(front: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[str, ...]:
+    """For each further goal, the configuration on the front that is best in it."""
+    sentences = []
+    for place, goal in enumerate(goals[1:], start=1):
+        best = max(front, key=lambda each: goal.gain(each.figures[place]), default=None)
+        if best is not None and best is not front[0]:
+            sentences.append(f"best in {goal.measure.label}: {_told(best, goals)}")
+    return tuple(sentences)
+
+
+def _told(each: Configuration, goals: Sequence[Goal], *, with_test: bool = False) -> str:
+    figures = ", ".join(
+        f"{goal.measure.label} {_value(goal.measure, value)}"
+        for goal, value in zip(goals, each.figures, strict=True)
+    )
+    test = "" if each.test is None or not with_test else f" (test {_value(MEASURES[HEADLINE], each.test)})"
+    return f"{figures}{test} with {each.text}"
+
+
+def _value(measure: Measure, value: float) -> str:
+    return f"{measure.text(value)} {measure.unit}".strip()
+
+
+def _caution(spec: StudySpec, configurations: Sequence[Configuration]) -> list[str]:
+    seeds, open_ = len(spec.seed_values), sum(each.status == "missing" for each in configurations)
+    told = [
+        f"Each configuration was tried at {count(seeds, 'seed')}: the best one's figure flatters it, "
+        "and small differences mean nothing; a tuned_comparison runs the best on fresh seeds"
+    ]
+    if open_:
+        told.append(f"The search is under way: {count(open_, 'configuration')} not finished")
+    return told

@@ -1,0 +1,75 @@
+"""What tuning chose for each arm of a tuned comparison."""
+
+import json
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from l2rw_ray.config import Stage, StudySpec
+from l2rw_ray.config.design import VARIANT
+from l2rw_ray.config.search import TunedComparisonDesign
+from l2rw_ray.config.variants import look_up
+from l2rw_ray.report.labels import count, factor_name, level_text, measure_of
+from l2rw_ray.report.points import Outcome
+from l2rw_ray.report.summary import Setting
+from l2rw_ray.report.table import Entry, Line, Table
+
+_NOTHING = Entry("–")
+
+
+def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, ...]:
+    """One table, an arm a row; none for another kind of design."""
+    design = spec.design
+    if not isinstance(design, TunedComparisonDesign):
+        return ()
+    paths = list(dict.fromkeys(path for arm in design.arms for path in design.space_of(arm)))
+    measure, seeds = measure_of(spec.objective.metric), count(len(design.search_seeds), "seed")
+    lines = []
+    for arm in design.arms:
+        own = [outcome for outcome in outcomes if outcome.setting.level(VARIANT) == arm]
+        tried = _by_configuration([outcome for outcome in own if outcome.stage is Stage.SEARCH])
+        chosen = next((outcome for outcome in own if outcome.stage is Stage.FINAL and outcome.row), None)
+        values = [_chosen(chosen, path, path in design.space_of(arm)) for path in paths]
+        best = _best(tried, spec)
+        figure = _NOTHING if best is None else Entry(measure.text(best))
+        lines.append(Line(arm, (Entry(str(len(tried))), *values, figure)))
+    return (
+        Table(
+            key="tuning",
+            title="What tuning chose",
+            corner="arm",
+            columns=("configurations", *(factor_name(path) for path in paths), measure.heading),
+            lines=tuple(lines),
+            note=(
+                f"Each arm was searched by {design.sampler} with the same budget, at {seeds} that no other "
+                "figure of this report rests on. The last column is what the choice was made by, and "
+                "flatters it; the test figures above are of fresh seeds."
+            ),
+        ),
+    )
+
+
+def _by_configuration(outcomes: Sequence[Outcome]) -> dict[Setting, list[Outcome]]:
+    tried: dict[Setting, list[Outcome]] = {}
+    for outcome in outcomes:
+        tried.setdefault(outcome.setting, []).append(outcome)
+    return tried
+
+
+def _best(tried: dict[Setting, list[Outcome]], spec: StudySpec) -> float | None:
+    metric, seeds = spec.objective.metric, len(getattr(spec.design, "search_seeds", ()))
+    means = []
+    for outcomes in tried.values():
+        figures = [figure for outcome in outcomes if (figure := outcome.figure(metric)) is not None]
+        if len(figures) == seeds:
+            means.append(fmean(figures))
+    if not means:
+        return None
+    return max(means) if spec.objective.mode == "max" else min(means)
+
+
+def _chosen(outcome: Outcome | None, path: str, is_searched: bool) -> Entry:
+    if outcome is None or outcome.row is None or not is_searched:
+        return _NOTHING
+    value: Any = look_up(json.loads(outcome.row["config"]), path)
+    return _NOTHING if value is None else Entry(level_text(path, value))

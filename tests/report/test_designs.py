@@ -1,0 +1,143 @@
+"""Reports of designs that decide as they go: searches, tuned comparisons, and how little is enough."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from l2rw_ray.config import PlannedTrial, parse_study
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report import summarise, write_report
+from l2rw_ray.report.search import Configuration, Goal, pareto_front, summarise_search
+from l2rw_ray.results import StudyFolder
+from tests.orchestration.playing import METRIC, best_at_a_tenth, play
+
+LEARNING_RATE = {"kind": "float", "low": 0.001, "high": 1.0, "log": True}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    folder = StudyFolder(tmp_path / "study")
+    folder.create()
+    return folder
+
+
+def test_a_search_tells_its_best_and_what_goals_trade(study_tree: dict, folder: StudyFolder) -> None:
+    design = {
+        "kind": "search",
+        "space": {"optim.lr": LEARNING_RATE, "optim.epochs": {"kind": "int", "low": 1, "high": 9}},
+        "further_objectives": [{"metric": "peak_memory_bytes", "mode": "min"}],
+        "budget": {"trials": 12},
+    }
+
+    def figures(trial: PlannedTrial) -> dict[str, float] | str:
+        if trial.config.optim.epochs == 9:
+            return "failed"
+        memory = 1e6 * trial.config.optim.epochs
+        accuracy = best_at_a_tenth(trial)[METRIC] - 0.1 / trial.config.optim.epochs
+        return {METRIC: accuracy, "peak_memory_bytes": memory, "test_balanced_accuracy": 0.5}
+
+    play(parse_study(study_tree | {"design": design, "seeds": 2}), folder, figures)
+    summary = summarise_search(folder.path)
+    best = max(summary.measured, key=lambda each: each.figures[0])
+    assert summary.front[0] == summary.ranked[0] == best
+    assert summary.finding.startswith("best of 12 configurations: validation balanced accuracy")
+    assert "(test 50.0 %)" in summary.finding
+    memory = [each.figures[1] for each in summary.front]
+    assert memory == sorted(memory, reverse=True), "less accuracy is only worth it for less memory"
+    paths = write_report(folder.path)
+    page, text = paths.html.read_text(), paths.markdown.read_text()
+    for title in ("Pareto front", "The best", "configurations"):
+        assert title in page
+        assert title in text
+    assert page.count("50.0") == text.count("50.0"), "the test figure of the best, no other"
+    rows = list(csv.DictReader(io.StringIO(paths.csv.read_text())))
+    assert len(rows) == 12
+    assert {path.name for path in paths.figures} >= {"history.svg", "front-1.svg", "parameter-2.svg"}
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    goals = (Goal(METRIC, "max"), Goal("overhead_ratio", "min"))
+
+    def tried(number: int, *figures: float) -> Configuration:
+        return Configuration(number, {}, "completed", figures, None, 1)
+
+    cheap, middle, dear = tried(1, 0.5, 1.0), tried(2, 0.7, 1.2), tried(3, 0.8, 2.0)
+    beaten, equal = tried(4, 0.7, 1.3), tried(5, 0.8, 2.0)
+    front = pareto_front([cheap, beaten, middle, dear, equal, tried(6)], goals)
+    assert [each.number for each in front] == [3, 5, 2, 1]
+
+
+def test_a_search_in_which_nothing_completed_says_so(study_tree: dict, folder: StudyFolder) -> None:
+    design = {"kind": "search", "space": {"optim.lr": LEARNING_RATE}, "budget": {"trials": 2}}
+    play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, lambda trial: "failed")
+    paths = write_report(folder.path)
+    assert paths.finding == "none of 2 configurations completed: nothing can be concluded"
+    assert "Failed and stopped trials" in paths.html.read_text()
+
+
+TUNED = {
+    "kind": "tuned_comparison",
+    "arms": {"uniform": {"set": {"method.name": "uniform"}}, "l2rw": {"set": {"method.name": "l2rw"}}},
+    "space": {"optim.lr": LEARNING_RATE},
+    "budget": {"trials": 4},
+}
+
+
+def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: StudyFolder) -> None:
+    def figures(trial: PlannedTrial) -> dict[str, float]:
+        is_searched = trial.seed == 1_000_000
+        gain = 0.1 * (trial.config.method.name == "l2rw") + trial.seed / 1e8
+        test = 0.99 if is_searched else 0.5 + gain
+        return {**best_at_a_tenth(trial), "test_balanced_accuracy": test}
+
+    spec = parse_study(study_tree | {"design": TUNED, "seeds": 3})
+    play(spec, folder, figures)
+    summary = summarise(folder.path)
+    assert "l2rw − uniform: +10.0 points" in summary.finding
+    assert summary.counts.planned == 6
+    assert (
+        max(value for cell in summary.cells for value in cell.samples["test_balanced_accuracy"].values())
+        < 0.7
+    )
+    (table,) = summary.details
+    assert [line.name for line in table.lines] == ["uniform", "l2rw"]
+    assert [line.entries[0].text for line in table.lines] == ["4", "4"]
+    page = write_report(folder.path).html.read_text()
+    assert "What tuning chose" in page
+    assert "99.0" not in page
+
+
+def test_a_tuned_comparison_without_final_trials_is_refused(study_tree: dict, folder: StudyFolder) -> None:
+    play(parse_study(study_tree | {"design": TUNED, "seeds": 3}), folder, trials=3)
+    with pytest.raises(StudyFolderError, match="no final trial has finished"):
+        summarise(folder.path)
+
+
+def test_how_little_is_enough_is_told_with_its_limits(study_tree: dict, folder: StudyFolder) -> None:
+    design = {
+        "kind": "minimum_effective",
+        "factor": "data.meta_per_class",
+        "levels": [1, 2, 4],
+        "margin": 0.05,
+        "most_seeds": 8,
+    }
+    means = {1: 0.4, 2: 0.79, 4: 0.8}
+
+    def figures(trial: PlannedTrial) -> dict[str, float]:
+        level = trial.config.data.meta_per_class
+        noise = np.random.default_rng([level, trial.seed]).normal(0, 0.005)
+        return {METRIC: means[level] + noise, "test_balanced_accuracy": means[level]}
+
+    play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, figures)
+    summary = summarise(folder.path)
+    assert summary.finding == (
+        "clean examples per class 2 is enough: not worse than any other level by more than "
+        "5.0 points of validation balanced accuracy (confidence 95 %)"
+    )
+    assert [line.entries[0].text for line in summary.answer.lines] == ["worse", "enough", "enough"]
+    page = write_report(folder.path).html.read_text()
+    assert "How little is enough" in page
+    assert "is enough: not worse" in page
