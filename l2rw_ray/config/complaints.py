@@ -2,12 +2,12 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, get_origin
+from typing import Any
 
 from pydantic import ValidationError
 
 from l2rw_ray.config.section import Section
-from l2rw_ray.config.variants import Variants, input_names, variants_of
+from l2rw_ray.config.variants import Variants, entry_variants, input_names, variants_of
 from l2rw_ray.errors import ConfigError
 
 _WANTED = {
@@ -77,7 +77,7 @@ def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[S
     """Dotted path of a location without union tags, and the class that holds its last key."""
     path = ""
     holder, keyed = section, True
-    variants = Variants(None, {})
+    variants, entries = Variants(None, {}), None
     for part in loc:
         if isinstance(part, int):
             path += f"[{part}]"
@@ -85,10 +85,9 @@ def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[S
             holder = variants.classes[part]
         elif keyed:
             path = f"{path}.{part}" if path else part
-            variants = variants_of(holder, part)
-            field = holder.model_fields.get(part)
-            is_mapping = field is not None and get_origin(field.annotation) is dict
-            keyed = bool(variants.classes) or is_mapping
+            variants = entries or variants_of(holder, part)
+            entries = None if entries else entry_variants(holder, part)
+            keyed = bool(variants.classes) or entries is not None
             holder = variants.classes.get(None, holder)
     return path, holder
 

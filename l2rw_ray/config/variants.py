@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from l2rw_ray.config.section import Section
 from l2rw_ray.errors import ConfigError
@@ -35,12 +37,30 @@ class Variants:
 
 
 def variants_of(section: type[Section] | None, name: str) -> Variants:
-    """The section classes that field `name` of `section` may hold; none for a plain value."""
+    """The section classes that field `name` of `section` may hold, or its entries; none for a plain value."""
     field = section.model_fields.get(name) if section else None
-    if field is None:
+    if field is None or get_origin(field.annotation) is dict:
         return Variants(None, {})
     tag = field.discriminator if isinstance(field.discriminator, str) else None
-    candidates = get_args(field.annotation) if tag else (field.annotation,)
+    return _variants(field.annotation, tag)
+
+
+def entry_variants(section: type[Section], name: str) -> Variants | None:
+    """The section classes that the values of a mapping may be; None where the field is no mapping."""
+    field = section.model_fields.get(name)
+    if field is None or get_origin(field.annotation) is not dict:
+        return None
+    value = get_args(field.annotation)[1]
+    if get_origin(value) is not Annotated:
+        return _variants(value, None)
+    kinds, *notes = get_args(value)
+    tags = (note.discriminator for note in notes if isinstance(note, FieldInfo))
+    return _variants(kinds, next((tag for tag in tags if isinstance(tag, str)), None))
+
+
+def _variants(annotation: Any, tag: str | None) -> Variants:
+    is_list = get_origin(annotation) is tuple
+    candidates = get_args(annotation) if tag or is_list else (annotation,)
     classes = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, Section)]
     if tag is None:
         return Variants(None, dict.fromkeys([None], classes[0]) if classes else {})
@@ -76,7 +96,7 @@ def assign(draft: Tree, path: str, value: Any, section: type[Section] | None) ->
 
 
 def _assign(draft: Tree, keys: list[str], value: Any, section: type[Section] | None, path: str) -> Tree:
-    head, *rest = keys
+    head, rest = _first_key(draft, keys)
     if not rest:
         return {**draft, head: value}
     inner = draft.get(head)
@@ -87,6 +107,15 @@ def _assign(draft: Tree, keys: list[str], value: Any, section: type[Section] | N
     if rest == [variants.tag]:
         changed = variants.own_fields(changed)
     return {**draft, head: changed}
+
+
+def _first_key(draft: Tree, keys: list[str]) -> tuple[str, list[str]]:
+    """The first key and those after it; factors and parameters are keys that are paths themselves."""
+    for length in range(len(keys), 1, -1):
+        key = ".".join(keys[:length])
+        if key in draft:
+            return key, keys[length:]
+    return keys[0], keys[1:]
 
 
 def look_up(draft: Mapping[str, Any], path: str) -> Any:

@@ -47,7 +47,12 @@ def _status(result: TrialResult) -> str:
 
 def describe_status(directory: Path) -> str:
     """The counts as lines for people."""
-    counts = count_statuses(directory)
-    spec = StudyFolder(directory).read_spec()
-    lines = [f"{spec.name}: {spec.question}", f"{sum(counts.values())} trials planned"]
-    return "\n".join([*lines, *(f"  {count:5d} {status}" for status, count in counts.items() if count)])
+    folder = StudyFolder(directory)
+    spec, counts = folder.read_spec(), count_statuses(directory)
+    planned = {row.trial_id for row in folder.read_plan()}
+    others = sum(path.stem not in planned for path in folder.trials.glob("*.parquet"))
+    lines = [f"{spec.name}: {spec.question}", f"{len(planned)} trials planned"]
+    lines += [f"  {count:5d} {status}" for status, count in counts.items() if count]
+    if others:
+        lines.append(f"{others} more in the ledger, of settings that the study no longer asks for")
+    return "\n".join(lines)

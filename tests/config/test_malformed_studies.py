@@ -7,6 +7,33 @@ import pytest
 from l2rw_ray.cli import main
 from l2rw_ray.config.loading import dump_study, parse_study
 
+_LR = "{kind: float, low: 0.1, high: 1}"
+
+
+def _search(space: str, *more: str) -> str:
+    return _design("kind: search", f"space: {{{space}}}", "budget: {trials: 3}", *more)
+
+
+def _tuned(*changes: str) -> str:
+    arms = "arms: {a: {}, b: {set: {method.name: uniform}}}"
+    kept = [arms, f"space: {{optim.lr: {_LR}}}", "budget: {trials: 3}"]
+    return _design("kind: tuned_comparison", *_changed(kept, changes))
+
+
+def _effective(*changes: str) -> str:
+    kept = ["factor: data.meta_per_class", "levels: [1, 2]", "margin: 0.1"]
+    return _design("kind: minimum_effective", *_changed(kept, changes))
+
+
+def _changed(parts: list[str], changes: tuple[str, ...]) -> list[str]:
+    keys = {change.partition(":")[0] for change in changes}
+    return [*(part for part in parts if part.partition(":")[0] not in keys), *changes]
+
+
+def _design(*parts: str) -> str:
+    return f"design={{{', '.join(parts)}}}"
+
+
 MALFORMED = [
     ("trial.data.bias={kind: dominant_class, levl: 0.9}", "trial.data.bias.levl", "did you mean 'level'"),
     ("trial.data.noise.rate=1.5", "trial.data.noise.rate = 1.5", "below 1"),
@@ -56,6 +83,58 @@ MALFORMED = [
         "design.factors.optim.lr",
         "leave it out",
     ),
+    ("design={kind: search, space: {}, budget: {trials: 3}}", "design.space = {}", "name a parameter"),
+    (f"design={{kind: search, space: {{optim.lr: {_LR}}}}}", "design.budget = None", "add it"),
+    (
+        f"design={{kind: search, space: {{optim.lr: {_LR}}}, budget: {{}}}}",
+        "design.budget.trials",
+        "give trials",
+    ),
+    (_search("optim.lr: {kind: float, low: 1, high: 0.1}"), "design.space.optim.lr.high = 0.1", "larger"),
+    (
+        _search("optim.lr: {kind: float, low: 0, high: 1, log: true}"),
+        "design.space.optim.lr.low = 0",
+        "above 0",
+    ),
+    (_search("optim.lr: {kind: flaot, low: 0, high: 1}"), "design.space.optim.lr.kind", "'float'"),
+    (_search("optim.lr: {low: 0, high: 1}"), "design.space.optim.lr.kind", "add it"),
+    (_search("optim.lr: {kind: categorical, choices: [1]}"), "design.space.optim.lr.choices", "at least 2"),
+    (_search("optim.lr: {kind: categorical, choices: [1, 1]}"), "optim.lr.choices = 1", "name each once"),
+    (_search("optim.rl: {kind: float, low: 1, high: 2}"), "trial.optim.rl", "use one of"),
+    (_search("optim.momentum: {kind: float, low: 0, high: 2}"), "trial.optim.momentum = 2.0", "below 1"),
+    (
+        _search("method.name: {kind: categorical, choices: [l2rw, l2wr]}"),
+        "trial.method.name = 'l2wr'",
+        "l2rw",
+    ),
+    (_search("resources.workers: {kind: int, low: 1, high: 2}"), "design.space.resources.workers", "another"),
+    (_search(f"optim.lr: {_LR}", "sampler: tpa"), "design.sampler = 'tpa'", "'tpe'"),
+    (
+        _search(f"optim.lr: {_LR}", "when: {optim.lr: {method.name: l2rw}}"),
+        "when.optim.lr.method.name",
+        "name one",
+    ),
+    (_search(f"optim.lr: {_LR}", "stopping: {name: asha}"), "seeds = ", "use one seed"),
+    (
+        _search(f"optim.lr: {_LR}", "further_objectives: [{metric: test_accuracy, mode: max}]"),
+        "further_objectives[0].metric = 'test_accuracy'",
+        "unknown",
+    ),
+    (
+        _search("method.name: {kind: categorical, choices: [l2rw, uniform]}", "sampler: cmaes"),
+        "design.sampler = 'cmaes'",
+        "use tpe",
+    ),
+    (_tuned("search_seeds: [0]"), "design.search_seeds = 0", "use others"),
+    (_tuned("search_seeds: []"), "design.search_seeds", "at least 1"),
+    (_tuned("arms: {uniform: {}}"), "design.arms", "at least 2"),
+    (_tuned("arms: {a: {}, b: {set: {optim.lr: 1}}}"), "design.arms.b.set.optim.lr = 1", "leave one out"),
+    (_tuned("arms: {a: {}, b: {set: {method.nam: l2rw}}}"), "trial.method.nam", "did you mean"),
+    (_effective("levels: [1, 5, 2]"), "design.levels = 2", "small to large"),
+    (_effective("levels: [1]"), "design.levels", "at least 2"),
+    (_effective("margin: 0"), "design.margin = 0", "above 0"),
+    (_effective("factor: data.meta_per_clas"), "trial.data.meta_per_clas", "did you mean"),
+    (_effective("seek: smalest"), "design.seek = 'smalest'", "'smallest'"),
     ("seeds=0", "seeds = 0", "above 0"),
     ("seeds=[1, 1]", "seeds = [1, 1]", "name each once"),
     ("seeds=many", "seeds = 'many'", "whole number"),

@@ -26,3 +26,11 @@ def test_fields_that_both_variants_have_are_kept(study_tree: dict) -> None:
 def test_unknown_variant_keeps_everything_for_the_validation_to_complain(study_tree: dict) -> None:
     changed = assign(study_tree, "trial.optim.name", "sdg", StudySpec)
     assert changed["trial"]["optim"]["momentum"] == 0.9
+
+
+def test_keys_that_are_paths_are_found():
+    draft = {"design": {"factors": {"optim.lr": [0.1], "optim.lr.more": [1]}}}
+    changed = assign(draft, "design.factors.optim.lr", [0.2], None)
+    assert changed == {"design": {"factors": {"optim.lr": [0.2], "optim.lr.more": [1]}}}
+    deeper = {"space": {"optim.lr": {"low": 1}}}
+    assert assign(deeper, "space.optim.lr.low", 2, None) == {"space": {"optim.lr": {"low": 2}}}
