@@ -63,7 +63,7 @@ def lane_overhead(spec: StudySpec) -> dict[str, float]:
         planned = plan_study(spec)
         folder.create()
         folder.write_plan(spec, planned)
-        run_study(spec, planned, folder, RunOptions(lanes=1), lambda trials, lanes: [watch])
+        run_study(spec, planned, folder, RunOptions(lanes=1), lambda known, total, lanes: [watch])
     wall_s = watch.ends[-1][0] - watch.ends[0][0]
     trained_s = sum(duration for _, duration in watch.ends[1:])
     later = len(watch.ends) - 1

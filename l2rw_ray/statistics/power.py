@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 
 def paired_deviation(points: Sequence[Mapping[int, float]]) -> float | None:
@@ -41,14 +41,5 @@ def detectable_difference(deviation: float, seeds: int, power: float = 0.8, alph
     """
     freedom = seeds - 1
     critical = special.stdtrit(freedom, 1 - alpha / 2)
-
-    def excess_power(size: float) -> float:
-        centre = size * math.sqrt(seeds)
-        missed = special.nctdtr(freedom, centre, critical) - special.nctdtr(freedom, centre, -critical)
-        return float(1 - missed - power)
-
-    largest = 0.1
-    while excess_power(largest) < 0:  # far beyond it the distribution function gives up
-        largest *= 1.5
-    size: float = optimize.brentq(excess_power, 0.0, largest)
-    return size * deviation
+    centre = special.nctdtrinc(freedom, 1 - power, critical)  # of the noncentral t; the far tail adds nothing
+    return float(centre) / math.sqrt(seeds) * deviation

@@ -28,7 +28,7 @@ def test_points_that_share_no_two_seeds_say_nothing():
     assert paired_deviation([{0: 1.0, 1: 2.0}, {0: 1.0}]) is None
 
 
-@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10, 50])
 def test_the_detectable_difference_is_found_four_times_of_five(seeds):
     rng = np.random.default_rng(seeds)
     difference = detectable_difference(2.0, seeds)
