@@ -66,14 +66,18 @@ def test_failed_trial_is_a_row_and_the_others_finish(
     assert completed["attempt"] == 1
 
 
-def test_results_do_not_depend_on_lanes(write_study: Callable[..., Path], run: Run, tmp_path: Path) -> None:
-    study = write_study(seeds=2)
+def test_another_process_and_other_lanes_give_the_same_ledger(
+    write_study: Callable[..., Path], run: Run, tmp_path: Path
+) -> None:
+    factors = {"resources.workers": [1, 2], "method.name": ["uniform", "l2rw"]}
+    study = write_study(design={"kind": "grid", "factors": factors}, seeds=1)
     tables = []
     for lanes in ("1", "2"):
         out = tmp_path / f"lanes{lanes}"
         code, output = run(study, "--out", str(out), "--lanes", lanes)
         assert code == 0, output
         tables.append(read_study(out).select(RESULT_COLUMNS).to_pylist())
+    assert len(tables[0]) == 4
     assert tables[0] == tables[1]
 
 

@@ -2,12 +2,13 @@
 
 from itertools import product
 from math import prod
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2rw_ray.config import GridDesign, parse_study
+from l2rw_ray.config import GridDesign, PlannedTrial, parse_study
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.orchestration.plan import by_resources, grid_points, plan_study
 
@@ -70,6 +71,62 @@ def test_no_trial_is_missing_or_twice(rates: list[float], arms: list[str], seeds
 
 def _points(tree: dict) -> list[dict]:
     return [dict(trial.factors) for trial in plan_study(parse_study(tree | {"seeds": 1}))]
+
+
+_RATES, _ARMS = st.sampled_from([0.0, 0.1, 0.2, 0.3]), st.sampled_from(["uniform", "random", "l2rw"])
+
+
+@given(
+    rates=st.lists(_RATES, min_size=1, unique=True),
+    more_rates=st.lists(_RATES, unique=True),
+    arms=st.lists(_ARMS, min_size=1, unique=True),
+    more_arms=st.lists(_ARMS, unique=True),
+    seeds=st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True),
+    more_seeds=st.lists(st.integers(0, 9), max_size=3, unique=True),
+    order=st.randoms(use_true_random=False),
+)
+def test_a_larger_study_adds_only_its_own_trials_whatever_it_is_called(
+    rates: list, more_rates: list, arms: list, more_arms: list, seeds: list, more_seeds: list, order: Random
+) -> None:
+    def study(name: str, rates: list, arms: list, seeds: list) -> dict[str, PlannedTrial]:
+        sections = {
+            "name": name,
+            "question": f"What of {name}?",
+            "trial": _shuffled(
+                {
+                    "data": _shuffled({"source": "digits", "noise": {"kind": "uniform", "rate": 0}}, order),
+                    "model": {"name": "mlp"},
+                    "method": {"name": "l2rw"},
+                    "optim": _shuffled({"name": "sgd", "lr": 0.1, "epochs": 2}, order),
+                },
+                order,
+            ),
+            "design": {
+                "kind": "grid",
+                "factors": _shuffled({"data.noise.rate": rates, "method.name": arms}, order),
+            },
+            "seeds": seeds,
+        }
+        return {trial.trial_id: trial for trial in plan_study(parse_study(_shuffled(sections, order)))}
+
+    small = study("small", rates, arms, seeds)
+    all_rates, all_arms, all_seeds = {*rates, *more_rates}, {*arms, *more_arms}, {*seeds, *more_seeds}
+    large = study("large", sorted(all_rates), sorted(all_arms), sorted(all_seeds))
+    assert small.keys() <= large.keys()
+    assert len(large) == len(all_rates) * len(all_arms) * len(all_seeds)
+    for trial_id, trial in large.items():
+        is_old = (
+            trial.factors["data.noise.rate"] in rates
+            and trial.config.method.name in arms
+            and trial.seed in seeds
+        )
+        assert (trial_id in small) == is_old
+
+
+def _shuffled(section: dict, order: Random) -> dict:
+    keys = list(section)
+    order.shuffle(keys)
+    return {key: section[key] for key in keys}
 
 
 def test_a_factor_is_varied_only_where_its_condition_holds(study_tree: dict) -> None:
