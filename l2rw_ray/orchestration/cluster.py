@@ -50,7 +50,7 @@ def ray_cluster(address: str | None) -> Iterator[list[dict[str, float]]]:
 
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # who would start it again?
+        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "30")  # who would start it again?
     dashboard = {"include_dashboard": False} if address is None else {}
     on_sigterm = signal.getsignal(signal.SIGTERM)
     before = set(_descendants())
