@@ -117,6 +117,9 @@ class ParquetData(_Data):
     """Column of encoded images (PNG, JPEG, …); null, the default beside `features`, for none."""
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Numeric columns to learn from, instead of an image."""
+    group: str | None = None
+    """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
+    of the sets, and meta, validation and test set have one example of each of theirs."""
 
     @model_validator(mode="before")
     @classmethod

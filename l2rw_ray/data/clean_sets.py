@@ -2,7 +2,8 @@
 
 Rows of a class stand in one seeded order. Test rows come from its front, validation rows after
 them, meta rows from its end, and what is between is left to train. So the meta set depends on its
-own size alone, and no clean set on the train set.
+own size alone, and no clean set on the train set. Where examples come in groups, one of each group
+stands there for all, and the others follow it into the train set or are left out.
 """
 
 from dataclasses import dataclass
@@ -47,8 +48,10 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
         DataError: A class has too few examples.
     """
     order = torch.randperm(len(source.labels), generator=stream(seed, "split"))
+    if source.groups is not None:
+        order = order[_rank_in_class(source.groups[order]) == 0]
     label, rank = source.labels[order], _rank_in_class(source.labels[order])
-    counts_C = source.labels.bincount(minlength=len(source.class_names))
+    counts_C = label.bincount(minlength=len(source.class_names))
     test_C = torch.zeros_like(counts_C)
     if source.test_labels is None:
         size = round(_TEST_FRACTION * len(order)) if config.test_size is None else config.test_size
@@ -61,8 +64,15 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
         meta=order[~before_meta],
         validation=order[in_validation],
         test=order[in_test] if source.test_labels is None else _draw_own_test(source, config, seed),
-        left=order[before_meta & ~in_test & ~in_validation].sort().values,
+        left=_with_their_groups(source, order[before_meta & ~in_test & ~in_validation]),
     )
+
+
+def _with_their_groups(source: Source, rows: Tensor) -> Tensor:
+    """Rows with all others of their groups, ascending."""
+    if source.groups is not None:
+        rows = torch.isin(source.groups, source.groups[rows]).nonzero().flatten()
+    return rows.sort().values
 
 
 def stratified_counts(counts_C: Tensor, size: int, generator: torch.Generator) -> Tensor:
@@ -121,9 +131,10 @@ def _refuse_shortage(
     spare, found = int(spare_C[scarcest]), int(counts_C[scarcest])
     if spare > config.meta_per_class:
         return
+    noun = "examples" if source.groups is None else "groups"
     test, validation = int(test_C[scarcest]), int(validation_C[scarcest])
     problem = (
-        f"class {source.class_names[scarcest]} has {found} examples, "
+        f"class {source.class_names[scarcest]} has {found} {noun}, "
         f"{test + validation + config.meta_per_class + 1} are wanted "
         f"({config.meta_per_class} meta, {validation} validation, {test} test, 1 train)"
     )

@@ -34,7 +34,7 @@ def load_parquet(config: ParquetData) -> Source:
     names = _class_names(train, labels)
     indices = _as_indices(config, train, labels, names)
     if config.test is None:
-        return Source(_inputs(config, train), indices, names)
+        return Source(_inputs(config, train), indices, names, groups=_groups(config, train))
     test = ParquetTable.open("trial.data.test", config.test)
     test_indices = _as_indices(config, test, test.labels(config.label), names)
     inputs, test_inputs = _inputs(config, train), _inputs(config, test)
@@ -45,7 +45,21 @@ def load_parquet(config: ParquetData) -> Source:
             f"inputs of shape {tuple(test_inputs.shape[1:])}, those of train have {tuple(inputs.shape[1:])}",
             "give both the same size",
         )
-    return Source(inputs, indices, names, test_inputs, test_indices)
+    return Source(inputs, indices, names, test_inputs, test_indices, _groups(config, train, test))
+
+
+def _groups(config: ParquetData, train: "ParquetTable", test: "ParquetTable | None" = None) -> Tensor | None:
+    """Index of each train example's group, int64 [N]; None where the study names no groups."""
+    if config.group is None:
+        return None
+    named, indices = np.unique(train.labels(config.group, "trial.data.group"), return_inverse=True)
+    if test is not None:
+        shared = np.intersect1d(named, test.labels(config.group, "trial.data.group"))
+        if len(shared):
+            problem = f"{len(shared)} groups are in train and in test, such as {shared[0]}"
+            remedy = "leave trial.data.test out, so that the test set is drawn by groups"
+            raise DataError("trial.data.group", config.group, problem, remedy)
+    return torch.from_numpy(indices.astype(np.int64))
 
 
 def _inputs(config: ParquetData, table: "ParquetTable") -> Tensor:

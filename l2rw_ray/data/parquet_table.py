@@ -132,29 +132,31 @@ class ParquetTable:
                     yield start, batch
                     start += len(batch)
 
-    def labels(self, column: str) -> Array:
-        """The label column, as integers or as text, [N].
+    def labels(self, column: str, field: str = "trial.data.label") -> Array:
+        """A column of labels or of groups, as integers or as text, [N].
+
+        Args:
+            column: Its name.
+            field: Where the study names it.
 
         Raises:
             DataError: It is missing, has nulls, or is neither.
         """
-        types = [_plain(given) for given in self.require(column, "trial.data.label")]
+        types = [_plain(given) for given in self.require(column, field)]
         text = all(map(_is_text, types))
         for given in types:
             if not (text or pa.types.is_integer(given)):
                 if len(set(types)) > 1:
-                    problem = f"files of the table disagree: labels are {' and '.join(map(str, set(types)))}"
-                    raise DataError("trial.data.label", column, problem, "write them with one type")
-                problem = f"labels are of type {given}"
-                raise DataError("trial.data.label", column, problem, "use integers or text")
+                    problem = f"files of the table disagree: values are {' and '.join(map(str, set(types)))}"
+                    raise DataError(field, column, problem, "write them with one type")
+                problem = f"values are of type {given}"
+                raise DataError(field, column, problem, "use integers or text")
         parts = []
         for start, batch in self.batches([column]):
             values = batch.column(0)
             if values.null_count:
                 row = self.locate(start + values.is_null().to_pylist().index(True))
-                raise DataError(
-                    "trial.data.label", column, f"null in {row}", "fill in the label or drop the row"
-                )
+                raise DataError(field, column, f"null in {row}", "fill it in or drop the row")
             if pa.types.is_dictionary(values.type):
                 values = values.dictionary_decode()
             numbers = values.to_numpy(zero_copy_only=False)

@@ -23,6 +23,7 @@ class Source:
         class_names: Name of each class.
         test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
         test_labels: Their labels, as `labels`.
+        groups: Index of each example's group, int64 [N]; None where each stands for itself.
     """
 
     inputs: Tensor
@@ -30,6 +31,7 @@ class Source:
     class_names: tuple[str, ...]
     test_inputs: Tensor | None = None
     test_labels: Tensor | None = None
+    groups: Tensor | None = None
 
     def class_index(self, given: int | str) -> int:
         """Index of a class given by index or by name.

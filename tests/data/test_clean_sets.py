@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from l2rw_ray.config.data import DigitsData
-from l2rw_ray.data import stream
+from l2rw_ray.data import Source, stream
 from l2rw_ray.data.clean_sets import CleanSets, draw_clean_sets, stratified_counts
 from l2rw_ray.errors import DataError
 
@@ -109,3 +111,32 @@ def test_a_class_that_never_occurs_is_refused(make_source) -> None:
         "trial.data.label = 'digits': class class1 has 0 examples, 6 are wanted "
         "(5 meta, 0 validation, 0 test, 1 train); number only classes that occur"
     )
+
+
+@given(sizes=st.lists(st.integers(1, 5), min_size=60, max_size=90), seed=st.integers(0, 9))
+def test_no_group_is_in_two_sets(sizes, seed) -> None:
+    groups = torch.tensor([group for group, size in enumerate(sizes) for _ in range(size)])
+    labels = groups % 3
+    source = Source(torch.zeros(len(groups), 1), labels, ("a", "b", "c"), groups=groups)
+    clean = draw_clean_sets(source, config(meta_per_class=2, validation_size=9, test_size=12), seed)
+    sets = [set(groups[rows].tolist()) for rows in (clean.meta, clean.validation, clean.test, clean.left)]
+    assert sum(map(len, sets)) == len(set.union(*sets)) == len(sizes)
+    for rows in (clean.meta, clean.validation, clean.test):
+        assert len(groups[rows].unique()) == len(rows), "one example of each group"
+    assert len(clean.left) == sum(sizes[group] for group in sets[3]), "all of the train set's groups"
+    assert per_class(labels, clean.meta, 3) == [2, 2, 2]
+
+
+def test_groups_of_one_change_nothing(make_source) -> None:
+    source = make_source(40, 25, 12)
+    alone = replace(source, groups=torch.arange(77).flip(0))
+    sizes = config(meta_per_class=3, validation_size=11, test_size=13)
+    ungrouped, grouped = draw_clean_sets(source, sizes, 1), draw_clean_sets(alone, sizes, 1)
+    for name in ("meta", "validation", "test", "left"):
+        assert getattr(ungrouped, name).equal(getattr(grouped, name))
+
+
+def test_too_few_groups_are_named(make_source) -> None:
+    source = replace(make_source(40, 25, 12), groups=torch.arange(77) // 4)
+    with pytest.raises(DataError, match=r"class class2 has \d groups"):
+        draw_clean_sets(source, config(meta_per_class=5, test_size=1), seed=1)

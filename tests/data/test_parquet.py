@@ -173,7 +173,7 @@ def test_a_wrong_column_is_refused_with_those_that_exist(image_table) -> None:
 def test_a_column_of_the_wrong_type_is_refused(write_table) -> None:
     table = write_table({"x": ["one", "two"], "y": [0.0, 1.0], "label": [0, 1]})
     assert "'x': the column is of type string; name numeric" in complaint(table, features=["x"])
-    assert "'y': labels are of type double; use integers or text" in complaint(table, image="x", label="y")
+    assert "'y': values are of type double; use integers or text" in complaint(table, image="x", label="y")
     assert "'y': the column is of type double; name a column of enc" in complaint(table, image="y")
 
 
@@ -252,3 +252,17 @@ def test_a_file_that_vanished_is_refused(image_table, monkeypatch) -> None:
 
     monkeypatch.setattr(pq, "ParquetFile", vanish)
     assert "no readable Parquet file" in complaint(image_table)
+
+
+def test_groups_are_read_and_may_not_reach_into_the_test_table(write_table) -> None:
+    columns = {"x": [1.0, 2.0, 3.0, 4.0], "label": [0, 1, 0, 1], "patient": ["b", "a", "b", "c"]}
+    train = write_table(columns)
+    assert load(train, features=["x"], group="patient").groups.tolist() == [1, 0, 1, 2]
+    other = write_table(columns | {"patient": ["d", "e", "f", "g"]}, "other.parquet")
+    assert load(train, features=["x"], group="patient", test=str(other)).groups.tolist() == [1, 0, 1, 2]
+    with pytest.raises(
+        DataError, match=r"3 groups are in train and in test, such as a; leave trial.data.test"
+    ):
+        load(train, features=["x"], group="patient", test=str(train))
+    with pytest.raises(DataError, match=r"trial\.data\.group = 'lesion'"):
+        load(train, features=["x"], group="lesion")

@@ -13,6 +13,7 @@ TRIALS = {
     "bias_level": 45,
     "components": 50,
     "demo": 30,
+    "ham10000": 18,
     "meta_set_size": 70,
     "minimum_effective": 70,
     "noise_and_imbalance": 120,

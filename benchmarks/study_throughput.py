@@ -1,0 +1,159 @@
+"""What scheduling costs over many trials: wall time beside a bare loop, and memory of the driver.
+
+    python benchmarks/study_throughput.py throughput [--trials 60]
+    python benchmarks/study_throughput.py memory [--trials 500]
+
+`throughput` trains digits trials on two lanes, and the same trials in a bare loop over two processes.
+Start-up of both is reported and left out: the clock runs from the first trial's start to the last
+one's end. Target: at most 1.25 times the bare loop's time.
+
+`memory` runs a study of trials that train almost nothing on two lanes and reads the driver's resident
+memory as they end. Target: less than 100 MiB of growth after the first ten.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import time
+
+import psutil
+
+from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
+from l2rw_ray.events import Event, TrialEnded, TrialStarted, Verdict
+from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.runner import RunOptions, run_study
+from l2rw_ray.results.folder import StudyFolder
+
+LANES = 2
+
+
+def study(trials: int, train_size: int, epochs: int) -> StudySpec:
+    """A study of reweighted trials on the bundled digits."""
+    return parse_study(
+        {
+            "name": "throughput",
+            "question": "What does scheduling cost?",
+            "trial": {
+                "data": {"source": "digits", "train_size": train_size, "validation_size": 100},
+                "model": {"name": "mlp"},
+                "method": {"name": "l2rw"},
+                "optim": {"name": "sgd", "lr": 0.05, "batch_size": 50, "epochs": epochs},
+                "measurement": {"probe_rounds": 0},
+            },
+            "design": {"kind": "grid", "factors": {"method.name": ["l2rw"]}},
+            "seeds": trials,
+        }
+    )
+
+
+class Watch:
+    """Observer that notes when trials started and ended, and the memory of this process then."""
+
+    def __init__(self) -> None:
+        self.starts: list[float] = []
+        self.ends: list[float] = []
+        self.memory_bytes: list[int] = []
+
+    def __call__(self, event: Event) -> None:
+        """Note the start or the end of a trial."""
+        if isinstance(event, TrialStarted):
+            self.starts.append(time())
+        elif isinstance(event, TrialEnded):
+            self.ends.append(time())
+            self.memory_bytes.append(psutil.Process().memory_info().rss)
+
+
+def run_on_lanes(spec: StudySpec) -> tuple[Watch, float]:
+    """Run a study in a folder of its own; what was seen, and the moment it was asked for."""
+    watch, asked = Watch(), time()
+    with tempfile.TemporaryDirectory() as name:
+        folder = StudyFolder(Path(name) / "study")
+        folder.create()
+        run_study(spec, plan_study(spec), folder, RunOptions(lanes=LANES), lambda *_: [watch])
+    return watch, asked
+
+
+def train_in_turn(trials: Sequence[PlannedTrial], times: Path) -> None:
+    """Train trials one after the other, as a worker of a lane does, and write down when."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    from l2rw_ray.data import load_source, make_splits
+    from l2rw_ray.training import train_trial
+
+    torch.set_num_threads(1)
+    source = load_source(trials[0].config.data)
+    started = time()
+    for trial in trials:
+        splits = make_splits(source, trial.config.data, trial.seed)
+        train_trial(trial, splits, lambda event: Verdict.CONTINUE)
+    times.write_text(json.dumps([started, time()]))
+
+
+def run_bare(spec: StudySpec) -> tuple[float, float]:
+    """Start-up and wall time of the same trials in a bare loop over as many processes."""
+    trials, asked = plan_study(spec), time()
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as name:
+        files = [Path(name) / f"{number}.json" for number in range(LANES)]
+        processes = [
+            context.Process(target=train_in_turn, args=(trials[number::LANES], file))
+            for number, file in enumerate(files)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        spans = [json.loads(file.read_text()) for file in files]
+    first, last = min(start for start, _ in spans), max(end for _, end in spans)
+    return first - asked, last - first
+
+
+def throughput(trials: int) -> dict[str, float]:
+    """Wall time on lanes over that of the bare loop."""
+    spec = study(trials, train_size=1000, epochs=20)
+    bare_start_s, bare_s = run_bare(spec)
+    watch, asked = run_on_lanes(spec)
+    again_start_s, again_s = run_bare(spec)
+    lanes_s = max(watch.ends) - min(watch.starts)
+    return {
+        "trials": trials,
+        "start_up_on_lanes_s": min(watch.starts) - asked,
+        "start_up_bare_s": (bare_start_s + again_start_s) / 2,
+        "on_lanes_s": lanes_s,
+        "bare_before_s": bare_s,
+        "bare_after_s": again_s,
+        "ratio": lanes_s / ((bare_s + again_s) / 2),
+    }
+
+
+def memory(trials: int) -> dict[str, float]:
+    """Growth of the driver's memory from the tenth trial's end to the last one's."""
+    watch, _ = run_on_lanes(study(trials, train_size=50, epochs=1))
+    first, last = watch.memory_bytes[9], watch.memory_bytes[-1]
+    wall_s = watch.ends[-1] - watch.ends[9]
+    return {
+        "trials": len(watch.ends),
+        "driver_mib_after_ten": first / 2**20,
+        "driver_mib_at_the_end": last / 2**20,
+        "growth_mib": (last - first) / 2**20,
+        "s_per_trial": wall_s / (len(watch.ends) - 10),
+    }
+
+
+def main() -> None:
+    """Measure one of the two and print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=["throughput", "memory"])
+    parser.add_argument("--trials", type=int)
+    options = parser.parse_args()
+    measure, trials = (throughput, 60) if options.what == "throughput" else (memory, 500)
+    print(json.dumps(measure(options.trials or trials), indent=2))
+
+
+if __name__ == "__main__":
+    main()
