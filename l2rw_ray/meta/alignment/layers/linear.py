@@ -64,13 +64,27 @@ class FactoredLinear:
 
     def __init__(self, weight: Tensor, x_NTI: Tensor, gradient_NTO: Tensor, train_size: int) -> None:
         self.parameter = weight
-        self._x, self._x_meta = x_NTI[:train_size], x_NTI[train_size:]
-        self._gradient, self._gradient_meta = gradient_NTO[:train_size], gradient_NTO[train_size:]
+        self._x, self._gradient = x_NTI[:train_size], gradient_NTO[:train_size]
+        self._meta: tuple[Tensor, Tensor] | None = (gradient_NTO[train_size:], x_NTI[train_size:])
+
+    def share(self, inputs: Tensor, copy: Tensor) -> None:
+        """Look at the train batch instead of at its copy in the pass, where that is the layer's input.
+
+        Args:
+            inputs: Those of the train batch, [B, …].
+            copy: The same, followed by the meta batch's.
+        """
+        same_place = self._x.data_ptr() == copy.data_ptr() and self._x.numel() == inputs.numel()
+        untouched = copy._version == 0 and inputs.dtype == self._x.dtype
+        if same_place and untouched and inputs.is_contiguous() and self._x.is_contiguous():
+            self._x = inputs.view(self._x.shape)
 
     def meta_gradient(self) -> Part:
         """With one position and few meta examples, their vectors, which are fewer numbers."""
-        outer = OuterSum(self._gradient_meta.flatten(0, 1), self._x_meta.flatten(0, 1))
-        meta, (outputs, inputs), kind = len(self._x_meta), self.parameter.shape, self.parameter.dtype
+        assert self._meta is not None, "it is asked for once"
+        outer = OuterSum(*(part.flatten(0, 1) for part in self._meta))
+        meta, (outputs, inputs), kind = len(self._meta[0]), self.parameter.shape, self.parameter.dtype
+        self._meta = None
         if self._x.shape[1] > 1 or meta * (inputs + outputs) >= inputs * outputs:
             return formed(outer).to(kind)
         # copies, or they would keep the activations that they are slices of
