@@ -33,13 +33,14 @@ class Direction:
     @property
     def values(self) -> dict[str, Tensor]:
         """Tensors by the names of the parameters."""
-        return {name: formed(part) for name, part in self.parts.items()}
+        with self._exactly():
+            return {name: formed(part) for name, part in self.parts.items()}
 
     @cached_property
     def norm(self) -> Tensor:
         """Its Euclidean length, a scalar."""
-        norm: Tensor = torch.linalg.vector_norm(torch.stack([length(part) for part in self.parts.values()]))
-        return norm
+        with self._exactly():
+            return length(self.parts.values())
 
     def matches(self, other: Mapping[str, torch.Size]) -> bool:
         """Whether it is for parameters of these names and shapes."""
@@ -50,9 +51,14 @@ class Direction:
 
         See `matches`.
         """
-        products = [inner_product(part, other.parts[name]) for name, part in self.parts.items()]
         smallest = torch.finfo(self.norm.dtype).tiny
-        return torch.stack(products).sum() / (self.norm * other.norm).clamp_min(smallest)
+        with self._exactly():
+            products = [inner_product(part, other.parts[name]) for name, part in self.parts.items()]
+            return torch.stack(products).sum() / (self.norm * other.norm).clamp_min(smallest)
+
+    def _exactly(self) -> AbstractContextManager[object]:
+        """An autocast around the step must not round the products of vectors."""
+        return torch.autocast(self.meta_loss.device.type, enabled=False)
 
     def state(self) -> dict[str, Any]:
         """Tensors in plain containers, of which `of_state` makes it again."""

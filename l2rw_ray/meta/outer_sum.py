@@ -3,6 +3,7 @@
 Shape suffixes: M meta examples, O outputs, I inputs.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -34,12 +35,15 @@ class OuterSum:
     def __truediv__(self, divisor: float) -> "OuterSum":
         return OuterSum(self.outputs_MO / divisor, self.inputs_MI)
 
+    def norm(self) -> Tensor:
+        """Frobenius norm, a scalar."""
+        return self.inner(self).clamp_min(0).sqrt()  # rounding may leave less than nothing
+
     def inner(self, other: "Part") -> Tensor:
         """Inner product with a tensor of this shape or another sum, a scalar; neither is formed."""
         if isinstance(other, Tensor):
-            return torch.sum(_product(self.outputs_MO, other) * self.inputs_MI)
-        outer = _product(self.outputs_MO, other.outputs_MO.T)
-        return torch.sum(outer * _product(self.inputs_MI, other.inputs_MI.T))
+            return torch.sum((self.outputs_MO @ other) * self.inputs_MI)
+        return torch.sum((self.outputs_MO @ other.outputs_MO.T) * (self.inputs_MI @ other.inputs_MI.T))
 
 
 Part = Tensor | OuterSum
@@ -48,9 +52,10 @@ Part = Tensor | OuterSum
 
 def formed(part: Part) -> Tensor:
     """The gradient as a tensor, shaped like its parameter."""
-    return part if isinstance(part, Tensor) else _product(part.outputs_MO.T, part.inputs_MI)
+    return part if isinstance(part, Tensor) else part.outputs_MO.T @ part.inputs_MI
 
 
+@torch.no_grad()
 def inner_product(left: Part, right: Part) -> Tensor:
     """⟨left, right⟩ of two gradients of one parameter, a scalar."""
     if isinstance(left, OuterSum):
@@ -60,15 +65,11 @@ def inner_product(left: Part, right: Part) -> Tensor:
     return torch.dot(left.reshape(-1), right.reshape(-1))
 
 
-def length(part: Part) -> Tensor:
-    """Euclidean norm of a gradient, a scalar."""
-    if isinstance(part, OuterSum):
-        return part.inner(part).clamp_min(0).sqrt()  # rounding may leave less than nothing
-    norm: Tensor = torch.linalg.vector_norm(part)
+@torch.no_grad()
+def length(parts: Collection[Part]) -> Tensor:
+    """Euclidean norm of a gradient of several parameters, a scalar."""
+    norms = [part.norm() for part in parts if isinstance(part, OuterSum)]
+    if tensors := [part for part in parts if isinstance(part, Tensor)]:
+        norms += torch._foreach_norm(tensors)
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
     return norm
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """The matrix product, in the precision of its factors whatever autocast would do."""
-    with torch.autocast(left.device.type, enabled=False):
-        return left @ right

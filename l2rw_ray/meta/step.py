@@ -198,7 +198,8 @@ class ReweightedStep:
         return result
 
     def _scored_step(self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None) -> StepResult:
-        shapes = {name: value.shape for name, value in trainable(self._replicas.module).items()}
+        named = self._replicas.module.named_parameters()
+        shapes = {name: parameter.shape for name, parameter in named if parameter.requires_grad}
         if self._direction is not None and not self._direction.matches(shapes):
             self._direction = None  # some parameters have been frozen or set free since
         is_new = self._direction is None or self._directions % self._meta_gradient_every == 0

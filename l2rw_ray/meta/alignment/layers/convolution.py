@@ -8,6 +8,7 @@ Shape suffixes: B train examples, C output channels.
 """
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _FUNCTIONS = {nn.Conv1d: functional.conv1d, nn.Conv2d: functional.conv2d, nn.Conv3d: functional.conv3d}
 _VECTOR_CHANNELS = 8
 """Input channels per group that fill a vector register; with fewer, grouped weight gradients are slow."""
+_FORMED_POSITIONS = 128
+"""Output positions below which writing and reading an example's gradient costs more than contracting it."""
 
 
 @rule_for(nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -46,10 +49,12 @@ class ConvolutionCall(LayerCall):
         return functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
 
     def could_form(self, x: Tensor) -> Tensor | None:
-        """The weight, on CPUs and where a group is wide enough for vector units."""
+        """The weight, on CPUs, where a group is wide enough for vector units and positions are many."""
         layer = self.layer
         wide = layer.in_channels // layer.groups >= _VECTOR_CHANNELS
-        return layer.weight if wide and x.device.type == "cpu" and layer.weight.requires_grad else None
+        many = x[0, 0].numel() >= _FORMED_POSITIONS * prod(layer.stride)
+        fits = wide and many and x.device.type == "cpu"
+        return layer.weight if fits and layer.weight.requires_grad else None
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution itself."""
