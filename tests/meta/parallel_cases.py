@@ -4,6 +4,7 @@ import copy
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def train(model, batches, meta, options: dict[str, Any], share: slice, meta_shar
 
 def run_rank(rank: int, folder: str, world_size: int) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
+    rendezvous, patience = f"file://{folder}/rendezvous", timedelta(minutes=2)  # for ranks that part ways
+    dist.init_process_group("gloo", rendezvous, patience, world_size=world_size, rank=rank)
     batches, meta = data()
     found: dict[Any, Any] = {}
     for sizes in WORLDS[world_size]:
