@@ -19,6 +19,23 @@ _REFERENCE_LIMIT = 2e8
 
 
 @dataclass(frozen=True)
+class Stepper:
+    """Steps of one kind, a cycle of them each time it is called.
+
+    Attributes:
+        cycle: Makes them.
+        forget: Drops what is kept from one to the next, but for the optimiser's state.
+    """
+
+    cycle: Callable[[], object]
+    forget: Callable[[], object]
+
+    def __call__(self) -> None:
+        """Make a cycle of steps."""
+        self.cycle()
+
+
+@dataclass(frozen=True)
 class BenchCase:
     """What all steps of one comparison share.
 
@@ -69,10 +86,8 @@ class BenchCase:
             lambda: torch.autocast(device.type, torch.bfloat16, enabled=dtype is torch.bfloat16),
         )
 
-    def stepper(
-        self, estimator: str, update_every: int = 1, *, compiled: bool = False
-    ) -> Callable[[], object]:
-        """Makes one cycle of steps each time it is called, on a copy of the network that never learns.
+    def stepper(self, estimator: str, update_every: int = 1, *, compiled: bool = False) -> Stepper:
+        """Makes cycles of steps on a copy of the network that never learns.
 
         Args:
             estimator: A name, or `plain`.
@@ -88,10 +103,11 @@ class BenchCase:
         if compiled:
             model = torch.compile(network)  # type: ignore[assignment]  # a module, for a module
         if estimator == PLAIN:
-            return lambda: self._plain_step(model, optimizer)
+            return Stepper(lambda: self._plain_step(model, optimizer), optimizer.zero_grad)
         step = ReweightedStep(
             model, optimizer, _LOSS, estimator=estimator, update_every=update_every, normalise="mean_one"
         )
+        fresh = step.state_dict()
         index = torch.arange(len(self.train[1]), device=self.train[1].device)
 
         def cycle() -> None:
@@ -99,7 +115,11 @@ class BenchCase:
                 with self.autocast():
                     step(self.train, self.meta, index)
 
-        return cycle
+        def forget() -> None:
+            optimizer.zero_grad()
+            step.load_state_dict(fresh)
+
+        return Stepper(cycle, forget)
 
     def _plain_step(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         optimizer.zero_grad(set_to_none=True)

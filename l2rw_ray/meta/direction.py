@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch import Tensor
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.lookahead import Lookahead, ZeroLookahead
 from l2rw_ray.meta.losses import Batch, trainable
+from l2rw_ray.meta.outer_sum import OuterSum, Part, formed, inner_product, length
 
 
 @dataclass(frozen=True)
@@ -21,41 +23,59 @@ class Direction:
     """D = −(∂θ̂/∂g)ᵀ ∇L_meta(θ̂), by which the score of example i is ⟨D, ∇ℓ_i⟩.
 
     Attributes:
-        flat: All values in one vector.
-        shapes: Those of the parameters it is for, by name.
+        parts: Its part for each parameter, by name; some may be held as the vectors they are made of.
         meta_loss: Mean meta loss at θ̂ over all ranks, a detached scalar.
     """
 
-    flat: Tensor
-    shapes: Mapping[str, torch.Size]
+    parts: Mapping[str, Part]
     meta_loss: Tensor
 
-    @cached_property
+    @property
     def values(self) -> dict[str, Tensor]:
-        """By the names of the parameters; views of the vector."""
-        parts = self.flat.split([shape.numel() for shape in self.shapes.values()])
-        return {
-            name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
-        }
+        """Tensors by the names of the parameters."""
+        with self._exactly():
+            return {name: formed(part) for name, part in self.parts.items()}
 
     @cached_property
     def norm(self) -> Tensor:
         """Its Euclidean length, a scalar."""
-        length: Tensor = torch.linalg.vector_norm(self.flat)
-        return length
+        with self._exactly():
+            return length(self.parts.values())
 
     def matches(self, other: Mapping[str, torch.Size]) -> bool:
         """Whether it is for parameters of these names and shapes."""
-        return dict(self.shapes) == dict(other)
+        return {name: part.shape for name, part in self.parts.items()} == dict(other)
 
     def cosine(self, other: "Direction") -> Tensor:
         """Cosine of the angle to another direction for the same parameters; 0 where one is zero.
 
         See `matches`.
         """
-        smallest = torch.finfo(self.flat.dtype).tiny
-        cosine: Tensor = torch.dot(self.flat, other.flat) / (self.norm * other.norm).clamp_min(smallest)
-        return cosine
+        smallest = torch.finfo(self.norm.dtype).tiny
+        with self._exactly():
+            products = [inner_product(part, other.parts[name]) for name, part in self.parts.items()]
+            return torch.stack(products).sum() / (self.norm * other.norm).clamp_min(smallest)
+
+    def _exactly(self) -> AbstractContextManager[object]:
+        """An autocast around the step must not round the products of vectors."""
+        return torch.autocast(self.meta_loss.device.type, enabled=False)
+
+    def state(self) -> dict[str, Any]:
+        """Tensors in plain containers, of which `of_state` makes it again."""
+        parts = {
+            name: part if isinstance(part, Tensor) else (part.outputs_MO, part.inputs_MI)
+            for name, part in self.parts.items()
+        }
+        return {"parts": parts, "meta_loss": self.meta_loss}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any], device: torch.device) -> Self:
+        """The direction whose `state` it was."""
+        parts = {
+            name: part.to(device) if isinstance(part, Tensor) else OuterSum(*(v.to(device) for v in part))
+            for name, part in state["parts"].items()
+        }
+        return cls(parts, state["meta_loss"].to(device))
 
 
 class DirectionSource:
@@ -99,11 +119,15 @@ class DirectionSource:
         same = all(meta.shape[1:] == own.shape[1:] and meta.dtype == own.dtype for meta, own in pairs)
         return self.meta_batch if fits and same else None
 
-    def accept(self, gradient_sum: dict[str, Tensor], loss_sum: Tensor) -> Direction:
-        """Make the direction from the gradient of this rank's summed meta loss at θ; one all-reduce."""
-        count, shapes = len(self.meta_batch[1]), {name: part.shape for name, part in gradient_sum.items()}
-        flat, meta_loss = self._forward.replicas.mean_gradient(gradient_sum.values(), loss_sum, count)
-        self.direction = Direction(flat, shapes, meta_loss)
+    def accept(self, gradient_sum: dict[str, Part], loss_sum: Tensor) -> Direction:
+        """Make the direction from the gradient of this rank's summed meta loss at θ; one all-reduce.
+
+        Args:
+            gradient_sum: By parameter name; it is used up.
+            loss_sum: The summed meta loss.
+        """
+        count = len(self.meta_batch[1])
+        self.direction = Direction(*self._forward.replicas.mean_gradient(gradient_sum, loss_sum, count))
         return self.direction
 
     def get(self, names: Collection[str] | None = None) -> Direction:
@@ -146,8 +170,9 @@ class DirectionSource:
         parts = torch.autograd.grad(
             loss_sum, tuple(wanted.values()), allow_unused=True, materialize_grads=True
         )
-        found = self.accept(dict(zip(wanted, parts, strict=True)), loss_sum)
+        gradient_sum: dict[str, Part] = dict(zip(wanted, parts, strict=True))
+        del parts
+        found = self.accept(gradient_sum, loss_sum)
         if gradient is None:
             return found
-        pulled = self.lookahead.pull_back(start, gradient, found.values)
-        return replace(found, flat=torch.cat([part.reshape(-1) for part in pulled.values()]))
+        return replace(found, parts=self.lookahead.pull_back(start, gradient, found.values))

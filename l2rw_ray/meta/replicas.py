@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from l2rw_ray.errors import InputError, UnsupportedModelError
+from l2rw_ray.meta.outer_sum import Part, formed
 
 _Sum = Callable[[Tensor], Tensor]
 
@@ -109,12 +110,13 @@ class Replicas:
             parameter.grad = total / self.world_size if ranks else None
 
     def mean_gradient(
-        self, gradient: Iterable[Tensor], loss_sum: Tensor, count: int
-    ) -> tuple[Tensor, Tensor]:
-        """Mean gradient, as one vector, and mean loss over all ranks' examples, in one all-reduce.
+        self, gradient: dict[str, Part], loss_sum: Tensor, count: int
+    ) -> tuple[dict[str, Part], Tensor]:
+        """Mean gradient and mean loss over all ranks' examples, in one all-reduce.
 
         Args:
-            gradient: Gradient of the summed loss of this rank's examples, a part per parameter.
+            gradient: Gradient of the summed loss of this rank's examples, by parameter name; it is used
+                up, part by part, so that it and the mean are never both in memory.
             loss_sum: That loss, a scalar.
             count: This rank's examples; shares may be unequal, or empty.
 
@@ -122,13 +124,16 @@ class Replicas:
             InputError: A single process has no example. Of several ranks some may have none; where all
                 of them have none, the mean is NaN.
         """
-        if self.world_size == 1 and count == 0:
-            raise InputError("meta_batch", "0 examples", "nothing to align with", "give it one or more")
         total = loss_sum.detach()
-        tail = torch.stack([total, total.new_tensor(float(count))])
-        flat = self.sum(torch.cat([*(part.reshape(-1) for part in gradient), tail]))
-        flat[:-1] /= flat[-1].clone()
-        return flat[:-2], flat[-2].clone()
+        if self.world_size == 1:
+            if count == 0:
+                raise InputError("meta_batch", "0 examples", "nothing to align with", "give it one or more")
+            for name in gradient:
+                gradient[name] = gradient[name] / count
+            return gradient, total / count
+        whole = [formed(part) for part in gradient.values()]
+        *sums, total, size = _summed_together([*whole, total, total.new_tensor(float(count))], self.sum)
+        return {name: part.div_(size) for name, part in zip(gradient, sums, strict=True)}, total / size
 
     def batch_totals(self, weight: Tensor, size: int) -> BatchTotals:
         """Sum a scalar over ranks and learn how many examples each has, in one all-reduce.

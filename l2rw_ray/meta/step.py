@@ -198,11 +198,11 @@ class ReweightedStep:
         return result
 
     def _scored_step(self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None) -> StepResult:
-        shapes = {name: value.shape for name, value in trainable(self._replicas.module).items()}
+        named = self._replicas.module.named_parameters()
+        shapes = {name: parameter.shape for name, parameter in named if parameter.requires_grad}
         if self._direction is not None and not self._direction.matches(shapes):
             self._direction = None  # some parameters have been frozen or set free since
         is_new = self._direction is None or self._directions % self._meta_gradient_every == 0
-        before, earlier = self._direction, None if is_new else self._direction
         epsilon_B = None
         if self._epsilon:
             size = self._replicas.sum(torch.tensor(float(len(train_batch[1])), device=train_batch[0].device))
@@ -213,16 +213,16 @@ class ReweightedStep:
             meta_batch,
             self._lookahead,
             epsilon_B,
-            earlier,
+            None if is_new else self._direction,
             lambda: self._timer("meta_gradient"),
         )
         with self._timer("alignment"):
             scored = self._estimator.score(self._forward, train_batch, source)
         self._directions += 1
-        self._direction = source.direction
         cosine = None
-        if is_new and before is not None and self._direction is not None:
-            cosine = self._direction.cosine(before)
+        if is_new and self._direction is not None and source.direction is not None:
+            cosine = source.direction.cosine(self._direction)
+        self._direction = source.direction  # and the one before is gone when gradients are made
         with self._timer("weights"):
             weights_B, total = self._weigh(scored, index_B)
         with self._timer("update"):
@@ -288,12 +288,7 @@ class ReweightedStep:
             if table is not None:
                 state[name] = table.state()
         if self._direction is not None:
-            shapes = {name: list(shape) for name, shape in self._direction.shapes.items()}
-            state["direction"] = {
-                "flat": self._direction.flat,
-                "shapes": shapes,
-                "meta_loss": self._direction.meta_loss,
-            }
+            state["direction"] = self._direction.state()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -317,9 +312,7 @@ class ReweightedStep:
         self._direction = None
         if "direction" in state:
             device = next(self._replicas.module.parameters()).device
-            kept = state["direction"]
-            shapes = {name: torch.Size(shape) for name, shape in kept["shapes"].items()}
-            self._direction = Direction(kept["flat"].to(device), shapes, kept["meta_loss"].to(device))
+            self._direction = Direction.of_state(state["direction"], device)
 
 
 def _result(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import count, cycle
 from statistics import fmean, median
 
+import torch
 from torch.optim import Optimizer
 
 from l2rw_ray.config import TrialConfig
@@ -41,7 +42,8 @@ def probe_overhead(
         ranks: The trial's workers.
 
     Returns:
-        `peak_memory_bytes`, what a step allocates; and for a reweighted arm `step_time_plain_s`,
+        `peak_memory_bytes`, what steps allocate beyond parameters and optimiser state, gradients and what
+        is kept from step to step included; and for a reweighted arm `step_time_plain_s`,
         `step_time_s` (the mean over a cycle of steps, from one meta gradient to the next),
         `overhead_ratio`,
         `peak_memory_plain_bytes` and `phase_<name>_s` per step that computes weights. Empty when no
@@ -61,9 +63,9 @@ def _measure(
     config: TrialConfig, context: TrainingContext, batches: list[Batch], ranks: Ranks
 ) -> dict[str, float]:
     device, rounds = device_of(context.model), config.measurement.probe_rounds
-    plain = _Stepper(UniformMethod(name="uniform"), _copy_of(context, config, ranks), batches).step
-    plain()
-    plain_bytes = float(peak_memory_bytes(plain, device))
+    plain = _Stepper(UniformMethod(name="uniform"), _copy_of(context, config, ranks), batches)
+    plain.step()
+    plain_bytes = plain.peak_bytes(device)
     if isinstance(config.method, UniformMethod):
         return {"peak_memory_bytes": plain_bytes}
     copied = _copy_of(context, config, ranks)
@@ -71,7 +73,7 @@ def _measure(
     if isinstance(config.method, L2RWMethod):
         update_every, gradient_every = config.method.update_every, config.method.meta_gradient_every
     stepper = _Stepper(config.method, copied, batches)
-    runs: dict[str, Callable[[], object]] = {"plain": plain, "scored": stepper.scored()}
+    runs: dict[str, Callable[[], object]] = {"plain": plain.step, "scored": stepper.scored()}
     runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, _BETWEEN_STEPS))}
     if gradient_every > 1:
         runs["scored again"] = stepper.scored(after=update_every)
@@ -86,7 +88,7 @@ def _measure(
     return {
         "step_time_plain_s": times_s["plain"],
         "step_time_s": (scored_s + (update_every - 1) * between_s) / update_every,
-        "peak_memory_bytes": float(peak_memory_bytes(stepper.scored(), device)),
+        "peak_memory_bytes": stepper.peak_bytes(device),
         "peak_memory_plain_bytes": plain_bytes,
         **{f"phase_{name}_s": total / _PHASE_ROUNDS for name, total in sorted(timer.total_s.items())},
     }
@@ -122,12 +124,24 @@ class _Stepper:
     def __init__(self, method: Method, context: TrainingContext, batches: list[Batch]) -> None:
         endless = cycle(replace(batch, is_last=False) for batch in batches)
         self._arm, self._numbered = build_arm(method, context), zip(count(), endless)
+        self._optimizer = context.optimizer
         self._fresh = self._arm.state_dict()
 
     def step(self) -> object:
         """The next one."""
         number, batch = next(self._numbered)
         return self._arm.step(batch, number, epoch=0)
+
+    def peak_bytes(self, device: torch.device) -> float:
+        """Memory at the peak of a step that computes weights and the one after it, from no gradients on."""
+        self._optimizer.zero_grad(set_to_none=True)
+        scored = self.scored()
+
+        def both() -> None:
+            scored()
+            self.step()
+
+        return float(peak_memory_bytes(both, device))
 
     def scored(self, after: int = 0) -> Callable[[], object]:
         """A step that computes weights, whenever it is called.

@@ -11,6 +11,7 @@ from l2rw_ray.bench import BenchOptions, as_json, as_table, run_bench
 from l2rw_ray.bench.case import BenchCase
 from l2rw_ray.bench.measure import _flops
 from l2rw_ray.errors import InputError
+from l2rw_ray.models import build_model
 
 FIELDS = {
     *("model", "batch_size", "meta_size", "estimator", "step_time_s", "ratio", "flops_ratio"),
@@ -115,3 +116,25 @@ def test_it_runs_with_torch_alone() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("model  estimator")
+
+
+@pytest.mark.parametrize("model", ["mlp", "lenet"])
+def test_ghost_takes_at_most_half_as_much_memory_again(model: str) -> None:
+    """Whether parameters dominate or activations do."""
+    rows = run_bench(
+        _options(models=(model,), batch_size=50, input_shape=(3, 24, 24), estimators=("ghost",), rounds=1)
+    )
+    plain, ghost = (row.peak_memory_bytes for row in rows)
+    assert plain is not None
+    assert ghost is not None
+    assert ghost <= 1.5 * plain
+
+
+def test_peak_counts_what_is_kept_from_step_to_step() -> None:
+    """Finite differences hold D and the one before it as tensors, a plain step the gradients alone."""
+    (plain, other) = run_bench(_options(input_shape=(1, 40, 40), estimators=("finite_difference",), rounds=1))
+    parameter_bytes = 4 * sum(p.numel() for p in build_model("mlp", (1, 40, 40), 10).parameters())
+    assert plain.peak_memory_bytes is not None
+    assert other.peak_memory_bytes is not None
+    assert parameter_bytes <= plain.peak_memory_bytes < 1.5 * parameter_bytes
+    assert other.peak_memory_bytes > 2 * parameter_bytes

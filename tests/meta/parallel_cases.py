@@ -2,22 +2,26 @@
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from l2rw_ray.errors import NonFiniteError
+from l2rw_ray.errors import NonFiniteError, UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep
-from tests.meta.networks import LOSS, batch, make_case
+from tests.meta.networks import CLASSES, LOSS, batch, make_case
 
 STEPS = 6
 EXAMPLES, META = 8, 5
 """Global batch and meta batch."""
+LARGE = 100.0
+"""A value that no input has of itself."""
 WORLDS: dict[int, list[tuple[int, ...]]] = {1: [(8,)], 2: [(4, 4), (5, 3), (2, 6)], 3: [(3, 3, 2), (1, 6, 1)]}
 """Examples of a global batch on each rank, by number of ranks."""
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -51,7 +55,8 @@ def train(model, batches, meta, options: dict[str, Any], share: slice, meta_shar
 
 def run_rank(rank: int, folder: str, world_size: int) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
+    rendezvous, patience = f"file://{folder}/rendezvous", timedelta(minutes=2)  # for ranks that part ways
+    dist.init_process_group("gloo", rendezvous, patience, world_size=world_size, rank=rank)
     batches, meta = data()
     found: dict[Any, Any] = {}
     for sizes in WORLDS[world_size]:
@@ -71,6 +76,7 @@ def run_rank(rank: int, folder: str, world_size: int) -> None:
             }
     if world_size == 2:
         found["nan"] = _nan_on_one_rank(rank, batches, meta)
+        found["coupling"] = _coupling_on_one_rank(rank, batches, meta)
     if rank == 0:
         torch.save(found, Path(folder) / "found.pt")
     dist.barrier()
@@ -106,16 +112,43 @@ def _counted_blocking_calls() -> Iterator[list]:
             setattr(dist, name, original)
 
 
+class _CentredWhereLarge(nn.Module):
+    """Couples the examples of a batch that has a large value, and leaves others alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, CLASSES).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x.flatten(1)
+        return self.head(h - h.mean(dim=0) if h.max() > LARGE else h)
+
+
+def _coupling_on_one_rank(rank: int, batches, meta) -> list[str]:
+    """The error that each rank sees when the examples of one of them are coupled."""
+    model = DistributedDataParallel(_CentredWhereLarge())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    step = ReweightedStep(model, optimizer, LOSS, estimator="ghost")
+    x, y, _ = batches[0]
+    x = x + 2 * LARGE if rank == 1 else x
+    return _errors_of_all(lambda: step((x, y), meta))
+
+
 def _nan_on_one_rank(rank: int, batches, meta) -> list[str]:
     """The error that each rank sees when the inputs of one of them are broken."""
     model = DistributedDataParallel(make_case("mlp").network)
     step = ReweightedStep(model, torch.optim.SGD(model.parameters(), lr=0.1), LOSS)
     x, y, _ = batches[0]
     x = torch.full_like(x, torch.nan) if rank == 1 else x
+    return _errors_of_all(lambda: step((x, y), meta))
+
+
+def _errors_of_all(run: Callable[[], object]) -> list[str]:
+    """What each rank's call fails with."""
     try:
-        step((x, y), meta)
+        run()
         error = "none"
-    except NonFiniteError as raised:
+    except (NonFiniteError, UnsupportedModelError) as raised:
         error = str(raised)
     errors = ["", ""]
     dist.all_gather_object(errors, error)

@@ -77,6 +77,14 @@ def test_broken_input_on_one_rank_fails_every_rank(found: Found) -> None:
     assert "non-finite scores at step 0" in found["nan"][0]
 
 
+def test_coupling_on_one_rank_is_refused_by_every_rank(found: Found) -> None:
+    """The others, which saw none, must not wait for it in the next sum."""
+    clean, coupled = found["coupling"]
+    problem = "an example's loss changes with the others of its batch"
+    assert f"{problem}, on another rank; use" in clean
+    assert f"{problem}; use" in coupled
+
+
 def test_weights_of_several_ranks_need_to_know_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
     monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)

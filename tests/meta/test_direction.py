@@ -5,6 +5,8 @@ import torch
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta import ReweightedStep, example_scores
+from l2rw_ray.meta.direction import Direction
+from l2rw_ray.meta.outer_sum import OuterSum
 from tests.meta.networks import LOSS, batch, make_case, relative_error
 
 
@@ -46,3 +48,47 @@ def test_second_order_keeps_no_direction() -> None:
     step(case.train, case.meta)
     with pytest.raises(InputError, match="use meta_gradient_every=1"):
         step(case.train, case.meta)
+
+
+def _direction_of(step: ReweightedStep) -> Direction:
+    assert step._direction is not None
+    return step._direction
+
+
+def test_cosine_of_directions_that_are_held_in_different_ways() -> None:
+    """Few meta examples are held as their vectors, many as what these add up to."""
+    case = make_case("mlp")
+    step = ReweightedStep(case.network, torch.optim.SGD(case.network.parameters(), lr=0.0), LOSS)
+    parameters = list(case.network.parameters())
+
+    def gradient(meta: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        parts = torch.autograd.grad(LOSS(case.network(meta[0]), meta[1]).mean(), parameters)
+        return torch.cat([part.flatten() for part in parts])
+
+    before, kinds = None, []
+    for size in (3, 4, 200, 5, 300, 400):
+        meta = batch(size)
+        result, now = step(case.train, meta), gradient(meta)
+        kinds.append(isinstance(_direction_of(step).parts["1.weight"], OuterSum))
+        torch.testing.assert_close(_direction_of(step).norm, now.norm())
+        if before is not None:
+            torch.testing.assert_close(result.direction_cosine, torch.cosine_similarity(before, now, dim=0))
+        before = now
+    assert kinds == [True, True, False, True, False, False]
+
+
+def test_direction_held_as_vectors_is_used_again_after_a_resumption() -> None:
+    case = make_case("mlp")
+
+    def fresh() -> ReweightedStep:
+        optimizer = torch.optim.SGD(case.network.parameters(), lr=0.0)
+        return ReweightedStep(case.network, optimizer, LOSS, meta_gradient_every=3)
+
+    first, second = fresh(), fresh()
+    first(case.train, case.meta)
+    second.load_state_dict(first.state_dict())
+    assert isinstance(_direction_of(second).parts["1.weight"], OuterSum)
+    train, other = batch(5), batch(4)
+    expected = example_scores(case.network, LOSS, train, case.meta, estimator="forward_mode")
+    for step in (first, second):
+        assert relative_error(step(train, other).scores, expected) < 1e-9

@@ -12,6 +12,9 @@ from torch import nn
 from l2rw_ray.data import ExampleSet
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.meta import ReweightedStep, StepResult
+from l2rw_ray.methods import StepOutcome
+from l2rw_ray.methods.l2rw import L2RWArm
 from l2rw_ray.training import Ranks
 from l2rw_ray.training.evaluation import evaluate
 from tests.training.conftest import MakeTrial, results, train
@@ -71,6 +74,44 @@ def test_probe_of_accumulated_steps_with_kept_directions(make_trial: MakeTrial) 
     )
     ended = train(trial)[-1]
     assert ended.metrics["overhead_ratio"] > 0
+
+
+def test_probed_steps_with_the_optimisers_lookahead_are_updates(
+    make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a learning rate of 0 no example would move the meta loss, and every step would be skipped."""
+    outcomes, own = [], L2RWArm.step
+
+    def step(self: L2RWArm, *arguments, **named) -> StepOutcome:
+        outcomes.append(own(self, *arguments, **named))
+        return outcomes[-1]
+
+    monkeypatch.setattr(L2RWArm, "step", step)
+    trial = make_trial(method__lookahead="optimizer", measurement__probe_rounds=2)
+    trained = train(trial)[-1].steps
+    probed = outcomes[:-trained]
+    assert len(probed) >= 4
+    assert not any(outcome.skipped for outcome in probed)
+
+
+def test_meta_batches_of_steps_that_compute_weights_go_through_the_meta_set(
+    make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted by steps of all kinds, every second batch of a meta set of two would be the same."""
+    seen, own = [], ReweightedStep.__call__
+
+    def step(self: ReweightedStep, train_batch, meta_batch, *arguments, **named) -> StepResult:
+        result = own(self, train_batch, meta_batch, *arguments, **named)
+        if result.scores is not None:
+            seen.append({tuple(x.flatten().tolist()) for x in meta_batch[0]})
+        return result
+
+    monkeypatch.setattr(ReweightedStep, "__call__", step)
+    train(make_trial(method={"name": "l2rw", "update_every": 2, "meta_batch_size": 10}, optim__epochs=4))
+    assert [len(batch) for batch in seen] == [10] * 6
+    for first, second in zip(seen[::2], seen[1::2], strict=True):
+        assert not first & second
+        assert first | second == seen[0] | seen[1], "the meta set"
 
 
 @pytest.mark.parametrize("method", [{"name": "random"}, {"name": "l2rw", "update_every": 2}])

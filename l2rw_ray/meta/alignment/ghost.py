@@ -7,7 +7,6 @@ meta gradient at θ the train batch passes alone.
 Shape suffixes: B train batch of this rank, M its meta batch.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +20,7 @@ from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.losses import Batch
+from l2rw_ray.meta.outer_sum import Part, formed
 
 
 @ESTIMATORS.register("ghost")
@@ -49,13 +49,12 @@ class Ghost:
         ghost = GhostPass(forward, trained, batch, meta)
         losses_N = ghost.run()
         size, found = len(batch[1]), ghost.found
-        if meta is None:
-            direction = source.get()
-        else:
-            direction = source.accept(_meta_gradient(trained, found), losses_N[size:].sum())
-        gram_size = len(meta[1]) if meta is not None and forward.replicas.world_size == 1 else 0
         with torch.autocast(batch[0].device.type, enabled=False):
-            scores_B = _alignments(trained, found, direction, gram_size)
+            if meta is None:
+                direction = source.get()
+            else:
+                direction = source.accept(_meta_gradient(trained, found), losses_N[size:].sum())
+            scores_B = _alignments(trained, found, direction)
         return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N.dtype), forward, found)
 
     def _layers_of(self, module: nn.Module) -> TrainedLayers:
@@ -118,12 +117,12 @@ class GhostScoredBatch:
 
 
 @torch.no_grad()
-def _meta_gradient(trained: TrainedLayers, found: list[ExampleGradients]) -> dict[str, Tensor]:
+def _meta_gradient(trained: TrainedLayers, found: list[ExampleGradients]) -> dict[str, Part]:
     """Gradient of the summed meta losses by parameter name; zero where it does not reach."""
-    total: dict[int, Tensor] = {}
+    total: dict[int, Part] = {}
     for part in found:
-        key, value = id(part.parameter), part.meta_gradient.to(part.parameter.dtype)
-        total[key] = total[key] + value if key in total else value
+        key, value = id(part.parameter), part.meta_gradient()
+        total[key] = formed(total[key]) + formed(value) if key in total else value
     return {
         name: total[id(parameter)] if id(parameter) in total else torch.zeros_like(parameter)
         for name, parameter in trained.parameters.items()
@@ -131,24 +130,12 @@ def _meta_gradient(trained: TrainedLayers, found: list[ExampleGradients]) -> dic
 
 
 @torch.no_grad()
-def _alignments(
-    trained: TrainedLayers, found: list[ExampleGradients], direction: Direction, gram_size: int
-) -> Tensor:
-    """⟨D, ∇ℓ_i⟩ [B], summed over parameters.
-
-    Args:
-        trained: What is trained.
-        found: Example gradients by parameter.
-        direction: D.
-        gram_size: M, when D is the mean meta gradient of this very pass, so that the Gram form may be
-            used; else 0.
-    """
-    along = {id(parameter): direction.values[name] for name, parameter in trained.parameters.items()}
-    uses = Counter(id(part.parameter) for part in found)
+def _alignments(trained: TrainedLayers, found: list[ExampleGradients], direction: Direction) -> Tensor:
+    """⟨D, ∇ℓ_i⟩ [B], summed over parameters."""
+    along = {id(parameter): direction.parts[name] for name, parameter in trained.parameters.items()}
     total: Tensor | None = None
     for part in found:
-        gram = part.meta_alignments() if gram_size and uses[id(part.parameter)] == 1 else None
-        value = part.alignments(along[id(part.parameter)]) if gram is None else gram / gram_size
+        value = part.alignments(along[id(part.parameter)])
         total = value if total is None else total + value
     assert total is not None, "no layer was reached"
     return total

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.layers import (
     ExampleGradients,
+    FactoredLinear,
     FormingBudget,
     LayerCall,
     layer_rule,
@@ -139,7 +140,8 @@ class GhostPass:
     def __init__(
         self, forward: Forward, trained: TrainedLayers, train: Batch, meta: Batch | None = None
     ) -> None:
-        self._forward, self._trained, self._train_size = forward, trained, len(train[1])
+        self._forward, self._trained = forward, trained
+        self._train_x, self._train_size = train[0], len(train[1])
         batch = train if meta is None else tuple(map(torch.cat, zip(train, meta, strict=True)))
         self._batch: Batch = (batch[0], batch[1])
         self.size = len(batch[1])
@@ -155,6 +157,9 @@ class GhostPass:
         with torch.enable_grad(), replaced_forwards(calls):
             losses_N = self._losses_of()
             self._differentiate(losses_N.sum(), anchor)
+        for part in self.found:
+            if isinstance(part, FactoredLinear):
+                part.share(self._train_x, self._batch[0])
         return losses_N.detach()
 
     def _losses_of(self) -> Tensor:

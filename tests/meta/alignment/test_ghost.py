@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep, example_scores, reference_scores
 from l2rw_ray.meta.alignment import estimator_named
+from l2rw_ray.meta.alignment.layers import FactoredLinear
 from tests.meta.networks import CLASSES, LOSS, batch, make_case, relative_error
 
 
@@ -195,3 +196,17 @@ def test_parameters_may_be_frozen_and_set_free_between_steps(estimator: str, loo
         before = first.detach().clone()
         step(case.train, case.meta)
         assert torch.equal(first, before) is not is_trained
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_the_train_batch_is_looked_at_again_unless_its_copy_was_written(is_written: bool) -> None:
+    x, weight = torch.randn(4, 3), torch.randn(2, 3)
+    copy_ = torch.cat([x, torch.randn(1, 3)])
+    if is_written:
+        copy_.mul_(2)
+    gradient = torch.randn(5, 2)
+    held = FactoredLinear(weight, copy_.unsqueeze(1), gradient.unsqueeze(1), 4)
+    held.share(x, copy_)
+    torch.testing.assert_close(held.weighted(torch.ones(4)), gradient[:4].T @ copy_[:4])
+    x.zero_()
+    assert held.weighted(torch.ones(4)).eq(0).all() == (not is_written)

@@ -8,6 +8,7 @@ Shape suffixes: B train examples, C output channels.
 """
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +22,14 @@ from l2rw_ray.meta.alignment.layers.interface import (
     scale_rows,
 )
 from l2rw_ray.meta.alignment.layers.registry import rule_for
+from l2rw_ray.meta.outer_sum import Part, formed
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _FUNCTIONS = {nn.Conv1d: functional.conv1d, nn.Conv2d: functional.conv2d, nn.Conv3d: functional.conv3d}
 _VECTOR_CHANNELS = 8
 """Input channels per group that fill a vector register; with fewer, grouped weight gradients are slow."""
+_FORMED_POSITIONS = 128
+"""Output positions below which writing and reading an example's gradient costs more than contracting it."""
 
 
 @rule_for(nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -45,10 +49,12 @@ class ConvolutionCall(LayerCall):
         return functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
 
     def could_form(self, x: Tensor) -> Tensor | None:
-        """The weight, on CPUs and where a group is wide enough for vector units."""
+        """The weight, on CPUs, where a group is wide enough for vector units and positions are many."""
         layer = self.layer
         wide = layer.in_channels // layer.groups >= _VECTOR_CHANNELS
-        return layer.weight if wide and x.device.type == "cpu" and layer.weight.requires_grad else None
+        many = x[0, 0].numel() >= _FORMED_POSITIONS * prod(layer.stride)
+        fits = wide and many and x.device.type == "cpu"
+        return layer.weight if fits and layer.weight.requires_grad else None
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution itself."""
@@ -139,18 +145,19 @@ class ContractedConvolution:
         self._call = call
         self._x, self._gradient = _channels_last(x[:size]), _channels_last(gradient[:size])
         self.parameter = call.layer.weight
-        self.meta_gradient = torch.zeros_like(self.parameter)
+        self._meta_gradient: Tensor | None = None
         if len(x) > size:
-            self.meta_gradient = call.weight_gradient(x[size:], gradient[size:]).contiguous()
+            self._meta_gradient = call.weight_gradient(x[size:], gradient[size:]).contiguous()
 
-    def alignments(self, direction: Tensor) -> Tensor:
+    def meta_gradient(self) -> Part:
+        """The summed weight gradient, made before what it is made of was given up."""
+        found, self._meta_gradient = self._meta_gradient, None
+        return torch.zeros_like(self.parameter) if found is None else found.to(self.parameter.dtype)
+
+    def alignments(self, direction: Part) -> Tensor:
         """One more forward of the layer."""
-        moved = self._call.along(self._x, _channels_last(direction))
+        moved = self._call.along(self._x, _channels_last(formed(direction)))
         return row_dots(moved.movedim(1, -1), self._gradient.movedim(1, -1))
-
-    def meta_alignments(self) -> Tensor | None:
-        """Never: an image has too many positions for the Gram form."""
-        return None
 
     def weighted(self, weights_B: Tensor) -> Tensor:
         """The weight gradient of output gradients, or of inputs where those are smaller, scaled."""

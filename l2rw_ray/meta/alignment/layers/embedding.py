@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, LayerCall, row_dots, scale_rows
 from l2rw_ray.meta.alignment.layers.registry import rule_for
+from l2rw_ray.meta.outer_sum import Part, formed
 
 
 @rule_for(nn.Embedding)
@@ -52,15 +53,15 @@ class EmbeddedGradients:
     def __init__(self, weight: Tensor, index_NT: Tensor, gradient_NTE: Tensor, train_size: int) -> None:
         self.parameter = weight
         self._index, self._gradient = index_NT[:train_size], gradient_NTE[:train_size]
-        self.meta_gradient = self._scattered(index_NT[train_size:], gradient_NTE[train_size:])
+        self._meta = index_NT[train_size:], gradient_NTE[train_size:]
 
-    def alignments(self, direction: Tensor) -> Tensor:
+    def meta_gradient(self) -> Part:
+        """Output gradients, put in place."""
+        return self._scattered(*self._meta)
+
+    def alignments(self, direction: Part) -> Tensor:
         """D's rows against the output gradients."""
-        return row_dots(direction[self._index], self._gradient)
-
-    def meta_alignments(self) -> Tensor | None:
-        """Never: `alignments` is cheap."""
-        return None
+        return row_dots(formed(direction)[self._index], self._gradient)
 
     def weighted(self, weights_B: Tensor) -> Tensor:
         """Scaled output gradients, put in place."""

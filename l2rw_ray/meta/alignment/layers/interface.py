@@ -10,23 +10,23 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from l2rw_ray.meta.outer_sum import Part, formed
+
 
 class ExampleGradients(Protocol):
     """Gradients of the train examples' losses with respect to one parameter, not necessarily formed.
 
     Attributes:
         parameter: The parameter.
-        meta_gradient: Gradient of the summed meta losses, shaped like the parameter.
     """
 
     parameter: Tensor
-    meta_gradient: Tensor
 
-    def alignments(self, direction: Tensor) -> Tensor:
+    def meta_gradient(self) -> Part:
+        """Gradient of the summed meta losses, in the parameter's precision; asked for once at most."""
+
+    def alignments(self, direction: Part) -> Tensor:
         """⟨direction, gradient of example i⟩, [B]."""
-
-    def meta_alignments(self) -> Tensor | None:
-        """⟨meta_gradient, gradient of example i⟩ [B] where that is cheaper, by the Gram form; else None."""
 
     def weighted(self, weights_B: Tensor) -> Tensor:
         """Σ w_i (gradient of example i), shaped like the parameter."""
@@ -44,16 +44,15 @@ class FormedGradients:
     def __init__(self, parameter: Tensor, rows_NP: Tensor, train_size: int) -> None:
         self.parameter = parameter
         rows_NP = rows_NP.reshape(len(rows_NP), -1)
-        self._rows_BP = rows_NP[:train_size]
-        self.meta_gradient = rows_NP[train_size:].sum(dim=0).view_as(parameter)
+        self._rows_BP, self._meta_rows = rows_NP[:train_size], rows_NP[train_size:]
 
-    def alignments(self, direction: Tensor) -> Tensor:
+    def meta_gradient(self) -> Part:
+        """The sum of the meta examples' rows."""
+        return self._meta_rows.sum(dim=0).view_as(self.parameter).to(self.parameter.dtype)
+
+    def alignments(self, direction: Part) -> Tensor:
         """A matrix-vector product."""
-        return self._rows_BP @ direction.reshape(-1).to(self._rows_BP)
-
-    def meta_alignments(self) -> Tensor | None:
-        """Never: the rows are there."""
-        return None
+        return self._rows_BP @ formed(direction).reshape(-1).to(self._rows_BP)
 
     def weighted(self, weights_B: Tensor) -> Tensor:
         """Another one."""

@@ -1,7 +1,7 @@
 """Linear layers: the gradient of an example is Σ_t g_t a_tᵀ over its positions t.
 
-With one position its alignment needs no gradient at all: either (D a)·g, or, where D is the meta
-gradient of the same pass, the Gram form Σ_j (a·a_j)(g·g_j) over meta examples.
+With one position its alignment needs no gradient at all: either (D a)·g, or, where D is held as the
+inputs and output gradients of meta examples, the Gram form Σ_j (a·a_j)(g·g_j) over them.
 
 Shape suffixes: N examples, B train examples, T positions, I inputs, O outputs.
 """
@@ -17,6 +17,7 @@ from l2rw_ray.meta.alignment.layers.interface import (
     scale_rows,
 )
 from l2rw_ray.meta.alignment.layers.registry import rule_for
+from l2rw_ray.meta.outer_sum import OuterSum, Part, formed
 
 
 @rule_for(nn.Linear)
@@ -63,22 +64,39 @@ class FactoredLinear:
 
     def __init__(self, weight: Tensor, x_NTI: Tensor, gradient_NTO: Tensor, train_size: int) -> None:
         self.parameter = weight
-        self._x, self._x_meta = x_NTI[:train_size], x_NTI[train_size:]
-        self._gradient, self._gradient_meta = gradient_NTO[:train_size], gradient_NTO[train_size:]
-        self.meta_gradient = self._gradient_meta.flatten(0, 1).T @ self._x_meta.flatten(0, 1)
+        self._x, self._gradient = x_NTI[:train_size], gradient_NTO[:train_size]
+        self._meta: tuple[Tensor, Tensor] | None = (gradient_NTO[train_size:], x_NTI[train_size:])
 
-    def alignments(self, direction: Tensor) -> Tensor:
-        """One more forward of the layer."""
-        return row_dots(self._x @ direction.T.to(self._x), self._gradient)
+    def share(self, inputs: Tensor, copy: Tensor) -> None:
+        """Look at the train batch instead of at its copy in the pass, where that is the layer's input.
 
-    def meta_alignments(self) -> Tensor | None:
-        """With one position and few meta examples, two small products."""
-        meta, (outputs, inputs) = len(self._x_meta), self.parameter.shape
+        Args:
+            inputs: Those of the train batch, [B, …].
+            copy: The same, followed by the meta batch's.
+        """
+        same_place = self._x.data_ptr() == copy.data_ptr() and self._x.numel() == inputs.numel()
+        untouched = copy._version == 0 and inputs.dtype == self._x.dtype
+        if same_place and untouched and inputs.is_contiguous() and self._x.is_contiguous():
+            self._x = inputs.view(self._x.shape)
+
+    def meta_gradient(self) -> Part:
+        """With one position and few meta examples, their vectors, which are fewer numbers."""
+        assert self._meta is not None, "it is asked for once"
+        outer = OuterSum(*(part.flatten(0, 1) for part in self._meta))
+        meta, (outputs, inputs), kind = len(self._meta[0]), self.parameter.shape, self.parameter.dtype
+        self._meta = None
         if self._x.shape[1] > 1 or meta * (inputs + outputs) >= inputs * outputs:
-            return None
-        inner = self._x.flatten(1) @ self._x_meta.flatten(1).T
-        outer = self._gradient.flatten(1) @ self._gradient_meta.flatten(1).T
-        return row_dots(inner, outer)
+            return formed(outer).to(kind)
+        # copies, or they would keep the activations that they are slices of
+        return OuterSum(outer.outputs_MO.to(kind, copy=True), outer.inputs_MI.to(kind, copy=True))
+
+    def alignments(self, direction: Part) -> Tensor:
+        """One more forward of the layer; or, in the Gram form, two small products."""
+        if isinstance(direction, OuterSum):
+            inner = self._x @ direction.inputs_MI.T.to(self._x)
+            outer = self._gradient @ direction.outputs_MO.T.to(self._gradient)
+            return row_dots(inner, outer)
+        return row_dots(self._x @ direction.T.to(self._x), self._gradient)
 
     def weighted(self, weights_B: Tensor) -> Tensor:
         """The weight gradient of scaled output gradients."""

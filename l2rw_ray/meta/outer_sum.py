@@ -1,0 +1,75 @@
+"""Gradients of parameters that are held as the vectors they are made of, where those are fewer.
+
+Shape suffixes: M meta examples, O outputs, I inputs.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class OuterSum:
+    """Σ_j o_j i_jᵀ, the gradient of a linear layer's weight over M examples, not formed.
+
+    Attributes:
+        outputs_MO: Gradients with respect to the outputs.
+        inputs_MI: Inputs.
+    """
+
+    outputs_MO: Tensor
+    inputs_MI: Tensor
+
+    @property
+    def shape(self) -> torch.Size:
+        """That of the weight, [O, I]."""
+        return torch.Size((self.outputs_MO.shape[1], self.inputs_MI.shape[1]))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the weight."""
+        return self.outputs_MO.dtype
+
+    def __truediv__(self, divisor: float) -> "OuterSum":
+        return OuterSum(self.outputs_MO / divisor, self.inputs_MI)
+
+    def norm(self) -> Tensor:
+        """Frobenius norm, a scalar."""
+        return self.inner(self).clamp_min(0).sqrt()  # rounding may leave less than nothing
+
+    def inner(self, other: "Part") -> Tensor:
+        """Inner product with a tensor of this shape or another sum, a scalar; neither is formed."""
+        if isinstance(other, Tensor):
+            return torch.sum((self.outputs_MO @ other) * self.inputs_MI)
+        return torch.sum((self.outputs_MO @ other.outputs_MO.T) * (self.inputs_MI @ other.inputs_MI.T))
+
+
+Part = Tensor | OuterSum
+"""The gradient of one parameter."""
+
+
+def formed(part: Part) -> Tensor:
+    """The gradient as a tensor, shaped like its parameter."""
+    return part if isinstance(part, Tensor) else part.outputs_MO.T @ part.inputs_MI
+
+
+@torch.no_grad()
+def inner_product(left: Part, right: Part) -> Tensor:
+    """⟨left, right⟩ of two gradients of one parameter, a scalar."""
+    if isinstance(left, OuterSum):
+        return left.inner(right)
+    if isinstance(right, OuterSum):
+        return right.inner(left)
+    return torch.dot(left.reshape(-1), right.reshape(-1))
+
+
+@torch.no_grad()
+def length(parts: Collection[Part]) -> Tensor:
+    """Euclidean norm of a gradient of several parameters, a scalar."""
+    norms = [part.norm() for part in parts if isinstance(part, OuterSum)]
+    if tensors := [part for part in parts if isinstance(part, Tensor)]:
+        norms += torch._foreach_norm(tensors)
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return norm
