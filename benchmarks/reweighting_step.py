@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from l2rw_ray.bench.case import PLAIN, BenchCase
 from l2rw_ray.bench.measure import DEFAULT_ESTIMATORS
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.measurement import describe_hardware, interleaved_times
+from l2rw_ray.measurement import describe_hardware, interleaved_times, keep_freed_memory
 from l2rw_ray.meta import example_weights
 
 LOSS = nn.CrossEntropyLoss(reduction="none")
@@ -80,6 +80,7 @@ def _stepper(case: BenchCase, network: nn.Module, scores: Callable[[], Tensor]) 
 
 def main() -> None:
     """Measure and print a Markdown table."""
+    keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="lenet")
     parser.add_argument("--batch-size", type=int, default=100)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from l2rw_ray.bench.measure import BenchOptions, run_bench
 from l2rw_ray.bench.output import as_json, as_table
 from l2rw_ray.errors import InputError
+from l2rw_ray.measurement import keep_freed_memory
 
 FORMATS = (".svg", ".png", ".pdf")
 Draw = Callable[[list[dict[str, Any]], Path], None]
@@ -41,6 +42,7 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
     options = BenchOptions(**given)
     if figure is not None:
         _refuse_unwritable(figure)
+    keep_freed_memory()
     rows = run_bench(options, lambda line: print(line, file=sys.stderr))
     print(as_text(rows, options))
     if figure is not None and draw is not None:

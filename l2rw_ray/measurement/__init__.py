@@ -1,7 +1,14 @@
 """What a step costs: time, memory and the machine it was measured on; torch alone."""
 
+from l2rw_ray.measurement.allocator import keep_freed_memory
 from l2rw_ray.measurement.hardware import describe_hardware
 from l2rw_ray.measurement.memory import peak_memory_bytes
 from l2rw_ray.measurement.timing import PhaseTimer, interleaved_times
 
-__all__ = ["PhaseTimer", "describe_hardware", "interleaved_times", "peak_memory_bytes"]
+__all__ = [
+    "PhaseTimer",
+    "describe_hardware",
+    "interleaved_times",
+    "keep_freed_memory",
+    "peak_memory_bytes",
+]

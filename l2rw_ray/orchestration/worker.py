@@ -16,6 +16,7 @@ from l2rw_ray.config.data import Data
 from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.events import Event, Verdict
+from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.training import CheckpointStore, Ranks, is_lost_peer, train_trial
 
@@ -47,6 +48,7 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
         config: `{"settings": …}`, the form Ray Train passes configuration in.
     """
     settings = config["settings"]
+    keep_freed_memory()
     if settings.working_directory.is_dir():  # on another node it may not be there
         os.chdir(settings.working_directory)
     context = ray.train.get_context()

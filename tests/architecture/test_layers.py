@@ -26,7 +26,7 @@ OWN = {
     "tracking": {"errors", "events", "config"},
     "orchestration": {
         *("errors", "events", "config", "meta", "models", "data", "methods", "statistics"),
-        *("training", "results", "tracking"),
+        *("measurement", "training", "results", "tracking"),
     },
     "report": {"errors", "events", "config", "results", "statistics"},
 }

@@ -1,0 +1,35 @@
+import ctypes
+import sys
+
+import pytest
+
+from l2rw_ray.measurement import allocator
+
+
+class _Library:
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    def mallopt(self, parameter: int, value: int) -> int:
+        self.told.append((parameter, value))
+        return 1
+
+
+def test_both_thresholds_are_raised(monkeypatch) -> None:
+    library = _Library()
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    assert allocator.keep_freed_memory() is True
+    assert library.told == [(-1, 2**30), (-3, 2**25)], "M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's")
+def test_glibc_takes_them() -> None:
+    assert allocator.keep_freed_memory() is True
+
+
+def test_another_c_library_is_left_alone(monkeypatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    assert allocator.keep_freed_memory() is False
