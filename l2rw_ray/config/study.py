@@ -6,7 +6,8 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from l2rw_ray.config.design import Design
 from l2rw_ray.config.section import Section, conflict
-from l2rw_ray.config.trial import TrialConfig
+from l2rw_ray.config.trial import FIGURES, TrialConfig
+from l2rw_ray.import_path import attribute_name
 
 _MOST_SEEDS = 10_000
 _LARGEST_SEED = 2**63 - 1
@@ -34,12 +35,8 @@ class Resources(Section):
 class Objective(Section):
     """What selects among configurations; never a test figure."""
 
-    metric: Literal[
-        "validation_accuracy",
-        "validation_balanced_accuracy",
-        "validation_worst_class_accuracy",
-        "validation_loss",
-    ] = "validation_balanced_accuracy"
+    metric: str = "validation_balanced_accuracy"
+    """`validation_` and one of `FIGURES`, or the name of one of `trial.metrics`."""
     mode: Literal["max", "min"] = "max"
 
 
@@ -60,6 +57,15 @@ class StudySpec(Section):
     """What each trial takes of the cluster."""
     objective: Objective = Objective()
     """What selects among configurations."""
+
+    @model_validator(mode="after")
+    def _objective_is_a_validation_figure(self) -> Self:
+        names = (*FIGURES, *map(attribute_name, self.trial.metrics))
+        known = [f"validation_{name}" for name in names]
+        if self.objective.metric not in known:
+            remedy = f"use one of {', '.join(known)}"
+            raise conflict("objective.metric", self.objective.metric, "unknown", remedy)
+        return self
 
     @property
     def seed_values(self) -> tuple[int, ...]:

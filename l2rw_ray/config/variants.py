@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
+from pydantic import Discriminator
+
+from l2rw_ray.config.custom import IMPORT_PATH, ByForm
 from l2rw_ray.config.section import Section
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.import_path import is_import_path
 
 Tree = dict[str, Any]
 
@@ -16,7 +20,8 @@ class Variants:
 
     Attributes:
         tag: Key that selects among several, such as `source`; None where there is no choice.
-        classes: Class by value of the tag; one entry under None where there is no choice.
+        classes: Class by value of the tag, that for any import path under `IMPORT_PATH`; one entry
+            under None where there is no choice.
     """
 
     tag: str | None
@@ -25,6 +30,8 @@ class Variants:
     def chosen(self, draft: Mapping[str, Any]) -> type[Section] | None:
         """The class a draft of the section selects, None where its tag is missing or unknown."""
         key = draft.get(self.tag) if self.tag else None
+        if is_import_path(key):
+            key = IMPORT_PATH
         return self.classes.get(key) if key is None or isinstance(key, str) else None
 
     def own_fields(self, draft: Mapping[str, Any]) -> Tree:
@@ -39,17 +46,30 @@ def variants_of(section: type[Section] | None, name: str) -> Variants:
     field = section.model_fields.get(name) if section else None
     if field is None:
         return Variants(None, {})
-    tag = field.discriminator if isinstance(field.discriminator, str) else None
-    candidates = get_args(field.annotation) if tag else (field.annotation,)
-    classes = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, Section)]
+    tag = _tag(field.discriminator)
     if tag is None:
-        return Variants(None, dict.fromkeys([None], classes[0]) if classes else {})
-    return Variants(tag, {_tag_value(kind, tag): kind for kind in classes})
+        plain = [kind for kind in [field.annotation] if isinstance(kind, type) and issubclass(kind, Section)]
+        return Variants(None, dict.fromkeys([None], plain[0]) if plain else {})
+    classes = _sections(field.annotation)
+    return Variants(tag, {value: kind for kind in classes for value in _tag_values(kind, tag)})
 
 
-def _tag_value(section: type[Section], tag: str) -> str:
-    value: str = get_args(section.model_fields[tag].annotation)[0]
-    return value
+def _tag(discriminator: str | Discriminator | None) -> str | None:
+    chooser = discriminator.discriminator if isinstance(discriminator, Discriminator) else discriminator
+    return chooser.tag if isinstance(chooser, ByForm) else chooser if isinstance(chooser, str) else None
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    """The classes of a union, also of unions within it."""
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, Section) else []
+    parts = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    return [section for part in parts for section in _sections(part)]
+
+
+def _tag_values(section: type[Section], tag: str) -> tuple[str, ...]:
+    annotation = section.model_fields[tag].annotation
+    return get_args(annotation) if get_origin(annotation) is Literal else (IMPORT_PATH,)
 
 
 def input_names(section: type[Section]) -> set[str]:

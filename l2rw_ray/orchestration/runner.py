@@ -9,6 +9,7 @@ from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Event, Observer, TrialEnded, TrialStatus
 from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
+from l2rw_ray.orchestration.custom_code import import_custom_code, stage_custom_code
 from l2rw_ray.orchestration.placement import lane_count
 from l2rw_ray.orchestration.plan import by_resources
 from l2rw_ray.orchestration.provenance import package_versions, source_commit
@@ -81,12 +82,16 @@ def run_study(
     if not trials:
         folder.write_plan(spec, planned)
     else:
+        import_custom_code(trials)
         if options.address is None:  # the nodes of another cluster may see other files
             from l2rw_ray.orchestration.data_check import check_data
 
             check_data(trials)
         groups = by_resources(trials)
-        with scratch_folder() as scratch, ray_cluster(options.address) as nodes:
+        with (
+            scratch_folder() as scratch,
+            ray_cluster(options.address, stage_custom_code(trials, scratch / "code")) as nodes,
+        ):
             lanes = [lane_count(own, nodes, len(group), options.lanes) for own, group in groups.items()]
             folder.write_plan(spec, planned)
             observers = list(observe(trials, max(lanes)))

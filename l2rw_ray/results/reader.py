@@ -82,15 +82,18 @@ def completed_figures(directory: Path | str, name: str) -> dict[str, tuple[float
 
     Args:
         directory: The study folder.
-        name: A column of the ledger.
+        name: A column of the ledger, or a figure in its column `metrics`.
 
     Raises:
         StudyFolderError: A trial's file is unreadable.
     """
-    columns = ["trial_id", "duration_s", name]
+    has_column = name in SCHEMA.names
+    columns = ["trial_id", "duration_s", name if has_column else "metrics"]
     ledger = _read(StudyFolder(Path(directory)), ["status", *columns])
     completed = ledger.filter(pc.field("status") == "completed")
-    rows = zip(*(completed[column].to_pylist() for column in columns), strict=True)
+    ids, durations_s, figures = (completed[column] for column in columns)
+    values = figures if has_column else pc.map_lookup(figures, name, "first")
+    rows = zip(ids.to_pylist(), durations_s.to_pylist(), values.to_pylist(), strict=True)
     return {trial_id: (duration_s, value) for trial_id, duration_s, value in rows}
 
 

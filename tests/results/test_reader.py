@@ -10,7 +10,7 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.results import read_history, read_study
-from l2rw_ray.results.reader import finished
+from l2rw_ray.results.reader import completed_figures, finished
 
 
 def end(writer, trial_id, **metrics):
@@ -103,3 +103,11 @@ def test_leftovers_of_a_crash_are_not_read(writer, folder, planned):
     done = folder.trial_file(planned[0].trial_id)
     shutil.copy(done, done.with_name(f".{done.name}.1.tmp"))
     assert read_study(folder.path).num_rows == 1
+
+
+def test_figures_with_and_without_a_column_of_their_own(writer, folder, planned):
+    end(writer, planned[0].trial_id, validation_accuracy=0.5, validation_own=0.25)
+    end(writer, planned[1].trial_id)
+    for name, value in (("validation_accuracy", 0.5), ("validation_own", 0.25)):
+        found = completed_figures(folder.path, name)
+        assert found == {planned[0].trial_id: (4.5, value), planned[1].trial_id: (4.5, None)}
