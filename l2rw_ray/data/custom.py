@@ -35,11 +35,8 @@ def load_custom(config: CustomData) -> Source:
     _check(config, source.inputs, source.labels, source, "")
     if source.test_inputs is not None and source.test_labels is not None:
         _check(config, source.test_inputs, source.test_labels, source, "test_")
-        if (source.test_inputs.dtype, source.test_inputs.shape[1:]) != (
-            source.inputs.dtype,
-            source.inputs.shape[1:],
-        ):
-            raise _unusable(config, "test_inputs are not of the kind that inputs are", "give both one form")
+        if _form(source.test_inputs) != _form(source.inputs):
+            raise _unusable(config, "test_inputs are not of the form that inputs are", "give both one form")
     return source
 
 
@@ -60,6 +57,10 @@ def _check(config: CustomData, inputs: Tensor, labels: Tensor, source: Source, p
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         problem = f"{prefix}labels reach from {int(labels.min())} to {int(labels.max())}"
         raise _unusable(config, problem, f"give indices below {classes}, the number of class_names")
+
+
+def _form(inputs: Tensor) -> tuple[torch.dtype, torch.Size]:
+    return inputs.dtype, inputs.shape[1:]
 
 
 def _described(value: object) -> str:

@@ -65,7 +65,7 @@ def test_a_loader_that_draws_gives_every_process_the_same_examples(write_code: W
         ("test = {'test_inputs': inputs}", "has test inputs or test labels, but not both"),
         (
             "test = {'test_inputs': inputs[:, :2], 'test_labels': labels}",
-            "test_inputs are not of the kind that inputs are; give both one form",
+            "test_inputs are not of the form that inputs are; give both one form",
         ),
         (
             "test = {'test_inputs': inputs, 'test_labels': labels - 1}",
