@@ -1,9 +1,10 @@
-"""Named implementations of one interface."""
+"""Named implementations of one interface: our own by a short name, a user's by an import path."""
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from l2rw_ray.errors import InputError
+from l2rw_ray.import_path import FORM, is_import_path, load
 
 _T = TypeVar("_T")
 
@@ -13,10 +14,11 @@ class Registry(Generic[_T]):
 
     Args:
         field: The field that names one, for error messages.
+        import_paths: Whether a user may name one of their own.
     """
 
-    def __init__(self, field: str) -> None:
-        self._field = field
+    def __init__(self, field: str, *, import_paths: bool = False) -> None:
+        self._field, self._import_paths = field, import_paths
         self._entries: dict[str, _T] = {}
 
     def register(self, name: str) -> Callable[[_T], _T]:
@@ -35,13 +37,17 @@ class Registry(Generic[_T]):
         return add
 
     def get(self, name: str) -> _T:
-        """The implementation of that name.
+        """The implementation of that name, imported where the name is an import path.
 
         Raises:
-            InputError: There is none.
+            InputError: There is none, or it cannot be imported.
         """
+        if self._import_paths and is_import_path(name):
+            return cast("_T", load(name, self._field))
         if name not in self._entries:
-            raise InputError(self._field, name, "unknown", f"use one of {', '.join(self.names())}")
+            remedy = f"use one of {', '.join(self.names())}"
+            remedy += f", or name your own as {FORM}" if self._import_paths else ""
+            raise InputError(self._field, name, "unknown", remedy)
         return self._entries[name]
 
     def names(self) -> tuple[str, ...]:

@@ -2,9 +2,16 @@
 
 import copy
 import os
+import sys
+from collections.abc import Callable, Iterator
+from importlib import invalidate_caches
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
+
+from l2rw_ray.import_path import look_in
 
 os.environ["OMP_NUM_THREADS"] = "1"  # small tensors: more threads only wait for each other
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -35,3 +42,24 @@ _STUDY: dict[str, Any] = {
 def study_tree() -> dict[str, Any]:
     """A valid study as nested dictionaries, to be changed at will."""
     return copy.deepcopy(_STUDY)
+
+
+@pytest.fixture
+def write_code(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
+    """Writes modules of a user's own into `tmp_path`, where import paths find them until the test ends."""
+    before = set(sys.modules)
+    look_in(tmp_path)
+
+    def write(name: str, text: str) -> Path:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(dedent(text))
+        invalidate_caches()
+        return file
+
+    yield write
+    look_in(None)
+    for name in sorted(set(sys.modules) - before, reverse=True):  # paths of the inner hang on the outer
+        places = [getattr(sys.modules[name], "__file__", None), *getattr(sys.modules[name], "__path__", [])]
+        if any(place and Path(place).is_relative_to(tmp_path) for place in places):
+            del sys.modules[name]

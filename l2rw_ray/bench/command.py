@@ -11,9 +11,11 @@ from typing import Any, NoReturn
 from l2rw_ray.bench.measure import BenchOptions, run_bench
 from l2rw_ray.bench.output import as_json, as_table
 from l2rw_ray.errors import InputError
+from l2rw_ray.import_path import look_in
 from l2rw_ray.measurement import keep_freed_memory
 
 FORMATS = (".svg", ".png", ".pdf")
+_MODEL_HELP = "network, or module.path:builder of your own; may be repeated"
 Draw = Callable[[list[dict[str, Any]], Path], None]
 """Draws the rows of `--json` into a file."""
 
@@ -39,6 +41,7 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
     given["models"] = tuple(given["models"] or BenchOptions().models)
     given["estimators"] = tuple(",".join(given["estimators"]).split(","))
     given["input_shape"] = tuple(given["input_shape"])
+    look_in(Path.cwd())
     options = BenchOptions(**given)
     if figure is not None:
         _refuse_unwritable(figure)
@@ -67,7 +70,7 @@ def _parser(program: str, *, draws: bool) -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
     )
     add = parser.add_argument
-    add("--model", dest="models", action="append", default=None, metavar="M", help="network; may be repeated")
+    add("--model", dest="models", action="append", default=None, metavar="M", help=_MODEL_HELP)
     add("--batch-size", type=int, default=default.batch_size, metavar="B", help="train examples per step")
     add("--meta-size", type=int, default=default.meta_size, metavar="M", help="meta examples per step")
     add("--estimators", nargs="+", default=default.estimators, metavar="E", help="names")

@@ -4,11 +4,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from l2rw_ray.errors import InputError, L2RWError
+
+if TYPE_CHECKING:
+    from l2rw_ray.config import StudySpec
 
 app = typer.Typer(
     help="Studies of learned example reweighting: plan, run, compare, report.",
@@ -49,6 +52,15 @@ def _fail(line: str, code: int) -> None:
     raise SystemExit(code)
 
 
+def _load(study: Path, overrides: list[str] | None) -> "StudySpec":
+    """The study, whose folder is from now on the first that import paths are looked up in."""
+    from l2rw_ray.config import load_study
+    from l2rw_ray.import_path import look_in
+
+    look_in(study.parent)
+    return load_study(study, overrides or [])
+
+
 @app.command()
 def plan(
     study: StudyFile,
@@ -61,12 +73,11 @@ def plan(
     address: Address = None,
 ) -> None:
     """Show what a study would run, how long that takes, and what is done already."""
-    from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.outlook import describe_plan, outlook
     from l2rw_ray.orchestration.placement import nodes_of
     from l2rw_ray.results.folder import StudyFolder
 
-    spec = load_study(study, overrides or [])
+    spec = _load(study, overrides)
     folder = StudyFolder(out or Path("results") / spec.name)
     seen = outlook(spec, folder, probe=probe, nodes=nodes_of(address))
     print(json.dumps(seen.as_dict(), indent=2) if as_json else describe_plan(seen))
@@ -88,11 +99,10 @@ def run(
 ) -> None:
     """Run what the study is missing and write its report."""
     from l2rw_ray.cli.session import run_session
-    from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.runner import RunOptions
     from l2rw_ray.results.folder import StudyFolder
 
-    spec = load_study(study, overrides or [])
+    spec = _load(study, overrides)
     folder = StudyFolder(out or Path("results") / spec.name)
     raise SystemExit(run_session(spec, folder, RunOptions(address, lanes, retry_failed), tracking_uri))
 

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from l2rw_ray.config.custom import BUILT_IN
 from l2rw_ray.config.section import Section
 from l2rw_ray.config.variants import Variants, entry_variants, input_names, variants_of
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.import_path import FORM
 
 _WANTED = {
     "greater_than": "use a number above {gt}",
@@ -30,6 +33,7 @@ _WANTED = {
     "model_type": "write a section of keys and values",
     "model_attributes_type": "write a section of keys and values",
     "string_pattern_mismatch": "use lower-case letters, digits, - and _",
+    "invalid-json-value": "use text, a number, true or false, a list or a section",
     "string_too_short": "write some text",
     "too_short": "give at least {min_length}",
 }
@@ -44,13 +48,13 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
         prefix: Path of the validated section inside the study file, such as `trial`.
     """
     details = error.errors()
-    first = min(details, key=lambda detail: detail["type"] != "extra_forbidden")  # a typo explains the rest
+    first = min(details, key=_comes_later)
     path, holder = _walk(first["loc"], section)
     context: Mapping[str, Any] = first.get("ctx", {})
     value, problem = first["input"], first["msg"][:1].lower() + first["msg"][1:]
     match first["type"]:
         case "conflict":
-            path = ".".join(part for part in (path, context["field"]) if part)
+            path = ".".join(part for part in (path, context["field"]) if part).replace(".[", "[")
             value, problem, remedy = context["value"], context["problem"], context["remedy"]
         case "extra_forbidden":
             problem, remedy = "no such field", _closest(path.rpartition(".")[2], input_names(holder))
@@ -68,9 +72,18 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
             problem, remedy = "unknown", f"use {context['expected']}"
         case kind:
             remedy = _WANTED.get(kind, "see the README's table of fields").format(**context)
+    if problem == "unknown" and BUILT_IN in first["loc"][-2:]:
+        remedy = f"{remedy}, or name your own as {FORM}"
     if len(details) > 1:
         remedy = f"{remedy} (and {len(details) - 1} more to mend)"
     return ConfigError(".".join(part for part in (prefix, path) if part), value, problem, remedy)
+
+
+def _comes_later(detail: ErrorDetails) -> int:
+    """A name that is unknown explains fields that are, and a typo explains the rest."""
+    if detail["type"] == "literal_error" and BUILT_IN in detail["loc"][-2:]:
+        return 0
+    return 1 if detail["type"] == "extra_forbidden" else 2
 
 
 def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[Section]]:
@@ -81,6 +94,8 @@ def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[S
     for part in loc:
         if isinstance(part, int):
             path += f"[{part}]"
+        elif part == BUILT_IN:  # which of them, the next part tells where there are several
+            holder = next(iter(variants.classes.values()))
         elif part in variants.classes:
             holder = variants.classes[part]
         elif keyed:

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 
+from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
 from l2rw_ray.config.section import Section, conflict
 
 
@@ -142,4 +143,14 @@ class ParquetData(_Data):
         return self
 
 
-Data = Annotated[DigitsData | Cifar10Data | ParquetData, Field(discriminator="source")]
+class CustomData(CustomSection, _Data):
+    """A source of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
+
+    source: ImportPath
+
+
+_BuiltIn = Annotated[DigitsData | Cifar10Data | ParquetData, Field(discriminator="source")]
+Data = Annotated[
+    Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomData, Tag(IMPORT_PATH)],
+    Field(discriminator=by_form("source")),
+]

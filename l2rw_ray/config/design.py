@@ -40,7 +40,7 @@ class GridDesign(Section):
                 raise conflict(f"when.{factor}", where, "it is not among the factors", "add it to factors")
             self._check(where, f"when.{factor}")
             for path in where:
-                if path.rpartition(".")[0] != factor.rpartition(".")[0]:
+                if _section(path) != _section(factor):
                     problem = f"{factor} has a meaning whatever {path} is"
                     raise conflict(f"when.{factor}.{path}", where[path], problem, "use skip instead")
             if factor in where:
@@ -122,3 +122,9 @@ def with_distinct_levels(factors: dict[str, list[Any]]) -> dict[str, list[Any]]:
         if twice:
             raise conflict(path, twice[0], "the same level twice", "name each level once")
     return factors
+
+
+def _section(path: str) -> str:
+    """The section a field is in; options are fields of the section that they are options of."""
+    section, options, _ = path.partition(".options.")
+    return section if options else path.rpartition(".")[0]

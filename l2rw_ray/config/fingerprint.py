@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+from l2rw_ray.config.code_identity import code_identity
 from l2rw_ray.config.study import Resources
 from l2rw_ray.config.trial import TrialConfig
 
@@ -18,6 +19,7 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
     Names of studies, the order of keys, what is only measured, where a known data set lies and the
     share of a GPU do not count; workers, threads and the kind of device do, since they change the order
     of additions. Fields at their defaults do not either, so that a new one leaves old results valid.
+    The user's own code counts by its text, see `code_identity`.
 
     Args:
         config: The trial, resolved.
@@ -26,6 +28,9 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
 
     Returns:
         The first 16 hexadecimal digits of the SHA-256 of the canonical JSON.
+
+    Raises:
+        InputError: There is no module that an import path of the trial names.
     """
     identity: dict[str, Any] = {
         "version": _VERSION,
@@ -35,5 +40,7 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
         "threads": resources.cpus_per_worker,
         "gpu": resources.gpus_per_worker > 0,
     }
+    if config.import_paths:
+        identity["code"] = code_identity(config.import_paths.items())
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

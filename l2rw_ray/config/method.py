@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 
+from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
 from l2rw_ray.config.section import Section, conflict
 
 
@@ -73,4 +74,14 @@ class L2RWMethod(Section):
         return self
 
 
-Method = Annotated[UniformMethod | RandomMethod | L2RWMethod, Field(discriminator="name")]
+class CustomMethod(CustomSection):
+    """An arm of the user's own: `arm(context, **options)` returns a `l2rw_ray.methods.Arm`."""
+
+    name: ImportPath
+
+
+_BuiltIn = Annotated[UniformMethod | RandomMethod | L2RWMethod, Field(discriminator="name")]
+Method = Annotated[
+    Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomMethod, Tag(IMPORT_PATH)],
+    Field(discriminator=by_form("name")),
+]

@@ -7,6 +7,7 @@ from typing import Any
 
 from l2rw_ray.config.study import Resources
 from l2rw_ray.config.trial import TrialConfig
+from l2rw_ray.import_path import attribute_name
 
 _SAYS_NOTHING_ALONE = {"level", "name", "rate"}
 
@@ -48,12 +49,12 @@ def trial_label(method: str, factors: Mapping[str, Any], last: str) -> str:
     """A name for people, such as `l2rw · bias 0.9 · seed 3`.
 
     Args:
-        method: The arm.
+        method: The arm; of an import path, what comes after the colon is shown.
         factors: Levels by path relative to `trial`; the arm itself is not repeated.
         last: What follows the levels.
     """
     levels = [f"{_short(path)} {_text(level)}" for path, level in factors.items() if path != "method.name"]
-    return " · ".join([method, *levels, last])
+    return " · ".join([attribute_name(method), *levels, last])
 
 
 def _short(path: str) -> str:

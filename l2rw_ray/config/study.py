@@ -6,9 +6,10 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from l2rw_ray.config.design import Design
 from l2rw_ray.config.effective import MinimumEffectiveDesign
-from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
+from l2rw_ray.config.search import COSTS, SearchDesign, TunedComparisonDesign
 from l2rw_ray.config.section import Section, conflict
-from l2rw_ray.config.trial import TrialConfig
+from l2rw_ray.config.trial import FIGURES, TrialConfig
+from l2rw_ray.import_path import attribute_name
 
 _MOST_SEEDS = 10_000
 _LARGEST_SEED = 2**63 - 1
@@ -36,12 +37,8 @@ class Resources(Section):
 class Objective(Section):
     """What selects among configurations; never a test figure."""
 
-    metric: Literal[
-        "validation_accuracy",
-        "validation_balanced_accuracy",
-        "validation_worst_class_accuracy",
-        "validation_loss",
-    ] = "validation_balanced_accuracy"
+    metric: str = "validation_balanced_accuracy"
+    """`validation_` and one of `FIGURES`, or the name of one of `trial.metrics`."""
     mode: Literal["max", "min"] = "max"
 
 
@@ -62,6 +59,20 @@ class StudySpec(Section):
     """What each trial takes of the cluster."""
     objective: Objective = Objective()
     """What selects among configurations."""
+
+    @model_validator(mode="after")
+    def _objectives_are_no_test_figures(self) -> Self:
+        names = (*FIGURES, *map(attribute_name, self.trial.metrics))
+        known = [f"validation_{name}" for name in names]
+        wanted = {"objective.metric": (self.objective.metric, known)}
+        if isinstance(self.design, SearchDesign):
+            for number, criterion in enumerate(self.design.further_objectives):
+                field = f"design.further_objectives[{number}].metric"
+                wanted[field] = criterion.metric, [*known, *COSTS]
+        for field, (metric, usable) in wanted.items():
+            if metric not in usable:
+                raise conflict(field, metric, "unknown", f"use one of {', '.join(usable)}")
+        return self
 
     @property
     def seed_values(self) -> tuple[int, ...]:

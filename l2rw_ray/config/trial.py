@@ -1,14 +1,18 @@
 """The `trial` section: everything that determines one training run but its seed and its workers."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, field_validator, model_validator
 
+from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
 from l2rw_ray.config.data import Data, ParquetData
 from l2rw_ray.config.method import Method
 from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.import_path import attribute_name, is_import_path
 
 VECTOR_MODELS = ("mlp",)
+FIGURES = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
+"""What every evaluation reports."""
 
 
 class ModelConfig(Section):
@@ -35,6 +39,23 @@ class ModelConfig(Section):
         "wrn28_10_gn",
     ]
     """Architecture, fitted to the source's input shape and number of classes."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """None: that is for networks of the user's own."""
+        return {}
+
+
+class CustomModel(CustomSection):
+    """A network of the user's own: `build(input_shape, classes, **options)` returns an `nn.Module`."""
+
+    name: ImportPath
+
+
+Model = Annotated[
+    Annotated[ModelConfig, Tag(BUILT_IN)] | Annotated[CustomModel, Tag(IMPORT_PATH)],
+    Field(discriminator=by_form("name")),
+]
 
 
 class _Optim(Section):
@@ -97,15 +118,39 @@ class TrialConfig(Section):
     """One training run, but for its seed and its workers."""
 
     data: Data
-    model: ModelConfig
+    model: Model
     method: Method
     optim: Optim
+    metrics: tuple[ImportPath, ...] = ()
+    """Metrics of the user's own: `metric(outputs, targets)` returns a number, and is reported on the
+    validation and the test set by the name of the attribute."""
     measurement: Measurement = Measurement()
+
+    @property
+    def import_paths(self) -> dict[str, str]:
+        """The user's own code that the trial names: import paths by field."""
+        named = {
+            "trial.data.source": self.data.source,
+            "trial.model.name": self.model.name,
+            "trial.method.name": self.method.name,
+        }
+        named |= {f"trial.metrics[{place}]": path for place, path in enumerate(self.metrics)}
+        return {field: name for field, name in named.items() if is_import_path(name)}
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_have_names_of_their_own(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        names = [*FIGURES, *map(attribute_name, metrics)]
+        for place, path in enumerate(metrics):
+            if attribute_name(path) in names[: len(FIGURES) + place]:
+                problem = f"there is a metric {attribute_name(path)!r} already"
+                raise conflict(f"[{place}]", path, problem, "give yours another name")
+        return metrics
 
     @model_validator(mode="after")
     def _model_fits_input(self) -> Self:
         features = isinstance(self.data, ParquetData) and self.data.features is not None
-        if features and self.model.name not in VECTOR_MODELS:
+        if features and isinstance(self.model, ModelConfig) and self.model.name not in VECTOR_MODELS:
             raise conflict(
                 "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"
             )

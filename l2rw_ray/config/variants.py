@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
+from pydantic import Discriminator
 from pydantic.fields import FieldInfo
 
+from l2rw_ray.config.custom import IMPORT_PATH, ByForm
 from l2rw_ray.config.section import Section
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.import_path import is_import_path
 
 Tree = dict[str, Any]
 
@@ -18,7 +21,8 @@ class Variants:
 
     Attributes:
         tag: Key that selects among several, such as `source`; None where there is no choice.
-        classes: Class by value of the tag; one entry under None where there is no choice.
+        classes: Class by value of the tag, that for any import path under `IMPORT_PATH`; one entry
+            under None where there is no choice.
     """
 
     tag: str | None
@@ -27,6 +31,8 @@ class Variants:
     def chosen(self, draft: Mapping[str, Any]) -> type[Section] | None:
         """The class a draft of the section selects, None where its tag is missing or unknown."""
         key = draft.get(self.tag) if self.tag else None
+        if is_import_path(key):
+            key = IMPORT_PATH
         return self.classes.get(key) if key is None or isinstance(key, str) else None
 
     def own_fields(self, draft: Mapping[str, Any]) -> Tree:
@@ -41,8 +47,7 @@ def variants_of(section: type[Section] | None, name: str) -> Variants:
     field = section.model_fields.get(name) if section else None
     if field is None or get_origin(field.annotation) is dict:
         return Variants(None, {})
-    tag = field.discriminator if isinstance(field.discriminator, str) else None
-    return _variants(field.annotation, tag)
+    return _variants(field.annotation, _tag(field.discriminator))
 
 
 def entry_variants(section: type[Section], name: str) -> Variants | None:
@@ -54,22 +59,33 @@ def entry_variants(section: type[Section], name: str) -> Variants | None:
     if get_origin(value) is not Annotated:
         return _variants(value, None)
     kinds, *notes = get_args(value)
-    tags = (note.discriminator for note in notes if isinstance(note, FieldInfo))
-    return _variants(kinds, next((tag for tag in tags if isinstance(tag, str)), None))
+    tags = (_tag(note.discriminator) for note in notes if isinstance(note, FieldInfo))
+    return _variants(kinds, next((tag for tag in tags if tag), None))
 
 
 def _variants(annotation: Any, tag: str | None) -> Variants:
-    is_list = get_origin(annotation) is tuple
-    candidates = get_args(annotation) if tag or is_list else (annotation,)
-    classes = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, Section)]
+    classes = _sections(annotation)
     if tag is None:
         return Variants(None, dict.fromkeys([None], classes[0]) if classes else {})
-    return Variants(tag, {_tag_value(kind, tag): kind for kind in classes})
+    return Variants(tag, {value: kind for kind in classes for value in _tag_values(kind, tag)})
 
 
-def _tag_value(section: type[Section], tag: str) -> str:
-    value: str = get_args(section.model_fields[tag].annotation)[0]
-    return value
+def _tag(discriminator: str | Discriminator | None) -> str | None:
+    chooser = discriminator.discriminator if isinstance(discriminator, Discriminator) else discriminator
+    return chooser.tag if isinstance(chooser, ByForm) else chooser if isinstance(chooser, str) else None
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    """The classes of a union, also of unions within it."""
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, Section) else []
+    parts = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    return [section for part in parts for section in _sections(part)]
+
+
+def _tag_values(section: type[Section], tag: str) -> tuple[str, ...]:
+    annotation = section.model_fields[tag].annotation
+    return get_args(annotation) if get_origin(annotation) is Literal else (IMPORT_PATH,)
 
 
 def input_names(section: type[Section]) -> set[str]:

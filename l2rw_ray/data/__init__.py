@@ -4,7 +4,8 @@ from l2rw_ray.data import cifar10, digits, parquet
 from l2rw_ray.data.corruption import uniform_noise
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, steps_per_epoch
-from l2rw_ray.data.source import Source, load_source
+from l2rw_ray.data.loading import load_source
+from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits import Splits, make_splits
 from l2rw_ray.data.streams import stream
 

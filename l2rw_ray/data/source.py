@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
-from l2rw_ray.config.data import Data
 from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
 
@@ -50,17 +48,6 @@ class Source:
         raise DataError("trial.data.bias.class", given, "no class of this source", f"use one of {names}")
 
 
-Loader = Callable[[Any], Source]
-SOURCES: Registry[Loader] = Registry("trial.data.source")
-
-
-def load_source(config: Data) -> Source:
-    """Load the source that a trial's `data` section names.
-
-    Args:
-        config: The section; only the source's own fields are looked at.
-
-    Raises:
-        DataError: It is not there, or broken.
-    """
-    return SOURCES.get(config.source)(config)
+Loader = Callable[..., Source]
+"""Takes the trial's `data` section; one of the user's own takes its options as keyword arguments."""
+SOURCES: Registry[Loader] = Registry("trial.data.source", import_paths=True)

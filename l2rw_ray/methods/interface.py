@@ -87,4 +87,6 @@ class Arm(Protocol):
         """Take up the state that `state_dict` returned."""
 
 
-ArmFactory = Callable[[Any, TrainingContext], Arm]
+ArmFactory = Callable[..., Arm]
+"""Takes the trial's `method` section and its context; one of the user's own takes the context and its
+options, by keyword."""

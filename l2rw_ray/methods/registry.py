@@ -1,12 +1,30 @@
 """Which class implements which arm."""
 
-from l2rw_ray.config.method import Method
+from l2rw_ray.config.method import CustomMethod, Method
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.import_path import users_code
 from l2rw_ray.methods.interface import Arm, ArmFactory, TrainingContext
 from l2rw_ray.registry import Registry
 
-ARMS: Registry[ArmFactory] = Registry("method.name")
+_FIELD = "method.name"
+_INTERFACE = ("step", "state_dict", "load_state_dict")
+
+ARMS: Registry[ArmFactory] = Registry(_FIELD, import_paths=True)
 
 
 def build_arm(config: Method, context: TrainingContext) -> Arm:
-    """The arm that a trial's `method` section asks for."""
-    return ARMS.get(config.name)(config, context)
+    """The arm that a trial's `method` section asks for.
+
+    Raises:
+        InputError: It is the user's own, and cannot be imported, raises or lacks part of the interface.
+    """
+    factory = ARMS.get(config.name)
+    if not isinstance(config, CustomMethod):
+        return factory(config, context)
+    with users_code(config.name, _FIELD):
+        arm = factory(context, **config.options)
+    missing = [name for name in _INTERFACE if not callable(getattr(arm, name, None))]
+    if missing:
+        problem = f"a {type(arm).__name__} has no method {missing[0]!r}"
+        raise ConfigError(_FIELD, config.name, problem, "implement l2rw_ray.methods.Arm")
+    return arm

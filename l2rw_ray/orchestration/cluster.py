@@ -29,18 +29,19 @@ _EXIT_S = 5.0
 
 
 @contextmanager
-def ray_cluster(address: str | None) -> Iterator[list[dict[str, float]]]:
+def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[dict[str, float]]]:
     """Connect to a cluster, or start a private one that ends with the block.
 
     Args:
         address: Address of a running cluster; None starts one on this machine's cores.
+        code: Folder of packages that every worker shall find first when it imports.
 
     Yields:
         Each living node's resources by Ray's names.
 
     Raises:
         InputError: Nobody listens at the address.
-        InfrastructureError: The cluster cannot be reached.
+        InfrastructureError: The cluster cannot be reached, or the code cannot be sent.
     """
     if address is not None:
         _refuse_unreachable(address)
@@ -52,10 +53,21 @@ def ray_cluster(address: str | None) -> Iterator[list[dict[str, float]]]:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "30")  # who would start it again?
     dashboard = {"include_dashboard": False} if address is None else {}
+    sent = {"working_dir": str(code)} if code else None  # not py_modules: this machine's folder precedes them
     on_sigterm = signal.getsignal(signal.SIGTERM)
     before = set(_descendants())
     try:
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **dashboard)
+        ray.init(
+            address or "local",
+            runtime_env=sent,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **dashboard,
+        )
+    except ray.exceptions.RuntimeEnvSetupError as error:
+        raise InfrastructureError(
+            f"the study's own code could not be sent to the workers: {error}"
+        ) from error
     except (ConnectionError, TimeoutError, RuntimeError) as error:
         raise InfrastructureError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place

@@ -1,34 +1,56 @@
-"""Finding out that a study's data cannot be used before anything is started for it."""
+"""Finding out that a study's data, models or arms cannot be used before anything is started for it."""
 
 from collections.abc import Sequence
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.data import MetaSampler, Source, load_source, make_splits
+from l2rw_ray.config.method import CustomMethod
+from l2rw_ray.config.trial import CustomModel
+from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
 from l2rw_ray.models import build_model
+from l2rw_ray.orchestration.custom_check import check_arm, check_outputs
 
 
 def check_data(trials: Sequence[PlannedTrial]) -> None:
     """Load, split and spoil every distinct data set of these trials once, and build its models.
 
-    What is decoded here is cached for the workers.
+    What is decoded here is cached for the workers. Models and arms of the user's own are tried out.
 
     Raises:
         InputError: A source is missing or broken, too small for what is asked (its meta set for a
-            meta batch, too), or of a shape that the model cannot treat.
+            meta batch, too), or of a shape that the model cannot treat; or code of the user's own
+            raises, or is not what it has to be.
     """
     sources: dict[str, Source] = {}
     seen: set[str] = set()
     for trial in trials:
-        data, model = trial.config.data, trial.config.model.name
-        meta_batch_size = getattr(trial.config.method, "meta_batch_size", None)
-        key = f"{data.model_dump_json()} {model} {meta_batch_size}"
+        key = _key(trial)
         if key in seen:
             continue
         seen.add(key)
-        only = data.source_only()
+        only = trial.config.data.source_only()
         name = only.model_dump_json()
         if name not in sources:
             sources[name] = load_source(only)
-        splits = make_splits(sources[name], data, trial.seed)
-        MetaSampler(splits.meta, meta_batch_size, trial.seed)
-        build_model(model, splits.train.input_shape, len(splits.class_names))
+        _check(trial, make_splits(sources[name], trial.config.data, trial.seed))
+
+
+def _key(trial: PlannedTrial) -> str:
+    """Equal for trials of which one check is enough."""
+    config = trial.config
+    is_custom = isinstance(config.method, CustomMethod)
+    method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
+    return f"{config.data.model_dump_json()} {config.model.model_dump_json()} {method}"
+
+
+def _meta_batch_size(trial: PlannedTrial) -> int | None:
+    return getattr(trial.config.method, "meta_batch_size", None)
+
+
+def _check(trial: PlannedTrial, splits: Splits) -> None:
+    MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
+    model = trial.config.model
+    network = build_model(model.name, splits.train.input_shape, len(splits.class_names), model.options)
+    if isinstance(model, CustomModel):
+        check_outputs(model, network, splits)
+    if isinstance(trial.config.method, CustomMethod):
+        check_arm(trial, trial.config.method, network, splits)

@@ -93,7 +93,7 @@ class ProgressDisplay:
         elif event.status is TrialStatus.STOPPED:
             self._console.print(f"stopped after {event.epochs} epochs: {label}", highlight=False)
         elif not self._console.is_terminal:
-            figure = _percent(event.metrics.get(self._metric))
+            figure = self._text(event.metrics.get(self._metric))
             self._console.print(
                 f"{self._done_text('/')}  {label}  {figure}  {event.duration_s:.1f} s", highlight=False
             )
@@ -112,7 +112,7 @@ class ProgressDisplay:
         table.add_column(self._metric.replace("_", " "), justify="right")
         for row in self._running.values():
             bar = ProgressBar(total=row.epochs, completed=row.epoch, width=20)
-            table.add_row(row.label, f"{row.epoch}/{row.epochs}", bar, _percent(row.figure))
+            table.add_row(row.label, f"{row.epoch}/{row.epochs}", bar, self._text(row.figure))
         return Group(self._headline(), table)
 
     def _headline(self) -> Text:
@@ -141,6 +141,8 @@ class ProgressDisplay:
         wanted = self._total * fmean(trial.config.optim.epochs for trial in self._trials.values())
         return max(wanted - self._done_epochs, 0) / pace
 
-
-def _percent(fraction: float | None) -> str:
-    return "" if fraction is None else f"{100 * fraction:.1f} %"
+    def _text(self, figure: float | None) -> str:
+        """A figure of the metric for people: accuracies in percent."""
+        if figure is None:
+            return ""
+        return f"{100 * figure:.1f} %" if self._metric.endswith("accuracy") else f"{figure:.4g}"

@@ -10,6 +10,7 @@ from l2rw_ray.config.design import FixedDesign
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Event, Observer, TrialEnded, TrialStatus
 from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
+from l2rw_ray.orchestration.custom_code import import_custom_code, stage_custom_code
 from l2rw_ray.orchestration.feed import TrialFeed
 from l2rw_ray.orchestration.feeds import feeds_of
 from l2rw_ray.orchestration.placement import lane_count
@@ -106,11 +107,16 @@ def run_study(
     if all(feed.is_done for feed in feeds):
         folder.write_plan(spec, asked())
         return RunOutcome(count_statuses(folder.path))
+    samples = list(known.values()) if is_fixed else representative_trials(spec)
+    import_custom_code(samples)
     if options.address is None:  # the nodes of another cluster may see other files
         from l2rw_ray.orchestration.data_check import check_data
 
-        check_data(list(known.values()) if is_fixed else representative_trials(spec))
-    with scratch_folder() as scratch, ray_cluster(options.address) as nodes:
+        check_data(samples)
+    with (
+        scratch_folder() as scratch,
+        ray_cluster(options.address, stage_custom_code(samples, scratch / "code")) as nodes,
+    ):
         lanes = [lane_count(feed.resources, nodes, feed.remaining, options.lanes) for feed in feeds]
         folder.write_plan(spec, asked())
 

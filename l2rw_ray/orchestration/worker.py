@@ -17,6 +17,7 @@ from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
+from l2rw_ray.orchestration.custom_code import refuse_other_code
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.training import CheckpointStore, Ranks, is_lost_peer, train_trial
 
@@ -81,6 +82,7 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
         return verdict
 
     try:
+        refuse_other_code(trial)
         splits = make_splits(_source(trial.config.data.source_only()), trial.config.data, trial.seed)
         train_trial(
             trial,

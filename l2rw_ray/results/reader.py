@@ -71,7 +71,7 @@ def trial_results(directory: Path | str, figures: Sequence[str] = ()) -> dict[st
 
     Args:
         directory: The study folder.
-        figures: Names of the final figures to read with it.
+        figures: Names of final figures to read with it, columns or entries of the column `metrics`.
 
     Raises:
         StudyFolderError: A trial's file is unreadable.

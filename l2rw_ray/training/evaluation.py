@@ -1,12 +1,15 @@
 """How good a model is on a set of clean examples."""
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from l2rw_ray.data import ExampleSet
 from l2rw_ray.meta import LossFunction
+from l2rw_ray.training.custom_metrics import Metric, measure
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 
 _BATCH = 512
@@ -14,7 +17,12 @@ _BATCH = 512
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, examples: ExampleSet, classes: int, loss_fn: LossFunction, ranks: Ranks
+    model: nn.Module,
+    examples: ExampleSet,
+    classes: int,
+    loss_fn: LossFunction,
+    ranks: Ranks,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> dict[str, float]:
     """Accuracy, balanced accuracy, worst class's accuracy and mean loss, over all ranks together.
 
@@ -27,16 +35,21 @@ def evaluate(
         classes: Number of classes.
         loss_fn: Maps (output, target) to one loss per example.
         ranks: The trial's workers.
+        metrics: Metrics of the user's own, by import path; every rank computes them on the whole set.
 
     Returns:
-        `accuracy`, `balanced_accuracy`, `worst_class_accuracy` as fractions and `loss`; empty for
-        an empty set.
+        `accuracy`, `balanced_accuracy`, `worst_class_accuracy` as fractions, `loss` and the user's own
+        figures; empty for an empty set.
+
+    Raises:
+        ConfigError: A metric of the user's own returned no number.
     """
     if not len(examples):
         return {}
     network, device = unwrapped(model), device_of(model)
     confusion = MulticlassConfusionMatrix(classes).to(device)
     mean_loss = MeanMetric(nan_strategy="disable").to(device)
+    kept: list[Tensor] = []
     network.eval()
     share = torch.arange(len(examples))[ranks.share(len(examples))]
     for index in share.split(_BATCH):
@@ -44,6 +57,8 @@ def evaluate(
         output = network(x)
         confusion.update(output, y)
         mean_loss.update(loss_fn(output, y))
+        if metrics:
+            kept.append(output.cpu())
     network.train()
     counts_CC = confusion.compute().double()
     recall_C = (counts_CC.diagonal() / counts_CC.sum(dim=1))[counts_CC.sum(dim=1) > 0]
@@ -52,4 +67,15 @@ def evaluate(
         "balanced_accuracy": recall_C.mean().item(),
         "worst_class_accuracy": recall_C.min().item(),
         "loss": mean_loss.compute().item(),
+        **_own_figures(metrics or {}, kept, examples, ranks),
     }
+
+
+def _own_figures(
+    metrics: Mapping[str, Metric], kept: list[Tensor], examples: ExampleSet, ranks: Ranks
+) -> dict[str, float]:
+    """What the user's own metrics say of the outputs of all ranks, whose shares follow one another."""
+    if not metrics:
+        return {}
+    outputs_NC = torch.cat([part for parts in ranks.gather(kept) for part in parts])
+    return measure(metrics, outputs_NC, examples.labels.cpu())

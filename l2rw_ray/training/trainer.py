@@ -14,10 +14,12 @@ from l2rw_ray.config.method import L2RWMethod
 from l2rw_ray.data import MetaSampler, Splits, epoch_batches, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import Emit, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
+from l2rw_ray.import_path import load
 from l2rw_ray.measurement import PhaseTimer, describe_hardware
 from l2rw_ray.methods import TrainingContext, build_arm
 from l2rw_ray.models import build_model
 from l2rw_ray.training.checkpoint import CheckpointStore
+from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.evaluation import evaluate
 from l2rw_ray.training.optimizers import build_optimizer
@@ -73,6 +75,8 @@ class Trainer:
         checkpoints: CheckpointStore | None,
         attempt: int,
     ) -> None:
+        for field, path in trial.config.import_paths.items():
+            load(path, field)  # before anything is seeded: what is imported once may draw random numbers
         reset_process(trial.resources.cpus_per_worker)
         seed_globals(trial.seed, "initial_weights")
         self._trial, self._config = trial, trial.config
@@ -82,6 +86,7 @@ class Trainer:
         self._timer = PhaseTimer(device, synchronise=False)
         self._context = self._build_context()
         self._arm = build_arm(self._config.method, self._context)
+        self._metrics = load_metrics(self._config.metrics)
         self._epoch, self._step, self._skipped = 0, 0, 0
         self._earlier_s, self._started = 0.0, perf_counter()
         self._history: list[EpochCompleted] = []
@@ -90,7 +95,8 @@ class Trainer:
 
     def _build_context(self) -> TrainingContext:
         train = self._splits.train
-        network = build_model(self._config.model.name, train.input_shape, len(self._splits.class_names))
+        model, classes = self._config.model, len(self._splits.class_names)
+        network = build_model(model.name, train.input_shape, classes, model.options)
         network = network.to(self._device)
         return TrainingContext(
             model=self._ranks.wrap(network),
@@ -175,9 +181,11 @@ class Trainer:
             len(self._splits.class_names),
             self._context.loss_fn,
             self._ranks,
+            self._metrics,
         )
-        if not math.isfinite(figures.get("loss", 0.0)):
-            raise NonFiniteError(self._step, f"{name}_loss")
+        for metric, value in figures.items():
+            if not math.isfinite(value):
+                raise NonFiniteError(self._step, f"{name}_{metric}")
         return {f"{name}_{metric}": value for metric, value in figures.items()}
 
     def _probe(self) -> None:

@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from l2rw_ray.bench import BenchOptions, as_json, as_table, run_bench
 from l2rw_ray.bench.case import BenchCase
+from l2rw_ray.bench.command import run_command
 from l2rw_ray.bench.measure import _flops
 from l2rw_ray.errors import InputError
 from l2rw_ray.models import build_model
@@ -93,6 +96,27 @@ def test_bad_options_are_one_line(options: dict, line: str) -> None:
     with pytest.raises(InputError) as raised:
         _options(**options)
     assert str(raised.value).startswith(line)
+
+
+def test_a_model_of_ones_own_is_looked_up_from_here(
+    write_code: Callable[[str, str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_code(
+        "own_model.py",
+        """
+        from torch import nn
+
+        def build(input_shape, num_classes):
+            return nn.Linear(*input_shape, num_classes)
+        """,
+    )
+    monkeypatch.chdir(tmp_path)
+    sizes = ["--batch-size", "4", "--meta-size", "2", "--rounds", "1", "--input-shape", "3"]
+    run_command("bench", ["--model", "own_model:build", "--estimators", "ghost", *sizes])
+    assert "own_model:build" in capsys.readouterr().out
 
 
 def test_it_runs_with_torch_alone() -> None:

@@ -103,3 +103,12 @@ def test_leftovers_of_a_crash_are_not_read(writer, folder, planned):
     done = folder.trial_file(planned[0].trial_id)
     shutil.copy(done, done.with_name(f".{done.name}.1.tmp"))
     assert read_study(folder.path).num_rows == 1
+
+
+def test_figures_with_and_without_a_column_of_their_own(writer, folder, planned):
+    end(writer, planned[0].trial_id, validation_accuracy=0.5, validation_own=0.25)
+    end(writer, planned[1].trial_id)
+    for name, value in (("validation_accuracy", 0.5), ("validation_own", 0.25)):
+        found = trial_results(folder.path, [name])
+        assert found[planned[0].trial_id].figures == {name: value}
+        assert found[planned[1].trial_id].figures == {}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from l2rw_ray.config import load_study
+from l2rw_ray.import_path import look_in
 from l2rw_ray.orchestration.outlook import outlook
 from l2rw_ray.results import StudyFolder
 
@@ -45,3 +46,12 @@ CIFAR10 = ["trial.data.source=cifar10", "trial.data.train_size=5000", "trial.opt
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_study_goes_over_to_cifar10(path: Path) -> None:
     assert _trials(path, *CIFAR10) == TRIALS[path.stem]
+
+
+def test_study_with_code_of_its_own_plans_what_it_says() -> None:
+    path = STUDIES / "custom" / "noisy_spirals.yaml"
+    spec = load_study(path)
+    assert spec.name == path.stem.replace("_", "-")
+    look_in(path.parent)
+    assert _trials(path) == 12
+    look_in(None)

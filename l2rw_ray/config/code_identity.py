@@ -1,0 +1,45 @@
+"""What identifies the code behind an import path: its text, or the release it was installed from."""
+
+import hashlib
+import platform
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+from l2rw_ray.import_path import is_local, locate, package_name
+
+
+def code_identity(import_paths: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The identity of each top-level package that these import paths start with, by its name.
+
+    Args:
+        import_paths: Field and import path of each.
+
+    Returns:
+        For the user's own code the SHA-256 of its `.py` files, names and texts, in order; for an
+        installed package its name and version; for Python's own modules Python's version.
+
+    Raises:
+        InputError: There is no such module.
+    """
+    places = {package_name(path): locate(path, field) for field, path in import_paths}
+    return {
+        name: _source_hash(place) if is_local(place) else _release(name) for name, place in places.items()
+    }
+
+
+def _source_hash(place: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        text = file.read_bytes()
+        digest.update(f"{file.relative_to(place.parent).as_posix()}\0{len(text)}\0".encode())
+        digest.update(text)
+    return digest.hexdigest()
+
+
+@lru_cache
+def _release(name: str) -> str:
+    distributions = sorted(set(packages_distributions().get(name, ())))
+    releases = [f"{distribution} {version(distribution)}" for distribution in distributions]
+    return ", ".join(releases) or f"python {platform.python_version()}"

@@ -1,0 +1,67 @@
+"""Sections that name the user's own code by an import path, and hand it options."""
+
+from keyword import iskeyword
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Discriminator, Field, JsonValue, field_validator
+
+from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.errors import InputError
+from l2rw_ray.import_path import is_import_path, split_path
+
+BUILT_IN = "built in"
+IMPORT_PATH = "import path"
+"""The two forms of a name; they select the section's class before the name itself does."""
+
+
+def _well_formed(path: str) -> str:
+    try:
+        split_path(path, "")
+    except InputError as error:
+        raise conflict("", error.value, error.problem, error.remedy) from error
+    return path
+
+
+ImportPath = Annotated[str, AfterValidator(_well_formed)]
+"""`module.path:attribute`."""
+
+
+class ByForm:
+    """Selects among a section's classes by the form of its name.
+
+    Args:
+        tag: The key that holds the name, such as `source`.
+    """
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.__name__ = f"form of {tag}"  # pydantic shows it
+
+    def __call__(self, given: Any) -> str:
+        """The form of the name in a draft of the section, or in the section itself."""
+        name = given.get(self.tag) if isinstance(given, dict) else getattr(given, self.tag, None)
+        return IMPORT_PATH if is_import_path(name) else BUILT_IN
+
+
+def by_form(tag: str) -> Discriminator:
+    """The discriminator of a union of `BUILT_IN` classes and one for any `IMPORT_PATH`."""
+    return Discriminator(ByForm(tag))
+
+
+class CustomSection(Section):
+    """A section whose name is an import path."""
+
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Keyword arguments for what the path names."""
+
+    @field_validator("options")
+    @classmethod
+    def _options_are_keywords(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name, value in options.items():
+            if not name.isidentifier() or iskeyword(name) or not name.isascii():
+                raise conflict(name, value, "no name of an argument", "use a Python name")
+        return options
+
+    def __hash__(self) -> int:
+        """Equal sections hash equally, though options are a dictionary."""
+        return hash((type(self), *sorted(self.options)))

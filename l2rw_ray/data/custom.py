@@ -1,0 +1,83 @@
+"""A source of the user's own, checked to be what splits and models rely on."""
+
+import random
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from l2rw_ray.config.data import CustomData
+from l2rw_ray.data.source import SOURCES, Source
+from l2rw_ray.errors import DataError
+from l2rw_ray.import_path import users_code
+
+_FIELD = "trial.data.source"
+_SEED = 0
+
+
+def load_custom(config: CustomData) -> Source:
+    """Call the loader that an import path names with its options.
+
+    Raises:
+        InputError: It cannot be imported, or raises.
+        DataError: What it returns is no `Source`, or its tensors are not what `Source` documents.
+    """
+    load = SOURCES.get(config.source)
+    torch.manual_seed(_SEED)  # so that a loader which draws gives every worker the same examples
+    np.random.seed(_SEED)  # noqa: NPY002  # a loader may draw from the legacy generator
+    random.seed(_SEED)
+    with users_code(config.source, _FIELD):
+        source: object = load(**config.options)
+    if not isinstance(source, Source):
+        raise _unusable(config, f"returned a {type(source).__name__}", "return a l2rw_ray.data.Source")
+    if (source.test_inputs is None) != (source.test_labels is None):
+        raise _unusable(config, "has test inputs or test labels, but not both", "give both, or neither")
+    _check(config, source.inputs, source.labels, source, "")
+    _check_groups(config, source)
+    if source.test_inputs is not None and source.test_labels is not None:
+        _check(config, source.test_inputs, source.test_labels, source, "test_")
+        if _form(source.test_inputs) != _form(source.inputs):
+            raise _unusable(config, "test_inputs are not of the form that inputs are", "give both one form")
+    return source
+
+
+def _check(config: CustomData, inputs: Tensor, labels: Tensor, source: Source, prefix: str) -> None:
+    """Refuse inputs or labels of another type or shape, and values that training cannot use."""
+    is_image = isinstance(inputs, Tensor) and inputs.dtype == torch.uint8 and inputs.ndim == 4
+    is_vector = isinstance(inputs, Tensor) and inputs.dtype == torch.float32 and inputs.ndim == 2
+    if not is_image and not is_vector:
+        problem = f"{prefix}inputs are {_described(inputs)}"
+        raise _unusable(config, problem, "give images as uint8 [N, C, H, W], or features as float32 [N, F]")
+    if is_vector and not inputs.isfinite().all():
+        raise _unusable(config, f"{prefix}inputs are not all finite", "fill in what is missing")
+    is_index = isinstance(labels, Tensor) and labels.dtype == torch.int64
+    if not is_index or labels.shape != inputs.shape[:1]:
+        problem = f"{prefix}labels are {_described(labels)}"
+        raise _unusable(config, problem, f"give class indices as int64 [{len(inputs)}]")
+    classes = len(source.class_names)
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        problem = f"{prefix}labels reach from {int(labels.min())} to {int(labels.max())}"
+        raise _unusable(config, problem, f"give indices below {classes}, the number of class_names")
+
+
+def _check_groups(config: CustomData, source: Source) -> None:
+    groups: object = source.groups
+    if groups is None:
+        return
+    if not isinstance(groups, Tensor) or groups.dtype != torch.int64 or groups.shape != source.labels.shape:
+        remedy = f"give indices as int64 [{len(source.labels)}], or None"
+        raise _unusable(config, f"groups are {_described(groups)}", remedy)
+
+
+def _form(inputs: Tensor) -> tuple[torch.dtype, torch.Size]:
+    return inputs.dtype, inputs.shape[1:]
+
+
+def _described(value: object) -> str:
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+
+
+def _unusable(config: CustomData, problem: str, remedy: str) -> DataError:
+    return DataError(_FIELD, config.source, problem, remedy)

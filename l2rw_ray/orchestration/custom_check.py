@@ -1,0 +1,66 @@
+"""Trying out models and arms of the user's own on a few examples, before anything is started."""
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config.method import CustomMethod
+from l2rw_ray.config.trial import CustomModel
+from l2rw_ray.data import MetaSampler, Splits, epoch_batches
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.import_path import users_code
+from l2rw_ray.methods import StepOutcome, TrainingContext, build_arm
+from l2rw_ray.training.optimizers import build_optimizer
+
+_EXAMPLES = 2
+
+
+def check_outputs(config: CustomModel, network: nn.Module, splits: Splits) -> None:
+    """Send two examples through a model; it must give one logit per class for each.
+
+    Raises:
+        ConfigError: It gives something else, or has nothing to train.
+        InputError: It raises.
+    """
+    field, path = "model.name", config.name
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ConfigError(field, path, "returned a module without parameters", "give it some to train")
+    x, _ = splits.train.take(torch.arange(_EXAMPLES))
+    network.eval()
+    with torch.no_grad(), users_code(path, field):
+        output: object = network(x)
+    network.train()
+    wanted = [_EXAMPLES, len(splits.class_names)]
+    if not isinstance(output, Tensor) or list(output.shape) != wanted:
+        given = f"shape {list(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        problem = f"for {_EXAMPLES} examples of {wanted[1]} classes its output is {given}"
+        raise ConfigError(field, path, problem, f"return a tensor of shape {wanted}")
+
+
+def check_arm(trial: PlannedTrial, method: CustomMethod, network: nn.Module, splits: Splits) -> None:
+    """Let an arm make one step on a network that is thrown away.
+
+    Raises:
+        ConfigError: It lacks part of the interface, or its step returns something else.
+        InputError: It raises.
+    """
+    field, path, config = "method.name", method.name, trial.config
+    context = TrainingContext(
+        model=network,
+        optimizer=build_optimizer(config.optim, network),
+        loss_fn=nn.CrossEntropyLoss(reduction="none"),
+        meta=MetaSampler(splits.meta, None, trial.seed),
+        train_size=len(splits.train),
+        seed=trial.seed,
+    )
+    arm = build_arm(method, context)
+    batch = next(epoch_batches(splits.train, config.optim.batch_size, trial.seed, epoch=0))
+    with users_code(path, field):
+        outcome: object = arm.step(batch, 0, 0)
+        state: object = arm.state_dict()
+    if not isinstance(outcome, StepOutcome):
+        problem = f"its step returned a {type(outcome).__name__}"
+        raise ConfigError(field, path, problem, "return a l2rw_ray.methods.StepOutcome")
+    if not isinstance(state, dict):
+        problem = f"its state_dict returned a {type(state).__name__}"
+        raise ConfigError(field, path, problem, "return a dictionary, {} where there is no state")

@@ -1,0 +1,58 @@
+"""Metrics of the user's own: computed on all outputs of a set at once.
+
+Shape suffixes: N examples, C classes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from torch import Tensor
+
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.import_path import attribute_name
+from l2rw_ray.registry import Registry
+
+_FIELD = "trial.metrics"
+
+Metric = Callable[[Tensor, Tensor], float]
+"""Maps outputs, float [N, C], and targets, int64 [N], both on the CPU, to a number."""
+METRICS: Registry[Metric] = Registry(_FIELD, import_paths=True)
+
+
+def load_metrics(paths: Iterable[str]) -> dict[str, Metric]:
+    """The metrics that a trial names, by import path.
+
+    Raises:
+        InputError: One cannot be imported.
+    """
+    return {path: METRICS.get(path) for path in paths}
+
+
+def measure(metrics: Mapping[str, Metric], outputs_NC: Tensor, targets_N: Tensor) -> dict[str, float]:
+    """Each metric's number, by the name that its figures have.
+
+    Args:
+        metrics: Metrics by import path.
+        outputs_NC: The model's outputs.
+        targets_N: The clean labels.
+
+    Raises:
+        ConfigError: One returned no number.
+    """
+    return {
+        attribute_name(path): _as_number(path, metric(outputs_NC, targets_N))
+        for path, metric in metrics.items()
+    }
+
+
+def _as_number(path: str, returned: object) -> float:
+    try:
+        return float(returned)  # type: ignore[arg-type]  # a number, or a tensor of one
+    except (TypeError, ValueError, RuntimeError) as error:
+        problem = f"returned {_described(returned)}, no number"
+        raise ConfigError(_FIELD, path, problem, "return a float") from error
+
+
+def _described(returned: object) -> str:
+    if isinstance(returned, Tensor):
+        return f"a tensor of shape {list(returned.shape)}"
+    return "None" if returned is None else f"a {type(returned).__name__}"
