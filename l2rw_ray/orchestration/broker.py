@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.events import Event, Verdict
+from l2rw_ray.events import Event, TrialEnded, Verdict
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
 
 _T = TypeVar("_T")
@@ -44,10 +44,26 @@ class Broker:
         await self._change(lambda: self._book.fail(trial_id, attempt, rank, error, traceback))
         return await self._wait_for(lambda: self._book.all_ranks_failed(trial_id), _ALL_RANKS_WITHIN_S)
 
-    async def events_of(self, trial_id: str, start: int, wait_s: float) -> list[Event] | None:
-        """A trial's events from `start` on, once there are any; None when the run is abandoned."""
-        await self._wait_for(lambda: self._abandoned or bool(self._book.events_of(trial_id, start)), wait_s)
-        return None if self._abandoned else self._book.events_of(trial_id, start)
+    async def events_of(
+        self, trial_id: str, start: int, wait_s: float, *, at_its_end: bool
+    ) -> list[Event] | None:
+        """A trial's events from `start` on, once there are any; None when the run is abandoned.
+
+        Args:
+            trial_id: The trial.
+            start: How many of its events are known.
+            wait_s: How long to wait for more.
+            at_its_end: Wait for its last event, not for any.
+        """
+
+        def has_news() -> bool:
+            events = self._book.events_of(trial_id, start)
+            return isinstance(events[-1], TrialEnded) if events and at_its_end else bool(events)
+
+        await self._wait_for(lambda: self._abandoned or has_news(), wait_s)
+        if self._abandoned:
+            return None
+        return self._book.events_of(trial_id, start) if has_news() else []
 
     async def drain(self, wait_s: float) -> list[Event]:
         """All events since the last call, once there are any."""

@@ -24,6 +24,8 @@ class EffectiveFeed:
         retry_failed: Whether trials recorded as failed are run again.
     """
 
+    ahead = 1
+
     def __init__(
         self, spec: StudySpec, design: MinimumEffectiveDesign, ledger: Ledger, *, retry_failed: bool = False
     ) -> None:

@@ -12,7 +12,14 @@ Ledger = Mapping[str, TrialResult]
 
 
 class TrialFeed(Protocol):
-    """Trials of one design, all on the same resources."""
+    """Trials of one design, all on the same resources.
+
+    Attributes:
+        ahead: Trials per lane that may wait for it while it trains: none where each is chosen by what
+            the others found.
+    """
+
+    ahead: int
 
     @property
     def resources(self) -> Resources:
@@ -46,6 +53,8 @@ class FixedFeed:
     Args:
         trials: The trials to run, at least one.
     """
+
+    ahead = 1
 
     def __init__(self, trials: Sequence[PlannedTrial]) -> None:
         self.planned, self.resources, self._left = tuple(trials), trials[0].resources, deque(trials)

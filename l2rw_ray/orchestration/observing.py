@@ -9,6 +9,8 @@ import ray
 from l2rw_ray.events import Event, Observer
 
 _DRAIN_WAIT_S = 1.0
+_PAUSE_S = 0.2
+"""Between two rounds: events of many short epochs come together."""
 
 
 class EventPump:
@@ -48,6 +50,7 @@ class EventPump:
                 return  # the broker died; the run itself finds out and says so
             for event in events:
                 self._deliver(event)
+            self._finishing.wait(_PAUSE_S)
 
     def _deliver(self, event: Event) -> None:
         if self.error is None:

@@ -11,16 +11,19 @@ from l2rw_ray.orchestration.feeding import LOST, RUNNING, STATUS, TIME
 _EVENTS_WAIT_S = 30.0
 
 
-def follow_trial(config: dict[str, Any], broker: Any) -> None:
-    """Relay a trial's latest epoch to Tune, again and again, and how it ended.
+def follow_trial(config: dict[str, Any], broker: Any, *, tells_epochs: bool) -> None:
+    """Relay to Tune how a trial ended and, where that can stop it, its latest epoch again and again.
 
     Args:
         config: `{"trial_id": …}`, of a trial that the broker has.
         broker: Handle of the broker actor.
+        tells_epochs: Whether a scheduler judges trials under way. Nobody else needs to know, and Tune's
+            loop takes more of a core than a small trial does.
     """
     trial_id, epochs, seen = config["trial_id"], 0, 0
     while True:
-        events = ray.get(broker.events_of.remote(trial_id, seen, _EVENTS_WAIT_S))
+        news = broker.events_of.remote(trial_id, seen, _EVENTS_WAIT_S, at_its_end=not tells_epochs)
+        events = ray.get(news)
         if events is None:
             tune.report({STATUS: LOST})
             return

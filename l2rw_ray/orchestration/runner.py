@@ -228,14 +228,15 @@ class _Run:
         def cancel(trial_id: str) -> None:
             ray.get(broker.cancel.remote([trial_id], SCHEDULER))
 
-        follow = tune.with_parameters(follow_trial, broker=broker)
+        scheduler = early_stopping(spec)
+        follow = tune.with_parameters(follow_trial, broker=broker, tells_epochs=scheduler is not None)
         tuner = tune.Tuner(
             tune.with_resources(follow, {"CPU": 0, "memory": 1}),
             tune_config=tune.TuneConfig(
                 search_alg=FeedSearcher(feed, submit, cancel),
-                scheduler=early_stopping(spec),
+                scheduler=scheduler,
                 num_samples=-1,
-                max_concurrent_trials=lanes,
+                max_concurrent_trials=lanes + feed.ahead * lanes,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(

@@ -95,6 +95,8 @@ class SearchFeed:
         retry_failed: Whether configurations recorded as failed are tried again.
     """
 
+    ahead = 0
+
     def __init__(self, task: Task, book: SearchBook, ledger: Ledger, *, retry_failed: bool = False) -> None:
         self._task, self._book, self.resources = task, book, task.spec.resources
         self._ledger = {

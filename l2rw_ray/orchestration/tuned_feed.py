@@ -20,6 +20,8 @@ class TunedFeed:
         retry_failed: Whether final trials recorded as failed are run again.
     """
 
+    ahead = 0
+
     def __init__(
         self,
         searches: Mapping[str, SearchFeed],
