@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.space import (
     CategoricalParameter,
-    Parameter,
     Space,
     Where,
     as_levels,
@@ -68,12 +67,6 @@ class SearchOptions(Section):
     """Where its random numbers start."""
     budget: Budget
     """When it ends."""
-    stopping: Annotated[AshaStopping | MedianStopping, Field(discriminator="name")] | None = None
-    """How trials without prospect are stopped early; null for not at all."""
-
-    def parameters(self, path: str) -> list[Parameter]:
-        """What is varied at a path, once for each arm that has its own."""
-        return [self.space[path]] if path in self.space else []
 
     def check_space(self, space: Space, field: str = "space") -> None:
         """Refuse a space that cannot be searched, with its conditions."""
@@ -126,6 +119,8 @@ class SearchDesign(SearchOptions):
     kind: Literal["search"]
     further_objectives: tuple[Criterion, ...] = Field(default=(), max_length=3)
     """What is traded against the objective; the report shows the Pareto front."""
+    stopping: Annotated[AshaStopping | MedianStopping, Field(discriminator="name")] | None = None
+    """How trials without prospect are stopped early; null for not at all."""
 
     @model_validator(mode="after")
     def _space_is_searchable(self) -> Self:
@@ -136,6 +131,10 @@ class SearchDesign(SearchOptions):
                 raise conflict(f"when.{path}", self.when[path], "it is not in the space", "add it to space")
         self.check_space(self.space)
         return self
+
+    def most_trials(self, seeds: int) -> int | None:
+        """How many trials it asks for at most at so many seeds; None where only hours bound it."""
+        return None if self.budget.trials is None else self.budget.trials * seeds
 
     @model_validator(mode="after")
     def _goes_with_several_objectives(self) -> Self:
@@ -193,10 +192,11 @@ class TunedComparisonDesign(SearchOptions):
             raise conflict("search_seeds", list(self.search_seeds), problem, "use distinct numbers from 0 on")
         return self
 
-    def parameters(self, path: str) -> list[Parameter]:
-        """What is varied at a path, once for each arm that has it."""
-        spaces = (self.space_of(arm) for arm in self.arms)
-        return [space[path] for space in spaces if path in space]
+    def most_trials(self, seeds: int) -> int | None:
+        """How many trials it asks for at most at so many fresh seeds; None where only hours bound it."""
+        if self.budget.trials is None:
+            return None
+        return len(self.arms) * (self.budget.trials * len(self.search_seeds) + seeds)
 
     def space_of(self, arm: str) -> Space:
         """What is varied for one arm."""

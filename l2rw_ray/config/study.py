@@ -8,6 +8,7 @@ from l2rw_ray.config.design import Design
 from l2rw_ray.config.effective import MinimumEffectiveDesign
 from l2rw_ray.config.search import COSTS, SearchDesign, TunedComparisonDesign
 from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.space import ends_of
 from l2rw_ray.config.trial import FIGURES, TrialConfig
 from l2rw_ray.import_path import attribute_name
 
@@ -107,13 +108,8 @@ class StudySpec(Section):
     def _design_goes_with_the_rest(self) -> Self:
         match self.design:
             case SearchDesign():
-                self._check_stopping(self.seed_values, "seeds")
-                measured = {criterion.metric for criterion in self.design.further_objectives}
-                if "overhead_ratio" in measured and not self.trial.measurement.probe_rounds:
-                    problem = "without a probe there is no overhead to optimise"
-                    raise conflict("trial.measurement.probe_rounds", 0, problem, "use 5")
+                self._check_search(self.design)
             case TunedComparisonDesign():
-                self._check_stopping(self.design.search_seeds, "design.search_seeds")
                 both = set(self.design.search_seeds) & set(self.seed_values)
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
@@ -123,10 +119,33 @@ class StudySpec(Section):
                 raise conflict("seeds", self.seeds, problem, "use 2 or more")
         return self
 
-    def _check_stopping(self, seeds: tuple[int, ...], field: str) -> None:
-        stopping = (
-            self.design.stopping if isinstance(self.design, SearchDesign | TunedComparisonDesign) else None
-        )
-        if stopping is not None and len(seeds) > 1:
+    def _check_search(self, design: SearchDesign) -> None:
+        measured = {criterion.metric for criterion in design.further_objectives}
+        if "overhead_ratio" in measured and not self.trial.measurement.probe_rounds:
+            problem = "without a probe there is no overhead to optimise"
+            raise conflict("trial.measurement.probe_rounds", 0, problem, "use 5")
+        gpus = self.resources.gpus_per_worker
+        if measured & {"overhead_ratio", "duration_s"} and 0 < gpus < 1:
+            problem = "times of trials that share a GPU cannot be optimised"
+            raise conflict("resources.gpus_per_worker", gpus, problem, "use 0, or a whole number")
+        stopping = design.stopping
+        if stopping is None:
+            return
+        if len(self.seed_values) > 1:
             problem = f"design.stopping {stopping.name!r} ranks trials of one seed"
-            raise conflict(field, list(seeds), problem, "use one seed, or leave stopping out")
+            raise conflict("seeds", self.seeds, problem, "use seeds: 1, or leave stopping out")
+        epochs = most_epochs(design, self.trial.optim.epochs)
+        if stopping.grace_epochs > epochs:
+            problem = f"a trial has {epochs} epochs at most"
+            raise conflict("design.stopping.grace_epochs", stopping.grace_epochs, problem, "use fewer")
+
+
+def most_epochs(design: SearchDesign, epochs: int) -> int:
+    """The most epochs that a trial of a search trains.
+
+    Args:
+        design: The search.
+        epochs: Those of the study's base trial.
+    """
+    parameter = design.space.get("optim.epochs")
+    return epochs if parameter is None else max(int(end) for end in ends_of(parameter))

@@ -310,7 +310,7 @@ class ReweightedStep:
             if table is not None:
                 table.load(state[name])
         self._direction = None
-        if "direction" in state:
+        if "parts" in state.get("direction", {}):  # earlier releases kept it otherwise: it is computed anew
             device = next(self._replicas.module.parameters()).device
             self._direction = Direction.of_state(state["direction"], device)
 

@@ -95,7 +95,8 @@ class EffectiveFeed:
     def _grow(self) -> bool:
         """Give more seeds to the levels on which the answer depends, and to those they may fall behind."""
         found = self.found
-        wanted = set(found.undecided) | {found.levels[place].rival for place in found.undecided}
+        rivals = (found.levels[place].rival for place in found.undecided)
+        wanted = {*found.undecided, *(rival for rival in rivals if rival is not None)}
         grown = list(self._sizes)
         for place in wanted:
             if grown[place] == min(self._sizes[other] for other in wanted):

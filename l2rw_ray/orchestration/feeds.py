@@ -10,10 +10,11 @@ from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
 from l2rw_ray.config.space import Space
 from l2rw_ray.orchestration.effective_feed import EffectiveFeed
 from l2rw_ray.orchestration.feed import FixedFeed, Ledger, TrialFeed
-from l2rw_ray.orchestration.plan import by_resources
+from l2rw_ray.orchestration.plan import by_resources, representative_trials
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import missing_trials
+from l2rw_ray.results.trial_result import WEIGHTED
 
 
 def feeds_of(
@@ -44,7 +45,7 @@ def feeds_of(
 def objectives_of(spec: StudySpec) -> list[str]:
     """The figures that decide what a study does next."""
     further = spec.design.further_objectives if isinstance(spec.design, SearchDesign) else ()
-    return [spec.objective.metric, *(criterion.metric for criterion in further)]
+    return [spec.objective.metric, *(criterion.metric for criterion in further), WEIGHTED]
 
 
 def _search_feed(
@@ -55,16 +56,16 @@ def _search_feed(
     from l2rw_ray.orchestration.tuned_feed import TunedFeed
 
     further = design.further_objectives if isinstance(design, SearchDesign) else ()
+    prunes = isinstance(design, SearchDesign) and design.stopping is not None
     objective = (spec.objective.metric, spec.objective.mode)
     metrics = [objective, *((criterion.metric, criterion.mode) for criterion in further)]
 
     def search(
         fixed: Mapping[str, Any], levels: Mapping[str, Any], space: Space, seeds: Sequence[int]
     ) -> SearchFeed:
-        task = Task(spec, fixed, levels, seeds, metrics, design.budget, prunes=design.stopping is not None)
+        task = Task(spec, fixed, levels, seeds, metrics, design.budget, prunes=prunes)
         identity = {
-            "trial": spec.trial.model_dump(mode="json", exclude={"measurement"}),
-            "resources": spec.resources.model_dump(mode="json"),
+            "trials": sorted({trial.trial_id for trial in representative_trials(spec)}),
             "space": {path: parameter.model_dump(mode="json") for path, parameter in space.items()},
             "when": design.when,
             "objectives": metrics,

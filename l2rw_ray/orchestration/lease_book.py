@@ -47,6 +47,8 @@ class LeaseBook:
 
     def submit(self, trial: PlannedTrial) -> None:
         """Let a trial wait for a lane."""
+        known = self._entries.get(trial.trial_id)
+        assert known is None or known.ended, "a trial waits or is under way once"
         self._entries[trial.trial_id] = _Entry(Lease(trial, attempt=1))
         self._waiting.append(trial.trial_id)
 
@@ -105,13 +107,18 @@ class LeaseBook:
         return len(entry.failed_ranks) == entry.lease.trial.resources.workers
 
     def cancel(self, trial_ids: Sequence[str], reason: str) -> None:
-        """Stop trials: those under way at their next report, those that wait at once and without a record."""
+        """Stop trials: those under way at their next report, those that wait at once.
+
+        One that has told nothing yet leaves no record.
+        """
         for trial_id in trial_ids:
             entry = self._entries.get(trial_id)
             if entry is not None and not entry.ended:
                 entry.stop_reason = reason
                 if trial_id in self._waiting:
                     self._waiting.remove(trial_id)
+                    if entry.events:
+                        self._end_early(trial_id, TrialStatus.STOPPED, reason, None)
                     entry.ended = True
 
     def lane_ended(self, lane: str) -> None:

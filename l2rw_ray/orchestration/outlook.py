@@ -12,7 +12,7 @@ from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
 from l2rw_ray.orchestration.design_text import describe_design
 from l2rw_ray.orchestration.durations import duration_text
 from l2rw_ray.orchestration.placement import Nodes, lane_count
-from l2rw_ray.orchestration.plan import by_resources, most_trials, plan_study, representative_trials
+from l2rw_ray.orchestration.plan import by_resources, plan_study, representative_trials
 from l2rw_ray.orchestration.searched import searched_trials
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.status import missing_trials
@@ -134,7 +134,7 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
             to_come = feed.remaining - len(missing_trials(planned, ledger))
         case SearchDesign() | TunedComparisonDesign():
             planned = searched_trials(spec, folder)
-            most = most_trials(spec)
+            most = spec.design.most_trials(len(spec.seed_values))
             to_come = None if most is None else max(most - len(planned), 0)
     missing = missing_trials(planned, ledger)
     known = _from_ledger(spec, planned, ledger, folder)

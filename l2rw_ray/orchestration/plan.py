@@ -83,18 +83,6 @@ def representative_trials(spec: StudySpec) -> list[PlannedTrial]:
     return trials
 
 
-def most_trials(spec: StudySpec) -> int | None:
-    """How many trials a search asks for at most; None where only hours bound it."""
-    design = spec.design
-    assert isinstance(design, SearchingDesign)
-    if design.budget.trials is None:
-        return None
-    if isinstance(design, SearchDesign):
-        return design.budget.trials * len(spec.seed_values)
-    each = design.budget.trials * len(design.search_seeds) + len(spec.seed_values)
-    return each * len(design.arms)
-
-
 def _lowest_that_meets(path: str, space: Space, when: Mapping[str, Where]) -> Tree:
     """Values of the parameters that another one depends on, at which it has a meaning."""
     values: Tree = {}

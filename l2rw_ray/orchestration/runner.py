@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.design import FixedDesign
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
-from l2rw_ray.events import Event, Observer, TrialEnded, TrialStatus
+from l2rw_ray.events import Event, Observer, TrialEnded
 from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
 from l2rw_ray.orchestration.custom_code import import_custom_code, stage_custom_code
 from l2rw_ray.orchestration.feed import TrialFeed
@@ -19,6 +19,7 @@ from l2rw_ray.orchestration.provenance import package_versions, source_commit
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import count_statuses, missing_trials
+from l2rw_ray.results.trial_result import INTERRUPTED, SCHEDULER
 from l2rw_ray.results.writer import LedgerWriter
 
 _LEAVE_S = 5.0
@@ -191,6 +192,8 @@ class _Run:
         errors: list[str] = []
         try:
             errors = self._tune(feed, broker, lanes, scratch / "tune", spec)
+        except (ray.exceptions.RayError, InfrastructureError) as error:
+            errors = [_first_line(error)]
         except KeyboardInterrupt:
             interrupted = True
             ray.get(broker.interrupt.remote(_GRACE_S))
@@ -214,26 +217,18 @@ class _Run:
         Returns:
             What went wrong with those that follow, if anything did.
         """
-        import ray
         from ray import tune
 
-        from l2rw_ray.orchestration.feeding import SCHEDULER, FeedSearcher, early_stopping
+        from l2rw_ray.orchestration.feeding import FeedSearcher, early_stopping
         from l2rw_ray.orchestration.proxy import follow_trial
         from l2rw_ray.orchestration.silence import SilentCallback, SilentReporter
-
-        def submit(trial: PlannedTrial) -> None:
-            self.begin(trial)
-            ray.get(broker.submit.remote(trial))
-
-        def cancel(trial_id: str) -> None:
-            ray.get(broker.cancel.remote([trial_id], SCHEDULER))
 
         scheduler = early_stopping(spec)
         follow = tune.with_parameters(follow_trial, broker=broker, tells_epochs=scheduler is not None)
         tuner = tune.Tuner(
             tune.with_resources(follow, {"CPU": 0, "memory": 1}),
             tune_config=tune.TuneConfig(
-                search_alg=FeedSearcher(feed, submit, cancel),
+                search_alg=FeedSearcher(feed, _BrokerDesk(broker, self.begin)),
                 scheduler=scheduler,
                 num_samples=-1,
                 max_concurrent_trials=lanes + feed.ahead * lanes,
@@ -247,7 +242,41 @@ class _Run:
                 callbacks=[SilentCallback()],
             ),
         )
-        return [f"{type(error).__name__}: {error}".splitlines()[0] for error in tuner.fit().errors]
+        return [_first_line(error) for error in tuner.fit().errors]
+
+
+@dataclass(frozen=True)
+class _BrokerDesk:
+    """Hands trials to the broker actor, once they have been taken note of."""
+
+    broker: Any
+    begin: Callable[[PlannedTrial], None]
+
+    def submit(self, trial: PlannedTrial) -> None:
+        """See `Desk`."""
+        import ray
+
+        self.begin(trial)
+        ray.get(self.broker.submit.remote(trial))
+
+    def cancel(self, trial_id: str) -> None:
+        """See `Desk`."""
+        import ray
+
+        ray.get(self.broker.cancel.remote([trial_id], SCHEDULER))
+
+    def end_of(self, trial_id: str) -> TrialEnded | None:
+        """See `Desk`."""
+        import ray
+
+        events = ray.get(self.broker.events_of.remote(trial_id, 0, 0.0, at_its_end=True))
+        if events is None:
+            raise InfrastructureError("no lane is left")
+        return events[-1] if events else None
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _not_recorded(folder: StudyFolder, error: Exception) -> Exception:
@@ -259,11 +288,11 @@ def _not_recorded(folder: StudyFolder, error: Exception) -> Exception:
 
 
 def _forget_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
-    """The ledger, which removes the checkpoint of a trial once that is recorded as completed."""
+    """The ledger, which removes the checkpoint of a trial once its end is recorded."""
 
     def write(event: Event) -> None:
         ledger(event)
-        if isinstance(event, TrialEnded) and event.status is TrialStatus.COMPLETED:
+        if isinstance(event, TrialEnded) and event.error != INTERRUPTED:  # that one goes on from it
             (folder.checkpoints / f"{event.trial_id}.pt").unlink(missing_ok=True)
 
     return write

@@ -4,7 +4,8 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,8 +65,7 @@ class SearchBook:
         identity: What the search is about, as plain values. An earlier search in the file goes on where
             it is the same; another budget or sampler does not make another search.
         space: What is varied.
-        when: Where parameters have a meaning.
-        options: Sampler and its seed.
+        options: Where parameters have a meaning; sampler and its seed.
         modes: `max` or `min`, by objective.
 
     Raises:
@@ -81,7 +81,8 @@ class SearchBook:
         options: SearchOptions,
         modes: Sequence[str],
     ) -> None:
-        self._space, self._when = space, options.when
+        self._path, self._space, self._when = path, space, options.when
+        self._asked: dict[int, Trial] = {}
         directions = [_DIRECTIONS[mode] for mode in modes]
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         name = hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -107,21 +108,27 @@ class SearchBook:
 
     def ask(self) -> Proposal:
         """The next configuration."""
-        trial = self._study.ask()
         values: dict[str, Any] = {}
-        for path in in_order(self._space, self._when):
-            if meets(values, self._when.get(path, {})):
-                values[path] = _suggest(trial, path, self._space[path])
+        with self._readable():
+            trial = self._study.ask()
+            for path in in_order(self._space, self._when):
+                if meets(values, self._when.get(path, {})):
+                    values[path] = _suggest(trial, path, self._space[path])
+        self._asked[trial.number] = trial
         return Proposal(trial.number, values, "open")
 
     def enqueue(self, values: Mapping[str, Any]) -> None:
         """Let a configuration be the next."""
-        self._study.enqueue_trial(dict(values))
+        with self._readable():
+            self._study.enqueue_trial(dict(values))
 
     def note(self, number: int, epoch: int, figure: float) -> None:
         """Take a figure on the way, which tells what a stopped configuration was worth."""
-        frozen = self._study.get_trials(deepcopy=False)[number]
-        Trial(self._study, frozen._trial_id).report(figure, epoch)
+        with self._readable():
+            if number not in self._asked:  # in an earlier run
+                frozen = self._study.get_trials(deepcopy=False)[number]
+                self._asked[number] = Trial(self._study, frozen._trial_id)
+            self._asked[number].report(figure, epoch)
 
     def tell(self, number: int, figures: Sequence[float] | None, *, pruned: bool = False) -> None:
         """Take what came of a configuration.
@@ -131,12 +138,20 @@ class SearchBook:
             figures: Its objectives; None where it has none.
             pruned: Whether it was stopped for lack of prospect.
         """
-        if pruned:
-            self._study.tell(number, state=TrialState.PRUNED)
-        elif figures is None or not all(map(math.isfinite, figures)):
-            self._study.tell(number, state=TrialState.FAIL)
-        else:
-            self._study.tell(number, list(figures))
+        with self._readable():
+            if pruned:
+                self._study.tell(number, state=TrialState.PRUNED)
+            elif figures is None or not all(map(math.isfinite, figures)):
+                self._study.tell(number, state=TrialState.FAIL)
+            else:
+                self._study.tell(number, list(figures))
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            raise _unusable(self._path, error) from error
 
     def _paths_of(self, values: Mapping[str, Any]) -> list[str]:
         """The parameters that have a meaning beside these values."""
@@ -151,9 +166,13 @@ def _open_study(path: Path, name: str, directions: Sequence[StudyDirection]) -> 
             storage=storage, study_name=name, directions=directions, load_if_exists=True
         )
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        reason = str(error).splitlines()[0]
-        remedy = "delete it: the ledger keeps what was trained"
-        raise StudyFolderError("search file", path, f"unusable ({reason})", remedy) from error
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> StudyFolderError:
+    reason = str(error).splitlines()[0]
+    remedy = "free the disk, or delete it: the ledger keeps what was trained"
+    return StudyFolderError("search file", path, f"unusable ({reason})", remedy)
 
 
 def _suggest(trial: Trial, path: str, parameter: FloatParameter | IntParameter | CategoricalParameter) -> Any:

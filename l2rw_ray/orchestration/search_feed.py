@@ -13,12 +13,12 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.orchestration.feed import Ledger
 from l2rw_ray.orchestration.plan import configure
 from l2rw_ray.orchestration.search_book import Proposal, SearchBook
-from l2rw_ray.results.trial_result import TrialResult
+from l2rw_ray.results.trial_result import TrialResult, with_costs
 
 _MOST_VAIN = 100
 """Proposals in a row that are known or invalid, after which the space counts as exhausted."""
-_WITHOUT_WEIGHTS = {"overhead_ratio": 1.0}
-"""Costs of an arm that has no weights to compute."""
+_FEW_VAIN = 5
+"""The same while trials are under way, whose figures the sampler still lacks."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class _Configuration:
     trials: list[PlannedTrial]
     results: dict[str, TrialResult] = field(default_factory=dict)
     is_told: bool = False
+    repeats: list[Proposal] = field(default_factory=list)
 
     @property
     def is_complete(self) -> bool:
@@ -81,7 +82,7 @@ class _Configuration:
         """Means over its seeds; None while some are missing, NaN where a trial lacks the figure."""
         if self.is_lost or not self.is_complete:
             return None
-        figures = [_WITHOUT_WEIGHTS | dict(result.figures) for result in self.results.values()]
+        figures = [with_costs(result.figures) for result in self.results.values()]
         return [fmean(figure.get(metric, math.nan) for figure in figures) for metric in metrics]
 
 
@@ -137,8 +138,8 @@ class SearchFeed:
 
     def next(self) -> PlannedTrial | None:
         """See `TrialFeed`."""
-        while not self._left and not self.is_done:
-            self._propose()
+        while not self._left and not self.is_done and self._propose():
+            pass
         if not self._left:
             return None
         trial = self._left.popleft()
@@ -148,8 +149,9 @@ class SearchFeed:
     def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
         """See `TrialFeed`."""
         figure = figures.get(self._task.metrics[0][0], math.nan)
-        if self._task.prunes and math.isfinite(figure):
-            self._book.note(self._number_of[trial_id], epoch, figure)
+        found = self._configurations[self._number_of[trial_id]]
+        if self._task.prunes and not found.is_told and math.isfinite(figure):
+            self._book.note(found.proposal.number, epoch, figure)
 
     def ended(self, trial_id: str, result: TrialResult) -> None:
         """See `TrialFeed`."""
@@ -180,10 +182,10 @@ class SearchFeed:
         used_h = sum(result.duration_s for result in results) / 3600
         return budget.hours is not None and used_h >= budget.hours
 
-    def _propose(self) -> None:
-        """Take up the next configuration that is valid and new."""
+    def _propose(self) -> bool:
+        """Take up the next configuration that is valid and new; False where only what is known comes."""
         invalid: ConfigError | None = None
-        for _ in range(_MOST_VAIN):
+        for _ in range(_FEW_VAIN if self._under_way else _MOST_VAIN):
             proposal = self._book.ask()
             try:
                 found = _Configuration(proposal, self._task.trials(proposal.values))
@@ -194,12 +196,18 @@ class SearchFeed:
             known = self._number_of.get(found.trials[0].trial_id)
             if known is None:
                 self._take_up(found)
-                return
-            twin = self._configurations[known]
-            self._book.tell(proposal.number, twin.figures(self._metrics))
+                return True
+            self._tell_as(self._configurations[known], proposal)
         if invalid is not None and not self._configurations:
             raise invalid
-        self._is_exhausted = True
+        self._is_exhausted = not self._under_way  # the sampler may know better when they have ended
+        return False
+
+    def _tell_as(self, known: _Configuration, proposal: Proposal) -> None:
+        """Tell of a proposal what came of the same one before, as soon as that is known."""
+        known.repeats.append(proposal)
+        if known.is_lost or known.is_complete:
+            self._tell(known)
 
     def _take_up_earlier(self, proposal: Proposal) -> None:
         """Go on with a proposal of an earlier run; one that failed and shall be retried is proposed anew."""
@@ -235,10 +243,15 @@ class SearchFeed:
             dropped = [trial for trial in found.trials if trial in self._left]
             found.trials = [trial for trial in found.trials if trial not in dropped]
             self._left = deque(trial for trial in self._left if trial not in dropped)
-        if not found.is_told and (found.is_lost or found.is_complete):
-            found.is_told = True
-            pruned = any(result.status == "stopped" for result in found.results.values())
-            self._book.tell(found.proposal.number, found.figures(self._metrics), pruned=pruned)
+        if found.is_lost or found.is_complete:
+            self._tell(found)
+
+    def _tell(self, found: _Configuration) -> None:
+        waiting = found.repeats if found.is_told else [found.proposal, *found.repeats]
+        found.is_told, found.repeats = True, []
+        pruned = any(result.status == "stopped" for result in found.results.values())
+        for proposal in waiting:
+            self._book.tell(proposal.number, found.figures(self._metrics), pruned=pruned)
 
     @property
     def _metrics(self) -> list[str]:

@@ -42,8 +42,12 @@ def searched_trials(spec: StudySpec, folder: StudyFolder) -> list[PlannedTrial]:
 
 
 def _goes_on(spec: StudySpec, earlier: StudySpec) -> bool:
-    return type(spec.design) is type(earlier.design) and (
-        spec.design.model_dump(exclude=_MAY_CHANGE) == earlier.design.model_dump(exclude=_MAY_CHANGE)
+    """Whether the search is about the same; trials that differ are told by their fingerprints."""
+    return (
+        type(spec.design) is type(earlier.design)
+        and spec.objective == earlier.objective
+        and (spec.seed_values == earlier.seed_values or isinstance(spec.design, TunedComparisonDesign))
+        and spec.design.model_dump(exclude=_MAY_CHANGE) == earlier.design.model_dump(exclude=_MAY_CHANGE)
     )
 
 

@@ -39,7 +39,8 @@ class TunedFeed:
         }
         self._finals: dict[str, list[PlannedTrial]] = {}
         self._left: deque[PlannedTrial] = deque()
-        self._arm_of: dict[str, str] = {}
+        self._arms_of: dict[str, list[str]] = {}
+        self._results: dict[str, TrialResult] = {}
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
@@ -67,21 +68,27 @@ class TunedFeed:
         if self._left:
             return self._left.popleft()
         for arm, search in self._searches.items():
-            trial = search.next()
-            if trial is not None:
-                self._arm_of[trial.trial_id] = arm
-                return trial
+            while (trial := search.next()) is not None:
+                if trial.trial_id in self._results:  # another arm has tried the very same
+                    search.ended(trial.trial_id, self._results[trial.trial_id])
+                    continue
+                arms = self._arms_of.setdefault(trial.trial_id, [])
+                arms.append(arm)
+                if len(arms) == 1:
+                    return trial
         return None
 
     def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
         """See `TrialFeed`."""
-        if trial_id in self._arm_of:
-            self._searches[self._arm_of[trial_id]].told(trial_id, epoch, figures)
+        for arm in self._arms_of.get(trial_id, ()):
+            self._searches[arm].told(trial_id, epoch, figures)
 
     def ended(self, trial_id: str, result: TrialResult) -> None:
         """See `TrialFeed`."""
-        if trial_id in self._arm_of:
-            self._searches[self._arm_of[trial_id]].ended(trial_id, result)
+        if result.is_final:
+            self._results[trial_id] = result
+        for arm in self._arms_of.pop(trial_id, ()):
+            self._searches[arm].ended(trial_id, result)
 
     def _choose(self) -> None:
         """Plan the final trials of the arms whose search is over."""
@@ -89,7 +96,9 @@ class TunedFeed:
             if arm not in self._finals and search.is_over:
                 best = search.best
                 self._finals[arm] = [] if best is None else self._final_trials(arm, best)
-                self._left += [trial for trial in self._finals[arm] if trial.trial_id not in self._done]
+                new = [trial for trial in self._finals[arm] if trial.trial_id not in self._done]
+                self._done.update(trial.trial_id for trial in new)
+                self._left += new
 
     def _final_trials(self, arm: str, best: PlannedTrial) -> list[PlannedTrial]:
         return [

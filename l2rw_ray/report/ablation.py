@@ -17,12 +17,13 @@ from l2rw_ray.report.points import (
     factors_of,
     join,
     problems_of,
+    read_rows,
     warnings_of,
 )
 from l2rw_ray.report.provenance import provenance_of
 from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest
-from l2rw_ray.report.tuning import tuning_tables
-from l2rw_ray.results import StudyFolder, read_history, read_study
+from l2rw_ray.report.tuning import tuning_gaps, tuning_tables
+from l2rw_ray.results import StudyFolder, read_history
 
 
 def summarise(directory: Path) -> Ablation:
@@ -36,11 +37,7 @@ def summarise(directory: Path) -> Ablation:
     """
     folder = StudyFolder(directory)
     spec = folder.read_spec()
-    rows = read_study(directory).drop_columns(["metrics", "class_counts", "traceback"]).to_pylist()
-    if not rows:
-        raise StudyFolderError(
-            "study folder", directory, "no trial has finished yet", "let `l2rw-ray run` finish some"
-        )
+    rows = read_rows(directory)
     all_outcomes = join(folder.read_plan(), rows, only_arm=spec.trial.method.name)
     outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
     if not any(outcome.row for outcome in outcomes):
@@ -73,7 +70,11 @@ def summarise(directory: Path) -> Ablation:
         curves=curves_of(outcomes, read_history(directory).to_pylist()),
         counts=counts,
         problems=problems_of(outcomes),
-        warnings=(*_gaps(outcomes, pooled), *warnings_of(outcomes)),
+        warnings=(
+            *tuning_gaps(spec, all_outcomes),
+            *_gaps(outcomes, pooled),
+            *warnings_of(outcomes),
+        ),
         provenance=provenance_of(spec, outcomes, counts),
         answer=None if level is None else level.table,
         details=tuning_tables(spec, all_outcomes),

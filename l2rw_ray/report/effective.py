@@ -78,19 +78,27 @@ def _finding(design: MinimumEffectiveDesign, measure: Measure, found: EffectiveL
         f"{name} {level} is enough: not worse than any other level by more than {margin} "
         f"(confidence {100 * design.confidence:g} %)"
     )
+    unknown = [
+        level_text(design.factor, level)
+        for level, verdict in zip(design.levels, found.levels, strict=True)
+        if verdict.verdict is Verdict.UNKNOWN
+    ]
+    if unknown:
+        text += f"; nothing is known of {', '.join(unknown)}"
     return f"{text}; whether {still_open} is enough remains open" if still_open else text
 
 
 def _entries(
     design: MinimumEffectiveDesign, measure: Measure, verdict: LevelVerdict, seeds: int
 ) -> tuple[Entry, ...]:
-    text = {Verdict.ENOUGH: "enough", Verdict.WORSE: "worse", Verdict.OPEN: "open"}[verdict.verdict]
+    decided = verdict.verdict in (Verdict.ENOUGH, Verdict.WORSE)
+    rival = "–" if verdict.rival is None else level_text(design.factor, design.levels[verdict.rival])
     known = not math.isnan(verdict.shortfall_high)
     limits = f"{measure.signed(verdict.shortfall_low)} to {measure.signed(verdict.shortfall_high)}"
     return (
-        Entry(text, is_clear=verdict.verdict is not Verdict.OPEN),
+        Entry(verdict.verdict.value, is_clear=decided),
         Entry(limits if known else "–"),
-        Entry(level_text(design.factor, design.levels[verdict.rival])),
+        Entry(rival),
         Entry(str(seeds)),
     )
 

@@ -4,11 +4,14 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from l2rw_ray.config import Stage
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.labels import COST_MEASURES, TEST_MEASURES, WEIGHT_MEASURES, count
 from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts, point_name
+from l2rw_ray.results import read_study
 from l2rw_ray.results.folder import PlanRow
 from l2rw_ray.statistics import mean_interval
 
@@ -52,6 +55,20 @@ class Outcome:
         """A final figure, None where the trial is not completed or does not have it."""
         value = self.row.get(name) if self.row is not None and self.is_completed else None
         return None if value is None else float(value)
+
+
+def read_rows(directory: Path) -> list[dict[str, Any]]:
+    """Rows of the ledger; figures without a column of their own stand beside the others.
+
+    Raises:
+        StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
+    """
+    rows = read_study(directory).drop_columns(["class_counts", "traceback"]).to_pylist()
+    if not rows:
+        raise StudyFolderError(
+            "study folder", directory, "no trial has finished yet", "let `l2rw-ray run` finish some"
+        )
+    return [{**dict(row.pop("metrics") or ()), **row} for row in rows]
 
 
 def join(plan: Sequence[PlanRow], rows: Iterable[Row], only_arm: str) -> tuple[Outcome, ...]:

@@ -10,15 +10,13 @@ from typing import Any
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.config.space import CategoricalParameter
-from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.labels import HEADLINE, MEASURES, Measure, count, factor_name, level_text, measure_of
 from l2rw_ray.report.notes import paragraphs
-from l2rw_ray.report.points import ARM_FACTOR, Outcome, counts_of, join, problems_of, warnings_of
+from l2rw_ray.report.points import ARM_FACTOR, Outcome, counts_of, join, problems_of, read_rows, warnings_of
 from l2rw_ray.report.provenance import provenance_of
 from l2rw_ray.report.summary import Problem
-from l2rw_ray.results import StudyFolder, read_study
-
-_WITHOUT_WEIGHTS = {"overhead_ratio": 1.0}
+from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.trial_result import with_costs
 
 
 @dataclass(frozen=True)
@@ -141,11 +139,7 @@ def summarise_search(directory: Path) -> SearchSummary:
     spec = folder.read_spec()
     design = spec.design
     assert isinstance(design, SearchDesign), "the caller looks"
-    rows = [_with_metrics(row) for row in read_study(directory).to_pylist()]
-    if not rows:
-        raise StudyFolderError(
-            "study folder", directory, "no trial has finished yet", "let `l2rw-ray run` finish some"
-        )
+    rows = [with_costs(row) if row["status"] == "completed" else row for row in read_rows(directory)]
     outcomes = join(folder.read_plan(), rows, only_arm=spec.trial.method.name)
     goals = (
         Goal(spec.objective.metric, spec.objective.mode),
@@ -186,15 +180,6 @@ def pareto_front(configurations: Sequence[Configuration], goals: Sequence[Goal])
 
     front = [each for each in measured if not any(beats(other, each) for other in measured)]
     return tuple(sorted(front, key=gains, reverse=True))
-
-
-def _with_metrics(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with its figures that have no column of their own; an arm without weights costs nothing more."""
-    metrics = dict(row.pop("metrics") or ())
-    row = {**metrics, **row}
-    if row["status"] == "completed":
-        row |= {name: cost for name, cost in _WITHOUT_WEIGHTS.items() if row[name] is None}
-    return row
 
 
 def _configurations(
@@ -268,6 +253,10 @@ def _caution(spec: StudySpec, configurations: Sequence[Configuration]) -> list[s
         f"Each configuration was tried at {count(seeds, 'seed')}: the best one's figure flatters it, "
         "and small differences mean nothing; a tuned_comparison runs the best on fresh seeds"
     ]
-    if open_:
-        told.append(f"The search is under way: {count(open_, 'configuration')} not finished")
+    assert isinstance(spec.design, SearchDesign)
+    budget = spec.design.budget.trials
+    if open_ or (budget is not None and len(configurations) < budget):
+        ended = count(len(configurations) - open_, "configuration")
+        wanted = "" if budget is None else f" of {budget:,}"
+        told.append(f"The search has not used its budget: {ended}{wanted} finished")
     return told

@@ -42,11 +42,28 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
             lines=tuple(lines),
             note=(
                 f"Each arm was searched by {design.sampler} with the same budget, at {seeds} that no other "
-                "figure of this report rests on. The last column is what the choice was made by, and "
-                "flatters it; the test figures above are of fresh seeds."
+                "figure of this report is of. The last column is what the choice was made by, and flatters "
+                "it; the test figures above are of fresh seeds. A source without a test set of its own "
+                "draws one per seed: some of its examples may have been validated on in the search."
             ),
         ),
     )
+
+
+def tuning_gaps(spec: StudySpec, outcomes: Sequence[Outcome]) -> list[str]:
+    """What a reader must know of arms and configurations that are missing; nothing for another design."""
+    design = spec.design
+    if not isinstance(design, TunedComparisonDesign):
+        return []
+    told = []
+    for arm in design.arms:
+        own = [outcome for outcome in outcomes if outcome.setting.level(VARIANT) == arm]
+        if not any(outcome.stage is Stage.FINAL for outcome in own):
+            told.append(f"{arm} has no final trial: its search is not over, or no configuration completed")
+        lost = [each for each in own if each.stage is Stage.SEARCH and each.row and not each.is_completed]
+        if lost:
+            told.append(f"{count(len(lost), 'trial')} of the search of {arm} failed or stopped")
+    return told
 
 
 def _by_configuration(outcomes: Sequence[Outcome]) -> dict[Setting, list[Outcome]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config.design import SearchingDesign
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.trial_result import TrialResult
@@ -53,6 +54,10 @@ def describe_status(directory: Path) -> str:
     others = sum(path.stem not in planned for path in folder.trials.glob("*.parquet"))
     lines = [f"{spec.name}: {spec.question}", f"{len(planned)} trials planned"]
     lines += [f"  {count:5d} {status}" for status, count in counts.items() if count]
+    if isinstance(spec.design, SearchingDesign):
+        most = spec.design.most_trials(len(spec.seed_values))
+        if most is not None and most > len(planned):
+            lines.append(f"  {most - len(planned):5d} more at most, as the search goes on")
     if others:
         lines.append(f"{others} more in the ledger, of settings that the study no longer asks for")
     return "\n".join(lines)

@@ -2,9 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 INTERRUPTED = "interrupted"
 """Reason of a trial that the user stopped: it goes on in the next run, so it is not done."""
+SCHEDULER = "scheduler"
+"""Reason of a trial that was stopped for lack of prospect."""
+
+
+WEIGHTED = "effective_sample_size"
+"""A figure that every arm with weights has, and no other."""
+
+
+def with_costs(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Final figures; those of an arm without weights with the overhead ratio that it has by definition."""
+    has_weights = figures.get(WEIGHTED) is not None
+    known = {name: value for name, value in figures.items() if value is not None}
+    return dict(figures) if has_weights else {**figures, "overhead_ratio": 1.0, **known}
 
 
 @dataclass(frozen=True, slots=True)

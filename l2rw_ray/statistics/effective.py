@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from l2rw_ray.statistics.comparisons import paired_difference
 
+_FEWEST = 2
 _GROWTH = 1.5
 """Ratio of the numbers of seeds at two successive looks; fewer looks cost less confidence."""
 
@@ -17,6 +18,7 @@ class Verdict(StrEnum):
     ENOUGH = "enough"
     WORSE = "worse"
     OPEN = "open"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,14 @@ class LevelVerdict:
 
     Attributes:
         verdict: Whether it is shown not to be worse than the best by more than the margin, shown to be
-            worse by more, or neither.
-        rival: Position of the level that it may fall behind most.
+            worse by more, or neither; unknown where it has fewer than two figures.
+        rival: Position of the level that it may fall behind most; None where no other has figures.
         shortfall_low: Lower confidence limit of how far it falls behind that, NaN where unknown.
         shortfall_high: Upper limit.
     """
 
     verdict: Verdict
-    rival: int
+    rival: int | None
     shortfall_low: float
     shortfall_high: float
 
@@ -75,9 +77,11 @@ def effective_level(
 
     A level is enough where, against every other level, the upper limit of the mean paired difference
     is at most the margin: an intersection-union test, so rivals need no correction. It is worse where
-    some lower limit is above the margin. Limits are one-sided t limits at `alpha` shared out evenly
+    some lower limit is above the margin. A level with fewer than two figures is no rival and no answer.
+    Limits are one-sided t limits at `alpha` shared out evenly
     over levels and looks (Bonferroni), so that the probability of calling any level enough that is not,
-    at any look, is at most `alpha`. Supposes differences that are independent over seeds and roughly
+    at any look, is at most `alpha`, where each look has the numbers of seeds that were planned for it;
+    what is called worse has no such promise. Supposes differences that are independent over seeds and roughly
     normal; captures the variation between seeds only.
 
     Args:
@@ -104,11 +108,15 @@ def effective_level(
 def _judge(
     place: int, figures: Sequence[Mapping[int, float]], margin: float, confidence: float
 ) -> LevelVerdict:
+    if len(figures[place]) < _FEWEST:
+        return LevelVerdict(Verdict.UNKNOWN, None, math.nan, math.nan)
     shortfalls = {
         rival: paired_difference(other, figures[place], confidence).interval
         for rival, other in enumerate(figures)
-        if rival != place
+        if rival != place and len(other) >= _FEWEST
     }
+    if not shortfalls:
+        return LevelVerdict(Verdict.UNKNOWN, None, math.nan, math.nan)
     known = {rival: found for rival, found in shortfalls.items() if found is not None and found.n > 1}
     if len(known) < len(shortfalls):
         unknown = next(rival for rival in shortfalls if rival not in known)

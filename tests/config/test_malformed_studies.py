@@ -114,7 +114,7 @@ MALFORMED = [
         "when.optim.lr.method.name",
         "name one",
     ),
-    (_search(f"optim.lr: {_LR}", "stopping: {name: asha}"), "seeds = ", "use one seed"),
+    (_search(f"optim.lr: {_LR}", "stopping: {name: asha}"), "seeds = ", "use seeds: 1"),
     (
         _search(f"optim.lr: {_LR}", "further_objectives: [{metric: test_accuracy, mode: max}]"),
         "further_objectives[0].metric = 'test_accuracy'",
@@ -124,6 +124,12 @@ MALFORMED = [
         _search("method.name: {kind: categorical, choices: [l2rw, uniform]}", "sampler: cmaes"),
         "design.sampler = 'cmaes'",
         "use tpe",
+    ),
+    (_tuned("stopping: {name: asha}"), "design.stopping", "no such field"),
+    (
+        _search("optim.epochs: {kind: int, low: 1, high: 3}", "stopping: {name: asha, grace_epochs: 5}"),
+        "seeds = ",
+        "use seeds: 1",
     ),
     (_tuned("search_seeds: [0]"), "design.search_seeds = 0", "use others"),
     (_tuned("search_seeds: []"), "design.search_seeds", "at least 1"),

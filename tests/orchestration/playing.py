@@ -69,6 +69,7 @@ def play(
         ran.append(trial)
         end(feed, folder, trial, figures(trial))
     if len(ran) < trials:
+        folder.write_plan(spec, feed.planned)
         assert feed.is_done
         assert feed.remaining == 0
     return ran

@@ -9,6 +9,7 @@ import pytest
 from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
 from l2rw_ray.orchestration.effective_feed import EffectiveFeed
 from l2rw_ray.results.trial_result import TrialResult
+from l2rw_ray.statistics.effective import Verdict
 
 METRIC = "validation_balanced_accuracy"
 LEVELS = [1, 2, 5, 10]
@@ -98,6 +99,20 @@ def test_the_largest_level_is_sought_from_the_other_end(study_tree: dict) -> Non
     spec = parse_study(study_tree | {"design": DESIGN | {"seek": "largest"}, "seeds": 4})
     feed, _, _ = play(spec, figure_of({1: 0.8, 2: 0.8, 5: 0.8, 10: 0.3}, 1e-4))
     assert LEVELS[feed.found.answer] == 5
+
+
+def test_a_level_that_never_completes_gets_no_more_seeds(study_tree: dict) -> None:
+    spec = parse_study(study_tree | {"design": DESIGN, "seeds": 4})
+    feed = EffectiveFeed(spec, spec.design, {})
+    figure = figure_of({1: 0.3, 2: 0.5, 5: 0.8, 10: 0.8}, 1e-4)
+    while not feed.is_done:
+        trial = feed.next()
+        lost = trial.factors["data.meta_per_class"] == 1
+        completed = TrialResult("completed", None, 1, {METRIC: figure(trial)})
+        feed.ended(trial.trial_id, TrialResult("failed") if lost else completed)
+    assert len(feed.planned) == 16
+    assert feed.found.levels[0].verdict is Verdict.UNKNOWN
+    assert (feed.found.answer, feed.found.is_settled) == (2, True)
 
 
 def test_failed_trials_leave_their_seed_out(study_tree: dict) -> None:

@@ -103,6 +103,21 @@ def test_a_failed_configuration_counts_and_can_be_retried(study_tree: dict, fold
     assert len(folder.read_plan()) == 8
 
 
+def test_a_search_whose_record_is_ahead_of_the_ledger_trains_what_the_ledger_lacks(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    design = SEARCH | {"budget": {"trials": 3}, "stopping": {"name": "asha"}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    first, *_ = play(spec, folder)
+    folder.trial_file(first.trial_id).unlink()
+    (feed,) = feeds_of(spec, (), folder)
+    trial = feed.next()
+    assert trial.trial_id == first.trial_id
+    feed.told(trial.trial_id, 1, {METRIC: 0.5})
+    feed.ended(trial.trial_id, TrialResult("completed", None, 1.0, best_at_a_tenth(trial)))
+    assert feed.is_done
+
+
 def test_a_stopped_configuration_is_told_as_pruned(study_tree: dict, folder: StudyFolder) -> None:
     design = SEARCH | {"budget": {"trials": 3}, "stopping": {"name": "asha"}}
     spec = parse_study(study_tree | {"design": design, "seeds": 1})
@@ -223,6 +238,17 @@ def test_each_arm_is_tuned_alike_and_its_best_runs_on_fresh_seeds(
         assert all(trial.factors == {"variant": arm} for trial in finals)
     known = searched_trials(spec, folder)
     assert {trial.trial_id for trial in known} == {trial.trial_id for trial in ran}
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_arms_that_coincide_share_their_trials(study_tree: dict, folder: StudyFolder, lanes: int) -> None:
+    arms = {"l2rw": {"set": {"method.name": "l2rw"}}, "the same": {"set": {"method.update_every": 1}}}
+    spec = parse_study(study_tree | {"design": TUNED | {"arms": arms}, "seeds": 3})
+    ran = play(spec, folder, lanes=lanes)
+    ids = [trial.trial_id for trial in ran]
+    assert len(set(ids)) == len(ids), "none twice"
+    finals = [row for row in folder.read_plan() if row.stage is Stage.FINAL]
+    assert [row.factors["variant"] for row in finals] == ["l2rw"] * 3 + ["the same"] * 3
 
 
 def test_an_arm_without_a_completed_configuration_has_no_final_trials(

@@ -59,6 +59,9 @@ def test_without_two_shared_seeds_nothing_is_decided():
     assert found.answer is None
     assert all(level.verdict is Verdict.OPEN for level in found.levels)
     assert math.isnan(found.levels[0].shortfall_high)
+    alone = effective_level([{0: 0.1, 1: 0.2}, {}], 0.1, alpha=0.05, looks=1)
+    assert [level.verdict for level in alone.levels] == [Verdict.UNKNOWN] * 2
+    assert alone.answer is None
 
 
 def test_a_wrong_answer_is_as_rare_as_promised():
