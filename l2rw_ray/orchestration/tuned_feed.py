@@ -65,11 +65,17 @@ class TunedFeed:
     def next(self) -> PlannedTrial | None:
         """See `TrialFeed`."""
         self._choose()
-        if self._left:
-            return self._left.popleft()
+        searched = None if self._left else self._next_searched()
+        if searched is not None:
+            return searched
+        self._choose()
+        return self._left.popleft() if self._left else None
+
+    def _next_searched(self) -> PlannedTrial | None:
+        """The next trial of a search; what another arm has tried or is trying is not run again."""
         for arm, search in self._searches.items():
             while (trial := search.next()) is not None:
-                if trial.trial_id in self._results:  # another arm has tried the very same
+                if trial.trial_id in self._results:
                     search.ended(trial.trial_id, self._results[trial.trial_id])
                     continue
                 arms = self._arms_of.setdefault(trial.trial_id, [])
