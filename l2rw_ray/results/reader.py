@@ -26,8 +26,9 @@ def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
         everything: Append trials of earlier plans, which have no factors.
 
     Returns:
-        The ledger's columns but `history`, and `factor.<path>` for each design factor: a number,
-        text or boolean column where the levels are of one kind, else JSON text.
+        The ledger's columns but `history`; `factor.<path>` for each design factor: a number, text or
+        boolean column where the levels are of one kind, else JSON text; and `stage`, which is `search`
+        for trials that were only tried to choose a configuration, else `final`.
 
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file is unreadable.
@@ -36,6 +37,9 @@ def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
     plan = folder.read_plan()
     ledger = _read(folder, _ROW_COLUMNS)
     planned = _planned_rows(ledger, plan)
+    stages = {row.trial_id: row.stage.value for row in plan}
+    own = [stages[trial_id] for trial_id in planned["trial_id"].to_pylist()]
+    planned = planned.append_column("stage", pa.array(own, pa.string()))
     if not everything:
         return planned
     names = {row.trial_id for row in plan}

@@ -91,6 +91,7 @@ def trial_tags(row: Row) -> dict[str, str]:
     named = ("method", "status", "seed", "reason", "error", "device", "hardware", "commit")
     tags = {name: row[name] for name in named}
     tags |= {name: level for name, level in row.items() if name.startswith(FACTOR)}
+    tags["stage"] = row.get("stage")
     return {name: _text(value) for name, value in tags.items() if value is not None}
 
 

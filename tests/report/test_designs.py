@@ -11,7 +11,7 @@ from l2rw_ray.config import PlannedTrial, parse_study
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.search import Configuration, Goal, pareto_front, summarise_search
-from l2rw_ray.results import StudyFolder
+from l2rw_ray.results import StudyFolder, read_study
 from tests.orchestration.playing import METRIC, best_at_a_tenth, play
 
 LEARNING_RATE = {"kind": "float", "low": 0.001, "high": 1.0, "log": True}
@@ -97,6 +97,7 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
     play(spec, folder, figures)
     summary = summarise(folder.path)
     assert "l2rw − uniform: +10.0 points" in summary.finding
+    assert read_study(folder.path)["stage"].to_pylist() == ["search"] * 8 + ["final"] * 6
     assert summary.counts.planned == 6
     assert (
         max(value for cell in summary.cells for value in cell.samples["test_balanced_accuracy"].values())
