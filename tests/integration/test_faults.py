@@ -30,17 +30,20 @@ def study(write_study: Callable[..., Path]) -> Path:
     return write_study(epochs=_EPOCHS, design=_DESIGN, seeds=1)
 
 
-def test_trial_that_lost_one_of_two_ranks_ends_like_the_undisturbed(
+def test_trial_that_lost_each_of_two_ranks_ends_like_the_undisturbed(
     study: Path, run: Run, start_run: Start, tmp_path: Path
 ) -> None:
     two_workers = ("--set", "resources.workers=2", "--out")
     code, output = run(study, *two_workers, str(tmp_path / "undisturbed"))
     assert code == 0, output
+    out = tmp_path / "killed"
+    process, killed = start_run(study, *two_workers, str(out)), set[int]()
     for rank in range(2):
-        out = tmp_path / f"killed{rank}"
-        _kill_worker(start_run(study, *two_workers, str(out)), out, rank)
-        assert read_study(out).to_pylist()[0]["attempt"] == 2
-        assert _figures(out) == _figures(tmp_path / "undisturbed")
+        killed |= _kill_worker(process, out, rank, killed)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    assert read_study(out).to_pylist()[0]["attempt"] == 3
+    assert _figures(out) == _figures(tmp_path / "undisturbed")
 
 
 def test_interrupted_run_ends_like_the_undisturbed(
@@ -56,13 +59,21 @@ def test_interrupted_run_ends_like_the_undisturbed(
     assert _figures(tmp_path / "interrupted") == undisturbed
 
 
-def _kill_worker(process: subprocess.Popen[str], out: Path, rank: int) -> None:
-    wait_until(lambda: any(out.glob("checkpoints/*.pt")), "checkpoint")
-    workers = sorted(descendants(process.pid, "ray::RayTrainWorker"))
-    assert len(workers) == 2
+def _kill_worker(process: subprocess.Popen[str], out: Path, rank: int, before: set[int]) -> set[int]:
+    """Kill one worker of a group that has saved a checkpoint; the group's processes, none of which is old."""
+
+    def saved() -> list[tuple[Path, int]]:
+        return [(path, path.stat().st_mtime_ns) for path in out.glob("checkpoints/*.pt")]
+
+    def group() -> list[int]:
+        workers = sorted(descendants(process.pid, "ray::RayTrainWorker"))
+        return workers if len(workers) == 2 and not before & set(workers) else []
+
+    earlier = saved() if before else []
+    workers = wait_until(group, "worker group")
+    wait_until(lambda: saved() and saved() != earlier, "checkpoint")
     os.kill(workers[rank], signal.SIGKILL)
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, output
+    return set(workers)
 
 
 def _interrupt(process: subprocess.Popen[str], out: Path) -> None:
