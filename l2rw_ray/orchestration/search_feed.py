@@ -215,7 +215,10 @@ class SearchFeed:
             found = _Configuration(proposal, self._task.trials(proposal.values))
         except ConfigError:
             return
-        if found.trials[0].trial_id in self._number_of:
+        known = self._number_of.get(found.trials[0].trial_id)
+        if known is not None:
+            if proposal.state == "open":
+                self._tell_as(self._configurations[known], proposal)
             return
         if proposal.state in ("failed", "pruned"):
             recorded = [trial for trial in found.trials if trial.trial_id in self._ledger]

@@ -118,6 +118,21 @@ def test_a_search_whose_record_is_ahead_of_the_ledger_trains_what_the_ledger_lac
     assert feed.is_done
 
 
+def test_repeats_are_told_what_came_of_the_first_also_after_a_break(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    two = {"method.name": {"kind": "categorical", "choices": ["uniform", "l2rw"]}}
+    spec = parse_study(study_tree | {"design": SEARCH | {"space": two}, "seeds": 1})
+    (feed,) = feeds_of(spec, (), folder)
+    assert [feed.next() is None for _ in range(3)] == [False, False, True], "and no third is waited for"
+    states = [found.state for found in feed._book.proposals()]
+    assert len(states) > 2
+    assert set(states) == {"open"}
+    play(spec, folder, lambda trial: {METRIC: 0.5})
+    (again,) = feeds_of(spec, (), folder)
+    assert {found.state for found in again._book.proposals()} == {"complete"}
+
+
 def test_a_stopped_configuration_is_told_as_pruned(study_tree: dict, folder: StudyFolder) -> None:
     design = SEARCH | {"budget": {"trials": 3}, "stopping": {"name": "asha"}}
     spec = parse_study(study_tree | {"design": design, "seeds": 1})
