@@ -19,7 +19,8 @@ demo: setup ## the whole way on bundled data: plan, train, log, report
 	.venv/bin/l2rw-ray run studies/demo.yaml --set resources.workers=$(WORKERS)
 
 test: setup ## every test
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -m "not ray" --numprocesses 2
+	.venv/bin/python -m pytest -m ray
 
 check: setup ## lint, format and types
 	.venv/bin/ruff check

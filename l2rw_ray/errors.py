@@ -7,6 +7,8 @@ and exits with 2. The others are failures of a trial or of the machinery around 
 from pathlib import PurePath
 
 _LONGEST_VALUE = 80
+_KEPT_END = 60
+"""Of a longer one: the end of a path tells more than its beginning."""
 
 
 class L2RWError(Exception):
@@ -31,10 +33,9 @@ class InputError(L2RWError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        is_path = isinstance(self.value, PurePath)
-        shown = repr(str(self.value)) if is_path or isinstance(self.value, str) else str(self.value)
-        if len(shown) > _LONGEST_VALUE and not is_path:  # whoever is to mend a file needs its whole name
-            shown = shown[: _LONGEST_VALUE - 1] + "…"
+        shown = repr(str(self.value)) if isinstance(self.value, str | PurePath) else str(self.value)
+        if len(shown) > _LONGEST_VALUE:
+            shown = shown[: _LONGEST_VALUE - 1 - _KEPT_END] + "…" + shown[-_KEPT_END:]
         return " ".join(f"{self.field} = {shown}: {self.problem}; {self.remedy}".split())
 
 

@@ -146,10 +146,10 @@ def test_what_is_no_table_is_refused(tmp_path, write_table) -> None:
     text.write_text("no Parquet file, but long enough to hold a footer")
     empty.mkdir()
     for given in (missing, empty):
-        assert complaint(given) == (
-            f"trial.data.train = {str(given)!r}: no Parquet file there; give a file, a folder or a URI"
-        )
-    assert f"trial.data.train = {str(text)!r}: no readable Parquet file (" in complaint(text)
+        assert complaint(given).startswith("trial.data.train = '/")
+        end = f"{given.name}': no Parquet file there; give a file, a folder or a URI"
+        assert complaint(given).endswith(end)
+    assert f"{text.name}': no readable Parquet file (" in complaint(text)
     assert "cannot be opened (Unrecognized filesystem" in complaint("s4://bucket/train.parquet")
     nothing = write_table({"x": pa.array([], pa.float32()), "label": pa.array([], pa.int8())})
     assert "the table has no rows" in complaint(nothing, features=["x"])

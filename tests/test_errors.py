@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from l2rw_ray.errors import InputError
+
+
+def test_long_values_keep_their_ends() -> None:
+    path = Path("/", *["folder"] * 20, "trial.parquet")
+    line = str(InputError("trial file", path, "unreadable", "delete it"))
+    assert line.startswith("trial file = '/folder")
+    assert line.endswith("folder/trial.parquet': unreadable; delete it")
+    assert "…" in line
+    assert str(InputError("seeds", [1, 2], "no", "mend it")) == "seeds = [1, 2]: no; mend it"
