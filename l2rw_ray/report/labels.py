@@ -24,6 +24,7 @@ _FACTOR_NAMES = {
     "optim.batch_size": "batch size",
     "optim.epochs": "epochs",
     "optim.lr": "learning rate",
+    "optim.weight_decay": "weight decay",
 }
 _PERCENT_FACTORS = {"data.bias.level", "data.noise.rate"}
 

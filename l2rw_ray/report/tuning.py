@@ -9,8 +9,9 @@ from l2rw_ray.config import Stage, StudySpec
 from l2rw_ray.config.design import VARIANT
 from l2rw_ray.config.search import TunedComparisonDesign
 from l2rw_ray.config.variants import look_up
-from l2rw_ray.report.labels import count, factor_name, level_text, measure_of
+from l2rw_ray.report.labels import count, factor_name, measure_of
 from l2rw_ray.report.points import Outcome
+from l2rw_ray.report.search import value_text
 from l2rw_ray.report.summary import Setting
 from l2rw_ray.report.table import Entry, Line, Table
 
@@ -89,4 +90,4 @@ def _chosen(outcome: Outcome | None, path: str, is_searched: bool) -> Entry:
     if outcome is None or outcome.row is None or not is_searched:
         return _NOTHING
     value: Any = look_up(json.loads(outcome.row["config"]), path)
-    return _NOTHING if value is None else Entry(level_text(path, value))
+    return _NOTHING if value is None else Entry(value_text(path, value))

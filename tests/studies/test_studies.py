@@ -16,7 +16,7 @@ TRIALS = {
     "demo": 30,
     "ham10000": 18,
     "meta_set_size": 70,
-    "minimum_effective": 70,
+    "minimum_effective": 100,
     "noise_and_imbalance": 120,
     "overhead_scaling": 51,
     "search": 30,
