@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from l2rw_ray.config import PlannedTrial, StudySpec, trial_fingerprint
 from l2rw_ray.config.effective import MinimumEffectiveDesign
-from l2rw_ray.orchestration.feed import Ledger
+from l2rw_ray.orchestration.feed import Ledger, settled
 from l2rw_ray.orchestration.plan import configure
 from l2rw_ray.results.trial_result import TrialResult
 from l2rw_ray.statistics.effective import EffectiveLevel, effective_level, look_sizes
@@ -30,11 +30,7 @@ class EffectiveFeed:
         self, spec: StudySpec, design: MinimumEffectiveDesign, ledger: Ledger, *, retry_failed: bool = False
     ) -> None:
         self._spec, self._design, self.resources = spec, design, spec.resources
-        self._ledger = {
-            trial_id: result
-            for trial_id, result in ledger.items()
-            if result.is_final and not (retry_failed and result.status == "failed")
-        }
+        self._ledger = dict(settled(ledger, retry_failed=retry_failed))
         self._points = [
             configure(spec, {design.factor: level}, {design.factor: level}) for level in design.levels
         ]

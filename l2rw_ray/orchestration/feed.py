@@ -11,6 +11,20 @@ Ledger = Mapping[str, TrialResult]
 """How trials ended, by trial id."""
 
 
+def settled(ledger: Ledger, *, retry_failed: bool) -> Ledger:
+    """The part of a ledger that is not run again.
+
+    Args:
+        ledger: How earlier trials ended; those that were interrupted go on.
+        retry_failed: Whether those that failed are run again.
+    """
+    return {
+        trial_id: result
+        for trial_id, result in ledger.items()
+        if result.is_final and not (retry_failed and result.status == "failed")
+    }
+
+
 class TrialFeed(Protocol):
     """Trials of one design, all on the same resources.
 

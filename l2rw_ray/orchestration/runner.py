@@ -109,11 +109,7 @@ def run_study(
         folder.write_plan(spec, asked())
         return RunOutcome(count_statuses(folder.path))
     samples = list(known.values()) if is_fixed else representative_trials(spec)
-    import_custom_code(samples)
-    if options.address is None:  # the nodes of another cluster may see other files
-        from l2rw_ray.orchestration.data_check import check_data
-
-        check_data(samples)
+    _try_out(samples, options)
     with (
         scratch_folder() as scratch,
         ray_cluster(options.address, stage_custom_code(samples, scratch / "code")) as nodes,
@@ -126,12 +122,9 @@ def run_study(
                 known[trial.trial_id] = trial
                 folder.write_rows(asked())
 
-        totals = [feed.remaining for feed in feeds]
-        total = None if None in totals else sum(number or 0 for number in totals)
+        observers = list(observe(known, _total(feeds), max(lanes)))
         ledger = LedgerWriter(folder, known, package_versions(), source_commit())
-        run = _Run(
-            folder, begin, _forget_checkpoints(ledger, folder), list(observe(known, total, max(lanes)))
-        )
+        run = _Run(folder, begin, _forget_checkpoints(ledger, folder), observers)
         try:
             for number, (feed, count) in enumerate(zip(feeds, lanes, strict=True)):
                 interrupted = run.feed(feed, count, scratch / str(number), spec)
@@ -142,6 +135,21 @@ def run_study(
         if not is_fixed:
             folder.write_rows(asked())
     return RunOutcome(count_statuses(folder.path), interrupted)
+
+
+def _try_out(samples: Sequence[PlannedTrial], options: RunOptions) -> None:
+    """Import the user's code and, where the trials run on this machine, load data and build models."""
+    import_custom_code(samples)
+    if options.address is None:  # the nodes of another cluster may see other files
+        from l2rw_ray.orchestration.data_check import check_data
+
+        check_data(samples)
+
+
+def _total(feeds: Sequence[TrialFeed]) -> int | None:
+    """How many trials all feeds may give; None where one is not bounded."""
+    left = [feed.remaining for feed in feeds]
+    return None if None in left else sum(number or 0 for number in left)
 
 
 @dataclass(frozen=True)

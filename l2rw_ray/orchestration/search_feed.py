@@ -10,7 +10,7 @@ from typing import Any
 from l2rw_ray.config import PlannedTrial, Stage, StudySpec, trial_fingerprint
 from l2rw_ray.config.search import Budget
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.orchestration.feed import Ledger
+from l2rw_ray.orchestration.feed import Ledger, settled
 from l2rw_ray.orchestration.plan import configure
 from l2rw_ray.orchestration.search_book import Proposal, SearchBook
 from l2rw_ray.results.trial_result import TrialResult, with_costs
@@ -100,11 +100,7 @@ class SearchFeed:
 
     def __init__(self, task: Task, book: SearchBook, ledger: Ledger, *, retry_failed: bool = False) -> None:
         self._task, self._book, self.resources = task, book, task.spec.resources
-        self._ledger = {
-            trial_id: result
-            for trial_id, result in ledger.items()
-            if result.is_final and not (retry_failed and result.status == "failed")
-        }
+        self._ledger = dict(settled(ledger, retry_failed=retry_failed))
         self._configurations: dict[int, _Configuration] = {}
         self._number_of: dict[str, int] = {}
         self._left: deque[PlannedTrial] = deque()

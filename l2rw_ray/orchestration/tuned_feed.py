@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from l2rw_ray.config import PlannedTrial, trial_fingerprint
 from l2rw_ray.config.design import VARIANT
-from l2rw_ray.orchestration.feed import Ledger
+from l2rw_ray.orchestration.feed import Ledger, settled
 from l2rw_ray.orchestration.search_feed import SearchFeed
 from l2rw_ray.results.trial_result import TrialResult
 
@@ -32,11 +32,7 @@ class TunedFeed:
     ) -> None:
         self._searches, self._seeds = searches, seeds
         self.resources = next(iter(searches.values())).resources
-        self._done = {
-            trial_id
-            for trial_id, result in ledger.items()
-            if result.is_final and not (retry_failed and result.status == "failed")
-        }
+        self._done = set(settled(ledger, retry_failed=retry_failed))
         self._finals: dict[str, list[PlannedTrial]] = {}
         self._left: deque[PlannedTrial] = deque()
         self._arms_of: dict[str, list[str]] = {}
