@@ -35,9 +35,9 @@ class Broker:
             order = await self._change(lambda: self._book.lease(lane, group))
         return order
 
-    async def report(self, event: Event, attempt: int) -> Verdict:
-        """Record an event; the answer says whether its trial shall go on."""
-        return await self._change(lambda: self._book.report(event, attempt))
+    async def report(self, events: Sequence[Event], attempt: int) -> Verdict:
+        """Record events of one trial, at least one; the answer says whether it shall go on."""
+        return await self._change(lambda: [self._book.report(event, attempt) for event in events][-1])
 
     async def fail(self, trial_id: str, attempt: int, rank: int, error: str, traceback: str) -> bool:
         """Record a trial's own exception; True when all of its ranks failed within a few seconds."""

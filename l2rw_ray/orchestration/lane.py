@@ -30,12 +30,19 @@ class Lanes:
         storage: Scratch folder for Ray Train.
         trials: Trials left to run, None where their number is not known; a lane that lost its workers
             more often than all of them may be lost is given up.
+        report_every_s: Shortest time from one report of a trial's epochs to the next.
     """
 
     def __init__(
-        self, broker: Any, resources: Resources, checkpoints: Path, storage: Path, trials: int | None
+        self,
+        broker: Any,
+        resources: Resources,
+        checkpoints: Path,
+        storage: Path,
+        trials: int | None,
+        report_every_s: float,
     ) -> None:
-        self._broker, self._resources = broker, resources
+        self._broker, self._resources, self._report_every_s = broker, resources, report_every_s
         self._checkpoints, self._storage = checkpoints, storage
         self._most_losses = MAX_ATTEMPTS * (_MANY_TRIALS if trials is None else trials)
         self._threads: list[threading.Thread] = []
@@ -78,7 +85,7 @@ class Lanes:
         per_worker = {"CPU": float(resources.cpus_per_worker)}
         if resources.gpus_per_worker:
             per_worker["GPU"] = resources.gpus_per_worker
-        settings = LaneSettings(name, self._broker, self._checkpoints, Path.cwd())
+        settings = LaneSettings(name, self._broker, self._checkpoints, Path.cwd(), self._report_every_s)
         return TorchTrainer(
             work_lane,
             train_loop_config={"settings": settings},

@@ -26,6 +26,8 @@ _LEAVE_S = 5.0
 """How long lanes may take to leave after Ctrl-C; the cluster's end takes what is left."""
 _GRACE_S = 30.0
 """How long trials under way may take to reach their next report after Ctrl-C."""
+_REPORT_EVERY_S = 0.5
+"""Shortest time between reports of epochs where no scheduler waits for them."""
 
 
 @dataclass(frozen=True)
@@ -187,19 +189,22 @@ class _Run:
         import ray
 
         from l2rw_ray.orchestration.broker import Broker
+        from l2rw_ray.orchestration.feeding import early_stopping
         from l2rw_ray.orchestration.lane import Lanes
         from l2rw_ray.orchestration.observing import EventPump
 
         broker = ray.remote(num_cpus=0)(Broker).remote()
         pump = EventPump(broker, self.ledger, self.observers)
         checkpoints = self.folder.checkpoints.resolve()
-        workers = Lanes(broker, feed.resources, checkpoints, scratch / "train", feed.remaining)
+        scheduler = early_stopping(spec)
+        every_s = 0.0 if scheduler else _REPORT_EVERY_S
+        workers = Lanes(broker, feed.resources, checkpoints, scratch / "train", feed.remaining, every_s)
         pump.start()
         workers.start([f"lane{number}" for number in range(lanes)])
         interrupted = False
         errors: list[str] = []
         try:
-            errors = self._tune(feed, broker, lanes, scratch / "tune", spec)
+            errors = self._tune(feed, broker, lanes, scratch / "tune", scheduler)
         except (ray.exceptions.RayError, InfrastructureError) as error:
             errors = [_first_line(error)]
         except KeyboardInterrupt:
@@ -219,7 +224,7 @@ class _Run:
         workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
         return interrupted
 
-    def _tune(self, feed: TrialFeed, broker: Any, lanes: int, storage: Path, spec: StudySpec) -> list[str]:
+    def _tune(self, feed: TrialFeed, broker: Any, lanes: int, storage: Path, scheduler: Any) -> list[str]:
         """Let Ray Tune schedule the trials; each of its trials only follows one at the broker.
 
         Returns:
@@ -227,11 +232,10 @@ class _Run:
         """
         from ray import tune
 
-        from l2rw_ray.orchestration.feeding import FeedSearcher, early_stopping
+        from l2rw_ray.orchestration.feeding import FeedSearcher
         from l2rw_ray.orchestration.proxy import follow_trial
         from l2rw_ray.orchestration.silence import SilentCallback, SilentReporter
 
-        scheduler = early_stopping(spec)
         follow = tune.with_parameters(follow_trial, broker=broker, tells_epochs=scheduler is not None)
         tuner = tune.Tuner(
             tune.with_resources(follow, {"CPU": 0, "memory": 1}),

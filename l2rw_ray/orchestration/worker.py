@@ -19,6 +19,7 @@ from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.custom_code import refuse_other_code
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
+from l2rw_ray.orchestration.reporting import Reports
 from l2rw_ray.training import CheckpointStore, Ranks, is_lost_peer, train_trial
 
 _LEASE_WAIT_S = 20.0
@@ -34,12 +35,14 @@ class LaneSettings:
         broker: Handle of the broker actor.
         checkpoints: The study's checkpoint folder.
         working_directory: Where relative paths of a study start: the driver's own folder.
+        report_every_s: Shortest time from one report of epochs to the next.
     """
 
     name: str
     broker: Any
     checkpoints: Path
     working_directory: Path
+    report_every_s: float
 
 
 def work_lane(config: dict[str, LaneSettings]) -> None:
@@ -77,17 +80,18 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
     """
     trial = lease.trial
 
-    def emit(event: Event) -> Verdict:
-        verdict: Verdict = ray.get(settings.broker.report.remote(event, lease.attempt))
+    def tell(events: list[Event]) -> Verdict:
+        verdict: Verdict = ray.get(settings.broker.report.remote(events, lease.attempt))
         return verdict
 
+    reports = Reports(tell, settings.report_every_s)
     try:
         refuse_other_code(trial)
         splits = make_splits(_source(trial.config.data.source_only()), trial.config.data, trial.seed)
         train_trial(
             trial,
             splits,
-            emit,
+            reports,
             ranks=ranks,
             device=ray.train.torch.get_device(),
             checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id),
@@ -96,6 +100,7 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
     except Exception as error:  # the trial boundary
         if ranks.world_size > 1 and is_lost_peer(error):
             raise InfrastructureError(f"rank {ranks.rank} lost another rank: {error}") from error
+        reports.flush()
         message = f"{type(error).__name__}: {error}"
         failure = settings.broker.fail.remote(
             trial.trial_id, lease.attempt, ranks.rank, message, traceback.format_exc()

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from l2rw_ray.data import ExampleSet
 from l2rw_ray.meta import LossFunction
@@ -26,7 +24,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Accuracy, balanced accuracy, worst class's accuracy and mean loss, over all ranks together.
 
-    Each rank evaluates its share; torchmetrics adds the shares up. Balanced accuracy is the mean
+    Each rank evaluates its share, and the shares are added up. Balanced accuracy is the mean
     recall over the classes that occur, as in scikit-learn's `balanced_accuracy_score`.
 
     Args:
@@ -47,26 +45,27 @@ def evaluate(
     if not len(examples):
         return {}
     network, device = unwrapped(model), device_of(model)
-    confusion = MulticlassConfusionMatrix(classes).to(device)
-    mean_loss = MeanMetric(nan_strategy="disable").to(device)
+    confusion_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)  # true by predicted
+    total_loss = torch.zeros((), dtype=torch.float64, device=device)
     kept: list[Tensor] = []
     network.eval()
     share = torch.arange(len(examples))[ranks.share(len(examples))]
     for index in share.split(_BATCH):
         x, y = examples.take(index)
         output = network(x)
-        confusion.update(output, y)
-        mean_loss.update(loss_fn(output, y))
+        pairs = y * classes + output.argmax(dim=1)
+        confusion_CC += pairs.bincount(minlength=classes * classes).view(classes, classes)
+        total_loss += loss_fn(output, y).double().sum()
         if metrics:
             kept.append(output.cpu())
     network.train()
-    counts_CC = confusion.compute().double()
+    counts_CC = ranks.sum(confusion_CC).double()
     recall_C = (counts_CC.diagonal() / counts_CC.sum(dim=1))[counts_CC.sum(dim=1) > 0]
     return {
         "accuracy": (counts_CC.trace() / counts_CC.sum()).item(),
         "balanced_accuracy": recall_C.mean().item(),
         "worst_class_accuracy": recall_C.min().item(),
-        "loss": mean_loss.compute().item(),
+        "loss": ranks.sum(total_loss).item() / len(examples),
         **_own_figures(metrics or {}, kept, examples, ranks),
     }
 

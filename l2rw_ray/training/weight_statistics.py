@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc
 
 from l2rw_ray.training.ranks import Ranks
 
@@ -75,12 +74,7 @@ class WeightStatistics:
         if corrupted_N.any() and not corrupted_N.all():
             if used.any():
                 summary["corrupted_weight_share"] = (wrong_S[used] / total_S[used]).mean().item()
-            summary["corrupted_auroc"] = _auroc(-relative_N, corrupted_N)
+            from sklearn.metrics import roc_auc_score
+
+            summary["corrupted_auroc"] = float(roc_auc_score(corrupted_N.numpy(), -relative_N.numpy()))
         return summary
-
-
-def _auroc(scores_N: Tensor, positive_N: Tensor) -> float:
-    """Area under the ROC curve; scores become their dense ranks in [0, 1], as torchmetrics expects."""
-    _, ranks_N = scores_N.unique(return_inverse=True)
-    probability_N = ranks_N.double() / max(int(ranks_N.max()), 1)
-    return binary_auroc(probability_N, positive_N.long()).item()

@@ -127,7 +127,7 @@ def test_it_runs_with_torch_alone() -> None:
         "pyarrow",
         "pydantic",
         "torchvision",
-        "torchmetrics",
+        "sklearn",
         "rich",
         "typer",
     ]
