@@ -43,9 +43,15 @@ def steps_per_epoch(count: int, batch_size: int, world_size: int = 1) -> int:
 
 
 def epoch_batches(
-    examples: ExampleSet, batch_size: int, seed: int, epoch: int, rank: int = 0, world_size: int = 1
+    examples: ExampleSet,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    rank: int = 0,
+    world_size: int = 1,
+    order: Tensor | None = None,
 ) -> Iterator[Batch]:
-    """One rank's shares of the batches of one pass over a set, in an order drawn for the epoch.
+    """One rank's shares of the batches of one pass over a set.
 
     Args:
         examples: The train set.
@@ -54,9 +60,13 @@ def epoch_batches(
         epoch: Passes before this one.
         rank: The rank whose shares these are; shares of one batch differ by at most one example.
         world_size: Number of ranks.
+        order: Positions in the set in the order they come in, int64 [K]; None draws an order of all of
+            them for the epoch.
     """
-    order = torch.randperm(len(examples), generator=stream(seed, "order", epoch)).to(examples.inputs.device)
-    steps = steps_per_epoch(len(examples), batch_size, world_size)
+    if order is None:
+        order = torch.randperm(len(examples), generator=stream(seed, "order", epoch))
+    order = order.to(examples.inputs.device)
+    steps = steps_per_epoch(len(order), batch_size, world_size)
     for step in range(steps):
         whole = order[step * batch_size : (step + 1) * batch_size]
         index = _share(whole, rank, world_size)
@@ -81,7 +91,7 @@ class MetaSampler:
     """
 
     def __init__(self, meta: ExampleSet, batch_size: int | None, seed: int, *, fixed: bool = False) -> None:
-        self._meta, self._seed, self._fixed = meta, seed, fixed
+        self.examples, self._seed, self._fixed = meta, seed, fixed
         if batch_size is not None and batch_size > len(meta):
             problem, remedy = f"the meta set has {len(meta)} examples", "use at most that, or null for all"
             raise DataError("method.meta_batch_size", batch_size, problem, remedy)
@@ -100,16 +110,16 @@ class MetaSampler:
         Returns:
             Inputs, float32 [M, …], and labels, int64 [M].
         """
-        if self._batch_size < len(self._meta):
+        if self._batch_size < len(self.examples):
             positions = self._positions(0 if self._fixed else step)
-            return self._meta.take(_share(positions, rank, world_size))
+            return self.examples.take(_share(positions, rank, world_size))
         key = (rank, world_size)
         if key not in self._whole:
-            self._whole[key] = self._meta.take(_share(torch.arange(len(self._meta)), rank, world_size))
+            self._whole[key] = self.examples.take(_share(torch.arange(len(self.examples)), rank, world_size))
         return self._whole[key]
 
     def _positions(self, step: int) -> Tensor:
-        cycle, place = divmod(step * self._batch_size, len(self._meta))
+        cycle, place = divmod(step * self._batch_size, len(self.examples))
         positions = self._cycle(cycle)[place : place + self._batch_size]
         missing = self._batch_size - len(positions)
         return torch.cat([positions, self._cycle(cycle + 1)[:missing]]) if missing else positions
@@ -119,7 +129,7 @@ class MetaSampler:
         if cycle not in self._cycles:
             self._cycles = dict(list(self._cycles.items())[-1:])
             generator = stream(self._seed, "meta_order", cycle)
-            self._cycles[cycle] = torch.randperm(len(self._meta), generator=generator)
+            self._cycles[cycle] = torch.randperm(len(self.examples), generator=generator)
         return self._cycles[cycle]
 
 

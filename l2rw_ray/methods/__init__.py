@@ -1,7 +1,17 @@
 """The arms of a study: each decides how one batch becomes one optimiser step."""
 
 from l2rw_ray.methods import l2rw, random, uniform
-from l2rw_ray.methods.interface import Arm, StepOutcome, TrainingContext
+from l2rw_ray.methods.interface import Arm, Epoch, StagedArm, StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import build_arm
 
-__all__ = ["Arm", "StepOutcome", "TrainingContext", "build_arm", "l2rw", "random", "uniform"]
+__all__ = [
+    "Arm",
+    "Epoch",
+    "StagedArm",
+    "StepOutcome",
+    "TrainingContext",
+    "build_arm",
+    "l2rw",
+    "random",
+    "uniform",
+]

@@ -5,12 +5,12 @@ Shape suffixes: B train batch of this rank, M meta set.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from l2rw_ray.data import Batch, MetaSampler
+from l2rw_ray.data import Batch, ExampleSet, MetaSampler
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.meta.step import Timer
 
@@ -23,9 +23,13 @@ class TrainingContext:
         model: Network, wrapped in DistributedDataParallel when there are several ranks.
         optimizer: Its optimiser.
         loss_fn: Maps (output, target) to one loss per example.
-        meta: Sampler over the clean meta set.
-        train_size: Examples in the train set.
+        meta: Sampler over the clean meta set; the set itself is its `examples`.
+        train: The train set.
+        classes: Number of classes.
+        epochs: Epochs of the whole trial, all stages of an arm together.
+        batch_size: Examples per step on all ranks together.
         seed: The trial's seed.
+        restart: Puts model and optimiser back to where the trial began, on all ranks, in place.
         rank: This process among the trial's workers.
         world_size: Number of the trial's workers.
         timer: Measures the phases of a step by name; None measures nothing.
@@ -36,12 +40,37 @@ class TrainingContext:
     optimizer: Optimizer
     loss_fn: LossFunction
     meta: MetaSampler
-    train_size: int
+    train: ExampleSet
+    classes: int
+    epochs: int
+    batch_size: int
     seed: int
+    restart: Callable[[], None]
     rank: int = 0
     world_size: int = 1
     timer: Timer | None = None
     update_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def train_size(self) -> int:
+        """Examples in the train set."""
+        return len(self.train)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch goes through.
+
+    Attributes:
+        examples: The set whose examples are stepped on; None for the train set.
+        order: Positions in that set in the order they come in, int64 [K], any of them more than once;
+            None for each once, in the order that all arms share. Equal on all ranks.
+        figures: What the arm has to tell of this epoch, for its metrics.
+    """
+
+    examples: ExampleSet | None = None
+    order: Tensor | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +114,21 @@ class Arm(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the state that `state_dict` returned."""
+
+
+@runtime_checkable
+class StagedArm(Arm, Protocol):
+    """An arm that decides what its epochs go through, or that has stages."""
+
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Prepare for an epoch; all ranks call this together before its first step.
+
+        A resumed trial calls it again for the epoch it goes on with, after `load_state_dict`. Steps of the
+        overhead probe come without it.
+
+        Args:
+            epoch: Passes before this one.
+        """
 
 
 ArmFactory = Callable[..., Arm]

@@ -1,5 +1,7 @@
 """Which class implements which arm."""
 
+from torch import nn
+
 from l2rw_ray.config.method import CustomMethod, Method
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code
@@ -10,6 +12,17 @@ _FIELD = "method.name"
 _INTERFACE = ("step", "state_dict", "load_state_dict")
 
 ARMS: Registry[ArmFactory] = Registry(_FIELD, import_paths=True)
+
+
+def adapted_network(config: Method, network: nn.Module) -> nn.Module:
+    """The network as the arm trains it: its class may have a static method `adapt`, which changes it.
+
+    Args:
+        config: The trial's `method` section.
+        network: Freshly initialised, on the CPU, not wrapped.
+    """
+    adapt = getattr(ARMS.get(config.name), "adapt", None)
+    return network if adapt is None else adapt(network)
 
 
 def build_arm(config: Method, context: TrainingContext) -> Arm:

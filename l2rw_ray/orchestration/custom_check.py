@@ -6,11 +6,12 @@ from torch import Tensor, nn
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method import CustomMethod
 from l2rw_ray.config.trial import CustomModel
-from l2rw_ray.data import MetaSampler, Splits, epoch_batches
+from l2rw_ray.data import Splits, epoch_batches
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code
-from l2rw_ray.methods import StepOutcome, TrainingContext, build_arm
-from l2rw_ray.training.optimizers import build_optimizer
+from l2rw_ray.methods import StepOutcome, build_arm
+from l2rw_ray.training.context import build_context
+from l2rw_ray.training.ranks import Ranks
 
 _EXAMPLES = 2
 
@@ -37,7 +38,7 @@ def check_outputs(config: CustomModel, network: nn.Module, splits: Splits) -> No
         raise ConfigError(field, path, problem, f"return a tensor of shape {wanted}")
 
 
-def check_arm(trial: PlannedTrial, method: CustomMethod, network: nn.Module, splits: Splits) -> None:
+def check_arm(trial: PlannedTrial, method: CustomMethod, splits: Splits) -> None:
     """Let an arm make one step on a network that is thrown away.
 
     Raises:
@@ -45,15 +46,7 @@ def check_arm(trial: PlannedTrial, method: CustomMethod, network: nn.Module, spl
         InputError: It raises.
     """
     field, path, config = "method.name", method.name, trial.config
-    context = TrainingContext(
-        model=network,
-        optimizer=build_optimizer(config.optim, network),
-        loss_fn=nn.CrossEntropyLoss(reduction="none"),
-        meta=MetaSampler(splits.meta, None, trial.seed),
-        train_size=len(splits.train),
-        seed=trial.seed,
-    )
-    arm = build_arm(method, context)
+    arm = build_arm(method, build_context(trial, splits, Ranks(), torch.device("cpu")))
     batch = next(epoch_batches(splits.train, config.optim.batch_size, trial.seed, epoch=0))
     with users_code(path, field):
         outcome: object = arm.step(batch, 0, 0)

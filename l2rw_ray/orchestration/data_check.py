@@ -53,4 +53,4 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     if isinstance(model, CustomModel):
         check_outputs(model, network, splits)
     if isinstance(trial.config.method, CustomMethod):
-        check_arm(trial, trial.config.method, network, splits)
+        check_arm(trial, trial.config.method, splits)

@@ -7,22 +7,19 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import nn
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.config.method import L2RWMethod
-from l2rw_ray.data import MetaSampler, Splits, epoch_batches, steps_per_epoch
+from l2rw_ray.data import Splits, epoch_batches, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import Emit, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
 from l2rw_ray.import_path import load
 from l2rw_ray.measurement import PhaseTimer, describe_hardware
-from l2rw_ray.methods import TrainingContext, build_arm
-from l2rw_ray.models import build_model
+from l2rw_ray.methods import Epoch, StagedArm, build_arm
 from l2rw_ray.training.checkpoint import CheckpointStore
+from l2rw_ray.training.context import build_context
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.evaluation import evaluate
-from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.probe import probe_overhead
 from l2rw_ray.training.ranks import Ranks, unwrapped
 from l2rw_ray.training.step_statistics import StepStatistics
@@ -78,13 +75,12 @@ class Trainer:
         for field, path in trial.config.import_paths.items():
             load(path, field)  # before anything is seeded: what is imported once may draw random numbers
         reset_process(trial.resources.cpus_per_worker)
-        seed_globals(trial.seed, "initial_weights")
         self._trial, self._config = trial, trial.config
         self._splits = splits.to(device)
         self._emit, self._ranks, self._device = emit, ranks, device
         self._checkpoints, self._attempt = checkpoints, attempt
         self._timer = PhaseTimer(device, synchronise=False)
-        self._context = self._build_context()
+        self._context = build_context(trial, self._splits, ranks, device)
         self._arm = build_arm(self._config.method, self._context)
         self._metrics = load_metrics(self._config.metrics)
         self._epoch, self._step, self._skipped = 0, 0, 0
@@ -92,32 +88,6 @@ class Trainer:
         self._history: list[EpochCompleted] = []
         self._probed: dict[str, float] = {}
         self._saved_at = perf_counter()
-
-    def _build_context(self) -> TrainingContext:
-        train = self._splits.train
-        model, classes = self._config.model, len(self._splits.class_names)
-        network = build_model(model.name, train.input_shape, classes, model.options)
-        network = network.to(self._device)
-        return TrainingContext(
-            model=self._ranks.wrap(network),
-            optimizer=build_optimizer(self._config.optim, network),
-            loss_fn=nn.CrossEntropyLoss(reduction="none"),
-            meta=self._meta_sampler(),
-            train_size=len(train),
-            seed=self._trial.seed,
-            rank=self._ranks.rank,
-            world_size=self._ranks.world_size,
-            update_options={
-                "accumulation_steps": self._config.optim.accumulation_steps,
-                "max_grad_norm": self._config.optim.max_grad_norm,
-            },
-        )
-
-    def _meta_sampler(self) -> MetaSampler:
-        method, meta, seed = self._config.method, self._splits.meta, self._trial.seed
-        if not isinstance(method, L2RWMethod):
-            return MetaSampler(meta, None, seed)
-        return MetaSampler(meta, method.meta_batch_size, seed, fixed=method.meta_batches == "fixed")
 
     def run(self) -> None:
         """Train until the last epoch or until told to stop."""
@@ -135,15 +105,17 @@ class Trainer:
 
     def _train_epoch(self) -> EpochCompleted:
         started = perf_counter()
-        train, batch_size = self._splits.train, self._config.optim.batch_size
-        steps = steps_per_epoch(len(train), batch_size, self._ranks.world_size)
+        train, batch_size, seed = self._splits.train, self._config.optim.batch_size, self._trial.seed
+        rank, world_size = self._ranks.rank, self._ranks.world_size
+        with self._timer("stage"):
+            plan = self._arm.begin_epoch(self._epoch) if isinstance(self._arm, StagedArm) else Epoch()
+        examples = train if plan.examples is None else plan.examples
+        steps = steps_per_epoch(len(examples if plan.order is None else plan.order), batch_size, world_size)
         weights = WeightStatistics(train.corrupted, steps, self._device)
         figures = StepStatistics(steps, self._step, self._device)
         sizes_S = torch.zeros(steps, dtype=torch.float64)
         weighted = False
-        batches = epoch_batches(
-            train, batch_size, self._trial.seed, self._epoch, self._ranks.rank, self._ranks.world_size
-        )
+        batches = epoch_batches(examples, batch_size, seed, self._epoch, rank, world_size, plan.order)
         for position in range(steps):
             with self._timer("data"):
                 batch = next(batches)
@@ -151,7 +123,7 @@ class Trainer:
                 outcome = self._arm.step(batch, self._step, self._epoch)
             figures.add(position, outcome)
             sizes_S[position] = batch.global_size
-            if outcome.weights_B is not None:
+            if outcome.weights_B is not None and examples is train:
                 weighted = True
                 weights.add(
                     position,
@@ -167,6 +139,7 @@ class Trainer:
             metrics = figures.summarise(self._ranks, weighted=weighted) | self._evaluate("validation")
         if weighted:
             metrics |= weights.summarise(sizes_S, self._ranks) | {"skipped_steps": float(self._skipped)}
+        metrics |= plan.figures
         event = EpochCompleted(
             self._trial.trial_id, self._epoch, self._step, perf_counter() - started, metrics
         )

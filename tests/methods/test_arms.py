@@ -34,8 +34,12 @@ def _context(splits: Splits) -> TrainingContext:
         optimizer=torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9),
         loss_fn=nn.CrossEntropyLoss(reduction="none"),
         meta=MetaSampler(splits.meta, None, seed=0),
-        train_size=len(splits.train),
+        train=splits.train,
+        classes=10,
+        epochs=8,
+        batch_size=20,
         seed=0,
+        restart=lambda: None,
     )
 
 

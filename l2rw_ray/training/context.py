@@ -1,0 +1,77 @@
+"""What a trial trains with, made from its configuration and its data."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config.method import L2RWMethod
+from l2rw_ray.data import MetaSampler, Splits
+from l2rw_ray.methods import TrainingContext
+from l2rw_ray.methods.registry import adapted_network
+from l2rw_ray.models import build_model
+from l2rw_ray.training.determinism import restore_rng, rng_state, seed_globals
+from l2rw_ray.training.optimizers import build_optimizer
+from l2rw_ray.training.ranks import Ranks
+
+
+def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: torch.device) -> TrainingContext:
+    """A freshly initialised model with its optimiser, loss and clean batches.
+
+    Args:
+        trial: What is trained; its seed draws the initial weights.
+        splits: Its data, on the device.
+        ranks: This process among the trial's workers.
+        device: Where to train.
+
+    Raises:
+        InputError: The model cannot be built, or a meta batch is larger than the meta set.
+    """
+    config, classes = trial.config, len(splits.class_names)
+
+    def build() -> nn.Module:
+        seed_globals(trial.seed, "initial_weights")
+        model = config.model
+        network = build_model(model.name, splits.train.input_shape, classes, model.options)
+        return adapted_network(config.method, network)
+
+    network = build().to(device)
+    optimizer = build_optimizer(config.optim, network)
+    return TrainingContext(
+        model=ranks.wrap(network),
+        optimizer=optimizer,
+        loss_fn=nn.CrossEntropyLoss(reduction="none"),
+        meta=_meta_sampler(trial, splits),
+        train=splits.train,
+        classes=classes,
+        epochs=config.optim.epochs,
+        batch_size=config.optim.batch_size,
+        seed=trial.seed,
+        restart=lambda: _restart(network, optimizer, build),
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+        update_options={
+            "accumulation_steps": config.optim.accumulation_steps,
+            "max_grad_norm": config.optim.max_grad_norm,
+        },
+    )
+
+
+def _meta_sampler(trial: PlannedTrial, splits: Splits) -> MetaSampler:
+    method = trial.config.method
+    if not isinstance(method, L2RWMethod):
+        return MetaSampler(splits.meta, None, trial.seed)
+    is_fixed = method.meta_batches == "fixed"
+    return MetaSampler(splits.meta, method.meta_batch_size, trial.seed, fixed=is_fixed)
+
+
+def _restart(network: nn.Module, optimizer: Optimizer, build: Callable[[], nn.Module]) -> None:
+    """Initial weights and buffers, and an optimiser without memory; wrappers keep their tensors."""
+    generators = rng_state()
+    try:
+        network.load_state_dict(build().state_dict())
+    finally:
+        restore_rng(generators)
+    optimizer.state.clear()
