@@ -1,57 +1,30 @@
-"""The `data` section: where examples come from and how the train set is spoiled."""
+"""The `data` section: where examples come from and how train and meta set are spoiled."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.protocols import (
+    Bias,
+    DominantClassBias,
+    LongTailBias,
+    MetaBias,
+    NoBias,
+    Noise,
+    NoNoise,
+)
 from l2rw_ray.config.section import Section, conflict
 
 
-class NoBias(Section):
-    """Train classes keep the proportions of the source."""
-
-    kind: Literal["none"] = "none"
-
-
-class DominantClassBias(Section):
-    """One class makes up a given fraction of the train set, the others share the rest equally."""
-
-    kind: Literal["dominant_class"]
-    level: float = Field(gt=0, lt=1)
-    """Fraction of the train set that belongs to the dominant class, between 0 and 1."""
-    dominant_class: int | str = Field(default=0, alias="class")
-    """The dominant class, by name or by index."""
-    size: Literal["matched", "as_published"] = "matched"
-    """`matched`: every level has `train_size` examples. `as_published` (arXiv:2405.06859): every
-    dominant example is kept and the train set has n_dominant / level examples."""
-
-
-class NoNoise(Section):
-    """Train labels are left as they are."""
-
-    kind: Literal["none"] = "none"
-
-
-class UniformNoise(Section):
-    """A fraction of train labels is flipped to another class, each equally likely."""
-
-    kind: Literal["uniform"]
-    rate: float = Field(ge=0, lt=1)
-    """Fraction of train labels that are flipped, from 0 to below 1."""
-
-
-Bias = Annotated[NoBias | DominantClassBias, Field(discriminator="kind")]
-Noise = Annotated[NoNoise | UniformNoise, Field(discriminator="kind")]
-
-
 class _Data(Section):
-    """What every source shares: the four disjoint sets and the protocols on the train set."""
+    """What every source shares: the four disjoint sets and the protocols on two of them."""
 
     train_size: int | None = Field(default=None, ge=2)
     """Examples in the train set; null takes all that the other sets and the protocol leave."""
     meta_per_class: int = Field(default=5, ge=1)
-    """Clean, balanced examples per class in the meta set, which drives the weights."""
+    """Examples per class in the meta set, which drives the weights: clean and balanced but for what
+    `meta_bias` and `meta_noise` do."""
     validation_size: int = Field(default=0, ge=0)
     """Clean examples that select hyperparameters; 0 for none."""
     test_size: int | None = Field(default=None, ge=1)
@@ -61,6 +34,10 @@ class _Data(Section):
     """How class proportions of the train set are changed."""
     noise: Noise = NoNoise()
     """How labels of the train set are corrupted, after the bias."""
+    meta_bias: MetaBias = NoBias()
+    """How class proportions of the meta set are changed on purpose; its size stays."""
+    meta_noise: Noise = NoNoise()
+    """How labels of the meta set are corrupted on purpose; its examples stay."""
 
     def source_only(self) -> Self:
         """This section with all but the source's own fields at their defaults: what loading needs."""
@@ -69,7 +46,7 @@ class _Data(Section):
 
     @model_validator(mode="after")
     def _bias_and_size_agree(self) -> Self:
-        if not isinstance(self.bias, DominantClassBias):
+        if not isinstance(self.bias, DominantClassBias | LongTailBias):
             return self
         if self.bias.size == "matched" and self.train_size is None:
             raise conflict(

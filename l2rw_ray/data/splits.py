@@ -1,7 +1,8 @@
-"""The four disjoint sets of a trial, and the protocols on the train set.
+"""The four disjoint sets of a trial, and the protocols on the train and the meta set.
 
-The meta, validation and test sets depend on the source, the seed and their own sizes alone, so that
-arms, bias levels and noise rates are compared on the same ones.
+The meta, validation and test sets depend on the source, the seed, their own sizes and, for the meta set,
+its own protocols alone, so that arms, bias levels and noise rates are compared on the same ones. A bias
+towards one of two classes leaves the other classes out of all four.
 """
 
 import hashlib
@@ -11,9 +12,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.data import Data, UniformNoise
+from l2rw_ray.config.data import Data
+from l2rw_ray.config.protocols import Noise, TwoClassBias
 from l2rw_ray.data.clean_sets import draw_clean_sets
-from l2rw_ray.data.corruption import uniform_noise
+from l2rw_ray.data.corruption import corrupt
 from l2rw_ray.data.examples import ExampleSet, feature_scale
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.streams import stream
@@ -27,10 +29,10 @@ class Splits:
 
     Attributes:
         train: Possibly biased and mislabelled.
-        meta: Clean and balanced; drives the weights.
+        meta: Drives the weights; clean and balanced but for what is done to it on purpose.
         validation: Clean; selects. May be empty.
         test: Clean; only reported.
-        class_names: Name of each class.
+        class_names: Name of each class that the sets hold.
         hashes: SHA-256 over the source rows of each set, by the set's name.
     """
 
@@ -61,14 +63,16 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     if len(source.class_names) < 2:
         problem = f"the only class is {source.class_names[0]}"
         raise DataError("trial.data.source", config.source, problem, "give two classes or more")
+    if isinstance(config.bias, TwoClassBias):
+        source = _two_classes(source, config.bias)
     clean = draw_clean_sets(source, config, seed)
     train = draw_train(source, clean.left, config, seed)
     rows = {"train": train, "meta": clean.meta, "validation": clean.validation, "test": clean.test}
     own_test = source.test_labels is not None
     refuse_overlap(rows, own_test=own_test)
     sets = {name: _examples(source, which, own_test and name == "test") for name, which in rows.items()}
-    if isinstance(config.noise, UniformNoise):
-        sets["train"] = _mislabelled(sets["train"], config.noise, len(source.class_names), seed)
+    for name, noise, purpose in (("train", config.noise, "noise"), ("meta", config.meta_noise, "meta_noise")):
+        sets[name] = _mislabelled(sets[name], noise, source, seed, purpose)
     if source.inputs.dtype != torch.uint8:
         mean, std = feature_scale(source.inputs[clean.left])
         sets = {name: replace(examples, mean=mean, std=std) for name, examples in sets.items()}
@@ -108,6 +112,17 @@ def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:
     return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows)
 
 
-def _mislabelled(train: ExampleSet, noise: UniformNoise, classes: int, seed: int) -> ExampleSet:
-    labels, corrupted = uniform_noise(train.labels, noise.rate, classes, stream(seed, "noise"))
-    return replace(train, labels=labels, corrupted=corrupted)
+def _mislabelled(examples: ExampleSet, noise: Noise, source: Source, seed: int, purpose: str) -> ExampleSet:
+    generator = stream(seed, purpose)
+    labels, corrupted = corrupt(examples.labels, noise, source, generator, f"trial.data.{purpose}")
+    return replace(examples, labels=labels, corrupted=corrupted)
+
+
+def _two_classes(source: Source, bias: TwoClassBias) -> Source:
+    """The source with the two classes of a bias alone, in its own order."""
+    majority = source.class_index(bias.majority, "trial.data.bias.majority")
+    minority = source.class_index(bias.minority, "trial.data.bias.minority")
+    if majority == minority:
+        problem = f"it is the majority, {bias.majority}, too"
+        raise DataError("trial.data.bias.minority", bias.minority, problem, "name another class")
+    return source.only(sorted((majority, minority)))

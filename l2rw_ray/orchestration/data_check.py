@@ -39,7 +39,9 @@ def _key(trial: PlannedTrial) -> str:
     config = trial.config
     is_custom = isinstance(config.method, CustomMethod)
     method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
-    return f"{config.data.model_dump_json()} {config.model.model_dump_json()} {method}"
+    orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
+    seed = trial.seed if "seeded" in orders else None  # which class is the largest depends on it
+    return f"{config.data.model_dump_json()} {config.model.model_dump_json()} {method} {seed}"
 
 
 def _meta_batch_size(trial: PlannedTrial) -> int | None:

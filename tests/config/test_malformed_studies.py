@@ -7,6 +7,7 @@ import pytest
 from l2rw_ray.cli import main
 from l2rw_ray.config.loading import dump_study, parse_study
 
+_MATRIX = "trial.data.noise={{kind: class_conditional, matrix: [{}]}}"
 _LR = "{kind: float, low: 0.1, high: 1}"
 
 
@@ -151,6 +152,37 @@ MALFORMED = [
         "trial.data.bias={kind: dominant_class, level: 0.9, size: as_published}",
         "trial.data.train_size = 60",
         "set it to null",
+    ),
+    ("trial.data.bias={kind: long_tial, imbalance_factor: 10}", "bias.kind = 'long_tial'", "'long_tail'"),
+    ("trial.data.bias={kind: long_tail}", "trial.data.bias.imbalance_factor = None", "add it"),
+    ("trial.data.bias={kind: long_tail, imbalance_factor: 0.1}", "imbalance_factor = 0.1", "1.0 or more"),
+    (
+        "trial.data.bias={kind: long_tail, imbalance_factor: 10, size: as_published}",
+        "trial.data.train_size = 60",
+        "set it to null",
+    ),
+    (
+        "trial.data={source: digits, bias: {kind: long_tail, imbalance_factor: 10}}",
+        "trial.data.train_size = None",
+        "give it a number",
+    ),
+    (
+        "trial.data.bias={kind: two_class, majority: 4, minority: 4, ratio: 9}",
+        "trial.data.bias.minority = 4",
+        "name another class",
+    ),
+    ("trial.data.noise={kind: background, rate: 1}", "trial.data.noise.rate = 1", "below 1"),
+    ("trial.data.noise={kind: pair}", "trial.data.noise.rate = None", "add it"),
+    (_MATRIX.format("[1, 0], [1]"), "trial.data.noise.matrix[1] = [1.0]", "give a square matrix"),
+    (_MATRIX.format("[1, 0], [0.5, 0.4]"), "trial.data.noise.matrix[1] = [0.5, 0.4]: it sums to 0.9", "to 1"),
+    (_MATRIX.format("[1.1, -0.1], [0, 1]"), "trial.data.noise.matrix[0][0] = 1.1", "use 1.0 or less"),
+    (_MATRIX.format("[1]"), "trial.data.noise.matrix = [[1]]", "at least 2"),
+    ("trial.data.meta_noise.rate=0.1", "trial.data.meta_noise.rate = 0.1", "no such field"),
+    ("trial.data.meta_bias={kind: two_class}", "trial.data.meta_bias.kind = 'two_class'", "dominant_class"),
+    (
+        "trial.data.meta_bias={kind: dominant_class, level: 0.5, size: matched}",
+        "trial.data.meta_bias.size",
+        "no such field",
     ),
     ("trial.data={source: parquet, train: a, features: [x], image: y}", "trial.data.image = 'y'", "null"),
     ("trial.data={source: parquet, train: a, image: null}", "trial.data.features = None", "at least one"),

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 
 from l2rw_ray.config import parse_study
+from l2rw_ray.config.data import Data
 from l2rw_ray.config.study import StudySpec
 from l2rw_ray.config.variants import assign
+from l2rw_ray.data import Source, Splits
 from l2rw_ray.errors import InputError
+from l2rw_ray.orchestration import data_check
 from l2rw_ray.orchestration.data_check import check_data
 from l2rw_ray.orchestration.plan import plan_study
 
@@ -31,3 +34,19 @@ def test_missing_source_and_unknown_class_and_too_few_examples(study_tree: dict,
     bias = {"kind": "dominant_class", "level": 0.5, "class": "bird"}
     with pytest.raises(InputError, match=r"trial\.data\.bias\.class = 'bird'"):
         _check(study_tree, trial__data__source="digits", trial__data__bias=bias)
+
+
+@pytest.mark.parametrize(("order", "checked"), [("index", [0]), ("seeded", [0, 1])])
+def test_every_seed_is_checked_where_it_decides_which_class_is_large(
+    study_tree: dict, monkeypatch: pytest.MonkeyPatch, order: str, checked: list[int]
+) -> None:
+    seeds: list[int] = []
+    split = data_check.make_splits
+
+    def record(source: Source, config: Data, seed: int) -> Splits:
+        seeds.append(seed)
+        return split(source, config, seed)
+
+    monkeypatch.setattr(data_check, "make_splits", record)
+    _check(study_tree, trial__data__bias={"kind": "long_tail", "imbalance_factor": 4, "order": order})
+    assert seeds == checked

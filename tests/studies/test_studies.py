@@ -12,7 +12,7 @@ from l2rw_ray.results import StudyFolder
 STUDIES = Path(__file__).parents[2] / "studies"
 TRIALS = {
     "bias_level": 45,
-    "components": 50,
+    "components": 60,
     "demo": 30,
     "ham10000": 18,
     "meta_set_size": 70,
