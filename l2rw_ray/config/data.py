@@ -30,6 +30,9 @@ class _Data(Section):
     test_size: int | None = Field(default=None, ge=1)
     """Examples that are only reported; null takes the whole test file, or a fifth of the source
     where it has no test file of its own."""
+    test_seed: int | None = Field(default=None, ge=0)
+    """Seed that draws the test set, the same one for all trials; null takes each trial's seed. A tuned
+    comparison takes 0 unless told otherwise, so that nothing it searches on is in the test set."""
     bias: Bias = NoBias()
     """How class proportions of the train set are changed."""
     noise: Noise = NoNoise()

@@ -49,16 +49,16 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
     Raises:
         DataError: A class has too few examples.
     """
-    order = torch.randperm(len(source.labels), generator=stream(seed, "split"))
-    order = order[source.labels[order] != NO_CLASS]
-    if source.groups is not None:
-        order = order[_rank_in_class(source.groups[order]) == 0]
+    order = _order(source, seed)
     label, rank = source.labels[order], _rank_in_class(source.labels[order])
     counts_C = label.bincount(minlength=len(source.class_names))
-    test_C = torch.zeros_like(counts_C)
+    test_C, test_seed = torch.zeros_like(counts_C), seed if config.test_seed is None else config.test_seed
     if source.test_labels is None:
         size = round(_TEST_FRACTION * len(order)) if config.test_size is None else config.test_size
-        test_C = stratified_counts(counts_C, size, stream(seed, "test"))
+        test_C = stratified_counts(counts_C, size, stream(test_seed, "test"))
+    if source.test_labels is None and test_seed != seed:
+        order = _led_by_the_test_set(source, order, _order(source, test_seed), test_C)
+        label, rank = source.labels[order], _rank_in_class(source.labels[order])
     validation_C = test_C + stratified_counts(counts_C, config.validation_size, stream(seed, "validation"))
     meta_C = _meta_counts(source, config, seed)
     _refuse_shortage(source, config, test_C, validation_C - test_C, meta_C, counts_C)
@@ -67,9 +67,30 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
     return CleanSets(
         meta=order[~before_meta],
         validation=order[in_validation],
-        test=order[in_test] if source.test_labels is None else _draw_own_test(source, config, seed),
+        test=order[in_test] if source.test_labels is None else _draw_own_test(source, config, test_seed),
         left=_with_their_groups(source, order[before_meta & ~in_test & ~in_validation]),
     )
+
+
+def _order(source: Source, seed: int) -> Tensor:
+    """Rows that may be in a clean set, one of each group, in the order of a seed."""
+    order = torch.randperm(len(source.labels), generator=stream(seed, "split"))
+    order = order[source.labels[order] != NO_CLASS]
+    return order if source.groups is None else order[_rank_in_class(source.groups[order]) == 0]
+
+
+def _led_by_the_test_set(source: Source, order: Tensor, tested: Tensor, test_C: Tensor) -> Tensor:
+    """The order with the first rows of another one put to its front, and their groups left out of it.
+
+    Args:
+        source: Where they are rows of.
+        order: The order of the trial's seed.
+        tested: The order of the seed that draws the test set.
+        test_C: Examples per class of the test set.
+    """
+    test = tested[_rank_in_class(source.labels[tested]) < test_C[source.labels[tested]]]
+    belongs = torch.arange(len(source.labels)) if source.groups is None else source.groups
+    return torch.cat([test, order[~torch.isin(belongs[order], belongs[test])]])
 
 
 def _meta_counts(source: Source, config: Data, seed: int) -> Tensor:
