@@ -36,6 +36,8 @@ def load_custom(config: CustomData) -> Source:
     _check_groups(config, source)
     if source.test_inputs is not None and source.test_labels is not None:
         _check(config, source.test_inputs, source.test_labels, source, "test_")
+        if not len(source.test_labels):
+            raise _unusable(config, "has a test set without examples", "fill it, or leave it out")
         if _form(source.test_inputs) != _form(source.inputs):
             raise _unusable(config, "test_inputs are not of the form that inputs are", "give both one form")
     return source

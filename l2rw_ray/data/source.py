@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from l2rw_ray.data.bad_rows import SkippedRows
 from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
 
@@ -22,6 +23,9 @@ class Source:
         test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
         test_labels: Their labels, as `labels`.
         groups: Index of each example's group, int64 [N]; None where each stands for itself.
+        difficulty: Probability that a place like the example's is another class's, float32 [N]; None
+            where it is not known.
+        skipped: What was left out on loading. Rows are numbered without it, everywhere.
     """
 
     inputs: Tensor
@@ -30,6 +34,13 @@ class Source:
     test_inputs: Tensor | None = None
     test_labels: Tensor | None = None
     groups: Tensor | None = None
+    difficulty: Tensor | None = None
+    skipped: tuple[SkippedRows, ...] = ()
+
+    @property
+    def skipped_rows(self) -> int:
+        """How many rows were left out."""
+        return sum(part.count for part in self.skipped)
 
     def class_index(self, given: int | str) -> int:
         """Index of a class given by index or by name.
