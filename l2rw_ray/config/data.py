@@ -158,20 +158,20 @@ class Ham10000Data(Ham10000Options, _Data):
 
 
 class SyntheticData(SyntheticOptions, _Data):
-    """Points of a known distribution, with the difficulty of each."""
+    """Vectors of a known distribution, with the difficulty of each."""
 
     source: Literal["synthetic"]
 
 
 class ParquetData(_Data):
-    """Any classification table: encoded images or numeric features, and a label.
+    """A table of encoded images or numeric features, and a label.
 
     Paths are files or folders, local or any URI that pyarrow's filesystems understand. A CSV file, packed
     or not, begins with the columns' names, which commas, semicolons or tabs separate; it has no images.
     """
 
-    holds = "any number of rows"
-    obtained = "your own: a file, a folder or a URI"
+    holds = "as many as you have"
+    obtained = "a file, a folder or a URI"
 
     source: Literal["parquet", "csv"]
     train: str
@@ -225,10 +225,10 @@ class ParquetData(_Data):
 
 
 class CustomData(CustomSection, _Data):
-    """A source of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
+    """Code of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
 
-    holds = "what load(**options) returns"
-    obtained = "your own: a package beside the study file, or installed"
+    holds = "as much as it holds"
+    obtained = "source: package.module:load, installed or beside the study file"
 
     source: ImportPath
 

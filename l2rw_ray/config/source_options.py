@@ -30,7 +30,7 @@ class SourceFacts(Section):
 class TorchvisionOptions(SourceFacts):
     """A data set as torchvision stores it."""
 
-    obtained = "download: true, or put torchvision's files into root"
+    obtained = "download: true, or its files put into root"
 
     root: str = "~/data"
     """Folder that holds, or shall hold, torchvision's files."""
@@ -41,8 +41,8 @@ class TorchvisionOptions(SourceFacts):
 class ImageFolderOptions(SourceFacts):
     """Image files in one folder per class, as torchvision's `ImageFolder` has them."""
 
-    holds = "any number of images, a folder per class"
-    obtained = "your own: train/<class>/<image>"
+    holds = "as many as you have"
+    obtained = "train/<class>/<image>"
 
     train: str
     """Folder the train, meta and validation sets are drawn from; each folder in it is a class."""
@@ -58,7 +58,7 @@ class Ham10000Options(SourceFacts):
     """HAM10000 as it is published; the examples are grouped by lesion."""
 
     holds = "10,015 images of 7,470 skin lesions, seven classes"
-    obtained = "doi.org/10.7910/DVN/DBW86T: unpack the images and HAM10000_metadata.csv into root"
+    obtained = "doi:10.7910/DVN/DBW86T, unpacked into root"
 
     root: str = "~/data/HAM10000"
     """Folder with `HAM10000_metadata.csv`, and the images in it, in its folder `HAM10000_images`, or in
@@ -72,7 +72,7 @@ class Ham10000Options(SourceFacts):
 class SyntheticOptions(SourceFacts):
     """Points of a known distribution, so that the difficulty of each example is known."""
 
-    holds = "size vectors of features numbers"
+    holds = "as many as you like"
     obtained = "made on the spot"
 
     kind: Literal["cube", "moons", "circles"] = "cube"

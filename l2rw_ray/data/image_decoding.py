@@ -152,12 +152,9 @@ def decode_all(
                     continue
                 decoder = replace(decoder, shape=first.shape)
                 images = np.zeros((total, *first.shape), dtype=np.uint8)
-            rows = range(start, start + len(batch))
-            for row, image in zip(rows, pool.map(_attempt(decoder, skip=skip), rows, batch), strict=True):
-                if image is None:
-                    unreadable[row] = True
-                else:
-                    images[row] = image
+            place = _placing(decoder, images, unreadable, skip=skip)
+            for _ in pool.map(place, range(start, start + len(batch)), batch):
+                pass  # raises what a thread raised, the first row's error first
     if decoder.shape is None:
         raise decoder.refuse_unreadable(0, f"is no readable image, and none of the {total} is")
     return images, unreadable
@@ -169,6 +166,21 @@ def _first_readable(
     attempt = _attempt(decoder, skip=skip)
     images = (attempt(start + place, data) for place, data in enumerate(batch))
     return next((image for image in images if image is not None), None)
+
+
+def _placing(
+    decoder: ImageDecoder, images: Array, unreadable: Array, *, skip: bool
+) -> Callable[[int, Encoded], None]:
+    attempt = _attempt(decoder, skip=skip)
+
+    def place(row: int, data: Encoded) -> None:
+        image = attempt(row, data)
+        if image is None:
+            unreadable[row] = True
+        else:
+            images[row] = image
+
+    return place
 
 
 def _attempt(decoder: ImageDecoder, *, skip: bool) -> Callable[[int, Encoded], Array | None]:

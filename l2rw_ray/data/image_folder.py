@@ -13,6 +13,7 @@ from l2rw_ray.errors import DataError
 
 _ENDINGS = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"}
 """Those of torchvision's `ImageFolder`."""
+_ENDINGS_TEXT = ", ".join(sorted(_ENDINGS))
 
 
 @SOURCES.register("image_folder")
@@ -57,6 +58,11 @@ def _read(
     return images, labels[torch.from_numpy(bad.kept)], bad.skipped
 
 
+def count_images(given: str) -> int:
+    """Images in the class folders of a folder."""
+    return sum(len(_images(path)) for path in Path(given).expanduser().resolve().iterdir() if path.is_dir())
+
+
 def _class_names(field: str, given: str) -> tuple[str, ...]:
     """Names of the class folders, each of which holds an image."""
     root = Path(given).expanduser().resolve()
@@ -70,9 +76,6 @@ def _class_names(field: str, given: str) -> tuple[str, ...]:
             problem = f"no image in its class folder {name}"
             raise DataError(field, given, problem, f"remove it, or put images there ({_ENDINGS_TEXT})")
     return tuple(names)
-
-
-_ENDINGS_TEXT = ", ".join(sorted(_ENDINGS))
 
 
 def _images(folder: Path) -> list[Path]:

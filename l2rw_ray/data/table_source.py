@@ -60,13 +60,13 @@ def load_table(config: ParquetData) -> Source:
         DataError: A file is missing or of another format; a column is missing; an image, a feature or a
             label cannot be used. The message names file and row.
     """
-    table = _open(config, "trial.data.train", config.train)
+    table = open_table(config, "trial.data.train", config.train)
     train, classes = _read(config, table)
     names = classes.names
     if config.test is None:
         groups = _group_indices(config, train)
         return Source(train.inputs, train.labels, names, groups=groups, skipped=train.skipped)
-    test, _ = _read(config, _open(config, "trial.data.test", config.test), classes)
+    test, _ = _read(config, open_table(config, "trial.data.test", config.test), classes)
     if test.inputs.shape[1:] != train.inputs.shape[1:]:
         shapes = [tuple(part.inputs.shape[1:]) for part in (test, train)]
         problem = f"inputs of shape {shapes[0]}, those of train have {shapes[1]}"
@@ -82,7 +82,12 @@ def load_table(config: ParquetData) -> Source:
     )
 
 
-def _open(config: ParquetData, field: str, given: str) -> "Table":
+def open_table(config: ParquetData, field: str, given: str) -> "Table":
+    """The table that a field of the section names.
+
+    Raises:
+        DataError: It is missing, of another format, or empty.
+    """
     from l2rw_ray.data.table import Table
     from l2rw_ray.data.table_files import CsvFormat, ParquetFormat
 

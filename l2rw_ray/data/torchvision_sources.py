@@ -4,6 +4,7 @@ import tempfile
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from l2rw_ray.config.data import Cifar10Data, Cifar100Data, FashionMnistData, MnistData
 from l2rw_ray.data.source import SOURCES, Source
+from l2rw_ray.data.torchvision_files import inspect_copy
 from l2rw_ray.errors import DataError
 
 TorchvisionData = Cifar10Data | Cifar100Data | MnistData | FashionMnistData
@@ -21,6 +23,9 @@ CLASSES_AND_FOLDERS = {
     "fashion_mnist": ("FashionMNIST", "FashionMNIST"),
 }
 """Class in `torchvision.datasets`, and its folder under `root`, by source."""
+
+_DAMAGED = (RuntimeError, OSError, ValueError, LookupError, AssertionError, EOFError, UnpicklingError)
+"""What torchvision's readers raise where files are missing or damaged."""
 
 
 @SOURCES.register("cifar10")
@@ -39,7 +44,7 @@ def load_torchvision(config: TorchvisionData) -> Source:
     root, folder = Path(config.root).expanduser(), CLASSES_AND_FOLDERS[config.source][1]
     try:
         train, test = _open(config.source, root)
-    except (RuntimeError, OSError, ValueError, AssertionError) as error:  # parts of IDX are asserted
+    except _DAMAGED as error:
         if not config.download or (root / folder).exists():
             raise _not_whole(config, root / folder, error) from error
         train, test = _download(config.source, root)
@@ -60,7 +65,11 @@ def _not_whole(config: TorchvisionData, folder: Path, error: Exception) -> DataE
         problem = f"holds no whole {folder.name}"
         remedy = f"put {folder.name} there, set trial.data.download to true, or use source parquet"
     else:
-        problem = f"holds no whole {folder.name} ({_line(error)})"
+        from torchvision import datasets
+
+        dataset = getattr(datasets, CLASSES_AND_FOLDERS[config.source][0])
+        fault = inspect_copy(dataset, folder).fault or _line(error)
+        problem = f"holds no whole {folder.name} ({fault})"
         remedy = f"remove {folder.name} and set trial.data.download to true, or put a whole one there"
     return DataError("trial.data.root", config.root, problem, remedy)
 

@@ -82,4 +82,4 @@ def test_bad_metadata_are_named(root) -> None:
     (root / "HAM10000_metadata.csv").write_text("lesion,image_id,dx\nHAM_0,I_0,mel\n")
     assert "column = 'lesion_id': no such column in" in complaint(root)
     (root / "HAM10000_metadata.csv").unlink()
-    assert "holds no HAM10000_metadata.csv; to get it: doi.org" in complaint(root)
+    assert "holds no HAM10000_metadata.csv; to get it: doi:" in complaint(root)

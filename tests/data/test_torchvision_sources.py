@@ -154,10 +154,11 @@ def test_a_hundred_classes(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("download", [False, True])
-def test_a_damaged_copy_is_one_line_and_not_downloaded_over(tmp_path, download) -> None:
+@pytest.mark.parametrize("left", [-100, 100, 9, 3, 0])
+def test_a_damaged_copy_is_one_line_and_not_downloaded_over(tmp_path, download, left) -> None:
     write_mnist(tmp_path, "MNIST", [3, 5])
     file = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
-    file.write_bytes(file.read_bytes()[:-100])
+    file.write_bytes(file.read_bytes()[:left])
     config = MnistData(source="mnist", root=str(tmp_path), download=download)
     with pytest.raises(
         DataError, match=r"trial\.data\.root = .*: holds no whole MNIST \(.*remove MNIST"

@@ -31,3 +31,15 @@ def test_missing_source_and_unknown_class_and_too_few_examples(study_tree: dict,
     bias = {"kind": "dominant_class", "level": 0.5, "class": "bird"}
     with pytest.raises(InputError, match=r"trial\.data\.bias\.class = 'bird'"):
         _check(study_tree, trial__data__source="digits", trial__data__bias=bias)
+
+
+def test_rows_that_are_skipped_are_told_in_one_line(study_tree: dict, tmp_path: Path, caplog) -> None:
+    table = tmp_path / "train.csv"
+    rows = [f"{number},{number % 2}" for number in range(400)]
+    table.write_text("\n".join(["x,label", "nan,1", *rows]) + "\n")
+    study_tree["trial"]["data"] |= {"source": "csv", "train": str(table), "features": ["x"]}
+    with pytest.raises(InputError, match=r"null in row 0 of .* set trial\.data\.bad_rows to skip"):
+        _check(study_tree)
+    _check(study_tree, trial__data__bad_rows="skip")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"source csv: 1 rows skipped, such as x: nan in row 0 of {table}; ")
