@@ -79,13 +79,13 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
 
 
 def _print_source(console: Console, source: Any) -> None:
+    known = "" if source.difficulty is None else f", difficulty {source.difficulty:.3f} on average"
+    form = f"{source.form}, {len(source.class_names)} classes"
     lines = {
-        "source": f"{source.name}: {source.examples:,} {source.form}, {len(source.class_names)} classes",
+        "source": f"{source.name}: {source.examples:,} {form}{known}",
         "copy": source.copy,
-        "skipped": f"{source.skipped_rows:,} rows" if source.skipped_rows else "no rows",
+        "skipped": _rows(source.skipped_rows),
     }
-    if source.difficulty is not None:
-        lines["difficulty"] = f"{source.difficulty:.3f} on average"
     for name, text in lines.items():
         console.print(Text(f"{name:<8} {text}"), soft_wrap=True)
     for line in source.skipped:
@@ -106,6 +106,10 @@ def _counts_table(class_names: Iterable[str], sets: dict[str, Any]) -> Table:
         shares = (f"{own.corrupted:.1%}" if own.corrupted else "" for own in sets.values())
         table.add_row("corrupted", *shares)
     return table
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}" if count else "no rows"
 
 
 def _change(before: int, after: int) -> str:

@@ -40,7 +40,7 @@ def _tell_skipped(name: str, source: Source) -> None:
     """Warn in one line of rows that were left out."""
     if source.skipped:
         logging.getLogger(__name__).warning(
-            "source %s: %s rows skipped, such as %s; `l2rw-ray data check` tells more",
+            "source %s: bad rows skipped: %s, such as %s; `l2rw-ray data check` tells more",
             *(name, f"{source.skipped_rows:,}", source.skipped[0].first),
         )
 

@@ -42,4 +42,4 @@ def test_rows_that_are_skipped_are_told_in_one_line(study_tree: dict, tmp_path: 
         _check(study_tree)
     _check(study_tree, trial__data__bad_rows="skip")
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith(f"source csv: 1 rows skipped, such as x: nan in row 0 of {table}; ")
+    assert line.startswith(f"source csv: bad rows skipped: 1, such as x: nan in row 0 of {table}; ")
