@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Tag, model_validator
+from pydantic.fields import FieldInfo
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
 from l2rw_ray.config.protocols import (
@@ -14,10 +15,18 @@ from l2rw_ray.config.protocols import (
     Noise,
     NoNoise,
 )
-from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.section import conflict
+from l2rw_ray.config.source_options import (
+    BadRows,
+    Ham10000Options,
+    ImageFolderOptions,
+    SourceFacts,
+    SyntheticOptions,
+    TorchvisionOptions,
+)
 
 
-class _Data(Section):
+class _Data(SourceFacts):
     """What every source shares: the four disjoint sets and the protocols on two of them."""
 
     train_size: int | None = Field(default=None, ge=2)
@@ -47,6 +56,17 @@ class _Data(Section):
         own = type(self).model_fields.keys() - _Data.model_fields.keys()
         return type(self)(**{name: getattr(self, name) for name in own})
 
+    def without_protocol(self) -> Self:
+        """This section with neither bias nor noise in any set."""
+        nothing = {"bias": NoBias(), "noise": NoNoise(), "meta_bias": NoBias(), "meta_noise": NoNoise()}
+        return self.model_copy(update=nothing)
+
+    @classmethod
+    def own_options(cls) -> dict[str, FieldInfo]:
+        """The source's own fields, by the name that a study file uses."""
+        own = {name: field for name, field in cls.model_fields.items() if name not in _Data.model_fields}
+        return {field.alias or name: field for name, field in own.items() if name != "source"}
+
     @model_validator(mode="after")
     def _bias_and_size_agree(self) -> Self:
         if not isinstance(self.bias, DominantClassBias | LongTailBias):
@@ -66,32 +86,79 @@ class _Data(Section):
 
 
 class DigitsData(_Data):
-    """scikit-learn's bundled 8×8 grey digits: 1,797 real images, ten classes, no download."""
+    """scikit-learn's bundled 8×8 grey digits."""
+
+    holds = "1,797 images of 8×8, ten classes"
+    obtained = "comes with scikit-learn"
 
     source: Literal["digits"]
 
 
-class Cifar10Data(_Data):
-    """CIFAR-10 as torchvision stores it: 50,000 train and 10,000 test images of 32×32×3."""
+class Cifar10Data(TorchvisionOptions, _Data):
+    """CIFAR-10 as torchvision stores it."""
+
+    holds = "50,000 train and 10,000 test images of 32×32×3, ten classes"
 
     source: Literal["cifar10"]
-    root: str = "~/data"
-    """Folder that holds, or shall hold, `cifar-10-batches-py`."""
-    download: bool = False
-    """Download into `root` when it is not there."""
+
+
+class Cifar100Data(TorchvisionOptions, _Data):
+    """CIFAR-100 as torchvision stores it, with its fine labels."""
+
+    holds = "50,000 train and 10,000 test images of 32×32×3, 100 classes"
+
+    source: Literal["cifar100"]
+
+
+class MnistData(TorchvisionOptions, _Data):
+    """MNIST's handwritten digits as torchvision stores them."""
+
+    holds = "60,000 train and 10,000 test images of 28×28, ten classes"
+
+    source: Literal["mnist"]
+
+
+class FashionMnistData(TorchvisionOptions, _Data):
+    """Fashion-MNIST's articles of clothing as torchvision stores them."""
+
+    holds = "60,000 train and 10,000 test images of 28×28, ten classes"
+
+    source: Literal["fashion_mnist"]
+
+
+class ImageFolderData(ImageFolderOptions, _Data):
+    """Image files (JPEG, PNG, …) in one folder per class."""
+
+    source: Literal["image_folder"]
+
+
+class Ham10000Data(Ham10000Options, _Data):
+    """HAM10000's skin lesions as they are published, grouped by lesion."""
+
+    source: Literal["ham10000"]
+
+
+class SyntheticData(SyntheticOptions, _Data):
+    """Vectors of a known distribution, with the difficulty of each."""
+
+    source: Literal["synthetic"]
 
 
 class ParquetData(_Data):
-    """Any classification table: encoded image bytes or numeric features, and an integer label.
+    """A table of encoded images or numeric features, and a label.
 
-    Paths are files or folders, local or any URI that pyarrow's filesystems understand.
+    Paths are files or folders, local or any URI that pyarrow's filesystems understand. A CSV file, packed
+    or not, begins with the columns' names, which commas, semicolons or tabs separate; it has no images.
     """
 
-    source: Literal["parquet"]
+    holds = "as many as you have"
+    obtained = "a file, a folder or a URI"
+
+    source: Literal["parquet", "csv"]
     train: str
-    """Parquet file or folder the train, meta and validation sets are drawn from."""
+    """File or folder the train, meta and validation sets are drawn from."""
     test: str | None = None
-    """Parquet file or folder of the test set; null draws the test set from `train`."""
+    """File or folder of the test set; null draws the test set from `train`."""
     label: str = "label"
     """Column of integer labels, 0 to classes − 1, or of strings."""
     image: str | None = "image"
@@ -101,11 +168,19 @@ class ParquetData(_Data):
     group: str | None = None
     """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
     of the sets, and meta, validation and test set have one example of each of theirs."""
+    bad_rows: BadRows = "error"
+    """`error`: the first row with an image, feature, label or group that cannot be used ends loading.
+    `skip`: all such rows are left out and counted. Images of another size are an error either way."""
+
+    @property
+    def has_vectors(self) -> bool:
+        """See `SourceFacts`."""
+        return self.features is not None
 
     @model_validator(mode="before")
     @classmethod
     def _features_replace_the_image(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("features") is not None:
+        if isinstance(given, dict) and (given.get("features") is not None or given.get("source") == "csv"):
             return {"image": None, **given}
         return given
 
@@ -113,8 +188,15 @@ class ParquetData(_Data):
     def _image_or_features(self) -> Self:
         if self.image is not None and self.features is not None:
             raise conflict("image", self.image, "features are named too", "set one of the two to null")
+        if self.image is not None and self.source == "csv":
+            raise conflict("image", self.image, "a CSV file has no encoded images", "use source parquet")
         if self.image is None and self.features is None:
-            raise conflict("features", None, "no image column is named either", "name at least one")
+            missing = (
+                "they are all that a CSV file has"
+                if self.source == "csv"
+                else "no image column is named either"
+            )
+            raise conflict("features", None, missing, "name at least one column")
         features = self.features or ()
         if self.label in features:
             raise conflict("features", self.label, "the label is no feature", "leave it out")
@@ -124,12 +206,26 @@ class ParquetData(_Data):
 
 
 class CustomData(CustomSection, _Data):
-    """A source of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
+    """Code of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
+
+    holds = "as much as it holds"
+    obtained = "source: package.module:load, installed or beside the study file"
 
     source: ImportPath
 
 
-_BuiltIn = Annotated[DigitsData | Cifar10Data | ParquetData, Field(discriminator="source")]
+_BuiltIn = Annotated[
+    DigitsData
+    | Cifar10Data
+    | Cifar100Data
+    | MnistData
+    | FashionMnistData
+    | ImageFolderData
+    | Ham10000Data
+    | SyntheticData
+    | ParquetData,
+    Field(discriminator="source"),
+]
 Data = Annotated[
     Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomData, Tag(IMPORT_PATH)],
     Field(discriminator=by_form("source")),

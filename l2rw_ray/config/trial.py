@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Tag, field_validator, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
-from l2rw_ray.config.data import Data, ParquetData
+from l2rw_ray.config.data import Data
 from l2rw_ray.config.method import Method
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.import_path import attribute_name, is_import_path
@@ -149,8 +149,11 @@ class TrialConfig(Section):
 
     @model_validator(mode="after")
     def _model_fits_input(self) -> Self:
-        features = isinstance(self.data, ParquetData) and self.data.features is not None
-        if features and isinstance(self.model, ModelConfig) and self.model.name not in VECTOR_MODELS:
+        if (
+            self.data.has_vectors
+            and isinstance(self.model, ModelConfig)
+            and self.model.name not in VECTOR_MODELS
+        ):
             raise conflict(
                 "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"
             )

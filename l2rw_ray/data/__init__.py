@@ -1,6 +1,6 @@
 """Where examples come from, how the train set is spoiled, and how batches are drawn."""
 
-from l2rw_ray.data import cifar10, digits, parquet
+from l2rw_ray.data import digits, ham10000, image_folder, synthetic, table_source, torchvision_sources
 from l2rw_ray.data.corruption import uniform_noise
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, steps_per_epoch
@@ -15,13 +15,16 @@ __all__ = [
     "MetaSampler",
     "Source",
     "Splits",
-    "cifar10",
     "digits",
     "epoch_batches",
+    "ham10000",
+    "image_folder",
     "load_source",
     "make_splits",
-    "parquet",
     "steps_per_epoch",
     "stream",
+    "synthetic",
+    "table_source",
+    "torchvision_sources",
     "uniform_noise",
 ]

@@ -189,5 +189,7 @@ def _refuse_shortage(
     if others:
         value = getattr(config, others[0])
         raise DataError(f"trial.data.{others[0]}", value, problem, f"lower {' or '.join(others)}")
-    label = getattr(config, "label", config.source)
+    label = getattr(config, "label", None)
+    if label is None:
+        raise DataError("trial.data.source", config.source, problem, "add examples, or leave the class out")
     raise DataError("trial.data.label", label, problem, "number only classes that occur")

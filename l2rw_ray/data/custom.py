@@ -34,8 +34,11 @@ def load_custom(config: CustomData) -> Source:
         raise _unusable(config, "has test inputs or test labels, but not both", "give both, or neither")
     _check(config, source.inputs, source.labels, source, "")
     _check_groups(config, source)
+    _check_difficulty(config, source)
     if source.test_inputs is not None and source.test_labels is not None:
         _check(config, source.test_inputs, source.test_labels, source, "test_")
+        if not len(source.test_labels):
+            raise _unusable(config, "has a test set without examples", "fill it, or leave it out")
         if _form(source.test_inputs) != _form(source.inputs):
             raise _unusable(config, "test_inputs are not of the form that inputs are", "give both one form")
     return source
@@ -67,6 +70,15 @@ def _check_groups(config: CustomData, source: Source) -> None:
     if not isinstance(groups, Tensor) or groups.dtype != torch.int64 or groups.shape != source.labels.shape:
         remedy = f"give indices as int64 [{len(source.labels)}], or None"
         raise _unusable(config, f"groups are {_described(groups)}", remedy)
+
+
+def _check_difficulty(config: CustomData, source: Source) -> None:
+    given: object = source.difficulty
+    if given is None:
+        return
+    if not isinstance(given, Tensor) or given.dtype != torch.float32 or given.shape != source.labels.shape:
+        remedy = f"give numbers as float32 [{len(source.labels)}], or None"
+        raise _unusable(config, f"difficulty is {_described(given)}", remedy)
 
 
 def _form(inputs: Tensor) -> tuple[torch.dtype, torch.Size]:

@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from l2rw_ray.data.bad_rows import SkippedRows
 from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
 
@@ -28,6 +29,9 @@ class Source:
         test_labels: Their labels, as `labels`.
         groups: Index of each example's group, int64 [N]; None where each stands for itself.
         class_indices: Of a source whose other classes are left out: index of each class before.
+        difficulty: Probability that a place like the example's is another class's, float32 [N]; None
+            where it is not known.
+        skipped: What was left out on loading. Rows are numbered without it, everywhere.
     """
 
     inputs: Tensor
@@ -37,6 +41,13 @@ class Source:
     test_labels: Tensor | None = None
     groups: Tensor | None = None
     class_indices: tuple[int, ...] | None = None
+    difficulty: Tensor | None = None
+    skipped: tuple[SkippedRows, ...] = ()
+
+    @property
+    def skipped_rows(self) -> int:
+        """How many rows were left out."""
+        return sum(part.count for part in self.skipped)
 
     def class_index(self, given: int | str, field: str = "trial.data.bias.class") -> int:
         """Index of a class given by index or by name.

@@ -1,5 +1,6 @@
 """Finding out that a study's data, models or arms cannot be used before anything is started for it."""
 
+import logging
 from collections.abc import Sequence
 
 from l2rw_ray.config import PlannedTrial
@@ -31,7 +32,17 @@ def check_data(trials: Sequence[PlannedTrial]) -> None:
         name = only.model_dump_json()
         if name not in sources:
             sources[name] = load_source(only)
+            _tell_skipped(only.source, sources[name])
         _check(trial, make_splits(sources[name], trial.config.data, trial.seed))
+
+
+def _tell_skipped(name: str, source: Source) -> None:
+    """Warn in one line of rows that were left out."""
+    if source.skipped:
+        logging.getLogger(__name__).warning(
+            "source %s: bad rows skipped: %s, such as %s; `l2rw-ray data check` tells more",
+            *(name, f"{source.skipped_rows:,}", source.skipped[0].first),
+        )
 
 
 def _key(trial: PlannedTrial) -> str:

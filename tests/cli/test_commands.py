@@ -129,6 +129,7 @@ def test_track_mirrors_without_duplicates(folder: StudyFolder) -> None:
         (["--help"], ["torch", "ray", "mlflow", "pyarrow", "pydantic", "matplotlib"]),
         (["plan", "studies/demo.yaml", "--out", "none"], ["torch", "ray", "mlflow", "matplotlib", "scipy"]),
         (["status", "--help"], ["torch", "ray", "mlflow", "pyarrow"]),
+        (["data", "list"], ["torch", "ray", "mlflow", "pyarrow", "matplotlib"]),
     ],
 )
 def test_quick_commands_import_nothing_heavy(arguments: list[str], heavy: list[str]) -> None:

@@ -108,8 +108,8 @@ def test_sizes_beyond_the_source_are_refused(make_source) -> None:
 def test_a_class_that_never_occurs_is_refused(make_source) -> None:
     message = complaint(make_source(9, 0, 9), test_size=1)
     assert message == (
-        "trial.data.label = 'digits': class class1 has 0 examples, 6 are wanted "
-        "(5 meta, 0 validation, 0 test, 1 train); number only classes that occur"
+        "trial.data.source = 'digits': class class1 has 0 examples, 6 are wanted "
+        "(5 meta, 0 validation, 0 test, 1 train); add examples, or leave the class out"
     )
 
 

@@ -72,6 +72,11 @@ def test_a_loader_that_draws_gives_every_process_the_same_examples(write_code: W
             "test = {'test_inputs': inputs, 'test_labels': labels - 1}",
             "test_labels reach from -1 to 1; give indices below 3",
         ),
+        (
+            "test = {'test_inputs': inputs[:0], 'test_labels': labels[:0]}",
+            "has a test set without examples; fill it, or leave it out",
+        ),
+        ("test = {'difficulty': labels}", "difficulty is int64 [60]; give numbers as float32 [60], or None"),
         ("raise ValueError('no disk')", "raised ValueError: no disk (own_data.py, line 7); mend it"),
     ],
 )

@@ -50,3 +50,15 @@ def test_every_seed_is_checked_where_it_decides_which_class_is_large(
     monkeypatch.setattr(data_check, "make_splits", record)
     _check(study_tree, trial__data__bias={"kind": "long_tail", "imbalance_factor": 4, "order": order})
     assert seeds == checked
+
+
+def test_rows_that_are_skipped_are_told_in_one_line(study_tree: dict, tmp_path: Path, caplog) -> None:
+    table = tmp_path / "train.csv"
+    rows = [f"{number},{number % 2}" for number in range(400)]
+    table.write_text("\n".join(["x,label", "nan,1", *rows]) + "\n")
+    study_tree["trial"]["data"] |= {"source": "csv", "train": str(table), "features": ["x"]}
+    with pytest.raises(InputError, match=r"null in row 0 of .* set trial\.data\.bad_rows to skip"):
+        _check(study_tree)
+    _check(study_tree, trial__data__bad_rows="skip")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"source csv: bad rows skipped: 1, such as x: nan in row 0 of {table}; ")
