@@ -3,7 +3,7 @@
 from l2rw_ray.data import cifar10, digits, parquet
 from l2rw_ray.data.corruption import uniform_noise
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, steps_per_epoch
+from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, epoch_order, steps_per_epoch
 from l2rw_ray.data.loading import load_source
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits import Splits, make_splits
@@ -18,6 +18,7 @@ __all__ = [
     "cifar10",
     "digits",
     "epoch_batches",
+    "epoch_order",
     "load_source",
     "make_splits",
     "parquet",
