@@ -35,7 +35,8 @@ class EpochCompleted:
             `validation_*`; and for arms with weights `weighted_train_loss` (mean over the steps that
             updated), `effective_sample_size` (examples), `zero_weight_fraction`,
             `corrupted_weight_share`, `corrupted_auroc`, `skipped_fraction` (of the epoch's steps),
-            `skipped_steps` (of the whole trial) and `direction_cosine` (of successive directions).
+            `skipped_steps` (of the whole trial) and `direction_cosine` (of successive directions); and
+            what an arm tells of its epoch, such as `dropped_fraction`.
     """
 
     trial_id: str

@@ -5,6 +5,21 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, Tag, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.method_imbalance import (
+    ClassBalancedMethod,
+    FocalMethod,
+    InverseFrequencyMethod,
+    LdamDrwMethod,
+    ResampleMethod,
+)
+from l2rw_ray.config.method_stages import (
+    FinetuneMetaMethod,
+    JttMethod,
+    MahalanobisFilterMethod,
+    MetaOnlyMethod,
+    MspFilterMethod,
+    OodClassifierMethod,
+)
 from l2rw_ray.config.section import Section, conflict
 
 
@@ -80,7 +95,23 @@ class CustomMethod(CustomSection):
     name: ImportPath
 
 
-_BuiltIn = Annotated[UniformMethod | RandomMethod | L2RWMethod, Field(discriminator="name")]
+_BuiltIn = Annotated[
+    UniformMethod
+    | RandomMethod
+    | L2RWMethod
+    | InverseFrequencyMethod
+    | ClassBalancedMethod
+    | ResampleMethod
+    | FocalMethod
+    | LdamDrwMethod
+    | FinetuneMetaMethod
+    | MetaOnlyMethod
+    | JttMethod
+    | MahalanobisFilterMethod
+    | MspFilterMethod
+    | OodClassifierMethod,
+    Field(discriminator="name"),
+]
 Method = Annotated[
     Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomMethod, Tag(IMPORT_PATH)],
     Field(discriminator=by_form("name")),

@@ -7,6 +7,7 @@ from pydantic import Field, Tag, field_validator, model_validator
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
 from l2rw_ray.config.data import Data
 from l2rw_ray.config.method import Method
+from l2rw_ray.config.method_stages import FinetuneMetaMethod, TwoStageMethod
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.import_path import attribute_name, is_import_path
 
@@ -157,4 +158,15 @@ class TrialConfig(Section):
             raise conflict(
                 "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _stages_fit_into_epochs(self) -> Self:
+        method, epochs = self.method, self.optim.epochs
+        stages = {TwoStageMethod: "first_epochs", FinetuneMetaMethod: "finetune_epochs"}
+        for kind, field in stages.items():
+            if isinstance(method, kind) and (given := getattr(method, field)) >= epochs:
+                problem = f"optim.epochs counts all stages together and is {epochs}"
+                remedy = f"use at most {epochs - 1}" if epochs > 1 else "use optim.epochs: 2 or more"
+                raise conflict(f"method.{field}", given, problem, remedy)
         return self

@@ -3,7 +3,7 @@
 from l2rw_ray.data import digits, ham10000, image_folder, synthetic, table_source, torchvision_sources
 from l2rw_ray.data.corruption import uniform_noise
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, steps_per_epoch
+from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, epoch_order, steps_per_epoch
 from l2rw_ray.data.loading import load_source
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits import Splits, make_splits
@@ -17,6 +17,7 @@ __all__ = [
     "Splits",
     "digits",
     "epoch_batches",
+    "epoch_order",
     "ham10000",
     "image_folder",
     "load_source",

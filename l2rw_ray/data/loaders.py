@@ -42,6 +42,17 @@ def steps_per_epoch(count: int, batch_size: int, world_size: int = 1) -> int:
     return whole + (rest >= world_size and rest > 0)
 
 
+def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order of one pass over a set that all arms share, int64 [N].
+
+    Args:
+        count: Examples in the set.
+        seed: The trial's seed.
+        epoch: Passes before this one.
+    """
+    return torch.randperm(count, generator=stream(seed, "order", epoch))
+
+
 def epoch_batches(
     examples: ExampleSet,
     batch_size: int,
@@ -60,11 +71,11 @@ def epoch_batches(
         epoch: Passes before this one.
         rank: The rank whose shares these are; shares of one batch differ by at most one example.
         world_size: Number of ranks.
-        order: Positions in the set in the order they come in, int64 [K]; None draws an order of all of
-            them for the epoch.
+        order: Positions in the set in the order they come in, int64 [K]; None for the `epoch_order` of
+            all of them.
     """
     if order is None:
-        order = torch.randperm(len(examples), generator=stream(seed, "order", epoch))
+        order = epoch_order(len(examples), seed, epoch)
     order = order.to(examples.inputs.device)
     steps = steps_per_epoch(len(order), batch_size, world_size)
     for step in range(steps):

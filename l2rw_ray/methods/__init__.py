@@ -1,6 +1,20 @@
 """The arms of a study: each decides how one batch becomes one optimiser step."""
 
-from l2rw_ray.methods import l2rw, random, uniform
+from l2rw_ray.methods import (
+    class_weights,
+    finetune_meta,
+    focal,
+    jtt,
+    l2rw,
+    ldam_drw,
+    mahalanobis_filter,
+    meta_only,
+    msp_filter,
+    ood_classifier,
+    random,
+    resample,
+    uniform,
+)
 from l2rw_ray.methods.interface import Arm, Epoch, StagedArm, StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import build_arm
 
@@ -11,7 +25,17 @@ __all__ = [
     "StepOutcome",
     "TrainingContext",
     "build_arm",
+    "class_weights",
+    "finetune_meta",
+    "focal",
+    "jtt",
     "l2rw",
+    "ldam_drw",
+    "mahalanobis_filter",
+    "meta_only",
+    "msp_filter",
+    "ood_classifier",
     "random",
+    "resample",
     "uniform",
 ]
