@@ -34,7 +34,13 @@ def load_parquet(config: ParquetData) -> Source:
     names = _class_names(train, labels)
     indices = _as_indices(config, train, labels, names)
     if config.test is None:
-        return Source(_inputs(config, train), indices, names, groups=_groups(config, train))
+        return Source(
+            _inputs(config, train),
+            indices,
+            names,
+            groups=_groups(config, train),
+            weight_features=_weight_features(config, train),
+        )
     test = ParquetTable.open("trial.data.test", config.test)
     test_indices = _as_indices(config, test, test.labels(config.label), names)
     inputs, test_inputs = _inputs(config, train), _inputs(config, test)
@@ -45,7 +51,8 @@ def load_parquet(config: ParquetData) -> Source:
             f"inputs of shape {tuple(test_inputs.shape[1:])}, those of train have {tuple(inputs.shape[1:])}",
             "give both the same size",
         )
-    return Source(inputs, indices, names, test_inputs, test_indices, _groups(config, train, test))
+    groups, weight_features = _groups(config, train, test), _weight_features(config, train)
+    return Source(inputs, indices, names, test_inputs, test_indices, groups, weight_features)
 
 
 def _groups(config: ParquetData, train: "ParquetTable", test: "ParquetTable | None" = None) -> Tensor | None:
@@ -60,6 +67,15 @@ def _groups(config: ParquetData, train: "ParquetTable", test: "ParquetTable | No
             remedy = "leave trial.data.test out, so that the test set is drawn by groups"
             raise DataError("trial.data.group", config.group, problem, remedy)
     return torch.from_numpy(indices.astype(np.int64))
+
+
+def _weight_features(config: ParquetData, table: "ParquetTable") -> Tensor | None:
+    """What train examples are weighed by, float32 [N, F]; None where the study names no columns."""
+    columns = config.weight_features
+    if columns is None:
+        return None
+    identity = {"files": table.identity, "weight_features": columns}
+    return cached(identity, lambda: table.features(columns, "trial.data.weight_features"))
 
 
 def _inputs(config: ParquetData, table: "ParquetTable") -> Tensor:

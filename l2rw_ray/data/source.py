@@ -22,6 +22,10 @@ class Source:
         test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
         test_labels: Their labels, as `labels`.
         groups: Index of each example's group, int64 [N]; None where each stands for itself.
+        weight_features: What tells how far an example can be trusted, float32 [N, F], for the arm
+            `weight_model`; None where nothing does.
+        train_labels: Labels that the train set has in place of `labels`, some of them wrong, as they
+            were given at first, int64 [N]; None for `labels`, which the other sets always have.
     """
 
     inputs: Tensor
@@ -30,6 +34,8 @@ class Source:
     test_inputs: Tensor | None = None
     test_labels: Tensor | None = None
     groups: Tensor | None = None
+    weight_features: Tensor | None = None
+    train_labels: Tensor | None = None
 
     def class_index(self, given: int | str) -> int:
         """Index of a class given by index or by name.

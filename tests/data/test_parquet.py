@@ -264,3 +264,19 @@ def test_groups_are_read_and_may_not_reach_into_the_test_table(write_table) -> N
         load(train, features=["x"], group="patient", test=str(train))
     with pytest.raises(DataError, match=r"trial\.data\.group = 'lesion'"):
         load(train, features=["x"], group="lesion")
+
+
+def test_weight_features_are_columns_of_the_train_table_alone(write_table, pixels, encode) -> None:
+    columns = {"image": [encode(image) for image in pixels], "label": [0, 1] * 6}
+    known = {"age": list(range(12)), "sure": [0.5] * 12}
+    train, test = write_table(columns | known), write_table(columns, "test.parquet")
+    assert load(train).weight_features is None
+    for named in ({}, {"test": str(test)}):
+        found = load(train, weight_features=["sure", "age"], **named).weight_features
+        assert found.dtype == torch.float32
+        assert found.tolist() == [[0.5, age] for age in range(12)]
+    assert complaint(train, weight_features=["agee"]).startswith("trial.data.weight_features = 'agee': ")
+    assert "the column is of type binary" in complaint(train, weight_features=["image"])
+    holed = write_table(columns | {"age": [None, *range(11)]}, "holed.parquet")
+    message = complaint(holed, weight_features=["age"])
+    assert message.startswith("trial.data.weight_features = 'age': null in row 0 of")
