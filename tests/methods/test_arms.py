@@ -1,5 +1,7 @@
 """Every arm steps, learns, and goes on from its state; each is the arm it says it is."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -16,14 +18,17 @@ from l2rw_ray.methods.registry import ARMS
 from l2rw_ray.models import build_model
 
 CONFIGS = {
-    name: TypeAdapter(Method).validate_python({"name": name}) for name in ("uniform", "random", "l2rw")
+    name: TypeAdapter(Method).validate_python({"name": name})
+    for name in ("uniform", "random", "l2rw", "meta_weight_net", "weight_model")
 }
 
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
     config = DigitsData(source="digits", train_size=60, meta_per_class=2)
-    return make_splits(load_source(config), config, seed=0)
+    source = load_source(config)
+    known = torch.randn(len(source.labels), 2, generator=torch.Generator().manual_seed(0))
+    return make_splits(replace(source, weight_features=known), config, seed=0)
 
 
 def _context(splits: Splits) -> TrainingContext:

@@ -1,5 +1,6 @@
 """Data that cannot be used is found before anything starts."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,17 @@ def test_missing_source_and_unknown_class_and_too_few_examples(study_tree: dict,
     bias = {"kind": "dominant_class", "level": 0.5, "class": "bird"}
     with pytest.raises(InputError, match=r"trial\.data\.bias\.class = 'bird'"):
         _check(study_tree, trial__data__source="digits", trial__data__bias=bias)
+
+
+def test_a_weight_model_wants_weight_features(
+    study_tree: dict, write_code: Callable[[str, str], Path]
+) -> None:
+    code = "import torch\nfrom l2rw_ray.data import Source\n\ndef load(known):\n"
+    code += "    x = torch.randn(300, 4)\n    z = x[:, :1] if known else None\n"
+    code += "    return Source(x, torch.arange(300) % 3, tuple('abc'), weight_features=z)\n"
+    write_code("own_data.py", code)
+    study_tree["design"]["factors"]["method.name"] = ["uniform", "weight_model"]
+    study_tree["trial"]["data"] |= {"source": "own_data:load", "options": {"known": True}}
+    _check(study_tree)
+    with pytest.raises(InputError, match=r"trial\.data\.weight_features = None: the source has none"):
+        _check(study_tree, trial__data__options__known=False)
