@@ -40,10 +40,12 @@ class LearnedWeightsArm:
     Source: Shu et al. 2019, equations 3 to 5; `lookahead="sgd"` is theirs: plain SGD at the trial's
     learning rate, without momentum and decay.
 
-    Deviations: weights are divided by their sum over the global batch, as in the first release of the
-    authors' code; the paper, and their later code, divide by B, which lets all weights shrink
-    together. The present weights enter φ's gradient through this sum too. φ and network see the same
-    dropout masks, and BatchNorm's statistics are updated once a step.
+    Deviations: weights are divided by their sum over the global batch, as in one version of the
+    published code, and φ's gradient goes through that sum; the paper and another version divide by B,
+    which lets all weights shrink together. The published code evaluates the train batch twice, so that
+    dropout masks differ between φ's step and the network's, and BatchNorm's statistics are updated
+    twice. A meta batch is `meta_batch_size`, all of the meta set by default, instead of the train
+    batch's size.
 
     Args:
         config: The arm's section.

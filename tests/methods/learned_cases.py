@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ PARALLEL: list[dict[str, Any]] = [
 ]
 
 
+CASES = list(product(PARALLEL, ({}, {"accumulation_steps": 2, "max_grad_norm": 0.05})))
+"""Arms and the options of their updates that ranks share."""
+
+
 class Sampler(MetaSampler):
     """Batches of the meta set in float64."""
 
@@ -41,7 +46,7 @@ class Sampler(MetaSampler):
         return x.double(), y
 
 
-def make_context(optimizer: str, *, parallel: bool = False) -> TrainingContext:
+def make_context(optimizer: str, *, parallel: bool = False, **update_options: Any) -> TrainingContext:
     """A fresh smooth network with noise that its weights can see, the same each time."""
     torch.manual_seed(0)
     network: nn.Module = nn.Sequential(nn.Linear(FEATURES, 9), nn.Tanh(), nn.Linear(9, CLASSES)).double()
@@ -60,6 +65,7 @@ def make_context(optimizer: str, *, parallel: bool = False) -> TrainingContext:
         restart=lambda: None,
         rank=dist.get_rank() if parallel else 0,
         world_size=dist.get_world_size() if parallel else 1,
+        update_options=update_options,
     )
 
 
@@ -91,8 +97,8 @@ def run_rank(rank: int, folder: str) -> None:
     rendezvous, patience = f"file://{folder}/rendezvous", timedelta(minutes=2)  # for ranks that part ways
     dist.init_process_group("gloo", rendezvous, patience, world_size=2, rank=rank)
     found = []
-    for method in PARALLEL:
-        context = make_context("momentum", parallel=True)
+    for method, options in CASES:
+        context = make_context("momentum", parallel=True, **options)
         arm = make_arm(method, context)
         outcomes = run_steps(arm, context, range(STEPS))
         weights: list[Any] = [None, None]

@@ -16,6 +16,7 @@ from l2rw_ray.errors import DataError, NonFiniteError
 from l2rw_ray.methods import TrainingContext
 from tests.methods.learned_cases import (
     BATCH,
+    CASES,
     LOSS,
     OPTIMIZERS,
     PARALLEL,
@@ -245,11 +246,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return torch.load(folder / "found.pt")
 
 
-@pytest.mark.parametrize("number", range(len(PARALLEL)))
+@pytest.mark.parametrize("number", range(len(CASES)))
 def test_two_ranks_equal_one_process(found: list[dict[str, Any]], number: int) -> None:
-    together, context, close = found[number], make_context("momentum"), {"rtol": 1e-9, "atol": 1e-12}
+    together, (method, options), close = found[number], CASES[number], {"rtol": 1e-9, "atol": 1e-12}
+    context = make_context("momentum", **options)
     start = [parameter.detach().clone() for parameter in context.model.parameters()]
-    arm = make_arm(PARALLEL[number], context)
+    arm = make_arm(method, context)
     outcomes = run_steps(arm, context, range(STEPS))
     for weights, outcome in zip(together["weights"], outcomes, strict=True):
         torch.testing.assert_close(weights, outcome.weights_B, **close)
