@@ -165,6 +165,8 @@ class ParquetData(_Data):
     """Column of encoded images (PNG, JPEG, …); null, the default beside `features`, for none."""
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Numeric columns to learn from, instead of an image."""
+    weight_features: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Numeric columns that `weight_model` weighs train examples by; the network does not see them."""
     group: str | None = None
     """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
     of the sets, and meta, validation and test set have one example of each of theirs."""
@@ -197,11 +199,12 @@ class ParquetData(_Data):
                 else "no image column is named either"
             )
             raise conflict("features", None, missing, "name at least one column")
-        features = self.features or ()
-        if self.label in features:
-            raise conflict("features", self.label, "the label is no feature", "leave it out")
-        if len(set(features)) < len(features):
-            raise conflict("features", list(features), "a column is named twice", "name each once")
+        for field in ("features", "weight_features"):
+            named = getattr(self, field) or ()
+            if self.label in named:
+                raise conflict(field, self.label, "the label is no feature", "leave it out")
+            if len(set(named)) < len(named):
+                raise conflict(field, list(named), "a column is named twice", "name each once")
         return self
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Tag, field_validator, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
-from l2rw_ray.config.data import Data
-from l2rw_ray.config.method import Method
+from l2rw_ray.config.data import CustomData, Data, ParquetData
+from l2rw_ray.config.method import Method, WeightModelMethod
 from l2rw_ray.config.method_stages import FinetuneMetaMethod, TwoStageMethod
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.import_path import attribute_name, is_import_path
@@ -169,4 +169,17 @@ class TrialConfig(Section):
                 problem = f"optim.epochs counts all stages together and is {epochs}"
                 remedy = f"use at most {epochs - 1}" if epochs > 1 else "use optim.epochs: 2 or more"
                 raise conflict(f"method.{field}", given, problem, remedy)
+        return self
+
+    @model_validator(mode="after")
+    def _weight_model_has_features(self) -> Self:
+        if not isinstance(self.method, WeightModelMethod) or isinstance(self.data, CustomData):
+            return self
+        if not isinstance(self.data, ParquetData):
+            problem = f"data source {self.data.source!r} has no weight_features to weigh examples by"
+            remedy = "use 'meta_weight_net', or a source that has them, such as parquet"
+            raise conflict("method.name", self.method.name, problem, remedy)
+        if self.data.weight_features is None:
+            problem = "method 'weight_model' weighs examples by them"
+            raise conflict("data.weight_features", None, problem, "name numeric columns")
         return self

@@ -22,6 +22,8 @@ class ExampleSet:
         mean: What is subtracted from features, [F]; None for images.
         std: What features are divided by, [F]; None for images.
         places: Place of each example in the store, int64 [N]; None where `inputs` are its own.
+        weight_features: What a weight model weighs the examples by, standardised, float32 [N, F]; the
+            train set's alone, and None where its source has none.
     """
 
     inputs: Tensor
@@ -31,6 +33,7 @@ class ExampleSet:
     mean: Tensor | None = None
     std: Tensor | None = None
     places: Tensor | None = None
+    weight_features: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

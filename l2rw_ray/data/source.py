@@ -32,6 +32,10 @@ class Source:
         difficulty: Probability that a place like the example's is another class's, float32 [N]; None
             where it is not known.
         skipped: What was left out on loading. Rows are numbered without it, everywhere.
+        weight_features: What tells how far an example can be trusted, float32 [N, F], for the arm
+            `weight_model`; None where nothing does.
+        train_labels: Labels that the train set has in place of `labels`, some of them wrong, as they
+            were given at first, int64 [N]; None for `labels`, which the other sets always have.
     """
 
     inputs: Tensor
@@ -43,6 +47,8 @@ class Source:
     class_indices: tuple[int, ...] | None = None
     difficulty: Tensor | None = None
     skipped: tuple[SkippedRows, ...] = ()
+    weight_features: Tensor | None = None
+    train_labels: Tensor | None = None
 
     @property
     def skipped_rows(self) -> int:
@@ -77,9 +83,14 @@ class Source:
         """
         number_C = torch.full((len(self.class_names),), NO_CLASS)
         number_C[list(classes)] = torch.arange(len(classes))
+        labels, train_labels = number_C[self.labels], None
+        if self.train_labels is not None:  # an example that is given as one of the others goes with them
+            train_labels = number_C[self.train_labels]
+            labels = labels.masked_fill(train_labels == NO_CLASS, NO_CLASS)
         return replace(
             self,
-            labels=number_C[self.labels],
+            labels=labels,
+            train_labels=train_labels,
             class_names=tuple(self.class_names[index] for index in classes),
             test_labels=None if self.test_labels is None else number_C[self.test_labels],
             class_indices=tuple(classes),

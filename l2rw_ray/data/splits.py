@@ -71,8 +71,15 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     own_test = source.test_labels is not None
     refuse_overlap(rows, own_test=own_test)
     sets = {name: _examples(source, which, own_test and name == "test") for name, which in rows.items()}
+    if source.train_labels is not None:
+        sets["train"] = replace(sets["train"], labels=source.train_labels[train])
     for name, noise, purpose in (("train", config.noise, "noise"), ("meta", config.meta_noise, "meta_noise")):
         sets[name] = _mislabelled(sets[name], noise, source, seed, purpose)
+    if source.train_labels is not None:
+        sets["train"] = replace(sets["train"], corrupted=sets["train"].labels != source.labels[train])
+    if source.weight_features is not None:
+        scaled = _scaled_weight_features(source.weight_features, train, clean.left)
+        sets["train"] = replace(sets["train"], weight_features=scaled)
     if source.inputs.dtype != torch.uint8:
         mean, std = feature_scale(source.inputs[clean.left])
         sets = {name: replace(examples, mean=mean, std=std) for name, examples in sets.items()}
@@ -110,6 +117,12 @@ def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:
     assert labels is not None
     corrupted = torch.zeros(len(rows), dtype=torch.bool)
     return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows)
+
+
+def _scaled_weight_features(features_NF: Tensor, rows: Tensor, pool: Tensor) -> Tensor:
+    """Weight features of some rows, standardised as those of the rows that train may be drawn from are."""
+    mean_F, std_F = feature_scale(features_NF[pool])
+    return (features_NF[rows] - mean_F) / std_F
 
 
 def _mislabelled(examples: ExampleSet, noise: Noise, source: Source, seed: int, purpose: str) -> ExampleSet:

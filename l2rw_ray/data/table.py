@@ -170,41 +170,48 @@ class Table:
             parts.append(numbers.astype(np.str_ if text else np.int64))
         return np.concatenate(parts)
 
-    def features(self, columns: Sequence[str], *, skip: bool = False) -> Array:
+    def features(
+        self, columns: Sequence[str], field: str = "trial.data.features", *, skip: bool = False
+    ) -> Array:
         """Numeric columns side by side, float32 [N, F].
 
         Args:
             columns: Their names.
+            field: Where the study names them.
             skip: Whether values that are no finite number are left as they are; text is NaN then.
 
         Raises:
             DataError: A column is missing or not numeric, or a value is no finite number.
         """
         for column in columns:
-            for given in self.require(column, "trial.data.features"):
+            for given in self.require(column, field):
                 if not (_is_numeric(given) or (self.form.guesses_types and _is_text_or_empty(given))):
                     problem = f"the column is of type {given}"
-                    raise DataError("trial.data.features", column, problem, "name numeric columns only")
+                    raise DataError(field, column, problem, "name numeric columns only")
         features = np.empty((self.rows, len(columns)), dtype=np.float32)
         for start, batch in self.batches(list(dict.fromkeys(columns))):
             for place, column in enumerate(columns):
                 values = batch.column(column)
                 numbers = _as_numbers(values)
                 if not skip:
-                    self._refuse_non_finite(column, start, values, numbers)
+                    self._refuse_non_finite(field, column, start, values, numbers)
                 features[start : start + len(batch), place] = numbers
         return features
 
-    def refuse_feature(self, column: str, row: int, value: object) -> DataError:
+    def refuse_feature(
+        self, column: str, row: int, value: object, field: str = "trial.data.features"
+    ) -> DataError:
         """The error about a value that is no finite number."""
         problem = f"{value} in {self.locate(row)}"
-        return self._refuse("trial.data.features", column, problem, "fill in a finite number")
+        return self._refuse(field, column, problem, "fill in a finite number")
 
-    def _refuse_non_finite(self, column: str, start: int, values: pa.Array, numbers: Array) -> None:
+    def _refuse_non_finite(
+        self, field: str, column: str, start: int, values: pa.Array, numbers: Array
+    ) -> None:
         bad = np.flatnonzero(~np.isfinite(numbers))
         if len(bad):
             value = values[int(bad[0])].as_py()
-            raise self.refuse_feature(column, start + int(bad[0]), "null" if value is None else value)
+            raise self.refuse_feature(column, start + int(bad[0]), "null" if value is None else value, field)
 
     def _refuse(self, field: str, column: str, problem: str, remedy: str) -> DataError:
         return DataError(

@@ -25,12 +25,14 @@ class _Examples:
         inputs: As `Source.inputs`, [N, …].
         labels: Class indices, int64 [N].
         groups: Name of each example's group, [N]; None where the study names no groups.
+        weight_features: As `Source.weight_features`, [N, F]; None where the study names none.
         skipped: What was left out.
     """
 
     inputs: Tensor
     labels: Tensor
     groups: Array | None
+    weight_features: Tensor | None
     skipped: tuple[SkippedRows, ...]
 
 
@@ -64,8 +66,14 @@ def load_table(config: ParquetData) -> Source:
     train, classes = _read(config, table)
     names = classes.names
     if config.test is None:
-        groups = _group_indices(config, train)
-        return Source(train.inputs, train.labels, names, groups=groups, skipped=train.skipped)
+        return Source(
+            train.inputs,
+            train.labels,
+            names,
+            groups=_group_indices(config, train),
+            weight_features=train.weight_features,
+            skipped=train.skipped,
+        )
     test, _ = _read(config, open_table(config, "trial.data.test", config.test), classes)
     if test.inputs.shape[1:] != train.inputs.shape[1:]:
         shapes = [tuple(part.inputs.shape[1:]) for part in (test, train)]
@@ -78,6 +86,7 @@ def load_table(config: ParquetData) -> Source:
         test.inputs,
         test.labels,
         _group_indices(config, train, test),
+        weight_features=train.weight_features,
         skipped=train.skipped + test.skipped,
     )
 
@@ -100,6 +109,7 @@ def _read(config: ParquetData, table: "Table", classes: _Classes | None = None) 
     labels = table.labels(config.label, bad)
     groups = None if config.group is None else table.labels(config.group, bad, "trial.data.group")
     inputs, identity = _inputs(config, table, bad)
+    weight_features = _weight_features(config, table, bad) if classes is None else None
     _refuse_nothing_left(table, bad)
     classes = classes or _classes(table, labels[bad.kept])
     indices = _as_indices(config, table, labels, classes, bad)
@@ -109,6 +119,7 @@ def _read(config: ParquetData, table: "Table", classes: _Classes | None = None) 
         cached_kept(identity, inputs, kept),
         torch.from_numpy(indices[kept]),
         None if groups is None else groups[kept],
+        None if weight_features is None else weight_features[torch.from_numpy(kept)],
         bad.skipped,
     ), classes
 
@@ -141,22 +152,34 @@ def _inputs(config: ParquetData, table: "Table", bad: BadRows) -> tuple[Tensor, 
     identity: dict[str, object] = {"files": table.identity}
     identity |= {"image": config.image, "features": config.features}
     if config.image is None:
-        return _features(table, config.features or (), identity, bad), identity
+        return _features(table, "features", config.features or (), identity, bad), identity
     column, decoder = config.image, column_decoder(table, config.image)
     return cached_images(
         identity, lambda: decode_column(table, column, skip=bad.skip), decoder, bad
     ), identity
 
 
-def _features(table: "Table", names: tuple[str, ...], identity: dict[str, object], bad: BadRows) -> Tensor:
+def _weight_features(config: ParquetData, table: "Table", bad: BadRows) -> Tensor | None:
+    names = config.weight_features
+    if names is None:
+        return None
+    identity: dict[str, object] = {"files": table.identity, "weight_features": names}
+    return _features(table, "weight_features", names, identity, bad)
+
+
+def _features(
+    table: "Table", option: str, names: tuple[str, ...], identity: dict[str, object], bad: BadRows
+) -> Tensor:
+    """Numeric columns that an option names, float32 [N, F]."""
+    field = f"trial.data.{option}"
     if not bad.skip:
-        return cached(identity, lambda: table.features(names))
-    features = cached({**identity, "skip": "features"}, lambda: table.features(names, skip=True))
+        return cached(identity, lambda: table.features(names, field))
+    features = cached({**identity, "skip": "features"}, lambda: table.features(names, field, skip=True))
     finite = features.isfinite().numpy()
 
     def refuse(row: int) -> DataError:
         place = int(np.flatnonzero(~finite[row])[0])
-        return table.refuse_feature(names[place], row, float(features[row, place]))
+        return table.refuse_feature(names[place], row, float(features[row, place]), field)
 
     bad.mark(np.logical_not(finite.all(axis=1)), refuse)
     return features

@@ -9,11 +9,13 @@ from l2rw_ray.methods import (
     ldam_drw,
     mahalanobis_filter,
     meta_only,
+    meta_weight_net,
     msp_filter,
     ood_classifier,
     random,
     resample,
     uniform,
+    weight_model,
 )
 from l2rw_ray.methods.interface import Arm, Epoch, StagedArm, StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import build_arm
@@ -33,9 +35,11 @@ __all__ = [
     "ldam_drw",
     "mahalanobis_filter",
     "meta_only",
+    "meta_weight_net",
     "msp_filter",
     "ood_classifier",
     "random",
     "resample",
     "uniform",
+    "weight_model",
 ]

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.config.method import CustomMethod
+from l2rw_ray.config.method import CustomMethod, WeightModelMethod
 from l2rw_ray.config.trial import CustomModel
 from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
+from l2rw_ray.methods.weight_model import weight_features
 from l2rw_ray.models import build_model
 from l2rw_ray.orchestration.custom_check import check_arm, check_outputs
 
@@ -50,9 +51,10 @@ def _key(trial: PlannedTrial) -> str:
     config = trial.config
     is_custom = isinstance(config.method, CustomMethod)
     method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
+    weighs = isinstance(config.method, WeightModelMethod)
     orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
     seed = trial.seed if "seeded" in orders else None  # which class is the largest depends on it
-    return f"{config.data.model_dump_json()} {config.model.model_dump_json()} {method} {seed}"
+    return f"{config.data.model_dump_json()} {config.model.model_dump_json()} {method} {weighs} {seed}"
 
 
 def _meta_batch_size(trial: PlannedTrial) -> int | None:
@@ -61,6 +63,8 @@ def _meta_batch_size(trial: PlannedTrial) -> int | None:
 
 def _check(trial: PlannedTrial, splits: Splits) -> None:
     MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
+    if isinstance(trial.config.method, WeightModelMethod):
+        weight_features(splits.train)
     model = trial.config.model
     network = build_model(model.name, splits.train.input_shape, len(splits.class_names), model.options)
     if isinstance(model, CustomModel):

@@ -33,6 +33,7 @@ _FACTOR_NAMES = {
     "method.estimator": "estimator",
     "method.meta_batch_size": "meta examples per step",
     "method.name": "method",
+    "method.objective": "objective of the weights",
     "method.update_every": "steps per weight update",
     "model.name": "model",
     "optim.batch_size": "batch size",

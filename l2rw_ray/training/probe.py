@@ -10,7 +10,7 @@ import torch
 from torch.optim import Optimizer
 
 from l2rw_ray.config import TrialConfig
-from l2rw_ray.config.method import L2RWMethod, Method, UniformMethod
+from l2rw_ray.config.method import L2RWMethod, MetaMethod, Method, UniformMethod
 from l2rw_ray.data import Batch
 from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
 from l2rw_ray.methods import TrainingContext, build_arm
@@ -70,8 +70,10 @@ def _measure(
         return {"peak_memory_bytes": plain_bytes}
     copied = _copy_of(context, config, ranks)
     update_every, gradient_every = 1, 1
+    if isinstance(config.method, MetaMethod):
+        update_every = config.method.update_every
     if isinstance(config.method, L2RWMethod):
-        update_every, gradient_every = config.method.update_every, config.method.meta_gradient_every
+        gradient_every = config.method.meta_gradient_every
     stepper = _Stepper(config.method, copied, batches)
     runs: dict[str, Callable[[], object]] = {"plain": plain.step, "scored": stepper.scored()}
     runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, _BETWEEN_STEPS))}

@@ -61,6 +61,33 @@ MALFORMED = [
     ("trial.method={name: finetune_meta, lr_factor: 0}", "trial.method.lr_factor = 0", "above 0"),
     ("trial.model.name=resnet", "trial.model.name = 'resnet'", "lenet"),
     ("trial.data.source=cifar", "trial.data.source = 'cifar'", "did you mean 'cifar10'"),
+    (
+        "trial.method.name=weight_model",
+        "trial.method.name = 'weight_model'",
+        "has no weight_features",
+    ),
+    (
+        "trial={method: {name: weight_model}, data: {source: parquet, train: t}, model: {name: mlp}, "
+        "optim: {name: sgd, lr: 1}}",
+        "trial.data.weight_features = None",
+        "name numeric columns",
+    ),
+    (
+        "trial.method={name: weight_model, objective: joint, update_every: 2}",
+        "trial.method.update_every = 2",
+        "use objective: meta",
+    ),
+    (
+        "trial.data={source: parquet, train: t, weight_features: [a, a]}",
+        "trial.data.weight_features",
+        "name each once",
+    ),
+    (
+        "trial.data={source: parquet, train: t, weight_features: [label]}",
+        "trial.data.weight_features = 'label'",
+        "leave it out",
+    ),
+    ("trial.method={name: meta_weight_net, hidden: [0]}", "trial.method.hidden[0] = 0", "use 1 or more"),
     ("trial.data=7", "trial.data = 7", "section"),
     ("trial.optim.warmup=3", "trial.optim.warmup = 3", "use one of accumulation_steps, batch_size"),
     ("trial.data.source=parquet", "trial.data.train = None", "add it"),

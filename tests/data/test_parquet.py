@@ -306,3 +306,19 @@ def test_integer_labels_are_no_indices_of_named_classes(write_table) -> None:
     train = write_table({"x": [1.0, 2.0], "label": ["b", "a"]})
     test = write_table({"x": [3.0], "label": [1]}, "test.parquet")
     assert "label 1 in row 0" in complaint(train, test=str(test), features=["x"])
+
+
+def test_weight_features_are_columns_of_the_train_table_alone(write_table, pixels, encode) -> None:
+    columns = {"image": [encode(image) for image in pixels], "label": [0, 1] * 6}
+    known = {"age": list(range(12)), "sure": [0.5] * 12}
+    train, test = write_table(columns | known), write_table(columns, "test.parquet")
+    assert load(train).weight_features is None
+    for named in ({}, {"test": str(test)}):
+        found = load(train, weight_features=["sure", "age"], **named).weight_features
+        assert found.dtype == torch.float32
+        assert found.tolist() == [[0.5, age] for age in range(12)]
+    assert complaint(train, weight_features=["agee"]).startswith("trial.data.weight_features = 'agee': ")
+    assert "the column is of type binary" in complaint(train, weight_features=["image"])
+    holed = write_table(columns | {"age": [None, *range(11)]}, "holed.parquet")
+    message = complaint(holed, weight_features=["age"])
+    assert message.startswith("trial.data.weight_features = 'age': null in row 0 of")

@@ -130,6 +130,37 @@ def test_features_are_standardised_by_the_train_pool() -> None:
         assert torch.equal(getattr(part, name).std, whole.train.std)
 
 
+def test_weight_features_are_standardised_by_the_train_pool_and_trains_alone(make_source) -> None:
+    source = make_source(40, 40)
+    known = torch.arange(160.0).view(80, 2) * torch.tensor([1.0, 0.0]) + 3
+    fields = {"train_size": None, "validation_size": 10, "test_size": 20, "meta_per_class": 2}
+    splits = split(replace(source, weight_features=known), **fields)
+    found = splits.train.weight_features
+    torch.testing.assert_close(found.mean(0), torch.zeros(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.std(0, correction=0), torch.tensor([1.0, 0.0]), atol=1e-5, rtol=0)
+    assert torch.equal(found[:, 0].argsort(), splits.train.rows.argsort()), "each row has its own"
+    part = split(replace(source, weight_features=known), **(fields | {"train_size": 10}))
+    assert torch.equal(part.train.weight_features, found[:10])
+    assert splits.meta.weight_features is None
+    assert splits.to(torch.device("meta")).train.weight_features.device.type == "meta"
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_train_labels_of_the_source_are_trains_alone(make_source, rate: float) -> None:
+    source = make_source(40, 40)
+    given = torch.where(torch.arange(80) % 4 == 0, 1 - source.labels, source.labels)
+    fields = {"train_size": None, "validation_size": 10, "test_size": 20, "meta_per_class": 2}
+    splits = split(replace(source, train_labels=given), noise=noise(rate), **fields)
+    clean = {name: source.labels[getattr(splits, name).rows] for name in SETS}
+    if not rate:
+        assert torch.equal(splits.train.labels, given[splits.train.rows])
+    assert torch.equal(splits.train.corrupted, splits.train.labels != clean["train"])
+    assert splits.train.corrupted.any()
+    for name in SETS[1:]:
+        assert torch.equal(getattr(splits, name).labels, clean[name])
+        assert not getattr(splits, name).corrupted.any()
+
+
 def test_splits_move_as_a_whole(digits) -> None:
     moved = split(digits).to(torch.device("meta"))
     assert {getattr(moved, name).labels.device.type for name in SETS} == {"meta"}

@@ -8,6 +8,7 @@ from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
 from l2rw_ray.config.variants import variants_of
 from l2rw_ray.events import TrialEnded
+from tests.methods.weighed_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
 
 ARMS = sorted(variants_of(TrialConfig, "method").classes.keys() - {IMPORT_PATH})
@@ -49,7 +50,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("arm", ARMS)
 def test_arm_trains_on_a_protocol(make_trial: MakeTrial, arm: str, protocol: str) -> None:
     fields = {"noise": {"kind": "none"}} | PROTOCOLS[protocol]
-    changes = {f"data__{name}": value for name, value in fields.items()}
+    changes = data_for(arm) | {f"data__{name}": value for name, value in fields.items()}
     changes |= {"method": {"name": arm} | SHORT.get(arm, {}), "optim__epochs": 2}
     events = train(make_trial(measurement__probe_rounds=1, **changes))
     *_, ended = events

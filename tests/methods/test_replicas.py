@@ -8,6 +8,7 @@ import torch.multiprocessing as mp
 
 from tests.methods.parallel_arms import run_rank
 from tests.methods.test_arms import CONFIGS
+from tests.methods.weighed_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
 
 Found = dict[str, list[dict[str, float]]]
@@ -16,7 +17,10 @@ Found = dict[str, list[dict[str, float]]]
 @pytest.fixture
 def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
     """Figures of each epoch and of the end, by arm: of two ranks, and of one process."""
-    trials = {name: make_trial(method__name=name, optim__epochs=4, data__train_size=130) for name in CONFIGS}
+    trials = {
+        name: make_trial(**data_for(name), method__name=name, optim__epochs=4, data__train_size=130)
+        for name in CONFIGS
+    }
     mp.spawn(run_rank, (str(tmp_path), 2, trials), nprocs=2)
     alone = {name: [figures for _, _, figures in results(train(trial))] for name, trial in trials.items()}
     return torch.load(tmp_path / "found.pt"), alone

@@ -1,5 +1,6 @@
 """Data that cannot be used is found before anything starts."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,17 @@ def test_rows_that_are_skipped_are_told_in_one_line(study_tree: dict, tmp_path: 
     _check(study_tree, trial__data__bad_rows="skip")
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith(f"source csv: bad rows skipped: 1, such as x: nan in row 0 of {table}; ")
+
+
+def test_a_weight_model_wants_weight_features(
+    study_tree: dict, write_code: Callable[[str, str], Path]
+) -> None:
+    code = "import torch\nfrom l2rw_ray.data import Source\n\ndef load(known):\n"
+    code += "    x = torch.randn(300, 4)\n    z = x[:, :1] if known else None\n"
+    code += "    return Source(x, torch.arange(300) % 3, tuple('abc'), weight_features=z)\n"
+    write_code("own_data.py", code)
+    study_tree["design"]["factors"]["method.name"] = ["uniform", "weight_model"]
+    study_tree["trial"]["data"] |= {"source": "own_data:load", "options": {"known": True}}
+    _check(study_tree)
+    with pytest.raises(InputError, match=r"trial\.data\.weight_features = None: the source has none"):
+        _check(study_tree, trial__data__options__known=False)

@@ -106,6 +106,16 @@ def test_a_spoiled_meta_set_changes_what_is_learnt(make_trial: MakeTrial) -> Non
         assert results(train(make_trial(**spoiled))) != clean
 
 
+def test_probe_of_learned_weights_measures_their_steps_and_leaves_them_alone(make_trial: MakeTrial) -> None:
+    method = {"name": "meta_weight_net", "update_every": 2}
+    probed = train(make_trial(method=method, measurement__probe_rounds=2))
+    assert results(train(make_trial(method=method))) == results(probed)
+    metrics = probed[-1].metrics
+    assert metrics["overhead_ratio"] == metrics["step_time_s"] / metrics["step_time_plain_s"]
+    assert {"phase_alignment_s", "phase_meta_gradient_s", "phase_weights_s"} <= metrics.keys()
+    assert {"mean_weight", "direction_cosine", "corrupted_auroc"} <= metrics.keys()
+
+
 def test_probe_of_accumulated_steps_with_kept_directions(make_trial: MakeTrial) -> None:
     trial = make_trial(
         method__meta_gradient_every=2, optim__accumulation_steps=2, measurement__probe_rounds=2
@@ -152,7 +162,14 @@ def test_meta_batches_of_steps_that_compute_weights_go_through_the_meta_set(
         assert first | second == seen[0] | seen[1], "the meta set"
 
 
-@pytest.mark.parametrize("method", [{"name": "random"}, {"name": "l2rw", "update_every": 2}])
+_RESUMED = [
+    {"name": "random"},
+    {"name": "l2rw", "update_every": 2},
+    {"name": "meta_weight_net", "update_every": 2, "meta_batch_size": 7},
+]
+
+
+@pytest.mark.parametrize("method", _RESUMED)
 def test_stopped_trial_goes_on_exactly(make_trial: MakeTrial, tmp_path: Path, method: dict) -> None:
     trial = make_trial(method=method, optim__epochs=5)
     undisturbed = results(train(trial))
