@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method import CustomMethod
-from l2rw_ray.config.trial import CustomModel
+from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
 from l2rw_ray.models import build_model
 from l2rw_ray.orchestration.custom_check import check_arm, check_outputs

@@ -26,6 +26,7 @@ def test_value_is_stable_across_versions(study_tree: dict) -> None:
         ("resources.workers", 1),
         ("trial.optim.lr", "5e-2"),
         ("trial.optim.max_grad_norm", None),
+        ("trial.model", {"name": "mlp", "width": 128, "depth": 2}),
     ],
 )
 def test_what_cannot_change_the_result_does_not_count(study_tree: dict, path: str, value: object) -> None:
@@ -37,6 +38,9 @@ def test_what_cannot_change_the_result_does_not_count(study_tree: dict, path: st
     [
         ("trial.optim.lr", 0.06),
         ("trial.method.update_every", 2),
+        ("trial.model.width", 64),
+        ("trial.model.depth", 3),
+        ("trial.model.name", "resnet18"),
         ("trial.data.noise.rate", 0.31),
         ("trial.data.source", "cifar10"),
         ("resources.workers", 2),
