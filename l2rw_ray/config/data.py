@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, Tag, model_validator
+from pydantic import Field, Tag, field_validator, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
 from l2rw_ray.config.section import Section, conflict
@@ -61,6 +61,17 @@ class _Data(Section):
     """How class proportions of the train set are changed."""
     noise: Noise = NoNoise()
     """How labels of the train set are corrupted, after the bias."""
+    augment: tuple[Literal["flip", "crop"], ...] = ()
+    """Random changes of the images of train batches: mirrored left to right in half of the cases; moved
+    by up to 4 pixels each way, black moving in. Meta, validation and test images stay as they are."""
+
+    @field_validator("augment")
+    @classmethod
+    def _augment_names_each_once(cls, augment: tuple[str, ...]) -> tuple[str, ...]:
+        for place, kind in enumerate(augment):
+            if kind in augment[:place]:
+                raise conflict(f"[{place}]", kind, "it is named already", "name each once")
+        return tuple(sorted(augment))  # their order has no meaning, and shall not count as one
 
     def source_only(self) -> Self:
         """This section with all but the source's own fields at their defaults: what loading needs."""
@@ -135,6 +146,8 @@ class ParquetData(_Data):
             raise conflict("image", self.image, "features are named too", "set one of the two to null")
         if self.image is None and self.features is None:
             raise conflict("features", None, "no image column is named either", "name at least one")
+        if self.features is not None and self.augment:
+            raise conflict("augment", list(self.augment), "features are no images", "leave it out")
         features = self.features or ()
         if self.label in features:
             raise conflict("features", self.label, "the label is no feature", "leave it out")

@@ -1,11 +1,13 @@
 """Batches as pure functions of seed, epoch and step, so that a resumed trial sees what it would have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from l2rw_ray.data.augmentation import augmented, draw_changes
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.streams import stream
 from l2rw_ray.errors import DataError
@@ -43,7 +45,13 @@ def steps_per_epoch(count: int, batch_size: int, world_size: int = 1) -> int:
 
 
 def epoch_batches(
-    examples: ExampleSet, batch_size: int, seed: int, epoch: int, rank: int = 0, world_size: int = 1
+    examples: ExampleSet,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    rank: int = 0,
+    world_size: int = 1,
+    augment: Sequence[str] = (),
 ) -> Iterator[Batch]:
     """One rank's shares of the batches of one pass over a set, in an order drawn for the epoch.
 
@@ -54,13 +62,18 @@ def epoch_batches(
         epoch: Passes before this one.
         rank: The rank whose shares these are; shares of one batch differ by at most one example.
         world_size: Number of ranks.
+        augment: `flip`, `crop`, or both, of images, drawn anew for each step.
     """
     order = torch.randperm(len(examples), generator=stream(seed, "order", epoch)).to(examples.inputs.device)
     steps = steps_per_epoch(len(examples), batch_size, world_size)
     for step in range(steps):
         whole = order[step * batch_size : (step + 1) * batch_size]
         index = _share(whole, rank, world_size)
-        yield Batch(*examples.take(index), index, len(whole), is_last=step == steps - 1)
+        change = None
+        if augment:
+            changes_B3 = draw_changes(augment, seed, epoch, step, len(whole))
+            change = partial(augmented, changes_B3=_share(changes_B3, rank, world_size))
+        yield Batch(*examples.take(index, change), index, len(whole), is_last=step == steps - 1)
 
 
 class MetaSampler:

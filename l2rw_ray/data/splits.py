@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config.data import Data, UniformNoise
+from l2rw_ray.data.augmentation import refuse_vectors
 from l2rw_ray.data.clean_sets import draw_clean_sets
 from l2rw_ray.data.corruption import uniform_noise
 from l2rw_ray.data.examples import ExampleSet, feature_scale
@@ -56,11 +57,12 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
         seed: The trial's seed.
 
     Raises:
-        DataError: A class has too few examples for what is asked.
+        DataError: A class has too few examples for what is asked, or features are to be augmented.
     """
     if len(source.class_names) < 2:
         problem = f"the only class is {source.class_names[0]}"
         raise DataError("trial.data.source", config.source, problem, "give two classes or more")
+    refuse_vectors(config.augment, source.inputs.dtype)
     clean = draw_clean_sets(source, config, seed)
     train = draw_train(source, clean.left, config, seed)
     rows = {"train": train, "meta": clean.meta, "validation": clean.validation, "test": clean.test}

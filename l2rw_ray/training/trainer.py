@@ -1,6 +1,7 @@
 """Training one trial, from its split to its last figure."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from time import perf_counter
@@ -11,7 +12,7 @@ from torch import nn
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method import L2RWMethod
-from l2rw_ray.data import MetaSampler, Splits, epoch_batches, steps_per_epoch
+from l2rw_ray.data import Batch, MetaSampler, Splits, epoch_batches, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import Emit, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
 from l2rw_ray.import_path import load
@@ -141,9 +142,7 @@ class Trainer:
         figures = StepStatistics(steps, self._step, self._device)
         sizes_S = torch.zeros(steps, dtype=torch.float64)
         weighted = False
-        batches = epoch_batches(
-            train, batch_size, self._trial.seed, self._epoch, self._ranks.rank, self._ranks.world_size
-        )
+        batches = self._batches(self._epoch)
         for position in range(steps):
             with self._timer("data"):
                 batch = next(batches)
@@ -173,6 +172,17 @@ class Trainer:
         self._history.append(event)
         return event
 
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        return epoch_batches(
+            self._splits.train,
+            self._config.optim.batch_size,
+            self._trial.seed,
+            epoch,
+            self._ranks.rank,
+            self._ranks.world_size,
+            self._config.data.augment,
+        )
+
     def _evaluate(self, name: str) -> dict[str, float]:
         examples = getattr(self._splits, name)
         figures = evaluate(
@@ -191,13 +201,8 @@ class Trainer:
     def _probe(self) -> None:
         if self._probed or self._epoch:
             return
-        train, ranks = self._splits.train, self._ranks
-        batches = epoch_batches(
-            train, self._config.optim.batch_size, self._trial.seed, 0, ranks.rank, ranks.world_size
-        )
-        self._probed = probe_overhead(
-            self._config, self._context, list(islice(batches, _PROBE_BATCHES)), ranks
-        )
+        batches = list(islice(self._batches(0), _PROBE_BATCHES))
+        self._probed = probe_overhead(self._config, self._context, batches, self._ranks)
 
     def _start_event(self) -> TrialStarted:
         splits = self._splits

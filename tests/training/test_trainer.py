@@ -116,7 +116,7 @@ def test_meta_batches_of_steps_that_compute_weights_go_through_the_meta_set(
 
 @pytest.mark.parametrize("method", [{"name": "random"}, {"name": "l2rw", "update_every": 2}])
 def test_stopped_trial_goes_on_exactly(make_trial: MakeTrial, tmp_path: Path, method: dict) -> None:
-    trial = make_trial(method=method, optim__epochs=5)
+    trial = make_trial(method=method, optim__epochs=5, data__augment=["crop", "flip"])
     undisturbed = results(train(trial))
     stopped = train(trial, checkpoints=tmp_path, stop_after=2)
     assert stopped[-1].status is TrialStatus.STOPPED
