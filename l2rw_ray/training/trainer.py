@@ -44,6 +44,7 @@ def train_trial(
     device: torch.device | None = None,
     checkpoints: CheckpointStore | None = None,
     attempt: int = 1,
+    epoch_steps: int | None = None,
 ) -> None:
     """Train and evaluate one trial; every rank of it calls this with equal arguments.
 
@@ -55,12 +56,14 @@ def train_trial(
         device: Where to train; the CPU by default.
         checkpoints: Where to save after each epoch and go on from; None saves nothing.
         attempt: Which try this is, from 1.
+        epoch_steps: Steps after which an epoch is over, for who only wants to time them; None for all.
 
     Raises:
         NonFiniteError: A loss or score became NaN or infinite.
         InputError: The model or its data cannot be used.
     """
-    Trainer(trial, splits, emit, ranks, device or torch.device("cpu"), checkpoints, attempt).run()
+    device = device or torch.device("cpu")
+    Trainer(trial, splits, emit, ranks, device, checkpoints, attempt, epoch_steps).run()
 
 
 class Trainer:
@@ -75,6 +78,7 @@ class Trainer:
         device: torch.device,
         checkpoints: CheckpointStore | None,
         attempt: int,
+        epoch_steps: int | None,
     ) -> None:
         for field, path in trial.config.import_paths.items():
             load(path, field)  # before anything is seeded: what is imported once may draw random numbers
@@ -83,7 +87,7 @@ class Trainer:
         self._trial, self._config = trial, trial.config
         self._splits = splits.to(device)
         self._emit, self._ranks, self._device = emit, ranks, device
-        self._checkpoints, self._attempt = checkpoints, attempt
+        self._checkpoints, self._attempt, self._epoch_steps = checkpoints, attempt, epoch_steps
         self._timer = PhaseTimer(device, synchronise=False)
         self._context = self._build_context()
         self._arm = build_arm(self._config.method, self._context)
@@ -138,6 +142,7 @@ class Trainer:
         started = perf_counter()
         train, batch_size = self._splits.train, self._config.optim.batch_size
         steps = steps_per_epoch(len(train), batch_size, self._ranks.world_size)
+        steps = min(steps, self._epoch_steps or steps)
         weights = WeightStatistics(train.corrupted, steps, self._device)
         figures = StepStatistics(steps, self._step, self._device)
         sizes_S = torch.zeros(steps, dtype=torch.float64)
