@@ -11,6 +11,7 @@ import torch
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method import Method
 from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits, steps_per_epoch
+from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
 from l2rw_ray.orchestration.trial_kinds import TrialKind, distance, kinds_of, most_different
 from l2rw_ray.training import train_trial
@@ -69,17 +70,23 @@ def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
 
     Raises:
         InputError: Data, a model or an arm cannot be used.
-        NonFiniteError: One diverges within its first steps.
+        NonFiniteError: Every one that is tried diverges within its first steps.
     """
     kinds = kinds_of(trials)
     build_optimizer(trials[0].config.optim, torch.nn.Linear(1, 1))  # torch imports more for the first
     sources: dict[str, Source] = {}
     costs: list[tuple[TrialKind, _Cost]] = []
+    diverged: NonFiniteError | None = None
     started = perf_counter()
     for kind in most_different(kinds, _MOST_KINDS):
         if costs and perf_counter() - started > _BUDGET_S:
             break
-        costs.append((kind, _time(kind.trials[0], sources)))
+        try:
+            costs.append((kind, _time(kind.trials[0], sources)))
+        except NonFiniteError as error:  # such a trial fails, which is no reason not to plan the others
+            diverged = error
+    if not costs and diverged:
+        raise diverged
     trials_s: list[float] = []
     for kind in kinds:
         near, cost = min(costs, key=lambda timed: distance(kind, timed[0]))

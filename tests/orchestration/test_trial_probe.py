@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from l2rw_ray.config import parse_study
+from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStatus, Verdict
 from l2rw_ray.orchestration import trial_probe
 from l2rw_ray.orchestration.plan import plan_study
@@ -83,6 +84,23 @@ def test_no_further_kind_is_begun_when_time_is_up(study_tree: dict, monkeypatch:
     monkeypatch.setattr(trial_probe, "_BUDGET_S", 0.0)
     monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: trial_probe._Cost(1.0, 1.0))
     assert probe_trials(plan_study(parse_study(study_tree))).timed == 1
+
+
+def test_a_kind_that_diverges_is_taken_for_the_nearest(
+    study_tree: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time(trial, sources):
+        if trial.config.model.width >= wide:
+            raise NonFiniteError(3, "scores")
+        return trial_probe._Cost(1.0, 1.0)
+
+    monkeypatch.setattr(trial_probe, "_time", time)
+    study_tree["design"]["factors"] = {"model.width": [32, 64]}
+    trials, wide = plan_study(parse_study(study_tree)), 64
+    assert probe_trials(trials) == Estimate(3.0, 1, 2)
+    wide = 32
+    with pytest.raises(NonFiniteError, match="scores at step 3"):
+        probe_trials(trials)
 
 
 def test_times_of_parts_are_those_of_the_whole(study_tree: dict, monkeypatch: pytest.MonkeyPatch) -> None:
