@@ -70,9 +70,7 @@ def plan(
     overrides: Overrides = None,
     out: Out = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
-    probe: Annotated[
-        bool, typer.Option("--probe", help="Train one epoch of each arm to estimate the time.")
-    ] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Time a few steps of each kind of trial.")] = False,
     address: Address = None,
 ) -> None:
     """Show what a study would run, how long that takes, and what is done already."""

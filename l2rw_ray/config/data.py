@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, Tag, model_validator
+from pydantic import Field, Tag, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
@@ -50,6 +50,17 @@ class _Data(SourceFacts):
     """How class proportions of the meta set are changed on purpose; its size stays."""
     meta_noise: Noise = NoNoise()
     """How labels of the meta set are corrupted on purpose; its examples stay."""
+    augment: tuple[Literal["flip", "crop"], ...] = ()
+    """Random changes of the images of train batches: mirrored left to right in half of the cases; moved
+    by up to 4 pixels each way, black moving in. Meta, validation and test images stay as they are."""
+
+    @field_validator("augment")
+    @classmethod
+    def _augment_names_each_once(cls, augment: tuple[str, ...]) -> tuple[str, ...]:
+        for place, kind in enumerate(augment):
+            if kind in augment[:place]:
+                raise conflict(f"[{place}]", kind, "it is named already", "name each once")
+        return tuple(sorted(augment))  # their order has no meaning, and shall not count as one
 
     def source_only(self) -> Self:
         """This section with all but the source's own fields at their defaults: what loading needs."""
@@ -199,6 +210,8 @@ class ParquetData(_Data):
                 else "no image column is named either"
             )
             raise conflict("features", None, missing, "name at least one column")
+        if self.features is not None and self.augment:
+            raise conflict("augment", list(self.augment), "features are no images", "leave it out")
         for field in ("features", "weight_features"):
             named = getattr(self, field) or ()
             if self.label in named:

@@ -1,62 +1,19 @@
 """The `trial` section: everything that determines one training run but its seed and its workers."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.custom import ImportPath
 from l2rw_ray.config.data import CustomData, Data, ParquetData
 from l2rw_ray.config.method import Method, WeightModelMethod
 from l2rw_ray.config.method_stages import FinetuneMetaMethod, TwoStageMethod
+from l2rw_ray.config.model import CustomModel, MlpModel, Model
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.import_path import attribute_name, is_import_path
 
-VECTOR_MODELS = ("mlp",)
 FIGURES = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
 """What every evaluation reports."""
-
-
-class ModelConfig(Section):
-    """Which network is trained."""
-
-    name: Literal[
-        "mlp",
-        "lenet",
-        "paper_cnn",
-        "alexnet_small",
-        "resnet20_bn",
-        "resnet32_bn",
-        "resnet44_bn",
-        "resnet56_bn",
-        "resnet110_bn",
-        "resnet20_gn",
-        "resnet32_gn",
-        "resnet44_gn",
-        "resnet56_gn",
-        "resnet110_gn",
-        "wrn16_4",
-        "wrn28_10",
-        "wrn16_4_gn",
-        "wrn28_10_gn",
-    ]
-    """Architecture, fitted to the source's input shape and number of classes."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """None: that is for networks of the user's own."""
-        return {}
-
-
-class CustomModel(CustomSection):
-    """A network of the user's own: `build(input_shape, classes, **options)` returns an `nn.Module`."""
-
-    name: ImportPath
-
-
-Model = Annotated[
-    Annotated[ModelConfig, Tag(BUILT_IN)] | Annotated[CustomModel, Tag(IMPORT_PATH)],
-    Field(discriminator=by_form("name")),
-]
 
 
 class _Optim(Section):
@@ -150,11 +107,7 @@ class TrialConfig(Section):
 
     @model_validator(mode="after")
     def _model_fits_input(self) -> Self:
-        if (
-            self.data.has_vectors
-            and isinstance(self.model, ModelConfig)
-            and self.model.name not in VECTOR_MODELS
-        ):
+        if self.data.has_vectors and not isinstance(self.model, MlpModel | CustomModel):
             raise conflict(
                 "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"
             )

@@ -1,5 +1,6 @@
 """A set of examples in memory, ready to be batched."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -43,17 +44,22 @@ class ExampleSet:
         """Shape of one input."""
         return tuple(self.inputs.shape[1:])
 
-    def take(self, index_B: Tensor) -> tuple[Tensor, Tensor]:
+    def take(
+        self, index_B: Tensor, change: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Inputs as float32 [B, …] and labels, int64 [B], of some examples.
 
         Images are scaled to [−1, 1] by (x/255 − 0.5)/0.5, features standardised.
 
         Args:
             index_B: Positions in this set, int64 [B].
+            change: What is done to the images, uint8 [B, C, H, W], before.
         """
         index_B = index_B.to(self.inputs.device)
         places_B = index_B if self.places is None else self.places[index_B]
         x, y = self.inputs.index_select(0, places_B), self.labels[index_B]
+        if change is not None:
+            x = change(x)
         if self.mean is None or self.std is None:
             return x.float().div_(127.5).sub_(1.0), y
         return x.sub_(self.mean).div_(self.std), y

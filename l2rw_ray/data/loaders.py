@@ -1,11 +1,13 @@
 """Batches as pure functions of seed, epoch and step, so that a resumed trial sees what it would have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from l2rw_ray.data.augmentation import augmented, draw_changes
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.streams import stream
 from l2rw_ray.errors import DataError
@@ -60,7 +62,9 @@ def epoch_batches(
     epoch: int,
     rank: int = 0,
     world_size: int = 1,
+    *,
     order: Tensor | None = None,
+    augment: Sequence[str] = (),
 ) -> Iterator[Batch]:
     """One rank's shares of the batches of one pass over a set.
 
@@ -73,6 +77,7 @@ def epoch_batches(
         world_size: Number of ranks.
         order: Positions in the set in the order they come in, int64 [K]; None for the `epoch_order` of
             all of them.
+        augment: `flip`, `crop`, or both, of images, drawn anew for each step.
     """
     if order is None:
         order = epoch_order(len(examples), seed, epoch)
@@ -81,7 +86,11 @@ def epoch_batches(
     for step in range(steps):
         whole = order[step * batch_size : (step + 1) * batch_size]
         index = _share(whole, rank, world_size)
-        yield Batch(*examples.take(index), index, len(whole), is_last=step == steps - 1)
+        change = None
+        if augment:
+            changes_B3 = draw_changes(augment, seed, epoch, step, len(whole))
+            change = partial(augmented, changes_B3=_share(changes_B3, rank, world_size))
+        yield Batch(*examples.take(index, change), index, len(whole), is_last=step == steps - 1)
 
 
 class MetaSampler:

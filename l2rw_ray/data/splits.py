@@ -14,6 +14,7 @@ from torch import Tensor
 
 from l2rw_ray.config.data import Data
 from l2rw_ray.config.protocols import Noise, TwoClassBias
+from l2rw_ray.data.augmentation import refuse_vectors
 from l2rw_ray.data.clean_sets import draw_clean_sets
 from l2rw_ray.data.corruption import corrupt
 from l2rw_ray.data.examples import ExampleSet, feature_scale
@@ -58,11 +59,12 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
         seed: The trial's seed.
 
     Raises:
-        DataError: A class has too few examples for what is asked.
+        DataError: A class has too few examples for what is asked, or features are to be augmented.
     """
     if len(source.class_names) < 2:
         problem = f"the only class is {source.class_names[0]}"
         raise DataError("trial.data.source", config.source, problem, "give two classes or more")
+    refuse_vectors(config.augment, source.inputs.dtype)
     if isinstance(config.bias, TwoClassBias):
         source = _two_classes(source, config.bias)
     clean = draw_clean_sets(source, config, seed)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method import CustomMethod, WeightModelMethod
-from l2rw_ray.config.trial import CustomModel
+from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
 from l2rw_ray.methods.weight_model import weight_features
 from l2rw_ray.models import build_model

@@ -86,7 +86,7 @@ def test_plan_as_json_lists_every_trial(call: Call, study: Path, tmp_path: Path)
 def test_plan_by_a_timed_probe(call: Call, study: Path, tmp_path: Path) -> None:
     code, output, _ = call("plan", str(study), "--out", str(tmp_path / "none"), "--probe")
     assert code == 0
-    assert "one epoch of each arm, timed here" in output
+    assert "a few steps of 2 kinds of trial, timed here" in output
 
 
 def test_status_counts_the_trials(call: Call, folder: StudyFolder) -> None:

@@ -171,7 +171,7 @@ _RESUMED = [
 
 @pytest.mark.parametrize("method", _RESUMED)
 def test_stopped_trial_goes_on_exactly(make_trial: MakeTrial, tmp_path: Path, method: dict) -> None:
-    trial = make_trial(method=method, optim__epochs=5)
+    trial = make_trial(method=method, optim__epochs=5, data__augment=["crop", "flip"])
     undisturbed = results(train(trial))
     stopped = train(trial, checkpoints=tmp_path, stop_after=2)
     assert stopped[-1].status is TrialStatus.STOPPED
