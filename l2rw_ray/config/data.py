@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Tag, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.regression import GaussianNoise, TableOptions
 from l2rw_ray.config.section import Section, conflict
 
 
@@ -42,7 +43,7 @@ class UniformNoise(Section):
 
 
 Bias = Annotated[NoBias | DominantClassBias, Field(discriminator="kind")]
-Noise = Annotated[NoNoise | UniformNoise, Field(discriminator="kind")]
+Noise = Annotated[NoNoise | UniformNoise | GaussianNoise, Field(discriminator="kind")]
 
 
 class _Data(Section):
@@ -60,7 +61,12 @@ class _Data(Section):
     bias: Bias = NoBias()
     """How class proportions of the train set are changed."""
     noise: Noise = NoNoise()
-    """How labels of the train set are corrupted, after the bias."""
+    """How labels or targets of the train set are corrupted, after the bias."""
+
+    @property
+    def is_regression(self) -> bool | None:
+        """Whether examples have targets rather than classes; None where only loading them tells."""
+        return False
 
     def source_only(self) -> Self:
         """This section with all but the source's own fields at their defaults: what loading needs."""
@@ -101,8 +107,8 @@ class Cifar10Data(_Data):
     """Download into `root` when it is not there."""
 
 
-class ParquetData(_Data):
-    """Any classification table: encoded image bytes or numeric features, and an integer label.
+class ParquetData(TableOptions, _Data):
+    """Any table: encoded image bytes or numeric features, and a label or a target.
 
     Paths are files or folders, local or any URI that pyarrow's filesystems understand.
     """
@@ -112,8 +118,9 @@ class ParquetData(_Data):
     """Parquet file or folder the train, meta and validation sets are drawn from."""
     test: str | None = None
     """Parquet file or folder of the test set; null draws the test set from `train`."""
-    label: str = "label"
-    """Column of integer labels, 0 to classes − 1, or of strings."""
+    label: str | None = "label"
+    """Column of integer labels, 0 to classes − 1, or of strings; null, the default beside `target`, for
+    none."""
     image: str | None = "image"
     """Column of encoded images (PNG, JPEG, …); null, the default beside `features`, for none."""
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -121,6 +128,18 @@ class ParquetData(_Data):
     group: str | None = None
     """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
     of the sets, and meta, validation and test set have one example of each of theirs."""
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether it has a target."""
+        return self.target is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _target_replaces_the_label(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("target") is not None:
+            return {"label": None, **given}
+        return given
 
     @model_validator(mode="before")
     @classmethod
@@ -136,17 +155,44 @@ class ParquetData(_Data):
         if self.image is None and self.features is None:
             raise conflict("features", None, "no image column is named either", "name at least one")
         features = self.features or ()
-        if self.label in features:
-            raise conflict("features", self.label, "the label is no feature", "leave it out")
+        for name, column in (("label", self.label), ("target", self.target)):
+            if column in features:
+                raise conflict("features", column, f"the {name} is no feature", "leave it out")
         if len(set(features)) < len(features):
             raise conflict("features", list(features), "a column is named twice", "name each once")
         return self
+
+    @model_validator(mode="after")
+    def _label_or_target(self) -> Self:
+        if self.label is not None and self.target is not None:
+            raise conflict("label", self.label, "a target is named too", "set one of the two to null")
+        if self.label is None and self.target is None:
+            raise conflict("label", None, "no target is named either", "name one of the two")
+        if self.target is None and self.target_below is not None:
+            raise conflict("target_below", self.target_below, "there is no target", "leave it out")
+        if self.features is None and self.missing != "error":
+            raise conflict("missing", self.missing, "images are never missing in part", "leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _noise_goes_by_a_feature(self) -> Self:
+        by = self.noise.by if isinstance(self.noise, GaussianNoise) else None
+        names: tuple[str, ...] = self.features or ()
+        if by is None or by in names or (isinstance(by, int) and 0 <= by < len(names)):
+            return self
+        remedy = f"use one of {', '.join(names)}" if names else "use features, or leave it out"
+        raise conflict("noise.by", by, "no feature of this table", remedy)
 
 
 class CustomData(CustomSection, _Data):
     """A source of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
 
     source: ImportPath
+
+    @property
+    def is_regression(self) -> None:
+        """Unknown before the source is loaded."""
+        return None
 
 
 _BuiltIn = Annotated[DigitsData | Cifar10Data | ParquetData, Field(discriminator="source")]

@@ -32,10 +32,14 @@ def load_custom(config: CustomData) -> Source:
         raise _unusable(config, f"returned a {type(source).__name__}", "return a l2rw_ray.data.Source")
     if (source.test_inputs is None) != (source.test_labels is None):
         raise _unusable(config, "has test inputs or test labels, but not both", "give both, or neither")
+    if source.targets is not None and (source.test_targets is None) != (source.test_labels is None):
+        raise _unusable(config, "has targets, but not for all examples", "make it by regression_source")
     _check(config, source.inputs, source.labels, source, "")
+    _check_targets(config, source.targets, source.labels, "")
     _check_groups(config, source)
     if source.test_inputs is not None and source.test_labels is not None:
         _check(config, source.test_inputs, source.test_labels, source, "test_")
+        _check_targets(config, source.test_targets, source.test_labels, "test_")
         if _form(source.test_inputs) != _form(source.inputs):
             raise _unusable(config, "test_inputs are not of the form that inputs are", "give both one form")
     return source
@@ -58,6 +62,16 @@ def _check(config: CustomData, inputs: Tensor, labels: Tensor, source: Source, p
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         problem = f"{prefix}labels reach from {int(labels.min())} to {int(labels.max())}"
         raise _unusable(config, problem, f"give indices below {classes}, the number of class_names")
+
+
+def _check_targets(config: CustomData, targets: object, labels: Tensor, prefix: str) -> None:
+    if targets is None:
+        return
+    if not isinstance(targets, Tensor) or targets.dtype != torch.float32 or targets.shape != labels.shape:
+        remedy = f"give float32 [{len(labels)}], or None"
+        raise _unusable(config, f"{prefix}targets are {_described(targets)}", remedy)
+    if not targets.isfinite().all():
+        raise _unusable(config, f"{prefix}targets are not all finite", "fill in what is missing")
 
 
 def _check_groups(config: CustomData, source: Source) -> None:

@@ -1,4 +1,4 @@
-"""Any classification table in Parquet: encoded images or numeric features, and a label."""
+"""Any table in Parquet: encoded images or numeric features, and a label or a target."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from l2rw_ray.config.data import ParquetData
 from l2rw_ray.data.cache import cached
 from l2rw_ray.data.source import SOURCES, Source
+from l2rw_ray.data.targets import regression_source
 from l2rw_ray.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def load_parquet(config: ParquetData) -> Source:
     from l2rw_ray.data.parquet_table import ParquetTable
 
     train = ParquetTable.open("trial.data.train", config.train)
+    if config.target is not None:
+        return _load_regression(config, train)
+    assert config.label is not None
     labels = train.labels(config.label)
     names = _class_names(train, labels)
     indices = _as_indices(config, train, labels, names)
@@ -37,6 +41,33 @@ def load_parquet(config: ParquetData) -> Source:
         return Source(_inputs(config, train), indices, names, groups=_groups(config, train))
     test = ParquetTable.open("trial.data.test", config.test)
     test_indices = _as_indices(config, test, test.labels(config.label), names)
+    inputs, test_inputs = _both_inputs(config, train, test)
+    return Source(inputs, indices, names, test_inputs, test_indices, _groups(config, train, test))
+
+
+def _load_regression(config: ParquetData, train: "ParquetTable") -> Source:
+    """The same of a table with a target."""
+    from l2rw_ray.data.parquet_table import ParquetTable
+
+    options: dict[str, Any] = {"feature_names": config.features, "below": config.target_below}
+    targets = _targets(config, train)
+    if config.test is None:
+        return regression_source(_inputs(config, train), targets, groups=_groups(config, train), **options)
+    test = ParquetTable.open("trial.data.test", config.test)
+    test_targets = _targets(config, test)
+    inputs, test_inputs = _both_inputs(config, train, test)
+    groups = _groups(config, train, test)
+    return regression_source(inputs, targets, test_inputs, test_targets, groups, **options)
+
+
+def _targets(config: ParquetData, table: "ParquetTable") -> Tensor:
+    """What is predicted, float32 [N]; one that is missing is refused."""
+    assert config.target is not None
+    return torch.from_numpy(table.features([config.target], "trial.data.target")[:, 0])
+
+
+def _both_inputs(config: ParquetData, train: "ParquetTable", test: "ParquetTable") -> tuple[Tensor, Tensor]:
+    """Inputs of the train and of the test table; those of different shapes are refused."""
     inputs, test_inputs = _inputs(config, train), _inputs(config, test)
     if test_inputs.shape[1:] != inputs.shape[1:]:
         raise DataError(
@@ -45,7 +76,7 @@ def load_parquet(config: ParquetData) -> Source:
             f"inputs of shape {tuple(test_inputs.shape[1:])}, those of train have {tuple(inputs.shape[1:])}",
             "give both the same size",
         )
-    return Source(inputs, indices, names, test_inputs, test_indices, _groups(config, train, test))
+    return inputs, test_inputs
 
 
 def _groups(config: ParquetData, train: "ParquetTable", test: "ParquetTable | None" = None) -> Tensor | None:
@@ -69,11 +100,14 @@ def _inputs(config: ParquetData, table: "ParquetTable") -> Tensor:
         from l2rw_ray.data.image_column import decode_images
 
         if config.features is not None:
-            return table.features(config.features)
+            return table.features(config.features, may_lack=config.missing == "mean")
         assert config.image is not None
         return decode_images(table, config.image)
 
-    identity = {"files": table.identity, "image": config.image, "features": config.features}
+    identity: dict[str, Any] = {"files": table.identity}
+    identity |= {"image": config.image, "features": config.features}
+    if config.missing != "error":
+        identity["missing"] = config.missing
     return cached(identity, decode)
 
 

@@ -163,34 +163,41 @@ class ParquetTable:
             parts.append(numbers.astype(np.str_ if text else np.int64))
         return np.concatenate(parts)
 
-    def features(self, columns: Sequence[str]) -> Array:
+    def features(
+        self, columns: Sequence[str], field: str = "trial.data.features", *, may_lack: bool = False
+    ) -> Array:
         """Numeric columns side by side, float32 [N, F].
+
+        Args:
+            columns: Their names.
+            field: Where the study names them.
+            may_lack: Whether null and NaN are allowed, and read NaN.
 
         Raises:
             DataError: A column is missing or not numeric, or a value is null, NaN or infinite.
         """
         for column in columns:
-            for given in self.require(column, "trial.data.features"):
+            for given in self.require(column, field):
                 if not _is_numeric(given):
                     problem = f"the column is of type {given}"
-                    raise DataError("trial.data.features", column, problem, "name numeric columns only")
+                    raise DataError(field, column, problem, "name numeric columns only")
         features = np.empty((sum(self.sizes), len(columns)), dtype=np.float32)
         for start, batch in self.batches(list(dict.fromkeys(columns))):
             for place, column in enumerate(columns):
-                values = self._finite(column, start, batch.column(column))
-                features[start : start + len(batch), place] = values
+                numbers = self._finite(column, start, batch.column(column), field, may_lack=may_lack)
+                features[start : start + len(batch), place] = numbers
         return features
 
-    def _finite(self, column: str, start: int, values: pa.Array) -> Array:
+    def _finite(self, column: str, start: int, values: pa.Array, field: str, *, may_lack: bool) -> Array:
         with np.errstate(over="ignore"):
             numbers: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             numbers = numbers.astype(np.float32)
-        bad = np.flatnonzero(~np.isfinite(numbers))
+        bad = np.flatnonzero(np.isinf(numbers) if may_lack else ~np.isfinite(numbers))
         if len(bad):
             value = values[int(bad[0])].as_py()
             shown = "null" if value is None else value
             problem = f"{shown} in {self.locate(start + int(bad[0]))}"
-            raise DataError("trial.data.features", column, problem, "fill in a finite number or drop the row")
+            raise DataError(field, column, problem, "fill in a finite number or drop the row")
         return numbers
 
 
