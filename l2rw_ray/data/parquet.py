@@ -21,12 +21,13 @@ def load_parquet(config: ParquetData) -> Source:
     """Read, check and decode the train table and, where one is named, the test table.
 
     Integer labels are class indices, named by the JSON list `class_names` in the train files'
-    metadata where there is one; text labels become classes in sorted order. Decoded inputs are
+    metadata where there is one; text labels become classes in sorted order. A target is a numeric
+    column, whose deciles stand for classes where sets are stratified. Decoded inputs are
     cached on disk by the files' path, size and time of change.
 
     Raises:
-        DataError: A file is missing or no Parquet; a column is missing; an image, a feature or a
-            label cannot be used. The message names file and row.
+        DataError: A file is missing or no Parquet; a column is missing; an image, a feature, a
+            label or a target cannot be used. The message names file and row.
     """
     from l2rw_ray.data.parquet_table import ParquetTable
 

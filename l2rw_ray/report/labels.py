@@ -84,7 +84,8 @@ class Measure:
 
     def _text(self, value: float, places: int, sign: str) -> str:
         shown = round(value * self.scale, places) + 0.0  # adding 0 turns −0 into 0
-        return f"{shown:{sign}.{places}f}".replace("-", MINUS)
+        comma = "," if self.digits is None else ""  # such figures may be of any size
+        return f"{shown:{sign}{comma}.{places}f}".replace("-", MINUS)
 
     def _places(self, *values: float) -> int:
         """Decimal places that values which stand together are shown with."""

@@ -117,8 +117,11 @@ def test_protocols_for_classes_are_refused_for_targets_and_the_other_way_round()
     digits = load_source(DigitsData(source="digits"))
     with pytest.raises(DataError, match=r"trial\.data\.noise\.kind = 'gaussian': the data have labels"):
         make_splits(digits, CustomData(source="own:load", noise={"kind": "gaussian", "scale": 1}), 0)
-    with pytest.raises(DataError, match=r"noise\.by = none: no feature|noise\.by = 'z': no feature of this"):
+    with pytest.raises(DataError, match=r"noise\.by = 'z': no feature of this source; use one of easy, hard"):
         make_splits(_source(), CustomData(source="own:load", noise=_by("z")), 0)
+    few = regression_source(torch.randn(4, 1), torch.arange(4.0), torch.randn(4, 1), torch.arange(4.0))
+    with pytest.raises(DataError, match=r"class decile 1 has 1 examples, 3 are wanted .* give more examples"):
+        make_splits(few, DigitsData(source="digits", meta_per_class=2), 0)
     with pytest.raises(DataError, match="all targets are equal; give some that differ"):
         make_splits(regression_source(torch.randn(30, 1), torch.ones(30)), DigitsData(**FIELDS), 0)
 

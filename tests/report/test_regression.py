@@ -97,6 +97,6 @@ def test_a_study_with_classes_is_still_judged_by_accuracy() -> None:
 def test_errors_of_any_size_show_four_digits() -> None:
     measure = MEASURES["test_rmse"]
     shown = [measure.text(value) for value in (58312.4, 581.26, 0.012345, 0.0)]
-    assert shown == ["58312", "581.3", "0.01235", "0"]
+    assert shown == ["58,312", "581.3", "0.01235", "0"]
     assert measure.signed(-412.34) == f"{MINUS}412.3"
     assert measure.signed_limits(Interval(-200, -512.34, 1.5, 3)) == f"{MINUS}512.3 to +1.5"

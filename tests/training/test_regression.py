@@ -1,7 +1,7 @@
 """Trials on targets: arms train, figures are scikit-learn's, what needs classes is refused."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +15,15 @@ from l2rw_ray.config import PlannedTrial, parse_study
 from l2rw_ray.data import ExampleSet, load_source, make_splits
 from l2rw_ray.errors import ConfigError, InputError
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted
+from l2rw_ray.meta import example_scores
+from l2rw_ray.meta.reference import reference_scores
+from l2rw_ray.models import build_model
 from l2rw_ray.orchestration.data_check import check_data
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.training import Ranks
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.evaluation import evaluate
+from l2rw_ray.training.figures import Errors
 from l2rw_ray.training.task import absolute_error, squared_error
 from tests.training.conftest import results, train
 
@@ -117,6 +121,47 @@ def test_figures_are_those_of_scikit_learn_in_original_units(loss_fn) -> None:
     loss = np.square(off).mean() if loss_fn is squared_error else np.abs(off).mean()
     assert found["loss"] == pytest.approx(loss, rel=1e-5)
     assert set(found) == {"rmse", "mae", "r2", "loss"}
+
+
+@pytest.mark.parametrize("loss_fn", [squared_error, absolute_error])
+@pytest.mark.parametrize("estimator", ["ghost", "forward_mode", "second_order"])
+def test_scores_of_targets_are_those_of_the_reference(estimator: str, loss_fn) -> None:
+    torch.manual_seed(0)
+    model = build_model("mlp", (3,), 1).double()
+    x, y = torch.randn(2, 12, 3, dtype=torch.float64), torch.randn(2, 12, dtype=torch.float64)
+    batches = (x[0], y[0]), (x[1], y[1])
+    scores, expected = (
+        example_scores(model, loss_fn, *batches, estimator=estimator),
+        reference_scores(model, loss_fn, *batches),
+    )
+    torch.testing.assert_close(scores, expected)
+    assert not torch.allclose(scores, reference_scores(model, loss_fn, *batches[::-1]))
+
+
+class TwoRanks(Ranks):
+    """Adds what the other rank's errors are."""
+
+    other: ClassVar[Errors]
+
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor + self.other._sums_2
+
+
+def test_errors_of_two_ranks_are_those_of_one() -> None:
+    examples = _numbered(90)
+    output, y = torch.randn(90, 1), examples.answers(torch.arange(90))
+    whole, first, TwoRanks.other = (Errors(examples, torch.device("cpu")) for _ in range(3))
+    whole.add(output, y)
+    first.add(output[:31], y[:31])
+    TwoRanks.other.add(output[31:], y[31:])
+    assert first.summarise(TwoRanks()) == pytest.approx(whole.summarise(Ranks()))
+
+
+def _numbered(count: int) -> ExampleSet:
+    zeros = torch.zeros(count)
+    scale = {"target_mean": torch.tensor(5.0), "target_std": torch.tensor(3.0)}
+    targets = torch.arange(float(count))
+    return ExampleSet(zeros[:, None], zeros.long(), zeros.bool(), zeros.long(), targets=targets, **scale)
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
