@@ -64,7 +64,8 @@ class NonFiniteError(L2RWError):
 
     Args:
         step: Optimiser step, counted from 0 over the whole trial.
-        phase: Where it was seen (`meta_loss`, `scores`, `train_loss`, `validation_loss`, `test_loss`).
+        phase: Where it was seen (`meta_loss`, `scores`, `train_loss`, `validation_loss`, `test_loss`;
+            `outputs` of an arm's first stage).
     """
 
     def __init__(self, step: int, phase: str) -> None:

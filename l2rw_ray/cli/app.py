@@ -20,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+data = typer.Typer(help="Sources of data, and what a study makes of its own.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.", show_default=False)]
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
 Overrides = Annotated[
@@ -67,9 +70,7 @@ def plan(
     overrides: Overrides = None,
     out: Out = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
-    probe: Annotated[
-        bool, typer.Option("--probe", help="Train one epoch of each arm to estimate the time.")
-    ] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Time a few steps of each kind of trial.")] = False,
     address: Address = None,
 ) -> None:
     """Show what a study would run, how long that takes, and what is done already."""
@@ -120,6 +121,32 @@ def bench(context: typer.Context) -> None:
         draw_step_costs(rows, path)
 
     run_command("l2rw-ray bench", context.args, draw)
+
+
+@data.command("list")
+def list_sources() -> None:
+    """Show every source: what it is, how to get it, and its options."""
+    from l2rw_ray.cli.data_pages import print_sources
+
+    print_sources()
+
+
+@data.command("check")
+def check_data(
+    study: StudyFile,
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where sample images go.", show_default="results/<study name>/data-check", metavar="DIR"
+        ),
+    ] = None,
+) -> None:
+    """Load a study's data, count its sets by class, and draw a few images of each class."""
+    from l2rw_ray.cli.data_pages import check_study_data
+
+    spec = _load(study, overrides)
+    check_study_data(spec, out or Path("results") / spec.name / "data-check")
 
 
 @app.command()

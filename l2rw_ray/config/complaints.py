@@ -1,7 +1,7 @@
 """Turning pydantic's errors into one line that names the field, the value and the remedy."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -37,6 +37,8 @@ _WANTED = {
     "string_too_short": "write some text",
     "too_short": "give at least {min_length}",
 }
+_MANY, _SHOWN = 50, 18
+"""Names from which on not all are shown, and how many are: our own come first."""
 
 
 def as_config_error(error: ValidationError, section: type[Section], prefix: str = "") -> ConfigError:
@@ -66,7 +68,7 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
             problem, remedy = "required but missing", "add it"
         case "union_tag_invalid":
             path = f"{path}.{context['discriminator'].strip(chr(39))}"
-            known = {name.strip(" '") for name in context["expected_tags"].split(",")}
+            known = [name.strip(" '") for name in context["expected_tags"].split(",")]
             value, problem, remedy = context["tag"], "unknown", _closest(context["tag"], known)
         case "literal_error":
             problem, remedy = "unknown", f"use {context['expected']}"
@@ -80,10 +82,8 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
 
 
 def _comes_later(detail: ErrorDetails) -> int:
-    """A name that is unknown explains fields that are, and a typo explains the rest."""
-    if detail["type"] == "literal_error" and BUILT_IN in detail["loc"][-2:]:
-        return 0
-    return 1 if detail["type"] == "extra_forbidden" else 2
+    """A typo explains the rest."""
+    return 0 if detail["type"] == "extra_forbidden" else 1
 
 
 def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[Section]]:
@@ -107,7 +107,11 @@ def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[S
     return path, holder
 
 
-def _closest(given: str, known: set[str]) -> str:
-    """`use …` with the nearest known names, or all of them."""
+def _closest(given: str, known: Collection[str]) -> str:
+    """`use …` with the nearest known names, or all of them, of many the first."""
     near = difflib.get_close_matches(str(given), known, n=1)
-    return f"did you mean {near[0]!r}?" if near else "use one of " + ", ".join(sorted(known))
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if len(known) > _MANY:
+        return f"use one of {', '.join(list(known)[:_SHOWN])} … ({len(known)} in all, see the README)"
+    return "use one of " + ", ".join(sorted(known))

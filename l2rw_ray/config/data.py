@@ -1,81 +1,93 @@
-"""The `data` section: where examples come from and how the train set is spoiled."""
+"""The `data` section: where examples come from and how train and meta set are spoiled."""
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, Tag, model_validator
+from pydantic import Field, Tag, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.protocols import (
+    Bias,
+    DominantClassBias,
+    LabelNoise,
+    LongTailBias,
+    MetaBias,
+    NoBias,
+    Noise,
+    NoNoise,
+)
 from l2rw_ray.config.regression import GaussianNoise, TableOptions
-from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.section import conflict
+from l2rw_ray.config.source_options import (
+    BadRows,
+    Ham10000Options,
+    ImageFolderOptions,
+    SourceFacts,
+    SyntheticOptions,
+    TorchvisionOptions,
+)
 
 
-class NoBias(Section):
-    """Train classes keep the proportions of the source."""
-
-    kind: Literal["none"] = "none"
-
-
-class DominantClassBias(Section):
-    """One class makes up a given fraction of the train set, the others share the rest equally."""
-
-    kind: Literal["dominant_class"]
-    level: float = Field(gt=0, lt=1)
-    """Fraction of the train set that belongs to the dominant class, between 0 and 1."""
-    dominant_class: int | str = Field(default=0, alias="class")
-    """The dominant class, by name or by index."""
-    size: Literal["matched", "as_published"] = "matched"
-    """`matched`: every level has `train_size` examples. `as_published` (arXiv:2405.06859): every
-    dominant example is kept and the train set has n_dominant / level examples."""
-
-
-class NoNoise(Section):
-    """Train labels are left as they are."""
-
-    kind: Literal["none"] = "none"
-
-
-class UniformNoise(Section):
-    """A fraction of train labels is flipped to another class, each equally likely."""
-
-    kind: Literal["uniform"]
-    rate: float = Field(ge=0, lt=1)
-    """Fraction of train labels that are flipped, from 0 to below 1."""
-
-
-Bias = Annotated[NoBias | DominantClassBias, Field(discriminator="kind")]
-Noise = Annotated[NoNoise | UniformNoise | GaussianNoise, Field(discriminator="kind")]
-
-
-class _Data(Section):
-    """What every source shares: the four disjoint sets and the protocols on the train set."""
+class _Data(SourceFacts):
+    """What every source shares: the four disjoint sets and the protocols on two of them."""
 
     train_size: int | None = Field(default=None, ge=2)
     """Examples in the train set; null takes all that the other sets and the protocol leave."""
     meta_per_class: int = Field(default=5, ge=1)
-    """Clean, balanced examples per class in the meta set, which drives the weights."""
+    """Examples per class in the meta set, which drives the weights: clean and balanced but for what
+    `meta_bias` and `meta_noise` do."""
     validation_size: int = Field(default=0, ge=0)
     """Clean examples that select hyperparameters; 0 for none."""
     test_size: int | None = Field(default=None, ge=1)
     """Examples that are only reported; null takes the whole test file, or a fifth of the source
     where it has no test file of its own."""
+    test_seed: int | None = Field(default=None, ge=0)
+    """Seed that draws the test set, the same one for all trials; null takes each trial's seed. A tuned
+    comparison takes 0 unless told otherwise, so that nothing it searches on is in the test set."""
     bias: Bias = NoBias()
     """How class proportions of the train set are changed."""
     noise: Noise = NoNoise()
     """How labels or targets of the train set are corrupted, after the bias."""
+    meta_bias: MetaBias = NoBias()
+    """How class proportions of the meta set are changed on purpose; its size stays."""
+    meta_noise: LabelNoise = NoNoise()
+    """How labels of the meta set are corrupted on purpose; its examples stay."""
+    augment: tuple[Literal["flip", "crop"], ...] = ()
+    """Random changes of the images of train batches: mirrored left to right in half of the cases; moved
+    by up to 4 pixels each way, black moving in. Meta, validation and test images stay as they are."""
 
     @property
     def is_regression(self) -> bool | None:
         """Whether examples have targets rather than classes; None where only loading them tells."""
         return False
 
+    @field_validator("augment")
+    @classmethod
+    def _augment_names_each_once(cls, augment: tuple[str, ...]) -> tuple[str, ...]:
+        for place, kind in enumerate(augment):
+            if kind in augment[:place]:
+                raise conflict(f"[{place}]", kind, "it is named already", "name each once")
+        return tuple(sorted(augment))  # their order has no meaning, and shall not count as one
+
     def source_only(self) -> Self:
         """This section with all but the source's own fields at their defaults: what loading needs."""
         own = type(self).model_fields.keys() - _Data.model_fields.keys()
         return type(self)(**{name: getattr(self, name) for name in own})
 
+    def without_protocol(self) -> Self:
+        """This section with neither bias nor noise in any set."""
+        nothing = {"bias": NoBias(), "noise": NoNoise(), "meta_bias": NoBias(), "meta_noise": NoNoise()}
+        return self.model_copy(update=nothing)
+
+    @classmethod
+    def own_options(cls) -> dict[str, FieldInfo]:
+        """The source's own fields, by the name that a study file uses."""
+        own = {name: field for name, field in cls.model_fields.items() if name not in _Data.model_fields}
+        return {field.alias or name: field for name, field in own.items() if name != "source"}
+
     @model_validator(mode="after")
     def _bias_and_size_agree(self) -> Self:
-        if not isinstance(self.bias, DominantClassBias):
+        if not isinstance(self.bias, DominantClassBias | LongTailBias):
             return self
         if self.bias.size == "matched" and self.train_size is None:
             raise conflict(
@@ -92,32 +104,79 @@ class _Data(Section):
 
 
 class DigitsData(_Data):
-    """scikit-learn's bundled 8×8 grey digits: 1,797 real images, ten classes, no download."""
+    """scikit-learn's bundled 8×8 grey digits."""
+
+    holds = "1,797 images of 8×8, ten classes"
+    obtained = "comes with scikit-learn"
 
     source: Literal["digits"]
 
 
-class Cifar10Data(_Data):
-    """CIFAR-10 as torchvision stores it: 50,000 train and 10,000 test images of 32×32×3."""
+class Cifar10Data(TorchvisionOptions, _Data):
+    """CIFAR-10 as torchvision stores it."""
+
+    holds = "50,000 train and 10,000 test images of 32×32×3, ten classes"
 
     source: Literal["cifar10"]
-    root: str = "~/data"
-    """Folder that holds, or shall hold, `cifar-10-batches-py`."""
-    download: bool = False
-    """Download into `root` when it is not there."""
+
+
+class Cifar100Data(TorchvisionOptions, _Data):
+    """CIFAR-100 as torchvision stores it, with its fine labels."""
+
+    holds = "50,000 train and 10,000 test images of 32×32×3, 100 classes"
+
+    source: Literal["cifar100"]
+
+
+class MnistData(TorchvisionOptions, _Data):
+    """MNIST's handwritten digits as torchvision stores them."""
+
+    holds = "60,000 train and 10,000 test images of 28×28, ten classes"
+
+    source: Literal["mnist"]
+
+
+class FashionMnistData(TorchvisionOptions, _Data):
+    """Fashion-MNIST's articles of clothing as torchvision stores them."""
+
+    holds = "60,000 train and 10,000 test images of 28×28, ten classes"
+
+    source: Literal["fashion_mnist"]
+
+
+class ImageFolderData(ImageFolderOptions, _Data):
+    """Image files (JPEG, PNG, …) in one folder per class."""
+
+    source: Literal["image_folder"]
+
+
+class Ham10000Data(Ham10000Options, _Data):
+    """HAM10000's skin lesions as they are published, grouped by lesion."""
+
+    source: Literal["ham10000"]
+
+
+class SyntheticData(SyntheticOptions, _Data):
+    """Vectors of a known distribution, with the difficulty of each."""
+
+    source: Literal["synthetic"]
 
 
 class ParquetData(TableOptions, _Data):
-    """Any table: encoded image bytes or numeric features, and a label or a target.
+    """A table of encoded images or numeric features, and a label or a target.
 
-    Paths are files or folders, local or any URI that pyarrow's filesystems understand.
+    Paths are files or folders, local or any URI that pyarrow's filesystems understand. A CSV file, packed
+    or not, begins with the columns' names, which commas, semicolons or tabs separate; it has no images.
     """
 
-    source: Literal["parquet"]
+    holds = "as many as you have"
+    obtained = "a file, a folder or a URI"
+
+    source: Literal["parquet", "csv"]
     train: str
-    """Parquet file or folder the train, meta and validation sets are drawn from."""
+    """File or folder the train, meta and validation sets are drawn from."""
     test: str | None = None
-    """Parquet file or folder of the test set; null draws the test set from `train`."""
+    """File or folder of the test set; null draws the test set from `train`."""
     label: str | None = "label"
     """Column of integer labels, 0 to classes − 1, or of strings; null, the default beside `target`, for
     none."""
@@ -125,9 +184,19 @@ class ParquetData(TableOptions, _Data):
     """Column of encoded images (PNG, JPEG, …); null, the default beside `features`, for none."""
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Numeric columns to learn from, instead of an image."""
+    weight_features: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Numeric columns that `weight_model` weighs train examples by; the network does not see them."""
     group: str | None = None
     """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
     of the sets, and meta, validation and test set have one example of each of theirs."""
+    bad_rows: BadRows = "error"
+    """`error`: the first row with an image, feature, label, target or group that cannot be used ends loading.
+    `skip`: all such rows are left out and counted. Images of another size are an error either way."""
+
+    @property
+    def has_vectors(self) -> bool:
+        """See `SourceFacts`."""
+        return self.features is not None
 
     @property
     def is_regression(self) -> bool:
@@ -144,7 +213,7 @@ class ParquetData(TableOptions, _Data):
     @model_validator(mode="before")
     @classmethod
     def _features_replace_the_image(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("features") is not None:
+        if isinstance(given, dict) and (given.get("features") is not None or given.get("source") == "csv"):
             return {"image": None, **given}
         return given
 
@@ -152,14 +221,24 @@ class ParquetData(TableOptions, _Data):
     def _image_or_features(self) -> Self:
         if self.image is not None and self.features is not None:
             raise conflict("image", self.image, "features are named too", "set one of the two to null")
+        if self.image is not None and self.source == "csv":
+            raise conflict("image", self.image, "a CSV file has no encoded images", "use source parquet")
         if self.image is None and self.features is None:
-            raise conflict("features", None, "no image column is named either", "name at least one")
-        features = self.features or ()
-        for name, column in (("label", self.label), ("target", self.target)):
-            if column in features:
-                raise conflict("features", column, f"the {name} is no feature", "leave it out")
-        if len(set(features)) < len(features):
-            raise conflict("features", list(features), "a column is named twice", "name each once")
+            missing = (
+                "they are all that a CSV file has"
+                if self.source == "csv"
+                else "no image column is named either"
+            )
+            raise conflict("features", None, missing, "name at least one column")
+        if self.features is not None and self.augment:
+            raise conflict("augment", list(self.augment), "features are no images", "leave it out")
+        for field in ("features", "weight_features"):
+            named = getattr(self, field) or ()
+            for name, column in (("label", self.label), ("target", self.target)):
+                if column in named:
+                    raise conflict(field, column, f"the {name} is no feature", "leave it out")
+            if len(set(named)) < len(named):
+                raise conflict(field, list(named), "a column is named twice", "name each once")
         return self
 
     @model_validator(mode="after")
@@ -185,7 +264,10 @@ class ParquetData(TableOptions, _Data):
 
 
 class CustomData(CustomSection, _Data):
-    """A source of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
+    """Code of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
+
+    holds = "as much as it holds"
+    obtained = "source: package.module:load, installed or beside the study file"
 
     source: ImportPath
 
@@ -195,7 +277,18 @@ class CustomData(CustomSection, _Data):
         return None
 
 
-_BuiltIn = Annotated[DigitsData | Cifar10Data | ParquetData, Field(discriminator="source")]
+_BuiltIn = Annotated[
+    DigitsData
+    | Cifar10Data
+    | Cifar100Data
+    | MnistData
+    | FashionMnistData
+    | ImageFolderData
+    | Ham10000Data
+    | SyntheticData
+    | ParquetData,
+    Field(discriminator="source"),
+]
 Data = Annotated[
     Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomData, Tag(IMPORT_PATH)],
     Field(discriminator=by_form("source")),

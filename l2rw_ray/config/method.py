@@ -5,7 +5,32 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, Tag, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.method_imbalance import (
+    ClassBalancedMethod,
+    FocalMethod,
+    InverseFrequencyMethod,
+    LdamDrwMethod,
+    ResampleMethod,
+)
+from l2rw_ray.config.method_stages import (
+    FinetuneMetaMethod,
+    JttMethod,
+    MahalanobisFilterMethod,
+    MetaOnlyMethod,
+    MspFilterMethod,
+    OodClassifierMethod,
+)
 from l2rw_ray.config.section import Section, conflict
+
+EstimatorName = Literal[
+    "auto",
+    "ghost",
+    "forward_mode",
+    "finite_difference",
+    "central_difference",
+    "second_order",
+    "last_layer",
+]
 
 
 class UniformMethod(Section):
@@ -24,15 +49,7 @@ class L2RWMethod(Section):
     """Learning to reweight, Ren et al. 2018, Algorithm 1."""
 
     name: Literal["l2rw"]
-    estimator: Literal[
-        "auto",
-        "ghost",
-        "forward_mode",
-        "finite_difference",
-        "central_difference",
-        "second_order",
-        "last_layer",
-    ] = "auto"
+    estimator: EstimatorName = "auto"
     """How the alignment of meta and example gradients is computed; `auto` takes the cheapest exact one
     that treats the model."""
     clip: Literal["relu", "none", "abs"] = "relu"
@@ -74,6 +91,57 @@ class L2RWMethod(Section):
         return self
 
 
+class _LearnedWeights(Section):
+    """Weights V(z_i; φ) over their sum in the batch, V being a small network that the meta set teaches."""
+
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (100,)
+    """Units of each hidden layer of the weight network; an empty list for none."""
+    lr: float = Field(default=1e-3, gt=0)
+    """Learning rate of the Adam that learns the weight network."""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """L2 penalty that this Adam adds to the gradient."""
+    estimator: EstimatorName = "auto"
+    """How the alignment of meta and example gradients is computed; see l2rw."""
+    lookahead: Literal["sgd", "optimizer", "zero"] = "sgd"
+    """Where the meta loss is evaluated: after a plain SGD step on the present weights at `optim.lr`
+    (published), after the step of the trial's own optimiser on them, or at the parameters (cheapest)."""
+    update_every: int = Field(default=1, ge=1)
+    """Steps from one update of the weight network to the next; it weighs the examples of all."""
+    meta_batch_size: int | None = Field(default=None, ge=1)
+    """Meta examples per update of the weight network; null takes all."""
+    meta_batches: Literal["cycled", "fixed"] = "cycled"
+    """Whether meta batches go through the meta set in cycles, or are the same at every step."""
+
+
+class MetaWeightNetMethod(_LearnedWeights):
+    """Meta-Weight-Net, Shu et al. 2019: the weight is a learned function of the example's loss."""
+
+    name: Literal["meta_weight_net"]
+
+
+class WeightModelMethod(_LearnedWeights):
+    """The weight is a learned function of the example's `weight_features`."""
+
+    name: Literal["weight_model"]
+    objective: Literal["meta", "joint"] = "meta"
+    """What teaches the weight network: the meta loss, or, to see it fail, the weighted train loss itself,
+    whose unnormalised weights can only go to zero."""
+
+    @model_validator(mode="after")
+    def _joint_looks_at_no_meta_set(self) -> Self:
+        if self.objective == "meta":
+            return self
+        for name in ("estimator", "lookahead", "update_every", "meta_batch_size", "meta_batches"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                problem = "objective 'joint' looks at no meta set"
+                raise conflict(name, getattr(self, name), problem, "leave it out, or use objective: meta")
+        return self
+
+
+MetaMethod = L2RWMethod | MetaWeightNetMethod | WeightModelMethod
+"""Sections of arms that take meta batches and need not at every step."""
+
+
 class HeteroscedasticMethod(Section):
     """Regression that predicts location and scale, by likelihood; Seitzer et al. 2022 for `beta`."""
 
@@ -94,7 +162,24 @@ class CustomMethod(CustomSection):
 
 
 _BuiltIn = Annotated[
-    UniformMethod | RandomMethod | L2RWMethod | HeteroscedasticMethod, Field(discriminator="name")
+    UniformMethod
+    | RandomMethod
+    | L2RWMethod
+    | InverseFrequencyMethod
+    | ClassBalancedMethod
+    | ResampleMethod
+    | FocalMethod
+    | LdamDrwMethod
+    | FinetuneMetaMethod
+    | MetaOnlyMethod
+    | JttMethod
+    | MahalanobisFilterMethod
+    | MspFilterMethod
+    | OodClassifierMethod
+    | MetaWeightNetMethod
+    | WeightModelMethod
+    | HeteroscedasticMethod,
+    Field(discriminator="name"),
 ]
 Method = Annotated[
     Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomMethod, Tag(IMPORT_PATH)],

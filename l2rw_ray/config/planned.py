@@ -9,7 +9,7 @@ from l2rw_ray.config.study import Resources
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
 
-_SAYS_NOTHING_ALONE = {"level", "name", "rate"}
+_SAYS_NOTHING_ALONE = {"kind", "level", "name", "rate"}
 
 
 class Stage(StrEnum):
@@ -64,4 +64,6 @@ def _short(path: str) -> str:
 
 
 def _text(level: Any) -> str:
+    if isinstance(level, Mapping):
+        return " ".join(map(_text, level.values()))
     return f"{level:g}" if isinstance(level, float) else str(level)

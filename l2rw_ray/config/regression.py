@@ -27,4 +27,5 @@ class TableOptions(Section):
     target_below: float | None = None
     """Rows whose target reaches this are left out, such as those of a capped target; null keeps all."""
     missing: Literal["error", "mean"] = "error"
-    """What becomes of a feature without a value: an error, or the mean of that feature in the train pool."""
+    """What becomes of one of `features` without a value: it makes the row a bad one, or takes the feature's
+    mean in the train pool."""

@@ -35,7 +35,10 @@ class Budget(Section):
 
 
 class AshaStopping(Section):
-    """Asynchronous successive halving (Li et al. 2020): only the best go on from each rung."""
+    """Asynchronous successive halving (Li et al. 2020): only the best go on from each rung.
+
+    A search that goes on after a break compares the trials of its new run with one another.
+    """
 
     name: Literal["asha"]
     grace_epochs: int = Field(default=1, ge=1)
@@ -45,7 +48,10 @@ class AshaStopping(Section):
 
 
 class MedianStopping(Section):
-    """Stops a trial whose best figure is below the median of the others' means (Golovin et al. 2017)."""
+    """Stops a trial whose best figure is below the median of the others' means (Golovin et al. 2017).
+
+    A search that goes on after a break compares the trials of its new run with one another.
+    """
 
     name: Literal["median"]
     grace_epochs: int = Field(default=1, ge=1)

@@ -63,6 +63,15 @@ class StudySpec(Section):
     objective: Objective = Objective()
     """What selects among configurations."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _what_is_searched_on_is_not_in_the_test_set(cls, given: Any) -> Any:
+        """A tuned comparison searches on other seeds than it tests on, so these must share a test set."""
+        match given:
+            case {"design": {"kind": "tuned_comparison"}, "trial": {"data": {**data}, **trial}}:
+                return {**given, "trial": {**trial, "data": {"test_seed": 0, **data}}}
+        return given
+
     @model_validator(mode="after")
     def _objectives_are_no_test_figures(self) -> Self:
         misfit = self.objective_misfit(is_regression=self.trial.data.is_regression)

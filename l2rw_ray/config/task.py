@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from l2rw_ray.config.data import Data, NoBias, NoNoise
+from l2rw_ray.config.data import Data
 from l2rw_ray.config.method import Method
+from l2rw_ray.config.protocols import NoBias, NoNoise
 from l2rw_ray.config.regression import GaussianNoise
 
 FIGURES = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
@@ -30,15 +31,19 @@ def data_misfit(data: Data, *, is_regression: bool) -> Misfit | None:
         data: The section.
         is_regression: Whether its examples have targets.
     """
-    noise, bias = data.noise, data.bias
+    noise = data.noise
     if not is_regression:
         if isinstance(noise, GaussianNoise):
             return Misfit("noise.kind", noise.kind, "the data have labels, not targets", "use kind: uniform")
         return None
     if not isinstance(noise, NoNoise | GaussianNoise):
         return Misfit("noise.kind", noise.kind, "a regression has no labels to flip", "use kind: gaussian")
-    if not isinstance(bias, NoBias):
-        return Misfit("bias.kind", bias.kind, "a regression has no classes", "use kind: none")
+    if not isinstance(data.meta_noise, NoNoise):
+        kind, problem = data.meta_noise.kind, "a regression has no labels to flip"
+        return Misfit("meta_noise.kind", kind, problem, "use kind: none")
+    for field, bias in (("bias", data.bias), ("meta_bias", data.meta_bias)):
+        if not isinstance(bias, NoBias):
+            return Misfit(f"{field}.kind", bias.kind, "a regression has no classes", "use kind: none")
     return None
 
 

@@ -1,60 +1,17 @@
 """The `trial` section: everything that determines one training run but its seed and its workers."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
-from l2rw_ray.config.data import Data, ParquetData
-from l2rw_ray.config.method import Method
+from l2rw_ray.config.custom import ImportPath
+from l2rw_ray.config.data import CustomData, Data, ParquetData
+from l2rw_ray.config.method import Method, WeightModelMethod
+from l2rw_ray.config.method_stages import FinetuneMetaMethod, TwoStageMethod
+from l2rw_ray.config.model import CustomModel, MlpModel, Model
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, data_misfit, trial_misfit
 from l2rw_ray.import_path import attribute_name, is_import_path
-
-VECTOR_MODELS = ("mlp",)
-
-
-class ModelConfig(Section):
-    """Which network is trained."""
-
-    name: Literal[
-        "mlp",
-        "lenet",
-        "paper_cnn",
-        "alexnet_small",
-        "resnet20_bn",
-        "resnet32_bn",
-        "resnet44_bn",
-        "resnet56_bn",
-        "resnet110_bn",
-        "resnet20_gn",
-        "resnet32_gn",
-        "resnet44_gn",
-        "resnet56_gn",
-        "resnet110_gn",
-        "wrn16_4",
-        "wrn28_10",
-        "wrn16_4_gn",
-        "wrn28_10_gn",
-    ]
-    """Architecture, fitted to the source's input shape and number of classes."""
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """None: that is for networks of the user's own."""
-        return {}
-
-
-class CustomModel(CustomSection):
-    """A network of the user's own: `build(input_shape, classes, **options)` returns an `nn.Module`."""
-
-    name: ImportPath
-
-
-Model = Annotated[
-    Annotated[ModelConfig, Tag(BUILT_IN)] | Annotated[CustomModel, Tag(IMPORT_PATH)],
-    Field(discriminator=by_form("name")),
-]
 
 
 class _Optim(Section):
@@ -165,9 +122,32 @@ class TrialConfig(Section):
 
     @model_validator(mode="after")
     def _model_fits_input(self) -> Self:
-        features = isinstance(self.data, ParquetData) and self.data.features is not None
-        if features and isinstance(self.model, ModelConfig) and self.model.name not in VECTOR_MODELS:
+        if self.data.has_vectors and not isinstance(self.model, MlpModel | CustomModel):
             raise conflict(
                 "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _stages_fit_into_epochs(self) -> Self:
+        method, epochs = self.method, self.optim.epochs
+        stages = {TwoStageMethod: "first_epochs", FinetuneMetaMethod: "finetune_epochs"}
+        for kind, field in stages.items():
+            if isinstance(method, kind) and (given := getattr(method, field)) >= epochs:
+                problem = f"optim.epochs counts all stages together and is {epochs}"
+                remedy = f"use at most {epochs - 1}" if epochs > 1 else "use optim.epochs: 2 or more"
+                raise conflict(f"method.{field}", given, problem, remedy)
+        return self
+
+    @model_validator(mode="after")
+    def _weight_model_has_features(self) -> Self:
+        if not isinstance(self.method, WeightModelMethod) or isinstance(self.data, CustomData):
+            return self
+        if not isinstance(self.data, ParquetData):
+            problem = f"data source {self.data.source!r} has no weight_features to weigh examples by"
+            remedy = "use 'meta_weight_net', or a source that has them, such as parquet"
+            raise conflict("method.name", self.method.name, problem, remedy)
+        if self.data.weight_features is None:
+            problem = "method 'weight_model' weighs examples by them"
+            raise conflict("data.weight_features", None, problem, "name numeric columns")
         return self

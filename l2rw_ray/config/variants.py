@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import Discriminator
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from l2rw_ray.config.custom import IMPORT_PATH, ByForm
 from l2rw_ray.config.section import Section
@@ -35,11 +36,24 @@ class Variants:
             key = IMPORT_PATH
         return self.classes.get(key) if key is None or isinstance(key, str) else None
 
-    def own_fields(self, draft: Mapping[str, Any]) -> Tree:
-        """The draft without the fields that the class it selects does not have."""
+    def own_fields(self, draft: Mapping[str, Any], former: type[Section] | None = None) -> Tree:
+        """The draft without the fields that the class it selects does not have.
+
+        Args:
+            draft: Of the section.
+            former: The class it selected before: what stands at its default takes the new one's, where
+                that is another, so that resolved studies plan what they were resolved from.
+        """
         section = self.chosen(draft)
-        names = input_names(section) if section else set(draft)
-        return {name: value for name, value in draft.items() if name in names}
+        if section is None:
+            return dict(draft)
+        old, new = _defaults(former) if former else {}, _defaults(section)
+        return {
+            name: value
+            for name, value in draft.items()
+            if name in input_names(section)
+            and not (name in old and name in new and value == old[name] != new[name])
+        }
 
 
 def variants_of(section: type[Section] | None, name: str) -> Variants:
@@ -88,6 +102,15 @@ def _tag_values(section: type[Section], tag: str) -> tuple[str, ...]:
     return get_args(annotation) if get_origin(annotation) is Literal else (IMPORT_PATH,)
 
 
+def _defaults(section: type[Section]) -> Tree:
+    """Defaults of the fields that have one, as a study file says them."""
+    return {
+        field.alias or name: to_jsonable_python(field.default)
+        for name, field in section.model_fields.items()
+        if not field.is_required() and field.default_factory is None
+    }
+
+
 def input_names(section: type[Section]) -> set[str]:
     """The keys a study file may use in this section."""
     return {field.alias or name for name, field in section.model_fields.items()}
@@ -121,7 +144,7 @@ def _assign(draft: Tree, keys: list[str], value: Any, section: type[Section] | N
     variants = variants_of(section, head)
     changed = _assign(inner or {}, rest, value, variants.chosen(inner or {}), path)
     if rest == [variants.tag]:
-        changed = variants.own_fields(changed)
+        changed = variants.own_fields(changed, variants.chosen(inner or {}))
     return {**draft, head: changed}
 
 

@@ -1,9 +1,9 @@
 """Where examples come from, how the train set is spoiled, and how batches are drawn."""
 
-from l2rw_ray.data import cifar10, digits, parquet
+from l2rw_ray.data import digits, ham10000, image_folder, synthetic, table_source, torchvision_sources
 from l2rw_ray.data.corruption import uniform_noise
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, steps_per_epoch
+from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, epoch_order, steps_per_epoch
 from l2rw_ray.data.loading import load_source
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits import Splits, make_splits
@@ -16,14 +16,18 @@ __all__ = [
     "MetaSampler",
     "Source",
     "Splits",
-    "cifar10",
     "digits",
     "epoch_batches",
+    "epoch_order",
+    "ham10000",
+    "image_folder",
     "load_source",
     "make_splits",
-    "parquet",
     "regression_source",
     "steps_per_epoch",
     "stream",
+    "synthetic",
+    "table_source",
+    "torchvision_sources",
     "uniform_noise",
 ]

@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,6 +49,20 @@ def cached(identity: Any, decode: Callable[[], Array]) -> Tensor:
         stored = _read(entry) if _write(entry, array) else None
         array = array if stored is None else stored
     return torch.from_numpy(array)
+
+
+def cached_kept(identity: Mapping[str, object], whole: Tensor, kept_N: Array) -> Tensor:
+    """Some rows of an entry, as an entry of their own; the entry itself where they are all.
+
+    Args:
+        identity: That of `whole`.
+        whole: The entry, [N, …].
+        kept_N: Which rows, bool [N].
+    """
+    if kept_N.all():
+        return whole
+    kept = hashlib.sha256(np.packbits(kept_N).tobytes()).hexdigest()
+    return cached({**identity, "kept": kept}, lambda: whole.numpy()[kept_N])
 
 
 def _read(entry: Path) -> Array | None:

@@ -37,9 +37,17 @@ def load_custom(config: CustomData) -> Source:
     _check(config, source.inputs, source.labels, source, "")
     _check_targets(config, source.targets, source.labels, "")
     _check_groups(config, source)
+    _check_difficulty(config, source)
+    _check_weight_features(config, source)
+    if source.train_labels is not None and source.targets is not None:
+        raise _unusable(config, "has targets, and train_labels", "give train_labels to classes only")
+    if source.train_labels is not None:
+        _check_labels(config, source.train_labels, source, len(source.inputs), "train_")
     if source.test_inputs is not None and source.test_labels is not None:
         _check(config, source.test_inputs, source.test_labels, source, "test_")
         _check_targets(config, source.test_targets, source.test_labels, "test_")
+        if not len(source.test_labels):
+            raise _unusable(config, "has a test set without examples", "fill it, or leave it out")
         if _form(source.test_inputs) != _form(source.inputs):
             raise _unusable(config, "test_inputs are not of the form that inputs are", "give both one form")
     return source
@@ -54,10 +62,14 @@ def _check(config: CustomData, inputs: Tensor, labels: Tensor, source: Source, p
         raise _unusable(config, problem, "give images as uint8 [N, C, H, W], or features as float32 [N, F]")
     if is_vector and not inputs.isfinite().all():
         raise _unusable(config, f"{prefix}inputs are not all finite", "fill in what is missing")
+    _check_labels(config, labels, source, len(inputs), prefix)
+
+
+def _check_labels(config: CustomData, labels: Tensor, source: Source, count: int, prefix: str) -> None:
     is_index = isinstance(labels, Tensor) and labels.dtype == torch.int64
-    if not is_index or labels.shape != inputs.shape[:1]:
+    if not is_index or labels.shape != (count,):
         problem = f"{prefix}labels are {_described(labels)}"
-        raise _unusable(config, problem, f"give class indices as int64 [{len(inputs)}]")
+        raise _unusable(config, problem, f"give class indices as int64 [{count}]")
     classes = len(source.class_names)
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         problem = f"{prefix}labels reach from {int(labels.min())} to {int(labels.max())}"
@@ -81,6 +93,28 @@ def _check_groups(config: CustomData, source: Source) -> None:
     if not isinstance(groups, Tensor) or groups.dtype != torch.int64 or groups.shape != source.labels.shape:
         remedy = f"give indices as int64 [{len(source.labels)}], or None"
         raise _unusable(config, f"groups are {_described(groups)}", remedy)
+
+
+def _check_difficulty(config: CustomData, source: Source) -> None:
+    given: object = source.difficulty
+    if given is None:
+        return
+    if not isinstance(given, Tensor) or given.dtype != torch.float32 or given.shape != source.labels.shape:
+        remedy = f"give numbers as float32 [{len(source.labels)}], or None"
+        raise _unusable(config, f"difficulty is {_described(given)}", remedy)
+
+
+def _check_weight_features(config: CustomData, source: Source) -> None:
+    features: object = source.weight_features
+    if features is None:
+        return
+    remedy = f"give them as float32 [{len(source.labels)}, F], or None"
+    if not isinstance(features, Tensor) or features.dtype != torch.float32 or features.ndim != 2:
+        raise _unusable(config, f"weight_features are {_described(features)}", remedy)
+    if len(features) != len(source.labels) or not features.shape[1]:
+        raise _unusable(config, f"weight_features are {_described(features)}", remedy)
+    if not features.isfinite().all():
+        raise _unusable(config, "weight_features are not all finite", "fill in what is missing")
 
 
 def _form(inputs: Tensor) -> tuple[torch.dtype, torch.Size]:

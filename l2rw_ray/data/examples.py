@@ -1,5 +1,6 @@
 """A set of examples in memory, ready to be batched."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -22,6 +23,8 @@ class ExampleSet:
         mean: What is subtracted from features, [F]; None for images.
         std: What features are divided by, [F]; None for images.
         places: Place of each example in the store, int64 [N]; None where `inputs` are its own.
+        weight_features: What a weight model weighs the examples by, standardised, float32 [N, F]; the
+            train set's alone, and None where its source has none.
         targets: What a regression predicts, in original units, float32 [N]; None for classes.
         target_mean: What is subtracted from targets, []; None for classes.
         target_std: What targets are divided by, []; None for classes.
@@ -34,6 +37,7 @@ class ExampleSet:
     mean: Tensor | None = None
     std: Tensor | None = None
     places: Tensor | None = None
+    weight_features: Tensor | None = None
     targets: Tensor | None = None
     target_mean: Tensor | None = None
     target_std: Tensor | None = None
@@ -46,7 +50,9 @@ class ExampleSet:
         """Shape of one input."""
         return tuple(self.inputs.shape[1:])
 
-    def take(self, index_B: Tensor) -> tuple[Tensor, Tensor]:
+    def take(
+        self, index_B: Tensor, change: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Inputs as float32 [B, …] and labels, int64 [B], or standardised targets, float32 [B].
 
         Images are scaled to [−1, 1] by (x/255 − 0.5)/0.5, features standardised; one that is missing (NaN)
@@ -54,10 +60,13 @@ class ExampleSet:
 
         Args:
             index_B: Positions in this set, int64 [B].
+            change: What is done to the images, uint8 [B, C, H, W], before.
         """
         index_B = index_B.to(self.inputs.device)
         places_B = index_B if self.places is None else self.places[index_B]
         x, y = self.inputs.index_select(0, places_B), self.answers(index_B)
+        if change is not None:
+            x = change(x)
         if self.mean is None or self.std is None:
             return x.float().div_(127.5).sub_(1.0), y
         x = x.sub_(self.mean).div_(self.std)

@@ -1,109 +1,52 @@
-"""Decoding a Parquet column of encoded images."""
+"""Decoding a column of encoded images."""
 
-import io
-import os
-import struct
-import zlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
-from PIL import Image
 
-from l2rw_ray.data.parquet_table import Array, ParquetTable
+from l2rw_ray.data.bad_rows import Array
+from l2rw_ray.data.image_decoding import Encoded, ImageDecoder, decode_all
+from l2rw_ray.data.table import Table
 from l2rw_ray.errors import DataError
 
-_THREADS = 8
-_GREY = ("1", "L", "LA", "La")
-_DEEP = ("I", "F")
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-"""What Pillow's decoders raise on broken files."""
+_FIELD = "trial.data.image"
 
 
-def decode_images(table: ParquetTable, column: str) -> Array:
+def column_decoder(table: Table, column: str) -> ImageDecoder:
+    """What decodes a column, and complains about its rows."""
+    return ImageDecoder(_FIELD, column, table.locate, "resize all images to one size")
+
+
+def decode_column(table: Table, column: str, *, skip: bool) -> tuple[Array, Array]:
     """Decode a column of encoded images (PNG, JPEG, …), a few rows in memory at a time.
 
     Args:
         table: The table.
         column: Column of bytes, or of structs with a field `bytes`, as Hugging Face writes them.
+        skip: Whether images that are missing or broken are left as zeros.
 
     Returns:
-        uint8 [N, C, H, W]; C is 1 where the first image is grey, else 3, and the others are
-        converted to that.
+        The images, uint8 [N, C, H, W], and which of them could not be read, bool [N]; C is 1 where the
+        first image is grey, else 3, and the others are converted to that.
 
     Raises:
         DataError: The column is missing or holds no bytes; an image is broken, has more than eight
             bits per channel, or is of another size than the first.
     """
-    for given in table.require(column, "trial.data.image"):
+    for given in table.require(column, _FIELD):
         if not _holds_bytes(given):
             problem = f"the column is of type {given}"
-            raise DataError("trial.data.image", column, problem, "name a column of encoded images")
-    first = _Decoder(table, column).decode(0, _first(table, column))
-    images = np.empty((sum(table.sizes), *first.shape), dtype=np.uint8)
-    decoder = _Decoder(table, column, first.shape)
-
-    def place(row: int, data: bytes | None) -> None:
-        images[row] = decoder.decode(row, data)
-
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        for start, batch in table.batches([column]):
-            for _ in pool.map(place, range(start, start + len(batch)), _encoded(batch)):
-                pass  # raises what a thread raised, the first row's error first
-    return images
+            raise DataError(_FIELD, column, problem, "name a column of encoded images")
+    return decode_all(column_decoder(table, column), table.rows, _encoded(table, column), skip=skip)
 
 
-@dataclass(frozen=True)
-class _Decoder:
-    table: ParquetTable
-    column: str
-    shape: tuple[int, ...] | None = None
-
-    def decode(self, row: int, data: bytes | None) -> Array:
-        """One image, uint8 [C, H, W], of the shape of the first where that is known."""
-        if data is None:
-            raise self._refuse(row, "holds no image", "fill in the image or drop the row")
-        try:
-            with Image.open(io.BytesIO(data)) as encoded:
-                pixels = np.asarray(encoded.convert(self._target(row, encoded.mode)))
-        except _UNREADABLE as error:
-            raise self._refuse(row, "is no readable image", "mend or drop the row") from error
-        image: Array = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-        if self.shape is not None and image.shape != self.shape:
-            problem = f"has shape {image.shape}, the first image has {self.shape}"
-            raise self._refuse(row, problem, "resize all images to one size")
-        return image
-
-    def _target(self, row: int, mode: str) -> str:
-        if mode.startswith(_DEEP):
-            raise self._refuse(row, f"has mode {mode}, more than 8 bits", "convert the images to 8 bits")
-        grey = mode in _GREY if self.shape is None else self.shape[0] == 1
-        return "L" if grey else "RGB"
-
-    def _refuse(self, row: int, problem: str, remedy: str) -> DataError:
-        return DataError("trial.data.image", self.column, f"{self.table.locate(row)} {problem}", remedy)
-
-
-def _first(table: ParquetTable, column: str) -> bytes | None:
-    return next(_encoded(batch)[0] for _, batch in table.batches([column]) if len(batch))
-
-
-def _encoded(batch: pa.RecordBatch) -> Sequence[bytes | None]:
-    values = batch.column(0)
-    if pa.types.is_struct(values.type):
-        return [None if value is None else value["bytes"] for value in values.to_pylist()]
-    encoded: list[bytes | None] = values.to_pylist()
-    return encoded
+def _encoded(table: Table, column: str) -> Iterator[tuple[int, Sequence[Encoded]]]:
+    for start, batch in table.batches([column]):
+        values = batch.column(0)
+        if pa.types.is_struct(values.type):
+            yield start, [None if value is None else value["bytes"] for value in values.to_pylist()]
+        else:
+            yield start, values.to_pylist()
 
 
 def _holds_bytes(given: pa.DataType) -> bool:

@@ -1,11 +1,13 @@
 """Batches as pure functions of seed, epoch and step, so that a resumed trial sees what it would have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from l2rw_ray.data.augmentation import augmented, draw_changes
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.streams import stream
 from l2rw_ray.errors import DataError
@@ -42,6 +44,17 @@ def steps_per_epoch(count: int, batch_size: int, world_size: int = 1) -> int:
     return whole + (rest >= world_size and rest > 0)
 
 
+def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order of one pass over a set that all arms share, int64 [N].
+
+    Args:
+        count: Examples in the set.
+        seed: The trial's seed.
+        epoch: Passes before this one.
+    """
+    return torch.randperm(count, generator=stream(seed, "order", epoch))
+
+
 def epoch_batches(
     examples: ExampleSet,
     batch_size: int,
@@ -49,7 +62,9 @@ def epoch_batches(
     epoch: int,
     rank: int = 0,
     world_size: int = 1,
+    *,
     order: Tensor | None = None,
+    augment: Sequence[str] = (),
 ) -> Iterator[Batch]:
     """One rank's shares of the batches of one pass over a set.
 
@@ -60,17 +75,22 @@ def epoch_batches(
         epoch: Passes before this one.
         rank: The rank whose shares these are; shares of one batch differ by at most one example.
         world_size: Number of ranks.
-        order: Positions in the set in the order they come in, int64 [K]; None draws an order of all of
-            them for the epoch.
+        order: Positions in the set in the order they come in, int64 [K]; None for the `epoch_order` of
+            all of them.
+        augment: `flip`, `crop`, or both, of images, drawn anew for each step.
     """
     if order is None:
-        order = torch.randperm(len(examples), generator=stream(seed, "order", epoch))
+        order = epoch_order(len(examples), seed, epoch)
     order = order.to(examples.inputs.device)
     steps = steps_per_epoch(len(order), batch_size, world_size)
     for step in range(steps):
         whole = order[step * batch_size : (step + 1) * batch_size]
         index = _share(whole, rank, world_size)
-        yield Batch(*examples.take(index), index, len(whole), is_last=step == steps - 1)
+        change = None
+        if augment:
+            changes_B3 = draw_changes(augment, seed, epoch, step, len(whole))
+            change = partial(augmented, changes_B3=_share(changes_B3, rank, world_size))
+        yield Batch(*examples.take(index, change), index, len(whole), is_last=step == steps - 1)
 
 
 class MetaSampler:

@@ -1,12 +1,18 @@
 """A source of examples, before it is split."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
+import torch
 from torch import Tensor
 
+from l2rw_ray.data.bad_rows import SkippedRows
 from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
+
+NO_CLASS = -1
+"""Label of an example that is in none of the sets, its class being left out."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,14 @@ class Source:
         test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
         test_labels: Their labels, as `labels`.
         groups: Index of each example's group, int64 [N]; None where each stands for itself.
+        class_indices: Of a source whose other classes are left out: index of each class before.
+        difficulty: Probability that a place like the example's is another class's, float32 [N]; None
+            where it is not known.
+        skipped: What was left out on loading. Rows are numbered without it, everywhere.
+        weight_features: What tells how far an example can be trusted, float32 [N, F], for the arm
+            `weight_model`; None where nothing does.
+        train_labels: Labels that the train set has in place of `labels`, some of them wrong, as they
+            were given at first, int64 [N]; None for `labels`, which the other sets always have.
         targets: What a regression predicts, float32 [N]; None for a classification.
         test_targets: Targets of the test set of its own.
         feature_names: Name of each of the F features; None where they have none.
@@ -34,26 +48,61 @@ class Source:
     test_inputs: Tensor | None = None
     test_labels: Tensor | None = None
     groups: Tensor | None = None
+    class_indices: tuple[int, ...] | None = None
+    difficulty: Tensor | None = None
+    skipped: tuple[SkippedRows, ...] = ()
+    weight_features: Tensor | None = None
+    train_labels: Tensor | None = None
     targets: Tensor | None = None
     test_targets: Tensor | None = None
     feature_names: tuple[str, ...] | None = None
     left_out: int = 0
 
-    def class_index(self, given: int | str) -> int:
+    @property
+    def skipped_rows(self) -> int:
+        """How many rows were left out."""
+        return sum(part.count for part in self.skipped)
+
+    def class_index(self, given: int | str, field: str = "trial.data.bias.class") -> int:
         """Index of a class given by index or by name.
 
         Args:
-            given: An index from 0, or one of `class_names`.
+            given: An index from 0, before classes were left out, or one of `class_names`.
+            field: Who names it, for the error.
 
         Raises:
             DataError: There is no such class.
         """
-        if isinstance(given, int) and 0 <= given < len(self.class_names):
-            return given
+        indices = self.class_indices or tuple(range(len(self.class_names)))
+        if isinstance(given, int) and given in indices:
+            return indices.index(given)
         if given in self.class_names:
             return self.class_names.index(str(given))
         names = ", ".join(self.class_names)
-        raise DataError("trial.data.bias.class", given, "no class of this source", f"use one of {names}")
+        raise DataError(field, given, "no class of this source", f"use one of {names}")
+
+    def only(self, classes: Sequence[int]) -> Self:
+        """The same source with some of its classes, numbered in the order given.
+
+        Rows stay as they are: examples of other classes get the label `NO_CLASS`.
+
+        Args:
+            classes: Their indices.
+        """
+        number_C = torch.full((len(self.class_names),), NO_CLASS)
+        number_C[list(classes)] = torch.arange(len(classes))
+        labels, train_labels = number_C[self.labels], None
+        if self.train_labels is not None:  # an example that is given as one of the others goes with them
+            train_labels = number_C[self.train_labels]
+            labels = labels.masked_fill(train_labels == NO_CLASS, NO_CLASS)
+        return replace(
+            self,
+            labels=labels,
+            train_labels=train_labels,
+            class_names=tuple(self.class_names[index] for index in classes),
+            test_labels=None if self.test_labels is None else number_C[self.test_labels],
+            class_indices=tuple(classes),
+        )
 
     def feature_index(self, given: int | str) -> int:
         """Place of a feature given by index or by name.

@@ -1,7 +1,8 @@
-"""The four disjoint sets of a trial, and the protocols on the train set.
+"""The four disjoint sets of a trial, and the protocols on the train and the meta set.
 
-The meta, validation and test sets depend on the source, the seed and their own sizes alone, so that
-arms, bias levels and noise rates are compared on the same ones.
+The meta, validation and test sets depend on the source, the seed, their own sizes and, for the meta set,
+its own protocols alone, so that arms, bias levels and noise rates are compared on the same ones. A bias
+towards one of two classes leaves the other classes out of all four.
 """
 
 import hashlib
@@ -11,11 +12,13 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.data import Data, UniformNoise
+from l2rw_ray.config.data import Data
+from l2rw_ray.config.protocols import LabelNoise, TwoClassBias
 from l2rw_ray.config.regression import GaussianNoise
 from l2rw_ray.config.task import data_misfit
+from l2rw_ray.data.augmentation import refuse_vectors
 from l2rw_ray.data.clean_sets import draw_clean_sets
-from l2rw_ray.data.corruption import uniform_noise
+from l2rw_ray.data.corruption import corrupt
 from l2rw_ray.data.examples import ExampleSet, feature_scale
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.streams import stream
@@ -30,10 +33,10 @@ class Splits:
 
     Attributes:
         train: Possibly biased and mislabelled.
-        meta: Clean and balanced; drives the weights.
+        meta: Drives the weights; clean and balanced but for what is done to it on purpose.
         validation: Clean; selects. May be empty.
         test: Clean; only reported.
-        class_names: Name of each class.
+        class_names: Name of each class that the sets hold.
         hashes: SHA-256 over the source rows of each set, by the set's name.
         left_out: Examples of the source that are in none of them for their targets.
     """
@@ -66,22 +69,30 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
         seed: The trial's seed.
 
     Raises:
-        DataError: A class has too few examples for what is asked, or a protocol does not go with the data.
+        DataError: A class has too few examples for what is asked, features are to be augmented, or a
+            protocol does not go with the data.
     """
     _refuse_misfit(source, config)
-    if len(source.class_names) < 2:
-        is_regression = source.targets is not None
-        problem = "all targets are equal" if is_regression else f"the only class is {source.class_names[0]}"
-        remedy = "give some that differ" if is_regression else "give two classes or more"
-        raise DataError("trial.data.source", config.source, problem, remedy)
+    _refuse_one_class(source, config)
+    refuse_vectors(config.augment, source.inputs.dtype)
+    if isinstance(config.bias, TwoClassBias):
+        source = _two_classes(source, config.bias)
     clean = draw_clean_sets(source, config, seed)
     train = draw_train(source, clean.left, config, seed)
     rows = {"train": train, "meta": clean.meta, "validation": clean.validation, "test": clean.test}
     own_test = source.test_labels is not None
     refuse_overlap(rows, own_test=own_test)
     sets = {name: _examples(source, which, own_test and name == "test") for name, which in rows.items()}
-    if isinstance(config.noise, UniformNoise):
-        sets["train"] = _mislabelled(sets["train"], config.noise, len(source.class_names), seed)
+    if source.train_labels is not None:
+        sets["train"] = replace(sets["train"], labels=source.train_labels[train])
+    if not isinstance(config.noise, GaussianNoise):
+        sets["train"] = _mislabelled(sets["train"], config.noise, source, seed, "noise")
+    sets["meta"] = _mislabelled(sets["meta"], config.meta_noise, source, seed, "meta_noise")
+    if source.train_labels is not None:
+        sets["train"] = replace(sets["train"], corrupted=sets["train"].labels != source.labels[train])
+    if source.weight_features is not None:
+        scaled = _scaled_weight_features(source.weight_features, train, clean.left)
+        sets["train"] = replace(sets["train"], weight_features=scaled)
     if source.inputs.dtype != torch.uint8:
         mean, std = feature_scale(source.inputs[clean.left])
         sets = {name: replace(examples, mean=mean, std=std) for name, examples in sets.items()}
@@ -134,6 +145,34 @@ def _refuse_misfit(source: Source, config: Data) -> None:
         raise DataError(f"trial.data.{misfit.field}", *misfit[1:])
 
 
-def _mislabelled(train: ExampleSet, noise: UniformNoise, classes: int, seed: int) -> ExampleSet:
-    labels, corrupted = uniform_noise(train.labels, noise.rate, classes, stream(seed, "noise"))
-    return replace(train, labels=labels, corrupted=corrupted)
+def _refuse_one_class(source: Source, config: Data) -> None:
+    if len(source.class_names) > 1:
+        return
+    is_regression = source.targets is not None
+    problem = "all targets are equal" if is_regression else f"the only class is {source.class_names[0]}"
+    remedy = "give some that differ" if is_regression else "give two classes or more"
+    raise DataError("trial.data.source", config.source, problem, remedy)
+
+
+def _scaled_weight_features(features_NF: Tensor, rows: Tensor, pool: Tensor) -> Tensor:
+    """Weight features of some rows, standardised as those of the rows that train may be drawn from are."""
+    mean_F, std_F = feature_scale(features_NF[pool])
+    return (features_NF[rows] - mean_F) / std_F
+
+
+def _mislabelled(
+    examples: ExampleSet, noise: LabelNoise, source: Source, seed: int, purpose: str
+) -> ExampleSet:
+    generator = stream(seed, purpose)
+    labels, corrupted = corrupt(examples.labels, noise, source, generator, f"trial.data.{purpose}")
+    return replace(examples, labels=labels, corrupted=corrupted)
+
+
+def _two_classes(source: Source, bias: TwoClassBias) -> Source:
+    """The source with the two classes of a bias alone, in its own order."""
+    majority = source.class_index(bias.majority, "trial.data.bias.majority")
+    minority = source.class_index(bias.minority, "trial.data.bias.minority")
+    if majority == minority:
+        problem = f"it is the majority, {bias.majority}, too"
+        raise DataError("trial.data.bias.minority", bias.minority, problem, "name another class")
+    return source.only(sorted((majority, minority)))

@@ -29,6 +29,7 @@ def regression_source(
     groups: Tensor | None = None,
     *,
     feature_names: tuple[str, ...] | None = None,
+    weight_features: Tensor | None = None,
     below: float | None = None,
 ) -> Source:
     """A source with targets; deciles of the train targets stand for classes wherever sets are stratified.
@@ -40,6 +41,7 @@ def regression_source(
         test_targets: Their targets.
         groups: As `Source.groups`, [N].
         feature_names: Name of each feature.
+        weight_features: As `Source.weight_features`, [N, F].
         below: Examples whose target reaches this are left out and counted; None keeps all.
 
     Raises:
@@ -51,6 +53,7 @@ def regression_source(
         left_out = int((~kept).sum())
         inputs, targets = inputs[kept], targets[kept]
         groups = None if groups is None else groups[kept]
+        weight_features = None if weight_features is None else weight_features[kept]
         if test_inputs is not None and test_targets is not None:
             kept = test_targets < below
             left_out += int((~kept).sum())
@@ -65,6 +68,7 @@ def regression_source(
         test_inputs,
         None if test_targets is None else torch.bucketize(test_targets, bounds_K, right=True),
         groups,
+        weight_features=weight_features,
         targets=targets,
         test_targets=test_targets,
         feature_names=feature_names,

@@ -5,16 +5,29 @@ train sets of two levels share as many as they can.
 """
 
 import math
-from bisect import bisect_left
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.data import Data, DominantClassBias
+from l2rw_ray.config.data import Data
+from l2rw_ray.config.protocols import DominantClassBias, LongTailBias, NoBias, TwoClassBias
+from l2rw_ray.data.proportions import (
+    Counts,
+    class_counts,
+    counts_of,
+    dominance,
+    largest_fitting,
+    published_tail,
+    scarcest,
+    strength,
+    tail_order,
+)
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.streams import stream
 from l2rw_ray.errors import DataError
 
+_Changing = DominantClassBias | LongTailBias | TwoClassBias
 _SMALLER_SETS = "lower meta_per_class, validation_size or test_size"
 
 
@@ -35,8 +48,8 @@ def draw_train(source: Source, pool: Tensor, config: Data, seed: int) -> Tensor:
     """
     order = torch.randperm(len(source.labels), generator=stream(seed, "train"))
     shuffled = order[torch.isin(order, pool)]
-    if isinstance(config.bias, DominantClassBias):
-        return _draw_dominated(source, shuffled, config, config.bias, seed)
+    if not isinstance(config.bias, NoBias):
+        return _draw_biased(source, shuffled, config, config.bias, seed)
     size = len(shuffled) if config.train_size is None else config.train_size
     if size > len(shuffled) or not size:
         problem = f"{len(shuffled)} examples are left after the other sets"
@@ -45,74 +58,84 @@ def draw_train(source: Source, pool: Tensor, config: Data, seed: int) -> Tensor:
     return shuffled[:size]
 
 
-def _draw_dominated(source: Source, pool: Tensor, config: Data, bias: DominantClassBias, seed: int) -> Tensor:
-    """One class makes up the fraction `level`, the others share the rest (arXiv:2405.06859).
+def _draw_biased(source: Source, pool: Tensor, config: Data, bias: _Changing, seed: int) -> Tensor:
+    """The first examples of each class, as many as the bias asks for.
 
-    `matched` has `train_size` examples at every level, round(level · train_size) of them dominant.
-    `as_published` keeps all n dominant examples of the pool and has round(n / level) in total.
+    With a `train_size` that many in all; without, as many as the classes allow.
     """
-    dominant = source.class_index(bias.dominant_class)
     labels = source.labels[pool]
     available = labels.bincount(minlength=len(source.class_names)).tolist()
-    others = [index for index in range(len(available)) if index != dominant]
-    favoured = [others[i] for i in torch.randperm(len(others), generator=stream(seed, "bias")).tolist()]
-    if config.train_size is None:
-        kept = available[dominant]
-        wanted = class_counts(dominant, kept, favoured, round(kept / bias.level) - kept)
-        _refuse_low_level(source, bias.level, dominant, wanted, available)
+    if config.train_size is not None:
+        wanted = counts_of(bias, source, seed, "bias")(config.train_size)
+        _refuse_large_train(source, config.train_size, bias, seed, available)
+    elif isinstance(bias, DominantClassBias):
+        wanted = _all_dominant(source, bias, seed, available)
     else:
-        wanted = _matched(config.train_size, bias.level, dominant, favoured)
-        _refuse_large_train(source, config.train_size, bias.level, dominant, favoured, available)
+        wanted = _as_many_as_fit(source, bias, seed, available)
+    if not isinstance(bias, DominantClassBias):
+        _refuse_empty_class(source, config.train_size, bias, wanted)
     taken = torch.zeros(len(pool), dtype=torch.bool)
     for label, count in enumerate(wanted):
         taken[(labels == label).nonzero().squeeze(1)[:count]] = True
     return pool[taken]
 
 
-def class_counts(dominant: int, kept: int, others: list[int], rest: int) -> list[int]:
-    """Examples per class: `kept` of the dominant one, `rest` spread over the others.
-
-    Args:
-        dominant: Index of the dominant class.
-        kept: Its examples.
-        others: Indices of the other classes; the first ones get one more where `rest` does not divide.
-        rest: Their examples together.
-    """
-    each, more = divmod(rest, len(others))
-    counts = [each] * (len(others) + 1)
-    counts[dominant] = kept
-    for label in others[:more]:
-        counts[label] += 1
-    return counts
+def _all_dominant(source: Source, bias: DominantClassBias, seed: int, available: list[int]) -> list[int]:
+    """All n examples of the dominant class, round(n / level) in total (arXiv:2405.06859)."""
+    dominant, others = dominance(bias, source, seed, "bias")
+    kept = available[dominant]
+    wanted = class_counts(dominant, kept, others, round(kept / bias.level) - kept)
+    _refuse_low_level(source, bias.level, dominant, wanted, available)
+    return wanted
 
 
-def _matched(size: int, level: float, dominant: int, others: list[int]) -> list[int]:
-    kept = round(level * size)
-    return class_counts(dominant, kept, others, size - kept)
+def _as_many_as_fit(
+    source: Source, bias: LongTailBias | TwoClassBias, seed: int, available: list[int]
+) -> list[int]:
+    """The largest profile for which every class has enough (Cui et al. 2019), or the largest train set."""
+    counts: Counts
+    if isinstance(bias, TwoClassBias):
+        counts = counts_of(bias, source, seed, "bias")
+    else:
+        order = tail_order(bias, source, seed)
+        counts = partial(published_tail, factor=bias.imbalance_factor, order=order)
+    return counts(largest_fitting(counts, available, sum(available) + 1))
 
 
-def _refuse_large_train(
-    source: Source, size: int, level: float, dominant: int, others: list[int], available: list[int]
-) -> None:
-    def is_too_large(size: int) -> bool:
-        return _short(_matched(size, level, dominant, others), available) is not None
-
-    scarce = _short(wanted := _matched(size, level, dominant, others), available)
+def _refuse_large_train(source: Source, size: int, bias: _Changing, seed: int, available: list[int]) -> None:
+    counts = counts_of(bias, source, seed, "bias")
+    scarce = scarcest(wanted := counts(size), available)
     if scarce is None:
         return
-    fitting = bisect_left(range(size), True, key=is_too_large) - 1  # counts grow with the size
+    fitting = largest_fitting(counts, available, size)
+    field, value = strength(bias)
     problem = (
-        f"at level {level} class {source.class_names[scarce]} needs {wanted[scarce]} examples, "
+        f"at {field} {value:g} class {source.class_names[scarce]} needs {wanted[scarce]} examples, "
         f"{available[scarce]} are left after the other sets"
     )
-    remedy = f"use at most {fitting}, or {_SMALLER_SETS}" if fitting > 1 else _SMALLER_SETS
+    less = f"use at most {fitting}"
+    if min(counts(fitting)) == 0 and not isinstance(bias, DominantClassBias):
+        less = f"lower it and bias.{field}"
+    remedy = f"{less}, or {_SMALLER_SETS}" if fitting > 1 else _SMALLER_SETS
     raise DataError("trial.data.train_size", size, problem, remedy)
+
+
+def _refuse_empty_class(
+    source: Source, size: int | None, bias: LongTailBias | TwoClassBias, wanted: list[int]
+) -> None:
+    """A class without an example is another task, and no ratio of its size to others is what was asked."""
+    if min(wanted) > 0:
+        return
+    field, value = strength(bias)
+    problem = f"class {source.class_names[wanted.index(0)]} gets none of {sum(wanted)} examples"
+    remedy = "lower it, or raise train_size" if size else f"lower it, or {_SMALLER_SETS}"
+    raise DataError(f"trial.data.bias.{field}", value, problem, remedy)
 
 
 def _refuse_low_level(
     source: Source, level: float, dominant: int, wanted: list[int], available: list[int]
 ) -> None:
-    scarce = _short(wanted, available)
+    scarce = scarcest(wanted, available)
     if scarce is None and available[dominant]:
         return
     if scarce is None:
@@ -126,10 +149,3 @@ def _refuse_low_level(
     )
     remedy = f"use at least {math.ceil(lowest * 1000) / 1000} or bias.size 'matched'"
     raise DataError("trial.data.bias.level", level, problem, remedy)
-
-
-def _short(wanted: list[int], available: list[int]) -> int | None:
-    """The class that lacks most examples; None where all have enough."""
-    lacking = [need - found for need, found in zip(wanted, available, strict=True)]
-    worst = max(range(len(lacking)), key=lacking.__getitem__)
-    return worst if lacking[worst] > 0 else None

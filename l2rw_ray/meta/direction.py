@@ -17,6 +17,9 @@ from l2rw_ray.meta.lookahead import Lookahead, ZeroLookahead
 from l2rw_ray.meta.losses import Batch, trainable
 from l2rw_ray.meta.outer_sum import OuterSum, Part, formed, inner_product, length
 
+Epsilon = Tensor | Callable[[Tensor], Tensor]
+"""Weights ε0 [B] of this rank's examples, or what makes them of its losses [B], detached."""
+
 
 @dataclass(frozen=True)
 class Direction:
@@ -86,10 +89,10 @@ class DirectionSource:
 
     Args:
         forward: Evaluates losses.
-        train_batch: This rank's train batch; looked at when ε is not zero.
+        train_batch: This rank's train batch; looked at when ε0 is not zero.
         meta_batch: This rank's share of the meta batch.
         lookahead: Where the meta loss is evaluated.
-        epsilon_B: The point ε0 at which weights are differentiated; None for zero.
+        epsilon: The point ε0 at which weights are differentiated; None for zero.
         earlier: A direction of an earlier step, to be used again.
         phase: Makes what is entered around a pass of its own.
     """
@@ -100,21 +103,21 @@ class DirectionSource:
         train_batch: Batch,
         meta_batch: Batch,
         lookahead: Lookahead | None = None,
-        epsilon_B: Tensor | None = None,
+        epsilon: Epsilon | None = None,
         earlier: Direction | None = None,
         phase: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.lookahead: Lookahead = lookahead or ZeroLookahead()
-        self.epsilon_B = epsilon_B
         self.meta_batch = meta_batch
         self._forward, self._train_batch = forward, train_batch
-        self._phase = phase
+        self._epsilon, self._phase = epsilon, phase
+        self._data_gradient: dict[str, Tensor] | None = None
         self.direction = earlier
 
     @property
     def shared_batch(self) -> Batch | None:
         """The meta batch, when D is the meta gradient at θ and nobody has computed it yet."""
-        fits = self.direction is None and not self.lookahead.moves and self.epsilon_B is None
+        fits = self.direction is None and not self.lookahead.moves and self._epsilon is None
         pairs = zip(self.meta_batch, self._train_batch, strict=True)
         same = all(meta.shape[1:] == own.shape[1:] and meta.dtype == own.dtype for meta, own in pairs)
         return self.meta_batch if fits and same else None
@@ -141,15 +144,35 @@ class DirectionSource:
                 self.direction = self._compute(names)
         return self.direction
 
+    def epsilon_at(self, losses_B: Tensor) -> Tensor | None:
+        """ε0 [B] of this rank's examples, given their losses; None for zero."""
+        if self._epsilon is None:
+            return None
+        made = self._epsilon if isinstance(self._epsilon, Tensor) else self._epsilon(losses_B.detach())
+        return made.to(losses_B)
+
+    @property
+    def wants_data_gradient(self) -> bool:
+        """Whether an estimator that has Σ ε0_i ∇ℓ_i at hand saves a pass by handing it in."""
+        return self.direction is None and self._epsilon is not None
+
+    def accept_data_gradient(self, gradient: dict[str, Tensor]) -> None:
+        """Take this rank's Σ ε0_i ∇ℓ_i, by parameter name; one all-reduce."""
+        self._data_gradient = self._forward.replicas.sum_all(gradient)
+
     def data_gradient(self) -> dict[str, Tensor]:
         """g0 = Σ ε0_i ∇ℓ_i over all ranks, zero where ε0 is; no graph."""
+        if self._data_gradient is not None:
+            return self._data_gradient
         parameters = trainable(self._forward.module)
-        if self.epsilon_B is None:
+        if self._epsilon is None:
             return {name: torch.zeros_like(value) for name, value in parameters.items()}
         with torch.enable_grad():
             losses_B = self._forward.probe(self._train_batch, parameters)
+        epsilon_B = self.epsilon_at(losses_B)
+        assert epsilon_B is not None
         parts = torch.autograd.grad(
-            (self.epsilon_B.to(losses_B) * losses_B).sum(),
+            (epsilon_B * losses_B).sum(),
             tuple(parameters.values()),
             allow_unused=True,
             materialize_grads=True,
@@ -159,7 +182,7 @@ class DirectionSource:
     def _compute(self, names: Collection[str] | None) -> Direction:
         forward, start = self._forward, trainable(self._forward.module)
         point, gradient = start, None
-        if self.lookahead.moves or self.epsilon_B is not None:
+        if self.lookahead.moves or self._epsilon is not None:
             gradient = self.data_gradient()
             with torch.no_grad():
                 stepped = self.lookahead.stepped(start, gradient)

@@ -10,7 +10,7 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.meta.losses import Parameters
 from l2rw_ray.meta.update_rules import update_rule
 
-LookaheadName = Literal["zero", "optimizer"]
+LookaheadName = Literal["zero", "sgd", "optimizer"]
 
 
 class Lookahead(Protocol):
@@ -48,6 +48,40 @@ class ZeroLookahead:
     ) -> dict[str, Tensor]:
         """∇L_meta itself."""
         return dict(meta_gradient)
+
+
+class SgdLookahead:
+    """Plain SGD at the optimiser's learning rate, whatever else that optimiser does: θ̂ = θ − α g.
+
+    Args:
+        optimizer: Any whose parameter groups have a learning rate; its state is not looked at.
+        module: The network whose parameters it steps on.
+    """
+
+    moves = True  # not at g = 0, but D has the learning rate in it and is no mere meta gradient
+
+    def __init__(self, optimizer: Optimizer, module: nn.Module) -> None:
+        self._optimizer, self._module = optimizer, module
+        refuse_left_out(optimizer, module)
+
+    def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
+        """θ − α g."""
+        rates = self._rates()
+        return {name: value - rates[name] * gradients[name] for name, value in parameters.items()}
+
+    @torch.no_grad()
+    def pull_back(
+        self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
+    ) -> dict[str, Tensor]:
+        """α ∇L_meta."""
+        rates = self._rates()
+        return {name: rates[name] * value for name, value in meta_gradient.items()}
+
+    def _rates(self) -> dict[str, float]:
+        """The present learning rates by name: schedulers change them."""
+        rates = {id(p): float(group["lr"]) for group in self._optimizer.param_groups for p in group["params"]}
+        named = self._module.named_parameters()
+        return {name: rates[id(parameter)] for name, parameter in named if parameter.requires_grad}
 
 
 class OptimizerLookahead:
@@ -120,7 +154,7 @@ def lookahead_named(
     """The lookahead of that name.
 
     Args:
-        name: `zero` or `optimizer`.
+        name: `zero`, `sgd` or `optimizer`.
         optimizer: The training's own.
         module: The network it steps on.
         at_zero: Whether weights are differentiated at ε = 0.
@@ -132,12 +166,15 @@ def lookahead_named(
     match name:
         case "zero" if not at_zero:
             problem = "it has no learning rate to step from ε0 ≠ 0 with"
-            raise InputError("lookahead", name, problem, "use 'optimizer'")
+            raise InputError("lookahead", name, problem, "use 'optimizer' or 'sgd'")
         case "zero":
             return ZeroLookahead()
-        case "optimizer" if optimizer is None:
+        case "sgd" | "optimizer" if optimizer is None:
             raise InputError("lookahead", name, "no optimizer is given", "pass optimizer=, or use 'zero'")
+        case "sgd":
+            assert optimizer is not None
+            return SgdLookahead(optimizer, module)
         case "optimizer":
             assert optimizer is not None
             return OptimizerLookahead(optimizer, module)
-    raise InputError("lookahead", name, "unknown", "use zero or optimizer")
+    raise InputError("lookahead", name, "unknown", "use zero, sgd or optimizer")

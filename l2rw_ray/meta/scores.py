@@ -38,11 +38,11 @@ def example_scores(
         estimator: How alignments are computed: `ghost`, `forward_mode`, `finite_difference`,
             `central_difference`, `second_order`, `last_layer`, or `auto`, the cheapest exact one that
             treats the model.
-        lookahead: `zero`, the paper's plain SGD at ε = 0 (D = ∇L_meta(θ), learning rate 1), or
-            `optimizer`, the step that `optimizer` would make.
-        optimizer: For the latter: SGD, Adam or AdamW; its state is read.
+        lookahead: `zero`, the paper's plain SGD at ε = 0 (D = ∇L_meta(θ), learning rate 1),
+            `optimizer`, the step that `optimizer` would make, or `sgd`, a plain one at its learning rate.
+        optimizer: For the latter two: SGD, Adam or AdamW, whose state is read, or any for `sgd`.
         epsilon_B: Weights ε0 at which the lookahead is differentiated, [B], of this rank's
-            examples; None for zero. They need `lookahead="optimizer"`, whose learning rate they use.
+            examples; None for zero. They need a lookahead with a learning rate, `optimizer` or `sgd`.
 
     Returns:
         Scores [B].

@@ -81,8 +81,9 @@ class ReweightedStep:
         table_size: Examples in the data set, for `hold`; without it the table grows as needed.
         clip: What becomes of negative scores; the paper's is `relu`.
         normalise: What weights add up to; the paper's is `batch_sum`.
-        lookahead: `zero`, the paper's, or `optimizer`: the step this optimiser would make.
-        epsilon: ε0 of every example, in units of 1/B; other than 0 it needs `lookahead="optimizer"`.
+        lookahead: `zero`, the paper's, `optimizer`, the step this optimiser would make, or `sgd`, a plain
+            one at its learning rate.
+        epsilon: ε0 of every example, in units of 1/B; other than 0 it needs one of the latter two.
         meta_gradient_every: Computations of weights from one of the direction to the next; the
             alignment is computed every time.
         score_momentum: β of s_i ← β s_i + (1 − β) u_i, an example's scores from one time it is scored

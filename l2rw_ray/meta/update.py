@@ -4,7 +4,7 @@ Shape suffixes: B train batch of this rank.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -110,6 +110,27 @@ class WeightedUpdate:
             losses_B = self.forward.training(batch)
             backward_weighted(losses_B, weights_B / self._accumulation_steps, self._world_size)
         return self._note(losses_B.detach(), weights_B)
+
+    def update_by_losses(
+        self, batch: Batch, weigh: Callable[[Tensor], tuple[Tensor, float]]
+    ) -> tuple[UpdateResult, Tensor]:
+        """Evaluate a batch, weigh its examples by their losses and add the weighted gradient.
+
+        Args:
+            batch: Inputs and targets of this rank.
+            weigh: Maps the losses [B] of this rank, detached, to its weights [B] and the sum of the
+                global batch's magnitudes; nothing is updated where that is 0.
+
+        Returns:
+            What it did, and the weights.
+        """
+        with torch.enable_grad():
+            losses_B = self.forward.training(batch)
+            weights_B, total = weigh(losses_B.detach())
+            if total == 0:
+                return UpdateResult(weights_B.new_zeros(()), losses_B.detach(), skipped=True), weights_B
+            backward_weighted(losses_B, weights_B / self._accumulation_steps, self._world_size)
+        return self._note(losses_B.detach(), weights_B), weights_B
 
     def update_scored(self, scored: ScoredBatch, weights_B: Tensor, total: float) -> UpdateResult:
         """Add the weighted gradient of a batch that was evaluated when it was scored."""

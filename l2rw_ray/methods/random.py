@@ -7,10 +7,9 @@ from torch import Tensor
 
 from l2rw_ray.config.method import RandomMethod
 from l2rw_ray.data import Batch, stream
-from l2rw_ray.meta import WeightedUpdate
-from l2rw_ray.meta.weights import normalised
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 @ARMS.register("random")
@@ -22,21 +21,13 @@ class RandomArm:
     """
 
     def __init__(self, config: RandomMethod, context: TrainingContext) -> None:
-        self._context = context
-        self._update = WeightedUpdate(
-            context.model, context.optimizer, context.loss_fn, **context.update_options
-        )
+        self._context, self._step = context, WeightedStep(context)
         self._epoch = -1
         self._gaussian_N = torch.empty(0)
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the randomly weighted loss."""
-        positive_B = self._scores(epoch)[batch.index.cpu()].to(batch.x).clamp_min(0)
-        totals = self._update.forward.replicas.batch_totals(positive_B.sum(), len(positive_B))
-        weights_B = normalised(positive_B, totals, "batch_sum")
-        with self._update.micro_batch(flush=batch.is_last):
-            done = self._update.update((batch.x, batch.y), weights_B, totals.weight.item())
-        return StepOutcome(done.loss, done.losses, weights_B, done.skipped)
+        return self._step.weighted(batch, self._scores(epoch)[batch.index.cpu()].clamp_min(0))
 
     def _scores(self, epoch: int) -> Tensor:
         if epoch != self._epoch:

@@ -1,22 +1,25 @@
 """A multilayer perceptron."""
 
+from itertools import pairwise
 from math import prod
 
 from torch import nn
 
 from l2rw_ray.models.registry import MODELS, InputShape
 
-_HIDDEN = 128
-
 
 @MODELS.register("mlp")
-def mlp(input_shape: InputShape, classes: int) -> nn.Module:
-    """Two hidden layers of 128 with ReLU, on flattened inputs of any shape."""
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(prod(input_shape), _HIDDEN),
-        nn.ReLU(),
-        nn.Linear(_HIDDEN, _HIDDEN),
-        nn.ReLU(),
-        nn.Linear(_HIDDEN, classes),
-    )
+def mlp(input_shape: InputShape, classes: int, width: int = 128, depth: int = 2) -> nn.Module:
+    """Hidden layers with ReLU, on flattened inputs of any shape.
+
+    Args:
+        input_shape: Shape of one input.
+        classes: Outputs.
+        width: Units of each hidden layer.
+        depth: Hidden layers.
+    """
+    widths = [prod(input_shape), *[width] * depth]
+    layers: list[nn.Module] = []
+    for narrower, wider in pairwise(widths):
+        layers += [nn.Linear(narrower, wider), nn.ReLU()]
+    return nn.Sequential(nn.Flatten(), *layers, nn.Linear(widths[-1], classes))

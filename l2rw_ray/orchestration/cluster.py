@@ -23,6 +23,13 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started",
 }
+_FOR_NOBODY = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_task_events_report_interval_ms": "0",
+}
+"""What a private cluster without a dashboard, on the one node there is, does for nobody to see."""
 
 _CONNECT_S = 5.0
 _EXIT_S = 5.0
@@ -46,7 +53,7 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
     """
     if address is not None:
         _refuse_unreachable(address)
-    for name, value in _QUIET.items():
+    for name, value in (_QUIET if address else _QUIET | _FOR_NOBODY).items():
         os.environ.setdefault(name, value)
     import ray  # reads its environment when it is imported
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method import CustomMethod, Method
-from l2rw_ray.config.trial import CustomModel
+from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import Splits, epoch_batches
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code

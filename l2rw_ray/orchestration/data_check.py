@@ -1,13 +1,15 @@
 """Finding out that a study's data, models or arms cannot be used before anything is started for it."""
 
+import logging
 from collections.abc import Sequence
 
 from l2rw_ray.config import PlannedTrial, StudySpec
-from l2rw_ray.config.method import CustomMethod
-from l2rw_ray.config.trial import CustomModel
+from l2rw_ray.config.method import CustomMethod, WeightModelMethod
+from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.methods.registry import output_count
+from l2rw_ray.methods.weight_model import weight_features
 from l2rw_ray.models import build_model
 from l2rw_ray.orchestration.custom_check import check_arm, check_outputs
 from l2rw_ray.training.task import refuse_misfit
@@ -38,11 +40,21 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
         name = only.model_dump_json()
         if name not in sources:
             sources[name] = load_source(only)
+            _tell_skipped(only.source, sources[name])
         splits = make_splits(sources[name], trial.config.data, trial.seed)
         misfit = None if spec is None else spec.objective_misfit(is_regression=splits.is_regression)
         if misfit is not None:
             raise ConfigError(*misfit)
         _check(trial, splits)
+
+
+def _tell_skipped(name: str, source: Source) -> None:
+    """Warn in one line of rows that were left out."""
+    if source.skipped:
+        logging.getLogger(__name__).warning(
+            "source %s: bad rows skipped: %s, such as %s; `l2rw-ray data check` tells more",
+            *(name, f"{source.skipped_rows:,}", source.skipped[0].first),
+        )
 
 
 def _key(trial: PlannedTrial) -> str:
@@ -51,7 +63,11 @@ def _key(trial: PlannedTrial) -> str:
     is_custom = isinstance(config.method, CustomMethod)
     method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
     needs = [getattr(config.method, f"needs_{what}", False) for what in ("classes", "targets")]
-    return f"{config.data.model_dump_json()} {config.model.model_dump_json()} {method} {needs} {config.loss}"
+    weighs = isinstance(config.method, WeightModelMethod)
+    orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
+    seed = trial.seed if "seeded" in orders else None  # which class is the largest depends on it
+    sections = f"{config.data.model_dump_json()} {config.model.model_dump_json()}"
+    return f"{sections} {method} {needs} {weighs} {config.loss} {seed}"
 
 
 def _meta_batch_size(trial: PlannedTrial) -> int | None:
@@ -62,6 +78,8 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
     refuse_misfit(trial.config, splits)
     model, method = trial.config.model, trial.config.method
+    if isinstance(method, WeightModelMethod):
+        weight_features(splits.train)
     network = build_model(model.name, splits.train.input_shape, output_count(method, splits), model.options)
     if isinstance(model, CustomModel):
         check_outputs(model, network, splits, method)

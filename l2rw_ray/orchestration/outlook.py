@@ -41,7 +41,7 @@ class Outlook:
     to_come: int | None
     lanes: Mapping[Resources, int]
     trial_s: float | None = None
-    basis: str = "nothing yet: --probe trains one epoch of each arm"
+    basis: str = "nothing yet: --probe times a few steps of each kind of trial"
     detectable: float | None = None
 
     @property
@@ -115,7 +115,7 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
     Args:
         spec: The study.
         folder: Its folder, which need not exist.
-        probe: Train one epoch of each arm here, to estimate the duration.
+        probe: Train a few steps of each kind of trial here, to estimate the duration.
         nodes: Those of the cluster it is planned for.
 
     Raises:
@@ -142,7 +142,8 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
     if probe and (missing or to_come != 0):
         from l2rw_ray.orchestration.trial_probe import probe_trials
 
-        known |= {"trial_s": probe_trials(samples), "basis": "one epoch of each arm, timed here"}
+        found = probe_trials(samples)
+        known |= {"trial_s": found.trial_s, "basis": found.basis}
     lanes = {
         own: lane_count(own, nodes, None if to_come is None else len(group) + to_come, None)
         for own, group in by_resources(samples).items()

@@ -35,6 +35,7 @@ _STATES = {
 }
 _DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 _ASKED = tuple(_STATES)
+_EXHAUSTED = "exhausted_samplers"
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _POPULATION = 20
 """Of a genetic search; Optuna's own 50 is more than many studies train."""
@@ -82,6 +83,7 @@ class SearchBook:
         modes: Sequence[str],
     ) -> None:
         self._path, self._space, self._when = path, space, options.when
+        self._sampler_name = options.sampler
         self._asked: dict[int, Trial] = {}
         directions = [_DIRECTIONS[mode] for mode in modes]
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
@@ -117,10 +119,23 @@ class SearchBook:
         self._asked[trial.number] = trial
         return Proposal(trial.number, values, "open")
 
-    def enqueue(self, values: Mapping[str, Any]) -> None:
-        """Let a configuration be the next."""
+    def ask_again(self, values: Mapping[str, Any]) -> Proposal:
+        """A configuration that was asked for before and has ended, under a new number."""
         with self._readable():
             self._study.enqueue_trial(dict(values))
+        return self.ask()
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether this sampler has had nothing new to propose."""
+        with self._readable():
+            return self._sampler_name in self._study.user_attrs.get(_EXHAUSTED, ())
+
+    def note_exhausted(self) -> None:
+        """Keep that for later runs; another sampler may know more."""
+        with self._readable():
+            known = self._study.user_attrs.get(_EXHAUSTED, ())
+            self._study.set_user_attr(_EXHAUSTED, sorted({*known, self._sampler_name}))
 
     def note(self, number: int, epoch: int, figure: float) -> None:
         """Take a figure on the way, which tells what a stopped configuration was worth."""

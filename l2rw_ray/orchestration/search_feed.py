@@ -105,7 +105,7 @@ class SearchFeed:
         self._number_of: dict[str, int] = {}
         self._left: deque[PlannedTrial] = deque()
         self._under_way: set[str] = set()
-        self._is_exhausted = False
+        self._is_exhausted = book.is_exhausted
         for proposal in book.proposals():
             self._take_up_earlier(proposal)
 
@@ -196,7 +196,9 @@ class SearchFeed:
             self._tell_as(self._configurations[known], proposal)
         if invalid is not None and not self._configurations:
             raise invalid
-        self._is_exhausted = not self._under_way  # the sampler may know better when they have ended
+        if not self._under_way:  # else the sampler may know better when they have ended
+            self._is_exhausted = True
+            self._book.note_exhausted()
         return False
 
     def _tell_as(self, known: _Configuration, proposal: Proposal) -> None:
@@ -220,7 +222,7 @@ class SearchFeed:
             recorded = [trial for trial in found.trials if trial.trial_id in self._ledger]
             is_lost = any(self._ledger[trial.trial_id].status != "completed" for trial in recorded)
             if not is_lost and len(recorded) < len(found.trials):
-                self._book.enqueue(proposal.values)
+                self._take_up(_Configuration(self._book.ask_again(proposal.values), found.trials))
                 return
             found.trials = recorded
         found.is_told = proposal.state != "open"

@@ -1,5 +1,6 @@
 """Readable names, units and number formats of factors and figures."""
 
+import json
 import math
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -14,8 +15,21 @@ REGRESSION_HEADLINE = "test_rmse"
 MINUS = "−"
 
 _FACTOR_NAMES = {
+    "data.bias": "bias",
+    "data.bias.imbalance_factor": "imbalance factor",
+    "data.bias.kind": "kind of bias",
     "data.bias.level": "dominance of one class",
+    "data.bias.ratio": "majority examples per minority example",
+    "data.meta_bias": "bias of the meta set",
+    "data.meta_bias.imbalance_factor": "imbalance factor of the meta set",
+    "data.meta_bias.kind": "kind of bias of the meta set",
+    "data.meta_bias.level": "dominance of one class in the meta set",
+    "data.meta_noise": "noise in the meta set",
+    "data.meta_noise.kind": "kind of noise in the meta set",
+    "data.meta_noise.rate": "share of wrong labels in the meta set",
     "data.meta_per_class": "clean examples per class",
+    "data.noise": "noise",
+    "data.noise.kind": "kind of noise",
     "data.noise.rate": "share of wrong labels",
     "data.noise.scale": "noise in deviations of the target",
     "data.source": "data source",
@@ -26,6 +40,7 @@ _FACTOR_NAMES = {
     "method.likelihood": "likelihood",
     "method.meta_batch_size": "meta examples per step",
     "method.name": "method",
+    "method.objective": "objective of the weights",
     "method.update_every": "steps per weight update",
     "model.name": "model",
     "optim.batch_size": "batch size",
@@ -33,7 +48,7 @@ _FACTOR_NAMES = {
     "optim.lr": "learning rate",
     "optim.weight_decay": "weight decay",
 }
-_PERCENT_FACTORS = {"data.bias.level", "data.noise.rate"}
+_PERCENT_FACTORS = {"data.bias.level", "data.meta_bias.level", "data.meta_noise.rate", "data.noise.rate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +188,10 @@ def factor_name(path: str) -> str:
 
 
 def level_text(path: str, level: Any) -> str:
-    """A factor's level for people."""
+    """A factor's level for people; a section, given as JSON text, as `pair, rate 40 %`."""
+    if isinstance(level, str) and (fields := _section(level)):
+        kind = [fields.pop("kind")] if "kind" in fields else []
+        return ", ".join([*kind, *(f"{key} {level_text(f'{path}.{key}', fields[key])}" for key in fields)])
     if path in _PERCENT_FACTORS and isinstance(level, int | float):
         return f"{100 * level:g}\N{NO-BREAK SPACE}%"
     if isinstance(level, bool):
@@ -181,6 +199,15 @@ def level_text(path: str, level: Any) -> str:
     if isinstance(level, float):
         return f"{level:g}".replace("-", MINUS)
     return "none" if level is None else str(level)
+
+
+def _section(level: str) -> dict[str, Any] | None:
+    """The fields of a section given as JSON text; None for other text."""
+    try:
+        fields = json.loads(level)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) else None
 
 
 def count(number: int, noun: str) -> str:

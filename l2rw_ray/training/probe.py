@@ -10,7 +10,7 @@ import torch
 from torch.optim import Optimizer
 
 from l2rw_ray.config import TrialConfig
-from l2rw_ray.config.method import L2RWMethod, Method, UniformMethod
+from l2rw_ray.config.method import L2RWMethod, MetaMethod, Method, UniformMethod
 from l2rw_ray.data import Batch
 from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
 from l2rw_ray.methods import TrainingContext, build_arm
@@ -19,7 +19,7 @@ from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 
 _PHASE_ROUNDS = 2
-_BETWEEN_STEPS = 3
+BETWEEN_STEPS = 3
 """Steps without new weights that are timed in a round, of the many there may be in a cycle."""
 _STANDSTILL = 1e-6
 """Factor on the learning rate of the copies; at 0 a lookahead through the optimiser would see nothing."""
@@ -70,11 +70,13 @@ def _measure(
         return {"peak_memory_bytes": plain_bytes}
     copied = _copy_of(context, config, ranks)
     update_every, gradient_every = 1, 1
+    if isinstance(config.method, MetaMethod):
+        update_every = config.method.update_every
     if isinstance(config.method, L2RWMethod):
-        update_every, gradient_every = config.method.update_every, config.method.meta_gradient_every
+        gradient_every = config.method.meta_gradient_every
     stepper = _Stepper(config.method, copied, batches)
     runs: dict[str, Callable[[], object]] = {"plain": plain.step, "scored": stepper.scored()}
-    runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, _BETWEEN_STEPS))}
+    runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, BETWEEN_STEPS))}
     if gradient_every > 1:
         runs["scored again"] = stepper.scored(after=update_every)
     times_s = {name: median(found) for name, found in interleaved_times(runs, rounds, device).items()}

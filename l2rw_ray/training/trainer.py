@@ -1,6 +1,7 @@
 """Training one trial, from its split to its last figure."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from time import perf_counter
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.data import Splits, epoch_batches, steps_per_epoch
+from l2rw_ray.data import Batch, Splits, epoch_batches, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import Emit, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
 from l2rw_ray.import_path import load
@@ -40,6 +41,7 @@ def train_trial(
     device: torch.device | None = None,
     checkpoints: CheckpointStore | None = None,
     attempt: int = 1,
+    epoch_steps: int | None = None,
 ) -> None:
     """Train and evaluate one trial; every rank of it calls this with equal arguments.
 
@@ -51,12 +53,14 @@ def train_trial(
         device: Where to train; the CPU by default.
         checkpoints: Where to save after each epoch and go on from; None saves nothing.
         attempt: Which try this is, from 1.
+        epoch_steps: Steps after which an epoch is over, for who only wants to time them; None for all.
 
     Raises:
         NonFiniteError: A loss or score became NaN or infinite.
         InputError: The model or its data cannot be used.
     """
-    Trainer(trial, splits, emit, ranks, device or torch.device("cpu"), checkpoints, attempt).run()
+    device = device or torch.device("cpu")
+    Trainer(trial, splits, emit, ranks, device, checkpoints, attempt, epoch_steps).run()
 
 
 class Trainer:
@@ -71,6 +75,7 @@ class Trainer:
         device: torch.device,
         checkpoints: CheckpointStore | None,
         attempt: int,
+        epoch_steps: int | None,
     ) -> None:
         for field, path in trial.config.import_paths.items():
             load(path, field)  # before anything is seeded: what is imported once may draw random numbers
@@ -78,7 +83,7 @@ class Trainer:
         self._trial, self._config = trial, trial.config
         self._splits = splits.to(device)
         self._emit, self._ranks, self._device = emit, ranks, device
-        self._checkpoints, self._attempt = checkpoints, attempt
+        self._checkpoints, self._attempt, self._epoch_steps = checkpoints, attempt, epoch_steps
         self._timer = PhaseTimer(device, synchronise=False)
         self._context = build_context(trial, self._splits, ranks, device)
         self._arm = build_arm(self._config.method, self._context)
@@ -105,17 +110,18 @@ class Trainer:
 
     def _train_epoch(self) -> EpochCompleted:
         started = perf_counter()
-        train, batch_size, seed = self._splits.train, self._config.optim.batch_size, self._trial.seed
-        rank, world_size = self._ranks.rank, self._ranks.world_size
         with self._timer("stage"):
             plan = self._arm.begin_epoch(self._epoch) if isinstance(self._arm, StagedArm) else Epoch()
+        train = self._splits.train
         examples = train if plan.examples is None else plan.examples
-        steps = steps_per_epoch(len(examples if plan.order is None else plan.order), batch_size, world_size)
+        visited, batch_size = examples if plan.order is None else plan.order, self._config.optim.batch_size
+        steps = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
+        steps = min(steps, self._epoch_steps or steps)
         weights = WeightStatistics(train.corrupted, steps, self._device)
         figures = StepStatistics(steps, self._step, self._device)
         sizes_S = torch.zeros(steps, dtype=torch.float64)
         weighted = False
-        batches = epoch_batches(examples, batch_size, seed, self._epoch, rank, world_size, plan.order)
+        batches = self._batches(self._epoch, plan)
         for position in range(steps):
             with self._timer("data"):
                 batch = next(batches)
@@ -146,6 +152,19 @@ class Trainer:
         self._history.append(event)
         return event
 
+    def _batches(self, epoch: int, plan: Epoch = Epoch()) -> Iterator[Batch]:  # noqa: B008  # frozen
+        train = self._splits.train
+        return epoch_batches(
+            train if plan.examples is None else plan.examples,
+            self._config.optim.batch_size,
+            self._trial.seed,
+            epoch,
+            self._ranks.rank,
+            self._ranks.world_size,
+            order=plan.order,
+            augment=self._config.data.augment if plan.examples is None else (),
+        )
+
     def _evaluate(self, name: str) -> dict[str, float]:
         examples = getattr(self._splits, name)
         figures = evaluate(
@@ -164,13 +183,8 @@ class Trainer:
     def _probe(self) -> None:
         if self._probed or self._epoch:
             return
-        train, ranks = self._splits.train, self._ranks
-        batches = epoch_batches(
-            train, self._config.optim.batch_size, self._trial.seed, 0, ranks.rank, ranks.world_size
-        )
-        self._probed = probe_overhead(
-            self._config, self._context, list(islice(batches, _PROBE_BATCHES)), ranks
-        )
+        batches = list(islice(self._batches(0), _PROBE_BATCHES))
+        self._probed = probe_overhead(self._config, self._context, batches, self._ranks)
 
     def _start_event(self) -> TrialStarted:
         splits = self._splits

@@ -56,7 +56,8 @@ class WeightStatistics:
             ranks: The trial's workers.
 
         Returns:
-            `effective_sample_size` ((Σw)²/Σw², examples), `zero_weight_fraction`,
+            `mean_weight` (relative to 1/B), `effective_sample_size` ((Σw)²/Σw², examples),
+            `zero_weight_fraction`,
             `corrupted_weight_share` and, where both kinds of label occur, `corrupted_auroc`: the
             probability that a corrupted example weighs less than a clean one.
         """
@@ -69,6 +70,7 @@ class WeightStatistics:
         if self._is_new_S.any():
             summary["zero_weight_fraction"] = (zeros_S.sum() / global_sizes_S[self._is_new_S].sum()).item()
         if used.any():
+            summary["mean_weight"] = total_S[used].mean().item()
             effective_S = total_S[used].square() / squares_S[used]
             summary["effective_sample_size"] = effective_S.mean().item()
         if corrupted_N.any() and not corrupted_N.all():

@@ -86,7 +86,7 @@ def test_plan_as_json_lists_every_trial(call: Call, study: Path, tmp_path: Path)
 def test_plan_by_a_timed_probe(call: Call, study: Path, tmp_path: Path) -> None:
     code, output, _ = call("plan", str(study), "--out", str(tmp_path / "none"), "--probe")
     assert code == 0
-    assert "one epoch of each arm, timed here" in output
+    assert "a few steps of 2 kinds of trial, timed here" in output
 
 
 def test_status_counts_the_trials(call: Call, folder: StudyFolder) -> None:
@@ -129,6 +129,7 @@ def test_track_mirrors_without_duplicates(folder: StudyFolder) -> None:
         (["--help"], ["torch", "ray", "mlflow", "pyarrow", "pydantic", "matplotlib"]),
         (["plan", "studies/demo.yaml", "--out", "none"], ["torch", "ray", "mlflow", "matplotlib", "scipy"]),
         (["status", "--help"], ["torch", "ray", "mlflow", "pyarrow"]),
+        (["data", "list"], ["torch", "ray", "mlflow", "pyarrow", "matplotlib"]),
     ],
 )
 def test_quick_commands_import_nothing_heavy(arguments: list[str], heavy: list[str]) -> None:

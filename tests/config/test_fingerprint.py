@@ -26,6 +26,8 @@ def test_value_is_stable_across_versions(study_tree: dict) -> None:
         ("resources.workers", 1),
         ("trial.optim.lr", "5e-2"),
         ("trial.optim.max_grad_norm", None),
+        ("trial.data.augment", []),
+        ("trial.model", {"name": "mlp", "width": 128, "depth": 2}),
     ],
 )
 def test_what_cannot_change_the_result_does_not_count(study_tree: dict, path: str, value: object) -> None:
@@ -37,7 +39,11 @@ def test_what_cannot_change_the_result_does_not_count(study_tree: dict, path: st
     [
         ("trial.optim.lr", 0.06),
         ("trial.method.update_every", 2),
+        ("trial.model.width", 64),
+        ("trial.model.depth", 3),
+        ("trial.model.name", "resnet18"),
         ("trial.data.noise.rate", 0.31),
+        ("trial.data.augment", ["flip"]),
         ("trial.data.source", "cifar10"),
         ("resources.workers", 2),
         ("resources.cpus_per_worker", 2),
@@ -51,6 +57,14 @@ def test_where_a_known_data_set_lies_does_not_count(study_tree: dict) -> None:
     tree = assign(study_tree, "trial.data.source", "cifar10", StudySpec)
     for path, value in (("trial.data.root", "/elsewhere"), ("trial.data.download", True)):
         assert _fingerprint(assign(tree, path, value, StudySpec)) == _fingerprint(tree)
+
+
+def test_the_order_of_augmentations_does_not_count(study_tree: dict) -> None:
+    both = [
+        assign(study_tree, "trial.data.augment", kinds, StudySpec)
+        for kinds in (["flip", "crop"], ["crop", "flip"])
+    ]
+    assert _fingerprint(both[0]) == _fingerprint(both[1])
 
 
 def test_seed_counts_and_order_of_keys_does_not(study_tree: dict) -> None:

@@ -23,6 +23,16 @@ def test_fields_that_both_variants_have_are_kept(study_tree: dict) -> None:
     assert other_source["trial"]["data"]["noise"] == {"kind": "uniform", "rate": 0.3}
 
 
+def test_fields_at_the_former_variants_default_take_the_new_ones(study_tree: dict) -> None:
+    method = {"name": "l2rw", "lookahead": "zero", "update_every": 1, "estimator": "ghost"}
+    study_tree["trial"]["method"] = method
+    learned = assign(study_tree, "trial.method.name", "meta_weight_net", StudySpec)
+    assert learned["trial"]["method"] == {"name": "meta_weight_net", "update_every": 1, "estimator": "ghost"}
+    study_tree["trial"]["method"] = method | {"lookahead": "optimizer"}
+    chosen = assign(study_tree, "trial.method.name", "meta_weight_net", StudySpec)
+    assert chosen["trial"]["method"]["lookahead"] == "optimizer"
+
+
 def test_unknown_variant_keeps_everything_for_the_validation_to_complain(study_tree: dict) -> None:
     changed = assign(study_tree, "trial.optim.name", "sdg", StudySpec)
     assert changed["trial"]["optim"]["momentum"] == 0.9

@@ -108,8 +108,8 @@ def test_sizes_beyond_the_source_are_refused(make_source) -> None:
 def test_a_class_that_never_occurs_is_refused(make_source) -> None:
     message = complaint(make_source(9, 0, 9), test_size=1)
     assert message == (
-        "trial.data.label = 'digits': class class1 has 0 examples, 6 are wanted "
-        "(5 meta, 0 validation, 0 test, 1 train); number only classes that occur"
+        "trial.data.source = 'digits': class class1 has 0 examples, 6 are wanted "
+        "(5 meta, 0 validation, 0 test, 1 train); add examples, or leave the class out"
     )
 
 
@@ -140,3 +140,31 @@ def test_too_few_groups_are_named(make_source) -> None:
     source = replace(make_source(40, 25, 12), groups=torch.arange(77) // 4)
     with pytest.raises(DataError, match=r"class class2 has \d groups"):
         draw_clean_sets(source, config(meta_per_class=5, test_size=1), seed=1)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_test_seed_draws_one_test_set_for_all_trials(make_source, grouped) -> None:
+    source = make_source(60, 60, 60)
+    if grouped:  # two of each group, of one class
+        by_class = source.labels.argsort(stable=True)
+        groups = torch.empty_like(by_class)
+        groups[by_class] = torch.arange(180) // 2
+        source = replace(source, groups=groups)
+    sizes = {"meta_per_class": 2, "validation_size": 12, "test_size": 15}
+    own = draw_clean_sets(source, config(**sizes), seed=3)
+    drawn = [draw_clean_sets(source, config(**sizes, test_seed=3), seed) for seed in range(5)]
+    assert all(sorted(clean.test.tolist()) == sorted(own.test.tolist()) for clean in drawn)
+    assert torch.equal(drawn[3].meta, own.meta)
+    assert len({tuple(clean.validation.tolist()) for clean in drawn}) == 5
+    belongs = torch.arange(180) if source.groups is None else source.groups
+    for clean in drawn:
+        parts = [clean.meta, clean.validation, clean.test, clean.left]
+        together = torch.cat([belongs[part].unique() for part in parts])
+        assert len(together.unique()) == len(together)
+        assert per_class(source.labels, clean.meta, 3) == [2, 2, 2]
+
+
+def test_a_test_seed_draws_a_part_of_a_test_file(make_source) -> None:
+    source = make_source(20, 20, test_counts=(30, 10))
+    parts = [draw_clean_sets(source, config(test_size=8, test_seed=1), seed).test for seed in range(3)]
+    assert parts[0].tolist() == parts[1].tolist() == parts[2].tolist()

@@ -58,6 +58,20 @@ def test_a_loader_that_draws_gives_every_process_the_same_examples(write_code: W
         ("return inputs", "returned a Tensor; return a l2rw_ray.data.Source"),
         ("inputs = inputs.numpy()", "inputs are a ndarray; give images as uint8 [N, C, H, W], or"),
         ("test = {'groups': labels.float()}", "groups are float32 [60]; give indices as int64 [60], or None"),
+        (
+            "test = {'weight_features': labels.float()}",
+            "weight_features are float32 [60]; give them as float32 [60, F], or None",
+        ),
+        (
+            "test = {'weight_features': inputs[:9]}",
+            "weight_features are float32 [9, 3]; give them as float32 [60, F], or None",
+        ),
+        ("test = {'weight_features': inputs / 0}", "weight_features are not all finite; fill in what is"),
+        (
+            "test = {'train_labels': labels[:9]}",
+            "train_labels are int64 [9]; give class indices as",
+        ),
+        ("test = {'train_labels': labels + 1}", "train_labels reach from 1 to 3; give indices below 3"),
         ("inputs = inputs.double()", "inputs are float64 [60, 3]; give images as uint8 [N, C, H, W], or"),
         ("inputs[1, 1] = torch.nan", "inputs are not all finite; fill in"),
         ("labels = labels.int()", "labels are int32 [60]; give class indices as int64 [60]"),
@@ -72,6 +86,11 @@ def test_a_loader_that_draws_gives_every_process_the_same_examples(write_code: W
             "test = {'test_inputs': inputs, 'test_labels': labels - 1}",
             "test_labels reach from -1 to 1; give indices below 3",
         ),
+        (
+            "test = {'test_inputs': inputs[:0], 'test_labels': labels[:0]}",
+            "has a test set without examples; fill it, or leave it out",
+        ),
+        ("test = {'difficulty': labels}", "difficulty is int64 [60]; give numbers as float32 [60], or None"),
         ("raise ValueError('no disk')", "raised ValueError: no disk (own_data.py, line 7); mend it"),
     ],
 )

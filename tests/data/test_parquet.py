@@ -41,7 +41,7 @@ def test_colour_images_and_integer_labels(image_table, pixels) -> None:
 
 def test_what_was_decoded_is_not_decoded_again(image_table, monkeypatch) -> None:
     first = load(image_table)
-    monkeypatch.setattr("l2rw_ray.data.image_column.decode_images", None)
+    monkeypatch.setattr("l2rw_ray.data.image_column.decode_column", None)
     again = load(image_table)
     assert torch.equal(again.inputs, first.inputs)
     os.utime(image_table, ns=(1, 1))
@@ -189,7 +189,8 @@ def test_an_undecodable_image_is_named_by_file_and_row(pixels, encode, write_tab
     bad = write_table({"image": [*good[:4], good[4][:200], None], "label": [1] * 6}, "parts/b.parquet")
     message = complaint(bad.parent)
     assert message == (
-        f"trial.data.image = 'image': row 4 of {bad} is no readable image; mend or drop the row"
+        f"trial.data.image = 'image': row 4 of {bad} is no readable image; "
+        "mend it, drop it, or set trial.data.bad_rows to skip"
     )
 
 
@@ -264,3 +265,60 @@ def test_groups_are_read_and_may_not_reach_into_the_test_table(write_table) -> N
         load(train, features=["x"], group="patient", test=str(train))
     with pytest.raises(DataError, match=r"trial\.data\.group = 'lesion'"):
         load(train, features=["x"], group="lesion")
+
+
+def test_bad_rows_are_skipped_and_counted(pixels, encode, write_table) -> None:
+    images = [encode(image) for image in pixels[:6]]
+    images[0], images[3] = images[0][:40], None
+    columns = {"image": images, "label": [0, 1, 9, 1, 0, 1], "patient": ["a", "b", "c", "d", None, "e"]}
+    table = write_table(columns, class_names=["cat", "dog"])
+    test = write_table({"image": [images[1], b""], "label": [1, 0]}, "test.parquet")
+    for _ in range(2):  # decoded, then from the cache
+        source = load(table, bad_rows="skip", group="patient")
+        assert torch.equal(source.inputs, channels_first(pixels[[1, 5]]))
+        assert source.labels.tolist() == [1, 1]
+        assert source.groups.tolist() == [0, 1]
+        assert source.skipped_rows == 4
+        assert [(part.count, part.first) for part in source.skipped] == [
+            (1, f"patient: null in row 4 of {table}"),
+            (2, f"image: row 0 of {table} is no readable image"),
+            (1, f"label: label 9 in row 2 of {table} is none of the 2 classes of train"),
+        ]
+    assert load(table, test=str(test), bad_rows="skip").skipped_rows == 4
+    assert "patient" in complaint(table, group="patient")
+
+
+def test_features_that_are_no_number_are_skipped(write_table) -> None:
+    table = write_table({"x": [1.0, float("nan"), 3.0, None], "y": [1, 2, 3, 4], "label": [0, 1, 1, 0]})
+    source = load(table, features=["y", "x"], bad_rows="skip")
+    assert source.inputs.tolist() == [[1, 1], [3, 3]]
+    assert [(part.count, part.first) for part in source.skipped] == [(2, f"x: nan in row 1 of {table}")]
+
+
+def test_nothing_changes_where_no_row_is_bad(image_table) -> None:
+    strict, skipping = load(image_table), load(image_table, bad_rows="skip")
+    assert torch.equal(strict.inputs, skipping.inputs)
+    assert torch.equal(strict.labels, skipping.labels)
+    assert skipping.skipped == ()
+
+
+def test_integer_labels_are_no_indices_of_named_classes(write_table) -> None:
+    train = write_table({"x": [1.0, 2.0], "label": ["b", "a"]})
+    test = write_table({"x": [3.0], "label": [1]}, "test.parquet")
+    assert "label 1 in row 0" in complaint(train, test=str(test), features=["x"])
+
+
+def test_weight_features_are_columns_of_the_train_table_alone(write_table, pixels, encode) -> None:
+    columns = {"image": [encode(image) for image in pixels], "label": [0, 1] * 6}
+    known = {"age": list(range(12)), "sure": [0.5] * 12}
+    train, test = write_table(columns | known), write_table(columns, "test.parquet")
+    assert load(train).weight_features is None
+    for named in ({}, {"test": str(test)}):
+        found = load(train, weight_features=["sure", "age"], **named).weight_features
+        assert found.dtype == torch.float32
+        assert found.tolist() == [[0.5, age] for age in range(12)]
+    assert complaint(train, weight_features=["agee"]).startswith("trial.data.weight_features = 'agee': ")
+    assert "the column is of type binary" in complaint(train, weight_features=["image"])
+    holed = write_table(columns | {"age": [None, *range(11)]}, "holed.parquet")
+    message = complaint(holed, weight_features=["age"])
+    assert message.startswith("trial.data.weight_features = 'age': null in row 0 of")

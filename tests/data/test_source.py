@@ -36,3 +36,16 @@ def test_a_class_is_found_by_name_and_by_index(make_source) -> None:
 def test_an_unknown_class_is_refused_with_those_that_exist(make_source, given) -> None:
     with pytest.raises(DataError, match="no class of this source; use one of class0, class1, class2"):
         make_source(1, 1, 1).class_index(given)
+
+
+def test_classes_left_out_keep_their_rows_but_have_no_label(make_source) -> None:
+    source = make_source(2, 3, 4, test_counts=(1, 1, 1))
+    part = source.only([0, 2])
+    assert part.class_names == ("class0", "class2")
+    for whole, labels in ((source.labels, part.labels), (source.test_labels, part.test_labels)):
+        assert labels.tolist() == [{0: 0, 1: -1, 2: 1}[label] for label in whole.tolist()]
+    assert part.inputs is source.inputs
+    assert part.class_index(2) == part.class_index("class2") == 1
+    for given in (1, "class1"):
+        with pytest.raises(DataError, match=r"trial\.data\.noise\.class = .*; use one of class0, class2"):
+            part.class_index(given, "trial.data.noise.class")

@@ -154,7 +154,8 @@ def test_features_without_any_value_or_of_one_value_have_scale_one() -> None:
 
 
 def _load(path: Path, **fields) -> Source:
-    return load_source(ParquetData(source="parquet", train=str(path), features=["x"], target="y", **fields))
+    kind = "csv" if path.suffix == ".csv" else "parquet"
+    return load_source(ParquetData(source=kind, train=str(path), features=["x"], target="y", **fields))
 
 
 def test_a_table_with_a_target(write_table) -> None:
@@ -169,6 +170,51 @@ def test_a_table_with_a_target(write_table) -> None:
     assert below.inputs.tolist() == [[1], [3]]
     assert below.groups.tolist() == [0, 1]
     assert below.left_out == 2
+
+
+def test_weight_features_stay_beside_their_rows(write_table) -> None:
+    path = write_table({"x": range(6), "y": [1.0, 9.0, None, 3.0, 4.0, 5.0], "sure": [0, 1, 2, 3, 4, None]})
+    source = _load(path, weight_features=["sure"], target_below=5, bad_rows="skip")
+    assert source.weight_features.tolist() == [[0], [3], [4]]
+    assert source.inputs.tolist() == [[0], [3], [4]]
+    assert source.targets.tolist() == [1, 3, 4]
+    assert (source.left_out, source.skipped_rows) == (1, 2)
+
+
+def test_rows_with_a_bad_target_are_skipped_and_counted(write_table) -> None:
+    path = write_table({"x": range(5), "y": [1.0, None, 3.0, math.inf, 5.0], "who": [*"abc", *"da"]})
+    test = write_table({"x": [7, 8], "y": [math.nan, 2.0]}, "test.parquet")
+    for _ in range(2):  # read, then from the cache
+        source = _load(path, group="who", bad_rows="skip")
+        assert source.targets.tolist() == [1, 3, 5]
+        assert source.inputs.tolist() == [[0], [2], [4]]
+        assert source.groups.tolist() == [0, 1, 0]
+        assert [(part.count, part.first) for part in source.skipped] == [(2, f"y: nan in row 1 of {path}")]
+    source = _load(path, test=str(test), bad_rows="skip")
+    assert source.test_targets.tolist() == [2]
+    assert source.skipped_rows == 3
+    assert source.left_out == 0
+
+
+def test_a_csv_with_a_target(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n1,1.5\n,9\nabc,3\nnan,4\n-inf,5\n2,oops\n3,6\n")
+    assert "'y': oops in row 5 of" in _complaint(path)
+    path.write_text(path.read_text().replace("oops", "7"))
+    assert "'x': null in row 1 of" in _complaint(path)
+    assert "'x': abc in row 2 of" in _complaint(path, missing="mean")
+    source = _load(path, missing="mean", bad_rows="skip", target_below=9)
+    assert source.targets.tolist() == [1.5, 4, 7, 6]
+    assert source.inputs[:, 0].isnan().tolist() == [False, True, False, False]
+    assert (source.skipped_rows, source.left_out) == (2, 1)
+    assert _load(path, bad_rows="skip").targets.tolist() == [1.5, 7, 6]
+
+
+def _complaint(path: Path, **fields) -> str:
+    with pytest.raises(DataError) as raised:
+        _load(path, **fields)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 def test_a_test_table_has_the_strata_of_the_train_table(write_table) -> None:
@@ -213,6 +259,7 @@ def test_missing_features_are_read_where_they_may_lack(write_table) -> None:
         ("replace(source, targets=source.targets.double())", "targets are float64 [30]; give float32 [30]"),
         ("replace(source, targets=source.targets / 0)", "targets are not all finite; fill in"),
         ("replace(source, test_inputs=source.inputs, test_labels=source.labels)", "make it by regression_s"),
+        ("replace(source, train_labels=source.labels)", "has targets, and train_labels; give train_labels"),
     ],
 )
 def test_a_source_of_the_users_own_has_whole_targets(

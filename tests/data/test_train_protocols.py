@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2rw_ray.config.data import DigitsData
-from l2rw_ray.data.train_protocols import class_counts, draw_train
+from l2rw_ray.data.proportions import class_counts
+from l2rw_ray.data.train_protocols import draw_train
 from l2rw_ray.errors import DataError
 
 ALL = 200
@@ -141,4 +142,92 @@ def test_an_unknown_dominant_class_is_refused(source) -> None:
     message = complaint(source, dominated(0.5, 10, given="bird"))
     assert message == (
         "trial.data.bias.class = 'bird': no class of this source; use one of class0, class1, class2"
+    )
+
+
+def tailed(factor: float, train_size: int | None = None, **more) -> DigitsData:
+    size = "as_published" if train_size is None else "matched"
+    bias = {"kind": "long_tail", "imbalance_factor": factor, "size": size} | more
+    return DigitsData(source="digits", train_size=train_size, bias=bias)
+
+
+def paired(ratio: float, train_size: int | None = None) -> DigitsData:
+    bias = {"kind": "two_class", "majority": 0, "minority": "class2", "ratio": ratio}
+    return DigitsData(source="digits", train_size=train_size, bias=bias)
+
+
+def test_a_matched_tail_holds_the_train_size(source) -> None:
+    rows = draw(source, tailed(4, 70))
+    assert len(rows) == len(rows.unique()) == 70
+    assert counts(source, rows) == [40, 20, 10]
+
+
+@pytest.mark.parametrize(
+    ("factor", "found"),
+    [(100, [100, 10, 1]), (4, [100, 50, 25]), (2, [81, 57, 40]), (1, [40, 40, 40])],
+)
+def test_a_published_tail_is_the_largest_that_fits(source, factor, found) -> None:
+    # at 2 the last class, of 40 examples, is as large as floor(81 / 2); floor(82 / 2) would be 41
+    assert counts(source, draw(source, tailed(factor))) == found
+
+
+def test_factors_share_as_many_examples_as_they_can(source) -> None:
+    mild, steep = draw(source, tailed(4)), draw(source, tailed(100))
+    assert torch.isin(steep, mild).all()
+
+
+def test_a_seeded_order_decides_which_class_is_rare(source) -> None:
+    orders = {
+        tuple(
+            torch.tensor(counts(source, draw(source, tailed(16, 42, order="seeded"), seed)))
+            .argsort()
+            .tolist()
+        )
+        for seed in range(40)
+    }
+    assert len(orders) == 6
+
+
+def test_too_large_a_tail_is_refused_with_the_largest_that_fits(source) -> None:
+    assert complaint(source, tailed(4, 190)) == (
+        "trial.data.train_size = 190: at imbalance_factor 4 class class0 needs 109 examples, 100 are left "
+        "after the other sets; use at most 175, or lower meta_per_class, validation_size or test_size"
+    )
+    assert counts(source, draw(source, tailed(4, 175))) == [100, 50, 25]
+
+
+def test_a_class_that_would_be_empty_is_refused(source) -> None:
+    assert complaint(source, tailed(100, 60)) == (
+        "trial.data.bias.imbalance_factor = 100.0: class class2 gets none of 60 examples; lower it, or raise "
+        "train_size"
+    )
+    assert complaint(source, tailed(1000)) == (
+        "trial.data.bias.imbalance_factor = 1000.0: class class2 gets none of 103 examples; lower it, or "
+        "lower meta_per_class, validation_size or test_size"
+    )
+
+
+def test_two_classes_have_the_ratio_asked_for(source) -> None:
+    pair = source.only([0, 2])
+    pool = (pair.labels >= 0).nonzero().squeeze(1)
+    rows = draw(pair, paired(9, 60), pool=pool)
+    assert pair.labels[rows].bincount().tolist() == [54, 6]
+    assert source.labels[rows].unique().tolist() == [0, 2]
+    assert pair.labels[draw(pair, paired(9), pool=pool)].bincount().tolist() == [100, 11]
+    assert pair.labels[draw(pair, paired(1), pool=pool)].bincount().tolist() == [41, 40]
+
+
+def test_two_classes_that_cannot_be_are_refused(source) -> None:
+    pair = source.only([0, 2])
+    pool = (pair.labels >= 0).nonzero().squeeze(1)
+    assert complaint(pair, paired(9, 120), pool) == (
+        "trial.data.train_size = 120: at ratio 9 class class0 needs 108 examples, 100 are left after the "
+        "other sets; use at most 111, or lower meta_per_class, validation_size or test_size"
+    )
+    assert complaint(pair, paired(200, 60), pool) == (
+        "trial.data.bias.ratio = 200.0: class class2 gets none of 60 examples; lower it, or raise train_size"
+    )
+    message = complaint(pair, paired(300, 200), pool)
+    assert "; lower it and bias.ratio, or lower meta_per_class" in message, (
+        "at most 100 would have none of one"
     )

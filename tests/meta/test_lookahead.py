@@ -112,13 +112,31 @@ def test_adam_at_its_first_step(name: str) -> None:
         assert relative_error(found, plain * 0.01 / 1e-3) < 0.05, "decay moves the point a little"
 
 
+@pytest.mark.parametrize("estimator", ["ghost", "forward_mode", "second_order"])
+def test_sgd_is_a_plain_step_at_the_rate_of_any_optimiser(estimator: str) -> None:
+    case, optimizer = _prepared(OPTIMIZERS["adamw"], steps=3)
+    plain = torch.optim.SGD(case.network.parameters(), lr=optimizer.param_groups[0]["lr"])
+    epsilon_B = torch.full((5,), 0.3).double()
+    found = example_scores(
+        case.network,
+        LOSS,
+        case.train,
+        case.meta,
+        estimator=estimator,
+        lookahead="sgd",
+        optimizer=optimizer,
+        epsilon_B=epsilon_B,
+    )
+    assert relative_error(found, _slopes(case, plain, epsilon_B)) < 1e-6
+
+
 def test_what_has_no_lookahead_is_refused() -> None:
     case, optimizer = _prepared(OPTIMIZERS["sgd"], steps=0)
 
     def scores(**options) -> Tensor:
         return example_scores(case.network, LOSS, case.train, case.meta, **options)
 
-    with pytest.raises(InputError, match="lookahead = 'one': unknown; use zero or optimizer"):
+    with pytest.raises(InputError, match="lookahead = 'one': unknown; use zero, sgd or optimizer"):
         scores(lookahead="one")
     with pytest.raises(InputError, match="lookahead = 'optimizer': no optimizer is given"):
         scores(lookahead="optimizer")

@@ -1,5 +1,8 @@
 """Every arm steps, learns, and goes on from its state; each is the arm it says it is."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from pydantic import TypeAdapter
@@ -14,16 +17,22 @@ from l2rw_ray.data import Batch, MetaSampler, Splits, epoch_batches, load_source
 from l2rw_ray.methods import TrainingContext, build_arm
 from l2rw_ray.methods.registry import ARMS
 from l2rw_ray.models import build_model
+from tests.methods.weighed_digits import data_for
+from tests.training.conftest import MakeTrial, results, train
 
-CONFIGS = {
-    name: TypeAdapter(Method).validate_python({"name": name}) for name in ("uniform", "random", "l2rw")
-}
+WEIGHTED = {"random", "l2rw", "inverse_frequency", "class_balanced", "ldam_drw", "jtt", "ood_classifier"}
+WEIGHTED |= {"meta_weight_net", "weight_model"}
+PLAIN = {"uniform", "resample", "focal", "finetune_meta", "meta_only", "mahalanobis_filter", "msp_filter"}
+"""Arms of which no example has a weight of its own within a batch."""
+CONFIGS = {name: TypeAdapter(Method).validate_python({"name": name}) for name in sorted(WEIGHTED | PLAIN)}
 
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
     config = DigitsData(source="digits", train_size=60, meta_per_class=2)
-    return make_splits(load_source(config), config, seed=0)
+    source = load_source(config)
+    known = torch.randn(len(source.labels), 2, generator=torch.Generator().manual_seed(0))
+    return make_splits(replace(source, weight_features=known), config, seed=0)
 
 
 def _context(splits: Splits) -> TrainingContext:
@@ -56,23 +65,30 @@ def test_every_configured_arm_is_registered_once() -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_arm_learns_and_goes_on_from_its_state(name: str, splits: Splits) -> None:
-    context, twin = _context(splits), _context(splits)
-    arm, first = build_arm(CONFIGS[name], context), build_arm(CONFIGS[name], twin)
-    losses = [
-        arm.step(batch, number, epoch) for number, (batch, epoch) in enumerate(_steps(splits, range(8)))
-    ]
-    assert losses[-1].loss < losses[0].loss
-    assert (losses[0].weights_B is None) == (name == "uniform")
-    middle = len(losses) // 2
-    for number, (batch, epoch) in enumerate(_steps(splits, range(4))):
-        first.step(batch, number, epoch)
-    second = build_arm(CONFIGS[name], twin)
-    second.load_state_dict(first.state_dict())
-    for number, (batch, epoch) in enumerate(_steps(splits, range(4, 8)), start=middle):
-        second.step(batch, number, epoch)
-    for parameter, other in zip(context.model.parameters(), twin.model.parameters(), strict=True):
-        assert torch.equal(parameter, other)
+def test_arm_learns_and_says_whether_it_weighs(name: str, make_trial: MakeTrial) -> None:
+    trial = make_trial(**data_for(name), method__name=name, optim__epochs=16, data__noise__rate=0.0)
+    *_, last, ended = train(trial)
+    assert last.metrics["validation_accuracy"] > 0.6
+    assert (ended.steps, ended.epochs) == (48, 16)
+    assert ("effective_sample_size" in ended.metrics) == (name in WEIGHTED)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_arm_goes_on_exactly_after_any_epoch(name: str, make_trial: MakeTrial, tmp_path: Path) -> None:
+    trial = make_trial(**data_for(name), method__name=name, optim__epochs=4)
+    undisturbed = results(train(trial))
+    for epoch in range(1, 4):
+        train(trial, checkpoints=tmp_path / str(epoch), stop_after=epoch)
+        resumed = train(trial, checkpoints=tmp_path / str(epoch))
+        assert results(resumed) == undisturbed[epoch:]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_arm_is_probed_without_a_trace(name: str, make_trial: MakeTrial) -> None:
+    changes = {**data_for(name), "method__name": name, "optim__epochs": 3}
+    probed = train(make_trial(**changes, measurement__probe_rounds=1))
+    assert results(probed) == results(train(make_trial(**changes)))
+    assert ("overhead_ratio" in probed[-1].metrics) == (name != "uniform")
 
 
 def test_uniform_arm_is_plain_training(splits: Splits) -> None:

@@ -45,6 +45,13 @@ def test_conflict_of_levels_names_the_design_point(study_tree: dict) -> None:
         plan_study(parse_study(study_tree))
 
 
+def test_stages_that_take_all_epochs_are_refused_where_a_factor_sets_them(study_tree: dict) -> None:
+    study_tree["design"]["factors"] = {"method.name": ["jtt", "uniform"], "optim.epochs": [3, 2]}
+    wanted = r"trial.method.first_epochs = 2: optim.epochs counts all .* is 2 \(design point .*use at most 1"
+    with pytest.raises(ConfigError, match=wanted):
+        plan_study(parse_study(study_tree))
+
+
 @given(
     rates=st.lists(st.floats(0, 0.9), min_size=1, max_size=4, unique=True),
     arms=st.lists(st.sampled_from(["uniform", "random", "l2rw"]), min_size=1, unique=True),

@@ -103,6 +103,30 @@ def test_a_failed_configuration_counts_and_can_be_retried(study_tree: dict, fold
     assert len(folder.read_plan()) == 8
 
 
+def test_a_failed_configuration_is_retried_though_the_hours_are_spent(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    hours = {"budget": {"hours": 5 / 3600}}
+    spec = parse_study(study_tree | {"design": SEARCH | hours, "seeds": 1})
+    outcomes = iter(["failed", *[{METRIC: 0.5}] * 4])
+    first = play(spec, folder, lambda trial: next(outcomes))
+    assert [trial.trial_id for trial in play(spec, folder, retry_failed=True)] == [first[0].trial_id]
+    assert {row.trial_id for row in folder.read_plan()} == {trial.trial_id for trial in first}
+
+
+def test_a_space_that_is_exhausted_stays_so_until_another_sampler_asks(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    few = {"optim.lr": {"kind": "categorical", "choices": [0.01, 0.1]}}
+    study_tree |= {"design": SEARCH | {"space": few}, "seeds": 1}
+    assert len(play(parse_study(study_tree), folder)) == 2
+    (feed,) = feeds_of(parse_study(study_tree), (), folder)
+    assert feed.is_done
+    study_tree["design"]["sampler"] = "random"
+    (feed,) = feeds_of(parse_study(study_tree), (), folder)
+    assert not feed.is_done
+
+
 def test_a_search_whose_record_is_ahead_of_the_ledger_trains_what_the_ledger_lacks(
     study_tree: dict, folder: StudyFolder
 ) -> None:

@@ -12,8 +12,8 @@ from l2rw_ray.results import StudyFolder
 STUDIES = Path(__file__).parents[2] / "studies"
 TRIALS = {
     "bias_level": 45,
-    "california_housing": 16,
-    "components": 50,
+    "california_housing": 20,
+    "components": 60,
     "demo": 30,
     "ham10000": 18,
     "meta_set_size": 70,
@@ -54,10 +54,13 @@ def test_study_goes_over_to_cifar10(path: Path) -> None:
     assert _trials(path, *CIFAR10) == TRIALS[path.stem]
 
 
-def test_study_with_code_of_its_own_plans_what_it_says() -> None:
-    path = STUDIES / "custom" / "noisy_spirals.yaml"
+@pytest.mark.parametrize(
+    ("name", "trials"), [("custom/noisy_spirals.yaml", 12), ("weight_model/weight_model.yaml", 25)]
+)
+def test_study_with_code_of_its_own_plans_what_it_says(name: str, trials: int) -> None:
+    path = STUDIES / name
     spec = load_study(path)
     assert spec.name == path.stem.replace("_", "-")
     look_in(path.parent)
-    assert _trials(path) == 12
+    assert _trials(path) == trials
     look_in(None)

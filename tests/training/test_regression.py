@@ -18,6 +18,7 @@ from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted
 from l2rw_ray.meta import example_scores
 from l2rw_ray.meta.reference import reference_scores
 from l2rw_ray.models import build_model
+from l2rw_ray.orchestration import trial_probe
 from l2rw_ray.orchestration.data_check import check_data
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.training import Ranks
@@ -136,6 +137,17 @@ def test_scores_of_targets_are_those_of_the_reference(estimator: str, loss_fn) -
     )
     torch.testing.assert_close(scores, expected)
     assert not torch.allclose(scores, reference_scores(model, loss_fn, *batches[::-1]))
+
+
+def test_part_of_a_set_stands_for_all_in_an_estimate(tree: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial_probe, "_EVALUATED", 20)
+    assert trial_probe.probe_trials([_trial(tree, {"name": "uniform"})]).trial_s > 0
+    trial = _trial(tree, {"name": "uniform"})
+    whole = make_splits(load_source(trial.config.data), trial.config.data, 0).test
+    fewer = trial_probe._thinned(whole)
+    assert len(fewer) == len(fewer.targets) == 20
+    _, targets = fewer.take(torch.arange(20))
+    assert targets.tolist() == [whole.take(whole.rows.eq(row).nonzero()[0])[1] for row in fewer.rows]
 
 
 class TwoRanks(Ranks):

@@ -68,6 +68,54 @@ def test_figures_of_weights_are_those_of_the_last_epoch_that_computed_any(
     assert ended.metrics["corrupted_auroc"] != 0.5
 
 
+_NOISES = [
+    {"kind": "uniform", "rate": 0.4},
+    {"kind": "background", "rate": 0.4, "class": 3},
+    {"kind": "pair", "rate": 0.4},
+    {
+        "kind": "class_conditional",
+        "matrix": [[0.0] * 9 + [1.0], *([float(i == j) for j in range(10)] for i in range(1, 10))],
+    },
+]
+
+
+@pytest.mark.parametrize("noise", _NOISES, ids=lambda noise: noise["kind"])
+def test_weights_tell_wrong_labels_of_any_kind(make_trial: MakeTrial, noise: dict) -> None:
+    data = {"train_size": 400, "meta_per_class": 10, "noise": noise}
+    changes = {f"data__{name}": value for name, value in data.items()}
+    ended = train(make_trial(**changes, optim__epochs=5))[-1]
+    assert 0.6 < ended.metrics["corrupted_auroc"] <= 1
+
+
+def test_two_classes_are_told_apart(make_trial: MakeTrial) -> None:
+    bias = {"kind": "two_class", "majority": 9, "minority": 4, "ratio": 9}
+    started, *_, ended = train(
+        make_trial(data__bias=bias, data__train_size=100, data__noise={"kind": "none"})
+    )
+    assert started.class_counts == {"4": 10, "9": 90}
+    assert ended.metrics["test_balanced_accuracy"] > 0.5
+    assert "corrupted_auroc" not in ended.metrics
+
+
+def test_a_spoiled_meta_set_changes_what_is_learnt(make_trial: MakeTrial) -> None:
+    clean = results(train(make_trial()))
+    for spoiled in (
+        {"data__meta_noise": {"kind": "pair", "rate": 0.5}},
+        {"data__meta_bias": {"kind": "dominant_class", "level": 0.5}},
+    ):
+        assert results(train(make_trial(**spoiled))) != clean
+
+
+def test_probe_of_learned_weights_measures_their_steps_and_leaves_them_alone(make_trial: MakeTrial) -> None:
+    method = {"name": "meta_weight_net", "update_every": 2}
+    probed = train(make_trial(method=method, measurement__probe_rounds=2))
+    assert results(train(make_trial(method=method))) == results(probed)
+    metrics = probed[-1].metrics
+    assert metrics["overhead_ratio"] == metrics["step_time_s"] / metrics["step_time_plain_s"]
+    assert {"phase_alignment_s", "phase_meta_gradient_s", "phase_weights_s"} <= metrics.keys()
+    assert {"mean_weight", "direction_cosine", "corrupted_auroc"} <= metrics.keys()
+
+
 def test_probe_of_accumulated_steps_with_kept_directions(make_trial: MakeTrial) -> None:
     trial = make_trial(
         method__meta_gradient_every=2, optim__accumulation_steps=2, measurement__probe_rounds=2
@@ -114,9 +162,16 @@ def test_meta_batches_of_steps_that_compute_weights_go_through_the_meta_set(
         assert first | second == seen[0] | seen[1], "the meta set"
 
 
-@pytest.mark.parametrize("method", [{"name": "random"}, {"name": "l2rw", "update_every": 2}])
+_RESUMED = [
+    {"name": "random"},
+    {"name": "l2rw", "update_every": 2},
+    {"name": "meta_weight_net", "update_every": 2, "meta_batch_size": 7},
+]
+
+
+@pytest.mark.parametrize("method", _RESUMED)
 def test_stopped_trial_goes_on_exactly(make_trial: MakeTrial, tmp_path: Path, method: dict) -> None:
-    trial = make_trial(method=method, optim__epochs=5)
+    trial = make_trial(method=method, optim__epochs=5, data__augment=["crop", "flip"])
     undisturbed = results(train(trial))
     stopped = train(trial, checkpoints=tmp_path, stop_after=2)
     assert stopped[-1].status is TrialStatus.STOPPED

@@ -16,6 +16,7 @@ def test_figures_of_two_steps() -> None:
     assert figures == pytest.approx(
         {
             "zero_weight_fraction": 0.25,
+            "mean_weight": 1.0,
             "effective_sample_size": 1.5,  # 2 and 1
             "corrupted_weight_share": 0.25,  # 1/2 and 0
             "corrupted_auroc": 0.875,  # of four pairs three are ordered right, one ties

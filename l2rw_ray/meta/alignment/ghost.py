@@ -2,7 +2,8 @@
 
 Exact where examples do not see each other, at 1 + M/B of a plain step where all layers' example
 gradients can be formed, and a third more where none can (`layers`). With another direction than the
-meta gradient at θ the train batch passes alone.
+meta gradient at θ the train batch passes alone; where that depends on the train batch's own gradient
+(ε0), the pass gives that too.
 
 Shape suffixes: B train batch of this rank, M its meta batch.
 """
@@ -44,12 +45,14 @@ class Ghost:
         trained = self._layers_of(forward.module)
         self._examine(forward, trained, batch if len(batch[1]) else source.meta_batch)
         meta = source.shared_batch
-        if meta is None:
+        if meta is None and not source.wants_data_gradient:
             source.get()  # before the pass, so that its probes draw the masks that the pass will draw
         ghost = GhostPass(forward, trained, batch, meta)
         losses_N = ghost.run()
         size, found = len(batch[1]), ghost.found
         with torch.autocast(batch[0].device.type, enabled=False):
+            if source.wants_data_gradient:
+                source.accept_data_gradient(_weighted(trained, found, source.epsilon_at(losses_N)))
             if meta is None:
                 direction = source.get()
             else:
@@ -127,6 +130,18 @@ def _meta_gradient(trained: TrainedLayers, found: list[ExampleGradients]) -> dic
         name: total[id(parameter)] if id(parameter) in total else torch.zeros_like(parameter)
         for name, parameter in trained.parameters.items()
     }
+
+
+@torch.no_grad()
+def _weighted(
+    trained: TrainedLayers, found: list[ExampleGradients], weights_B: Tensor | None
+) -> dict[str, Tensor]:
+    """Σ w_i ∇ℓ_i by parameter name; zero where it does not reach."""
+    assert weights_B is not None
+    total = {id(parameter): torch.zeros_like(parameter) for parameter in trained.parameters.values()}
+    for part in found:
+        total[id(part.parameter)] += part.weighted(weights_B).to(part.parameter.dtype)
+    return {name: total[id(parameter)] for name, parameter in trained.parameters.items()}
 
 
 @torch.no_grad()

@@ -37,8 +37,9 @@ class SecondOrder:
         parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         with torch.enable_grad():
             losses_B = forward.training(batch)
-            start_B = torch.zeros_like(losses_B) if source.epsilon_B is None else source.epsilon_B
-            epsilon_B = start_B.to(losses_B).detach().requires_grad_()
+            start_B = source.epsilon_at(losses_B)
+            epsilon_B = torch.zeros_like(losses_B) if start_B is None else start_B.detach().clone()
+            epsilon_B.requires_grad_()
             with _twice_differentiable(module):
                 parts = torch.autograd.grad(
                     (epsilon_B * losses_B).sum(),
@@ -48,7 +49,7 @@ class SecondOrder:
                     materialize_grads=True,
                 )
             gradient = dict(zip(parameters, parts, strict=True))
-            if source.epsilon_B is not None:
+            if start_B is not None:
                 total = replicas.sum_all({name: part.detach() for name, part in gradient.items()})
                 gradient = {name: part + (total[name] - part.detach()) for name, part in gradient.items()}
             values = {name: parameter.detach() for name, parameter in parameters.items()}

@@ -1,32 +1,33 @@
-"""A table of one or more Parquet files, read with errors that name file and row."""
+"""A table of one or more files, read with errors that name file and row."""
 
 import difflib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
+import pyarrow.compute as pc
+from pyarrow.fs import FileInfo, FileSystem
 
+from l2rw_ray.data.bad_rows import Array, BadRows
+from l2rw_ray.data.table_files import TableFormat, find_files
 from l2rw_ray.errors import DataError
 
-_ROWS_AT_A_TIME = 1024
-Array = np.ndarray[Any, Any]
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
 @dataclass(frozen=True)
-class ParquetTable:
+class Table:
     """The files of one table, in order of their paths.
 
     Attributes:
         field: The configuration field that named it, for error messages.
         given: What that field said.
-        filesystem: Where the files are.
+        form: How its files are read.
+        filesystem: Where they are.
         files: What the filesystem knows of them.
         schemas: Columns of each file.
         sizes: Rows of each file.
@@ -34,34 +35,40 @@ class ParquetTable:
 
     field: str
     given: str
+    form: TableFormat
     filesystem: FileSystem
     files: tuple[FileInfo, ...]
     schemas: tuple[pa.Schema, ...]
     sizes: tuple[int, ...]
 
     @classmethod
-    def open(cls, field: str, given: str) -> Self:
-        """Find a table's files and read their footers.
+    def open(cls, field: str, given: str, form: TableFormat) -> Self:
+        """Find a table's files, and their columns.
 
         Args:
             field: The configuration field, for error messages.
             given: What it says: a file or a folder, as a path or as a URI.
+            form: The files' format.
 
         Raises:
-            DataError: There are none, one is no Parquet file, or all are empty.
+            DataError: There are none, one is of no such format, or all are empty.
         """
         try:
-            filesystem, files = _find(given)
+            filesystem, files = find_files(given, form.endings)
         except (OSError, ImportError, pa.ArrowException) as error:  # a URI may want another package
             raise DataError(field, given, f"cannot be opened ({_line(error)})", "check the path") from error
         if not files:
-            raise DataError(field, given, "no Parquet file there", "give a file, a folder or a URI")
-        footers = [_footer(field, filesystem, file) for file in files]
-        schemas = tuple(footer.schema.to_arrow_schema() for footer in footers)
-        sizes = tuple(footer.num_rows for footer in footers)
+            raise DataError(field, given, f"no {form.name} file there", "give a file, a folder or a URI")
+        heads = [_head(field, form, filesystem, file) for file in files]
+        schemas, sizes = tuple(head[0] for head in heads), tuple(head[1] for head in heads)
         if not sum(sizes):
             raise DataError(field, given, "the table has no rows", "give one with examples")
-        return cls(field, given, filesystem, files, schemas, sizes)
+        return cls(field, given, form, filesystem, files, schemas, sizes)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return sum(self.sizes)
 
     @property
     def identity(self) -> list[list[Any]]:
@@ -124,23 +131,21 @@ class ParquetTable:
         """
         start = 0
         for file in self.files:
-            with (
-                _readable(self.field, file),
-                pq.ParquetFile(file.path, filesystem=self.filesystem) as parquet,
-            ):
-                for batch in parquet.iter_batches(_ROWS_AT_A_TIME, columns=list(columns)):
+            with _readable(self.field, self.form, file):
+                for batch in self.form.batches(self.filesystem, file, columns):
                     yield start, batch
                     start += len(batch)
 
-    def labels(self, column: str, field: str = "trial.data.label") -> Array:
+    def labels(self, column: str, bad: BadRows, field: str = "trial.data.label") -> Array:
         """A column of labels or of groups, as integers or as text, [N].
 
         Args:
             column: Its name.
+            bad: Takes note of rows without a value; they read 0, or nothing.
             field: Where the study names it.
 
         Raises:
-            DataError: It is missing, has nulls, or is neither.
+            DataError: It is missing, is neither, or lacks a value that may not be skipped.
         """
         types = [_plain(given) for given in self.require(column, field)]
         text = all(map(_is_text, types))
@@ -151,87 +156,99 @@ class ParquetTable:
                     raise DataError(field, column, problem, "write them with one type")
                 problem = f"values are of type {given}"
                 raise DataError(field, column, problem, "use integers or text")
+
+        def refuse(row: int) -> DataError:
+            return self._refuse(field, column, f"null in {self.locate(row)}", "fill it in")
+
         parts = []
         for start, batch in self.batches([column]):
             values = batch.column(0)
-            if values.null_count:
-                row = self.locate(start + values.is_null().to_pylist().index(True))
-                raise DataError(field, column, f"null in {row}", "fill it in or drop the row")
             if pa.types.is_dictionary(values.type):
                 values = values.dictionary_decode()
-            numbers = values.to_numpy(zero_copy_only=False)
+            bad.mark(values.is_null().to_numpy(zero_copy_only=False), refuse, start)
+            numbers = values.fill_null("" if text else 0).to_numpy(zero_copy_only=False)
             parts.append(numbers.astype(np.str_ if text else np.int64))
         return np.concatenate(parts)
 
     def features(
-        self, columns: Sequence[str], field: str = "trial.data.features", *, may_lack: bool = False
+        self,
+        columns: Sequence[str],
+        field: str = "trial.data.features",
+        *,
+        skip: bool = False,
+        may_lack: bool = False,
     ) -> Array:
         """Numeric columns side by side, float32 [N, F].
 
         Args:
             columns: Their names.
             field: Where the study names them.
-            may_lack: Whether null and NaN are allowed, and read NaN.
+            skip: Whether values that are no finite number are left as they are; text is NaN then.
+            may_lack: Whether null and NaN are allowed, and read NaN; text is infinite then.
 
         Raises:
-            DataError: A column is missing or not numeric, or a value is null, NaN or infinite.
+            DataError: A column is missing or not numeric, or a value is no finite number.
         """
         for column in columns:
             for given in self.require(column, field):
-                if not _is_numeric(given):
+                if not (_is_numeric(given) or (self.form.guesses_types and _is_text_or_empty(given))):
                     problem = f"the column is of type {given}"
                     raise DataError(field, column, problem, "name numeric columns only")
-        features = np.empty((sum(self.sizes), len(columns)), dtype=np.float32)
+        features = np.empty((self.rows, len(columns)), dtype=np.float32)
         for start, batch in self.batches(list(dict.fromkeys(columns))):
             for place, column in enumerate(columns):
-                numbers = self._finite(column, start, batch.column(column), field, may_lack=may_lack)
+                values = batch.column(column)
+                numbers = _as_numbers(values, other_text=np.inf if may_lack else np.nan)
+                if not skip:
+                    bad = np.isinf(numbers) if may_lack else ~np.isfinite(numbers)
+                    self._refuse_first(field, column, start, values, bad)
                 features[start : start + len(batch), place] = numbers
         return features
 
-    def _finite(self, column: str, start: int, values: pa.Array, field: str, *, may_lack: bool) -> Array:
-        with np.errstate(over="ignore"):
-            numbers: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-            numbers = numbers.astype(np.float32)
-        bad = np.flatnonzero(np.isinf(numbers) if may_lack else ~np.isfinite(numbers))
-        if len(bad):
-            value = values[int(bad[0])].as_py()
-            shown = "null" if value is None else value
-            problem = f"{shown} in {self.locate(start + int(bad[0]))}"
-            raise DataError(field, column, problem, "fill in a finite number or drop the row")
-        return numbers
+    def refuse_feature(
+        self, column: str, row: int, value: object, field: str = "trial.data.features"
+    ) -> DataError:
+        """The error about a value that is no finite number."""
+        problem = f"{value} in {self.locate(row)}"
+        return self._refuse(field, column, problem, "fill in a finite number")
+
+    def _refuse_first(self, field: str, column: str, start: int, values: pa.Array, bad: Array) -> None:
+        if bad.any():
+            place = int(bad.argmax())
+            value = values[place].as_py()
+            raise self.refuse_feature(column, start + place, "null" if value is None else value, field)
+
+    def _refuse(self, field: str, column: str, problem: str, remedy: str) -> DataError:
+        return DataError(
+            field, column, problem, f"{remedy}, drop the row, or set trial.data.bad_rows to skip"
+        )
 
 
-def _find(given: str) -> tuple[FileSystem, tuple[FileInfo, ...]]:
-    """Filesystem and Parquet files of a path or URI; hidden files of a folder are left out."""
-    if "://" in given:
-        filesystem, path = FileSystem.from_uri(given)
-    else:
-        filesystem, path = LocalFileSystem(), str(Path(given).expanduser().resolve())
-    found = filesystem.get_file_info(path)
-    if found.type is not FileType.Directory:
-        return filesystem, (found,) if found.type is FileType.File else ()
-    inside = filesystem.get_file_info(FileSelector(path, recursive=True))
-    files = [file for file in inside if file.type is FileType.File and _is_part(file.path)]
-    return filesystem, tuple(sorted(files, key=lambda file: str(file.path)))
+def _as_numbers(values: pa.Array, other_text: float) -> Array:
+    """Values as float32; null becomes NaN, and text that is no number what is given."""
+    if _is_text(values.type):
+        is_number = pc.match_substring_regex(values, _NUMBER)
+        values = pc.utf8_trim_whitespace(pc.if_else(is_number, values, str(other_text)))
+    with np.errstate(over="ignore"):
+        numbers: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return numbers.astype(np.float32)
 
 
-def _is_part(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return name.endswith((".parquet", ".pq")) and not name.startswith((".", "_"))
-
-
-def _footer(field: str, filesystem: FileSystem, file: FileInfo) -> pq.FileMetaData:
-    with _readable(field, file):
-        return pq.read_metadata(file.path, filesystem=filesystem)
+def _head(field: str, form: TableFormat, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
+    with _readable(field, form, file):
+        return form.columns_and_rows(filesystem, file)
 
 
 @contextmanager
-def _readable(field: str, file: FileInfo) -> Iterator[None]:
+def _readable(field: str, form: TableFormat, file: FileInfo) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
-        problem = f"no readable Parquet file ({_line(error)})"
-        raise DataError(field, file.path, problem, "give a whole Parquet file") from error
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        problem = f"no readable {form.name} file ({_line(error)})"
+        remedy = f"give a whole {form.name} file"
+        if form.name == "Parquet" and ".csv" in file.path:
+            remedy += ", or set trial.data.source to csv"
+        raise DataError(field, file.path, problem, remedy) from error
 
 
 def _line(error: Exception) -> str:
@@ -245,6 +262,10 @@ def _plain(given: pa.DataType) -> pa.DataType:
 def _is_text(given: pa.DataType) -> bool:
     kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(kind(given) for kind in kinds)
+
+
+def _is_text_or_empty(given: pa.DataType) -> bool:
+    return _is_text(given) or pa.types.is_null(given)
 
 
 def _is_numeric(given: pa.DataType) -> bool:

@@ -1,0 +1,59 @@
+"""Options of the arms that answer unequal classes: by weights, by sampling, by the loss."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from l2rw_ray.config.section import Section
+
+
+class InverseFrequencyMethod(Section):
+    """Each class weighs one over its number of train examples."""
+
+    needs_classes: ClassVar[bool] = True
+
+    name: Literal["inverse_frequency"]
+
+
+class ClassBalancedMethod(Section):
+    """Each class weighs one over its effective number of train examples, Cui et al. 2019."""
+
+    needs_classes: ClassVar[bool] = True
+
+    name: Literal["class_balanced"]
+    beta: float = Field(default=0.9999, ge=0, lt=1)
+    """How slowly further examples of a class lose value; 0 for equal weights."""
+
+
+class ResampleMethod(Section):
+    """Examples are drawn with replacement so that classes come equally often."""
+
+    needs_classes: ClassVar[bool] = True
+
+    name: Literal["resample"]
+
+
+class FocalMethod(Section):
+    """The focal loss, Lin et al. 2017."""
+
+    needs_classes: ClassVar[bool] = True
+
+    name: Literal["focal"]
+    gamma: float = Field(default=2.0, ge=0)
+    """How much examples that are predicted well are discounted; 0 for not at all."""
+
+
+class LdamDrwMethod(Section):
+    """Margins that depend on the label distribution, with deferred reweighting, Cao et al. 2019."""
+
+    needs_classes: ClassVar[bool] = True
+
+    name: Literal["ldam_drw"]
+    max_margin: float = Field(default=0.5, ge=0)
+    """Margin of the rarest class, as a cosine."""
+    scale: float = Field(default=30.0, gt=0)
+    """Factor from cosines to logits."""
+    beta: float = Field(default=0.9999, ge=0, lt=1)
+    """That of the class weights of the last epochs; see `class_balanced`."""
+    defer: float = Field(default=0.8, ge=0, le=1)
+    """Share of the epochs before class weights come in; 1 for never."""

@@ -1,0 +1,114 @@
+"""Options of single sources: where they lie, and how they are read."""
+
+import math
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from l2rw_ray.config.section import Section, conflict
+
+BadRows = Literal["error", "skip"]
+"""What becomes of a row that cannot be used: the first is an error, or all are left out and counted."""
+ImageSize = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+"""Height and width in pixels."""
+
+
+class SourceFacts(Section):
+    """What is told of a source before it is there."""
+
+    holds: ClassVar[str]
+    """How much it holds."""
+    obtained: ClassVar[str]
+    """How to get it."""
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether its examples are known to be vectors, which models of images cannot treat."""
+        return False
+
+
+class TorchvisionOptions(SourceFacts):
+    """A data set as torchvision stores it."""
+
+    obtained = "download: true, or its files put into root"
+
+    root: str = "~/data"
+    """Folder that holds, or shall hold, torchvision's files."""
+    download: bool = False
+    """Download into `root` when it is not there."""
+
+
+class ImageFolderOptions(SourceFacts):
+    """Image files in one folder per class, as torchvision's `ImageFolder` has them."""
+
+    holds = "as many as you have"
+    obtained = "train/<class>/<image>"
+
+    train: str
+    """Folder the train, meta and validation sets are drawn from; each folder in it is a class."""
+    test: str | None = None
+    """Folder of the test set, of the same form; null draws the test set from `train`."""
+    image_size: ImageSize | None = None
+    """Height and width that images are resized to; null leaves them, and all must be of one size."""
+    bad_rows: BadRows = "error"
+    """`error`: the first image that cannot be read ends loading. `skip`: all are left out and counted."""
+
+
+class Ham10000Options(SourceFacts):
+    """HAM10000 as it is published; the examples are grouped by lesion."""
+
+    holds = "10,015 images of 7,470 skin lesions, seven classes"
+    obtained = "doi:10.7910/DVN/DBW86T, unpacked into root"
+
+    root: str = "~/data/HAM10000"
+    """Folder with `HAM10000_metadata.csv`, and the images in it, in its folder `HAM10000_images`, or in
+    `HAM10000_images_part_1` and `HAM10000_images_part_2`."""
+    image_size: ImageSize | None = (28, 28)
+    """Height and width that images are resized to; null leaves them at 450×600."""
+    bad_rows: BadRows = "error"
+    """`error`: the first row that cannot be used ends loading. `skip`: all are left out and counted."""
+
+
+class SyntheticOptions(SourceFacts):
+    """Points of a known distribution, so that the difficulty of each example is known."""
+
+    holds = "as many as you like"
+    obtained = "made on the spot"
+
+    kind: Literal["cube", "moons", "circles"] = "cube"
+    """`cube`: classes around corners of a cube. `moons`, `circles`: scikit-learn's two classes."""
+    size: int = Field(default=2000, ge=4)
+    """Examples, as equally spread over the classes as they can be."""
+    classes: int = Field(default=2, ge=2)
+    """Number of classes; `moons` and `circles` have two."""
+    features: int = Field(default=2, ge=1)
+    """Length of a vector; what the figure does not need is noise of deviation 1."""
+    separation: float = Field(default=3.0, gt=0)
+    """Size of the figure in standard deviations of the noise around it: side of the cube, radius of
+    the moons and of the outer circle."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the points; the trial's seed decides on their split."""
+
+    @property
+    def has_vectors(self) -> bool:
+        """See `SourceFacts`."""
+        return True
+
+    @property
+    def figure_features(self) -> int:
+        """Features that tell classes apart."""
+        return math.ceil(math.log2(self.classes)) if self.kind == "cube" else 2
+
+    @model_validator(mode="after")
+    def _figure_fits(self) -> Self:
+        if self.kind != "cube" and self.classes != 2:
+            raise conflict(
+                "classes", self.classes, f"kind {self.kind!r} has two classes", "use 2 or kind cube"
+            )
+        if self.features < self.figure_features:
+            problem = f"kind {self.kind!r} with {self.classes} classes needs {self.figure_features}"
+            raise conflict("features", self.features, problem, f"use {self.figure_features} or more")
+        if self.size < 2 * self.classes:
+            problem = f"fewer than two examples for each of {self.classes} classes"
+            raise conflict("size", self.size, problem, f"use {2 * self.classes} or more")
+        return self

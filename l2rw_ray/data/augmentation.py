@@ -1,0 +1,71 @@
+"""Random flips and crops of a batch of images, drawn for the whole batch and made on its device."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from l2rw_ray.data.streams import stream
+from l2rw_ray.errors import DataError
+
+FLIP, CROP = "flip", "crop"
+PADDING = 4
+"""Pixels of black on each side that a crop is taken from, as in He et al. 2016, section 4.2."""
+
+
+def draw_changes(kinds: Sequence[str], seed: int, epoch: int, step: int, count: int) -> Tensor:
+    """What is to be done to each image of a train batch: a function of its arguments alone.
+
+    It is drawn for the batch of all ranks together, of which each takes its share: W ranks see what one
+    process does.
+
+    Args:
+        kinds: `flip`, `crop`, or both.
+        seed: The trial's seed.
+        epoch: Passes before this one.
+        step: Steps of this pass before this one.
+        count: B, images on all ranks together.
+
+    Returns:
+        int64 [B, 3]: rows and columns that the image is moved by, and whether it is mirrored.
+    """
+    generator = stream(seed, "augment", epoch, step)
+    moves_B2 = torch.randint(-PADDING, PADDING + 1, (count, 2), generator=generator)
+    mirrored_B1 = torch.randint(2, (count, 1), generator=generator)
+    return torch.cat([moves_B2 * (CROP in kinds), mirrored_B1 * (FLIP in kinds)], dim=1)
+
+
+def refuse_vectors(kinds: Sequence[str], dtype: torch.dtype) -> None:
+    """Refuse to augment what is no image.
+
+    Raises:
+        DataError: It is asked for, and the inputs are features.
+    """
+    if kinds and dtype != torch.uint8:
+        raise DataError("trial.data.augment", list(kinds), "inputs are feature vectors", "leave it out")
+
+
+def augmented(images: Tensor, changes_B3: Tensor) -> Tensor:
+    """Images moved, and then mirrored where that was drawn; what moves in is black.
+
+    Args:
+        images: uint8 [B, C, H, W].
+        changes_B3: As of `draw_changes`, on any device.
+
+    Returns:
+        New images, uint8 [B, C, H, W].
+    """
+    changes_B3 = changes_B3.to(images.device)
+    height, width = images.shape[-2:]
+    rows_BH = _places(height, images.device) - changes_B3[:, :1]
+    columns_W = _places(width, images.device)
+    columns_BW = torch.where(changes_B3[:, 2:].bool(), columns_W.flip(0), columns_W) - changes_B3[:, 1:2]
+    places_BP = (rows_BH[:, :, None] * (width + 2 * PADDING) + columns_BW[:, None, :]).flatten(1)
+    padded = functional.pad(images, [PADDING] * 4).flatten(2)
+    return padded.gather(2, places_BP[:, None].expand(-1, images.shape[1], -1)).reshape(images.shape)
+
+
+def _places(side: int, device: torch.device) -> Tensor:
+    """Of an image's rows or columns within the padded image."""
+    return torch.arange(side, device=device) + PADDING

@@ -1,0 +1,59 @@
+"""Arms that drop the train examples which a first model finds odd.
+
+Shape suffixes: N train examples.
+"""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.config.method_stages import FilterMethod
+from l2rw_ray.data import Batch, epoch_order
+from l2rw_ray.errors import DataError
+from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
+from l2rw_ray.methods.two_stages import TwoStageArm
+
+
+class FilterArm(TwoStageArm):
+    """Plain training, the second stage of it on what is kept.
+
+    An epoch of the second stage goes through the kept examples, in the order all arms share, and so has
+    fewer steps than one of the first.
+    """
+
+    def __init__(self, config: FilterMethod, context: TrainingContext) -> None:
+        super().__init__(config, context)
+        self._fraction, self.reference = config.drop_fraction, config.reference
+
+    @abstractmethod
+    def oddness(self, step: int) -> Tensor:
+        """How odd each train example is, [N]; those with the largest are dropped."""
+
+    def judge(self, step: int) -> Tensor:
+        """1 for the examples that are kept, 0 for the others.
+
+        Raises:
+            DataError: Fewer are kept than there are workers.
+        """
+        odd_N = self.oddness(step)
+        dropped = int(self._fraction * len(odd_N))
+        if len(odd_N) - dropped < self._context.world_size:
+            problem = f"keeps {len(odd_N) - dropped} of {len(odd_N)} examples, fewer than there are workers"
+            raise DataError("method.drop_fraction", self._fraction, problem, "lower it")
+        kept_N = torch.ones_like(odd_N)
+        kept_N[odd_N.argsort(descending=True, stable=True)[:dropped]] = 0.0
+        return kept_N
+
+    def second_stage(self, epoch: int, weights_N: Tensor) -> Epoch:
+        """The kept examples."""
+        order = epoch_order(self._context.train_size, self._context.seed, epoch)
+        return Epoch(order=order[weights_N.cpu()[order] > 0], figures=self.figures(weights_N))
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the mean loss."""
+        return self._step.plain(batch)
+
+    def figures(self, weights_N: Tensor) -> dict[str, float]:
+        """`dropped_fraction` and `dropped_corrupted_fraction`."""
+        return self.share_figures("dropped", weights_N == 0)

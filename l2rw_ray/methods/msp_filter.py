@@ -1,0 +1,28 @@
+"""Dropping the examples that a first model is not sure of.
+
+Shape suffixes: N train examples, C classes.
+"""
+
+from torch import Tensor
+
+from l2rw_ray.methods.filtering import FilterArm
+from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.whole_set import outputs_of
+
+
+@ARMS.register("msp_filter")
+class MspFilterArm(FilterArm):
+    """Drops the examples with the smallest softmax probability.
+
+    Source: Hendrycks & Gimpel 2017, who tell foreign inputs by the largest probability (`reference:
+    best_class`). Deviation by default: the probability of the given label (`given_class`), since what is
+    wrong in a train set is mostly a label, and the largest probability does not look at it.
+    """
+
+    def oddness(self, step: int) -> Tensor:
+        """Minus the logarithm of the probability, [N]: it does not round to the same number as soon."""
+        train = self._context.train
+        log_probability_NC = outputs_of(train, self._context, step).double().log_softmax(dim=1)
+        if self.reference == "best_class":
+            return -log_probability_NC.amax(dim=1)
+        return -log_probability_NC.gather(1, train.labels[:, None]).squeeze(1)

@@ -1,0 +1,43 @@
+"""The optimiser step that most arms make: on the plain or the weighted loss of the global batch."""
+
+from torch import Tensor
+
+from l2rw_ray.data import Batch
+from l2rw_ray.meta import LossFunction, WeightedUpdate
+from l2rw_ray.meta.weights import normalised
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+
+
+class WeightedStep:
+    """Makes steps whose weights add up to 1 over the examples of all ranks.
+
+    Args:
+        context: What is trained.
+        loss_fn: Maps (output, target) to one loss per example; None for the trial's own.
+    """
+
+    def __init__(self, context: TrainingContext, loss_fn: LossFunction | None = None) -> None:
+        self._update = WeightedUpdate(
+            context.model, context.optimizer, loss_fn or context.loss_fn, **context.update_options
+        )
+
+    def plain(self, batch: Batch) -> StepOutcome:
+        """One step in which every example of the global batch weighs 1/B."""
+        weights_B = batch.x.new_full((len(batch.y),), 1.0 / batch.global_size)
+        with self._update.micro_batch(flush=batch.is_last):
+            done = self._update.update((batch.x, batch.y), weights_B, total=1.0)
+        return StepOutcome(done.loss, done.losses)
+
+    def weighted(self, batch: Batch, relative_B: Tensor) -> StepOutcome:
+        """One step in which examples weigh in proportion to what is given; skipped where that is all 0.
+
+        Args:
+            batch: This rank's share.
+            relative_B: Non-negative, of any scale, one of each example of the share.
+        """
+        relative_B = relative_B.to(batch.x)
+        totals = self._update.forward.replicas.batch_totals(relative_B.sum(), len(relative_B))
+        weights_B = normalised(relative_B, totals, "batch_sum")
+        with self._update.micro_batch(flush=batch.is_last):
+            done = self._update.update((batch.x, batch.y), weights_B, totals.weight.item())
+        return StepOutcome(done.loss, done.losses, weights_B, done.skipped)

@@ -1,0 +1,59 @@
+"""From a network's name to the network."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.import_path import FORM, is_import_path, users_code
+from l2rw_ray.models.from_torchvision import torchvision_builder, torchvision_names
+from l2rw_ray.models.registry import FIELD, MODELS, Builder, InputShape
+
+_NEAR = 3
+
+
+def find_builder(name: str) -> Builder:
+    """What builds the network of that name: one of ours, the user's own, or one of torchvision's.
+
+    Args:
+        name: A registered name, the import path of a builder, or a classification model of torchvision.
+
+    Raises:
+        InputError: There is none, or it cannot be imported.
+    """
+    if name in MODELS.names() or is_import_path(name):
+        return MODELS.get(name)
+    if name in torchvision_names():
+        return torchvision_builder(name)
+    known = (*MODELS.names(), *torchvision_names())
+    near = difflib.get_close_matches(name, known, n=_NEAR)
+    remedy = f"did you mean {' or '.join(map(repr, near))}?" if near else f"use {', '.join(MODELS.names())}"
+    without = "" if torchvision_names() else " (torchvision, which brings more, is not installed)"
+    raise ConfigError(FIELD, name, "unknown", f"{remedy}, or name your own as {FORM}{without}")
+
+
+def build_model(
+    name: str, input_shape: InputShape, classes: int, options: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """A freshly initialised network; its weights come from torch's global generator.
+
+    Args:
+        name: As of `find_builder`.
+        input_shape: Shape of one input.
+        classes: Outputs, one logit per class.
+        options: Keyword arguments for the builder.
+
+    Raises:
+        InputError: The name is unknown, or the network cannot treat such inputs; or the user's own
+            builder cannot be imported, raises or returns no module.
+    """
+    build = find_builder(name)
+    if not is_import_path(name):
+        return build(input_shape, classes, **(options or {}))
+    with users_code(name, FIELD):
+        network: object = build(input_shape, classes, **(options or {}))
+    if not isinstance(network, nn.Module):
+        raise ConfigError(FIELD, name, f"returned a {type(network).__name__}", "return a torch.nn.Module")
+    return network
