@@ -32,11 +32,12 @@ class EpochCompleted:
         step: Optimiser steps so far.
         duration_s: Wall time of this epoch, evaluation included.
         metrics: `train_loss`, the mean loss without weights of the examples stepped on;
-            `validation_*`; and for arms with weights `weighted_train_loss` (mean over the steps that
-            updated), `mean_weight` (relative to 1/B), `effective_sample_size` (examples),
-            `zero_weight_fraction`, `corrupted_weight_share`, `corrupted_auroc`, `skipped_fraction` (of
-            the epoch's steps), `skipped_steps` (of the whole trial) and `direction_cosine` (of
-            successive directions); and what an arm tells of its epoch, such as `dropped_fraction`.
+            `validation_*`, of a regression in the target's own unit but for the loss; and for arms with
+            weights `weighted_train_loss` (mean over the steps that updated), `mean_weight` (relative to
+            1/B), `effective_sample_size` (examples), `zero_weight_fraction`, `corrupted_weight_share`,
+            `corrupted_auroc`, `skipped_fraction` (of the epoch's steps), `skipped_steps` (of the whole
+            trial) and `direction_cosine` (of successive directions); and what an arm tells of its epoch,
+            such as `dropped_fraction`.
     """
 
     trial_id: str

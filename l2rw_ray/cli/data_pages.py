@@ -1,9 +1,8 @@
 """What `l2rw-ray data` prints: the sources there are, and what a study makes of its own."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from rich.console import Console
@@ -13,6 +12,9 @@ from rich.text import Text
 from l2rw_ray.config import StudySpec, TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
 from l2rw_ray.config.variants import variants_of
+
+if TYPE_CHECKING:
+    from l2rw_ray.orchestration.data_summary import SourceSummary
 
 _COMMON = "All share train_size, meta_per_class, validation_size, test_size, bias and noise."
 
@@ -55,7 +57,7 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
     Raises:
         InputError: A source is missing or broken, or too small; or `out` cannot be written.
     """
-    from l2rw_ray.orchestration.data_summary import SourceSummary, summarise_data
+    from l2rw_ray.orchestration.data_summary import summarise_data
     from l2rw_ray.orchestration.plan import representative_trials
     from l2rw_ray.report.sample_images import draw_samples
 
@@ -75,30 +77,33 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
         changed = any(own.before != own.after for own in summary.sets.values())
         arrow = "; without bias and noise → with them" if changed else ""
         console.print(Text(f"\n{levels or 'the four sets'}, seed {summary.seed}{arrow}"), soft_wrap=True)
-        console.print(_counts_table(source.class_names, summary.sets))
+        console.print(_counts_table(source, summary.sets))
 
 
-def _print_source(console: Console, source: Any) -> None:
+def _print_source(console: Console, source: "SourceSummary") -> None:
     known = "" if source.difficulty is None else f", difficulty {source.difficulty:.3f} on average"
-    form = f"{source.form}, {len(source.class_names)} classes"
+    noun = "deciles of the target" if source.is_regression else "classes"
+    form = f"{source.form}, {len(source.class_names)} {noun}"
     lines = {
         "source": f"{source.name}: {source.examples:,} {form}{known}",
         "copy": source.copy,
-        "skipped": _rows(source.skipped_rows),
     }
+    if source.left_out:
+        lines["left out"] = f"{_rows(source.left_out)}, for their targets"
+    lines["skipped"] = _rows(source.skipped_rows)
     for name, text in lines.items():
         console.print(Text(f"{name:<8} {text}"), soft_wrap=True)
     for line in source.skipped:
         console.print(Text(f"         {line}"), soft_wrap=True)
 
 
-def _counts_table(class_names: Iterable[str], sets: dict[str, Any]) -> Table:
+def _counts_table(source: "SourceSummary", sets: dict[str, Any]) -> Table:
     """Examples of each class and set, without the protocol → with it where that changes them."""
     table = Table()
-    table.add_column("class")
+    table.add_column("target" if source.is_regression else "class")
     for name in sets:
         table.add_column(name, justify="right")
-    for label, name in enumerate(class_names):
+    for label, name in enumerate(source.class_names):
         table.add_row(Text(name), *(_change(own.before[label], own.after[label]) for own in sets.values()))
     table.add_section()
     table.add_row("all", *(_change(sum(own.before), sum(own.after)) for own in sets.values()))

@@ -9,12 +9,14 @@ from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportP
 from l2rw_ray.config.protocols import (
     Bias,
     DominantClassBias,
+    LabelNoise,
     LongTailBias,
     MetaBias,
     NoBias,
     Noise,
     NoNoise,
 )
+from l2rw_ray.config.regression import GaussianNoise, TableOptions
 from l2rw_ray.config.section import conflict
 from l2rw_ray.config.source_options import (
     BadRows,
@@ -45,14 +47,19 @@ class _Data(SourceFacts):
     bias: Bias = NoBias()
     """How class proportions of the train set are changed."""
     noise: Noise = NoNoise()
-    """How labels of the train set are corrupted, after the bias."""
+    """How labels or targets of the train set are corrupted, after the bias."""
     meta_bias: MetaBias = NoBias()
     """How class proportions of the meta set are changed on purpose; its size stays."""
-    meta_noise: Noise = NoNoise()
+    meta_noise: LabelNoise = NoNoise()
     """How labels of the meta set are corrupted on purpose; its examples stay."""
     augment: tuple[Literal["flip", "crop"], ...] = ()
     """Random changes of the images of train batches: mirrored left to right in half of the cases; moved
     by up to 4 pixels each way, black moving in. Meta, validation and test images stay as they are."""
+
+    @property
+    def is_regression(self) -> bool | None:
+        """Whether examples have targets rather than classes; None where only loading them tells."""
+        return False
 
     @field_validator("augment")
     @classmethod
@@ -155,8 +162,8 @@ class SyntheticData(SyntheticOptions, _Data):
     source: Literal["synthetic"]
 
 
-class ParquetData(_Data):
-    """A table of encoded images or numeric features, and a label.
+class ParquetData(TableOptions, _Data):
+    """A table of encoded images or numeric features, and a label or a target.
 
     Paths are files or folders, local or any URI that pyarrow's filesystems understand. A CSV file, packed
     or not, begins with the columns' names, which commas, semicolons or tabs separate; it has no images.
@@ -170,8 +177,9 @@ class ParquetData(_Data):
     """File or folder the train, meta and validation sets are drawn from."""
     test: str | None = None
     """File or folder of the test set; null draws the test set from `train`."""
-    label: str = "label"
-    """Column of integer labels, 0 to classes − 1, or of strings."""
+    label: str | None = "label"
+    """Column of integer labels, 0 to classes − 1, or of strings; null, the default beside `target`, for
+    none."""
     image: str | None = "image"
     """Column of encoded images (PNG, JPEG, …); null, the default beside `features`, for none."""
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -182,13 +190,25 @@ class ParquetData(_Data):
     """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
     of the sets, and meta, validation and test set have one example of each of theirs."""
     bad_rows: BadRows = "error"
-    """`error`: the first row with an image, feature, label or group that cannot be used ends loading.
+    """`error`: the first row with an image, feature, label, target or group that cannot be used ends loading.
     `skip`: all such rows are left out and counted. Images of another size are an error either way."""
 
     @property
     def has_vectors(self) -> bool:
         """See `SourceFacts`."""
         return self.features is not None
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether it has a target."""
+        return self.target is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _target_replaces_the_label(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("target") is not None:
+            return {"label": None, **given}
+        return given
 
     @model_validator(mode="before")
     @classmethod
@@ -214,11 +234,33 @@ class ParquetData(_Data):
             raise conflict("augment", list(self.augment), "features are no images", "leave it out")
         for field in ("features", "weight_features"):
             named = getattr(self, field) or ()
-            if self.label in named:
-                raise conflict(field, self.label, "the label is no feature", "leave it out")
+            for name, column in (("label", self.label), ("target", self.target)):
+                if column in named:
+                    raise conflict(field, column, f"the {name} is no feature", "leave it out")
             if len(set(named)) < len(named):
                 raise conflict(field, list(named), "a column is named twice", "name each once")
         return self
+
+    @model_validator(mode="after")
+    def _label_or_target(self) -> Self:
+        if self.label is not None and self.target is not None:
+            raise conflict("label", self.label, "a target is named too", "set one of the two to null")
+        if self.label is None and self.target is None:
+            raise conflict("label", None, "no target is named either", "name one of the two")
+        if self.target is None and self.target_below is not None:
+            raise conflict("target_below", self.target_below, "there is no target", "leave it out")
+        if self.features is None and self.missing != "error":
+            raise conflict("missing", self.missing, "images are never missing in part", "leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _noise_goes_by_a_feature(self) -> Self:
+        by = self.noise.by if isinstance(self.noise, GaussianNoise) else None
+        names: tuple[str, ...] = self.features or ()
+        if by is None or by in names or (isinstance(by, int) and 0 <= by < len(names)):
+            return self
+        remedy = f"use one of {', '.join(names)}" if names else "use features, or leave it out"
+        raise conflict("noise.by", by, "no feature of this table", remedy)
 
 
 class CustomData(CustomSection, _Data):
@@ -228,6 +270,11 @@ class CustomData(CustomSection, _Data):
     obtained = "source: package.module:load, installed or beside the study file"
 
     source: ImportPath
+
+    @property
+    def is_regression(self) -> None:
+        """Unknown before the source is loaded."""
+        return None
 
 
 _BuiltIn = Annotated[

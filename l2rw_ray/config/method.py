@@ -1,6 +1,6 @@
 """The `method` section: one class per arm, with the options that this arm has and no others."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
@@ -142,6 +142,19 @@ MetaMethod = L2RWMethod | MetaWeightNetMethod | WeightModelMethod
 """Sections of arms that take meta batches and need not at every step."""
 
 
+class HeteroscedasticMethod(Section):
+    """Regression that predicts location and scale, by likelihood; Seitzer et al. 2022 for `beta`."""
+
+    needs_targets: ClassVar[bool] = True
+
+    name: Literal["heteroscedastic"]
+    likelihood: Literal["gaussian", "laplace"] = "gaussian"
+    """Distribution of a target around its location."""
+    beta: float = Field(default=0.5, ge=0, le=1)
+    """How far examples of large scale are learned from all the same: 0 is the plain likelihood, 1 learns
+    locations as from the squared, or absolute, error."""
+
+
 class CustomMethod(CustomSection):
     """An arm of the user's own: `arm(context, **options)` returns a `l2rw_ray.methods.Arm`."""
 
@@ -164,7 +177,8 @@ _BuiltIn = Annotated[
     | MspFilterMethod
     | OodClassifierMethod
     | MetaWeightNetMethod
-    | WeightModelMethod,
+    | WeightModelMethod
+    | HeteroscedasticMethod,
     Field(discriminator="name"),
 ]
 Method = Annotated[

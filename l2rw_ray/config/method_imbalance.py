@@ -1,6 +1,6 @@
 """Options of the arms that answer unequal classes: by weights, by sampling, by the loss."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,11 +10,15 @@ from l2rw_ray.config.section import Section
 class InverseFrequencyMethod(Section):
     """Each class weighs one over its number of train examples."""
 
+    needs_classes: ClassVar[bool] = True
+
     name: Literal["inverse_frequency"]
 
 
 class ClassBalancedMethod(Section):
     """Each class weighs one over its effective number of train examples, Cui et al. 2019."""
+
+    needs_classes: ClassVar[bool] = True
 
     name: Literal["class_balanced"]
     beta: float = Field(default=0.9999, ge=0, lt=1)
@@ -24,11 +28,15 @@ class ClassBalancedMethod(Section):
 class ResampleMethod(Section):
     """Examples are drawn with replacement so that classes come equally often."""
 
+    needs_classes: ClassVar[bool] = True
+
     name: Literal["resample"]
 
 
 class FocalMethod(Section):
     """The focal loss, Lin et al. 2017."""
+
+    needs_classes: ClassVar[bool] = True
 
     name: Literal["focal"]
     gamma: float = Field(default=2.0, ge=0)
@@ -37,6 +45,8 @@ class FocalMethod(Section):
 
 class LdamDrwMethod(Section):
     """Margins that depend on the label distribution, with deferred reweighting, Cao et al. 2019."""
+
+    needs_classes: ClassVar[bool] = True
 
     name: Literal["ldam_drw"]
     max_margin: float = Field(default=0.5, ge=0)

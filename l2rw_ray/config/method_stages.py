@@ -3,7 +3,7 @@
 `optim.epochs` counts the epochs of all stages together.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,8 @@ class TwoStageMethod(Section):
 class JttMethod(TwoStageMethod):
     """Examples that a first model gets wrong weigh more, Liu et al. 2021."""
 
+    needs_classes: ClassVar[bool] = True
+
     name: Literal["jtt"]
     upweight: float = Field(default=6.0, ge=1)
     """Weight of an example that it gets wrong, where others have 1."""
@@ -43,6 +45,8 @@ class JttMethod(TwoStageMethod):
 
 class FilterMethod(TwoStageMethod):
     """What arms have in common that drop train examples."""
+
+    needs_classes: ClassVar[bool] = True
 
     drop_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the train examples that is dropped."""

@@ -1,4 +1,4 @@
-"""How a set is spoiled on purpose: kinds of bias (class proportions) and kinds of noise (wrong labels).
+"""How a set is spoiled on purpose: kinds of bias (class proportions) and of noise (wrong labels, or targets).
 
 A class is given by its name or by its index in the source, also where a bias leaves classes out.
 """
@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from l2rw_ray.config.regression import GaussianNoise
 from l2rw_ray.config.section import Section, conflict
 
 _ROUNDING = 1e-6
@@ -152,6 +153,7 @@ class ClassConditionalNoise(Section):
 
 Bias = Annotated[NoBias | DominantClassBias | LongTailBias | TwoClassBias, Field(discriminator="kind")]
 MetaBias = Annotated[NoBias | DominantClass | LongTail, Field(discriminator="kind")]
-Noise = Annotated[
+LabelNoise = Annotated[
     NoNoise | UniformNoise | BackgroundNoise | PairNoise | ClassConditionalNoise, Field(discriminator="kind")
 ]
+Noise = Annotated[LabelNoise | GaussianNoise, Field(discriminator="kind")]

@@ -9,7 +9,8 @@ from l2rw_ray.config.effective import MinimumEffectiveDesign
 from l2rw_ray.config.search import COSTS, SearchDesign, TunedComparisonDesign
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.space import ends_of
-from l2rw_ray.config.trial import FIGURES, TrialConfig
+from l2rw_ray.config.task import Misfit, metric_misfit
+from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
 
 _MOST_SEEDS = 10_000
@@ -39,7 +40,8 @@ class Objective(Section):
     """What selects among configurations; never a test figure."""
 
     metric: str = "validation_balanced_accuracy"
-    """`validation_` and one of `FIGURES`, or the name of one of `trial.metrics`."""
+    """`validation_` and one of `FIGURES`, for a regression of `REGRESSION_FIGURES`, or the name of one of
+    `trial.metrics`."""
     mode: Literal["max", "min"] = "max"
 
 
@@ -72,17 +74,26 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _objectives_are_no_test_figures(self) -> Self:
-        names = (*FIGURES, *map(attribute_name, self.trial.metrics))
-        known = [f"validation_{name}" for name in names]
-        wanted = {"objective.metric": (self.objective.metric, known)}
-        if isinstance(self.design, SearchDesign):
-            for number, criterion in enumerate(self.design.further_objectives):
-                field = f"design.further_objectives[{number}].metric"
-                wanted[field] = criterion.metric, [*known, *COSTS]
-        for field, (metric, usable) in wanted.items():
-            if metric not in usable:
-                raise conflict(field, metric, "unknown", f"use one of {', '.join(usable)}")
+        misfit = self.objective_misfit(is_regression=self.trial.data.is_regression)
+        if misfit is not None:
+            raise conflict(*misfit)
         return self
+
+    def objective_misfit(self, *, is_regression: bool | None) -> Misfit | None:
+        """The first of the objectives that is no figure of such data; None where there is none.
+
+        Args:
+            is_regression: Whether the data are one; None where only loading them tells.
+        """
+        own = [f"validation_{attribute_name(path)}" for path in self.trial.metrics]
+        wanted = [("objective.metric", self.objective.metric, self.objective.mode, own)]
+        if isinstance(self.design, SearchDesign):
+            wanted += [
+                (f"design.further_objectives[{number}].metric", each.metric, each.mode, [*own, *COSTS])
+                for number, each in enumerate(self.design.further_objectives)
+            ]
+        found = (metric_misfit(*each, is_regression=is_regression) for each in wanted)
+        return next((misfit for misfit in found if misfit is not None), None)
 
     @property
     def seed_values(self) -> tuple[int, ...]:

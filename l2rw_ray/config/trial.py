@@ -10,10 +10,8 @@ from l2rw_ray.config.method import Method, WeightModelMethod
 from l2rw_ray.config.method_stages import FinetuneMetaMethod, TwoStageMethod
 from l2rw_ray.config.model import CustomModel, MlpModel, Model
 from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, data_misfit, trial_misfit
 from l2rw_ray.import_path import attribute_name, is_import_path
-
-FIGURES = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
-"""What every evaluation reports."""
 
 
 class _Optim(Section):
@@ -79,6 +77,9 @@ class TrialConfig(Section):
     model: Model
     method: Method
     optim: Optim
+    loss: Literal["squared", "absolute"] | None = None
+    """Error that a regression minimises, of standardised targets; null for `squared`. An arm with a
+    likelihood of its own trains on that, and is evaluated by this."""
     metrics: tuple[ImportPath, ...] = ()
     """Metrics of the user's own: `metric(outputs, targets)` returns a number, and is reported on the
     validation and the test set by the name of the attribute."""
@@ -98,12 +99,26 @@ class TrialConfig(Section):
     @field_validator("metrics")
     @classmethod
     def _metrics_have_names_of_their_own(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
-        names = [*FIGURES, *map(attribute_name, metrics)]
+        ours = (*FIGURES, *REGRESSION_FIGURES)
+        names = [*ours, *map(attribute_name, metrics)]
         for place, path in enumerate(metrics):
-            if attribute_name(path) in names[: len(FIGURES) + place]:
+            if attribute_name(path) in names[: len(ours) + place]:
                 problem = f"there is a metric {attribute_name(path)!r} already"
                 raise conflict(f"[{place}]", path, problem, "give yours another name")
         return metrics
+
+    @model_validator(mode="after")
+    def _task_follows_the_data(self) -> Self:
+        is_regression = self.data.is_regression
+        if is_regression is None:
+            return self
+        misfit = data_misfit(self.data, is_regression=is_regression)
+        if misfit is not None:
+            misfit = misfit._replace(field=f"data.{misfit.field}")
+        misfit = misfit or trial_misfit(self.method, self.loss, is_regression=is_regression)
+        if misfit is not None:
+            raise conflict(*misfit)
+        return self
 
     @model_validator(mode="after")
     def _model_fits_input(self) -> Self:

@@ -8,6 +8,7 @@ from l2rw_ray.data.loading import load_source
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits import Splits, make_splits
 from l2rw_ray.data.streams import stream
+from l2rw_ray.data.targets import regression_source
 
 __all__ = [
     "Batch",
@@ -22,6 +23,7 @@ __all__ = [
     "image_folder",
     "load_source",
     "make_splits",
+    "regression_source",
     "steps_per_epoch",
     "stream",
     "synthetic",

@@ -189,6 +189,8 @@ def _refuse_shortage(
     if others:
         value = getattr(config, others[0])
         raise DataError(f"trial.data.{others[0]}", value, problem, f"lower {' or '.join(others)}")
+    if source.targets is not None:
+        raise DataError("trial.data.source", config.source, problem, "give more examples")
     label = getattr(config, "label", None)
     if label is None:
         raise DataError("trial.data.source", config.source, problem, "add examples, or leave the class out")

@@ -10,7 +10,7 @@ from torch import Tensor
 from l2rw_ray.config.protocols import (
     BackgroundNoise,
     ClassConditionalNoise,
-    Noise,
+    LabelNoise,
     NoNoise,
     PairNoise,
     UniformNoise,
@@ -20,7 +20,7 @@ from l2rw_ray.errors import DataError
 
 
 def corrupt(
-    labels_N: Tensor, noise: Noise, source: Source, generator: torch.Generator, field: str
+    labels_N: Tensor, noise: LabelNoise, source: Source, generator: torch.Generator, field: str
 ) -> tuple[Tensor, Tensor]:
     """Labels as a kind of noise leaves them.
 

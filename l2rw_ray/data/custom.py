@@ -32,14 +32,20 @@ def load_custom(config: CustomData) -> Source:
         raise _unusable(config, f"returned a {type(source).__name__}", "return a l2rw_ray.data.Source")
     if (source.test_inputs is None) != (source.test_labels is None):
         raise _unusable(config, "has test inputs or test labels, but not both", "give both, or neither")
+    if source.targets is not None and (source.test_targets is None) != (source.test_labels is None):
+        raise _unusable(config, "has targets, but not for all examples", "make it by regression_source")
     _check(config, source.inputs, source.labels, source, "")
+    _check_targets(config, source.targets, source.labels, "")
     _check_groups(config, source)
     _check_difficulty(config, source)
     _check_weight_features(config, source)
+    if source.train_labels is not None and source.targets is not None:
+        raise _unusable(config, "has targets, and train_labels", "give train_labels to classes only")
     if source.train_labels is not None:
         _check_labels(config, source.train_labels, source, len(source.inputs), "train_")
     if source.test_inputs is not None and source.test_labels is not None:
         _check(config, source.test_inputs, source.test_labels, source, "test_")
+        _check_targets(config, source.test_targets, source.test_labels, "test_")
         if not len(source.test_labels):
             raise _unusable(config, "has a test set without examples", "fill it, or leave it out")
         if _form(source.test_inputs) != _form(source.inputs):
@@ -68,6 +74,16 @@ def _check_labels(config: CustomData, labels: Tensor, source: Source, count: int
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         problem = f"{prefix}labels reach from {int(labels.min())} to {int(labels.max())}"
         raise _unusable(config, problem, f"give indices below {classes}, the number of class_names")
+
+
+def _check_targets(config: CustomData, targets: object, labels: Tensor, prefix: str) -> None:
+    if targets is None:
+        return
+    if not isinstance(targets, Tensor) or targets.dtype != torch.float32 or targets.shape != labels.shape:
+        remedy = f"give float32 [{len(labels)}], or None"
+        raise _unusable(config, f"{prefix}targets are {_described(targets)}", remedy)
+    if not targets.isfinite().all():
+        raise _unusable(config, f"{prefix}targets are not all finite", "fill in what is missing")
 
 
 def _check_groups(config: CustomData, source: Source) -> None:

@@ -19,7 +19,7 @@ class Batch:
 
     Attributes:
         x: Inputs, float32 [B, …].
-        y: Labels, int64 [B].
+        y: Labels, int64 [B], or standardised targets, float32 [B].
         index: Positions in the set, int64 [B].
         global_size: Examples on all ranks together.
         is_last: Whether it is the last one of its epoch.
@@ -128,7 +128,7 @@ class MetaSampler:
             world_size: Number of ranks.
 
         Returns:
-            Inputs, float32 [M, …], and labels, int64 [M].
+            Inputs, float32 [M, …], and labels, int64 [M], or standardised targets, float32 [M].
         """
         if self._batch_size < len(self.examples):
             positions = self._positions(0 if self._fixed else step)

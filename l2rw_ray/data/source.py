@@ -23,7 +23,7 @@ class Source:
 
     Attributes:
         inputs: Images as uint8 [N, C, H, W], or features as float32 [N, F].
-        labels: Class indices, int64 [N].
+        labels: Class indices, int64 [N]; of a regression indices of the target's strata.
         class_names: Name of each class.
         test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
         test_labels: Their labels, as `labels`.
@@ -36,6 +36,10 @@ class Source:
             `weight_model`; None where nothing does.
         train_labels: Labels that the train set has in place of `labels`, some of them wrong, as they
             were given at first, int64 [N]; None for `labels`, which the other sets always have.
+        targets: What a regression predicts, float32 [N]; None for a classification.
+        test_targets: Targets of the test set of its own.
+        feature_names: Name of each of the F features; None where they have none.
+        left_out: Examples that were left out for their targets.
     """
 
     inputs: Tensor
@@ -49,6 +53,10 @@ class Source:
     skipped: tuple[SkippedRows, ...] = ()
     weight_features: Tensor | None = None
     train_labels: Tensor | None = None
+    targets: Tensor | None = None
+    test_targets: Tensor | None = None
+    feature_names: tuple[str, ...] | None = None
+    left_out: int = 0
 
     @property
     def skipped_rows(self) -> int:
@@ -95,6 +103,24 @@ class Source:
             test_labels=None if self.test_labels is None else number_C[self.test_labels],
             class_indices=tuple(classes),
         )
+
+    def feature_index(self, given: int | str) -> int:
+        """Place of a feature given by index or by name.
+
+        Args:
+            given: An index from 0, or one of `feature_names`.
+
+        Raises:
+            DataError: There is no such feature.
+        """
+        names = self.feature_names or ()
+        if given in names:
+            return names.index(str(given))
+        count = self.inputs.shape[1] if self.inputs.ndim == 2 else 0
+        if isinstance(given, int) and 0 <= given < count:
+            return given
+        remedy = f"use one of {', '.join(names) or f'0 to {count - 1}'}" if count else "leave it out"
+        raise DataError("trial.data.noise.by", given, "no feature of this source", remedy)
 
 
 Loader = Callable[..., Source]

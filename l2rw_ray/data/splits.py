@@ -13,13 +13,16 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config.data import Data
-from l2rw_ray.config.protocols import Noise, TwoClassBias
+from l2rw_ray.config.protocols import LabelNoise, TwoClassBias
+from l2rw_ray.config.regression import GaussianNoise
+from l2rw_ray.config.task import data_misfit
 from l2rw_ray.data.augmentation import refuse_vectors
 from l2rw_ray.data.clean_sets import draw_clean_sets
 from l2rw_ray.data.corruption import corrupt
 from l2rw_ray.data.examples import ExampleSet, feature_scale
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.streams import stream
+from l2rw_ray.data.targets import noisy, target_scale
 from l2rw_ray.data.train_protocols import draw_train
 from l2rw_ray.errors import DataError
 
@@ -35,6 +38,7 @@ class Splits:
         test: Clean; only reported.
         class_names: Name of each class that the sets hold.
         hashes: SHA-256 over the source rows of each set, by the set's name.
+        left_out: Examples of the source that are in none of them for their targets.
     """
 
     train: ExampleSet
@@ -43,6 +47,12 @@ class Splits:
     test: ExampleSet
     class_names: tuple[str, ...]
     hashes: dict[str, str]
+    left_out: int = 0
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether examples have targets; `class_names` then name strata of them."""
+        return self.train.targets is not None
 
     def to(self, device: torch.device) -> Self:
         """The same sets on a device."""
@@ -59,11 +69,11 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
         seed: The trial's seed.
 
     Raises:
-        DataError: A class has too few examples for what is asked, or features are to be augmented.
+        DataError: A class has too few examples for what is asked, features are to be augmented, or a
+            protocol does not go with the data.
     """
-    if len(source.class_names) < 2:
-        problem = f"the only class is {source.class_names[0]}"
-        raise DataError("trial.data.source", config.source, problem, "give two classes or more")
+    _refuse_misfit(source, config)
+    _refuse_one_class(source, config)
     refuse_vectors(config.augment, source.inputs.dtype)
     if isinstance(config.bias, TwoClassBias):
         source = _two_classes(source, config.bias)
@@ -75,8 +85,9 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     sets = {name: _examples(source, which, own_test and name == "test") for name, which in rows.items()}
     if source.train_labels is not None:
         sets["train"] = replace(sets["train"], labels=source.train_labels[train])
-    for name, noise, purpose in (("train", config.noise, "noise"), ("meta", config.meta_noise, "meta_noise")):
-        sets[name] = _mislabelled(sets[name], noise, source, seed, purpose)
+    if not isinstance(config.noise, GaussianNoise):
+        sets["train"] = _mislabelled(sets["train"], config.noise, source, seed, "noise")
+    sets["meta"] = _mislabelled(sets["meta"], config.meta_noise, source, seed, "meta_noise")
     if source.train_labels is not None:
         sets["train"] = replace(sets["train"], corrupted=sets["train"].labels != source.labels[train])
     if source.weight_features is not None:
@@ -85,8 +96,13 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     if source.inputs.dtype != torch.uint8:
         mean, std = feature_scale(source.inputs[clean.left])
         sets = {name: replace(examples, mean=mean, std=std) for name, examples in sets.items()}
+    if source.targets is not None:
+        mean, std = target_scale(source.targets[clean.left])
+        sets = {name: replace(examples, target_mean=mean, target_std=std) for name, examples in sets.items()}
+    if isinstance(config.noise, GaussianNoise):
+        sets["train"] = noisy(sets["train"], config.noise, source, clean.left, seed)
     hashes = {name: hash_rows(which, own_test and name == "test") for name, which in rows.items()}
-    return Splits(**sets, class_names=source.class_names, hashes=hashes)
+    return Splits(**sets, class_names=source.class_names, hashes=hashes, left_out=source.left_out)
 
 
 def refuse_overlap(rows: dict[str, Tensor], *, own_test: bool) -> None:
@@ -115,10 +131,27 @@ def hash_rows(rows: Tensor, own_test: bool = False) -> str:
 def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:
     inputs = source.test_inputs if own_test else source.inputs
     labels = source.test_labels if own_test else source.labels
+    targets = source.test_targets if own_test else source.targets
     assert inputs is not None
     assert labels is not None
     corrupted = torch.zeros(len(rows), dtype=torch.bool)
-    return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows)
+    own_targets = None if targets is None else targets[rows]
+    return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows, targets=own_targets)
+
+
+def _refuse_misfit(source: Source, config: Data) -> None:
+    misfit = data_misfit(config, is_regression=source.targets is not None)
+    if misfit is not None:
+        raise DataError(f"trial.data.{misfit.field}", *misfit[1:])
+
+
+def _refuse_one_class(source: Source, config: Data) -> None:
+    if len(source.class_names) > 1:
+        return
+    is_regression = source.targets is not None
+    problem = "all targets are equal" if is_regression else f"the only class is {source.class_names[0]}"
+    remedy = "give some that differ" if is_regression else "give two classes or more"
+    raise DataError("trial.data.source", config.source, problem, remedy)
 
 
 def _scaled_weight_features(features_NF: Tensor, rows: Tensor, pool: Tensor) -> Tensor:
@@ -127,7 +160,9 @@ def _scaled_weight_features(features_NF: Tensor, rows: Tensor, pool: Tensor) -> 
     return (features_NF[rows] - mean_F) / std_F
 
 
-def _mislabelled(examples: ExampleSet, noise: Noise, source: Source, seed: int, purpose: str) -> ExampleSet:
+def _mislabelled(
+    examples: ExampleSet, noise: LabelNoise, source: Source, seed: int, purpose: str
+) -> ExampleSet:
     generator = stream(seed, purpose)
     labels, corrupted = corrupt(examples.labels, noise, source, generator, f"trial.data.{purpose}")
     return replace(examples, labels=labels, corrupted=corrupted)

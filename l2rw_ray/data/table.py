@@ -171,7 +171,12 @@ class Table:
         return np.concatenate(parts)
 
     def features(
-        self, columns: Sequence[str], field: str = "trial.data.features", *, skip: bool = False
+        self,
+        columns: Sequence[str],
+        field: str = "trial.data.features",
+        *,
+        skip: bool = False,
+        may_lack: bool = False,
     ) -> Array:
         """Numeric columns side by side, float32 [N, F].
 
@@ -179,6 +184,7 @@ class Table:
             columns: Their names.
             field: Where the study names them.
             skip: Whether values that are no finite number are left as they are; text is NaN then.
+            may_lack: Whether null and NaN are allowed, and read NaN; text is infinite then.
 
         Raises:
             DataError: A column is missing or not numeric, or a value is no finite number.
@@ -192,9 +198,10 @@ class Table:
         for start, batch in self.batches(list(dict.fromkeys(columns))):
             for place, column in enumerate(columns):
                 values = batch.column(column)
-                numbers = _as_numbers(values)
+                numbers = _as_numbers(values, other_text=np.inf if may_lack else np.nan)
                 if not skip:
-                    self._refuse_non_finite(field, column, start, values, numbers)
+                    bad = np.isinf(numbers) if may_lack else ~np.isfinite(numbers)
+                    self._refuse_first(field, column, start, values, bad)
                 features[start : start + len(batch), place] = numbers
         return features
 
@@ -205,13 +212,11 @@ class Table:
         problem = f"{value} in {self.locate(row)}"
         return self._refuse(field, column, problem, "fill in a finite number")
 
-    def _refuse_non_finite(
-        self, field: str, column: str, start: int, values: pa.Array, numbers: Array
-    ) -> None:
-        bad = np.flatnonzero(~np.isfinite(numbers))
-        if len(bad):
-            value = values[int(bad[0])].as_py()
-            raise self.refuse_feature(column, start + int(bad[0]), "null" if value is None else value, field)
+    def _refuse_first(self, field: str, column: str, start: int, values: pa.Array, bad: Array) -> None:
+        if bad.any():
+            place = int(bad.argmax())
+            value = values[place].as_py()
+            raise self.refuse_feature(column, start + place, "null" if value is None else value, field)
 
     def _refuse(self, field: str, column: str, problem: str, remedy: str) -> DataError:
         return DataError(
@@ -219,11 +224,11 @@ class Table:
         )
 
 
-def _as_numbers(values: pa.Array) -> Array:
-    """Values as float32; null, and text that is no number, become NaN."""
+def _as_numbers(values: pa.Array, other_text: float) -> Array:
+    """Values as float32; null becomes NaN, and text that is no number what is given."""
     if _is_text(values.type):
         is_number = pc.match_substring_regex(values, _NUMBER)
-        values = pc.utf8_trim_whitespace(pc.if_else(is_number, values, None))
+        values = pc.utf8_trim_whitespace(pc.if_else(is_number, values, str(other_text)))
     with np.errstate(over="ignore"):
         numbers: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return numbers.astype(np.float32)

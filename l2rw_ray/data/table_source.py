@@ -1,6 +1,7 @@
-"""Any classification table: encoded images or numeric features, and a label."""
+"""Any table: encoded images or numeric features, and a label or a target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from l2rw_ray.config.data import ParquetData
 from l2rw_ray.data.bad_rows import Array, BadRows, SkippedRows
 from l2rw_ray.data.cache import cached, cached_kept
 from l2rw_ray.data.source import SOURCES, Source
+from l2rw_ray.data.targets import regression_source
 from l2rw_ray.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,14 +25,14 @@ class _Examples:
 
     Attributes:
         inputs: As `Source.inputs`, [N, …].
-        labels: Class indices, int64 [N].
+        answers: Class indices, int64 [N], or targets, float32 [N].
         groups: Name of each example's group, [N]; None where the study names no groups.
         weight_features: As `Source.weight_features`, [N, F]; None where the study names none.
         skipped: What was left out.
     """
 
     inputs: Tensor
-    labels: Tensor
+    answers: Tensor
     groups: Array | None
     weight_features: Tensor | None
     skipped: tuple[SkippedRows, ...]
@@ -55,40 +57,67 @@ def load_table(config: ParquetData) -> Source:
     """Read, check and decode the train table and, where one is named, the test table.
 
     Integer labels are class indices, named by the JSON list `class_names` in the train files'
-    metadata where there is one; text labels become classes in sorted order. Decoded inputs are
-    cached on disk by the files' path, size and time of change.
+    metadata where there is one; text labels become classes in sorted order. A target is a numeric
+    column, whose deciles stand for classes where sets are stratified. Decoded inputs are cached on
+    disk by the files' path, size and time of change.
 
     Raises:
-        DataError: A file is missing or of another format; a column is missing; an image, a feature or a
-            label cannot be used. The message names file and row.
+        DataError: A file is missing or of another format; a column is missing; an image, a feature, a
+            label or a target cannot be used. The message names file and row.
     """
     table = open_table(config, "trial.data.train", config.train)
+    if config.target is not None:
+        return _load_regression(config, table, config.target)
     train, classes = _read(config, table)
     names = classes.names
     if config.test is None:
         return Source(
             train.inputs,
-            train.labels,
+            train.answers,
             names,
             groups=_group_indices(config, train),
             weight_features=train.weight_features,
             skipped=train.skipped,
         )
     test, _ = _read(config, open_table(config, "trial.data.test", config.test), classes)
-    if test.inputs.shape[1:] != train.inputs.shape[1:]:
-        shapes = [tuple(part.inputs.shape[1:]) for part in (test, train)]
-        problem = f"inputs of shape {shapes[0]}, those of train have {shapes[1]}"
-        raise DataError("trial.data.test", config.test, problem, "give both the same size")
+    _refuse_other_shape(config, train, test)
     return Source(
         train.inputs,
-        train.labels,
+        train.answers,
         names,
         test.inputs,
-        test.labels,
+        test.answers,
         _group_indices(config, train, test),
         weight_features=train.weight_features,
         skipped=train.skipped + test.skipped,
     )
+
+
+def _load_regression(config: ParquetData, table: "Table", target: str) -> Source:
+    """The same of a table with a target."""
+    train, test = _read_targets(config, table, target), None
+    if config.test is not None:
+        test_table = open_table(config, "trial.data.test", config.test)
+        test = _read_targets(config, test_table, target, is_train=False)
+        _refuse_other_shape(config, train, test)
+    source = regression_source(
+        train.inputs,
+        train.answers,
+        None if test is None else test.inputs,
+        None if test is None else test.answers,
+        _group_indices(config, train, test),
+        feature_names=config.features,
+        weight_features=train.weight_features,
+        below=config.target_below,
+    )
+    return replace(source, skipped=train.skipped + (() if test is None else test.skipped))
+
+
+def _refuse_other_shape(config: ParquetData, train: _Examples, test: _Examples) -> None:
+    if test.inputs.shape[1:] != train.inputs.shape[1:]:
+        shapes = [tuple(part.inputs.shape[1:]) for part in (test, train)]
+        problem = f"inputs of shape {shapes[0]}, those of train have {shapes[1]}"
+        raise DataError("trial.data.test", config.test, problem, "give both the same size")
 
 
 def open_table(config: ParquetData, field: str, given: str) -> "Table":
@@ -105,23 +134,58 @@ def open_table(config: ParquetData, field: str, given: str) -> "Table":
 
 def _read(config: ParquetData, table: "Table", classes: _Classes | None = None) -> tuple[_Examples, _Classes]:
     """A table's rows that can be used, and the classes; those of this table where none are given."""
+    assert config.label is not None
     bad = BadRows(table.rows, skip=config.bad_rows == "skip")
     labels = table.labels(config.label, bad)
-    groups = None if config.group is None else table.labels(config.group, bad, "trial.data.group")
-    inputs, identity = _inputs(config, table, bad)
-    weight_features = _weight_features(config, table, bad) if classes is None else None
-    _refuse_nothing_left(table, bad)
+    columns = _columns(config, table, bad, is_train=classes is None)
     classes = classes or _classes(table, labels[bad.kept])
     indices = _as_indices(config, table, labels, classes, bad)
     _refuse_nothing_left(table, bad)
-    kept = bad.kept
-    return _Examples(
-        cached_kept(identity, inputs, kept),
-        torch.from_numpy(indices[kept]),
-        None if groups is None else groups[kept],
-        None if weight_features is None else weight_features[torch.from_numpy(kept)],
-        bad.skipped,
-    ), classes
+    return columns.with_answers(torch.from_numpy(indices), bad), classes
+
+
+def _read_targets(config: ParquetData, table: "Table", target: str, *, is_train: bool = True) -> _Examples:
+    """A table's rows that can be used, with their targets."""
+    bad = BadRows(table.rows, skip=config.bad_rows == "skip")
+    identity: dict[str, object] = {"files": table.identity, "target": target}
+    targets_N1 = _features(table, "target", (target,), identity, bad)
+    return _columns(config, table, bad, is_train=is_train).with_answers(targets_N1[:, 0], bad)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What all rows of a table hold beside their answers.
+
+    Attributes:
+        inputs: As `Source.inputs`, [N, …].
+        identity: What they are cached by.
+        groups: Name of each row's group, [N].
+        weight_features: As `Source.weight_features`, [N, F].
+    """
+
+    inputs: Tensor
+    identity: dict[str, object]
+    groups: Array | None
+    weight_features: Tensor | None
+
+    def with_answers(self, answers: Tensor, bad: BadRows) -> _Examples:
+        """The rows that can be used, with their labels or targets."""
+        kept, weight_features = bad.kept, self.weight_features
+        return _Examples(
+            cached_kept(self.identity, self.inputs, kept),
+            answers[torch.from_numpy(kept)],
+            None if self.groups is None else self.groups[kept],
+            None if weight_features is None else weight_features[torch.from_numpy(kept)],
+            bad.skipped,
+        )
+
+
+def _columns(config: ParquetData, table: "Table", bad: BadRows, *, is_train: bool) -> _Columns:
+    groups = None if config.group is None else table.labels(config.group, bad, "trial.data.group")
+    inputs, identity = _inputs(config, table, bad)
+    weight_features = _weight_features(config, table, bad) if is_train else None
+    _refuse_nothing_left(table, bad)
+    return _Columns(inputs, identity, groups, weight_features)
 
 
 def _refuse_nothing_left(table: "Table", bad: BadRows) -> None:
@@ -151,8 +215,11 @@ def _inputs(config: ParquetData, table: "Table", bad: BadRows) -> tuple[Tensor, 
 
     identity: dict[str, object] = {"files": table.identity}
     identity |= {"image": config.image, "features": config.features}
+    if config.missing != "error":
+        identity["missing"] = config.missing
     if config.image is None:
-        return _features(table, "features", config.features or (), identity, bad), identity
+        names, may_lack = config.features or (), config.missing == "mean"
+        return _features(table, "features", names, identity, bad, may_lack=may_lack), identity
     column, decoder = config.image, column_decoder(table, config.image)
     return cached_images(
         identity, lambda: decode_column(table, column, skip=bad.skip), decoder, bad
@@ -168,20 +235,27 @@ def _weight_features(config: ParquetData, table: "Table", bad: BadRows) -> Tenso
 
 
 def _features(
-    table: "Table", option: str, names: tuple[str, ...], identity: dict[str, object], bad: BadRows
+    table: "Table",
+    option: str,
+    names: tuple[str, ...],
+    identity: dict[str, object],
+    bad: BadRows,
+    *,
+    may_lack: bool = False,
 ) -> Tensor:
-    """Numeric columns that an option names, float32 [N, F]."""
+    """Numeric columns that an option names, float32 [N, F]; NaN where values may lack."""
     field = f"trial.data.{option}"
+    read = partial(table.features, names, field, may_lack=may_lack)
     if not bad.skip:
-        return cached(identity, lambda: table.features(names, field))
-    features = cached({**identity, "skip": "features"}, lambda: table.features(names, field, skip=True))
-    finite = features.isfinite().numpy()
+        return cached(identity, read)
+    features = cached({**identity, "skip": "features"}, partial(read, skip=True))
+    wrong_NF = features.isinf() if may_lack else ~features.isfinite()
 
     def refuse(row: int) -> DataError:
-        place = int(np.flatnonzero(~finite[row])[0])
+        place = int(wrong_NF[row].nonzero()[0])
         return table.refuse_feature(names[place], row, float(features[row, place]), field)
 
-    bad.mark(np.logical_not(finite.all(axis=1)), refuse)
+    bad.mark(wrong_NF.any(dim=1).numpy(), refuse)
     return features
 
 

@@ -22,10 +22,10 @@ class TrainingContext:
     Attributes:
         model: Network, wrapped in DistributedDataParallel when there are several ranks.
         optimizer: Its optimiser.
-        loss_fn: Maps (output, target) to one loss per example.
+        loss_fn: Maps (output, target) to one loss per example: what evaluations report as `loss`.
         meta: Sampler over the clean meta set; the set itself is its `examples`.
         train: The train set.
-        classes: Number of classes.
+        classes: Number of classes; of a regression that of the strata which sets are drawn by.
         epochs: Epochs of the whole trial, all stages of an arm together.
         batch_size: Examples per step on all ranks together.
         seed: The trial's seed.

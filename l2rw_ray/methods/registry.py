@@ -3,6 +3,7 @@
 from torch import nn
 
 from l2rw_ray.config.method import CustomMethod, Method
+from l2rw_ray.data import Splits
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code
 from l2rw_ray.methods.interface import Arm, ArmFactory, TrainingContext
@@ -23,6 +24,18 @@ def adapted_network(config: Method, network: nn.Module) -> nn.Module:
     """
     adapt = getattr(ARMS.get(config.name), "adapt", None)
     return network if adapt is None else adapt(network)
+
+
+def output_count(config: Method, splits: Splits) -> int:
+    """Outputs of the network: one per class; of a regression one, or the `outputs` of the arm's class.
+
+    Args:
+        config: The trial's `method` section.
+        splits: Its data.
+    """
+    if not splits.is_regression:
+        return len(splits.class_names)
+    return int(getattr(ARMS.get(config.name), "outputs", 1))
 
 
 def build_arm(config: Method, context: TrainingContext) -> Arm:

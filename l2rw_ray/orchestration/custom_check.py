@@ -4,20 +4,21 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.config.method import CustomMethod
+from l2rw_ray.config.method import CustomMethod, Method
 from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import Splits, epoch_batches
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code
 from l2rw_ray.methods import StepOutcome, build_arm
+from l2rw_ray.methods.registry import output_count
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.ranks import Ranks
 
 _EXAMPLES = 2
 
 
-def check_outputs(config: CustomModel, network: nn.Module, splits: Splits) -> None:
-    """Send two examples through a model; it must give one logit per class for each.
+def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, method: Method) -> None:
+    """Send two examples through a model; it must give as many outputs for each as the data and the arm want.
 
     Raises:
         ConfigError: It gives something else, or has nothing to train.
@@ -31,10 +32,11 @@ def check_outputs(config: CustomModel, network: nn.Module, splits: Splits) -> No
     with torch.no_grad(), users_code(path, field):
         output: object = network(x)
     network.train()
-    wanted = [_EXAMPLES, len(splits.class_names)]
+    wanted = [_EXAMPLES, output_count(method, splits)]
     if not isinstance(output, Tensor) or list(output.shape) != wanted:
         given = f"shape {list(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-        problem = f"for {_EXAMPLES} examples of {wanted[1]} classes its output is {given}"
+        noun = "outputs" if splits.is_regression else "classes"
+        problem = f"for {_EXAMPLES} examples of {wanted[1]} {noun} its output is {given}"
         raise ConfigError(field, path, problem, f"return a tensor of shape {wanted}")
 
 

@@ -3,24 +3,31 @@
 import logging
 from collections.abc import Sequence
 
-from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.method import CustomMethod, WeightModelMethod
 from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.methods.registry import output_count
 from l2rw_ray.methods.weight_model import weight_features
 from l2rw_ray.models import build_model
 from l2rw_ray.orchestration.custom_check import check_arm, check_outputs
+from l2rw_ray.training.task import refuse_misfit
 
 
-def check_data(trials: Sequence[PlannedTrial]) -> None:
+def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) -> None:
     """Load, split and spoil every distinct data set of these trials once, and build its models.
 
     What is decoded here is cached for the workers. Models and arms of the user's own are tried out.
 
+    Args:
+        trials: What the study runs.
+        spec: The study, for its objectives; None looks at none.
+
     Raises:
         InputError: A source is missing or broken, too small for what is asked (its meta set for a
-            meta batch, too), or of a shape that the model cannot treat; or code of the user's own
-            raises, or is not what it has to be.
+            meta batch, too), or of a shape that the model cannot treat; an arm, a loss or an objective does
+            not go with it; or code of the user's own raises, or is not what it has to be.
     """
     sources: dict[str, Source] = {}
     seen: set[str] = set()
@@ -34,7 +41,11 @@ def check_data(trials: Sequence[PlannedTrial]) -> None:
         if name not in sources:
             sources[name] = load_source(only)
             _tell_skipped(only.source, sources[name])
-        _check(trial, make_splits(sources[name], trial.config.data, trial.seed))
+        splits = make_splits(sources[name], trial.config.data, trial.seed)
+        misfit = None if spec is None else spec.objective_misfit(is_regression=splits.is_regression)
+        if misfit is not None:
+            raise ConfigError(*misfit)
+        _check(trial, splits)
 
 
 def _tell_skipped(name: str, source: Source) -> None:
@@ -51,10 +62,12 @@ def _key(trial: PlannedTrial) -> str:
     config = trial.config
     is_custom = isinstance(config.method, CustomMethod)
     method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
+    needs = [getattr(config.method, f"needs_{what}", False) for what in ("classes", "targets")]
     weighs = isinstance(config.method, WeightModelMethod)
     orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
     seed = trial.seed if "seeded" in orders else None  # which class is the largest depends on it
-    return f"{config.data.model_dump_json()} {config.model.model_dump_json()} {method} {weighs} {seed}"
+    sections = f"{config.data.model_dump_json()} {config.model.model_dump_json()}"
+    return f"{sections} {method} {needs} {weighs} {config.loss} {seed}"
 
 
 def _meta_batch_size(trial: PlannedTrial) -> int | None:
@@ -63,11 +76,12 @@ def _meta_batch_size(trial: PlannedTrial) -> int | None:
 
 def _check(trial: PlannedTrial, splits: Splits) -> None:
     MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
-    if isinstance(trial.config.method, WeightModelMethod):
+    refuse_misfit(trial.config, splits)
+    model, method = trial.config.model, trial.config.method
+    if isinstance(method, WeightModelMethod):
         weight_features(splits.train)
-    model = trial.config.model
-    network = build_model(model.name, splits.train.input_shape, len(splits.class_names), model.options)
+    network = build_model(model.name, splits.train.input_shape, output_count(method, splits), model.options)
     if isinstance(model, CustomModel):
-        check_outputs(model, network, splits)
+        check_outputs(model, network, splits, method)
     if isinstance(trial.config.method, CustomMethod):
         check_arm(trial, trial.config.method, splits)

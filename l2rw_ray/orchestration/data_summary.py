@@ -28,9 +28,11 @@ class SourceSummary:
         form: Shape of one, and whether it is an image.
         skipped: What was left out, a line per reason.
         skipped_rows: How many rows that is.
+        left_out: Examples that were left out for their targets.
         difficulty: Mean over the examples, where it is known.
         samples: A few images of each class, uint8 [H, W, C]; None for vectors.
         class_names: Name of each class.
+        is_regression: Whether examples have targets, of which the classes are deciles.
     """
 
     name: str
@@ -39,9 +41,11 @@ class SourceSummary:
     form: str
     skipped: tuple[str, ...]
     skipped_rows: int
+    left_out: int
     difficulty: float | None
     samples: tuple[tuple[np.ndarray[Any, Any], ...], ...] | None
     class_names: tuple[str, ...]
+    is_regression: bool
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class SetSummary:
     Attributes:
         before: Examples of each class without the protocol.
         after: Examples of each class by the labels that are trained on.
-        corrupted: Share of labels that are wrong on purpose.
+        corrupted: Share of labels or targets that are wrong on purpose.
     """
 
     before: tuple[int, ...]
@@ -112,9 +116,11 @@ def _source_summary(config: Data, source: Source) -> SourceSummary:
         f"images of {shape}" if is_image else f"vectors of {shape}",
         tuple(f"{part.count} × {part.first}" for part in source.skipped),
         source.skipped_rows,
+        source.left_out,
         None if source.difficulty is None else float(source.difficulty.mean()),
         sample_images(source, _SAMPLES),
         source.class_names,
+        source.targets is not None,
     )
 
 

@@ -111,7 +111,7 @@ def run_study(
         folder.write_plan(spec, asked())
         return RunOutcome(count_statuses(folder.path))
     samples = list(known.values()) if is_fixed else representative_trials(spec)
-    _try_out(samples, options)
+    _try_out(samples, spec, options)
     with (
         scratch_folder() as scratch,
         ray_cluster(options.address, stage_custom_code(samples, scratch / "code")) as nodes,
@@ -139,13 +139,13 @@ def run_study(
     return RunOutcome(count_statuses(folder.path), interrupted)
 
 
-def _try_out(samples: Sequence[PlannedTrial], options: RunOptions) -> None:
+def _try_out(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptions) -> None:
     """Import the user's code and, where the trials run on this machine, load data and build models."""
     import_custom_code(samples)
     if options.address is None:  # the nodes of another cluster may see other files
         from l2rw_ray.orchestration.data_check import check_data
 
-        check_data(samples)
+        check_data(samples, spec)
 
 
 def _total(feeds: Sequence[TrialFeed]) -> int | None:

@@ -141,7 +141,9 @@ def _thinned(examples: ExampleSet) -> ExampleSet:
     kept = by_class[torch.linspace(0, len(examples) - 1, _EVALUATED).long()]
     places = kept if examples.places is None else examples.places[kept]
     rows, labels = examples.rows[kept], examples.labels[kept]
-    return replace(examples, labels=labels, corrupted=examples.corrupted[kept], rows=rows, places=places)
+    targets = None if examples.targets is None else examples.targets[kept]
+    corrupted = examples.corrupted[kept]
+    return replace(examples, labels=labels, targets=targets, corrupted=corrupted, rows=rows, places=places)
 
 
 class _Watch:

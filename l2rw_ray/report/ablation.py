@@ -8,7 +8,7 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.contrast import choose_contrast, compare, compare_pooled, sentence
 from l2rw_ray.report.effective import effective_answer
 from l2rw_ray.report.effects import curves_of, effects_of
-from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, count
+from l2rw_ray.report.labels import MEASURES, MINUS, count, headline_of
 from l2rw_ray.report.notes import paragraphs
 from l2rw_ray.report.points import (
     Outcome,
@@ -47,16 +47,17 @@ def summarise(directory: Path) -> Ablation:
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
     factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
     contrast = choose_contrast(arms, factors)
+    figure = headline_of({name for cell in cells for name in cell.samples})
     settings = narrowest(outcome.setting for outcome in outcomes)
     compared = narrowest(contrast.rest_of(setting) for setting in settings)
-    pooled = compare_pooled(contrast, cells, len(compared))
+    pooled = compare_pooled(contrast, cells, len(compared), figure)
     level = effective_answer(spec, outcomes)
     pooled_text = tuple(sentence(comparison) for comparison in pooled)
     return Ablation(
         name=spec.name,
         question=spec.question,
         notes=paragraphs(folder.notes),
-        finding=_finding(pooled, cells) if level is None else level.finding,
+        finding=_finding(pooled, cells, figure) if level is None else level.finding,
         further_findings=pooled_text[1:] if level is None else pooled_text,
         factors=factors,
         arms=arms,
@@ -64,10 +65,10 @@ def summarise(directory: Path) -> Ablation:
         headline=contrast.name((*contrast.treatments, contrast.control)[0]),
         settings=settings,
         cells=cells,
-        comparisons=compare(contrast, cells),
+        comparisons=compare(contrast, cells, figure),
         pooled=pooled,
-        effects=effects_of(arms, factors, cells),
-        curves=curves_of(outcomes, read_history(directory).to_pylist()),
+        effects=effects_of(arms, factors, cells, figure),
+        curves=curves_of(outcomes, read_history(directory).to_pylist(), figure),
         counts=counts,
         problems=problems_of(outcomes),
         warnings=(
@@ -78,20 +79,22 @@ def summarise(directory: Path) -> Ablation:
         provenance=provenance_of(spec, outcomes, counts),
         answer=None if level is None else level.table,
         details=tuning_tables(spec, all_outcomes),
+        figure=figure,
     )
 
 
-def _finding(pooled: Sequence[Comparison], cells: Sequence[Cell]) -> str:
+def _finding(pooled: Sequence[Comparison], cells: Sequence[Cell], figure: str) -> str:
     if pooled:
         return sentence(pooled[0])
-    measured = [cell for cell in cells if HEADLINE in cell.intervals]
+    measured = [cell for cell in cells if figure in cell.intervals]
     if not measured:
         return "no trial with test figures completed: nothing can be concluded"
     if len(measured) > 1:
         return "no seed completed in both of two levels: nothing can be compared"
-    measure, interval = MEASURES[HEADLINE], measured[0].intervals[HEADLINE]
+    measure, interval = MEASURES[figure], measured[0].intervals[figure]
+    value = f"{measure.text(interval.mean)} {measure.unit}".rstrip()
     return (
-        f"{measured[0].arm}: {measure.text(interval.mean)} % {measure.label} "
+        f"{measured[0].arm}: {value} {measure.label} "
         f"({measure.limits(interval)}, {count(interval.n, 'seed')}); there is nothing to compare it with"
     )
 

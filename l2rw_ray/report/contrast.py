@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from l2rw_ray.config.design import VARIANT
-from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, count
+from l2rw_ray.report.labels import HEADLINE, MINUS, count
 from l2rw_ray.report.points import ARM_FACTOR
 from l2rw_ray.report.summary import Cell, Comparison, Factor, Setting, narrowest
 from l2rw_ray.statistics import paired_difference, pooled_paired_difference
@@ -58,9 +58,9 @@ def choose_contrast(arms: Sequence[str], factors: Sequence[Factor]) -> Contrast:
     return Contrast(factors[0], control, tuple(reversed(others)))
 
 
-def compare(contrast: Contrast, cells: Sequence[Cell]) -> tuple[Comparison, ...]:
-    """Paired differences per setting, in plan order, for settings where both levels have a figure."""
-    samples = _samples(contrast, cells)
+def compare(contrast: Contrast, cells: Sequence[Cell], figure: str = HEADLINE) -> tuple[Comparison, ...]:
+    """Paired differences per setting, in plan order, for settings where both levels have the figure."""
+    samples = _samples(contrast, cells, figure)
     return tuple(
         Comparison(
             contrast.name(level),
@@ -69,6 +69,7 @@ def compare(contrast: Contrast, cells: Sequence[Cell]) -> tuple[Comparison, ...]
             1,
             1,
             paired_difference(by_level[level], by_level[contrast.control]),
+            figure,
         )
         for setting, by_level in samples.items()
         for level in contrast.treatments
@@ -76,7 +77,9 @@ def compare(contrast: Contrast, cells: Sequence[Cell]) -> tuple[Comparison, ...]
     )
 
 
-def compare_pooled(contrast: Contrast, cells: Sequence[Cell], settings: int) -> tuple[Comparison, ...]:
+def compare_pooled(
+    contrast: Contrast, cells: Sequence[Cell], settings: int, figure: str = HEADLINE
+) -> tuple[Comparison, ...]:
     """Paired differences averaged over settings.
 
     Settings in which no seed of both levels completed are left out. Where an unfinished study has
@@ -86,8 +89,9 @@ def compare_pooled(contrast: Contrast, cells: Sequence[Cell], settings: int) -> 
         contrast: What is compared.
         cells: Design points.
         settings: How many combinations of the other factors are planned.
+        figure: Name of the headline figure.
     """
-    samples = _samples(contrast, cells).values()
+    samples = _samples(contrast, cells, figure).values()
     pooled = []
     for level in contrast.treatments:
         pairs = [(by_level.get(level, {}), by_level.get(contrast.control, {})) for by_level in samples]
@@ -99,16 +103,18 @@ def compare_pooled(contrast: Contrast, cells: Sequence[Cell], settings: int) -> 
                 shared = [(a, b) for a, b in shared if len(a.keys() & b.keys()) == most]
                 difference = pooled_paired_difference(shared)
             names = contrast.name(level), contrast.name(contrast.control)
-            pooled.append(Comparison(*names, None, len(shared), settings, difference))
+            pooled.append(Comparison(*names, None, len(shared), settings, difference, figure))
     return tuple(pooled)
 
 
-def _samples(contrast: Contrast, cells: Sequence[Cell]) -> dict[Setting, dict[Any, Mapping[int, float]]]:
+def _samples(
+    contrast: Contrast, cells: Sequence[Cell], figure: str
+) -> dict[Setting, dict[Any, Mapping[int, float]]]:
     """The headline figure by setting, level and seed."""
-    measured = [cell for cell in cells if HEADLINE in cell.samples]
+    measured = [cell for cell in cells if figure in cell.samples]
     return {
         setting: {
-            contrast.level_of(cell): cell.samples[HEADLINE]
+            contrast.level_of(cell): cell.samples[figure]
             for cell in measured
             if contrast.rest_of(cell.setting).covers(setting)
         }
@@ -118,11 +124,11 @@ def _samples(contrast: Contrast, cells: Sequence[Cell]) -> dict[Setting, dict[An
 
 def sentence(comparison: Comparison) -> str:
     """What a comparison shows, with its uncertainty, in one sentence without a full stop."""
-    measure, interval = MEASURES[HEADLINE], comparison.difference.interval
+    measure, interval = comparison.measure, comparison.difference.interval
     names = f"{comparison.treatment} {MINUS} {comparison.control}"
     if interval is None:
         return f"{names}: no seed completed at every setting of both: nothing can be compared"
-    found = f"{names}: {measure.signed(interval.mean)} points of {measure.label}"
+    found = f"{names}: {measure.signed(interval.mean)} {measure.of_difference}"
     averaged = _averaged(comparison)
     if not interval.is_conclusive:
         return f"{found}{averaged} (one seed: nothing can be concluded)"

@@ -4,36 +4,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from l2rw_ray.report.labels import HEADLINE
+from l2rw_ray.report.labels import HEADLINE, validation_figure
 from l2rw_ray.report.points import ARM_FACTOR, Outcome
 from l2rw_ray.report.summary import Cell, Curve, Effect, EffectPoint, Factor, Setting
 from l2rw_ray.statistics import mean_interval
 
-CURVE_METRIC = "validation_balanced_accuracy"
-
 EpochRow = Mapping[str, Any]
 
 
-def effects_of(arms: Sequence[str], factors: Sequence[Factor], cells: Sequence[Cell]) -> tuple[Effect, ...]:
+def effects_of(
+    arms: Sequence[str], factors: Sequence[Factor], cells: Sequence[Cell], figure: str = HEADLINE
+) -> tuple[Effect, ...]:
     """The headline figure along each factor, or over the arms of a design that varies nothing else."""
     if not factors:
         points = tuple(
-            EffectPoint(cell.arm, cell.arm, cell.intervals[HEADLINE])
+            EffectPoint(cell.arm, cell.arm, cell.intervals[figure])
             for cell in cells
-            if HEADLINE in cell.intervals
+            if figure in cell.intervals
         )
         return (Effect(Factor(ARM_FACTOR, tuple(arms)), points),)
-    return tuple(Effect(factor, _points(factor, arms, cells)) for factor in factors)
+    return tuple(Effect(factor, _points(factor, arms, cells, figure)) for factor in factors)
 
 
-def _points(factor: Factor, arms: Sequence[str], cells: Sequence[Cell]) -> tuple[EffectPoint, ...]:
+def _points(
+    factor: Factor, arms: Sequence[str], cells: Sequence[Cell], figure: str
+) -> tuple[EffectPoint, ...]:
     points = []
     for arm in arms:
         for level in factor.levels:
             samples = [
-                cell.samples[HEADLINE]
+                cell.samples[figure]
                 for cell in cells
-                if cell.arm == arm and _stands_at(cell.setting, factor, level) and HEADLINE in cell.samples
+                if cell.arm == arm and _stands_at(cell.setting, factor, level) and figure in cell.samples
             ]
             shared = set(samples[0]).intersection(*samples[1:]) if samples else set()
             if shared:
@@ -48,11 +50,14 @@ def _stands_at(setting: Setting, factor: Factor, level: Any) -> bool:
     return factor.path not in own or own[factor.path] == level
 
 
-def curves_of(outcomes: Sequence[Outcome], history: Iterable[EpochRow]) -> tuple[Curve, ...]:
+def curves_of(
+    outcomes: Sequence[Outcome], history: Iterable[EpochRow], figure: str = HEADLINE
+) -> tuple[Curve, ...]:
     """Learning curves of the completed trials, per arm and setting, in plan order."""
+    metric = validation_figure(figure)
     told: dict[str, dict[int, float]] = {}
     for row in history:
-        value = row.get(CURVE_METRIC)
+        value = row.get(metric)
         if value is not None:
             told.setdefault(row["trial_id"], {})[row["epoch"]] = value
     groups: dict[tuple[str, Setting], list[Mapping[int, float]]] = {}

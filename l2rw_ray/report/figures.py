@@ -1,12 +1,13 @@
 """The report's figures, drawn from the summary only."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from l2rw_ray.report.labels import HEADLINE, MEASURES
+from l2rw_ray.report.labels import MEASURES, Measure, validation_figure
 from l2rw_ray.report.palette import INK, Style, styles_of
 from l2rw_ray.report.summary import Ablation, Comparison, Curve, Effect, EffectPoint, Setting, narrowest
 from l2rw_ray.statistics import Interval
@@ -26,22 +27,29 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
     for number, arm in enumerate(summary.arms):
         points = [point for point in effect.points if point.arm == arm]
         offset = 0.0 if across_arms else _DODGE * (number - (len(summary.arms) - 1) / 2)
-        _draw_points(axes, effect, points, offset, styles[arm])
+        _draw_points(axes, effect, points, offset, styles[arm], summary.measure)
     levels = [effect.factor.text(level) for level in effect.factor.levels]
     axes.set_xticks(range(len(levels)), levels)
     axes.set_xlim(-0.5, len(levels) - 0.5)
     low, high = axes.get_ylim()
-    axes.set_ylim(max(low, 0), min(high, 100))  # t intervals of few seeds can reach beyond
+    axes.set_ylim(
+        max(low, 0), min(high, _highest(summary.measure))
+    )  # t intervals of few seeds can reach beyond
     axes.grid(visible=False, axis="x")
     axes.set_xlabel(effect.factor.name)
-    axes.set_ylabel(MEASURES[HEADLINE].heading)
+    axes.set_ylabel(summary.measure.heading + summary.measure.direction)
     if len(summary.arms) > 1 and not across_arms:
         _legend_above(figure, axes)
     return figure
 
 
 def _draw_points(
-    axes: Axes, effect: Effect, points: Sequence[EffectPoint], offset: float, style: Style
+    axes: Axes,
+    effect: Effect,
+    points: Sequence[EffectPoint],
+    offset: float,
+    style: Style,
+    measure: Measure,
 ) -> None:
     if not points:
         return
@@ -49,8 +57,8 @@ def _draw_points(
     intervals = [point.interval for point in points]
     axes.errorbar(
         places,
-        [100 * interval.mean for interval in intervals],
-        yerr=_arms_of_bars(intervals),
+        [measure.scale * interval.mean for interval in intervals],
+        yerr=_arms_of_bars(intervals, measure.scale),
         color=style.color,
         marker=style.marker,
         linestyle="-" if effect.factor.is_ordered else "none",
@@ -78,7 +86,9 @@ def draw_differences(summary: Ablation) -> Figure | None:
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"difference to {summary.control} (points)")
+    measure = summary.measure
+    unit = "points" if measure.is_share else measure.label + measure.direction
+    axes.set_xlabel(f"difference to {summary.control} ({unit})")
     _legend_above(figure, axes)
     return figure
 
@@ -108,11 +118,11 @@ def _draw_difference(
     drawn = [(row, c.treatment, c.difference.interval) for row, c in found if c.difference.interval]
     if not drawn:
         return
-    intervals = [interval for _, _, interval in drawn]
+    intervals, scale = [interval for _, _, interval in drawn], found[0][1].measure.scale
     axes.errorbar(
-        [100 * interval.mean for interval in intervals],
+        [scale * interval.mean for interval in intervals],
         [row + offset for row, _, _ in drawn],
-        xerr=_arms_of_bars(intervals),
+        xerr=_arms_of_bars(intervals, scale),
         color=style.color,
         marker=style.marker,
         linestyle="none",
@@ -160,30 +170,31 @@ def draw_curve_panel(summary: Ablation, setting: Setting) -> Figure:
 
 
 def _fill_curve_panel(axes: Axes, summary: Ablation, setting: Setting) -> None:
-    styles = styles_of(summary)
+    styles, measure = styles_of(summary), MEASURES[validation_figure(summary.figure)]
     for curve in summary.curves:
         if curve.setting.covers(setting):
-            _draw_curve(axes, curve, styles[curve.arm])
-    means = [100 * interval.mean for curve in summary.curves for interval in curve.intervals]
-    margin = 0.15 * (max(means) - min(means)) + 1
-    axes.set_ylim(max(0, min(means) - margin), min(100, max(means) + margin))
+            _draw_curve(axes, curve, styles[curve.arm], measure)
+    means = [measure.scale * interval.mean for curve in summary.curves for interval in curve.intervals]
+    margin = 0.15 * (max(means) - min(means)) + (1 if measure.is_share else 0.01 * max(means))
+    axes.set_ylim(max(0, min(means) - margin), min(_highest(measure), max(means) + margin))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.set_xlabel("epoch")
-    axes.set_ylabel("balanced accuracy (%)")
+    axes.set_ylabel(measure.heading.removeprefix("validation ") + measure.direction)
 
 
-def _draw_curve(axes: Axes, curve: Curve, style: Style) -> None:
+def _draw_curve(axes: Axes, curve: Curve, style: Style, measure: Measure) -> None:
+    scale = measure.scale
     axes.plot(
         curve.epochs,
-        [100 * interval.mean for interval in curve.intervals],
+        [scale * interval.mean for interval in curve.intervals],
         color=style.color,
         linestyle=style.dash,
         linewidth=1.8,
         label=curve.arm,
     )
     if all(interval.is_conclusive for interval in curve.intervals):
-        low = [max(0.0, 100 * interval.low) for interval in curve.intervals]
-        high = [min(100.0, 100 * interval.high) for interval in curve.intervals]
+        low = [max(0.0, scale * interval.low) for interval in curve.intervals]
+        high = [min(_highest(measure), scale * interval.high) for interval in curve.intervals]
         axes.fill_between(curve.epochs, low, high, color=style.color, alpha=0.15, linewidth=0)
 
 
@@ -198,8 +209,13 @@ def _legend_above(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, names, loc="outside upper left", ncols=min(3, columns))
 
 
-def _arms_of_bars(intervals: Sequence[Interval]) -> list[list[float]]:
-    """Lengths of error bars in points below and above the mean; none for one seed."""
-    below = [100 * (i.mean - i.low) if i.is_conclusive else 0.0 for i in intervals]
-    above = [100 * (i.high - i.mean) if i.is_conclusive else 0.0 for i in intervals]
+def _highest(measure: Measure) -> float:
+    """The largest value that there can be, in the shown unit."""
+    return 100.0 if measure.is_share else math.inf
+
+
+def _arms_of_bars(intervals: Sequence[Interval], scale: float) -> list[list[float]]:
+    """Lengths of error bars in the shown unit below and above the mean; none for one seed."""
+    below = [scale * (i.mean - i.low) if i.is_conclusive else 0.0 for i in intervals]
+    above = [scale * (i.high - i.mean) if i.is_conclusive else 0.0 for i in intervals]
     return [below, above]

@@ -1,13 +1,17 @@
 """Readable names, units and number formats of factors and figures."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from l2rw_ray.statistics import Interval
 
 HEADLINE = "test_balanced_accuracy"
+"""What a classification is judged by."""
+REGRESSION_HEADLINE = "test_rmse"
+"""What a regression is judged by."""
 MINUS = "−"
 
 _FACTOR_NAMES = {
@@ -27,10 +31,13 @@ _FACTOR_NAMES = {
     "data.noise": "noise",
     "data.noise.kind": "kind of noise",
     "data.noise.rate": "share of wrong labels",
+    "data.noise.scale": "noise in deviations of the target",
     "data.source": "data source",
     "data.train_size": "train examples",
+    "method.beta": "β",
     "method.between": "weights between updates",
     "method.estimator": "estimator",
+    "method.likelihood": "likelihood",
     "method.meta_batch_size": "meta examples per step",
     "method.name": "method",
     "method.objective": "objective of the weights",
@@ -52,41 +59,69 @@ class Measure:
         label: Name in a sentence.
         unit: Unit after scaling, empty for ratios.
         scale: Factor from the ledger's unit to the shown one.
-        digits: Decimal places.
+        digits: Decimal places; None for as many as show four digits.
+        less_is_better: Whether small values are good ones.
     """
 
     label: str
     unit: str
     scale: float
-    digits: int
+    digits: int | None
+    less_is_better: bool = False
 
     @property
     def heading(self) -> str:
         """Label with its unit, for a column or an axis."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
+    @property
+    def is_share(self) -> bool:
+        """Whether it is told in percent, and differences in points."""
+        return self.unit == "%"
+
+    @property
+    def direction(self) -> str:
+        """What to add where a reader might take a large value for a good one."""
+        return ", less is better" if self.less_is_better else ""
+
+    @property
+    def of_difference(self) -> str:
+        """What follows the number of a difference."""
+        return f"points of {self.label}" if self.is_share else f"in {self.label}{self.direction}"
+
     def text(self, value: float) -> str:
         """The value in the shown unit, with a proper minus sign."""
-        return f"{self._shown(value):.{self.digits}f}".replace("-", MINUS)
+        return self._text(value, self._places(value), "-")
 
     def signed(self, value: float) -> str:
         """The value in the shown unit, with its sign always."""
-        return f"{self._shown(value):+.{self.digits}f}".replace("-", MINUS)
+        return self._text(value, self._places(value), "+")
 
-    def _shown(self, value: float) -> float:
-        return round(value * self.scale, self.digits) + 0.0  # adding 0 turns −0 into 0
+    def _text(self, value: float, places: int, sign: str) -> str:
+        shown = round(value * self.scale, places) + 0.0  # adding 0 turns −0 into 0
+        comma = "," if self.digits is None else ""  # such figures may be of any size
+        return f"{shown:{sign}{comma}.{places}f}".replace("-", MINUS)
+
+    def _places(self, *values: float) -> int:
+        """Decimal places that values which stand together are shown with."""
+        if self.digits is not None:
+            return self.digits
+        largest = max(abs(value * self.scale) for value in values)
+        return max(0, 3 - math.floor(math.log10(largest))) if largest else 0
 
     def limits(self, interval: Interval) -> str:
         """`low to high`, or what a single seed allows to say."""
-        if not interval.is_conclusive:
-            return "one seed"
-        return f"{self.text(interval.low)} to {self.text(interval.high)}"
+        return self._limits(interval, "-")
 
     def signed_limits(self, interval: Interval) -> str:
         """`low to high` of a difference."""
+        return self._limits(interval, "+")
+
+    def _limits(self, interval: Interval, sign: str) -> str:
         if not interval.is_conclusive:
             return "one seed"
-        return f"{self.signed(interval.low)} to {self.signed(interval.high)}"
+        places = self._places(interval.low, interval.high)
+        return f"{self._text(interval.low, places, sign)} to {self._text(interval.high, places, sign)}"
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -96,6 +131,12 @@ MEASURES: Mapping[str, Measure] = {
     "validation_balanced_accuracy": Measure("validation balanced accuracy", "%", 100, 1),
     "validation_accuracy": Measure("validation accuracy", "%", 100, 1),
     "validation_worst_class_accuracy": Measure("validation accuracy of the worst class", "%", 100, 1),
+    "test_rmse": Measure("test RMSE", "", 1, None, less_is_better=True),
+    "test_mae": Measure("test MAE", "", 1, None, less_is_better=True),
+    "test_r2": Measure("test R²", "", 1, 4),
+    "validation_rmse": Measure("validation RMSE", "", 1, None, less_is_better=True),
+    "validation_mae": Measure("validation MAE", "", 1, None, less_is_better=True),
+    "validation_r2": Measure("validation R²", "", 1, 4),
     "validation_loss": Measure("validation loss", "", 1, 4),
     "effective_sample_size": Measure("effective sample size", "examples per batch", 1, 1),
     "zero_weight_fraction": Measure("examples of weight zero", "%", 100, 1),
@@ -113,7 +154,29 @@ def measure_of(name: str) -> Measure:
     return MEASURES.get(name) or Measure(name.replace("_", " "), "", 1, 4)
 
 
-TEST_MEASURES = ("test_balanced_accuracy", "test_accuracy", "test_worst_class_accuracy")
+def validation_figure(test_figure: str) -> str:
+    """Name of the same figure on the validation set."""
+    return test_figure.replace("test_", "validation_", 1)
+
+
+def headline_of(known: Container[str]) -> str:
+    """What a study is judged by: the error of a regression, or balanced accuracy.
+
+    Args:
+        known: Names of the figures that its trials have.
+    """
+    is_regression = HEADLINE not in known and REGRESSION_HEADLINE in known
+    return REGRESSION_HEADLINE if is_regression else HEADLINE
+
+
+TEST_MEASURES = (
+    "test_balanced_accuracy",
+    "test_accuracy",
+    "test_worst_class_accuracy",
+    "test_rmse",
+    "test_mae",
+    "test_r2",
+)
 WEIGHT_MEASURES = ("effective_sample_size", "zero_weight_fraction", "corrupted_auroc")
 TIMING_MEASURES = ("step_time_plain_s", "step_time_s", "overhead_ratio")
 COST_MEASURES = (*TIMING_MEASURES, "duration_s", "peak_memory_bytes")

@@ -28,7 +28,8 @@ def provenance_of(
         ("Intervals", INTERVALS),
         ("Data", _distinct(config["data"]["source"] for config in configs)),
         ("Train examples", _distinct(row["train_examples"] for row in rows)),
-        ("Meta set", f"{_distinct(config['data']['meta_per_class'] for config in configs)} per class, clean"),
+        *_left_out(rows),
+        ("Meta set", _meta_set(configs)),
         ("Validation examples", _distinct(config["data"]["validation_size"] for config in configs)),
         ("Test examples", _test_size(configs)),
         ("Splits", _pairing(outcomes)),
@@ -55,6 +56,18 @@ def _distinct(values: Iterable[Any]) -> str:
     if all(isinstance(value, int | float) for value in seen):
         return ", ".join(f"{value:,}" for value in sorted(seen)) or "not recorded"
     return ", ".join(str(value) for value in seen) or "not recorded"
+
+
+def _left_out(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    """How many examples of the source are in no set for their targets; nothing where there are none."""
+    counts = [int(row["left_out_examples"]) for row in rows if row.get("left_out_examples") is not None]
+    return (("Left out", f"{_distinct(counts)} examples, for their targets"),) if counts else ()
+
+
+def _meta_set(configs: Sequence[Any]) -> str:
+    is_regression = any(config["data"].get("target") is not None for config in configs)
+    size = _distinct(config["data"]["meta_per_class"] for config in configs)
+    return f"{size} per {'decile of the target' if is_regression else 'class'}, clean"
 
 
 def _test_size(configs: Sequence[Any]) -> str:

@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from l2rw_ray.report.drawing import drawing
 from l2rw_ray.report.figures import curve_settings, draw_curve_panel, draw_differences, draw_effect
-from l2rw_ray.report.labels import HEADLINE, MEASURES
 from l2rw_ray.report.palette import styles_of
 from l2rw_ray.report.search import SearchSummary
 from l2rw_ray.report.search_figures import search_figures
@@ -43,7 +42,8 @@ def render_html(summary: Ablation) -> str:
         answers, curves = _answer_panels(summary), _curve_panels(summary)
     return _page(
         study=summary,
-        number=MEASURES[HEADLINE].signed(headline.mean) if headline else "",
+        number=summary.measure.signed(headline.mean) if headline else "",
+        number_unit="points" if summary.measure.is_share else summary.measure.label,
         number_is_clear=headline is not None and headline.excludes_zero,
         answers=answers,
         answer_note=_MEANS_NOTE,
@@ -71,6 +71,7 @@ def render_search_html(summary: SearchSummary) -> str:
     return _page(
         study=summary,
         number="",
+        number_unit="",
         number_is_clear=False,
         answers=panels,
         answer_note=SEARCH_NOTE,
@@ -104,7 +105,7 @@ def _headline(summary: Ablation) -> Interval | None:
 
 
 def _answer_panels(summary: Ablation) -> list[Panel]:
-    measure = MEASURES[HEADLINE].label
+    measure = summary.measure.label
     panels = []
     for number, effect in enumerate(summary.effects):
         if effect.points:

@@ -10,7 +10,16 @@ from typing import Any
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.config.space import CategoricalParameter
-from l2rw_ray.report.labels import HEADLINE, MEASURES, Measure, count, factor_name, level_text, measure_of
+from l2rw_ray.report.labels import (
+    HEADLINE,
+    MEASURES,
+    Measure,
+    count,
+    factor_name,
+    headline_of,
+    level_text,
+    measure_of,
+)
 from l2rw_ray.report.notes import paragraphs
 from l2rw_ray.report.points import ARM_FACTOR, Outcome, counts_of, join, problems_of, read_rows, warnings_of
 from l2rw_ray.report.provenance import provenance_of
@@ -94,6 +103,7 @@ class SearchSummary:
         front: Those that no other one beats in every goal, best in the first goal first.
         problems: Failed and stopped trials.
         provenance: What was run, as pairs of a name and a text.
+        figure: Name of the headline figure.
     """
 
     name: str
@@ -108,6 +118,12 @@ class SearchSummary:
     front: tuple[Configuration, ...]
     problems: tuple[Problem, ...]
     provenance: tuple[tuple[str, str], ...]
+    figure: str = HEADLINE
+
+    @property
+    def measure(self) -> Measure:
+        """How the headline figure is shown."""
+        return MEASURES[self.figure]
 
     @property
     def measured(self) -> tuple[Configuration, ...]:
@@ -145,14 +161,15 @@ def summarise_search(directory: Path) -> SearchSummary:
         Goal(spec.objective.metric, spec.objective.mode),
         *(Goal(criterion.metric, criterion.mode) for criterion in design.further_objectives),
     )
-    configurations = _configurations(outcomes, goals, list(design.space))
+    figure = headline_of({name for row in rows for name, value in row.items() if value is not None})
+    configurations = _configurations(outcomes, goals, list(design.space), figure)
     counts = counts_of(outcomes)
     front = pareto_front(configurations, goals)
     return SearchSummary(
         name=spec.name,
         question=spec.question,
         notes=paragraphs(folder.notes),
-        finding=_finding(front, configurations, goals),
+        finding=_finding(front, configurations, goals, MEASURES[figure]),
         further_findings=_extremes(front, goals),
         warnings=(*_caution(spec, configurations), *warnings_of(outcomes)),
         parameters=tuple(
@@ -164,6 +181,7 @@ def summarise_search(directory: Path) -> SearchSummary:
         front=front,
         problems=problems_of(outcomes),
         provenance=tuple(pair for pair in provenance_of(spec, outcomes, counts) if pair[0] != "Intervals"),
+        figure=figure,
     )
 
 
@@ -183,17 +201,17 @@ def pareto_front(configurations: Sequence[Configuration], goals: Sequence[Goal])
 
 
 def _configurations(
-    outcomes: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str]
+    outcomes: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], figure: str
 ) -> tuple[Configuration, ...]:
     groups: dict[tuple[Any, ...], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
     numbered = enumerate(groups.values(), start=1)
-    return tuple(_configuration(number, group, goals, paths) for number, group in numbered)
+    return tuple(_configuration(number, group, goals, paths, figure) for number, group in numbered)
 
 
 def _configuration(
-    number: int, group: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str]
+    number: int, group: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], figure: str
 ) -> Configuration:
     values = dict(group[0].setting.levels) | {ARM_FACTOR: group[0].arm}
     statuses = [outcome.row["status"] if outcome.row is not None else "missing" for outcome in group]
@@ -204,7 +222,7 @@ def _configuration(
         values={path: values[path] for path in paths if path in values},
         status=status,
         figures=() if None in figures else tuple(figure for figure in figures if figure is not None),
-        test=_mean(group, HEADLINE),
+        test=_mean(group, figure),
         seeds=statuses.count("completed"),
     )
 
@@ -216,12 +234,15 @@ def _mean(group: Sequence[Outcome], name: str) -> float | None:
 
 
 def _finding(
-    front: Sequence[Configuration], configurations: Sequence[Configuration], goals: Sequence[Goal]
+    front: Sequence[Configuration],
+    configurations: Sequence[Configuration],
+    goals: Sequence[Goal],
+    test: Measure,
 ) -> str:
     tried = count(len(configurations), "configuration")
     if not front:
         return f"none of {tried} completed: nothing can be concluded"
-    return f"best of {tried}: {_told(front[0], goals, with_test=True)}"
+    return f"best of {tried}: {_told(front[0], goals, test)}"
 
 
 def _extremes(front: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[str, ...]:
@@ -234,12 +255,12 @@ def _extremes(front: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[st
     return tuple(sentences)
 
 
-def _told(each: Configuration, goals: Sequence[Goal], *, with_test: bool = False) -> str:
+def _told(each: Configuration, goals: Sequence[Goal], measure: Measure | None = None) -> str:
     figures = ", ".join(
         f"{goal.measure.label} {_value(goal.measure, value)}"
         for goal, value in zip(goals, each.figures, strict=True)
     )
-    test = "" if each.test is None or not with_test else f" (test {_value(MEASURES[HEADLINE], each.test)})"
+    test = "" if each.test is None or measure is None else f" (test {_value(measure, each.test)})"
     return f"{figures}{test} with {each.text}"
 
 

@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Sequence
 
-from l2rw_ray.report.labels import HEADLINE, MEASURES
 from l2rw_ray.report.search import Configuration, SearchSummary, value_text
 from l2rw_ray.report.table import Entry, Line, Table
 
@@ -32,7 +31,7 @@ def _table(summary: SearchSummary, key: str, title: str, shown: Sequence[Configu
     headings = (
         *(goal.measure.heading for goal in summary.goals),
         *(parameter.name for parameter in summary.parameters),
-        MEASURES[HEADLINE].heading,
+        summary.measure.heading,
     )
     return Table(
         key=key,
@@ -54,7 +53,7 @@ def _entries(summary: SearchSummary, each: Configuration) -> tuple[Entry, ...]:
         Entry(value_text(path, each.values[path]) if path in each.values else "–")
         for path in (parameter.path for parameter in summary.parameters)
     )
-    test = Entry(MEASURES[HEADLINE].text(each.test)) if is_best and each.test is not None else Entry("")
+    test = Entry(summary.measure.text(each.test)) if is_best and each.test is not None else Entry("")
     return (*figures, *values, test)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from l2rw_ray.config.design import VARIANT
-from l2rw_ray.report.labels import factor_name, level_text
+from l2rw_ray.report.labels import HEADLINE, MEASURES, Measure, factor_name, level_text
 from l2rw_ray.report.table import Table
 from l2rw_ray.statistics import Difference, Interval
 
@@ -109,7 +109,8 @@ class Comparison:
         setting: Levels of the other factors; None for the average over all of them.
         settings: How many settings went into it.
         planned_settings: How many the design has.
-        difference: Treatment minus control, as fractions.
+        difference: Treatment minus control, in the ledger's unit.
+        figure: Name of the headline figure.
     """
 
     treatment: str
@@ -118,6 +119,12 @@ class Comparison:
     settings: int
     planned_settings: int
     difference: Difference
+    figure: str = HEADLINE
+
+    @property
+    def measure(self) -> Measure:
+        """How the figure is shown."""
+        return MEASURES[self.figure]
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Curve:
-    """Validation balanced accuracy per epoch of one arm in one setting, over seeds."""
+    """The headline figure on the validation set per epoch of one arm in one setting, over seeds."""
 
     arm: str
     setting: Setting
@@ -199,6 +206,7 @@ class Ablation:
         provenance: What was run, as pairs of a name and a text.
         answer: A table that the finding rests on, where that is no difference to the control.
         details: Tables that only this kind of design has.
+        figure: Name of the headline figure.
     """
 
     name: str
@@ -222,6 +230,12 @@ class Ablation:
     provenance: tuple[tuple[str, str], ...]
     answer: Table | None = None
     details: tuple[Table, ...] = ()
+    figure: str = HEADLINE
+
+    @property
+    def measure(self) -> Measure:
+        """How the headline figure is shown."""
+        return MEASURES[self.figure]
 
     def cell(self, arm: str, setting: Setting) -> Cell | None:
         """The design point of an arm in a setting, None where no seed of it completed."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.labels import (
     COST_MEASURES,
-    HEADLINE,
     MEASURES,
     TEST_MEASURES,
     TIMING_MEASURES,
@@ -33,7 +32,7 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
     for setting in summary.settings:
         cells = [summary.cell(arm, setting) for arm in summary.arms]
         lines.append(Line(_short(summary, setting), tuple(_entry(cell, name) for cell in cells)))
-    heading = MEASURES[name].heading
+    heading = MEASURES[name].heading + MEASURES[name].direction
     return Table(
         key=name.replace("_", "-"),
         title=heading[0].upper() + heading[1:],
@@ -49,6 +48,7 @@ def difference_table(summary: Ablation) -> Table | None:
     if not summary.pooled:
         return None
     treatments = tuple(comparison.treatment for comparison in summary.pooled)
+    unit = " (points)" if summary.measure.is_share else summary.measure.direction
     rows: dict[str, dict[str, Comparison]] = {}
     for comparison in summary.comparisons:
         name = _short(summary, comparison.setting) if comparison.setting else ""
@@ -61,7 +61,7 @@ def difference_table(summary: Ablation) -> Table | None:
     ]
     return Table(
         key="differences",
-        title=f"Difference to {summary.control} in {MEASURES[HEADLINE].label} (points)",
+        title=f"Difference to {summary.control} in {summary.measure.label}{unit}",
         corner=_corner(summary) if "all trials" not in rows else "",
         columns=treatments,
         lines=tuple(lines),
@@ -116,9 +116,9 @@ def _seeds(interval: Interval) -> int | None:
 
 def _difference(comparison: Comparison | None) -> Entry:
     interval = comparison.difference.interval if comparison else None
-    if interval is None:
+    if comparison is None or interval is None:
         return _NOTHING
-    measure = MEASURES[HEADLINE]
+    measure = comparison.measure
     return Entry(
         measure.signed(interval.mean),
         measure.signed_limits(interval),

@@ -11,7 +11,6 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation import summarise
 from l2rw_ray.report.drawing import drawing
 from l2rw_ray.report.figures import curve_settings, draw_curves, draw_differences, draw_effect
-from l2rw_ray.report.labels import HEADLINE, MEASURES
 from l2rw_ray.report.render_csv import render_csv
 from l2rw_ray.report.render_html import render_html, render_search_html
 from l2rw_ray.report.render_markdown import render_markdown, render_search_markdown
@@ -82,7 +81,7 @@ def _write(summary: Ablation | SearchSummary, folder: Path) -> ReportPaths:
 def _figures(summary: Ablation) -> dict[str, tuple[str, Figure]]:
     """Name of the file and figure, by title."""
     figures = {
-        f"{MEASURES[HEADLINE].label} by {effect.factor.name}": (
+        f"{summary.measure.label} by {effect.factor.name}": (
             "effect" if number == 0 else f"effect-{number + 1}",
             draw_effect(summary, effect),
         )

@@ -10,11 +10,12 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method import MetaMethod
 from l2rw_ray.data import MetaSampler, Splits
 from l2rw_ray.methods import TrainingContext
-from l2rw_ray.methods.registry import adapted_network
+from l2rw_ray.methods.registry import adapted_network, output_count
 from l2rw_ray.models import build_model
 from l2rw_ray.training.determinism import restore_rng, rng_state, seed_globals
 from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks
+from l2rw_ray.training.task import task_loss
 
 
 def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: torch.device) -> TrainingContext:
@@ -27,14 +28,16 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
         device: Where to train.
 
     Raises:
-        InputError: The model cannot be built, or a meta batch is larger than the meta set.
+        InputError: The model cannot be built, a meta batch is larger than the meta set, or the arm or the
+            loss does not go with the data.
     """
-    config, classes = trial.config, len(splits.class_names)
+    config, loss_fn = trial.config, task_loss(trial.config, splits)
+    outputs = output_count(config.method, splits)
 
     def build() -> nn.Module:
         seed_globals(trial.seed, "initial_weights")
         model = config.model
-        network = build_model(model.name, splits.train.input_shape, classes, model.options)
+        network = build_model(model.name, splits.train.input_shape, outputs, model.options)
         return adapted_network(config.method, network)
 
     network = build().to(device)
@@ -42,10 +45,10 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
     return TrainingContext(
         model=ranks.wrap(network),
         optimizer=optimizer,
-        loss_fn=nn.CrossEntropyLoss(reduction="none"),
+        loss_fn=loss_fn,
         meta=_meta_sampler(trial, splits),
         train=splits.train,
-        classes=classes,
+        classes=len(splits.class_names),
         epochs=config.optim.epochs,
         batch_size=config.optim.batch_size,
         seed=trial.seed,

@@ -14,7 +14,8 @@ from l2rw_ray.registry import Registry
 _FIELD = "trial.metrics"
 
 Metric = Callable[[Tensor, Tensor], float]
-"""Maps outputs, float [N, C], and targets, int64 [N], both on the CPU, to a number."""
+"""Maps outputs, float [N, C], and targets, int64 [N], of a regression standardised ones, float32 [N], all on
+the CPU, to a number."""
 METRICS: Registry[Metric] = Registry(_FIELD, import_paths=True)
 
 
@@ -33,7 +34,7 @@ def measure(metrics: Mapping[str, Metric], outputs_NC: Tensor, targets_N: Tensor
     Args:
         metrics: Metrics by import path.
         outputs_NC: The model's outputs.
-        targets_N: The clean labels.
+        targets_N: The clean labels, or the standardised targets.
 
     Raises:
         ConfigError: One returned no number.

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from l2rw_ray.data import ExampleSet
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.training.custom_metrics import Metric, measure
+from l2rw_ray.training.figures import figures_for
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 
 _BATCH = 512
@@ -22,22 +23,20 @@ def evaluate(
     ranks: Ranks,
     metrics: Mapping[str, Metric] | None = None,
 ) -> dict[str, float]:
-    """Accuracy, balanced accuracy, worst class's accuracy and mean loss, over all ranks together.
+    """Mean loss and what fits the set, of classes accuracies, of targets errors, over all ranks together.
 
-    Each rank evaluates its share, and the shares are added up. Balanced accuracy is the mean
-    recall over the classes that occur, as in scikit-learn's `balanced_accuracy_score`.
+    Each rank evaluates its share, and the shares are added up.
 
     Args:
         model: Network, wrapped or not; evaluated in eval mode and put back into train mode.
-        examples: Examples with clean labels.
+        examples: Examples with clean labels or targets.
         classes: Number of classes.
         loss_fn: Maps (output, target) to one loss per example.
         ranks: The trial's workers.
         metrics: Metrics of the user's own, by import path; every rank computes them on the whole set.
 
     Returns:
-        `accuracy`, `balanced_accuracy`, `worst_class_accuracy` as fractions, `loss` and the user's own
-        figures; empty for an empty set.
+        The figures of `Recalls` or `Errors`, `loss` and the user's own figures; empty for an empty set.
 
     Raises:
         ConfigError: A metric of the user's own returned no number.
@@ -45,7 +44,7 @@ def evaluate(
     if not len(examples):
         return {}
     network, device = unwrapped(model), device_of(model)
-    confusion_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)  # true by predicted
+    figures = figures_for(examples, classes, device)
     total_loss = torch.zeros((), dtype=torch.float64, device=device)
     kept: list[Tensor] = []
     network.eval()
@@ -53,18 +52,13 @@ def evaluate(
     for index in share.split(_BATCH):
         x, y = examples.take(index)
         output = network(x)
-        pairs = y * classes + output.argmax(dim=1)
-        confusion_CC += pairs.bincount(minlength=classes * classes).view(classes, classes)
+        figures.add(output, y)
         total_loss += loss_fn(output, y).double().sum()
         if metrics:
             kept.append(output.cpu())
     network.train()
-    counts_CC = ranks.sum(confusion_CC).double()
-    recall_C = (counts_CC.diagonal() / counts_CC.sum(dim=1))[counts_CC.sum(dim=1) > 0]
     return {
-        "accuracy": (counts_CC.trace() / counts_CC.sum()).item(),
-        "balanced_accuracy": recall_C.mean().item(),
-        "worst_class_accuracy": recall_C.min().item(),
+        **figures.summarise(ranks),
         "loss": ranks.sum(total_loss).item() / len(examples),
         **_own_figures(metrics or {}, kept, examples, ranks),
     }
@@ -77,4 +71,5 @@ def _own_figures(
     if not metrics:
         return {}
     outputs_NC = torch.cat([part for parts in ranks.gather(kept) for part in parts])
-    return measure(metrics, outputs_NC, examples.labels.cpu())
+    targets_N = examples.answers(torch.arange(len(examples), device=examples.labels.device))
+    return measure(metrics, outputs_NC, targets_N.cpu())

@@ -207,6 +207,8 @@ class Trainer:
         # an epoch that computed no weights has no figures of them: the latest of each count
         latest = {name: value for event in self._history for name, value in event.metrics.items()}
         figures = latest | self._evaluate("test") | self._probed
+        if self._splits.left_out:
+            figures["left_out_examples"] = float(self._splits.left_out)
         figures |= {f"time_{phase}_s": total for phase, total in sorted(self._timer.total_s.items())}
         self._tell(
             TrialEnded(

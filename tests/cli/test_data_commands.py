@@ -106,6 +106,23 @@ def test_check_counts_what_is_skipped_and_vectors_have_no_images(
     assert not (tmp_path / "out").exists()
 
 
+def test_check_counts_targets_by_decile(call: Call, study: Path, tmp_path: Path) -> None:
+    table = tmp_path / "train.csv"
+    table.write_text("\n".join(["x,y", *(f"{number},{number}" for number in range(410)), "1,"]) + "\n")
+    noise = "{kind: gaussian, scale: 1, by: x}"
+    data = f"source: csv, train: {table}, features: [x], target: y, target_below: 400, bad_rows: skip"
+    changes = [f"trial.data={{{data}, meta_per_class: 2, noise: {noise}}}"]
+    changes += ["objective={metric: validation_rmse, mode: min}"]
+    command = ["data", "check", str(study), *(word for change in changes for word in ("--set", change))]
+    code, output, error = call(*command)
+    assert (code, error) == (0, "")
+    assert "400 vectors of 1, 10 deciles of the target" in output
+    assert "left out 10 rows, for their targets" in output
+    assert "skipped  1 row" in output
+    assert ["decile", "10", "30", "2", "0", "8"] in _words(output)
+    assert any(words[:1] == ["corrupted"] for words in _words(output))
+
+
 def test_data_that_are_not_there_are_one_line_and_exit_code_2(
     call: Call, study: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,11 @@ def _effective(*changes: str) -> str:
     return _design("kind: minimum_effective", *_changed(kept, changes))
 
 
+def _table(*changes: str) -> str:
+    kept = ["source: parquet", "train: a", "features: [x]", "target: y"]
+    return f"trial.data={{{', '.join(_changed(kept, changes))}}}"
+
+
 def _changed(parts: list[str], changes: tuple[str, ...]) -> list[str]:
     keys = {change.partition(":")[0] for change in changes}
     return [*(part for part in parts if part.partition(":")[0] not in keys), *changes]
@@ -245,6 +250,54 @@ MALFORMED = [
     ),
     ("trial.data={source: parquet, train: a, features: [x], image: y}", "trial.data.image = 'y'", "null"),
     ("trial.data={source: parquet, train: a, image: null}", "trial.data.features = None", "at least one"),
+    (_table(), "objective.metric = 'validation_balanced_accuracy'", "use validation_rmse with"),
+    (_table("label: b"), "trial.data.label = 'b'", "set one of the two to null"),
+    (_table("target: null", "label: null"), "trial.data.label = None", "name one of"),
+    (_table("target: x"), "trial.data.features = 'x'", "the target is no feature"),
+    (_table("target: null", "target_below: 3"), "target_below = 3.0", "leave it out"),
+    (_table("features: null", "missing: mean"), "missing = 'mean'", "leave it out"),
+    (_table("noise: {kind: uniform, rate: 0.1}"), "noise.kind", "use kind: gaussian"),
+    (
+        _table("noise: {kind: gaussian, scale: -1}"),
+        "noise.scale = -1",
+        "use 0.0 or more",
+    ),
+    (
+        _table("noise: {kind: gaussian, scale: 1, by: z}"),
+        "noise.by = 'z'",
+        "use one of x",
+    ),
+    (
+        _table("noise: {kind: gaussian, scale: 1, by: 1}"),
+        "noise.by = 1",
+        "use one of x",
+    ),
+    (
+        _table("train_size: 9", "bias: {kind: dominant_class, level: 0.5}"),
+        "trial.data.bias.kind = 'dominant_class'",
+        "use kind: none",
+    ),
+    (
+        _table("meta_bias: {kind: dominant_class, level: 0.5}"),
+        "trial.data.meta_bias.kind = 'dominant_class': a regression has no classes",
+        "use kind: none",
+    ),
+    (
+        _table("meta_noise: {kind: uniform, rate: 0.1}"),
+        "trial.data.meta_noise.kind = 'uniform': a regression has no labels to flip",
+        "use kind: none",
+    ),
+    (
+        "trial.data.meta_noise={kind: gaussian, scale: 1}",
+        "trial.data.meta_noise.kind = 'gaussian'",
+        "none, pair",
+    ),
+    (_table("weight_features: [y]"), "weight_features = 'y': the target is no feature", "leave it out"),
+    ("trial.data.noise={kind: gaussian, scale: 1}", "data.noise.kind = 'gaussian'", "use kind: uniform"),
+    ("trial.loss=absolute", "trial.loss = 'absolute'", "leave it out"),
+    ("trial.method.name=heteroscedastic", "method.name = 'heteroscedastic'", "use another arm"),
+    ("objective.metric=validation_rmse", "objective.metric = 'validation_rmse'", "validation_accuracy"),
+    ("trial.metrics=['own:rmse']", "trial.metrics[0] = 'own:rmse'", "give yours another name"),
     ("trial.data.augment=[flop]", "trial.data.augment[0] = 'flop'", "use 'flip' or 'crop'"),
     ("trial.data.augment=[flip, flip]", "trial.data.augment[1] = 'flip'", "name each once"),
     ("trial.data.augment=flip", "trial.data.augment = 'flip'", "write a list"),

@@ -1,5 +1,6 @@
 """Every arm trains on every data protocol, to the last figure alike each time, and tells what it cost."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,11 +8,19 @@ import pytest
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
 from l2rw_ray.config.variants import variants_of
-from l2rw_ray.events import TrialEnded
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.events import Event, TrialEnded
+from tests.methods.lines import SOURCE
 from tests.methods.weighed_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
 
-ARMS = sorted(variants_of(TrialConfig, "method").classes.keys() - {IMPORT_PATH})
+SECTIONS = {
+    name: section
+    for name, section in sorted(variants_of(TrialConfig, "method").classes.items())
+    if name != IMPORT_PATH
+}
+ARMS = [name for name, section in SECTIONS.items() if not getattr(section, "needs_targets", False)]
+OF_TARGETS = [name for name, section in SECTIONS.items() if not getattr(section, "needs_classes", False)]
 SHORT = {
     name: {"first_epochs": 1} for name in ("jtt", "mahalanobis_filter", "msp_filter", "ood_classifier")
 } | {"finetune_meta": {"finetune_epochs": 1}}
@@ -44,6 +53,11 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
         "meta_noise": {"kind": "uniform", "rate": 0.2},
     },
 }
+TARGET_NOISE: dict[str, dict[str, Any]] = {
+    "clean": {"kind": "none"},
+    "gaussian noise": {"kind": "gaussian", "scale": 0.5},
+    "gaussian noise by a feature": {"kind": "gaussian", "scale": 0.5, "by": "c"},
+}
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -53,12 +67,37 @@ def test_arm_trains_on_a_protocol(make_trial: MakeTrial, arm: str, protocol: str
     changes = data_for(arm) | {f"data__{name}": value for name, value in fields.items()}
     changes |= {"method": {"name": arm} | SHORT.get(arm, {}), "optim__epochs": 2}
     events = train(make_trial(measurement__probe_rounds=1, **changes))
+    _expect_costs(events, arm, "test_balanced_accuracy")
+    assert results(train(make_trial(**changes))) == results(events)
+
+
+@pytest.mark.parametrize("noise", TARGET_NOISE)
+@pytest.mark.parametrize("arm", OF_TARGETS)
+def test_arm_trains_on_targets(make_trial: MakeTrial, arm: str, noise: str) -> None:
+    changes = {"data__source": SOURCE, "data__noise": TARGET_NOISE[noise]}
+    changes |= {"method": {"name": arm} | SHORT.get(arm, {}), "optim__epochs": 2}
+    events = train(make_trial(measurement__probe_rounds=1, **changes))
+    _expect_costs(events, arm, "test_rmse")
+    assert results(train(make_trial(**changes))) == results(events)
+
+
+@pytest.mark.parametrize("arm", sorted(SECTIONS.keys() - OF_TARGETS))
+def test_arm_that_needs_classes_is_refused_for_targets(make_trial: MakeTrial, arm: str) -> None:
+    method = {"name": arm} | SHORT.get(arm, {})
+    line = rf"^trial\.method\.name = '{arm}': it needs classes, the data are a regression; use another arm$"
+    trial = make_trial(data__source=SOURCE, data__noise={"kind": "none"}, method=method)
+    with pytest.raises(ConfigError, match=line):
+        train(trial)
+    with pytest.raises(ConfigError, match=line):
+        make_trial(data={"source": "parquet", "train": "t", "features": ["x"], "target": "y"}, method=method)
+
+
+def _expect_costs(events: Sequence[Event], arm: str, figure: str) -> None:
     *_, ended = events
     assert isinstance(ended, TrialEnded)
-    assert "test_balanced_accuracy" in ended.metrics
+    assert figure in ended.metrics
     assert ended.epochs == 2
     assert ended.steps > 0
     assert ended.duration_s > 0
     assert ended.metrics["peak_memory_bytes"] > 0
     assert ("overhead_ratio" in ended.metrics) == (arm != "uniform")
-    assert results(train(make_trial(**changes))) == results(events)

@@ -1,0 +1,97 @@
+"""What follows from whether the data are a regression: figures, and what does not go with them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from l2rw_ray.config.data import Data
+from l2rw_ray.config.method import Method
+from l2rw_ray.config.protocols import NoBias, NoNoise
+from l2rw_ray.config.regression import GaussianNoise
+
+FIGURES = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
+"""What every evaluation of a classification reports."""
+REGRESSION_FIGURES = ("rmse", "mae", "r2", "loss")
+"""What every evaluation of a regression reports."""
+_BEST_MODE = {"validation_rmse": "min", "validation_mae": "min", "validation_r2": "max"}
+
+
+class Misfit(NamedTuple):
+    """A field that does not go with the data: arguments of `conflict` and of an `InputError`."""
+
+    field: str
+    value: object
+    problem: str
+    remedy: str
+
+
+def data_misfit(data: Data, *, is_regression: bool) -> Misfit | None:
+    """A protocol that is undefined for the data; None where there is none.
+
+    Args:
+        data: The section.
+        is_regression: Whether its examples have targets.
+    """
+    noise = data.noise
+    if not is_regression:
+        if isinstance(noise, GaussianNoise):
+            return Misfit("noise.kind", noise.kind, "the data have labels, not targets", "use kind: uniform")
+        return None
+    if not isinstance(noise, NoNoise | GaussianNoise):
+        return Misfit("noise.kind", noise.kind, "a regression has no labels to flip", "use kind: gaussian")
+    if not isinstance(data.meta_noise, NoNoise):
+        kind, problem = data.meta_noise.kind, "a regression has no labels to flip"
+        return Misfit("meta_noise.kind", kind, problem, "use kind: none")
+    for field, bias in (("bias", data.bias), ("meta_bias", data.meta_bias)):
+        if not isinstance(bias, NoBias):
+            return Misfit(f"{field}.kind", bias.kind, "a regression has no classes", "use kind: none")
+    return None
+
+
+def trial_misfit(method: Method, loss: str | None, *, is_regression: bool) -> Misfit | None:
+    """An arm or a loss that is undefined for the data; None where there is none.
+
+    Args:
+        method: The section; its class says `needs_classes` or `needs_targets` where it does.
+        loss: The trial's `loss`.
+        is_regression: Whether the data have targets.
+    """
+    name = method.name
+    if is_regression and getattr(method, "needs_classes", False):
+        return Misfit("method.name", name, "it needs classes, the data are a regression", "use another arm")
+    if not is_regression and getattr(method, "needs_targets", False):
+        return Misfit("method.name", name, "it is for a regression, the data have classes", "use another arm")
+    if not is_regression and loss is not None:
+        return Misfit("loss", loss, "it is for a regression, the data have classes", "leave it out")
+    return None
+
+
+def metric_misfit(
+    field: str, metric: str, mode: str | None, own: Sequence[str], *, is_regression: bool | None
+) -> Misfit | None:
+    """An objective that evaluations do not report, or that is optimised the wrong way; None for a good one.
+
+    Args:
+        field: Where the study names it.
+        metric: What it says.
+        mode: Which way it is optimised; None where that is not known.
+        own: What is reported besides evaluations' own figures.
+        is_regression: Whether the data are one; None where only loading them tells.
+    """
+    names = {
+        True: REGRESSION_FIGURES,
+        False: FIGURES,
+        None: (*FIGURES[:-1], *REGRESSION_FIGURES),
+    }[is_regression]
+    usable = [*(f"validation_{name}" for name in names), *own]
+    if metric not in usable:
+        problem, remedy = "unknown", f"use one of {', '.join(usable)}"
+        if is_regression and metric.removeprefix("validation_") in FIGURES:
+            problem = "the data are a regression"
+            remedy = f"use validation_rmse with mode: min, or one of {', '.join(usable[1:])}"
+        return Misfit(field, metric, problem, remedy)
+    best = _BEST_MODE.get(metric, mode)
+    if mode is not None and mode != best:
+        better = "less" if best == "min" else "more"
+        where = field.removesuffix("metric") + "mode"
+        return Misfit(where, mode, f"of {metric} {better} is better", f"use {best}")
+    return None

@@ -1,0 +1,75 @@
+"""What follows from data with a target: objectives, and what does not go with them."""
+
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from l2rw_ray.config import parse_study
+from l2rw_ray.config.method import UniformMethod
+from l2rw_ray.config.section import Section
+from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, trial_misfit
+from l2rw_ray.errors import ConfigError
+
+_TABLE = {"source": "parquet", "train": "a", "features": ["x"], "target": "y"}
+
+
+class ClassesMethod(Section):
+    """An arm that counts classes."""
+
+    needs_classes: ClassVar[bool] = True
+    name: Literal["inverse"] = "inverse"
+
+
+def _parse(tree: dict[str, Any], data: dict[str, Any], **objective: str) -> Any:
+    tree["trial"]["data"] = data
+    return parse_study({**tree, "objective": objective})
+
+
+@pytest.mark.parametrize(
+    ("figure", "mode"), [("rmse", "min"), ("mae", "min"), ("r2", "max"), ("loss", "min")]
+)
+def test_objectives_of_a_regression(study_tree: dict, figure: str, mode: str) -> None:
+    spec = _parse(study_tree, _TABLE, metric=f"validation_{figure}", mode=mode)
+    assert spec.trial.data.is_regression
+    assert spec.trial.data.label is None
+    assert figure in REGRESSION_FIGURES
+
+
+@pytest.mark.parametrize(("figure", "mode"), [("rmse", "max"), ("mae", "max"), ("r2", "min")])
+def test_an_objective_is_not_optimised_the_wrong_way(study_tree: dict, figure: str, mode: str) -> None:
+    best = {"max": "min", "min": "max"}[mode]
+    with pytest.raises(
+        ConfigError, match=rf"objective\.mode = '{mode}': of validation_{figure} .* use {best}"
+    ):
+        _parse(study_tree, _TABLE, metric=f"validation_{figure}", mode=mode)
+
+
+def test_a_source_of_the_users_own_may_be_either(study_tree: dict, write_code) -> None:
+    write_code("own_data.py", "def load(): ...")
+    data = {"source": "own_data:load"}
+    for name in {*FIGURES, *REGRESSION_FIGURES}:
+        mode = "min" if name in ("rmse", "mae") else "max"
+        spec = _parse(study_tree, data, metric=f"validation_{name}", mode=mode)
+        assert spec.trial.data.is_regression is None
+        fits = [kind for kind in (False, True) if spec.objective_misfit(is_regression=kind) is None]
+        assert fits == [
+            kind for kind, names in ((False, FIGURES), (True, REGRESSION_FIGURES)) if name in names
+        ]
+
+
+def test_arms_that_need_classes_are_refused_once_for_all() -> None:
+    misfit = trial_misfit(ClassesMethod(), None, is_regression=True)  # type: ignore[arg-type]
+    assert misfit is not None
+    assert (misfit.field, misfit.value) == ("method.name", "inverse")
+    assert trial_misfit(ClassesMethod(), None, is_regression=False) is None  # type: ignore[arg-type]
+    assert trial_misfit(UniformMethod(name="uniform"), "absolute", is_regression=True) is None
+
+
+def test_what_is_new_leaves_old_fingerprints_alone(study_tree: dict) -> None:
+    dumped = parse_study(study_tree).trial.model_dump(mode="json", exclude_defaults=True)
+    assert "loss" not in dumped
+    table = parse_study({**study_tree, "trial": {**study_tree["trial"], "data": _LABELLED}}).trial
+    assert table.model_dump(mode="json", exclude_defaults=True)["data"].keys() == _LABELLED.keys() | {"image"}
+
+
+_LABELLED = {"source": "parquet", "train": "a", "features": ["x"]}
