@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,30 +18,42 @@ _PANEL = (4.7, 3.3)  # inches, so that text of 10 pt stays legible on a phone
 _CURVE_PANEL = (3.9, 2.5)
 _LEGEND_CHARACTERS = 54  # that fit beside each other on a panel
 _DODGE = 0.09  # between arms, in steps of the axis
+_LEVEL_CHARACTERS = 44  # that fit beside each other below a panel
+_NAME_CHARACTERS = 28  # of a line of a name beside the axis
+_ROW = 0.36  # inches of a line of the axis
 
 
 def draw_effect(summary: Ablation, effect: Effect) -> Figure:
-    """The headline figure along one factor: a line per arm, error bars are intervals over seeds."""
-    figure, axes = _panel()
-    styles = styles_of(summary)
-    across_arms = not summary.factors
+    """The headline figure along one factor: a line per arm, error bars are intervals over seeds.
+
+    Levels whose names do not fit beside each other stand one below the other.
+    """
+    levels, measure = [effect.factor.text(level) for level in effect.factor.levels], summary.measure
+    is_flat = not effect.factor.is_ordered and sum(len(level) + 2 for level in levels) > _LEVEL_CHARACTERS
+    figure, axes = _rows_panel(len(levels)) if is_flat else _panel()
+    styles, across_arms = styles_of(summary), not summary.factors
     for number, arm in enumerate(summary.arms):
         points = [point for point in effect.points if point.arm == arm]
         offset = 0.0 if across_arms else _DODGE * (number - (len(summary.arms) - 1) / 2)
-        _draw_points(axes, effect, points, offset, styles[arm], summary.measure)
-    levels = [effect.factor.text(level) for level in effect.factor.levels]
-    axes.set_xticks(range(len(levels)), levels)
-    axes.set_xlim(-0.5, len(levels) - 0.5)
-    low, high = axes.get_ylim()
-    axes.set_ylim(
-        max(low, 0), min(high, _highest(summary.measure))
-    )  # t intervals of few seeds can reach beyond
-    axes.grid(visible=False, axis="x")
-    axes.set_xlabel(effect.factor.name)
-    axes.set_ylabel(summary.measure.heading + summary.measure.direction)
+        _draw_points(axes, effect, points, offset, styles[arm], measure, is_flat=is_flat)
+    values, places = (axes.xaxis, axes.yaxis) if is_flat else (axes.yaxis, axes.xaxis)
+    places.set_ticks(range(len(levels)), [fill(level, _NAME_CHARACTERS) for level in levels])
+    _set_limits(axes, len(levels), measure, is_flat=is_flat)
+    axes.grid(visible=False, axis="y" if is_flat else "x")
+    places.set_label_text("" if is_flat else effect.factor.name)
+    values.set_label_text(measure.heading + measure.direction)
     if len(summary.arms) > 1 and not across_arms:
         _legend_above(figure, axes)
     return figure
+
+
+def _set_limits(axes: Axes, levels: int, measure: Measure, *, is_flat: bool) -> None:
+    low, high = axes.get_xlim() if is_flat else axes.get_ylim()
+    limits = max(low, 0), min(high, _highest(measure))  # t intervals of few seeds can reach beyond
+    if is_flat:
+        axes.set(xlim=limits, ylim=(levels - 0.5, -0.5))
+    else:
+        axes.set(xlim=(-0.5, levels - 0.5), ylim=limits)
 
 
 def _draw_points(
@@ -50,15 +63,20 @@ def _draw_points(
     offset: float,
     style: Style,
     measure: Measure,
+    *,
+    is_flat: bool,
 ) -> None:
     if not points:
         return
     places = [effect.factor.levels.index(point.level) + offset for point in points]
     intervals = [point.interval for point in points]
+    means = [measure.scale * interval.mean for interval in intervals]
+    bars = _arms_of_bars(intervals, measure.scale)
     axes.errorbar(
-        places,
-        [measure.scale * interval.mean for interval in intervals],
-        yerr=_arms_of_bars(intervals, measure.scale),
+        means if is_flat else places,
+        places if is_flat else means,
+        xerr=bars if is_flat else None,
+        yerr=None if is_flat else bars,
         color=style.color,
         marker=style.marker,
         linestyle="-" if effect.factor.is_ordered else "none",
@@ -71,25 +89,31 @@ def _draw_points(
 
 
 def draw_differences(summary: Ablation) -> Figure | None:
-    """Paired differences to the control per setting, and their average; None where there are none."""
+    """Paired differences to the control per setting, and their average; None where there are none.
+
+    In a single setting each treatment has a row of its own.
+    """
     if not summary.pooled:
         return None
     rows = _difference_rows(summary)
-    figure, axes = _panel((_PANEL[0], max(_PANEL[1], 0.8 + 0.42 * len(rows))))
-    styles = styles_of(summary)
     treatments = [comparison.treatment for comparison in summary.pooled]
+    is_list = len(rows) == 1 and len(treatments) > 1
+    names = treatments if is_list else [name for name, _ in rows]
+    figure, axes = _rows_panel(len(names))
+    styles = styles_of(summary)
     for number, treatment in enumerate(treatments):
         found = [(row, group[treatment]) for row, (_, group) in enumerate(rows) if treatment in group]
-        offset = 1.6 * _DODGE * (number - (len(treatments) - 1) / 2)
+        offset = number if is_list else 1.6 * _DODGE * (number - (len(treatments) - 1) / 2)
         _draw_difference(axes, found, offset, styles[treatment])
     axes.axvline(0, color=INK, linewidth=1)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), [fill(name, _NAME_CHARACTERS) if is_list else name for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     measure = summary.measure
     unit = "points" if measure.is_share else measure.label + measure.direction
     axes.set_xlabel(f"difference to {summary.control} ({unit})")
-    _legend_above(figure, axes)
+    if not is_list:
+        _legend_above(figure, axes)
     return figure
 
 
@@ -201,6 +225,11 @@ def _draw_curve(axes: Axes, curve: Curve, style: Style, measure: Measure) -> Non
 def _panel(size: tuple[float, float] = _PANEL) -> tuple[Figure, Axes]:
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots()
+
+
+def _rows_panel(rows: int) -> tuple[Figure, Axes]:
+    """A panel high enough for so many rows with a name beside them."""
+    return _panel((_PANEL[0], max(_PANEL[1], 0.8 + _ROW * rows)))
 
 
 def _legend_above(figure: Figure, axes: Axes) -> None:

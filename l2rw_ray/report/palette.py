@@ -40,12 +40,13 @@ class Style:
 
 _HEADLINE = Style(_VERMILLION, "o", "-")
 _CONTROL = Style(_BLUE, "s", "--")
-_OTHERS = (
-    Style(_GREEN, "^", "-."),
-    Style(_PURPLE, "D", ":"),
-    Style(_ORANGE, "v", "-"),
-    Style(_SKY, "P", "--"),
+_COLORS_AND_DASHES = ((_GREEN, "-."), (_PURPLE, ":"), (_ORANGE, "-"), (_SKY, "--"))
+_MARKERS = "^DvPX*<"
+_OTHERS = tuple(
+    Style(color, marker, dash)
+    for marker, (color, dash) in zip(_MARKERS * 4, cycle(_COLORS_AND_DASHES), strict=False)
 )
+"""Twenty-eight, no two of one colour and one marker."""
 
 
 def styles_of(summary: Ablation) -> dict[str, Style]:

@@ -15,6 +15,7 @@ from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics import Interval
 
 _NOTHING = Entry("–")
+_MOST_COLUMNS = 6
 _MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "peak_memory_bytes")
 
 
@@ -44,7 +45,10 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
 
 
 def difference_table(summary: Ablation) -> Table | None:
-    """Paired differences to the control, per setting and pooled; None where there are none."""
+    """Paired differences to the control, per setting and pooled; None where there are none.
+
+    In a single setting, or where there are many, each treatment has a line instead of a column.
+    """
     if not summary.pooled:
         return None
     treatments = tuple(comparison.treatment for comparison in summary.pooled)
@@ -55,15 +59,22 @@ def difference_table(summary: Ablation) -> Table | None:
         rows.setdefault(name, {})[comparison.treatment] = comparison
     if len(rows) > 1:
         rows["average"] = {comparison.treatment: comparison for comparison in summary.pooled}
+    columns, corner = treatments, _corner(summary) if "all trials" not in rows else ""
     lines = [
         Line(name, tuple(_difference(found.get(treatment)) for treatment in treatments))
         for name, found in rows.items()
     ]
+    if len(treatments) > _MOST_COLUMNS or (len(rows) == 1 and len(treatments) > 1):
+        columns, corner = tuple(name or "difference" for name in rows), "compared"
+        lines = [
+            Line(treatment, tuple(_difference(found.get(treatment)) for found in rows.values()))
+            for treatment in treatments
+        ]
     return Table(
         key="differences",
         title=f"Difference to {summary.control} in {summary.measure.label}{unit}",
-        corner=_corner(summary) if "all trials" not in rows else "",
-        columns=treatments,
+        corner=corner,
+        columns=columns,
         lines=tuple(lines),
         note="Paired by seed, 95 % interval, number of pairs. Bold: the interval excludes zero.",
     )
