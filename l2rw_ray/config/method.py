@@ -99,7 +99,8 @@ class _LearnedWeights(Section):
     lr: float = Field(default=1e-3, gt=0)
     """Learning rate of the Adam that learns the weight network."""
     weight_decay: float = Field(default=1e-4, ge=0)
-    """L2 penalty that this Adam adds to the gradient."""
+    """L2 penalty that this Adam adds to the gradient, which grows with `optim.lr`: the published 1e-4 goes
+    with a rate of 0.1; at a hundredth of that it outweighs what the meta set says, and weights stay equal."""
     estimator: EstimatorName = "auto"
     """How the alignment of meta and example gradients is computed; see l2rw."""
     lookahead: Literal["sgd", "optimizer", "zero"] = "sgd"

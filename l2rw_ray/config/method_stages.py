@@ -39,7 +39,7 @@ class JttMethod(TwoStageMethod):
     needs_classes: ClassVar[bool] = True
 
     name: Literal["jtt"]
-    upweight: float = Field(default=6.0, ge=1)
+    upweight: float = Field(default=6.0, gt=1)
     """Weight of an example that it gets wrong, where others have 1."""
 
 

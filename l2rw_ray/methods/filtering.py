@@ -18,12 +18,13 @@ from l2rw_ray.methods.two_stages import TwoStageArm
 class FilterArm(TwoStageArm):
     """Plain training, the second stage of it on what is kept.
 
-    An epoch of the second stage goes through the kept examples, in the order all arms share, and so has
-    fewer steps than one of the first.
+    Passes over the kept examples, each in the order all arms share, follow one another without a gap. An
+    epoch of the second stage has as many steps as one of the first, so that all arms have equal budgets.
     """
 
     def __init__(self, config: FilterMethod, context: TrainingContext) -> None:
         super().__init__(config, context)
+        self._first_epochs = config.first_epochs
         self._fraction, self.reference = config.drop_fraction, config.reference
 
     @abstractmethod
@@ -37,7 +38,7 @@ class FilterArm(TwoStageArm):
             DataError: Fewer are kept than there are workers.
         """
         odd_N = self.oddness(step)
-        dropped = int(self._fraction * len(odd_N))
+        dropped = round(self._fraction * len(odd_N))
         if len(odd_N) - dropped < self._context.world_size:
             problem = f"keeps {len(odd_N) - dropped} of {len(odd_N)} examples, fewer than there are workers"
             raise DataError("method.drop_fraction", self._fraction, problem, "lower it")
@@ -46,9 +47,14 @@ class FilterArm(TwoStageArm):
         return kept_N
 
     def second_stage(self, epoch: int, weights_N: Tensor) -> Epoch:
-        """The kept examples."""
-        order = epoch_order(self._context.train_size, self._context.seed, epoch)
-        return Epoch(order=order[weights_N.cpu()[order] > 0], figures=self.figures(weights_N))
+        """The kept examples, from where the epoch before stopped."""
+        size, kept_N = self._context.train_size, weights_N.cpu() > 0
+        start, kept = (epoch - self._first_epochs) * size, int(kept_N.sum())
+        passes = range(start // kept, -(-(start + size) // kept))
+        orders = [epoch_order(size, self._context.seed, self._first_epochs + number) for number in passes]
+        together = torch.cat([order[kept_N[order]] for order in orders])
+        offset = start - passes.start * kept
+        return Epoch(order=together[offset : offset + size], figures=self.figures(weights_N))
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean loss."""

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from l2rw_ray.config.method_imbalance import LdamDrwMethod
 from l2rw_ray.data import Batch
+from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import LossFunction, Replicas
 from l2rw_ray.methods.class_weights import class_counts, effective_number_weights
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
@@ -65,20 +66,30 @@ class LdamDrwArm:
     """The LDAM loss on a normalised output layer, weighted by effective numbers in the last epochs.
 
     Source: Cao et al. 2019, equation 13 and Algorithm 1, with their code's margins (at most 0.5), scale
-    30 and deferral to the last fifth (160 of 200 epochs). Deviations: the learning rate stays constant,
-    where theirs falls when the weights come in. The output layer scales its cosines itself, so that
-    losses without margins, of the other sets, are those of a softmax over scaled cosines too.
+    30 and deferral to the last fifth (160 of 200 epochs), the last epoch at least. Deviations: the
+    learning rate stays constant, where theirs falls when the weights come in. The output layer scales its
+    cosines itself, so that losses without margins, of the other sets, are those of a softmax over scaled
+    cosines too.
+
+    Raises:
+        UnsupportedModelError: The network's output layer is not normalised; see `adapt`.
     """
 
     def __init__(self, config: LdamDrwMethod, context: TrainingContext) -> None:
         counts_C = class_counts(context.train, context.classes)
-        for part in Replicas.of(context.model).module.modules():
-            if isinstance(part, CosineLayer):
-                part.scale = config.scale
+        network = Replicas.of(context.model).module
+        layers = [part for part in network.modules() if isinstance(part, CosineLayer)]
+        if not layers:  # margins have no meaning on logits without a bound
+            problem = "it has no normalised output layer"
+            remedy = "build it by l2rw_ray.methods.ldam_drw.LdamDrwArm.adapt"
+            raise UnsupportedModelError("model", type(network).__name__, problem, remedy)
+        for layer in layers:
+            layer.scale = config.scale
         shift_C = config.scale * margins(counts_C, config.max_margin)
         self._step = WeightedStep(context, ldam_loss(context.loss_fn, shift_C))
         self._weights_C = effective_number_weights(counts_C, config.beta)
-        self._weighted_from = round(config.defer * context.epochs)
+        deferred = round(config.defer * context.epochs)
+        self._weighted_from = deferred if config.defer == 1 else min(deferred, context.epochs - 1)
 
     @staticmethod
     def adapt(network: nn.Module) -> nn.Module:

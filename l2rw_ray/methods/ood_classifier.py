@@ -54,8 +54,10 @@ class OodClassifierArm(TwoStageArm):
 
     After the first stage `in_distribution` scores the train examples on its model's penultimate features;
     the second stage trains with these probabilities as weights, divided by their sum in each step. They
-    estimate the ratio of densities of meta and train set up to a monotone function: where the meta set is
-    balanced, examples of rare classes weigh more. They do not look at labels.
+    follow the ratio of densities of meta and train set: where the meta set is balanced, examples of rare
+    classes weigh more. They do not look at labels. With few meta examples beside the number of features
+    the classifier tells the two sets apart by chance, and probabilities are spread, and mostly low, though
+    the sets are alike: only the train examples are cross-fitted.
 
     Raises:
         UnsupportedModelError: The network has no linear layer.

@@ -123,7 +123,9 @@ class SearchBook:
         """A configuration that was asked for before and has ended, under a new number."""
         with self._readable():
             self._study.enqueue_trial(dict(values))
-        return self.ask()
+        while (proposal := self.ask()).values != values:
+            self.tell(proposal.number, None)  # left waiting by a run that was killed
+        return proposal
 
     @property
     def is_exhausted(self) -> bool:

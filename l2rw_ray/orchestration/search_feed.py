@@ -198,7 +198,8 @@ class SearchFeed:
             raise invalid
         if not self._under_way:  # else the sampler may know better when they have ended
             self._is_exhausted = True
-            self._book.note_exhausted()
+            if invalid is None:
+                self._book.note_exhausted()
         return False
 
     def _tell_as(self, known: _Configuration, proposal: Proposal) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method import Method
+from l2rw_ray.config.method_stages import TwoStageMethod
 from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
@@ -102,7 +103,7 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
     cycle = _cycle(trial.config.method)
     steps = min(cycle * math.ceil(_STEPS / cycle), of_epoch)
     watch = _Watch()
-    train_trial(_with_one_round(trial), fewer, watch, epoch_steps=steps)
+    train_trial(_shortened(trial), fewer, watch, epoch_steps=steps)
     cost = watch.cost(
         of_epoch / steps,
         len(whole.validation) / max(len(fewer.validation), 1),
@@ -112,11 +113,15 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
     return replace(cost, once_s=cost.once_s + rounds_left * watch.round_s(trial.config.method))
 
 
-def _with_one_round(trial: PlannedTrial) -> PlannedTrial:
-    """The trial with a short overhead probe of its own, which may be most of it otherwise."""
+def _shortened(trial: PlannedTrial) -> PlannedTrial:
+    """The trial with a short overhead probe of its own, which may be most of it, and a short first stage."""
     rounds = min(trial.config.measurement.probe_rounds, 1)
     measurement = trial.config.measurement.model_copy(update={"probe_rounds": rounds})
-    return replace(trial, config=trial.config.model_copy(update={"measurement": measurement}))
+    method = trial.config.method
+    if isinstance(method, TwoStageMethod):  # so that the second of the timed epochs begins the second stage
+        method = method.model_copy(update={"first_epochs": 1})
+    changes = {"measurement": measurement, "method": method}
+    return replace(trial, config=trial.config.model_copy(update=changes))
 
 
 def _splits(trial: PlannedTrial, sources: dict[str, Source]) -> Splits:

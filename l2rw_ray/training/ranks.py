@@ -55,6 +55,12 @@ class Ranks:
             dist.all_reduce(tensor)
         return tensor
 
+    def share_buffers(self, model: nn.Module) -> None:
+        """Rank 0's buffers on every rank: each has run BatchNorm's statistics over its own batches."""
+        if self.world_size > 1:
+            for buffer in unwrapped(model).buffers():
+                dist.broadcast(buffer, src=0)
+
     def maximum(self, value: float) -> float:
         """The largest of the ranks' values."""
         return max(self.gather(value))

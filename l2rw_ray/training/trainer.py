@@ -141,6 +141,7 @@ class Trainer:
             self._skipped += outcome.skipped
             self._step += 1
         self._epoch += 1
+        self._ranks.share_buffers(self._context.model)  # what is evaluated, judged by and saved is one model
         with self._timer("evaluation"):
             metrics = figures.summarise(self._ranks, weighted=weighted) | self._evaluate("validation")
         if weighted:

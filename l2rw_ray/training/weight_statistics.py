@@ -46,7 +46,8 @@ class WeightStatistics:
         if is_new:
             self._sums_S4[step] = torch.stack([value.double() for value in sums])
             self._is_new_S[step] = True
-        self._relative_N[index_B], self._seen_N[index_B] = weights_B * global_size, 1.0
+        self._relative_N.index_add_(0, index_B, weights_B * global_size)
+        self._seen_N.index_add_(0, index_B, torch.ones_like(weights_B))
 
     def summarise(self, global_sizes_S: Tensor, ranks: Ranks) -> dict[str, float]:
         """Means over the steps that computed weights, one of them positive, and the corrupted's ROC.
@@ -62,8 +63,9 @@ class WeightStatistics:
             probability that a corrupted example weighs less than a clean one.
         """
         sums_S4 = ranks.sum(self._sums_S4).cpu()
-        seen_N = ranks.sum(self._seen_N).cpu() > 0
-        relative_N, corrupted_N = ranks.sum(self._relative_N).cpu()[seen_N], self._corrupted_N.cpu()[seen_N]
+        times_N, relative_N = ranks.sum(self._seen_N).cpu(), ranks.sum(self._relative_N).cpu()
+        seen_N = times_N > 0
+        relative_N, corrupted_N = (relative_N / times_N)[seen_N], self._corrupted_N.cpu()[seen_N]
         total_S, squares_S, zeros_S, wrong_S = sums_S4.unbind(dim=1)
         used = squares_S > 0
         summary = {}

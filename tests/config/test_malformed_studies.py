@@ -56,7 +56,7 @@ MALFORMED = [
         "trial.method.finetune_epochs = 5",
         "use at most 1",
     ),
-    ("trial.method={name: jtt, upweight: 0.5}", "trial.method.upweight = 0.5", "use 1"),
+    ("trial.method={name: jtt, upweight: 1}", "trial.method.upweight = 1", "above 1"),
     ("trial.method={name: jtt, lambda: 6}", "trial.method.lambda", "use one of first_epochs, name, upweight"),
     ("trial.method={name: msp_filter, drop_fraction: 1.0}", "drop_fraction = 1.0", "below 1"),
     ("trial.method={name: msp_filter, reference: given}", "method.reference = 'given'", "'given_class'"),

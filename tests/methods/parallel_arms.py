@@ -10,7 +10,7 @@ import torch.distributed as dist
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.events import Event, Verdict
-from l2rw_ray.training import Ranks, train_trial
+from l2rw_ray.training import CheckpointStore, Ranks, train_trial
 from tests.training.conftest import results
 
 
@@ -27,13 +27,31 @@ def run_rank(rank: int, folder: str, world_size: int, trials: dict[str, PlannedT
     os._exit(0)
 
 
-def _figures(trial: PlannedTrial, ranks: Ranks) -> list[dict[str, float]]:
+def resume_on_rank(rank: int, folder: str, world_size: int, trial: PlannedTrial) -> None:
+    """Train a trial undisturbed, and in two parts; rank 0 writes the last figures of both."""
+    torch.set_num_threads(1)
+    rendezvous, patience = f"file://{folder}/rendezvous", timedelta(minutes=2)
+    dist.init_process_group("gloo", rendezvous, patience, world_size=world_size, rank=rank)
+    ranks, store = Ranks(rank, world_size), CheckpointStore(Path(folder), trial.trial_id)
+    undisturbed = _figures(trial, ranks)
+    _figures(trial, ranks, store, stop_after=2)
+    resumed = _figures(trial, ranks, store)
+    if rank == 0:
+        torch.save((undisturbed[-1], resumed[-1]), Path(folder) / "found.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+    os._exit(0)
+
+
+def _figures(
+    trial: PlannedTrial, ranks: Ranks, store: CheckpointStore | None = None, stop_after: int | None = None
+) -> list[dict[str, float]]:
     events: list[Event] = []
 
     def emit(event: Event) -> Verdict:
         events.append(event)
-        return Verdict.CONTINUE
+        return Verdict.STOP if getattr(event, "epoch", None) == stop_after else Verdict.CONTINUE
 
     splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
-    train_trial(trial, splits, emit, ranks=ranks)
+    train_trial(trial, splits, emit, ranks=ranks, checkpoints=store)
     return [figures for _, _, figures in results(events)]

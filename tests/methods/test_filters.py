@@ -110,7 +110,8 @@ def test_the_oddest_are_dropped_and_the_others_come_in_their_order(
     dropped = likeness.argsort()[:15]
     plan = arm.begin_epoch(2)
     assert set(plan.order.tolist()) == set(range(60)) - set(dropped.tolist())
-    assert len(plan.order) == 45
+    assert len(plan.order) == 60, "as many steps as any other arm's epoch"
+    assert len(plan.order[:45].unique()) == 45
     assert plan.figures["dropped_fraction"] == 0.25
     wrong = context.train.corrupted[dropped].double().mean().item()
     assert plan.figures["dropped_corrupted_fraction"] == pytest.approx(wrong)
@@ -119,7 +120,16 @@ def test_the_oddest_are_dropped_and_the_others_come_in_their_order(
 def test_kept_examples_are_trained_on_for_the_epochs_that_are_left(make_trial: MakeTrial) -> None:
     method = {"name": "msp_filter", "drop_fraction": 0.5, "first_epochs": 1}
     events = train(make_trial(method=method, optim__epochs=3))
-    assert [event.step for event in events if isinstance(event, EpochCompleted)] == [3, 5, 7]
+    assert [event.step for event in events if isinstance(event, EpochCompleted)] == [3, 6, 9]
+
+
+def test_passes_over_the_kept_examples_follow_one_another(make_trial: MakeTrial) -> None:
+    arm, _ = built(make_trial, optim__epochs=5, method={"name": "msp_filter", "drop_fraction": 0.3})
+    visited = torch.cat([arm.begin_epoch(epoch).order for epoch in (2, 3, 4)])
+    passes = visited[: 42 * 4].view(4, 42)
+    assert len(visited) == 180
+    assert all(len(one.unique()) == 42 for one in passes)
+    assert not torch.equal(passes[0], passes[1])
 
 
 def test_figures_of_labels_need_wrong_ones(make_trial: MakeTrial) -> None:

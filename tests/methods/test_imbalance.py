@@ -8,6 +8,7 @@ from torch.nn import functional
 from torch.utils.data import WeightedRandomSampler
 from torchvision.ops import sigmoid_focal_loss
 
+from l2rw_ray.config.method_imbalance import LdamDrwMethod
 from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.events import EpochCompleted
@@ -125,6 +126,17 @@ def test_ldam_layer_gives_scaled_cosines_in_place_of_the_last_layer(make_trial: 
     assert alone.weight.shape == (3, 4)
     with pytest.raises(UnsupportedModelError, match="model = 'Sequential': it has no linear layer"):
         LdamDrwArm.adapt(nn.Sequential(nn.Flatten()))
+    object.__setattr__(context, "model", nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
+    with pytest.raises(UnsupportedModelError, match="no normalised output layer"):
+        LdamDrwArm(LdamDrwMethod(name="ldam_drw"), context)
+
+
+@pytest.mark.parametrize(("epochs", "first"), [(1, 0), (2, 1), (3, 2), (5, 4), (10, 8)])
+def test_ldam_weights_the_last_epoch_at_least(make_trial: MakeTrial, epochs: int, first: int) -> None:
+    arm, context = built(make_trial, method__name="ldam_drw", optim__epochs=epochs)
+    batch = _batch(context.train, torch.arange(20))
+    weighted = [arm.step(batch, 0, epoch).weights_B is not None for epoch in range(epochs)]
+    assert weighted.index(True) == first
 
 
 def test_ldam_weights_come_in_late(make_trial: MakeTrial) -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.multiprocessing as mp
 
 from tests.methods.lines import SOURCE
-from tests.methods.parallel_arms import run_rank
+from tests.methods.parallel_arms import resume_on_rank, run_rank
 from tests.methods.test_arms import CONFIGS
 from tests.methods.weighed_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
@@ -38,3 +38,13 @@ def test_two_ranks_equal_one_process(found: tuple[Found, Found]) -> None:
     for name in alone:
         for figures, expected in zip(together[name], alone[name], strict=True):
             assert figures == pytest.approx(expected, rel=1e-4, abs=1e-6), name
+
+
+def test_ranks_of_a_batch_norm_network_judge_by_one_model_and_resume_exactly(
+    make_trial: MakeTrial, tmp_path: Path
+) -> None:
+    method = {"name": "msp_filter", "first_epochs": 2, "drop_fraction": 0.3}
+    trial = make_trial(method=method, model__name="resnet20_bn", optim__epochs=3, data__train_size=64)
+    mp.spawn(resume_on_rank, (str(tmp_path), 2, trial), nprocs=2)
+    undisturbed, resumed = torch.load(tmp_path / "found.pt")
+    assert resumed == undisturbed

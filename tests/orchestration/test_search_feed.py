@@ -114,6 +114,20 @@ def test_a_failed_configuration_is_retried_though_the_hours_are_spent(
     assert {row.trial_id for row in folder.read_plan()} == {trial.trial_id for trial in first}
 
 
+def test_what_a_killed_run_left_waiting_does_not_take_the_place_of_a_retry(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 2}}, "seeds": 1})
+    first, second = play(spec, folder, lambda trial: "failed")
+    (feed,) = feeds_of(spec, (), folder)
+    feed._book._study.enqueue_trial({"optim.lr": second.factors["optim.lr"]})
+    retried = play(spec, folder, retry_failed=True)
+    assert {trial.trial_id for trial in retried} == {first.trial_id, second.trial_id}
+    (feed,) = feeds_of(spec, (), folder)
+    told = {found.values["optim.lr"]: found.figures for found in feed._book.proposals() if found.figures}
+    assert told == {lr: (pytest.approx(1 - abs(math.log10(lr) + 1) / 10),) for lr in values([first, second])}
+
+
 def test_a_space_that_is_exhausted_stays_so_until_another_sampler_asks(
     study_tree: dict, folder: StudyFolder
 ) -> None:

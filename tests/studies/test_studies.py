@@ -16,6 +16,7 @@ TRIALS = {
     "components": 60,
     "demo": 30,
     "ham10000": 18,
+    "ham10000_tuned": 45,
     "meta_set_size": 70,
     "minimum_effective": 100,
     "noise_and_imbalance": 120,

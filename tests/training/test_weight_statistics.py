@@ -24,6 +24,14 @@ def test_figures_of_two_steps() -> None:
     )
 
 
+def test_an_example_that_comes_twice_counts_by_its_mean_weight() -> None:
+    statistics = WeightStatistics(torch.tensor([False, True]), steps=2, device=torch.device("cpu"))
+    statistics.add(0, torch.tensor([0.9, 0.1]), torch.tensor([1, 0]), global_size=2)
+    statistics.add(1, torch.tensor([0.4, 0.3, 0.3]), torch.tensor([0, 1, 1]), global_size=3)
+    figures = statistics.summarise(torch.tensor([2.0, 3.0]), Ranks())
+    assert figures["corrupted_auroc"] == 0.0, "1.8, 0.9 and 0.9 are on average more than 0.2 and 1.2"
+
+
 def test_step_without_positive_weight_counts_as_zeros_only() -> None:
     statistics = WeightStatistics(torch.tensor([False, True]), steps=1, device=torch.device("cpu"))
     statistics.add(0, torch.zeros(2), torch.tensor([0, 1]), global_size=2)
