@@ -15,6 +15,7 @@ from l2rw_ray.config.protocols import (
     NoBias,
     Noise,
     NoNoise,
+    TwoClassBias,
 )
 from l2rw_ray.config.regression import GaussianNoise, TableOptions
 from l2rw_ray.config.section import conflict
@@ -42,8 +43,8 @@ class _Data(SourceFacts):
     """Examples that are only reported; null takes the whole test file, or a fifth of the source
     where it has no test file of its own."""
     test_seed: int | None = Field(default=None, ge=0)
-    """Seed that draws the test set, the same one for all trials; null takes each trial's seed. A tuned
-    comparison takes 0 unless told otherwise, so that nothing it searches on is in the test set."""
+    """Seed that draws the test set, the same one for all trials; null takes each trial's seed, or in a
+    tuned comparison 0, so that nothing it searches on is in the test set."""
     bias: Bias = NoBias()
     """How class proportions of the train set are changed."""
     noise: Noise = NoNoise()
@@ -75,8 +76,9 @@ class _Data(SourceFacts):
         return type(self)(**{name: getattr(self, name) for name in own})
 
     def without_protocol(self) -> Self:
-        """This section with neither bias nor noise in any set."""
-        nothing = {"bias": NoBias(), "noise": NoNoise(), "meta_bias": NoBias(), "meta_noise": NoNoise()}
+        """This section with neither bias nor noise in any set; classes that a bias leaves out stay out."""
+        bias = self.bias if isinstance(self.bias, TwoClassBias) else NoBias()
+        nothing = {"bias": bias, "noise": NoNoise(), "meta_bias": NoBias(), "meta_noise": NoNoise()}
         return self.model_copy(update=nothing)
 
     @classmethod
@@ -221,6 +223,8 @@ class ParquetData(TableOptions, _Data):
     def _image_or_features(self) -> Self:
         if self.image is not None and self.features is not None:
             raise conflict("image", self.image, "features are named too", "set one of the two to null")
+        if self.test == self.train:
+            raise conflict("test", self.test, "it is the train table", "leave it out: the test set is drawn")
         if self.image is not None and self.source == "csv":
             raise conflict("image", self.image, "a CSV file has no encoded images", "use source parquet")
         if self.image is None and self.features is None:

@@ -10,7 +10,12 @@ from l2rw_ray.config.trial import TrialConfig
 
 _VERSION = 2
 """Counted up when the meaning of a configuration changes, so that old results are not mistaken for new."""
-_NOT_COUNTED: Any = {"measurement": True, "data": {"root", "download"}}
+
+
+def _not_counted(config: TrialConfig) -> Any:
+    """What cannot change a result: where a copy lies that is known to be whole, not where a part may."""
+    where = {"download"} if config.data.source == "ham10000" else {"root", "download"}
+    return {"measurement": True, "data": where}
 
 
 def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> str:
@@ -34,7 +39,7 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
     """
     identity: dict[str, Any] = {
         "version": _VERSION,
-        "trial": config.model_dump(mode="json", exclude=_NOT_COUNTED, exclude_defaults=True),
+        "trial": config.model_dump(mode="json", exclude=_not_counted(config), exclude_defaults=True),
         "seed": seed,
         "workers": resources.workers,
         "threads": resources.cpus_per_worker,

@@ -48,6 +48,8 @@ class LdamDrwMethod(Section):
 
     needs_classes: ClassVar[bool] = True
 
+    needs_output_layer: ClassVar[bool] = True
+
     name: Literal["ldam_drw"]
     max_margin: float = Field(default=0.5, ge=0)
     """Margin of the rarest class, as a cosine."""

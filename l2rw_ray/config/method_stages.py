@@ -57,6 +57,8 @@ class FilterMethod(TwoStageMethod):
 class MahalanobisFilterMethod(FilterMethod):
     """Drops the examples farthest from class means by Mahalanobis distance, Lee et al. 2018."""
 
+    needs_output_layer: ClassVar[bool] = True
+
     name: Literal["mahalanobis_filter"]
 
 
@@ -68,5 +70,7 @@ class MspFilterMethod(FilterMethod):
 
 class OodClassifierMethod(TwoStageMethod):
     """Each train example weighs the probability that its features are those of a meta example."""
+
+    needs_output_layer: ClassVar[bool] = True
 
     name: Literal["ood_classifier"]

@@ -53,6 +53,12 @@ class ImageFolderOptions(SourceFacts):
     bad_rows: BadRows = "error"
     """`error`: the first image that cannot be read ends loading. `skip`: all are left out and counted."""
 
+    @model_validator(mode="after")
+    def _test_is_another_folder(self) -> Self:
+        if self.test == self.train:
+            raise conflict("test", self.test, "it is the train folder", "leave it out: the test set is drawn")
+        return self
+
 
 class Ham10000Options(SourceFacts):
     """HAM10000 as it is published; the examples are grouped by lesion."""

@@ -69,7 +69,9 @@ class StudySpec(Section):
         """A tuned comparison searches on other seeds than it tests on, so these must share a test set."""
         match given:
             case {"design": {"kind": "tuned_comparison"}, "trial": {"data": {**data}, **trial}}:
-                return {**given, "trial": {**trial, "data": {"test_seed": 0, **data}}}
+                seed = data.get("test_seed")
+                data["test_seed"] = 0 if seed is None else seed
+                return {**given, "trial": {**trial, "data": data}}
         return given
 
     @model_validator(mode="after")
@@ -130,6 +132,7 @@ class StudySpec(Section):
             case SearchDesign():
                 self._check_search(self.design)
             case TunedComparisonDesign():
+                self._check_test_set(self.design)
                 both = set(self.design.search_seeds) & set(self.seed_values)
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
@@ -138,6 +141,15 @@ class StudySpec(Section):
                 problem = "one seed leaves no variance to judge by"
                 raise conflict("seeds", self.seeds, problem, "use 2 or more")
         return self
+
+    def _check_test_set(self, design: TunedComparisonDesign) -> None:
+        shared = self.trial.data.test_seed
+        for name, arm in design.arms.items():
+            for path, value in arm.set.items():
+                own = value.get("test_seed") if path == "data" and isinstance(value, dict) else value
+                if path in ("data", "data.test_seed") and own != shared:
+                    field, problem = f"design.arms.{name}.set.{path}", "arms are tested on different sets"
+                    raise conflict(field, value, problem, f"add test_seed: {shared}")
 
     def _check_search(self, design: SearchDesign) -> None:
         measured = {criterion.metric for criterion in design.further_objectives}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config.data import Data
-from l2rw_ray.config.protocols import LongTail, NoBias
+from l2rw_ray.config.protocols import NoBias
 from l2rw_ray.data.proportions import counts_of, strength
 from l2rw_ray.data.source import NO_CLASS, Source
 from l2rw_ray.data.streams import stream
@@ -49,16 +49,16 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
     Raises:
         DataError: A class has too few examples.
     """
-    order = _order(source, seed)
-    label, rank = source.labels[order], _rank_in_class(source.labels[order])
-    counts_C = label.bincount(minlength=len(source.class_names))
-    test_C, test_seed = torch.zeros_like(counts_C), seed if config.test_seed is None else config.test_seed
+    classes, test_seed = len(source.class_names), seed if config.test_seed is None else config.test_seed
+    order, test_C = _order(source, seed), torch.zeros(classes, dtype=torch.int64)
     if source.test_labels is None:
-        size = round(_TEST_FRACTION * len(order)) if config.test_size is None else config.test_size
-        test_C = stratified_counts(counts_C, size, stream(test_seed, "test"))
-    if source.test_labels is None and test_seed != seed:
-        order = _led_by_the_test_set(source, order, _order(source, test_seed), test_C)
-        label, rank = source.labels[order], _rank_in_class(source.labels[order])
+        tested = _order(source, test_seed)
+        size = round(_TEST_FRACTION * len(tested)) if config.test_size is None else config.test_size
+        tested_C = source.labels[tested].bincount(minlength=classes)
+        test_C = stratified_counts(tested_C, size, stream(test_seed, "test"))
+        order = order if test_seed == seed else _led_by_the_test_set(source, order, tested, test_C)
+    label, rank = source.labels[order], _rank_in_class(source.labels[order])
+    counts_C = label.bincount(minlength=classes)
     validation_C = test_C + stratified_counts(counts_C, config.validation_size, stream(seed, "validation"))
     meta_C = _meta_counts(source, config, seed)
     _refuse_shortage(source, config, test_C, validation_C - test_C, meta_C, counts_C)
@@ -99,10 +99,10 @@ def _meta_counts(source: Source, config: Data, seed: int) -> Tensor:
     if isinstance(bias, NoBias):
         return torch.full((classes,), config.meta_per_class)
     counts = counts_of(bias, source, seed, "meta_bias")(config.meta_per_class * classes)
-    if min(counts) == 0 and isinstance(bias, LongTail):
+    if min(counts) == 0:
         problem = f"class {source.class_names[counts.index(0)]} gets none of {sum(counts)} meta examples"
-        field = "trial.data.meta_bias.imbalance_factor"
-        raise DataError(field, bias.imbalance_factor, problem, "lower it, or raise meta_per_class")
+        field, value = strength(bias)
+        raise DataError(f"trial.data.meta_bias.{field}", value, problem, "lower it, or raise meta_per_class")
     return torch.tensor(counts)
 
 

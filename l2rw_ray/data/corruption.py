@@ -1,7 +1,8 @@
 """Label noise.
 
-For one generator state the labels flipped at a lower rate are among those flipped at a higher one, to
-the same classes; and at one rate `uniform_noise` and `pair_noise` flip the same labels.
+For one generator state the labels flipped at a lower rate are among those flipped at a higher one, and but
+for `class_conditional` to the same classes; at one rate `uniform_noise` and `pair_noise` flip the same
+labels.
 """
 
 import torch

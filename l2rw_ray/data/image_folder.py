@@ -60,7 +60,8 @@ def _read(
 
 def count_images(given: str) -> int:
     """Images in the class folders of a folder."""
-    return sum(len(_images(path)) for path in Path(given).expanduser().resolve().iterdir() if path.is_dir())
+    root = Path(given).expanduser().resolve()
+    return sum(len(_images(path)) for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
 def _class_names(field: str, given: str) -> tuple[str, ...]:
@@ -81,4 +82,5 @@ def _class_names(field: str, given: str) -> tuple[str, ...]:
 def _images(folder: Path) -> list[Path]:
     """The image files in a folder and below, sorted; none where there is no such folder."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS)
-    return sorted(path for path in found if path.name[0] != "." and path.is_file())
+    files = (path for path in found if path.is_file())
+    return sorted(path for path in files if all(part[0] != "." for part in path.relative_to(folder).parts))

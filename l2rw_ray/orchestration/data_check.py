@@ -3,11 +3,17 @@
 import logging
 from collections.abc import Sequence
 
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
 from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config.data import CustomData, Ham10000Data
 from l2rw_ray.config.method import CustomMethod, WeightModelMethod
 from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.methods.output_layer import output_layer
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.methods.weight_model import weight_features
 from l2rw_ray.models import build_model
@@ -62,12 +68,15 @@ def _key(trial: PlannedTrial) -> str:
     config = trial.config
     is_custom = isinstance(config.method, CustomMethod)
     method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
-    needs = [getattr(config.method, f"needs_{what}", False) for what in ("classes", "targets")]
+    needs = [
+        getattr(config.method, f"needs_{what}", False) for what in ("classes", "targets", "output_layer")
+    ]
     weighs = isinstance(config.method, WeightModelMethod)
     orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
-    seed = trial.seed if "seeded" in orders else None  # which class is the largest depends on it
-    sections = f"{config.data.model_dump_json()} {config.model.model_dump_json()}"
-    return f"{sections} {method} {needs} {weighs} {config.loss} {seed}"
+    may_group = isinstance(config.data, CustomData | Ham10000Data) or hasattr(config.data, "group")
+    seed = trial.seed if "seeded" in orders or may_group else None  # decides how many are left to draw from
+    sections = f"{config.data.model_dump_json()} {config.model.model_dump_json()} {config.optim.batch_size}"
+    return f"{sections} {method} {needs} {weighs} {config.loss} {seed} {trial.resources.workers}"
 
 
 def _meta_batch_size(trial: PlannedTrial) -> int | None:
@@ -81,7 +90,26 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     if isinstance(method, WeightModelMethod):
         weight_features(splits.train)
     network = build_model(model.name, splits.train.input_shape, output_count(method, splits), model.options)
+    if getattr(method, "needs_output_layer", False):
+        output_layer(network)
+    _refuse_lonely_example(trial, network, splits)
     if isinstance(model, CustomModel):
         check_outputs(model, network, splits, method)
     if isinstance(trial.config.method, CustomMethod):
         check_arm(trial, trial.config.method, splits)
+
+
+def _refuse_lonely_example(trial: PlannedTrial, network: nn.Module, splits: Splits) -> None:
+    """Refuse batches of which a worker gets one example, where BatchNorm has nothing to average over."""
+    size, workers = trial.config.optim.batch_size, trial.resources.workers
+    shares = [share for share in (size // workers, len(splits.train) % size // workers) if share]
+    smallest = min(shares, default=0)
+    if smallest > 1 or not any(isinstance(part, _BatchNorm) for part in network.modules()):
+        return
+    x, _ = splits.train.take(torch.zeros(1, dtype=torch.int64))
+    try:
+        with torch.no_grad():
+            network.train()(x)
+    except ValueError as error:
+        problem = f"{len(splits.train)} train examples leave a worker one in a batch, too few for BatchNorm"
+        raise ConfigError("trial.optim.batch_size", size, problem, "use another") from error

@@ -12,6 +12,7 @@ from l2rw_ray.config.data import Data
 from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits
 from l2rw_ray.data.local_copy import describe_copy
 from l2rw_ray.data.samples import sample_images
+from l2rw_ray.errors import DataError
 
 SETS = ("train", "meta", "validation", "test")
 _SAMPLES = 3
@@ -125,7 +126,11 @@ def _source_summary(config: Data, source: Source) -> SourceSummary:
 
 
 def _sets(source: Source, config: Data, seed: int) -> dict[str, SetSummary]:
-    before, after = make_splits(source, config.without_protocol(), seed), make_splits(source, config, seed)
+    after = make_splits(source, config, seed)
+    try:
+        before = make_splits(source, config.without_protocol(), seed)
+    except DataError:  # such as a meta set that only its bias makes small enough for a rare class
+        before = after
     return {
         name: SetSummary(_counts(before, name, source), _counts(after, name, source), _corrupted(after, name))
         for name in SETS

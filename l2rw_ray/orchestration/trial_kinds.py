@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config.protocols import TwoClassBias
 
 _COSTS_NOTHING: Any = {
     "data": {"noise", "root", "download"},
@@ -51,7 +52,7 @@ def kinds_of(trials: Iterable[PlannedTrial]) -> list[TrialKind]:
 
 def _fields(trial: PlannedTrial) -> dict[str, Any]:
     config = trial.config.model_dump(mode="json", exclude=_COSTS_NOTHING)
-    if trial.config.data.train_size is not None:
+    if trial.config.data.train_size is not None and not isinstance(trial.config.data.bias, TwoClassBias):
         config["data"].pop("bias", None)  # it sets the number of train examples otherwise
     return dict(_flat({"trial": config, "resources": trial.resources.model_dump()}))
 

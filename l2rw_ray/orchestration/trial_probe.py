@@ -26,7 +26,7 @@ _BUDGET_S = 120.0
 _STEPS = 5
 """Steps of a timed epoch, or the cycle of an arm that computes weights less often than that."""
 _EPOCHS = 2
-"""Epochs timed, the first of which warms up."""
+"""Epochs timed, the first of which warms up; of an arm that then judges one more."""
 _EVALUATED = 500
 """Examples that are evaluated, at most, of the validation and of the test set."""
 
@@ -102,7 +102,7 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
     of_epoch = steps_per_epoch(len(whole.train), trial.config.optim.batch_size)
     cycle = _cycle(trial.config.method)
     steps = min(cycle * math.ceil(_STEPS / cycle), of_epoch)
-    watch = _Watch()
+    watch = _Watch(_EPOCHS + isinstance(trial.config.method, TwoStageMethod))
     train_trial(_shortened(trial), fewer, watch, epoch_steps=steps)
     cost = watch.cost(
         of_epoch / steps,
@@ -154,8 +154,8 @@ def _thinned(examples: ExampleSet) -> ExampleSet:
 class _Watch:
     """Takes the events of a trial, ends it after its timed epochs, and says what they took."""
 
-    def __init__(self) -> None:
-        self._epochs: list[EpochCompleted] = []
+    def __init__(self, epochs: int) -> None:
+        self._most, self._epochs = epochs, list[EpochCompleted]()
         self._ended: TrialEnded | None = None
         self._last, self._test_s = 0.0, 0.0
 
@@ -165,7 +165,7 @@ class _Watch:
             self._last = perf_counter()
         elif isinstance(event, TrialEnded):
             self._ended, self._test_s = event, perf_counter() - self._last
-        return Verdict.STOP if len(self._epochs) == _EPOCHS else Verdict.CONTINUE
+        return Verdict.STOP if len(self._epochs) == self._most else Verdict.CONTINUE
 
     def round_s(self, method: Method) -> float:
         """What a round of the trial's own overhead probe takes: a plain step and each sort of the arm's."""
@@ -177,11 +177,13 @@ class _Watch:
     def cost(self, steps_ratio: float, validation_ratio: float, test_ratio: float) -> _Cost:
         """What the whole trial takes, where its epochs and sets are so many times larger."""
         assert self._ended is not None
-        durations_s = [epoch.duration_s for epoch in self._epochs]
+        durations_s, stage_s = [e.duration_s for e in self._epochs], self._ended.metrics["time_stage_s"]
+        if len(durations_s) < 3:  # judged in the last of them, or not at all
+            durations_s[-1] -= stage_s
         evaluation_s = min(self._ended.metrics["time_evaluation_s"] / len(self._epochs), durations_s[-1])
         warming_up_s = max(durations_s[0] - durations_s[-1], 0.0)
-        set_up_s = self._ended.duration_s - sum(durations_s) - self._test_s
+        set_up_s = self._ended.duration_s - sum(e.duration_s for e in self._epochs) - self._test_s
         return _Cost(
-            set_up_s + warming_up_s + self._test_s * test_ratio,
+            set_up_s + warming_up_s + stage_s + self._test_s * test_ratio,
             (durations_s[-1] - evaluation_s) * steps_ratio + evaluation_s * validation_ratio,
         )

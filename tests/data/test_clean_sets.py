@@ -168,3 +168,26 @@ def test_a_test_seed_draws_a_part_of_a_test_file(make_source) -> None:
     source = make_source(20, 20, test_counts=(30, 10))
     parts = [draw_clean_sets(source, config(test_size=8, test_seed=1), seed).test for seed in range(3)]
     assert parts[0].tolist() == parts[1].tolist() == parts[2].tolist()
+
+
+def test_a_test_seed_holds_where_groups_have_several_classes(make_source) -> None:
+    source = make_source(300, 200, 100, 60)
+    source = replace(source, groups=torch.arange(660) // 3)  # of rows whose classes are mixed
+    sizes = {"meta_per_class": 4, "validation_size": 20, "test_size": 40}
+    drawn = [draw_clean_sets(source, config(**sizes, test_seed=0), seed) for seed in range(6)]
+    assert len({tuple(sorted(clean.test.tolist())) for clean in drawn}) == 1
+    for clean in drawn:
+        assert per_class(source.labels, clean.meta, 4) == [4, 4, 4, 4]
+        assert len(clean.validation) == 20
+        groups = [
+            source.groups[part].unique() for part in (clean.meta, clean.validation, clean.test, clean.left)
+        ]
+        together = torch.cat(groups)
+        assert len(together.unique()) == len(together)
+
+
+def test_a_dominated_meta_set_has_every_class(make_source) -> None:
+    source = make_source(60, 60, 60)
+    bias = {"kind": "dominant_class", "level": 0.99}
+    with pytest.raises(DataError, match=r"meta_bias\.level = 0\.99: class class1 gets none of 6"):
+        draw_clean_sets(source, config(meta_per_class=2, meta_bias=bias), seed=0)

@@ -77,3 +77,26 @@ def test_a_weight_model_wants_weight_features(
     _check(study_tree)
     with pytest.raises(InputError, match=r"trial\.data\.weight_features = None: the source has none"):
         _check(study_tree, trial__data__options__known=False)
+
+
+def test_a_batch_of_one_is_refused_where_batch_norm_cannot_treat_it(study_tree: dict) -> None:
+    study_tree["trial"] |= {"model": {"name": "resnet18"}}
+    study_tree["trial"]["data"] |= {"train_size": 61}
+    with pytest.raises(InputError, match=r"optim\.batch_size = 20: 61 train examples leave a worker one"):
+        _check(study_tree)
+    _check(study_tree, trial__model__name="resnet18_gn")
+
+
+def test_an_arm_that_needs_an_output_layer_refuses_a_network_without_one(
+    study_tree: dict, write_code: Callable[[str, str], Path]
+) -> None:
+    code = "from torch import nn\n\ndef build(input_shape, classes):\n"
+    code += "    return nn.Sequential(nn.Conv2d(1, classes, 8), nn.Flatten())\n"
+    write_code("own_net.py", code)
+    study_tree["trial"]["model"] = {"name": "own_net:build"}
+    _check(study_tree)
+    for arm in ("ldam_drw", "mahalanobis_filter", "ood_classifier"):
+        study_tree["design"]["factors"]["method.name"] = [arm]
+        study_tree["trial"]["optim"]["epochs"] = 4
+        with pytest.raises(InputError, match="it has no linear layer"):
+            _check(study_tree)

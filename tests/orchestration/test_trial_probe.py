@@ -112,7 +112,12 @@ def test_times_of_parts_are_those_of_the_whole(study_tree: dict, monkeypatch: py
         assert trial.config.measurement.probe_rounds == 1
         assert emit(EpochCompleted("", 1, 0, 4.0, {})) is Verdict.CONTINUE
         assert emit(EpochCompleted("", 2, 0, 3.0, {})) is Verdict.STOP
-        figures = {"time_evaluation_s": 2.0, "step_time_plain_s": 0.1, "step_time_s": 0.2}
+        figures = {
+            "time_evaluation_s": 2.0,
+            "time_stage_s": 0.0,
+            "step_time_plain_s": 0.1,
+            "step_time_s": 0.2,
+        }
         emit(TrialEnded("", TrialStatus.STOPPED, 2, 0, 9.0, figures))
 
     monkeypatch.setattr(trial_probe, "train_trial", train)
