@@ -17,6 +17,9 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.orchestration.durations import duration_text
 
+_WHOLE_FROM = 1000
+"""Figures from here on are shown without decimals."""
+
 
 @dataclass
 class _Running:
@@ -145,4 +148,6 @@ class ProgressDisplay:
         """A figure of the metric for people: accuracies in percent."""
         if figure is None:
             return ""
-        return f"{100 * figure:.1f} %" if self._metric.endswith("accuracy") else f"{figure:.4g}"
+        if self._metric.endswith("accuracy"):
+            return f"{100 * figure:.1f} %"
+        return f"{figure:,.0f}" if abs(figure) >= _WHOLE_FROM else f"{figure:.4g}"

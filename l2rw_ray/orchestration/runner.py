@@ -106,7 +106,6 @@ def run_study(
 
     known = {trial.trial_id: trial for feed in feeds for trial in feed.planned}
     feeds = [feed for feed in feeds if not feed.is_done] if is_fixed else feeds
-    interrupted = False
     if all(feed.is_done for feed in feeds):
         folder.write_plan(spec, asked())
         return RunOutcome(count_statuses(folder.path))
@@ -127,16 +126,21 @@ def run_study(
         observers = list(observe(known, _total(feeds), max(lanes)))
         ledger = LedgerWriter(folder, known, package_versions(), source_commit())
         run = _Run(folder, begin, _forget_checkpoints(ledger, folder), observers)
-        try:
-            for number, (feed, count) in enumerate(zip(feeds, lanes, strict=True)):
-                interrupted = run.feed(feed, count, scratch / str(number), spec)
-                if interrupted:
-                    break
-        except KeyboardInterrupt:  # between two groups
-            interrupted = True
+        interrupted = _run_in_turn(run, feeds, lanes, scratch, spec)
         if not is_fixed:
             folder.write_rows(asked())
     return RunOutcome(count_statuses(folder.path), interrupted)
+
+
+def _run_in_turn(
+    run: "_Run", feeds: Sequence[TrialFeed], lanes: Sequence[int], scratch: Path, spec: StudySpec
+) -> bool:
+    """Run one feed after the other, until the user interrupts; whether that was so."""
+    try:
+        numbered = enumerate(zip(feeds, lanes, strict=True))
+        return any(run.feed(feed, count, scratch / str(number), spec) for number, (feed, count) in numbered)
+    except KeyboardInterrupt:  # between two groups
+        return True
 
 
 def _try_out(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptions) -> None:
