@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ def test_cifar_names_what_is_missing(tmp_path) -> None:
 
 
 def test_tables_and_folders_are_counted(image_table, tmp_path) -> None:
-    config = ParquetData(source="parquet", train=str(image_table), test=str(image_table))
+    test = shutil.copy(image_table, tmp_path / "test.parquet")
+    config = ParquetData(source="parquet", train=str(image_table), test=str(test))
     assert describe_copy(config).startswith("train 12 rows in 1 file of 0.0 MB; test 12 rows")
     (tmp_path / "photos" / "cat").mkdir(parents=True)
     (tmp_path / "photos" / "cat" / "a.png").touch()

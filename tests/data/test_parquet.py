@@ -261,8 +261,9 @@ def test_groups_are_read_and_may_not_reach_into_the_test_table(write_table) -> N
     assert load(train, features=["x"], group="patient").groups.tolist() == [1, 0, 1, 2]
     other = write_table(columns | {"patient": ["d", "e", "f", "g"]}, "other.parquet")
     assert load(train, features=["x"], group="patient", test=str(other)).groups.tolist() == [1, 0, 1, 2]
+    same = write_table(columns, "same.parquet")
     with pytest.raises(DataError, match=r"3 groups are in train and in test, such as a; leave"):
-        load(train, features=["x"], group="patient", test=str(train))
+        load(train, features=["x"], group="patient", test=str(same))
     with pytest.raises(DataError, match=r"trial\.data\.group = 'lesion'"):
         load(train, features=["x"], group="lesion")
 
