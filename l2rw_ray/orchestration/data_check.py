@@ -37,6 +37,7 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
     """
     sources: dict[str, Source] = {}
     seen: set[str] = set()
+    absent: set[tuple[str, str]] = set()
     for trial in trials:
         key = _key(trial)
         if key in seen:
@@ -52,6 +53,21 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
         if misfit is not None:
             raise ConfigError(*misfit)
         _check(trial, splits)
+        absent |= _absent_classes(splits)
+    for name, label in sorted(absent):
+        logging.getLogger(__name__).warning(
+            "the %s set has no example of class %s, which its figures say nothing of: enlarge it", name, label
+        )
+
+
+def _absent_classes(splits: Splits) -> set[tuple[str, str]]:
+    """Sets that judge, each with a class that it lacks."""
+    return {
+        (name, label)
+        for name in ("validation", "test")
+        for index, label in enumerate(splits.class_names)
+        if len(labels := getattr(splits, name).labels) and not (labels == index).any()
+    }
 
 
 def _tell_skipped(name: str, source: Source) -> None:

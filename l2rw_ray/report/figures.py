@@ -111,7 +111,7 @@ def draw_differences(summary: Ablation) -> Figure | None:
     axes.grid(visible=False, axis="y")
     measure = summary.measure
     unit = "points" if measure.is_share else measure.label + measure.direction
-    axes.set_xlabel(f"difference to {summary.control} ({unit})")
+    axes.set_xlabel(fill(f"difference to {summary.control} ({unit})", _LEVEL_CHARACTERS))
     if not is_list:
         _legend_above(figure, axes)
     return figure
@@ -182,7 +182,8 @@ def draw_curves(summary: Ablation, settings: Sequence[Setting]) -> Figure:
         axes.set_title(setting.text.replace(", ", "\n") if setting.levels else "")
     for axes in panels[len(settings) :]:
         axes.set_axis_off()
-    _legend_above(figure, panels[0])
+    if not summary.has_variants:
+        _legend_above(figure, panels[0])
     return figure
 
 

@@ -49,7 +49,7 @@ def render_html(summary: Ablation) -> str:
         answer_note=_MEANS_NOTE,
         curves=curves,
         curve_count=len(narrowest(curve.setting for curve in summary.curves)),
-        legend=[(arm, styles_of(summary)[arm]) for arm in summary.arms],
+        legend=[] if summary.has_variants else [(arm, styles_of(summary)[arm]) for arm in summary.arms],
         table=main,
         further_tables=further,
         differences=difference_table(summary),

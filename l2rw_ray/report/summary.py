@@ -237,6 +237,11 @@ class Ablation:
         """How the headline figure is shown."""
         return MEASURES[self.figure]
 
+    @property
+    def has_variants(self) -> bool:
+        """Whether settings are variants, which may be other arms than the one they are variants of."""
+        return len(self.arms) == 1 and any(factor.path == VARIANT for factor in self.factors)
+
     def cell(self, arm: str, setting: Setting) -> Cell | None:
         """The design point of an arm in a setting, None where no seed of it completed."""
         found = (cell for cell in self.cells if cell.arm == arm and cell.setting.covers(setting))

@@ -38,7 +38,7 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
         key=name.replace("_", "-"),
         title=heading[0].upper() + heading[1:],
         corner=_corner(summary),
-        columns=("mean",) if _names_its_arms(summary) else summary.arms,
+        columns=("mean",) if summary.has_variants else summary.arms,
         lines=tuple(lines),
         note="Mean over completed seeds, 95 % interval, number of seeds.",
     )
@@ -136,11 +136,6 @@ def _difference(comparison: Comparison | None) -> Entry:
         _seeds(interval),
         is_clear=interval.excludes_zero,
     )
-
-
-def _names_its_arms(summary: Ablation) -> bool:
-    """Whether settings are variants, which may be other arms than the one they are variants of."""
-    return len(summary.arms) == 1 and any(factor.path == VARIANT for factor in summary.factors)
 
 
 def _corner(summary: Ablation) -> str:

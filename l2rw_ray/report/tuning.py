@@ -44,10 +44,18 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
             note=(
                 f"Each arm was searched by {design.sampler} with the same budget, at {seeds} that no other "
                 "figure of this report is of. The last column is what the choice was made by, and flatters "
-                "it; the test figures above are of fresh seeds. A source without a test set of its own "
-                "draws one per seed: some of its examples may have been validated on in the search."
+                f"it; the test figures above are of fresh seeds, {_tested_on(spec)}"
             ),
         ),
+    )
+
+
+def _tested_on(spec: StudySpec) -> str:
+    if spec.trial.data.test_seed is not None:
+        return "on a test set that all trials share and none is searched on."
+    return (  # as in studies of before there was a shared one
+        "on a test set per seed where the source has none of its own: some of its examples may have been "
+        "validated on in the search."
     )
 
 

@@ -100,3 +100,10 @@ def test_an_arm_that_needs_an_output_layer_refuses_a_network_without_one(
         study_tree["trial"]["optim"]["epochs"] = 4
         with pytest.raises(InputError, match="it has no linear layer"):
             _check(study_tree)
+
+
+def test_a_class_that_no_test_example_is_of_is_told(study_tree: dict, caplog) -> None:
+    study_tree["trial"]["data"] |= {"test_size": 9, "validation_size": 40}
+    _check(study_tree)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("the test set has no example of class ")
