@@ -61,6 +61,8 @@ def test_under_a_dominant_class(score: Callable[..., float]) -> None:
 def test_under_wrong_labels(score: Callable[..., float]) -> None:
     plain = score(_NOISY, 30, name="uniform")
     gained = {name: score(_NOISY, 30, name=name) - plain for name in ("finetune_meta", "meta_only")}
+    gained["l2rw"] = score(_NOISY, 30, name="l2rw") - plain
+    gained["meta_weight_net"] = score(_NOISY, 30, name="meta_weight_net", weight_decay=0.0) - plain
     for name in ("msp_filter", "mahalanobis_filter"):
         gained[name] = score(_NOISY, 30, name=name, first_epochs=10, drop_fraction=0.4) - plain
     assert min(gained.values()) > 0.02, gained
