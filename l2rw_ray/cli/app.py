@@ -97,6 +97,9 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run trials recorded as failed again.")
     ] = False,
+    lane_trials: Annotated[
+        int, typer.Option(min=1, help="Trials after which a lane's processes are replaced.")
+    ] = 500,
 ) -> None:
     """Run what the study is missing and write its report."""
     from l2rw_ray.cli.session import run_session
@@ -105,7 +108,9 @@ def run(
 
     spec = _load(study, overrides)
     folder = StudyFolder(out or Path("results") / spec.name)
-    raise SystemExit(run_session(spec, folder, RunOptions(address, lanes, retry_failed), tracking_uri))
+    raise SystemExit(
+        run_session(spec, folder, RunOptions(address, lanes, retry_failed, lane_trials), tracking_uri)
+    )
 
 
 @app.command(

@@ -10,6 +10,7 @@ from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
 
 _T = TypeVar("_T")
 _ALL_RANKS_WITHIN_S = 10.0
+_ASK_AGAIN_S = 60.0
 
 
 class Broker:
@@ -79,6 +80,12 @@ class Broker:
         self._abandoned = True
         await self._change(lambda: self._book.cancel(self._book.unfinished(), "interrupted"))
         return await self._wait_for(lambda: not self._book.under_way(), wait_s)
+
+    async def wants_lane(self) -> bool:
+        """Whether a trial waits for a lane, as soon as one does; False when the run is over."""
+        while not await self._wait_for(lambda: self._book.is_waiting or self._book.is_closed, _ASK_AGAIN_S):
+            pass
+        return self._book.is_waiting
 
     async def lane_ended(self, lane: str) -> None:
         """A lane will not come back."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -31,6 +32,7 @@ class Lanes:
         trials: Trials left to run, None where their number is not known; a lane that lost its workers
             more often than all of them may be lost is given up.
         report_every_s: Shortest time from one report of a trial's epochs to the next.
+        most_trials: Trials after which a lane's workers are replaced.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class Lanes:
         storage: Path,
         trials: int | None,
         report_every_s: float,
+        most_trials: int,
     ) -> None:
         self._broker, self._resources, self._report_every_s = broker, resources, report_every_s
-        self._checkpoints, self._storage = checkpoints, storage
+        self._checkpoints, self._storage, self._most_trials = checkpoints, storage, most_trials
         self._most_losses = MAX_ATTEMPTS * (_MANY_TRIALS if trials is None else trials)
         self._threads: list[threading.Thread] = []
         self._running = 0
@@ -66,7 +69,10 @@ class Lanes:
 
     def _drive(self, name: str) -> None:
         try:
-            self._trainer(name).fit()
+            for generation in count():
+                self._trainer(name, generation).fit()
+                if not ray.get(self._broker.wants_lane.remote()):
+                    break
         except Exception as error:  # whatever ended the lane, its trial and the proxies must hear of it
             last_line = (str(error).strip().splitlines() or [""])[-1]
             self.errors.append(f"{name}: {type(error).__name__}: {last_line}")
@@ -80,12 +86,14 @@ class Lanes:
                 if last:
                     self._broker.abandon.remote()
 
-    def _trainer(self, name: str) -> TorchTrainer:
+    def _trainer(self, name: str, generation: int) -> TorchTrainer:
         resources = self._resources
         per_worker = {"CPU": float(resources.cpus_per_worker)}
         if resources.gpus_per_worker:
             per_worker["GPU"] = resources.gpus_per_worker
-        settings = LaneSettings(name, self._broker, self._checkpoints, Path.cwd(), self._report_every_s)
+        settings = LaneSettings(
+            name, self._broker, self._checkpoints, Path.cwd(), self._report_every_s, self._most_trials
+        )
         return TorchTrainer(
             work_lane,
             train_loop_config={"settings": settings},
@@ -95,7 +103,7 @@ class Lanes:
                 resources_per_worker=per_worker,
             ),
             run_config=ray.train.RunConfig(
-                name=name,
+                name=f"{name}-{generation}",
                 storage_path=str(self._storage),
                 failure_config=ray.train.FailureConfig(
                     max_failures=self._most_losses, controller_failure_limit=_FAILED_STARTS

@@ -38,11 +38,13 @@ class RunOptions:
         address: Address of a running Ray cluster; None uses this machine.
         lanes: Upper limit of trials at a time; None takes what the cluster holds.
         retry_failed: Whether trials recorded as failed are run again.
+        lane_trials: Trials after which a lane's workers are replaced by new processes.
     """
 
     address: str | None = None
     lanes: int | None = None
     retry_failed: bool = False
+    lane_trials: int = 500
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def run_study(
 
         observers = list(observe(known, _total(feeds), max(lanes)))
         ledger = LedgerWriter(folder, known, package_versions(), source_commit())
-        run = _Run(folder, begin, _forget_checkpoints(ledger, folder), observers)
+        run = _Run(folder, begin, _forget_checkpoints(ledger, folder), observers, options.lane_trials)
         interrupted = _run_in_turn(run, feeds, lanes, scratch, spec)
         if not is_fixed:
             folder.write_rows(asked())
@@ -167,12 +169,14 @@ class _Run:
         begin: Takes note of a trial before it is trained.
         ledger: The observer that must not fail.
         observers: The others; one that fails is taken out.
+        lane_trials: Trials after which a lane's workers are replaced.
     """
 
     folder: StudyFolder
     begin: Callable[[PlannedTrial], None]
     ledger: Observer
     observers: list[Observer]
+    lane_trials: int
 
     def feed(self, feed: TrialFeed, lanes: int, scratch: Path, spec: StudySpec) -> bool:
         """Run a feed's trials, from the start of their lanes to the end.
@@ -202,7 +206,11 @@ class _Run:
         checkpoints = self.folder.checkpoints.resolve()
         scheduler = early_stopping(spec)
         every_s = 0.0 if scheduler else _REPORT_EVERY_S
-        workers = Lanes(broker, feed.resources, checkpoints, scratch / "train", feed.remaining, every_s)
+        workers = Lanes(
+            *(broker, feed.resources, checkpoints, scratch / "train", feed.remaining),
+            report_every_s=every_s,
+            most_trials=self.lane_trials,
+        )
         pump.start()
         workers.start([f"lane{number}" for number in range(lanes)])
         interrupted = False

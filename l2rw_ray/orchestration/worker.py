@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import ray
 import ray.train
 import ray.train.torch
@@ -22,6 +23,8 @@ from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.orchestration.reporting import Reports
 from l2rw_ray.training import CheckpointStore, Ranks, is_lost_peer, train_trial
 
+_MOST_GROWTH_BYTES = 2 * 2**30
+"""Memory that workers may gain after their first trial."""
 _LEASE_WAIT_S = 20.0
 """Well below the process group's time-out: idle ranks meet at least this often."""
 
@@ -36,6 +39,7 @@ class LaneSettings:
         checkpoints: The study's checkpoint folder.
         working_directory: Where relative paths of a study start: the driver's own folder.
         report_every_s: Shortest time from one report of epochs to the next.
+        most_trials: Trials after which the workers leave, for others to take their place.
     """
 
     name: str
@@ -43,10 +47,13 @@ class LaneSettings:
     checkpoints: Path
     working_directory: Path
     report_every_s: float
+    most_trials: int
 
 
 def work_lane(config: dict[str, LaneSettings]) -> None:
     """Train trials until the broker sends the lane home; the loop of every worker of a lane.
+
+    Workers leave earlier when they are worn: after many trials, or when their memory has grown.
 
     Args:
         config: `{"settings": …}`, the form Ray Train passes configuration in.
@@ -57,13 +64,22 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
         os.chdir(settings.working_directory)
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
-    group = uuid4().hex
+    group, trained, first_bytes = uuid4().hex, 0, 0
     while True:
         order = ranks.broadcast(_ask(settings, group) if ranks.leads else None)
         if order is LaneOrder.LEAVE:
             return
         if isinstance(order, Lease):
             _train(order, settings, ranks)
+            trained += 1
+            memory = psutil.Process().memory_info()
+            used_bytes = memory.rss - getattr(memory, "shared", 0)  # mapped files are not its own
+            first_bytes = first_bytes or used_bytes  # with all that is loaded once
+            if (
+                trained >= settings.most_trials
+                or ranks.maximum(used_bytes - first_bytes) > _MOST_GROWTH_BYTES
+            ):
+                return
 
 
 def _ask(settings: LaneSettings, group: str) -> Lease | LaneOrder:

@@ -69,12 +69,15 @@ def test_failed_trial_is_a_row_and_the_others_finish(
 def test_another_process_and_other_lanes_give_the_same_ledger(
     write_study: Callable[..., Path], run: Run, tmp_path: Path
 ) -> None:
-    """Of trials on one worker; for two, and for whole histories, the tests of faults compare processes."""
+    """Of trials on one worker, in lanes whose processes stay or are replaced after each trial.
+
+    For two workers, and for whole histories, the tests of faults compare processes.
+    """
     study = write_study(seeds=2)
     tables = []
-    for lanes in ("1", "2"):
+    for lanes, replaced_after in (("1", "500"), ("2", "1")):
         out = tmp_path / f"lanes{lanes}"
-        code, output = run(study, "--out", str(out), "--lanes", lanes)
+        code, output = run(study, "--out", str(out), "--lanes", lanes, "--lane-trials", replaced_after)
         assert code == 0, output
         tables.append(read_study(out).select(RESULT_COLUMNS).to_pylist())
     assert len(tables[0]) == 4
