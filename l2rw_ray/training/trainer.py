@@ -153,7 +153,7 @@ class Trainer:
         self._history.append(event)
         return event
 
-    def _batches(self, epoch: int, plan: Epoch = Epoch()) -> Iterator[Batch]:  # noqa: B008  # frozen
+    def _batches(self, epoch: int, plan: Epoch) -> Iterator[Batch]:
         train = self._splits.train
         return epoch_batches(
             train if plan.examples is None else plan.examples,
@@ -184,7 +184,7 @@ class Trainer:
     def _probe(self) -> None:
         if self._probed or self._epoch:
             return
-        batches = list(islice(self._batches(0), _PROBE_BATCHES))
+        batches = list(islice(self._batches(0, Epoch()), _PROBE_BATCHES))
         self._probed = probe_overhead(self._config, self._context, batches, self._ranks)
 
     def _start_event(self) -> TrialStarted:

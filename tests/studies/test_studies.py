@@ -56,7 +56,12 @@ def test_study_goes_over_to_cifar10(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "trials"), [("custom/noisy_spirals.yaml", 12), ("weight_model/weight_model.yaml", 25)]
+    ("name", "trials"),
+    [
+        ("custom/noisy_spirals.yaml", 12),
+        ("weight_model/weight_model.yaml", 25),
+        ("weight_model/hard_targets.yaml", 25),
+    ],
 )
 def test_study_with_code_of_its_own_plans_what_it_says(name: str, trials: int) -> None:
     path = STUDIES / name
