@@ -43,8 +43,12 @@ class SmallImageModel(_Network):
         "resnet44_gn",
         "resnet56_gn",
         "resnet110_gn",
+        "wrn16_1",
+        "wrn16_2",
         "wrn16_4",
         "wrn28_10",
+        "wrn16_1_gn",
+        "wrn16_2_gn",
         "wrn16_4_gn",
         "wrn28_10_gn",
     ]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from l2rw_ray.config.design import Design
+from l2rw_ray.config.design import AblationDesign, Design, GridDesign
 from l2rw_ray.config.effective import MinimumEffectiveDesign
 from l2rw_ray.config.search import COSTS, SearchDesign, TunedComparisonDesign
 from l2rw_ray.config.section import Section, conflict
@@ -62,6 +62,9 @@ class StudySpec(Section):
     """What each trial takes of the cluster."""
     objective: Objective = Objective()
     """What selects among configurations."""
+    report: Literal["ablation", "scaling"] = "ablation"
+    """What the report is about: test figures of arms and levels, or what a reweighted step costs as the
+    batch, the model, the sets and the workers grow. Changes no trial."""
 
     @model_validator(mode="before")
     @classmethod
@@ -140,6 +143,13 @@ class StudySpec(Section):
             case MinimumEffectiveDesign() if len(self.seed_values) < 2:
                 problem = "one seed leaves no variance to judge by"
                 raise conflict("seeds", self.seeds, problem, "use 2 or more")
+        return self
+
+    @model_validator(mode="after")
+    def _costs_are_of_known_design_points(self) -> Self:
+        if self.report == "scaling" and not isinstance(self.design, GridDesign | AblationDesign):
+            problem = f"design.kind {self.design.kind!r} has no design points that differ in one thing"
+            raise conflict("report", self.report, problem, "use report: ablation")
         return self
 
     def _check_test_set(self, design: TunedComparisonDesign) -> None:

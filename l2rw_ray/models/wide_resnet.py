@@ -61,6 +61,6 @@ def _register(depth: int, width: int, name: str, norm: str) -> None:
         return wide_resnet(input_shape, classes, depth, width, NORMS[norm])
 
 
-for _depth, _width in ((16, 4), (28, 10)):
+for _depth, _width in ((16, 1), (16, 2), (16, 4), (28, 10)):
     _register(_depth, _width, f"wrn{_depth}_{_width}", "bn")
     _register(_depth, _width, f"wrn{_depth}_{_width}_gn", "gn")

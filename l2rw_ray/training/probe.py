@@ -46,8 +46,8 @@ def probe_overhead(
         is kept from step to step included; and for a reweighted arm `step_time_plain_s`,
         `step_time_s` (the mean over a cycle of steps, from one meta gradient to the next),
         `overhead_ratio`,
-        `peak_memory_plain_bytes` and `phase_<name>_s` per step that computes weights. Empty when no
-        rounds are asked for.
+        `peak_memory_plain_bytes`, `phase_<name>_s` per step that computes weights, and `parameters`, how
+        many the model has. Empty when no rounds are asked for.
     """
     if config.measurement.probe_rounds == 0:
         return {}
@@ -92,6 +92,7 @@ def _measure(
         "step_time_s": (scored_s + (update_every - 1) * between_s) / update_every,
         "peak_memory_bytes": stepper.peak_bytes(device),
         "peak_memory_plain_bytes": plain_bytes,
+        "parameters": float(sum(parameter.numel() for parameter in unwrapped(context.model).parameters())),
         **{f"phase_{name}_s": total / _PHASE_ROUNDS for name, total in sorted(timer.total_s.items())},
     }
 

@@ -21,6 +21,7 @@ def test_value_is_stable_across_versions(study_tree: dict) -> None:
     [
         ("name", "renamed"),
         ("question", "Another?"),
+        ("report", "scaling"),
         ("trial.measurement.probe_rounds", 9),
         ("trial.method.update_every", 1),
         ("resources.workers", 1),

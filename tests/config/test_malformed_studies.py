@@ -6,6 +6,7 @@ import pytest
 
 from l2rw_ray.cli import main
 from l2rw_ray.config.loading import dump_study, parse_study
+from l2rw_ray.errors import ConfigError
 
 _MATRIX = "trial.data.noise={{kind: class_conditional, matrix: [{}]}}"
 _LR = "{kind: float, low: 0.1, high: 1}"
@@ -333,6 +334,7 @@ MALFORMED = [
     ("trial.model={name: 'own:x', options: {a: .nan}}", "trial.model.options.a = nan", "finite"),
     ("trial.model={name: 'own:x', options: {a: 2026-01-02}}", "trial.model.options.a = 2026", "use text"),
     ("trial.model={name: own, options: {a: 1}}", "trial.model.name = 'own'", "module.path:attribute"),
+    ("report=costs", "report = 'costs'", "scaling"),
     ("nonsense", "--set = 'nonsense'", "path=value"),
     ("seeds=[1", "--set seeds = '[1'", "YAML"),
 ]
@@ -404,3 +406,10 @@ def _expect_complaint(
     assert output.err.count("\n") == 1, output.err
     for part in parts:
         assert part in output.err
+
+
+def test_a_search_has_no_scaling_report(study_tree: dict) -> None:
+    search = {"kind": "search", "space": {"optim.lr": {"kind": "float", "low": 0.1, "high": 1}}}
+    tree = {**study_tree, "report": "scaling", "seeds": 1, "design": search | {"budget": {"trials": 3}}}
+    with pytest.raises(ConfigError, match=r"report = 'scaling'.*use report: ablation"):
+        parse_study(tree)

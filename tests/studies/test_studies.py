@@ -20,7 +20,7 @@ TRIALS = {
     "meta_set_size": 70,
     "minimum_effective": 100,
     "noise_and_imbalance": 120,
-    "overhead_scaling": 51,
+    "overhead_scaling": 204,
     "search": 30,
     "tuned_comparison": 60,
     "update_frequency": 65,
