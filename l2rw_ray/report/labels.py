@@ -47,6 +47,7 @@ _FACTOR_NAMES = {
     "optim.epochs": "epochs",
     "optim.lr": "learning rate",
     "optim.weight_decay": "weight decay",
+    "resources.workers": "workers",
 }
 _PERCENT_FACTORS = {"data.bias.level", "data.meta_bias.level", "data.meta_noise.rate", "data.noise.rate"}
 

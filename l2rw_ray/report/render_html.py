@@ -40,7 +40,8 @@ def render_html(summary: Ablation) -> str:
     main, *further = tables or (None,)
     with drawing():
         answers, curves = _answer_panels(summary), _curve_panels(summary)
-    return _page(
+    return fill_page(
+        "report.html.j2",
         study=summary,
         number=summary.measure.signed(headline.mean) if headline else "",
         number_unit="points" if summary.measure.is_share else summary.measure.label,
@@ -68,7 +69,8 @@ def render_search_html(summary: SearchSummary) -> str:
             for number, (title, (_, figure)) in enumerate(search_figures(summary).items())
         ]
     main, *further = search_tables(summary) or (None,)
-    return _page(
+    return fill_page(
+        "report.html.j2",
         study=summary,
         number="",
         number_unit="",
@@ -86,7 +88,8 @@ def render_search_html(summary: SearchSummary) -> str:
     )
 
 
-def _page(**fields: Any) -> str:
+def fill_page(template: str, **fields: Any) -> str:
+    """A page from one of the templates; all texts are escaped, and a field left out is an error."""
     environment = Environment(
         loader=PackageLoader("l2rw_ray.report"),
         autoescape=True,
@@ -94,7 +97,7 @@ def _page(**fields: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(command=COMMAND, **fields)
+    return environment.get_template(template).render(command=COMMAND, **fields)
 
 
 def _headline(summary: Ablation) -> Interval | None:

@@ -24,7 +24,8 @@ def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
     """
     answer = [summary.answer] if summary.answer else []
     others = (difference_table(summary), *summary.details, weight_table(summary), cost_table(summary))
-    return _text(
+    return fill_text(
+        "report.md.j2",
         study=summary,
         figures=figures,
         figure_note="Points and lines are means over seeds, bars and bands their 95 % intervals.",
@@ -37,7 +38,8 @@ def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
 
 def render_search_markdown(summary: SearchSummary, figures: Mapping[str, str]) -> str:
     """The text of a search's report, made likewise."""
-    return _text(
+    return fill_text(
+        "report.md.j2",
         study=summary,
         figures=figures,
         figure_note=SEARCH_NOTE,
@@ -48,7 +50,8 @@ def render_search_markdown(summary: SearchSummary, figures: Mapping[str, str]) -
     )
 
 
-def _text(**fields: Any) -> str:
+def fill_text(template: str, **fields: Any) -> str:
+    """A Markdown text from one of the templates; a field left out is an error."""
     environment = Environment(  # noqa: S701  # Markdown; texts pass the filter `plain`
         loader=PackageLoader("l2rw_ray.report"),
         undefined=StrictUndefined,
@@ -58,7 +61,7 @@ def _text(**fields: Any) -> str:
     )
     environment.filters["plain"] = plain
     environment.filters["entry"] = _entry
-    text = environment.get_template("report.md.j2").render(command=COMMAND, **fields)
+    text = environment.get_template(template).render(command=COMMAND, **fields)
     return re.sub(r"\n{3,}", "\n\n", text)
 
 

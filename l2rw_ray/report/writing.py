@@ -14,6 +14,10 @@ from l2rw_ray.report.figures import curve_settings, draw_curves, draw_difference
 from l2rw_ray.report.render_csv import render_csv
 from l2rw_ray.report.render_html import render_html, render_search_html
 from l2rw_ray.report.render_markdown import render_markdown, render_search_markdown
+from l2rw_ray.report.scaling import ScalingSummary, summarise_scaling
+from l2rw_ray.report.scaling_csv import scaling_csv
+from l2rw_ray.report.scaling_page import scaling_page, scaling_text
+from l2rw_ray.report.scaling_sections import scaling_sections
 from l2rw_ray.report.search import SearchSummary, summarise_search
 from l2rw_ray.report.search_figures import search_figures
 from l2rw_ray.report.search_tables import search_csv
@@ -22,6 +26,8 @@ from l2rw_ray.report.svg import save_png, save_svg
 from l2rw_ray.results import StudyFolder
 
 FIGURES = "figures"
+Summary = Ablation | SearchSummary | ScalingSummary
+"""What there is to say of a study, of whatever kind."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,7 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
     Raises:
         StudyFolderError: There is no study, no finished trial, or `out` cannot be written.
     """
-    is_search = isinstance(StudyFolder(study_dir).read_spec().design, SearchDesign)
-    summary = summarise_search(study_dir) if is_search else summarise(study_dir)
+    summary = summarise_study(study_dir)
     folder = out if out is not None else StudyFolder(study_dir).report
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
@@ -64,7 +69,24 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
         raise StudyFolderError("report folder", folder, reason, "choose another --out") from error
 
 
-def _write(summary: Ablation | SearchSummary, folder: Path) -> ReportPaths:
+def summarise_study(study_dir: Path) -> Summary:
+    """Everything the report of any kind of study says.
+
+    Args:
+        study_dir: The study folder.
+
+    Raises:
+        StudyFolderError: There is no study, or nothing in it that its report could be about.
+    """
+    spec = StudyFolder(study_dir).read_spec()
+    if isinstance(spec.design, SearchDesign):
+        return summarise_search(study_dir)
+    return summarise_scaling(study_dir) if spec.report == "scaling" else summarise(study_dir)
+
+
+def _write(summary: Summary, folder: Path) -> ReportPaths:
+    if isinstance(summary, ScalingSummary):
+        return _write_scaling(summary, folder)
     with drawing():
         figures = _figures(summary) if isinstance(summary, Ablation) else search_figures(summary)
         titles, files = _write_figures(figures, folder / FIGURES)
@@ -72,10 +94,27 @@ def _write(summary: Ablation | SearchSummary, folder: Path) -> ReportPaths:
         texts = render_html(summary), render_markdown(summary, titles), render_csv(summary)
     else:
         texts = render_search_html(summary), render_search_markdown(summary, titles), search_csv(summary)
+    return _write_texts(texts, folder, files, summary.finding)
+
+
+def _write_scaling(summary: ScalingSummary, folder: Path) -> ReportPaths:
+    with drawing():
+        sections = scaling_sections(summary)
+        pictures = [picture for section in sections for picture in section.pictures]
+        figures = {picture.title: (picture.name, picture.figure) for picture in pictures}
+        _, files = _write_figures(figures, folder / FIGURES)
+        page = scaling_page(summary, sections)
+    texts = page, scaling_text(summary, sections), scaling_csv(summary)
+    return _write_texts(texts, folder, files, summary.finding)
+
+
+def _write_texts(
+    texts: tuple[str, str, str], folder: Path, figures: tuple[Path, ...], finding: str
+) -> ReportPaths:
     html, markdown, csv = (folder / name for name in ("report.html", "report.md", "results.csv"))
     for path, text in zip((html, markdown, csv), texts, strict=True):
         path.write_text(text, encoding="utf-8")
-    return ReportPaths(html, markdown, csv, files, summary.finding)
+    return ReportPaths(html, markdown, csv, figures, finding)
 
 
 def _figures(summary: Ablation) -> dict[str, tuple[str, Figure]]:

@@ -1,0 +1,226 @@
+"""Summing up what a reweighted step costs, and how that grows, from a study's ledger alone."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from l2rw_ray.config import Stage
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report.labels import Measure, count
+from l2rw_ray.report.notes import paragraphs
+from l2rw_ray.report.points import Outcome, counts_of, join, problems_of, read_rows
+from l2rw_ray.report.provenance import provenance_of
+from l2rw_ray.report.scaling_names import estimator_name
+from l2rw_ray.report.scaling_points import ESTIMATOR, MEASURED, RATIO, STEP_S, ScalingPoint, scaling_points
+from l2rw_ray.report.scaling_trends import (
+    EstimatorChoice,
+    RatioLaw,
+    Trend,
+    estimator_choices,
+    ratio_laws,
+    trends_of,
+)
+from l2rw_ray.report.scaling_workers import WorkersCurve, worker_curves
+from l2rw_ray.report.summary import Problem
+from l2rw_ray.results import StudyFolder, read_study
+from l2rw_ray.statistics.scaling import Scaling
+
+PAPER, PAPERS_RATIO = "arXiv:2405.06859", 3
+"""How many plain steps a reweighted one takes, by the estimate of that paper."""
+EXPONENT = Measure("exponent", "", 1, 2)
+SPEEDUP = Measure("speed-up", "", 1, 2)
+
+
+@dataclass(frozen=True)
+class ScalingSummary:
+    """A finished or unfinished study of what a reweighted step costs.
+
+    Attributes:
+        name: Name of the study.
+        question: What it asks.
+        notes: Paragraphs of the study folder's `notes.md`.
+        finding: The answer in one sentence.
+        further_findings: One for each estimator, size and number of workers.
+        median_ratio: Median of the overhead ratio over all points; None without usable times.
+        points: All that was measured.
+        trends: Points along each size.
+        ratio_laws: The overhead ratio by M/B.
+        choices: Estimators beside each other.
+        workers: Speed-up by workers.
+        problems: Failed and stopped trials.
+        warnings: What a reader must know before trusting a figure.
+        provenance: What was run, as pairs of a name and a text.
+    """
+
+    name: str
+    question: str
+    notes: tuple[str, ...]
+    finding: str
+    further_findings: tuple[str, ...]
+    median_ratio: float | None
+    points: tuple[ScalingPoint, ...]
+    trends: tuple[Trend, ...]
+    ratio_laws: tuple[RatioLaw, ...]
+    choices: tuple[EstimatorChoice, ...]
+    workers: tuple[WorkersCurve, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+
+
+def summarise_scaling(directory: Path) -> ScalingSummary:
+    """Everything a scaling report says about a study.
+
+    Args:
+        directory: The study folder.
+
+    Raises:
+        StudyFolderError: The folder holds no study, no finished trial, or no measured step.
+    """
+    folder = StudyFolder(directory)
+    spec = folder.read_spec()
+    outcomes = [
+        outcome
+        for outcome in join(folder.read_plan(), read_rows(directory), only_arm=spec.trial.method.name)
+        if outcome.stage is Stage.FINAL
+    ]
+    points = scaling_points(outcomes, _class_counts(directory))
+    if not points:
+        problem = "no trial has measured a reweighted step yet"
+        remedy = "let `l2rw-ray run` finish some, with measurement.probe_rounds above 0"
+        raise StudyFolderError("study folder", directory, problem, remedy)
+    trends, workers = trends_of(points), worker_curves(points)
+    learned = [point for point in points if point.bound is not None and RATIO in point.samples]
+    return ScalingSummary(
+        name=spec.name,
+        question=spec.question,
+        notes=paragraphs(folder.notes),
+        finding=_finding(points, learned),
+        further_findings=(
+            *_by_estimator(learned),
+            *_growth(trends),
+            *(_speedup(curve) for curve in workers if curve.step == STEP_S),
+        ),
+        median_ratio=median(_ratios(learned)) if learned else None,
+        points=points,
+        trends=trends,
+        ratio_laws=ratio_laws(points),
+        choices=estimator_choices(points),
+        workers=workers,
+        problems=problems_of(outcomes),
+        warnings=(*_gaps(outcomes, points), *_lost(outcomes)),
+        provenance=provenance_of(spec, outcomes, counts_of(outcomes)),
+    )
+
+
+def _class_counts(directory: Path) -> dict[str, int]:
+    """Classes of each trial's train set; 0 for targets."""
+    rows = read_study(directory).select(["trial_id", "class_counts"]).to_pylist()
+    return {row["trial_id"]: len(row["class_counts"] or ()) for row in rows}
+
+
+def _ratios(points: Sequence[ScalingPoint]) -> list[float]:
+    return [point.intervals[RATIO].mean for point in points]
+
+
+def _span(values: Sequence[float]) -> str:
+    """`1.36 to 4.10`, or the one value there is."""
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _finding(points: Sequence[ScalingPoint], learned: Sequence[ScalingPoint]) -> str:
+    if not learned:
+        if any(not point.timing_usable for point in points):
+            return "no step time is usable, since trials shared a GPU: nothing can be concluded about times"
+        return "no arm computes a meta gradient: there is no reweighted step to compare with a plain one"
+    ratios = _ratios(learned)
+    beyond = [ratio / point.bound for ratio, point in zip(ratios, learned, strict=True) if point.bound]
+    seeds = sorted({point.intervals[RATIO].n for point in learned})
+    many = f"median {median(ratios):.2f}, {len(learned)} settings, " if len(learned) > 1 else ""
+    middle = f" (median {median(beyond):.2f})" if len(learned) > 1 else ""
+    each = "one seed" if seeds == [1] else f"{_range(seeds)} seeds" + (" each" if many else "")
+    return (
+        f"A reweighted step takes {_span(ratios)} plain ones ({many}{each}), where {PAPER} estimates about "
+        f"{PAPERS_RATIO}; that is {_span(beyond)} times the bound 1 + M/B{middle}"
+    )
+
+
+def _range(numbers: Sequence[int]) -> str:
+    first, last = numbers[0], numbers[-1]
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _by_estimator(learned: Sequence[ScalingPoint]) -> tuple[str, ...]:
+    groups: dict[str, list[float]] = {}
+    for point in learned:
+        name = estimator_name(point.facets.level(ESTIMATOR))
+        groups.setdefault(name, []).append(point.intervals[RATIO].mean)
+    if len(groups) < 2:
+        return ()
+    return tuple(
+        f"Estimator {name}: {_span(ratios)} plain steps (median {median(ratios):.2f}, "
+        f"{count(len(ratios), 'setting')})"
+        for name, ratios in groups.items()
+    )
+
+
+def _growth(trends: Sequence[Trend]) -> tuple[str, ...]:
+    """The first trend along each size, which is the baseline's."""
+    first = {trend.axis.path: trend for trend in reversed(trends)}
+    return tuple(_power(first[path]) for path in dict.fromkeys(trend.axis.path for trend in trends))
+
+
+def _power(trend: Trend) -> str:
+    laws = [(name, trend.laws[name]) for name in (STEP_S, RATIO) if name in trend.laws]
+    span = f"{trend.axis.name.capitalize()} {trend.levels[0]:,g} to {trend.levels[-1]:,g}"
+    estimator = trend.fixed.level(ESTIMATOR)
+    under = f", estimator {estimator_name(estimator)}" if estimator else ""
+    if not laws:
+        return f"{span}{under}: no seed has usable times at all of its levels"
+    text = ", ".join(
+        f"the {'step grows' if name == STEP_S else 'ratio'} as its power "
+        f"{EXPONENT.text(law.exponent.mean)} ({EXPONENT.limits(law.exponent)})"
+        for name, law in laws
+    )
+    return f"{span}{under}: {text}"
+
+
+def _speedup(curve: WorkersCurve) -> str:
+    last = curve.points[-1]
+    equal = "batch" if curve.scaling is Scaling.STRONG else "share of the batch each"
+    return (
+        f"{last.workers} workers at an equal {equal}: {SPEEDUP.text(last.speedup.mean)} times the work of "
+        f"one ({SPEEDUP.limits(last.speedup)}), an efficiency of {100 * last.efficiency.mean:.0f} %"
+    )
+
+
+def _lost(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """Figures that are left out as not finite."""
+    return tuple(
+        f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
+        for outcome in outcomes
+        for name in MEASURED
+        if (value := outcome.figure(name)) is not None and not math.isfinite(value)
+    )
+
+
+def _gaps(outcomes: Sequence[Outcome], points: Sequence[ScalingPoint]) -> tuple[str, ...]:
+    counts, gaps = counts_of(outcomes), []
+    if counts.missing:
+        missing = count(counts.missing, "planned trial")
+        gaps.append(f"The study is incomplete: {missing} of {counts.planned:,} not run yet")
+    if counts.failed + counts.stopped:
+        ended = count(counts.failed + counts.stopped, "trial")
+        gaps.append(f"{ended} failed or stopped, left out of all figures")
+    shared = sum(not point.timing_usable for point in points)
+    if shared:
+        gaps.append(f"Step times of {count(shared, 'design point')} are unusable: trials shared a GPU")
+    if all(interval.n == 1 for point in points for interval in point.intervals.values()):
+        gaps.append("One seed: there are no intervals, and a difference may be chance")
+    machines = {outcome.row["hardware"] for outcome in outcomes if outcome.row and outcome.row["hardware"]}
+    if len(machines) > 1:
+        gaps.append(f"Times are of {len(machines)} kinds of hardware, and what differs may be theirs")
+    return tuple(gaps)

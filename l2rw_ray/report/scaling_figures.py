@@ -1,0 +1,213 @@
+"""The figures of a scaling report, drawn from the summary only."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
+
+from l2rw_ray.report.palette import COLORS, INK
+from l2rw_ray.report.scaling import PAPERS_RATIO
+from l2rw_ray.report.scaling_names import estimator_name, names_of
+from l2rw_ray.report.scaling_points import ESTIMATOR, PEAK_BYTES, RATIO, STEP_S, ScalingPoint
+from l2rw_ray.report.scaling_tables import SCALED
+from l2rw_ray.report.scaling_trends import Trend
+from l2rw_ray.report.scaling_workers import STEPS, WorkersCurve
+from l2rw_ray.statistics import Interval
+
+_PANEL, _NARROW = (4.7, 3.3), (3.9, 3.2)  # inches; narrow ones stand three beside each other
+_MARKERS, _DASHES = "osD^vPX*", ("-", "--", ":", "-.")
+_CHARACTERS_PER_INCH = 11.5  # of a legend
+_MOST_TRENDS = 12
+_HEADINGS = {STEP_S: "step time (ms)", PEAK_BYTES: "peak memory (MiB)"}
+"""Of axes that show plain steps too."""
+
+
+def draw_ratios(points: Sequence[ScalingPoint]) -> Figure:
+    """Every point's overhead ratio over its bound, by estimator."""
+    figure, axes = _panel()
+    known = [point for point in points if point.bound is not None and RATIO in point.intervals]
+    estimators = list(dict.fromkeys(point.facets.level(ESTIMATOR) for point in known))
+    for number, estimator in enumerate(estimators):
+        own = [point for point in known if point.facets.level(ESTIMATOR) == estimator]
+        axes.plot(
+            [point.bound or 1 for point in own],
+            [point.intervals[RATIO].mean for point in own],
+            linestyle="none",
+            color=COLORS[number % len(COLORS)],
+            marker=_MARKERS[number % len(_MARKERS)],
+            markersize=6,
+            alpha=0.8,
+            label=estimator_name(estimator) if estimator else "measured",
+        )
+    most = max(point.bound or 1 for point in known)
+    axes.plot([1, most], [1, most], color=INK, linewidth=1.2, linestyle="--", label="bound 1 + M/B")
+    axes.axhline(PAPERS_RATIO, color=INK, linewidth=1.2, linestyle=":", label="the paper's estimate")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("bound 1 + M/B")
+    axes.set_ylabel(SCALED[RATIO].heading)
+    _legend_above(figure, axes)
+    return figure
+
+
+def draw_trends(trends: Sequence[Trend], shown: str, beside: str | None = None) -> Figure:
+    """A figure along one size, a line per trend.
+
+    Args:
+        trends: Along the same size.
+        shown: Name of the figure; the overhead ratio also has its bound beside it.
+        beside: Name of a figure that hardly differs among the trends; the first one's is drawn.
+    """
+    figure, axes = _panel(_NARROW)
+    drawn = [trend for trend in trends if _has(trend, shown)][:_MOST_TRENDS]
+    names = names_of([(trend.points[0], trend.fixed) for trend in drawn])
+    kinds = list(dict.fromkeys(trend.fixed.level(ESTIMATOR) for trend in drawn))
+    others = list(dict.fromkeys(trend.points[0].without(ESTIMATOR, *_moving(trend)) for trend in drawn))
+    for name, trend in zip(names, drawn, strict=True):
+        other = others.index(trend.points[0].without(ESTIMATOR, *_moving(trend)))
+        color = kinds.index(trend.fixed.level(ESTIMATOR)) if len(kinds) > 1 else other
+        label = name if len(drawn) > 1 else "reweighted step"
+        _draw_line(axes, trend, shown, label, COLORS[color % len(COLORS)], other)
+    if beside is not None:
+        _draw_beside(axes, drawn[0], beside)
+    if shown == RATIO:
+        _draw_bound(axes, drawn)
+    is_log = shown != RATIO
+    _set_scales(axes, drawn, [shown, *([beside] if beside else [])], is_log=is_log)
+    axes.set_xlabel(trends[0].axis.name)
+    axes.set_ylabel(_HEADINGS.get(shown, SCALED[shown].heading))
+    _legend_above(figure, axes)
+    return figure
+
+
+def draw_workers(curves: Sequence[WorkersCurve]) -> Figure:
+    """Speed-up of plain and reweighted steps by workers, and what is ideal.
+
+    Args:
+        curves: Of the same scaling.
+    """
+    figure, axes = _panel()
+    numbers = sorted({each.workers for curve in curves for each in curve.points})
+    axes.plot(numbers, numbers, color=INK, linewidth=1.2, linestyle="--", label="ideal")
+    labels = [STEPS[curve.step] for curve in curves]
+    for number, (curve, label) in enumerate(zip(curves, labels, strict=True)):
+        intervals = [each.speedup for each in curve.points]
+        axes.errorbar(
+            [each.workers for each in curve.points],
+            [interval.mean for interval in intervals],
+            yerr=_bars(intervals, 1.0),
+            color=COLORS[number % len(COLORS)],
+            marker=_MARKERS[number % len(_MARKERS)],
+            linewidth=1.8,
+            markersize=6,
+            capsize=3,
+            label=label if labels.count(label) == 1 else curve.name,
+        )
+    axes.set_xticks(numbers)
+    axes.set_ylim(0, 1.1 * max([*numbers, *(each.speedup.mean for curve in curves for each in curve.points)]))
+    axes.set_xlabel("workers")
+    axes.set_ylabel("speed-up")
+    _legend_above(figure, axes)
+    return figure
+
+
+def _has(trend: Trend, name: str) -> bool:
+    return all(name in point.intervals for point in trend.points)
+
+
+def _moving(trend: Trend) -> tuple[str, ...]:
+    return trend.axis.path, *trend.axis.follows
+
+
+def _draw_line(axes: Axes, trend: Trend, shown: str, label: str, color: str, other: int) -> None:
+    intervals, scale = [point.intervals[shown] for point in trend.points], SCALED[shown].scale
+    axes.errorbar(
+        trend.levels,
+        [scale * interval.mean for interval in intervals],
+        yerr=_bars(intervals, scale),
+        color=color,
+        marker=_MARKERS[other % len(_MARKERS)],
+        linestyle=_DASHES[other % len(_DASHES)],
+        linewidth=1.8,
+        markersize=6,
+        capsize=3,
+        elinewidth=1.3,
+        label=label,
+    )
+
+
+def _draw_beside(axes: Axes, trend: Trend, name: str) -> None:
+    values = [SCALED[name].scale * point.intervals[name].mean for point in trend.points]
+    axes.plot(trend.levels, values, color=INK, linewidth=1.4, linestyle="--", label="plain step")
+
+
+def _draw_bound(axes: Axes, trends: Sequence[Trend]) -> None:
+    """The bound, where it is the same for all trends."""
+    bounds = {
+        tuple((level, point.bound) for level, point in zip(trend.levels, trend.points, strict=True))
+        for trend in trends
+    }
+    pairs = next(iter(bounds))
+    if len(bounds) == 1 and all(bound is not None for _, bound in pairs):
+        axes.plot(
+            [level for level, _ in pairs],
+            [bound or 1 for _, bound in pairs],
+            color=INK,
+            linewidth=1.4,
+            linestyle="--",
+            label="bound 1 + M/B",
+        )
+
+
+def _set_scales(axes: Axes, trends: Sequence[Trend], names: Sequence[str], *, is_log: bool) -> None:
+    """Limits by means, so that a wide interval is cut off and does not hide the rest."""
+    means = [
+        SCALED[name].scale * point.intervals[name].mean
+        for trend in trends
+        for point in trend.points
+        for name in names
+        if name in point.intervals
+    ]
+    axes.set_xscale("log")
+    levels = sorted({level for trend in trends for level in trend.levels})
+    axes.set_xlim(levels[0] / 1.2, levels[-1] * 1.2)
+    axes.set_xticks(_apart(levels), [f"{level:,g}" for level in _apart(levels)])
+    axes.xaxis.set_minor_locator(NullLocator())
+    if is_log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.set_ylim(min(means) / 1.6, max(means) * 1.6)
+    else:
+        axes.set_ylim(0, 1.15 * max(means))
+
+
+def _apart(levels: Sequence[float]) -> list[float]:
+    """Levels that are far enough from each other to be written below a logarithmic axis."""
+    shown: list[float] = []
+    least = max((levels[-1] / levels[0]) ** 0.13, 1.05)
+    for level in levels:
+        if not shown or level / shown[-1] >= least:
+            shown.append(level)
+    return shown
+
+
+def _bars(intervals: Sequence[Interval], scale: float) -> list[list[float]]:
+    """Lengths of error bars below and above the mean; none for one seed."""
+    below = [scale * (i.mean - i.low) if i.is_conclusive else 0.0 for i in intervals]
+    above = [scale * (i.high - i.mean) if i.is_conclusive else 0.0 for i in intervals]
+    return [below, above]
+
+
+def _panel(size: tuple[float, float] = _PANEL) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _legend_above(figure: Figure, axes: Axes) -> None:
+    handles, names = axes.get_legend_handles_labels()
+    characters = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
+    columns = max(1, characters // (max(map(len, names), default=0) + 5))
+    figure.legend(handles, names, loc="outside upper left", ncols=min(3, columns))

@@ -1,0 +1,225 @@
+"""The tables of a scaling report."""
+
+from collections.abc import Sequence
+
+from l2rw_ray.report.labels import MEASURES, Measure
+from l2rw_ray.report.scaling import EXPONENT, SPEEDUP, ScalingSummary
+from l2rw_ray.report.scaling_names import LEFT_OUT, estimator_name, names_of
+from l2rw_ray.report.scaling_points import (
+    BATCH,
+    MEASURED,
+    PEAK_BYTES,
+    PLAIN_BYTES,
+    PLAIN_S,
+    RATIO,
+    STEP_S,
+    ScalingPoint,
+)
+from l2rw_ray.report.scaling_trends import EstimatorChoice, Trend
+from l2rw_ray.report.scaling_workers import STEPS, WorkersCurve
+from l2rw_ray.report.table import Entry, Line, Table
+from l2rw_ray.statistics import Interval
+from l2rw_ray.statistics.scaling import Scaling
+
+SCALED = {
+    PLAIN_S: Measure("plain step", "ms", 1000, 2),
+    STEP_S: Measure("reweighted step", "ms", 1000, 2),
+    RATIO: MEASURES[RATIO],
+    PLAIN_BYTES: Measure("memory of a plain step", "MiB", 2**-20, 1),
+    PEAK_BYTES: Measure("memory of a reweighted step", "MiB", 2**-20, 1),
+}
+"""How what was measured is shown."""
+_NOTHING = Entry("–")
+_SHARED = Entry("unusable", "GPU shared")
+_CHOICE_NOTE = (
+    "Mean over seeds, 95 % interval, number of seeds. Bold: the cheapest, where its lead over the next is "
+    f"beyond the 95 % interval of their ratio, paired by seed. {LEFT_OUT}"
+)
+_LAW_NOTE = (
+    "M meta examples beside a batch of B. By arithmetic no exact method is below constant 1 and slope 1; by "
+    "time it may be, where a step's time grows more slowly than its batch. Least squares within each seed, "
+    "95 % t interval over seeds."
+)
+_TREND_NOTE = (
+    "A power law within each seed, 95 % t interval over seeds; and how far the means of the levels lie from "
+    "it at most."
+)
+_WORKERS_NOTE = (
+    "Speed-up: work in a given time against one worker's. Geometric mean of the ratios at equal seeds, 95 % "
+    "t interval of their logarithms."
+)
+_PROJECTION_NOTE = (
+    "A projection from up to {} workers by Amdahl's law at an equal batch and Gustafson's at an equal share. "
+    "They know no communication that grows with the workers: expect less. Intervals are over seeds, on this "
+    "machine alone. A fraction above 1: more workers were slower than one."
+)
+_POINTS_NOTE = (
+    "Medians of interleaved plain and reweighted steps, then the mean over seeds; 95 % interval of the "
+    f"ratio. Memory is what a step allocates at its peak beyond parameters. {LEFT_OUT}"
+)
+
+
+def entry_of(measure: Measure, interval: Interval | None, *, is_clear: bool = False) -> Entry:
+    """A mean with its limits and seeds, or that there is none."""
+    if interval is None:
+        return _NOTHING
+    seeds = interval.n if interval.is_conclusive else None
+    return Entry(measure.text(interval.mean), measure.limits(interval), seeds, is_clear=is_clear)
+
+
+def estimator_table(summary: ScalingSummary) -> Table | None:
+    """The overhead ratio under each estimator, wherever several were measured; None where none were."""
+    if not summary.choices:
+        return None
+    points = [next(iter(choice.by_estimator.values())) for choice in summary.choices]
+    fixed = [choice.fixed for choice in summary.choices]
+    names = names_of(list(zip(points, fixed, strict=True)))
+    estimators = tuple(dict.fromkeys(name for choice in summary.choices for name in choice.by_estimator))
+    return Table(
+        key="estimators",
+        title="Overhead ratio by estimator",
+        corner="setting",
+        columns=tuple(map(estimator_name, estimators)),
+        lines=tuple(
+            Line(name, tuple(_choice(choice, each) for each in estimators))
+            for name, choice in zip(names, summary.choices, strict=True)
+        ),
+        note=_CHOICE_NOTE,
+    )
+
+
+def _choice(choice: EstimatorChoice, estimator: str) -> Entry:
+    point = choice.by_estimator.get(estimator)
+    is_clear = choice.is_clear and estimator == choice.cheapest
+    return entry_of(SCALED[RATIO], point.intervals[RATIO] if point else None, is_clear=is_clear)
+
+
+def ratio_law_table(summary: ScalingSummary) -> Table | None:
+    """The overhead ratio as a constant and a multiple of M/B; None where there is no fit."""
+    if not summary.ratio_laws:
+        return None
+    names = names_of([(each.points[0], each.fixed) for each in summary.ratio_laws])
+    lines = (
+        Line(
+            name,
+            (
+                entry_of(EXPONENT, each.law.constant),
+                entry_of(EXPONENT, each.law.slope),
+                Entry(f"{100 * each.law.misfit:.0f} %"),
+            ),
+        )
+        for name, each in zip(names, summary.ratio_laws, strict=True)
+    )
+    return Table(
+        key="ratio-by-share",
+        title="Overhead ratio = constant + slope · M/B",
+        corner="estimator",
+        columns=("constant", "slope", "fits within"),
+        lines=tuple(lines),
+        note=_LAW_NOTE,
+    )
+
+
+def trend_table(trends: Sequence[Trend]) -> Table:
+    """The exponents of all trends along one size."""
+    shown = [name for name in MEASURED if any(name in trend.laws for trend in trends)]
+    axis = trends[0].axis
+    names = names_of([(trend.points[0], trend.fixed) for trend in trends])
+    lines = []
+    for name, trend in zip(names, trends, strict=True):
+        exponents = [trend.laws[each].exponent if each in trend.laws else None for each in shown]
+        misfit = max((law.misfit for law in trend.laws.values()), default=0.0)
+        fit = Entry(f"{100 * misfit:.0f} %" if len(set(trend.levels)) > 2 else "two levels")
+        lines.append(Line(name, (*(entry_of(EXPONENT, each) for each in exponents), fit)))
+    return Table(
+        key=f"growth-by-{axis.name.replace(' ', '-')}",
+        title=f"Exponents: what grows as which power of {axis.name}",
+        corner="under",
+        columns=(*(SCALED[name].label for name in shown), "fits within"),
+        lines=tuple(lines),
+        note=_TREND_NOTE,
+    )
+
+
+def workers_table(curve: WorkersCurve) -> Table:
+    """Step time, speed-up and efficiency by workers."""
+    percent = Measure("efficiency", "%", 100, 0)
+    columns = (SCALED[curve.step].heading, "batch", "speed-up", "efficiency (%)", "overhead ratio")
+    lines = (
+        Line(
+            str(each.workers),
+            (
+                entry_of(SCALED[curve.step], each.point.intervals[curve.step]),
+                Entry(f"{each.point.level(BATCH):g}"),
+                Entry("1") if each.workers == 1 else entry_of(SPEEDUP, each.speedup),
+                Entry("100") if each.workers == 1 else entry_of(percent, each.efficiency),
+                entry_of(SCALED[RATIO], each.point.intervals.get(RATIO)),
+            ),
+        )
+        for each in curve.points
+    )
+    return Table(
+        key=_key(curve),
+        title=curve.name[0].upper() + curve.name[1:],
+        corner="workers",
+        columns=columns,
+        lines=tuple(lines),
+        note=_WORKERS_NOTE,
+    )
+
+
+def projection_table(summary: ScalingSummary) -> Table | None:
+    """What fitted laws would give more workers; None without workers to compare."""
+    curves = [curve for curve in summary.workers if curve.serial is not None]
+    if not curves:
+        return None
+    numbers = tuple(dict.fromkeys(each.workers for curve in curves for each in curve.projections))
+    lines = []
+    for curve in curves:
+        found = {each.workers: each.speedup for each in curve.projections}
+        serial = curve.serial.interval if curve.serial else None
+        entries = (entry_of(SPEEDUP, found[n]) if n in found else Entry("no gain") for n in numbers)
+        lines.append(Line(curve.name, (entry_of(EXPONENT, serial), *entries)))
+    most = max(each.workers for curve in curves for each in curve.points)
+    return Table(
+        key="projection",
+        title="Projected speed-up: not measured",
+        corner="step",
+        columns=("serial fraction", *(f"{number} workers" for number in numbers)),
+        lines=tuple(lines),
+        note=_PROJECTION_NOTE.format(most),
+    )
+
+
+def points_table(summary: ScalingSummary) -> Table:
+    """All that was measured, a line per point."""
+    shown = [name for name in MEASURED if any(name in point.intervals for point in summary.points)]
+    names = names_of([(point, point.facets) for point in summary.points])
+    lines = (
+        Line(name, (*(_measured(point, each) for each in shown), _bound(point)))
+        for name, point in zip(names, summary.points, strict=True)
+    )
+    return Table(
+        key="points",
+        title="All points",
+        corner="point",
+        columns=(*(SCALED[name].heading for name in shown), "bound 1 + M/B"),
+        lines=tuple(lines),
+        note=_POINTS_NOTE,
+    )
+
+
+def _measured(point: ScalingPoint, name: str) -> Entry:
+    interval = point.intervals.get(name)
+    if interval is None:
+        return _NOTHING if point.timing_usable else _SHARED
+    return entry_of(SCALED[name], interval) if name == RATIO else Entry(SCALED[name].text(interval.mean))
+
+
+def _bound(point: ScalingPoint) -> Entry:
+    return _NOTHING if point.bound is None else Entry(SCALED[RATIO].text(point.bound))
+
+
+def _key(curve: WorkersCurve) -> str:
+    word = "strong" if curve.scaling is Scaling.STRONG else "weak"
+    return f"{word}-{STEPS[curve.step].split()[0]}-{curve.share}"
