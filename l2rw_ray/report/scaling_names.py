@@ -32,6 +32,7 @@ _FORMS = {
     TRAIN: "{} train examples",
     WORKERS: "{} workers",
 }
+_ONE = {UPDATES: "weights every step", WORKERS: "1 worker"}
 
 
 def names_of(groups: Sequence[tuple[ScalingPoint, Setting]]) -> tuple[str, ...]:
@@ -100,8 +101,8 @@ def _model(point: ScalingPoint, own: Mapping[str, Any]) -> str:
 def _named(path: str, level: Any) -> str:
     if path == ESTIMATOR:
         return estimator_name(level)
-    if path == WORKERS and level == 1:
-        return "1 worker"
+    if level == 1 and path in _ONE:
+        return _ONE[path]
     if path in _FORMS:
         return _FORMS[path].format(level_text(path, level))
     return f"{factor_name(path)} {level_text(path, level)}"

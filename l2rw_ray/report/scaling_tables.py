@@ -13,6 +13,7 @@ from l2rw_ray.report.scaling_points import (
     PLAIN_S,
     RATIO,
     STEP_S,
+    TIMED,
     ScalingPoint,
 )
 from l2rw_ray.report.scaling_trends import EstimatorChoice, Trend
@@ -193,7 +194,10 @@ def projection_table(summary: ScalingSummary) -> Table | None:
 
 def points_table(summary: ScalingSummary) -> Table:
     """All that was measured, a line per point."""
-    shown = [name for name in MEASURED if any(name in point.intervals for point in summary.points)]
+    known = {name for point in summary.points for name in point.intervals}
+    if not all(point.timing_usable for point in summary.points):
+        known |= set(TIMED)
+    shown = [name for name in MEASURED if name in known]
     names = names_of([(point, point.facets) for point in summary.points])
     lines = (
         Line(name, (*(_measured(point, each) for each in shown), _bound(point)))
@@ -212,7 +216,7 @@ def points_table(summary: ScalingSummary) -> Table:
 def _measured(point: ScalingPoint, name: str) -> Entry:
     interval = point.intervals.get(name)
     if interval is None:
-        return _NOTHING if point.timing_usable else _SHARED
+        return _NOTHING if point.timing_usable or name not in TIMED else _SHARED
     return entry_of(SCALED[name], interval) if name == RATIO else Entry(SCALED[name].text(interval.mean))
 
 
