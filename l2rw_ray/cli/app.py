@@ -156,15 +156,24 @@ def check_data(
 
 @app.command()
 def report(
-    directory: Directory,
+    directories: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="A study folder, or several for one page.", show_default=False),
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="Where to write it.", show_default="DIR/report", metavar="DIR")
+        Path | None,
+        typer.Option(
+            help="Where to write it.",
+            show_default="DIR/report, of several results/joined-report",
+            metavar="DIR",
+        ),
     ] = None,
 ) -> None:
-    """Write the report of a study from its ledger alone."""
-    from l2rw_ray.report import write_report
+    """Write the report of a study from its ledger alone, or of several studies on one page."""
+    from l2rw_ray.report import write_joined_report, write_report
 
-    paths = write_report(directory, out)
+    several = len(directories) > 1
+    paths = write_joined_report(directories, out) if several else write_report(directories[0], out)
     print(paths.html)
 
 

@@ -111,6 +111,15 @@ def test_folder_without_a_study_is_one_line_and_exit_code_2(call: Call, tmp_path
     assert "it has no study.yaml" in error
 
 
+def test_unusable_folders_of_a_joined_report_are_one_line_and_exit_code_2(
+    call: Call, folder: StudyFolder, tmp_path: Path
+) -> None:
+    code, output, error = call("report", str(tmp_path / "a"), str(folder.path), str(tmp_path / "b"))
+    assert (code, output, error.count("\n")) == (2, "", 1)
+    assert "2 of 3: unusable: " in error.replace("'", "")
+    assert error.count("no such folder") == 2
+
+
 def test_track_mirrors_without_duplicates(folder: StudyFolder) -> None:
     for _ in range(2):
         code = "from l2rw_ray.cli import main; main()"
