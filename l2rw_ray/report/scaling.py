@@ -1,6 +1,5 @@
 """Summing up what a reweighted step costs, and how that grows, from a study's ledger alone."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,10 @@ from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.labels import Measure, count
 from l2rw_ray.report.notes import paragraphs
-from l2rw_ray.report.points import Outcome, counts_of, join, problems_of, read_rows
+from l2rw_ray.report.points import counts_of, join, problems_of, read_rows
 from l2rw_ray.report.provenance import provenance_of
 from l2rw_ray.report.scaling_names import estimator_name
-from l2rw_ray.report.scaling_points import ESTIMATOR, MEASURED, RATIO, STEP_S, ScalingPoint, scaling_points
+from l2rw_ray.report.scaling_points import ESTIMATOR, RATIO, STEP_S, ScalingPoint, scaling_points
 from l2rw_ray.report.scaling_trends import (
     EstimatorChoice,
     RatioLaw,
@@ -22,6 +21,7 @@ from l2rw_ray.report.scaling_trends import (
     ratio_laws,
     trends_of,
 )
+from l2rw_ray.report.scaling_warnings import scaling_warnings
 from l2rw_ray.report.scaling_workers import WorkersCurve, worker_curves
 from l2rw_ray.report.summary import Problem
 from l2rw_ray.results import StudyFolder, read_study
@@ -110,7 +110,7 @@ def summarise_scaling(directory: Path) -> ScalingSummary:
         choices=estimator_choices(points),
         workers=workers,
         problems=problems_of(outcomes),
-        warnings=(*_gaps(outcomes, points), *_lost(outcomes)),
+        warnings=scaling_warnings(outcomes, points),
         provenance=provenance_of(spec, outcomes, counts_of(outcomes)),
     )
 
@@ -195,32 +195,3 @@ def _speedup(curve: WorkersCurve) -> str:
         f"{last.workers} workers at an equal {equal}: {SPEEDUP.text(last.speedup.mean)} times the work of "
         f"one ({SPEEDUP.limits(last.speedup)}), an efficiency of {100 * last.efficiency.mean:.0f} %"
     )
-
-
-def _lost(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """Figures that are left out as not finite."""
-    return tuple(
-        f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
-        for outcome in outcomes
-        for name in MEASURED
-        if (value := outcome.figure(name)) is not None and not math.isfinite(value)
-    )
-
-
-def _gaps(outcomes: Sequence[Outcome], points: Sequence[ScalingPoint]) -> tuple[str, ...]:
-    counts, gaps = counts_of(outcomes), []
-    if counts.missing:
-        missing = count(counts.missing, "planned trial")
-        gaps.append(f"The study is incomplete: {missing} of {counts.planned:,} not run yet")
-    if counts.failed + counts.stopped:
-        ended = count(counts.failed + counts.stopped, "trial")
-        gaps.append(f"{ended} failed or stopped, left out of all figures")
-    shared = sum(not point.timing_usable for point in points)
-    if shared:
-        gaps.append(f"Step times of {count(shared, 'design point')} are unusable: trials shared a GPU")
-    if all(interval.n == 1 for point in points for interval in point.intervals.values()):
-        gaps.append("One seed: there are no intervals, and a difference may be chance")
-    machines = {outcome.row["hardware"] for outcome in outcomes if outcome.row and outcome.row["hardware"]}
-    if len(machines) > 1:
-        gaps.append(f"Times are of {len(machines)} kinds of hardware, and what differs may be theirs")
-    return tuple(gaps)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from l2rw_ray.config import parse_study
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import write_joined_report
 from l2rw_ray.report.drawing import drawing
 from l2rw_ray.report.joined import JoinedSummary, summarise_joined
 from l2rw_ray.report.joined_parts import draw_forest, forest_table, joined_csv, main_picture, main_table
 from l2rw_ray.report.joined_writing import JOINED
+from l2rw_ray.results import StudyFolder
+from tests.orchestration.playing import best_at_a_tenth, play
 from tests.report.conftest import FakeStudy
 from tests.report.scaling_ledgers import WORKERS, write_scaling_study
 
@@ -73,9 +76,8 @@ def test_csv_table_and_forest_agree(joined):
     assert [100 * float(row["mean"]) for row in found] == pytest.approx(drawn)
     for row, line in zip(found, table.lines, strict=True):
         assert line.entries[0].text == contrast.measure.signed(float(row["mean"]))
-        assert line.entries[
-            0
-        ].detail == f"{100 * float(row['low']):+.1f} to {100 * float(row['high']):+.1f}".replace("-", "−")
+        low, high = (contrast.measure.signed(float(row[side])) for side in ("low", "high"))
+        assert line.entries[0].detail == f"{low} to {high}"
 
 
 def test_the_page_links_to_each_study_and_its_own_report(studies, tmp_path):
@@ -91,12 +93,8 @@ def test_the_page_links_to_each_study_and_its_own_report(studies, tmp_path):
     assert "<b>twice" not in text
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
-    assert {path.name for path in paths.figures} == {
-        "across-1.svg",
-        "across-1.png",
-        "second.svg",
-        "third.svg",
-    }
+    names = {path.name for path in paths.figures}
+    assert names == {"across-1.svg", "across-1.png", "second.svg", "third.svg"}
     assert not re.search(r'(src|href)="https?:', page)
 
 
@@ -114,3 +112,17 @@ def test_all_unusable_folders_are_named_in_one_line(studies, tmp_path):
     with pytest.raises(StudyFolderError, match="given twice"):
         summarise_joined([studies[0], studies[0]])
     assert Path("results/joined-report") == JOINED
+
+
+def test_a_search_joins_with_its_finding_and_its_best(study_tree: dict, studies: list[Path], tmp_path: Path):
+    folder = StudyFolder(tmp_path / "search")
+    folder.create()
+    space = {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}}
+    design = {"kind": "search", "space": space, "budget": {"trials": 3}}
+    play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, best_at_a_tenth)
+    first, search = summarise_joined([studies[0], folder.path]).studies
+    assert (first.effect != "", search.effect) == (True, "")
+    assert search.summary.finding.startswith("best of 3 configurations")
+    with drawing():
+        assert main_picture(search) is not None
+    assert main_table(search).title.startswith("The best 3")

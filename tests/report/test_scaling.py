@@ -180,3 +180,8 @@ def test_a_study_without_a_measured_step_is_refused(tmp_path):
     with pytest.raises(StudyFolderError, match=r"no trial has measured.*probe_rounds"):
         write_report(path)
     assert scaling_points([], {}) == ()
+
+
+def test_trials_at_a_time_and_mixed_hardware_are_told(tmp_path):
+    summary = summarise_scaling(write_scaling_study(tmp_path / "together", WORKERS, seeds=1))
+    assert any(warning.startswith("Up to 5 trials ran at a time") for warning in summary.warnings)

@@ -103,6 +103,20 @@ def test_exponents_are_covered_as_often_as_promised(seeds):
     assert first.exponent.high - first.exponent.mean == pytest.approx(width)
 
 
+def test_lines_and_ratios_are_covered_as_often_as_promised():
+    rng, shares = np.random.default_rng(6), np.array([0.05, 0.1, 0.4, 0.5, 1.0])
+    y_RSL = 1.4 + 1.1 * shares + rng.normal(0, 0.05, (4000, 4, 1)) + rng.normal(0, 0.05, (4000, 4, 5))
+    constant, slope = lines(shares, y_RSL.reshape(-1, 5))
+    assert coverage(constant.reshape(4000, 4), 1.4) == pytest.approx(0.95, abs=0.012)
+    assert coverage(slope.reshape(4000, 4), 1.1) == pytest.approx(0.95, abs=0.012)
+    law = affine_law(shares.tolist(), by_seed(y_RSL[0]))
+    assert (law.constant.mean, law.slope.mean) == pytest.approx((constant[:4].mean(), slope[:4].mean()))
+    seed, times = rng.normal(0, 0.5, (1000, 4)), rng.normal(0, 0.1, (2, 1000, 4))
+    slow, fast = 2 * np.exp(seed + times[0]), np.exp(seed + times[1])
+    found = [paired_ratio(dict(enumerate(a)), dict(enumerate(b))) for a, b in zip(slow, fast, strict=True)]
+    assert np.mean([each.low <= 2 <= each.high for each in found]) == pytest.approx(0.95, abs=0.02)
+
+
 def test_levels_of_a_seed_counted_as_independent_would_cover_too_rarely():
     """Where the exponent itself varies from seed to seed, all points in one fit promise too much."""
     rng = np.random.default_rng(4)

@@ -24,7 +24,7 @@ TRIALS = {
     "search": 30,
     "tuned_comparison": 60,
     "update_frequency": 65,
-    "worker_scaling": 18,
+    "worker_scaling": 12,
 }
 
 

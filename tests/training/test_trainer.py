@@ -54,6 +54,7 @@ def test_probe_changes_no_result_and_reports_the_overhead(make_trial: MakeTrial)
     metrics = probed[-1].metrics
     assert metrics["overhead_ratio"] == metrics["step_time_s"] / metrics["step_time_plain_s"]
     assert metrics["phase_alignment_s"] > 0
+    assert metrics["parameters"] > 1000
 
 
 @pytest.mark.parametrize("between", ["hold", "uniform"])
