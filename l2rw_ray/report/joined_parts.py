@@ -22,6 +22,7 @@ from l2rw_ray.report.tables import accuracy_tables
 
 _WIDTH, _ROW = 4.7, 0.42  # inches
 _NAME_CHARACTERS = 24
+_MOST_COLUMNS = 5
 FOREST_NOTE = (
     "Each study's mean difference over its settings and its own 95 % interval, which captures the seeds of "
     "that study. Studies differ in data and design: nothing is pooled over them, and nothing is said of a "
@@ -74,12 +75,19 @@ def forest_table(summary: JoinedSummary) -> Table | None:
     if not summary.shared:
         return None
     keys = [study.key for study in summary.studies if any(study.key in dict(s.found) for s in summary.shared)]
+    columns = tuple(_heading(contrast) for contrast in summary.shared)
+    lines = [Line(key, tuple(_found(contrast, key) for contrast in summary.shared)) for key in keys]
+    corner = "study"
+    if len(columns) > _MOST_COLUMNS:
+        found = [tuple(_found(contrast, key) for key in keys) for contrast in summary.shared]
+        lines = [Line(name, entries) for name, entries in zip(columns, found, strict=True)]
+        corner, columns = "compared", tuple(keys)
     return Table(
         key="across-studies",
         title="Difference to the control, by study",
-        corner="study",
-        columns=tuple(_heading(contrast) for contrast in summary.shared),
-        lines=tuple(Line(key, tuple(_found(contrast, key) for contrast in summary.shared)) for key in keys),
+        corner=corner,
+        columns=columns,
+        lines=tuple(lines),
         note="Paired by seed, 95 % interval, number of pairs. Bold: the interval excludes zero.",
     )
 

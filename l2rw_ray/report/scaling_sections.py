@@ -36,7 +36,7 @@ def scaling_sections(summary: ScalingSummary) -> list[Section]:
             sections.append(_growth(trends))
     if summary.workers:
         sections.append(_workers(summary))
-    everything = Section("All points", tables=(points_table(summary),), folded=True)
+    everything = Section("Everything measured", tables=(points_table(summary),), folded=True)
     return [section for section in (*sections, everything) if section.pictures or section.tables]
 
 

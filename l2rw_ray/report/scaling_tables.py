@@ -47,12 +47,14 @@ _TREND_NOTE = (
 )
 _WORKERS_NOTE = (
     "Speed-up: work in a given time against one worker's. Geometric mean of the ratios at equal seeds, 95 % "
-    "t interval of their logarithms."
+    "t interval of their logarithms. The meta batch is one for all workers together, whatever their number. "
+    "Memory is the largest worker's."
 )
 _PROJECTION_NOTE = (
     "A projection from up to {} workers by Amdahl's law at an equal batch and Gustafson's at an equal share. "
     "They know no communication that grows with the workers: expect less. Intervals are over seeds, on this "
-    "machine alone. A fraction above 1: more workers were slower than one."
+    "machine alone. A fraction above 1: more workers were slower than one; below 0: more than linearly "
+    "faster; neither is projected."
 )
 _POINTS_NOTE = (
     "Medians of interleaved plain and reweighted steps, then the mean over seeds; 95 % interval of the "
@@ -145,7 +147,11 @@ def trend_table(trends: Sequence[Trend]) -> Table:
 def workers_table(curve: WorkersCurve) -> Table:
     """Step time, speed-up and efficiency by workers."""
     percent = Measure("efficiency", "%", 100, 0)
-    columns = (SCALED[curve.step].heading, "batch", "speed-up", "efficiency (%)", "overhead ratio")
+    memory = PLAIN_BYTES if curve.step == PLAIN_S else PEAK_BYTES
+    columns = (
+        *(SCALED[curve.step].heading, "batch", "speed-up", "efficiency (%)"),
+        *(SCALED[RATIO].heading, SCALED[memory].heading),
+    )
     lines = (
         Line(
             str(each.workers),
@@ -154,7 +160,8 @@ def workers_table(curve: WorkersCurve) -> Table:
                 Entry(f"{each.point.level(BATCH):g}"),
                 Entry("1") if each.workers == 1 else entry_of(SPEEDUP, each.speedup),
                 Entry("100") if each.workers == 1 else entry_of(percent, each.efficiency),
-                entry_of(SCALED[RATIO], each.point.intervals.get(RATIO)),
+                _measured(each.point, RATIO),
+                _measured(each.point, memory),
             ),
         )
         for each in curve.points
@@ -179,7 +186,8 @@ def projection_table(summary: ScalingSummary) -> Table | None:
     for curve in curves:
         found = {each.workers: each.speedup for each in curve.projections}
         serial = curve.serial.interval if curve.serial else None
-        entries = (entry_of(SPEEDUP, found[n]) if n in found else Entry("no gain") for n in numbers)
+        otherwise = Entry("no gain" if serial and serial.mean >= 1 else "no limit seen")
+        entries = (entry_of(SPEEDUP, found[n]) if n in found else otherwise for n in numbers)
         lines.append(Line(curve.name, (entry_of(EXPONENT, serial), *entries)))
     most = max(each.workers for curve in curves for each in curve.points)
     return Table(

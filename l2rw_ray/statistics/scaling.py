@@ -89,12 +89,13 @@ class SerialFraction:
         """Speed-up the law would give so many workers: a projection, not a measurement.
 
         The law has no term for communication that grows with the workers. Each seed's fraction is
-        taken for 0 or 1 where it lies beyond. None where more workers were slower than one.
+        taken for 0 or 1 where it lies beyond, and the interval is then too narrow. None where the mean
+        does: more workers were slower than one, or more than linearly faster, and there is no law to go by.
 
         Args:
             workers: How many, 1 or more.
         """
-        if self.interval.mean >= 1:
+        if not 0 < self.interval.mean < 1:
             return None
         s_S = np.clip(np.array(self.by_seed), 0.0, 1.0)
         strong = self.scaling is Scaling.STRONG

@@ -1,4 +1,5 @@
 import csv
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,6 +19,9 @@ from l2rw_ray.report.scaling_trends import Trend
 from l2rw_ray.report.table import Entry
 from l2rw_ray.statistics.scaling import Scaling
 from tests.report.scaling_ledgers import OVERHEAD, SERIAL, WORKERS, write_scaling_study
+
+GOLDEN = Path(__file__).parent / "golden" / "scaling.md"
+REGENERATE = "L2RW_REGENERATE_GOLDEN"  # set it to 1 and run this file to accept the present text
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +153,9 @@ def test_the_study_file_chooses_the_report(workers_study):
         assert sentence in text
     assert "![Step time by batch size](figures/time-by-batch-size.svg)" in text
     assert {path.name for path in paths.figures} >= {"ratios.svg", "ratios.png", "strong-scaling.svg"}
+    if os.environ.get(REGENERATE):
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text == GOLDEN.read_text(encoding="utf-8")
     for path in paths.figures:
         if path.suffix == ".svg":
             ElementTree.parse(path)

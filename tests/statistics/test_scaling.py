@@ -145,10 +145,12 @@ def test_serial_fractions_are_recovered_covered_and_projected(scaling, fraction)
     assert coverage(s_RS, fraction) == pytest.approx(0.95, abs=0.02)
 
 
-def test_workers_that_slow_each_other_down_have_no_projection():
+def test_without_a_fraction_there_is_no_projection():
     slower = serial_fraction(Scaling.STRONG, [1, 2], [{0: 1.0, 1: 1.0}, {0: 1.2, 1: 1.3}])
     assert slower.interval.mean > 1
     assert slower.project(8) is None
     superlinear = serial_fraction(Scaling.STRONG, [1, 2], [{0: 1.0}, {0: 0.4}])
     assert superlinear.interval.mean < 0
-    assert superlinear.project(8).mean == pytest.approx(8)
+    assert superlinear.project(8) is None
+    mixed = serial_fraction(Scaling.STRONG, [1, 2], [{0: 1.0, 1: 1.0}, {0: 0.4, 1: 0.8}])
+    assert mixed.project(8).mean == pytest.approx((8 / (0.6 + 0.4 / 8)) ** 0.5)
