@@ -25,7 +25,6 @@ from l2rw_ray.report.scaling_warnings import scaling_warnings
 from l2rw_ray.report.scaling_workers import WorkersCurve, worker_curves
 from l2rw_ray.report.summary import Problem
 from l2rw_ray.results import StudyFolder, read_study
-from l2rw_ray.statistics.scaling import Scaling
 
 PAPER, PAPERS_RATIO = "arXiv:2405.06859", 3
 """How many plain steps a reweighted one takes, by the estimate of that paper."""
@@ -190,8 +189,7 @@ def _power(trend: Trend) -> str:
 
 def _speedup(curve: WorkersCurve) -> str:
     last = curve.points[-1]
-    equal = "batch" if curve.scaling is Scaling.STRONG else "share of the batch each"
     return (
-        f"{last.workers} workers at an equal {equal}: {SPEEDUP.text(last.speedup.mean)} times the work of "
+        f"{last.workers} workers at {curve.equal}: {SPEEDUP.text(last.speedup.mean)} times the work of "
         f"one ({SPEEDUP.limits(last.speedup)}), an efficiency of {100 * last.efficiency.mean:.0f} %"
     )

@@ -1,6 +1,7 @@
 """The figures of a scaling report, drawn from the summary only."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,15 +13,30 @@ from l2rw_ray.report.scaling_names import estimator_name, names_of
 from l2rw_ray.report.scaling_points import ESTIMATOR, PEAK_BYTES, RATIO, STEP_S, ScalingPoint
 from l2rw_ray.report.scaling_tables import SCALED
 from l2rw_ray.report.scaling_trends import Trend
-from l2rw_ray.report.scaling_workers import STEPS, WorkersCurve
+from l2rw_ray.report.scaling_workers import WorkersCurve
 from l2rw_ray.statistics import Interval
 
 _PANEL, _NARROW = (4.7, 3.3), (3.9, 3.2)  # inches; narrow ones stand three beside each other
-_MARKERS, _DASHES = "osD^vPX*", ("-", "--", ":", "-.")
+_MARKERS, _DASHES = "osD^vPX*", ("-", "-.", ":")
 _CHARACTERS_PER_INCH = 11.5  # of a legend
-_MOST_TRENDS = 12
+MOST_TRENDS = 12
 _HEADINGS = {STEP_S: "step time (ms)", PEAK_BYTES: "peak memory (MiB)"}
 """Of axes that show plain steps too."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a trend is drawn: the estimator by colour, what else differs by marker and dash.
+
+    Attributes:
+        color: Of its line.
+        plain_color: Of the plain steps beside it.
+        other: Which of the groups it is in that differ in more than the estimator.
+    """
+
+    color: str
+    plain_color: str
+    other: int
 
 
 def draw_ratios(points: Sequence[ScalingPoint]) -> Figure:
@@ -57,20 +73,18 @@ def draw_trends(trends: Sequence[Trend], shown: str, beside: str | None = None) 
     Args:
         trends: Along the same size.
         shown: Name of the figure; the overhead ratio also has its bound beside it.
-        beside: Name of a figure that hardly differs among the trends; the first one's is drawn.
+        beside: Name of a figure that is the same whatever the estimator, drawn dashed.
     """
     figure, axes = _panel(_NARROW)
-    drawn = [trend for trend in trends if _has(trend, shown)][:_MOST_TRENDS]
+    drawn = [trend for trend in trends if _has(trend, shown)][:MOST_TRENDS]
     names = names_of([(trend.points[0], trend.fixed) for trend in drawn])
-    kinds = list(dict.fromkeys(trend.fixed.level(ESTIMATOR) for trend in drawn))
-    others = list(dict.fromkeys(trend.points[0].without(ESTIMATOR, *_moving(trend)) for trend in drawn))
-    for name, trend in zip(names, drawn, strict=True):
-        other = others.index(trend.points[0].without(ESTIMATOR, *_moving(trend)))
-        color = kinds.index(trend.fixed.level(ESTIMATOR)) if len(kinds) > 1 else other
-        label = name if len(drawn) > 1 else "reweighted step"
-        _draw_line(axes, trend, shown, label, COLORS[color % len(COLORS)], other)
-    if beside is not None:
-        _draw_beside(axes, drawn[0], beside)
+    looks = _looks(drawn)
+    for place, (trend, look) in enumerate(zip(drawn, looks, strict=True)):
+        is_first = look.other not in {earlier.other for earlier in looks[:place]}
+        if beside is not None and is_first:
+            _draw_beside(axes, trend, beside, look.plain_color)
+        label = names[place] if len(drawn) > 1 else "reweighted step"
+        _draw_line(axes, trend, shown, label, look)
     if shown == RATIO:
         _draw_bound(axes, drawn)
     is_log = shown != RATIO
@@ -90,8 +104,7 @@ def draw_workers(curves: Sequence[WorkersCurve]) -> Figure:
     figure, axes = _panel()
     numbers = sorted({each.workers for curve in curves for each in curve.points})
     axes.plot(numbers, numbers, color=INK, linewidth=1.2, linestyle="--", label="ideal")
-    labels = [STEPS[curve.step] for curve in curves]
-    for number, (curve, label) in enumerate(zip(curves, labels, strict=True)):
+    for number, curve in enumerate(curves):
         intervals = [each.speedup for each in curve.points]
         axes.errorbar(
             [each.workers for each in curve.points],
@@ -102,7 +115,7 @@ def draw_workers(curves: Sequence[WorkersCurve]) -> Figure:
             linewidth=1.8,
             markersize=6,
             capsize=3,
-            label=label if labels.count(label) == 1 else curve.name,
+            label=curve.name,
         )
     axes.set_xticks(numbers)
     axes.set_ylim(0, 1.1 * max([*numbers, *(each.speedup.mean for curve in curves for each in curve.points)]))
@@ -120,15 +133,27 @@ def _moving(trend: Trend) -> tuple[str, ...]:
     return trend.axis.path, *trend.axis.follows
 
 
-def _draw_line(axes: Axes, trend: Trend, shown: str, label: str, color: str, other: int) -> None:
+def _looks(trends: Sequence[Trend]) -> list[_Look]:
+    estimators = [trend.fixed.level(ESTIMATOR) for trend in trends]
+    groups = [trend.points[0].without(ESTIMATOR, *_moving(trend)) for trend in trends]
+    kinds, others = list(dict.fromkeys(estimators)), list(dict.fromkeys(groups))
+    looks = []
+    for estimator, group in zip(estimators, groups, strict=True):
+        other = others.index(group)
+        color = COLORS[(kinds.index(estimator) if len(kinds) > 1 else other) % len(COLORS)]
+        looks.append(_Look(color, INK if len(kinds) > 1 or len(others) == 1 else color, other))
+    return looks
+
+
+def _draw_line(axes: Axes, trend: Trend, shown: str, label: str, look: _Look) -> None:
     intervals, scale = [point.intervals[shown] for point in trend.points], SCALED[shown].scale
     axes.errorbar(
         trend.levels,
         [scale * interval.mean for interval in intervals],
         yerr=_bars(intervals, scale),
-        color=color,
-        marker=_MARKERS[other % len(_MARKERS)],
-        linestyle=_DASHES[other % len(_DASHES)],
+        color=look.color,
+        marker=_MARKERS[look.other % len(_MARKERS)],
+        linestyle=_DASHES[look.other % len(_DASHES)],
         linewidth=1.8,
         markersize=6,
         capsize=3,
@@ -137,9 +162,11 @@ def _draw_line(axes: Axes, trend: Trend, shown: str, label: str, color: str, oth
     )
 
 
-def _draw_beside(axes: Axes, trend: Trend, name: str) -> None:
+def _draw_beside(axes: Axes, trend: Trend, name: str, color: str) -> None:
+    known = axes.get_legend_handles_labels()[1]
+    label = "_" if "plain step" in known else "plain step"  # matplotlib leaves the first out of legends
     values = [SCALED[name].scale * point.intervals[name].mean for point in trend.points]
-    axes.plot(trend.levels, values, color=INK, linewidth=1.4, linestyle="--", label="plain step")
+    axes.plot(trend.levels, values, color=color, linewidth=1.2, linestyle="--", label=label)
 
 
 def _draw_bound(axes: Axes, trends: Sequence[Trend]) -> None:

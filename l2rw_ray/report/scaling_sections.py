@@ -1,7 +1,7 @@
 """The sections of a scaling report, in order."""
 
 from l2rw_ray.report.scaling import ScalingSummary
-from l2rw_ray.report.scaling_figures import draw_ratios, draw_trends, draw_workers
+from l2rw_ray.report.scaling_figures import MOST_TRENDS, draw_ratios, draw_trends, draw_workers
 from l2rw_ray.report.scaling_points import PEAK_BYTES, PLAIN_BYTES, PLAIN_S, RATIO, STEP_S
 from l2rw_ray.report.scaling_tables import (
     estimator_table,
@@ -64,15 +64,16 @@ def _growth(trends: list[Trend]) -> Section:
         for key, shown, beside, title in _COSTS
         if any(shown in trend.laws for trend in trends)
     )
-    return Section(f"By {axis}", pictures, (trend_table(trends),), _BARS)
+    few = f" The first {MOST_TRENDS} of {len(trends)} lines are drawn." if len(trends) > MOST_TRENDS else ""
+    return Section(f"By {axis}", pictures, (trend_table(trends),), _BARS + few)
 
 
 def _workers(summary: ScalingSummary) -> Section:
-    pictures = []
+    pictures, tables = [], []
     for scaling, title in _SCALINGS.items():
         curves = [curve for curve in summary.workers if curve.scaling is scaling]
         if curves:
-            pictures.append(Picture(f"{scaling.value}-scaling", title, draw_workers(curves)))
+            pictures.append(Picture(f"{scaling.value}-speed-up", title, draw_workers(curves)))
+            tables.append(workers_table(curves))
     projection = projection_table(summary)
-    tables = (*map(workers_table, summary.workers), *([projection] if projection else []))
-    return Section("By workers", tuple(pictures), tables, _BARS)
+    return Section("By workers", tuple(pictures), (*tables, *([projection] if projection else [])), _BARS)

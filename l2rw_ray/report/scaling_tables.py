@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from l2rw_ray.report.labels import MEASURES, Measure
+from l2rw_ray.report.labels import MEASURES, Measure, count
 from l2rw_ray.report.scaling import EXPONENT, SPEEDUP, ScalingSummary
 from l2rw_ray.report.scaling_names import LEFT_OUT, estimator_name, names_of
 from l2rw_ray.report.scaling_points import (
-    BATCH,
     MEASURED,
     PEAK_BYTES,
     PLAIN_BYTES,
@@ -17,7 +16,7 @@ from l2rw_ray.report.scaling_points import (
     ScalingPoint,
 )
 from l2rw_ray.report.scaling_trends import EstimatorChoice, Trend
-from l2rw_ray.report.scaling_workers import STEPS, WorkersCurve
+from l2rw_ray.report.scaling_workers import WorkersCurve, WorkersPoint, projected
 from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics import Interval
 from l2rw_ray.statistics.scaling import Scaling
@@ -30,6 +29,7 @@ SCALED = {
     PEAK_BYTES: Measure("memory of a reweighted step", "MiB", 2**-20, 1),
 }
 """How what was measured is shown."""
+_EFFICIENCY = Measure("efficiency", "%", 100, 0)
 _NOTHING = Entry("–")
 _SHARED = Entry("unusable", "GPU shared")
 _CHOICE_NOTE = (
@@ -144,35 +144,32 @@ def trend_table(trends: Sequence[Trend]) -> Table:
     )
 
 
-def workers_table(curve: WorkersCurve) -> Table:
-    """Step time, speed-up and efficiency by workers."""
-    percent = Measure("efficiency", "%", 100, 0)
-    memory = PLAIN_BYTES if curve.step == PLAIN_S else PEAK_BYTES
-    columns = (
-        *(SCALED[curve.step].heading, "batch", "speed-up", "efficiency (%)"),
-        *(SCALED[RATIO].heading, SCALED[memory].heading),
-    )
-    lines = (
-        Line(
-            str(each.workers),
-            (
-                entry_of(SCALED[curve.step], each.point.intervals[curve.step]),
-                Entry(f"{each.point.level(BATCH):g}"),
-                Entry("1") if each.workers == 1 else entry_of(SPEEDUP, each.speedup),
-                Entry("100") if each.workers == 1 else entry_of(percent, each.efficiency),
-                _measured(each.point, RATIO),
-                _measured(each.point, memory),
-            ),
-        )
-        for each in curve.points
-    )
+def workers_table(curves: Sequence[WorkersCurve]) -> Table:
+    """Step time, speed-up and efficiency by workers, of all curves of one kind of scaling."""
+    scaling = curves[0].scaling
+    equal = "batch of all together" if scaling is Scaling.STRONG else "share of each worker"
     return Table(
-        key=_key(curve),
-        title=curve.name[0].upper() + curve.name[1:],
-        corner="workers",
-        columns=columns,
-        lines=tuple(lines),
+        key=f"{scaling.value}-scaling",
+        title=f"At an equal {equal}",
+        corner="step",
+        columns=("step time (ms)", "speed-up", "efficiency (%)", "overhead ratio", "peak memory (MiB)"),
+        lines=tuple(
+            Line(f"{curve.name}, {count(each.workers, 'worker')}", _workers_entries(curve, each))
+            for curve in curves
+            for each in curve.points
+        ),
         note=_WORKERS_NOTE,
+    )
+
+
+def _workers_entries(curve: WorkersCurve, each: WorkersPoint) -> tuple[Entry, ...]:
+    alone, point = each.workers == 1, each.point
+    return (
+        entry_of(SCALED[curve.step], point.intervals[curve.step]),
+        Entry("1") if alone else entry_of(SPEEDUP, each.speedup),
+        Entry("100") if alone else entry_of(_EFFICIENCY, each.efficiency),
+        _measured(point, RATIO),
+        _measured(point, PLAIN_BYTES if curve.step == PLAIN_S else PEAK_BYTES),
     )
 
 
@@ -181,7 +178,8 @@ def projection_table(summary: ScalingSummary) -> Table | None:
     curves = [curve for curve in summary.workers if curve.serial is not None]
     if not curves:
         return None
-    numbers = tuple(dict.fromkeys(each.workers for curve in curves for each in curve.projections))
+    workers = [each.workers for curve in curves for each in curve.points]
+    numbers = projected(workers)
     lines = []
     for curve in curves:
         found = {each.workers: each.speedup for each in curve.projections}
@@ -189,14 +187,13 @@ def projection_table(summary: ScalingSummary) -> Table | None:
         otherwise = Entry("no gain" if serial and serial.mean >= 1 else "no limit seen")
         entries = (entry_of(SPEEDUP, found[n]) if n in found else otherwise for n in numbers)
         lines.append(Line(curve.name, (entry_of(EXPONENT, serial), *entries)))
-    most = max(each.workers for curve in curves for each in curve.points)
     return Table(
         key="projection",
         title="Projected speed-up: not measured",
         corner="step",
         columns=("serial fraction", *(f"{number} workers" for number in numbers)),
         lines=tuple(lines),
-        note=_PROJECTION_NOTE.format(most),
+        note=_PROJECTION_NOTE.format(max(workers)),
     )
 
 
@@ -230,8 +227,3 @@ def _measured(point: ScalingPoint, name: str) -> Entry:
 
 def _bound(point: ScalingPoint) -> Entry:
     return _NOTHING if point.bound is None else Entry(SCALED[RATIO].text(point.bound))
-
-
-def _key(curve: WorkersCurve) -> str:
-    word = "strong" if curve.scaling is Scaling.STRONG else "weak"
-    return f"{word}-{STEPS[curve.step].split()[0]}-{curve.share}"

@@ -10,8 +10,6 @@ from l2rw_ray.statistics import Interval
 from l2rw_ray.statistics.scaling import Scaling, SerialFraction, paired_ratio, serial_fraction
 
 STEPS = {PLAIN_S: "plain step", STEP_S: "reweighted step"}
-_PROJECTED = (2, 4, 8)
-"""Multiples of the most workers measured."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +60,14 @@ class WorkersCurve:
     projections: tuple[Projection, ...]
 
     @property
+    def equal(self) -> str:
+        """What stays equal, in words."""
+        return f"batch {self.share}" if self.scaling is Scaling.STRONG else f"{self.share} per worker"
+
+    @property
     def name(self) -> str:
-        """What stays equal, and which step, in words."""
-        equal = "an equal batch of" if self.scaling is Scaling.STRONG else "an equal share of"
-        return f"{STEPS[self.step]}, {equal} {self.share}"
+        """Which step, and what stays equal, in words."""
+        return f"{STEPS[self.step]}, {self.equal}"
 
 
 def worker_curves(points: Sequence[ScalingPoint]) -> tuple[WorkersCurve, ...]:
@@ -128,6 +130,10 @@ def _scaled(interval: Interval, factor: float) -> Interval:
 def _projections(serial: SerialFraction | None, workers: Sequence[int]) -> tuple[Projection, ...]:
     if serial is None:
         return ()
-    numbers = [multiple * max(workers) for multiple in _PROJECTED]
-    found = [(number, serial.project(number)) for number in numbers]
+    found = [(number, serial.project(number)) for number in projected(workers)]
     return tuple(Projection(number, speedup) for number, speedup in found if speedup is not None)
+
+
+def projected(workers: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of workers to project to, given those that were measured."""
+    return tuple(multiple * max(workers) for multiple in (2, 4, 8))

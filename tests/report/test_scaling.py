@@ -117,7 +117,7 @@ def test_speed_up_is_amdahls_and_its_projection_is_called_one(workers):
     table = projection_table(workers)
     assert "not measured" in table.title
     assert "projection from up to 4 workers" in table.note
-    assert any("4 workers at an equal batch: " in sentence for sentence in workers.further_findings)
+    assert any("4 workers at batch 50: " in sentence for sentence in workers.further_findings)
 
 
 def test_csv_tables_and_figures_have_the_same_numbers(overhead):
@@ -152,7 +152,7 @@ def test_the_study_file_chooses_the_report(workers_study):
         assert sentence in page
         assert sentence in text
     assert "![Step time by batch size](figures/time-by-batch-size.svg)" in text
-    assert {path.name for path in paths.figures} >= {"ratios.svg", "ratios.png", "strong-scaling.svg"}
+    assert {path.name for path in paths.figures} >= {"ratios.svg", "ratios.png", "strong-speed-up.svg"}
     if os.environ.get(REGENERATE):
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
