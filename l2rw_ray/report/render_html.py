@@ -40,8 +40,7 @@ def render_html(summary: Ablation) -> str:
     main, *further = tables or (None,)
     with drawing():
         answers, curves = _answer_panels(summary), _curve_panels(summary)
-    return fill_page(
-        "report.html.j2",
+    return _page(
         study=summary,
         number=summary.measure.signed(headline.mean) if headline else "",
         number_unit="points" if summary.measure.is_share else summary.measure.label,
@@ -69,8 +68,7 @@ def render_search_html(summary: SearchSummary) -> str:
             for number, (title, (_, figure)) in enumerate(search_figures(summary).items())
         ]
     main, *further = search_tables(summary) or (None,)
-    return fill_page(
-        "report.html.j2",
+    return _page(
         study=summary,
         number="",
         number_unit="",
@@ -86,6 +84,10 @@ def render_search_html(summary: SearchSummary) -> str:
         more_tables=further,
         points_name="configurations",
     )
+
+
+def _page(**fields: Any) -> str:
+    return fill_page("report.html.j2", **fields)
 
 
 def fill_page(template: str, **fields: Any) -> str:

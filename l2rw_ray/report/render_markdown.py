@@ -24,8 +24,7 @@ def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
     """
     answer = [summary.answer] if summary.answer else []
     others = (difference_table(summary), *summary.details, weight_table(summary), cost_table(summary))
-    return fill_text(
-        "report.md.j2",
+    return _text(
         study=summary,
         figures=figures,
         figure_note="Points and lines are means over seeds, bars and bands their 95 % intervals.",
@@ -38,8 +37,7 @@ def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
 
 def render_search_markdown(summary: SearchSummary, figures: Mapping[str, str]) -> str:
     """The text of a search's report, made likewise."""
-    return fill_text(
-        "report.md.j2",
+    return _text(
         study=summary,
         figures=figures,
         figure_note=SEARCH_NOTE,
@@ -48,6 +46,10 @@ def render_search_markdown(summary: SearchSummary, figures: Mapping[str, str]) -
         tables=search_tables(summary),
         points_name="configurations",
     )
+
+
+def _text(**fields: Any) -> str:
+    return fill_text("report.md.j2", **fields)
 
 
 def fill_text(template: str, **fields: Any) -> str:
