@@ -12,7 +12,7 @@ from l2rw_ray.report.notes import paragraphs
 from l2rw_ray.report.points import counts_of, join, problems_of, read_rows
 from l2rw_ray.report.provenance import provenance_of
 from l2rw_ray.report.scaling_names import estimator_name
-from l2rw_ray.report.scaling_points import ESTIMATOR, RATIO, STEP_S, ScalingPoint, scaling_points
+from l2rw_ray.report.scaling_points import ESTIMATOR, RATIO, STEP_S, WORKERS, ScalingPoint, scaling_points
 from l2rw_ray.report.scaling_trends import (
     EstimatorChoice,
     RatioLaw,
@@ -168,8 +168,9 @@ def _by_estimator(learned: Sequence[ScalingPoint]) -> tuple[str, ...]:
 
 def _growth(trends: Sequence[Trend]) -> tuple[str, ...]:
     """The first trend along each size, which is the baseline's."""
-    first = {trend.axis.path: trend for trend in reversed(trends)}
-    return tuple(_power(first[path]) for path in dict.fromkeys(trend.axis.path for trend in trends))
+    told = [trend for trend in trends if trend.axis.path != WORKERS]  # speed-up tells that
+    first = {trend.axis.path: trend for trend in reversed(told)}
+    return tuple(_power(first[path]) for path in dict.fromkeys(trend.axis.path for trend in told))
 
 
 def _power(trend: Trend) -> str:

@@ -76,4 +76,6 @@ def _workers(summary: ScalingSummary) -> Section:
             pictures.append(Picture(f"{scaling.value}-speed-up", title, draw_workers(curves)))
             tables.append(workers_table(curves))
     projection = projection_table(summary)
-    return Section("By workers", tuple(pictures), (*tables, *([projection] if projection else [])), _BARS)
+    if projection:
+        tables.append(projection)
+    return Section("What more workers bring", tuple(pictures), tuple(tables), _BARS)

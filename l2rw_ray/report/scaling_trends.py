@@ -14,6 +14,7 @@ from l2rw_ray.report.scaling_points import (
     TRAIN,
     UPDATES,
     WIDTH,
+    WORKERS,
     ScalingPoint,
 )
 from l2rw_ray.report.summary import Setting
@@ -44,6 +45,7 @@ AXES = (
     Axis(PARAMETERS, "parameters", (DEPTH, WIDTH)),
     Axis(TRAIN, "train examples"),
     Axis(UPDATES, "steps per weight update"),
+    Axis(WORKERS, "workers"),
 )
 
 

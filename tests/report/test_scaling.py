@@ -146,6 +146,7 @@ def test_the_study_file_chooses_the_report(workers_study):
         paths.finding,
         "By batch size",
         "By workers",
+        "What more workers bring",
         "not measured",
         "Imagined CPU",
     ):
