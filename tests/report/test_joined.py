@@ -1,7 +1,6 @@
 import csv
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,27 +14,40 @@ from l2rw_ray.report.joined import JoinedSummary, summarise_joined
 from l2rw_ray.report.joined_parts import draw_forest, forest_table, joined_csv, main_picture, main_table
 from l2rw_ray.report.joined_writing import JOINED
 from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.writer import write_record
 from tests.orchestration.playing import best_at_a_tenth, play
-from tests.report.conftest import FakeStudy
+from tests.report.conftest import FakeStudy, plan_of, records_of, spec_of
 from tests.report.scaling_ledgers import WORKERS, write_scaling_study
 
 TWO = {"method.name": ["uniform", "random", "l2rw"]}
 
 
-@pytest.fixture
-def studies(fake_study: Callable[[FakeStudy], Path], plain: FakeStudy, tmp_path: Path) -> list[Path]:
-    """Two that share all arms, one with levels, one with fewer arms, and one of costs."""
-    small = replace(plain, factors=TWO, failing=None)
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two that share all arms, one with levels and fewer arms, and one of costs."""
+    root = tmp_path_factory.mktemp("studies")
+    small = FakeStudy(factors=TWO, failing=None)
     fewer = {"data.bias.level": [0.5, 0.9], "method.name": ["uniform", "l2rw"]}
-    return [
-        fake_study(replace(small, name="first")),
-        fake_study(replace(small, name="second", gain=2.0, question="And <b>twice</b> as much?")),
-        fake_study(replace(small, name="third", factors=fewer)),
-        write_scaling_study(tmp_path / "costs", WORKERS),
+    fakes = [
+        replace(small, name="first"),
+        replace(small, name="second", gain=2.0, question="And <b>twice</b> as much?"),
+        replace(small, name="third", factors=fewer),
     ]
+    folders = [_write(StudyFolder(root / fake.name), fake) for fake in fakes]
+    return [*folders, write_scaling_study(root / "costs", WORKERS)]
 
 
-@pytest.fixture
+def _write(folder: StudyFolder, fake: FakeStudy) -> Path:
+    folder.create()
+    spec = spec_of(fake)
+    plan = plan_of(fake, spec)
+    folder.write_plan(spec, plan)
+    for record in records_of(fake, plan):
+        write_record(folder, record)
+    return folder.path
+
+
+@pytest.fixture(scope="module")
 def joined(studies: list[Path]) -> JoinedSummary:
     return summarise_joined(studies)
 
