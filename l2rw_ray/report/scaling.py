@@ -19,6 +19,7 @@ from l2rw_ray.report.scaling_trends import (
     Trend,
     estimator_choices,
     ratio_laws,
+    size_text,
     trends_of,
 )
 from l2rw_ray.report.scaling_warnings import scaling_warnings
@@ -175,7 +176,7 @@ def _growth(trends: Sequence[Trend]) -> tuple[str, ...]:
 
 def _power(trend: Trend) -> str:
     laws = [(name, trend.laws[name]) for name in (STEP_S, RATIO) if name in trend.laws]
-    span = f"{trend.axis.name.capitalize()} {trend.levels[0]:,g} to {trend.levels[-1]:,g}"
+    span = f"{trend.axis.name.capitalize()} {size_text(trend.levels[0])} to {size_text(trend.levels[-1])}"
     estimator = trend.fixed.level(ESTIMATOR)
     under = f", estimator {estimator_name(estimator)}" if estimator else ""
     if not laws:

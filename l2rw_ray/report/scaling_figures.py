@@ -12,7 +12,7 @@ from l2rw_ray.report.scaling import PAPERS_RATIO
 from l2rw_ray.report.scaling_names import estimator_name, names_of
 from l2rw_ray.report.scaling_points import ESTIMATOR, PEAK_BYTES, RATIO, STEP_S, ScalingPoint
 from l2rw_ray.report.scaling_tables import SCALED
-from l2rw_ray.report.scaling_trends import Trend
+from l2rw_ray.report.scaling_trends import Trend, size_text
 from l2rw_ray.report.scaling_workers import WorkersCurve
 from l2rw_ray.statistics import Interval
 
@@ -199,7 +199,7 @@ def _set_scales(axes: Axes, trends: Sequence[Trend], names: Sequence[str], *, is
     axes.set_xscale("log")
     levels = sorted({level for trend in trends for level in trend.levels})
     axes.set_xlim(levels[0] / 1.2, levels[-1] * 1.2)
-    axes.set_xticks(_apart(levels), [f"{level:,g}" for level in _apart(levels)])
+    axes.set_xticks(_apart(levels), [size_text(level) for level in _apart(levels)])
     axes.xaxis.set_minor_locator(NullLocator())
     if is_log:
         axes.set_yscale("log")

@@ -49,6 +49,11 @@ AXES = (
 )
 
 
+def size_text(level: float) -> str:
+    """A level of an axis for people."""
+    return f"{level:,.0f}" if level == round(level) else f"{level:g}"
+
+
 @dataclass(frozen=True)
 class Trend:
     """Points that differ in one size alone, in its order.

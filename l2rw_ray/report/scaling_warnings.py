@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from l2rw_ray.report.labels import count
 from l2rw_ray.report.points import Outcome, Row, counts_of
 from l2rw_ray.report.scaling_points import MEASURED, ScalingPoint
+
+_NEXT_TO_ALONE = 1.2
+"""Trials at a time that come of one beginning while the last one is being recorded."""
 
 
 def scaling_warnings(outcomes: Sequence[Outcome], points: Sequence[ScalingPoint]) -> tuple[str, ...]:
@@ -46,25 +49,27 @@ def _disturbed(rows: Sequence[Row]) -> list[str]:
     machines = {row["hardware"] for row in rows} - {None}
     if len(machines) > 1:
         said.append(f"Times are of {len(machines)} kinds of hardware, and what differs may be theirs")
-    most = _at_a_time(rows)
-    if most > 1:
+    together = _at_a_time(rows)
+    if together > _NEXT_TO_ALONE:
         said.append(
-            f"Up to {most} trials ran at a time: where they shared a machine, step times hold what they took "
-            "from each other, ratios less so; `l2rw-ray run --lanes 1` avoids it"
+            f"On average {together:.1f} trials ran at a time: where they shared a machine, step times hold what "
+            "they took from each other, ratios less so; --lanes 1 avoids it"
         )
     return said
 
 
-def _at_a_time(rows: Sequence[Row]) -> int:
-    """The most trials that were under way at one moment."""
-    ended = [row for row in rows if row["started_at"] is not None and row["duration_s"]]
-    starts = [(row["started_at"], 1) for row in ended]
-    ends = [(row["started_at"] + timedelta(seconds=row["duration_s"]), -1) for row in ended]
-    running = most = 0
-    for _, change in sorted([*starts, *ends]):
-        running += change
-        most = max(most, running)
-    return most
+def _at_a_time(rows: Sequence[Row]) -> float:
+    """How many trials were under way on average, while any was."""
+    spans = sorted(
+        (row["started_at"], row["started_at"] + timedelta(seconds=row["duration_s"]))
+        for row in rows
+        if row["started_at"] is not None and row["duration_s"]
+    )
+    busy, reached = timedelta(), datetime.min.replace(tzinfo=UTC)
+    for start, end in spans:
+        busy += max(end, reached) - max(start, reached)
+        reached = max(end, reached)
+    return sum((end - start for start, end in spans), timedelta()) / busy if busy else 0.0
 
 
 def _lost(outcomes: Sequence[Outcome]) -> list[str]:
