@@ -52,8 +52,8 @@ def _disturbed(rows: Sequence[Row]) -> list[str]:
     together = _at_a_time(rows)
     if together > _NEXT_TO_ALONE:
         said.append(
-            f"On average {together:.1f} trials ran at a time: where they shared a machine, step times hold what "
-            "they took from each other, ratios less so; --lanes 1 avoids it"
+            f"On average {together:.1f} trials ran at a time: where they shared a machine, step times hold "
+            "what they took from each other, ratios less so; --lanes 1 avoids it"
         )
     return said
 
