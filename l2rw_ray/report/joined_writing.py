@@ -16,9 +16,8 @@ from l2rw_ray.report.joined_parts import (
 )
 from l2rw_ray.report.render_html import fill_page
 from l2rw_ray.report.render_markdown import fill_text
-from l2rw_ray.report.sections import Picture, Section, inline_panels
-from l2rw_ray.report.svg import save_png, save_svg
-from l2rw_ray.report.writing import FIGURES, ReportPaths, write_report
+from l2rw_ray.report.sections import Section, inline_panels, write_pictures
+from l2rw_ray.report.writing import FIGURES, ReportPaths, write_report, write_texts
 
 JOINED = Path("results") / "joined-report"
 """Where it is written by default."""
@@ -60,21 +59,5 @@ def _write(summary: JoinedSummary, folder: Path) -> ReportPaths:
         }
         page = fill_page("joined.html.j2", panels=inline_panels([section, Section("", own)]), **fields)
         text = fill_text("joined.md.j2", **fields)
-        files = _write_pictures((*forests, *own), folder / FIGURES)
-    html, markdown, csv = (folder / name for name in ("report.html", "report.md", "results.csv"))
-    html.write_text(page, encoding="utf-8")
-    markdown.write_text(text, encoding="utf-8")
-    csv.write_text(joined_csv(summary.studies), encoding="utf-8")
-    return ReportPaths(html, markdown, csv, files, summary.finding)
-
-
-def _write_pictures(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
-    """Each figure as SVG, the first one as PNG too."""
-    files = []
-    for number, picture in enumerate(pictures):
-        files.append(folder / f"{picture.name}.svg")
-        save_svg(picture.figure, files[-1])
-        if number == 0:
-            files.append(folder / f"{picture.name}.png")
-            save_png(picture.figure, files[-1])
-    return tuple(files)
+        files = write_pictures((*forests, *own), folder / FIGURES)
+    return write_texts((page, text, joined_csv(summary.studies)), folder, files, summary.finding)

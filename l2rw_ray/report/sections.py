@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from l2rw_ray.report.svg import inline_svg
+from l2rw_ray.report.svg import inline_svg, save_png, save_svg
 from l2rw_ray.report.table import Table
 
 
@@ -51,3 +52,15 @@ def inline_panels(sections: Sequence[Section]) -> dict[str, Markup]:
         for section in sections
         for picture in section.pictures
     }
+
+
+def write_pictures(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
+    """Each figure as SVG, the first one as PNG too."""
+    files = []
+    for number, picture in enumerate(pictures):
+        files.append(folder / f"{picture.name}.svg")
+        save_svg(picture.figure, files[-1])
+        if number == 0:
+            files.append(folder / f"{picture.name}.png")
+            save_png(picture.figure, files[-1])
+    return tuple(files)

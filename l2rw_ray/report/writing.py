@@ -21,6 +21,7 @@ from l2rw_ray.report.scaling_sections import scaling_sections
 from l2rw_ray.report.search import SearchSummary, summarise_search
 from l2rw_ray.report.search_figures import search_figures
 from l2rw_ray.report.search_tables import search_csv
+from l2rw_ray.report.sections import write_pictures
 from l2rw_ray.report.summary import Ablation
 from l2rw_ray.report.svg import save_png, save_svg
 from l2rw_ray.results import StudyFolder
@@ -94,23 +95,30 @@ def _write(summary: Summary, folder: Path) -> ReportPaths:
         texts = render_html(summary), render_markdown(summary, titles), render_csv(summary)
     else:
         texts = render_search_html(summary), render_search_markdown(summary, titles), search_csv(summary)
-    return _write_texts(texts, folder, files, summary.finding)
+    return write_texts(texts, folder, files, summary.finding)
 
 
 def _write_scaling(summary: ScalingSummary, folder: Path) -> ReportPaths:
     with drawing():
         sections = scaling_sections(summary)
         pictures = [picture for section in sections for picture in section.pictures]
-        figures = {picture.title: (picture.name, picture.figure) for picture in pictures}
-        _, files = _write_figures(figures, folder / FIGURES)
+        files = write_pictures(pictures, folder / FIGURES)
         page = scaling_page(summary, sections)
     texts = page, scaling_text(summary, sections), scaling_csv(summary)
-    return _write_texts(texts, folder, files, summary.finding)
+    return write_texts(texts, folder, files, summary.finding)
 
 
-def _write_texts(
+def write_texts(
     texts: tuple[str, str, str], folder: Path, figures: tuple[Path, ...], finding: str
 ) -> ReportPaths:
+    """Write a report's page, text and numbers.
+
+    Args:
+        texts: The three, in this order.
+        folder: Where to, an existing folder.
+        figures: Its figures, written before.
+        finding: The answer in one sentence.
+    """
     html, markdown, csv = (folder / name for name in ("report.html", "report.md", "results.csv"))
     for path, text in zip((html, markdown, csv), texts, strict=True):
         path.write_text(text, encoding="utf-8")
