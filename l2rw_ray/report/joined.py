@@ -133,7 +133,7 @@ def _keys(names: Sequence[str]) -> list[str]:
     keys: list[str] = []
     for name in names:
         number, key = 1, name
-        while key in keys:
+        while key in (*keys, "figures"):  # the folder of the figures stands beside those of the studies
             number += 1
             key = f"{name}-{number}"
         keys.append(key)

@@ -109,7 +109,7 @@ def _found(contrast: SharedContrast, key: str) -> Entry:
 def main_picture(study: StudyBrief) -> Picture | None:
     """The figure that its own report begins with; None where there is none. Call inside `drawing()`."""
     found = _main_figure(study)
-    return None if found is None else Picture(study.key, *found)
+    return None if found is None else Picture(f"study-{study.key}", *found)
 
 
 def _main_figure(study: StudyBrief) -> tuple[str, Figure] | None:

@@ -106,7 +106,7 @@ def test_the_page_links_to_each_study_and_its_own_report(studies, tmp_path):
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     names = {path.name for path in paths.figures}
-    assert names == {"across-1.svg", "across-1.png", "second.svg", "third.svg"}
+    assert names == {"across-1.svg", "across-1.png", "study-second.svg", "study-third.svg"}
     assert not re.search(r'(src|href)="https?:', page)
 
 

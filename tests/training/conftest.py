@@ -53,13 +53,13 @@ def train(
 
 
 def results(events: Sequence[Event]) -> list[Any]:
-    """What the events say, but for times and memory."""
-    times = ("_s", "_bytes", "_ratio")
+    """What the events say, but for times, memory and what else the probe tells."""
+    probed = ("_s", "_bytes", "_ratio", "parameters")
     return [
         (
             type(event).__name__,
             getattr(event, "epoch", None),
-            {name: value for name, value in event.metrics.items() if not name.endswith(times)},
+            {name: value for name, value in event.metrics.items() if not name.endswith(probed)},
         )
         for event in events
         if hasattr(event, "metrics")
