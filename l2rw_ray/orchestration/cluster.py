@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from l2rw_ray.errors import InfrastructureError, InputError
+from l2rw_ray.errors import InfrastructureError
+from l2rw_ray.orchestration.address import refuse_silent
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -31,7 +31,6 @@ _FOR_NOBODY = {
 }
 """What a private cluster without a dashboard, on the one node there is, does for nobody to see."""
 
-_CONNECT_S = 5.0
 _EXIT_S = 5.0
 """How long the processes of a private cluster may take to exit."""
 
@@ -89,15 +88,10 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
 
 
 def _refuse_unreachable(address: str) -> None:
-    """Find out within seconds what Ray takes minutes to say."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
         return  # such as auto
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        reason = f"nobody answers there ({error})".lower()
-        raise InputError("--address", address, reason, "give HOST:PORT of a running head node") from error
+    refuse_silent(address, host.strip("[]"), int(port), "give HOST:PORT of a running head node")
 
 
 def _descendants() -> list[psutil.Process]:
