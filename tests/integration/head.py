@@ -2,16 +2,16 @@
 
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import requests
 
 from tests.integration.harness import wait_until
@@ -35,7 +35,7 @@ class Head:
 
 
 @contextmanager
-def head_node(results: Path, cpus: int = 2) -> Iterator[Head]:
+def head_node(results: Path, cpus: int) -> Iterator[Head]:
     """A head node, until the block ends."""
     port, dashboard_port, client_port = _free_ports(3)
     variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
@@ -65,8 +65,17 @@ def head_node(results: Path, cpus: int = 2) -> Iterator[Head]:
             wait_until(lambda: _answers(dashboard, variables["RAY_AUTH_TOKEN"]), "dashboard", 60)
             yield Head(dashboard, f"127.0.0.1:{port}", variables)
         finally:
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a head at once: a polite one waits half a minute for what it has ended itself."""
+    below = psutil.Process(process.pid).children(recursive=True)
+    for each in (process, *below):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.wait()
+    psutil.wait_procs(below, timeout=10)
 
 
 def _answers(dashboard: str, token: str) -> bool:

@@ -23,7 +23,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def head(results: Path) -> Iterator[Head]:
-    with head_node(results) as head:
+    with head_node(results, cpus=1) as head:
         yield head
 
 
@@ -44,32 +44,27 @@ def submit(head: Head) -> Callable[..., tuple[int, str]]:
     return run
 
 
-def test_study_with_code_of_its_own_runs_on_the_cluster(
+def test_job_runs_what_is_missing_with_the_studys_own_code_and_returns_what_a_run_returns(
     submit: Callable[..., tuple[int, str]], write_study: Callable[..., Path], results: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "own_metrics.py").write_text(_METRIC)
-    study = write_study(epochs=1, seeds=1)
-    own = ("--set", "trial.metrics=[own_metrics:share_of_zeros]")
-    code, output = submit(study, *own, "--set", "trial.measurement.probe_rounds=0")
-    assert code == 0, output
+    study = write_study(epochs=1, seeds=1, design={"kind": "grid", "factors": {"optim.lr": [1e20, 0.05]}})
+    own = ("--set", "trial.metrics=[own_metrics:share_of_zeros]", "--set", "trial.measurement.probe_rounds=0")
+    code, output = submit(study, *own)
+    assert code == 1, output
     assert "job      small-" in output
     assert "ray job stop small-" in output
-    assert "2 completed" in output
-    rows = read_study(results / "small").to_pylist()
-    assert [row["status"] for row in rows] == ["completed"] * 2
-    assert all(0 <= dict(row["metrics"])["test_share_of_zeros"] < 1 for row in rows)
+    assert "1 completed, 1 failed" in output
+    failed, completed = read_study(results / "small").to_pylist()
+    assert failed["error"].startswith("NonFiniteError")
+    assert completed["status"] == "completed"
+    assert 0 <= dict(completed["metrics"])["test_share_of_zeros"] < 1
     assert (results / "small" / "report" / "report.html").is_file()
 
-
-def test_study_with_a_failed_trial_returns_what_a_run_returns(
-    submit: Callable[..., tuple[int, str]], write_study: Callable[..., Path], tmp_path: Path
-) -> None:
-    study = write_study(epochs=1, seeds=1, design={"kind": "grid", "factors": {"optim.lr": [1e20]}})
-    code, output = submit(study, "--out", str(tmp_path / "given"))
-    assert code == 1, output
-    assert "1 failed" in output
-    (row,) = read_study(tmp_path / "given").to_pylist()
-    assert row["error"].startswith("NonFiniteError")
+    code, output = submit(study, *own, "--set", "design.factors={optim.lr: [0.05]}")
+    assert code == 0, output
+    assert "1 completed" in output
+    assert read_study(results / "small").to_pylist() == [completed]
 
 
 def test_cluster_that_wants_another_token_is_one_line(
