@@ -12,6 +12,7 @@ import psutil
 
 from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.orchestration.address import refuse_silent
+from l2rw_ray.orchestration.autoscaling import START_TIMEOUT_S, growth_groups, nodes_to_come
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -44,18 +45,21 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
         code: Folder of packages that every worker shall find first when it imports.
 
     Yields:
-        Each living node's resources by Ray's names.
+        Resources, by Ray's names, of each living node and of those that the cluster may still bring up.
 
     Raises:
-        InputError: Nobody listens at the address.
+        InputError: Nobody listens at the address, or what the cluster may grow to cannot be read.
         InfrastructureError: The cluster cannot be reached, or the code cannot be sent.
     """
+    groups = growth_groups() if address is not None else ()
     if address is not None:
         _refuse_unreachable(address)
     for name, value in (_QUIET if address else _QUIET | _FOR_NOBODY).items():
         os.environ.setdefault(name, value)
     import ray  # reads its environment when it is imported
 
+    if groups:
+        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "30")  # who would start it again?
@@ -80,7 +84,8 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
     _silence_ray()
     try:
-        yield [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        yield [*alive, *nodes_to_come(groups, alive)]
     finally:
         started = set(_descendants()) - before
         ray.shutdown()

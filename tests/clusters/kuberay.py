@@ -47,9 +47,15 @@ class VolumeMount(Object):
     mountPath: Path
 
 
+class Variable(Object):
+    name: str
+    value: str
+
+
 class Container(Object):
     name: Name
     image: str
+    env: list[Variable] = []
     resources: ResourceRequirements
     volumeMounts: list[VolumeMount] = []
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from l2rw_ray.orchestration.autoscaling import GROWTH_VARIABLE, NodeGroup, growth_groups
 from l2rw_ray.orchestration.submission import RESULTS_VARIABLE
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,17 @@ def test_head_trains_nothing_and_workers_come_from_none(name: str, prepare: Call
         assert worker["resources"]["CPU"] > 0
     assert [worker["resources"].get("GPU", 0) for worker in workers] == [0, 1]
     assert config["max_workers"] >= sum(worker["max_workers"] for worker in workers)
+
+
+@pytest.mark.parametrize("name", AUTOSCALED)
+def test_head_is_told_what_may_come(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _load(name)
+    (text,) = re.findall(rf"export {GROWTH_VARIABLE}='(.*?)'", config["head_start_ray_commands"][-1])
+    monkeypatch.setenv(GROWTH_VARIABLE, text)
+    _, *workers = config["available_node_types"].values()
+    assert growth_groups() == tuple(
+        NodeGroup(nodes=worker["max_workers"], **worker["resources"]) for worker in workers
+    )
 
 
 @pytest.mark.parametrize("name", LAUNCHED)

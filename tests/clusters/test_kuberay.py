@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
+from l2rw_ray.orchestration.autoscaling import NodeGroup, growth_groups
 from l2rw_ray.orchestration.submission import Submission
 from tests.clusters.kuberay import RayJob
 
@@ -28,6 +29,17 @@ def test_manifest_is_a_ray_job(tree: Any) -> None:
     assert (cpu.minReplicas, gpu.minReplicas) == (0, 0)
     assert "nvidia.com/gpu" not in cpu.template.spec.containers[0].resources.limits
     assert gpu.template.spec.containers[0].resources.limits["nvidia.com/gpu"] == "1"
+
+
+def test_head_is_told_what_may_come(tree: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = RayJob.model_validate(tree).spec.rayClusterSpec
+    (variable,) = cluster.headGroupSpec.template.spec.containers[0].env
+    monkeypatch.setenv(variable.name, variable.value)
+    limits = [group.template.spec.containers[0].resources.limits for group in cluster.workerGroupSpecs]
+    assert growth_groups() == tuple(
+        NodeGroup(nodes=group.maxReplicas, CPU=float(limit["cpu"]), GPU=float(limit.get("nvidia.com/gpu", 0)))
+        for group, limit in zip(cluster.workerGroupSpecs, limits, strict=True)
+    )
 
 
 def test_job_runs_as_a_submitted_one_does(tree: Any) -> None:
