@@ -52,7 +52,7 @@ class Submission:
             InputError: A path is relative to a folder that ends with the job, a variable is not set, or a
                 password would be shown to everybody.
         """
-        if self.out is not None and not self.out.startswith(("/", "~")):
+        if self.out is not None and not self.out.startswith(("/", "~/")):
             problem = "relative to a folder that ends with the job"
             raise InputError("--out", self.out, problem, "give an absolute path that the nodes share")
         for name in self.variables:
@@ -77,8 +77,8 @@ class Submission:
         """The study folder, quoted but for what the cluster's shell shall expand."""
         if self.out is None:
             return f'"${{{RESULTS_VARIABLE}:-$HOME/results}}"/{study}'
-        home, slash, rest = self.out.partition("/")
-        return f"{home}{slash}{shlex.quote(rest)}" if home in ("", "~") and rest else shlex.quote(self.out)
+        in_home = self.out.startswith("~/")
+        return f"~/{shlex.quote(self.out[2:])}" if in_home else shlex.quote(self.out)
 
     def environment(self) -> dict[str, str]:
         """The job's environment variables, by name."""
