@@ -61,7 +61,6 @@ def test_study_folder_is_the_clusters_own_where_none_is_given() -> None:
         ("/a b/c", "/a b/c"),
         ("~/x;y", "/home/me/x;y"),
         ("/$(date)", "/$(date)"),
-        ("~", "/home/me"),
         ("/", "/"),
     ],
 )
