@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -56,12 +57,13 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
         _refuse_unreachable(address)
     for name, value in (_QUIET if address else _QUIET | _FOR_NOBODY).items():
         os.environ.setdefault(name, value)
+    if address is None:
+        _keep_others_out()
     import ray  # reads its environment when it is imported
 
     if groups:
         os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
     if address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "30")  # who would start it again?
     dashboard = {"include_dashboard": False} if address is None else {}
     sent = {"working_dir": str(code)} if code else None  # not py_modules: this machine's folder precedes them
@@ -90,6 +92,12 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
         started = set(_descendants()) - before
         ray.shutdown()
         _end(started)
+
+
+def _keep_others_out() -> None:
+    """Have a token that only this cluster's own processes know: Ray listens on every network interface."""
+    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _refuse_unreachable(address: str) -> None:

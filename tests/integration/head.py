@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
@@ -25,18 +26,16 @@ class Head:
 
     Attributes:
         dashboard: Its dashboard's address.
-        address: Its own address.
         variables: What a process needs in its environment to be let in.
     """
 
     dashboard: str
-    address: str
     variables: dict[str, str]
 
 
 @contextmanager
-def head_node(results: Path, cpus: int) -> Iterator[Head]:
-    """A head node, until the block ends."""
+def head_node(results: Path, cpus: int, others: int) -> Iterator[Head]:
+    """A head node and some others of so many cores each, until the block ends."""
     port, dashboard_port, client_port = _free_ports(3)
     variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     binaries = str(Path(sys.executable).parent)
@@ -51,41 +50,52 @@ def head_node(results: Path, cpus: int) -> Iterator[Head]:
     )
     dashboard = f"http://127.0.0.1:{dashboard_port}"
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        command = [
-            *(f"{binaries}/ray", "start", "--head", "--block", "--disable-usage-stats"),
-            *(f"--port={port}", f"--num-cpus={cpus}", f"--temp-dir={folder}"),
-            *("--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard_port}"),
-            *(f"--ray-client-server-port={client_port}", "--dashboard-agent-listen-port=0"),
-            *("--min-worker-port=0", "--max-worker-port=0"),
+        start = [
+            *(f"{binaries}/ray", "start", "--block", "--disable-usage-stats", f"--num-cpus={cpus}"),
+            *("--dashboard-agent-listen-port=0", "--min-worker-port=0", "--max-worker-port=0"),
         ]
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            wait_until(lambda: _answers(dashboard, variables["RAY_AUTH_TOKEN"]), "dashboard", 60)
-            yield Head(dashboard, f"127.0.0.1:{port}", variables)
-        finally:
-            _kill(process)
+        head = [
+            *(*start, "--head", f"--port={port}", f"--temp-dir={folder}"),
+            *("--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard_port}"),
+            f"--ray-client-server-port={client_port}",
+        ]
+        with _process(head, environment):
+            wait_until(lambda: _get(dashboard, "/api/version", variables), "dashboard", 60)
+            with ExitStack() as stack:
+                for _ in range(others):
+                    stack.enter_context(_process([*start, f"--address=127.0.0.1:{port}"], environment))
+                wait_until(lambda: _alive(dashboard, variables) == 1 + others, "other nodes", 60)
+                yield Head(dashboard, variables)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a head at once: a polite one waits half a minute for what it has ended itself."""
-    below = psutil.Process(process.pid).children(recursive=True)
-    for each in (process, *below):
-        with suppress(psutil.NoSuchProcess):
-            each.kill()
-    process.wait()
-    psutil.wait_procs(below, timeout=10)
-
-
-def _answers(dashboard: str, token: str) -> bool:
+@contextmanager
+def _process(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """A node, killed with the block: a polite end waits half a minute for what it has ended itself."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env=environment, **quiet)
     try:
-        response = requests.get(
-            f"{dashboard}/api/version", headers={"Authorization": f"Bearer {token}"}, timeout=5
-        )
+        yield
+    finally:
+        below = psutil.Process(process.pid).children(recursive=True)
+        for each in (process, *below):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        process.wait()
+        psutil.wait_procs(below, timeout=10)
+
+
+def _alive(dashboard: str, variables: dict[str, str]) -> int:
+    nodes = _get(dashboard, "/api/v0/nodes", variables)["data"]["result"]["result"]
+    return sum(node["state"] == "ALIVE" for node in nodes)
+
+
+def _get(dashboard: str, path: str, variables: dict[str, str]) -> Any:
+    headers = {"Authorization": f"Bearer {variables['RAY_AUTH_TOKEN']}"}
+    try:
+        response = requests.get(f"{dashboard}{path}", headers=headers, timeout=10)
     except requests.ConnectionError:
-        return False
-    return response.ok
+        return None
+    return response.json() if response.ok else None
 
 
 def _free_ports(count: int) -> list[int]:

@@ -23,7 +23,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def head(results: Path) -> Iterator[Head]:
-    with head_node(results, cpus=1) as head:
+    with head_node(results, cpus=1, others=1) as head:
         yield head
 
 
@@ -47,8 +47,15 @@ def submit(head: Head) -> Callable[..., tuple[int, str]]:
 def test_job_runs_what_is_missing_with_the_studys_own_code_and_returns_what_a_run_returns(
     submit: Callable[..., tuple[int, str]], write_study: Callable[..., Path], results: Path, tmp_path: Path
 ) -> None:
+    """Each node has one core, so that the two workers of a trial are on two nodes."""
     (tmp_path / "own_metrics.py").write_text(_METRIC)
-    study = write_study(epochs=1, seeds=1, design={"kind": "grid", "factors": {"optim.lr": [1e20, 0.05]}})
+    two_workers = {"workers": 2}
+    study = write_study(
+        epochs=1,
+        seeds=1,
+        resources=two_workers,
+        design={"kind": "grid", "factors": {"optim.lr": [1e20, 0.05]}},
+    )
     own = ("--set", "trial.metrics=[own_metrics:share_of_zeros]", "--set", "trial.measurement.probe_rounds=0")
     code, output = submit(study, *own)
     assert code == 1, output
@@ -57,7 +64,7 @@ def test_job_runs_what_is_missing_with_the_studys_own_code_and_returns_what_a_ru
     assert "1 completed, 1 failed" in output
     failed, completed = read_study(results / "small").to_pylist()
     assert failed["error"].startswith("NonFiniteError")
-    assert completed["status"] == "completed"
+    assert (completed["status"], completed["workers"]) == ("completed", 2)
     assert 0 <= dict(completed["metrics"])["test_share_of_zeros"] < 1
     assert (results / "small" / "report" / "report.html").is_file()
 
