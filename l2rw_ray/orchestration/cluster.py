@@ -13,7 +13,7 @@ import psutil
 
 from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.orchestration.address import refuse_silent
-from l2rw_ray.orchestration.autoscaling import START_TIMEOUT_S, growth_groups, nodes_to_come
+from l2rw_ray.orchestration.autoscaling import GROWTH_VARIABLE, START_TIMEOUT_S, growth_groups, nodes_to_come
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -30,8 +30,9 @@ _FOR_NOBODY = {
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "30",  # who would start it again?
 }
-"""What a private cluster without a dashboard, on the one node there is, does for nobody to see."""
+"""What a private cluster without a dashboard, on the one node there is, does for nobody to see or wait for."""
 
 _EXIT_S = 5.0
 """How long the processes of a private cluster may take to exit."""
@@ -52,19 +53,17 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
         InputError: Nobody listens at the address, or what the cluster may grow to cannot be read.
         InfrastructureError: The cluster cannot be reached, or the code cannot be sent.
     """
-    groups = growth_groups() if address is not None else ()
-    if address is not None:
+    if address is None:
+        os.environ.pop(GROWTH_VARIABLE, None)  # it is about another cluster
+        _keep_others_out()
+    else:
         _refuse_unreachable(address)
+    if growth_groups():
+        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
     for name, value in (_QUIET if address else _QUIET | _FOR_NOBODY).items():
         os.environ.setdefault(name, value)
-    if address is None:
-        _keep_others_out()
     import ray  # reads its environment when it is imported
 
-    if groups:
-        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
-    if address is None:
-        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "30")  # who would start it again?
     dashboard = {"include_dashboard": False} if address is None else {}
     sent = {"working_dir": str(code)} if code else None  # not py_modules: this machine's folder precedes them
     on_sigterm = signal.getsignal(signal.SIGTERM)
@@ -86,12 +85,22 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
     _silence_ray()
     try:
-        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        yield [*alive, *nodes_to_come(groups, alive)]
+        yield usable_nodes()
     finally:
         started = set(_descendants()) - before
         ray.shutdown()
         _end(started)
+
+
+def usable_nodes() -> list[dict[str, float]]:
+    """Resources of the nodes of the cluster that this process is connected to, by Ray's names.
+
+    Of those that live, and of those that the cluster brings up when they are wanted.
+    """
+    import ray
+
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [*alive, *nodes_to_come(growth_groups(), alive)]
 
 
 def _keep_others_out() -> None:
