@@ -32,7 +32,7 @@ _FOR_NOBODY = {
     "RAY_task_events_report_interval_ms": "0",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "30",  # who would start it again?
 }
-"""What a private cluster without a dashboard, on the one node there is, does for nobody to see or wait for."""
+"""What a private cluster without a dashboard, on the one node there is, does for nobody."""
 
 _EXIT_S = 5.0
 """How long the processes of a private cluster may take to exit."""
