@@ -20,6 +20,7 @@ STUDY_FILE = "study.yaml"
 RESULTS_VARIABLE = "L2RW_RAY_RESULTS"
 """On a cluster, the folder of study folders, on storage that all of its nodes share."""
 
+_RELATIVE = "relative to a folder that ends with the job"
 _MOST_BYTES = 50 * 2**20
 _STOP_WAIT_S = 60
 """How long a stopped job may take: trials under way end at their next report, then the report is written."""
@@ -53,8 +54,7 @@ class Submission:
                 password would be shown to everybody.
         """
         if self.out is not None and not self.out.startswith(("/", "~/")):
-            problem = "relative to a folder that ends with the job"
-            raise InputError("--out", self.out, problem, "give an absolute path that the nodes share")
+            raise InputError("--out", self.out, _RELATIVE, "give an absolute path that the nodes share")
         for name in self.variables:
             if name not in os.environ:
                 raise InputError("--env", name, "not set in this shell", "set it, or leave it out")
@@ -114,6 +114,8 @@ def _refuse_large(folder: Path) -> None:
 def _refuse_unfit_store(uri: str) -> None:
     refuse_unknown_store(uri)
     parts = urlsplit(uri)
+    if parts.scheme.startswith("sqlite") and not parts.path.startswith("//"):
+        raise InputError("--tracking-uri", uri, _RELATIVE, "give sqlite:////FOLDER/FILE.db, or a server")
     if parts.password is not None:
         shown = parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()
         problem = "its password would be shown on the cluster's dashboard"

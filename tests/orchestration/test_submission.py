@@ -71,6 +71,7 @@ def test_given_study_folder_is_what_a_shell_makes_of_it_and_nothing_more(given: 
 
 
 def test_options_reach_the_run_unharmed() -> None:
+    Submission(tracking_uri="sqlite:////shared/mlflow.db").refuse_unusable()
     chosen = Submission(tracking_uri="http://host:5000/a?b=c&d", arguments=("--lanes=2", "--retry-failed"))
     words = _expanded(chosen.entrypoint("small"), HOME="/home/me")
     assert words[4:8] == ["--lanes=2", "--retry-failed", "--tracking-uri", "http://host:5000/a?b=c&d"]
@@ -83,6 +84,7 @@ def test_options_reach_the_run_unharmed() -> None:
         (Submission(out="~other/x"), "--out = '~other/x': relative"),
         (Submission(out="s3://bucket/x"), "give an absolute path that the nodes share"),
         (Submission(variables=("L2RW_RAY_UNSET",)), "--env = 'L2RW_RAY_UNSET': not set in this shell"),
+        (Submission(tracking_uri="sqlite:///mlflow.db"), "give sqlite:////FOLDER/FILE.db"),
         (Submission(tracking_uri="ftp://host"), "no kind of store that MLflow knows"),
     ],
 )
