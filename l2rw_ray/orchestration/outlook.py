@@ -8,7 +8,8 @@ from typing import Any
 
 from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
 from l2rw_ray.config.effective import MinimumEffectiveDesign
-from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
+from l2rw_ray.config.search import SearchDesign
+from l2rw_ray.config.tuned import TunedComparisonDesign
 from l2rw_ray.orchestration.design_text import describe_design
 from l2rw_ray.orchestration.durations import duration_text
 from l2rw_ray.orchestration.placement import Nodes, lane_count

@@ -58,6 +58,22 @@ def test_study_goes_over_to_cifar10(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "trials"),
     [
+        ("bias_level", 108),
+        ("components", 90),
+        ("meta_set_size", 117),
+        ("noise_and_imbalance", 162),
+        ("update_frequency", 117),
+    ],
+)
+def test_tuned_study_of_cifar10_plans_what_it_says(name: str, trials: int) -> None:
+    path = STUDIES / "cifar10" / f"{name}.yaml"
+    assert load_study(path).name == f"cifar10-{name.replace('_', '-')}"
+    assert _trials(path) == trials
+
+
+@pytest.mark.parametrize(
+    ("name", "trials"),
+    [
         ("custom/noisy_spirals.yaml", 12),
         ("weight_model/weight_model.yaml", 25),
         ("weight_model/hard_targets.yaml", 25),
