@@ -23,7 +23,7 @@ from l2rw_ray.report.points import (
     warnings_of,
 )
 from l2rw_ray.report.provenance import provenance_of
-from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest
+from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest, with_evidence
 from l2rw_ray.report.tuning import has_tuned_levels, tuning_gaps, tuning_tables
 from l2rw_ray.results import StudyFolder, read_history
 
@@ -54,8 +54,7 @@ def summarise(directory: Path) -> Ablation:
     contrast = choose_contrast(arms, factors, first_is_control=is_tuned)
     figure = headline_of({name for cell in cells for name in cell.samples})
     settings = narrowest(outcome.setting for outcome in outcomes)
-    compared = narrowest(contrast.rest_of(setting) for setting in settings)
-    pooled = compare_pooled(contrast, cells, len(compared), figure)
+    pooled = with_evidence(compare_pooled(contrast, cells, outcomes, figure))
     level = effective_answer(spec, outcomes)
     pooled_text = tuple(sentence(comparison) for comparison in pooled)
     return Ablation(
@@ -70,7 +69,7 @@ def summarise(directory: Path) -> Ablation:
         headline=contrast.name((*contrast.treatments, contrast.control)[0]),
         settings=settings,
         cells=cells,
-        comparisons=compare(contrast, cells, figure),
+        comparisons=with_evidence(compare(contrast, cells, figure)),
         pooled=pooled,
         effects=effects_of(arms, factors, cells, figure),
         curves=curves_of(outcomes, read_history(directory).to_pylist(), figure),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from l2rw_ray.report.labels import HEADLINE, validation_figure
+from l2rw_ray.report.labels import HEADLINE, MEASURES, validation_figure
 from l2rw_ray.report.points import ARM_FACTOR, Outcome
 from l2rw_ray.report.summary import Cell, Curve, Effect, EffectPoint, Factor, Setting
 from l2rw_ray.statistics import mean_interval
@@ -40,7 +40,7 @@ def _points(
             shared = set(samples[0]).intersection(*samples[1:]) if samples else set()
             if shared:
                 means = [fmean(sample[seed] for sample in samples) for seed in sorted(shared)]
-                points.append(EffectPoint(arm, level, mean_interval(means)))
+                points.append(EffectPoint(arm, level, MEASURES[figure].within(mean_interval(means))))
     return tuple(points)
 
 

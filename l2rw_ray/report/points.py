@@ -9,7 +9,7 @@ from typing import Any
 
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report.labels import COST_MEASURES, TEST_MEASURES, WEIGHT_MEASURES, count
+from l2rw_ray.report.labels import COST_MEASURES, MEASURES, TEST_MEASURES, WEIGHT_MEASURES, count
 from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts, point_name
 from l2rw_ray.results import read_study
 from l2rw_ray.results.folder import PlanRow
@@ -68,7 +68,14 @@ def read_rows(directory: Path) -> list[dict[str, Any]]:
         raise StudyFolderError(
             "study folder", directory, "no trial has finished yet", "let `l2rw-ray run` finish some"
         )
-    return [{**dict(row.pop("metrics") or ()), **row} for row in rows]
+    return [{**dict(row.pop("metrics") or ()), **row, "core_hours": core_hours(row)} for row in rows]
+
+
+def core_hours(row: Row) -> float | None:
+    """What a trial took of the machine: wall time by the cores that its workers held."""
+    if row["duration_s"] is None:
+        return None
+    return float(row["duration_s"]) / 3600 * (row["workers"] or 1) * (row["cpus_per_worker"] or 1)
 
 
 def join(
@@ -122,7 +129,9 @@ def _cell(arm: str, setting: Setting, group: Sequence[Outcome]) -> Cell:
         arm=arm,
         setting=setting,
         samples=samples,
-        intervals={name: mean_interval(sample.values()) for name, sample in samples.items()},
+        intervals={
+            name: MEASURES[name].within(mean_interval(sample.values())) for name, sample in samples.items()
+        },
         timing_usable=not any(_shares_gpu(outcome.row) for outcome in group),
     )
 

@@ -1,10 +1,11 @@
 """What a report says, as one typed object; every table, figure and sentence renders from it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from l2rw_ray.config.design import VARIANT
+from l2rw_ray.report.evidence import Evidence, weigh
 from l2rw_ray.report.labels import HEADLINE, MEASURES, Measure, factor_name, level_text
 from l2rw_ray.report.table import Table
 from l2rw_ray.statistics import Difference, Interval
@@ -110,7 +111,8 @@ class Comparison:
         settings: How many settings went into it.
         planned_settings: How many the design has.
         difference: Treatment minus control, in the ledger's unit.
-        figure: Name of the headline figure.
+        figure: Name of the figure.
+        evidence: What else is known of the difference, its family considered.
     """
 
     treatment: str
@@ -120,11 +122,23 @@ class Comparison:
     planned_settings: int
     difference: Difference
     figure: str = HEADLINE
+    evidence: Evidence | None = None
 
     @property
     def measure(self) -> Measure:
         """How the figure is shown."""
         return MEASURES[self.figure]
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether a difference is shown, all comparisons of its family considered."""
+        return self.evidence is not None and self.evidence.is_clear
+
+
+def with_evidence(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """One family of comparisons with what is known of each, corrected for their number."""
+    found = weigh([comparison.difference for comparison in comparisons])
+    return tuple(replace(each, evidence=own) for each, own in zip(comparisons, found, strict=True))
 
 
 @dataclass(frozen=True)
