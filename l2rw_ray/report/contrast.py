@@ -128,7 +128,7 @@ def compare_pooled(
         pairs = pairs_of(contrast, measured, level)
         shared = [pair for pair in pairs if _shared_seeds(pair, figure)]
         if shared:
-            if pooled_paired_difference(_samples(shared, figure)).interval is None:
+            if pooled_paired_difference(samples_of(shared, figure)).interval is None:
                 most = max(_shared_seeds(pair, figure) for pair in shared)
                 shared = [pair for pair in shared if _shared_seeds(pair, figure) == most]
             settings = len(pairs_of(contrast, planned, level))
@@ -140,17 +140,14 @@ def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[
     """Each pair of a treatment's and the control's design points in a common setting, once."""
     pairs: dict[tuple[Setting, Setting], Pair[P]] = {}
     settings = narrowest(contrast.rest_of(point.setting) for point in points)
+    treatments, controls = (
+        {contrast.rest_of(point.setting): point for point in points if contrast.level_of(point) == wanted}
+        for wanted in (level, contrast.control)
+    )
     for place, setting in enumerate(settings):
         treatment, control = (
-            next(
-                (
-                    point
-                    for point in points
-                    if contrast.level_of(point) == wanted and contrast.rest_of(point.setting).covers(setting)
-                ),
-                None,
-            )
-            for wanted in (level, contrast.control)
+            at.get(setting) or next((at[rest] for rest in at if rest.covers(setting)), None)
+            for at in (treatments, controls)
         )
         if treatment is not None and control is not None:
             own = contrast.rest_of(treatment.setting), contrast.rest_of(control.setting)
@@ -163,7 +160,7 @@ def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[
 def _comparison(
     contrast: Contrast, level: Any, pairs: Sequence["Pair[Cell]"], planned: int, figure: str
 ) -> Comparison:
-    difference = pooled_paired_difference(_samples(pairs, figure))
+    difference = pooled_paired_difference(samples_of(pairs, figure))
     return Comparison(
         treatment=contrast.name(level),
         control=contrast.name(contrast.control),
@@ -175,9 +172,10 @@ def _comparison(
     )
 
 
-def _samples(
+def samples_of(
     pairs: Iterable["Pair[Cell]"], figure: str
 ) -> list[tuple[Mapping[int, float], Mapping[int, float]]]:
+    """The figure by seed of treatment and control, of each pair."""
     return [(pair.treatment.samples[figure], pair.control.samples[figure]) for pair in pairs]
 
 

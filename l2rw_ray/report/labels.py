@@ -204,6 +204,8 @@ WEIGHT_MEASURES = (
     "corrupted_weight_share",
     "corrupted_auroc",
 )
+WEIGHT_CURVES = ("effective_sample_size", "corrupted_weight_share")
+"""What is drawn of the weights per epoch."""
 TIMING_MEASURES = ("step_time_plain_s", "step_time_s", "overhead_ratio")
 COST_MEASURES = (*TIMING_MEASURES, "duration_s", "core_hours", "peak_memory_bytes")
 
