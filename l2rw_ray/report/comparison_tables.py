@@ -49,11 +49,15 @@ def interaction_table(summary: Ablation) -> Table | None:
     shown = summary.interactions
     if not shown:
         return None
-    columns, lines = _lines([(f"{each.treatment}, {each.what}", each) for each in shown])
+    factors = {each.factor for each in shown}
+    is_one = len(factors) == 1 and min(factors) != ""
+    columns, lines = _lines(
+        [(f"{each.treatment}, {each.what if is_one else each.where}", each) for each in shown]
+    )
     return Table(
         key="interactions",
         title=f"What the difference to {summary.control} depends on{_unit(shown[0])}",
-        corner="compared, where against where",
+        corner=f"compared, {min(factors)}" if is_one else "compared, where against where",
         columns=columns,
         lines=lines,
         note="The difference in the first circumstance less that in the second, averaged over all others. "

@@ -49,8 +49,8 @@ def _along_factors(
                 there = [pair for pair in own if pair.setting.level(factor.path) == level]
                 if factor.path != contrast.factor.path and here and there:
                     names = contrast.name(treatment), contrast.name(contrast.control)
-                    what = f"{factor.name} {factor.text(level)} against {factor.text(base)}"
-                    found.append(_interaction(*names, what, there, here, figure))
+                    what = f"{factor.text(level)} against {factor.text(base)}"
+                    found.append(replace(_interaction(*names, what, there, here, figure), factor=factor.name))
     return found
 
 

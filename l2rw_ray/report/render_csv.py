@@ -40,8 +40,8 @@ def comparisons_csv(summary: Ablation) -> str:
     ]
     for kind, found in kinds:
         for each in found:
-            where = each.what if isinstance(each, Interaction) else each.where
-            writer.writerow([kind, each.treatment, each.control, where, each.figure, *_difference(each)])
+            names = (kind, each.treatment, each.control, each.where, each.figure)
+            writer.writerow([*names, *_difference(each)])
     return text.getvalue()
 
 

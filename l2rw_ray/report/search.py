@@ -11,6 +11,7 @@ from l2rw_ray.config import StudySpec
 from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.config.space import CategoricalParameter
 from l2rw_ray.report.design import kind_of, search_of
+from l2rw_ray.report.importance import ABSENT, importance_table, read_importances
 from l2rw_ray.report.labels import (
     HEADLINE,
     MEASURES,
@@ -109,6 +110,7 @@ class SearchSummary:
         provenance: What was run, as pairs of a name and a text.
         design: What was asked of which trials, likewise.
         trials: All planned trials.
+        importance: Which parameters mattered; None where the run kept nothing of it.
         signatures: Signs in the trials that a configuration did not work as it should.
         figure: Name of the headline figure.
     """
@@ -127,6 +129,7 @@ class SearchSummary:
     provenance: tuple[tuple[str, str], ...]
     design: tuple[tuple[str, str], ...] = ()
     trials: tuple[TrialLine, ...] = ()
+    importance: Table | None = None
     signatures: Table | None = None
     figure: str = HEADLINE
 
@@ -174,6 +177,7 @@ def summarise_search(directory: Path) -> SearchSummary:
     figure = headline_of({name for row in rows for name, value in row.items() if value is not None})
     configurations = _configurations(outcomes, goals, list(design.space), figure)
     counts = counts_of(outcomes)
+    importances = read_importances(folder.importances)
     front, signatures = pareto_front(configurations, goals), signatures_of(outcomes)
     return SearchSummary(
         name=spec.name,
@@ -191,7 +195,12 @@ def summarise_search(directory: Path) -> SearchSummary:
         front=front,
         problems=problems_of(outcomes),
         provenance=tuple(pair for pair in provenance_of(spec, outcomes, counts) if pair[0] != "Intervals"),
-        design=(kind_of(spec), *search_of(spec)),
+        design=(
+            kind_of(spec),
+            *search_of(spec),
+            *([] if importances else [("Importance of parameters", ABSENT)]),
+        ),
+        importance=importance_table(*importances) if importances else None,
         trials=trials_of(outcomes, spec.objective.metric),
         signatures=signature_table(signatures),
         figure=figure,

@@ -164,10 +164,11 @@ class Interaction:
     Attributes:
         treatment: Readable level that is compared.
         control: Readable level it is compared with.
-        what: The two circumstances that are set against each other.
+        what: The two levels, or circumstances, that are set against each other.
         difference: Difference in the first less difference in the second, in the ledger's unit.
         figure: Name of the figure.
         evidence: What else is known of it, all interactions of the study considered.
+        factor: Name of the factor whose levels they are; empty where they are of none.
     """
 
     treatment: str
@@ -176,6 +177,12 @@ class Interaction:
     difference: Difference
     figure: str = HEADLINE
     evidence: Evidence | None = None
+    factor: str = ""
+
+    @property
+    def where(self) -> str:
+        """The circumstances in words."""
+        return f"{self.factor} {self.what}".lstrip()
 
     @property
     def measure(self) -> Measure:

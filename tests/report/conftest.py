@@ -125,10 +125,11 @@ def _record(study: FakeStudy, trial: PlannedTrial, seed_effect: float, noise: np
         EpochRecord(
             epoch,
             13 * epoch,
-            0.8,
+            1.6 if method == "l2rw" else 0.8,
             {
                 "train_loss": float(2.3 * np.exp(-epoch / 4)),
                 "validation_balanced_accuracy": float(final - 0.75 * np.exp(-epoch / 2.2) + noise[7 + epoch]),
+                **({} if method == "uniform" else {"effective_sample_size": 20 + 60 * noise[7 + epoch]}),
             },
         )
         for epoch in range(1, EPOCHS + 1)
