@@ -28,6 +28,7 @@ from l2rw_ray.report.points import (
 from l2rw_ray.report.provenance import provenance_of
 from l2rw_ray.report.signatures import signature_notice, signature_table, signatures_of
 from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest, with_evidence
+from l2rw_ray.report.tasks import tasks_table
 from l2rw_ray.report.trials import trials_of
 from l2rw_ray.report.tuning import has_tuned_levels, tuning_gaps, tuning_tables
 from l2rw_ray.results import StudyFolder
@@ -64,6 +65,7 @@ def summarise(directory: Path) -> Ablation:
     epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
     histories = histories_of(outcomes, epochs, validation)
     signatures = signatures_of(outcomes)
+    over_tasks = tasks_table(arms, cells, figure)
     level = effective_answer(spec, outcomes)
     pooled_text = tuple(sentence(comparison) for comparison in pooled)
     return Ablation(
@@ -98,7 +100,7 @@ def summarise(directory: Path) -> Ablation:
         interactions=interactions_of(spec, contrast, factors, cells, figure),
         signatures=signature_table(signatures),
         answer=None if level is None else level.table,
-        details=tuning_tables(spec, all_outcomes),
+        details=(*([over_tasks] if over_tasks else []), *tuning_tables(spec, all_outcomes)),
         figure=figure,
     )
 

@@ -8,7 +8,7 @@ from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics.bootstrap import FEWEST_SEEDS
 
 _NOTHING = Entry("–")
-_EFFECT_SIZE = "effect size g"
+_EFFECT_SIZE = "g"
 
 
 def difference_table(summary: Ablation) -> Table | None:
@@ -125,7 +125,7 @@ def _note(shown: Sequence[Comparison | Interaction], compared: int, averages: in
         return "One seed: nothing can be concluded."
     told = ["Paired by seed; 95 % t interval, number of pairs."]
     if any(each.evidence is not None and each.evidence.effect_size is not None for each in shown):
-        told.append("g: the difference in deviations between seeds (Hedges).")
+        told.append("g: effect size, the difference in deviations between seeds (Hedges).")
     if any(each.evidence is not None and each.evidence.bootstrap is not None for each in shown):
         told.append("Bootstrap: 95 % BCa limits over seeds, too narrow with few.")
     else:

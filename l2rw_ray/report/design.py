@@ -42,7 +42,7 @@ def design_of(
     searched = len(outcomes) - len(final)
     return (
         ("Kind", _KINDS[spec.design.kind]),
-        *((factor.name.capitalize(), ", ".join(map(factor.text, factor.levels))) for factor in shown),
+        *((_sentence_case(factor.name), ", ".join(map(factor.text, factor.levels))) for factor in shown),
         *([("Compared", compared)] if compared else []),
         ("Judged by", MEASURES[figure].label + MEASURES[figure].direction),
         (
@@ -75,6 +75,11 @@ def search_of(spec: StudySpec) -> tuple[tuple[str, str], ...]:
 def kind_of(spec: StudySpec) -> tuple[str, str]:
     """What kind of design it is."""
     return "Kind", _KINDS[spec.design.kind]
+
+
+def _sentence_case(name: str) -> str:
+    """The name as it begins a line; a path stays as it is."""
+    return name if "." in name else name[0].upper() + name[1:]
 
 
 def _range(path: str, kind: FloatParameter | IntParameter | CategoricalParameter) -> str:

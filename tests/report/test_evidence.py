@@ -15,6 +15,7 @@ from l2rw_ray.report.search import summarise_search
 from l2rw_ray.results import StudyFolder, read_history, read_study
 from l2rw_ray.results.writer import write_record
 from l2rw_ray.statistics import hedges_g, mean_interval
+from l2rw_ray.statistics.aggregates import interquartile_mean
 from l2rw_ray.statistics.significance import holm, paired_t_test
 from tests.orchestration.playing import play
 from tests.report.conftest import FakeStudy, plan_of, records_of, spec_of
@@ -171,6 +172,15 @@ def test_at_equal_time_a_dear_arm_stands_where_its_curve_is(complete, summary, w
     page = written.html.read_text()
     assert "At equal training time" in page
     assert "Learning curves over training time" in page
+
+
+def test_several_sources_have_one_figure_for_each_arm(fake_study, plain):
+    factors = {"data.source": ["digits", "mnist"], "method.name": ["uniform", "l2rw"]}
+    summary = summarise(fake_study(replace(plain, factors=factors, failing=None)))
+    (table,) = summary.details
+    tasks = [[*cell.samples[HEADLINE].values()] for cell in summary.cells if cell.arm == "l2rw"]
+    assert [line.name for line in table.lines] == ["uniform", "l2rw"]
+    assert table.lines[1].entries[0].text == f"{100 * interquartile_mean(tasks):.1f}"
 
 
 def test_times_of_packed_trials_are_not_set_against_each_other(fake_study, plain):

@@ -1,4 +1,6 @@
+import base64
 import csv
+import hashlib
 import os
 import re
 from dataclasses import replace
@@ -7,6 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from l2rw_ray.errors import StudyFolderError
@@ -68,11 +72,32 @@ def test_ink_follows_the_page_and_files_have_a_ground(default_study):
     assert [path.name for path in paths.figures if path.suffix == ".png"] == ["effect.png"]
 
 
+def spoil(folder, trial_id, **values):
+    """Change some columns of one trial's row."""
+    path = folder.trial_file(trial_id)
+    table = pq.read_table(path)
+    for name, value in values.items():
+        place = table.schema.get_field_index(name)
+        kind = table.schema.field(name)
+        table = table.set_column(place, kind, pa.array([value], kind.type))
+    pq.write_table(table, path)
+
+
+def test_only_the_pages_own_script_may_run(default_study):
+    page = write_report(default_study).html.read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+    assert not re.search(r"https?://(?!www\.w3\.org)", page), "nothing to load from elsewhere"
+
+
 def test_markup_in_texts_is_shown_not_obeyed(fake_study, plain):
     nasty = "<script>alert(1)</script> & $x_1^{$ | *b*"
     factors = {"method.name": ["uniform", nasty]}
-    path = fake_study(replace(plain, question=nasty, factors=factors, failing=None))
+    path = fake_study(replace(plain, question=nasty, factors=factors, failing=4))
     (path / "notes.md").write_text(nasty)
+    spoil(StudyFolder(path), "0101" * 4, error=f"Error: {nasty}", reason=nasty)
+    spoil(StudyFolder(path), "0000" * 4, warnings=[f"{nasty}: {nasty}"], hardware=nasty, commit=nasty)
     paths = write_report(path)
     page = paths.html.read_text()
     assert page.count("<script") == page.count("</script") == 1, "the one that sorts tables"
