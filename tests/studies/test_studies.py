@@ -59,15 +59,15 @@ def test_study_goes_over_to_cifar10(path: Path) -> None:
     ("name", "trials"),
     [
         ("bias_level", 108),
-        ("components", 90),
-        ("meta_set_size", 117),
-        ("noise_and_imbalance", 162),
-        ("update_frequency", 117),
+        ("components", 156),
+        ("meta_set_size", 99),
+        ("noise_and_imbalance", 312),
+        ("update_frequency", 169),
     ],
 )
-def test_tuned_study_of_cifar10_plans_what_it_says(name: str, trials: int) -> None:
-    path = STUDIES / "cifar10" / f"{name}.yaml"
-    assert load_study(path).name == f"cifar10-{name.replace('_', '-')}"
+def test_tuned_study_plans_what_it_says(name: str, trials: int) -> None:
+    path = STUDIES / "tuned" / f"{name}.yaml"
+    assert load_study(path).name == f"tuned-{name.replace('_', '-')}"
     assert _trials(path) == trials
 
 
