@@ -119,4 +119,5 @@ def _versions(rows: Sequence[Row]) -> str:
     for row in rows:
         for package, version in json.loads(row["versions"] or "{}").items():
             seen.setdefault(package, {})[version] = None
-    return ", ".join(f"{package} {' / '.join(found)}" for package, found in sorted(seen.items()))
+    told = (f"{package} {' / '.join(found)}" for package, found in sorted(seen.items()))
+    return ", ".join(told) or "not recorded"

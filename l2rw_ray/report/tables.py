@@ -40,22 +40,8 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
         corner=corner,
         columns=("mean",) if summary.has_variants else summary.arms,
         lines=tuple(lines),
-        note=_means_note([cell for cell in summary.cells if name in cell.intervals], name),
+        note="Mean over completed seeds, 95 % t interval, number of seeds." + _cut_off(summary.cells, [name]),
     )
-
-
-def _means_note(cells: Sequence[Cell], name: str) -> str:
-    note = "Mean over completed seeds, 95 % t interval, number of seeds."
-    reached = {
-        limit
-        for cell in cells
-        for limit in (cell.intervals[name].low, cell.intervals[name].high)
-        if limit in (MEASURES[name].lowest, MEASURES[name].highest)
-    }
-    if reached:
-        ends = " or ".join(MEASURES[name].text(limit) for limit in sorted(reached))
-        note += f" Limits that would lie beyond {ends} are cut off there."
-    return note
 
 
 def weight_table(summary: Ablation) -> Table | None:
@@ -95,7 +81,23 @@ def _points_by_measures(
         for point, cell in zip(points, cells, strict=True)
     )
     headings = tuple(MEASURES[name].heading for name in shown)
-    return Table(key, title, corner, headings, tuple(lines), note)
+    return Table(key, title, corner, headings, tuple(lines), note + _cut_off(cells, shown))
+
+
+def _cut_off(cells: Sequence[Cell], names: Sequence[str]) -> str:
+    """What to say of t limits that would lie beyond what a figure can be; nothing where none does."""
+    reached = {
+        f"{MEASURES[name].text(limit)}{' %' if MEASURES[name].is_share else ''}"
+        for name in names
+        if name not in _MEANS_ONLY
+        for cell in cells
+        if name in cell.intervals
+        for limit in (cell.intervals[name].low, cell.intervals[name].high)
+        if limit in (MEASURES[name].lowest, MEASURES[name].highest)
+    }
+    if not reached:
+        return ""
+    return f" Limits beyond what there can be are cut off there ({', '.join(sorted(reached))})."
 
 
 def _entry(cell: Cell | None, name: str) -> Entry:

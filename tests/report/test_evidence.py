@@ -10,6 +10,7 @@ import pytest
 from l2rw_ray.config import parse_study
 from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.comparison_tables import difference_table, interaction_table
+from l2rw_ray.report.figures import draw_differences, draw_effect
 from l2rw_ray.report.labels import HEADLINE, p_text
 from l2rw_ray.report.search import summarise_search
 from l2rw_ray.results import StudyFolder, read_history, read_study
@@ -99,16 +100,28 @@ def test_tables_csv_and_summary_tell_the_same_differences(written, summary):
             assert p_text(float(row["p_holm"])) in shown
 
 
-def test_figures_show_the_means_of_the_table(written, summary):
-    figure = (written.html.parent / "figures" / "differences.svg").read_text()
-    assert all(f">{name}<" in figure for name in ("average", "l2rw", "random"))
-    points = {(point.arm, point.level): point.interval for point in summary.effects[0].points}
-    for cell in summary.cells:
-        expected = cell.intervals[HEADLINE]
-        point = points[cell.arm, cell.setting.level(LEVEL)]
-        assert (point.mean, point.low, point.high) == pytest.approx(
-            (expected.mean, expected.low, expected.high)
-        )
+def drawn(figure):
+    """Positions of all points of a figure."""
+    return [
+        point
+        for line in figure.axes[0].lines
+        if len(line.get_xdata())
+        for point in line.get_xydata().tolist()
+    ]
+
+
+def test_figures_csv_and_summary_tell_the_same_figures(written, summary):
+    rows = list(csv.DictReader(written.csv.read_text().splitlines()))
+    heights = [place[1] for place in drawn(draw_effect(summary, summary.effects[0]))]
+    for row in rows:
+        for part in ("mean", "low", "high"):
+            assert any(abs(height - 100 * float(row[f"{HEADLINE}_{part}"])) < 1e-9 for height in heights)
+    file = next(path for path in written.further_csv if path.name == "comparisons.csv")
+    places = [place[0] for place in drawn(draw_differences(summary))]
+    for row in csv.DictReader(file.read_text().splitlines()):
+        if row["kind"] != "interaction":
+            for part in ("mean", "low", "high"):
+                assert any(abs(place - 100 * float(row[part])) < 1e-9 for place in places)
 
 
 def test_what_is_clear_alone_but_not_among_all_is_open(fake_study, plain):
@@ -213,25 +226,20 @@ def test_what_reproduces_the_study_is_told(written):
 
 
 def test_importances_are_shown_where_the_run_kept_them(study_tree, tmp_path):
-    from l2rw_ray.orchestration.feeds import feeds_of
-    from l2rw_ray.orchestration.importance import keep_importances
-    from l2rw_ray.orchestration.plan import plan_study
-
     folder = StudyFolder(tmp_path / "study")
     folder.create()
-    space = {
-        "optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True},
-        "optim.momentum": {"kind": "float", "low": 0.0, "high": 0.9},
-    }
-    design = {"kind": "search", "space": space, "budget": {"trials": 12}, "sampler": "random"}
-    spec = parse_study(study_tree | {"design": design, "seeds": 1})
-    play(spec, folder)
-    assert summarise_search(folder.path).importance is None
-    (feed,) = feeds_of(spec, plan_study(spec), folder)
-    keep_importances(spec, feed, folder)
-    told = json.loads(folder.importances.read_text())["importances"]
-    assert told["optim.lr"] > 0.5 > told["optim.momentum"]
-    text = write_report(folder.path).markdown.read_text()
-    assert f"| learning rate | {100 * told['optim.lr']:.0f} |" in text
+    space = {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}}
+    design = {"kind": "search", "space": space, "budget": {"trials": 3}, "sampler": "random"}
+    play(parse_study(study_tree | {"design": design, "seeds": 1}), folder)
+    told = {"figure": "validation_balanced_accuracy", "importances": {"optim.momentum": 0.2, "optim.lr": 0.8}}
+    folder.importances.write_text(json.dumps(told))
+    table = summarise_search(folder.path).importance
+    assert [(line.name, line.entries[0].text) for line in table.lines] == [
+        ("learning rate", "80"),
+        ("optim.momentum", "20"),
+    ]
+    assert "Which parameters mattered" in write_report(folder.path).markdown.read_text()
     folder.importances.write_text("{")
-    assert "no importances.json" in dict(summarise_search(folder.path).design)["Importance of parameters"]
+    summary = summarise_search(folder.path)
+    assert summary.importance is None
+    assert "no importances.json" in dict(summary.design)["Importance of parameters"]
