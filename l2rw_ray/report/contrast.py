@@ -199,7 +199,8 @@ def sentence(comparison: Comparison) -> str:
         return f"{found}: no difference was shown"
     evidence = comparison.evidence
     if evidence is not None and evidence.p_holm is not None and not evidence.is_clear:
-        return f"{found}: open, since {evidence.family} were compared (p {p_text(evidence.p_holm)} by Holm)"
+        compared = f"open once corrected for {evidence.family} comparisons"
+        return f"{found}: {compared} (p {p_text(evidence.p_holm)} by Holm)"
     return found
 
 

@@ -1,6 +1,7 @@
 """Curves over epochs or over training time, drawn from the summary only."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from l2rw_ray.report.summary import Ablation, Curve, Setting, narrowest
 MOST_CURVE_PANELS = 6
 MOST_FURTHER_PANELS = 3
 _CURVE_PANEL = (3.9, 2.5)
+_LABEL_CHARACTERS = 26  # that fit beside a panel
 
 
 def curve_settings(curves: Sequence[Curve], most: int = MOST_CURVE_PANELS) -> tuple[Setting, ...]:
@@ -70,7 +72,8 @@ def _fill_panel(
     axes.set_ylim(max(0, min(means) - margin), min(highest(measure), max(means) + margin))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=not by_time))
     axes.set_xlabel("training time (s)" if by_time else "epoch")
-    axes.set_ylabel(measure.heading.removeprefix("validation ") + measure.direction)
+    label = measure.heading.removeprefix("validation ") + measure.direction
+    axes.set_ylabel(fill(label, _LABEL_CHARACTERS))
 
 
 def _draw_curve(axes: Axes, curve: Curve, style: Style, *, by_time: bool) -> None:

@@ -14,7 +14,7 @@ from l2rw_ray.report.curve_figures import MOST_FURTHER_PANELS, curve_settings, d
 from l2rw_ray.report.drawing import drawing
 from l2rw_ray.report.figures import draw_differences, draw_effect
 from l2rw_ray.report.labels import MEASURES
-from l2rw_ray.report.palette import styles_of
+from l2rw_ray.report.palette import Style, styles_of
 from l2rw_ray.report.search import SearchSummary
 from l2rw_ray.report.search_figures import search_figures
 from l2rw_ray.report.search_tables import search_tables
@@ -56,7 +56,8 @@ def render_html(summary: Ablation) -> str:
         answer_note=_MEANS_NOTE,
         curves=curves,
         curve_count=len(narrowest(curve.setting for curve in summary.curves)),
-        legend=[] if summary.has_variants else [(arm, styles_of(summary)[arm]) for arm in summary.arms],
+        legend=_legend(summary, summary.curves),
+        weight_legend=_legend(summary, [c for curves in summary.weight_curves.values() for c in curves]),
         table=main,
         further_tables=further,
         differences=difference_table(summary),
@@ -89,6 +90,7 @@ def render_search_html(summary: SearchSummary) -> str:
         curves=[],
         curve_count=0,
         legend=[],
+        weight_legend=[],
         table=main,
         further_tables=[],
         differences=None,
@@ -141,6 +143,13 @@ def _answer_panels(summary: Ablation) -> list[Panel]:
         title = f"Paired difference to {summary.control}"
         panels.append(Panel(title, inline_svg(differences, "differences", title)))
     return panels
+
+
+def _legend(summary: Ablation, curves: Sequence[Curve]) -> list[tuple[str, Style]]:
+    """The arms that have curves; none where each panel is an arm of its own."""
+    drawn = {curve.arm for curve in curves}
+    styles = styles_of(summary)
+    return [] if summary.has_variants else [(arm, styles[arm]) for arm in summary.arms if arm in drawn]
 
 
 def _curve_panels(summary: Ablation) -> list[Panel]:

@@ -130,7 +130,7 @@ def test_what_is_clear_alone_but_not_among_all_is_open(fake_study, plain):
     (pooled, *_) = summary.pooled
     assert pooled.difference.interval.excludes_zero
     assert pooled.evidence.p < 0.05 < pooled.evidence.p_holm
-    assert ": open, since 5 were compared (p " in summary.finding
+    assert ": open once corrected for 5 comparisons (p " in summary.finding
 
 
 def test_one_seed_has_no_p_value_and_no_effect_size(fake_study, plain):
