@@ -1,6 +1,6 @@
-"""Lanes of several kinds on one cluster, which may grow while they are at work."""
+"""Trials of several kinds, some of which fail, on one cluster that is there already."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,30 +15,31 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 Run = Callable[..., tuple[int, str]]
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A cluster of one node that counts three cores."""
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
-    yield cluster
-    cluster.shutdown()
-
-
 def _span(row: dict[str, Any]) -> tuple[datetime, datetime]:
     return row["started_at"], row["started_at"] + timedelta(seconds=row["duration_s"])
 
 
-def test_trials_that_can_run_together_do_not_wait_for_each_other(
+def test_failed_trial_is_a_row_and_the_others_finish_side_by_side(
     cluster: Cluster, write_study: Callable[..., Path], run: Run, tmp_path: Path
 ) -> None:
-    design = {"kind": "grid", "factors": {"resources.workers": [1, 2]}}
-    out = tmp_path / "out"
-    study = write_study(epochs=300, design=design, seeds=3)
+    design = {
+        "kind": "grid",
+        "factors": {"resources.workers": [2, 1], "optim.lr": [1e20, 0.01, 0.05]},
+        "skip": [{"resources.workers": 1, "optim.lr": 1e20}],
+    }
+    out, study = tmp_path / "out", write_study(epochs=300, design=design, seeds=1)
     code, output = run(study, "--address", cluster.address, "--out", str(out))
-    assert code == 0, output
-    rows = read_study(out).to_pylist()
-    assert [row["workers"] for row in rows] == [1, 1, 1, 2, 2, 2]
-    alone, together = ([_span(row) for row in rows if row["workers"] == workers] for workers in (1, 2))
+    assert code == 1, output
+    assert "1 failed" in output
+    failed, *completed = read_study(out).to_pylist()
+    assert failed["status"] == "failed"
+    assert failed["error"].startswith("NonFiniteError: non-finite")
+    assert "Traceback" in failed["traceback"]
+    assert [(row["status"], row["workers"], row["attempt"]) for row in completed] == [
+        *[("completed", 2, 1)] * 2,
+        *[("completed", 1, 1)] * 2,
+    ]
+    together, alone = [_span(row) for row in completed[:2]], [_span(row) for row in completed[2:]]
     assert any(
         start < other_end and other_start < end for start, end in alone for other_start, other_end in together
     )
