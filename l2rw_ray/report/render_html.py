@@ -106,6 +106,11 @@ def render_search_html(summary: SearchSummary) -> str:
 
 
 def _page(**fields: Any) -> str:
+    return fill_page("report.html.j2", **fields)
+
+
+def fill_page(template: str, **fields: Any) -> str:
+    """A page from one of the templates; all texts are escaped, and a field left out is an error."""
     environment = Environment(
         loader=PackageLoader("l2rw_ray.report"),
         autoescape=True,
@@ -115,7 +120,7 @@ def _page(**fields: Any) -> str:
     )
     script = environment.get_template("sort.js").render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template(template).render(
         command=COMMAND,
         script=Markup(script),  # noqa: S704  # our own, with nothing of a study in it
         script_hash=f"sha256-{digest}",

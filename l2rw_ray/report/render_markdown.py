@@ -60,6 +60,11 @@ def render_search_markdown(summary: SearchSummary, figures: Mapping[str, str]) -
 
 
 def _text(**fields: Any) -> str:
+    return fill_text("report.md.j2", **fields)
+
+
+def fill_text(template: str, **fields: Any) -> str:
+    """A Markdown text from one of the templates; a field left out is an error."""
     environment = Environment(  # noqa: S701  # Markdown; texts pass the filter `plain`
         loader=PackageLoader("l2rw_ray.report"),
         undefined=StrictUndefined,
@@ -69,7 +74,7 @@ def _text(**fields: Any) -> str:
     )
     environment.filters["plain"] = plain
     environment.filters["entry"] = _entry
-    text = environment.get_template("report.md.j2").render(command=COMMAND, **fields)
+    text = environment.get_template(template).render(command=COMMAND, **fields)
     return re.sub(r"\n{3,}", "\n\n", text)
 
 

@@ -35,17 +35,17 @@ class ReportPaths:
         html: The page, with everything in it.
         markdown: The text that links to the figures.
         csv: The design points' figures.
-        further_csv: Each trial, and all differences where there are any.
         figures: SVG files, and the main figure as PNG.
         finding: The answer in one sentence.
+        further_csv: Each trial, and all differences where there are any.
     """
 
     html: Path
     markdown: Path
     csv: Path
-    further_csv: tuple[Path, ...]
     figures: tuple[Path, ...]
     finding: str
+    further_csv: tuple[Path, ...] = ()
 
 
 def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
@@ -84,7 +84,7 @@ def _write(summary: Ablation | SearchSummary, folder: Path) -> ReportPaths:
     for name, text in zip(names, (*texts, *further.values()), strict=True):
         (folder / name).write_text(text, encoding="utf-8")
     html, markdown, csv, *others = (folder / name for name in names)
-    return ReportPaths(html, markdown, csv, tuple(others), files, summary.finding)
+    return ReportPaths(html, markdown, csv, files, summary.finding, tuple(others))
 
 
 def _figures(summary: Ablation) -> dict[str, tuple[str, Figure]]:
