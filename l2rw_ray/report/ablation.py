@@ -10,7 +10,7 @@ from l2rw_ray.report.contrast import choose_contrast, compare, compare_pooled, s
 from l2rw_ray.report.design import design_of
 from l2rw_ray.report.effective import effective_answer
 from l2rw_ray.report.effects import curves_of, effects_of, histories_of, read_epochs
-from l2rw_ray.report.equal_compute import equal_compute, equal_compute_table
+from l2rw_ray.report.equal_compute import equal_compute
 from l2rw_ray.report.interactions import interactions_of
 from l2rw_ray.report.labels import MEASURES, MINUS, WEIGHT_CURVES, count, headline_of, validation_figure
 from l2rw_ray.report.notes import paragraphs
@@ -85,7 +85,7 @@ def summarise(directory: Path) -> Ablation:
         effects=effects_of(arms, factors, cells, figure),
         curves=curves_of(histories, validation),
         weight_curves={name: curves_of(histories_of(outcomes, epochs, name), name) for name in WEIGHT_CURVES},
-        equal_compute=equal_compute_table(equal_compute(contrast, cells, histories, validation), validation),
+        equal_compute=equal_compute(contrast, cells, histories, validation),
         counts=counts,
         problems=problems_of(outcomes),
         warnings=(

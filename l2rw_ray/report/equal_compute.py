@@ -8,30 +8,13 @@ import numpy as np
 
 from l2rw_ray.report.contrast import Contrast, Pair, pairs_of
 from l2rw_ray.report.effects import Histories, History
-from l2rw_ray.report.labels import MEASURES, Measure, p_text
-from l2rw_ray.report.summary import Cell, Comparison, Setting, with_evidence
+from l2rw_ray.report.labels import MEASURES, Measure, p_text, validation_figure
+from l2rw_ray.report.summary import Ablation, Cell, Comparison, ComputeLine, Setting, with_evidence
 from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics import Interval, mean_interval, pooled_paired_difference
 
 _NOTHING = Entry("–")
 BySeed = dict[int, float]
-
-
-@dataclass(frozen=True)
-class ComputeLine:
-    """One arm, averaged over settings within each seed.
-
-    Attributes:
-        name: Readable level of the contrasted factor.
-        value: Validation figure at the budget, with its interval over seeds.
-        used: Share of its own training time that the budget allows, the mean over trials.
-        comparison: Difference to the control at the budget; None for the control.
-    """
-
-    name: str
-    value: Interval
-    used: float
-    comparison: Comparison | None
 
 
 @dataclass(frozen=True)
@@ -133,11 +116,12 @@ def _value(figures: tuple[list[float], list[float]], measure: Measure) -> tuple[
     return measure.within(mean_interval(values)), fmean(used)
 
 
-def equal_compute_table(lines: Sequence[ComputeLine], figure: str) -> Table | None:
+def equal_compute_table(summary: Ablation) -> Table | None:
     """The arms at equal training time; None where there are none."""
+    lines = summary.equal_compute
     if not lines:
         return None
-    measure = MEASURES[figure]
+    measure = MEASURES[validation_figure(summary.figure)]
     heading = measure.heading + measure.direction
     return Table(
         key="equal-compute",

@@ -28,7 +28,7 @@ _EVIDENCE = ("bootstrap_low", "bootstrap_high", "hedges_g", "p", "p_sign_flip", 
 
 
 def comparisons_csv(summary: Ablation) -> str:
-    """A line per difference: to the control in each setting, its averages, and what it depends on."""
+    """A line per difference: to the control in each setting, averages, what it depends on, equal time."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = ("kind", "treatment", "control", "where", "figure", "n", "mean", "low", "high", *_EVIDENCE)
@@ -37,6 +37,7 @@ def comparisons_csv(summary: Ablation) -> str:
         ("setting", summary.comparisons),
         ("average", summary.pooled),
         ("interaction", summary.interactions),
+        ("equal time", [line.comparison for line in summary.equal_compute if line.comparison]),
     ]
     for kind, found in kinds:
         for each in found:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from l2rw_ray.report.comparison_tables import difference_table, interaction_table
 from l2rw_ray.report.curve_figures import MOST_FURTHER_PANELS, curve_settings, draw_curve_panel
 from l2rw_ray.report.drawing import drawing
+from l2rw_ray.report.equal_compute import equal_compute_table
 from l2rw_ray.report.figures import draw_differences, draw_effect
 from l2rw_ray.report.labels import MEASURES
 from l2rw_ray.report.palette import Style, styles_of
@@ -62,7 +63,7 @@ def render_html(summary: Ablation) -> str:
         further_tables=further,
         differences=difference_table(summary),
         interactions=interaction_table(summary),
-        equal_compute=summary.equal_compute,
+        equal_compute=equal_compute_table(summary),
         time_curves=time_curves,
         weights=weight_table(summary),
         weight_curves=weight_curves,
@@ -163,7 +164,7 @@ def _curve_panels(summary: Ablation) -> list[Panel]:
 
 def _time_panels(summary: Ablation) -> list[Panel]:
     """The same over training time, of a few settings; none where arms are not set at equal times."""
-    if summary.equal_compute is None:
+    if not summary.equal_compute:
         return []
     settings = curve_settings(summary.curves, MOST_FURTHER_PANELS)
     return _panels(summary, summary.curves, settings, "time", "Learning curves over training time")

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from l2rw_ray.report.comparison_tables import difference_table, interaction_table
 from l2rw_ray.report.curve_figures import curve_settings
+from l2rw_ray.report.equal_compute import equal_compute_table
 from l2rw_ray.report.render_html import COMMAND, SEARCH_NOTE
 from l2rw_ray.report.search import SearchSummary
 from l2rw_ray.report.search_tables import search_tables
@@ -27,7 +28,7 @@ def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
     others = (
         difference_table(summary),
         interaction_table(summary),
-        summary.equal_compute,
+        equal_compute_table(summary),
         *summary.details,
         weight_table(summary),
         summary.signatures,

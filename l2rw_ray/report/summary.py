@@ -158,6 +158,23 @@ def with_evidence(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 
 @dataclass(frozen=True)
+class ComputeLine:
+    """One arm at equal training time, averaged over settings within each seed.
+
+    Attributes:
+        name: Readable level of the contrasted factor.
+        value: Validation figure at the budget, with its interval over seeds.
+        used: Share of its own training time that the budget allows, the mean over trials.
+        comparison: Difference to the control at the budget; None for the control.
+    """
+
+    name: str
+    value: Interval
+    used: float
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True)
 class Interaction:
     """How a treatment's difference to the control changes with something else.
 
@@ -305,7 +322,7 @@ class Ablation:
         effects: The headline figure along each factor.
         curves: Learning curves, on the validation set.
         weight_curves: How the weights behaved per epoch, by name of the figure.
-        equal_compute: The arms at equal training time.
+        equal_compute: The arms at equal training time, the control first.
         counts: What became of the planned trials.
         problems: Failed and stopped trials.
         warnings: What a reader must know before trusting a figure.
@@ -342,7 +359,7 @@ class Ablation:
     trials: tuple[TrialLine, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     weight_curves: Mapping[str, tuple[Curve, ...]] = field(default_factory=dict)
-    equal_compute: Table | None = None
+    equal_compute: tuple[ComputeLine, ...] = ()
     signatures: Table | None = None
     answer: Table | None = None
     details: tuple[Table, ...] = ()

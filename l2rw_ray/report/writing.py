@@ -103,7 +103,7 @@ def _figures(summary: Ablation) -> dict[str, tuple[str, Figure]]:
     settings = curve_settings(summary.curves)
     if settings:
         figures["learning curves"] = ("learning-curves", draw_curves(summary, summary.curves, settings))
-        if summary.equal_compute is not None:
+        if summary.equal_compute:
             few = curve_settings(summary.curves, MOST_FURTHER_PANELS)
             by_time = draw_curves(summary, summary.curves, few, by_time=True)
             figures["learning curves over training time"] = ("time-curves", by_time)

@@ -10,6 +10,7 @@ import pytest
 from l2rw_ray.config import parse_study
 from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.comparison_tables import difference_table, interaction_table
+from l2rw_ray.report.equal_compute import equal_compute_table
 from l2rw_ray.report.figures import draw_differences, draw_effect
 from l2rw_ray.report.labels import HEADLINE, p_text
 from l2rw_ray.report.search import summarise_search
@@ -85,8 +86,11 @@ def test_one_factor_has_no_interaction(fake_study, plain):
 def test_tables_csv_and_summary_tell_the_same_differences(written, summary):
     file = next(path for path in written.further_csv if path.name == "comparisons.csv")
     rows = list(csv.DictReader(file.read_text().splitlines()))
-    told = [*summary.comparisons, *summary.pooled, *summary.interactions]
-    assert [row["kind"] for row in rows] == ["setting"] * 6 + ["average"] * 2 + ["interaction"] * 4
+    at_equal_time = [line.comparison for line in summary.equal_compute[1:]]
+    told = [*summary.comparisons, *summary.pooled, *summary.interactions, *at_equal_time]
+    assert [row["kind"] for row in rows] == ["setting"] * 6 + ["average"] * 2 + ["interaction"] * 4 + [
+        "equal time"
+    ] * 2
     table, page = difference_table(summary), written.html.read_text()
     shown = [entry.text for line in table.lines for entry in line.entries]
     for row, each in zip(rows, told, strict=True):
@@ -95,7 +99,7 @@ def test_tables_csv_and_summary_tell_the_same_differences(written, summary):
         assert float(row["p_holm"]) == each.evidence.p_holm
         text = each.measure.signed(float(row["mean"]))
         assert text in page
-        if row["kind"] != "interaction":
+        if row["kind"] in ("setting", "average"):
             assert text in shown
             assert p_text(float(row["p_holm"])) in shown
 
@@ -119,7 +123,7 @@ def test_figures_csv_and_summary_tell_the_same_figures(written, summary):
     file = next(path for path in written.further_csv if path.name == "comparisons.csv")
     places = [place[0] for place in drawn(draw_differences(summary))]
     for row in csv.DictReader(file.read_text().splitlines()):
-        if row["kind"] != "interaction":
+        if row["kind"] in ("setting", "average"):
             for part in ("mean", "low", "high"):
                 assert any(abs(place - 100 * float(row[part])) < 1e-9 for place in places)
 
@@ -175,7 +179,7 @@ def play_grid(spec, folder, figures):
 
 
 def test_at_equal_time_a_dear_arm_stands_where_its_curve_is(complete, summary, written):
-    lines = {line.name: line for line in summary.equal_compute.lines}
+    lines = {line.name: line for line in equal_compute_table(summary).lines}
     assert list(lines) == ["uniform", "l2rw", "random"]
     assert lines["l2rw"].entries[3].text == "50"
     rows = [row for row in read_history(complete).to_pylist() if row["factor.method.name"] == "l2rw"]
@@ -197,7 +201,7 @@ def test_several_sources_have_one_figure_for_each_arm(fake_study, plain):
 
 
 def test_times_of_packed_trials_are_not_set_against_each_other(fake_study, plain):
-    assert summarise(fake_study(replace(plain, gpus_per_worker=0.5))).equal_compute is None
+    assert summarise(fake_study(replace(plain, gpus_per_worker=0.5))).equal_compute == ()
 
 
 def test_every_trial_is_listed_with_its_seed_and_the_hashes_of_its_sets(complete, written):
