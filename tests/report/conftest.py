@@ -160,21 +160,21 @@ def _record(study: FakeStudy, trial: PlannedTrial, seed_effect: float, noise: np
     )
 
 
+def write_study(study: FakeStudy, parent: Path) -> Path:
+    """Write a fake study's ledger and return its folder."""
+    folder, spec = StudyFolder(parent / study.name), spec_of(study)
+    folder.create()
+    plan = plan_of(study, spec)
+    folder.write_plan(spec, plan)
+    for record in records_of(study, plan):
+        write_record(folder, record)
+    return folder.path
+
+
 @pytest.fixture
 def fake_study(tmp_path) -> Callable[[FakeStudy], Path]:
     """Writes the ledger of a fake study and returns its folder."""
-
-    def write(study: FakeStudy) -> Path:
-        folder = StudyFolder(tmp_path / study.name)
-        folder.create()
-        spec = spec_of(study)
-        plan = plan_of(study, spec)
-        folder.write_plan(spec, plan)
-        for record in records_of(study, plan):
-            write_record(folder, record)
-        return folder.path
-
-    return write
+    return lambda study: write_study(study, tmp_path)
 
 
 @pytest.fixture

@@ -15,12 +15,11 @@ from l2rw_ray.report.figures import draw_differences, draw_effect
 from l2rw_ray.report.labels import HEADLINE, p_text
 from l2rw_ray.report.search import summarise_search
 from l2rw_ray.results import StudyFolder, read_history, read_study
-from l2rw_ray.results.writer import write_record
 from l2rw_ray.statistics import hedges_g, mean_interval
 from l2rw_ray.statistics.aggregates import interquartile_mean
 from l2rw_ray.statistics.significance import holm, paired_t_test
 from tests.orchestration.playing import play
-from tests.report.conftest import FakeStudy, plan_of, records_of, spec_of
+from tests.report.conftest import FakeStudy, write_study
 
 LEVEL = "data.bias.level"
 
@@ -33,14 +32,7 @@ def by_seed(path, method, level):
 
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory):
-    study = FakeStudy(failing=None, seeds=5)
-    folder, spec = StudyFolder(tmp_path_factory.mktemp("studies") / study.name), spec_of(study)
-    folder.create()
-    plan = plan_of(study, spec)
-    folder.write_plan(spec, plan)
-    for record in records_of(study, plan):
-        write_record(folder, record)
-    return folder.path
+    return write_study(FakeStudy(failing=None, seeds=5), tmp_path_factory.mktemp("studies"))
 
 
 @pytest.fixture(scope="module")
