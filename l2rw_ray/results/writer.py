@@ -37,7 +37,9 @@ class _Collected:
             self.note(epoch)
 
     def note(self, event: EpochCompleted) -> None:
-        self.epochs[event.epoch] = EpochRecord(event.epoch, event.step, event.duration_s, event.metrics)
+        self.epochs[event.epoch] = EpochRecord(
+            event.epoch, event.step, event.duration_s, event.metrics, event.weights, event.series
+        )
 
 
 class LedgerWriter:
@@ -126,6 +128,7 @@ class LedgerWriter:
             started_at=collected.started_at if collected else self._before_now(event.duration_s),
             warnings=event.warnings,
             history=_history(collected),
+            confusion=event.confusion,
         )
 
     def _before_now(self, duration_s: float) -> datetime:
