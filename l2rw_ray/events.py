@@ -114,6 +114,7 @@ class TrialStarted:
         class_counts: Train examples per class as labelled, class name to count.
         history: Epochs trained in earlier attempts, which are not told again.
         elapsed_s: Wall time that earlier attempts took up to the last of them.
+        split_sizes: Examples of each of train, meta, validation and test.
     """
 
     trial_id: str
@@ -127,6 +128,7 @@ class TrialStarted:
     class_counts: Mapping[str, int]
     history: tuple[EpochCompleted, ...] = ()
     elapsed_s: float = 0.0
+    split_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

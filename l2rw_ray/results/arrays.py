@@ -1,6 +1,7 @@
 """Reading what the ledger holds beyond figures; trials of an older ledger are absent."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,3 +58,22 @@ def read_confusion(directory: Path | str) -> pa.Table:
 def _epochs(directory: Path | str, column: str, names: tuple[str, ...]) -> pa.Table:
     columns, epochs = unnested(read_column(directory, column), column)
     return pa.table(columns | {name: pc.struct_field(epochs, name) for name in names})
+
+
+class TrialRows:
+    """A table's rows trial by trial, made into dictionaries only when they are asked for.
+
+    Args:
+        table: What `read_history` or one of the functions above returns.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self._places: dict[str, list[int]] = {}
+        for place, trial_id in enumerate(table["trial_id"].to_pylist()):
+            self._places.setdefault(trial_id, []).append(place)
+
+    def of(self, trial_id: str) -> list[dict[str, Any]]:
+        """A trial's rows, each epoch once also where several design points share the trial."""
+        rows = self._table.take(pa.array(self._places.get(trial_id, []), pa.int64())).to_pylist()
+        return list({row.get("epoch"): row for row in rows}.values())

@@ -14,7 +14,7 @@ import pyarrow as pa
 from l2rw_ray.events import ConfusionMatrix, StepSeries, WeightHistogram
 
 SCHEMA_VERSION = 2
-"""2 added the columns of `ARRAYS`, which rows written before do not have."""
+"""2 added `split_sizes` and the columns of `ARRAYS`, which rows written before do not have."""
 
 MEASURES = (
     "test_accuracy",
@@ -84,6 +84,7 @@ class TrialRecord:
         warnings: Signs that the arm did not work as it should, with what to do.
         history: Epochs, in order.
         confusion: The test set by true and predicted class.
+        split_sizes: Examples of train, meta, validation and test.
     """
 
     trial_id: str
@@ -114,6 +115,7 @@ class TrialRecord:
     warnings: tuple[str, ...] = ()
     history: tuple[EpochRecord, ...] = ()
     confusion: ConfusionMatrix | None = None
+    split_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 _METRICS = pa.map_(pa.string(), pa.float64())
@@ -173,6 +175,7 @@ SCHEMA = pa.schema(
         ("weight_histograms", pa.list_(_WEIGHTS)),
         ("step_series", pa.list_(_SERIES)),
         ("confusion", _CONFUSION),
+        ("split_sizes", pa.map_(pa.string(), pa.int64())),
     ]
 )
 
@@ -193,6 +196,7 @@ def _as_row(record: TrialRecord) -> dict[str, Any]:
         **record.measures,
         **hashes,
         "class_counts": list(record.class_counts.items()),
+        "split_sizes": list(record.split_sizes.items()),
         "versions": json.dumps(dict(record.versions), sort_keys=True),
         "schema_version": SCHEMA_VERSION,
         "metrics": list(record.metrics.items()),

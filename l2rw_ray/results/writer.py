@@ -117,6 +117,7 @@ class LedgerWriter:
             steps=event.steps,
             duration_s=event.duration_s,
             split_hashes=started.split_hashes if started else {},
+            split_sizes=started.split_sizes if started else {},
             class_counts=started.class_counts if started else {},
             versions=self._versions,
             commit=self._commit,

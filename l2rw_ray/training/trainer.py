@@ -227,6 +227,7 @@ class Trainer:
             class_counts=dict(zip(splits.class_names, counts_C, strict=True)),
             history=tuple(self._history),
             elapsed_s=self._earlier_s,
+            split_sizes={name: len(getattr(splits, name)) for name in splits.hashes},
         )
 
     def _end(self, status: TrialStatus) -> None:
