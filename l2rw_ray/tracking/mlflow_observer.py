@@ -41,7 +41,7 @@ _NOTE = "mlflow.note.content"
 _STUDY, _TRIAL, _POINT = "l2rw.study", "l2rw.trial_id", "l2rw.point"
 _OUTCOME, _NOT_FINITE, _FILES = "l2rw.outcome", "l2rw.not_finite", "l2rw.files"
 _STATUSES = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
-_MOST_METRICS, _MOST_PARAMS = 1000, 100  # per request, MLflow's limits
+_MOST_METRICS, _MOST_PARAMS = 900, 100  # per request; MLflow takes 1000 of both together
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
@@ -223,10 +223,13 @@ class MlflowMirror:
             if math.isfinite(point.value)
         ]
         pairs = [Param(name, value) for name, value in params.items()]
-        for start in range(0, len(pairs), _MOST_PARAMS):
-            store.client.log_batch(run_id, params=pairs[start : start + _MOST_PARAMS])
-        for start in range(0, len(metrics), _MOST_METRICS):
-            store.client.log_batch(run_id, metrics=metrics[start : start + _MOST_METRICS])
+        requests = max(math.ceil(len(metrics) / _MOST_METRICS), math.ceil(len(pairs) / _MOST_PARAMS))
+        for number in range(requests):
+            store.client.log_batch(
+                run_id,
+                metrics=metrics[number * _MOST_METRICS : (number + 1) * _MOST_METRICS],
+                params=pairs[number * _MOST_PARAMS : (number + 1) * _MOST_PARAMS],
+            )
 
     def _write_point(self, store: _Store, point: DesignPoint) -> None:
         known, metrics = store.points.get(point.key), point.metrics()
