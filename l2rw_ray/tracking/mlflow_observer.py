@@ -42,6 +42,8 @@ _STUDY, _TRIAL, _POINT = "l2rw.study", "l2rw.trial_id", "l2rw.point"
 _OUTCOME, _NOT_FINITE, _FILES = "l2rw.outcome", "l2rw.not_finite", "l2rw.files"
 _STATUSES = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 _MOST_METRICS, _MOST_PARAMS = 900, 100  # per request; MLflow takes 1000 of both together
+_LOUDEST = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.ERROR}
+"""Levels of loggers; a retry is no news, and the error after the last says all."""
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
@@ -289,8 +291,8 @@ class MlflowMirror:
 @contextmanager
 def _guarded(uri: str) -> Iterator[None]:
     """Quiet and impatient inside the block; what the store raises becomes a TrackingError."""
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in _LOUDEST.items():
+        logging.getLogger(name).setLevel(level)
     try:
         with _impatience(), warnings.catch_warnings():
             # MLflow's own table definitions, on first use of a store
