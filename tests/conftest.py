@@ -10,12 +10,15 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from l2rw_ray.import_path import look_in
 
 os.environ["OMP_NUM_THREADS"] = "1"  # small tensors: more threads only wait for each other
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+settings.register_profile("without_deadline", deadline=None)  # a busy machine is no failure
+settings.load_profile("without_deadline")
 
 _STUDY: dict[str, Any] = {
     "name": "small",

@@ -3,35 +3,30 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from l2rw_ray.config.effective import MinimumEffectiveDesign
-from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
+from l2rw_ray.config.factors import Factors
+from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.space import Where, as_levels
+from l2rw_ray.config.tuned import TunedComparisonDesign
 
 VARIANT = "variant"
 """The factor of an ablation or a tuned comparison: its levels are the names of the variants, or arms."""
-
-Levels = Annotated[list[Any], Field(min_length=1)]
 
 
 class GridDesign(Section):
     """Every combination of the factors' levels, but for those that conditions leave out."""
 
     kind: Literal["grid"]
-    factors: dict[str, Levels] = Field(min_length=1)
+    factors: Factors = Field(min_length=1)
     """Levels to try, by path relative to `trial`, such as `data.bias.level`, or `resources.workers`."""
     when: dict[str, Where] = Field(default_factory=dict)
     """By factor: levels of others, of the same section, at which it is varied. Elsewhere it has no
     meaning, as an option that an arm does not have, and its design points stand at all of its levels."""
     skip: tuple[Where, ...] = ()
     """Combinations that are not run."""
-
-    @field_validator("factors")
-    @classmethod
-    def _levels_are_distinct(cls, factors: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        return with_distinct_levels(factors)
 
     @model_validator(mode="after")
     def _conditions_are_of_factors(self) -> Self:
@@ -72,13 +67,8 @@ class AblationDesign(Section):
     """Changes by name of the variant: values by path relative to `trial`."""
     pairs: tuple[tuple[str, str], ...] = ()
     """Variants that are also made together, to see whether their effects add up."""
-    factors: dict[str, Levels] = Field(default_factory=dict)
+    factors: Factors = Field(default_factory=dict)
     """Further factors that baseline and variants are all crossed with, such as `data.noise.rate`."""
-
-    @field_validator("factors")
-    @classmethod
-    def _levels_are_distinct(cls, factors: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        return with_distinct_levels(factors)
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -113,15 +103,6 @@ SearchingDesign = SearchDesign | TunedComparisonDesign
 """Designs whose trials Optuna proposes."""
 Design = Annotated[FixedDesign | SearchingDesign | MinimumEffectiveDesign, Field(discriminator="kind")]
 """Any kind of design."""
-
-
-def with_distinct_levels(factors: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """The factors, none of whose levels may be named twice."""
-    for path, levels in factors.items():
-        twice = [level for place, level in enumerate(levels) if level in levels[:place]]
-        if twice:
-            raise conflict(path, twice[0], "the same level twice", "name each level once")
-    return factors
 
 
 def _section(path: str) -> str:

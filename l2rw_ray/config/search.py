@@ -1,4 +1,4 @@
-"""Designs whose trials are proposed by a search: `search` and `tuned_comparison`."""
+"""The design `search`, and what it shares with `tuned_comparison`: a space, a sampler and a budget."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +16,8 @@ from l2rw_ray.config.space import (
 
 COSTS = ("overhead_ratio", "peak_memory_bytes", "duration_s")
 """Figures of cost that a search may trade accuracy against; without weights the overhead ratio is 1."""
-_PREFIXES_NOT_SEARCHED = ("resources.", "measurement.")
+NOT_SEARCHED = ("resources.", "measurement.")
+"""Beginnings of paths that are no part of what is trained."""
 
 
 class Budget(Section):
@@ -77,7 +78,7 @@ class SearchOptions(Section):
     def check_space(self, space: Space, field: str = "space") -> None:
         """Refuse a space that cannot be searched, with its conditions."""
         for path in space:
-            if path.startswith(_PREFIXES_NOT_SEARCHED):
+            if path.startswith(NOT_SEARCHED):
                 raise conflict(
                     f"{field}.{path}", "", "it is no part of what is trained", "search another field"
                 )
@@ -150,60 +151,3 @@ class SearchDesign(SearchOptions):
         if self.further_objectives and self.sampler == "cmaes":
             raise conflict("sampler", "cmaes", "it has one objective", "use nsga2 or tpe")
         return self
-
-
-class Arm(Section):
-    """One of the methods that are compared, each tuned on its own."""
-
-    set: dict[str, Any] = Field(default_factory=dict)
-    """What makes this arm: values by path relative to `trial`."""
-    space: Space = Field(default_factory=dict)
-    """Parameters that only this arm has."""
-
-
-class TunedComparisonDesign(SearchOptions):
-    """Every arm is tuned on validation with the same budget; its best runs on fresh seeds for the test."""
-
-    kind: Literal["tuned_comparison"]
-    arms: dict[str, Arm] = Field(min_length=2)
-    """The arms by name; the others are compared with the first."""
-    search_seeds: tuple[int, ...] = Field(default=(1_000_000,), min_length=1)
-    """Seeds that configurations are tried on; a configuration's figure is its mean over them."""
-
-    @model_validator(mode="after")
-    def _spaces_are_searchable(self) -> Self:
-        for path, where in self.when.items():
-            if not any(path in self.space_of(name) for name in self.arms):
-                raise conflict(f"when.{path}", where, "it is in no space", "add it to space")
-        for name, arm in self.arms.items():
-            both = set(arm.space) & (set(self.space) | set(arm.set))
-            if both:
-                path = min(both)
-                raise conflict(
-                    f"arms.{name}.space.{path}", "", "it is set twice", "leave it out of one place"
-                )
-            fixed = set(arm.set) & set(self.space)
-            if fixed:
-                problem = "the space that all arms share varies it"
-                raise conflict(f"arms.{name}.set.{min(fixed)}", arm.set[min(fixed)], problem, "leave one out")
-            if not self.space_of(name):
-                raise conflict(f"arms.{name}.space", {}, "nothing to search", "name a parameter")
-            self.check_space(self.space_of(name), f"arms.{name}.space")
-        return self
-
-    @model_validator(mode="after")
-    def _seeds_are_usable(self) -> Self:
-        if min(self.search_seeds) < 0 or len(set(self.search_seeds)) < len(self.search_seeds):
-            problem = "negative, or named twice"
-            raise conflict("search_seeds", list(self.search_seeds), problem, "use distinct numbers from 0 on")
-        return self
-
-    def most_trials(self, seeds: int) -> int | None:
-        """How many trials it asks for at most at so many fresh seeds; None where only hours bound it."""
-        if self.budget.trials is None:
-            return None
-        return len(self.arms) * (self.budget.trials * len(self.search_seeds) + seeds)
-
-    def space_of(self, arm: str) -> Space:
-        """What is varied for one arm."""
-        return {**self.space, **self.arms[arm].space}

@@ -6,11 +6,12 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from l2rw_ray.config.design import Design
 from l2rw_ray.config.effective import MinimumEffectiveDesign
-from l2rw_ray.config.search import COSTS, SearchDesign, TunedComparisonDesign
+from l2rw_ray.config.search import COSTS, SearchDesign
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.space import ends_of
 from l2rw_ray.config.task import Misfit, metric_misfit
 from l2rw_ray.config.trial import TrialConfig
+from l2rw_ray.config.tuned import TunedComparisonDesign
 from l2rw_ray.import_path import attribute_name
 
 _MOST_SEEDS = 10_000
@@ -143,13 +144,20 @@ class StudySpec(Section):
         return self
 
     def _check_test_set(self, design: TunedComparisonDesign) -> None:
-        shared = self.trial.data.test_seed
+        shared, differing = self.trial.data.test_seed, "arms are tested on different sets"
+        factors = {"factors": design.factors} | {
+            f"arms.{name}.factors": arm.factors for name, arm in design.arms.items()
+        }
+        for field, own_factors in factors.items():
+            for path in {"data", "data.test_seed"} & set(own_factors):
+                levels = own_factors[path]
+                raise conflict(f"design.{field}.{path}", levels, differing, "vary fields of data one by one")
         for name, arm in design.arms.items():
             for path, value in arm.set.items():
                 own = value.get("test_seed") if path == "data" and isinstance(value, dict) else value
                 if path in ("data", "data.test_seed") and own != shared:
-                    field, problem = f"design.arms.{name}.set.{path}", "arms are tested on different sets"
-                    raise conflict(field, value, problem, f"add test_seed: {shared}")
+                    field = f"design.arms.{name}.set.{path}"
+                    raise conflict(field, value, differing, f"add test_seed: {shared}")
 
     def _check_search(self, design: SearchDesign) -> None:
         measured = {criterion.metric for criterion in design.further_objectives}

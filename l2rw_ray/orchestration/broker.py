@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config import PlannedTrial, Resources
 from l2rw_ray.events import Event, TrialEnded, Verdict
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
 
@@ -28,12 +28,16 @@ class Broker:
         """Let a trial wait for a lane."""
         await self._change(lambda: self._book.submit(trial))
 
-    async def lease(self, lane: str, group: str, wait_s: float) -> Lease | LaneOrder:
+    async def complete(self, resources: Resources) -> None:
+        """Let the lanes of one kind leave once no trial waits for them: no other will come."""
+        await self._change(lambda: self._book.complete(resources))
+
+    async def lease(self, lane: str, group: str, resources: Resources, wait_s: float) -> Lease | LaneOrder:
         """A trial for the lane's worker group, or what to do without one after `wait_s` seconds."""
-        order = await self._change(lambda: self._book.lease(lane, group))
+        order = await self._change(lambda: self._book.lease(lane, group, resources))
         if order is LaneOrder.WAIT:
-            await self._wait_for(lambda: self._book.is_waiting or self._book.is_closed, wait_s)
-            order = await self._change(lambda: self._book.lease(lane, group))
+            await self._wait_for(lambda: self._has_order_for(resources), wait_s)
+            order = await self._change(lambda: self._book.lease(lane, group, resources))
         return order
 
     async def report(self, events: Sequence[Event], attempt: int) -> Verdict:
@@ -81,11 +85,15 @@ class Broker:
         await self._change(lambda: self._book.cancel(self._book.unfinished(), "interrupted"))
         return await self._wait_for(lambda: not self._book.under_way(), wait_s)
 
-    async def wants_lane(self) -> bool:
-        """Whether a trial waits for a lane, as soon as one does; False when the run is over."""
-        while not await self._wait_for(lambda: self._book.is_waiting or self._book.is_closed, _ASK_AGAIN_S):
+    async def wants_lane(self, resources: Resources) -> bool:
+        """Whether a trial waits for a lane of a kind, as soon as one does; False when none will any more."""
+        while not await self._wait_for(lambda: self._has_order_for(resources), _ASK_AGAIN_S):
             pass
-        return self._book.is_waiting
+        return self._book.is_waiting(resources)
+
+    async def waiting(self) -> dict[Resources, int]:
+        """How many trials wait for a lane, by what they run on."""
+        return self._book.waiting()
 
     async def lane_ended(self, lane: str) -> None:
         """A lane will not come back."""
@@ -99,6 +107,9 @@ class Broker:
     async def close(self) -> None:
         """Send the lanes home."""
         await self._change(self._book.close)
+
+    def _has_order_for(self, resources: Resources) -> bool:
+        return self._book.is_waiting(resources) or self._book.is_over(resources)
 
     async def _change(self, change: Callable[[], _T]) -> _T:
         async with self._changed:

@@ -81,11 +81,18 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
     _silence_ray()
     try:
-        yield [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        yield living_nodes()
     finally:
         started = set(_descendants()) - before
         ray.shutdown()
         _end(started)
+
+
+def living_nodes() -> list[dict[str, float]]:
+    """Each living node's resources by Ray's names, of the cluster that this process is connected to."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _refuse_unreachable(address: str) -> None:

@@ -1,12 +1,13 @@
 """A design in words, for whoever reads a plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.effective import MinimumEffectiveDesign
-from l2rw_ray.config.search import Budget, SearchDesign, TunedComparisonDesign
+from l2rw_ray.config.search import Budget, SearchDesign
 from l2rw_ray.config.space import CategoricalParameter, FloatParameter, IntParameter, Space
+from l2rw_ray.config.tuned import TunedComparisonDesign
 
 
 def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[str]:
@@ -22,9 +23,15 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
             arms = [
                 line
                 for name in design.arms
-                for line in (f"  {name}", *_space_lines(design.space_of(name), 4))
+                for line in (
+                    f"  {name}",
+                    *_factor_lines(design.factors | design.arms[name].factors, 4),
+                    *_space_lines(design.space_of(name), 4),
+                )
             ]
-            tried = f"{_budget_text(design.budget)} by {design.sampler} for each of {len(design.arms)} arms"
+            searches = sum(len(design.points_of(name)) for name in design.arms)
+            each = "arms" if searches == len(design.arms) else "pairs of arm and level"
+            tried = f"{_budget_text(design.budget)} by {design.sampler} for each of {searches} {each}"
             searched = f"{tried}, at {_count(len(design.search_seeds), 'seed')}"
             return [*arms, f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}"]
         case MinimumEffectiveDesign() as design:
@@ -32,8 +39,12 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
             rule = f"the {design.seek} that is not worse than the best by more than {design.margin:g}"
             return [f"  {design.factor}: {levels}", f"{rule}; {seeds} to {design.most_seeds} seeds a level"]
     points = len(planned) // seeds
-    lines = [f"  {path}: {', '.join(map(str, levels))}" for path, levels in _levels(planned).items()]
+    lines = _factor_lines(_levels(planned))
     return [*lines, f"{points} design points × {seeds} seeds = {len(planned)} trials"]
+
+
+def _factor_lines(factors: Mapping[str, Sequence[Any]], indent: int = 2) -> list[str]:
+    return [f"{' ' * indent}{path}: {', '.join(map(str, levels))}" for path, levels in factors.items()]
 
 
 def _space_lines(space: Space, indent: int = 2) -> list[str]:

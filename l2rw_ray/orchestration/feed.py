@@ -1,7 +1,7 @@
 """Where a run's trials come from: a list, or a design that chooses each by what the others found."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from l2rw_ray.config import PlannedTrial, Resources
@@ -9,6 +9,10 @@ from l2rw_ray.results.trial_result import TrialResult
 
 Ledger = Mapping[str, TrialResult]
 """How trials ended, by trial id."""
+
+
+ToCome = Mapping[Resources, int | None]
+"""Trials that feeds may still give, by what they run on; None where nothing bounds their number."""
 
 
 def settled(ledger: Ledger, *, retry_failed: bool) -> Ledger:
@@ -59,6 +63,11 @@ class TrialFeed(Protocol):
 
     def ended(self, trial_id: str, result: TrialResult) -> None:
         """Take what became of a trial that `next` gave."""
+
+
+def to_come_of(feeds: Iterable[TrialFeed]) -> ToCome:
+    """What feeds, each of trials of another kind, may still give."""
+    return {feed.resources: feed.remaining for feed in feeds}
 
 
 class FixedFeed:

@@ -1,16 +1,16 @@
 """Ray Tune's side of a feed: a searcher that hands out its trials, and schedulers that stop some early."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule, TrialScheduler
 from ray.tune.search import Searcher
 
-from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config import PlannedTrial, Resources, StudySpec
 from l2rw_ray.config.search import AshaStopping, MedianStopping, SearchDesign
 from l2rw_ray.config.study import most_epochs
 from l2rw_ray.events import TrialEnded
-from l2rw_ray.orchestration.feed import TrialFeed
+from l2rw_ray.orchestration.feed import ToCome, TrialFeed, to_come_of
 from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
 
 RUNNING, LOST = "running", "lost"
@@ -24,6 +24,9 @@ class Desk(Protocol):
     def submit(self, trial: PlannedTrial) -> None:
         """Let a trial wait for a lane."""
 
+    def complete(self, resources: Resources) -> None:
+        """Say that no more trials of a kind will come."""
+
     def cancel(self, trial_id: str) -> None:
         """Have a trial stopped at its next report."""
 
@@ -31,63 +34,90 @@ class Desk(Protocol):
         """The last event of a trial, None while there is none."""
 
 
+class Crew(Protocol):
+    """The lanes, as the searcher sees them."""
+
+    def expect(self, to_come: ToCome) -> None:
+        """Take note of how many trials the broker has not been given yet."""
+
+    def number(self, resources: Resources) -> int:
+        """How many lanes there are of a kind."""
+
+
 class FeedSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
-    """Hands each trial of a feed to the broker, and tells the feed what comes of it.
+    """Hands each trial of some feeds to the broker, and tells its feed what comes of it.
 
     A trial that Tune stops is under way until its lane has heard of it: it may even complete.
 
     Args:
-        feed: Where trials come from.
+        feeds: Where trials come from, each of trials of another kind.
         desk: Takes them.
+        crew: Each lane may have one trial under way, and as many waiting for it as its feed allows. A
+            kind without lanes may have one in any case, lest Tune have nothing to wait for.
     """
 
-    def __init__(self, feed: TrialFeed, desk: Desk) -> None:
+    def __init__(self, feeds: Sequence[TrialFeed], desk: Desk, crew: Crew) -> None:
         super().__init__()
-        self._feed, self._desk = feed, desk
-        self._followed: dict[str, str] = {}
-        self._stopping: set[str] = set()
+        self._feeds, self._desk, self._crew = feeds, desk, crew
+        self._followed: dict[str, tuple[str, TrialFeed]] = {}
+        self._stopping: dict[str, TrialFeed] = {}
         self._is_lost = False
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial as `{"trial_id": …}`, None while there is none, FINISHED after the last."""
         self._settle()
-        trial = None if self._is_lost else self._feed.next()
-        if trial is None:
-            is_over = self._is_lost or (self._feed.is_done and not self._stopping)
-            return Searcher.FINISHED if is_over else None
-        self._desk.submit(trial)
-        self._followed[trial_id] = trial.trial_id
-        return {"trial_id": trial.trial_id}
+        given = self._hand_out()
+        self._crew.expect(to_come_of(self._feeds))
+        if given is not None:
+            self._followed[trial_id] = given
+            return {"trial_id": given[0]}
+        is_over = self._is_lost or (all(feed.is_done for feed in self._feeds) and not self._stopping)
+        return Searcher.FINISHED if is_over else None
+
+    def _hand_out(self) -> tuple[str, TrialFeed] | None:
+        """Give the broker the next trial of the first feed whose lanes want one."""
+        for feed in () if self._is_lost else self._feeds:
+            trial = feed.next() if self._has_room(feed) else None
+            if trial is not None:
+                self._desk.submit(trial)
+                return trial.trial_id, feed
+            if feed.is_done and len(self._feeds) > 1:
+                self._desk.complete(feed.resources)
+        return None
+
+    def _has_room(self, feed: TrialFeed) -> bool:
+        under_way = [*(own for _, own in self._followed.values()), *self._stopping.values()].count(feed)
+        return under_way < max(1, self._crew.number(feed.resources) * (1 + feed.ahead))
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Relay an epoch."""
         if result[STATUS] == RUNNING:
-            self._feed.told(self._followed[trial_id], result[TIME], _figures(result))
+            followed, feed = self._followed[trial_id]
+            feed.told(followed, result[TIME], _figures(result))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Relay the end, or have a trial end that Tune wants no more of."""
-        followed, result = self._followed.pop(trial_id), result or {}
+        (followed, feed), result = self._followed.pop(trial_id), result or {}
         status = LOST if error else result.get(STATUS, RUNNING)
         if status == LOST:
             self._is_lost = True
-            self._feed.ended(followed, TrialResult("stopped", INTERRUPTED))
+            feed.ended(followed, TrialResult("stopped", INTERRUPTED))
         elif status == RUNNING:
             self._desk.cancel(followed)
-            self._stopping.add(followed)
+            self._stopping[followed] = feed
         else:
             ended = TrialResult(status, result["reason"], result["duration_s"], _figures(result))
-            self._feed.ended(followed, ended)
+            feed.ended(followed, ended)
 
     def _settle(self) -> None:
         """Take the ends of the trials that were stopped."""
         for trial_id in list(self._stopping):
             end = self._desk.end_of(trial_id)
             if end is not None:
-                self._stopping.remove(trial_id)
                 result = TrialResult(end.status.value, end.error, end.duration_s, _figures(end.metrics))
-                self._feed.ended(trial_id, result)
+                self._stopping.pop(trial_id).ended(trial_id, result)
 
     def save_to_dir(self, *arguments: Any) -> None:
         """Nothing: feeds go on from the ledger."""

@@ -6,11 +6,12 @@ from typing import Any
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.design import VARIANT, SearchingDesign
 from l2rw_ray.config.effective import MinimumEffectiveDesign
-from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
+from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.config.space import Space
+from l2rw_ray.config.tuned import TunedComparisonDesign
 from l2rw_ray.orchestration.effective_feed import EffectiveFeed
 from l2rw_ray.orchestration.feed import FixedFeed, Ledger, TrialFeed
-from l2rw_ray.orchestration.plan import by_resources, representative_trials
+from l2rw_ray.orchestration.plan import by_resources, trials_at_ends
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import missing_trials
@@ -65,7 +66,7 @@ def _search_feed(
     ) -> SearchFeed:
         task = Task(spec, fixed, levels, seeds, metrics, design.budget, prunes=prunes)
         identity = {
-            "trials": sorted({trial.trial_id for trial in representative_trials(spec)}),
+            "trials": sorted({trial.trial_id for trial in trials_at_ends(spec, dict(fixed), space)}),
             "space": {path: parameter.model_dump(mode="json") for path, parameter in space.items()},
             "when": design.when,
             "objectives": metrics,
@@ -77,8 +78,9 @@ def _search_feed(
 
     if isinstance(design, SearchDesign):
         return search({}, {}, design.space, spec.seed_values)
-    searches = {
-        name: search(arm.set, {VARIANT: name}, design.space_of(name), design.search_seeds)
+    searches = [
+        search(arm.set | point, {VARIANT: name} | point, design.space_of(name), design.search_seeds)
         for name, arm in design.arms.items()
-    }
+        for point in design.points_of(name)
+    ]
     return TunedFeed(searches, spec.seed_values, ledger, retry_failed=retry_failed)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config import PlannedTrial, Resources
 from l2rw_ray.events import (
     EpochCompleted,
     Event,
@@ -47,10 +47,11 @@ class LeaseBook:
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
-        self._waiting: deque[str] = deque()
+        self._waiting: dict[Resources, deque[str]] = {}
         self._held: dict[str, str] = {}
         self._groups: dict[str, list[str]] = {}
         self._log: list[Event] = []
+        self._complete: set[Resources] = set()
         self._closed = False
 
     def submit(self, trial: PlannedTrial) -> None:
@@ -58,9 +59,13 @@ class LeaseBook:
         known = self._entries.get(trial.trial_id)
         assert known is None or known.ended, "a trial waits or is under way once"
         self._entries[trial.trial_id] = _Entry(Lease(trial, attempt=1))
-        self._waiting.append(trial.trial_id)
+        self._queue(trial).append(trial.trial_id)
 
-    def lease(self, lane: str, group: str) -> Lease | LaneOrder:
+    def complete(self, resources: Resources) -> None:
+        """Let the lanes of one kind leave once no trial waits for them: no other will come."""
+        self._complete.add(resources)
+
+    def lease(self, lane: str, group: str, resources: Resources) -> Lease | LaneOrder:
         """The next trial for a lane that is free, or that has just been started again.
 
         A lane that asks while it still holds a trial has lost its workers: it gets the same trial
@@ -70,6 +75,7 @@ class LeaseBook:
             lane: The lane's name.
             group: Identity of its worker group, a new one at each start; one that has been replaced
                 and asks late is sent home.
+            resources: What its workers take: it trains trials that ask for just that.
         """
         groups = self._groups.setdefault(lane, [])
         if group not in groups:
@@ -79,11 +85,11 @@ class LeaseBook:
         lost = self._held.pop(lane, None)
         if lost is not None:
             self._after_loss(lost)
-        if self._waiting:
-            trial_id = self._waiting.popleft()
+        if self.is_waiting(resources):
+            trial_id = self._waiting[resources].popleft()
             self._held[lane] = trial_id
             return self._entries[trial_id].lease
-        return LaneOrder.LEAVE if self._closed else LaneOrder.WAIT
+        return LaneOrder.LEAVE if self.is_over(resources) else LaneOrder.WAIT
 
     def report(self, event: Event, attempt: int) -> Verdict:
         """Take an event of a trial under way and say whether it shall go on.
@@ -123,8 +129,8 @@ class LeaseBook:
             entry = self._entries.get(trial_id)
             if entry is not None and not entry.ended:
                 entry.stop_reason = reason
-                if trial_id in self._waiting:
-                    self._waiting.remove(trial_id)
+                if trial_id in self._queue(entry.lease.trial):
+                    self._queue(entry.lease.trial).remove(trial_id)
                     if entry.events:
                         self._end_early(trial_id, TrialStatus.STOPPED, reason, None)
                     entry.ended = True
@@ -139,15 +145,17 @@ class LeaseBook:
         """Send lanes home once nothing waits."""
         self._closed = True
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a trial waits for a lane."""
-        return bool(self._waiting)
+    def is_waiting(self, resources: Resources) -> bool:
+        """Whether a trial waits for a lane of this kind."""
+        return bool(self._waiting.get(resources))
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether lanes that find no trial shall leave."""
-        return self._closed
+    def is_over(self, resources: Resources) -> bool:
+        """Whether lanes of this kind that find no trial shall leave."""
+        return self._closed or resources in self._complete
+
+    def waiting(self) -> dict[Resources, int]:
+        """How many trials wait for a lane, by what they run on."""
+        return {resources: len(queue) for resources, queue in self._waiting.items()}
 
     @property
     def has_news(self) -> bool:
@@ -172,6 +180,9 @@ class LeaseBook:
         log, self._log = self._log, []
         return log
 
+    def _queue(self, trial: PlannedTrial) -> deque[str]:
+        return self._waiting.setdefault(trial.resources, deque())
+
     def _record(self, event: Event) -> None:
         self._entries[event.trial_id].events.append(without_arrays(event))
         self._log.append(event)
@@ -194,7 +205,7 @@ class LeaseBook:
             return
         entry.lease = Lease(entry.lease.trial, decision.attempt)
         entry.failed_ranks.clear()
-        self._waiting.appendleft(trial_id)
+        self._queue(entry.lease.trial).appendleft(trial_id)
 
     def _end_early(self, trial_id: str, status: TrialStatus, error: str, traceback: str | None) -> None:
         """End a trial in the broker's own words, with what it told of its last attempt."""

@@ -8,10 +8,11 @@ from typing import Any
 
 from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
 from l2rw_ray.config.effective import MinimumEffectiveDesign
-from l2rw_ray.config.search import SearchDesign, TunedComparisonDesign
+from l2rw_ray.config.search import SearchDesign
+from l2rw_ray.config.tuned import TunedComparisonDesign
 from l2rw_ray.orchestration.design_text import describe_design
 from l2rw_ray.orchestration.durations import duration_text
-from l2rw_ray.orchestration.placement import Nodes, lane_count
+from l2rw_ray.orchestration.placement import Nodes, lane_count, rounds
 from l2rw_ray.orchestration.plan import by_resources, plan_study, representative_trials
 from l2rw_ray.orchestration.searched import searched_trials
 from l2rw_ray.results.folder import StudyFolder
@@ -28,7 +29,8 @@ class Outlook:
         planned: Its trials, as far as they are known.
         missing: Those without a final record.
         to_come: How many more its design may ask for at most; None where only hours bound them.
-        lanes: Trials at a time, by what they run on.
+        lanes: Trials at a time at most, by what they run on.
+        nodes: Those of the cluster it is planned for.
         trial_s: Mean duration of one trial; None when nothing tells.
         basis: Where `trial_s` comes from.
         detectable: Smallest true difference of the objective between two design points that so many
@@ -40,6 +42,7 @@ class Outlook:
     missing: Sequence[PlannedTrial]
     to_come: int | None
     lanes: Mapping[Resources, int]
+    nodes: Nodes
     trial_s: float | None = None
     basis: str = "nothing yet: --probe times a few steps of each kind of trial"
     detectable: float | None = None
@@ -59,8 +62,7 @@ class Outlook:
         """Wall time of what is left, at most."""
         if self.trial_s is None or self.to_come is None:
             return None
-        left = Counter(self._wanted)
-        return self.trial_s * sum(-(-count // self.lanes[own]) for own, count in left.items())
+        return self.trial_s * rounds(Counter(self._wanted), self.nodes)
 
     @property
     def core_hours(self) -> float | None:
@@ -148,7 +150,7 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
         own: lane_count(own, nodes, None if to_come is None else len(group) + to_come, None)
         for own, group in by_resources(samples).items()
     }
-    return Outlook(spec, planned, missing, to_come, lanes, **known)
+    return Outlook(spec, planned, missing, to_come, lanes, nodes, **known)
 
 
 def _ledger(spec: StudySpec, folder: StudyFolder) -> Mapping[str, TrialResult]:
@@ -204,9 +206,8 @@ def describe_plan(seen: Outlook) -> str:
 def _at_a_time(lanes: Mapping[Resources, int]) -> str:
     if len(lanes) == 1:
         return str(next(iter(lanes.values())))
-    return ", ".join(
-        f"{count} of {own.workers} worker{'s' * (own.workers > 1)}" for own, count in lanes.items()
-    )
+    most = (f"{count} of {own.workers} worker{'s' * (own.workers > 1)}" for own, count in lanes.items())
+    return f"up to {', '.join(most)}"
 
 
 def _difference(seen: Outlook) -> str:

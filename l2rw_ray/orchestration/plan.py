@@ -1,7 +1,6 @@
 """From a study to the explicit list of its trials."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
 from typing import Any
 
 from l2rw_ray.config import (
@@ -15,6 +14,7 @@ from l2rw_ray.config import (
 )
 from l2rw_ray.config.design import VARIANT, FixedDesign, SearchingDesign
 from l2rw_ray.config.effective import MinimumEffectiveDesign
+from l2rw_ray.config.factors import crossed
 from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.config.space import Space, Where, as_levels, ends_of, meets
@@ -68,18 +68,35 @@ def representative_trials(spec: StudySpec) -> list[PlannedTrial]:
     if not isinstance(design, SearchingDesign):
         return list(plan_study(spec))
     if isinstance(design, SearchDesign):
-        arms: list[tuple[Tree, Space]] = [({}, design.space)]
-    else:
-        arms = [(arm.set, design.space_of(name)) for name, arm in design.arms.items()]
+        return trials_at_ends(spec, {}, design.space)
+    return [
+        trial
+        for name, arm in design.arms.items()
+        for point in design.points_of(name)
+        for trial in trials_at_ends(spec, arm.set | point, design.space_of(name))
+    ]
+
+
+def trials_at_ends(spec: StudySpec, fixed: Tree, space: Space) -> list[PlannedTrial]:
+    """Trials at every choice and both ends of each parameter of one search.
+
+    Args:
+        spec: The study.
+        fixed: Values by path that every configuration of the search has.
+        space: What it varies.
+
+    Raises:
+        ConfigError: One is no valid trial.
+    """
+    assert isinstance(spec.design, SearchingDesign)
     trials = []
-    for fixed, space in arms:
-        for path, parameter in space.items():
-            for value in ends_of(parameter):
-                values = {**fixed, **_lowest_that_meets(path, space, design.when), path: value}
-                config, resources = configure(spec, values, values)
-                seed = spec.seed_values[0]
-                trial_id = trial_fingerprint(config, seed, resources)
-                trials.append(PlannedTrial(trial_id, config, seed, resources, values))
+    for path, parameter in space.items():
+        for value in ends_of(parameter):
+            values = {**fixed, **_lowest_that_meets(path, space, spec.design.when), path: value}
+            config, resources = configure(spec, values, values)
+            seed = spec.seed_values[0]
+            trial_id = trial_fingerprint(config, seed, resources)
+            trials.append(PlannedTrial(trial_id, config, seed, resources, values))
     return trials
 
 
@@ -105,8 +122,7 @@ def _design_points(design: FixedDesign | MinimumEffectiveDesign) -> Iterator[tup
         case GridDesign():
             yield from ((point, point) for point in grid_points(design))
         case AblationDesign():
-            for levels in product(*design.factors.values()):
-                point = dict(zip(design.factors, levels, strict=True))
+            for point in crossed(design.factors):
                 for name, changes in design.changes().items():
                     yield {VARIANT: name} | point, point | changes
         case MinimumEffectiveDesign():
@@ -120,8 +136,7 @@ def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
     factor that is left out is left out too.
     """
     points: list[dict[str, Any]] = []
-    for levels in product(*grid.factors.values()):
-        point = dict(zip(grid.factors, levels, strict=True))
+    for point in crossed(grid.factors):
         while True:
             left_out = [
                 path for path, where in grid.when.items() if path in point and not meets(point, where)

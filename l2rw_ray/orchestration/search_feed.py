@@ -110,6 +110,11 @@ class SearchFeed:
             self._take_up_earlier(proposal)
 
     @property
+    def levels(self) -> Mapping[str, Any]:
+        """Levels that its rows are told by, beside the parameters."""
+        return self._task.levels
+
+    @property
     def planned(self) -> Sequence[PlannedTrial]:
         """See `TrialFeed`."""
         return [trial for found in self._configurations.values() for trial in found.trials]

@@ -5,7 +5,7 @@ from typing import Any
 
 from l2rw_ray.config import PlannedTrial, Stage, StudySpec, TrialConfig, trial_fingerprint
 from l2rw_ray.config.design import VARIANT, SearchingDesign
-from l2rw_ray.config.search import TunedComparisonDesign
+from l2rw_ray.config.tuned import TunedComparisonDesign
 from l2rw_ray.orchestration.plan import configure
 from l2rw_ray.results.folder import StudyFolder
 

@@ -13,6 +13,7 @@ import ray
 import ray.train
 import ray.train.torch
 
+from l2rw_ray.config import Resources
 from l2rw_ray.config.data import Data
 from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError
@@ -36,6 +37,7 @@ class LaneSettings:
     Attributes:
         name: The lane's name at the broker.
         broker: Handle of the broker actor.
+        resources: What each worker takes.
         checkpoints: The study's checkpoint folder.
         working_directory: Where relative paths of a study start: the driver's own folder.
         report_every_s: Shortest time from one report of epochs to the next.
@@ -44,6 +46,7 @@ class LaneSettings:
 
     name: str
     broker: Any
+    resources: Resources
     checkpoints: Path
     working_directory: Path
     report_every_s: float
@@ -83,7 +86,8 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
 
 
 def _ask(settings: LaneSettings, group: str) -> Lease | LaneOrder:
-    order: Lease | LaneOrder = ray.get(settings.broker.lease.remote(settings.name, group, _LEASE_WAIT_S))
+    leased = settings.broker.lease.remote(settings.name, group, settings.resources, _LEASE_WAIT_S)
+    order: Lease | LaneOrder = ray.get(leased)
     return order
 
 

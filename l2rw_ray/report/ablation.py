@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from l2rw_ray.config import Stage
+from l2rw_ray.config.design import VARIANT
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.contrast import choose_contrast, compare, compare_pooled, sentence
 from l2rw_ray.report.effective import effective_answer
@@ -11,6 +12,7 @@ from l2rw_ray.report.effects import curves_of, effects_of
 from l2rw_ray.report.labels import MEASURES, MINUS, count, headline_of
 from l2rw_ray.report.notes import paragraphs
 from l2rw_ray.report.points import (
+    ARM_FACTOR,
     Outcome,
     cells_of,
     counts_of,
@@ -22,7 +24,7 @@ from l2rw_ray.report.points import (
 )
 from l2rw_ray.report.provenance import provenance_of
 from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest
-from l2rw_ray.report.tuning import tuning_gaps, tuning_tables
+from l2rw_ray.report.tuning import has_tuned_levels, tuning_gaps, tuning_tables
 from l2rw_ray.results import StudyFolder, read_history
 
 
@@ -38,7 +40,10 @@ def summarise(directory: Path) -> Ablation:
     folder = StudyFolder(directory)
     spec = folder.read_spec()
     rows = read_rows(directory)
-    all_outcomes = join(folder.read_plan(), rows, only_arm=spec.trial.method.name)
+    is_tuned = has_tuned_levels(spec)
+    all_outcomes = join(
+        folder.read_plan(), rows, spec.trial.method.name, arm_factor=VARIANT if is_tuned else ARM_FACTOR
+    )
     outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
     if not any(outcome.row for outcome in outcomes):
         raise StudyFolderError(
@@ -46,7 +51,7 @@ def summarise(directory: Path) -> Ablation:
         )
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
     factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
-    contrast = choose_contrast(arms, factors)
+    contrast = choose_contrast(arms, factors, first_is_control=is_tuned)
     figure = headline_of({name for cell in cells for name in cell.samples})
     settings = narrowest(outcome.setting for outcome in outcomes)
     compared = narrowest(contrast.rest_of(setting) for setting in settings)

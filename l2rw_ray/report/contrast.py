@@ -42,15 +42,18 @@ class Contrast:
         return text if self.factor.path in (ARM_FACTOR, VARIANT) else f"{self.factor.name} {text}"
 
 
-def choose_contrast(arms: Sequence[str], factors: Sequence[Factor]) -> Contrast:
+def choose_contrast(
+    arms: Sequence[str], factors: Sequence[Factor], *, first_is_control: bool = False
+) -> Contrast:
     """Methods against `uniform`, or the levels of the first factor against its first.
 
     Args:
         arms: Methods in plan order, at least one.
         factors: The other factors.
+        first_is_control: Whether the first method is the control, whatever its name.
     """
     if len(arms) > 1 or not factors:
-        control = _PREFERRED_CONTROL if _PREFERRED_CONTROL in arms else arms[0]
+        control = _PREFERRED_CONTROL if _PREFERRED_CONTROL in arms and not first_is_control else arms[0]
         others = [arm for arm in arms if arm != control]
         others.sort(key=lambda arm: arm != _PREFERRED_HEADLINE)
         return Contrast(Factor(ARM_FACTOR, tuple(arms)), control, tuple(others))

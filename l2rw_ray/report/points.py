@@ -71,22 +71,25 @@ def read_rows(directory: Path) -> list[dict[str, Any]]:
     return [{**dict(row.pop("metrics") or ()), **row} for row in rows]
 
 
-def join(plan: Sequence[PlanRow], rows: Iterable[Row], only_arm: str) -> tuple[Outcome, ...]:
+def join(
+    plan: Sequence[PlanRow], rows: Iterable[Row], only_arm: str, arm_factor: str = ARM_FACTOR
+) -> tuple[Outcome, ...]:
     """The planned trials in order.
 
     Args:
         plan: The study's plan.
         rows: Rows of the ledger.
         only_arm: Name of the method where the design does not vary it.
+        arm_factor: The factor whose levels are the arms.
     """
     by_id = {row["trial_id"]: row for row in rows}
     return tuple(
         Outcome(
             trial_id=planned.trial_id,
             seed=planned.seed,
-            arm=str(planned.factors.get(ARM_FACTOR, only_arm)),
+            arm=str(planned.factors.get(arm_factor, only_arm)),
             setting=Setting(
-                tuple((path, _plain(level)) for path, level in planned.factors.items() if path != ARM_FACTOR)
+                tuple((path, plain(level)) for path, level in planned.factors.items() if path != arm_factor)
             ),
             row=by_id.get(planned.trial_id),
             stage=planned.stage,
@@ -188,6 +191,6 @@ def _health_of(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
-def _plain(level: Any) -> Any:
+def plain(level: Any) -> Any:
     """The level itself, or its JSON where it is a list or a section."""
     return json.dumps(level, sort_keys=True) if isinstance(level, list | dict) else level

@@ -7,33 +7,41 @@ from typing import Any
 
 from l2rw_ray.config import Stage, StudySpec
 from l2rw_ray.config.design import VARIANT
-from l2rw_ray.config.search import TunedComparisonDesign
+from l2rw_ray.config.tuned import TunedComparisonDesign
 from l2rw_ray.config.variants import look_up
 from l2rw_ray.report.labels import count, factor_name, measure_of
-from l2rw_ray.report.points import Outcome
+from l2rw_ray.report.points import Outcome, plain
 from l2rw_ray.report.search import value_text
-from l2rw_ray.report.summary import Setting
+from l2rw_ray.report.summary import Setting, point_name
 from l2rw_ray.report.table import Entry, Line, Table
 
 _NOTHING = Entry("–")
 
 
+def has_tuned_levels(spec: StudySpec) -> bool:
+    """Whether arms were tuned at several levels of some factor, so that they are its lines."""
+    design = spec.design
+    return isinstance(design, TunedComparisonDesign) and any(
+        len(design.points_of(arm)) > 1 for arm in design.arms
+    )
+
+
 def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, ...]:
-    """One table, an arm a row; none for another kind of design."""
+    """One table, a row for each arm at each combination of its factors' levels; none for another design."""
     design = spec.design
     if not isinstance(design, TunedComparisonDesign):
         return ()
     paths = list(dict.fromkeys(path for arm in design.arms for path in design.space_of(arm)))
     measure, seeds = measure_of(spec.objective.metric), count(len(design.search_seeds), "seed")
     lines = []
-    for arm in design.arms:
-        own = [outcome for outcome in outcomes if outcome.setting.level(VARIANT) == arm]
+    for arm, point in _searches(design):
+        own = [outcome for outcome in outcomes if _is_of(outcome, arm, point)]
         tried = _by_configuration([outcome for outcome in own if outcome.stage is Stage.SEARCH])
         chosen = next((outcome for outcome in own if outcome.stage is Stage.FINAL and outcome.row), None)
         values = [_chosen(chosen, path, path in design.space_of(arm)) for path in paths]
         best = _best(tried, spec)
         figure = _NOTHING if best is None else Entry(measure.text(best))
-        lines.append(Line(arm, (Entry(str(len(tried))), *values, figure)))
+        lines.append(Line(point_name(arm, point), (Entry(str(len(tried))), *values, figure)))
     return (
         Table(
             key="tuning",
@@ -65,14 +73,28 @@ def tuning_gaps(spec: StudySpec, outcomes: Sequence[Outcome]) -> list[str]:
     if not isinstance(design, TunedComparisonDesign):
         return []
     told = []
-    for arm in design.arms:
-        own = [outcome for outcome in outcomes if outcome.setting.level(VARIANT) == arm]
+    for arm, point in _searches(design):
+        name, own = point_name(arm, point), [outcome for outcome in outcomes if _is_of(outcome, arm, point)]
         if not any(outcome.stage is Stage.FINAL for outcome in own):
-            told.append(f"{arm} has no final trial: its search is not over, or no configuration completed")
+            told.append(f"{name} has no final trial: its search is not over, or no configuration completed")
         lost = [each for each in own if each.stage is Stage.SEARCH and each.row and not each.is_completed]
         if lost:
-            told.append(f"{count(len(lost), 'trial')} of the search of {arm} failed or stopped")
+            told.append(f"{count(len(lost), 'trial')} of the search of {name} failed or stopped")
     return told
+
+
+def _searches(design: TunedComparisonDesign) -> list[tuple[str, Setting]]:
+    """Each search by its arm and the levels that all of its trials have."""
+    return [
+        (arm, Setting(tuple((path, plain(level)) for path, level in levels.items())))
+        for arm in design.arms
+        for levels in design.points_of(arm)
+    ]
+
+
+def _is_of(outcome: Outcome, arm: str, point: Setting) -> bool:
+    """Whether a trial was asked for by one search."""
+    return arm == (outcome.setting.level(VARIANT) or outcome.arm) and point.covers(outcome.setting)
 
 
 def _by_configuration(outcomes: Sequence[Outcome]) -> dict[Setting, list[Outcome]]:

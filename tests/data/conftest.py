@@ -11,16 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import settings
 from PIL import Image
 
 from l2rw_ray.data import Source
 
 Encode = Callable[..., bytes]
 WriteTable = Callable[..., Path]
-
-settings.register_profile("without_deadline", deadline=None)  # a busy machine is no failure
-settings.load_profile("without_deadline")
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.cluster_utils import Cluster
 
 from l2rw_ray.config.loading import dump_study, parse_study
 from tests.integration.harness import command
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of one node that counts three cores, for runs that need none of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # runs inherit it
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
+        yield cluster
+        cluster.shutdown()
 
 
 @pytest.fixture

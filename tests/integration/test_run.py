@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ray.cluster_utils import Cluster
 
 from l2rw_ray.results import read_history, read_study
 from tests.integration.harness import RESULT_COLUMNS
@@ -44,40 +45,20 @@ def test_study_runs_once_and_only_what_is_missing_runs_again(
     ]
 
 
-def test_failed_trial_is_a_row_and_the_others_finish(
-    write_study: Callable[..., Path], run: Run, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    design = {
-        "kind": "grid",
-        "factors": {"resources.workers": [2, 1], "optim.lr": [1e20, 0.05]},
-        "skip": [{"resources.workers": 1, "optim.lr": 1e20}],
-    }
-    code, output = run(write_study(design=design, seeds=1), "--out", str(out))
-    assert code == 1, output
-    assert "1 failed" in output
-    failed, completed, alone = read_study(out).to_pylist()
-    assert [row["workers"] for row in (failed, completed, alone)] == [2, 2, 1]
-    assert alone["status"] == "completed"
-    assert failed["status"] == "failed"
-    assert failed["error"].startswith("NonFiniteError: non-finite")
-    assert "Traceback" in failed["traceback"]
-    assert completed["status"] == "completed"
-    assert completed["attempt"] == 1
-
-
 def test_another_process_and_other_lanes_give_the_same_ledger(
-    write_study: Callable[..., Path], run: Run, tmp_path: Path
+    write_study: Callable[..., Path], run: Run, cluster: Cluster, tmp_path: Path
 ) -> None:
     """Of trials on one worker, in lanes whose processes stay or are replaced after each trial.
 
     For two workers, and for whole histories, the tests of faults compare processes.
     """
-    study = write_study(seeds=2)
+    study, there = write_study(seeds=2), ("--address", cluster.address)
     tables = []
     for lanes, replaced_after in (("1", "500"), ("2", "1")):
         out = tmp_path / f"lanes{lanes}"
-        code, output = run(study, "--out", str(out), "--lanes", lanes, "--lane-trials", replaced_after)
+        code, output = run(
+            study, *there, "--out", str(out), "--lanes", lanes, "--lane-trials", replaced_after
+        )
         assert code == 0, output
         tables.append(read_study(out).select(RESULT_COLUMNS).to_pylist())
     assert len(tables[0]) == 4

@@ -27,7 +27,7 @@ TREATED = [
 
 
 @pytest.mark.parametrize(("estimator", "name"), [pair for pair in TREATED if pair[0] in EXACT])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(train_size=st.integers(1, 64), meta_size=st.integers(1, 32), seed=st.integers(0, 9))
 def test_equals_the_reference(estimator: str, name: str, train_size: int, meta_size: int, seed: int) -> None:
     case = make_case(name, train_size, meta_size, seed)

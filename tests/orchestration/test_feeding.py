@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import pytest
 from ray.tune.search import Searcher
 
-from l2rw_ray.config import PlannedTrial, parse_study
+from l2rw_ray.config import PlannedTrial, Resources, parse_study
 from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.orchestration.feed import FixedFeed
 from l2rw_ray.orchestration.feeding import RUNNING, FeedSearcher, early_stopping
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.plan import by_resources, plan_study
 from l2rw_ray.results.trial_result import TrialResult
 
 
@@ -31,17 +31,32 @@ class _Feed(FixedFeed):
 class _Desk:
     def __init__(self) -> None:
         self.submitted: list[str] = []
+        self.complete_kinds: list[Resources] = []
         self.cancelled: list[str] = []
         self.ends: dict[str, TrialEnded] = {}
 
     def submit(self, trial: PlannedTrial) -> None:
         self.submitted.append(trial.trial_id)
 
+    def complete(self, resources: Resources) -> None:
+        self.complete_kinds.append(resources)
+
     def cancel(self, trial_id: str) -> None:
         self.cancelled.append(trial_id)
 
     def end_of(self, trial_id: str) -> TrialEnded | None:
         return self.ends.get(trial_id)
+
+
+class _Crew:
+    def __init__(self, lanes: Mapping[Resources, int] | None = None) -> None:
+        self.lanes, self.to_come = lanes, {}
+
+    def expect(self, to_come: Mapping[Resources, int | None]) -> None:
+        self.to_come = dict(to_come)
+
+    def number(self, resources: Resources) -> int:
+        return 4 if self.lanes is None else self.lanes.get(resources, 0)
 
 
 @pytest.fixture
@@ -51,7 +66,7 @@ def trials(study_tree: dict) -> tuple[PlannedTrial, ...]:
 
 def test_a_trial_is_told_as_it_ended(trials) -> None:
     feed, desk = _Feed(trials), _Desk()
-    searcher = FeedSearcher(feed, desk)
+    searcher = FeedSearcher([feed], desk, _Crew())
     assert searcher.suggest("a") == {"trial_id": trials[0].trial_id}
     searcher.on_trial_result("a", {"status": RUNNING, "epoch": 1, "validation_loss": 0.5})
     ended = {"status": "failed", "reason": "ValueError: no", "duration_s": 2.0, "epoch": 1}
@@ -65,7 +80,7 @@ def test_a_trial_is_told_as_it_ended(trials) -> None:
 @pytest.mark.parametrize("status", [TrialStatus.STOPPED, TrialStatus.COMPLETED])
 def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status) -> None:
     feed, desk = _Feed(trials[:1]), _Desk()
-    searcher = FeedSearcher(feed, desk)
+    searcher = FeedSearcher([feed], desk, _Crew())
     searcher.suggest("a")
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
     assert desk.cancelled == [trials[0].trial_id]
@@ -78,10 +93,31 @@ def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status)
     assert (result.status, result.duration_s, result.figures) == (status.value, 8.0, metrics)
 
 
+def test_each_kind_of_trial_is_handed_out_as_its_lanes_allow(study_tree: dict) -> None:
+    study_tree["design"]["factors"]["resources.workers"] = [1, 2]
+    groups = by_resources(plan_study(parse_study(study_tree | {"seeds": 2})))
+    (one, alone), (two, together) = groups.items()
+    desk, crew = _Desk(), _Crew({one: 1})
+    searcher = FeedSearcher([_Feed(tuple(alone)), _Feed(tuple(together))], desk, crew)
+    given = [searcher.suggest(str(number)) for number in range(4)]
+    assert [each["trial_id"] for each in given[:3]] == [
+        *(trial.trial_id for trial in alone[:2]),
+        together[0].trial_id,
+    ], "one under way and one that waits; a kind without lanes has one that waits for them"
+    assert given[3] is None
+    assert crew.to_come == {one: len(alone) - 2, two: len(together) - 1}
+    crew.lanes = {one: len(alone), two: len(together)}
+    given = [searcher.suggest(f"{number} more") for number in range(len(alone) + len(together) - 3)]
+    assert all(isinstance(each, dict) for each in given)
+    assert searcher.suggest("z") == Searcher.FINISHED
+    assert len(desk.submitted) == len(alone) + len(together)
+    assert set(desk.complete_kinds) == {one, two}, "lanes of a kind leave when no more will come"
+
+
 @pytest.mark.parametrize("result", [{"status": "lost"}, None])
 def test_nothing_is_begun_once_the_broker_is_lost(trials, result) -> None:
     feed, desk = _Feed(trials), _Desk()
-    searcher = FeedSearcher(feed, desk)
+    searcher = FeedSearcher([feed], desk, _Crew())
     searcher.suggest("a")
     searcher.on_trial_complete("a", result, error=result is None)
     assert not feed.results[trials[0].trial_id].is_final

@@ -2,11 +2,13 @@
 
 import pytest
 
-from l2rw_ray.config import PlannedTrial, parse_study
+from l2rw_ray.config import PlannedTrial, Resources, parse_study
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus, Verdict
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS, GiveUp, Retry, after_worker_loss
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
 from l2rw_ray.orchestration.plan import plan_study
+
+ONE, TWO = Resources(), Resources(workers=2)
 
 
 @pytest.fixture
@@ -35,25 +37,42 @@ def _start(trial: PlannedTrial) -> TrialStarted:
 
 
 def test_trials_are_leased_in_order_and_each_once(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
-    assert book.lease("a", "1") == Lease(trials[0], 1)
-    assert book.lease("b", "1") == Lease(trials[1], 1)
+    assert book.lease("a", "1", ONE) == Lease(trials[0], 1)
+    assert book.lease("b", "1", ONE) == Lease(trials[1], 1)
     assert book.report(_start(trials[0]), 1) is Verdict.CONTINUE
     assert book.report(_end(trials[0]), 1) is Verdict.CONTINUE
-    assert book.lease("a", "1") == Lease(trials[2], 1)
+    assert book.lease("a", "1", ONE) == Lease(trials[2], 1)
     assert book.under_way() == (trials[1].trial_id, trials[2].trial_id)
 
 
 def test_lanes_wait_while_open_and_leave_when_closed() -> None:
     book = LeaseBook()
-    assert book.lease("a", "1") is LaneOrder.WAIT
+    assert book.lease("a", "1", ONE) is LaneOrder.WAIT
     book.close()
-    assert book.lease("a", "1") is LaneOrder.LEAVE
+    assert book.lease("a", "1", ONE) is LaneOrder.LEAVE
+
+
+def test_each_kind_of_lane_trains_its_own_and_leaves_when_no_more_will_come(study_tree: dict) -> None:
+    study_tree["design"]["factors"]["resources.workers"] = [1, 2]
+    trials = plan_study(parse_study(study_tree | {"seeds": 1}))
+    alone = next(trial for trial in trials if trial.resources.workers == 1)
+    together = next(trial for trial in trials if trial.resources.workers == 2)
+    book = LeaseBook()
+    book.submit(alone)
+    book.submit(together)
+    assert book.lease("b", "1", TWO) == Lease(together, 1)
+    assert book.waiting() == {ONE: 1, TWO: 0}
+    book.complete(ONE)
+    assert book.lease("a", "1", ONE) == Lease(alone, 1), "what waits is trained first"
+    assert book.lease("c", "1", ONE) is LaneOrder.LEAVE
+    book.report(_end(together), 1)
+    assert book.lease("b", "1", TWO) is LaneOrder.WAIT, "the others' end is not theirs"
 
 
 def test_lane_that_asks_again_has_lost_its_workers(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        assert book.lease("a", "1") == Lease(trials[0], attempt)
-    assert book.lease("a", "1") == Lease(trials[1], 1)
+        assert book.lease("a", "1", ONE) == Lease(trials[0], attempt)
+    assert book.lease("a", "1", ONE) == Lease(trials[1], 1)
     (ended,) = book.drain()
     assert isinstance(ended, TrialEnded)
     assert ended.status is TrialStatus.FAILED
@@ -63,16 +82,16 @@ def test_lane_that_asks_again_has_lost_its_workers(book: LeaseBook, trials: tupl
 def test_trial_of_a_lane_that_is_gone_goes_to_another(
     book: LeaseBook, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1")
+    book.lease("a", "1", ONE)
     book.lane_ended("a")
-    assert book.lease("b", "1") == Lease(trials[0], 2)
+    assert book.lease("b", "1", ONE) == Lease(trials[0], 2)
 
 
 def test_worker_thought_lost_is_told_to_stop_and_not_recorded(
     book: LeaseBook, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1")
-    book.lease("a", "1")
+    book.lease("a", "1", ONE)
+    book.lease("a", "1", ONE)
     assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
     assert not book.has_news
     assert book.report(_epoch(trials[0]), 2) is Verdict.CONTINUE
@@ -82,24 +101,24 @@ def test_worker_thought_lost_is_told_to_stop_and_not_recorded(
 def test_cancelled_trial_stops_at_its_next_report_with_the_reason(
     book: LeaseBook, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1")
+    book.lease("a", "1", ONE)
     book.cancel([trials[0].trial_id, trials[1].trial_id], "interrupted")
     assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
     book.report(_end(trials[0], TrialStatus.STOPPED), 1)
     assert book.events_of(trials[0].trial_id, 1)[0].error == "interrupted"
-    assert book.lease("a", "1") == Lease(trials[2], 1), "the one that waited is not run"
+    assert book.lease("a", "1", ONE) == Lease(trials[2], 1), "the one that waited is not run"
 
 
 def test_exception_ends_the_trial_with_what_was_trained(
     book: LeaseBook, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1")
+    book.lease("a", "1", ONE)
     book.report(_epoch(trials[0]), 1)
     book.fail(trials[0].trial_id, 1, 0, "NonFiniteError: loss", "Traceback …")
     assert book.all_ranks_failed(trials[0].trial_id)
     ended = book.drain()[-1]
     assert (ended.status, ended.epochs, ended.steps) == (TrialStatus.FAILED, 1, 3)
-    assert book.lease("a", "1") == Lease(trials[1], 1)
+    assert book.lease("a", "1", ONE) == Lease(trials[1], 1)
 
 
 def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> None:
@@ -107,7 +126,7 @@ def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> No
     trial = plan_study(parse_study(study_tree))[0]
     book = LeaseBook()
     book.submit(trial)
-    book.lease("a", "1")
+    book.lease("a", "1", TWO)
     book.fail(trial.trial_id, 1, 1, "error", "")
     assert not book.all_ranks_failed(trial.trial_id)
     book.fail(trial.trial_id, 1, 0, "error", "")
@@ -116,17 +135,17 @@ def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> No
 
 
 def test_group_that_was_replaced_is_sent_home(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
-    book.lease("a", "1")
-    assert book.lease("a", "2") == Lease(trials[0], 2)
-    assert book.lease("a", "1") is LaneOrder.LEAVE
+    book.lease("a", "1", ONE)
+    assert book.lease("a", "2", ONE) == Lease(trials[0], 2)
+    assert book.lease("a", "1", ONE) is LaneOrder.LEAVE
     assert book.under_way() == (trials[0].trial_id,)
 
 
 def test_exception_of_a_lost_attempt_does_not_end_the_next(
     book: LeaseBook, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1")
-    book.lease("a", "2")
+    book.lease("a", "1", ONE)
+    book.lease("a", "2", ONE)
     book.fail(trials[0].trial_id, 1, 0, "RuntimeError: too late", "")
     assert not book.has_news
 

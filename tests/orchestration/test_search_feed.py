@@ -293,6 +293,27 @@ def test_each_arm_is_tuned_alike_and_its_best_runs_on_fresh_seeds(
     assert {trial.trial_id for trial in known} == {trial.trial_id for trial in ran}
 
 
+def test_arms_are_tuned_at_each_level_and_one_more_costs_its_own_trials(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    l2rw = {"set": {"method.name": "l2rw"}, "factors": {"method.update_every": [1, 4]}}
+    design = TUNED | {"arms": {"uniform": TUNED["arms"]["uniform"], "l2rw": l2rw}, "search_seeds": [100]}
+    factors = {"factors": {"data.noise.rate": [0.2, 0.4]}}
+    spec = parse_study(study_tree | {"design": design | factors, "seeds": 3})
+    ran = play(spec, folder, lanes=2)
+    assert len(ran) == (2 + 2 * 2) * (6 + 3)
+    finals = [trial for trial in ran if trial.stage is Stage.FINAL]
+    points = {tuple(trial.factors.items()) for trial in finals}
+    assert (("variant", "uniform"), ("data.noise.rate", 0.2)) in points
+    assert (("variant", "l2rw"), ("data.noise.rate", 0.4), ("method.update_every", 4)) in points
+    assert len(points) == 6
+    assert {trial.trial_id for trial in searched_trials(spec, folder)} == {trial.trial_id for trial in ran}
+
+    factors = {"factors": {"data.noise.rate": [0.2, 0.3, 0.4]}}
+    more = play(parse_study(study_tree | {"design": design | factors, "seeds": 3}), folder, lanes=2)
+    assert {trial.factors["data.noise.rate"] for trial in more} == {0.3}
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 4])
 def test_arms_that_coincide_share_their_trials(study_tree: dict, folder: StudyFolder, lanes: int) -> None:
     arms = {"l2rw": {"set": {"method.name": "l2rw"}}, "the same": {"set": {"method.update_every": 1}}}

@@ -111,6 +111,35 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
     assert "99.0" not in page
 
 
+def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, folder: StudyFolder) -> None:
+    def figures(trial: PlannedTrial) -> dict[str, float]:
+        gain = trial.config.data.noise.rate * (trial.config.method.name == "l2rw")
+        return {**best_at_a_tenth(trial), "test_balanced_accuracy": 0.5 + gain + trial.seed / 1e8}
+
+    arms = {"plain": TUNED["arms"]["uniform"], "l2rw": TUNED["arms"]["l2rw"]}
+    design = TUNED | {"arms": arms, "factors": {"data.noise.rate": [0.2, 0.4]}}
+    play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, figures)
+    summary = summarise(folder.path)
+    assert "l2rw − plain: +30.0 points" in summary.finding
+    assert summary.arms == ("plain", "l2rw")
+    (effect,) = summary.effects
+    assert [(point.arm, point.level) for point in effect.points] == [
+        ("plain", 0.2),
+        ("plain", 0.4),
+        ("l2rw", 0.2),
+        ("l2rw", 0.4),
+    ]
+    (table,) = summary.details
+    assert [line.name for line in table.lines] == [
+        "plain, share of wrong labels 20\N{NO-BREAK SPACE}%",
+        "plain, share of wrong labels 40\N{NO-BREAK SPACE}%",
+        "l2rw, share of wrong labels 20\N{NO-BREAK SPACE}%",
+        "l2rw, share of wrong labels 40\N{NO-BREAK SPACE}%",
+    ]
+    assert [line.entries[0].text for line in table.lines] == ["4"] * 4
+    assert write_report(folder.path).finding == summary.finding
+
+
 def test_a_tuned_comparison_without_final_trials_is_refused(study_tree: dict, folder: StudyFolder) -> None:
     play(parse_study(study_tree | {"design": TUNED, "seeds": 3}), folder, trials=3)
     with pytest.raises(StudyFolderError, match="no final trial has finished"):

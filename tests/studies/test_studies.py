@@ -58,6 +58,22 @@ def test_study_goes_over_to_cifar10(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "trials"),
     [
+        ("bias_level", 108),
+        ("components", 156),
+        ("meta_set_size", 99),
+        ("noise_and_imbalance", 312),
+        ("update_frequency", 169),
+    ],
+)
+def test_tuned_study_plans_what_it_says(name: str, trials: int) -> None:
+    path = STUDIES / "tuned" / f"{name}.yaml"
+    assert load_study(path).name == f"tuned-{name.replace('_', '-')}"
+    assert _trials(path) == trials
+
+
+@pytest.mark.parametrize(
+    ("name", "trials"),
+    [
         ("custom/noisy_spirals.yaml", 12),
         ("weight_model/weight_model.yaml", 25),
         ("weight_model/hard_targets.yaml", 25),

@@ -1,0 +1,152 @@
+"""One run on a connected cluster: broker, lanes and Ray Tune, from start to clean end."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.schedulers import TrialScheduler
+
+from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.errors import InfrastructureError, StudyFolderError
+from l2rw_ray.events import Observer
+from l2rw_ray.orchestration.broker import Broker
+from l2rw_ray.orchestration.cluster import living_nodes
+from l2rw_ray.orchestration.desk import BrokerDesk
+from l2rw_ray.orchestration.feed import TrialFeed, to_come_of
+from l2rw_ray.orchestration.feeding import Crew, FeedSearcher, early_stopping
+from l2rw_ray.orchestration.lane import Lanes
+from l2rw_ray.orchestration.observing import EventPump
+from l2rw_ray.orchestration.proxy import follow_trial
+from l2rw_ray.orchestration.silence import SilentCallback, SilentReporter
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.reader import trial_results
+from l2rw_ray.results.status import missing_trials
+
+_LEAVE_S = 5.0
+"""How long lanes may take to leave after Ctrl-C; the cluster's end takes what is left."""
+_GRACE_S = 30.0
+"""How long trials under way may take to reach their next report after Ctrl-C."""
+_REPORT_EVERY_S = 0.5
+"""Shortest time between reports of epochs where no scheduler waits for them."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What one run has, beside its feeds.
+
+    Attributes:
+        folder: The study folder.
+        begin: Takes note of a trial before it is trained.
+        ledger: The observer that must not fail.
+        observers: The others; one that fails is taken out.
+        most_lanes: The user's own limit of lanes, if any.
+        lane_trials: Trials after which a lane's workers are replaced.
+    """
+
+    folder: StudyFolder
+    begin: Callable[[PlannedTrial], None]
+    ledger: Observer
+    observers: list[Observer]
+    most_lanes: int | None
+    lane_trials: int
+
+    def work_off(self, feeds: Sequence[TrialFeed], scratch: Path, spec: StudySpec) -> bool:
+        """Run the feeds' trials, from the start of their lanes to the end.
+
+        Args:
+            feeds: Where trials come from, each of trials of another kind.
+            scratch: A folder for what Tune and Train write.
+            spec: The study.
+
+        Returns:
+            Whether the user interrupted.
+
+        Raises:
+            InfrastructureError: The cluster failed and trials are left.
+            StudyFolderError: The ledger could not be written.
+        """
+        broker = ray.remote(num_cpus=0)(Broker).remote()
+        pump = EventPump(broker, self.ledger, self.observers)
+        checkpoints = self.folder.checkpoints.resolve()
+        scheduler = early_stopping(spec)
+        every_s = 0.0 if scheduler else _REPORT_EVERY_S
+        workers = Lanes(
+            *(broker, checkpoints, scratch / "train"),
+            to_come=to_come_of(feeds),
+            nodes=living_nodes,
+            limit=self.most_lanes,
+            report_every_s=every_s,
+            most_trials=self.lane_trials,
+        )
+        pump.start()
+        workers.start()
+        interrupted = False
+        errors: list[str] = []
+        try:
+            errors = self._tune(feeds, broker, workers, scratch / "tune", scheduler)
+        except (ray.exceptions.RayError, InfrastructureError) as error:
+            errors = [_first_line(error)]
+        except KeyboardInterrupt:
+            interrupted = True
+            ray.get(broker.interrupt.remote(_GRACE_S))
+        finally:
+            broker.close.remote()
+            pump.finish()
+        if pump.error is not None:
+            raise _not_recorded(self.folder, pump.error) from pump.error
+        ended = trial_results(self.folder.path)
+        is_done = all(feed.is_done and not missing_trials(feed.planned, ended) for feed in feeds)
+        if not is_done and not interrupted:
+            reasons = "; ".join([*workers.errors, *errors]) or "the broker was lost"
+            raise InfrastructureError(
+                f"the cluster failed with trials left ({reasons}); run the same command again"
+            )
+        workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
+        return interrupted
+
+    def _tune(
+        self,
+        feeds: Sequence[TrialFeed],
+        broker: Any,
+        crew: Crew,
+        storage: Path,
+        scheduler: TrialScheduler | None,
+    ) -> list[str]:
+        """Let Ray Tune schedule the trials; each of its trials only follows one at the broker.
+
+        Returns:
+            What went wrong with those that follow, if anything did.
+        """
+        follow = tune.with_parameters(follow_trial, broker=broker, tells_epochs=scheduler is not None)
+        tuner = tune.Tuner(
+            tune.with_resources(follow, {"CPU": 0, "memory": 1}),
+            tune_config=tune.TuneConfig(
+                search_alg=FeedSearcher(feeds, BrokerDesk(broker, self.begin), crew),
+                scheduler=scheduler,
+                num_samples=-1,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name="study",
+                storage_path=str(storage),
+                verbose=0,
+                progress_reporter=SilentReporter(),
+                callbacks=[SilentCallback()],
+            ),
+        )
+        return [_first_line(error) for error in tuner.fit().errors]
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _not_recorded(folder: StudyFolder, error: Exception) -> Exception:
+    """What to raise when the ledger could not take a record."""
+    if isinstance(error, OSError):
+        problem = f"not writable ({error})"
+        return StudyFolderError("study folder", folder.path, problem, "free the disk, run again")
+    return InfrastructureError(f"a record could not be made: {type(error).__name__}: {error}")
