@@ -60,7 +60,7 @@ def test_study_goes_over_to_cifar10(path: Path) -> None:
     [
         ("bias_level", 108),
         ("components", 156),
-        ("meta_set_size", 99),
+        ("meta_set_size", 195),
         ("noise_and_imbalance", 312),
         ("update_frequency", 169),
     ],
