@@ -22,6 +22,8 @@ _TAGGED = ("method", "status", "seed", "reason", "error", "device", "hardware", 
 _COMMIT = "mlflow.source.git.commit"  # the name that MLflow's pages know
 _NOT_METRICS = {"seed", "attempt", *_RESOURCES, "schema_version"}
 _NOT_EPOCH_METRICS = {"seed", "epoch", "step"}
+_EPOCH_NAMES = {"duration_s": "epoch_duration_s"}
+"""Of figures whose name means another thing of the whole trial."""
 _LONGEST_TEXT = 1000
 
 
@@ -135,7 +137,11 @@ def metric_points(row: Row, history: Sequence[Row], series: Sequence[Row] = ()) 
     at = row["started_at"]
     for epoch in sorted(history, key=lambda epoch: int(epoch["epoch"])):
         at += timedelta(seconds=epoch["duration_s"])
-        told = {name: float(value) for name, value in epoch.items() if _is_epoch_metric(name, value)}
+        told = {
+            _EPOCH_NAMES.get(name, name): float(value)
+            for name, value in epoch.items()
+            if _is_epoch_metric(name, value)
+        }
         points += [MetricPoint(name, value, epoch["epoch"], at) for name, value in told.items()]
         last = told
     end, step = end_of(row), row["epochs"] or 0

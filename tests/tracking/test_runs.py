@@ -49,6 +49,8 @@ def test_metrics_hold_each_epoch_and_the_final_figures_once(trial_row, history_r
     assert {p.name for p in points}.isdisjoint(
         {"seed", "workers", "validation_loss", "factor.data.bias.level"}
     )
+    assert [p.value for p in points if p.name == "epoch_duration_s"] == [2.0, 2.0]
+    assert [p.value for p in points if p.name == "duration_s"] == [10.0]
     assert points[0].at == trial_row["started_at"] + timedelta(seconds=2)
 
 
