@@ -37,6 +37,8 @@ TrackingUri = Annotated[
     str | None,
     typer.Option(help="MLflow server or store.", show_default="mlflow.db in the study folder", metavar="URI"),
 ]
+Lanes = Annotated[int | None, typer.Option(min=1, help="Trials at a time.", show_default="as many as fit")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run trials recorded as failed again.")]
 
 
 def main() -> None:
@@ -91,12 +93,8 @@ def run(
     out: Out = None,
     address: Address = None,
     tracking_uri: TrackingUri = None,
-    lanes: Annotated[
-        int | None, typer.Option(min=1, help="Trials at a time.", show_default="as many as fit")
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run trials recorded as failed again.")
-    ] = False,
+    lanes: Lanes = None,
+    retry_failed: RetryFailed = False,
     lane_trials: Annotated[
         int, typer.Option(min=1, help="Trials after which a lane's processes are replaced.")
     ] = 500,
@@ -111,6 +109,45 @@ def run(
     raise SystemExit(
         run_session(spec, folder, RunOptions(address, lanes, retry_failed, lane_trials), tracking_uri)
     )
+
+
+@app.command()
+def submit(
+    study: StudyFile,
+    address: Annotated[
+        str,
+        typer.Option(help="The cluster's dashboard, http://HOST:8265.", metavar="URL", show_default=False),
+    ],
+    overrides: Overrides = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Study folder on the cluster.",
+            show_default="$L2RW_RAY_RESULTS/<study name> there",
+            metavar="DIR",
+        ),
+    ] = None,
+    tracking_uri: TrackingUri = None,
+    lanes: Lanes = None,
+    retry_failed: RetryFailed = False,
+    variables: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            metavar="NAME",
+            help="Pass a variable of this shell on; the cluster's dashboard shows it. May be repeated.",
+        ),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the log to its end.")] = True,
+) -> None:
+    """Run what the study is missing as a Ray job; Ctrl-C stops following it, not the job."""
+    from l2rw_ray.cli.submitting import submit_session
+    from l2rw_ray.orchestration.submission import Submission
+
+    spec = _load(study, overrides)
+    arguments = [*([f"--lanes={lanes}"] if lanes else []), *(["--retry-failed"] if retry_failed else [])]
+    submission = Submission(out, tracking_uri, variables or (), arguments)
+    raise SystemExit(submit_session(spec, submission, address, wait=wait))
 
 
 @app.command(

@@ -2,8 +2,8 @@
 
 import logging
 import os
+import secrets
 import signal
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from l2rw_ray.errors import InfrastructureError, InputError
+from l2rw_ray.errors import InfrastructureError
+from l2rw_ray.orchestration.address import refuse_silent
+from l2rw_ray.orchestration.autoscaling import GROWTH_VARIABLE, START_TIMEOUT_S, growth_groups, nodes_to_come
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -28,10 +30,10 @@ _FOR_NOBODY = {
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "30",  # who would start it again?
 }
-"""What a private cluster without a dashboard, on the one node there is, does for nobody to see."""
+"""What a private cluster without a dashboard, on the one node there is, does for nobody."""
 
-_CONNECT_S = 5.0
 _EXIT_S = 5.0
 """How long the processes of a private cluster may take to exit."""
 
@@ -45,21 +47,23 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
         code: Folder of packages that every worker shall find first when it imports.
 
     Yields:
-        Each living node's resources by Ray's names.
+        Resources, by Ray's names, of each living node and of those that the cluster may still bring up.
 
     Raises:
-        InputError: Nobody listens at the address.
+        InputError: Nobody listens at the address, or what the cluster may grow to cannot be read.
         InfrastructureError: The cluster cannot be reached, or the code cannot be sent.
     """
-    if address is not None:
+    if address is None:
+        os.environ.pop(GROWTH_VARIABLE, None)  # it is about another cluster
+        _keep_others_out()
+    else:
         _refuse_unreachable(address)
+    if growth_groups():
+        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
     for name, value in (_QUIET if address else _QUIET | _FOR_NOBODY).items():
         os.environ.setdefault(name, value)
     import ray  # reads its environment when it is imported
 
-    if address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "30")  # who would start it again?
     dashboard = {"include_dashboard": False} if address is None else {}
     sent = {"working_dir": str(code)} if code else None  # not py_modules: this machine's folder precedes them
     on_sigterm = signal.getsignal(signal.SIGTERM)
@@ -81,30 +85,35 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
     _silence_ray()
     try:
-        yield living_nodes()
+        yield usable_nodes()
     finally:
         started = set(_descendants()) - before
         ray.shutdown()
         _end(started)
 
 
-def living_nodes() -> list[dict[str, float]]:
-    """Each living node's resources by Ray's names, of the cluster that this process is connected to."""
+def usable_nodes() -> list[dict[str, float]]:
+    """Resources of the nodes of the cluster that this process is connected to, by Ray's names.
+
+    Of those that live, and of those that the cluster brings up when they are wanted.
+    """
     import ray
 
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [*alive, *nodes_to_come(growth_groups(), alive)]
+
+
+def _keep_others_out() -> None:
+    """Have a token that only this cluster's own processes know: Ray listens on every network interface."""
+    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _refuse_unreachable(address: str) -> None:
-    """Find out within seconds what Ray takes minutes to say."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
         return  # such as auto
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        reason = f"nobody answers there ({error})".lower()
-        raise InputError("--address", address, reason, "give HOST:PORT of a running head node") from error
+    refuse_silent(address, host.strip("[]"), int(port), "give HOST:PORT of a running head node")
 
 
 def _descendants() -> list[psutil.Process]:

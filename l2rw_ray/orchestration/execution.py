@@ -13,7 +13,7 @@ from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.broker import Broker
-from l2rw_ray.orchestration.cluster import living_nodes
+from l2rw_ray.orchestration.cluster import usable_nodes
 from l2rw_ray.orchestration.desk import BrokerDesk
 from l2rw_ray.orchestration.feed import TrialFeed, to_come_of
 from l2rw_ray.orchestration.feeding import Crew, FeedSearcher, early_stopping
@@ -76,7 +76,7 @@ class Execution:
         workers = Lanes(
             *(broker, checkpoints, scratch / "train"),
             to_come=to_come_of(feeds),
-            nodes=living_nodes,
+            nodes=usable_nodes,
             limit=self.most_lanes,
             report_every_s=every_s,
             most_trials=self.lane_trials,

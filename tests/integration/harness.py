@@ -17,8 +17,8 @@ RESULT_COLUMNS = (
 """What must not depend on times, lanes or mishaps."""
 
 
-def command(study: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from l2rw_ray.cli import main; main()", "run", str(study), *arguments]
+def command(study: Path, *arguments: str, name: str = "run") -> list[str]:
+    return [sys.executable, "-c", "from l2rw_ray.cli import main; main()", name, str(study), *arguments]
 
 
 def descendants(pid: int, mentioning: str) -> list[int]:
