@@ -227,27 +227,22 @@ def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:
     """Bring the MLflow mirror of a study up to date."""
     from l2rw_ray.cli.mirroring import mirror_folder
     from l2rw_ray.results.folder import StudyFolder
+    from l2rw_ray.tracking.uri import masked
 
     folder = StudyFolder(directory)
-    print(f"{mirror_folder(folder, tracking_uri)} trials are at {tracking_uri or folder.tracking_database}")
+    count = mirror_folder(folder, tracking_uri).trials
+    print(f"{count} trials are at {masked(tracking_uri) if tracking_uri else folder.tracking_database}")
 
 
 @app.command()
 def ui(
-    directory: Directory,
+    directory: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="A study folder, or a folder of them.", show_default=False),
+    ],
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
-    """Open the MLflow UI on a study's store, on this machine only."""
-    from l2rw_ray.results.folder import StudyFolder
-    from l2rw_ray.tracking.mlflow_observer import local_store, runs_page
-    from l2rw_ray.tracking.server import refuse_used_port, serve_ui
+    """Open the MLflow UI on a study, or on all studies in a folder, on this machine only."""
+    from l2rw_ray.cli.browsing import open_ui
 
-    folder = StudyFolder(directory)
-    refuse_used_port(port)
-    name = folder.read_spec().name
-    store = local_store(folder.path)
-    print(
-        f"MLflow UI of {name}: http://127.0.0.1:{port}/{runs_page(store, name)}   (Ctrl-C ends it)",
-        flush=True,
-    )
-    serve_ui(store, folder.tracking_artifacts, port)
+    open_ui(directory, port)

@@ -1,121 +1,174 @@
-"""Keeping the MLflow mirror of a study folder up to date, beside a run or after it."""
+"""Bringing the MLflow mirror of a study folder up to date with its ledger."""
 
-import logging
-import threading
-from dataclasses import asdict
-from types import TracebackType
-from typing import Any, Self
+import fcntl
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from l2rw_ray.config import Stage
 from l2rw_ray.config.search import SearchDesign
-from l2rw_ray.events import Event, TrialEnded
+from l2rw_ray.results.arrays import (
+    TrialRows,
+    read_confusion,
+    read_step_series,
+    read_weight_histograms,
+)
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import read_history, read_study
-from l2rw_ray.tracking.uri import refuse_unknown_store
+from l2rw_ray.tracking.uri import local_store, refuse_unknown_store
 
-_PAUSE_S = 5.0
-"""Between two passes over the ledger while a run is under way."""
+if TYPE_CHECKING:
+    from l2rw_ray.tracking import MlflowMirror
+
+Row = dict[str, Any]
 
 
-def mirror_folder(folder: StudyFolder, tracking_uri: str | None = None, known: set[str] | None = None) -> int:
-    """Mirror every trial of the ledger that the store does not have, and the summaries.
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a study is mirrored to.
+
+    Attributes:
+        uri: MLflow store.
+        experiment: Name of the study there; None for its own.
+        artifacts: Folder of the study's artifacts; None leaves it to the server.
+    """
+
+    uri: str
+    experiment: str | None = None
+    artifacts: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What a mirror holds.
+
+    Attributes:
+        trials: Trials of the ledger, all of which it holds.
+        without_files: Trials whose files and figures there was no time for.
+    """
+
+    trials: int
+    without_files: int
+
+
+def mirror_folder(
+    folder: StudyFolder, tracking_uri: str | None = None, files_s: float = math.inf
+) -> Mirrored:
+    """Mirror a study to a store named by its address; see `mirror_to`.
 
     Args:
         folder: The study folder.
         tracking_uri: MLflow store; None for the one in the folder.
-        known: Trials that need not be looked at; those mirrored now are added.
+        files_s: Time for the trials' files and figures.
 
-    Returns:
-        The number of trials in the ledger.
+    Raises:
+        TrackingError: The store is of no known kind, or cannot be reached.
+        StudyFolderError: The folder holds no study.
+    """
+    if tracking_uri is None:
+        own = Destination(local_store(folder.path), artifacts=folder.tracking_artifacts)
+        return mirror_to(own, folder, files_s)
+    refuse_unknown_store(tracking_uri)
+    return mirror_to(Destination(tracking_uri), folder, files_s)
+
+
+def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = math.inf) -> Mirrored:
+    """Mirror every trial of the ledger that the store does not have.
+
+    Args:
+        destination: Where to.
+        folder: The study folder.
+        files_s: Time for the trials' files and figures, which take longer than all the rest. Where
+            there is none at all, summaries of design points wait as well.
 
     Raises:
         TrackingError: The store cannot be reached.
         StudyFolderError: The folder holds no study.
     """
-    from l2rw_ray.report import summarise
-    from l2rw_ray.tracking.mlflow_observer import MlflowMirror, local_store
-    from l2rw_ray.tracking.runs import DesignPoint
+    from l2rw_ray.tracking import MlflowMirror
+    from l2rw_ray.tracking.view import study_view
 
-    if tracking_uri is not None:
-        refuse_unknown_store(tracking_uri)
     spec = folder.read_spec()
-    rows = read_study(folder.path).to_pylist()
-    epochs: dict[str, list[dict[str, Any]]] = {}
-    for epoch in read_history(folder.path).to_pylist():
-        epochs.setdefault(epoch["trial_id"], []).append(epoch)
-    artifacts = folder.tracking_artifacts.resolve() if tracking_uri is None else None
-    mirror = MlflowMirror(tracking_uri or local_store(folder.path), spec.name, spec.question, artifacts)
-    known = set() if known is None else known
-    for row in rows:
-        if row["trial_id"] not in known:
-            mirror.record(row, epochs.get(row["trial_id"], []))
-            known.add(row["trial_id"])
-    is_search = isinstance(spec.design, SearchDesign)  # its configurations are its trials
+    with _alone(folder):
+        rows = read_study(folder.path).to_pylist()
+        mirror = MlflowMirror(
+            destination.uri, destination.experiment or spec.name, spec.question, destination.artifacts
+        )
+        mirror.offer_view(study_view(rows))
+        _record(mirror, folder, rows)
+        lacking: Sequence[Row] = [row for row in rows if mirror.lacks_files(row)]
+        if files_s > 0:
+            _summarise(mirror, folder, rows)
+            lacking = _attach(mirror, folder, lacking, files_s)
+        mirror.close()
+    return Mirrored(len(rows), len({row["trial_id"] for row in lacking}))
+
+
+def _record(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
+    missing = [row for row in rows if not mirror.holds(row)]
+    if missing:
+        history, series = (TrialRows(read(folder.path)) for read in (read_history, read_step_series))
+        for row in missing:
+            mirror.record(row, history.of(row["trial_id"]), series.of(row["trial_id"]))
+
+
+def _attach(
+    mirror: "MlflowMirror", folder: StudyFolder, lacking: Sequence[Row], time_s: float
+) -> Sequence[Row]:
+    """Make the trials' files until the time is over; returns those that it was too short for."""
+    if not lacking:
+        return lacking
+    from l2rw_ray.report.trial_figures import summarise_trial, write_trial_figures
+    from l2rw_ray.tracking.runs import trial_files, trial_name
+
+    readers = (read_history, read_step_series, read_weight_histograms, read_confusion)
+    history, series, weights, confusion = (TrialRows(read(folder.path)) for read in readers)
+    began = monotonic()
+    for number, row in enumerate(lacking):
+        if monotonic() - began > time_s:
+            return lacking[number:]
+        trial_id = row["trial_id"]
+        with TemporaryDirectory(prefix="l2rw-") as made:
+            for name, text in trial_files(row).items():
+                (Path(made) / name).write_text(text, encoding="utf-8")
+            figures = Path(made) / "figures"
+            figures.mkdir()
+            told = history.of(trial_id), series.of(trial_id), weights.of(trial_id)
+            matrix = next(iter(confusion.of(trial_id)), None)
+            write_trial_figures(summarise_trial(trial_name(row), *told, matrix), figures)
+            mirror.attach(row, Path(made))
+    return ()
+
+
+def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
+    """A run per design point, where the study has any whose figures count."""
+    from l2rw_ray.report import summarise
+    from l2rw_ray.tracking import DesignPoint
+
+    if isinstance(folder.read_spec().design, SearchDesign):  # its configurations are its trials
+        return
     final = {row.trial_id for row in folder.read_plan() if row.stage is Stage.FINAL}
-    if not is_search and any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
+    if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
         mirror.summarise(
             DesignPoint(
                 cell.arm, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()}
             )
             for cell in summarise(folder.path).cells
         )
-    mirror.close()
-    return len(rows)
 
 
-class Mirror:
-    """Observer that mirrors finished trials from a thread of its own.
-
-    A store that cannot be reached costs one warning; the ledger has everything, and
-    `l2rw-ray track` completes the mirror later.
-    """
-
-    def __init__(self, folder: StudyFolder, tracking_uri: str | None) -> None:
-        self._folder, self._tracking_uri = folder, tracking_uri
-        self._known: set[str] = set()
-        self._news, self._ending = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
-        self._started = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ending.set()
-
-    def __call__(self, event: Event) -> None:
-        """Note that a trial ended."""
-        if isinstance(event, TrialEnded):
-            self._news.set()
-            if not self._started:
-                self._started = True
-                self._thread.start()
-
-    def finish(self) -> None:
-        """Wait for the last pass."""
-        if self._started:
-            self._ending.set()
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ending.wait(_PAUSE_S):
-            if self._news.is_set():
-                self._news.clear()
-                if not self._mirror():
-                    return
-        self._mirror()
-
-    def _mirror(self) -> bool:
+@contextmanager
+def _alone(folder: StudyFolder) -> Iterator[None]:
+    """Wait for another mirror of this folder to end: two at once would write trials twice."""
+    with ExitStack() as stack:
         try:
-            mirror_folder(self._folder, self._tracking_uri, self._known)
-        except Exception as error:  # noqa: BLE001  # whatever a store does, the ledger has everything
-            logging.getLogger(__name__).warning(
-                "%s; the study goes on, `l2rw-ray track %s%s` completes the mirror",
-                " ".join(str(error).split()),
-                self._folder.path,
-                f" --tracking-uri {self._tracking_uri}" if self._tracking_uri else "",
-            )
-            return False
-        return True
+            file = stack.enter_context((folder.path / ".mirror.lock").open("a"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a folder that is only read, or a file system without locks
+        yield

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from l2rw_ray.cli.mirroring import Mirror
+from l2rw_ray.cli.mirror_thread import Mirror
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.plan import plan_study

@@ -53,17 +53,20 @@ def trial_label(method: str, factors: Mapping[str, Any], last: str) -> str:
         factors: Levels by path relative to `trial`; the arm itself is not repeated.
         last: What follows the levels.
     """
-    levels = [f"{_short(path)} {_text(level)}" for path, level in factors.items() if path != "method.name"]
+    levels = [
+        f"{short_name(path)} {level_text(level)}" for path, level in factors.items() if path != "method.name"
+    ]
     return " · ".join([attribute_name(method), *levels, last])
 
 
-def _short(path: str) -> str:
+def short_name(path: str) -> str:
     """The last part of a path that says something: `bias` for `data.bias.level`."""
     *parents, last = path.split(".")
     return parents[-1] if parents and last in _SAYS_NOTHING_ALONE else last
 
 
-def _text(level: Any) -> str:
+def level_text(level: Any) -> str:
+    """A level for people, such as `0.9`."""
     if isinstance(level, Mapping):
-        return " ".join(map(_text, level.values()))
+        return " ".join(map(level_text, level.values()))
     return f"{level:g}" if isinstance(level, float) else str(level)

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from l2rw_ray.config import PlannedTrial, Resources
-from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
+from l2rw_ray.events import (
+    EpochCompleted,
+    Event,
+    TrialEnded,
+    TrialStarted,
+    TrialStatus,
+    Verdict,
+    without_arrays,
+)
 from l2rw_ray.orchestration.failure_policy import GiveUp, after_worker_loss
 
 
@@ -176,7 +184,7 @@ class LeaseBook:
         return self._waiting.setdefault(trial.resources, deque())
 
     def _record(self, event: Event) -> None:
-        self._entries[event.trial_id].events.append(event)
+        self._entries[event.trial_id].events.append(without_arrays(event))
         self._log.append(event)
 
     def _end(self, event: TrialEnded) -> None:

@@ -11,6 +11,7 @@ from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
 from l2rw_ray.orchestration.custom_code import import_custom_code, stage_custom_code
 from l2rw_ray.orchestration.feed import TrialFeed, to_come_of
 from l2rw_ray.orchestration.feeds import feeds_of
+from l2rw_ray.orchestration.importance import keep_importances
 from l2rw_ray.orchestration.placement import lane_count, share_out
 from l2rw_ray.orchestration.plan import representative_trials
 from l2rw_ray.orchestration.provenance import package_versions, source_commit
@@ -100,6 +101,8 @@ def run_study(
     feeds = [feed for feed in feeds if not feed.is_done] if is_fixed else feeds
     if all(feed.is_done for feed in feeds):
         folder.write_plan(spec, asked())
+        if not is_fixed:
+            keep_importances(spec, feeds[0], folder)
         return RunOutcome(count_statuses(folder.path))
     samples = list(known.values()) if is_fixed else representative_trials(spec)
     _try_out(samples, spec, options)
@@ -126,6 +129,7 @@ def run_study(
         interrupted = execution.work_off(feeds, scratch, spec)
         if not is_fixed:
             folder.write_rows(asked())
+            keep_importances(spec, feeds[0], folder)
     return RunOutcome(count_statuses(folder.path), interrupted)
 
 

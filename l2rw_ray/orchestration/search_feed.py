@@ -174,6 +174,10 @@ class SearchFeed:
         ]
         return self._configurations[-max(scored)[1]].trials[0] if scored else None
 
+    def importances(self) -> dict[str, float]:
+        """How much each parameter matters for the first objective, as far as is known."""
+        return self._book.importances()
+
     @property
     def _is_spent(self) -> bool:
         budget = self._task.budget

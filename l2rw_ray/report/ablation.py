@@ -7,9 +7,12 @@ from l2rw_ray.config import Stage
 from l2rw_ray.config.design import VARIANT
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.contrast import choose_contrast, compare, compare_pooled, sentence
+from l2rw_ray.report.design import design_of
 from l2rw_ray.report.effective import effective_answer
-from l2rw_ray.report.effects import curves_of, effects_of
-from l2rw_ray.report.labels import MEASURES, MINUS, count, headline_of
+from l2rw_ray.report.effects import curves_of, effects_of, histories_of, read_epochs
+from l2rw_ray.report.equal_compute import equal_compute
+from l2rw_ray.report.interactions import interactions_of
+from l2rw_ray.report.labels import MEASURES, MINUS, WEIGHT_CURVES, count, headline_of, validation_figure
 from l2rw_ray.report.notes import paragraphs
 from l2rw_ray.report.points import (
     ARM_FACTOR,
@@ -23,9 +26,12 @@ from l2rw_ray.report.points import (
     warnings_of,
 )
 from l2rw_ray.report.provenance import provenance_of
-from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest
+from l2rw_ray.report.signatures import signature_notice, signature_table, signatures_of
+from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest, with_evidence
+from l2rw_ray.report.tasks import tasks_table
+from l2rw_ray.report.trials import trials_of
 from l2rw_ray.report.tuning import has_tuned_levels, tuning_gaps, tuning_tables
-from l2rw_ray.results import StudyFolder, read_history
+from l2rw_ray.results import StudyFolder
 
 
 def summarise(directory: Path) -> Ablation:
@@ -54,8 +60,12 @@ def summarise(directory: Path) -> Ablation:
     contrast = choose_contrast(arms, factors, first_is_control=is_tuned)
     figure = headline_of({name for cell in cells for name in cell.samples})
     settings = narrowest(outcome.setting for outcome in outcomes)
-    compared = narrowest(contrast.rest_of(setting) for setting in settings)
-    pooled = compare_pooled(contrast, cells, len(compared), figure)
+    pooled = with_evidence(compare_pooled(contrast, cells, outcomes, figure))
+    validation = validation_figure(figure)
+    epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
+    histories = histories_of(outcomes, epochs, validation)
+    signatures = signatures_of(outcomes)
+    over_tasks = tasks_table(arms, cells, figure)
     level = effective_answer(spec, outcomes)
     pooled_text = tuple(sentence(comparison) for comparison in pooled)
     return Ablation(
@@ -70,20 +80,27 @@ def summarise(directory: Path) -> Ablation:
         headline=contrast.name((*contrast.treatments, contrast.control)[0]),
         settings=settings,
         cells=cells,
-        comparisons=compare(contrast, cells, figure),
+        comparisons=with_evidence(compare(contrast, cells, figure)),
         pooled=pooled,
         effects=effects_of(arms, factors, cells, figure),
-        curves=curves_of(outcomes, read_history(directory).to_pylist(), figure),
+        curves=curves_of(histories, validation),
+        weight_curves={name: curves_of(histories_of(outcomes, epochs, name), name) for name in WEIGHT_CURVES},
+        equal_compute=equal_compute(contrast, cells, histories, validation),
         counts=counts,
         problems=problems_of(outcomes),
         warnings=(
             *tuning_gaps(spec, all_outcomes),
             *_gaps(outcomes, pooled),
             *warnings_of(outcomes),
+            *signature_notice(signatures),
         ),
         provenance=provenance_of(spec, outcomes, counts),
+        design=design_of(spec, contrast, factors, all_outcomes, figure),
+        trials=trials_of(all_outcomes, spec.objective.metric),
+        interactions=interactions_of(spec, contrast, factors, cells, figure),
+        signatures=signature_table(signatures),
         answer=None if level is None else level.table,
-        details=tuning_tables(spec, all_outcomes),
+        details=(*([over_tasks] if over_tasks else []), *tuning_tables(spec, all_outcomes)),
         figure=figure,
     )
 

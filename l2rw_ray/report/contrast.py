@@ -1,17 +1,49 @@
 """The comparison a study is about: which levels, against what, and the sentence that answers."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
 
 from l2rw_ray.config.design import VARIANT
-from l2rw_ray.report.labels import HEADLINE, MINUS, count
+from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, count, p_text
 from l2rw_ray.report.points import ARM_FACTOR
 from l2rw_ray.report.summary import Cell, Comparison, Factor, Setting, narrowest
-from l2rw_ray.statistics import paired_difference, pooled_paired_difference
+from l2rw_ray.statistics import pooled_paired_difference
 
 _PREFERRED_CONTROL = "uniform"
 _PREFERRED_HEADLINE = "l2rw"
+
+
+class Point(Protocol):
+    """A design point, or a trial of one."""
+
+    @property
+    def arm(self) -> str:
+        """Name of its method."""
+
+    @property
+    def setting(self) -> Setting:
+        """Levels of all factors but the method."""
+
+
+P = TypeVar("P", bound=Point)
+
+
+@dataclass(frozen=True)
+class Pair(Generic[P]):
+    """Two design points that differ in the contrasted factor only.
+
+    Attributes:
+        place: Place of the setting in the plan.
+        setting: Levels of the factors that are not compared, as far as one of the two has them.
+        treatment: The point that is compared.
+        control: The point it is compared with.
+    """
+
+    place: int
+    setting: Setting
+    treatment: P
+    control: P
 
 
 @dataclass(frozen=True)
@@ -28,9 +60,9 @@ class Contrast:
     control: Any
     treatments: tuple[Any, ...]
 
-    def level_of(self, cell: Cell) -> Any:
-        """The cell's level of the contrasted factor."""
-        return cell.arm if self.factor.path == ARM_FACTOR else cell.setting.level(self.factor.path)
+    def level_of(self, point: Point) -> Any:
+        """The point's level of the contrasted factor."""
+        return point.arm if self.factor.path == ARM_FACTOR else point.setting.level(self.factor.path)
 
     def rest_of(self, setting: Setting) -> Setting:
         """The levels of the factors that are not compared."""
@@ -62,26 +94,23 @@ def choose_contrast(
 
 
 def compare(contrast: Contrast, cells: Sequence[Cell], figure: str = HEADLINE) -> tuple[Comparison, ...]:
-    """Paired differences per setting, in plan order, for settings where both levels have the figure."""
-    samples = _samples(contrast, cells, figure)
+    """Paired differences of all pairs of design points that differ in the contrasted factor only.
+
+    An arm without some factor has one design point; two such arms are compared once, not at every level.
+    """
+    measured = [cell for cell in cells if figure in cell.samples]
+    pairs = [(level, pair) for level in contrast.treatments for pair in pairs_of(contrast, measured, level)]
+    order = {pair.setting: None for _, pair in sorted(pairs, key=lambda found: found[1].place)}
     return tuple(
-        Comparison(
-            contrast.name(level),
-            contrast.name(contrast.control),
-            setting,
-            1,
-            1,
-            paired_difference(by_level[level], by_level[contrast.control]),
-            figure,
-        )
-        for setting, by_level in samples.items()
-        for level in contrast.treatments
-        if level in by_level and contrast.control in by_level
+        _comparison(contrast, level, [pair], 1, figure)
+        for setting in order
+        for level, pair in pairs
+        if pair.setting == setting
     )
 
 
 def compare_pooled(
-    contrast: Contrast, cells: Sequence[Cell], settings: int, figure: str = HEADLINE
+    contrast: Contrast, cells: Sequence[Cell], planned: Sequence[Point], figure: str = HEADLINE
 ) -> tuple[Comparison, ...]:
     """Paired differences averaged over settings.
 
@@ -90,39 +119,68 @@ def compare_pooled(
 
     Args:
         contrast: What is compared.
-        cells: Design points.
-        settings: How many combinations of the other factors are planned.
+        cells: Design points with figures.
+        planned: All design points.
         figure: Name of the headline figure.
     """
-    samples = _samples(contrast, cells, figure).values()
-    pooled = []
+    measured, pooled = [cell for cell in cells if figure in cell.samples], []
     for level in contrast.treatments:
-        pairs = [(by_level.get(level, {}), by_level.get(contrast.control, {})) for by_level in samples]
-        shared = [pair for pair in pairs if pair[0].keys() & pair[1].keys()]
+        pairs = pairs_of(contrast, measured, level)
+        shared = [pair for pair in pairs if _shared_seeds(pair, figure)]
         if shared:
-            difference = pooled_paired_difference(shared)
-            if difference.interval is None:
-                most = max(len(a.keys() & b.keys()) for a, b in shared)
-                shared = [(a, b) for a, b in shared if len(a.keys() & b.keys()) == most]
-                difference = pooled_paired_difference(shared)
-            names = contrast.name(level), contrast.name(contrast.control)
-            pooled.append(Comparison(*names, None, len(shared), settings, difference, figure))
+            if pooled_paired_difference(samples_of(shared, figure)).interval is None:
+                most = max(_shared_seeds(pair, figure) for pair in shared)
+                shared = [pair for pair in shared if _shared_seeds(pair, figure) == most]
+            settings = len(pairs_of(contrast, planned, level))
+            pooled.append(replace(_comparison(contrast, level, shared, settings, figure), setting=None))
     return tuple(pooled)
 
 
-def _samples(
-    contrast: Contrast, cells: Sequence[Cell], figure: str
-) -> dict[Setting, dict[Any, Mapping[int, float]]]:
-    """The headline figure by setting, level and seed."""
-    measured = [cell for cell in cells if figure in cell.samples]
-    return {
-        setting: {
-            contrast.level_of(cell): cell.samples[figure]
-            for cell in measured
-            if contrast.rest_of(cell.setting).covers(setting)
-        }
-        for setting in narrowest(contrast.rest_of(cell.setting) for cell in measured)
-    }
+def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[P]"]:
+    """Each pair of a treatment's and the control's design points in a common setting, once."""
+    pairs: dict[tuple[Setting, Setting], Pair[P]] = {}
+    settings = narrowest(contrast.rest_of(point.setting) for point in points)
+    treatments, controls = (
+        {contrast.rest_of(point.setting): point for point in points if contrast.level_of(point) == wanted}
+        for wanted in (level, contrast.control)
+    )
+    for place, setting in enumerate(settings):
+        treatment, control = (
+            at.get(setting) or next((at[rest] for rest in at if rest.covers(setting)), None)
+            for at in (treatments, controls)
+        )
+        if treatment is not None and control is not None:
+            own = contrast.rest_of(treatment.setting), contrast.rest_of(control.setting)
+            levels = {pair for each in own for pair in each.levels}
+            common = Setting(tuple(pair for pair in setting.levels if pair in levels))
+            pairs.setdefault(own, Pair(place, common, treatment, control))
+    return list(pairs.values())
+
+
+def _comparison(
+    contrast: Contrast, level: Any, pairs: Sequence["Pair[Cell]"], planned: int, figure: str
+) -> Comparison:
+    difference = pooled_paired_difference(samples_of(pairs, figure))
+    return Comparison(
+        treatment=contrast.name(level),
+        control=contrast.name(contrast.control),
+        setting=pairs[0].setting,
+        settings=len(pairs),
+        planned_settings=planned,
+        difference=MEASURES[figure].difference_within(difference),
+        figure=figure,
+    )
+
+
+def samples_of(
+    pairs: Iterable["Pair[Cell]"], figure: str
+) -> list[tuple[Mapping[int, float], Mapping[int, float]]]:
+    """The figure by seed of treatment and control, of each pair."""
+    return [(pair.treatment.samples[figure], pair.control.samples[figure]) for pair in pairs]
+
+
+def _shared_seeds(pair: "Pair[Cell]", figure: str) -> int:
+    return len(pair.treatment.samples[figure].keys() & pair.control.samples[figure].keys())
 
 
 def sentence(comparison: Comparison) -> str:
@@ -137,7 +195,13 @@ def sentence(comparison: Comparison) -> str:
         return f"{found}{averaged} (one seed: nothing can be concluded)"
     limits = measure.signed_limits(interval)
     found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
-    return found if interval.excludes_zero else f"{found}: no difference was shown"
+    if not interval.excludes_zero:
+        return f"{found}: no difference was shown"
+    evidence = comparison.evidence
+    if evidence is not None and evidence.p_holm is not None and not evidence.is_clear:
+        compared = f"open once corrected for {evidence.family} comparisons"
+        return f"{found}: {compared} (p {p_text(evidence.p_holm)} by Holm)"
+    return found
 
 
 def _averaged(comparison: Comparison) -> str:

@@ -76,7 +76,7 @@ def _finding(design: MinimumEffectiveDesign, measure: Measure, found: EffectiveL
     level = level_text(design.factor, design.levels[found.answer])
     text = (
         f"{name} {level} is enough: not worse than any other level by more than {margin} "
-        f"(confidence {100 * design.confidence:g} %)"
+        f"(confidence {100 * design.confidence:g} %){_distance(design, measure, found.levels[found.answer])}"
     )
     unknown = [
         level_text(design.factor, level)
@@ -86,6 +86,14 @@ def _finding(design: MinimumEffectiveDesign, measure: Measure, found: EffectiveL
     if unknown:
         text += f"; nothing is known of {', '.join(unknown)}"
     return f"{text}; whether {still_open} is enough remains open" if still_open else text
+
+
+def _distance(design: MinimumEffectiveDesign, measure: Measure, verdict: LevelVerdict) -> str:
+    """How far a level may fall behind its strongest rival."""
+    if verdict.rival is None:
+        return ""
+    limits = f"{measure.signed(verdict.shortfall_low)} to {measure.signed(verdict.shortfall_high)}"
+    return f", {limits} behind {level_text(design.factor, design.levels[verdict.rival])}"
 
 
 def _entries(

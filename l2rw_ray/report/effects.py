@@ -1,15 +1,38 @@
 """What is drawn along an axis: the headline figure along each factor, and curves over epochs."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from l2rw_ray.report.labels import HEADLINE, validation_figure
+from l2rw_ray.report.labels import HEADLINE, MEASURES, measure_of
 from l2rw_ray.report.points import ARM_FACTOR, Outcome
 from l2rw_ray.report.summary import Cell, Curve, Effect, EffectPoint, Factor, Setting
+from l2rw_ray.results import read_history
 from l2rw_ray.statistics import mean_interval
 
 EpochRow = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One trial's figure at the ends of its epochs.
+
+    Attributes:
+        epochs: Epochs trained.
+        times_s: Wall time since its start, evaluation included.
+        values: The figure.
+    """
+
+    epochs: tuple[int, ...]
+    times_s: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+Histories = Mapping[tuple[str, Setting, int], History]
+"""By arm, setting and seed."""
 
 
 def effects_of(
@@ -40,7 +63,7 @@ def _points(
             shared = set(samples[0]).intersection(*samples[1:]) if samples else set()
             if shared:
                 means = [fmean(sample[seed] for sample in samples) for seed in sorted(shared)]
-                points.append(EffectPoint(arm, level, mean_interval(means)))
+                points.append(EffectPoint(arm, level, MEASURES[figure].within(mean_interval(means))))
     return tuple(points)
 
 
@@ -50,24 +73,60 @@ def _stands_at(setting: Setting, factor: Factor, level: Any) -> bool:
     return factor.path not in own or own[factor.path] == level
 
 
-def curves_of(
-    outcomes: Sequence[Outcome], history: Iterable[EpochRow], figure: str = HEADLINE
-) -> tuple[Curve, ...]:
-    """Learning curves of the completed trials, per arm and setting, in plan order."""
-    metric = validation_figure(figure)
-    told: dict[str, dict[int, float]] = {}
-    for row in history:
-        value = row.get(metric)
-        if value is not None:
-            told.setdefault(row["trial_id"], {})[row["epoch"]] = value
-    groups: dict[tuple[str, Setting], list[Mapping[int, float]]] = {}
+def read_epochs(directory: Path, metrics: Sequence[str]) -> list[EpochRow]:
+    """The epochs of all trials, with only these figures of those that there are."""
+    table = read_history(directory)
+    wanted = [name for name in ("trial_id", "epoch", "duration_s", *metrics) if name in table.column_names]
+    rows: list[EpochRow] = table.select(wanted).to_pylist()
+    return rows
+
+
+def histories_of(outcomes: Sequence[Outcome], epochs: Iterable[EpochRow], metric: str) -> Histories:
+    """Each completed trial's figure per epoch, in plan order; without trials that do not have it."""
+    told: dict[str, list[tuple[int, float, float | None]]] = {}
+    for row in epochs:
+        told.setdefault(row["trial_id"], []).append((row["epoch"], row["duration_s"], row.get(metric)))
+    found = {}
     for outcome in outcomes:
-        if outcome.is_completed and outcome.trial_id in told:
-            groups.setdefault((outcome.arm, outcome.setting), []).append(told[outcome.trial_id])
-    return tuple(_curve(arm, setting, seeds) for (arm, setting), seeds in groups.items())
+        history = _history(told.get(outcome.trial_id, ())) if outcome.is_completed else None
+        if history is not None:
+            found[outcome.arm, outcome.setting, outcome.seed] = history
+    return found
 
 
-def _curve(arm: str, setting: Setting, seeds: Sequence[Mapping[int, float]]) -> Curve:
-    epochs = tuple(sorted(set(seeds[0]).intersection(*seeds[1:])))
-    intervals = tuple(mean_interval(seed[epoch] for seed in seeds) for epoch in epochs)
-    return Curve(arm, setting, epochs, intervals)
+def _history(rows: Iterable[tuple[int, float, float | None]]) -> History | None:
+    """Epochs with a finite figure, their times cumulated over all; None where there are none."""
+    known, time_s = [], 0.0
+    for epoch, duration_s, value in sorted(rows, key=lambda row: row[0]):
+        time_s += duration_s
+        if value is not None and math.isfinite(value):
+            known.append((epoch, time_s, value))
+    if not known:
+        return None
+    epochs, times_s, values = zip(*known, strict=True)
+    return History(epochs, times_s, values)
+
+
+def curves_of(histories: Histories, figure: str) -> tuple[Curve, ...]:
+    """A figure per epoch over seeds, per arm and setting, in plan order."""
+    groups: dict[tuple[str, Setting], list[History]] = {}
+    for (arm, setting, _), history in histories.items():
+        groups.setdefault((arm, setting), []).append(history)
+    return tuple(_curve(arm, setting, seeds, figure) for (arm, setting), seeds in groups.items())
+
+
+def _curve(arm: str, setting: Setting, seeds: Sequence[History], figure: str) -> Curve:
+    shared = set(seeds[0].epochs).intersection(*(seed.epochs for seed in seeds[1:]))
+    epochs = tuple(sorted(shared))
+    values = [dict(zip(seed.epochs, seed.values, strict=True)) for seed in seeds]
+    times = [dict(zip(seed.epochs, seed.times_s, strict=True)) for seed in seeds]
+    return Curve(
+        arm=arm,
+        setting=setting,
+        epochs=epochs,
+        times_s=tuple(fmean(seed[epoch] for seed in times) for epoch in epochs),
+        intervals=tuple(
+            measure_of(figure).within(mean_interval(seed[epoch] for seed in values)) for epoch in epochs
+        ),
+        figure=figure,
+    )

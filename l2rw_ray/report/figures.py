@@ -6,16 +6,13 @@ from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from l2rw_ray.report.labels import MEASURES, Measure, validation_figure
+from l2rw_ray.report.labels import Measure
 from l2rw_ray.report.palette import INK, Style, styles_of
-from l2rw_ray.report.summary import Ablation, Comparison, Curve, Effect, EffectPoint, Setting, narrowest
+from l2rw_ray.report.summary import Ablation, Comparison, Effect, EffectPoint, Setting
 from l2rw_ray.statistics import Interval
 
-MOST_CURVE_PANELS = 6
 _PANEL = (4.7, 3.3)  # inches, so that text of 10 pt stays legible on a phone
-_CURVE_PANEL = (3.9, 2.5)
 _LEGEND_CHARACTERS = 54  # that fit beside each other on a panel
 _DODGE = 0.09  # between arms, in steps of the axis
 _LEVEL_CHARACTERS = 44  # that fit beside each other below a panel
@@ -30,7 +27,7 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
     """
     levels, measure = [effect.factor.text(level) for level in effect.factor.levels], summary.measure
     is_flat = not effect.factor.is_ordered and sum(len(level) + 2 for level in levels) > _LEVEL_CHARACTERS
-    figure, axes = _rows_panel(len(levels)) if is_flat else _panel()
+    figure, axes = _rows_panel(len(levels)) if is_flat else panel()
     styles, across_arms = styles_of(summary), not summary.factors
     for number, arm in enumerate(summary.arms):
         points = [point for point in effect.points if point.arm == arm]
@@ -43,13 +40,13 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
     places.set_label_text("" if is_flat else effect.factor.name)
     values.set_label_text(measure.heading + measure.direction)
     if len(summary.arms) > 1 and not across_arms:
-        _legend_above(figure, axes)
+        legend_above(figure, axes)
     return figure
 
 
 def _set_limits(axes: Axes, levels: int, measure: Measure, *, is_flat: bool) -> None:
     low, high = axes.get_xlim() if is_flat else axes.get_ylim()
-    limits = max(low, 0), min(high, _highest(measure))  # t intervals of few seeds can reach beyond
+    limits = max(low, 0), min(high, highest(measure))  # t intervals of few seeds can reach beyond
     if is_flat:
         axes.set(xlim=limits, ylim=(levels - 0.5, -0.5))
     else:
@@ -113,7 +110,7 @@ def draw_differences(summary: Ablation) -> Figure | None:
     unit = "points" if measure.is_share else measure.label + measure.direction
     axes.set_xlabel(fill(f"difference to {summary.control} ({unit})", _LEVEL_CHARACTERS))
     if not is_list:
-        _legend_above(figure, axes)
+        legend_above(figure, axes)
     return figure
 
 
@@ -129,7 +126,7 @@ def _difference_rows(summary: Ablation) -> list[tuple[str, dict[str, Comparison]
 
 def _row_name(summary: Ablation, setting: Setting | None) -> str:
     if setting is None or not setting.levels:
-        return ""
+        return "at any level" if summary.factors and len(summary.comparisons) > 1 else ""
     if len(setting.levels) > 1:
         return setting.text.replace(", ", "\n")
     path, level = setting.levels[0]
@@ -157,89 +154,25 @@ def _draw_difference(
     )
 
 
-def curve_settings(summary: Ablation) -> tuple[Setting, ...]:
-    """The settings whose learning curves are shown: all, or a few spread evenly over the plan."""
-    settings = narrowest(curve.setting for curve in summary.curves if len(curve.epochs) > 1)
-    if len(settings) <= MOST_CURVE_PANELS:
-        return settings
-    last = len(settings) - 1
-    return tuple(settings[round(i * last / (MOST_CURVE_PANELS - 1))] for i in range(MOST_CURVE_PANELS))
-
-
-def draw_curves(summary: Ablation, settings: Sequence[Setting]) -> Figure:
-    """Learning curves as small multiples with one legend.
-
-    Args:
-        summary: The study.
-        settings: Which to draw, at least one.
-    """
-    columns = min(3, len(settings))
-    lines = -(-len(settings) // columns)
-    figure = Figure(figsize=(max(_PANEL[0], 3.2 * columns), 2.7 * lines), layout="constrained")
-    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
-    for axes, setting in zip(panels, settings, strict=False):
-        _fill_curve_panel(axes, summary, setting)
-        axes.set_title(setting.text.replace(", ", "\n") if setting.levels else "")
-    for axes in panels[len(settings) :]:
-        axes.set_axis_off()
-    if not summary.has_variants:
-        _legend_above(figure, panels[0])
-    return figure
-
-
-def draw_curve_panel(summary: Ablation, setting: Setting) -> Figure:
-    """One panel of learning curves, without title and legend, on the scale of all panels."""
-    figure, axes = _panel(_CURVE_PANEL)
-    _fill_curve_panel(axes, summary, setting)
-    return figure
-
-
-def _fill_curve_panel(axes: Axes, summary: Ablation, setting: Setting) -> None:
-    styles, measure = styles_of(summary), MEASURES[validation_figure(summary.figure)]
-    for curve in summary.curves:
-        if curve.setting.covers(setting):
-            _draw_curve(axes, curve, styles[curve.arm], measure)
-    means = [measure.scale * interval.mean for curve in summary.curves for interval in curve.intervals]
-    margin = 0.15 * (max(means) - min(means)) + (1 if measure.is_share else 0.01 * max(means))
-    axes.set_ylim(max(0, min(means) - margin), min(_highest(measure), max(means) + margin))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(measure.heading.removeprefix("validation ") + measure.direction)
-
-
-def _draw_curve(axes: Axes, curve: Curve, style: Style, measure: Measure) -> None:
-    scale = measure.scale
-    axes.plot(
-        curve.epochs,
-        [scale * interval.mean for interval in curve.intervals],
-        color=style.color,
-        linestyle=style.dash,
-        linewidth=1.8,
-        label=curve.arm,
-    )
-    if all(interval.is_conclusive for interval in curve.intervals):
-        low = [max(0.0, scale * interval.low) for interval in curve.intervals]
-        high = [min(_highest(measure), scale * interval.high) for interval in curve.intervals]
-        axes.fill_between(curve.epochs, low, high, color=style.color, alpha=0.15, linewidth=0)
-
-
-def _panel(size: tuple[float, float] = _PANEL) -> tuple[Figure, Axes]:
+def panel(size: tuple[float, float] = _PANEL) -> tuple[Figure, Axes]:
+    """A figure with one set of axes; its size in inches."""
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots()
 
 
 def _rows_panel(rows: int) -> tuple[Figure, Axes]:
     """A panel high enough for so many rows with a name beside them."""
-    return _panel((_PANEL[0], max(_PANEL[1], 0.8 + _ROW * rows)))
+    return panel((_PANEL[0], max(_PANEL[1], 0.8 + _ROW * rows)))
 
 
-def _legend_above(figure: Figure, axes: Axes) -> None:
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """One legend above all panels."""
     handles, names = axes.get_legend_handles_labels()
     columns = max(1, _LEGEND_CHARACTERS // (max(map(len, names), default=0) + 5))
     figure.legend(handles, names, loc="outside upper left", ncols=min(3, columns))
 
 
-def _highest(measure: Measure) -> float:
+def highest(measure: Measure) -> float:
     """The largest value that there can be, in the shown unit."""
     return 100.0 if measure.is_share else math.inf
 

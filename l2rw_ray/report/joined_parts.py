@@ -88,7 +88,7 @@ def forest_table(summary: JoinedSummary) -> Table | None:
         corner=corner,
         columns=columns,
         lines=tuple(lines),
-        note="Paired by seed, 95 % interval, number of pairs. Bold: the interval excludes zero.",
+        note="Paired by seed, 95 % interval, number of pairs. Bold: clear, corrected for its study's others.",
     )
 
 
@@ -99,11 +99,11 @@ def _heading(contrast: SharedContrast) -> str:
 def _found(contrast: SharedContrast, key: str) -> Entry:
     comparison = dict(contrast.found).get(key)
     interval = comparison.difference.interval if comparison else None
-    if interval is None:
+    if comparison is None or interval is None:
         return Entry("–")
     measure, seeds = contrast.measure, interval.n if interval.is_conclusive else None
     limits = measure.signed_limits(interval)
-    return Entry(measure.signed(interval.mean), limits, seeds, is_clear=interval.excludes_zero)
+    return Entry(measure.signed(interval.mean), limits, seeds, is_clear=comparison.is_clear)
 
 
 def main_picture(study: StudyBrief) -> Picture | None:

@@ -3,10 +3,10 @@
 import json
 import math
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from l2rw_ray.statistics import Interval
+from l2rw_ray.statistics import Difference, Interval
 
 HEADLINE = "test_balanced_accuracy"
 """What a classification is judged by."""
@@ -62,6 +62,8 @@ class Measure:
         scale: Factor from the ledger's unit to the shown one.
         digits: Decimal places; None for as many as show four digits.
         less_is_better: Whether small values are good ones.
+        lowest: The least value there can be, in the ledger's unit.
+        highest: The largest.
     """
 
     label: str
@@ -69,6 +71,8 @@ class Measure:
     scale: float
     digits: int | None
     less_is_better: bool = False
+    lowest: float = 0.0
+    highest: float = math.inf
 
     @property
     def heading(self) -> str:
@@ -89,6 +93,17 @@ class Measure:
     def of_difference(self) -> str:
         """What follows the number of a difference."""
         return f"points of {self.label}" if self.is_share else f"in {self.label}{self.direction}"
+
+    def within(self, interval: Interval) -> Interval:
+        """The interval without limits that the figure cannot reach."""
+        return interval.clipped(self.lowest, self.highest)
+
+    def difference_within(self, difference: Difference) -> Difference:
+        """The difference, its interval without limits that two figures cannot differ by."""
+        if difference.interval is None:
+            return difference
+        widest = self.highest - self.lowest
+        return replace(difference, interval=difference.interval.clipped(-widest, widest))
 
     def text(self, value: float) -> str:
         """The value in the shown unit, with a proper minus sign."""
@@ -125,34 +140,40 @@ class Measure:
         return f"{self._text(interval.low, places, sign)} to {self._text(interval.high, places, sign)}"
 
 
+def _share(label: str) -> Measure:
+    return Measure(label, "%", 100, 1, highest=1.0)
+
+
 MEASURES: Mapping[str, Measure] = {
-    "test_balanced_accuracy": Measure("test balanced accuracy", "%", 100, 1),
-    "test_accuracy": Measure("test accuracy", "%", 100, 1),
-    "test_worst_class_accuracy": Measure("test accuracy of the worst class", "%", 100, 1),
-    "validation_balanced_accuracy": Measure("validation balanced accuracy", "%", 100, 1),
-    "validation_accuracy": Measure("validation accuracy", "%", 100, 1),
-    "validation_worst_class_accuracy": Measure("validation accuracy of the worst class", "%", 100, 1),
+    "test_balanced_accuracy": _share("test balanced accuracy"),
+    "test_accuracy": _share("test accuracy"),
+    "test_worst_class_accuracy": _share("test accuracy of the worst class"),
+    "validation_balanced_accuracy": _share("validation balanced accuracy"),
+    "validation_accuracy": _share("validation accuracy"),
+    "validation_worst_class_accuracy": _share("validation accuracy of the worst class"),
     "test_rmse": Measure("test RMSE", "", 1, None, less_is_better=True),
     "test_mae": Measure("test MAE", "", 1, None, less_is_better=True),
-    "test_r2": Measure("test R²", "", 1, 4),
+    "test_r2": Measure("test R²", "", 1, 4, lowest=-math.inf, highest=1.0),
     "validation_rmse": Measure("validation RMSE", "", 1, None, less_is_better=True),
     "validation_mae": Measure("validation MAE", "", 1, None, less_is_better=True),
-    "validation_r2": Measure("validation R²", "", 1, 4),
-    "validation_loss": Measure("validation loss", "", 1, 4),
+    "validation_r2": Measure("validation R²", "", 1, 4, lowest=-math.inf, highest=1.0),
+    "validation_loss": Measure("validation loss", "", 1, 4, lowest=-math.inf),
     "effective_sample_size": Measure("effective sample size", "examples per batch", 1, 1),
-    "zero_weight_fraction": Measure("examples of weight zero", "%", 100, 1),
-    "corrupted_auroc": Measure("wrong labels found", "AUROC", 1, 3),
+    "zero_weight_fraction": _share("examples of weight zero"),
+    "corrupted_weight_share": _share("weight on wrong labels"),
+    "corrupted_auroc": Measure("wrong labels found", "AUROC", 1, 3, highest=1.0),
     "step_time_plain_s": Measure("plain step", "ms", 1000, 2),
     "step_time_s": Measure("its step", "ms", 1000, 2),
     "overhead_ratio": Measure("overhead ratio", "", 1, 2),
     "duration_s": Measure("duration of a trial", "s", 1, 1),
+    "core_hours": Measure("cost of a trial", "core-hours", 1, None),
     "peak_memory_bytes": Measure("peak memory", "MiB", 2**-20, 1),
 }
 
 
 def measure_of(name: str) -> Measure:
     """How any figure is shown, one of a user's own too."""
-    return MEASURES.get(name) or Measure(name.replace("_", " "), "", 1, 4)
+    return MEASURES.get(name) or Measure(name.replace("_", " "), "", 1, 4, lowest=-math.inf)
 
 
 def validation_figure(test_figure: str) -> str:
@@ -178,9 +199,16 @@ TEST_MEASURES = (
     "test_mae",
     "test_r2",
 )
-WEIGHT_MEASURES = ("effective_sample_size", "zero_weight_fraction", "corrupted_auroc")
+WEIGHT_MEASURES = (
+    "effective_sample_size",
+    "zero_weight_fraction",
+    "corrupted_weight_share",
+    "corrupted_auroc",
+)
+WEIGHT_CURVES = ("effective_sample_size", "corrupted_weight_share")
+"""What is drawn of the weights per epoch."""
 TIMING_MEASURES = ("step_time_plain_s", "step_time_s", "overhead_ratio")
-COST_MEASURES = (*TIMING_MEASURES, "duration_s", "peak_memory_bytes")
+COST_MEASURES = (*TIMING_MEASURES, "duration_s", "core_hours", "peak_memory_bytes")
 
 
 def factor_name(path: str) -> str:
@@ -209,6 +237,13 @@ def _section(level: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return fields if isinstance(fields, dict) else None
+
+
+def p_text(p: float | None) -> str:
+    """A p value as it is printed; a dash where there is none."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def count(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report.labels import COST_MEASURES, TEST_MEASURES, WEIGHT_MEASURES, count
+from l2rw_ray.report.labels import COST_MEASURES, MEASURES, TEST_MEASURES, WEIGHT_MEASURES
 from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts, point_name
 from l2rw_ray.results import read_study
 from l2rw_ray.results.folder import PlanRow
@@ -68,7 +68,14 @@ def read_rows(directory: Path) -> list[dict[str, Any]]:
         raise StudyFolderError(
             "study folder", directory, "no trial has finished yet", "let `l2rw-ray run` finish some"
         )
-    return [{**dict(row.pop("metrics") or ()), **row} for row in rows]
+    return [{**dict(row.pop("metrics") or ()), **row, "core_hours": core_hours(row)} for row in rows]
+
+
+def core_hours(row: Row) -> float | None:
+    """What a trial took of the machine: wall time by the cores that its workers held."""
+    if row["duration_s"] is None:
+        return None
+    return float(row["duration_s"]) / 3600 * (row["workers"] or 1) * (row["cpus_per_worker"] or 1)
 
 
 def join(
@@ -122,7 +129,9 @@ def _cell(arm: str, setting: Setting, group: Sequence[Outcome]) -> Cell:
         arm=arm,
         setting=setting,
         samples=samples,
-        intervals={name: mean_interval(sample.values()) for name, sample in samples.items()},
+        intervals={
+            name: MEASURES[name].within(mean_interval(sample.values())) for name, sample in samples.items()
+        },
         timing_usable=not any(_shares_gpu(outcome.row) for outcome in group),
     )
 
@@ -163,32 +172,14 @@ def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
 
 
 def warnings_of(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """What the trials themselves warned of, and figures that are left out as not finite."""
+    """Figures that are left out as not finite."""
     lost = [
         f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
         for outcome in outcomes
         for name in SUMMARISED
         if (value := outcome.figure(name)) is not None and not math.isfinite(value)
     ]
-    return (*_health_of(outcomes), *lost)
-
-
-def _health_of(outcomes: Sequence[Outcome]) -> list[str]:
-    """One line for each kind of warning: the first trial's, and how many have it."""
-    warned = [
-        (outcome, warning)
-        for outcome in outcomes
-        if outcome.row is not None and outcome.is_completed
-        for warning in outcome.row["warnings"] or ()
-    ]
-    by_remedy: dict[str, list[tuple[Outcome, str]]] = {}
-    for outcome, warning in warned:
-        by_remedy.setdefault(warning.partition(":")[2], []).append((outcome, warning))
-    return [
-        f"{found[0][0].point}, seed {found[0][0].seed}: {found[0][1]} "
-        f"({count(len(found), 'trial')} of {len(outcomes):,} show this)"
-        for found in by_remedy.values()
-    ]
+    return tuple(lost)
 
 
 def plain(level: Any) -> Any:

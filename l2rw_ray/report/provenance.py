@@ -11,9 +11,9 @@ from l2rw_ray.report.summary import TrialCounts
 
 INTERVALS = (
     "95 % Student t over seeds; differences are paired by seed and, across settings, averaged within "
-    "each seed first; intervals are not corrected for the number of comparisons"
+    "each seed first; p values of the paired t test are corrected by Holm for the number of comparisons, "
+    "intervals are not"
 )
-_SPLITS = ("train", "meta", "validation", "test")
 
 
 def provenance_of(
@@ -33,11 +33,14 @@ def provenance_of(
         ("Validation examples", _distinct(config["data"]["validation_size"] for config in configs)),
         ("Test examples", _test_size(configs)),
         ("Splits", _pairing(outcomes)),
+        ("Split hashes", "of train, meta, validation and test set of each trial: trials.csv"),
         ("Model", _distinct(config["model"]["name"] for config in configs)),
         ("Epochs", _distinct(config["optim"]["epochs"] for config in configs)),
         ("Workers per trial", _distinct(row["workers"] for row in rows)),
+        ("Cores per worker", _distinct(row["cpus_per_worker"] for row in rows)),
         ("Hardware", _distinct(row["hardware"] for row in rows)),
         ("Training time", _total_time(rows)),
+        ("Cost", _total_cost(rows)),
         ("Versions", _versions(rows)),
         ("Commit", _distinct(row["commit"] for row in rows)),
         ("Selection", f"{spec.objective.metric}; test figures select nothing"),
@@ -101,9 +104,20 @@ def _total_time(rows: Sequence[Row]) -> str:
     return f"{total_s / 60:.0f} min" if total_s < 7200 else f"{total_s / 3600:.1f} h"
 
 
+def _total_cost(rows: Sequence[Row]) -> str:
+    core_hours = sum(row["core_hours"] or 0.0 for row in rows)
+    gpu_hours = sum(
+        (row["duration_s"] or 0.0) / 3600 * (row["workers"] or 1) * (row["gpus_per_worker"] or 0.0)
+        for row in rows
+    )
+    text = f"{core_hours:.3g} core-hours"
+    return f"{text}, {gpu_hours:.3g} GPU-hours" if gpu_hours else text
+
+
 def _versions(rows: Sequence[Row]) -> str:
     seen: dict[str, dict[str, None]] = {}
     for row in rows:
         for package, version in json.loads(row["versions"] or "{}").items():
             seen.setdefault(package, {})[version] = None
-    return ", ".join(f"{package} {' / '.join(found)}" for package, found in sorted(seen.items()))
+    told = (f"{package} {' / '.join(found)}" for package, found in sorted(seen.items()))
+    return ", ".join(told) or "not recorded"

@@ -1,11 +1,12 @@
-"""The summary's design points as CSV, at full precision and in the ledger's units."""
+"""The summary's design points and comparisons as CSV, at full precision and in the ledger's units."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from l2rw_ray.report.points import SUMMARISED
-from l2rw_ray.report.summary import Ablation, Cell
+from l2rw_ray.report.summary import Ablation, Cell, Comparison, Interaction
+from l2rw_ray.statistics import Interval
 
 
 def render_csv(summary: Ablation) -> str:
@@ -23,13 +24,47 @@ def render_csv(summary: Ablation) -> str:
     return text.getvalue()
 
 
+_EVIDENCE = ("bootstrap_low", "bootstrap_high", "hedges_g", "p", "p_sign_flip", "p_holm", "family")
+
+
+def comparisons_csv(summary: Ablation) -> str:
+    """A line per difference: to the control in each setting, averages, what it depends on, equal time."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = ("kind", "treatment", "control", "where", "figure", "n", "mean", "low", "high", *_EVIDENCE)
+    writer.writerow(columns)
+    kinds: list[tuple[str, Sequence[Comparison | Interaction]]] = [
+        ("setting", summary.comparisons),
+        ("average", summary.pooled),
+        ("interaction", summary.interactions),
+        ("equal time", [line.comparison for line in summary.equal_compute if line.comparison]),
+    ]
+    for kind, found in kinds:
+        for each in found:
+            names = (kind, each.treatment, each.control, each.where, each.figure)
+            writer.writerow([*names, *_difference(each)])
+    return text.getvalue()
+
+
+def _difference(each: Comparison | Interaction) -> Iterator[object]:
+    interval, evidence = each.difference.interval, each.evidence
+    yield from _limits(interval)
+    bootstrap = evidence.bootstrap if evidence is not None else None
+    yield from ("", "") if bootstrap is None else (bootstrap.low, bootstrap.high)
+    for name in _EVIDENCE[2:]:
+        value = getattr(evidence, {"hedges_g": "effect_size"}.get(name, name), None)
+        yield "" if value is None else value
+
+
+def _limits(interval: Interval | None) -> tuple[object, ...]:
+    if interval is None:
+        return ("", "", "", "")
+    if interval.is_conclusive:
+        return (interval.n, interval.mean, interval.low, interval.high)
+    return (interval.n, interval.mean, "", "")
+
+
 def _figures(cell: Cell, names: list[str]) -> Iterator[object]:
     """Empty fields where a figure is missing or one seed gives no limits."""
     for name in names:
-        interval = cell.intervals.get(name)
-        if interval is None:
-            yield from ("", "", "", "")
-        elif interval.is_conclusive:
-            yield from (interval.n, interval.mean, interval.low, interval.high)
-        else:
-            yield from (interval.n, interval.mean, "", "")
+        yield from _limits(cell.intervals.get(name))

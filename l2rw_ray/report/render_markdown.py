@@ -6,13 +6,15 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from l2rw_ray.report.figures import curve_settings
+from l2rw_ray.report.comparison_tables import difference_table, interaction_table
+from l2rw_ray.report.curve_figures import curve_settings
+from l2rw_ray.report.equal_compute import equal_compute_table
 from l2rw_ray.report.render_html import COMMAND, SEARCH_NOTE
 from l2rw_ray.report.search import SearchSummary
 from l2rw_ray.report.search_tables import search_tables
 from l2rw_ray.report.summary import Ablation, narrowest
 from l2rw_ray.report.table import Entry
-from l2rw_ray.report.tables import accuracy_tables, cost_table, difference_table, weight_table
+from l2rw_ray.report.tables import accuracy_tables, cost_table, weight_table
 
 
 def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
@@ -23,15 +25,24 @@ def render_markdown(summary: Ablation, figures: Mapping[str, str]) -> str:
         figures: Title to path, relative to the report.
     """
     answer = [summary.answer] if summary.answer else []
-    others = (difference_table(summary), *summary.details, weight_table(summary), cost_table(summary))
+    others = (
+        difference_table(summary),
+        interaction_table(summary),
+        equal_compute_table(summary),
+        *summary.details,
+        weight_table(summary),
+        summary.signatures,
+        cost_table(summary),
+    )
     return _text(
         study=summary,
         figures=figures,
         figure_note="Points and lines are means over seeds, bars and bands their 95 % intervals.",
-        curves_shown=len(curve_settings(summary)),
+        curves_shown=len(curve_settings(summary.curves)),
         curves_all=len(narrowest(curve.setting for curve in summary.curves)),
         tables=[*answer, *accuracy_tables(summary), *(table for table in others if table)],
         points_name="design points",
+        has_comparisons=bool(summary.pooled),
     )
 
 
@@ -43,8 +54,9 @@ def render_search_markdown(summary: SearchSummary, figures: Mapping[str, str]) -
         figure_note=SEARCH_NOTE,
         curves_shown=0,
         curves_all=0,
-        tables=search_tables(summary),
+        tables=[*search_tables(summary), *([summary.signatures] if summary.signatures else [])],
         points_name="configurations",
+        has_comparisons=False,
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.config.space import CategoricalParameter
+from l2rw_ray.report.design import kind_of, search_of
+from l2rw_ray.report.importance import ABSENT, importance_table, read_importances
 from l2rw_ray.report.labels import (
     HEADLINE,
     MEASURES,
@@ -23,7 +25,10 @@ from l2rw_ray.report.labels import (
 from l2rw_ray.report.notes import paragraphs
 from l2rw_ray.report.points import ARM_FACTOR, Outcome, counts_of, join, problems_of, read_rows, warnings_of
 from l2rw_ray.report.provenance import provenance_of
-from l2rw_ray.report.summary import Problem
+from l2rw_ray.report.signatures import signature_notice, signature_table, signatures_of
+from l2rw_ray.report.summary import Problem, TrialLine
+from l2rw_ray.report.table import Table
+from l2rw_ray.report.trials import trials_of
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.trial_result import with_costs
 
@@ -103,6 +108,10 @@ class SearchSummary:
         front: Those that no other one beats in every goal, best in the first goal first.
         problems: Failed and stopped trials.
         provenance: What was run, as pairs of a name and a text.
+        design: What was asked of which trials, likewise.
+        trials: All planned trials.
+        importance: Which parameters mattered; None where the run kept nothing of it.
+        signatures: Signs in the trials that a configuration did not work as it should.
         figure: Name of the headline figure.
     """
 
@@ -118,6 +127,10 @@ class SearchSummary:
     front: tuple[Configuration, ...]
     problems: tuple[Problem, ...]
     provenance: tuple[tuple[str, str], ...]
+    design: tuple[tuple[str, str], ...] = ()
+    trials: tuple[TrialLine, ...] = ()
+    importance: Table | None = None
+    signatures: Table | None = None
     figure: str = HEADLINE
 
     @property
@@ -164,14 +177,15 @@ def summarise_search(directory: Path) -> SearchSummary:
     figure = headline_of({name for row in rows for name, value in row.items() if value is not None})
     configurations = _configurations(outcomes, goals, list(design.space), figure)
     counts = counts_of(outcomes)
-    front = pareto_front(configurations, goals)
+    importances = read_importances(folder.importances)
+    front, signatures = pareto_front(configurations, goals), signatures_of(outcomes)
     return SearchSummary(
         name=spec.name,
         question=spec.question,
         notes=paragraphs(folder.notes),
         finding=_finding(front, configurations, goals, MEASURES[figure]),
         further_findings=_extremes(front, goals),
-        warnings=(*_caution(spec, configurations), *warnings_of(outcomes)),
+        warnings=(*_caution(spec, configurations), *warnings_of(outcomes), *signature_notice(signatures)),
         parameters=tuple(
             SearchParameter(path, getattr(kind, "log", False), isinstance(kind, CategoricalParameter))
             for path, kind in design.space.items()
@@ -181,6 +195,14 @@ def summarise_search(directory: Path) -> SearchSummary:
         front=front,
         problems=problems_of(outcomes),
         provenance=tuple(pair for pair in provenance_of(spec, outcomes, counts) if pair[0] != "Intervals"),
+        design=(
+            kind_of(spec),
+            *search_of(spec),
+            *([] if importances else [("Importance of parameters", ABSENT)]),
+        ),
+        importance=importance_table(*importances) if importances else None,
+        trials=trials_of(outcomes, spec.objective.metric),
+        signatures=signature_table(signatures),
         figure=figure,
     )
 

@@ -24,7 +24,8 @@ def search_tables(summary: SearchSummary) -> list[Table]:
         f"By {summary.goals[0].measure.label}. Only the best one's test figure is shown: "
         "choosing by test figures would spoil them."
     )
-    return [*tables, _table(summary, "best", title, shown, note)]
+    tables.append(_table(summary, "best", title, shown, note))
+    return [*tables, *([summary.importance] if summary.importance else [])]
 
 
 def _table(summary: SearchSummary, key: str, title: str, shown: Sequence[Configuration], note: str) -> Table:

@@ -1,13 +1,16 @@
 """What a report says, as one typed object; every table, figure and sentence renders from it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from l2rw_ray.config.design import VARIANT
-from l2rw_ray.report.labels import HEADLINE, MEASURES, Measure, factor_name, level_text
+from l2rw_ray.report.evidence import Evidence, weigh
+from l2rw_ray.report.labels import HEADLINE, MEASURES, Measure, factor_name, level_text, measure_of
 from l2rw_ray.report.table import Table
 from l2rw_ray.statistics import Difference, Interval
+
+_MOST_IN_HEADING = 3
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,15 @@ def point_name(arm: str, setting: Setting) -> str:
     return f"{arm}, {setting.text}" if setting.levels else arm
 
 
+def short_names(settings: Sequence[Setting]) -> tuple[str, tuple[str, ...]]:
+    """A heading, and the settings' names below it, which then need not repeat the factors' names."""
+    paths = {tuple(path for path, _ in setting.levels) for setting in settings}
+    if len(paths) != 1 or not 1 <= len(min(paths)) <= _MOST_IN_HEADING:
+        return "setting", tuple(setting.text for setting in settings)
+    names = (" · ".join(level_text(path, level) for path, level in each.levels) for each in settings)
+    return " · ".join(map(factor_name, min(paths))), tuple(names)
+
+
 def narrowest(settings: Iterable[Setting]) -> tuple[Setting, ...]:
     """Settings in order, each once, without those that cover another one."""
     distinct = tuple(dict.fromkeys(settings))
@@ -110,7 +122,8 @@ class Comparison:
         settings: How many settings went into it.
         planned_settings: How many the design has.
         difference: Treatment minus control, in the ledger's unit.
-        figure: Name of the headline figure.
+        figure: Name of the figure.
+        evidence: What else is known of the difference, its family considered.
     """
 
     treatment: str
@@ -120,6 +133,73 @@ class Comparison:
     planned_settings: int
     difference: Difference
     figure: str = HEADLINE
+    evidence: Evidence | None = None
+
+    @property
+    def measure(self) -> Measure:
+        """How the figure is shown."""
+        return MEASURES[self.figure]
+
+    @property
+    def where(self) -> str:
+        """The setting in words."""
+        return f"average of {self.settings}" if self.setting is None else self.setting.text
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether a difference is shown, all comparisons of its family considered."""
+        return self.evidence is not None and self.evidence.is_clear
+
+
+def with_evidence(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """One family of comparisons with what is known of each, corrected for their number."""
+    found = weigh([comparison.difference for comparison in comparisons])
+    return tuple(replace(each, evidence=own) for each, own in zip(comparisons, found, strict=True))
+
+
+@dataclass(frozen=True)
+class ComputeLine:
+    """One arm at equal training time, averaged over settings within each seed.
+
+    Attributes:
+        name: Readable level of the contrasted factor.
+        value: Validation figure at the budget, with its interval over seeds.
+        used: Share of its own training time that the budget allows, the mean over trials.
+        comparison: Difference to the control at the budget; None for the control.
+    """
+
+    name: str
+    value: Interval
+    used: float
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """How a treatment's difference to the control changes with something else.
+
+    Attributes:
+        treatment: Readable level that is compared.
+        control: Readable level it is compared with.
+        what: The two levels, or circumstances, that are set against each other.
+        difference: Difference in the first less difference in the second, in the ledger's unit.
+        figure: Name of the figure.
+        evidence: What else is known of it, all interactions of the study considered.
+        factor: Name of the factor whose levels they are; empty where they are of none.
+    """
+
+    treatment: str
+    control: str
+    what: str
+    difference: Difference
+    figure: str = HEADLINE
+    evidence: Evidence | None = None
+    factor: str = ""
+
+    @property
+    def where(self) -> str:
+        """The circumstances in words."""
+        return f"{self.factor} {self.what}".lstrip()
 
     @property
     def measure(self) -> Measure:
@@ -146,12 +226,28 @@ class Effect:
 
 @dataclass(frozen=True)
 class Curve:
-    """The headline figure on the validation set per epoch of one arm in one setting, over seeds."""
+    """A figure per epoch of one arm in one setting, over seeds.
+
+    Attributes:
+        arm: Name of the method.
+        setting: Levels of all factors but the method.
+        epochs: Epochs that all seeds have.
+        times_s: Mean wall time from the start of training to the end of each, evaluation included.
+        intervals: Mean and interval of the figure there.
+        figure: Name of the figure.
+    """
 
     arm: str
     setting: Setting
     epochs: tuple[int, ...]
+    times_s: tuple[float, ...]
     intervals: tuple[Interval, ...]
+    figure: str
+
+    @property
+    def measure(self) -> Measure:
+        """How the figure is shown."""
+        return measure_of(self.figure)
 
 
 @dataclass(frozen=True)
@@ -163,6 +259,31 @@ class Problem:
     point: str
     seed: int
     why: str
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """A planned trial.
+
+    Attributes:
+        trial_id: Its fingerprint.
+        arm: Name of its method.
+        setting: Levels of all factors but the method.
+        seed: Its seed.
+        stage: `search` or `final`.
+        status: `completed`, `stopped`, `failed` or `missing`.
+        figures: Final figures by name; those of a search are on validation only.
+        recorded: What the ledger tells of how it ran.
+    """
+
+    trial_id: str
+    arm: str
+    setting: Setting
+    seed: int
+    stage: str
+    status: str
+    figures: Mapping[str, float]
+    recorded: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -199,11 +320,17 @@ class Ablation:
         comparisons: Paired differences per setting.
         pooled: Paired differences averaged over settings, the headline first.
         effects: The headline figure along each factor.
-        curves: Learning curves.
+        curves: Learning curves, on the validation set.
+        weight_curves: How the weights behaved per epoch, by name of the figure.
+        equal_compute: The arms at equal training time, the control first.
         counts: What became of the planned trials.
         problems: Failed and stopped trials.
         warnings: What a reader must know before trusting a figure.
         provenance: What was run, as pairs of a name and a text.
+        design: What was asked of which trials, likewise.
+        trials: All planned trials.
+        interactions: How differences change with other factors.
+        signatures: Signs in the trials that an arm did not work as it should.
         answer: A table that the finding rests on, where that is no difference to the control.
         details: Tables that only this kind of design has.
         figure: Name of the headline figure.
@@ -228,6 +355,12 @@ class Ablation:
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+    design: tuple[tuple[str, str], ...] = ()
+    trials: tuple[TrialLine, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
+    weight_curves: Mapping[str, tuple[Curve, ...]] = field(default_factory=dict)
+    equal_compute: tuple[ComputeLine, ...] = ()
+    signatures: Table | None = None
     answer: Table | None = None
     details: tuple[Table, ...] = ()
     figure: str = HEADLINE

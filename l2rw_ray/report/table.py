@@ -39,6 +39,7 @@ class Table:
         columns: Headings of the others.
         lines: Its rows.
         note: How to read it.
+        is_text: Whether its entries are words, not numbers.
     """
 
     key: str
@@ -47,3 +48,4 @@ class Table:
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
     note: str = ""
+    is_text: bool = False

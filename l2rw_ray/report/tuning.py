@@ -41,13 +41,15 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
         values = [_chosen(chosen, path, path in design.space_of(arm)) for path in paths]
         best = _best(tried, spec)
         figure = _NOTHING if best is None else Entry(measure.text(best))
-        lines.append(Line(point_name(arm, point), (Entry(str(len(tried))), *values, figure)))
+        spent = sum(_cost(each) for each in own if each.stage is Stage.SEARCH)
+        entries = (Entry(str(len(tried))), Entry(f"{spent:.3g}"), *values, figure)
+        lines.append(Line(point_name(arm, point), entries))
     return (
         Table(
             key="tuning",
             title="What tuning chose",
             corner="arm",
-            columns=("configurations", *(factor_name(path) for path in paths), measure.heading),
+            columns=("configurations", "core-hours", *(factor_name(path) for path in paths), measure.heading),
             lines=tuple(lines),
             note=(
                 f"Each arm was searched by {design.sampler} with the same budget, at {seeds} that no other "
@@ -95,6 +97,11 @@ def _searches(design: TunedComparisonDesign) -> list[tuple[str, Setting]]:
 def _is_of(outcome: Outcome, arm: str, point: Setting) -> bool:
     """Whether a trial was asked for by one search."""
     return arm == (outcome.setting.level(VARIANT) or outcome.arm) and point.covers(outcome.setting)
+
+
+def _cost(outcome: Outcome) -> float:
+    """Core-hours of a trial that has ended, however it did."""
+    return float(outcome.row["core_hours"] or 0.0) if outcome.row is not None else 0.0
 
 
 def _by_configuration(outcomes: Sequence[Outcome]) -> dict[Setting, list[Outcome]]:

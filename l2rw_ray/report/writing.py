@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
 from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation import summarise
+from l2rw_ray.report.curve_figures import MOST_FURTHER_PANELS, curve_settings, draw_curves
 from l2rw_ray.report.drawing import drawing
-from l2rw_ray.report.figures import curve_settings, draw_curves, draw_differences, draw_effect
-from l2rw_ray.report.render_csv import render_csv
+from l2rw_ray.report.figures import draw_differences, draw_effect
+from l2rw_ray.report.labels import MEASURES
+from l2rw_ray.report.render_csv import comparisons_csv, render_csv
 from l2rw_ray.report.render_html import render_html, render_search_html
 from l2rw_ray.report.render_markdown import render_markdown, render_search_markdown
 from l2rw_ray.report.scaling import ScalingSummary, summarise_scaling
@@ -24,6 +27,7 @@ from l2rw_ray.report.search_tables import search_csv
 from l2rw_ray.report.sections import write_pictures
 from l2rw_ray.report.summary import Ablation
 from l2rw_ray.report.svg import save_png, save_svg
+from l2rw_ray.report.trials import trials_csv
 from l2rw_ray.results import StudyFolder
 
 FIGURES = "figures"
@@ -41,6 +45,7 @@ class ReportPaths:
         csv: The design points' figures.
         figures: SVG files, and the main figure as PNG.
         finding: The answer in one sentence.
+        further_csv: Each trial, and all differences where there are any.
     """
 
     html: Path
@@ -48,6 +53,7 @@ class ReportPaths:
     csv: Path
     figures: tuple[Path, ...]
     finding: str
+    further_csv: tuple[Path, ...] = ()
 
 
 def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
@@ -95,7 +101,10 @@ def _write(summary: Summary, folder: Path) -> ReportPaths:
         texts = render_html(summary), render_markdown(summary, titles), render_csv(summary)
     else:
         texts = render_search_html(summary), render_search_markdown(summary, titles), search_csv(summary)
-    return write_texts(texts, folder, files, summary.finding)
+    further = {"trials.csv": trials_csv(summary.trials)}
+    if isinstance(summary, Ablation) and summary.pooled:
+        further["comparisons.csv"] = comparisons_csv(summary)
+    return write_texts(texts, folder, files, summary.finding, further)
 
 
 def _write_scaling(summary: ScalingSummary, folder: Path) -> ReportPaths:
@@ -109,7 +118,11 @@ def _write_scaling(summary: ScalingSummary, folder: Path) -> ReportPaths:
 
 
 def write_texts(
-    texts: tuple[str, str, str], folder: Path, figures: tuple[Path, ...], finding: str
+    texts: tuple[str, str, str],
+    folder: Path,
+    figures: tuple[Path, ...],
+    finding: str,
+    further: Mapping[str, str] = MappingProxyType({}),
 ) -> ReportPaths:
     """Write a report's page, text and numbers.
 
@@ -118,11 +131,13 @@ def write_texts(
         folder: Where to, an existing folder.
         figures: Its figures, written before.
         finding: The answer in one sentence.
+        further: Further numbers by name of the file.
     """
-    html, markdown, csv = (folder / name for name in ("report.html", "report.md", "results.csv"))
-    for path, text in zip((html, markdown, csv), texts, strict=True):
-        path.write_text(text, encoding="utf-8")
-    return ReportPaths(html, markdown, csv, figures, finding)
+    names = ("report.html", "report.md", "results.csv", *further)
+    for name, text in zip(names, (*texts, *further.values()), strict=True):
+        (folder / name).write_text(text, encoding="utf-8")
+    html, markdown, csv, *others = (folder / name for name in names)
+    return ReportPaths(html, markdown, csv, figures, finding, tuple(others))
 
 
 def _figures(summary: Ablation) -> dict[str, tuple[str, Figure]]:
@@ -138,9 +153,18 @@ def _figures(summary: Ablation) -> dict[str, tuple[str, Figure]]:
     differences = draw_differences(summary)
     if differences is not None:
         figures[f"paired difference to {summary.control}"] = ("differences", differences)
-    settings = curve_settings(summary)
+    settings = curve_settings(summary.curves)
     if settings:
-        figures["learning curves"] = ("learning-curves", draw_curves(summary, settings))
+        figures["learning curves"] = ("learning-curves", draw_curves(summary, summary.curves, settings))
+        if summary.equal_compute:
+            few = curve_settings(summary.curves, MOST_FURTHER_PANELS)
+            by_time = draw_curves(summary, summary.curves, few, by_time=True)
+            figures["learning curves over training time"] = ("time-curves", by_time)
+    for name, curves in summary.weight_curves.items():
+        few = curve_settings(curves, MOST_FURTHER_PANELS)
+        if few:
+            key = f"weights-{name.replace('_', '-')}"
+            figures[f"{MEASURES[name].label} per epoch"] = (key, draw_curves(summary, curves, few))
     return figures
 
 

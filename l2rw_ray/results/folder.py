@@ -62,6 +62,11 @@ class StudyFolder:
         return self.path / "optuna.db"
 
     @property
+    def importances(self) -> Path:
+        """How much each parameter of a search mattered, as a run keeps it at its end."""
+        return self.path / "importances.json"
+
+    @property
     def tracking_database(self) -> Path:
         """The local MLflow store."""
         return self.path / "mlflow.db"

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.folder import PlanRow, StudyFolder
-from l2rw_ray.results.schema import SCHEMA
+from l2rw_ray.results.schema import ARRAYS, SCHEMA
 from l2rw_ray.results.trial_result import TrialResult
 
 FACTOR = "factor."
-_ROW_COLUMNS = [name for name in SCHEMA.names if name != "history"]
+_ROW_COLUMNS = [name for name in SCHEMA.names if name not in ("history", *ARRAYS)]
 
 
 def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
@@ -26,9 +26,9 @@ def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
         everything: Append trials of earlier plans, which have no factors.
 
     Returns:
-        The ledger's columns but `history`; `factor.<path>` for each design factor: a number, text or
-        boolean column where the levels are of one kind, else JSON text; and `stage`, which is `search`
-        for trials that were only tried to choose a configuration, else `final`.
+        The ledger's columns but `history` and those of `ARRAYS`; `factor.<path>` for each design factor:
+        a number, text or boolean column where the levels are of one kind, else JSON text; and `stage`,
+        which is `search` for trials that were only tried to choose a configuration, else `final`.
 
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file is unreadable.
@@ -57,17 +57,30 @@ def read_history(directory: Path | str) -> pa.Table:
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file is unreadable.
     """
-    folder = StudyFolder(Path(directory))
-    ledger = _planned_rows(_read(folder, ["trial_id", "seed", "history"]), folder.read_plan())
-    history = ledger["history"].combine_chunks()
-    epochs, owner = history.flatten(), pc.list_parent_indices(history)
-    columns = {name: ledger[name].take(owner) for name in ledger.column_names if name != "history"}
+    columns, epochs = unnested(read_column(directory, "history"), "history")
     for name in ("epoch", "step", "duration_s"):
         columns[name] = pc.struct_field(epochs, name)
     metrics = pc.struct_field(epochs, "metrics")
     for name in sorted(set(metrics.keys.to_pylist())):
         columns[name] = pc.map_lookup(metrics, name, "first")
     return pa.table(columns)
+
+
+def read_column(directory: Path | str, column: str) -> pa.Table:
+    """`trial_id`, `seed`, `factor.<path>` … and one column of the ledger, of the rows of `read_study`.
+
+    Raises:
+        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+    """
+    folder = StudyFolder(Path(directory))
+    return _planned_rows(_read(folder, ["trial_id", "seed", column]), folder.read_plan())
+
+
+def unnested(table: pa.Table, column: str) -> tuple[dict[str, Any], pa.Array]:
+    """The items of a column of lists, and the table's other columns with a row per item."""
+    lists = table[column].combine_chunks()
+    owner = pc.list_parent_indices(lists)
+    return {name: table[name].take(owner) for name in table.column_names if name != column}, lists.flatten()
 
 
 def trial_results(directory: Path | str, figures: Sequence[str] = ()) -> dict[str, TrialResult]:

@@ -11,7 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+from l2rw_ray.events import ConfusionMatrix, StepSeries, WeightHistogram
+
+SCHEMA_VERSION = 2
+"""2 added `split_sizes` and the columns of `ARRAYS`, which rows written before do not have."""
 
 MEASURES = (
     "test_accuracy",
@@ -47,12 +50,16 @@ class EpochRecord:
         step: Optimiser steps so far.
         duration_s: Wall time of the epoch, evaluation included.
         metrics: Figures by name.
+        weights: The examples' weights.
+        series: What the steps did.
     """
 
     epoch: int
     step: int
     duration_s: float
     metrics: Mapping[str, float]
+    weights: WeightHistogram | None = None
+    series: StepSeries | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,8 @@ class TrialRecord:
         started_at: UTC start of the first attempt.
         warnings: Signs that the arm did not work as it should, with what to do.
         history: Epochs, in order.
+        confusion: The test set by true and predicted class.
+        split_sizes: Examples of train, meta, validation and test.
     """
 
     trial_id: str
@@ -105,12 +114,30 @@ class TrialRecord:
     class_counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     history: tuple[EpochRecord, ...] = ()
+    confusion: ConfusionMatrix | None = None
+    split_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 _METRICS = pa.map_(pa.string(), pa.float64())
 _EPOCH = pa.struct(
     [("epoch", pa.int64()), ("step", pa.int64()), ("duration_s", pa.float64()), ("metrics", _METRICS)]
 )
+
+_WEIGHTS = pa.struct(
+    [("epoch", pa.int64()), ("clean", pa.list_(pa.int64())), ("corrupted", pa.list_(pa.int64()))]
+)
+_SERIES = pa.struct(
+    [
+        ("epoch", pa.int64()),
+        ("step", pa.list_(pa.int64())),
+        ("train_loss", pa.list_(pa.float32())),
+        ("effective_sample_size", pa.list_(pa.float32())),
+    ]
+)
+_CONFUSION = pa.struct([("class_names", pa.list_(pa.string())), ("counts", pa.list_(pa.list_(pa.int64())))])
+
+ARRAYS = ("weight_histograms", "step_series", "confusion")
+"""Columns that are read by functions of their own; see `l2rw_ray.results.arrays`."""
 
 SCHEMA = pa.schema(
     [
@@ -145,6 +172,10 @@ SCHEMA = pa.schema(
         ("metrics", _METRICS),
         ("warnings", pa.list_(pa.string())),
         ("history", pa.list_(_EPOCH)),
+        ("weight_histograms", pa.list_(_WEIGHTS)),
+        ("step_series", pa.list_(_SERIES)),
+        ("confusion", _CONFUSION),
+        ("split_sizes", pa.map_(pa.string(), pa.int64())),
     ]
 )
 
@@ -165,8 +196,21 @@ def _as_row(record: TrialRecord) -> dict[str, Any]:
         **record.measures,
         **hashes,
         "class_counts": list(record.class_counts.items()),
+        "split_sizes": list(record.split_sizes.items()),
         "versions": json.dumps(dict(record.versions), sort_keys=True),
         "schema_version": SCHEMA_VERSION,
         "metrics": list(record.metrics.items()),
-        "history": [{**asdict(epoch), "metrics": list(epoch.metrics.items())} for epoch in record.history],
+        "history": [_epoch_row(epoch) for epoch in record.history],
+        "weight_histograms": [
+            {"epoch": epoch.epoch, **asdict(epoch.weights)} for epoch in record.history if epoch.weights
+        ],
+        "step_series": [
+            {"epoch": epoch.epoch, **asdict(epoch.series)} for epoch in record.history if epoch.series
+        ],
+        "confusion": asdict(record.confusion) if record.confusion else None,
     }
+
+
+def _epoch_row(epoch: EpochRecord) -> dict[str, Any]:
+    own = {name: getattr(epoch, name) for name in ("epoch", "step", "duration_s")}
+    return {**own, "metrics": list(epoch.metrics.items())}

@@ -37,7 +37,9 @@ class _Collected:
             self.note(epoch)
 
     def note(self, event: EpochCompleted) -> None:
-        self.epochs[event.epoch] = EpochRecord(event.epoch, event.step, event.duration_s, event.metrics)
+        self.epochs[event.epoch] = EpochRecord(
+            event.epoch, event.step, event.duration_s, event.metrics, event.weights, event.series
+        )
 
 
 class LedgerWriter:
@@ -115,6 +117,7 @@ class LedgerWriter:
             steps=event.steps,
             duration_s=event.duration_s,
             split_hashes=started.split_hashes if started else {},
+            split_sizes=started.split_sizes if started else {},
             class_counts=started.class_counts if started else {},
             versions=self._versions,
             commit=self._commit,
@@ -126,6 +129,7 @@ class LedgerWriter:
             started_at=collected.started_at if collected else self._before_now(event.duration_s),
             warnings=event.warnings,
             history=_history(collected),
+            confusion=event.confusion,
         )
 
     def _before_now(self, duration_s: float) -> datetime:

@@ -1,6 +1,16 @@
-"""Intervals and comparisons over seeds, as pure functions."""
+"""Intervals, comparisons and tests over seeds, as pure functions.
 
-from l2rw_ray.statistics.comparisons import Difference, paired_difference, pooled_paired_difference
+What needs all of scipy's statistics or statsmodels stays in its module (`significance`, `bootstrap`,
+`aggregates`), so that a plan, which needs none of it, is told in well under a second.
+"""
+
+from l2rw_ray.statistics.comparisons import (
+    Difference,
+    difference_of_differences,
+    paired_difference,
+    pooled_paired_difference,
+)
+from l2rw_ray.statistics.effect_size import hedges_g
 from l2rw_ray.statistics.intervals import Interval, mean_interval
 from l2rw_ray.statistics.power import detectable_difference, paired_deviation
 
@@ -8,6 +18,8 @@ __all__ = [
     "Difference",
     "Interval",
     "detectable_difference",
+    "difference_of_differences",
+    "hedges_g",
     "mean_interval",
     "paired_deviation",
     "paired_difference",

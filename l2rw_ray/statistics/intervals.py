@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -33,6 +33,17 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether zero lies outside the limits; False where there are none."""
         return self.low > 0 or self.high < 0
+
+    def clipped(self, lowest: float, highest: float) -> "Interval":
+        """The same with limits cut off at the least and the largest value that there can be.
+
+        What is cut off cannot hold the true mean, so the coverage stays exactly what it was. A t interval
+        on logits stays in bounds, too, and covers skewed shares near 1 better (94 against 90 % of a mean
+        of 0.95 with 5 seeds), but it has no value at 0 and 1, where the worst class often is, is not of
+        the mean that is printed, and has no counterpart for paired differences.
+        """
+        low, high = (min(max(limit, lowest), highest) for limit in (self.low, self.high))
+        return replace(self, low=low, high=high) if self.is_conclusive else self
 
 
 def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval:

@@ -15,54 +15,55 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from l2rw_ray.errors import TrackingError
+from l2rw_ray.tracking.inputs import DataInput, data_inputs
 from l2rw_ray.tracking.runs import (
     DesignPoint,
     MetricPoint,
     Row,
     end_of,
+    factor_tags,
     metric_points,
     outcome_of,
     trial_name,
     trial_params,
     trial_tags,
 )
+from l2rw_ray.tracking.uri import masked, masked_of, refuse_unwritable_folder
+from l2rw_ray.tracking.view import VIEW_TAG
 
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
 _STUDY, _TRIAL, _POINT = "l2rw.study", "l2rw.trial_id", "l2rw.point"
-_OUTCOME, _NOT_FINITE = "l2rw.outcome", "l2rw.not_finite"
+_OUTCOME, _NOT_FINITE, _FILES = "l2rw.outcome", "l2rw.not_finite", "l2rw.files"
 _STATUSES = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
-_MOST_METRICS, _MOST_PARAMS = 1000, 100  # per request, MLflow's limits
+_MOST_METRICS, _MOST_PARAMS = 900, 100  # per request; MLflow takes 1000 of both together
+_LOUDEST = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.ERROR}
+"""Levels of loggers; a retry is no news, and the error after the last says all."""
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
-def local_store(study_dir: Path) -> str:
-    """URI of the SQLite store inside a study folder."""
-    return f"sqlite:///{study_dir.resolve() / 'mlflow.db'}"
-
-
-def runs_page(tracking_uri: str, study_name: str) -> str:
-    """Path of the page in MLflow's UI that lists a study's runs.
+def experiment_of(tracking_uri: str, study_name: str) -> str:
+    """MLflow's number of a study in a store, which its pages are found by.
 
     Raises:
         TrackingError: The store cannot be opened, or the study is not in it.
     """
     with _guarded(tracking_uri):
-        _refuse_unwritable_folder(tracking_uri)
+        refuse_unwritable_folder(tracking_uri)
         experiment = MlflowClient(tracking_uri=tracking_uri).get_experiment_by_name(study_name)
     if experiment is None:
         raise TrackingError(
             "tracking store",
-            tracking_uri,
+            masked(tracking_uri),
             f"holds no study {study_name!r}",
             "mirror it with `l2rw-ray track`",
         )
-    return f"#/experiments/{experiment.experiment_id}/runs"
+    return str(experiment.experiment_id)
 
 
 @dataclass
@@ -72,6 +73,7 @@ class _Store:
     client: MlflowClient
     experiment_id: str
     parent_id: str
+    view: str | None = None
     trials: dict[str, Run] = field(default_factory=dict)
     points: dict[str, Run] = field(default_factory=dict)
 
@@ -104,12 +106,25 @@ class MlflowMirror:
         self._clock = clock
         self._opened: _Store | None = None
 
-    def record(self, trial_row: Row, history_rows: Sequence[Row] = ()) -> None:
+    def holds(self, trial_row: Row) -> bool:
+        """Whether a run holds this outcome of a trial.
+
+        Raises:
+            TrackingError: The store cannot be reached.
+        """
+        with _guarded(self._uri):
+            known = self._store().trials.get(trial_row["trial_id"])
+            return known is not None and _is_of(known, trial_row)
+
+    def record(
+        self, trial_row: Row, history_rows: Sequence[Row] = (), series_rows: Sequence[Row] = ()
+    ) -> None:
         """Write a finished trial, unless a run already holds this outcome of it.
 
         Args:
             trial_row: Its row of `read_study(…).to_pylist()`.
             history_rows: Its rows of `read_history(…).to_pylist()`.
+            series_rows: Its rows of `read_step_series(…).to_pylist()`.
 
         Raises:
             TrackingError: The store cannot be reached or written.
@@ -117,12 +132,37 @@ class MlflowMirror:
         with _guarded(self._uri):
             store = self._store()
             known = store.trials.get(trial_row["trial_id"])
-            if known and known.data.tags.get(_OUTCOME) == outcome_of(trial_row) and _has_ended(known):
+            if known and _is_of(known, trial_row):
                 return
             if known:  # cut short by a crash, or the trial was run again
                 store.client.delete_run(known.info.run_id)
             self._reopen_parent(store)
-            store.trials[trial_row["trial_id"]] = self._write_trial(store, trial_row, history_rows)
+            store.trials[trial_row["trial_id"]] = self._write_trial(
+                store, trial_row, history_rows, series_rows
+            )
+
+    def lacks_files(self, trial_row: Row) -> bool:
+        """Whether a recorded trial has no files of this outcome yet.
+
+        Raises:
+            TrackingError: The store cannot be reached.
+        """
+        with _guarded(self._uri):
+            known = self._store().trials.get(trial_row["trial_id"])
+            return known is not None and known.data.tags.get(_FILES) != outcome_of(trial_row)
+
+    def attach(self, trial_row: Row, folder: Path) -> None:
+        """Keep all files of a folder with a recorded trial; those of equal names are replaced.
+
+        Raises:
+            TrackingError: The store or its artifacts cannot be reached or written.
+        """
+        with _guarded(self._uri):
+            store = self._store()
+            run_id = store.trials[trial_row["trial_id"]].info.run_id
+            store.client.log_artifacts(run_id, str(folder))
+            store.client.set_tag(run_id, _FILES, outcome_of(trial_row))
+            store.trials[trial_row["trial_id"]] = store.client.get_run(run_id)
 
     def summarise(self, points: Iterable[DesignPoint]) -> None:
         """Write a run per design point with the figures over its seeds, or update the one there is.
@@ -135,6 +175,18 @@ class MlflowMirror:
             for point in points:
                 self._write_point(store, point)
 
+    def offer_view(self, state: str) -> None:
+        """Let the UI open with this state of its page of runs; see `study_view`.
+
+        Raises:
+            TrackingError: The store cannot be reached or written.
+        """
+        with _guarded(self._uri):
+            store = self._store()
+            if store.view != state:
+                store.client.set_experiment_tag(store.experiment_id, VIEW_TAG, state)
+                store.view = state
+
     def close(self) -> None:
         """Mark the study's run as finished.
 
@@ -146,8 +198,8 @@ class MlflowMirror:
             if not _has_ended(store.client.get_run(store.parent_id)):
                 store.client.set_terminated(store.parent_id, "FINISHED", _milliseconds(self._clock()))
 
-    def _write_trial(self, store: _Store, row: Row, history: Sequence[Row]) -> Run:
-        points = metric_points(row, history)
+    def _write_trial(self, store: _Store, row: Row, history: Sequence[Row], series: Sequence[Row]) -> Run:
+        points = metric_points(row, history, series)
         not_finite = sorted({point.name for point in points if not math.isfinite(point.value)})
         tags = trial_tags(row) | {
             _PARENT: store.parent_id,
@@ -160,6 +212,7 @@ class MlflowMirror:
             store.experiment_id, _milliseconds(row["started_at"]), tags, trial_name(row)
         )
         self._log(store, run.info.run_id, points, trial_params(row))
+        store.client.log_inputs(run.info.run_id, [_dataset(each) for each in data_inputs(row)])
         store.client.set_terminated(run.info.run_id, _STATUSES[row["status"]], _milliseconds(end_of(row)))
         return store.client.get_run(run.info.run_id)
 
@@ -172,10 +225,13 @@ class MlflowMirror:
             if math.isfinite(point.value)
         ]
         pairs = [Param(name, value) for name, value in params.items()]
-        for start in range(0, len(pairs), _MOST_PARAMS):
-            store.client.log_batch(run_id, params=pairs[start : start + _MOST_PARAMS])
-        for start in range(0, len(metrics), _MOST_METRICS):
-            store.client.log_batch(run_id, metrics=metrics[start : start + _MOST_METRICS])
+        requests = max(math.ceil(len(metrics) / _MOST_METRICS), math.ceil(len(pairs) / _MOST_PARAMS))
+        for number in range(requests):
+            store.client.log_batch(
+                run_id,
+                metrics=metrics[number * _MOST_METRICS : (number + 1) * _MOST_METRICS],
+                params=pairs[number * _MOST_PARAMS : (number + 1) * _MOST_PARAMS],
+            )
 
     def _write_point(self, store: _Store, point: DesignPoint) -> None:
         known, metrics = store.points.get(point.key), point.metrics()
@@ -185,6 +241,7 @@ class MlflowMirror:
         if known is None:
             tags = {_PARENT: store.parent_id, _POINT: point.key, "method": point.method}
             tags |= {f"factor.{path}": str(level) for path, level in point.factors.items()}
+            tags |= factor_tags(point.factors)
             known = store.client.create_run(store.experiment_id, _milliseconds(now), tags, point.name)
         changed = [
             MetricPoint(name, value, 0, now)
@@ -206,7 +263,7 @@ class MlflowMirror:
         return self._opened
 
     def _open(self) -> _Store:
-        _refuse_unwritable_folder(self._uri)
+        refuse_unwritable_folder(self._uri)
         client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
         experiment = client.get_experiment_by_name(self._name)
         if experiment is None:
@@ -220,6 +277,7 @@ class MlflowMirror:
             client,
             experiment_id,
             parent_id=parents[0] if parents else self._create_parent(client, experiment_id),
+            view=experiment.tags.get(VIEW_TAG) if experiment else None,
             trials={run.data.tags[_TRIAL]: run for run in runs if _TRIAL in run.data.tags},
             points={run.data.tags[_POINT]: run for run in runs if _POINT in run.data.tags},
         )
@@ -233,21 +291,22 @@ class MlflowMirror:
 @contextmanager
 def _guarded(uri: str) -> Iterator[None]:
     """Quiet and impatient inside the block; what the store raises becomes a TrackingError."""
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in _LOUDEST.items():
+        logging.getLogger(name).setLevel(level)
     try:
         with _impatience(), warnings.catch_warnings():
             # MLflow's own table definitions, on first use of a store
             warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
             yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        # masked before it is cut, which could part a password from its address
+        reason = masked_of(str(error) or type(error).__name__, uri).splitlines()[0][:200]
         raise TrackingError(
             "tracking store",
-            uri,
+            masked(uri),
             f"cannot be used ({reason})",
             "start or mend it, or give another --tracking-uri",
-        ) from error
+        ) from None  # the store's own words may hold a password
 
 
 def _all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
@@ -260,14 +319,6 @@ def _all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
             return
 
 
-def _refuse_unwritable_folder(uri: str) -> None:
-    """Fail at once where MLflow would retry for minutes to open a database file."""
-    if uri.startswith("sqlite:///"):
-        folder = Path(uri.removeprefix("sqlite:///")).parent
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(f"{folder} is no folder that can be written")
-
-
 @contextmanager
 def _impatience() -> Iterator[None]:
     """Few retries and short waits, unless the environment says otherwise."""
@@ -278,6 +329,16 @@ def _impatience() -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+def _dataset(data: DataInput) -> DatasetInput:
+    dataset = Dataset(data.name, data.digest, "code", data.source, profile=data.profile)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", data.split)])
+
+
+def _is_of(run: Run, row: Row) -> bool:
+    """Whether a run holds a trial's outcome in full."""
+    return run.data.tags.get(_OUTCOME) == outcome_of(row) and _has_ended(run)
 
 
 def _has_ended(run: Run) -> bool:

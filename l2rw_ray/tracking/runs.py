@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from l2rw_ray.config.planned import trial_label
+from l2rw_ray.config.planned import level_text, short_name, trial_label
+from l2rw_ray.tracking.uri import masked
 
 Row = Mapping[str, Any]
 
 FACTOR = "factor."
-_NOT_METRICS = {"seed", "attempt", "workers", "cpus_per_worker", "gpus_per_worker", "schema_version"}
+STEP = "step/"
+"""Begins the names of metrics whose axis is optimiser steps; of all others it is epochs."""
+_MOST_STEP_POINTS = 300
+"""Of one series of a trial; MLflow's charts draw no more than about as many."""
+_RESOURCES = ("workers", "cpus_per_worker", "gpus_per_worker")
+_TAGGED = ("method", "status", "seed", "reason", "error", "device", "hardware", "commit")
+_COMMIT = "mlflow.source.git.commit"  # the name that MLflow's pages know
+_NOT_METRICS = {"seed", "attempt", *_RESOURCES, "schema_version"}
 _NOT_EPOCH_METRICS = {"seed", "epoch", "step"}
+_EPOCH_NAMES = {"duration_s": "epoch_duration_s"}
+"""Of figures whose name means another thing of the whole trial."""
 _LONGEST_TEXT = 1000
 
 
@@ -56,7 +66,7 @@ class MetricPoint:
     """One value of a metric.
 
     Attributes:
-        step: Epochs trained.
+        step: Epochs trained; of a metric whose name begins with `step/`, optimiser steps.
         at: When it was measured, as far as the ledger tells.
     """
 
@@ -81,18 +91,38 @@ def trial_params(row: Row) -> dict[str, str]:
     """The trial's configuration with dotted keys, its seed and its resources."""
     params = dict(_flatten(json.loads(row["config"]))) if row["config"] else {}
     params["seed"] = str(row["seed"])
-    for name in ("workers", "cpus_per_worker", "gpus_per_worker"):
+    for name in _RESOURCES:
         params[f"resources.{name}"] = str(row[name])
     return params
 
 
 def trial_tags(row: Row) -> dict[str, str]:
-    """What the runs of a study are filtered by, and where a trial ran."""
-    named = ("method", "status", "seed", "reason", "error", "device", "hardware", "commit")
-    tags = {name: row[name] for name in named}
+    """What the runs of a study are filtered and grouped by, and where and with what a trial ran."""
+    tags: dict[str, Any] = dict(factor_tags(factors_of(row)))
+    tags |= {name: row[name] for name in _TAGGED}
     tags |= {name: level for name, level in row.items() if name.startswith(FACTOR)}
-    tags["stage"] = row.get("stage")
+    tags |= {f"version.{name}": version for name, version in json.loads(row.get("versions") or "{}").items()}
+    tags |= {"stage": row.get("stage"), "mlflow.source.name": "l2rw-ray", _COMMIT: row["commit"]}
     return {name: _text(value) for name, value in tags.items() if value is not None}
+
+
+def factor_tags(factors: Mapping[str, Any]) -> dict[str, str]:
+    """Levels by short names, such as `bias`, where no two factors nor another tag have the same."""
+    names = [short_name(path) for path in factors]
+    return {
+        name: level_text(level)
+        for name, level in zip(names, factors.values(), strict=True)
+        if names.count(name) == 1 and name not in _TAGGED
+    }
+
+
+def trial_files(row: Row) -> dict[str, str]:
+    """Texts to keep beside a trial's run, by file name."""
+    config = json.loads(row["config"]) if row["config"] else {}
+    place = {name: row.get(name) for name in ("commit", "hardware", "device", *_RESOURCES)}
+    environment = place | {"versions": json.loads(row.get("versions") or "{}")}
+    files = {"config.json": config | {"seed": row["seed"]}, "environment.json": environment}
+    return {name: masked(json.dumps(tree, indent=2)) + "\n" for name, tree in files.items()}
 
 
 def outcome_of(row: Row) -> str:
@@ -100,22 +130,52 @@ def outcome_of(row: Row) -> str:
     return f"{row['status']} {row['started_at'].isoformat()} attempt {row['attempt']}"
 
 
-def metric_points(row: Row, history: Sequence[Row]) -> list[MetricPoint]:
-    """All metrics of a trial: per epoch, then the final ones that its last epoch does not hold."""
+def metric_points(row: Row, history: Sequence[Row], series: Sequence[Row] = ()) -> list[MetricPoint]:
+    """All metrics of a trial: per epoch, the final ones that its last epoch does not hold, per step."""
     points: list[MetricPoint] = []
     last: dict[str, float] = {}
     at = row["started_at"]
     for epoch in sorted(history, key=lambda epoch: int(epoch["epoch"])):
         at += timedelta(seconds=epoch["duration_s"])
-        told = {name: float(value) for name, value in epoch.items() if _is_epoch_metric(name, value)}
+        told = {
+            _EPOCH_NAMES.get(name, name): float(value)
+            for name, value in epoch.items()
+            if _is_epoch_metric(name, value)
+        }
         points += [MetricPoint(name, value, epoch["epoch"], at) for name, value in told.items()]
         last = told
     end, step = end_of(row), row["epochs"] or 0
-    return points + [
-        MetricPoint(name, value, step, end)
-        for name, value in _final_metrics(row).items()
-        if last.get(name) != value
-    ]
+    return (
+        points
+        + [
+            MetricPoint(name, value, step, end)
+            for name, value in _final_metrics(row).items()
+            if last.get(name) != value
+        ]
+        + _step_points(row, history, series)
+    )
+
+
+def _step_points(row: Row, history: Sequence[Row], series: Sequence[Row]) -> list[MetricPoint]:
+    """The step series, thinned evenly over the whole trial."""
+    durations = {epoch["epoch"]: epoch["duration_s"] for epoch in history}
+    total = sum(len(epoch["step"]) for epoch in series)
+    stride = -(-total // _MOST_STEP_POINTS) or 1
+    points, position, began = [], 0, row["started_at"]
+    for epoch in sorted(series, key=lambda epoch: int(epoch["epoch"])):
+        duration_s, count = durations.get(epoch["epoch"], 0.0), len(epoch["step"])
+        for place, step in enumerate(epoch["step"]):
+            position += 1
+            if position % stride and position != total:
+                continue
+            at = began + timedelta(seconds=duration_s * (place + 1) / count)
+            points += [
+                MetricPoint(STEP + name, epoch[name][place], step, at)
+                for name in ("train_loss", "effective_sample_size")
+                if epoch[name][place] is not None
+            ]
+        began += timedelta(seconds=duration_s)
+    return points
 
 
 def end_of(row: Row) -> datetime:
@@ -150,5 +210,5 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, s
 
 
 def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = masked(value if isinstance(value, str) else json.dumps(value, default=str))
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"

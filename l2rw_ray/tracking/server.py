@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from l2rw_ray.errors import TrackingError
 
-_QUIET = {
+QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "PYTHONWARNINGS": "ignore",
@@ -44,4 +44,4 @@ def serve_ui(store: str, artifacts: Path, port: int) -> NoReturn:
         *("--uvicorn-opts", "--log-level warning"),
         *("--backend-store-uri", store, "--default-artifact-root", str(artifacts.resolve())),
     ]
-    os.execve(sys.executable, command, os.environ | _QUIET)  # noqa: S606  # no shell is wanted
+    os.execve(sys.executable, command, os.environ | QUIET)  # noqa: S606  # no shell is wanted

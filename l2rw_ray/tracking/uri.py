@@ -1,11 +1,38 @@
-"""Which tracking stores there can be, told from their address alone."""
+"""Addresses of tracking stores: which kinds there are, and how they are shown without their passwords."""
 
+import os
+import re
 from importlib.metadata import entry_points
-from urllib.parse import urlparse
+from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 from l2rw_ray.errors import TrackingError
 
 _SCHEMES = {"http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks"}
+_USER = re.compile(r"(?<=://)[^\s\"']*@")
+_SECRET_OPTION = re.compile(
+    r"([?&;][^=&\s]*(?:pass|pwd|token|secret|key)[^=&\s]*=)[^&;\s\"']*", re.IGNORECASE
+)
+
+
+def masked(text: str) -> str:
+    """The text with every address in it stripped of user, password and secret options."""
+    return _SECRET_OPTION.sub(r"\1***", _USER.sub("***@", text))
+
+
+def masked_of(text: str, uri: str) -> str:
+    """The text without what is secret in an address, in whichever form another library quotes it."""
+    user_info = urlparse(uri).netloc.rpartition("@")[0]
+    password = user_info.partition(":")[2]
+    text = masked(text)
+    for secret in (user_info, unquote(user_info), password, unquote(password)):
+        text = text.replace(secret, "***") if secret else text
+    return text
+
+
+def local_store(folder: Path) -> str:
+    """URI of the SQLite store inside a folder."""
+    return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
 
 
 def refuse_unknown_store(uri: str) -> None:
@@ -18,4 +45,16 @@ def refuse_unknown_store(uri: str) -> None:
     if scheme in _SCHEMES or uri in _SCHEMES or scheme in entry_points(group="mlflow.tracking_store").names:
         return
     remedy = "use http://HOST:PORT of a server, or sqlite:///FILE.db"
-    raise TrackingError("--tracking-uri", uri, "no kind of store that MLflow knows", remedy)
+    raise TrackingError("--tracking-uri", masked(uri), "no kind of store that MLflow knows", remedy)
+
+
+def refuse_unwritable_folder(uri: str) -> None:
+    """Fail at once where MLflow would retry for minutes to open a database file.
+
+    Raises:
+        PermissionError: The file's folder cannot be written.
+    """
+    if uri.startswith("sqlite:///"):
+        folder = Path(uri.removeprefix("sqlite:///")).parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"{folder} is no folder that can be written")

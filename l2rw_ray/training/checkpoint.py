@@ -2,10 +2,13 @@
 
 import os
 import pickle
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from l2rw_ray.events import EpochCompleted, StepSeries, WeightHistogram
 
 
 class CheckpointStore:
@@ -38,3 +41,17 @@ class CheckpointStore:
         except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):
             return None  # cut short or damaged: training starts afresh, which costs time only
         return state
+
+
+def restored_history(saved: Iterable[Mapping[str, Any]]) -> list[EpochCompleted]:
+    """The epochs that a checkpoint holds as dictionaries; older ones have neither weights nor series."""
+    parts = {"weights": WeightHistogram, "series": StepSeries}
+    return [
+        EpochCompleted(
+            **{
+                name: parts[name](**value) if name in parts and value else value
+                for name, value in epoch.items()
+            }
+        )
+        for epoch in saved
+    ]

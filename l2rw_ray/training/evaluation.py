@@ -1,6 +1,7 @@
 """How good a model is on a set of clean examples."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,20 @@ from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 _BATCH = 512
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a model makes of a set.
+
+    Attributes:
+        figures: The figures of `Recalls` or `Errors`, `loss` and the user's own figures; empty for an
+            empty set.
+        confusion_CC: Examples by true and predicted class, int64; None where there are no classes.
+    """
+
+    figures: dict[str, float] = field(default_factory=dict)
+    confusion_CC: Tensor | None = None
+
+
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
@@ -22,7 +37,7 @@ def evaluate(
     loss_fn: LossFunction,
     ranks: Ranks,
     metrics: Mapping[str, Metric] | None = None,
-) -> dict[str, float]:
+) -> Evaluation:
     """Mean loss and what fits the set, of classes accuracies, of targets errors, over all ranks together.
 
     Each rank evaluates its share, and the shares are added up.
@@ -35,14 +50,11 @@ def evaluate(
         ranks: The trial's workers.
         metrics: Metrics of the user's own, by import path; every rank computes them on the whole set.
 
-    Returns:
-        The figures of `Recalls` or `Errors`, `loss` and the user's own figures; empty for an empty set.
-
     Raises:
         ConfigError: A metric of the user's own returned no number.
     """
     if not len(examples):
-        return {}
+        return Evaluation()
     network, device = unwrapped(model), device_of(model)
     figures = figures_for(examples, classes, device)
     total_loss = torch.zeros((), dtype=torch.float64, device=device)
@@ -57,11 +69,12 @@ def evaluate(
         if metrics:
             kept.append(output.cpu())
     network.train()
-    return {
+    summary = {
         **figures.summarise(ranks),
         "loss": ranks.sum(total_loss).item() / len(examples),
         **_own_figures(metrics or {}, kept, examples, ranks),
     }
+    return Evaluation(summary, figures.confusion)
 
 
 def _own_figures(

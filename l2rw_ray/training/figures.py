@@ -25,7 +25,11 @@ class Figures(Protocol):
         """
 
     def summarise(self, ranks: Ranks) -> dict[str, float]:
-        """The figures by name; every rank calls this."""
+        """The figures by name; every rank calls this, once."""
+
+    @property
+    def confusion(self) -> Tensor | None:
+        """Examples by true and predicted class, [C, C], once summed up of all ranks; None without classes."""
 
 
 def figures_for(examples: ExampleSet, classes: int, device: torch.device) -> Figures:
@@ -47,7 +51,6 @@ class Recalls:
     """
 
     def __init__(self, classes: int, device: torch.device) -> None:
-        # true by predicted
         self._confusion_CC = torch.zeros(classes, classes, dtype=torch.int64, device=device)
 
     def add(self, output: Tensor, y_B: Tensor) -> None:
@@ -65,6 +68,11 @@ class Recalls:
             "balanced_accuracy": recall_C.mean().item(),
             "worst_class_accuracy": recall_C.min().item(),
         }
+
+    @property
+    def confusion(self) -> Tensor:
+        """True by predicted class, int64 [C, C]."""
+        return self._confusion_CC
 
 
 class Errors:
@@ -95,3 +103,8 @@ class Errors:
             "mae": magnitudes / self._count,
             "r2": explained,
         }
+
+    @property
+    def confusion(self) -> None:
+        """Targets have no classes."""
+        return None

@@ -3,11 +3,28 @@
 Shape suffixes: S steps of the epoch.
 """
 
+from dataclasses import dataclass
+
 import torch
+from torch import Tensor
 
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.methods import StepOutcome
 from l2rw_ray.training.ranks import Ranks
+
+
+@dataclass(frozen=True, slots=True)
+class EpochLosses:
+    """What the steps of one epoch did.
+
+    Attributes:
+        figures: `train_loss`, and with weights `weighted_train_loss`, `skipped_fraction` and
+            `direction_cosine`, each where there is one; see `EpochCompleted`.
+        loss_S: Mean loss without weights of each step, NaN where none was evaluated.
+    """
+
+    figures: dict[str, float]
+    loss_S: Tensor
 
 
 class StepStatistics:
@@ -37,16 +54,12 @@ class StepStatistics:
         if outcome.direction_cosine is not None:
             self._cosine_S[step] = outcome.direction_cosine
 
-    def summarise(self, ranks: Ranks, *, weighted: bool) -> dict[str, float]:
-        """The epoch's figures; every rank calls this.
+    def summarise(self, ranks: Ranks, *, weighted: bool) -> EpochLosses:
+        """The epoch's figures; every rank calls this, once.
 
         Args:
             ranks: The trial's workers.
             weighted: Whether the arm has weights.
-
-        Returns:
-            `train_loss`, and with weights `weighted_train_loss`, `skipped_fraction` and
-            `direction_cosine`, each where there is one; see `EpochCompleted`.
 
         Raises:
             NonFiniteError: A loss is NaN or infinite.
@@ -65,4 +78,4 @@ class StepStatistics:
             cosine_S = self._cosine_S[~self._cosine_S.isnan()]
             if len(cosine_S):
                 summary["direction_cosine"] = cosine_S.mean().item()
-        return summary
+        return EpochLosses(summary, sums_S3[:, 0] / sums_S3[:, 1])

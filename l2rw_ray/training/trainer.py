@@ -8,21 +8,32 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.data import Batch, Splits, epoch_batches, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
-from l2rw_ray.events import Emit, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
+from l2rw_ray.events import (
+    ConfusionMatrix,
+    Emit,
+    EpochCompleted,
+    Event,
+    TrialEnded,
+    TrialStarted,
+    TrialStatus,
+    Verdict,
+)
 from l2rw_ray.import_path import load
 from l2rw_ray.measurement import PhaseTimer, describe_hardware
 from l2rw_ray.methods import Epoch, StagedArm, build_arm
-from l2rw_ray.training.checkpoint import CheckpointStore
+from l2rw_ray.training.checkpoint import CheckpointStore, restored_history
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.evaluation import evaluate
 from l2rw_ray.training.probe import probe_overhead
 from l2rw_ray.training.ranks import Ranks, unwrapped
+from l2rw_ray.training.step_series import step_series
 from l2rw_ray.training.step_statistics import StepStatistics
 from l2rw_ray.training.weight_health import health_warnings
 from l2rw_ray.training.weight_statistics import WeightStatistics
@@ -30,6 +41,8 @@ from l2rw_ray.training.weight_statistics import WeightStatistics
 _PROBE_BATCHES = 4
 _CHECKPOINT_EVERY_S = 2.0
 """Shortest time between two checkpoints, both at the end of an epoch."""
+_MOST_CLASSES = 200
+"""Of a confusion matrix that is kept."""
 
 
 def train_trial(
@@ -143,12 +156,24 @@ class Trainer:
         self._epoch += 1
         self._ranks.share_buffers(self._context.model)  # what is evaluated, judged by and saved is one model
         with self._timer("evaluation"):
-            metrics = figures.summarise(self._ranks, weighted=weighted) | self._evaluate("validation")
-        if weighted:
-            metrics |= weights.summarise(sizes_S, self._ranks) | {"skipped_steps": float(self._skipped)}
-        metrics |= plan.figures
+            losses = figures.summarise(self._ranks, weighted=weighted)
+            metrics = losses.figures | self._evaluate("validation")[0]
+        weighed = weights.summarise(sizes_S, self._ranks) if weighted else None
+        if weighed:
+            metrics |= weighed.figures | {"skipped_steps": float(self._skipped)}
         event = EpochCompleted(
-            self._trial.trial_id, self._epoch, self._step, perf_counter() - started, metrics
+            trial_id=self._trial.trial_id,
+            epoch=self._epoch,
+            step=self._step,
+            duration_s=perf_counter() - started,
+            metrics={**metrics, **plan.figures},
+            weights=weighed.histogram if weighed else None,
+            series=step_series(
+                losses.loss_S,
+                weighed.effective_S if weighed else None,
+                self._step - steps,
+                self._config.optim.epochs,
+            ),
         )
         self._history.append(event)
         return event
@@ -166,20 +191,20 @@ class Trainer:
             augment=self._config.data.augment if plan.examples is None else (),
         )
 
-    def _evaluate(self, name: str) -> dict[str, float]:
-        examples = getattr(self._splits, name)
-        figures = evaluate(
+    def _evaluate(self, name: str) -> tuple[dict[str, float], Tensor | None]:
+        """The figures of one of the sets, and its examples by true and predicted class."""
+        found = evaluate(
             self._context.model,
-            examples,
+            getattr(self._splits, name),
             len(self._splits.class_names),
             self._context.loss_fn,
             self._ranks,
             self._metrics,
         )
-        for metric, value in figures.items():
+        for metric, value in found.figures.items():
             if not math.isfinite(value):
                 raise NonFiniteError(self._step, f"{name}_{metric}")
-        return {f"{name}_{metric}": value for metric, value in figures.items()}
+        return {f"{name}_{metric}": value for metric, value in found.figures.items()}, found.confusion_CC
 
     def _probe(self) -> None:
         if self._probed or self._epoch:
@@ -202,12 +227,14 @@ class Trainer:
             class_counts=dict(zip(splits.class_names, counts_C, strict=True)),
             history=tuple(self._history),
             elapsed_s=self._earlier_s,
+            split_sizes={name: len(getattr(splits, name)) for name in splits.hashes},
         )
 
     def _end(self, status: TrialStatus) -> None:
         # an epoch that computed no weights has no figures of them: the latest of each count
         latest = {name: value for event in self._history for name, value in event.metrics.items()}
-        figures = latest | self._evaluate("test") | self._probed
+        tested, confusion_CC = self._evaluate("test")
+        figures = latest | tested | self._probed
         if self._splits.left_out:
             figures["left_out_examples"] = float(self._splits.left_out)
         figures |= {f"time_{phase}_s": total for phase, total in sorted(self._timer.total_s.items())}
@@ -220,8 +247,14 @@ class Trainer:
                 duration_s=self._elapsed_s(),
                 metrics=figures,
                 warnings=self._warnings(),
+                confusion=self._confusion(confusion_CC),
             )
         )
+
+    def _confusion(self, counts_CC: Tensor | None) -> ConfusionMatrix | None:
+        if counts_CC is None or len(counts_CC) > _MOST_CLASSES:
+            return None
+        return ConfusionMatrix(tuple(self._splits.class_names), tuple(map(tuple, counts_CC.tolist())))
 
     def _warnings(self) -> tuple[str, ...]:
         return health_warnings(
@@ -281,5 +314,5 @@ class Trainer:
         self._epoch, self._step, self._skipped = state["epoch"], state["step"], state["skipped"]
         self._earlier_s, self._probed = state["elapsed_s"], state["probed"]
         self._timer.total_s.update(state["times_s"])
-        self._history = [EpochCompleted(**event) for event in state["history"]]
+        self._history = restored_history(state["history"])
         restore_rng(state["generators"][self._ranks.rank])

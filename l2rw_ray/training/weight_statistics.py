@@ -1,9 +1,33 @@
-"""What the weights of one epoch looked like, over all ranks."""
+"""What the weights of one epoch looked like, over all ranks.
+
+Shape suffixes: S steps of the epoch, N train examples, B batch.
+"""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from l2rw_ray.events import WEIGHT_EDGES, WeightHistogram
 from l2rw_ray.training.ranks import Ranks
+
+
+@dataclass(frozen=True, slots=True)
+class EpochWeights:
+    """The weights of one epoch.
+
+    Attributes:
+        figures: `mean_weight` (relative to 1/B), `effective_sample_size` ((Σw)²/Σw², examples),
+            `zero_weight_fraction`, `corrupted_weight_share` and, where both kinds of label occur,
+            `corrupted_auroc`: the probability that a corrupted example weighs less than a clean one.
+        effective_S: Effective sample size of each step, NaN where no weights were computed or none of
+            them positive.
+        histogram: Mean relative weights of the examples that came.
+    """
+
+    figures: dict[str, float]
+    effective_S: Tensor
+    histogram: WeightHistogram
 
 
 class WeightStatistics:
@@ -49,18 +73,12 @@ class WeightStatistics:
         self._relative_N.index_add_(0, index_B, weights_B * global_size)
         self._seen_N.index_add_(0, index_B, torch.ones_like(weights_B))
 
-    def summarise(self, global_sizes_S: Tensor, ranks: Ranks) -> dict[str, float]:
-        """Means over the steps that computed weights, one of them positive, and the corrupted's ROC.
+    def summarise(self, global_sizes_S: Tensor, ranks: Ranks) -> EpochWeights:
+        """Means over the steps that computed weights, one of them positive, and each example's weight.
 
         Args:
             global_sizes_S: Examples in each step's global batch.
             ranks: The trial's workers.
-
-        Returns:
-            `mean_weight` (relative to 1/B), `effective_sample_size` ((Σw)²/Σw², examples),
-            `zero_weight_fraction`,
-            `corrupted_weight_share` and, where both kinds of label occur, `corrupted_auroc`: the
-            probability that a corrupted example weighs less than a clean one.
         """
         sums_S4 = ranks.sum(self._sums_S4).cpu()
         times_N, relative_N = ranks.sum(self._seen_N).cpu(), ranks.sum(self._relative_N).cpu()
@@ -71,14 +89,21 @@ class WeightStatistics:
         summary = {}
         if self._is_new_S.any():
             summary["zero_weight_fraction"] = (zeros_S.sum() / global_sizes_S[self._is_new_S].sum()).item()
+        effective_S = total_S.square() / squares_S  # NaN of steps that computed nothing
         if used.any():
             summary["mean_weight"] = total_S[used].mean().item()
-            effective_S = total_S[used].square() / squares_S[used]
-            summary["effective_sample_size"] = effective_S.mean().item()
+            summary["effective_sample_size"] = effective_S[used].mean().item()
         if corrupted_N.any() and not corrupted_N.all():
             if used.any():
                 summary["corrupted_weight_share"] = (wrong_S[used] / total_S[used]).mean().item()
             from sklearn.metrics import roc_auc_score
 
             summary["corrupted_auroc"] = float(roc_auc_score(corrupted_N.numpy(), -relative_N.numpy()))
-        return summary
+        histogram = WeightHistogram(_counts(relative_N[~corrupted_N]), _counts(relative_N[corrupted_N]))
+        return EpochWeights(summary, effective_S, histogram)
+
+
+def _counts(relative_N: Tensor) -> tuple[int, ...]:
+    """Examples per bin of `WEIGHT_EDGES`."""
+    edges = torch.tensor(WEIGHT_EDGES, dtype=relative_N.dtype)
+    return tuple(torch.bucketize(relative_N, edges).bincount(minlength=len(edges) + 1).tolist())

@@ -55,7 +55,7 @@ def test_example_runs_with_its_own_code_and_reads_without_it(
     shutil.rmtree(study.parent)
     assert "4 completed" in describe_status(out)
     assert write_report(out).html.is_file()
-    assert mirror_folder(StudyFolder(out)) == 4
+    assert mirror_folder(StudyFolder(out)).trials == 4
     logged = sqlite3.connect(out / "mlflow.db").execute("select distinct key from metrics").fetchall()
     assert {f"validation_{METRIC}", f"test_{METRIC}"} <= {key for (key,) in logged}
 

@@ -125,10 +125,11 @@ def _record(study: FakeStudy, trial: PlannedTrial, seed_effect: float, noise: np
         EpochRecord(
             epoch,
             13 * epoch,
-            0.8,
+            1.6 if method == "l2rw" else 0.8,
             {
                 "train_loss": float(2.3 * np.exp(-epoch / 4)),
                 "validation_balanced_accuracy": float(final - 0.75 * np.exp(-epoch / 2.2) + noise[7 + epoch]),
+                **({} if method == "uniform" else {"effective_sample_size": 20 + 60 * noise[7 + epoch]}),
             },
         )
         for epoch in range(1, EPOCHS + 1)
@@ -159,21 +160,21 @@ def _record(study: FakeStudy, trial: PlannedTrial, seed_effect: float, noise: np
     )
 
 
+def write_study(study: FakeStudy, parent: Path) -> Path:
+    """Write a fake study's ledger and return its folder."""
+    folder, spec = StudyFolder(parent / study.name), spec_of(study)
+    folder.create()
+    plan = plan_of(study, spec)
+    folder.write_plan(spec, plan)
+    for record in records_of(study, plan):
+        write_record(folder, record)
+    return folder.path
+
+
 @pytest.fixture
 def fake_study(tmp_path) -> Callable[[FakeStudy], Path]:
     """Writes the ledger of a fake study and returns its folder."""
-
-    def write(study: FakeStudy) -> Path:
-        folder = StudyFolder(tmp_path / study.name)
-        folder.create()
-        spec = spec_of(study)
-        plan = plan_of(study, spec)
-        folder.write_plan(spec, plan)
-        for record in records_of(study, plan):
-            write_record(folder, record)
-        return folder.path
-
-    return write
+    return lambda study: write_study(study, tmp_path)
 
 
 @pytest.fixture

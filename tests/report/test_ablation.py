@@ -29,7 +29,7 @@ def test_cells_hold_the_ledgers_figures(default_study):
     for cell in summary.cells:
         expected = values(default_study, cell.setting.level(LEVEL), cell.arm)
         assert cell.samples[HEADLINE] == expected
-        assert cell.intervals[HEADLINE] == mean_interval(expected.values())
+        assert cell.intervals[HEADLINE] == mean_interval(expected.values()).clipped(0, 1)
 
 
 def test_differences_are_paired_with_the_control(default_study):
@@ -155,6 +155,10 @@ def test_what_trials_warned_of_is_told_once_for_each_remedy(default_study):
         column = table.schema.get_field_index("warnings")
         field = table.schema.field("warnings")
         pq.write_table(table.set_column(column, field, pa.array([[warning]], field.type)), path)
-    last = summarise(default_study).warnings[-1]
-    assert last.startswith("random, dominance")
-    assert last.endswith("seed 0: on 20% of the steps: clean it (2 trials of 27 show this)")
+    summary = summarise(default_study)
+    (line,) = summary.signatures.lines
+    where, trials, remedy = line.entries
+    assert line.name == "on 20% of the steps"
+    assert where.text.startswith("random, dominance")
+    assert (where.detail, trials.text, remedy.text) == ("seed 0", "2 of 26", "clean it")
+    assert summary.warnings[-1].startswith("1 failure signature was found")

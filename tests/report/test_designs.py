@@ -106,6 +106,7 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
     (table,) = summary.details
     assert [line.name for line in table.lines] == ["uniform", "l2rw"]
     assert [line.entries[0].text for line in table.lines] == ["4", "4"]
+    assert [line.entries[1].text for line in table.lines] == ["0.04", "0.04"], "36 s each"
     page = write_report(folder.path).html.read_text()
     assert "What tuning chose" in page
     assert "99.0" not in page
@@ -163,9 +164,10 @@ def test_how_little_is_enough_is_told_with_its_limits(study_tree: dict, folder: 
 
     play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, figures)
     summary = summarise(folder.path)
+    behind = summary.answer.lines[1].entries[1].text
     assert summary.finding == (
         "clean examples per class 2 is enough: not worse than any other level by more than "
-        "5.0 points of validation balanced accuracy (confidence 95 %)"
+        f"5.0 points of validation balanced accuracy (confidence 95 %), {behind} behind 4"
     )
     assert [line.entries[0].text for line in summary.answer.lines] == ["worse", "enough", "enough"]
     page = write_report(folder.path).html.read_text()

@@ -1,4 +1,6 @@
+import base64
 import csv
+import hashlib
 import os
 import re
 from dataclasses import replace
@@ -7,6 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from l2rw_ray.errors import StudyFolderError
@@ -14,6 +18,7 @@ from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.labels import HEADLINE, MEASURES
 from l2rw_ray.report.tables import accuracy_tables
 from l2rw_ray.results import StudyFolder
+from tests.report.conftest import FakeStudy, write_study
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
 REGENERATE = "L2RW_REGENERATE_GOLDEN"  # set it to 1 and run this file to accept the present text
@@ -44,8 +49,18 @@ def test_the_markdown_is_the_golden_one(default_study):
     assert text == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_the_page_needs_nothing_else(default_study):
-    page = write_report(default_study).html.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_study(FakeStudy(), tmp_path_factory.mktemp("studies"))
+
+
+@pytest.fixture(scope="module")
+def written(study):
+    return write_report(study)
+
+
+def test_the_page_needs_nothing_else(written):
+    page = written.html.read_text(encoding="utf-8")
     found = Ids()
     found.feed(page)
     assert found.fetched == []
@@ -58,8 +73,8 @@ def test_the_page_needs_nothing_else(default_study):
     assert set(references) <= set(found.ids)
 
 
-def test_ink_follows_the_page_and_files_have_a_ground(default_study):
-    paths = write_report(default_study)
+def test_ink_follows_the_page_and_files_have_a_ground(written):
+    paths = written
     assert "#1b1f24" not in re.sub(r"<style>.*?</style>", "", paths.html.read_text(), flags=re.DOTALL)
     for path in paths.figures:
         if path.suffix == ".svg":
@@ -68,20 +83,42 @@ def test_ink_follows_the_page_and_files_have_a_ground(default_study):
     assert [path.name for path in paths.figures if path.suffix == ".png"] == ["effect.png"]
 
 
+def spoil(folder, trial_id, **values):
+    """Change some columns of one trial's row."""
+    path = folder.trial_file(trial_id)
+    table = pq.read_table(path)
+    for name, value in values.items():
+        place = table.schema.get_field_index(name)
+        kind = table.schema.field(name)
+        table = table.set_column(place, kind, pa.array([value], kind.type))
+    pq.write_table(table, path)
+
+
+def test_only_the_pages_own_script_may_run(written):
+    page = written.html.read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+    assert not re.search(r"https?://(?!www\.w3\.org)", page), "nothing to load from elsewhere"
+
+
 def test_markup_in_texts_is_shown_not_obeyed(fake_study, plain):
     nasty = "<script>alert(1)</script> & $x_1^{$ | *b*"
     factors = {"method.name": ["uniform", nasty]}
-    path = fake_study(replace(plain, question=nasty, factors=factors, failing=None))
+    path = fake_study(replace(plain, question=nasty, factors=factors, failing=4))
     (path / "notes.md").write_text(nasty)
+    spoil(StudyFolder(path), "0101" * 4, error=f"Error: {nasty}", reason=nasty)
+    spoil(StudyFolder(path), "0000" * 4, warnings=[f"{nasty}: {nasty}"], hardware=nasty, commit=nasty)
     paths = write_report(path)
-    assert "<script" not in paths.html.read_text()
+    page = paths.html.read_text()
+    assert page.count("<script") == page.count("</script") == 1, "the one that sorts tables"
+    assert "&lt;script&gt;alert(1)" in page
     assert "<script" not in paths.markdown.read_text()
     assert r"\| \*b\*" in paths.markdown.read_text()
 
 
-def test_csv_table_and_summary_agree(default_study):
-    paths = write_report(default_study)
-    summary = summarise(default_study)
+def test_csv_table_and_summary_agree(study, written):
+    paths, summary = written, summarise(study)
     rows = list(csv.DictReader(paths.csv.read_text(encoding="utf-8").splitlines()))
     assert len(rows) == len(summary.cells) == 9
     page, table = paths.html.read_text(encoding="utf-8"), accuracy_tables(summary)[0]

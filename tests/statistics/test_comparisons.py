@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from l2rw_ray.statistics import mean_interval, paired_difference, pooled_paired_difference
+from l2rw_ray.statistics import (
+    difference_of_differences,
+    mean_interval,
+    paired_difference,
+    pooled_paired_difference,
+)
 
 SEEDS = range(5)
 
@@ -65,3 +70,36 @@ def test_counting_levels_as_independent_would_cover_too_rarely():
     interval = mean_interval(flat[0])
     width = (interval.high - interval.mean) / flat[0].std(ddof=1) * flat.std(axis=1, ddof=1)
     assert float((np.abs(flat.mean(axis=1)) <= width).mean()) < 0.85
+
+
+def test_an_interaction_is_the_difference_of_the_gains_by_seed():
+    here = [({0: 3.0, 1: 5.0, 2: 9.0}, {0: 1.0, 1: 1.0, 2: 1.0})]
+    there = [({0: 1.0, 1: 2.0}, {0: 1.0, 1: 1.0}), ({0: 1.0, 1: 2.0}, {0: 1.0, 1: 1.0})]
+    found = difference_of_differences(here, there)
+    assert found.values == (2.0, 3.0)
+    assert found.interval == mean_interval([2.0, 3.0])
+    assert found.unpaired == 1
+    assert difference_of_differences([({0: 1.0}, {0: 0.0})], [({1: 1.0}, {1: 0.0})]).interval is None
+
+
+def test_an_interaction_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="both levels"):
+        difference_of_differences([], [({0: 1.0}, {0: 0.0})])
+
+
+def test_an_interaction_is_found_once_in_twenty_where_there_is_none_and_variances_differ():
+    """Where deviations differ from level to level the F test of both factors errs far more often."""
+    rng, repetitions = np.random.default_rng(3), 600
+    deviations = np.array([0.1, 0.1, 0.1, 3.0])[:, None]
+    figures = rng.normal(0, 1, (repetitions, 2, 4, 5)) * deviations  # arms, levels, seeds
+    wrong = 0
+    for (treatment, control), *_ in zip(figures.tolist(), strict=True):
+        pairs = [[(dict(enumerate(t)), dict(enumerate(c)))] for t, c in zip(treatment, control, strict=True)]
+        wrong += difference_of_differences(pairs[3], pairs[0]).interval.excludes_zero
+    assert wrong / repetitions == pytest.approx(0.05, abs=0.03)
+    gains = figures[:, 0] - figures[:, 1]
+    centred = gains - gains.mean(axis=1, keepdims=True)
+    levels = centred.mean(axis=2, keepdims=True)
+    between = 5 * np.square(levels).sum(axis=(1, 2)) / 3
+    within = np.square(centred - levels).sum(axis=(1, 2)) / 12
+    assert (between / within > 3.49).mean() > 0.08, "the 5 % point of F with 3 and 12 degrees of freedom"

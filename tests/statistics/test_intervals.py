@@ -57,3 +57,26 @@ def test_the_normal_quantile_would_cover_too_rarely():
     samples = np.random.default_rng(0).normal(size=(4000, 5))
     width = 1.96 * samples.std(axis=1, ddof=1) / math.sqrt(5)
     assert float((np.abs(samples.mean(axis=1)) <= width).mean()) < 0.91
+
+
+def test_limits_beyond_what_there_can_be_are_cut_off():
+    interval = mean_interval([0.99, 0.9, 1.0])
+    assert interval.high > 1
+    clipped = interval.clipped(0, 1)
+    assert (clipped.mean, clipped.low, clipped.high, clipped.n) == (interval.mean, interval.low, 1, 3)
+    assert math.isnan(mean_interval([0.5]).clipped(0, 1).high)
+
+
+def test_cutting_off_costs_no_coverage():
+    """Both cover skewed shares near 1 too rarely; logits would more often, as the docstring tells."""
+    shares = np.random.default_rng(3).beta(19, 1, size=(3000, 5))
+    truth, covered, clipped, on_logits = 0.95, 0, 0, 0
+    for sample in shares:
+        interval = mean_interval(sample)
+        covered += interval.low <= truth <= interval.high
+        clipped += interval.clipped(0, 1).low <= truth <= interval.clipped(0, 1).high
+        logits = mean_interval(np.log(sample / (1 - sample)))
+        on_logits += logits.low <= math.log(truth / (1 - truth)) <= logits.high
+    assert clipped == covered
+    assert covered / 3000 == pytest.approx(0.90, abs=0.02)
+    assert on_logits / 3000 == pytest.approx(0.94, abs=0.02)

@@ -158,3 +158,42 @@ def test_a_garbled_store_is_one_line(tmp_path):
     with pytest.raises(TrackingError) as raised:
         mirror.record({"trial_id": "a"})
     assert "\n" not in str(raised.value)
+
+
+def test_a_trial_names_the_data_it_used(mirror, runs, trial_row):
+    mirror.record({**trial_row, "split_hash_train": "a" * 64, "split_hash_test": "b" * 64})
+    inputs = runs()["l2rw · bias 0.9 · seed 3"].inputs.dataset_inputs
+    assert {each.tags[0].value: each.dataset.digest for each in inputs} == {
+        "train": "a" * 32,
+        "test": "b" * 32,
+    }
+
+
+def test_files_are_kept_once_per_outcome(mirror, runs, trial_row, tmp_path):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "config.json").write_text("{}")
+    mirror.record(trial_row)
+    assert mirror.lacks_files(trial_row)
+    mirror.attach(trial_row, tmp_path / "files")
+    assert not mirror.lacks_files(trial_row)
+    run = runs()["l2rw · bias 0.9 · seed 3"]
+    kept = tmp_path / "mlartifacts" / run.info.run_id / "artifacts" / "config.json"
+    assert kept.read_text() == "{}"
+    again = {**trial_row, "attempt": 2}
+    mirror.record(again)
+    assert mirror.lacks_files(again)
+
+
+def test_the_view_is_offered_once(mirror, store_uri, monkeypatch):
+    mirror.offer_view('{"a": 1}')
+    monkeypatch.setattr(MlflowClient, "set_experiment_tag", lambda *_: pytest.fail("nothing changed"))
+    for again in (mirror, MlflowMirror(store_uri, "small", QUESTION)):
+        again.offer_view('{"a": 1}')
+
+
+def test_a_password_is_in_no_error(trial_row):
+    with pytest.raises(TrackingError) as raised:
+        MlflowMirror("http://ann:s3cret@127.0.0.1:9", "small", QUESTION).record(trial_row)
+    assert "http://***@127.0.0.1:9" in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+    assert raised.value.__cause__ is None

@@ -52,7 +52,7 @@ def test_a_metric_sees_all_examples_at_once_in_order() -> None:
         return 0.25
 
     loss_fn = nn.CrossEntropyLoss(reduction="none")
-    found = evaluate(model, examples, 4, loss_fn, Ranks(), {"own:note": note})
+    found = evaluate(model, examples, 4, loss_fn, Ranks(), {"own:note": note}).figures
     assert found["note"] == 0.25
     torch.testing.assert_close(seen["outputs"], model(inputs).detach())
     assert torch.equal(seen["targets"], labels)

@@ -112,7 +112,7 @@ def test_figures_are_those_of_scikit_learn_in_original_units(loss_fn) -> None:
         target_std=torch.tensor(40_000.0),
     )
     model = nn.Linear(4, 2)
-    found = evaluate(model, examples, 1, loss_fn, Ranks())
+    found = evaluate(model, examples, 1, loss_fn, Ranks()).figures
     predicted = model(inputs)[:, 0].detach().double().numpy() * 40_000 + 190_000
     true = targets.double().numpy()
     assert found["rmse"] == pytest.approx(mean_squared_error(true, predicted) ** 0.5, rel=1e-6)
@@ -188,7 +188,7 @@ def test_equal_targets_have_scikit_learns_share(shift: float) -> None:
     examples = ExampleSet(zeros[:, None], zeros.long(), zeros.bool(), zeros.long(), targets=zeros, **scale)
     model = nn.Linear(1, 1)
     nn.init.constant_(model.bias, shift)
-    found = evaluate(model, examples, 1, squared_error, Ranks())
+    found = evaluate(model, examples, 1, squared_error, Ranks()).figures
     assert found["r2"] == r2_score(zeros, zeros + shift)
 
 

@@ -214,7 +214,7 @@ def test_evaluation_equals_scikit_learn() -> None:
     zeros = torch.zeros(700)
     examples = ExampleSet(inputs, labels, zeros.bool(), zeros.long())
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 4))
-    found = evaluate(model, examples, 4, nn.CrossEntropyLoss(reduction="none"), Ranks())
+    found = evaluate(model, examples, 4, nn.CrossEntropyLoss(reduction="none"), Ranks()).figures
     x, y = examples.take(torch.arange(700))
     logits = model(x).detach()
     predicted = logits.argmax(dim=1)

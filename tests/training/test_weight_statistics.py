@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from l2rw_ray.events import WEIGHT_EDGES
 from l2rw_ray.training.ranks import Ranks
 from l2rw_ray.training.weight_statistics import WeightStatistics
 
@@ -12,7 +13,7 @@ def test_figures_of_two_steps() -> None:
     statistics = WeightStatistics(corrupted, steps=2, device=torch.device("cpu"))
     statistics.add(0, torch.tensor([0.5, 0.5]), torch.tensor([0, 2]), global_size=2)
     statistics.add(1, torch.tensor([1.0, 0.0]), torch.tensor([1, 3]), global_size=2)
-    figures = statistics.summarise(torch.tensor([2.0, 2.0]), Ranks())
+    figures = statistics.summarise(torch.tensor([2.0, 2.0]), Ranks()).figures
     assert figures == pytest.approx(
         {
             "zero_weight_fraction": 0.25,
@@ -28,12 +29,25 @@ def test_an_example_that_comes_twice_counts_by_its_mean_weight() -> None:
     statistics = WeightStatistics(torch.tensor([False, True]), steps=2, device=torch.device("cpu"))
     statistics.add(0, torch.tensor([0.9, 0.1]), torch.tensor([1, 0]), global_size=2)
     statistics.add(1, torch.tensor([0.4, 0.3, 0.3]), torch.tensor([0, 1, 1]), global_size=3)
-    figures = statistics.summarise(torch.tensor([2.0, 3.0]), Ranks())
+    figures = statistics.summarise(torch.tensor([2.0, 3.0]), Ranks()).figures
     assert figures["corrupted_auroc"] == 0.0, "1.8, 0.9 and 0.9 are on average more than 0.2 and 1.2"
 
 
 def test_step_without_positive_weight_counts_as_zeros_only() -> None:
     statistics = WeightStatistics(torch.tensor([False, True]), steps=1, device=torch.device("cpu"))
     statistics.add(0, torch.zeros(2), torch.tensor([0, 1]), global_size=2)
-    figures = statistics.summarise(torch.tensor([2.0]), Ranks())
+    figures = statistics.summarise(torch.tensor([2.0]), Ranks()).figures
     assert figures == {"zero_weight_fraction": 1.0, "corrupted_auroc": 0.5}
+
+
+def test_examples_are_counted_by_their_mean_weight() -> None:
+    corrupted = torch.tensor([False, False, True, True, False])
+    statistics = WeightStatistics(corrupted, steps=2, device=torch.device("cpu"))
+    statistics.add(0, torch.tensor([0.5, 0.5]), torch.tensor([0, 2]), global_size=2)
+    statistics.add(1, torch.tensor([-0.1, 0.0]), torch.tensor([1, 3]), global_size=2)
+    weights = statistics.summarise(torch.tensor([2.0, 2.0]), Ranks())
+    one = next(number for number, edge in enumerate(WEIGHT_EDGES) if edge > 1)
+    assert {number: count for number, count in enumerate(weights.histogram.clean) if count} == {0: 1, one: 1}
+    assert {n: count for n, count in enumerate(weights.histogram.corrupted) if count} == {0: 1, one: 1}
+    assert weights.effective_S[0] == 2.0
+    assert sum(weights.histogram.clean) == 2, "the last example never came"

@@ -1,0 +1,79 @@
+"""Reading what the ledger holds beyond figures; trials of an older ledger are absent."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from l2rw_ray.results.reader import read_column, unnested
+
+
+def read_weight_histograms(directory: Path | str) -> pa.Table:
+    """The weights of the epochs of the trials that `read_study` returns.
+
+    Returns:
+        A row per trial and epoch with weights: `trial_id`, `seed`, `factor.<path>` …, `epoch`, and
+        `clean` and `corrupted`, each a list of numbers of examples per bin of `WEIGHT_EDGES`.
+
+    Raises:
+        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+    """
+    return _epochs(directory, "weight_histograms", ("epoch", "clean", "corrupted"))
+
+
+def read_step_series(directory: Path | str) -> pa.Table:
+    """What the steps did, of the trials that `read_study` returns.
+
+    Returns:
+        A row per trial and epoch: `trial_id`, `seed`, `factor.<path>` …, `epoch`, and lists of equal
+        length: `step`, `train_loss`, `effective_sample_size` (null where a chunk of steps has none);
+        see `StepSeries`.
+
+    Raises:
+        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+    """
+    names = ("epoch", "step", "train_loss", "effective_sample_size")
+    return _epochs(directory, "step_series", names)
+
+
+def read_confusion(directory: Path | str) -> pa.Table:
+    """The test set by true and predicted class, of the trials that `read_study` returns.
+
+    Returns:
+        A row per trial that has one: `trial_id`, `seed`, `factor.<path>` …, `class_names`, and `counts`,
+        a list per true class of the numbers of examples per predicted class.
+
+    Raises:
+        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+    """
+    table = read_column(directory, "confusion")
+    table = table.filter(table["confusion"].is_valid())
+    confusion = table["confusion"].combine_chunks()
+    for name in ("class_names", "counts"):
+        table = table.append_column(name, pc.struct_field(confusion, name))
+    return table.drop_columns(["confusion"])
+
+
+def _epochs(directory: Path | str, column: str, names: tuple[str, ...]) -> pa.Table:
+    columns, epochs = unnested(read_column(directory, column), column)
+    return pa.table(columns | {name: pc.struct_field(epochs, name) for name in names})
+
+
+class TrialRows:
+    """A table's rows trial by trial, made into dictionaries only when they are asked for.
+
+    Args:
+        table: What `read_history` or one of the functions above returns.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self._places: dict[str, list[int]] = {}
+        for place, trial_id in enumerate(table["trial_id"].to_pylist()):
+            self._places.setdefault(trial_id, []).append(place)
+
+    def of(self, trial_id: str) -> list[dict[str, Any]]:
+        """A trial's rows, each epoch once also where several design points share the trial."""
+        rows = self._table.take(pa.array(self._places.get(trial_id, []), pa.int64())).to_pylist()
+        return list({row.get("epoch"): row for row in rows}.values())

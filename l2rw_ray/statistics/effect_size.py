@@ -1,0 +1,37 @@
+"""How large a paired difference is beside its variation between seeds."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import special
+
+_FEWEST = 3
+"""With two seeds the correction is zero: nothing unbiased can be said."""
+
+
+def hedges_g(differences: Sequence[float]) -> float | None:
+    """Cohen's d of paired differences (d_z) with Hedges' exact correction for few seeds.
+
+    The mean difference in units of its deviation between seeds. It says how reliably a treatment beats
+    its control on the same split, corruption and initial weights, which is what a user who trains once
+    wants to know; with d of 1 about five of six seeds gain. It is a point estimate and captures no
+    uncertainty. Not to be set beside d of unpaired figures, whose deviation includes what seeds share.
+
+    Args:
+        differences: Treatment minus control, one per seed.
+
+    Returns:
+        The effect size; None with fewer than three seeds or where the differences do not vary.
+    """
+    sample = np.asarray(differences, dtype=np.float64)
+    deviation = float(sample.std(ddof=1)) if sample.size >= _FEWEST else 0.0
+    if deviation <= 1e-12 * float(np.abs(sample).max(initial=0.0)):
+        return None
+    return _correction(sample.size - 1) * float(sample.mean()) / deviation
+
+
+def _correction(freedom: int) -> float:
+    """Hedges' J, by which d is too large on average."""
+    log_ratio = special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)
+    return math.exp(log_ratio) / math.sqrt(freedom / 2)

@@ -1,0 +1,56 @@
+"""Which data a trial trained on and was judged by, without any tracking library."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from l2rw_ray.tracking.uri import masked
+
+SPLITS = ("train", "meta", "validation", "test")
+_DIGEST_CHARACTERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class DataInput:
+    """One of a trial's four sets.
+
+    Attributes:
+        split: `train`, `meta`, `validation` or `test`.
+        name: Name of the source.
+        digest: Beginning of the SHA-256 over the set's row indices.
+        source: The part of the configuration that makes the set, as JSON.
+        profile: Number of examples, and of the train set the classes' counts, as JSON; None if unknown.
+    """
+
+    split: str
+    name: str
+    digest: str
+    source: str
+    profile: str | None
+
+
+def data_inputs(row: Mapping[str, Any]) -> list[DataInput]:
+    """The sets of a row of `read_study`; of one that failed before it had data there are none."""
+    config = json.loads(row["config"]).get("data", {}) if row["config"] else {}
+    sizes, counts = dict(row.get("split_sizes") or ()), dict(row.get("class_counts") or ())
+    if row.get("train_examples") is not None:
+        sizes = {"train": row["train_examples"]} | sizes
+    inputs = []
+    for split in SPLITS:
+        digest = row.get(f"split_hash_{split}")
+        if not digest:
+            continue
+        profile: dict[str, Any] = {"num_rows": sizes[split]} if split in sizes else {}
+        if split == "train" and counts:
+            profile["class_counts"] = counts
+        inputs.append(
+            DataInput(
+                split=split,
+                name=f"{config.get('source', 'data')} {split}",
+                digest=digest[:_DIGEST_CHARACTERS],
+                source=masked(json.dumps(config, sort_keys=True)),
+                profile=json.dumps(profile) if profile else None,
+            )
+        )
+    return inputs

@@ -1,0 +1,92 @@
+"""What passes of the mirror leave out and make up for, and several studies in one store."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from l2rw_ray.cli.browsing import describe_pages, mirror_studies
+from l2rw_ray.cli.mirroring import mirror_folder
+from l2rw_ray.config import parse_study
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.events import EpochCompleted, StepSeries, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.writer import LedgerWriter
+
+
+@pytest.fixture
+def make_folder(study_tree, tmp_path):
+    """Makes a study of two trials that are done."""
+
+    def make(name: str, study: str = "small") -> StudyFolder:
+        spec = parse_study({**study_tree, "name": study, "seeds": 1})
+        planned, folder = plan_study(spec), StudyFolder(tmp_path / name)
+        folder.create()
+        folder.write_plan(spec, planned)
+        ledger = LedgerWriter(folder, {trial.trial_id: trial for trial in planned}, {}, None)
+        for trial in planned:
+            ledger(TrialStarted(trial.trial_id, 1, 1, "cpu", "CPU", 60, 2, {}, {}))
+            series = StepSeries((3,), (0.5,), (None,))
+            ledger(EpochCompleted(trial.trial_id, 1, 3, 0.5, {"train_loss": 0.5}, series=series))
+            ledger(
+                TrialEnded(trial.trial_id, TrialStatus.COMPLETED, 1, 3, 1.0, {"test_balanced_accuracy": 0.5})
+            )
+        return folder
+
+    return make
+
+
+def names_in(store: Path) -> list[str]:
+    rows = sqlite3.connect(store).execute("select name from runs where lifecycle_stage = 'active'")
+    return sorted(name for (name,) in rows)
+
+
+TRIALS = ["l2rw · seed 0", "small", "uniform · seed 0"]
+SUMMARIES = ["l2rw · all seeds", "uniform · all seeds"]
+
+
+def test_files_and_summaries_wait_for_a_pass_with_time(make_folder) -> None:
+    folder = make_folder("one")
+    hurried = mirror_folder(folder, files_s=0)
+    assert (hurried.trials, hurried.without_files) == (2, 2)
+    assert names_in(folder.tracking_database) == TRIALS
+    assert not folder.tracking_artifacts.exists()
+    (page,) = mirror_studies(folder.path)
+    assert (page.study, page.mirrored.without_files) == ("small", 0)
+    assert len(describe_pages([page], "http://127.0.0.1:5000/").splitlines()) == 2
+    assert names_in(folder.tracking_database) == sorted(TRIALS + SUMMARIES)
+    drawn = sorted(path.name for path in folder.tracking_artifacts.rglob("*") if path.is_file())
+    assert drawn == ["config.json"] * 2 + ["environment.json"] * 2 + ["learning_curves.svg"] * 2
+
+
+def test_two_mirrors_at_once_write_each_trial_once(make_folder) -> None:
+    folder = make_folder("one")
+    threads = [threading.Thread(target=mirror_folder, args=(folder, None, 0)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert names_in(folder.tracking_database) == TRIALS
+
+
+def test_studies_in_a_folder_share_its_store(make_folder, tmp_path) -> None:
+    for name, study in (("one", "small"), ("two", "small"), ("three", "other")):
+        make_folder(name, study)
+    (tmp_path / "no-study").mkdir()
+    for _ in range(2):
+        pages = mirror_studies(tmp_path)
+    assert [page.study for page in pages] == ["small (one)", "other", "small (two)"]
+    assert [page.mirrored.trials for page in pages] == [2, 2, 2]
+    assert len(names_in(tmp_path / "mlflow.db")) == 3 * 5
+    assert sorted(path.name for path in (tmp_path / "mlartifacts").iterdir()) == ["one", "three", "two"]
+    *studies, every, last = describe_pages(pages, "http://127.0.0.1:5000/").splitlines()
+    assert studies[1].startswith("MLflow UI of other: http://127.0.0.1:5000/#/experiments/")
+    assert every.startswith("MLflow UI of all 3 studies: http://127.0.0.1:5000/#/compare-experiments/")
+    assert last == "Ctrl-C ends it"
+
+
+def test_a_folder_without_studies_is_refused(tmp_path) -> None:
+    with pytest.raises(StudyFolderError, match=r"it has no study\.yaml"):
+        mirror_studies(tmp_path)

@@ -1,0 +1,88 @@
+"""Histograms, step series and confusion matrices, from event to table, and ledgers written before them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from l2rw_ray.events import (
+    ConfusionMatrix,
+    EpochCompleted,
+    StepSeries,
+    TrialEnded,
+    TrialStarted,
+    TrialStatus,
+    WeightHistogram,
+    without_arrays,
+)
+from l2rw_ray.results import (
+    read_confusion,
+    read_history,
+    read_step_series,
+    read_study,
+    read_weight_histograms,
+)
+
+PUBLISHED = Path(__file__).parents[2] / "reports"
+WEIGHTS = WeightHistogram((3, 0), (0, 2))
+SERIES = StepSeries((10, 20), (0.5, None), (None, 4.0))
+CONFUSION = ConfusionMatrix(("cat", "dog"), ((5, 1), (0, 4)))
+
+
+def epoch(trial_id, number, weights=WEIGHTS):
+    return EpochCompleted(trial_id, number, 10 * number, 1.5, {"train_loss": 0.5}, weights, SERIES)
+
+
+def started(trial_id, history=()):
+    return TrialStarted(trial_id, 1, 1, "cpu", "2 × CPU", 900, 3, {}, {}, history)
+
+
+def test_arrays_come_back_with_their_trial(writer, folder, planned):
+    trial_id = planned[2].trial_id
+    end = TrialEnded(trial_id, TrialStatus.COMPLETED, 2, 20, 4.5, confusion=CONFUSION)
+    for event in (started(trial_id), epoch(trial_id, 1), epoch(trial_id, 2, None), end):
+        writer(event)
+    writer(TrialEnded(planned[0].trial_id, TrialStatus.COMPLETED, 3, 30, 4.5))
+    own = {"trial_id": trial_id, "seed": 0, "factor.method.name": "l2rw"}
+    weights = {"clean": [3, 0], "corrupted": [0, 2]}
+    assert read_weight_histograms(folder.path).to_pylist() == [{**own, "epoch": 1, **weights}]
+    series = {"step": [10, 20], "train_loss": [0.5, None], "effective_sample_size": [None, 4.0]}
+    assert read_step_series(folder.path).to_pylist() == [{**own, "epoch": n, **series} for n in (1, 2)]
+    confusion = {"class_names": ["cat", "dog"], "counts": [[5, 1], [0, 4]]}
+    assert read_confusion(folder.path).to_pylist() == [{**own, **confusion}]
+    assert "confusion" not in read_study(folder.path).column_names
+
+
+def test_a_resumed_trial_has_the_arrays_of_all_its_epochs(writer, folder, planned):
+    trial_id = planned[0].trial_id
+    writer(started(trial_id, history=(epoch(trial_id, 1),)))
+    writer(epoch(trial_id, 2))
+    writer(TrialEnded(trial_id, TrialStatus.COMPLETED, 2, 20, 4.5))
+    assert read_step_series(folder.path)["epoch"].to_pylist() == [1, 2]
+    assert read_weight_histograms(folder.path)["epoch"].to_pylist() == [1, 2]
+
+
+def test_who_keeps_many_events_keeps_their_figures():
+    kept = without_arrays(started("a", history=(epoch("a", 1),)))
+    assert kept.history == (without_arrays(epoch("a", 1)),)
+    assert (kept.history[0].weights, kept.history[0].series) == (None, None)
+    assert kept.history[0].metrics == {"train_loss": 0.5}
+    end = TrialEnded("a", TrialStatus.COMPLETED, 2, 20, 4.5, confusion=CONFUSION)
+    assert without_arrays(end).confusion is None
+
+
+def test_an_empty_ledger_has_no_arrays(folder):
+    for read in (read_weight_histograms, read_step_series, read_confusion):
+        assert read(folder.path).num_rows == 0
+
+
+@pytest.mark.parametrize("name", ["bias-level", "california-housing"])
+def test_ledgers_written_before_are_readable(tmp_path, name):
+    published = tmp_path / name
+    shutil.copytree(PUBLISHED / name / "trials", published / "trials")
+    for file in ("study.yaml", "plan.json"):
+        shutil.copy(PUBLISHED / name / file, published)
+    assert set(read_study(published)["schema_version"].to_pylist()) == {1}
+    assert read_history(published).num_rows > 0
+    for read in (read_weight_histograms, read_step_series, read_confusion):
+        assert read(published).num_rows == 0

@@ -1,0 +1,81 @@
+"""An `mlflow server` on 127.0.0.1 that can be stopped and started again, and a browser to look at it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from l2rw_ray.tracking.server import QUIET
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+_START_S, _PAGE_S = 120, 90
+_OPTIONS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--window-size=1900,1400", "--virtual-time-budget=20000"),
+)
+
+
+@dataclass
+class RealServer:
+    """A server on a store in a folder; see `start`."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        command = [
+            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)),
+            *("--workers", "1", "--uvicorn-opts", "--log-level critical"),
+            *("--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"),
+            *("--artifacts-destination", str(self.folder / "artifacts")),
+        ]
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(command, env=os.environ | QUIET, stdout=quiet, stderr=quiet)
+        end = time.monotonic() + _START_S
+        while not self._answers():
+            assert self.process.poll() is None, "the server did not start"
+            assert time.monotonic() < end, "the server does not answer"
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End its processes; nothing of it is left when this returns."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+            self.process = None
+
+    def _answers(self) -> bool:
+        try:
+            with urlopen(f"{self.uri}/health", timeout=5) as answer:
+                return answer.status == 200
+        except (URLError, OSError):
+            return False
+
+
+def page_at(address: str) -> str:
+    """What a browser makes of an address, as HTML."""
+    assert BROWSER is not None
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [BROWSER, *_OPTIONS, f"--user-data-dir={profile}", "--dump-dom", address]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_PAGE_S)
+    return done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,152 @@
+"""The mirror beside a real server that goes down and comes back, and what its pages show."""
+
+import json
+import logging
+import re
+import shutil
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import pytest
+from mlflow import MlflowClient
+
+from l2rw_ray.cli.mirror_thread import Mirror
+from l2rw_ray.cli.mirroring import mirror_folder
+from l2rw_ray.config import parse_study
+from l2rw_ray.errors import TrackingError
+from l2rw_ray.events import (
+    WEIGHT_EDGES,
+    ConfusionMatrix,
+    EpochCompleted,
+    StepSeries,
+    TrialEnded,
+    TrialStarted,
+    TrialStatus,
+    WeightHistogram,
+)
+from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.writer import LedgerWriter
+from l2rw_ray.tracking.view import study_page
+from tests.conftest import _STUDY
+from tests.tracking.real_server import BROWSER, RealServer, free_port, page_at
+
+FILES = {"config.json", "environment.json", "figures"}
+TRIALS = ["l2rw · seed 0", "l2rw · seed 1", "uniform · seed 0", "uniform · seed 1"]
+BINS = len(WEIGHT_EDGES) + 1
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A study of two arms and two seeds with everything that a ledger can hold."""
+    spec = parse_study(_STUDY)
+    planned = plan_study(spec)
+    folder = StudyFolder(tmp_path_factory.mktemp("study") / "small")
+    folder.create()
+    folder.write_plan(spec, planned)
+    known = {trial.trial_id: trial for trial in planned}
+    noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    ledger = LedgerWriter(folder, known, {"torch": "2.15"}, "abc123", clock=lambda: noon)
+    for number, trial in enumerate(planned):
+        hashes = {split: split * 8 for split in ("train", "meta", "validation", "test")}
+        ledger(TrialStarted(trial.trial_id, 1, 1, "cpu", "CPU", 60, 2, hashes, {"0": 60}))
+        for epoch in (1, 2):
+            metrics = {"train_loss": (1.0 + number) / epoch, "validation_balanced_accuracy": 0.3 * epoch}
+            series = StepSeries((3 * epoch,), (metrics["train_loss"],), (None,))
+            weights = WeightHistogram((1,) * BINS, (2,) * BINS)
+            ledger(EpochCompleted(trial.trial_id, epoch, 3 * epoch, 1.0, metrics, weights, series))
+        matrix = ConfusionMatrix(("a", "b"), ((3, 1), (0, 4)))
+        figures = {"test_balanced_accuracy": 0.5 + 0.01 * number}
+        ledger(TrialEnded(trial.trial_id, TrialStatus.COMPLETED, 2, 6, 2.0, figures, confusion=matrix))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, empty_store):
+    """A server whose store has its tables; the tests start it."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    server = RealServer(folder, free_port())
+    yield server
+    server.stop()
+
+
+def runs_of(server, status=None):
+    """The study's runs by name; a run cut short that is left beside its successor would be a double."""
+    client = MlflowClient(tracking_uri=server.uri)
+    experiment = client.get_experiment_by_name("small")
+    found = client.search_runs([experiment.experiment_id])
+    assert len({run.info.run_name for run in found}) == len(found)
+    return {
+        run.info.run_name: run
+        for run in found
+        if "l2rw.trial_id" in run.data.tags and status in (None, run.info.status)
+    }
+
+
+def test_a_study_goes_on_without_its_server_and_is_completed_later(folder, server, monkeypatch, caplog):
+    address = server.uri.replace("//", "//ann:s3cret@")
+    end = TrialEnded("any", TrialStatus.COMPLETED, 2, 6, 2.0)
+
+    with Mirror(folder, address) as mirror, caplog.at_level(logging.WARNING):
+        mirror(end)
+        mirror.finish()
+    (warning,) = caplog.messages
+    assert "the study goes on" in warning
+    assert f"--tracking-uri http://***@127.0.0.1:{server.port}" in warning
+    assert "s3cret" not in caplog.text
+
+    server.start()
+    original, calls = MlflowClient.log_inputs, []
+
+    def stop_during_the_third(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            server.stop()
+        return original(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_inputs", stop_during_the_third)
+        with pytest.raises(TrackingError):
+            mirror_folder(folder, server.uri)
+
+    server.start()
+    assert len(runs_of(server, "FINISHED")) == 2
+    assert len(runs_of(server, "RUNNING")) == 1, "the one cut short"
+    assert mirror_folder(folder, address).trials == 4
+    complete = runs_of(server, "FINISHED")
+    assert sorted(complete) == TRIALS
+    mirror_folder(folder, address)
+    assert {run.info.run_id for run in runs_of(server).values()} == {
+        run.info.run_id for run in complete.values()
+    }
+    client = MlflowClient(tracking_uri=server.uri)
+    run = complete["l2rw · seed 0"]
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == FILES
+    assert len(client.list_artifacts(run.info.run_id, "figures")) == 4
+    assert len(run.inputs.dataset_inputs) == 4
+    steps = client.get_metric_history(run.info.run_id, "step/train_loss")
+    assert [metric.step for metric in steps] == [3, 6]
+    assert "s3cret" not in str([each.data.to_dictionary() for each in complete.values()])
+    assert "s3cret" not in folder.study_file.read_text()
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+def test_pages_list_the_trials_and_draw_the_curves_of_two_arms(folder, server):
+    if server.process is None:
+        server.start()
+    mirror_folder(folder, server.uri, files_s=0)
+    runs = runs_of(server)
+    number = next(iter(runs.values())).info.experiment_id
+    listed = page_at(f"{server.uri}/{study_page(number)}")
+    assert [name for name in TRIALS if name not in listed] == []
+    pair = [runs[f"{arm} · seed 0"].info.run_id for arm in ("uniform", "l2rw")]
+    query = {
+        "runs": json.dumps(pair),
+        "experiments": json.dumps([number]),
+        "metric": '"train_loss"',
+        "plot_metric_keys": '["train_loss"]',
+    }
+    compared = page_at(f"{server.uri}/#/metric?{urlencode(query)}")
+    assert len(re.findall(r'<path class="js-line"', compared)) >= 2
+    assert all(f"{arm} · seed 0 (train_loss)" in compared for arm in ("uniform", "l2rw"))
