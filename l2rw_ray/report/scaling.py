@@ -24,7 +24,8 @@ from l2rw_ray.report.scaling_trends import (
 )
 from l2rw_ray.report.scaling_warnings import scaling_warnings
 from l2rw_ray.report.scaling_workers import WorkersCurve, worker_curves
-from l2rw_ray.report.summary import Problem
+from l2rw_ray.report.summary import Problem, TrialLine
+from l2rw_ray.report.trials import trials_of
 from l2rw_ray.results import StudyFolder, read_study
 
 PAPER, PAPERS_RATIO = "arXiv:2405.06859", 3
@@ -52,6 +53,7 @@ class ScalingSummary:
         problems: Failed and stopped trials.
         warnings: What a reader must know before trusting a figure.
         provenance: What was run, as pairs of a name and a text.
+        trials: Each trial, with the hashes of its sets.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ScalingSummary:
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
+    trials: tuple[TrialLine, ...]
 
 
 def summarise_scaling(directory: Path) -> ScalingSummary:
@@ -112,6 +115,7 @@ def summarise_scaling(directory: Path) -> ScalingSummary:
         problems=problems_of(outcomes),
         warnings=scaling_warnings(outcomes, points),
         provenance=provenance_of(spec, outcomes, counts_of(outcomes)),
+        trials=trials_of(outcomes, spec.objective.metric),
     )
 
 

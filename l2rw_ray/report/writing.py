@@ -114,7 +114,7 @@ def _write_scaling(summary: ScalingSummary, folder: Path) -> ReportPaths:
         files = write_pictures(pictures, folder / FIGURES)
         page = scaling_page(summary, sections)
     texts = page, scaling_text(summary, sections), scaling_csv(summary)
-    return write_texts(texts, folder, files, summary.finding)
+    return write_texts(texts, folder, files, summary.finding, {"trials.csv": trials_csv(summary.trials)})
 
 
 def write_texts(
