@@ -57,7 +57,7 @@ def summarise(directory: Path) -> Ablation:
         )
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
     factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
-    contrast = choose_contrast(arms, factors, first_is_control=is_tuned)
+    contrast = choose_contrast(arms, factors, _methods_of(outcomes) if is_tuned else None)
     figure = headline_of({name for cell in cells for name in cell.samples})
     settings = narrowest(outcome.setting for outcome in outcomes)
     pooled = with_evidence(compare_pooled(contrast, cells, outcomes, figure))
@@ -103,6 +103,10 @@ def summarise(directory: Path) -> Ablation:
         details=(*([over_tasks] if over_tasks else []), *tuning_tables(spec, all_outcomes)),
         figure=figure,
     )
+
+
+def _methods_of(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    return {outcome.arm: outcome.row["method"] for outcome in outcomes if outcome.row is not None}
 
 
 def _finding(pooled: Sequence[Comparison], cells: Sequence[Cell], figure: str) -> str:

@@ -75,19 +75,19 @@ class Contrast:
 
 
 def choose_contrast(
-    arms: Sequence[str], factors: Sequence[Factor], *, first_is_control: bool = False
+    arms: Sequence[str], factors: Sequence[Factor], methods: Mapping[str, str] | None = None
 ) -> Contrast:
     """Methods against `uniform`, or the levels of the first factor against its first.
 
     Args:
         arms: Methods in plan order, at least one.
         factors: The other factors.
-        first_is_control: Whether the first method is the control, whatever its name.
+        methods: Where arms have names of their own, the method of each; the first is then the control.
     """
     if len(arms) > 1 or not factors:
-        control = _PREFERRED_CONTROL if _PREFERRED_CONTROL in arms and not first_is_control else arms[0]
+        control = _PREFERRED_CONTROL if _PREFERRED_CONTROL in arms and methods is None else arms[0]
         others = [arm for arm in arms if arm != control]
-        others.sort(key=lambda arm: arm != _PREFERRED_HEADLINE)
+        others.sort(key=lambda arm: (methods or {}).get(arm, arm) != _PREFERRED_HEADLINE)
         return Contrast(Factor(ARM_FACTOR, tuple(arms)), control, tuple(others))
     control, *others = factors[0].levels
     return Contrast(factors[0], control, tuple(reversed(others)))

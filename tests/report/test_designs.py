@@ -117,27 +117,24 @@ def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, fol
         gain = trial.config.data.noise.rate * (trial.config.method.name == "l2rw")
         return {**best_at_a_tenth(trial), "test_balanced_accuracy": 0.5 + gain + trial.seed / 1e8}
 
-    arms = {"plain": TUNED["arms"]["uniform"], "l2rw": TUNED["arms"]["l2rw"]}
+    chance = {"set": {"method.name": "random"}}
+    arms = {"plain": TUNED["arms"]["uniform"], "chance": chance, "ours": TUNED["arms"]["l2rw"]}
     design = TUNED | {"arms": arms, "factors": {"data.noise.rate": [0.2, 0.4]}}
     play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, figures)
     summary = summarise(folder.path)
-    assert "l2rw − plain: +30.0 points" in summary.finding
-    assert summary.arms == ("plain", "l2rw")
+    assert "ours − plain: +30.0 points" in summary.finding
+    assert summary.arms == ("plain", "chance", "ours")
     (effect,) = summary.effects
     assert [(point.arm, point.level) for point in effect.points] == [
-        ("plain", 0.2),
-        ("plain", 0.4),
-        ("l2rw", 0.2),
-        ("l2rw", 0.4),
+        (arm, level) for arm in summary.arms for level in (0.2, 0.4)
     ]
     (table,) = summary.details
     assert [line.name for line in table.lines] == [
-        "plain, share of wrong labels 20\N{NO-BREAK SPACE}%",
-        "plain, share of wrong labels 40\N{NO-BREAK SPACE}%",
-        "l2rw, share of wrong labels 20\N{NO-BREAK SPACE}%",
-        "l2rw, share of wrong labels 40\N{NO-BREAK SPACE}%",
+        f"{arm}, share of wrong labels {percent}\N{NO-BREAK SPACE}%"
+        for arm in summary.arms
+        for percent in (20, 40)
     ]
-    assert [line.entries[0].text for line in table.lines] == ["4"] * 4
+    assert [line.entries[0].text for line in table.lines] == ["4"] * 6
     assert write_report(folder.path).finding == summary.finding
 
 
