@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from l2rw_ray.cli.mirroring import mirror_folder
+from l2rw_ray.errors import StudyFolderError, TrackingError
 from l2rw_ray.events import Event, TrialEnded
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.tracking.uri import masked, masked_of
@@ -67,7 +68,9 @@ class Mirror:
     def _mirror(self, files_s: float) -> None:
         try:
             mirror_folder(self._folder, self._tracking_uri, files_s)
-        except Exception as error:  # noqa: BLE001  # whatever a store does, the ledger has everything
+        except Exception as error:  # whatever a store does, the ledger has everything
+            if not isinstance(error, TrackingError | StudyFolderError):
+                logging.getLogger(__name__).debug("the mirror failed", exc_info=error)
             if not self._warned:
                 self._warned = True
                 self._warn(error)

@@ -84,7 +84,7 @@ def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = ma
         destination: Where to.
         folder: The study folder.
         files_s: Time for the trials' files and figures, which take longer than all the rest. Where
-            there is none at all, summaries of design points wait as well.
+            there is none at all, summaries of design points wait as well, and the study's run stays open.
 
     Raises:
         TrackingError: The store cannot be reached.
@@ -105,7 +105,7 @@ def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = ma
         if files_s > 0:
             _summarise(mirror, folder, rows)
             lacking = _attach(mirror, folder, lacking, files_s)
-        mirror.close()
+            mirror.close()
     return Mirrored(len(rows), len({row["trial_id"] for row in lacking}))
 
 
@@ -147,7 +147,7 @@ def _attach(
 
 def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
     """A run per design point, where the study has any whose figures count."""
-    from l2rw_ray.report import summarise
+    from l2rw_ray.report.points import final_cells
     from l2rw_ray.tracking import DesignPoint
 
     if isinstance(folder.read_spec().design, SearchDesign):  # its configurations are its trials
@@ -155,10 +155,8 @@ def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row])
     final = {row.trial_id for row in folder.read_plan() if row.stage is Stage.FINAL}
     if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
         mirror.summarise(
-            DesignPoint(
-                cell.arm, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()}
-            )
-            for cell in summarise(folder.path).cells
+            DesignPoint(method, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()})
+            for method, cell in final_cells(folder.path)
         )
 
 

@@ -119,10 +119,10 @@ def _finding(pooled: Sequence[Comparison], cells: Sequence[Cell], figure: str) -
         return "no seed completed in both of two levels: nothing can be compared"
     measure, interval = MEASURES[figure], measured[0].intervals[figure]
     value = f"{measure.text(interval.mean)} {measure.unit}".rstrip()
-    return (
-        f"{measured[0].arm}: {value} {measure.label} "
-        f"({measure.limits(interval)}, {count(interval.n, 'seed')}); there is nothing to compare it with"
-    )
+    certainty = "one seed"
+    if interval.is_conclusive:
+        certainty = f"95 % interval {measure.limits(interval)}, {count(interval.n, 'seed')}"
+    return f"{measured[0].arm}: {value} {measure.label} ({certainty}); there is nothing to compare it with"
 
 
 def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[str, ...]:
@@ -135,7 +135,8 @@ def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[st
         gaps.append(f"{count(ended_early, 'trial')} failed or stopped, left out of all figures")
     gaps += [
         f"The average of {comparison.treatment} {MINUS} {comparison.control} leaves out "
-        f"{count(comparison.difference.unpaired, 'seed')} that lacks a partner at some setting"
+        f"{count(comparison.difference.unpaired, 'seed')} that "
+        f"{'lacks' if comparison.difference.unpaired == 1 else 'lack'} a partner at some setting"
         for comparison in pooled
         if comparison.difference.unpaired
     ]

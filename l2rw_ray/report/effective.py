@@ -69,22 +69,24 @@ def _figures(outcomes: Sequence[Outcome], metric: str, factor: str, level: Any) 
 def _finding(design: MinimumEffectiveDesign, measure: Measure, found: EffectiveLevel) -> str:
     name = factor_name(design.factor)
     margin = f"{measure.text(design.margin)} {_unit(measure)} of {measure.label}"
+    if all(verdict.verdict is Verdict.UNKNOWN for verdict in found.levels):
+        return f"no two levels of {name} have two completed seeds each: nothing can be concluded"
     still_open = ", ".join(level_text(design.factor, design.levels[place]) for place in found.undecided)
+    unknown = ", ".join(
+        level_text(design.factor, level)
+        for level, verdict in zip(design.levels, found.levels, strict=True)
+        if verdict.verdict is Verdict.UNKNOWN
+    )
+    nothing_of = f"; nothing is known of {unknown}" if unknown else ""
     if found.answer is None:
         undecided = f"; open: {still_open}" if still_open else ""
-        return f"no {name} is shown to stay within {margin} of all others{undecided}"
+        return f"no {name} is shown to stay within {margin} of all others{undecided}{nothing_of}"
     level = level_text(design.factor, design.levels[found.answer])
     text = (
         f"{name} {level} is enough: not worse than any other level by more than {margin} "
         f"(confidence {100 * design.confidence:g} %){_distance(design, measure, found.levels[found.answer])}"
     )
-    unknown = [
-        level_text(design.factor, level)
-        for level, verdict in zip(design.levels, found.levels, strict=True)
-        if verdict.verdict is Verdict.UNKNOWN
-    ]
-    if unknown:
-        text += f"; nothing is known of {', '.join(unknown)}"
+    text += nothing_of
     return f"{text}; whether {still_open} is enough remains open" if still_open else text
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report.labels import MEASURES, MINUS, Measure
+from l2rw_ray.report.labels import MEASURES, MINUS, Measure, count
 from l2rw_ray.report.scaling import ScalingSummary
 from l2rw_ray.report.summary import Ablation, Comparison
 from l2rw_ray.report.writing import Summary, summarise_study
@@ -158,7 +158,7 @@ def _effect(summary: Summary) -> tuple[str, str]:
     if isinstance(summary, ScalingSummary):
         if summary.median_ratio is None:
             return "", ""
-        return f"{summary.median_ratio:.2f} plain steps", f"median of {len(summary.points)} settings"
+        return f"{summary.median_ratio:.2f} plain steps", f"median of {count(summary.median_of, 'setting')}"
     if isinstance(summary, Ablation) and summary.pooled:
         comparison = summary.pooled[0]
         interval, measure = comparison.difference.interval, comparison.measure
@@ -185,11 +185,14 @@ def _shared(studies: Sequence[StudyBrief]) -> tuple[SharedContrast, ...]:
 
 def _sentence(contrast: SharedContrast) -> str:
     intervals = [each.difference.interval for _, each in contrast.found if each.difference.interval]
-    above = sum(interval.low > 0 for interval in intervals)
-    below = sum(interval.high < 0 for interval in intervals)
+    certain = [interval for interval in intervals if interval.is_conclusive]
+    above = sum(interval.low > 0 for interval in certain)
+    below = sum(interval.high < 0 for interval in certain)
+    shown = [f"the 95 % interval is above zero in {above}, below in {below}"] if certain else []
+    if len(certain) < len(intervals):
+        shown.append(f"one seed in {len(intervals) - len(certain)}")
     means, measure = [interval.mean for interval in intervals], contrast.measure
     return (
         f"{contrast.name}: {measure.signed(min(means))} to {measure.signed(max(means))} "
-        f"{measure.of_difference} over {len(intervals)} studies; the 95 % interval is above zero in {above}, "
-        f"below in {below}"
+        f"{measure.of_difference} over {len(intervals)} studies; {'; '.join(shown)}"
     )

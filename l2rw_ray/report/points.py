@@ -11,8 +11,9 @@ from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.labels import COST_MEASURES, MEASURES, TEST_MEASURES, WEIGHT_MEASURES
 from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts, point_name
-from l2rw_ray.results import read_study
+from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.folder import PlanRow
+from l2rw_ray.results.trial_result import TrialResult
 from l2rw_ray.statistics import mean_interval
 
 ARM_FACTOR = "method.name"
@@ -45,6 +46,13 @@ class Outcome:
     def is_completed(self) -> bool:
         """Whether it has final figures that count."""
         return self.row is not None and self.row["status"] == "completed"
+
+    @property
+    def status(self) -> str:
+        """How it ended; `missing` where a run would still do it, as after an interruption."""
+        if self.row is None or not TrialResult(self.row["status"], self.row["reason"]).is_final:
+            return "missing"
+        return str(self.row["status"])
 
     @property
     def point(self) -> str:
@@ -123,6 +131,19 @@ def cells_of(outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
     return tuple(_cell(arm, setting, group) for (arm, setting), group in groups.items())
 
 
+def final_cells(directory: Path) -> tuple[tuple[str, Cell], ...]:
+    """The design points whose test figures count, each with the method that its trials ran.
+
+    Raises:
+        StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
+    """
+    folder = StudyFolder(directory)
+    joined = join(folder.read_plan(), read_rows(directory), folder.read_spec().trial.method.name)
+    outcomes = [outcome for outcome in joined if outcome.stage is Stage.FINAL]
+    methods = {(each.arm, each.setting): str(each.row["method"]) for each in outcomes if each.row}
+    return tuple((methods[cell.arm, cell.setting], cell) for cell in cells_of(outcomes))
+
+
 def _cell(arm: str, setting: Setting, group: Sequence[Outcome]) -> Cell:
     samples = {name: sample for name in SUMMARISED if (sample := _sample(group, name))}
     return Cell(
@@ -147,7 +168,7 @@ def _shares_gpu(row: Row | None) -> bool:
 
 def counts_of(outcomes: Sequence[Outcome]) -> TrialCounts:
     """What became of the planned trials."""
-    ended = [outcome.row["status"] for outcome in outcomes if outcome.row is not None]
+    ended = [outcome.status for outcome in outcomes]
     return TrialCounts(
         planned=len(outcomes),
         completed=ended.count("completed"),
@@ -161,13 +182,13 @@ def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
     return tuple(
         Problem(
             trial_id=outcome.trial_id,
-            status=outcome.row["status"],
+            status=outcome.status,
             point=outcome.point,
             seed=outcome.seed,
             why=outcome.row["error"] or outcome.row["reason"] or "no reason recorded",
         )
         for outcome in outcomes
-        if outcome.row is not None and not outcome.is_completed
+        if outcome.row is not None and outcome.status in ("failed", "stopped")
     )
 
 

@@ -12,7 +12,16 @@ from l2rw_ray.report.notes import paragraphs
 from l2rw_ray.report.points import counts_of, join, problems_of, read_rows
 from l2rw_ray.report.provenance import provenance_of
 from l2rw_ray.report.scaling_names import estimator_name
-from l2rw_ray.report.scaling_points import ESTIMATOR, RATIO, STEP_S, WORKERS, ScalingPoint, scaling_points
+from l2rw_ray.report.scaling_points import (
+    ESTIMATOR,
+    META,
+    RATIO,
+    STEP_S,
+    WORKERS,
+    ScalingPoint,
+    bound_text,
+    scaling_points,
+)
 from l2rw_ray.report.scaling_trends import (
     EstimatorChoice,
     RatioLaw,
@@ -44,7 +53,9 @@ class ScalingSummary:
         notes: Paragraphs of the study folder's `notes.md`.
         finding: The answer in one sentence.
         further_findings: One for each estimator, size and number of workers.
-        median_ratio: Median of the overhead ratio over all points; None without usable times.
+        median_ratio: Median of the overhead ratio over the points that the bound holds for; None where none
+            of them has usable times.
+        median_of: How many points those are.
         points: All that was measured.
         trends: Points along each size.
         ratio_laws: The overhead ratio by M/B.
@@ -62,6 +73,7 @@ class ScalingSummary:
     finding: str
     further_findings: tuple[str, ...]
     median_ratio: float | None
+    median_of: int
     points: tuple[ScalingPoint, ...]
     trends: tuple[Trend, ...]
     ratio_laws: tuple[RatioLaw, ...]
@@ -107,6 +119,7 @@ def summarise_scaling(directory: Path) -> ScalingSummary:
             *(_speedup(curve) for curve in workers if curve.step == STEP_S),
         ),
         median_ratio=median(_ratios(learned)) if learned else None,
+        median_of=len(learned),
         points=points,
         trends=trends,
         ratio_laws=ratio_laws(points),
@@ -137,19 +150,36 @@ def _span(values: Sequence[float]) -> str:
 
 def _finding(points: Sequence[ScalingPoint], learned: Sequence[ScalingPoint]) -> str:
     if not learned:
-        if any(not point.timing_usable for point in points):
-            return "no step time is usable, since trials shared a GPU: nothing can be concluded about times"
-        return "no arm computes a meta gradient: there is no reweighted step to compare with a plain one"
+        return _without_bound(points)
     ratios = _ratios(learned)
     beyond = [ratio / point.bound for ratio, point in zip(ratios, learned, strict=True) if point.bound]
-    seeds = sorted({point.intervals[RATIO].n for point in learned})
-    many = f"median {median(ratios):.2f}, {len(learned)} settings, " if len(learned) > 1 else ""
     middle = f" (median {median(beyond):.2f})" if len(learned) > 1 else ""
-    each = "one seed" if seeds == [1] else f"{_range(seeds)} seeds" + (" each" if many else "")
     return (
-        f"A reweighted step takes {_span(ratios)} plain ones ({many}{each}), where {PAPER} estimates about "
-        f"{PAPERS_RATIO}; that is {_span(beyond)} times the bound 1 + M/B{middle}"
+        f"{_takes(learned)}, where {PAPER} estimates about {PAPERS_RATIO}; "
+        f"that is {_span(beyond)} times the bound {bound_text(learned)}{middle}"
     )
+
+
+def _takes(points: Sequence[ScalingPoint]) -> str:
+    ratios = _ratios(points)
+    seeds = sorted({point.intervals[RATIO].n for point in points})
+    many = f"median {median(ratios):.2f}, {len(points)} settings, " if len(points) > 1 else ""
+    each = "one seed" if seeds == [1] else f"{_range(seeds)} seeds" + (" each" if many else "")
+    return f"A reweighted step takes {_span(ratios)} plain ones ({many}{each})"
+
+
+def _without_bound(points: Sequence[ScalingPoint]) -> str:
+    """What can be said where no usable point has a meta gradient of the whole model."""
+    reweighted = [point for point in points if point.level(META) is not None]
+    if not reweighted:
+        return "no arm computes a meta gradient: there is no reweighted step to compare with a plain one"
+    timed = [point for point in reweighted if RATIO in point.samples]
+    if not timed:
+        return (
+            "no time of a reweighted step is usable, since trials shared a GPU: nothing can be concluded "
+            "about times"
+        )
+    return f"{_takes(timed)} with the meta gradient of the last layer alone, which no bound is known for"
 
 
 def _range(numbers: Sequence[int]) -> str:

@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormat
 from l2rw_ray.report.palette import COLORS, INK
 from l2rw_ray.report.scaling import PAPERS_RATIO
 from l2rw_ray.report.scaling_names import estimator_name, names_of
-from l2rw_ray.report.scaling_points import ESTIMATOR, PEAK_BYTES, RATIO, STEP_S, ScalingPoint
+from l2rw_ray.report.scaling_points import ESTIMATOR, PEAK_BYTES, RATIO, STEP_S, ScalingPoint, bound_text
 from l2rw_ray.report.scaling_tables import SCALED
 from l2rw_ray.report.scaling_trends import Trend, size_text
 from l2rw_ray.report.scaling_workers import WorkersCurve
@@ -56,12 +56,12 @@ def draw_ratios(points: Sequence[ScalingPoint]) -> Figure:
             alpha=0.8,
             label=estimator_name(estimator) if estimator else "measured",
         )
-    most = max(point.bound or 1 for point in known)
-    axes.plot([1, most], [1, most], color=INK, linewidth=1.2, linestyle="--", label="bound 1 + M/B")
+    most, formula = max(point.bound or 1 for point in known), bound_text(known)
+    axes.plot([1, most], [1, most], color=INK, linewidth=1.2, linestyle="--", label=f"bound {formula}")
     axes.axhline(PAPERS_RATIO, color=INK, linewidth=1.2, linestyle=":", label="the paper's estimate")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel("bound 1 + M/B")
+    axes.set_xlabel(f"bound {formula}")
     axes.set_ylabel(SCALED[RATIO].heading)
     _legend_above(figure, axes)
     return figure
@@ -183,7 +183,7 @@ def _draw_bound(axes: Axes, trends: Sequence[Trend]) -> None:
             color=INK,
             linewidth=1.4,
             linestyle="--",
-            label="bound 1 + M/B",
+            label=f"bound {bound_text([point for trend in trends for point in trend.points])}",
         )
 
 

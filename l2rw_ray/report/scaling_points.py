@@ -3,11 +3,13 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.points import Outcome, Row
 from l2rw_ray.report.summary import Setting
 from l2rw_ray.statistics import Interval, mean_interval
@@ -76,7 +78,27 @@ def scaling_points(outcomes: Sequence[Outcome], class_counts: Mapping[str, int])
     for outcome in outcomes:
         if outcome.figure(RATIO) is not None:
             groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
-    return tuple(_point(group, class_counts[group[0].trial_id]) for group in groups.values())
+    named = [(group[0].point, _point(group, class_counts[group[0].trial_id])) for group in groups.values()]
+    numbers = Counter((point.model, point.arm, point.facets) for _, point in named)
+    return tuple(
+        point if numbers[point.model, point.arm, point.facets] == 1 else _apart(point, name)
+        for name, point in named
+    )
+
+
+def bound_text(points: Sequence[ScalingPoint]) -> str:
+    """The bound as a formula; N is the number of steps that share a meta gradient."""
+    plain = all(
+        point.bound == 1 + (point.level(META) or 0) / (point.level(BATCH) or 1)
+        for point in points
+        if point.bound is not None
+    )
+    return "1 + M/B" if plain else "1 + M/(N·B)"
+
+
+def _apart(point: ScalingPoint, name: str) -> ScalingPoint:
+    """A point whose cost depends on nothing that others do not have as well, under its own name."""
+    return replace(point, facets=Setting(tuple(sorted((*point.facets.levels, (VARIANT, name))))))
 
 
 def _point(group: Sequence[Outcome], classes: int) -> ScalingPoint:
@@ -129,7 +151,7 @@ def _facets(config: Mapping[str, Any], row: Row, meta_size: int | None, paramete
         leaves.pop("data.meta_per_class", None)  # it has no other part in a step than the batch's size
     leaves |= _shape(config["model"])
     leaves[TRAIN] = leaves.get(TRAIN) or row["train_examples"]
-    leaves |= {WORKERS: row["workers"], "resources.cpus_per_worker": row["cpus_per_worker"]}
+    leaves |= {f"resources.{name}": row[name] for name in ("workers", "cpus_per_worker", "gpus_per_worker")}
     leaves |= {META: meta_size, PARAMETERS: parameters}
     del leaves["model.name"]
     return Setting(tuple(sorted((path, value) for path, value in leaves.items() if value is not None)))

@@ -14,12 +14,13 @@ from l2rw_ray.report.scaling_points import (
     STEP_S,
     TIMED,
     ScalingPoint,
+    bound_text,
 )
 from l2rw_ray.report.scaling_trends import EstimatorChoice, Trend
-from l2rw_ray.report.scaling_workers import WorkersCurve, WorkersPoint, projected
+from l2rw_ray.report.scaling_workers import WorkersCurve, WorkersPoint
 from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics import Interval
-from l2rw_ray.statistics.scaling import Scaling
+from l2rw_ray.statistics.scaling import Scaling, SerialFraction
 
 SCALED = {
     PLAIN_S: Measure("plain step", "ms", 1000, 2),
@@ -30,6 +31,8 @@ SCALED = {
 }
 """How what was measured is shown."""
 _EFFICIENCY = Measure("efficiency", "%", 100, 0)
+_MULTIPLES = (2, 4, 8)
+"""Of the most workers that were measured: what is projected to."""
 _NOTHING = Entry("–")
 _SHARED = Entry("unusable", "GPU shared")
 _CHOICE_NOTE = (
@@ -102,6 +105,7 @@ def ratio_law_table(summary: ScalingSummary) -> Table | None:
     if not summary.ratio_laws:
         return None
     names = names_of([(each.points[0], each.fixed) for each in summary.ratio_laws])
+    shares = bound_text([point for each in summary.ratio_laws for point in each.points]).removeprefix("1 + ")
     lines = (
         Line(
             name,
@@ -115,7 +119,7 @@ def ratio_law_table(summary: ScalingSummary) -> Table | None:
     )
     return Table(
         key="ratio-by-share",
-        title="Overhead ratio = constant + slope · M/B",
+        title=f"Overhead ratio = constant + slope · {shares}",
         corner="estimator",
         columns=("constant", "slope", "fits within"),
         lines=tuple(lines),
@@ -178,23 +182,29 @@ def projection_table(summary: ScalingSummary) -> Table | None:
     curves = [curve for curve in summary.workers if curve.serial is not None]
     if not curves:
         return None
-    workers = [each.workers for curve in curves for each in curve.points]
-    numbers = projected(workers)
+    measured = sorted({curve.points[-1].workers for curve in curves})
+    numbers = tuple(multiple * measured[-1] for multiple in _MULTIPLES)
     lines = []
     for curve in curves:
-        found = {each.workers: each.speedup for each in curve.projections}
-        serial = curve.serial.interval if curve.serial else None
-        otherwise = Entry("no gain" if serial and serial.mean >= 1 else "no limit seen")
-        entries = (entry_of(SPEEDUP, found[n]) if n in found else otherwise for n in numbers)
-        lines.append(Line(curve.name, (entry_of(EXPONENT, serial), *entries)))
+        entries = (_projected(curve.serial, number) for number in numbers if curve.serial)
+        lines.append(
+            Line(curve.name, (entry_of(EXPONENT, curve.serial.interval if curve.serial else None), *entries))
+        )
     return Table(
         key="projection",
         title="Projected speed-up: not measured",
         corner="step",
         columns=("serial fraction", *(f"{number} workers" for number in numbers)),
         lines=tuple(lines),
-        note=_PROJECTION_NOTE.format(max(workers)),
+        note=_PROJECTION_NOTE.format(" or ".join(map(str, measured))),
     )
+
+
+def _projected(serial: SerialFraction, workers: int) -> Entry:
+    speedup = serial.project(workers)
+    if speedup is not None:
+        return entry_of(SPEEDUP, speedup)
+    return Entry("no gain" if serial.interval.mean >= 1 else "no limit seen")
 
 
 def points_table(summary: ScalingSummary) -> Table:
@@ -212,7 +222,7 @@ def points_table(summary: ScalingSummary) -> Table:
         key="points",
         title="All points",
         corner="point",
-        columns=(*(SCALED[name].heading for name in shown), "bound 1 + M/B"),
+        columns=(*(SCALED[name].heading for name in shown), f"bound {bound_text(summary.points)}"),
         lines=tuple(lines),
         note=_POINTS_NOTE,
     )

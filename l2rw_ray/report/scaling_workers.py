@@ -30,14 +30,6 @@ class WorkersPoint:
 
 
 @dataclass(frozen=True)
-class Projection:
-    """What the fitted law would give more workers than were measured."""
-
-    workers: int
-    speedup: Interval
-
-
-@dataclass(frozen=True)
 class WorkersCurve:
     """One kind of step over the numbers of workers.
 
@@ -46,9 +38,8 @@ class WorkersCurve:
         step: Name of the step's time.
         fixed: The facets that are equal, but for the batch where that grows with the workers.
         share: Examples per worker where that is equal, else of all together.
-        points: One per number of workers, from 1.
+        points: One per number of workers, from 1; at least two.
         serial: Its serial fraction, None where there is no fit.
-        projections: For more workers; none where more were slower than one.
     """
 
     scaling: Scaling
@@ -57,7 +48,6 @@ class WorkersCurve:
     share: int
     points: tuple[WorkersPoint, ...]
     serial: SerialFraction | None
-    projections: tuple[Projection, ...]
 
     @property
     def equal(self) -> str:
@@ -106,9 +96,11 @@ def _curve(
     if _size(alone, WORKERS) != 1:
         return None
     found = [entry for point in ordered if (entry := _against_one(scaling, step, alone, point)) is not None]
+    if len(found) < 2:  # no other one shares a seed with one worker
+        return None
     workers = [entry.workers for entry in found]
     serial = serial_fraction(scaling, workers, [entry.point.samples[step] for entry in found])
-    return WorkersCurve(scaling, step, fixed, share, tuple(found), serial, _projections(serial, workers))
+    return WorkersCurve(scaling, step, fixed, share, tuple(found), serial)
 
 
 def _against_one(
@@ -125,15 +117,3 @@ def _against_one(
 
 def _scaled(interval: Interval, factor: float) -> Interval:
     return Interval(factor * interval.mean, factor * interval.low, factor * interval.high, interval.n)
-
-
-def _projections(serial: SerialFraction | None, workers: Sequence[int]) -> tuple[Projection, ...]:
-    if serial is None:
-        return ()
-    found = [(number, serial.project(number)) for number in projected(workers)]
-    return tuple(Projection(number, speedup) for number, speedup in found if speedup is not None)
-
-
-def projected(workers: Sequence[int]) -> tuple[int, ...]:
-    """Numbers of workers to project to, given those that were measured."""
-    return tuple(multiple * max(workers) for multiple in (2, 4, 8))

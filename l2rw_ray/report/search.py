@@ -236,7 +236,7 @@ def _configuration(
     number: int, group: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], figure: str
 ) -> Configuration:
     values = dict(group[0].setting.levels) | {ARM_FACTOR: group[0].arm}
-    statuses = [outcome.row["status"] if outcome.row is not None else "missing" for outcome in group]
+    statuses = [outcome.status for outcome in group]
     status = next((each for each in ("failed", "stopped", "missing") if each in statuses), "completed")
     figures = [_mean(group, goal.metric) for goal in goals] if status == "completed" else []
     return Configuration(
@@ -298,8 +298,8 @@ def _caution(spec: StudySpec, configurations: Sequence[Configuration]) -> list[s
     ]
     assert isinstance(spec.design, SearchDesign)
     budget = spec.design.budget.trials
-    if open_ or (budget is not None and len(configurations) < budget):
-        ended = count(len(configurations) - open_, "configuration")
-        wanted = "" if budget is None else f" of {budget:,}"
-        told.append(f"The search has not used its budget: {ended}{wanted} finished")
+    if open_:
+        told.append(f"The search is incomplete: {count(open_, 'configuration')} not finished yet")
+    if budget is not None and len(configurations) < budget:
+        told.append(f"Tried so far: {len(configurations):,} of at most {count(budget, 'configuration')}")
     return told

@@ -12,7 +12,7 @@ from l2rw_ray.report.labels import (
 )
 from l2rw_ray.report.summary import Ablation, Cell, point_name, short_names
 from l2rw_ray.report.table import Entry, Line, Table
-from l2rw_ray.statistics import Interval
+from l2rw_ray.statistics import Interval, mean_interval
 
 _NOTHING = Entry("–")
 _MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "core_hours", "peak_memory_bytes")
@@ -92,12 +92,18 @@ def _cut_off(cells: Sequence[Cell], names: Sequence[str]) -> str:
         if name not in _MEANS_ONLY
         for cell in cells
         if name in cell.intervals
-        for limit in (cell.intervals[name].low, cell.intervals[name].high)
-        if limit in (MEASURES[name].lowest, MEASURES[name].highest)
+        for limit in _cut(cell, name)
     }
     if not reached:
         return ""
     return f" Limits beyond what there can be are cut off there ({', '.join(sorted(reached))})."
+
+
+def _cut(cell: Cell, name: str) -> tuple[float, ...]:
+    """The limits of a figure that are not those of its t interval."""
+    interval, whole = cell.intervals[name], mean_interval(cell.samples[name].values())
+    sides = ((interval.low, whole.low), (interval.high, whole.high))
+    return tuple(shown for shown, own in sides if interval.is_conclusive and shown != own)
 
 
 def _entry(cell: Cell | None, name: str) -> Entry:

@@ -115,7 +115,7 @@ def _read(folder: StudyFolder, columns: list[str]) -> pa.Table:
     try:
         return pa.concat_tables(_fitted(pq.ParquetFile(path), wanted) for path in paths)
     except (pa.ArrowException, OSError) as error:
-        raise _broken(paths, columns, error) from error
+        raise _broken(folder, paths, wanted, error) from error
 
 
 def _fitted(file: pq.ParquetFile, wanted: pa.Schema) -> pa.Table:
@@ -128,18 +128,20 @@ def _fitted(file: pq.ParquetFile, wanted: pa.Schema) -> pa.Table:
     return table.select(wanted.names).cast(wanted)
 
 
-def _broken(paths: Sequence[str], columns: list[str], error: Exception) -> StudyFolderError:
-    """The error that names the first file which cannot be read on its own."""
-    culprit = next((path for path in paths if not _readable(path, columns)), paths[0])
-    reason = str(error).splitlines()[0]
-    return StudyFolderError(
-        "trial file", Path(culprit), f"unreadable ({reason})", "delete it to run its trial again"
-    )
+def _broken(
+    folder: StudyFolder, paths: Sequence[str], wanted: pa.Schema, error: Exception
+) -> StudyFolderError:
+    """The error that names the first file which cannot be read on its own, or the folder where all can."""
+    culprit = next((path for path in paths if not _readable(path, wanted)), None)
+    problem = f"unreadable ({next(iter(str(error).splitlines()), type(error).__name__)})"
+    if culprit is None:
+        return StudyFolderError("folder of trial files", folder.trials, problem, "see that it can be read")
+    return StudyFolderError("trial file", Path(culprit), problem, "delete it to run its trial again")
 
 
-def _readable(path: str, columns: list[str]) -> bool:
+def _readable(path: str, wanted: pa.Schema) -> bool:
     try:
-        pq.ParquetFile(path).read(columns=columns)
+        _fitted(pq.ParquetFile(path), wanted)
     except (pa.ArrowException, OSError):
         return False
     return True

@@ -57,7 +57,7 @@ def describe_status(directory: Path) -> str:
     if isinstance(spec.design, SearchingDesign):
         most = spec.design.most_trials(len(spec.seed_values))
         if most is not None and most > len(planned):
-            lines.append(f"  {most - len(planned):5d} more at most, as the search goes on")
+            lines.append(f"at most {most} by the search's budget")
     if others:
         lines.append(f"{others} more in the ledger, of settings that the study no longer asks for")
     return "\n".join(lines)

@@ -32,8 +32,8 @@ class DesignPoint:
     """Figures of one design point over its seeds.
 
     Attributes:
-        method: Name of the arm.
-        factors: Levels of the other factors, by path relative to `trial`.
+        method: The method that its trials ran.
+        factors: Levels of the other factors, by path relative to `trial`; the variant among them.
         figures: `mean`, `low`, `high` and `n` by name of the figure.
     """
 

@@ -20,8 +20,8 @@ from l2rw_ray.results.writer import LedgerWriter
 def make_folder(study_tree, tmp_path):
     """Makes a study of two trials that are done."""
 
-    def make(name: str, study: str = "small") -> StudyFolder:
-        spec = parse_study({**study_tree, "name": study, "seeds": 1})
+    def make(name: str, study: str = "small", **changes) -> StudyFolder:
+        spec = parse_study({**study_tree, "name": study, "seeds": 1, **changes})
         planned, folder = plan_study(spec), StudyFolder(tmp_path / name)
         folder.create()
         folder.write_plan(spec, planned)
@@ -43,6 +43,11 @@ def names_in(store: Path) -> list[str]:
     return sorted(name for (name,) in rows)
 
 
+def status_of(store: Path, run: str) -> str:
+    ((status,),) = sqlite3.connect(store).execute("select status from runs where name = ?", (run,))
+    return str(status)
+
+
 TRIALS = ["l2rw · seed 0", "small", "uniform · seed 0"]
 SUMMARIES = ["l2rw · all seeds", "uniform · all seeds"]
 
@@ -53,12 +58,26 @@ def test_files_and_summaries_wait_for_a_pass_with_time(make_folder) -> None:
     assert (hurried.trials, hurried.without_files) == (2, 2)
     assert names_in(folder.tracking_database) == TRIALS
     assert not folder.tracking_artifacts.exists()
+    assert status_of(folder.tracking_database, "small") == "RUNNING"
     (page,) = mirror_studies(folder.path)
     assert (page.study, page.mirrored.without_files) == ("small", 0)
     assert len(describe_pages([page], "http://127.0.0.1:5000/").splitlines()) == 2
     assert names_in(folder.tracking_database) == sorted(TRIALS + SUMMARIES)
     drawn = sorted(path.name for path in folder.tracking_artifacts.rglob("*") if path.is_file())
     assert drawn == ["config.json"] * 2 + ["environment.json"] * 2 + ["learning_curves.svg"] * 2
+
+
+def test_a_variants_summary_has_its_own_method(make_folder) -> None:
+    variants = {"plain": {"method.name": "uniform"}}
+    folder = make_folder("one", design={"kind": "ablation", "variants": variants})
+    mirror_folder(folder)
+    assert status_of(folder.tracking_database, "small") == "FINISHED"
+    pairs = """select m.value, v.value from runs r join tags m on m.run_uuid = r.run_uuid
+        join tags v on v.run_uuid = r.run_uuid
+        where m.key = 'method' and v.key = 'factor.variant' and r.name like '%all seeds'"""
+    found = sqlite3.connect(folder.tracking_database).execute(pairs).fetchall()
+    assert ("uniform", "plain") in found
+    assert len(found) == 2
 
 
 def test_two_mirrors_at_once_write_each_trial_once(make_folder) -> None:

@@ -13,7 +13,7 @@ from l2rw_ray.results.schema import TrialRecord
 from l2rw_ray.results.writer import write_record
 from tests.report.conftest import NOON
 
-CONSTANT = {"auto": 1.4, "finite_difference": 1.6, "second_order": 3.5}
+CONSTANT = {"auto": 1.4, "finite_difference": 1.6, "second_order": 3.5, "last_layer": 1.2}
 OVERHEAD = {
     "kind": "ablation",
     "variants": {
@@ -82,7 +82,7 @@ def _record(trial: PlannedTrial, noise: list[float], changes: Mapping[str, Any])
         "commit": "1234567",
         "workers": trial.resources.workers,
         "cpus_per_worker": 1,
-        "gpus_per_worker": 0.0,
+        "gpus_per_worker": trial.resources.gpus_per_worker,
         "started_at": NOON,
         "train_examples": 800,
         "device": "cpu",

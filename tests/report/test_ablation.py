@@ -8,6 +8,9 @@ import pytest
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise
 from l2rw_ray.report.labels import HEADLINE
+from l2rw_ray.report.points import Outcome, counts_of, problems_of
+from l2rw_ray.report.summary import Setting
+from l2rw_ray.report.tables import accuracy_tables
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.statistics import mean_interval, paired_difference
 
@@ -79,6 +82,33 @@ def test_without_arms_the_last_level_is_compared_with_the_first(fake_study, plai
 def test_a_single_point_is_reported_without_comparison(fake_study, plain):
     summary = summarise(fake_study(replace(plain, factors={"method.name": ["l2rw"]}, failing=None)))
     assert "there is nothing to compare it with" in summary.finding
+
+
+def test_a_single_point_tells_its_interval_or_that_there_is_one_seed(fake_study, plain):
+    one = replace(plain, factors={"method.name": ["l2rw"]}, failing=None)
+    assert "(95 % interval " in summarise(fake_study(one)).finding
+    assert "(one seed);" in summarise(fake_study(replace(one, name="one", seeds=1))).finding
+
+
+def test_an_interrupted_trial_is_missing():
+    row = {"status": "stopped", "reason": "interrupted", "error": None}
+    outcome = Outcome("0", 0, "l2rw", Setting(()), row)
+    assert counts_of([outcome]).missing == 1
+    assert problems_of([outcome]) == ()
+    assert counts_of([replace(outcome, row=row | {"reason": "scheduler"})]).stopped == 1
+
+
+def test_limits_are_called_cut_off_only_where_they_are(default_study):
+    summary = summarise(default_study)
+
+    def note(*values):
+        sample = dict(enumerate(values))
+        interval = mean_interval(values).clipped(0, 1)
+        cells = (replace(summary.cells[0], samples={HEADLINE: sample}, intervals={HEADLINE: interval}),)
+        return accuracy_tables(replace(summary, cells=cells))[0].note
+
+    assert "cut off" not in note(1.0, 1.0)
+    assert "(100.0 %)" in note(1.0, 0.9)
 
 
 def test_effects_average_the_other_factors_within_seeds(fake_study, plain):

@@ -12,6 +12,7 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.search import Configuration, Goal, pareto_front, summarise_search
 from l2rw_ray.results import StudyFolder, read_study
+from l2rw_ray.results.status import describe_status
 from tests.orchestration.playing import METRIC, best_at_a_tenth, play
 
 LEARNING_RATE = {"kind": "float", "low": 0.001, "high": 1.0, "log": True}
@@ -142,6 +143,20 @@ def test_a_tuned_comparison_without_final_trials_is_refused(study_tree: dict, fo
     play(parse_study(study_tree | {"design": TUNED, "seeds": 3}), folder, trials=3)
     with pytest.raises(StudyFolderError, match="no final trial has finished"):
         summarise(folder.path)
+
+
+def test_one_seed_of_a_level_concludes_nothing(study_tree: dict, folder: StudyFolder) -> None:
+    levels = {"factor": "data.meta_per_class", "levels": [1, 2], "margin": 0.05, "most_seeds": 8}
+    design = {"kind": "minimum_effective", **levels}
+    play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, best_at_a_tenth, trials=2)
+    assert summarise(folder.path).finding.endswith("two completed seeds each: nothing can be concluded")
+
+
+def test_what_a_budget_leaves_open_is_told_as_such(study_tree: dict, folder: StudyFolder) -> None:
+    design = {"kind": "search", "space": {"optim.lr": LEARNING_RATE}, "budget": {"trials": 3}}
+    play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, best_at_a_tenth, trials=2)
+    assert "Tried so far: 2 of at most 3 configurations" in write_report(folder.path).markdown.read_text()
+    assert "at most 3 by the search's budget" in describe_status(folder.path)
 
 
 def test_how_little_is_enough_is_told_with_its_limits(study_tree: dict, folder: StudyFolder) -> None:

@@ -71,10 +71,17 @@ def test_each_study_is_told_in_brief(joined):
     assert (first.seeds, first.hardware, first.commit) == ("3", "Imagined CPU, 2 cores", "1234567")
     assert first.effect.endswith("points of test balanced accuracy")
     assert costs.effect.endswith("plain steps")
+    assert costs.limits == "median of 5 settings"
     assert not costs.comparisons
     with drawing():
         assert all(main_picture(study) is not None for study in joined.studies)
     assert all(main_table(study) is not None for study in joined.studies)
+
+
+def test_one_seed_counts_as_no_interval(studies, tmp_path):
+    lone = FakeStudy(name="lone", factors=TWO, failing=None, seeds=1)
+    found = summarise_joined([studies[0], _write(StudyFolder(tmp_path / "lone"), lone)])
+    assert found.finding.endswith("above zero in 1, below in 0; one seed in 1")
 
 
 def test_csv_table_and_forest_agree(joined):

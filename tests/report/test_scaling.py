@@ -1,5 +1,6 @@
 import csv
 import os
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from l2rw_ray.report.scaling_points import MEASURED, RATIO, STEP_S, scaling_poin
 from l2rw_ray.report.scaling_sections import scaling_sections
 from l2rw_ray.report.scaling_tables import SCALED, estimator_table, points_table, projection_table
 from l2rw_ray.report.scaling_trends import Trend
+from l2rw_ray.report.scaling_workers import worker_curves
 from l2rw_ray.report.table import Entry
 from l2rw_ray.statistics.scaling import Scaling
 from tests.report.scaling_ledgers import OVERHEAD, SERIAL, WORKERS, write_scaling_study
@@ -78,7 +80,7 @@ def test_the_finding_spans_all_settings_beside_the_paper_and_the_bound(overhead)
     assert f"takes {min(means):.2f} to {max(means):.2f} plain ones" in overhead.finding
     assert "24 settings, 3 seeds each" in overhead.finding
     assert "2405.06859 estimates about 3" in overhead.finding
-    assert "times the bound 1 + M/B (median" in overhead.finding
+    assert "times the bound 1 + M/(N·B) (median" in overhead.finding
     assert overhead.further_findings[0].startswith("Estimator auto: ")
     seldom = next(p for p in overhead.points if p.facets.level("method.update_every") == 4)
     assert seldom.bound == pytest.approx(1 + 10 / 400)
@@ -112,12 +114,49 @@ def test_speed_up_is_amdahls_and_its_projection_is_called_one(workers):
     assert [each.speedup.mean for each in strong.points] == pytest.approx(expected, rel=0.01)
     assert strong.points[2].efficiency.mean == pytest.approx(expected[2] / 4, rel=0.01)
     assert strong.serial.interval.mean == pytest.approx(SERIAL, abs=0.01)
-    assert [each.workers for each in strong.projections] == [8, 16, 32]
-    assert strong.projections[0].speedup.mean == pytest.approx(1 / (SERIAL + 0.1), rel=0.02)
+    assert [strong.serial.project(8).mean] == pytest.approx([1 / (SERIAL + 0.1)], rel=0.02)
     table = projection_table(workers)
     assert "not measured" in table.title
     assert "projection from up to 4 workers" in table.note
     assert any("4 workers at batch 50: " in sentence for sentence in workers.further_findings)
+
+
+def test_each_curve_is_projected_by_its_own_law_to_the_same_numbers(workers):
+    first, second = workers.workers[:2]
+    curves = (replace(first, points=first.points[:2]), second)
+    table = projection_table(replace(workers, workers=curves))
+    assert table.columns[1:] == ("8 workers", "16 workers", "32 workers")
+    for line, curve in zip(table.lines, curves, strict=True):
+        means = [curve.serial.project(number).mean for number in (8, 16, 32)]
+        assert [entry.text for entry in line.entries[1:]] == [f"{mean:.2f}" for mean in means]
+    assert "from up to 2 or 4 workers" in table.note
+
+
+def test_workers_without_a_seed_of_one_worker_are_no_curve(workers):
+    others = [
+        replace(point, samples={name: {9: 1.0} for name in point.samples})
+        for point in workers.points
+        if point.level("resources.workers") > 1
+    ]
+    alone = [point for point in workers.points if point.level("resources.workers") == 1]
+    assert worker_curves([*alone, *others]) == ()
+
+
+def test_whatever_a_study_varies_keeps_points_apart(tmp_path):
+    factors = {"resources.gpus_per_worker": [0, 1], "data.train_size": [800, None]}
+    design = {"kind": "grid", "factors": factors | {"method.estimator": ["auto", "last_layer"]}}
+    summary = summarise_scaling(write_scaling_study(tmp_path / "varied", design, seeds=1))
+    assert len({point.facets for point in summary.points}) == len(summary.points) == 8
+    assert {len(choice.by_estimator) for choice in summary.choices} <= {2}
+    assert "the bound 1 + M/B" in summary.finding
+    assert summary.median_of == 4
+
+
+def test_a_study_of_the_last_layer_alone_has_a_finding(tmp_path):
+    design = {"kind": "grid", "factors": {"method.estimator": ["last_layer"]}}
+    summary = summarise_scaling(write_scaling_study(tmp_path / "last", design))
+    assert summary.finding.startswith("A reweighted step takes 1.3")
+    assert "the last layer alone" in summary.finding
 
 
 def test_csv_tables_and_figures_have_the_same_numbers(overhead):
@@ -176,7 +215,7 @@ def test_one_seed_has_no_intervals_and_says_so(tmp_path):
 def test_times_from_a_shared_gpu_are_left_out_and_memory_is_kept(tmp_path):
     path = write_scaling_study(tmp_path / "shared", WORKERS, seeds=1, gpus_per_worker=0.5)
     summary = summarise_scaling(path)
-    assert "no step time is usable, since trials shared a GPU" in summary.finding
+    assert "no time of a reweighted step is usable, since trials shared a GPU" in summary.finding
     assert summary.median_ratio is None
     assert not summary.choices
     assert trend_of(summary, "batch size").laws.keys() == {"peak_memory_plain_bytes", "peak_memory_bytes"}

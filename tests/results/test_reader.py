@@ -91,6 +91,18 @@ def test_a_corrupt_file_is_named(writer, folder, planned):
             read(folder.path)
 
 
+def test_a_file_of_another_type_is_named(writer, folder, planned):
+    for trial in planned:
+        end(writer, trial.trial_id)
+    last = max(trial.trial_id for trial in planned)
+    path = folder.trial_file(last)
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("duration_s")
+    pq.write_table(table.set_column(place, "duration_s", pa.array(["long"])), path)
+    with pytest.raises(StudyFolderError, match=rf"{last}.*delete it"):
+        read_study(folder.path)
+
+
 def test_columns_that_an_older_file_lacks_are_null(writer, folder, planned):
     end(writer, planned[0].trial_id, test_accuracy=0.5)
     path = folder.trial_file(planned[0].trial_id)
