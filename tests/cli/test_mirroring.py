@@ -1,12 +1,15 @@
 """What passes of the mirror leave out and make up for, and several studies in one store."""
 
+import logging
 import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
 
+from l2rw_ray.cli import mirror_thread
 from l2rw_ray.cli.browsing import describe_pages, mirror_studies
+from l2rw_ray.cli.mirror_thread import Mirror
 from l2rw_ray.cli.mirroring import mirror_folder
 from l2rw_ray.config import parse_study
 from l2rw_ray.errors import StudyFolderError
@@ -104,6 +107,23 @@ def test_studies_in_a_folder_share_its_store(make_folder, tmp_path) -> None:
     assert studies[1].startswith("MLflow UI of other: http://127.0.0.1:5000/#/experiments/")
     assert every.startswith("MLflow UI of all 3 studies: http://127.0.0.1:5000/#/compare-experiments/")
     assert last == "Ctrl-C ends it"
+
+
+def test_what_no_store_explains_is_logged_with_its_traceback(tmp_path, monkeypatch, caplog) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(mirror_thread, "mirror_folder", fails)
+    monkeypatch.setattr(mirror_thread, "_PAUSE_S", 0.01)
+    with (
+        caplog.at_level(logging.DEBUG, mirror_thread.__name__),
+        Mirror(StudyFolder(tmp_path), None) as mirror,
+    ):
+        mirror(TrialEnded("0", TrialStatus.COMPLETED, 1, 3, 1.0, {}))
+        mirror.finish()
+    assert any(record.exc_info and record.levelno == logging.DEBUG for record in caplog.records)
+    (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+    assert warning.getMessage().startswith("odd; the study goes on")
 
 
 def test_a_folder_without_studies_is_refused(tmp_path) -> None:

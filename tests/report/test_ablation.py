@@ -90,6 +90,11 @@ def test_a_single_point_tells_its_interval_or_that_there_is_one_seed(fake_study,
     assert "(one seed);" in summarise(fake_study(replace(one, name="one", seeds=1))).finding
 
 
+def test_seeds_without_partners_are_counted(fake_study, plain):
+    summary = summarise(fake_study(replace(plain, seeds=4, missing=[0, 1], failing=None)))
+    assert any("2 seeds that lack a partner" in warning for warning in summary.warnings)
+
+
 def test_an_interrupted_trial_is_missing():
     row = {"status": "stopped", "reason": "interrupted", "error": None}
     outcome = Outcome("0", 0, "l2rw", Setting(()), row)
