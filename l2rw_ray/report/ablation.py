@@ -94,7 +94,7 @@ def summarise(directory: Path) -> Ablation:
             *warnings_of(outcomes),
             *signature_notice(signatures),
         ),
-        provenance=provenance_of(spec, outcomes, counts),
+        provenance=provenance_of(spec, outcomes, counts, contrast),
         design=design_of(spec, contrast, factors, all_outcomes, figure),
         trials=trials_of(all_outcomes, spec.objective.metric),
         interactions=interactions_of(spec, contrast, factors, cells, figure),

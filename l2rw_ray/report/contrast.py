@@ -9,6 +9,7 @@ from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, count, p_text
 from l2rw_ray.report.points import ARM_FACTOR
 from l2rw_ray.report.summary import Cell, Comparison, Factor, Setting, narrowest
 from l2rw_ray.statistics import pooled_paired_difference
+from l2rw_ray.statistics.intervals import is_constant
 
 _PREFERRED_CONTROL = "uniform"
 _PREFERRED_HEADLINE = "l2rw"
@@ -195,6 +196,8 @@ def sentence(comparison: Comparison) -> str:
         return f"{found}{averaged} (one seed: nothing can be concluded)"
     limits = measure.signed_limits(interval)
     found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
+    if is_constant(comparison.difference.values):
+        return f"{found}: the same at every seed, so no test can tell how certain it is"
     if not interval.excludes_zero:
         return f"{found}: no difference was shown"
     evidence = comparison.evidence

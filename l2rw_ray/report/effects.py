@@ -83,12 +83,13 @@ def read_epochs(directory: Path, metrics: Sequence[str]) -> list[EpochRow]:
 
 def histories_of(outcomes: Sequence[Outcome], epochs: Iterable[EpochRow], metric: str) -> Histories:
     """Each completed trial's figure per epoch, in plan order; without trials that do not have it."""
-    told: dict[str, list[tuple[int, float, float | None]]] = {}
-    for row in epochs:
-        told.setdefault(row["trial_id"], []).append((row["epoch"], row["duration_s"], row.get(metric)))
+    told: dict[str, dict[int, tuple[int, float, float | None]]] = {}
+    for row in epochs:  # once for each place of the plan that asks for the trial
+        epoch = row["epoch"]
+        told.setdefault(row["trial_id"], {})[epoch] = (epoch, row["duration_s"], row.get(metric))
     found = {}
     for outcome in outcomes:
-        history = _history(told.get(outcome.trial_id, ())) if outcome.is_completed else None
+        history = _history(told.get(outcome.trial_id, {}).values()) if outcome.is_completed else None
         if history is not None:
             found[outcome.arm, outcome.setting, outcome.seed] = history
     return found
