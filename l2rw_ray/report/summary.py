@@ -110,6 +110,7 @@ class Cell:
         samples: Figure by seed, by name of the figure; finite values only.
         intervals: Mean and interval over those seeds, by name of the figure.
         timing_usable: False where packed trials shared a GPU, which spoils step times and ratios.
+        method: Name of the method that its trials used, which a variant or an arm may have changed.
     """
 
     arm: str
@@ -117,6 +118,7 @@ class Cell:
     samples: Mapping[str, Mapping[int, float]]
     intervals: Mapping[str, Interval]
     timing_usable: bool
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -291,6 +293,7 @@ class TrialLine:
         status: `completed`, `stopped`, `failed` or `missing`.
         figures: Final figures by name; those of a search are on validation only.
         recorded: What the ledger tells of how it ran.
+        method: Name of the method it used; empty where it has not run.
     """
 
     trial_id: str
@@ -301,6 +304,7 @@ class TrialLine:
     status: str
     figures: Mapping[str, float]
     recorded: Mapping[str, Any]
+    method: str = ""
 
 
 @dataclass(frozen=True)

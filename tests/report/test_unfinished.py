@@ -1,5 +1,6 @@
 """Reports of studies with gaps say nothing that the gaps make false."""
 
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from l2rw_ray.config import PlannedTrial, parse_study
+from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.report import summarise
 from l2rw_ray.report.comparison_tables import difference_table, interaction_table
 from l2rw_ray.report.contrast import choose_contrast
@@ -16,7 +19,11 @@ from l2rw_ray.report.equal_compute import equal_compute_table
 from l2rw_ray.report.labels import HEADLINE
 from l2rw_ray.report.points import Outcome
 from l2rw_ray.report.provenance import provenance_of
+from l2rw_ray.report.render_csv import render_csv
 from l2rw_ray.report.summary import Factor, Setting, TrialCounts
+from l2rw_ray.report.trials import trials_csv
+from l2rw_ray.results import StudyFolder
+from tests.orchestration.playing import best_at_a_tenth, play
 from tests.report.conftest import FakeStudy, spec_of
 
 LEVEL, RATE, METHOD = "data.bias.level", "data.noise.rate", "method.name"
@@ -141,3 +148,78 @@ def test_a_trial_that_two_arms_share_counts_once() -> None:
     ]
     histories = histories_of([one, other], rows * 2, "figure")
     assert [history.times_s for history in histories.values()] == [(2.0, 4.0)] * 2
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    folder = StudyFolder(tmp_path / "study")
+    folder.create()
+    return folder
+
+
+def test_variants_have_lines_of_their_own_over_settings_that_all_levels_have(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    factors = {RATE: [0.0, 0.4], LEVEL: [0.5, 0.9]}
+    bias = {"data.bias": {"kind": "dominant_class", "level": 0.9, "class": 3}}
+    variants = {"no weights": {METHOD: "uniform"}}
+    trial = study_tree["trial"] | {"data": study_tree["trial"]["data"] | {"bias": bias["data.bias"]}}
+    design = {"kind": "ablation", "variants": variants, "factors": factors}
+    spec = parse_study(study_tree | {"trial": trial, "design": design, "seeds": 1})
+    folder.write_plan(spec, plan_study(spec))
+
+    def figures(trial: PlannedTrial) -> dict[str, float] | str:
+        data, method = trial.config.data, trial.config.method.name
+        if (data.noise.rate, data.bias.level, method) == (0.4, 0.9, "uniform"):
+            return "failed"
+        return {HEADLINE: 0.1 + data.noise.rate + data.bias.level / 10 + 0.2 * (method == "l2rw")}
+
+    play(spec, folder, figures)
+    summary = summarise(folder.path)
+    along = {effect.factor.path: effect for effect in summary.effects}
+    told = {(point.arm, point.level): point.interval.mean for point in along[RATE].points}
+    assert told == pytest.approx(
+        {
+            ("baseline", 0.0): 0.37,
+            ("baseline", 0.4): 0.77,
+            ("no weights", 0.0): 0.15,
+            ("no weights", 0.4): 0.55,
+        }
+    )
+    assert {row["method.name"] for row in csv.DictReader(render_csv(summary).splitlines())} == {
+        "uniform",
+        "l2rw",
+    }
+
+
+def test_the_control_of_a_tuned_comparison_is_the_designs_first_arm(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    methods = {"plain": "uniform", "chance": "random", "ours": "l2rw"}
+    known = ("chance", "ours")
+    for contrast in (
+        choose_contrast(known, [], methods),
+        choose_contrast(["l2rw"], [Factor("variant", known)], methods),
+    ):
+        assert (contrast.control, contrast.treatments) == ("plain", ("ours", "chance"))
+    design = {
+        "kind": "tuned_comparison",
+        "arms": {name: {"set": {METHOD: method}} for name, method in methods.items()},
+        "space": {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}},
+        "budget": {"trials": 1},
+        "factors": {RATE: [0.2, 0.4]},
+    }
+
+    def figures(trial: PlannedTrial) -> dict[str, float] | str:
+        is_lost = trial.config.method.name == "uniform" and trial.seed < 1000
+        return "failed" if is_lost else {**best_at_a_tenth(trial), HEADLINE: 0.5}
+
+    play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, figures)
+    summary = summarise(folder.path)
+    assert summary.finding == "no final trial of plain completed: nothing to compare with yet"
+    assert (summary.control, summary.comparisons, summary.pooled) == ("plain", (), ())
+    rows = list(csv.DictReader(render_csv(summary).splitlines()))
+    assert {(row["arm"], row["method.name"]) for row in rows} == {("chance", "random"), ("ours", "l2rw")}
+    trials = list(csv.DictReader(trials_csv(summary.trials).splitlines()))
+    final = [row for row in trials if row["stage"] == "final"]
+    assert {(row["arm"], row["method.name"]) for row in final} == set(methods.items())
