@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from l2rw_ray.config import Stage
+from l2rw_ray.config import Stage, StudySpec
 from l2rw_ray.config.design import VARIANT
+from l2rw_ray.config.tuned import TunedComparisonDesign
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report.contrast import choose_contrast, compare, compare_pooled, sentence
+from l2rw_ray.report.contrast import Contrast, choose_contrast, compare, compare_pooled, sentence
 from l2rw_ray.report.design import design_of
 from l2rw_ray.report.effective import effective_answer
 from l2rw_ray.report.effects import curves_of, effects_of, histories_of, read_epochs
@@ -57,7 +58,7 @@ def summarise(directory: Path) -> Ablation:
         )
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
     factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
-    contrast = choose_contrast(arms, factors, _methods_of(outcomes) if is_tuned else None)
+    contrast = choose_contrast(arms, factors, _methods_of(spec))
     figure = headline_of({name for cell in cells for name in cell.samples})
     settings = narrowest(outcome.setting for outcome in outcomes)
     pooled = with_evidence(compare_pooled(contrast, cells, outcomes, figure))
@@ -65,14 +66,14 @@ def summarise(directory: Path) -> Ablation:
     epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
     histories = histories_of(outcomes, epochs, validation)
     signatures = signatures_of(outcomes)
-    over_tasks = tasks_table(arms, cells, figure)
+    over_tasks = tasks_table(contrast, arms, cells, figure)
     level = effective_answer(spec, outcomes)
     pooled_text = tuple(sentence(comparison) for comparison in pooled)
     return Ablation(
         name=spec.name,
         question=spec.question,
         notes=paragraphs(folder.notes),
-        finding=_finding(pooled, cells, figure) if level is None else level.finding,
+        finding=_finding(contrast, pooled, cells, figure) if level is None else level.finding,
         further_findings=pooled_text[1:] if level is None else pooled_text,
         factors=factors,
         arms=arms,
@@ -82,7 +83,7 @@ def summarise(directory: Path) -> Ablation:
         cells=cells,
         comparisons=with_evidence(compare(contrast, cells, figure)),
         pooled=pooled,
-        effects=effects_of(arms, factors, cells, figure),
+        effects=effects_of(contrast, arms, factors, cells, figure),
         curves=curves_of(histories, validation),
         weight_curves={name: curves_of(histories_of(outcomes, epochs, name), name) for name in WEIGHT_CURVES},
         equal_compute=equal_compute(contrast, cells, histories, validation),
@@ -94,7 +95,7 @@ def summarise(directory: Path) -> Ablation:
             *warnings_of(outcomes),
             *signature_notice(signatures),
         ),
-        provenance=provenance_of(spec, outcomes, counts),
+        provenance=provenance_of(spec, outcomes, counts, contrast),
         design=design_of(spec, contrast, factors, all_outcomes, figure),
         trials=trials_of(all_outcomes, spec.objective.metric),
         interactions=interactions_of(spec, contrast, factors, cells, figure),
@@ -105,11 +106,17 @@ def summarise(directory: Path) -> Ablation:
     )
 
 
-def _methods_of(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    return {outcome.arm: outcome.row["method"] for outcome in outcomes if outcome.row is not None}
+def _methods_of(spec: StudySpec) -> dict[str, str] | None:
+    """The method of each arm of a tuned comparison, in the design's order; None for another design."""
+    if not isinstance(spec.design, TunedComparisonDesign):
+        return None
+    own = spec.trial.method.name
+    return {name: str(arm.set.get(ARM_FACTOR, own)) for name, arm in spec.design.arms.items()}
 
 
-def _finding(pooled: Sequence[Comparison], cells: Sequence[Cell], figure: str) -> str:
+def _finding(contrast: Contrast, pooled: Sequence[Comparison], cells: Sequence[Cell], figure: str) -> str:
+    if cells and not any(contrast.level_of(cell) == contrast.control for cell in cells):
+        return f"no final trial of {contrast.name(contrast.control)} completed: nothing to compare with yet"
     if pooled:
         return sentence(pooled[0])
     measured = [cell for cell in cells if figure in cell.intervals]

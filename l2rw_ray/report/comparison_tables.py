@@ -6,6 +6,7 @@ from l2rw_ray.report.labels import MINUS, count, p_text
 from l2rw_ray.report.summary import Ablation, Comparison, Interaction, short_names
 from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics.bootstrap import FEWEST_SEEDS
+from l2rw_ray.statistics.intervals import is_constant
 
 _NOTHING = Entry("–")
 _EFFECT_SIZE = "g"
@@ -24,7 +25,7 @@ def difference_table(summary: Ablation) -> Table | None:
         corner=corner,
         columns=columns,
         lines=lines,
-        note=_note(shown, len(summary.comparisons), len(shown) - len(summary.comparisons)),
+        note=_note(shown),
     )
 
 
@@ -52,7 +53,7 @@ def interaction_table(summary: Ablation) -> Table | None:
     factors = {each.factor for each in shown}
     is_one = len(factors) == 1 and min(factors) != ""
     columns, lines = _lines(
-        [(f"{each.treatment}, {each.what if is_one else each.where}", each) for each in shown]
+        [(f"{each.treatment}, {each.what + each.part if is_one else each.where}", each) for each in shown]
     )
     return Table(
         key="interactions",
@@ -61,7 +62,7 @@ def interaction_table(summary: Ablation) -> Table | None:
         columns=columns,
         lines=lines,
         note="The difference in the first circumstance less that in the second, averaged over all others. "
-        + _note(shown, len(shown), 0),
+        + _note(shown),
     )
 
 
@@ -120,9 +121,12 @@ def _unit(each: Comparison | Interaction) -> str:
     return " (points)" if each.measure.is_share else each.measure.direction
 
 
-def _note(shown: Sequence[Comparison | Interaction], compared: int, averages: int) -> str:
-    if not any(each.evidence is not None and each.evidence.p is not None for each in shown):
-        return "One seed: nothing can be concluded."
+def _note(shown: Sequence[Comparison | Interaction]) -> str:
+    seeds = max((each.difference.interval.n for each in shown if each.difference.interval), default=0)
+    if seeds < 2:
+        return (
+            "One seed: nothing can be concluded." if seeds else "No pair of equal seed: nothing to compare."
+        )
     told = ["Paired by seed; 95 % t interval, number of pairs."]
     if any(each.evidence is not None and each.evidence.effect_size is not None for each in shown):
         told.append("g: effect size, the difference in deviations between seeds (Hedges).")
@@ -130,8 +134,26 @@ def _note(shown: Sequence[Comparison | Interaction], compared: int, averages: in
         told.append("Bootstrap: 95 % BCa limits over seeds, too narrow with few.")
     else:
         told.append(f"Bootstrap intervals need {FEWEST_SEEDS} seeds.")
-    families = f"all {compared}" if compared > 1 else "the one comparison"
+    if any(is_constant(each.difference.values) for each in shown):
+        told.append("A difference that is the same at every seed has no p: nothing tells how certain it is.")
+    single, averages = _family(shown, of_averages=False), _family(shown, of_averages=True)
+    families = [f"all {single}" if single > 1 else "the one comparison"] if single else []
     if averages:
-        families += f", and for the {count(averages, 'average')} by themselves"
-    told.append(f"p: paired t test, corrected for {families} (Holm). Bold: p < 0.05.")
+        families.append(f"the {count(averages, 'average')} by themselves" if families else "all averages")
+    if families:
+        told.append(f"p: paired t test, corrected for {', and for '.join(families)} (Holm). Bold: p < 0.05.")
     return " ".join(told)
+
+
+def _family(shown: Sequence[Comparison | Interaction], *, of_averages: bool) -> int:
+    """How many differences p values were corrected for; zero where none of these has one."""
+    return max(
+        (
+            each.evidence.family
+            for each in shown
+            if (isinstance(each, Comparison) and each.setting is None) == of_averages
+            and each.evidence is not None
+            and each.evidence.p is not None
+        ),
+        default=0,
+    )

@@ -9,6 +9,7 @@ from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, count, p_text
 from l2rw_ray.report.points import ARM_FACTOR
 from l2rw_ray.report.summary import Cell, Comparison, Factor, Setting, narrowest
 from l2rw_ray.statistics import pooled_paired_difference
+from l2rw_ray.statistics.intervals import is_constant
 
 _PREFERRED_CONTROL = "uniform"
 _PREFERRED_HEADLINE = "l2rw"
@@ -82,15 +83,54 @@ def choose_contrast(
     Args:
         arms: Methods in plan order, at least one.
         factors: The other factors.
-        methods: Where arms have names of their own, the method of each; the first is then the control.
+        methods: Where arms have names of their own, the method of each, in the design's order: all are
+            compared with the first, whichever of them have trials yet.
     """
+    if methods is not None:
+        is_level = factors and factors[0].path == VARIANT
+        known = factors[0].levels if is_level else arms
+        control, *others = (arm for arm in methods if arm in known or arm == next(iter(methods)))
+        others.sort(key=lambda arm: methods[arm] != _PREFERRED_HEADLINE)
+        factor = factors[0] if is_level else Factor(ARM_FACTOR, tuple(arms))
+        return Contrast(factor, control, tuple(others))
     if len(arms) > 1 or not factors:
-        control = _PREFERRED_CONTROL if _PREFERRED_CONTROL in arms and methods is None else arms[0]
+        control = _PREFERRED_CONTROL if _PREFERRED_CONTROL in arms else arms[0]
         others = [arm for arm in arms if arm != control]
-        others.sort(key=lambda arm: (methods or {}).get(arm, arm) != _PREFERRED_HEADLINE)
+        others.sort(key=lambda arm: arm != _PREFERRED_HEADLINE)
         return Contrast(Factor(ARM_FACTOR, tuple(arms)), control, tuple(others))
     control, *others = factors[0].levels
     return Contrast(factors[0], control, tuple(reversed(others)))
+
+
+def lines_of(
+    contrast: Contrast, arms: Sequence[str], cells: Iterable[Cell], factor: Factor
+) -> dict[str, list[Cell]]:
+    """Design points by what a figure along a factor has a line for: an arm, or a variant of one.
+
+    Args:
+        contrast: What is compared.
+        arms: Methods in plan order.
+        cells: Design points.
+        factor: The factor along which they are shown.
+    """
+    if contrast.factor.path != VARIANT or factor.path == VARIANT:
+        return {arm: [cell for cell in cells if cell.arm == arm] for arm in arms}
+    lines: dict[str, list[Cell]] = {contrast.name(level): [] for level in contrast.factor.levels}
+    for cell in cells:
+        lines[contrast.name(contrast.level_of(cell))].append(cell)
+    return lines
+
+
+def in_common(groups: Sequence[Sequence[Cell]], path: str) -> list[list[Cell]]:
+    """Of each group, the design points whose levels but that of one factor all groups that have any have.
+
+    Averages over different settings would differ by the settings.
+    """
+    rests = [[cell.setting.without(path) for cell in group] for group in groups if group]
+    return [
+        [cell for cell in group if all(cell.setting.without(path).meets(others) for others in rests)]
+        for group in groups
+    ]
 
 
 def compare(contrast: Contrast, cells: Sequence[Cell], figure: str = HEADLINE) -> tuple[Comparison, ...]:
@@ -195,6 +235,8 @@ def sentence(comparison: Comparison) -> str:
         return f"{found}{averaged} (one seed: nothing can be concluded)"
     limits = measure.signed_limits(interval)
     found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
+    if is_constant(comparison.difference.values):
+        return f"{found}: the same at every seed, so no test can tell how certain it is"
     if not interval.excludes_zero:
         return f"{found}: no difference was shown"
     evidence = comparison.evidence

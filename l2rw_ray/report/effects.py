@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from l2rw_ray.report.contrast import Contrast, in_common, lines_of
 from l2rw_ray.report.labels import HEADLINE, MEASURES, measure_of
 from l2rw_ray.report.points import ARM_FACTOR, Outcome
 from l2rw_ray.report.summary import Cell, Curve, Effect, EffectPoint, Factor, Setting
@@ -36,7 +37,11 @@ Histories = Mapping[tuple[str, Setting, int], History]
 
 
 def effects_of(
-    arms: Sequence[str], factors: Sequence[Factor], cells: Sequence[Cell], figure: str = HEADLINE
+    contrast: Contrast,
+    arms: Sequence[str],
+    factors: Sequence[Factor],
+    cells: Sequence[Cell],
+    figure: str = HEADLINE,
 ) -> tuple[Effect, ...]:
     """The headline figure along each factor, or over the arms of a design that varies nothing else."""
     if not factors:
@@ -46,20 +51,21 @@ def effects_of(
             if figure in cell.intervals
         )
         return (Effect(Factor(ARM_FACTOR, tuple(arms)), points),)
-    return tuple(Effect(factor, _points(factor, arms, cells, figure)) for factor in factors)
+    measured = [cell for cell in cells if figure in cell.samples]
+    return tuple(
+        Effect(factor, _points(factor, lines_of(contrast, arms, measured, factor), figure))
+        for factor in factors
+    )
 
 
-def _points(
-    factor: Factor, arms: Sequence[str], cells: Sequence[Cell], figure: str
-) -> tuple[EffectPoint, ...]:
+def _points(factor: Factor, lines: Mapping[str, Sequence[Cell]], figure: str) -> tuple[EffectPoint, ...]:
     points = []
-    for arm in arms:
-        for level in factor.levels:
-            samples = [
-                cell.samples[figure]
-                for cell in cells
-                if cell.arm == arm and _stands_at(cell.setting, factor, level) and figure in cell.samples
-            ]
+    for arm, cells in lines.items():
+        groups = [
+            [cell for cell in cells if _stands_at(cell.setting, factor, level)] for level in factor.levels
+        ]
+        for level, group in zip(factor.levels, in_common(groups, factor.path), strict=True):
+            samples = [cell.samples[figure] for cell in group]
             shared = set(samples[0]).intersection(*samples[1:]) if samples else set()
             if shared:
                 means = [fmean(sample[seed] for sample in samples) for seed in sorted(shared)]
@@ -83,12 +89,13 @@ def read_epochs(directory: Path, metrics: Sequence[str]) -> list[EpochRow]:
 
 def histories_of(outcomes: Sequence[Outcome], epochs: Iterable[EpochRow], metric: str) -> Histories:
     """Each completed trial's figure per epoch, in plan order; without trials that do not have it."""
-    told: dict[str, list[tuple[int, float, float | None]]] = {}
-    for row in epochs:
-        told.setdefault(row["trial_id"], []).append((row["epoch"], row["duration_s"], row.get(metric)))
+    told: dict[str, dict[int, tuple[int, float, float | None]]] = {}
+    for row in epochs:  # once for each place of the plan that asks for the trial
+        epoch = row["epoch"]
+        told.setdefault(row["trial_id"], {})[epoch] = (epoch, row["duration_s"], row.get(metric))
     found = {}
     for outcome in outcomes:
-        history = _history(told.get(outcome.trial_id, ())) if outcome.is_completed else None
+        history = _history(told.get(outcome.trial_id, {}).values()) if outcome.is_completed else None
         if history is not None:
             found[outcome.arm, outcome.setting, outcome.seed] = history
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose
 from statistics import fmean
 
 import numpy as np
@@ -14,6 +15,10 @@ from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics import Interval, mean_interval, pooled_paired_difference
 
 _NOTHING = Entry("–")
+_UNEQUAL = (
+    " Each difference is of the settings and seeds that its two arms share; the first line's value is of "
+    "those that it shares with the arm that has most, so values need not differ by what is printed."
+)
 BySeed = dict[int, float]
 
 
@@ -45,14 +50,15 @@ def equal_compute(
     if not contrast.treatments or not all(cell.timing_usable for cell in cells):
         return ()
     budgets = _budgets(contrast, cells, histories)
-    lines, comparisons, controls = [], [], {}
+    lines, comparisons, controls = [], [], []
     for level in contrast.treatments:
         pairs = pairs_of(contrast, cells, level)
         reached = [each for pair in pairs if (each := _reach(pair, budgets, histories)).treatment]
-        if not reached:
+        figures = _line_figures(reached, of_control=False)
+        if not figures[0]:  # no seed that all settings have
             continue
-        lines.append((contrast.name(level), _line_figures(reached, of_control=False)))
-        controls[level] = _line_figures(reached, of_control=True)
+        lines.append((contrast.name(level), figures))
+        controls.append(_line_figures(reached, of_control=True))
         difference = pooled_paired_difference([(each.treatment, each.control) for each in reached])
         difference = MEASURES[figure].difference_within(difference)
         names = contrast.name(level), contrast.name(contrast.control)
@@ -60,11 +66,10 @@ def equal_compute(
     told = [
         ComputeLine(name, *_value(figures, MEASURES[figure]), comparison)
         for (name, figures), comparison in zip(lines, with_evidence(comparisons), strict=True)
-        if figures[0]
     ]
     if not told:
         return ()
-    widest = max(controls.values(), key=lambda figures: len(figures[1]))
+    widest = max(controls, key=lambda figures: len(figures[1]))
     control = ComputeLine(contrast.name(contrast.control), *_value(widest, MEASURES[figure]), None)
     return (control, *told)
 
@@ -107,7 +112,7 @@ def _line_figures(reached: Sequence[_Reached], *, of_control: bool) -> tuple[lis
     """Figures averaged over settings within each seed that all have, and the shares used."""
     samples = [each.control if of_control else each.treatment for each in reached]
     used = [each.control_used if of_control else each.treatment_used for each in reached]
-    shared = sorted(set(samples[0]).intersection(*samples[1:]))
+    shared = sorted(set(samples[0]).intersection(*samples[1:])) if samples else []
     return [fmean(sample[seed] for sample in samples) for seed in shared], [x for own in used for x in own]
 
 
@@ -133,7 +138,21 @@ def equal_compute_table(summary: Ablation) -> Table | None:
             "Where each arm's validation curve stands when the shortest training of the same setting and "
             "seed is over, evaluation included, interpolated between epochs and averaged over settings. "
             "It is the validation figure: test figures are taken at the end only."
+            + ("" if _adds_up(lines) else _UNEQUAL)
         ),
+    )
+
+
+def _adds_up(lines: Sequence[ComputeLine]) -> bool:
+    """Whether each difference is that of the two values shown."""
+    control, *treatments = lines
+    return all(
+        each.comparison is not None
+        and each.comparison.difference.interval is not None
+        and isclose(
+            each.value.mean - control.value.mean, each.comparison.difference.interval.mean, abs_tol=1e-9
+        )
+        for each in treatments
     )
 
 

@@ -20,7 +20,7 @@ class Evidence:
     Attributes:
         bootstrap: BCa bootstrap interval over seeds; None with too few.
         effect_size: Hedges' g of paired differences; None with too few seeds.
-        p: Two-sided p of the paired t test; None with one seed.
+        p: Two-sided p of the paired t test; None with one seed, or of differences that do not vary.
         p_sign_flip: The same of the sign-flip permutation test.
         p_holm: The t test's, corrected for the family.
         family: How many differences the family has that could be tested.

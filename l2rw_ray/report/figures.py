@@ -29,9 +29,11 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
     is_flat = not effect.factor.is_ordered and sum(len(level) + 2 for level in levels) > _LEVEL_CHARACTERS
     figure, axes = _rows_panel(len(levels)) if is_flat else panel()
     styles, across_arms = styles_of(summary), not summary.factors
-    for number, arm in enumerate(summary.arms):
+    drawn = {point.arm for point in effect.points}
+    lines = [name for name in styles if name in drawn]
+    for number, arm in enumerate(lines):
         points = [point for point in effect.points if point.arm == arm]
-        offset = 0.0 if across_arms else _DODGE * (number - (len(summary.arms) - 1) / 2)
+        offset = 0.0 if across_arms else _DODGE * (number - (len(lines) - 1) / 2)
         _draw_points(axes, effect, points, offset, styles[arm], measure, is_flat=is_flat)
     values, places = (axes.xaxis, axes.yaxis) if is_flat else (axes.yaxis, axes.xaxis)
     places.set_ticks(range(len(levels)), [fill(level, _NAME_CHARACTERS) for level in levels])
@@ -39,7 +41,7 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
     axes.grid(visible=False, axis="y" if is_flat else "x")
     places.set_label_text("" if is_flat else effect.factor.name)
     values.set_label_text(measure.heading + measure.direction)
-    if len(summary.arms) > 1 and not across_arms:
+    if len(lines) > 1 and not across_arms:
         legend_above(figure, axes)
     return figure
 

@@ -50,7 +50,10 @@ def _along_factors(
                 if factor.path != contrast.factor.path and here and there:
                     names = contrast.name(treatment), contrast.name(contrast.control)
                     what = f"{factor.text(level)} against {factor.text(base)}"
-                    found.append(replace(_interaction(*names, what, there, here, figure), factor=factor.name))
+                    found += [
+                        replace(each, factor=factor.name)
+                        for each in _interaction(*names, what, there, here, figure, factor.path)
+                    ]
     return found
 
 
@@ -69,16 +72,28 @@ def _of_pairs(
             for single in first
             if single.setting == pair.setting
         ]
-        if with_first and second:
-            what = f"together with {one}, against alone"
-            found.append(
-                _interaction(other, contrast.name(contrast.control), what, with_first, second, figure)
-            )
+        what = f"together with {one}, against alone"
+        found += _interaction(other, contrast.name(contrast.control), what, with_first, second, figure)
     return found
 
 
 def _interaction(
-    treatment: str, control: str, what: str, there: _Pairs, here: _Pairs, figure: str
-) -> Interaction:
+    treatment: str, control: str, what: str, there: _Pairs, here: _Pairs, figure: str, path: str = ""
+) -> list[Interaction]:
+    """The difference of two gains over the settings that both have; none where they share no setting.
+
+    Over different sets of settings, the effect of another factor would pass for that of `path`.
+    """
+    (there, only_there), (here, only_here) = _matched(there, here, path), _matched(here, there, path)
+    if not there or not here:
+        return []
     difference = difference_of_differences(samples_of(there, figure), samples_of(here, figure))
-    return Interaction(treatment, control, what, difference, figure)
+    settings, left_out = max(len(there), len(here)), only_there + only_here
+    return [Interaction(treatment, control, what, difference, figure, settings=settings, left_out=left_out)]
+
+
+def _matched(pairs: _Pairs, others: _Pairs, path: str) -> tuple[_Pairs, int]:
+    """The pairs whose other levels are among those of some others, and how many are not."""
+    rests = [pair.setting.without(path) for pair in others]
+    matched = [pair for pair in pairs if pair.setting.without(path).meets(rests)]
+    return matched, len(pairs) - len(matched)

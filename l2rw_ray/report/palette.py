@@ -51,10 +51,12 @@ _OTHERS = tuple(
 
 def styles_of(summary: Ablation) -> dict[str, Style]:
     """The style of each arm, and of each level that is compared."""
-    names = [*summary.arms, *(comparison.treatment for comparison in summary.pooled)]
+    compared = (comparison.treatment for comparison in summary.pooled)
+    lines = (point.arm for effect in summary.effects for point in effect.points)
+    names = list(dict.fromkeys((*summary.arms, *compared, *lines)))
     others = cycle(_OTHERS)
     styles: dict[str, Style] = {summary.arms[0]: _HEADLINE} if len(summary.arms) == 1 else {}
-    for name in [name for name in dict.fromkeys(names) if name not in styles]:
+    for name in [name for name in names if name not in styles]:
         if name == summary.headline:
             styles[name] = _HEADLINE
         else:

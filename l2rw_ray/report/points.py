@@ -154,6 +154,7 @@ def _cell(arm: str, setting: Setting, group: Sequence[Outcome]) -> Cell:
             name: MEASURES[name].within(mean_interval(sample.values())) for name, sample in samples.items()
         },
         timing_usable=not any(_shares_gpu(outcome.row) for outcome in group),
+        method=" / ".join(dict.fromkeys(outcome.row["method"] for outcome in group if outcome.row)),
     )
 
 

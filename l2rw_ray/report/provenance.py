@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from l2rw_ray.config import StudySpec
-from l2rw_ray.report.labels import count
-from l2rw_ray.report.points import Outcome, Row
-from l2rw_ray.report.summary import TrialCounts
+from l2rw_ray.report.contrast import Contrast
+from l2rw_ray.report.labels import level_text
+from l2rw_ray.report.points import ARM_FACTOR, Outcome, Row
+from l2rw_ray.report.summary import Setting, TrialCounts
 
 INTERVALS = (
     "95 % Student t over seeds; differences are paired by seed and, across settings, averaged within "
@@ -17,10 +18,18 @@ INTERVALS = (
 
 
 def provenance_of(
-    spec: StudySpec, outcomes: Sequence[Outcome], counts: TrialCounts
+    spec: StudySpec, outcomes: Sequence[Outcome], counts: TrialCounts, contrast: Contrast | None = None
 ) -> tuple[tuple[str, str], ...]:
-    """Pairs of a name and a text, in the order they are shown."""
-    rows = [outcome.row for outcome in outcomes if outcome.row is not None]
+    """Pairs of a name and a text, in the order they are shown.
+
+    Args:
+        spec: The study.
+        outcomes: The trials.
+        counts: What became of them.
+        contrast: What is compared; None for methods.
+    """
+    by_id = {outcome.trial_id: outcome.row for outcome in outcomes if outcome.row is not None}
+    rows = list(by_id.values())  # two arms may have chosen one configuration, which ran once
     configs = [json.loads(row["config"]) for row in rows]
     return (
         ("Trials", _trials(counts)),
@@ -32,7 +41,7 @@ def provenance_of(
         ("Meta set", _meta_set(configs)),
         ("Validation examples", _distinct(config["data"]["validation_size"] for config in configs)),
         ("Test examples", _test_size(configs)),
-        ("Splits", _pairing(outcomes)),
+        ("Splits", _pairing(outcomes, contrast)),
         ("Split hashes", "of train, meta, validation and test set of each trial: trials.csv"),
         ("Model", _distinct(config["model"]["name"] for config in configs)),
         ("Epochs", _distinct(config["optim"]["epochs"] for config in configs)),
@@ -70,7 +79,27 @@ def _left_out(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
 def _meta_set(configs: Sequence[Any]) -> str:
     is_regression = any(config["data"].get("target") is not None for config in configs)
     size = _distinct(config["data"]["meta_per_class"] for config in configs)
-    return f"{size} per {'decile of the target' if is_regression else 'class'}, clean"
+    return f"{size} per {'decile of the target' if is_regression else 'class'}, {_cleanness(configs)}"
+
+
+def _cleanness(configs: Sequence[Any]) -> str:
+    """`clean`, or what was done to the meta set on purpose."""
+    done: dict[str, None] = {}
+    for config in configs:
+        changes = {
+            what: config["data"].get(field) or {"kind": "none"}
+            for field, what in (("meta_noise", "wrong labels"), ("meta_bias", "biased"))
+        }
+        told = [
+            f"{what} ({level_text('data.noise', json.dumps(change))})"
+            for what, change in changes.items()
+            if change["kind"] != "none"
+        ]
+        done[" and ".join(told) or "clean"] = None
+    if len(done) < 2:
+        return next(iter(done), "clean")
+    first = ["clean"] if "clean" in done else []
+    return "in some trials " + ", in others ".join([*first, *(text for text in done if text != "clean")])
 
 
 def _test_size(configs: Sequence[Any]) -> str:
@@ -80,21 +109,29 @@ def _test_size(configs: Sequence[Any]) -> str:
     return _distinct(sizes)
 
 
-def _pairing(outcomes: Sequence[Outcome]) -> str:
-    """Whether arms of equal setting and seed were trained and tested on the same rows."""
-    seen: dict[tuple[Any, int], set[tuple[Any, ...]]] = {}
+def _pairing(outcomes: Sequence[Outcome], contrast: Contrast | None) -> str:
+    """Whether what is compared was trained and tested on the same rows at equal setting and seed."""
+    is_of_methods = contrast is None or contrast.factor.path == ARM_FACTOR
+    seen: dict[tuple[Setting, int], list[tuple[Any, ...]]] = {}
     for outcome in outcomes:
         if outcome.row is not None and outcome.row["split_hash_train"] is not None:
             hashes = tuple(
                 outcome.row[f"split_hash_{name}"] for name in ("train", "meta", "validation", "test")
             )
-            seen.setdefault((outcome.setting, outcome.seed), set()).add(hashes)
-    differing = sum(len(hashes) > 1 for hashes in seen.values())
+            rest = outcome.setting if contrast is None else contrast.rest_of(outcome.setting)
+            seen.setdefault((rest, outcome.seed), []).append(hashes)
+    names = "methods" if is_of_methods else "levels"
+    compared = [hashes for hashes in seen.values() if len(hashes) > 1]
+    differing = sum(len(set(hashes)) > 1 for hashes in compared)
     if not seen:
         return "not recorded"
+    if not compared:
+        return "not compared: no two trials of equal setting and seed"
     if differing:
-        return f"methods differ in their data at {count(differing, 'setting and seed')}"
-    return "all methods saw the same rows at each setting and seed (by hash)"
+        return f"{names} differ in their data at {differing:,} of {len(compared):,} settings and seeds"
+    alone = len(seen) - len(compared)
+    others = f"; {alone:,} with one trial not compared" if alone else ""
+    return f"all {names} saw the same rows at each setting and seed (by hash){others}"
 
 
 def _total_time(rows: Sequence[Row]) -> str:

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
+from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.points import SUMMARISED
 from l2rw_ray.report.summary import Ablation, Cell, Comparison, Interaction
 from l2rw_ray.statistics import Interval
@@ -17,10 +18,19 @@ def render_csv(summary: Ablation) -> str:
     writer = csv.writer(text, lineterminator="\n")
     suffixes = ("n", "mean", "low", "high")
     columns = [f"{name}_{suffix}" for name in shown for suffix in suffixes]
-    writer.writerow([*paths, "method.name", "timing_usable", *columns])
+    is_of_arms = VARIANT not in paths  # else the variant says more than the arm it is one of
+    writer.writerow([*paths, *(["arm"] if is_of_arms else []), "method.name", "timing_usable", *columns])
     for cell in summary.cells:
         levels = [cell.setting.level(path) for path in paths]
-        writer.writerow([*levels, cell.arm, cell.timing_usable, *_figures(cell, shown)])
+        writer.writerow(
+            [
+                *levels,
+                *([cell.arm] if is_of_arms else []),
+                cell.method,
+                cell.timing_usable,
+                *_figures(cell, shown),
+            ]
+        )
     return text.getvalue()
 
 

@@ -63,6 +63,14 @@ class Setting:
         """
         return set(self.levels) <= set(other.levels)
 
+    def without(self, path: str) -> "Setting":
+        """The levels of the other factors."""
+        return Setting(tuple(pair for pair in self.levels if pair[0] != path))
+
+    def meets(self, others: Iterable["Setting"]) -> bool:
+        """Whether one of some settings covers it, or it one of them."""
+        return any(self.covers(other) or other.covers(self) for other in others)
+
 
 def point_name(arm: str, setting: Setting) -> str:
     """Readable name of a design point; a variant of an ablation may be another arm, and speaks for itself."""
@@ -102,6 +110,7 @@ class Cell:
         samples: Figure by seed, by name of the figure; finite values only.
         intervals: Mean and interval over those seeds, by name of the figure.
         timing_usable: False where packed trials shared a GPU, which spoils step times and ratios.
+        method: Name of the method that its trials used, which a variant or an arm may have changed.
     """
 
     arm: str
@@ -109,6 +118,7 @@ class Cell:
     samples: Mapping[str, Mapping[int, float]]
     intervals: Mapping[str, Interval]
     timing_usable: bool
+    method: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,6 +196,8 @@ class Interaction:
         figure: Name of the figure.
         evidence: What else is known of it, all interactions of the study considered.
         factor: Name of the factor whose levels they are; empty where they are of none.
+        settings: How many settings of the other factors both circumstances have.
+        left_out: Settings that only one of them has.
     """
 
     treatment: str
@@ -195,11 +207,18 @@ class Interaction:
     figure: str = HEADLINE
     evidence: Evidence | None = None
     factor: str = ""
+    settings: int = 1
+    left_out: int = 0
 
     @property
     def where(self) -> str:
         """The circumstances in words."""
-        return f"{self.factor} {self.what}".lstrip()
+        return f"{self.factor} {self.what}{self.part}".lstrip()
+
+    @property
+    def part(self) -> str:
+        """How many settings it is of, where not of all."""
+        return f" (in {self.settings} of {self.settings + self.left_out} settings)" if self.left_out else ""
 
     @property
     def measure(self) -> Measure:
@@ -274,6 +293,7 @@ class TrialLine:
         status: `completed`, `stopped`, `failed` or `missing`.
         figures: Final figures by name; those of a search are on validation only.
         recorded: What the ledger tells of how it ran.
+        method: Name of the method it used; empty where it has not run.
     """
 
     trial_id: str
@@ -284,6 +304,7 @@ class TrialLine:
     status: str
     figures: Mapping[str, float]
     recorded: Mapping[str, Any]
+    method: str = ""
 
 
 @dataclass(frozen=True)

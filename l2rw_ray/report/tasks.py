@@ -5,8 +5,9 @@ from statistics import fmean
 
 import numpy as np
 
+from l2rw_ray.report.contrast import Contrast, in_common, lines_of
 from l2rw_ray.report.labels import MEASURES
-from l2rw_ray.report.summary import Cell
+from l2rw_ray.report.summary import Cell, Factor
 from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics.aggregates import interquartile_mean_interval
 
@@ -14,10 +15,11 @@ SOURCE = "data.source"
 _SEED = 0  # of the resampling
 
 
-def tasks_table(arms: Sequence[str], cells: Sequence[Cell], figure: str) -> Table | None:
+def tasks_table(contrast: Contrast, arms: Sequence[str], cells: Sequence[Cell], figure: str) -> Table | None:
     """Interquartile mean over sources; None with fewer than two, or of figures without a common scale.
 
     Args:
+        contrast: What is compared.
         arms: Methods in plan order.
         cells: Design points.
         figure: Name of the headline figure.
@@ -27,10 +29,11 @@ def tasks_table(arms: Sequence[str], cells: Sequence[Cell], figure: str) -> Tabl
     if len(sources) < 2 or not measure.is_share:
         return None
     lines = []
-    for arm in arms:
-        tasks = [
-            _figures([cell for cell in cells if _is_of(cell, arm, source)], figure) for source in sources
-        ]
+    measured = [cell for cell in cells if figure in cell.samples]
+    found_lines = lines_of(contrast, arms, measured, Factor(SOURCE, tuple(sources)))
+    for arm, own in found_lines.items():
+        groups = [[cell for cell in own if cell.setting.level(SOURCE) == source] for source in sources]
+        tasks = [_figures(group, figure) for group in in_common(groups, SOURCE)]
         if all(tasks):
             found = interquartile_mean_interval(tasks, np.random.default_rng(_SEED))
             seeds = found.n if found.is_conclusive else None
@@ -49,12 +52,8 @@ def tasks_table(arms: Sequence[str], cells: Sequence[Cell], figure: str) -> Tabl
     )
 
 
-def _is_of(cell: Cell, arm: str, source: object) -> bool:
-    return cell.arm == arm and cell.setting.level(SOURCE) == source
-
-
 def _figures(cells: Sequence[Cell], figure: str) -> list[float]:
     """The figure by seed, averaged over the other factors; seeds that all cells have."""
-    samples = [cell.samples[figure] for cell in cells if figure in cell.samples]
+    samples = [cell.samples[figure] for cell in cells]
     shared = sorted(set(samples[0]).intersection(*samples[1:])) if samples else []
     return [fmean(sample[seed] for sample in samples) for seed in shared]

@@ -51,6 +51,7 @@ def _line(outcome: Outcome, selected_by: str) -> TrialLine:
         status=row.get("status", "missing"),
         figures=figures,
         recorded={name: row.get(name) for name in _RECORDED},
+        method=row.get("method", ""),
     )
 
 
@@ -60,12 +61,13 @@ def trials_csv(trials: Sequence[TrialLine]) -> str:
     names = list(dict.fromkeys(name for trial in trials for name in trial.figures))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial_id", "method.name", *paths, "seed", "stage", "status", *names, *_RECORDED])
+    writer.writerow(["trial_id", "arm", "method.name", *paths, "seed", "stage", "status", *names, *_RECORDED])
     for trial in trials:
         writer.writerow(
             [
                 trial.trial_id,
                 trial.arm,
+                trial.method,
                 *(trial.setting.level(path) for path in paths),
                 trial.seed,
                 trial.stage,

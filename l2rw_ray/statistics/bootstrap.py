@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from l2rw_ray.statistics.intervals import Interval
+from l2rw_ray.statistics.intervals import Interval, is_constant
 
 FEWEST_SEEDS = 5
 """Below, even the range of all seeds covers the centre of the differences less than nine times in ten."""
@@ -41,7 +41,7 @@ def bootstrap_interval(
     if sample.size < FEWEST_SEEDS:
         return None
     mean = float(sample.mean())
-    if np.ptp(sample) <= 1e-12 * np.abs(sample).max():  # nothing to resample
+    if not sample.any() or is_constant(differences):  # nothing to resample
         return Interval(mean, mean, mean, int(sample.size))
     with warnings.catch_warnings(category=stats.DegenerateDataWarning, action="ignore"):
         found = stats.bootstrap(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
+from l2rw_ray.statistics.intervals import is_constant
+
 _FEWEST = 3
 """With two seeds the correction is zero: nothing unbiased can be said."""
 
@@ -26,7 +28,7 @@ def hedges_g(differences: Sequence[float]) -> float | None:
     """
     sample = np.asarray(differences, dtype=np.float64)
     deviation = float(sample.std(ddof=1)) if sample.size >= _FEWEST else 0.0
-    if deviation <= 1e-12 * float(np.abs(sample).max(initial=0.0)):
+    if deviation == 0 or is_constant(differences):
         return None
     return _correction(sample.size - 1) * float(sample.mean()) / deviation
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from l2rw_ray.statistics.comparisons import paired_difference
+from l2rw_ray.statistics.intervals import is_constant
 
 _FEWEST = 2
 _GROWTH = 1.5
@@ -78,6 +79,8 @@ def effective_level(
     A level is enough where, against every other level, the upper limit of the mean paired difference
     is at most the margin: an intersection-union test, so rivals need no correction. It is worse where
     some lower limit is above the margin. A level with fewer than two figures is no rival and no answer.
+    Differences that are the same at every seed show no variation to judge by and leave a level open; only
+    where all are exactly zero, as of levels that make no difference, does it fall behind by nothing.
     Limits are one-sided t limits at `alpha` shared out evenly
     over levels and looks (Bonferroni), so that the probability of calling any level enough that is not,
     at any look, is at most `alpha`, where each look has the numbers of seeds that were planned for it;
@@ -111,19 +114,23 @@ def _judge(
     if len(figures[place]) < _FEWEST:
         return LevelVerdict(Verdict.UNKNOWN, None, math.nan, math.nan)
     shortfalls = {
-        rival: paired_difference(other, figures[place], confidence).interval
+        rival: paired_difference(other, figures[place], confidence)
         for rival, other in enumerate(figures)
         if rival != place and len(other) >= _FEWEST
     }
     if not shortfalls:
         return LevelVerdict(Verdict.UNKNOWN, None, math.nan, math.nan)
-    known = {rival: found for rival, found in shortfalls.items() if found is not None and found.n > 1}
+    known = {
+        rival: found.interval
+        for rival, found in shortfalls.items()
+        if found.interval is not None and found.interval.is_conclusive and not is_constant(found.values)
+    }
+    worst = max(known, key=lambda rival: known[rival].low, default=None)
+    if worst is not None and known[worst].low > margin:
+        return LevelVerdict(Verdict.WORSE, worst, known[worst].low, known[worst].high)
     if len(known) < len(shortfalls):
         unknown = next(rival for rival in shortfalls if rival not in known)
         return LevelVerdict(Verdict.OPEN, unknown, math.nan, math.nan)
-    worst = max(known, key=lambda rival: known[rival].low)
-    if known[worst].low > margin:
-        return LevelVerdict(Verdict.WORSE, worst, known[worst].low, known[worst].high)
     rival = max(known, key=lambda rival: known[rival].high)
     verdict = Verdict.ENOUGH if known[rival].high <= margin else Verdict.OPEN
     return LevelVerdict(verdict, rival, known[rival].low, known[rival].high)

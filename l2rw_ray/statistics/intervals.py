@@ -1,11 +1,14 @@
 """The mean over seeds and its Student t interval."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
+
+ROUNDING = 1e-12
+"""Relative deviation up to which values are taken as equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,16 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
         return Interval(mean, math.nan, math.nan, 1)
     half = half_width(float(sample.std(ddof=1)), sample.size, confidence)
     return Interval(mean, mean - half, mean + half, int(sample.size))
+
+
+def is_constant(values: Sequence[float]) -> bool:
+    """Whether values do not vary but for rounding: nothing then tells how far off their mean may be.
+
+    A single value is no such case, nor are zeros: equal figures at every seed are no difference.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    size = float(np.abs(sample).max(initial=0.0))
+    return sample.size > 1 and size > 0 and float(np.ptp(sample)) <= ROUNDING * size
 
 
 def half_width(deviation: float, n: int, confidence: float) -> float:

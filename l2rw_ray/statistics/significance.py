@@ -7,6 +7,8 @@ from itertools import product
 import numpy as np
 from scipy import special
 
+from l2rw_ray.statistics.intervals import is_constant
+
 _MOST_FLIPPED = 14
 """Seeds up to which all sign flips are gone through, 16,384 of them."""
 
@@ -22,15 +24,16 @@ def paired_t_test(differences: Sequence[float]) -> float | None:
         differences: Treatment minus control, one per seed.
 
     Returns:
-        The p value; None with fewer than two seeds, of which nothing can be concluded.
+        The p value; None with fewer than two seeds, of which nothing can be concluded, and where the
+        differences are the same at each seed but not zero, so that nothing tells how certain they are.
     """
     sample = np.asarray(differences, dtype=np.float64)
-    if sample.size < 2:
+    if sample.size < 2 or is_constant(differences):
         return None
     error = float(sample.std(ddof=1)) / math.sqrt(sample.size)
     mean = float(sample.mean())
     if error == 0:
-        return 1.0 if mean == 0 else 0.0
+        return 1.0
     return float(2 * special.stdtr(sample.size - 1, -abs(mean) / error))
 
 

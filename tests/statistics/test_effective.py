@@ -75,3 +75,11 @@ def test_a_wrong_answer_is_as_rare_as_promised():
             for size in looks
         )
     assert wrong / 1500 <= 0.2 + 3 * math.sqrt(0.2 * 0.8 / 1500)
+
+
+def test_differences_that_do_not_vary_decide_nothing_but_where_they_are_zero():
+    found = effective_level([{0: 0.7, 1: 0.8}, {0: 0.8, 1: 0.9}], 0.2, alpha=0.05, looks=1)
+    assert [level.verdict for level in found.levels] == [Verdict.OPEN] * 2
+    assert found.answer is None
+    equal = effective_level([{0: 0.7, 1: 0.8}, {0: 0.7, 1: 0.8}], 0.2, alpha=0.05, looks=1)
+    assert equal.answer == 0
