@@ -155,8 +155,10 @@ def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row])
     final = {row.trial_id for row in folder.read_plan() if row.stage is Stage.FINAL}
     if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
         mirror.summarise(
-            DesignPoint(method, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()})
-            for method, cell in final_cells(folder.path)
+            DesignPoint(
+                cell.method, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()}
+            )
+            for cell in final_cells(folder.path)
         )
 
 

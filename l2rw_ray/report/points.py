@@ -131,17 +131,15 @@ def cells_of(outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
     return tuple(_cell(arm, setting, group) for (arm, setting), group in groups.items())
 
 
-def final_cells(directory: Path) -> tuple[tuple[str, Cell], ...]:
-    """The design points whose test figures count, each with the method that its trials ran.
+def final_cells(directory: Path) -> tuple[Cell, ...]:
+    """The design points whose test figures count.
 
     Raises:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
     """
     folder = StudyFolder(directory)
     joined = join(folder.read_plan(), read_rows(directory), folder.read_spec().trial.method.name)
-    outcomes = [outcome for outcome in joined if outcome.stage is Stage.FINAL]
-    methods = {(each.arm, each.setting): str(each.row["method"]) for each in outcomes if each.row}
-    return tuple((methods[cell.arm, cell.setting], cell) for cell in cells_of(outcomes))
+    return cells_of([outcome for outcome in joined if outcome.stage is Stage.FINAL])
 
 
 def _cell(arm: str, setting: Setting, group: Sequence[Outcome]) -> Cell:
