@@ -11,7 +11,7 @@ from l2rw_ray.orchestration.plan import configure
 from l2rw_ray.results.folder import StudyFolder
 
 _MAY_CHANGE = {"budget", "sampler", "sampler_seed", "stopping", "arms", "factors"}
-"""Fields of a design with which its searches go on where they were; which of them there are is told by arm."""
+"""Fields of a design with which its searches go on; arms and factors say which searches those are."""
 
 
 def searched_trials(spec: StudySpec, folder: StudyFolder) -> list[PlannedTrial]:
