@@ -7,6 +7,7 @@ from typing import TypeVar
 from l2rw_ray.config import PlannedTrial, Resources
 from l2rw_ray.events import Event, TrialEnded, Verdict
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
+from l2rw_ray.orchestration.staffing import Work
 
 _T = TypeVar("_T")
 _ALL_RANKS_WITHIN_S = 10.0
@@ -91,9 +92,9 @@ class Broker:
             pass
         return self._book.is_waiting(resources)
 
-    async def waiting(self) -> dict[Resources, int]:
-        """How many trials wait for a lane, by what they run on."""
-        return self._book.waiting()
+    async def work(self) -> dict[Resources, Work]:
+        """How many trials wait for a lane, and how many have one, by what they run on."""
+        return self._book.work()
 
     async def lane_ended(self, lane: str) -> None:
         """A lane will not come back."""

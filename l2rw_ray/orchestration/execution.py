@@ -1,6 +1,7 @@
 """One run on a connected cluster: broker, lanes and Ray Tune, from start to clean end."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
+from ray.util import get_node_ip_address
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
@@ -31,6 +34,8 @@ _GRACE_S = 30.0
 """How long trials under way may take to reach their next report after Ctrl-C."""
 _REPORT_EVERY_S = 0.5
 """Shortest time between reports of epochs where no scheduler waits for them."""
+_SLIGHTLY = 0.0001
+"""What a proxy takes of its node's own resource, which there is one of: that keeps it beside the driver."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Execution:
             InfrastructureError: The cluster failed and trials are left.
             StudyFolderError: The ledger could not be written.
         """
-        broker = ray.remote(num_cpus=0)(Broker).remote()
+        broker = _beside_this_process(Broker).remote()
         pump = EventPump(broker, self.ledger, self.observers)
         checkpoints = self.folder.checkpoints.resolve()
         scheduler = early_stopping(spec)
@@ -82,10 +87,10 @@ class Execution:
             most_trials=self.lane_trials,
         )
         pump.start()
-        workers.start()
         interrupted = False
         errors: list[str] = []
         try:
+            workers.start()
             errors = self._tune(feeds, broker, workers, scratch / "tune", scheduler)
         except (ray.exceptions.RayError, InfrastructureError) as error:
             errors = [_first_line(error)]
@@ -93,6 +98,7 @@ class Execution:
             interrupted = True
             ray.get(broker.interrupt.remote(_GRACE_S))
         finally:
+            workers.dismiss()
             broker.close.remote()
             pump.finish()
         if pump.error is not None:
@@ -104,7 +110,8 @@ class Execution:
             raise InfrastructureError(
                 f"the cluster failed with trials left ({reasons}); run the same command again"
             )
-        workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
+        with suppress(KeyboardInterrupt):  # all is recorded
+            workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
         return interrupted
 
     def _tune(
@@ -122,7 +129,7 @@ class Execution:
         """
         follow = tune.with_parameters(follow_trial, broker=broker, tells_epochs=scheduler is not None)
         tuner = tune.Tuner(
-            tune.with_resources(follow, {"CPU": 0, "memory": 1}),
+            tune.with_resources(follow, {"CPU": 0, f"node:{get_node_ip_address()}": _SLIGHTLY}),
             tune_config=tune.TuneConfig(
                 search_alg=FeedSearcher(feeds, BrokerDesk(broker, self.begin), crew),
                 scheduler=scheduler,
@@ -138,6 +145,12 @@ class Execution:
             ),
         )
         return [_first_line(error) for error in tuner.fit().errors]
+
+
+def _beside_this_process(actor: type) -> Any:
+    """An actor class without cores on the driver's own node, which no cluster takes back while it runs."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(actor)
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ Ledger = Mapping[str, TrialResult]
 
 
 ToCome = Mapping[Resources, int | None]
-"""Trials that feeds may still give, by what they run on; None where nothing bounds their number."""
+"""Trials still to come, by what they run on; None where nothing bounds their number."""
 
 
 def settled(ledger: Ledger, *, retry_failed: bool) -> Ledger:
@@ -81,15 +81,19 @@ class FixedFeed:
 
     def __init__(self, trials: Sequence[PlannedTrial]) -> None:
         self.planned, self.resources, self._left = tuple(trials), trials[0].resources, deque(trials)
+        self._under_way: set[str] = set()
 
     @property
     def remaining(self) -> int:
         """See `TrialFeed`."""
-        return len(self._left)
+        return len(self._left) + len(self._under_way)
 
     def next(self) -> PlannedTrial | None:
         """See `TrialFeed`."""
-        return self._left.popleft() if self._left else None
+        if not self._left:
+            return None
+        self._under_way.add(self._left[0].trial_id)
+        return self._left.popleft()
 
     @property
     def is_done(self) -> bool:
@@ -100,4 +104,5 @@ class FixedFeed:
         """Nothing depends on it."""
 
     def ended(self, trial_id: str, result: TrialResult) -> None:
-        """Nothing depends on it."""
+        """See `TrialFeed`."""
+        self._under_way.discard(trial_id)

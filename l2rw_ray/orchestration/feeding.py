@@ -10,7 +10,7 @@ from l2rw_ray.config import PlannedTrial, Resources, StudySpec
 from l2rw_ray.config.search import AshaStopping, MedianStopping, SearchDesign
 from l2rw_ray.config.study import most_epochs
 from l2rw_ray.events import TrialEnded
-from l2rw_ray.orchestration.feed import ToCome, TrialFeed, to_come_of
+from l2rw_ray.orchestration.feed import ToCome, TrialFeed
 from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
 
 RUNNING, LOST = "running", "lost"
@@ -38,7 +38,7 @@ class Crew(Protocol):
     """The lanes, as the searcher sees them."""
 
     def expect(self, to_come: ToCome) -> None:
-        """Take note of how many trials the broker has not been given yet."""
+        """Take note of how many trials the broker will still be given."""
 
     def number(self, resources: Resources) -> int:
         """How many lanes there are of a kind."""
@@ -61,13 +61,18 @@ class FeedSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         self._feeds, self._desk, self._crew = feeds, desk, crew
         self._followed: dict[str, tuple[str, TrialFeed]] = {}
         self._stopping: dict[str, TrialFeed] = {}
+        self._complete: list[TrialFeed] = []
         self._is_lost = False
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial as `{"trial_id": …}`, None while there is none, FINISHED after the last."""
         self._settle()
         given = self._hand_out()
-        self._crew.expect(to_come_of(self._feeds))
+        for feed in self._feeds:
+            if feed.is_done and feed not in self._complete:
+                self._complete.append(feed)
+                self._desk.complete(feed.resources)
+        self._crew.expect({feed.resources: self._to_come(feed) for feed in self._feeds})
         if given is not None:
             self._followed[trial_id] = given
             return {"trial_id": given[0]}
@@ -81,13 +86,16 @@ class FeedSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
             if trial is not None:
                 self._desk.submit(trial)
                 return trial.trial_id, feed
-            if feed.is_done and len(self._feeds) > 1:
-                self._desk.complete(feed.resources)
         return None
 
     def _has_room(self, feed: TrialFeed) -> bool:
-        under_way = [*(own for _, own in self._followed.values()), *self._stopping.values()].count(feed)
-        return under_way < max(1, self._crew.number(feed.resources) * (1 + feed.ahead))
+        return self._under_way(feed) < max(1, self._crew.number(feed.resources) * (1 + feed.ahead))
+
+    def _to_come(self, feed: TrialFeed) -> int | None:
+        return None if feed.remaining is None else max(feed.remaining - self._under_way(feed), 0)
+
+    def _under_way(self, feed: TrialFeed) -> int:
+        return [*(own for _, own in self._followed.values()), *self._stopping.values()].count(feed)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Relay an epoch."""

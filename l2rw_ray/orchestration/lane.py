@@ -17,7 +17,8 @@ from ray.train.torch import TorchTrainer
 from l2rw_ray.config import Resources
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 from l2rw_ray.orchestration.feed import ToCome
-from l2rw_ray.orchestration.placement import Nodes, share_out
+from l2rw_ray.orchestration.placement import Nodes
+from l2rw_ray.orchestration.staffing import Work, staffing
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
 
 _MANY_TRIALS = 1000
@@ -31,13 +32,13 @@ class Lanes:
     """The worker groups of one run, each driven by a thread of this process.
 
     A further thread starts them where the cluster has room: at the beginning, when lanes of another kind
-    have left for want of trials, and when nodes have joined.
+    have left for want of trials, when one was lost, and when nodes have joined.
 
     Args:
         broker: Handle of the broker actor.
         checkpoints: The study's checkpoint folder.
         storage: Scratch folder for Ray Train.
-        to_come: Trials that the broker has not been given yet.
+        to_come: Trials that the broker will be given.
         nodes: Tells the resources of the nodes that there are.
         limit: The user's own limit of lanes, if any.
         report_every_s: Shortest time from one report of a trial's epochs to the next.
@@ -62,14 +63,15 @@ class Lanes:
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
         self._running: dict[threading.Thread, Resources] = {}
-        self._given_up: Counter[Resources] = Counter()
+        self._lost: Counter[Resources] = Counter()
+        self._known_nodes: Nodes = ()
         self._changed, self._ending = threading.Event(), threading.Event()
         self._foreman = threading.Thread(target=self._oversee, name="lanes", daemon=True)
         self.errors: list[str] = []
 
     def start(self) -> None:
         """Start the lanes that there is room for; they come up in the background."""
-        self._start_more()
+        self._staff()
         self._foreman.start()
 
     def expect(self, to_come: ToCome) -> None:
@@ -77,16 +79,23 @@ class Lanes:
         self._to_come = to_come
 
     def number(self, resources: Resources) -> int:
-        """See `Crew`; those that have failed count, too."""
+        """See `Crew`."""
         with self._lock:
-            return list(self._running.values()).count(resources) + self._given_up[resources]
+            return list(self._running.values()).count(resources)
 
-    def join(self, timeout_s: float) -> None:
-        """Start no more, and wait until those sent home have gone, together no longer than this."""
+    def dismiss(self) -> None:
+        """Start no more lanes."""
         self._ending.set()
         self._changed.set()
+        if self._foreman.is_alive():
+            self._foreman.join()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until the lanes that were sent home have gone, all together no longer than this."""
         deadline = monotonic() + timeout_s
-        for thread in [self._foreman, *self._running]:
+        with self._lock:
+            running = list(self._running)
+        for thread in running:
             thread.join(max(deadline - monotonic(), 0.0))
 
     def _oversee(self) -> None:
@@ -94,25 +103,30 @@ class Lanes:
             self._changed.wait(_LOOK_AGAIN_S)
             self._changed.clear()
             try:
-                self._start_more()
+                self._staff()
+            except ray.exceptions.ActorDiedError:
+                return  # without its broker the run ends, and says so
             except ray.exceptions.RayError:
-                return  # the broker died; the run itself finds out and says so
+                logging.getLogger(__name__).debug("no answer about lanes", exc_info=True)
 
-    def _start_more(self) -> None:
-        """Start lanes for the trials left; let the proxies go where no lane can train them."""
-        left, waiting = dict(self._to_come), ray.get(self._broker.waiting.remote())
-        for resources, number in waiting.items():
-            known = left.get(resources, 0)
-            left[resources] = None if known is None else known + number
+    def _staff(self) -> None:
+        """Start lanes for the trials left; let the proxies go where no lane will ever train them."""
+        work, nodes = ray.get(self._broker.work.remote()), self._nodes()
+        for kind, number in self._to_come.items():
+            known = work.get(kind, Work(0))
+            left = None if number is None or known.left is None else known.left + number
+            work[kind] = Work(left, known.leased)
+        if nodes != self._known_nodes:
+            self._known_nodes = nodes
+            self._lost.clear()
         with self._lock:
-            running = Counter(self._running.values()) + self._given_up
-        new = share_out(left, running, self._nodes(), self._limit)
+            decision = staffing(work, Counter(self._running.values()), self._lost, nodes, self._limit)
         if self._ending.is_set():
             return
-        for resources, number in new.items():
-            for _ in range(number):
-                self._start_one(resources)
-        if not self._running and any(number != 0 for number in left.values()):
+        for kind, lanes in decision.start.items():
+            for _ in range(lanes):
+                self._start_one(kind)
+        if decision.is_hopeless:
             self._broker.abandon.remote()
 
     def _start_one(self, resources: Resources) -> None:
@@ -123,6 +137,7 @@ class Lanes:
         thread.start()
 
     def _drive(self, name: str, resources: Resources) -> None:
+        is_lost = False
         try:
             for generation in count():
                 self._trainer(name, generation, resources).fit()
@@ -132,14 +147,14 @@ class Lanes:
             last_line = (str(error).strip().splitlines() or [""])[-1]
             self.errors.append(f"{name}: {type(error).__name__}: {last_line}")
             logging.getLogger(__name__).debug("lane %s ended", name, exc_info=True)
-            with self._lock:
-                self._given_up[resources] += 1
+            is_lost = True
         finally:
             with suppress(ray.exceptions.RayError):
                 if ray.is_initialized():
                     ray.get(self._broker.lane_ended.remote(name))
             with self._lock:
                 del self._running[threading.current_thread()]
+                self._lost[resources] += is_lost
             self._changed.set()
 
     def _trainer(self, name: str, generation: int, resources: Resources) -> TorchTrainer:

@@ -1,6 +1,6 @@
 """Which trial is waiting, under way or ended, and what it has told: the broker without its waiting."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,6 +16,7 @@ from l2rw_ray.events import (
     without_arrays,
 )
 from l2rw_ray.orchestration.failure_policy import GiveUp, after_worker_loss
+from l2rw_ray.orchestration.staffing import Work
 
 
 class LaneOrder(StrEnum):
@@ -153,9 +154,10 @@ class LeaseBook:
         """Whether lanes of this kind that find no trial shall leave."""
         return self._closed or resources in self._complete
 
-    def waiting(self) -> dict[Resources, int]:
-        """How many trials wait for a lane, by what they run on."""
-        return {resources: len(queue) for resources, queue in self._waiting.items()}
+    def work(self) -> dict[Resources, Work]:
+        """How many trials wait for a lane, and how many have one, by what they run on."""
+        leased = Counter(self._entries[trial_id].lease.trial.resources for trial_id in self._held.values())
+        return {kind: Work(len(queue), leased[kind]) for kind, queue in self._waiting.items()}
 
     @property
     def has_news(self) -> bool:

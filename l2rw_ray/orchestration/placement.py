@@ -70,23 +70,23 @@ def share_out(
     may not.
 
     Args:
-        left: Trials of each kind that no lane has yet; None where their number is not known.
+        left: Trials of each kind, those under way among them; None where their number is not known.
         running: Lanes of each kind that there are.
         nodes: Each node's resources by Ray's names.
         limit: Upper limit of lanes, those that there are among them.
 
     Returns:
-        Lanes to start, by kind; a kind has no more of them, with those that there are, than trials left.
+        Lanes to start, by kind; a kind has no more of them, with those that there are, than trials.
     """
     room, kinds = _Room(nodes), sorted(left, key=_demand, reverse=True)
     for kind in sorted(running, key=_demand, reverse=True):
         for _ in range(running[kind]):
             room.take(kind)
     lanes = {kind: running.get(kind, 0) for kind in kinds}
-    open_kinds = list(kinds)
+    open_kinds, others = list(kinds), sum(number for kind, number in running.items() if kind not in lanes)
     while open_kinds:
         for kind in list(open_kinds):
-            trials, is_full = left[kind], limit is not None and sum(lanes.values()) >= limit
+            trials, is_full = left[kind], limit is not None and others + sum(lanes.values()) >= limit
             if is_full or (trials is not None and lanes[kind] >= trials) or not room.take(kind):
                 open_kinds.remove(kind)
             else:

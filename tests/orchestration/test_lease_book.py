@@ -7,6 +7,7 @@ from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatu
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS, GiveUp, Retry, after_worker_loss
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
 from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.staffing import Work
 
 ONE, TWO = Resources(), Resources(workers=2)
 
@@ -61,7 +62,7 @@ def test_each_kind_of_lane_trains_its_own_and_leaves_when_no_more_will_come(stud
     book.submit(alone)
     book.submit(together)
     assert book.lease("b", "1", TWO) == Lease(together, 1)
-    assert book.waiting() == {ONE: 1, TWO: 0}
+    assert book.work() == {ONE: Work(1), TWO: Work(0, leased=1)}
     book.complete(ONE)
     assert book.lease("a", "1", ONE) == Lease(alone, 1), "what waits is trained first"
     assert book.lease("c", "1", ONE) is LaneOrder.LEAVE
