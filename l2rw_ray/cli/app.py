@@ -123,7 +123,7 @@ def submit(
         str | None,
         typer.Option(
             help="Study folder on the cluster.",
-            show_default="$L2RW_RAY_RESULTS/<study name> there",
+            show_default="<study name> in $L2RW_RAY_RESULTS there, or in ~/results where that is not set",
             metavar="DIR",
         ),
     ] = None,

@@ -34,6 +34,8 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     console = Console()
     planned = plan_study(spec)
     folder.create()
+    if options.address is not None:  # of a job, nobody sees its shell
+        console.print(f"folder   {folder.path}", highlight=False, soft_wrap=True)
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 

@@ -16,8 +16,8 @@ from l2rw_ray.config.space import (
 
 COSTS = ("overhead_ratio", "peak_memory_bytes", "duration_s")
 """Figures of cost that a search may trade accuracy against; without weights the overhead ratio is 1."""
-NOT_SEARCHED = ("resources.", "measurement.")
-"""Beginnings of paths that are no part of what is trained."""
+NOT_SEARCHED = ("resources", "measurement")
+"""Sections that are no part of what is trained."""
 
 
 class Budget(Section):
@@ -78,7 +78,7 @@ class SearchOptions(Section):
     def check_space(self, space: Space, field: str = "space") -> None:
         """Refuse a space that cannot be searched, with its conditions."""
         for path in space:
-            if path.startswith(NOT_SEARCHED):
+            if path.partition(".")[0] in NOT_SEARCHED:
                 raise conflict(
                     f"{field}.{path}", "", "it is no part of what is trained", "search another field"
                 )

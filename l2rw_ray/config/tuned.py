@@ -59,7 +59,7 @@ class TunedComparisonDesign(SearchOptions):
             searched, own = self.space_of(name), set(self.factors) & set(arm.factors)
             for field, factors in (("factors", self.factors), (f"arms.{name}.factors", arm.factors)):
                 for path, levels in factors.items():
-                    if path.startswith(NOT_SEARCHED):
+                    if path.partition(".")[0] in NOT_SEARCHED:
                         problem = "all trials of a tuned comparison run on the same"
                         raise conflict(f"{field}.{path}", levels, problem, "make a study for each level")
                     if path in arm.set or path in searched or path in own:

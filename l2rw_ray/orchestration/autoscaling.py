@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from l2rw_ray.errors import InputError
 
 GROWTH_VARIABLE = "L2RW_RAY_GROWS_TO"
+_HEAD = "node:__internal_head__"
+"""What Ray counts of a head alone."""
 START_TIMEOUT_S = 900
 """How long a lane waits for its nodes, once; a machine with a GPU takes minutes to be had and set up."""
 
@@ -61,10 +63,12 @@ def nodes_to_come(
 
     Args:
         groups: What it may grow to.
-        alive: Resources of the nodes that are there, by Ray's names.
+        alive: Resources of the nodes that are there, by Ray's names; the head is in no group.
     """
-    return [
-        {"CPU": group.CPU, "GPU": group.GPU}
-        for group in groups
-        for _ in range(group.nodes - sum(group.is_one(node) for node in alive))
-    ]
+    workers, to_come = [node for node in alive if _HEAD not in node], []
+    for group in groups:
+        own = [node for node in workers if group.is_one(node)][: group.nodes]
+        for node in own:
+            workers.remove(node)  # it is of one group only, though another may look the same
+        to_come += [{"CPU": group.CPU, "GPU": group.GPU}] * (group.nodes - len(own))
+    return to_come

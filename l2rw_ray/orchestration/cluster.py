@@ -6,7 +6,7 @@ import secrets
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import psutil
@@ -56,9 +56,15 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
     """
     if address is None:
         os.environ.pop(GROWTH_VARIABLE, None)  # it is about another cluster
-        _keep_others_out()
     else:
         _refuse_unreachable(address)
+    with nullcontext() if address else _others_kept_out(), _connection(address, code) as nodes:
+        yield nodes
+
+
+@contextmanager
+def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[str, float]]]:
+    """See `ray_cluster`."""
     if growth_groups():
         os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
     for name, value in (_QUIET if address else _QUIET | _FOR_NOBODY).items():
@@ -104,10 +110,22 @@ def usable_nodes() -> list[dict[str, float]]:
     return [*alive, *nodes_to_come(growth_groups(), alive)]
 
 
-def _keep_others_out() -> None:
-    """Have a token that only this cluster's own processes know: Ray listens on every network interface."""
+@contextmanager
+def _others_kept_out() -> Iterator[None]:
+    """Have a token that only this cluster's own processes know: Ray listens on every network interface.
+
+    The user's own comes back at the end; where they have switched tokens off, there is none.
+    """
+    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
     if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _refuse_unreachable(address: str) -> None:

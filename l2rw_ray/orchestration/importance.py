@@ -11,7 +11,7 @@ from l2rw_ray.results.folder import StudyFolder
 
 
 def keep_importances(spec: StudySpec, feed: TrialFeed, folder: StudyFolder) -> None:
-    """Write what the configurations so far tell of the first objective; nothing for another design.
+    """Write what the configurations so far tell of the first objective; and remove what is so no more.
 
     Args:
         spec: The study.
@@ -27,10 +27,11 @@ def keep_importances(spec: StudySpec, feed: TrialFeed, folder: StudyFolder) -> N
 
     assert isinstance(feed, SearchFeed)
     found = feed.importances()
-    if not found:
-        return
     text = json.dumps({"figure": spec.objective.metric, "importances": found}, indent=1)
     try:
+        if not found:  # what an earlier objective or space had told is so no more
+            folder.importances.unlink(missing_ok=True)
+            return
         with atomic_path(folder.importances) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:

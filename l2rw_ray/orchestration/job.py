@@ -71,8 +71,10 @@ class StudyJob:
                 RuntimeError,
                 ClientError,
             ) as error:  # the job may go on where nobody can be reached
-                lost_since = lost_since or time.monotonic()
-                if time.monotonic() - lost_since > _LOST_S:
+                now = time.monotonic()
+                if lost_since is None or log.broke_off:  # it was in reach until now
+                    lost_since = now
+                if now - lost_since >= _LOST_S:
                     raise InfrastructureError(
                         f"the cluster is out of reach ({error}); its job may go on:\n{self.hints}"
                     ) from error
@@ -101,16 +103,20 @@ class _Log:
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write, self._passed = write, 0
+        self.broke_off = False
+        """Whether the last connection was lost after something had come of it."""
 
     async def tail(self, client: Any, job_id: str) -> None:
         """Pass on what is new until the log ends."""
-        read = 0
+        read, self.broke_off = 0, False
         async for piece in client.tail_job_logs(job_id):
+            self.broke_off = True
             new = piece[max(self._passed - read, 0) :]
             read += len(piece)
             if new:
                 self._write(new)
                 self._passed = read
+        self.broke_off = False
 
 
 def submit_study(spec: StudySpec, submission: Submission, address: str) -> StudyJob:

@@ -12,12 +12,19 @@ from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.config.tuned import TunedComparisonDesign
 from l2rw_ray.orchestration.design_text import describe_design
 from l2rw_ray.orchestration.durations import duration_text
-from l2rw_ray.orchestration.placement import Nodes, lane_count, rounds
+from l2rw_ray.orchestration.placement import Nodes, lane_count, rounds, share_out
 from l2rw_ray.orchestration.plan import by_resources, plan_study, representative_trials
 from l2rw_ray.orchestration.searched import searched_trials
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.status import missing_trials
 from l2rw_ray.results.trial_result import TrialResult
+
+_UNITS = {
+    "workers": ("worker", ""),
+    "cpus_per_worker": ("CPU", " each"),
+    "gpus_per_worker": ("GPU", " each"),
+}
+"""How each field of resources is told."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,13 @@ class Outlook:
         return self.trial_s * rounds(Counter(self._wanted), self.nodes)
 
     @property
+    def lanes_at_a_time(self) -> int:
+        """Trials at a time, of all kinds together, as a run begins with."""
+        if self.to_come is None or not self._wanted:
+            return max(self.lanes.values())
+        return sum(share_out(Counter(self._wanted), {}, self.nodes).values())
+
+    @property
     def core_hours(self) -> float | None:
         """Core-hours of what is left."""
         return self._hours([own.workers * own.cpus_per_worker for own in self._wanted])
@@ -91,7 +105,7 @@ class Outlook:
             "question": self.spec.question,
             "trials": None if self.to_run is None else self.done + self.to_run,
             "done": self.done,
-            "lanes": max(self.lanes.values()),
+            "lanes": self.lanes_at_a_time,
             "trial_s": self.trial_s,
             "estimate_from": self.basis,
             "duration_s": self.duration_s,
@@ -196,18 +210,28 @@ def describe_plan(seen: Outlook) -> str:
     spec = seen.spec
     lines = [f"{spec.name}: {spec.question}", *describe_design(spec, seen.planned)]
     bound = "as many as the hours allow" if seen.to_run is None else f"{_at_most(seen)}{seen.to_run}"
-    lines.append(f"{seen.done} done, {bound} to run, {_at_a_time(seen.lanes)} at a time")
+    lines.append(f"{seen.done} done, {bound} to run, {_at_a_time(seen)}")
     lines.append(f"estimated {_estimate(seen)} (from {seen.basis})")
     if seen.detectable is not None:
         lines.append(f"{len(spec.seed_values)} seeds find {_difference(seen)} in four cases of five")
     return "\n".join(lines)
 
 
-def _at_a_time(lanes: Mapping[Resources, int]) -> str:
+def _at_a_time(seen: Outlook) -> str:
+    lanes, total = seen.lanes, f"{seen.lanes_at_a_time} at a time"
     if len(lanes) == 1:
-        return str(next(iter(lanes.values())))
-    most = (f"{count} of {own.workers} worker{'s' * (own.workers > 1)}" for own, count in lanes.items())
-    return f"up to {', '.join(most)}"
+        return total
+    differing = [field for field in _UNITS if len({getattr(own, field) for own in lanes}) > 1]
+    most = (
+        f"{count} of {' and '.join(_amount(field, getattr(own, field)) for field in differing)}"
+        for own, count in lanes.items()
+    )
+    return f"{total} (up to {', '.join(most)})"
+
+
+def _amount(field: str, number: float) -> str:
+    unit, suffix = _UNITS[field]
+    return f"{number:g} {unit}{'s' * (number != 1)}{suffix}"
 
 
 def _difference(seen: Outlook) -> str:

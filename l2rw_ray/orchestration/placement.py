@@ -147,6 +147,14 @@ def _does_not_fit(resources: Resources, nodes: Nodes) -> ConfigError:
             return ConfigError(f"resources.{field}", wanted, problem, f"use at most {most:g}, or --address")
     worker = resources.model_copy(update={"workers": 1})
     slots = share_out({worker: None}, {}, nodes)[worker]
+    if not slots:
+        cpus, gpus = resources.cpus_per_worker, resources.gpus_per_worker
+        return ConfigError(
+            "resources.cpus_per_worker",
+            cpus,
+            f"no node of the cluster has {cpus} CPUs and {gpus:g} GPUs",
+            "use fewer of one of the two, or give --address of a cluster that has such a node",
+        )
     return ConfigError(
         "resources.workers",
         resources.workers,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from l2rw_ray.config import StudySpec
+from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError
 from l2rw_ray.orchestration.custom_code import stage_custom_code
 from l2rw_ray.orchestration.plan import representative_trials
-from l2rw_ray.tracking.uri import refuse_unknown_store
+from l2rw_ray.tracking.uri import masked, refuse_unknown_store
 
 STUDY_FILE = "study.yaml"
 RESULTS_VARIABLE = "L2RW_RAY_RESULTS"
@@ -22,8 +22,10 @@ RESULTS_VARIABLE = "L2RW_RAY_RESULTS"
 
 _RELATIVE = "relative to a folder that ends with the job"
 _MOST_BYTES = 50 * 2**20
-_STOP_WAIT_S = 60
-"""How long a stopped job may take: trials under way end at their next report, then the report is written."""
+_STOP_WAIT_S = 120
+"""How long a stopped job may take: its trials 30 s, lanes 5 s, Ray's processes 5 s, files for MLflow 20 s,
+and a large report a minute."""
+_DATA_FIELDS = ("root", "train", "test")
 _OWN_VARIABLES = {
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # a run sends the user's code to its workers by itself
     "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_WAIT_S),
@@ -71,7 +73,14 @@ class Submission:
         if self.tracking_uri is not None:
             command += ["--tracking-uri", self.tracking_uri]
         # `exec` lets a stopped job's signal and exit code pass the shell
-        return f"exec {shlex.join(command)} --out {self._out(study)}"
+        return f"{self._warning()}exec {shlex.join(command)} --out {self._out(study)}"
+
+    def _warning(self) -> str:
+        """A shell command that warns of a folder that nobody has chosen."""
+        if self.out is not None:
+            return ""
+        text = f"warning: {RESULTS_VARIABLE} is not set on the cluster: results go to ~/results of one node"
+        return f'[ -n "${RESULTS_VARIABLE}" ] || echo {shlex.quote(text)} >&2; '
 
     def _out(self, study: str) -> str:
         """The study folder, quoted but for what the cluster's shell shall expand."""
@@ -90,15 +99,27 @@ def staged(spec: StudySpec) -> Iterator[Path]:
     """A folder with all that the job needs: the resolved study, and the user's own packages that it names.
 
     Raises:
-        InputError: There is no such package, or the packages are too large to send.
+        InputError: There is no such package, the packages are too large to send, or data are named by a
+            path that the nodes do not have.
     """
+    trials = representative_trials(spec)
+    _refuse_relative_data(trials)
     with tempfile.TemporaryDirectory(prefix="l2rw_ray_") as name:
         folder = Path(name) / "job"
         folder.mkdir()
         dump_study(spec, folder / STUDY_FILE)
-        stage_custom_code(representative_trials(spec), folder)
+        stage_custom_code(trials, folder)
         _refuse_large(folder)
         yield folder
+
+
+def _refuse_relative_data(trials: Sequence[PlannedTrial]) -> None:
+    for trial in trials:
+        for field in _DATA_FIELDS:
+            path = getattr(trial.config.data, field, None)
+            if isinstance(path, str) and not path.startswith(("/", "~")) and "://" not in path:
+                remedy = "give an absolute path that the nodes share, or a URI"
+                raise InputError(f"trial.data.{field}", path, _RELATIVE, remedy)
 
 
 def _refuse_large(folder: Path) -> None:
@@ -113,11 +134,12 @@ def _refuse_large(folder: Path) -> None:
 
 def _refuse_unfit_store(uri: str) -> None:
     refuse_unknown_store(uri)
-    parts = urlsplit(uri)
+    parts, shown = urlsplit(uri), masked(uri)
+    if shown != uri:
+        problem = "its password or token would be shown on the cluster's dashboard"
+        remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, there"
+        if not parts.scheme.startswith("http"):
+            remedy = "give the http address of an MLflow server that keeps it"
+        raise InputError("--tracking-uri", shown, problem, remedy)
     if parts.scheme.startswith("sqlite") and not parts.path.startswith("//"):
         raise InputError("--tracking-uri", uri, _RELATIVE, "give sqlite:////FOLDER/FILE.db, or a server")
-    if parts.password is not None:
-        shown = parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()
-        problem = "its password would be shown on the cluster's dashboard"
-        remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD on the cluster"
-        raise InputError("--tracking-uri", shown, problem, remedy)

@@ -52,12 +52,17 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
             columns=("configurations", "core-hours", *(factor_name(path) for path in paths), measure.heading),
             lines=tuple(lines),
             note=(
-                f"Each arm was searched by {design.sampler} with the same budget, at {seeds} that no other "
-                "figure of this report is of. The last column is what the choice was made by, and flatters "
-                f"it; the test figures above are of fresh seeds, {_tested_on(spec)}"
+                f"Each {_searched(spec)} was searched by {design.sampler} with the same budget, at {seeds} "
+                "that no other figure of this report is of; a trial that two searches share counts in both "
+                "rows. The last column is what the choice was made by, and flatters it; the test figures "
+                f"above are of fresh seeds, {_tested_on(spec)}"
             ),
         ),
     )
+
+
+def _searched(spec: StudySpec) -> str:
+    return "arm at each combination of its levels" if has_tuned_levels(spec) else "arm"
 
 
 def _tested_on(spec: StudySpec) -> str:

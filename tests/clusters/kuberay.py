@@ -80,7 +80,12 @@ class Volume(Object):
         return self
 
 
+class PodSecurityContext(Object):
+    fsGroup: Annotated[int, Field(ge=0)]
+
+
 class PodSpec(Object):
+    securityContext: PodSecurityContext | None = None
     containers: Annotated[list[Container], Field(min_length=1)]
     volumes: list[Volume] = []
 

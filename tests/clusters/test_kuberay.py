@@ -1,5 +1,6 @@
 """The Kubernetes manifest: its structure, required fields and resources."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,16 @@ def test_head_is_told_what_may_come(tree: Any, monkeypatch: pytest.MonkeyPatch) 
         NodeGroup(nodes=group.maxReplicas, CPU=float(limit["cpu"]), GPU=float(limit.get("nvidia.com/gpu", 0)))
         for group, limit in zip(cluster.workerGroupSpecs, limits, strict=True)
     )
+
+
+def test_user_of_the_image_may_write_to_the_volume(tree: Any) -> None:
+    cluster = RayJob.model_validate(tree).spec.rayClusterSpec
+    user = re.search(r"useradd --uid (\d+)", MANIFEST.with_name("Dockerfile").read_text(encoding="utf-8"))
+    assert user is not None
+    for group in (cluster.headGroupSpec, *cluster.workerGroupSpecs):
+        context = group.template.spec.securityContext
+        assert context is not None
+        assert str(context.fsGroup) == user[1]
 
 
 def test_job_runs_as_a_submitted_one_does(tree: Any) -> None:

@@ -207,6 +207,8 @@ MALFORMED = [
     (_tuned("arms: {uniform: {}}"), "design.arms", "at least 2"),
     (_tuned("factors: {optim.lr: [1, 2]}"), "design.factors.optim.lr", "leave it out of one of the two"),
     (_tuned("factors: {resources.workers: [1, 2]}"), "design.factors.resources.workers", "for each level"),
+    (_tuned("factors: {resources: [{workers: 2}]}"), "design.factors.resources", "for each level"),
+    (_tuned("factors: {measurement: [{probe_rounds: 0}]}"), "design.factors.measurement", "for each level"),
     (_tuned("factors: {data.test_seed: [1, 2]}"), "design.factors.data.test_seed", "different sets"),
     (_tuned("factors: {data.meta_per_class: [1, 1]}"), "data.meta_per_class = 1", "name each level once"),
     (

@@ -20,6 +20,16 @@ def test_more_nodes_than_said_take_nothing_away() -> None:
     assert nodes_to_come((NodeGroup(nodes=1, CPU=8),), [{"CPU": 8.0}] * 3) == []
 
 
+def test_node_is_of_one_group_though_two_look_the_same() -> None:
+    alike = (NodeGroup(nodes=2, CPU=8), NodeGroup(nodes=4, CPU=8))
+    assert len(nodes_to_come(alike, [HEAD, *[{"CPU": 8.0}] * 3])) == 3
+
+
+def test_head_takes_no_place_of_a_worker_like_it() -> None:
+    head = {"CPU": 8.0, "node:__internal_head__": 1.0}
+    assert len(nodes_to_come((NodeGroup(nodes=2, CPU=8),), [head, {"CPU": 8.0}])) == 1
+
+
 def test_lanes_are_counted_on_a_cluster_whose_head_is_alone() -> None:
     nodes = [HEAD, *nodes_to_come(GROUPS, [HEAD])]
     assert lane_count(Resources(gpus_per_worker=1), nodes, trials=10, limit=None) == 2

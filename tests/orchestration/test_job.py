@@ -71,7 +71,16 @@ def test_log_is_passed_on_once_though_connections_break() -> None:
 def test_cluster_out_of_reach_is_told_with_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "_LOST_S", 0.0)
     with pytest.raises(InfrastructureError, match=r"may go on:\nfollow +ray job logs --follow small-1"):
-        _follow(_Cluster([["a"]] * 9, broken=set(range(9))))
+        _follow(_Cluster([["a"], *[[]] * 8], broken=set(range(9))))
+
+
+def test_cluster_that_was_in_reach_again_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = iter(range(0, 36_000, 3600))
+    monkeypatch.setattr(
+        job, "time", SimpleNamespace(monotonic=lambda: float(next(hours)), sleep=lambda _: None)
+    )
+    shown = [["a\n"], ["a\n", "b\n"], ["a\n", "b\n", "c\n"]]
+    assert _follow(_Cluster(shown, broken={0, 1})) == (0, "a\nb\nc\n")
 
 
 def test_cluster_without_this_package_is_told_what_to_do() -> None:

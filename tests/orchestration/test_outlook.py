@@ -77,6 +77,14 @@ def test_what_does_not_fit_is_refused(study_tree: dict, tmp_path: Path) -> None:
         outlook(parse_study(study_tree), StudyFolder(tmp_path / "none"), nodes=NODES)
 
 
+def test_lanes_of_several_kinds_are_told_together_and_apart(study_tree: dict, tmp_path: Path) -> None:
+    study_tree["design"] = {"kind": "grid", "factors": {"resources.cpus_per_worker": [1, 3]}}
+    spec = parse_study(study_tree | {"seeds": 3})
+    seen = outlook(spec, StudyFolder(tmp_path / "none"), nodes=[{"CPU": 6.0}])
+    assert seen.as_dict()["lanes"] == 4
+    assert "4 at a time (up to 3 of 1 CPU each, 2 of 3 CPUs each)" in describe_plan(seen)
+
+
 def test_gpus_that_are_hidden_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     (node,) = this_machine()

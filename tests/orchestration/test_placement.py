@@ -45,6 +45,12 @@ def test_what_does_not_fit_is_named(resources: dict, line: str) -> None:
     assert str(raised.value).startswith(line)
 
 
+def test_pair_that_no_node_has_is_named() -> None:
+    nodes = [{"CPU": 8.0}, {"CPU": 4.0, "GPU": 1.0}]
+    with pytest.raises(ConfigError, match="no node of the cluster has 8 CPUs and 1 GPUs"):
+        lane_count(Resources(cpus_per_worker=8, gpus_per_worker=1), nodes, trials=5, limit=None)
+
+
 ONE, TWO, GPU = Resources(), Resources(workers=2), Resources(gpus_per_worker=1)
 HALF = Resources(gpus_per_worker=0.5)
 

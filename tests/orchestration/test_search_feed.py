@@ -310,7 +310,11 @@ def test_arms_are_tuned_at_each_level_and_one_more_costs_its_own_trials(
     assert {trial.trial_id for trial in searched_trials(spec, folder)} == {trial.trial_id for trial in ran}
 
     factors = {"factors": {"data.noise.rate": [0.2, 0.3, 0.4]}}
-    more = play(parse_study(study_tree | {"design": design | factors, "seeds": 3}), folder, lanes=2)
+    larger = parse_study(study_tree | {"design": design | factors, "seeds": 3})
+    assert {trial.trial_id for trial in searched_trials(larger, folder)} == {trial.trial_id for trial in ran}
+    fewer = parse_study(study_tree | {"design": TUNED | {"search_seeds": [100]} | factors, "seeds": 3})
+    assert {trial.config.method.name for trial in searched_trials(fewer, folder)} == {"uniform"}
+    more = play(larger, folder, lanes=2)
     assert {trial.factors["data.noise.rate"] for trial in more} == {0.3}
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from l2rw_ray.cli import mirror_thread
 from l2rw_ray.config import load_study
 from l2rw_ray.config.loading import parse_study
 from l2rw_ray.errors import InputError
-from l2rw_ray.orchestration import submission
+from l2rw_ray.orchestration import cluster, execution, submission
 from l2rw_ray.orchestration.submission import STUDY_FILE, Submission, staged
 
 
@@ -56,6 +57,20 @@ def test_study_folder_is_the_clusters_own_where_none_is_given() -> None:
 
 
 @pytest.mark.parametrize(
+    ("chosen", "variables", "warns"),
+    [
+        (Submission(), {}, True),
+        (Submission(), {"L2RW_RAY_RESULTS": "/shared"}, False),
+        (Submission(out="/shared/small"), {}, False),
+    ],
+)
+def test_folder_that_nobody_chose_is_warned_of(chosen: Submission, variables: dict, warns: bool) -> None:
+    shown = chosen.entrypoint("small").replace("exec l2rw-ray", "true", 1)
+    done = subprocess.run(["sh", "-c", shown], env=variables, capture_output=True, text=True, check=True)
+    assert ("L2RW_RAY_RESULTS is not set on the cluster" in done.stderr) is warns
+
+
+@pytest.mark.parametrize(
     ("given", "meant"),
     [
         ("/a b/c", "/a b/c"),
@@ -94,11 +109,38 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(chosen: Submission,
     assert complaint in str(refused.value)
 
 
-def test_password_of_a_store_is_not_sent_and_not_shown() -> None:
-    with pytest.raises(InputError, match="its password would be shown on the cluster's dashboard") as refused:
-        Submission(tracking_uri="https://me:secret@host:5000/x").refuse_unusable()
-    assert "'https://***@host:5000/x'" in str(refused.value)
-    assert "secret" not in str(refused.value)
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("https://me:hush@host:5000/x", "https://***@host:5000/x"),
+        ("https://hush@host:5000/x", "https://***@host:5000/x"),
+        ("postgresql://host/db?user=me&password=hush", "postgresql://host/db?user=me&password=***"),
+    ],
+)
+def test_password_of_a_store_is_not_sent_and_not_shown(given: str, shown: str) -> None:
+    with pytest.raises(InputError, match="its password or token would be shown on the cluster's") as refused:
+        Submission(tracking_uri=given).refuse_unusable()
+    assert f"'{shown}'" in str(refused.value)
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["data/train.parquet", "../train.parquet", "train"])
+def test_data_that_are_not_sent_are_refused(study_tree: dict, path: str) -> None:
+    study_tree["trial"]["data"] = {"source": "image_folder", "train": path}
+    with pytest.raises(InputError, match=rf"trial.data.train = '{path}': relative to a folder that ends"):
+        staged(parse_study(study_tree)).__enter__()
+
+
+@pytest.mark.parametrize("path", ["/data/train.parquet", "~/train.parquet", "s3://bucket/train.parquet"])
+def test_data_that_nodes_may_have_are_not_refused(study_tree: dict, path: str) -> None:
+    study_tree["trial"]["data"] = {"source": "parquet", "train": path}
+    with staged(parse_study(study_tree)) as folder:
+        assert path in (folder / STUDY_FILE).read_text()
+
+
+def test_stopped_job_has_the_time_that_its_parts_may_take() -> None:
+    parts = (execution._GRACE_S, execution._LEAVE_S, cluster._EXIT_S, mirror_thread.FILES_S)
+    assert sum(parts) + 60 <= submission._STOP_WAIT_S, "a large report takes a minute at most"
 
 
 def test_variables_are_passed_on_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,6 +137,7 @@ def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, fol
         for percent in (20, 40)
     ]
     assert [line.entries[0].text for line in table.lines] == ["4"] * 6
+    assert table.note.startswith("Each arm at each combination of its levels was searched by ")
     assert write_report(folder.path).finding == summary.finding
 
 

@@ -1,0 +1,24 @@
+"""What a private cluster does to this process."""
+
+import os
+
+import pytest
+
+from l2rw_ray.orchestration.cluster import _others_kept_out
+
+NAMES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+
+
+@pytest.mark.parametrize("own", [(None, None), ("token", "mine"), ("disabled", None), (None, "mine")])
+def test_users_own_token_comes_back(
+    monkeypatch: pytest.MonkeyPatch, own: tuple[str | None, str | None]
+) -> None:
+    for name, value in zip(NAMES, own, strict=True):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    with _others_kept_out():
+        is_open = own[0] == "disabled"
+        assert os.environ["RAY_AUTH_MODE"] == ("disabled" if is_open else "token")
+        assert len(os.environ.get("RAY_AUTH_TOKEN", "")) == (0 if is_open else 64)
+    assert tuple(map(os.environ.get, NAMES)) == own
