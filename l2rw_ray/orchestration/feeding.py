@@ -68,16 +68,17 @@ class FeedSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         """The next trial as `{"trial_id": …}`, None while there is none, FINISHED after the last."""
         self._settle()
         given = self._hand_out()
+        if given is not None:
+            self._followed[trial_id] = given
         for feed in self._feeds:
             if feed.is_done and feed not in self._complete:
                 self._complete.append(feed)
                 self._desk.complete(feed.resources)
         self._crew.expect({feed.resources: self._to_come(feed) for feed in self._feeds})
         if given is not None:
-            self._followed[trial_id] = given
             return {"trial_id": given[0]}
-        is_over = self._is_lost or (all(feed.is_done for feed in self._feeds) and not self._stopping)
-        return Searcher.FINISHED if is_over else None
+        is_done = all(feed.is_done for feed in self._feeds) and not self._followed and not self._stopping
+        return Searcher.FINISHED if self._is_lost or is_done else None
 
     def _hand_out(self) -> tuple[str, TrialFeed] | None:
         """Give the broker the next trial of the first feed whose lanes want one."""
@@ -89,13 +90,12 @@ class FeedSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         return None
 
     def _has_room(self, feed: TrialFeed) -> bool:
-        return self._under_way(feed) < max(1, self._crew.number(feed.resources) * (1 + feed.ahead))
+        followed = [own for _, own in self._followed.values()].count(feed)
+        return followed < max(1, self._crew.number(feed.resources) * (1 + feed.ahead))
 
     def _to_come(self, feed: TrialFeed) -> int | None:
-        return None if feed.remaining is None else max(feed.remaining - self._under_way(feed), 0)
-
-    def _under_way(self, feed: TrialFeed) -> int:
-        return [*(own for _, own in self._followed.values()), *self._stopping.values()].count(feed)
+        handed_out = [*(own for _, own in self._followed.values()), *self._stopping.values()].count(feed)
+        return None if feed.remaining is None else max(feed.remaining - handed_out, 0)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Relay an epoch."""

@@ -82,6 +82,7 @@ def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status)
     feed, desk = _Feed(trials[:1]), _Desk()
     searcher = FeedSearcher([feed], desk, _Crew())
     searcher.suggest("a")
+    assert searcher.suggest("a2") is None, "it may still be stopped"
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
     assert desk.cancelled == [trials[0].trial_id]
     assert searcher.suggest("b") is None, "the run waits for it"
@@ -91,6 +92,17 @@ def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status)
     assert searcher.suggest("c") == Searcher.FINISHED
     result = feed.results[trials[0].trial_id]
     assert (result.status, result.duration_s, result.figures) == (status.value, 8.0, metrics)
+
+
+def test_the_next_trial_waits_for_the_lane_of_one_that_is_stopped(study_tree: dict) -> None:
+    trials = plan_study(parse_study(study_tree | {"seeds": 2}))
+    feed, desk = _Feed(trials), _Desk()
+    feed.ahead = 0
+    searcher = FeedSearcher([feed], desk, _Crew({trials[0].resources: 1}))
+    searcher.suggest("a")
+    assert searcher.suggest("b") is None
+    searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
+    assert searcher.suggest("c") == {"trial_id": trials[1].trial_id}, "Tune has to have one to follow"
 
 
 def test_each_kind_of_trial_is_handed_out_as_its_lanes_allow(study_tree: dict) -> None:
@@ -105,11 +117,11 @@ def test_each_kind_of_trial_is_handed_out_as_its_lanes_allow(study_tree: dict) -
         together[0].trial_id,
     ], "one under way and one that waits; a kind without lanes has one that waits for them"
     assert given[3] is None
-    assert crew.to_come == {one: len(alone) - 2, two: len(together) - 1}
+    assert crew.to_come == {one: len(alone) - 2, two: len(together) - 1}, "told at once"
     crew.lanes = {one: len(alone), two: len(together)}
     given = [searcher.suggest(f"{number} more") for number in range(len(alone) + len(together) - 3)]
     assert all(isinstance(each, dict) for each in given)
-    assert searcher.suggest("z") == Searcher.FINISHED
+    assert searcher.suggest("z") is None, "Tune may still stop the last ones, whose ends are waited for"
     assert len(desk.submitted) == len(alone) + len(together)
     assert set(desk.complete_kinds) == {one, two}, "lanes of a kind leave when no more will come"
 
