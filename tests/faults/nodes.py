@@ -1,0 +1,38 @@
+"""Simulated nodes that can be switched off."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+from ray.cluster_utils import Cluster
+
+from tests.faults.processes import kill
+
+Node = Any
+"""Ray's own handle of one; it has no type that is public."""
+
+
+@contextmanager
+def two_nodes() -> Iterator[tuple[Cluster, list[Node]]]:
+    """A cluster of two nodes with a core each, beside a head with none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # runs inherit it
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        try:
+            yield cluster, [add_worker_node(cluster) for _ in range(2)]
+        finally:
+            cluster.shutdown()
+
+
+def add_worker_node(cluster: Cluster) -> Node:
+    """Let a node with one core join."""
+    return cluster.add_node(num_cpus=1)
+
+
+def lose(cluster: Cluster, node: Node) -> None:
+    """Kill all processes of a node at once, as when its machine is switched off."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    kill([raylet, *raylet.children(recursive=True)])
+    cluster.remove_node(node, allow_graceful=False)

@@ -1,0 +1,77 @@
+"""SIGKILL of the driver at any moment, and Ctrl-C."""
+
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.faults.conftest import Disturb, Undisturbed
+from tests.faults.disturbed import DisturbedStudy
+from tests.faults.fault_table import Tries
+
+pytestmark = pytest.mark.timeout(6000)
+_KILLS = 10
+"""Per test, of two."""
+
+
+@pytest.mark.fault(
+    "SIGKILL of the driver, at random moments", "all; the same command goes on from the last checkpoints"
+)
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_driver(undisturbed: Undisturbed, disturb: Disturb, tries: Tries, seed: int) -> None:
+    """Half of the moments are counted from the start, half from the first sign of training."""
+    expected, study, moments = undisturbed(), disturb(), random.Random(seed)
+    while tries.number < _KILLS:
+        process = study.start()
+        if moments.random() < 0.5:
+            study.wait_for_training(checkpoints=0)
+        try:
+            code = process.wait(moments.uniform(0, 20))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            tries.add()
+        else:  # it was complete before
+            assert code == 0, study.output
+            study.must_equal(expected)
+            study = disturb()
+    study.complete()
+    study.must_equal(expected)
+
+
+def _interrupt(study: DisturbedStudy) -> subprocess.Popen:
+    process = study.start()
+    study.wait_for_training()
+    process.send_signal(signal.SIGINT)
+    return process
+
+
+@pytest.mark.fault("Ctrl-C", "all; records are finished, nothing is left running, the same command goes on")
+def test_interrupted_once(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
+    expected, study = undisturbed(), disturb()
+    process = _interrupt(study)
+    tries.add()
+    assert "the same command goes on" in study.end(process, 130)
+    study.must_have_ended()
+    study.complete()
+    study.must_equal(expected)
+
+
+@pytest.mark.fault(
+    "Ctrl-C twice", "all that was recorded before; nothing is left running, the same command goes on"
+)
+@pytest.mark.parametrize("pause_s", [0.3, 3.0])
+def test_interrupted_twice(undisturbed: Undisturbed, disturb: Disturb, tries: Tries, pause_s: float) -> None:
+    expected, study = undisturbed(), disturb()
+    process = _interrupt(study)
+    time.sleep(pause_s)
+    process.send_signal(signal.SIGINT)
+    tries.add()
+    process.wait(300)
+    assert process.returncode != 0
+    assert "Traceback" not in study.output
+    study.must_have_ended()
+    study.complete()
+    study.must_equal(expected)
