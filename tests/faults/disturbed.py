@@ -14,18 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from l2rw_ray.results import StudyFolder
-from tests.faults.processes import kill, living, of_runs, titled, wait_for_end
+from tests.faults.processes import LEFT_S, kill, living, of_runs, titled, wait_for_end
 from tests.integration.harness import command, wait_until
 
 RUN_S = 900.0
 """Longest time that one run may take on a busy machine."""
 _MISHAPS = frozenset(
     {
-        *("attempt", "started_at", "duration_s", "warnings", "log"),
+        *("attempt", "started_at", "duration_s", "warnings", "log", "commit"),
         *("step_time_plain_s", "step_time_s", "overhead_ratio", "peak_memory_bytes"),
     }
 )
-"""Columns of the ledger that tell of times and mishaps; all others are results."""
+"""Columns of the ledger that tell of times, mishaps and who was there; all others are results."""
 
 
 @dataclass
@@ -99,14 +99,20 @@ class DisturbedStudy:
         """The training workers of the run under way."""
         return titled("ray::RayTrainWorker", self.processes())
 
-    def wait_for_training(self, checkpoints: int = 1, records: int = 0) -> list[psutil.Process]:
-        """Wait for workers, and for what a fault could destroy; the workers, none when the run is over."""
+    def wait_for_workers(self) -> list[psutil.Process]:
+        """Wait for training workers, or for the end of the run; the workers."""
         process = self._started[-1]
+        wait_until(lambda: process.poll() is not None or self.workers(), "workers", RUN_S, every_s=0.3)
+        return self.workers()
+
+    def wait_for_training(self, checkpoints: int = 1, records: int = 0) -> list[psutil.Process]:
+        """Wait for all that a fault could destroy; the training workers."""
 
         def is_there() -> bool:
+            assert self._started[-1].poll() is None, f"nothing was left to disturb: {self.output}"
             recorded = len(list((self.out / "trials").glob("*.parquet"))) >= records
             saved = len(list((self.out / "checkpoints").rglob("*.pt"))) >= checkpoints
-            return process.poll() is not None or (recorded and saved and bool(self.workers()))
+            return recorded and saved and bool(self.workers())
 
         wait_until(is_there, "training", RUN_S, every_s=0.3)
         return self.workers()
@@ -135,9 +141,9 @@ class DisturbedStudy:
         now = self.finished
         assert {trial_id: now.get(trial_id) for trial_id in self._finished} == self._finished
 
-    def must_have_ended(self) -> None:
-        """Check that nothing of the command runs any more."""
-        wait_for_end(self._left, (process.pid for process in self._started))
+    def must_have_ended(self, within_s: float = LEFT_S) -> None:
+        """Check that nothing of the command runs any more, after a moment."""
+        wait_for_end(self._left, (process.pid for process in self._started), within_s)
 
     def abandon(self) -> None:
         """Kill whatever is left."""

@@ -60,14 +60,15 @@ def of_runs(processes: Iterable[psutil.Process]) -> set[psutil.Process]:
     return found
 
 
-def wait_for_end(left: Callable[[], set[psutil.Process]], started: Iterable[int]) -> None:
+def wait_for_end(left: Callable[[], set[psutil.Process]], started: Iterable[int], within_s: float) -> None:
     """Wait until nothing is left; fails the test when something stays.
 
     Args:
         left: Tells what is.
         started: Ids of this process's own children, whose exit codes others wait for.
+        within_s: How long that may take.
     """
-    own, deadline = set(started), monotonic() + LEFT_S
+    own, deadline = set(started), monotonic() + within_s
     while staying := left():
         assert monotonic() < deadline, f"still running: {_named(staying)}"
         _bury(own)

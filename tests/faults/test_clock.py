@@ -22,7 +22,8 @@ def test_clock_that_jumps(
 ) -> None:
     jump, folder = tmp_path / "jump", Path(__file__).parent / "jumping_clock"
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-    expected, study = undisturbed(), disturb(environment={"PYTHONPATH": path, "FAULTS_CLOCK": str(jump)})
+    environment = {"PYTHONPATH": path, "FAULTS_CLOCK": str(jump)}
+    expected, study = undisturbed(), disturb("--lanes", "1", environment=environment, seeds=2)
     process = study.start()
     study.wait_for_training()
     jump.write_text(str(jump_s))

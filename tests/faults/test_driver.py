@@ -10,10 +10,13 @@ import pytest
 from tests.faults.conftest import Disturb, Undisturbed
 from tests.faults.disturbed import DisturbedStudy
 from tests.faults.fault_table import Tries
+from tests.integration.harness import wait_until
 
 pytestmark = pytest.mark.timeout(6000)
 _KILLS = 10
 """Per test, of two."""
+_EXIT_S = 30.0
+"""How long a process may take to exit once its driver has left in good order."""
 
 
 @pytest.mark.fault(
@@ -26,7 +29,7 @@ def test_killed_driver(undisturbed: Undisturbed, disturb: Disturb, tries: Tries,
     while tries.number < _KILLS:
         process = study.start()
         if moments.random() < 0.5:
-            study.wait_for_training(checkpoints=0)
+            study.wait_for_workers()
         try:
             code = process.wait(moments.uniform(0, 20))
         except subprocess.TimeoutExpired:
@@ -50,11 +53,11 @@ def _interrupt(study: DisturbedStudy) -> subprocess.Popen:
 
 @pytest.mark.fault("Ctrl-C", "all; records are finished, nothing is left running, the same command goes on")
 def test_interrupted_once(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(), disturb()
+    expected, study = undisturbed(), disturb("--lanes", "1", seeds=2)
     process = _interrupt(study)
     tries.add()
     assert "the same command goes on" in study.end(process, 130)
-    study.must_have_ended()
+    study.must_have_ended(_EXIT_S)
     study.complete()
     study.must_equal(expected)
 
@@ -62,16 +65,21 @@ def test_interrupted_once(undisturbed: Undisturbed, disturb: Disturb, tries: Tri
 @pytest.mark.fault(
     "Ctrl-C twice", "all that was recorded before; nothing is left running, the same command goes on"
 )
-@pytest.mark.parametrize("pause_s", [0.3, 3.0])
-def test_interrupted_twice(undisturbed: Undisturbed, disturb: Disturb, tries: Tries, pause_s: float) -> None:
-    expected, study = undisturbed(), disturb()
+@pytest.mark.parametrize("is_cleaning_up", [False, True])
+def test_interrupted_twice(
+    undisturbed: Undisturbed, disturb: Disturb, tries: Tries, is_cleaning_up: bool
+) -> None:
+    """While trials come to their next report, and while the cluster is shut down."""
+    expected, study = undisturbed(), disturb("--lanes", "1", seeds=2)
     process = _interrupt(study)
-    time.sleep(pause_s)
+    if is_cleaning_up:
+        wait_until(lambda: not study.workers(), "end of the workers", every_s=0.01)
+    else:
+        time.sleep(0.1)  # two key presses
     process.send_signal(signal.SIGINT)
     tries.add()
-    process.wait(300)
-    assert process.returncode != 0
+    study.end(process, 130)
     assert "Traceback" not in study.output
-    study.must_have_ended()
+    study.must_have_ended(_EXIT_S)
     study.complete()
     study.must_equal(expected)

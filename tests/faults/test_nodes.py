@@ -42,7 +42,7 @@ def test_trial_across_two_nodes_goes_on_with_one_that_joins(
     cluster: tuple[Cluster, list[Node]], undisturbed: Undisturbed, disturb: Disturb, tries: Tries
 ) -> None:
     (head, nodes), expected = cluster, undisturbed(2)
-    study = disturb("--address", head.address, resources={"workers": 2})
+    study = disturb("--address", head.address, resources={"workers": 2}, seeds=2)
     process = study.start()
     wait_until(lambda: len(study.wait_for_training()) == 2, "group across both nodes", 600)
     lose(head, nodes[1])

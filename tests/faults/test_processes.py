@@ -26,7 +26,7 @@ def test_killed_worker(undisturbed: Undisturbed, disturb: Disturb, tries: Tries)
     "all; another lane takes its trial from its last checkpoint",
 )
 def test_killed_group(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(2), disturb(resources={"workers": 2})
+    expected, study = undisturbed(2), disturb(resources={"workers": 2}, seeds=2)
     process = study.start()
     workers = study.wait_for_training()
     assert len(workers) == 2
@@ -38,7 +38,7 @@ def test_killed_group(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) 
 
 @pytest.mark.fault("SIGKILL of the broker", "all; the run ends and says so, the same command goes on")
 def test_killed_broker(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(), disturb()
+    expected, study = undisturbed(), disturb("--lanes", "1", seeds=2)
     process = study.start()
     study.wait_for_training()
     kill(titled("ray::Broker", living(process.pid)))

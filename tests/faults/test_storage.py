@@ -56,7 +56,7 @@ def _ends_in_one_line(study: DisturbedStudy, process: subprocess.Popen, code: in
     "what is recorded; the run ends and says so, the same command goes on",
 )
 def test_full_disk(undisturbed: Undisturbed, disturb: Disturb, tries: Tries, mount: Mount) -> None:
-    expected, study = undisturbed(), disturb()
+    expected, study = undisturbed(), disturb("--lanes", "1", seeds=2)
     mount(study.out)
     process = study.start()
     study.wait_for_training(records=1)
@@ -76,7 +76,7 @@ def test_full_disk(undisturbed: Undisturbed, disturb: Disturb, tries: Tries, mou
     "what is recorded; the run ends and says so, the same command goes on",
 )
 def test_read_only_folder(undisturbed: Undisturbed, disturb: Disturb, tries: Tries, mount: Mount) -> None:
-    expected, study = undisturbed(), disturb()
+    expected, study = undisturbed(), disturb("--lanes", "1", seeds=2)
     mount(study.out)
     process = study.start()
     study.wait_for_training(records=1)
@@ -128,7 +128,7 @@ def test_damaged_checkpoint(undisturbed: Undisturbed, disturb: Disturb, tries: T
 
 @pytest.mark.fault("a damaged file of the ledger", "all; it is named and set aside, its trial is run again")
 def test_damaged_record(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(), disturb()
+    expected, study = undisturbed(), disturb("--lanes", "1", seeds=2)
     study.complete()
     cut, changed, emptied = sorted((study.out / "trials").glob("*.parquet"))[:3]
     cut.write_bytes(cut.read_bytes()[:-100])

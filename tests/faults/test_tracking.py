@@ -32,12 +32,12 @@ def server(tmp_path: Path) -> Iterator[RealServer]:
 def test_server_that_goes_down_and_comes_back(
     server: RealServer, undisturbed: Undisturbed, disturb: Disturb, tries: Tries
 ) -> None:
-    expected, study = undisturbed(), disturb("--tracking-uri", server.uri)
+    expected, study = undisturbed(), disturb("--lanes", "1", "--tracking-uri", server.uri)
     process = study.start()
     study.wait_for_training(records=1)
     server.stop()
     tries.add()
-    study.wait_for_training(records=3)
+    study.wait_for_training(checkpoints=0, records=3)
     server.start()
     study.end(process, 0)
     mirror_folder(StudyFolder(study.out), server.uri)

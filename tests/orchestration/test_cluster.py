@@ -22,3 +22,10 @@ def test_users_own_token_comes_back(
         assert os.environ["RAY_AUTH_MODE"] == ("disabled" if is_open else "token")
         assert len(os.environ.get("RAY_AUTH_TOKEN", "")) == (0 if is_open else 64)
     assert tuple(map(os.environ.get, NAMES)) == own
+
+
+def test_clean_up_is_not_cut_short_by_ctrl_c_and_work_is() -> None:
+    with _ctrl_c_ignored():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
