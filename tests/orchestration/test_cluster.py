@@ -1,10 +1,11 @@
 """What a private cluster does to this process."""
 
 import os
+import signal
 
 import pytest
 
-from l2rw_ray.orchestration.cluster import _others_kept_out
+from l2rw_ray.orchestration.cluster import _ctrl_c_ignored, _others_kept_out
 
 NAMES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
 
@@ -25,6 +26,7 @@ def test_users_own_token_comes_back(
 
 
 def test_clean_up_is_not_cut_short_by_ctrl_c_and_work_is() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have these tests ignore it
     with _ctrl_c_ignored():
         signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
