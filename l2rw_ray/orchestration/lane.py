@@ -13,6 +13,7 @@ from typing import Any
 import ray
 import ray.train
 from ray.train.torch import TorchTrainer
+from ray.util import remove_placement_group
 
 from l2rw_ray.config import Resources
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
@@ -151,7 +152,10 @@ class Lanes:
         finally:
             with suppress(ray.exceptions.RayError):
                 if ray.is_initialized():
-                    ray.get(self._broker.lane_ended.remote(name))
+                    place = ray.get(self._broker.lane_ended.remote(name))
+                    if is_lost and place is not None:
+                        # who would do it for a dead controller asks the dashboard, which may not be there
+                        remove_placement_group(place)
             with self._lock:
                 del self._running[threading.current_thread()]
                 self._lost[resources] += is_lost

@@ -80,10 +80,11 @@ class DisturbedStudy:
     @property
     def finished(self) -> dict[str, int]:
         """When the record of each trial was written that is done with, in ns, by trial id."""
-        written = {}
+        written, again = {}, {"failed"} if "--retry-failed" in self.arguments else set()
         for path in (self.out / "trials").glob("*.parquet"):
             with suppress(pa.ArrowException, OSError):  # damaged on purpose
-                if _row(path)["reason"] != "interrupted":
+                row = _row(path)
+                if row["reason"] != "interrupted" and row["status"] not in again:
                     written[path.stem] = path.stat().st_mtime_ns
         return written
 
@@ -115,6 +116,7 @@ class DisturbedStudy:
             return recorded and saved and bool(self.workers())
 
         wait_until(is_there, "training", RUN_S, every_s=0.3)
+        self._note_finished()
         return self.workers()
 
     def must_equal(self, undisturbed: Path) -> None:
@@ -166,8 +168,10 @@ class DisturbedStudy:
         return self.out.with_suffix(".log")
 
     def _note_finished(self) -> None:
-        if (self.out / "trials").is_dir():
-            self._finished = self.finished
+        """Take note of what must stay; what was noted before must still be there."""
+        if "--retry-failed" not in self.arguments:
+            self.must_keep_finished()
+        self._finished = self.finished
 
 
 def results(out: Path) -> dict[str, dict[str, Any]]:

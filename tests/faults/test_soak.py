@@ -7,6 +7,7 @@ SOAK_TRIALS=40 make soak     # to try it
 import json
 import os
 import random
+import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -37,6 +38,7 @@ def test_soak(disturb: Disturb, request: pytest.FixtureRequest) -> None:
         driver = study.start()
         while not (driver.poll() == 0 and len(study.finished) == _TRIALS):
             if driver.poll() is not None:
+                assert driver.returncode in (1, -signal.SIGKILL), study.output
                 ends.append(driver.returncode)
                 driver = study.start()
             killer.act(driver)
