@@ -12,6 +12,7 @@ from l2rw_ray.config.space import ends_of
 from l2rw_ray.config.task import Misfit, metric_misfit
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.config.tuned import TunedComparisonDesign
+from l2rw_ray.config.variants import look_up
 from l2rw_ray.import_path import attribute_name
 
 _MOST_SEEDS = 10_000
@@ -46,6 +47,15 @@ class Objective(Section):
     mode: Literal["max", "min"] = "max"
 
 
+class Keep(Section):
+    """What is kept of each trial besides its figures. Changes no trial."""
+
+    models: bool = False
+    """Whether trained models are kept in the study folder, and mirrored to MLflow."""
+    system_metrics: bool = False
+    """Whether each epoch tells how busy processor, memory and GPU were, on rank 0's machine."""
+
+
 class StudySpec(Section):
     """A study file, resolved."""
 
@@ -63,6 +73,8 @@ class StudySpec(Section):
     """What each trial takes of the cluster."""
     objective: Objective = Objective()
     """What selects among configurations."""
+    keep: Keep = Keep()
+    """What is kept of each trial besides its figures."""
     report: Literal["ablation", "scaling"] = "ablation"
     """What the report is about: test figures of arms and levels, or what a reweighted step costs as the
     batch, the model, the sets and the workers grow. Changes no trial."""
@@ -137,6 +149,7 @@ class StudySpec(Section):
                 self._check_search(self.design)
             case TunedComparisonDesign():
                 self._check_test_set(self.design)
+                self._check_arms(self.design)
                 both = set(self.design.search_seeds) & set(self.seed_values)
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
@@ -168,6 +181,16 @@ class StudySpec(Section):
                 if path in ("data", "data.test_seed") and own != shared:
                     field = f"design.arms.{name}.set.{path}"
                     raise conflict(field, value, differing, f"add test_seed: {shared}")
+
+    def _check_arms(self, design: TunedComparisonDesign) -> None:
+        base = self.trial.model_dump(mode="json")
+        made: dict[str, str] = {}
+        for name, arm in design.arms.items():
+            own = {path: value for path, value in arm.set.items() if look_up(base, path) != value}
+            same = made.setdefault(repr((sorted(own.items()), arm.space, arm.factors)), name)
+            if same != name:
+                problem = f"the same as arm {same!r}, so there is nothing to compare"
+                raise conflict(f"design.arms.{name}", arm.set, problem, "leave it out, or change it")
 
     def _check_search(self, design: SearchDesign) -> None:
         measured = {criterion.metric for criterion in design.further_objectives}

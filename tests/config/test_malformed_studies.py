@@ -216,6 +216,7 @@ MALFORMED = [
         "trial.method.update_every",
         "no such field",
     ),
+    (_tuned("arms: {a: {}, b: {set: {method.name: l2rw}}}"), "design.arms.b", "the same as arm 'a'"),
     (_tuned("arms: {a: {}, b: {set: {optim.lr: 1}}}"), "design.arms.b.set.optim.lr = 1", "leave one out"),
     (_tuned("arms: {a: {}, b: {set: {method.nam: l2rw}}}"), "trial.method.nam", "did you mean"),
     (_effective("levels: [1, 5, 2]"), "design.levels = 2", "small to large"),
