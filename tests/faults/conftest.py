@@ -12,6 +12,7 @@ from tests.faults.disturbed import DisturbedStudy
 from tests.faults.fault_table import (
     pytest_addoption,
     pytest_configure,
+    pytest_itemcollected,
     pytest_runtest_makereport,
     pytest_terminal_summary,
     tries,
@@ -21,6 +22,7 @@ from tests.faults.processes import adopt_orphans
 __all__ = [
     "pytest_addoption",
     "pytest_configure",
+    "pytest_itemcollected",
     "pytest_runtest_makereport",
     "pytest_terminal_summary",
     "tries",

@@ -51,7 +51,7 @@ class DisturbedStudy:
     def start(self) -> subprocess.Popen:
         """Start the command in the background."""
         self._note_finished()
-        with self._log.open("a") as log:
+        with self._log.open("w") as log:
             process = subprocess.Popen(
                 command(self.study, "--out", str(self.out), *self.arguments),
                 stdout=log,
@@ -63,7 +63,7 @@ class DisturbedStudy:
         return process
 
     def end(self, process: subprocess.Popen, expected: int) -> str:
-        """Wait for the command's end; what all of them have printed so far."""
+        """Wait for the command's end; what it has printed."""
         code = process.wait(RUN_S)
         assert code == expected, self.output
         return self.output
@@ -74,7 +74,7 @@ class DisturbedStudy:
 
     @property
     def output(self) -> str:
-        """What the commands have printed."""
+        """What the last command has printed."""
         return self._log.read_text()
 
     @property

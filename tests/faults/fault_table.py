@@ -84,31 +84,42 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TABLE] = {}
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Have a row for each fault that could be tried, whether it is chosen or not."""
+    mark, table = item.get_closest_marker("fault"), item.config.stash.get(_TABLE, None)
+    if mark is not None and table is not None:
+        fault, kept = mark.args
+        table.setdefault(fault, Row(fault, kept))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.CallInfo, None]:
     """Count what a test tried as survived when it passed."""
     report = (yield).get_result()
     mark, table = item.get_closest_marker("fault"), item.config.stash.get(_TABLE, None)
     is_over = report.when == "call" or (report.when == "setup" and not report.passed)
-    if table is None or mark is None or not mark.args or not is_over:
+    if table is None or mark is None or not is_over:
         return
-    fault, kept = mark.args
     tried = item.stash.get(_TRIES, Tries()).number or int(report.failed)  # who fails before is lost as well
     note = report.longrepr[2].removeprefix("Skipped: ") if report.skipped else ""
-    row = table.setdefault(fault, Row(fault, kept, at=_commit()))
+    row = table[mark.args[0]]
     survived = row.survived + tried * report.passed
-    table[fault] = replace(row, tried=row.tried + tried, survived=survived, note=row.note or note)
+    table[row.fault] = replace(
+        row, tried=row.tried + tried, survived=survived, at=row.at or _commit(), note=row.note or note
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the rows of this session; keep them where the user wants the table."""
     rows = list(config.stash.get(_TABLE, {}).values())
-    if not rows:
+    tried = [row for row in rows if row.at]
+    if not tried:
         return
     terminalreporter.section("faults")
-    for row in rows:
-        _, _, tried, survived, lost, _ = row.cells()
-        counts = f"tried {tried}, survived {survived}, lost {lost}" if row.tried else tried
+    for row in tried:
+        counts = (
+            f"tried {row.tried}, survived {row.survived}, lost {row.lost}" if row.tried else row.cells()[2]
+        )
         terminalreporter.write_line(
             f"{row.fault}: {counts}", red=row.lost > 0, green=0 < row.tried == row.survived
         )
@@ -119,11 +130,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def keep(path: Path, rows: Iterable[Row]) -> None:
-    """Write the table, with the rows of earlier sessions that this one has no counts of."""
+    """Write the table; rows that this session did not come to keep the counts of an earlier one."""
     counts = path.with_suffix(".json")
     earlier = [Row(**row) for row in json.loads(counts.read_text())] if counts.is_file() else []
     known = {row.fault: row for row in earlier}
-    known |= {row.fault: row for row in rows}
+    known |= {row.fault: row for row in rows if row.at or row.fault not in known}
     counts.write_text(json.dumps([asdict(row) for row in known.values()], indent=1) + "\n")
     path.write_text(markdown(known.values()))
 
@@ -140,4 +151,4 @@ def _commit() -> str:
     done = subprocess.run(
         ["git", "-C", here, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
-    return done.stdout.strip()
+    return done.stdout.strip() or "unknown"

@@ -22,7 +22,7 @@ def test_a_later_session_replaces_its_own_rows_alone(tmp_path: Path) -> None:
     table, other = tmp_path / "faults.md", Row("an interruption", "all", tried=1, survived=1, at="abc")
     keep(table, [_KILL, other])
     again = Row("a kill", "all", tried=3, survived=3, at="def")
-    keep(table, [again])
+    keep(table, [again, Row("an interruption", "all")])
     assert table.read_text() == markdown([again, other])
 
 
