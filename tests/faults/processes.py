@@ -10,7 +10,8 @@ from time import monotonic, sleep
 import psutil
 
 _PR_SET_CHILD_SUBREAPER = 36
-_OF_A_CLUSTER = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
+_OF_A_CLUSTER = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent", "ray::_AutoscalingCoordinator")
+"""What Ray keeps for all runs of a cluster."""
 LEFT_S = 180.0
 """How long what a killed driver leaves may take to notice: Ray's agents wait for theirs."""
 
