@@ -11,8 +11,13 @@ from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.progress import ProgressDisplay
 from l2rw_ray.orchestration.runner import RunOptions, RunOutcome, run_study
+from l2rw_ray.results import read_study
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.tracking.runs import trial_name
 from l2rw_ray.tracking.uri import refuse_unknown_store
+
+_MOST_LOGS = 3
+"""Of failed trials, that are named at the end of a run."""
 
 
 def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, tracking_uri: str | None) -> int:
@@ -58,6 +63,8 @@ def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_u
         console.print("         interrupted: the same command goes on where this one stopped")
     if outcome.counts["failed"]:
         console.print("         failed trials are run again with --retry-failed")
+        for line in _failed_logs(folder):
+            console.print(line, highlight=False, soft_wrap=True)
     if outcome.counts["completed"]:
         from l2rw_ray.report import write_report
 
@@ -66,3 +73,12 @@ def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_u
         console.print(f"report   {paths.html}", highlight=False, soft_wrap=True)
     if tracking_uri is None:
         console.print(f"compare  l2rw-ray ui {folder.path}", highlight=False, soft_wrap=True)
+
+
+def _failed_logs(folder: StudyFolder) -> list[str]:
+    """Where to read what failed trials printed last, a line for each of the first."""
+    rows = [row for row in read_study(folder.path).to_pylist() if row["status"] == "failed" and row["log"]]
+    lines = [f"log      {folder.path / row['log']} ({trial_name(row)})" for row in rows[:_MOST_LOGS]]
+    if len(rows) > _MOST_LOGS:
+        lines.append(f"         and {len(rows) - _MOST_LOGS} more in {folder.logs}")
+    return lines

@@ -2,6 +2,7 @@
 
 from l2rw_ray.config.design import AblationDesign, GridDesign
 from l2rw_ray.config.fingerprint import trial_fingerprint
+from l2rw_ray.config.limits import Limits
 from l2rw_ray.config.loading import load_study, parse_study
 from l2rw_ray.config.planned import PlannedTrial, Stage
 from l2rw_ray.config.study import Objective, Resources, StudySpec
@@ -10,6 +11,7 @@ from l2rw_ray.config.trial import TrialConfig
 __all__ = [
     "AblationDesign",
     "GridDesign",
+    "Limits",
     "Objective",
     "PlannedTrial",
     "Resources",

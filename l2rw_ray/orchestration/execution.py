@@ -73,7 +73,7 @@ class Execution:
             InfrastructureError: The cluster failed and trials are left.
             StudyFolderError: The ledger could not be written.
         """
-        broker = _beside_this_process(Broker).remote()
+        broker = _beside_this_process(Broker).remote(spec.limits)
         pump = EventPump(broker, self.ledger, self.observers)
         checkpoints = self.folder.checkpoints.resolve()
         scheduler = early_stopping(spec)
@@ -85,6 +85,8 @@ class Execution:
             limit=self.most_lanes,
             report_every_s=every_s,
             most_trials=self.lane_trials,
+            logs=self.folder.logs.resolve(),
+            limits=spec.limits,
         )
         pump.start()
         interrupted = False

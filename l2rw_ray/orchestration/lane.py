@@ -14,9 +14,10 @@ import ray
 import ray.train
 from ray.train.torch import TorchTrainer
 
-from l2rw_ray.config import Resources
+from l2rw_ray.config import Limits, Resources
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 from l2rw_ray.orchestration.feed import ToCome
+from l2rw_ray.orchestration.lane_loss import LossReporter
 from l2rw_ray.orchestration.placement import Nodes
 from l2rw_ray.orchestration.staffing import Work, staffing
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
@@ -43,6 +44,8 @@ class Lanes:
         limit: The user's own limit of lanes, if any.
         report_every_s: Shortest time from one report of a trial's epochs to the next.
         most_trials: Trials after which a lane's workers are replaced.
+        logs: The study's folder of logs.
+        limits: What a trial may take.
     """
 
     def __init__(
@@ -56,10 +59,13 @@ class Lanes:
         limit: int | None,
         report_every_s: float,
         most_trials: int,
+        logs: Path,
+        limits: Limits,
     ) -> None:
         self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
         self._checkpoints, self._storage = checkpoints, storage
         self._report_every_s, self._most_trials = report_every_s, most_trials
+        self._logs, self._limits = logs, limits
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
         self._running: dict[threading.Thread, Resources] = {}
@@ -169,6 +175,8 @@ class Lanes:
             Path.cwd(),
             self._report_every_s,
             self._most_trials,
+            self._logs,
+            self._limits,
         )
         return TorchTrainer(
             work_lane,
@@ -185,5 +193,6 @@ class Lanes:
                     max_failures=self._most_losses, controller_failure_limit=_FAILED_STARTS
                 ),
                 logging_config=ray.train.LoggingConfig(log_level="ERROR"),
+                callbacks=[LossReporter(self._broker, name)],
             ),
         )

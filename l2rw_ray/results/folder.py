@@ -82,6 +82,11 @@ class StudyFolder:
         return self.path / "checkpoints"
 
     @property
+    def logs(self) -> Path:
+        """What trials printed: `<trial_id>.log`, of further ranks `<trial_id>.rank<n>.log`."""
+        return self.path / "logs"
+
+    @property
     def report(self) -> Path:
         """Where the report is written by default."""
         return self.path / "report"
@@ -104,6 +109,7 @@ class StudyFolder:
         try:
             self.trials.mkdir(parents=True, exist_ok=True)
             self.checkpoints.mkdir(exist_ok=True)
+            self.logs.mkdir(exist_ok=True)
         except OSError as error:
             reason = (error.strerror or "cannot be created").lower()
             raise self._error(reason, "choose another --out") from error

@@ -12,6 +12,7 @@ from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, Tri
 from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.schema import MEASURES, EpochRecord, TrialRecord, as_table
+from l2rw_ray.results.trial_logs import found_log, taken_stacks
 
 Clock = Callable[[], datetime]
 
@@ -100,6 +101,8 @@ class LedgerWriter:
         started = collected.started if collected else None
         measures, metrics = _split(event.metrics)
         stopped = event.status is TrialStatus.STOPPED
+        left = (self._folder.logs, event.trial_id, planned.resources.workers)
+        stacks, log = taken_stacks(*left), found_log(*left)
         return TrialRecord(
             trial_id=event.trial_id,
             status=event.status.value,
@@ -107,7 +110,7 @@ class LedgerWriter:
             attempt=started.attempt if started else 1,
             reason=event.error if stopped else None,
             error=None if stopped else event.error,
-            traceback=event.traceback,
+            traceback=event.traceback or (stacks if event.status is TrialStatus.FAILED else None),
             config=planned.config.model_dump_json(),
             method=planned.config.method.name,
             measures=measures,
@@ -130,6 +133,7 @@ class LedgerWriter:
             warnings=event.warnings,
             history=_history(collected),
             confusion=event.confusion,
+            log=None if log is None else str(log.relative_to(self._folder.path)),
         )
 
     def _before_now(self, duration_s: float) -> datetime:
