@@ -2,9 +2,10 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import psutil
@@ -16,7 +17,9 @@ from l2rw_ray.orchestration.stacks import thread_stacks
 from l2rw_ray.orchestration.trial_log import TrialLog
 from l2rw_ray.orchestration.watchdog import HANG_GRACE_S, Watchdog, Whereabouts, ended_when_stuck, watched
 
-_TELL_WITHIN_S = HANG_GRACE_S / 2
+_TELL_WITHIN_S = HANG_GRACE_S / 3
+_KILLED_WITHIN_S = HANG_GRACE_S / 3
+"""How long Ray may take to end the process; of one that ends itself it complains to the user."""
 _STANDARD_ERROR = 2
 
 
@@ -29,7 +32,14 @@ def own_memory_bytes() -> int:
 
 @contextmanager
 def limited(
-    lease: Lease, limits: Limits, broker: Any, log: TrialLog | None, *, rank: int, stacks: Path
+    lease: Lease,
+    limits: Limits,
+    broker: Any,
+    flush: Callable[[], object],
+    log: TrialLog | None,
+    *,
+    rank: int,
+    stacks: Path,
 ) -> Iterator[Whereabouts]:
     """End this process, and the trial as failed, should the block take more than the limits allow.
 
@@ -40,6 +50,7 @@ def limited(
         lease: The trial.
         limits: What it may take.
         broker: Handle of the broker actor.
+        flush: Tells the broker what the trial has emitted.
         log: Its log, which is kept within its bound meanwhile.
         rank: This process among the trial's workers.
         stacks: File for the stacks, should no thread be able to tell them.
@@ -54,9 +65,12 @@ def limited(
         found = thread_stacks(first=training)
         with suppress(OSError):  # past `sys.stderr`, whose lock the training thread may hold for ever
             os.write(_STANDARD_ERROR, f"{error}\n{found}".encode())
-        told = broker.fail.remote(lease.trial.trial_id, lease.attempt, rank, error, found, wait_s=0.0)
         with suppress(ray.exceptions.RayError):  # without its broker the run ends, and says so
+            flush()
+            told = broker.fail.remote(lease.trial.trial_id, lease.attempt, rank, error, found, wait_s=0.0)
             ray.get(told, timeout=_TELL_WITHIN_S)
+            ray.kill(ray.get_runtime_context().current_actor)
+            sleep(_KILLED_WITHIN_S)
         os._exit(1)
 
     watchdog = Watchdog(limits, place, own_memory_bytes)

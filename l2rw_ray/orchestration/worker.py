@@ -127,7 +127,10 @@ def _train_within_limits(
     lease: Lease, settings: LaneSettings, ranks: Ranks, reports: Reports, log: TrialLog | None
 ) -> None:
     trial, stacks = lease.trial, stacks_file(settings.logs, lease.trial.trial_id, ranks.rank)
-    with limited(lease, settings.limits, settings.broker, log, rank=ranks.rank, stacks=stacks) as place:
+    within = limited(
+        *(lease, settings.limits, settings.broker, reports.flush, log), rank=ranks.rank, stacks=stacks
+    )
+    with within as place:
 
         def emit(event: Event) -> Verdict:
             place.note(event)
