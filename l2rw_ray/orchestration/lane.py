@@ -15,9 +15,9 @@ import ray.train
 from ray.train.torch import TorchTrainer
 
 from l2rw_ray.config import Limits, Resources
-from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
+from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS, Fault
 from l2rw_ray.orchestration.feed import ToCome
-from l2rw_ray.orchestration.lane_loss import LossReporter
+from l2rw_ray.orchestration.lane_loss import LossReporter, fault_of_loss
 from l2rw_ray.orchestration.placement import Nodes
 from l2rw_ray.orchestration.staffing import Work, staffing
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
@@ -143,7 +143,7 @@ class Lanes:
         thread.start()
 
     def _drive(self, name: str, resources: Resources) -> None:
-        is_lost = False
+        fault: Fault | None = None
         try:
             for generation in count():
                 self._trainer(name, generation, resources).fit()
@@ -153,14 +153,16 @@ class Lanes:
             last_line = (str(error).strip().splitlines() or [""])[-1]
             self.errors.append(f"{name}: {type(error).__name__}: {last_line}")
             logging.getLogger(__name__).debug("lane %s ended", name, exc_info=True)
-            is_lost = True
+            fault = fault_of_loss([error])
         finally:
             with suppress(ray.exceptions.RayError):
                 if ray.is_initialized():
+                    if fault is not None:
+                        ray.get(self._broker.note_loss.remote(name, fault))
                     ray.get(self._broker.lane_ended.remote(name))
             with self._lock:
                 del self._running[threading.current_thread()]
-                self._lost[resources] += is_lost
+                self._lost[resources] += fault is not None
             self._changed.set()
 
     def _trainer(self, name: str, generation: int, resources: Resources) -> TorchTrainer:

@@ -1,6 +1,6 @@
 """Why a lane lost its workers, as Ray Train sees it, brought to the broker."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -13,14 +13,23 @@ _WITHIN_S = 10.0
 
 
 def fault_of_loss(errors: Iterable[BaseException]) -> Fault:
-    """What ended a worker group, from what Ray Train has of each of its ranks.
+    """What ended a worker group, from what Ray Train has of its ranks, or of the group as a whole.
 
     Ray tells when its own memory monitor ended a worker. Of one that the kernel killed nobody knows why.
     """
-    causes = [getattr(error, "health_check_failure", error) for error in errors]
+    causes = (cause for error in errors for cause in _causes(error))
     if any(isinstance(cause, ray.exceptions.OutOfMemoryError) for cause in causes):
         return Fault.NODE_OUT_OF_MEMORY
     return Fault.WORKER_LOST
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what Ray Train has wrapped in it."""
+    yield error
+    inner = [getattr(error, name, None) for name in ("health_check_failure", "controller_failure")]
+    for cause in [*inner, *getattr(error, "worker_failures", {}).values()]:
+        if isinstance(cause, BaseException):
+            yield from _causes(cause)
 
 
 class LossReporter(ray.train.UserCallback):  # type: ignore[misc]  # ray is not typed

@@ -151,11 +151,11 @@ class LeaseBook:
     def note_loss(self, lane: str, fault: Fault) -> None:
         """Take note of why a lane has lost its workers, before others ask for its trial.
 
-        A trial that had its lane for longer than it may was not lost: its process ended itself, when
-        nothing else could.
+        The first reason counts: what follows may only follow from it. A trial that had its lane for
+        longer than it may was not lost: its process ended itself, when nothing else could.
         """
         entry = self._entries.get(self._held.get(lane, ""))
-        if entry is None:
+        if entry is None or entry.fault is not Fault.WORKER_LOST:
             return
         entry.fault, limit_s = fault, self._limits.duration_s
         if limit_s is not None and self._clock() - entry.leased_at >= limit_s + HANG_GRACE_S:

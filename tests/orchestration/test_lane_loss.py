@@ -3,6 +3,7 @@
 import pytest
 import ray.exceptions
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.orchestration.failure_policy import Fault
@@ -24,6 +25,9 @@ def _unhealthy(error: Exception) -> Exception:
         ([_unhealthy(KILLED)], Fault.NODE_OUT_OF_MEMORY),
         ([PEER, _unhealthy(KILLED)], Fault.NODE_OUT_OF_MEMORY),
         ([KILLED], Fault.NODE_OUT_OF_MEMORY),
+        ([ControllerError(KILLED)], Fault.NODE_OUT_OF_MEMORY),
+        ([ControllerError(TimeoutError())], Fault.WORKER_LOST),
+        ([WorkerGroupError("lost", {0: PEER, 1: _unhealthy(KILLED)})], Fault.NODE_OUT_OF_MEMORY),
         ([], Fault.WORKER_LOST),
     ],
 )

@@ -221,6 +221,16 @@ def test_each_attempt_has_its_own_time_and_cause(book: LeaseBook, trials: tuple[
     assert "memory" not in str(ended.error)
 
 
+def test_first_reason_of_a_loss_counts(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+    for group in range(1, MAX_ATTEMPTS + 1):
+        book.lease("a", str(group), ONE)
+    book.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
+    book.note_loss("a", Fault.WORKER_LOST)
+    book.lane_ended("a")
+    (ended,) = book.drain()
+    assert "memory" in str(ended.error)
+
+
 def test_loss_of_a_lane_without_a_trial_is_nothing(book: LeaseBook) -> None:
     book.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
     assert not book.has_news
