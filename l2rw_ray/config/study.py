@@ -134,8 +134,10 @@ class StudySpec(Section):
         if many:
             raise conflict("seeds", self.seeds, "too many", f"use at most {_MOST_SEEDS}")
         values = self.seed_values
-        if not values or min(values) < 0:
-            raise conflict("seeds", self.seeds, "no count and no list of seeds", "use a number above 0")
+        if not values:
+            raise conflict("seeds", self.seeds, "no seed", "use a number above 0, or a list")
+        if min(values) < 0:
+            raise conflict("seeds", min(values), "a seed below 0", "use seeds from 0 on")
         if max(values) > _LARGEST_SEED:
             raise conflict("seeds", max(values), "too large", f"use seeds up to {_LARGEST_SEED}")
         if len(set(values)) < len(values):

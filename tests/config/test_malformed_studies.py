@@ -216,6 +216,8 @@ MALFORMED = [
         "trial.method.update_every",
         "no such field",
     ),
+    ("design.factors={trial.data.noise.rate: [0.1]}", "design.factors.trial.data.noise.rate", "write data.n"),
+    ("seeds=[0, -1]", "seeds = -1: a seed below 0", "use seeds from 0 on"),
     (_tuned("arms: {a: {}, b: {set: {method.name: l2rw}}}"), "design.arms.b", "the same as arm 'a'"),
     (_tuned("arms: {a: {}, b: {set: {optim.lr: 1}}}"), "design.arms.b.set.optim.lr = 1", "leave one out"),
     (_tuned("arms: {a: {}, b: {set: {method.nam: l2rw}}}"), "trial.method.nam", "did you mean"),
