@@ -14,6 +14,7 @@ import ray.train
 import ray.train.torch
 
 from l2rw_ray.config import Resources
+from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.data import Data
 from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError
@@ -39,6 +40,7 @@ class LaneSettings:
         broker: Handle of the broker actor.
         resources: What each worker takes.
         checkpoints: The study's checkpoint folder.
+        checkpoint_policy: When trials are saved there.
         working_directory: Where relative paths of a study start: the driver's own folder.
         report_every_s: Shortest time from one report of epochs to the next.
         most_trials: Trials after which the workers leave, for others to take their place.
@@ -48,6 +50,7 @@ class LaneSettings:
     broker: Any
     resources: Resources
     checkpoints: Path
+    checkpoint_policy: CheckpointPolicy
     working_directory: Path
     report_every_s: float
     most_trials: int
@@ -114,7 +117,7 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
             reports,
             ranks=ranks,
             device=ray.train.torch.get_device(),
-            checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id),
+            checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id, settings.checkpoint_policy),
             attempt=lease.attempt,
         )
     except Exception as error:  # the trial boundary

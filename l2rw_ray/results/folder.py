@@ -3,9 +3,10 @@
 import fcntl
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -94,6 +95,12 @@ class StudyFolder:
     def trial_file(self, trial_id: str) -> Path:
         """The ledger's file of one trial."""
         return self.trials / f"{trial_id}.parquet"
+
+    def forget_checkpoints(self, trial_id: str) -> None:
+        """Remove the checkpoints of a trial, and the single file that earlier releases kept."""
+        shutil.rmtree(self.checkpoints / trial_id, ignore_errors=True)
+        with suppress(OSError):  # what is left costs room alone
+            (self.checkpoints / f"{trial_id}.pt").unlink(missing_ok=True)
 
     def create(self) -> None:
         """Make the folder and its ledger, where they are missing.
