@@ -47,6 +47,15 @@ class Objective(Section):
     mode: Literal["max", "min"] = "max"
 
 
+class Keep(Section):
+    """What is kept of each trial besides its figures. Changes no trial."""
+
+    models: bool = False
+    """Whether trained models are kept in the study folder, and mirrored to MLflow."""
+    system_metrics: bool = False
+    """Whether each epoch tells how busy processor, memory and GPU were, on rank 0's machine."""
+
+
 class StudySpec(Section):
     """A study file, resolved."""
 
@@ -66,6 +75,8 @@ class StudySpec(Section):
     """What selects among configurations."""
     checkpoints: CheckpointPolicy = CheckpointPolicy()
     """How much of a trial's training may be lost with its worker; changes no trial."""
+    keep: Keep = Keep()
+    """What is kept of each trial besides its figures."""
     report: Literal["ablation", "scaling"] = "ablation"
     """What the report is about: test figures of arms and levels, or what a reweighted step costs as the
     batch, the model, the sets and the workers grow. Changes no trial."""

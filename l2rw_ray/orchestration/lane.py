@@ -14,7 +14,7 @@ import ray
 import ray.train
 from ray.train.torch import TorchTrainer
 
-from l2rw_ray.config import Resources
+from l2rw_ray.config import Keep, Resources
 from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 from l2rw_ray.orchestration.feed import ToCome
@@ -38,8 +38,10 @@ class Lanes:
     Args:
         broker: Handle of the broker actor.
         checkpoints: The study's checkpoint folder.
-        checkpoint_policy: When trials are saved there.
+        models: The study's folder of trained models.
         storage: Scratch folder for Ray Train.
+        checkpoint_policy: When trials are saved.
+        keep: What is kept of each trial besides its figures.
         to_come: Trials that the broker will be given.
         nodes: Tells the resources of the nodes that there are.
         limit: The user's own limit of lanes, if any.
@@ -51,9 +53,11 @@ class Lanes:
         self,
         broker: Any,
         checkpoints: Path,
-        checkpoint_policy: CheckpointPolicy,
+        models: Path,
         storage: Path,
         *,
+        checkpoint_policy: CheckpointPolicy,
+        keep: Keep,
         to_come: ToCome,
         nodes: Callable[[], Nodes],
         limit: int | None,
@@ -61,7 +65,8 @@ class Lanes:
         most_trials: int,
     ) -> None:
         self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
-        self._checkpoints, self._checkpoint_policy, self._storage = checkpoints, checkpoint_policy, storage
+        self._checkpoints, self._models, self._storage = checkpoints, models, storage
+        self._checkpoint_policy, self._keep = checkpoint_policy, keep
         self._report_every_s, self._most_trials = report_every_s, most_trials
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
@@ -170,6 +175,8 @@ class Lanes:
             resources,
             self._checkpoints,
             self._checkpoint_policy,
+            self._models,
+            self._keep,
             Path.cwd(),
             self._report_every_s,
             self._most_trials,
