@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.design import AblationDesign, Design, GridDesign
 from l2rw_ray.config.effective import MinimumEffectiveDesign
 from l2rw_ray.config.search import COSTS, SearchDesign
@@ -73,6 +74,8 @@ class StudySpec(Section):
     """What each trial takes of the cluster."""
     objective: Objective = Objective()
     """What selects among configurations."""
+    checkpoints: CheckpointPolicy = CheckpointPolicy()
+    """How much of a trial's training may be lost with its worker; changes no trial."""
     keep: Keep = Keep()
     """What is kept of each trial besides its figures."""
     report: Literal["ablation", "scaling"] = "ablation"
