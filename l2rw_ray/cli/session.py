@@ -35,7 +35,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     planned = plan_study(spec)
     folder.create()
     if options.address is not None:  # of a job, nobody sees its shell
-        console.print(f"folder   {folder.path}", highlight=False, soft_wrap=True)
+        console.print(f"folder   {folder.address}", highlight=False, soft_wrap=True)
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 
@@ -59,10 +59,12 @@ def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_u
     if outcome.counts["failed"]:
         console.print("         failed trials are run again with --retry-failed")
     if outcome.counts["completed"]:
-        from l2rw_ray.report import write_report
+        from l2rw_ray.cli.reporting import write_own_report
 
-        paths = write_report(folder.path)
+        paths, address = write_own_report(folder)
         console.print(f"found    {paths.finding}", highlight=False, soft_wrap=True)
-        console.print(f"report   {paths.html}", highlight=False, soft_wrap=True)
+        if folder.store is not None:
+            console.print(f"here     {paths.html}", highlight=False, soft_wrap=True)
+        console.print(f"report   {address}", highlight=False, soft_wrap=True)
     if tracking_uri is None:
-        console.print(f"compare  l2rw-ray ui {folder.path}", highlight=False, soft_wrap=True)
+        console.print(f"compare  l2rw-ray ui {folder.address}", highlight=False, soft_wrap=True)

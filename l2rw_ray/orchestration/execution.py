@@ -159,6 +159,8 @@ def _first_line(error: Exception) -> str:
 
 def _not_recorded(folder: StudyFolder, error: Exception) -> Exception:
     """What to raise when the ledger could not take a record."""
+    if isinstance(error, StudyFolderError):
+        return error
     if isinstance(error, OSError):
         problem = f"not writable ({error})"
         return StudyFolderError("study folder", folder.path, problem, "free the disk, run again")

@@ -188,7 +188,7 @@ def _from_ledger(
         return {}
     known: dict[str, Any] = {
         "trial_s": fmean(ledger[trial.trial_id].duration_s for trial in completed),
-        "basis": f"{len(completed)} finished trials in {folder.path}",
+        "basis": f"{len(completed)} finished trials in {folder.address}",
     }
     points: dict[str, dict[int, float]] = {}
     for trial in completed:

@@ -6,14 +6,17 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, load_study
 from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from l2rw_ray.results.store import StudyStore
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,20 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """A folder that holds one study: its specification, plan, ledger and whatever derives from them."""
+    """A folder that holds one study: its specification, plan, ledger and whatever derives from them.
+
+    Attributes:
+        path: The folder on this machine.
+        store: The object store that the folder stands for; None of a folder that stands for itself.
+    """
 
     path: Path
+    store: "StudyStore | None" = field(default=None, compare=False)
+
+    @property
+    def address(self) -> str:
+        """How a user names it."""
+        return str(self.path) if self.store is None else self.store.location.address
 
     @property
     def study_file(self) -> Path:
@@ -124,9 +138,33 @@ class StudyFolder:
                 raise self._error(f"in use by another run ({holder})", "wait for it or stop it") from error
             _replace_text(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}")
             try:
-                yield
+                if self.store is None:
+                    yield
+                else:
+                    with self.store.claimed():
+                        self.store.fill(searches=self.searches.name)
+                        yield
             finally:
                 _replace_text(file.fileno(), "")
+
+    @contextmanager
+    def replaced(self, path: Path) -> Iterator[Path]:
+        """Yield a temporary path that replaces a file of the folder when the block succeeds, wherever it is.
+
+        Raises:
+            StudyFolderError: The store that the folder stands for cannot be written.
+        """
+        with atomic_path(path) if self.store is None else self.store.replaced(path) as temporary:
+            yield temporary
+
+    def keep_searches(self) -> None:
+        """Bring Optuna's record to the store that the folder stands for, if it does.
+
+        Raises:
+            StudyFolderError: The store cannot be written.
+        """
+        if self.store is not None:
+            self.store.put_copy(self.searches)
 
     def _open_lock(self) -> TextIO:
         try:
@@ -141,7 +179,7 @@ class StudyFolder:
         Raises:
             StudyFolderError: The folder cannot be written.
         """
-        with self._writable(), atomic_path(self.study_file) as temporary:
+        with self._writable(), self.replaced(self.study_file) as temporary:
             dump_study(spec, temporary)
         self.write_rows(planned)
 
@@ -161,7 +199,7 @@ class StudyFolder:
             }
             for trial in planned
         ]
-        with self._writable(), atomic_path(self.plan_file) as temporary:
+        with self._writable(), self.replaced(self.plan_file) as temporary:
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
     @contextmanager
@@ -206,7 +244,7 @@ class StudyFolder:
                 raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")
 
     def _error(self, problem: str, remedy: str) -> StudyFolderError:
-        return StudyFolderError("study folder", self.path, problem, remedy)
+        return StudyFolderError("study folder", self.address if self.store else self.path, problem, remedy)
 
 
 def _plan_row(row: Mapping[str, Any]) -> PlanRow:

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
-from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.schema import MEASURES, EpochRecord, TrialRecord, as_table
 
@@ -18,7 +17,7 @@ Clock = Callable[[], datetime]
 
 def write_record(folder: StudyFolder, record: TrialRecord) -> None:
     """Write a trial's file, replacing an earlier one of the same trial, in one step."""
-    with atomic_path(folder.trial_file(record.trial_id)) as temporary:
+    with folder.replaced(folder.trial_file(record.trial_id)) as temporary:
         pq.write_table(as_table(record), temporary, compression="zstd")
 
 
@@ -77,6 +76,7 @@ class LedgerWriter:
         Raises:
             KeyError: The event is of a trial that is not planned.
             OSError: The file cannot be written.
+            StudyFolderError: The store that the folder stands for cannot be written.
         """
         match event:
             case TrialStarted():
