@@ -12,7 +12,7 @@ from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.progress import ProgressDisplay
 from l2rw_ray.orchestration.runner import RunOptions, RunOutcome, run_study
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.tracking.uri import refuse_unknown_store
+from l2rw_ray.tracking.uri import refuse_unusable_store
 
 
 def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, tracking_uri: str | None) -> int:
@@ -29,7 +29,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         SIGTERM.
     """
     if tracking_uri is not None:
-        refuse_unknown_store(tracking_uri)
+        refuse_unusable_store(tracking_uri)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
     console = Console()
     planned = plan_study(spec)
