@@ -36,7 +36,10 @@ def test_lost_ranks_and_an_interruption_change_no_result(
     out = tmp_path / "disturbed"
     process, killed = start_run(study, "--out", str(out)), set[int]()
     for rank in range(2):
-        killed |= _kill_worker(process, out, rank, killed)
+        workers = _wait_for_group(process, out, killed)
+        os.kill(workers[rank], signal.SIGKILL)
+        killed |= set(workers)
+    _wait_for_group(process, out, killed)
     _assert_second_run_is_refused(run, study, out, process.pid)
     _interrupt(process, out)
     code, output = run(study, "--out", str(out))
@@ -44,8 +47,8 @@ def test_lost_ranks_and_an_interruption_change_no_result(
     assert _figures(out) == _figures(tmp_path / "undisturbed")
 
 
-def _kill_worker(process: subprocess.Popen[str], out: Path, rank: int, before: set[int]) -> set[int]:
-    """Kill one worker of a group that has saved a checkpoint; the group's processes, none of which is old."""
+def _wait_for_group(process: subprocess.Popen[str], out: Path, before: set[int]) -> list[int]:
+    """The processes of a group that has saved a checkpoint, once there is one without old ones."""
 
     def saved() -> list[tuple[Path, int]]:
         return [(path, path.stat().st_mtime_ns) for path in out.glob("checkpoints/*.pt")]
@@ -57,8 +60,7 @@ def _kill_worker(process: subprocess.Popen[str], out: Path, rank: int, before: s
     earlier = saved() if before else []
     workers = wait_until(group, "worker group")
     wait_until(lambda: saved() and saved() != earlier, "checkpoint")
-    os.kill(workers[rank], signal.SIGKILL)
-    return set(workers)
+    return workers
 
 
 def _interrupt(process: subprocess.Popen[str], out: Path) -> None:
