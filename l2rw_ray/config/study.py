@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.design import AblationDesign, Design, GridDesign
 from l2rw_ray.config.effective import MinimumEffectiveDesign
 from l2rw_ray.config.search import COSTS, SearchDesign
@@ -74,6 +75,8 @@ class StudySpec(Section):
     """What selects among configurations."""
     keep: Keep = Keep()
     """What is kept of each trial besides its figures."""
+    checkpoints: CheckpointPolicy = CheckpointPolicy()
+    """How much of a trial's training may be lost with its worker; changes no trial."""
     report: Literal["ablation", "scaling"] = "ablation"
     """What the report is about: test figures of arms and levels, or what a reweighted step costs as the
     batch, the model, the sets and the workers grow. Changes no trial."""

@@ -79,7 +79,7 @@ class Execution:
         scheduler = early_stopping(spec)
         every_s = 0.0 if scheduler else _REPORT_EVERY_S
         workers = Lanes(
-            *(broker, checkpoints, self.folder.models.resolve(), scratch / "train"),
+            *(broker, checkpoints, spec.checkpoints, self.folder.models.resolve(), scratch / "train"),
             keep=spec.keep,
             to_come=to_come_of(feeds),
             nodes=usable_nodes,
@@ -103,7 +103,7 @@ class Execution:
             broker.close.remote()
             pump.finish()
         if pump.error is not None:
-            raise _not_recorded(self.folder, pump.error) from pump.error
+            raise _not_recorded(pump.error) from pump.error
         ended = trial_results(self.folder.path)
         is_done = all(feed.is_done and not missing_trials(feed.planned, ended) for feed in feeds)
         if not is_done and not interrupted:
@@ -158,11 +158,8 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _not_recorded(folder: StudyFolder, error: Exception) -> Exception:
+def _not_recorded(error: Exception) -> Exception:
     """What to raise when the ledger could not take a record."""
     if isinstance(error, StudyFolderError):
         return error
-    if isinstance(error, OSError):
-        problem = f"not writable ({error})"
-        return StudyFolderError("study folder", folder.path, problem, "free the disk, run again")
     return InfrastructureError(f"a record could not be made: {type(error).__name__}: {error}")

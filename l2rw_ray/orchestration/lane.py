@@ -15,6 +15,7 @@ import ray.train
 from ray.train.torch import TorchTrainer
 
 from l2rw_ray.config import Keep, Resources
+from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 from l2rw_ray.orchestration.feed import ToCome
 from l2rw_ray.orchestration.placement import Nodes
@@ -37,6 +38,7 @@ class Lanes:
     Args:
         broker: Handle of the broker actor.
         checkpoints: The study's checkpoint folder.
+        checkpoint_policy: When trials are saved there.
         models: The study's folder of trained models.
         storage: Scratch folder for Ray Train.
         keep: What is kept of each trial besides its figures.
@@ -51,6 +53,7 @@ class Lanes:
         self,
         broker: Any,
         checkpoints: Path,
+        checkpoint_policy: CheckpointPolicy,
         models: Path,
         storage: Path,
         *,
@@ -62,8 +65,8 @@ class Lanes:
         most_trials: int,
     ) -> None:
         self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
-        self._checkpoints, self._models, self._storage = checkpoints, models, storage
-        self._keep = keep
+        self._checkpoints, self._checkpoint_policy = checkpoints, checkpoint_policy
+        self._models, self._keep, self._storage = models, keep, storage
         self._report_every_s, self._most_trials = report_every_s, most_trials
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
@@ -171,6 +174,7 @@ class Lanes:
             self._broker,
             resources,
             self._checkpoints,
+            self._checkpoint_policy,
             self._models,
             self._keep,
             Path.cwd(),
