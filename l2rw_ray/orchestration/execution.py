@@ -81,6 +81,7 @@ class Execution:
         workers = Lanes(
             *(broker, checkpoints, spec.checkpoints, self.folder.models.resolve(), scratch / "train"),
             keep=spec.keep,
+            store=self.folder.store.location if self.folder.store else None,
             to_come=to_come_of(feeds),
             nodes=usable_nodes,
             limit=self.most_lanes,

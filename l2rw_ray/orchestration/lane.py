@@ -21,6 +21,7 @@ from l2rw_ray.orchestration.feed import ToCome
 from l2rw_ray.orchestration.placement import Nodes
 from l2rw_ray.orchestration.staffing import Work, staffing
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
+from l2rw_ray.results.location import Location
 
 _MANY_TRIALS = 1000
 _FAILED_STARTS = 2
@@ -42,6 +43,7 @@ class Lanes:
         models: The study's folder of trained models.
         storage: Scratch folder for Ray Train.
         keep: What is kept of each trial besides its figures.
+        store: Where checkpoints and models go instead of the folders; None where they stay there.
         to_come: Trials that the broker will be given.
         nodes: Tells the resources of the nodes that there are.
         limit: The user's own limit of lanes, if any.
@@ -58,6 +60,7 @@ class Lanes:
         storage: Path,
         *,
         keep: Keep,
+        store: Location | None,
         to_come: ToCome,
         nodes: Callable[[], Nodes],
         limit: int | None,
@@ -67,6 +70,7 @@ class Lanes:
         self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
         self._checkpoints, self._checkpoint_policy = checkpoints, checkpoint_policy
         self._models, self._keep, self._storage = models, keep, storage
+        self._store = store
         self._report_every_s, self._most_trials = report_every_s, most_trials
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
@@ -180,6 +184,7 @@ class Lanes:
             Path.cwd(),
             self._report_every_s,
             self._most_trials,
+            self._store,
         )
         return TorchTrainer(
             work_lane,

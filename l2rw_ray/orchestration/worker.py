@@ -23,6 +23,8 @@ from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.custom_code import refuse_other_code
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.orchestration.reporting import Reports
+from l2rw_ray.orchestration.storing import checkpoint_files, keeping_model
+from l2rw_ray.results.location import Location
 from l2rw_ray.training import CheckpointStore, Keepsakes, Ranks, is_lost_peer, train_trial
 
 _MOST_GROWTH_BYTES = 2 * 2**30
@@ -46,6 +48,7 @@ class LaneSettings:
         working_directory: Where relative paths of a study start: the driver's own folder.
         report_every_s: Shortest time from one report of epochs to the next.
         most_trials: Trials after which the workers leave, for others to take their place.
+        store: Where checkpoints and models go instead of the folders; None where they stay there.
     """
 
     name: str
@@ -58,6 +61,7 @@ class LaneSettings:
     working_directory: Path
     report_every_s: float
     most_trials: int
+    store: Location | None = None
 
 
 def work_lane(config: dict[str, LaneSettings]) -> None:
@@ -112,19 +116,25 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
         return verdict
 
     reports = Reports(tell, settings.report_every_s)
+    model_file = settings.models / f"{trial.trial_id}.pt" if settings.keep.models else None
     try:
         refuse_other_code(trial)
         splits = make_splits(_source(trial.config.data.source_only()), trial.config.data, trial.seed)
         train_trial(
             trial,
             splits,
-            reports,
+            keeping_model(reports, settings.store, model_file),
             ranks=ranks,
             device=ray.train.torch.get_device(),
-            checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id, settings.checkpoint_policy),
+            checkpoints=CheckpointStore(
+                settings.checkpoints,
+                trial.trial_id,
+                settings.checkpoint_policy,
+                checkpoint_files(settings.store, trial.trial_id),
+            ),
             attempt=lease.attempt,
             keep=Keepsakes(
-                model_file=settings.models / f"{trial.trial_id}.pt" if settings.keep.models else None,
+                model_file=model_file,
                 system_metrics=settings.keep.system_metrics,
             ),
         )

@@ -127,8 +127,10 @@ class StudyFolder:
     def forget_checkpoints(self, trial_id: str) -> None:
         """Remove the checkpoints of a trial, and the single file that earlier releases kept."""
         shutil.rmtree(self.checkpoints / trial_id, ignore_errors=True)
-        with suppress(OSError):  # what is left costs room alone
+        with suppress(OSError, StudyFolderError):  # what is left costs room alone
             (self.checkpoints / f"{trial_id}.pt").unlink(missing_ok=True)
+            if self.store is not None:
+                self.store.remove(self.checkpoints / trial_id)
 
     def create(self) -> None:
         """Make the folder and those in it that a run writes to, and see that they take files.

@@ -13,7 +13,8 @@ two alike:
   a search is begun and at the end. A search that goes on elsewhere therefore knows the proposal of every
   trial in the ledger, and is told their figures from there. What a sampler keeps beside it, and figures on
   the way of trials that were stopped, may be those of the last copy.
-- Checkpoints go from the workers to the store and back by themselves (`StoreFiles`), past this folder.
+- Checkpoints and kept models go from the workers to the store by themselves (`StoreFiles`), so that a trial
+  goes on from its checkpoint on any node.
 - MLflow's `mlflow.db` and artifacts stay in the working folder of the machine that made them;
   `--tracking-uri` names a server that all share.
 
@@ -64,11 +65,6 @@ class StudyStore:
     def files(self) -> StoreFiles:
         """The files on the store."""
         return StoreFiles(self.location)
-
-    @property
-    def checkpoints(self) -> StoreFiles:
-        """Those of unfinished trials, which workers on any node write and read."""
-        return StoreFiles(self.location, "checkpoints")
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -152,14 +148,15 @@ class StudyStore:
             _for_each(pool, old, self.files.remove)
 
     def remove(self, path: Path) -> None:
-        """Remove a file from the store, if it is there; here, it is the caller's.
+        """Remove a file, or all below a folder, from the store; here, it is the caller's.
 
         Raises:
             StudyFolderError: The store cannot be written.
         """
         name = path.relative_to(self.path).as_posix()
         with self._told("written", name):
-            self.files.remove(name)
+            for inside in [*self.files.names(name, deep=True), name]:
+                self.files.remove(inside)
 
     def _put(self, file: Path, name: str) -> None:
         """Put a file, and give it the store's time, by which `fill` knows that it is the same."""

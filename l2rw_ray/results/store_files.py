@@ -31,6 +31,9 @@ class StoreFiles:
     location: Location
     folder: str = ""
 
+    def __str__(self) -> str:
+        return self.location.inside(self.folder)
+
     def write(self, name: str, content: bytes) -> None:
         """Put a file, replacing an earlier one in one step."""
         filesystem, path = self._opened(name)
@@ -62,6 +65,9 @@ class StoreFiles:
             _patiently(lambda: filesystem.delete_file(path))
         except FileNotFoundError:
             return
+
+    def sweep(self) -> None:
+        """Nothing is left half written: a put is there as a whole or not at all."""
 
     def names(self, below: str = "", *, deep: bool = False) -> list[str]:
         """The files in a folder, in order; `deep` takes those of its folders too."""

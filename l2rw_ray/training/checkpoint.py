@@ -36,14 +36,21 @@ class CheckpointStore:
         folder: The study's checkpoint folder, reachable from every node that may run the trial.
         trial_id: The trial's fingerprint.
         policy: When it saves, and how many are kept.
+        files: Where they lie instead, if not in a folder.
 
     Attributes:
         warnings: What went wrong and what came of it, each once.
     """
 
-    def __init__(self, folder: Path, trial_id: str, policy: CheckpointPolicy = _DEFAULT) -> None:
-        self._files: CheckpointFiles = LocalFiles(folder / trial_id)
-        self._place = folder / trial_id
+    def __init__(
+        self,
+        folder: Path,
+        trial_id: str,
+        policy: CheckpointPolicy = _DEFAULT,
+        files: CheckpointFiles | None = None,
+    ) -> None:
+        self._files: CheckpointFiles = files or LocalFiles(folder / trial_id)
+        self._place = files or folder / trial_id
         self.policy = policy
         self.warnings: list[str] = []
         self._has_failed = False

@@ -9,7 +9,7 @@ from pyarrow.fs import FileSelector
 
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import TrialEnded, TrialStarted, TrialStatus
-from l2rw_ray.results.location import Location
+from l2rw_ray.results.location import Location, parse_location
 from l2rw_ray.results.opening import opened, reading
 from l2rw_ray.results.reader import read_study, trial_results
 from l2rw_ray.results.status import count_statuses, describe_status
@@ -170,20 +170,18 @@ def test_a_report_replaces_the_one_before(store, address, machine):
         assert names_in(store, address) == {"report/report.html", "report/figures/new.svg"}
 
 
-def test_errors_name_the_address_not_the_working_folder(store, address, machine, spec, planned, end):
+def test_errors_name_the_address_not_the_working_folder(store, address, machine, spec, planned):
     with pytest.raises(StudyFolderError, match=r"'s3://.*/small': it has no study\.yaml"):  # noqa: SIM117
         with reading(address) as folder:
             folder.read_plan()
     with opened(address) as folder:
         folder.create()
         folder.write_plan(spec, planned)
-        end(folder, 0)
-    name = f"trials/{planned[0].trial_id}.parquet"
-    with store.filesystem.open_output_stream(f"{address.removeprefix('s3://')}/{name}") as stream:
+    with store.filesystem.open_output_stream(f"{address.removeprefix('s3://')}/plan.json") as stream:
         stream.write(b"garbage")
-    with pytest.raises(StudyFolderError) as refused, reading(address) as folder:
-        trial_results(folder.path)
-    assert str(refused.value.value) == f"{address}/{name}"
+    with pytest.raises(StudyFolderError, match=r"'s3://.*/small': its plan\.json is unreadable"):  # noqa: SIM117
+        with reading(address) as folder:
+            read_study(folder.path)
 
 
 def test_a_missing_bucket_is_one_line(store, machine):
@@ -201,3 +199,22 @@ def test_a_silent_store_is_one_line(machine, monkeypatch):
         pass
     assert "'s3://studies/a': no access (When asking for 'studies': AWS Error NETW" in str(refused.value)
     assert "credentials for it" in str(refused.value)
+
+
+def test_files_read_back_as_they_were_written_and_go_with_their_folder(store, address, machine):
+    location = parse_location(address)
+    files = StoreFiles(location, "checkpoints/aaaa")
+    assert files.names() == []
+    with pytest.raises(FileNotFoundError):
+        files.read("000000003.pt")
+    files.write("000000006.pt", b"two")
+    files.write("000000003.pt", b"one")
+    files.write("000000003.pt", bytes(3_000_000))
+    StoreFiles(location, "checkpoints/aaaab").write("other.pt", b"")
+    assert files.names() == ["000000003.pt", "000000006.pt"]
+    assert files.read("000000003.pt") == bytes(3_000_000)
+    files.remove("000000006.pt")
+    files.remove("000000006.pt")
+    with opened(address) as folder:
+        folder.forget_checkpoints("aaaa")
+    assert names_in(store, address) == {"checkpoints/aaaab/other.pt"}
