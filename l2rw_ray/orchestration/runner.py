@@ -156,6 +156,8 @@ def _forget_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
 
     def write(event: Event) -> None:
         ledger(event)
+        if isinstance(event, TrialEnded):
+            folder.keep_logs(event.trial_id)
         if isinstance(event, TrialEnded) and event.error != INTERRUPTED:  # that one goes on
             folder.forget_checkpoints(event.trial_id)
 

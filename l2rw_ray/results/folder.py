@@ -188,6 +188,14 @@ class StudyFolder:
         if self.store is not None:
             self.store.put_copy(self.searches)
 
+    def keep_logs(self, trial_id: str) -> None:
+        """Bring what a trial printed on this machine to the store that the folder stands for, if it does."""
+        if self.store is None:
+            return
+        with suppress(StudyFolderError):  # a log is a convenience
+            for log in (self.path / "logs").glob(f"{trial_id}*.log"):
+                self.store.put(log)
+
     def _open_lock(self) -> TextIO:
         with self._writable():
             return (self.path / ".lock").open("a+", encoding="utf-8")

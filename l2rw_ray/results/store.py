@@ -116,6 +116,14 @@ class StudyStore:
             yield draft
             self._put(draft, path.relative_to(self.path).as_posix())
 
+    def put(self, path: Path) -> None:
+        """Put a file of the working folder.
+
+        Raises:
+            StudyFolderError: The store cannot be written.
+        """
+        self._put(path, path.relative_to(self.path).as_posix())
+
     def put_copy(self, database: Path) -> None:
         """Put a consistent copy of a live SQLite file, where there is one.
 

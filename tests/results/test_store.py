@@ -158,6 +158,16 @@ def test_a_search_goes_on_elsewhere_from_a_copy_of_its_live_record(store, addres
             assert not journal.exists()
 
 
+def test_what_a_trial_printed_is_kept(store, address, machine):
+    with opened(address) as folder:
+        folder.keep_logs("aaaa")
+        (folder.path / "logs").mkdir()
+        for name in ("aaaa.log", "aaaa.rank1.log", "bbbb.log"):
+            (folder.path / "logs" / name).write_text(name)
+        folder.keep_logs("aaaa")
+    assert names_in(store, address) == {"logs/aaaa.log", "logs/aaaa.rank1.log"}
+
+
 def test_a_report_replaces_the_one_before(store, address, machine):
     with opened(address) as folder:
         (folder.report / "figures").mkdir(parents=True)
