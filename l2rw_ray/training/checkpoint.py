@@ -76,7 +76,8 @@ class CheckpointStore:
         except OSError as error:
             if not self._has_failed:
                 self._has_failed = True
-                self._warn(f"{name} was not written ({_reason(error)})", f"see to the disk of {self._place}")
+                remedy = f"see to the disk of {self._place.parent}"
+                self._warn(f"{name} was not written ({_reason(error)})", remedy)
 
     def load(self, misfit: Callable[[State], str | None] = lambda state: None) -> State | None:
         """The last state that can be used; None where there is none.
