@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import Emit, Event, TrialEnded, Verdict
 from l2rw_ray.results.location import Location, reason_of
 from l2rw_ray.results.store_files import StoreFiles
@@ -31,7 +30,7 @@ def keeping_model(emit: Emit, store: Location | None, model_file: Path | None) -
         if isinstance(event, TrialEnded) and model_file.is_file():
             try:
                 StoreFiles(store, "models").write(model_file.name, model_file.read_bytes())
-            except (OSError, StudyFolderError) as error:
+            except OSError as error:
                 warning = f"its model was not brought to the store ({reason_of(error)}): see to the store"
                 event = replace(event, warnings=(*event.warnings, warning))
         return emit(event)

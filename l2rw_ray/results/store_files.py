@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.location import Location
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ class StoreFiles:
         return _patiently(lambda: filesystem.get_file_info(path))
 
     def _opened(self, name: str = "") -> "tuple[FileSystem, str]":
-        filesystem, root = self.location.open()
+        try:
+            filesystem, root = self.location.open()
+        except StudyFolderError as error:  # such as a region that cannot be found out now
+            raise OSError(str(error)) from error
         return filesystem, "/".join(part for part in (root, self.folder, name) if part)
 
 

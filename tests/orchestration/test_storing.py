@@ -50,6 +50,7 @@ def test_a_checkpoint_that_the_store_refuses_ends_no_trial(location, tmp_path, m
     store = CheckpointStore(tmp_path, "aaaa", files=checkpoint_files(location, "aaaa"))
     store.save({"step": 3})
     (warning,) = store.warnings
+    assert "was not written (AWS Error ACCESS_DENIED during PutObject operation)" in warning
     assert f"{location.address}/checkpoints/aaaa" in warning
 
 
