@@ -73,10 +73,10 @@ class StudySpec(Section):
     """What each trial takes of the cluster."""
     objective: Objective = Objective()
     """What selects among configurations."""
-    keep: Keep = Keep()
-    """What is kept of each trial besides its figures."""
     checkpoints: CheckpointPolicy = CheckpointPolicy()
     """How much of a trial's training may be lost with its worker; changes no trial."""
+    keep: Keep = Keep()
+    """What is kept of each trial besides its figures."""
     report: Literal["ablation", "scaling"] = "ablation"
     """What the report is about: test figures of arms and levels, or what a reweighted step costs as the
     batch, the model, the sets and the workers grow. Changes no trial."""

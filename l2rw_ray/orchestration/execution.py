@@ -79,7 +79,8 @@ class Execution:
         scheduler = early_stopping(spec)
         every_s = 0.0 if scheduler else _REPORT_EVERY_S
         workers = Lanes(
-            *(broker, checkpoints, spec.checkpoints, self.folder.models.resolve(), scratch / "train"),
+            *(broker, checkpoints, self.folder.models.resolve(), scratch / "train"),
+            checkpoint_policy=spec.checkpoints,
             keep=spec.keep,
             store=self.folder.store.location if self.folder.store else None,
             to_come=to_come_of(feeds),

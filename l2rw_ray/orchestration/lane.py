@@ -39,9 +39,9 @@ class Lanes:
     Args:
         broker: Handle of the broker actor.
         checkpoints: The study's checkpoint folder.
-        checkpoint_policy: When trials are saved there.
         models: The study's folder of trained models.
         storage: Scratch folder for Ray Train.
+        checkpoint_policy: When trials are saved.
         keep: What is kept of each trial besides its figures.
         store: Where checkpoints and models go instead of the folders; None where they stay there.
         to_come: Trials that the broker will be given.
@@ -55,10 +55,10 @@ class Lanes:
         self,
         broker: Any,
         checkpoints: Path,
-        checkpoint_policy: CheckpointPolicy,
         models: Path,
         storage: Path,
         *,
+        checkpoint_policy: CheckpointPolicy,
         keep: Keep,
         store: Location | None,
         to_come: ToCome,
@@ -68,8 +68,8 @@ class Lanes:
         most_trials: int,
     ) -> None:
         self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
-        self._checkpoints, self._checkpoint_policy = checkpoints, checkpoint_policy
-        self._models, self._keep, self._storage = models, keep, storage
+        self._checkpoints, self._models, self._storage = checkpoints, models, storage
+        self._checkpoint_policy, self._keep = checkpoint_policy, keep
         self._store = store
         self._report_every_s, self._most_trials = report_every_s, most_trials
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())

@@ -61,7 +61,7 @@ class LaneSettings:
     working_directory: Path
     report_every_s: float
     most_trials: int
-    store: Location | None = None
+    store: Location | None
 
 
 def work_lane(config: dict[str, LaneSettings]) -> None:

@@ -122,9 +122,9 @@ class Trainer:
         self._earlier_s, self._started = 0.0, perf_counter()
         self._history: list[EpochCompleted] = []
         self._probed: dict[str, float] = {}
+        self._schedule = CheckpointSchedule(checkpoints.policy) if checkpoints else None
         self._load = SystemLoad(device) if keep.system_metrics and ranks.leads else None
         self._model_file = keep.model_file
-        self._schedule = CheckpointSchedule(checkpoints.policy) if checkpoints else None
 
     def run(self) -> None:
         """Train until the last epoch or until told to stop."""

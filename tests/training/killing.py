@@ -19,7 +19,7 @@ from l2rw_ray.data import Splits, load_source, make_splits
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.training import CheckpointStore, Ranks
 from l2rw_ray.training.ranks import unwrapped
-from l2rw_ray.training.trainer import Trainer
+from l2rw_ray.training.trainer import Keepsakes, Trainer
 from tests.training.conftest import results
 
 EVERY_EPOCH = CheckpointPolicy(every_s=None, every_epochs=1)
@@ -67,7 +67,7 @@ def trained(
 
     store = CheckpointStore(folder, trial.trial_id, EVERY_EPOCH) if folder else None
     splits = _splits(trial.config.data, trial.seed)
-    trainer = Trainer(trial, splits, emit, ranks, torch.device("cpu"), store, 1, None)
+    trainer = Trainer(trial, splits, emit, ranks, torch.device("cpu"), store, 1, None, Keepsakes())
     drawn, step = {}, trainer._arm.step
 
     def watched(batch: Any, number: int, epoch: int) -> Any:
