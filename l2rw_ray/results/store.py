@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileInfo
 
 _AT_A_TIME = 24
-_AT_THE_TOP = ("study.yaml", "plan.json", "importances.json", "notes.md")
+_NOTES = "notes.md"
+"""The user's own words: fetched, but never dropped."""
+_AT_THE_TOP = ("study.yaml", "plan.json", "importances.json", _NOTES)
 _LEDGER = "trials"
 _SECOND_NS = 10**9
 
@@ -97,7 +99,7 @@ class StudyStore:
             }
             (self.path / _LEDGER).mkdir(exist_ok=True)
             here = [f"{_LEDGER}/{path.name}" for path in (self.path / _LEDGER).glob("*.parquet")]
-            for name in {*top, *here} - wanted.keys():
+            for name in {*top, *here} - wanted.keys() - {_NOTES}:
                 self._drop(name)
             if searches is not None:
                 self._drop(searches)  # with its journal, which must not be played into another

@@ -90,6 +90,7 @@ def test_files_are_fetched_once_and_dropped_with_the_store(store, address, machi
     with reading(address) as folder:
         before = {path: path.stat().st_ino for path in folder.trials.iterdir()}
         assert len(before) == 4
+    folder.notes.write_text("my own words")
     gone = folder.trial_file(planned[0].trial_id)
     store.filesystem.delete_file(f"{address.removeprefix('s3://')}/trials/{gone.name}")
     with reading(address) as folder:
@@ -97,6 +98,7 @@ def test_files_are_fetched_once_and_dropped_with_the_store(store, address, machi
     del before[gone]
     assert after == before, "those that are the same are not fetched again"
     assert count_statuses(folder.path)["missing"] == 1
+    assert folder.notes.read_text() == "my own words"
 
 
 def test_a_record_the_store_refuses_is_none(store, address, machine, spec, planned, end, monkeypatch):
