@@ -70,7 +70,7 @@ def mend_ledger(folder: StudyFolder) -> list[str]:
     Raises:
         StudyFolderError: A file may not be read or moved.
     """
-    for parent in (folder.path, folder.trials):
+    for parent in (folder.path, folder.trials, folder.models):
         for draft in parent.glob(".*.tmp"):
             with suppress(OSError):  # nobody reads it
                 draft.unlink()

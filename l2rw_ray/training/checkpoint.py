@@ -70,7 +70,7 @@ class CheckpointStore:
         try:
             self._files.write(name, content)
             earlier = [other for other in self._names() if _step(other) < state["step"]]
-            kept = {name, *earlier[len(earlier) + 1 - self.policy.keep :]}
+            kept = {name, *earlier[max(len(earlier) + 1 - self.policy.keep, 0) :]}
             for other in set(self._names()) - kept:
                 self._files.remove(other)
         except OSError as error:
@@ -95,7 +95,7 @@ class CheckpointStore:
         for name in reversed(names):
             state, problem = self._read(name, misfit)
             if state is not None:
-                self.warnings = state.pop("warnings")
+                self.warnings = state.pop("warnings", [])
                 break
             passed_over.append(f"{name} was passed over ({problem})")
         for what in passed_over:

@@ -58,7 +58,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("keep", [1, 2, 3])
+@pytest.mark.parametrize("keep", [1, 2, 3, 6])
 def test_the_last_ones_are_kept(tmp_path: Path, keep: int) -> None:
     store = _store(tmp_path, keep)
     for step in (3, 6, 1000, 2000):
