@@ -267,7 +267,8 @@ class StudyFolder:
     def require(self) -> None:
         """Raise StudyFolderError unless the folder holds a study."""
         if not self.path.is_dir():
-            raise self._error("no such folder", "give the folder that `l2rw-ray run` wrote")
+            problem = "a file, no folder" if self.path.exists() else "no such folder"
+            raise self._error(problem, "give the folder that `l2rw-ray run` wrote")
         for file in (self.study_file, self.plan_file):
             if not file.is_file():
                 raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")
