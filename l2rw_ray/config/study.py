@@ -4,8 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.design import AblationDesign, Design, GridDesign
 from l2rw_ray.config.effective import MinimumEffectiveDesign
+from l2rw_ray.config.limits import Limits
 from l2rw_ray.config.search import COSTS, SearchDesign
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.space import ends_of
@@ -71,8 +73,12 @@ class StudySpec(Section):
     """How many seeds (0, 1, …), or the seeds themselves; each is a paired replicate of every point."""
     resources: Resources = Resources()
     """What each trial takes of the cluster."""
+    limits: Limits = Limits()
+    """What ends a trial that takes too much. Changes no trial that stays within."""
     objective: Objective = Objective()
     """What selects among configurations."""
+    checkpoints: CheckpointPolicy = CheckpointPolicy()
+    """How much of a trial's training may be lost with its worker; changes no trial."""
     keep: Keep = Keep()
     """What is kept of each trial besides its figures."""
     report: Literal["ablation", "scaling"] = "ablation"
@@ -134,8 +140,10 @@ class StudySpec(Section):
         if many:
             raise conflict("seeds", self.seeds, "too many", f"use at most {_MOST_SEEDS}")
         values = self.seed_values
-        if not values or min(values) < 0:
-            raise conflict("seeds", self.seeds, "no count and no list of seeds", "use a number above 0")
+        if not values:
+            raise conflict("seeds", self.seeds, "no seed", "use a number above 0, or a list")
+        if min(values) < 0:
+            raise conflict("seeds", min(values), "a seed below 0", "use seeds from 0 on")
         if max(values) > _LARGEST_SEED:
             raise conflict("seeds", max(values), "too large", f"use seeds up to {_LARGEST_SEED}")
         if len(set(values)) < len(values):

@@ -1,19 +1,28 @@
 """The study folder: where everything of one study lies, and who may write to it."""
 
+import errno
 import fcntl
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any, TextIO
 
 from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, load_study
 from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from l2rw_ray.results.store import StudyStore
+
+_PROBE_BYTES = 4096
+"""What a file system that is not full takes."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +46,20 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """A folder that holds one study: its specification, plan, ledger and whatever derives from them."""
+    """A folder that holds one study: its specification, plan, ledger and whatever derives from them.
+
+    Attributes:
+        path: The folder on this machine.
+        store: The object store that the folder stands for; None of a folder that stands for itself.
+    """
 
     path: Path
+    store: "StudyStore | None" = field(default=None, compare=False)
+
+    @property
+    def address(self) -> str:
+        """How a user names it."""
+        return str(self.path) if self.store is None else self.store.location.address
 
     @property
     def study_file(self) -> Path:
@@ -82,6 +102,11 @@ class StudyFolder:
         return self.path / "checkpoints"
 
     @property
+    def logs(self) -> Path:
+        """What trials printed: `<trial_id>.log`, of further ranks `<trial_id>.rank<n>.log`."""
+        return self.path / "logs"
+
+    @property
     def models(self) -> Path:
         """Trained models of a study that keeps them: `<trial_id>.pt` per trial."""
         return self.path / "models"
@@ -104,18 +129,25 @@ class StudyFolder:
         """The file of one trial's trained model."""
         return self.models / f"{trial_id}.pt"
 
+    def forget_checkpoints(self, trial_id: str) -> None:
+        """Remove the checkpoints of a trial, and the single file that earlier releases kept."""
+        shutil.rmtree(self.checkpoints / trial_id, ignore_errors=True)
+        with suppress(OSError, StudyFolderError):  # what is left costs room alone
+            (self.checkpoints / f"{trial_id}.pt").unlink(missing_ok=True)
+            if self.store is not None:
+                self.store.remove(self.checkpoints / trial_id)
+
     def create(self) -> None:
-        """Make the folder and its ledger, where they are missing.
+        """Make the folder and those in it that a run writes to, and see that they take files.
 
         Raises:
-            StudyFolderError: The path cannot be made a folder.
+            StudyFolderError: The path cannot be made a folder, or nothing can be written there.
         """
-        try:
-            self.trials.mkdir(parents=True, exist_ok=True)
-            self.checkpoints.mkdir(exist_ok=True)
-        except OSError as error:
-            reason = (error.strerror or "cannot be created").lower()
-            raise self._error(reason, "choose another --out") from error
+        with self._writable():
+            for path in (self.path, self.trials, self.checkpoints, self.logs):
+                path.mkdir(parents=True, exist_ok=True)
+                with TemporaryFile(dir=path, buffering=0) as probe:
+                    probe.write(bytes(_PROBE_BYTES))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -133,16 +165,45 @@ class StudyFolder:
                 raise self._error(f"in use by another run ({holder})", "wait for it or stop it") from error
             _replace_text(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}")
             try:
-                yield
+                if self.store is None:
+                    yield
+                else:
+                    with self.store.claimed():
+                        self.store.fill(searches=self.searches.name)
+                        yield
             finally:
                 _replace_text(file.fileno(), "")
 
+    @contextmanager
+    def replaced(self, path: Path) -> Iterator[Path]:
+        """Yield a temporary path that replaces a file of the folder when the block succeeds, wherever it is.
+
+        Raises:
+            StudyFolderError: The store that the folder stands for cannot be written.
+        """
+        with atomic_path(path) if self.store is None else self.store.replaced(path) as temporary:
+            yield temporary
+
+    def keep_searches(self) -> None:
+        """Bring Optuna's record to the store that the folder stands for, if it does.
+
+        Raises:
+            StudyFolderError: The store cannot be written.
+        """
+        if self.store is not None:
+            self.store.put_copy(self.searches)
+
+    def keep_logs(self, trial_id: str) -> None:
+        """Bring what a trial printed on this machine to the store that the folder stands for, if it does."""
+        if self.store is None:
+            return
+        with suppress(StudyFolderError):  # a log is a convenience
+            for log in (self.path / "logs").glob(f"{trial_id}*.log"):
+                self.store.put(log)
+
     def _open_lock(self) -> TextIO:
-        try:
+        with self._writable():
             return (self.path / ".lock").open("a+", encoding="utf-8")
-        except OSError as error:
-            reason = (error.strerror or "cannot be written").lower()
-            raise self._error(reason, "choose another --out") from error
 
     def write_plan(self, spec: StudySpec, planned: Sequence[PlannedTrial]) -> None:
         """Write the resolved study and its trials, replacing those of an earlier run.
@@ -150,7 +211,7 @@ class StudyFolder:
         Raises:
             StudyFolderError: The folder cannot be written.
         """
-        with self._writable(), atomic_path(self.study_file) as temporary:
+        with self._writable(), self.replaced(self.study_file) as temporary:
             dump_study(spec, temporary)
         self.write_rows(planned)
 
@@ -170,7 +231,7 @@ class StudyFolder:
             }
             for trial in planned
         ]
-        with self._writable(), atomic_path(self.plan_file) as temporary:
+        with self._writable(), self.replaced(self.plan_file) as temporary:
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
     @contextmanager
@@ -179,7 +240,9 @@ class StudyFolder:
             yield
         except OSError as error:
             reason = (error.strerror or "cannot be written").lower()
-            raise self._error(reason, "free the disk, or choose another --out") from error
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = f"{'free the disk, or ' if is_full else ''}choose another --out"
+            raise self._error(reason, remedy) from error
 
     def read_spec(self) -> StudySpec:
         """The study this folder was last run with.
@@ -209,13 +272,14 @@ class StudyFolder:
     def require(self) -> None:
         """Raise StudyFolderError unless the folder holds a study."""
         if not self.path.is_dir():
-            raise self._error("no such folder", "give the folder that `l2rw-ray run` wrote")
+            problem = "a file, no folder" if self.path.exists() else "no such folder"
+            raise self._error(problem, "give the folder that `l2rw-ray run` wrote")
         for file in (self.study_file, self.plan_file):
             if not file.is_file():
                 raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")
 
     def _error(self, problem: str, remedy: str) -> StudyFolderError:
-        return StudyFolderError("study folder", self.path, problem, remedy)
+        return StudyFolderError("study folder", self.address if self.store else self.path, problem, remedy)
 
 
 def _plan_row(row: Mapping[str, Any]) -> PlanRow:

@@ -28,7 +28,7 @@ __all__ = [
     "tries",
 ]
 _ON_REQUEST = ("fault", "soak")
-EPOCHS = 200
+EPOCHS = 120
 """Enough for a trial to be under way, with a checkpoint, when a fault comes."""
 
 Undisturbed = Callable[..., Path]
