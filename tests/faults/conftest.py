@@ -28,7 +28,7 @@ __all__ = [
     "tries",
 ]
 _ON_REQUEST = ("fault", "soak")
-EPOCHS = 120
+EPOCHS = 240
 """Enough for a trial to be under way, with a checkpoint, when a fault comes."""
 
 Undisturbed = Callable[..., Path]
