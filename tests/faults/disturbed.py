@@ -145,7 +145,11 @@ class DisturbedStudy:
 
     def must_have_ended(self, within_s: float = LEFT_S) -> None:
         """Check that nothing of the command runs any more, after a moment."""
-        wait_for_end(self._left, (process.pid for process in self._started), within_s)
+        assert self.left_after(within_s) == []
+
+    def left_after(self, within_s: float) -> list[str]:
+        """What of the command still runs when it has had time to end."""
+        return wait_for_end(self._left, (process.pid for process in self._started), within_s)
 
     def abandon(self) -> None:
         """Kill whatever is left."""
@@ -180,7 +184,7 @@ def results(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def _row(path: Path) -> dict[str, Any]:
-    (row,) = pq.read_table(path).to_pylist()
+    (row,) = pq.read_table(path, page_checksum_verification=True).to_pylist()
     return row
 
 

@@ -61,8 +61,10 @@ def of_runs(processes: Iterable[psutil.Process]) -> set[psutil.Process]:
     return found
 
 
-def wait_for_end(left: Callable[[], set[psutil.Process]], started: Iterable[int], within_s: float) -> None:
-    """Wait until nothing is left; fails the test when something stays.
+def wait_for_end(
+    left: Callable[[], set[psutil.Process]], started: Iterable[int], within_s: float
+) -> list[str]:
+    """Wait until nothing is left; the names of what stays.
 
     Args:
         left: Tells what is.
@@ -70,10 +72,10 @@ def wait_for_end(left: Callable[[], set[psutil.Process]], started: Iterable[int]
         within_s: How long that may take.
     """
     own, deadline = set(started), monotonic() + within_s
-    while staying := left():
-        assert monotonic() < deadline, f"still running: {_named(staying)}"
+    while (staying := left()) and monotonic() < deadline:
         _bury(own)
         sleep(0.2)
+    return _named(staying)
 
 
 def _bury(own: set[int]) -> None:
@@ -84,9 +86,9 @@ def _bury(own: set[int]) -> None:
                 os.waitpid(process.pid, os.WNOHANG)
 
 
-def _named(processes: Iterable[psutil.Process]) -> str:
+def _named(processes: Iterable[psutil.Process]) -> list[str]:
     lines = []
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            lines.append(f"{process.pid} {' '.join(process.cmdline())[:60]}")
-    return "; ".join(lines)
+            lines.append(" ".join(process.cmdline())[:60].strip())
+    return lines

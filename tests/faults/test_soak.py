@@ -19,6 +19,7 @@ from tests.faults.conftest import Disturb
 from tests.faults.killing import Killer
 from tests.faults.memory_level import MemoryLog
 from tests.faults.nodes import two_nodes
+from tests.faults.processes import LEFT_S
 
 _TRIALS = int(os.environ.get("SOAK_TRIALS", "300"))
 _PACE_S = float(os.environ.get("SOAK_PACE_S", "20"))
@@ -47,16 +48,18 @@ def test_soak(disturb: Disturb, request: pytest.FixtureRequest) -> None:
         duration_s = time.monotonic() - began
         study.must_keep_finished()
         study.must_be_complete()
-        study.must_have_ended()
+        left = study.left_after(LEFT_S)
     levels = memory.levels()
     told = {
         "trials": _TRIALS,
         "duration_s": round(duration_s),
         "kills": dict(killer.kills),
         "restarts_of_the_command": len(ends),
+        "left_running": left,
         "memory": [asdict(level) for level in levels],
     }
     _tell(request.config, told)
+    assert left == []
     assert [level for level in levels if level.growth_bytes > _MOST_GROWTH_BYTES] == []
 
 
