@@ -82,6 +82,7 @@ class Execution:
             *(broker, checkpoints, self.folder.models.resolve(), scratch / "train"),
             checkpoint_policy=spec.checkpoints,
             keep=spec.keep,
+            store=self.folder.store.location if self.folder.store else None,
             to_come=to_come_of(feeds),
             nodes=usable_nodes,
             limit=self.most_lanes,

@@ -22,6 +22,7 @@ from l2rw_ray.orchestration.lane_loss import LossReporter, fault_of_loss
 from l2rw_ray.orchestration.placement import Nodes
 from l2rw_ray.orchestration.staffing import Work, staffing
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
+from l2rw_ray.results.location import Location
 
 _MANY_TRIALS = 1000
 _FAILED_STARTS = 2
@@ -43,6 +44,7 @@ class Lanes:
         storage: Scratch folder for Ray Train.
         checkpoint_policy: When trials are saved.
         keep: What is kept of each trial besides its figures.
+        store: Where checkpoints and models go instead of the folders; None where they stay there.
         to_come: Trials that the broker will be given.
         nodes: Tells the resources of the nodes that there are.
         limit: The user's own limit of lanes, if any.
@@ -61,6 +63,7 @@ class Lanes:
         *,
         checkpoint_policy: CheckpointPolicy,
         keep: Keep,
+        store: Location | None,
         to_come: ToCome,
         nodes: Callable[[], Nodes],
         limit: int | None,
@@ -72,6 +75,7 @@ class Lanes:
         self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
         self._checkpoints, self._models, self._storage = checkpoints, models, storage
         self._checkpoint_policy, self._keep = checkpoint_policy, keep
+        self._store = store
         self._report_every_s, self._most_trials = report_every_s, most_trials
         self._logs, self._limits = logs, limits
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
@@ -190,6 +194,7 @@ class Lanes:
             self._most_trials,
             self._logs,
             self._limits,
+            self._store,
         )
         return TorchTrainer(
             work_lane,

@@ -204,7 +204,7 @@ def _from_ledger(
     known: dict[str, Any] = {
         "trial_s": fmean(durations_s),
         "longest_s": max(durations_s),
-        "basis": f"{len(completed)} finished trials in {folder.path}",
+        "basis": f"{len(completed)} finished trials in {folder.address}",
     }
     points: dict[str, dict[int, float]] = {}
     for trial in completed:

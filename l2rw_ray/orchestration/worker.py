@@ -26,7 +26,9 @@ from l2rw_ray.orchestration.failure_policy import INFRASTRUCTURE, Fault
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.orchestration.limited import limited, own_memory_bytes
 from l2rw_ray.orchestration.reporting import Reports
+from l2rw_ray.orchestration.storing import checkpoint_files, keeping_model
 from l2rw_ray.orchestration.trial_log import TrialLog, logged
+from l2rw_ray.results.location import Location
 from l2rw_ray.results.trial_logs import log_file, stacks_file
 from l2rw_ray.training import CheckpointStore, Keepsakes, Ranks, is_lost_peer, train_trial
 
@@ -53,6 +55,7 @@ class LaneSettings:
         most_trials: Trials after which the workers leave, for others to take their place.
         logs: The study's folder of logs.
         limits: What a trial may take.
+        store: Where checkpoints and models go instead of the folders; None where they stay there.
     """
 
     name: str
@@ -67,6 +70,7 @@ class LaneSettings:
     most_trials: int
     logs: Path
     limits: Limits
+    store: Location | None
 
 
 def work_lane(config: dict[str, LaneSettings]) -> None:
@@ -137,6 +141,7 @@ def _train_within_limits(
     within = limited(
         *(lease, settings.limits, settings.broker, reports.flush, log), rank=ranks.rank, stacks=stacks
     )
+    model_file = settings.models / f"{trial.trial_id}.pt" if settings.keep.models else None
     with within as place:
 
         def emit(event: Event) -> Verdict:
@@ -148,13 +153,18 @@ def _train_within_limits(
         train_trial(
             trial,
             splits,
-            emit,
+            keeping_model(emit, settings.store, model_file),
             ranks=ranks,
             device=ray.train.torch.get_device(),
-            checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id, settings.checkpoint_policy),
+            checkpoints=CheckpointStore(
+                settings.checkpoints,
+                trial.trial_id,
+                settings.checkpoint_policy,
+                checkpoint_files(settings.store, trial.trial_id),
+            ),
             attempt=lease.attempt,
             keep=Keepsakes(
-                model_file=settings.models / f"{trial.trial_id}.pt" if settings.keep.models else None,
+                model_file=model_file,
                 system_metrics=settings.keep.system_metrics,
             ),
         )

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
-from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.schema import MEASURES, EpochRecord, TrialRecord, as_table
 from l2rw_ray.results.trial_logs import found_log, taken_stacks
@@ -27,7 +26,7 @@ def write_record(folder: StudyFolder, record: TrialRecord) -> None:
     """
     path = folder.trial_file(record.trial_id)
     try:
-        with atomic_path(path) as temporary:
+        with folder.replaced(path) as temporary:
             pq.write_table(as_table(record), temporary, compression="zstd", write_page_checksum=True)
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
