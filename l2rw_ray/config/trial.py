@@ -129,6 +129,14 @@ class TrialConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _stream_suits_the_method(self) -> Self:
+        streamed = isinstance(self.data, ParquetData) and self.data.stream is not None
+        if streamed and getattr(self.method, "needs_whole_train_set", False):
+            problem = "it looks at the whole train set in an order of its own, data.stream reads it in passes"
+            raise conflict("method.name", self.method.name, problem, "use another arm, or data.stream: null")
+        return self
+
+    @model_validator(mode="after")
     def _stages_fit_into_epochs(self) -> Self:
         method, epochs = self.method, self.optim.epochs
         stages = {TwoStageMethod: "first_epochs", FinetuneMetaMethod: "finetune_epochs"}

@@ -160,6 +160,24 @@ def decode_all(
     return images, unreadable
 
 
+def decode_rows(decoder: ImageDecoder, rows: Sequence[int], encoded: Sequence[Encoded]) -> Array:
+    """Decode some images of a source whose shape is known, or a single one.
+
+    Args:
+        decoder: How.
+        rows: Row of each, for errors.
+        encoded: The images.
+
+    Returns:
+        uint8 [B, C, H, W].
+
+    Raises:
+        DataError: One of them cannot be used.
+    """
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        return np.stack(list(pool.map(_attempt(decoder, skip=False), rows, encoded)))  # type: ignore[arg-type]
+
+
 def _first_readable(
     decoder: ImageDecoder, start: int, batch: Sequence[Encoded], *, skip: bool
 ) -> Array | None:

@@ -20,6 +20,7 @@ from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.custom_code import refuse_other_code
+from l2rw_ray.orchestration.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.orchestration.reporting import Reports
 from l2rw_ray.training import CheckpointStore, Ranks, is_lost_peer, train_trial
@@ -116,6 +117,7 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
             device=ray.train.torch.get_device(),
             checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id),
             attempt=lease.attempt,
+            read_parts=read_through_ray_data,
         )
     except Exception as error:  # the trial boundary
         if ranks.world_size > 1 and is_lost_peer(error):

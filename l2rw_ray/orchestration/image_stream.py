@@ -1,0 +1,103 @@
+"""Images of a train set that is streamed, read and decoded by tasks of Ray Data.
+
+Each rank runs an execution of its own, for the images of its share of the batches: none is decoded twice,
+but a row group that several ranks want something of is read by each. The tasks decode, so that the process
+that trains does not; what comes from them are raw pixels.
+"""
+
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import ray.data
+from ray.data import DataContext, Datasource, ExecutionOptions, ReadTask
+from ray.data.block import BlockMetadata
+
+from l2rw_ray.data import ImagePart
+from l2rw_ray.data.bad_rows import Array
+from l2rw_ray.data.image_blocks import as_block, from_block
+
+_TASKS_AT_ONCE = 2
+"""Of each rank."""
+_IMAGES_PER_TASK = 1024
+"""At least: row groups smaller than that are read several in a task."""
+_BLOCK_BYTES = 4 * 2**20
+_STORE_BYTES = 64 * 2**20
+"""What a rank may have lying in Ray's object store."""
+
+
+def read_through_ray_data(parts: Sequence[ImagePart]) -> Generator[Array]:
+    """See `ReadParts`: by tasks beside this process, a few blocks ahead of it.
+
+    The tasks ask for no CPU, since lanes hold all that there are: a fraction would wait for ever.
+    """
+    if not parts:
+        return
+    with DataContext.current(_settings()):
+        dataset = ray.data.read_datasource(
+            _Images(parts),
+            num_cpus=0,
+            concurrency=_TASKS_AT_ONCE,
+        )
+    shape = parts[0].shape
+    batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1))
+    with closing(batches) as blocks:
+        for block in blocks:
+            yield from_block(block, shape)
+
+
+class _Images(Datasource):  # type: ignore[misc]  # its base is not typed
+    """Image parts as Ray Data reads them, one task after another."""
+
+    def __init__(self, parts: Sequence[ImagePart]) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def estimate_inmemory_data_size(self) -> int:
+        """Bytes of all images, decoded."""
+        return sum(map(_bytes, self._parts))
+
+    def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
+        """Parts in their order, some together in a task."""
+        return [
+            ReadTask(
+                partial(_blocks, parts),
+                BlockMetadata(sum(map(len, parts)), sum(map(_bytes, parts)), None, None),
+            )
+            for parts in _bundled(self._parts)
+        ]
+
+
+def _bundled(parts: Sequence[ImagePart]) -> list[list[ImagePart]]:
+    bundles: list[list[ImagePart]] = []
+    count = _IMAGES_PER_TASK
+    for part in parts:
+        if count >= _IMAGES_PER_TASK:
+            bundles.append([])
+            count = 0
+        bundles[-1].append(part)
+        count += len(part)
+    return bundles
+
+
+def _blocks(parts: Sequence[ImagePart]) -> Iterable[Any]:
+    for part in parts:
+        yield from map(as_block, part.images())
+
+
+def _bytes(part: ImagePart) -> int:
+    size = len(part)
+    for side in part.shape:
+        size *= side
+    return size
+
+
+def _settings() -> DataContext:
+    """Blocks in order, few and small, and nothing printed."""
+    settings = DataContext.get_current().copy()
+    settings.execution_options = ExecutionOptions(preserve_order=True)
+    settings.target_max_block_size = _BLOCK_BYTES
+    settings.enable_progress_bars = False
+    settings.print_on_execution_start = False
+    return settings
