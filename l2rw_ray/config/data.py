@@ -273,9 +273,6 @@ class ParquetData(TableOptions, _Data):
         if self.target_below is not None:
             problem = "with stream the rows are those of the files"
             raise conflict("target_below", self.target_below, problem, "leave such rows out of the files")
-        if self.test is None and self.test_size is None:
-            problem = "with stream the test set is held in memory, null takes a fifth of the table"
-            raise conflict("test_size", None, problem, "give it a number")
         return self
 
     @model_validator(mode="after")

@@ -161,7 +161,7 @@ def decode_all(
 
 
 def decode_rows(decoder: ImageDecoder, rows: Sequence[int], encoded: Sequence[Encoded]) -> Array:
-    """Decode some images of a source whose shape is known, or a single one.
+    """Decode some images of a source of which none is left out.
 
     Args:
         decoder: How.
@@ -174,8 +174,15 @@ def decode_rows(decoder: ImageDecoder, rows: Sequence[int], encoded: Sequence[En
     Raises:
         DataError: One of them cannot be used.
     """
+
+    def decode(row: int, data: Encoded) -> Array:
+        try:
+            return decoder.decode(row, data)
+        except UnreadableError as error:
+            raise decoder.refuse(row, str(error), "mend it, or drop the row") from error
+
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        return np.stack(list(pool.map(_attempt(decoder, skip=False), rows, encoded)))  # type: ignore[arg-type]
+        return np.stack(list(pool.map(decode, rows, encoded)))
 
 
 def _first_readable(

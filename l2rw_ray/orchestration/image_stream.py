@@ -5,26 +5,27 @@ but a row group that several ranks want something of is read by each. The tasks 
 that trains does not; what comes from them are raw pixels.
 """
 
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
 import ray.data
 from ray.data import DataContext, Datasource, ExecutionOptions, ReadTask
 from ray.data.block import BlockMetadata
+from ray.exceptions import RayTaskError
 
 from l2rw_ray.data import ImagePart
 from l2rw_ray.data.bad_rows import Array
 from l2rw_ray.data.image_blocks import as_block, from_block
+from l2rw_ray.errors import L2RWError
 
 _TASKS_AT_ONCE = 2
 """Of each rank."""
 _IMAGES_PER_TASK = 1024
 """At least: row groups smaller than that are read several in a task."""
 _BLOCK_BYTES = 4 * 2**20
-_STORE_BYTES = 64 * 2**20
-"""What a rank may have lying in Ray's object store."""
+"""Largest block that a task hands over."""
 
 
 def read_through_ray_data(parts: Sequence[ImagePart]) -> Generator[Array]:
@@ -34,38 +35,51 @@ def read_through_ray_data(parts: Sequence[ImagePart]) -> Generator[Array]:
     """
     if not parts:
         return
+    left, tasks = sum(map(len, parts)), _bundled(parts)
     with DataContext.current(_settings()):
         dataset = ray.data.read_datasource(
-            _Images(parts),
-            num_cpus=0,
-            concurrency=_TASKS_AT_ONCE,
+            _Images(tasks), num_cpus=0, concurrency=_TASKS_AT_ONCE, override_num_blocks=len(tasks)
         )
-    shape = parts[0].shape
-    batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1))
-    with closing(batches) as blocks:
+    batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
+    with closing(batches) as blocks, _own_errors():
         for block in blocks:
-            yield from_block(block, shape)
+            images = from_block(block, parts[0].shape)
+            left -= len(images)
+            if not left:
+                next(blocks, None)  # goes to its end, which ends its threads: being closed leaves one behind
+            yield images
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Raise what a task raised as it is, without the traces of the machinery in its message."""
+    try:
+        yield
+    except RayTaskError as error:
+        if isinstance(error.cause, L2RWError):
+            raise error.cause from error
+        raise
 
 
 class _Images(Datasource):  # type: ignore[misc]  # its base is not typed
-    """Image parts as Ray Data reads them, one task after another."""
+    """Image parts as Ray Data reads them, some together in a task."""
 
-    def __init__(self, parts: Sequence[ImagePart]) -> None:
+    def __init__(self, tasks: Sequence[Sequence[ImagePart]]) -> None:
         super().__init__()
-        self._parts = parts
+        self._tasks = tasks
 
     def estimate_inmemory_data_size(self) -> int:
         """Bytes of all images, decoded."""
-        return sum(map(_bytes, self._parts))
+        return sum(_bytes(part) for parts in self._tasks for part in parts)
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
-        """Parts in their order, some together in a task."""
+        """All tasks, in their order."""
         return [
             ReadTask(
                 partial(_blocks, parts),
                 BlockMetadata(sum(map(len, parts)), sum(map(_bytes, parts)), None, None),
             )
-            for parts in _bundled(self._parts)
+            for parts in self._tasks
         ]
 
 

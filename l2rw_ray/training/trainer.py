@@ -139,7 +139,7 @@ class Trainer:
         figures = StepStatistics(steps, self._step, self._device)
         sizes_S = torch.zeros(steps, dtype=torch.float64)
         weighted = False
-        with closing(self._batches(self._epoch, plan)) as batches:
+        with closing(self._batches(self._epoch, plan, self._read_parts)) as batches:
             for position in range(steps):
                 with self._timer("data"):
                     batch = next(batches)
@@ -183,7 +183,7 @@ class Trainer:
         self._history.append(event)
         return event
 
-    def _batches(self, epoch: int, plan: Epoch) -> Generator[Batch]:
+    def _batches(self, epoch: int, plan: Epoch, read_parts: ReadParts) -> Generator[Batch]:
         train = self._splits.train
         return epoch_batches(
             train if plan.examples is None else plan.examples,
@@ -194,7 +194,7 @@ class Trainer:
             self._ranks.world_size,
             order=plan.order,
             augment=self._config.data.augment if plan.examples is None else (),
-            read_parts=self._read_parts,
+            read_parts=read_parts,
         )
 
     def _evaluate(self, name: str) -> tuple[dict[str, float], Tensor | None]:
@@ -215,7 +215,7 @@ class Trainer:
     def _probe(self) -> None:
         if self._probed or self._epoch:
             return
-        with closing(self._batches(0, Epoch())) as pass_:
+        with closing(self._batches(0, Epoch(), read_here)) as pass_:  # of which there are only a few
             batches = list(islice(pass_, _PROBE_BATCHES))
         self._probed = probe_overhead(self._config, self._context, batches, self._ranks)
 
