@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import ray.data
-from ray.data import DataContext, Datasource, ExecutionOptions, ReadTask
+from ray.data import DataContext, Datasource, ExecutionOptions, ExecutionResources, ReadTask
 from ray.data.block import BlockMetadata
 from ray.exceptions import RayTaskError
 
@@ -26,6 +26,8 @@ _IMAGES_PER_TASK = 1024
 """At least: row groups smaller than that are read several in a task."""
 _BLOCK_BYTES = 4 * 2**20
 """Largest block that a task hands over."""
+_AHEAD_BYTES = 64 * 2**20
+"""What a rank may have lying in Ray's object store, roughly."""
 
 
 def read_through_ray_data(parts: Sequence[ImagePart]) -> Generator[Array]:
@@ -110,7 +112,8 @@ def _bytes(part: ImagePart) -> int:
 def _settings() -> DataContext:
     """Blocks in order, few and small, and nothing printed."""
     settings = DataContext.get_current().copy()
-    settings.execution_options = ExecutionOptions(preserve_order=True)
+    ahead = ExecutionResources.for_limits(object_store_memory=_AHEAD_BYTES)
+    settings.execution_options = ExecutionOptions(ahead, preserve_order=True)
     settings.target_max_block_size = _BLOCK_BYTES
     settings.enable_progress_bars = False
     settings.print_on_execution_start = False
