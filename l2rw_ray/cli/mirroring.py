@@ -1,7 +1,9 @@
 """Bringing the MLflow mirror of a study folder up to date with its ledger."""
 
 import fcntl
+import logging
 import math
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -141,8 +143,25 @@ def _attach(
             told = history.of(trial_id), series.of(trial_id), weights.of(trial_id)
             matrix = next(iter(confusion.of(trial_id)), None)
             write_trial_figures(summarise_trial(trial_name(row), *told, matrix), figures)
+            _add_model(folder.model_file(trial_id), Path(made))
             mirror.attach(row, Path(made))
     return ()
+
+
+def _add_model(file: Path, made: Path) -> None:
+    """The trained model, where it is kept; one of the user's own code as it is, for that is not run here."""
+    if not file.exists():
+        return
+    from l2rw_ray.tracking.logged_model import write_logged_model
+    from l2rw_ray.training import load_model
+
+    try:
+        kept = load_model(file, own_code=False)
+        write_logged_model(kept.network, kept.input_shape, made / "model")
+    except Exception as error:  # torch cannot export every network
+        logging.getLogger(__name__).debug("kept as it is: %s", file, exc_info=error)
+        shutil.rmtree(made / "model", ignore_errors=True)
+        shutil.copy(file, made / "model.pt")
 
 
 def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:

@@ -4,12 +4,13 @@ from l2rw_ray.config.design import AblationDesign, GridDesign
 from l2rw_ray.config.fingerprint import trial_fingerprint
 from l2rw_ray.config.loading import load_study, parse_study
 from l2rw_ray.config.planned import PlannedTrial, Stage
-from l2rw_ray.config.study import Objective, Resources, StudySpec
+from l2rw_ray.config.study import Keep, Objective, Resources, StudySpec
 from l2rw_ray.config.trial import TrialConfig
 
 __all__ = [
     "AblationDesign",
     "GridDesign",
+    "Keep",
     "Objective",
     "PlannedTrial",
     "Resources",

@@ -46,6 +46,15 @@ class Objective(Section):
     mode: Literal["max", "min"] = "max"
 
 
+class Keep(Section):
+    """What is kept of each trial besides its figures. Changes no trial."""
+
+    models: bool = False
+    """Whether trained models are kept in the study folder, and mirrored to MLflow."""
+    system_metrics: bool = False
+    """Whether each epoch tells how busy processor, memory and GPU were, on rank 0's machine."""
+
+
 class StudySpec(Section):
     """A study file, resolved."""
 
@@ -63,6 +72,8 @@ class StudySpec(Section):
     """What each trial takes of the cluster."""
     objective: Objective = Objective()
     """What selects among configurations."""
+    keep: Keep = Keep()
+    """What is kept of each trial besides its figures."""
     report: Literal["ablation", "scaling"] = "ablation"
     """What the report is about: test figures of arms and levels, or what a reweighted step costs as the
     batch, the model, the sets and the workers grow. Changes no trial."""

@@ -62,6 +62,12 @@ class ExampleSet:
         """Shape of one input."""
         return tuple(self.inputs.shape[1:])
 
+    @property
+    def scales(self) -> dict[str, Tensor]:
+        """What features and targets are standardised by, by name of the attribute; empty of images."""
+        named = {name: getattr(self, name) for name in ("mean", "std", "target_mean", "target_std")}
+        return {name: scale for name, scale in named.items() if scale is not None}
+
     def take(
         self, index_B: Tensor, change: Callable[[Tensor], Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:

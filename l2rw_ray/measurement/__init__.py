@@ -1,12 +1,15 @@
-"""What a step costs: time, memory and the machine it was measured on; torch alone."""
+"""What a step costs: time, memory and the machine it was measured on; no more than torch and psutil."""
 
 from l2rw_ray.measurement.allocator import keep_freed_memory
 from l2rw_ray.measurement.hardware import describe_hardware
 from l2rw_ray.measurement.memory import peak_memory_bytes
+from l2rw_ray.measurement.system_load import SYSTEM, SystemLoad
 from l2rw_ray.measurement.timing import PhaseTimer, interleaved_times
 
 __all__ = [
+    "SYSTEM",
     "PhaseTimer",
+    "SystemLoad",
     "describe_hardware",
     "interleaved_times",
     "keep_freed_memory",

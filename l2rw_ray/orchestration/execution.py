@@ -79,7 +79,8 @@ class Execution:
         scheduler = early_stopping(spec)
         every_s = 0.0 if scheduler else _REPORT_EVERY_S
         workers = Lanes(
-            *(broker, checkpoints, scratch / "train"),
+            *(broker, checkpoints, self.folder.models.resolve(), scratch / "train"),
+            keep=spec.keep,
             to_come=to_come_of(feeds),
             nodes=usable_nodes,
             limit=self.most_lanes,

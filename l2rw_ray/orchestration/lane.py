@@ -14,7 +14,7 @@ import ray
 import ray.train
 from ray.train.torch import TorchTrainer
 
-from l2rw_ray.config import Resources
+from l2rw_ray.config import Keep, Resources
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 from l2rw_ray.orchestration.feed import ToCome
 from l2rw_ray.orchestration.placement import Nodes
@@ -37,7 +37,9 @@ class Lanes:
     Args:
         broker: Handle of the broker actor.
         checkpoints: The study's checkpoint folder.
+        models: The study's folder of trained models.
         storage: Scratch folder for Ray Train.
+        keep: What is kept of each trial besides its figures.
         to_come: Trials that the broker will be given.
         nodes: Tells the resources of the nodes that there are.
         limit: The user's own limit of lanes, if any.
@@ -49,8 +51,10 @@ class Lanes:
         self,
         broker: Any,
         checkpoints: Path,
+        models: Path,
         storage: Path,
         *,
+        keep: Keep,
         to_come: ToCome,
         nodes: Callable[[], Nodes],
         limit: int | None,
@@ -58,7 +62,8 @@ class Lanes:
         most_trials: int,
     ) -> None:
         self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
-        self._checkpoints, self._storage = checkpoints, storage
+        self._checkpoints, self._models, self._storage = checkpoints, models, storage
+        self._keep = keep
         self._report_every_s, self._most_trials = report_every_s, most_trials
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
@@ -166,6 +171,8 @@ class Lanes:
             self._broker,
             resources,
             self._checkpoints,
+            self._models,
+            self._keep,
             Path.cwd(),
             self._report_every_s,
             self._most_trials,

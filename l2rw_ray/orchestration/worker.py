@@ -13,7 +13,7 @@ import ray
 import ray.train
 import ray.train.torch
 
-from l2rw_ray.config import Resources
+from l2rw_ray.config import Keep, Resources
 from l2rw_ray.config.data import Data
 from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError
@@ -23,7 +23,7 @@ from l2rw_ray.orchestration.custom_code import refuse_other_code
 from l2rw_ray.orchestration.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.orchestration.reporting import Reports
-from l2rw_ray.training import CheckpointStore, Ranks, is_lost_peer, train_trial
+from l2rw_ray.training import CheckpointStore, Keepsakes, Ranks, is_lost_peer, train_trial
 
 _MOST_GROWTH_BYTES = 2 * 2**30
 """Memory that workers may gain after their first trial."""
@@ -40,6 +40,8 @@ class LaneSettings:
         broker: Handle of the broker actor.
         resources: What each worker takes.
         checkpoints: The study's checkpoint folder.
+        models: The study's folder of trained models.
+        keep: What is kept of each trial besides its figures.
         working_directory: Where relative paths of a study start: the driver's own folder.
         report_every_s: Shortest time from one report of epochs to the next.
         most_trials: Trials after which the workers leave, for others to take their place.
@@ -49,6 +51,8 @@ class LaneSettings:
     broker: Any
     resources: Resources
     checkpoints: Path
+    models: Path
+    keep: Keep
     working_directory: Path
     report_every_s: float
     most_trials: int
@@ -118,6 +122,10 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
             checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id),
             attempt=lease.attempt,
             read_parts=read_through_ray_data,
+            keep=Keepsakes(
+                model_file=settings.models / f"{trial.trial_id}.pt" if settings.keep.models else None,
+                system_metrics=settings.keep.system_metrics,
+            ),
         )
     except Exception as error:  # the trial boundary
         if ranks.world_size > 1 and is_lost_peer(error):

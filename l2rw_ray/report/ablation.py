@@ -27,8 +27,9 @@ from l2rw_ray.report.points import (
     warnings_of,
 )
 from l2rw_ray.report.provenance import provenance_of
+from l2rw_ray.report.setting import narrowest
 from l2rw_ray.report.signatures import signature_notice, signature_table, signatures_of
-from l2rw_ray.report.summary import Ablation, Cell, Comparison, narrowest, with_evidence
+from l2rw_ray.report.summary import Ablation, Cell, Comparison, with_evidence
 from l2rw_ray.report.tasks import tasks_table
 from l2rw_ray.report.trials import trials_of
 from l2rw_ray.report.tuning import has_tuned_levels, tuning_gaps, tuning_tables
@@ -46,21 +47,12 @@ def summarise(directory: Path) -> Ablation:
     """
     folder = StudyFolder(directory)
     spec = folder.read_spec()
-    rows = read_rows(directory)
-    is_tuned = has_tuned_levels(spec)
-    all_outcomes = join(
-        folder.read_plan(), rows, spec.trial.method.name, arm_factor=VARIANT if is_tuned else ARM_FACTOR
-    )
+    all_outcomes = _read_outcomes(folder, spec)
     outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
-    if not any(outcome.row for outcome in outcomes):
-        raise StudyFolderError(
-            "study folder", directory, "no final trial has finished yet", "let `l2rw-ray run` finish some"
-        )
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
     factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
     contrast = choose_contrast(arms, factors, _methods_of(spec))
     figure = headline_of({name for cell in cells for name in cell.samples})
-    settings = narrowest(outcome.setting for outcome in outcomes)
     pooled = with_evidence(compare_pooled(contrast, cells, outcomes, figure))
     validation = validation_figure(figure)
     epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
@@ -79,7 +71,7 @@ def summarise(directory: Path) -> Ablation:
         arms=arms,
         control=contrast.name(contrast.control),
         headline=contrast.name((*contrast.treatments, contrast.control)[0]),
-        settings=settings,
+        settings=narrowest(outcome.setting for outcome in outcomes),
         cells=cells,
         comparisons=with_evidence(compare(contrast, cells, figure)),
         pooled=pooled,
@@ -104,6 +96,21 @@ def summarise(directory: Path) -> Ablation:
         details=(*([over_tasks] if over_tasks else []), *tuning_tables(spec, all_outcomes)),
         figure=figure,
     )
+
+
+def _read_outcomes(folder: StudyFolder, spec: StudySpec) -> tuple[Outcome, ...]:
+    """All planned trials with their records.
+
+    Raises:
+        StudyFolderError: No final trial has finished.
+    """
+    arm_factor = VARIANT if has_tuned_levels(spec) else ARM_FACTOR
+    outcomes = join(folder.read_plan(), read_rows(folder.path), spec.trial.method.name, arm_factor=arm_factor)
+    if not any(outcome.row for outcome in outcomes if outcome.stage is Stage.FINAL):
+        raise StudyFolderError(
+            "study folder", folder.path, "no final trial has finished yet", "let `l2rw-ray run` finish some"
+        )
+    return outcomes
 
 
 def _methods_of(spec: StudySpec) -> dict[str, str] | None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from l2rw_ray.report.labels import MINUS, count, p_text
-from l2rw_ray.report.summary import Ablation, Comparison, Interaction, short_names
+from l2rw_ray.report.setting import short_names
+from l2rw_ray.report.summary import Ablation, Comparison, Interaction
 from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics.bootstrap import FEWEST_SEEDS
 from l2rw_ray.statistics.intervals import is_constant

@@ -7,7 +7,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, count, p_text
 from l2rw_ray.report.points import ARM_FACTOR
-from l2rw_ray.report.summary import Cell, Comparison, Factor, Setting, narrowest
+from l2rw_ray.report.setting import Factor, Setting, narrowest
+from l2rw_ray.report.summary import Cell, Comparison
 from l2rw_ray.statistics import pooled_paired_difference
 from l2rw_ray.statistics.intervals import is_constant
 

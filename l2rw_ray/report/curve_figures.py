@@ -7,9 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from l2rw_ray.report.figures import highest, legend_above, panel
+from l2rw_ray.report.canvas import legend_above, panel
+from l2rw_ray.report.figures import highest
 from l2rw_ray.report.palette import Style, styles_of
-from l2rw_ray.report.summary import Ablation, Curve, Setting, narrowest
+from l2rw_ray.report.setting import Setting, narrowest
+from l2rw_ray.report.summary import Ablation, Curve
 
 MOST_CURVE_PANELS = 6
 MOST_FURTHER_PANELS = 3

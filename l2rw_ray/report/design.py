@@ -9,7 +9,7 @@ from l2rw_ray.config.space import CategoricalParameter, FloatParameter, IntParam
 from l2rw_ray.report.contrast import Contrast
 from l2rw_ray.report.labels import MEASURES, count, factor_name, level_text
 from l2rw_ray.report.points import ARM_FACTOR, Outcome
-from l2rw_ray.report.summary import Factor
+from l2rw_ray.report.setting import Factor
 
 _KINDS = {
     "grid": "grid: every combination of the levels",

@@ -10,7 +10,8 @@ from typing import Any
 from l2rw_ray.report.contrast import Contrast, in_common, lines_of
 from l2rw_ray.report.labels import HEADLINE, MEASURES, measure_of
 from l2rw_ray.report.points import ARM_FACTOR, Outcome
-from l2rw_ray.report.summary import Cell, Curve, Effect, EffectPoint, Factor, Setting
+from l2rw_ray.report.setting import Factor, Setting
+from l2rw_ray.report.summary import Cell, Curve, Effect, EffectPoint
 from l2rw_ray.results import read_history
 from l2rw_ray.statistics import mean_interval
 

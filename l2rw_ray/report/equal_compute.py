@@ -10,7 +10,8 @@ import numpy as np
 from l2rw_ray.report.contrast import Contrast, Pair, pairs_of
 from l2rw_ray.report.effects import Histories, History
 from l2rw_ray.report.labels import MEASURES, Measure, p_text, validation_figure
-from l2rw_ray.report.summary import Ablation, Cell, Comparison, ComputeLine, Setting, with_evidence
+from l2rw_ray.report.setting import Setting
+from l2rw_ray.report.summary import Ablation, Cell, Comparison, ComputeLine, with_evidence
 from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics import Interval, mean_interval, pooled_paired_difference
 

@@ -7,13 +7,12 @@ from textwrap import fill
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from l2rw_ray.report.canvas import PANEL, bar_lengths, legend_above, panel
 from l2rw_ray.report.labels import Measure
 from l2rw_ray.report.palette import INK, Style, styles_of
-from l2rw_ray.report.summary import Ablation, Comparison, Effect, EffectPoint, Setting
-from l2rw_ray.statistics import Interval
+from l2rw_ray.report.setting import Setting
+from l2rw_ray.report.summary import Ablation, Comparison, Effect, EffectPoint
 
-_PANEL = (4.7, 3.3)  # inches, so that text of 10 pt stays legible on a phone
-_LEGEND_CHARACTERS = 54  # that fit beside each other on a panel
 _DODGE = 0.09  # between arms, in steps of the axis
 _LEVEL_CHARACTERS = 44  # that fit beside each other below a panel
 _NAME_CHARACTERS = 28  # of a line of a name beside the axis
@@ -70,7 +69,7 @@ def _draw_points(
     places = [effect.factor.levels.index(point.level) + offset for point in points]
     intervals = [point.interval for point in points]
     means = [measure.scale * interval.mean for interval in intervals]
-    bars = _arms_of_bars(intervals, measure.scale)
+    bars = bar_lengths(intervals, measure.scale)
     axes.errorbar(
         means if is_flat else places,
         places if is_flat else means,
@@ -145,7 +144,7 @@ def _draw_difference(
     axes.errorbar(
         [scale * interval.mean for interval in intervals],
         [row + offset for row, _, _ in drawn],
-        xerr=_arms_of_bars(intervals, scale),
+        xerr=bar_lengths(intervals, scale),
         color=style.color,
         marker=style.marker,
         linestyle="none",
@@ -156,31 +155,11 @@ def _draw_difference(
     )
 
 
-def panel(size: tuple[float, float] = _PANEL) -> tuple[Figure, Axes]:
-    """A figure with one set of axes; its size in inches."""
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots()
-
-
 def _rows_panel(rows: int) -> tuple[Figure, Axes]:
     """A panel high enough for so many rows with a name beside them."""
-    return panel((_PANEL[0], max(_PANEL[1], 0.8 + _ROW * rows)))
-
-
-def legend_above(figure: Figure, axes: Axes) -> None:
-    """One legend above all panels."""
-    handles, names = axes.get_legend_handles_labels()
-    columns = max(1, _LEGEND_CHARACTERS // (max(map(len, names), default=0) + 5))
-    figure.legend(handles, names, loc="outside upper left", ncols=min(3, columns))
+    return panel((PANEL[0], max(PANEL[1], 0.8 + _ROW * rows)))
 
 
 def highest(measure: Measure) -> float:
     """The largest value that there can be, in the shown unit."""
     return 100.0 if measure.is_share else math.inf
-
-
-def _arms_of_bars(intervals: Sequence[Interval], scale: float) -> list[list[float]]:
-    """Lengths of error bars in the shown unit below and above the mean; none for one seed."""
-    below = [scale * (i.mean - i.low) if i.is_conclusive else 0.0 for i in intervals]
-    above = [scale * (i.high - i.mean) if i.is_conclusive else 0.0 for i in intervals]
-    return [below, above]

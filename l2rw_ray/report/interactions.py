@@ -8,7 +8,8 @@ from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design import VARIANT, AblationDesign
 from l2rw_ray.report.contrast import Contrast, Pair, pairs_of, samples_of
 from l2rw_ray.report.evidence import weigh
-from l2rw_ray.report.summary import Cell, Factor, Interaction
+from l2rw_ray.report.setting import Factor
+from l2rw_ray.report.summary import Cell, Interaction
 from l2rw_ray.statistics import difference_of_differences
 
 _Pairs = Sequence[Pair[Cell]]

@@ -10,7 +10,8 @@ from typing import Any
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.labels import COST_MEASURES, MEASURES, TEST_MEASURES, WEIGHT_MEASURES
-from l2rw_ray.report.summary import Cell, Factor, Problem, Setting, TrialCounts, point_name
+from l2rw_ray.report.setting import Factor, Setting, point_name
+from l2rw_ray.report.summary import Cell, Problem, TrialCounts
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.folder import PlanRow
 from l2rw_ray.results.trial_result import TrialResult

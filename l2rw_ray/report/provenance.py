@@ -8,7 +8,8 @@ from l2rw_ray.config import StudySpec
 from l2rw_ray.report.contrast import Contrast
 from l2rw_ray.report.labels import level_text
 from l2rw_ray.report.points import ARM_FACTOR, Outcome, Row
-from l2rw_ray.report.summary import Setting, TrialCounts
+from l2rw_ray.report.setting import Setting
+from l2rw_ray.report.summary import TrialCounts
 
 INTERVALS = (
     "95 % Student t over seeds; differences are paired by seed and, across settings, averaged within "

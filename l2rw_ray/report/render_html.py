@@ -17,9 +17,10 @@ from l2rw_ray.report.figures import draw_differences, draw_effect
 from l2rw_ray.report.labels import MEASURES
 from l2rw_ray.report.palette import Style, styles_of
 from l2rw_ray.report.search import SearchSummary
-from l2rw_ray.report.search_figures import search_figures
+from l2rw_ray.report.search_figures import search_pictures
 from l2rw_ray.report.search_tables import search_tables
-from l2rw_ray.report.summary import Ablation, Curve, Setting, narrowest
+from l2rw_ray.report.setting import Setting, narrowest
+from l2rw_ray.report.summary import Ablation, Curve
 from l2rw_ray.report.svg import inline_svg
 from l2rw_ray.report.tables import accuracy_tables, cost_table, weight_table
 from l2rw_ray.statistics import Interval
@@ -77,8 +78,11 @@ def render_search_html(summary: SearchSummary) -> str:
     """The page of a search, made likewise."""
     with drawing():
         panels = [
-            Panel(title[0].upper() + title[1:], inline_svg(figure, f"figure{number}", title))
-            for number, (title, (_, figure)) in enumerate(search_figures(summary).items())
+            Panel(
+                picture.title[0].upper() + picture.title[1:],
+                inline_svg(picture.figure, f"figure{number}", picture.title),
+            )
+            for number, picture in enumerate(search_pictures(summary))
         ]
     main, *further = search_tables(summary) or (None,)
     return _page(

@@ -12,7 +12,8 @@ from l2rw_ray.report.equal_compute import equal_compute_table
 from l2rw_ray.report.render_html import COMMAND, SEARCH_NOTE
 from l2rw_ray.report.search import SearchSummary
 from l2rw_ray.report.search_tables import search_tables
-from l2rw_ray.report.summary import Ablation, narrowest
+from l2rw_ray.report.setting import narrowest
+from l2rw_ray.report.summary import Ablation
 from l2rw_ray.report.table import Entry
 from l2rw_ray.report.tables import accuracy_tables, cost_table, weight_table
 

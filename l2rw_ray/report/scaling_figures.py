@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, ScalarFormatter
 
+from l2rw_ray.report.canvas import bar_lengths, legend_above, panel
 from l2rw_ray.report.palette import COLORS, INK
 from l2rw_ray.report.scaling import PAPERS_RATIO
 from l2rw_ray.report.scaling_names import estimator_name, names_of
@@ -14,11 +15,9 @@ from l2rw_ray.report.scaling_points import ESTIMATOR, PEAK_BYTES, RATIO, STEP_S,
 from l2rw_ray.report.scaling_tables import SCALED
 from l2rw_ray.report.scaling_trends import Trend, size_text
 from l2rw_ray.report.scaling_workers import WorkersCurve
-from l2rw_ray.statistics import Interval
 
-_PANEL, _NARROW = (4.7, 3.3), (3.9, 3.2)  # inches; narrow ones stand three beside each other
+_NARROW = (3.9, 3.2)  # inches: three stand beside each other
 _MARKERS, _DASHES = "osD^vPX*", ("-", "-.", ":")
-_CHARACTERS_PER_INCH = 11.5  # of a legend
 MOST_TRENDS = 12
 _HEADINGS = {STEP_S: "step time (ms)", PEAK_BYTES: "peak memory (MiB)"}
 """Of axes that show plain steps too."""
@@ -41,7 +40,7 @@ class _Look:
 
 def draw_ratios(points: Sequence[ScalingPoint]) -> Figure:
     """Every point's overhead ratio over its bound, by estimator."""
-    figure, axes = _panel()
+    figure, axes = panel()
     known = [point for point in points if point.bound is not None and RATIO in point.intervals]
     estimators = list(dict.fromkeys(point.facets.level(ESTIMATOR) for point in known))
     for number, estimator in enumerate(estimators):
@@ -63,7 +62,7 @@ def draw_ratios(points: Sequence[ScalingPoint]) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(f"bound {formula}")
     axes.set_ylabel(SCALED[RATIO].heading)
-    _legend_above(figure, axes)
+    legend_above(figure, axes)
     return figure
 
 
@@ -75,7 +74,7 @@ def draw_trends(trends: Sequence[Trend], shown: str, beside: str | None = None) 
         shown: Name of the figure; the overhead ratio also has its bound beside it.
         beside: Name of a figure that is the same whatever the estimator, drawn dashed.
     """
-    figure, axes = _panel(_NARROW)
+    figure, axes = panel(_NARROW)
     drawn = [trend for trend in trends if _has(trend, shown)][:MOST_TRENDS]
     names = names_of([(trend.points[0], trend.fixed) for trend in drawn])
     looks = _looks(drawn)
@@ -91,7 +90,7 @@ def draw_trends(trends: Sequence[Trend], shown: str, beside: str | None = None) 
     _set_scales(axes, drawn, [shown, *([beside] if beside else [])], is_log=is_log)
     axes.set_xlabel(trends[0].axis.name)
     axes.set_ylabel(_HEADINGS.get(shown, SCALED[shown].heading))
-    _legend_above(figure, axes)
+    legend_above(figure, axes)
     return figure
 
 
@@ -101,7 +100,7 @@ def draw_workers(curves: Sequence[WorkersCurve]) -> Figure:
     Args:
         curves: Of the same scaling.
     """
-    figure, axes = _panel()
+    figure, axes = panel()
     numbers = sorted({each.workers for curve in curves for each in curve.points})
     axes.plot(numbers, numbers, color=INK, linewidth=1.2, linestyle="--", label="ideal")
     for number, curve in enumerate(curves):
@@ -109,7 +108,7 @@ def draw_workers(curves: Sequence[WorkersCurve]) -> Figure:
         axes.errorbar(
             [each.workers for each in curve.points],
             [interval.mean for interval in intervals],
-            yerr=_bars(intervals, 1.0),
+            yerr=bar_lengths(intervals, 1.0),
             color=COLORS[number % len(COLORS)],
             marker=_MARKERS[number % len(_MARKERS)],
             linewidth=1.8,
@@ -121,7 +120,7 @@ def draw_workers(curves: Sequence[WorkersCurve]) -> Figure:
     axes.set_ylim(0, 1.1 * max([*numbers, *(each.speedup.mean for curve in curves for each in curve.points)]))
     axes.set_xlabel("workers")
     axes.set_ylabel("speed-up")
-    _legend_above(figure, axes)
+    legend_above(figure, axes)
     return figure
 
 
@@ -150,7 +149,7 @@ def _draw_line(axes: Axes, trend: Trend, shown: str, label: str, look: _Look) ->
     axes.errorbar(
         trend.levels,
         [scale * interval.mean for interval in intervals],
-        yerr=_bars(intervals, scale),
+        yerr=bar_lengths(intervals, scale),
         color=look.color,
         marker=_MARKERS[look.other % len(_MARKERS)],
         linestyle=_DASHES[look.other % len(_DASHES)],
@@ -219,22 +218,3 @@ def _apart(levels: Sequence[float]) -> list[float]:
         if not shown or level / shown[-1] >= least:
             shown.append(level)
     return shown
-
-
-def _bars(intervals: Sequence[Interval], scale: float) -> list[list[float]]:
-    """Lengths of error bars below and above the mean; none for one seed."""
-    below = [scale * (i.mean - i.low) if i.is_conclusive else 0.0 for i in intervals]
-    above = [scale * (i.high - i.mean) if i.is_conclusive else 0.0 for i in intervals]
-    return [below, above]
-
-
-def _panel(size: tuple[float, float] = _PANEL) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots()
-
-
-def _legend_above(figure: Figure, axes: Axes) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    characters = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
-    columns = max(1, characters // (max(map(len, names), default=0) + 5))
-    figure.legend(handles, names, loc="outside upper left", ncols=min(3, columns))

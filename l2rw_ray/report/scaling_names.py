@@ -18,7 +18,7 @@ from l2rw_ray.report.scaling_points import (
     WORKERS,
     ScalingPoint,
 )
-from l2rw_ray.report.summary import Setting
+from l2rw_ray.report.setting import Setting
 
 LEFT_OUT = "What a name leaves out is as in the first one."
 _MODEL = (FAMILY, DEPTH, WIDTH)

@@ -11,7 +11,7 @@ from typing import Any
 
 from l2rw_ray.config.design import VARIANT
 from l2rw_ray.report.points import Outcome, Row
-from l2rw_ray.report.summary import Setting
+from l2rw_ray.report.setting import Setting
 from l2rw_ray.statistics import Interval, mean_interval
 
 BATCH, META, TRAIN = "optim.batch_size", "method.meta_batch_size", "data.train_size"

@@ -17,7 +17,7 @@ from l2rw_ray.report.scaling_points import (
     WORKERS,
     ScalingPoint,
 )
-from l2rw_ray.report.summary import Setting
+from l2rw_ray.report.setting import Setting
 from l2rw_ray.statistics import Interval
 from l2rw_ray.statistics.scaling import AffineLaw, PowerLaw, affine_law, paired_ratio, power_law
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from l2rw_ray.report.scaling_points import BATCH, PLAIN_S, RATIO, STEP_S, WORKERS, ScalingPoint
 from l2rw_ray.report.scaling_trends import groups_of
-from l2rw_ray.report.summary import Setting
+from l2rw_ray.report.setting import Setting
 from l2rw_ray.statistics import Interval
 from l2rw_ray.statistics.scaling import Scaling, SerialFraction, paired_ratio, serial_fraction
 

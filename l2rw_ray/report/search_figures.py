@@ -4,32 +4,36 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from l2rw_ray.report.canvas import panel
 from l2rw_ray.report.labels import level_text
 from l2rw_ray.report.palette import COLORS, QUIET
 from l2rw_ray.report.search import Configuration, Goal, SearchParameter, SearchSummary
+from l2rw_ray.report.sections import Picture
 
-_PANEL = (4.7, 3.3)
 _BEST, _OTHER = COLORS[1], COLORS[0]
 
 
-def search_figures(summary: SearchSummary) -> dict[str, tuple[str, Figure]]:
-    """Name of the file and figure, by title; none while nothing completed."""
+def search_pictures(summary: SearchSummary) -> list[Picture]:
+    """The report's figures; none while nothing completed."""
     if not summary.measured:
-        return {}
-    goal = summary.goals[0]
-    title = goal.measure.label
-    figures = {f"{title} in the order of the search": ("history", draw_history(summary))}
-    for place, other in enumerate(summary.goals[1:], start=1):
-        figures[f"{title} against {other.measure.label}"] = (f"front-{place}", draw_front(summary, place))
-    for number, parameter in enumerate(summary.parameters, start=1):
-        name = f"{title} by {parameter.name}"
-        figures[name] = (f"parameter-{number}", draw_parameter(summary, parameter))
-    return figures
+        return []
+    label = summary.goals[0].measure.label
+    return [
+        Picture("history", f"{label} in the order of the search", draw_history(summary)),
+        *(
+            Picture(f"front-{place}", f"{label} against {other.measure.label}", draw_front(summary, place))
+            for place, other in enumerate(summary.goals[1:], start=1)
+        ),
+        *(
+            Picture(f"parameter-{number}", f"{label} by {parameter.name}", draw_parameter(summary, parameter))
+            for number, parameter in enumerate(summary.parameters, start=1)
+        ),
+    ]
 
 
 def draw_history(summary: SearchSummary) -> Figure:
     """The first goal of each configuration in the order they were proposed, and the best so far."""
-    figure, axes = _panel()
+    figure, axes = panel()
     goal, tried = summary.goals[0], summary.measured
     numbers = [each.number for each in tried]
     values = [_shown(goal, each.figures[0]) for each in tried]
@@ -45,7 +49,7 @@ def draw_history(summary: SearchSummary) -> Figure:
 
 def draw_front(summary: SearchSummary, place: int) -> Figure:
     """The first goal against another one, with the configurations that no other beats in all goals."""
-    figure, axes = _panel()
+    figure, axes = panel()
     first, other = summary.goals[0], summary.goals[place]
 
     def points(chosen: tuple[Configuration, ...]) -> tuple[list[float], list[float]]:
@@ -64,7 +68,7 @@ def draw_front(summary: SearchSummary, place: int) -> Figure:
 
 def draw_parameter(summary: SearchSummary, parameter: SearchParameter) -> Figure:
     """The first goal by the values of one parameter, of the configurations that have it."""
-    figure, axes = _panel()
+    figure, axes = panel()
     goal = summary.goals[0]
     tried = [each for each in summary.measured if parameter.path in each.values]
     values = [each.values[parameter.path] for each in tried]
@@ -103,8 +107,3 @@ def _mark_best(
 
 def _shown(goal: Goal, value: float) -> float:
     return value * goal.measure.scale
-
-
-def _panel() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=_PANEL, layout="constrained")
-    return figure, figure.subplots()

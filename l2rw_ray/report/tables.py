@@ -10,7 +10,8 @@ from l2rw_ray.report.labels import (
     TIMING_MEASURES,
     WEIGHT_MEASURES,
 )
-from l2rw_ray.report.summary import Ablation, Cell, point_name, short_names
+from l2rw_ray.report.setting import point_name, short_names
+from l2rw_ray.report.summary import Ablation, Cell
 from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics import Interval, mean_interval
 

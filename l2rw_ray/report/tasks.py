@@ -7,7 +7,8 @@ import numpy as np
 
 from l2rw_ray.report.contrast import Contrast, in_common, lines_of
 from l2rw_ray.report.labels import MEASURES
-from l2rw_ray.report.summary import Cell, Factor
+from l2rw_ray.report.setting import Factor
+from l2rw_ray.report.summary import Cell
 from l2rw_ray.report.table import Entry, Line, Table
 from l2rw_ray.statistics.aggregates import interquartile_mean_interval
 

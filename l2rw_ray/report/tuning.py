@@ -12,7 +12,7 @@ from l2rw_ray.config.variants import look_up
 from l2rw_ray.report.labels import count, factor_name, measure_of
 from l2rw_ray.report.points import Outcome, plain
 from l2rw_ray.report.search import value_text
-from l2rw_ray.report.summary import Setting, point_name
+from l2rw_ray.report.setting import Setting, point_name
 from l2rw_ray.report.table import Entry, Line, Table
 
 _NOTHING = Entry("–")

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from matplotlib.figure import Figure
-
 from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation import summarise
@@ -22,11 +20,10 @@ from l2rw_ray.report.scaling_csv import scaling_csv
 from l2rw_ray.report.scaling_page import scaling_page, scaling_text
 from l2rw_ray.report.scaling_sections import scaling_sections
 from l2rw_ray.report.search import SearchSummary, summarise_search
-from l2rw_ray.report.search_figures import search_figures
+from l2rw_ray.report.search_figures import search_pictures
 from l2rw_ray.report.search_tables import search_csv
-from l2rw_ray.report.sections import write_pictures
+from l2rw_ray.report.sections import Picture, write_pictures
 from l2rw_ray.report.summary import Ablation
-from l2rw_ray.report.svg import save_png, save_svg
 from l2rw_ray.report.trials import trials_csv
 from l2rw_ray.results import StudyFolder
 
@@ -95,8 +92,9 @@ def _write(summary: Summary, folder: Path) -> ReportPaths:
     if isinstance(summary, ScalingSummary):
         return _write_scaling(summary, folder)
     with drawing():
-        figures = _figures(summary) if isinstance(summary, Ablation) else search_figures(summary)
-        titles, files = _write_figures(figures, folder / FIGURES)
+        pictures = _pictures(summary) if isinstance(summary, Ablation) else search_pictures(summary)
+        files = write_pictures(pictures, folder / FIGURES)
+    titles = {picture.title: f"{FIGURES}/{picture.name}.svg" for picture in pictures}
     if isinstance(summary, Ablation):
         texts = render_html(summary), render_markdown(summary, titles), render_csv(summary)
     else:
@@ -140,44 +138,33 @@ def write_texts(
     return ReportPaths(html, markdown, csv, figures, finding, tuple(others))
 
 
-def _figures(summary: Ablation) -> dict[str, tuple[str, Figure]]:
-    """Name of the file and figure, by title."""
-    figures = {
-        f"{summary.measure.label} by {effect.factor.name}": (
+def _pictures(summary: Ablation) -> list[Picture]:
+    """The figures of a study of design points."""
+    label = summary.measure.label
+    pictures = [
+        Picture(
             "effect" if number == 0 else f"effect-{number + 1}",
+            f"{label} by {effect.factor.name}",
             draw_effect(summary, effect),
         )
         for number, effect in enumerate(summary.effects)
         if effect.points
-    }
+    ]
     differences = draw_differences(summary)
     if differences is not None:
-        figures[f"paired difference to {summary.control}"] = ("differences", differences)
+        pictures.append(Picture("differences", f"paired difference to {summary.control}", differences))
     settings = curve_settings(summary.curves)
     if settings:
-        figures["learning curves"] = ("learning-curves", draw_curves(summary, summary.curves, settings))
+        curves = draw_curves(summary, summary.curves, settings)
+        pictures.append(Picture("learning-curves", "learning curves", curves))
         if summary.equal_compute:
             few = curve_settings(summary.curves, MOST_FURTHER_PANELS)
             by_time = draw_curves(summary, summary.curves, few, by_time=True)
-            figures["learning curves over training time"] = ("time-curves", by_time)
-    for name, curves in summary.weight_curves.items():
-        few = curve_settings(curves, MOST_FURTHER_PANELS)
+            pictures.append(Picture("time-curves", "learning curves over training time", by_time))
+    for name, curves_of_weights in summary.weight_curves.items():
+        few = curve_settings(curves_of_weights, MOST_FURTHER_PANELS)
         if few:
+            figure = draw_curves(summary, curves_of_weights, few)
             key = f"weights-{name.replace('_', '-')}"
-            figures[f"{MEASURES[name].label} per epoch"] = (key, draw_curves(summary, curves, few))
-    return figures
-
-
-def _write_figures(
-    figures: Mapping[str, tuple[str, Figure]], folder: Path
-) -> tuple[dict[str, str], tuple[Path, ...]]:
-    """Figures as files; their relative paths by title, and all paths."""
-    files = []
-    for number, (name, figure) in enumerate(figures.values()):
-        files.append(folder / f"{name}.svg")
-        save_svg(figure, files[-1])
-        if number == 0:
-            files.append(folder / f"{name}.png")
-            save_png(figure, files[-1])
-    titles = {title: f"{FIGURES}/{name}.svg" for title, (name, _) in figures.items()}
-    return titles, tuple(files)
+            pictures.append(Picture(key, f"{MEASURES[name].label} per epoch", figure))
+    return pictures

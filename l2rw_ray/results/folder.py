@@ -82,6 +82,11 @@ class StudyFolder:
         return self.path / "checkpoints"
 
     @property
+    def models(self) -> Path:
+        """Trained models of a study that keeps them: `<trial_id>.pt` per trial."""
+        return self.path / "models"
+
+    @property
     def report(self) -> Path:
         """Where the report is written by default."""
         return self.path / "report"
@@ -94,6 +99,10 @@ class StudyFolder:
     def trial_file(self, trial_id: str) -> Path:
         """The ledger's file of one trial."""
         return self.trials / f"{trial_id}.parquet"
+
+    def model_file(self, trial_id: str) -> Path:
+        """The file of one trial's trained model."""
+        return self.models / f"{trial_id}.pt"
 
     def create(self) -> None:
         """Make the folder and its ledger, where they are missing.

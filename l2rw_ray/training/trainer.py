@@ -3,8 +3,9 @@
 import math
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -25,13 +26,15 @@ from l2rw_ray.events import (
     Verdict,
 )
 from l2rw_ray.import_path import load
-from l2rw_ray.measurement import PhaseTimer, describe_hardware
+from l2rw_ray.measurement import SYSTEM, PhaseTimer, SystemLoad, describe_hardware
 from l2rw_ray.methods import Epoch, StagedArm, build_arm
+from l2rw_ray.methods.registry import output_count
 from l2rw_ray.training.checkpoint import CheckpointStore, restored_history
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.evaluation import evaluate
+from l2rw_ray.training.kept_model import KeptModel, keep_model
 from l2rw_ray.training.probe import probe_overhead
 from l2rw_ray.training.ranks import Ranks, unwrapped
 from l2rw_ray.training.step_series import step_series
@@ -46,6 +49,19 @@ _MOST_CLASSES = 200
 """Of a confusion matrix that is kept."""
 
 
+@dataclass(frozen=True)
+class Keepsakes:
+    """What is kept of a trial besides its figures.
+
+    Attributes:
+        model_file: Where the trained model goes; None keeps none.
+        system_metrics: Whether each epoch tells how busy the machine was.
+    """
+
+    model_file: Path | None = None
+    system_metrics: bool = False
+
+
 def train_trial(
     trial: PlannedTrial,
     splits: Splits,
@@ -57,6 +73,7 @@ def train_trial(
     attempt: int = 1,
     epoch_steps: int | None = None,
     read_parts: ReadParts = read_here,
+    keep: Keepsakes = Keepsakes(),  # frozen
 ) -> None:
     """Train and evaluate one trial; every rank of it calls this with equal arguments.
 
@@ -70,13 +87,14 @@ def train_trial(
         attempt: Which try this is, from 1.
         epoch_steps: Steps after which an epoch is over, for who only wants to time them; None for all.
         read_parts: Brings the images of a train set that is streamed here; by default this process reads.
+        keep: What is kept besides the figures.
 
     Raises:
         NonFiniteError: A loss or score became NaN or infinite.
         InputError: The model or its data cannot be used.
     """
     device = device or torch.device("cpu")
-    Trainer(trial, splits, emit, ranks, device, checkpoints, attempt, epoch_steps, read_parts).run()
+    Trainer(trial, splits, emit, ranks, device, checkpoints, attempt, epoch_steps, read_parts, keep).run()
 
 
 class Trainer:
@@ -93,6 +111,7 @@ class Trainer:
         attempt: int,
         epoch_steps: int | None,
         read_parts: ReadParts,
+        keep: Keepsakes,
     ) -> None:
         for field, path in trial.config.import_paths.items():
             load(path, field)  # before anything is seeded: what is imported once may draw random numbers
@@ -110,6 +129,8 @@ class Trainer:
         self._earlier_s, self._started = 0.0, perf_counter()
         self._history: list[EpochCompleted] = []
         self._probed: dict[str, float] = {}
+        self._load = SystemLoad(device) if keep.system_metrics and ranks.leads else None
+        self._model_file = keep.model_file
         self._saved_at = perf_counter()
 
     def run(self) -> None:
@@ -166,6 +187,8 @@ class Trainer:
         weighed = weights.summarise(sizes_S, self._ranks) if weighted else None
         if weighed:
             metrics |= weighed.figures | {"skipped_steps": float(self._skipped)}
+        if self._load:
+            metrics |= self._load.sample()
         event = EpochCompleted(
             trial_id=self._trial.trial_id,
             epoch=self._epoch,
@@ -239,8 +262,10 @@ class Trainer:
 
     def _end(self, status: TrialStatus) -> None:
         # an epoch that computed no weights has no figures of them: the latest of each count
-        latest = {name: value for event in self._history for name, value in event.metrics.items()}
+        told = (figure for event in self._history for figure in event.metrics.items())
+        latest = {name: value for name, value in told if not name.startswith(SYSTEM)}
         tested, confusion_CC = self._evaluate("test")
+        warnings = (*self._warnings(), *self._keep_model())
         figures = latest | tested | self._probed
         if self._splits.left_out:
             figures["left_out_examples"] = float(self._splits.left_out)
@@ -253,7 +278,7 @@ class Trainer:
                 steps=self._step,
                 duration_s=self._elapsed_s(),
                 metrics=figures,
-                warnings=self._warnings(),
+                warnings=warnings,
                 confusion=self._confusion(confusion_CC),
             )
         )
@@ -262,6 +287,24 @@ class Trainer:
         if counts_CC is None or len(counts_CC) > _MOST_CLASSES:
             return None
         return ConfusionMatrix(tuple(self._splits.class_names), tuple(map(tuple, counts_CC.tolist())))
+
+    def _keep_model(self) -> tuple[str, ...]:
+        """Keep the model if that is wanted; why it could not be kept."""
+        if self._model_file is None or not self._ranks.leads:
+            return ()
+        model = KeptModel(
+            unwrapped(self._context.model),
+            self._config,
+            self._splits.train.input_shape,
+            output_count(self._config.method, self._splits),
+            tuple(self._splits.class_names),
+            self._splits.train.scales,
+        )
+        try:
+            keep_model(self._model_file, model)
+        except OSError as error:
+            return (f"its model could not be kept ({error.strerror or error}): free the disk",)
+        return ()
 
     def _warnings(self) -> tuple[str, ...]:
         return health_warnings(

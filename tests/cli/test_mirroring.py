@@ -12,7 +12,7 @@ from l2rw_ray.cli.browsing import describe_pages, mirror_studies
 from l2rw_ray.cli.mirror_thread import Mirror
 from l2rw_ray.cli.mirroring import mirror_folder
 from l2rw_ray.config import parse_study
-from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.errors import StudyFolderError, TrackingError
 from l2rw_ray.events import EpochCompleted, StepSeries, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
@@ -124,6 +124,24 @@ def test_what_no_store_explains_is_logged_with_its_traceback(tmp_path, monkeypat
     assert any(record.exc_info and record.levelno == logging.DEBUG for record in caplog.records)
     (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
     assert warning.getMessage().startswith("odd; the study goes on")
+
+
+def test_a_store_that_is_gone_at_the_end_costs_one_warning(tmp_path, monkeypatch, caplog) -> None:
+    passed = threading.Event()
+
+    def mirror(_folder: StudyFolder, uri: str, files_s: float) -> None:
+        if files_s > 0:  # the last pass
+            raise TrackingError("tracking store", uri, "cannot be used (gone)", "start it")
+        passed.set()
+
+    monkeypatch.setattr(mirror_thread, "mirror_folder", mirror)
+    monkeypatch.setattr(mirror_thread, "_PAUSE_S", 0.01)
+    with caplog.at_level(logging.WARNING), Mirror(StudyFolder(tmp_path), "http://127.0.0.1:1") as watching:
+        watching(TrialEnded("0", TrialStatus.COMPLETED, 1, 3, 1.0, {}))
+        assert passed.wait(5)
+        watching.finish()
+    (warning,) = caplog.messages
+    assert f"`l2rw-ray track {tmp_path} --tracking-uri http://127.0.0.1:1` completes the mirror" in warning
 
 
 def test_a_folder_without_studies_is_refused(tmp_path) -> None:

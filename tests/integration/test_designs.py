@@ -1,4 +1,4 @@
-"""Designs that decide as they go, on a private Ray cluster."""
+"""Designs that decide as they go."""
 
 import signal
 import subprocess
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.cluster_utils import Cluster
 
 from l2rw_ray.results import StudyFolder, read_history, read_study
 from tests.integration.harness import wait_until
@@ -45,7 +46,7 @@ def test_a_killed_search_keeps_what_it_has_and_ends_with_its_budget(
 
 
 def test_a_trial_without_prospect_is_stopped_and_frees_its_lane(
-    write_study: Callable[..., Path], run: Run, tmp_path: Path
+    write_study: Callable[..., Path], run: Run, cluster: Cluster, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     design: dict[str, Any] = {
@@ -55,7 +56,8 @@ def test_a_trial_without_prospect_is_stopped_and_frees_its_lane(
         "budget": {"trials": 6},
         "stopping": {"name": "asha", "grace_epochs": 20, "reduction_factor": 2},
     }
-    code, output = run(write_study(epochs=200, design=design, seeds=1), "--out", str(out), "--lanes", "1")
+    one_lane = ("--address", cluster.address, "--lanes", "1", "--out", str(out))
+    code, output = run(write_study(epochs=200, design=design, seeds=1), *one_lane)
     assert code == 0, output
     rows = read_study(out).to_pylist()
     stopped = [row for row in rows if row["status"] == "stopped"]

@@ -1,4 +1,4 @@
-"""A killed rank and an interrupted run cost time, and change no result."""
+"""Killed ranks and an interrupted run cost time, and change no result."""
 
 import os
 import signal
@@ -25,42 +25,30 @@ def _figures(out: Path) -> tuple[list[dict], list[dict]]:
     return read_study(out).select(RESULT_COLUMNS).to_pylist(), history.to_pylist()
 
 
-@pytest.fixture
-def study(write_study: Callable[..., Path]) -> Path:
-    return write_study(epochs=_EPOCHS, design=_DESIGN, seeds=1)
-
-
-def test_trial_that_lost_each_of_two_ranks_ends_like_the_undisturbed(
-    study: Path, run: Run, start_run: Start, tmp_path: Path
+def test_lost_ranks_and_an_interruption_change_no_result(
+    write_study: Callable[..., Path], run: Run, start_run: Start, tmp_path: Path
 ) -> None:
-    two_workers = ("--set", "resources.workers=2", "--out")
-    code, output = run(study, *two_workers, str(tmp_path / "undisturbed"))
+    two_workers = {"workers": 2, "cpus_per_worker": 1}
+    study = write_study(epochs=_EPOCHS, design=_DESIGN, seeds=1, resources=two_workers)
+    code, output = run(study, "--out", str(tmp_path / "undisturbed"))
     assert code == 0, output
-    out = tmp_path / "killed"
-    process, killed = start_run(study, *two_workers, str(out)), set[int]()
+
+    out = tmp_path / "disturbed"
+    process, killed = start_run(study, "--out", str(out)), set[int]()
     for rank in range(2):
-        killed |= _kill_worker(process, out, rank, killed)
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, output
-    assert read_study(out).to_pylist()[0]["attempt"] == 3
+        workers = _wait_for_group(process, out, killed)
+        os.kill(workers[rank], signal.SIGKILL)
+        killed |= set(workers)
+    _wait_for_group(process, out, killed)
+    _assert_second_run_is_refused(run, study, out, process.pid)
+    _interrupt(process, out)
+    code, output = run(study, "--out", str(out))
+    assert code == 0, output
     assert _figures(out) == _figures(tmp_path / "undisturbed")
 
 
-def test_interrupted_run_ends_like_the_undisturbed(
-    study: Path, run: Run, start_run: Start, tmp_path: Path
-) -> None:
-    code, output = run(study, "--out", str(tmp_path / "undisturbed"))
-    assert code == 0, output
-    undisturbed = _figures(tmp_path / "undisturbed")
-
-    _interrupt(start_run(study, "--out", str(tmp_path / "interrupted")), tmp_path / "interrupted")
-    code, output = run(study, "--out", str(tmp_path / "interrupted"))
-    assert code == 0, output
-    assert _figures(tmp_path / "interrupted") == undisturbed
-
-
-def _kill_worker(process: subprocess.Popen[str], out: Path, rank: int, before: set[int]) -> set[int]:
-    """Kill one worker of a group that has saved a checkpoint; the group's processes, none of which is old."""
+def _wait_for_group(process: subprocess.Popen[str], out: Path, before: set[int]) -> list[int]:
+    """The processes of a group that has saved a checkpoint, once there is one without old ones."""
 
     def saved() -> list[tuple[Path, int]]:
         return [(path, path.stat().st_mtime_ns) for path in out.glob("checkpoints/*.pt")]
@@ -72,12 +60,10 @@ def _kill_worker(process: subprocess.Popen[str], out: Path, rank: int, before: s
     earlier = saved() if before else []
     workers = wait_until(group, "worker group")
     wait_until(lambda: saved() and saved() != earlier, "checkpoint")
-    os.kill(workers[rank], signal.SIGKILL)
-    return set(workers)
+    return workers
 
 
 def _interrupt(process: subprocess.Popen[str], out: Path) -> None:
-    wait_until(lambda: any(out.glob("checkpoints/*.pt")), "checkpoint")
     workers = descendants(process.pid, "ray::")
     assert workers
     process.send_signal(signal.SIGINT)
@@ -85,19 +71,12 @@ def _interrupt(process: subprocess.Popen[str], out: Path) -> None:
     assert process.returncode == 130, output
     assert "the same command goes on" in output
     (row,) = read_study(out).to_pylist()
-    assert (row["status"], row["reason"]) == ("stopped", "interrupted")
+    assert (row["status"], row["reason"], row["attempt"]) == ("stopped", "interrupted", 3)
     assert 0 < row["epochs"] < _EPOCHS
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "end of all workers", 30)
 
 
-def test_second_run_on_a_folder_in_use_is_refused(
-    study: Path, run: Run, start_run: Start, tmp_path: Path
-) -> None:
-    first = start_run(study, "--out", str(tmp_path / "out"))
-    wait_until(lambda: (tmp_path / "out" / "plan.json").exists(), "plan")
-    code, output = run(study, "--out", str(tmp_path / "out"))
+def _assert_second_run_is_refused(run: Run, study: Path, out: Path, first: int) -> None:
+    code, output = run(study, "--out", str(out))
     assert code == 2
-    assert f"process {first.pid}" in output
-    first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=100)
-    assert first.returncode == 130
+    assert f"process {first}" in output

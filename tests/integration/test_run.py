@@ -1,4 +1,4 @@
-"""From a study file to ledger, mirror and report, on a private Ray cluster."""
+"""From a study file to ledger, mirror and report."""
 
 import sqlite3
 from collections.abc import Callable
@@ -66,9 +66,9 @@ def test_another_process_and_other_lanes_give_the_same_ledger(
 
 
 def test_study_that_does_not_fit_is_refused_with_the_numbers(
-    write_study: Callable[..., Path], run: Run, tmp_path: Path
+    write_study: Callable[..., Path], run: Run, cluster: Cluster, tmp_path: Path
 ) -> None:
     study = write_study(resources={"workers": 1, "cpus_per_worker": 5000})
-    code, output = run(study, "--out", str(tmp_path / "out"))
+    code, output = run(study, "--address", cluster.address, "--out", str(tmp_path / "out"))
     assert code == 2
     assert "resources.cpus_per_worker = 5000: the largest node of the cluster has" in output

@@ -102,38 +102,6 @@ def _record(study: FakeStudy, trial: PlannedTrial, seed_effect: float, noise: np
     level = trial.factors.get("data.bias.level", 0.5)
     final = 0.93 - 0.5 * max(level - 0.4, 0) ** 1.5 + seed_effect
     final = float(final + study.gain * GAIN.get(method, 0.0) * (0.2 + level) + noise[0])
-    measures = {
-        "test_balanced_accuracy": final,
-        "test_accuracy": final + 0.02,
-        "test_worst_class_accuracy": final - 0.15 + noise[1],
-        "validation_balanced_accuracy": final + noise[2],
-        "duration_s": 0.0,
-        "peak_memory_bytes": 3.1e8 + 2e6 * trial.seed,
-    }
-    if method != "uniform":
-        plain_s = 0.0031 + 0.0001 * noise[3]
-        ratio = (2.1 if method == "l2rw" else 1.04) + 4 * noise[4]
-        measures |= {
-            "effective_sample_size": (21 if method == "l2rw" else 32) + 60 * noise[5],
-            "zero_weight_fraction": 0.48 + noise[6],
-            "corrupted_auroc": (0.86 if method == "l2rw" else 0.5) + noise[7],
-            "step_time_plain_s": plain_s,
-            "step_time_s": plain_s * ratio,
-            "overhead_ratio": ratio,
-        }
-    history = tuple(
-        EpochRecord(
-            epoch,
-            13 * epoch,
-            1.6 if method == "l2rw" else 0.8,
-            {
-                "train_loss": float(2.3 * np.exp(-epoch / 4)),
-                "validation_balanced_accuracy": float(final - 0.75 * np.exp(-epoch / 2.2) + noise[7 + epoch]),
-                **({} if method == "uniform" else {"effective_sample_size": 20 + 60 * noise[7 + epoch]}),
-            },
-        )
-        for epoch in range(1, EPOCHS + 1)
-    )
     config = trial.config.model_dump_json()
     return TrialRecord(
         trial_id=trial.trial_id,
@@ -154,9 +122,48 @@ def _record(study: FakeStudy, trial: PlannedTrial, seed_effect: float, noise: np
         train_examples=800,
         device="cpu",
         hardware="Imagined CPU, 2 cores",
-        measures={name: value for name, value in measures.items() if name in MEASURES},
+        measures=_measures(trial.seed, method, final, noise),
         split_hashes=dict.fromkeys(("train", "meta", "validation", "test"), f"{level}-{trial.seed}"),
-        history=history,
+        history=_history(method, final, noise),
+    )
+
+
+def _measures(seed: int, method: str, final: float, noise: np.ndarray) -> dict[str, float]:
+    measures = {
+        "test_balanced_accuracy": final,
+        "test_accuracy": final + 0.02,
+        "test_worst_class_accuracy": final - 0.15 + noise[1],
+        "validation_balanced_accuracy": final + noise[2],
+        "duration_s": 0.0,
+        "peak_memory_bytes": 3.1e8 + 2e6 * seed,
+    }
+    if method != "uniform":
+        plain_s = 0.0031 + 0.0001 * noise[3]
+        ratio = (2.1 if method == "l2rw" else 1.04) + 4 * noise[4]
+        measures |= {
+            "effective_sample_size": (21 if method == "l2rw" else 32) + 60 * noise[5],
+            "zero_weight_fraction": 0.48 + noise[6],
+            "corrupted_auroc": (0.86 if method == "l2rw" else 0.5) + noise[7],
+            "step_time_plain_s": plain_s,
+            "step_time_s": plain_s * ratio,
+            "overhead_ratio": ratio,
+        }
+    return {name: value for name, value in measures.items() if name in MEASURES}
+
+
+def _history(method: str, final: float, noise: np.ndarray) -> tuple[EpochRecord, ...]:
+    return tuple(
+        EpochRecord(
+            epoch,
+            13 * epoch,
+            1.6 if method == "l2rw" else 0.8,
+            {
+                "train_loss": float(2.3 * np.exp(-epoch / 4)),
+                "validation_balanced_accuracy": float(final - 0.75 * np.exp(-epoch / 2.2) + noise[7 + epoch]),
+                **({} if method == "uniform" else {"effective_sample_size": 20 + 60 * noise[7 + epoch]}),
+            },
+        )
+        for epoch in range(1, EPOCHS + 1)
     )
 
 

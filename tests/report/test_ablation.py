@@ -9,7 +9,7 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise
 from l2rw_ray.report.labels import HEADLINE
 from l2rw_ray.report.points import Outcome, counts_of, problems_of
-from l2rw_ray.report.summary import Setting
+from l2rw_ray.report.setting import Setting
 from l2rw_ray.report.tables import accuracy_tables
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.statistics import mean_interval, paired_difference

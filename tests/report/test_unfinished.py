@@ -20,7 +20,8 @@ from l2rw_ray.report.labels import HEADLINE
 from l2rw_ray.report.points import Outcome
 from l2rw_ray.report.provenance import provenance_of
 from l2rw_ray.report.render_csv import render_csv
-from l2rw_ray.report.summary import Factor, Setting, TrialCounts
+from l2rw_ray.report.setting import Factor, Setting
+from l2rw_ray.report.summary import TrialCounts
 from l2rw_ray.report.trials import trials_csv
 from l2rw_ray.results import StudyFolder
 from tests.orchestration.playing import best_at_a_tenth, play

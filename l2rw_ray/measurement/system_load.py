@@ -1,0 +1,39 @@
+"""How busy a machine is while it trains."""
+
+import psutil
+import torch
+
+SYSTEM = "system/"
+"""Begins the names of such figures, as MLflow's own."""
+_MEGABYTE = 1e6
+
+
+class SystemLoad:
+    """Samples this process and its machine; shares of the processor are those since the last sample.
+
+    Args:
+        device: Where the process trains.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._process = device, psutil.Process()
+        self.sample()  # from here on there is a last sample
+
+    def sample(self) -> dict[str, float]:
+        """Figures by name: percentages, and memory in megabytes (10⁶ bytes) as their names say.
+
+        A process that keeps two cores busy has a share of 200 %.
+        """
+        memory = psutil.virtual_memory()
+        figures = {
+            "cpu_utilization_percentage": psutil.cpu_percent(),
+            "system_memory_usage_megabytes": memory.used / _MEGABYTE,
+            "system_memory_usage_percentage": memory.percent,
+            "process_cpu_utilization_percentage": self._process.cpu_percent(),
+            "process_memory_usage_megabytes": self._process.memory_info().rss / _MEGABYTE,
+        }
+        if self._device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(self._device)
+            figures["gpu_memory_usage_megabytes"] = (total - free) / _MEGABYTE
+            figures["gpu_memory_usage_percentage"] = 100 * (total - free) / total
+        return {SYSTEM + name: float(value) for name, value in figures.items()}

@@ -1,0 +1,33 @@
+"""What every figure of a report is drawn on: its size, its legend, its error bars."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from l2rw_ray.statistics import Interval
+
+PANEL = (4.7, 3.3)
+"""Inches, so that text of 10 pt stays legible on a phone."""
+_CHARACTERS_PER_INCH = 11.5  # of a legend
+
+
+def panel(size: tuple[float, float] = PANEL) -> tuple[Figure, Axes]:
+    """A figure with one set of axes; its size in inches."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """One legend above all panels, in as many columns as fit."""
+    handles, names = axes.get_legend_handles_labels()
+    characters = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
+    columns = max(1, characters // (max(map(len, names), default=0) + 5))
+    figure.legend(handles, names, loc="outside upper left", ncols=min(3, columns))
+
+
+def bar_lengths(intervals: Sequence[Interval], scale: float) -> list[list[float]]:
+    """Lengths of error bars in the shown unit below and above the mean; none for one seed."""
+    below = [scale * (i.mean - i.low) if i.is_conclusive else 0.0 for i in intervals]
+    above = [scale * (i.high - i.mean) if i.is_conclusive else 0.0 for i in intervals]
+    return [below, above]
