@@ -1,5 +1,6 @@
 """A train set that stays in its files: the same sets, order and batches as in memory."""
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -210,6 +211,17 @@ def test_a_broken_image_is_named_when_it_is_read(folder: Path) -> None:
         DataError, match=r"trial\.data\.image = 'image': row 20 of .*b\.parquet is no readable"
     ):
         list(part.images())
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_parts_can_be_sent_to_another_process(folder: Path, scheme: str) -> None:
+    train = splits(folder, {}, train=f"{scheme}{folder}").train
+    assert train.stored is not None
+    for part in train.stored.parts(train.rows.sort().values):
+        sent = pickle.dumps(part)
+        assert len(sent) < 1000
+        both = zip(part.images(), pickle.loads(sent).images(), strict=True)
+        assert all(np.array_equal(*pair) for pair in both)
 
 
 def test_a_file_that_was_cut_short_is_named(folder: Path) -> None:
