@@ -7,7 +7,7 @@ empty cache of its own; the worker is an actor that holds a CPU, as a lane's is.
 Memory of the worker is what it takes beyond what it took after its imports: `private` is anonymous memory,
 `resident` counts mapped files too, as those of the cache are. Readers are Ray Data's tasks, all together.
 
-    python benchmarks/streaming_memory.py [--limit-mib 200] [--window 2048] [--ways streamed held]
+    python benchmarks/streaming_memory.py [--limit-mib 200] [--window 1024] [--ways streamed held]
 """
 
 import argparse
@@ -29,11 +29,11 @@ from typing import Any
 import psutil
 
 _MIB = 2**20
-_SIDE, _CLASSES, _DIFFERENT = 64, 10, 500
+_SIDE, _CLASSES, _DIFFERENT = 96, 10, 500
 _IMAGE_BYTES = _SIDE * _SIDE * 3
 _TIMES_THE_LIMIT = 10
 _EVERY_S = 0.2
-_SIZES = {"meta_per_class": 10, "validation_size": 500, "test_size": 500}
+_SIZES = {"meta_per_class": 10, "validation_size": 250, "test_size": 250}
 
 
 def write_table(path: Path, rows: int) -> None:
@@ -209,7 +209,7 @@ def main() -> None:
     """Measure both ways and print a table, or one way's figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--limit-mib", type=int, default=200, help="memory that a streamed worker may take")
-    parser.add_argument("--window", type=int, default=2048, help="images that are shuffled together")
+    parser.add_argument("--window", type=int, default=1024, help="images that are shuffled together")
     parser.add_argument("--ways", nargs="+", choices=["streamed", "held"], default=["streamed", "held"])
     parser.add_argument("--once", metavar="TABLE", help="measure the first way on this file, print JSON")
     options = parser.parse_args()

@@ -8,10 +8,11 @@ from l2rw_ray.config.section import Section
 class StreamOptions(Section):
     """Train images stay in their Parquet files, and are read anew in every epoch, through Ray Data.
 
-    A worker holds `window` of them, a few that come next, and about 50 bytes for every row of the table:
-    labels, row numbers, which labels are corrupted, and the order of the epoch; an arm that keeps a number
-    for each example, such as `l2rw` with `update_every` above 1, 4 bytes more. The meta, validation and
-    test sets are held in memory, and the sets are those that are drawn without `stream`.
+    The workers hold `window` of them together, and each a few that come next and some 70 bytes for every row
+    of the table, 130 while the sets are drawn: labels, row numbers, which labels are corrupted, the order of
+    the epoch. An arm that keeps a number for each example, such as `l2rw` with `update_every` above 1,
+    takes 4 bytes more. The meta, validation and test sets are held in memory; all sets are those that are
+    drawn without `stream`.
 
     An epoch goes through the row groups of the files in an order of seed and epoch, and shuffles their
     images within windows: files whose row groups are smaller than a window are mixed best.
