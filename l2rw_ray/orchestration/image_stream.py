@@ -23,7 +23,7 @@ from l2rw_ray.errors import L2RWError
 _TASKS_AT_ONCE = 1
 """Of each rank: blocks come in order, and a task decodes in threads."""
 _IMAGES_PER_TASK = 16384
-"""At least: where a process is idle between two tasks, Ray ends it, and another one takes seconds to start."""
+"""At least: Ray ends a process that is idle between two tasks, and another one takes seconds to start."""
 _BLOCK_BYTES = 4 * 2**20
 """Largest block that a task hands over."""
 _AHEAD_BYTES = 64 * 2**20
