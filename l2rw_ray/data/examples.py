@@ -93,9 +93,14 @@ class ExampleSet:
             DataError: The set is streamed.
         """
         if self.is_streamed:
-            problem = "the train images come in batches, and cannot be taken one by one"
-            raise DataError("trial.data.stream", "given", problem, "leave it out, or use another arm")
+            raise self.refuse_streaming("the train images come in batches, and cannot be taken one by one")
         return self.inputs.index_select(0, index_B if self.places is None else self.places[index_B])
+
+    def refuse_streaming(self, problem: str) -> DataError:
+        """The error about an arm that wants more of a streamed set than its batches."""
+        assert self.stored is not None
+        given = f"{{window: {self.stored.window}}}"
+        return DataError("trial.data.stream", given, problem, "leave it out, or use another arm")
 
     def scaled(self, inputs: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Inputs as a model takes them, float32 [B, …].

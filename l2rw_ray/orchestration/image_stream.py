@@ -5,6 +5,7 @@ but a row group that several ranks want something of is read by each. The tasks 
 that trains does not; what comes from them are raw pixels.
 """
 
+import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -111,6 +112,7 @@ def _bytes(part: ImagePart) -> int:
 
 def _settings() -> DataContext:
     """Blocks in order, few and small, and nothing printed."""
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each pass
     settings = DataContext.get_current().copy()
     ahead = ExecutionResources.for_limits(object_store_memory=_AHEAD_BYTES)
     settings.execution_options = ExecutionOptions(ahead, preserve_order=True)
