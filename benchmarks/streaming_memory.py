@@ -104,8 +104,8 @@ def train(table: str, way: str, window: int) -> dict[str, float]:
     trial = {
         "data": {"source": "parquet", "train": table, **_SIZES, **stream},
         "model": {"name": "mlp", "width": 32},
-        "method": {"name": "l2rw", "estimator": "ghost", "meta_batch_size": 50},
-        "optim": {"name": "sgd", "lr": 0.01, "batch_size": 256, "epochs": 1},
+        "method": {"name": "l2rw", "estimator": "ghost", "meta_batch_size": 16},
+        "optim": {"name": "sgd", "lr": 0.01, "batch_size": 64, "epochs": 1},
         "measurement": {"probe_rounds": 0},
     }
     design = {"kind": "grid", "factors": {"method.name": ["l2rw"]}}
@@ -137,7 +137,7 @@ def warm_up() -> None:
 
     layer = torch.nn.Linear(_IMAGE_BYTES, 32)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
-    layer(torch.zeros(256, _IMAGE_BYTES)).sum().backward()
+    layer(torch.zeros(64, _IMAGE_BYTES)).sum().backward()
     optimizer.step()
 
 
