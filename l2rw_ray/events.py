@@ -131,6 +131,10 @@ class TrialStarted:
     split_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
+CHECKPOINT_WARNING = "checkpoint"
+"""Begins the warnings that tell of files, not of how the arm did."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrialEnded:
     """The last event of a trial, whatever became of it.
@@ -143,7 +147,8 @@ class TrialEnded:
         metrics: Final figures, named as the ledger's columns.
         error: `ExceptionType: message` of a failed trial, the reason of a stopped one.
         traceback: Full traceback of a failed trial.
-        warnings: Signs that the arm did not work as it should, with what to do.
+        warnings: Signs that the arm did not work as it should, with what to do; and checkpoints that could
+            not be written or used.
         confusion: The test set by true and predicted class; None of a regression.
     """
 

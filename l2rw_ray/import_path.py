@@ -174,12 +174,12 @@ def users_code(path: str, field: str) -> Iterator[None]:
         yield
     except L2RWError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         place = _place(error, path, field)
         raise InputError(field, path, f"raised {type(error).__name__}: {error}{place}", "mend it") from error
 
 
-def _place(error: Exception, path: str, field: str) -> str:
+def _place(error: BaseException, path: str, field: str) -> str:
     """The innermost line of the user's own code on the way to an exception, in brackets."""
     location = locate(path, field)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename]

@@ -1,5 +1,6 @@
 """The command line. Each command imports what it needs when it runs, so that help and plans are quick."""
 
+import errno
 import json
 import os
 import sys
@@ -22,6 +23,8 @@ app = typer.Typer(
 
 data = typer.Typer(help="Sources of data, and what a study makes of its own.", no_args_is_help=True)
 app.add_typer(data, name="data")
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.", show_default=False)]
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
@@ -50,6 +53,13 @@ def main() -> None:
         _fail(f"error: {error}", 2)
     except L2RWError as error:
         _fail(f"error: {error}", 1)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(
+            f"error: {place}{os.strerror(error.errno).lower()}; free the disk, then run the command again", 1
+        )
 
 
 def _fail(line: str, code: int) -> None:

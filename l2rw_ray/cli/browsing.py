@@ -82,7 +82,7 @@ def describe_pages(pages: Sequence[Page], site: str) -> str:
     late = sum(page.mirrored.without_files for page in pages)
     if late:
         lines.append(f"{late} trials have no figures yet; the same command draws more of them")
-    return "\n".join([*lines, "Ctrl-C ends it"])
+    return "\n".join([*lines, "they answer in a few seconds; Ctrl-C ends it"])
 
 
 def _studies_in(directory: Path) -> list[StudyFolder]:

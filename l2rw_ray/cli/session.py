@@ -12,6 +12,7 @@ from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.progress import ProgressDisplay
 from l2rw_ray.orchestration.runner import RunOptions, RunOutcome, run_study
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.trial_files import mend_ledger
 from l2rw_ray.tracking.uri import refuse_unknown_store
 
 
@@ -37,6 +38,8 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     if options.address is not None:  # of a job, nobody sees its shell
         console.print(f"folder   {folder.path}", highlight=False, soft_wrap=True)
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
+        for line in mend_ledger(folder):
+            console.print(line, highlight=False, soft_wrap=True)
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 
             def observe(known: Mapping[str, PlannedTrial], total: int | None, lanes: int) -> list[Observer]:

@@ -37,6 +37,15 @@ _WANTED = {
     "string_too_short": "write some text",
     "too_short": "give at least {min_length}",
 }
+_PROBLEMS = {
+    "list_type": "no list",
+    "tuple_type": "no list",
+    "dict_type": "no section",
+    "model_type": "no section",
+    "model_attributes_type": "no section",
+    "too_short": "too few",
+}
+"""Where pydantic's own words are about Python."""
 _MANY, _SHOWN = 50, 18
 """Names from which on not all are shown, and how many are: our own come first."""
 
@@ -73,6 +82,7 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
         case "literal_error":
             problem, remedy = "unknown", f"use {context['expected']}"
         case kind:
+            problem = _PROBLEMS.get(kind, problem)
             remedy = _WANTED.get(kind, "see the README's table of fields").format(**context)
     if problem == "unknown" and BUILT_IN in first["loc"][-2:]:
         remedy = f"{remedy}, or name your own as {FORM}"

@@ -10,6 +10,8 @@ from l2rw_ray.config.section import conflict
 
 def _distinct(factors: dict[str, list[Any]]) -> dict[str, list[Any]]:
     for path, levels in factors.items():
+        if path.startswith("trial."):
+            raise conflict(path, levels, "paths start inside trial", f"write {path.removeprefix('trial.')}")
         twice = [level for place, level in enumerate(levels) if level in levels[:place]]
         if twice:
             raise conflict(path, twice[0], "the same level twice", "name each level once")

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.design import AblationDesign, Design, GridDesign
 from l2rw_ray.config.effective import MinimumEffectiveDesign
 from l2rw_ray.config.search import COSTS, SearchDesign
@@ -12,6 +13,7 @@ from l2rw_ray.config.space import ends_of
 from l2rw_ray.config.task import Misfit, metric_misfit
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.config.tuned import TunedComparisonDesign
+from l2rw_ray.config.variants import look_up
 from l2rw_ray.import_path import attribute_name
 
 _MOST_SEEDS = 10_000
@@ -72,6 +74,8 @@ class StudySpec(Section):
     """What each trial takes of the cluster."""
     objective: Objective = Objective()
     """What selects among configurations."""
+    checkpoints: CheckpointPolicy = CheckpointPolicy()
+    """How much of a trial's training may be lost with its worker; changes no trial."""
     keep: Keep = Keep()
     """What is kept of each trial besides its figures."""
     report: Literal["ablation", "scaling"] = "ablation"
@@ -133,8 +137,10 @@ class StudySpec(Section):
         if many:
             raise conflict("seeds", self.seeds, "too many", f"use at most {_MOST_SEEDS}")
         values = self.seed_values
-        if not values or min(values) < 0:
-            raise conflict("seeds", self.seeds, "no count and no list of seeds", "use a number above 0")
+        if not values:
+            raise conflict("seeds", self.seeds, "no seed", "use a number above 0, or a list")
+        if min(values) < 0:
+            raise conflict("seeds", min(values), "a seed below 0", "use seeds from 0 on")
         if max(values) > _LARGEST_SEED:
             raise conflict("seeds", max(values), "too large", f"use seeds up to {_LARGEST_SEED}")
         if len(set(values)) < len(values):
@@ -148,6 +154,7 @@ class StudySpec(Section):
                 self._check_search(self.design)
             case TunedComparisonDesign():
                 self._check_test_set(self.design)
+                self._check_arms(self.design)
                 both = set(self.design.search_seeds) & set(self.seed_values)
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
@@ -179,6 +186,16 @@ class StudySpec(Section):
                 if path in ("data", "data.test_seed") and own != shared:
                     field = f"design.arms.{name}.set.{path}"
                     raise conflict(field, value, differing, f"add test_seed: {shared}")
+
+    def _check_arms(self, design: TunedComparisonDesign) -> None:
+        base = self.trial.model_dump(mode="json")
+        made: dict[str, str] = {}
+        for name, arm in design.arms.items():
+            own = {path: value for path, value in arm.set.items() if look_up(base, path) != value}
+            same = made.setdefault(repr((sorted(own.items()), arm.space, arm.factors)), name)
+            if same != name:
+                problem = f"the same as arm {same!r}, so there is nothing to compare"
+                raise conflict(f"design.arms.{name}", arm.set, problem, "leave it out, or change it")
 
     def _check_search(self, design: SearchDesign) -> None:
         measured = {criterion.metric for criterion in design.further_objectives}

@@ -1,8 +1,11 @@
-"""Torch's global random generators: left alone by probes, and replayed where masks must agree."""
+"""Global random generators: left alone by probes, and torch's replayed where masks must agree."""
 
+import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -47,3 +50,36 @@ class GeneratorState:
         with untouched_generators(self.device):
             self.restore()
             yield
+
+
+@dataclass(frozen=True)
+class LibraryGenerators:
+    """Where Python's and NumPy's generators stood, from which a user's network may draw.
+
+    A first look at a network, which a resumed training takes again, must not shift them.
+    """
+
+    python: Any
+    numpy: Any
+
+    @classmethod
+    def now(cls) -> "LibraryGenerators":
+        """Their present state; nobody draws from a NumPy that was never imported."""
+        numpy = sys.modules.get("numpy")
+        return cls(random.getstate(), numpy.random.get_state() if numpy else None)
+
+    def restore(self) -> None:
+        """Put the generators back to this state."""
+        random.setstate(self.python)
+        if self.numpy is not None:
+            sys.modules["numpy"].random.set_state(self.numpy)
+
+
+@contextmanager
+def untouched_library_generators() -> Iterator[None]:
+    """Leave Python's and NumPy's generators as they were."""
+    state = LibraryGenerators.now()
+    try:
+        yield
+    finally:
+        state.restore()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from l2rw_ray.errors import InfrastructureError
+from l2rw_ray.errors import InfrastructureError, InputError
 from l2rw_ray.orchestration.address import refuse_silent
 from l2rw_ray.orchestration.autoscaling import GROWTH_VARIABLE, START_TIMEOUT_S, growth_groups, nodes_to_come
 
@@ -35,6 +35,7 @@ _FOR_NOBODY = {
 }
 """What a private cluster without a dashboard, on the one node there is, does for nobody."""
 
+_REMEDY = "give HOST:PORT of a running head node, and its token in RAY_AUTH_TOKEN where it has one"
 _EXIT_S = 5.0
 """How long the processes of a private cluster may take to exit."""
 
@@ -51,8 +52,8 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
         Resources, by Ray's names, of each living node and of those that the cluster may still bring up.
 
     Raises:
-        InputError: Nobody listens at the address, or what the cluster may grow to cannot be read.
-        InfrastructureError: The cluster cannot be reached, or the code cannot be sent.
+        InputError: No cluster lets us in at the address, or what the cluster may grow to cannot be read.
+        InfrastructureError: A private cluster cannot be started, or the code cannot be sent.
     """
     if address is None:
         os.environ.pop(GROWTH_VARIABLE, None)  # it is about another cluster
@@ -87,8 +88,11 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
         raise InfrastructureError(
             f"the study's own code could not be sent to the workers: {error}"
         ) from error
-    except (ConnectionError, TimeoutError, RuntimeError) as error:
-        raise InfrastructureError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
+    except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        if address is None:
+            raise InfrastructureError(f"no Ray cluster could be started on this machine: {reason}") from error
+        raise InputError("--address", address, f"no Ray cluster there ({reason})", _REMEDY) from error
     signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
     _silence_ray()
     try:
@@ -129,10 +133,12 @@ def _others_kept_out() -> Iterator[None]:
 
 
 def _refuse_unreachable(address: str) -> None:
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdigit():
-        return  # such as auto
-    refuse_silent(address, host.strip("[]"), int(port), "give HOST:PORT of a running head node")
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError("--address", address, "no HOST:PORT", _REMEDY)
+    refuse_silent(address, host.strip("[]"), int(port), _REMEDY)
 
 
 def _descendants() -> list[psutil.Process]:

@@ -21,7 +21,7 @@ def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, metho
     """Send two examples through a model; it must give as many outputs for each as the data and the arm want.
 
     Raises:
-        ConfigError: It gives something else, or has nothing to train.
+        ConfigError: It gives something else, what is not finite, or has nothing to train.
         InputError: It raises.
     """
     field, path = "model.name", config.name
@@ -38,6 +38,9 @@ def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, metho
         noun = "outputs" if splits.is_regression else "classes"
         problem = f"for {_EXAMPLES} examples of {wanted[1]} {noun} its output is {given}"
         raise ConfigError(field, path, problem, f"return a tensor of shape {wanted}")
+    if not output.isfinite().all():
+        problem = f"for {_EXAMPLES} examples its output is not finite, before any training"
+        raise ConfigError(field, path, problem, "mend it")
 
 
 def check_arm(trial: PlannedTrial, method: CustomMethod, splits: Splits) -> None:

@@ -80,6 +80,7 @@ class Execution:
         every_s = 0.0 if scheduler else _REPORT_EVERY_S
         workers = Lanes(
             *(broker, checkpoints, self.folder.models.resolve(), scratch / "train"),
+            checkpoint_policy=spec.checkpoints,
             keep=spec.keep,
             to_come=to_come_of(feeds),
             nodes=usable_nodes,
@@ -102,8 +103,11 @@ class Execution:
             workers.dismiss()
             broker.close.remote()
             pump.finish()
+        with suppress(KeyboardInterrupt):  # all is recorded
+            # a thread of theirs that calls Ray after its end would end this process without a word
+            workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
         if pump.error is not None:
-            raise _not_recorded(self.folder, pump.error) from pump.error
+            raise _not_recorded(pump.error) from pump.error
         ended = trial_results(self.folder.path)
         is_done = all(feed.is_done and not missing_trials(feed.planned, ended) for feed in feeds)
         if not is_done and not interrupted:
@@ -111,8 +115,6 @@ class Execution:
             raise InfrastructureError(
                 f"the cluster failed with trials left ({reasons}); run the same command again"
             )
-        with suppress(KeyboardInterrupt):  # all is recorded
-            workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
         return interrupted
 
     def _tune(
@@ -158,9 +160,8 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _not_recorded(folder: StudyFolder, error: Exception) -> Exception:
+def _not_recorded(error: Exception) -> Exception:
     """What to raise when the ledger could not take a record."""
-    if isinstance(error, OSError):
-        problem = f"not writable ({error})"
-        return StudyFolderError("study folder", folder.path, problem, "free the disk, run again")
+    if isinstance(error, StudyFolderError):
+        return error
     return InfrastructureError(f"a record could not be made: {type(error).__name__}: {error}")

@@ -15,6 +15,7 @@ import ray.train
 from ray.train.torch import TorchTrainer
 
 from l2rw_ray.config import Keep, Resources
+from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 from l2rw_ray.orchestration.feed import ToCome
 from l2rw_ray.orchestration.placement import Nodes
@@ -39,6 +40,7 @@ class Lanes:
         checkpoints: The study's checkpoint folder.
         models: The study's folder of trained models.
         storage: Scratch folder for Ray Train.
+        checkpoint_policy: When trials are saved.
         keep: What is kept of each trial besides its figures.
         to_come: Trials that the broker will be given.
         nodes: Tells the resources of the nodes that there are.
@@ -54,6 +56,7 @@ class Lanes:
         models: Path,
         storage: Path,
         *,
+        checkpoint_policy: CheckpointPolicy,
         keep: Keep,
         to_come: ToCome,
         nodes: Callable[[], Nodes],
@@ -63,7 +66,7 @@ class Lanes:
     ) -> None:
         self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
         self._checkpoints, self._models, self._storage = checkpoints, models, storage
-        self._keep = keep
+        self._checkpoint_policy, self._keep = checkpoint_policy, keep
         self._report_every_s, self._most_trials = report_every_s, most_trials
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
@@ -171,6 +174,7 @@ class Lanes:
             self._broker,
             resources,
             self._checkpoints,
+            self._checkpoint_policy,
             self._models,
             self._keep,
             Path.cwd(),

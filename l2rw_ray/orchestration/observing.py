@@ -53,12 +53,14 @@ class EventPump:
             self._finishing.wait(_PAUSE_S)
 
     def _deliver(self, event: Event) -> None:
-        if self.error is None:
-            try:
-                self._ledger(event)
-            except Exception as error:  # noqa: BLE001  # the run ends with it: nothing is trained unrecorded
-                self.error = error
-                self._broker.interrupt.remote(0.0)
+        if self.error is not None:
+            return  # nobody shall take for done what was not recorded
+        try:
+            self._ledger(event)
+        except Exception as error:  # noqa: BLE001  # the run ends with it: nothing is trained unrecorded
+            self.error = error
+            self._broker.interrupt.remote(0.0)
+            return
         for observer in list(self._observers):
             try:
                 observer(event)

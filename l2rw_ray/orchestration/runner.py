@@ -149,11 +149,11 @@ def _total(feeds: Sequence[TrialFeed]) -> int | None:
 
 
 def _forget_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
-    """The ledger, which removes the checkpoint of a trial once its end is recorded."""
+    """The ledger, which removes the checkpoints of a trial once its end is recorded."""
 
     def write(event: Event) -> None:
         ledger(event)
-        if isinstance(event, TrialEnded) and event.error != INTERRUPTED:  # that one goes on from it
-            (folder.checkpoints / f"{event.trial_id}.pt").unlink(missing_ok=True)
+        if isinstance(event, TrialEnded) and event.error != INTERRUPTED:  # that one goes on
+            folder.forget_checkpoints(event.trial_id)
 
     return write

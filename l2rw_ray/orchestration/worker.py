@@ -14,6 +14,7 @@ import ray.train
 import ray.train.torch
 
 from l2rw_ray.config import Keep, Resources
+from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.data import Data
 from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError
@@ -40,6 +41,7 @@ class LaneSettings:
         broker: Handle of the broker actor.
         resources: What each worker takes.
         checkpoints: The study's checkpoint folder.
+        checkpoint_policy: When trials are saved there.
         models: The study's folder of trained models.
         keep: What is kept of each trial besides its figures.
         working_directory: Where relative paths of a study start: the driver's own folder.
@@ -51,6 +53,7 @@ class LaneSettings:
     broker: Any
     resources: Resources
     checkpoints: Path
+    checkpoint_policy: CheckpointPolicy
     models: Path
     keep: Keep
     working_directory: Path
@@ -119,7 +122,7 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
             reports,
             ranks=ranks,
             device=ray.train.torch.get_device(),
-            checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id),
+            checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id, settings.checkpoint_policy),
             attempt=lease.attempt,
             read_parts=read_through_ray_data,
             keep=Keepsakes(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from l2rw_ray.events import CHECKPOINT_WARNING
 from l2rw_ray.report.labels import count
 from l2rw_ray.report.points import Outcome
 from l2rw_ray.report.table import Entry, Line, Table
@@ -36,6 +37,8 @@ def signatures_of(outcomes: Sequence[Outcome]) -> tuple[Signature, ...]:
     for outcome in completed:
         assert outcome.row is not None
         for warning in outcome.row["warnings"] or ():
+            if warning.startswith(CHECKPOINT_WARNING):
+                continue  # says nothing of the result
             sign, _, remedy = warning.partition(": ")
             by_remedy.setdefault(remedy, []).append((outcome, sign))
     return tuple(

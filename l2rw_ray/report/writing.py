@@ -70,7 +70,9 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
         return _write(summary, folder)
     except OSError as error:
         reason = (error.strerror or "cannot be written").lower()
-        raise StudyFolderError("report folder", folder, reason, "choose another --out") from error
+        raise StudyFolderError(
+            "report folder", folder, reason, "free the disk, or choose another --out"
+        ) from error
 
 
 def summarise_study(study_dir: Path) -> Summary:

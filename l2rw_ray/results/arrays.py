@@ -17,7 +17,7 @@ def read_weight_histograms(directory: Path | str) -> pa.Table:
         `clean` and `corrupted`, each a list of numbers of examples per bin of `WEIGHT_EDGES`.
 
     Raises:
-        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
     return _epochs(directory, "weight_histograms", ("epoch", "clean", "corrupted"))
 
@@ -31,7 +31,7 @@ def read_step_series(directory: Path | str) -> pa.Table:
         see `StepSeries`.
 
     Raises:
-        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
     names = ("epoch", "step", "train_loss", "effective_sample_size")
     return _epochs(directory, "step_series", names)
@@ -45,7 +45,7 @@ def read_confusion(directory: Path | str) -> pa.Table:
         a list per true class of the numbers of examples per predicted class.
 
     Raises:
-        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
     table = read_column(directory, "confusion")
     table = table.filter(table["confusion"].is_valid())

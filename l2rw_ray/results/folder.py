@@ -1,19 +1,25 @@
 """The study folder: where everything of one study lies, and who may write to it."""
 
+import errno
 import fcntl
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, load_study
 from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
+
+_PROBE_BYTES = 4096
+"""What a file system that is not full takes."""
 
 
 @dataclass(frozen=True)
@@ -104,18 +110,23 @@ class StudyFolder:
         """The file of one trial's trained model."""
         return self.models / f"{trial_id}.pt"
 
+    def forget_checkpoints(self, trial_id: str) -> None:
+        """Remove the checkpoints of a trial, and the single file that earlier releases kept."""
+        shutil.rmtree(self.checkpoints / trial_id, ignore_errors=True)
+        with suppress(OSError):  # what is left costs room alone
+            (self.checkpoints / f"{trial_id}.pt").unlink(missing_ok=True)
+
     def create(self) -> None:
-        """Make the folder and its ledger, where they are missing.
+        """Make the folder and those in it that a run writes to, and see that they take files.
 
         Raises:
-            StudyFolderError: The path cannot be made a folder.
+            StudyFolderError: The path cannot be made a folder, or nothing can be written there.
         """
-        try:
-            self.trials.mkdir(parents=True, exist_ok=True)
-            self.checkpoints.mkdir(exist_ok=True)
-        except OSError as error:
-            reason = (error.strerror or "cannot be created").lower()
-            raise self._error(reason, "choose another --out") from error
+        with self._writable():
+            for path in (self.path, self.trials, self.checkpoints):
+                path.mkdir(parents=True, exist_ok=True)
+                with TemporaryFile(dir=path, buffering=0) as probe:
+                    probe.write(bytes(_PROBE_BYTES))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -138,11 +149,8 @@ class StudyFolder:
                 _replace_text(file.fileno(), "")
 
     def _open_lock(self) -> TextIO:
-        try:
+        with self._writable():
             return (self.path / ".lock").open("a+", encoding="utf-8")
-        except OSError as error:
-            reason = (error.strerror or "cannot be written").lower()
-            raise self._error(reason, "choose another --out") from error
 
     def write_plan(self, spec: StudySpec, planned: Sequence[PlannedTrial]) -> None:
         """Write the resolved study and its trials, replacing those of an earlier run.
@@ -179,7 +187,9 @@ class StudyFolder:
             yield
         except OSError as error:
             reason = (error.strerror or "cannot be written").lower()
-            raise self._error(reason, "free the disk, or choose another --out") from error
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = f"{'free the disk, or ' if is_full else ''}choose another --out"
+            raise self._error(reason, remedy) from error
 
     def read_spec(self) -> StudySpec:
         """The study this folder was last run with.
@@ -209,7 +219,8 @@ class StudyFolder:
     def require(self) -> None:
         """Raise StudyFolderError unless the folder holds a study."""
         if not self.path.is_dir():
-            raise self._error("no such folder", "give the folder that `l2rw-ray run` wrote")
+            problem = "a file, no folder" if self.path.exists() else "no such folder"
+            raise self._error(problem, "give the folder that `l2rw-ray run` wrote")
         for file in (self.study_file, self.plan_file):
             if not file.is_file():
                 raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")

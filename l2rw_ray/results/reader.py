@@ -1,4 +1,7 @@
-"""Reading a study's ledger into Arrow tables."""
+"""Reading a study's ledger into Arrow tables.
+
+A damaged file counts as missing, and is told of once.
+"""
 
 import json
 from collections.abc import Sequence
@@ -7,11 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.folder import PlanRow, StudyFolder
 from l2rw_ray.results.schema import ARRAYS, SCHEMA
+from l2rw_ray.results.trial_files import trial_tables
 from l2rw_ray.results.trial_result import TrialResult
 
 FACTOR = "factor."
@@ -31,7 +33,7 @@ def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
         which is `search` for trials that were only tried to choose a configuration, else `final`.
 
     Raises:
-        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
     folder = StudyFolder(Path(directory))
     plan = folder.read_plan()
@@ -55,7 +57,7 @@ def read_history(directory: Path | str) -> pa.Table:
         metric, null where an epoch does not have it.
 
     Raises:
-        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
     columns, epochs = unnested(read_column(directory, "history"), "history")
     for name in ("epoch", "step", "duration_s"):
@@ -70,7 +72,7 @@ def read_column(directory: Path | str, column: str) -> pa.Table:
     """`trial_id`, `seed`, `factor.<path>` … and one column of the ledger, of the rows of `read_study`.
 
     Raises:
-        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
     folder = StudyFolder(Path(directory))
     return _planned_rows(_read(folder, ["trial_id", "seed", column]), folder.read_plan())
@@ -91,7 +93,7 @@ def trial_results(directory: Path | str, figures: Sequence[str] = ()) -> dict[st
         figures: Names of final figures to read with it, columns or entries of the column `metrics`.
 
     Raises:
-        StudyFolderError: A trial's file is unreadable.
+        StudyFolderError: A trial's file may not be read.
     """
     columns = [name for name in dict.fromkeys(figures) if name in SCHEMA.names]
     others = [name for name in dict.fromkeys(figures) if name not in SCHEMA.names]
@@ -107,44 +109,10 @@ def trial_results(directory: Path | str, figures: Sequence[str] = ()) -> dict[st
 
 
 def _read(folder: StudyFolder, columns: list[str]) -> pa.Table:
-    """The given columns of all trial files; columns that an older file lacks are null."""
-    paths = sorted(str(path) for path in folder.trials.glob("*.parquet"))
+    """The given columns of all trial files but damaged ones."""
     wanted = pa.schema([SCHEMA.field(name) for name in columns])
-    if not paths:
-        return wanted.empty_table()
-    try:
-        return pa.concat_tables(_fitted(pq.ParquetFile(path), wanted) for path in paths)
-    except (pa.ArrowException, OSError) as error:
-        raise _broken(folder, paths, wanted, error) from error
-
-
-def _fitted(file: pq.ParquetFile, wanted: pa.Schema) -> pa.Table:
-    """A trial file's columns in the wanted types."""
-    present = set(file.schema_arrow.names)
-    table = file.read(columns=[name for name in wanted.names if name in present])
-    for name in wanted.names:
-        if name not in present:
-            table = table.append_column(wanted.field(name), pa.nulls(len(table), wanted.field(name).type))
-    return table.select(wanted.names).cast(wanted)
-
-
-def _broken(
-    folder: StudyFolder, paths: Sequence[str], wanted: pa.Schema, error: Exception
-) -> StudyFolderError:
-    """The error that names the first file which cannot be read on its own, or the folder where all can."""
-    culprit = next((path for path in paths if not _readable(path, wanted)), None)
-    problem = f"unreadable ({next(iter(str(error).splitlines()), type(error).__name__)})"
-    if culprit is None:
-        return StudyFolderError("folder of trial files", folder.trials, problem, "see that it can be read")
-    return StudyFolderError("trial file", Path(culprit), problem, "delete it to run its trial again")
-
-
-def _readable(path: str, wanted: pa.Schema) -> bool:
-    try:
-        _fitted(pq.ParquetFile(path), wanted)
-    except (pa.ArrowException, OSError):
-        return False
-    return True
+    tables = list(trial_tables(folder, wanted))
+    return pa.concat_tables(tables) if tables else wanted.empty_table()
 
 
 def _planned_rows(ledger: pa.Table, plan: Sequence[PlanRow]) -> pa.Table:

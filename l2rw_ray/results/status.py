@@ -6,7 +6,7 @@ from pathlib import Path
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.design import SearchingDesign
-from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.folder import PlanRow, StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.trial_result import TrialResult
 
@@ -35,9 +35,12 @@ def count_statuses(directory: Path) -> dict[str, int]:
     """The current plan's trials by status; `missing` for those that a run would still do.
 
     Raises:
-        StudyFolderError: The folder holds no study, or a trial's file is unreadable.
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
-    plan, ledger = StudyFolder(directory).read_plan(), trial_results(directory)
+    return _counts(StudyFolder(directory).read_plan(), trial_results(directory))
+
+
+def _counts(plan: Sequence[PlanRow], ledger: Mapping[str, TrialResult]) -> dict[str, int]:
     counts = Counter(_status(ledger.get(row.trial_id, _NO_RECORD)) for row in plan)
     return {status: counts[status] for status in STATUSES}
 
@@ -49,9 +52,9 @@ def _status(result: TrialResult) -> str:
 def describe_status(directory: Path) -> str:
     """The counts as lines for people."""
     folder = StudyFolder(directory)
-    spec, counts = folder.read_spec(), count_statuses(directory)
-    planned = {row.trial_id for row in folder.read_plan()}
-    others = sum(path.stem not in planned for path in folder.trials.glob("*.parquet"))
+    spec, plan, ledger = folder.read_spec(), folder.read_plan(), trial_results(directory)
+    planned, counts = {row.trial_id for row in plan}, _counts(plan, ledger)
+    others = len(ledger.keys() - planned)
     lines = [f"{spec.name}: {spec.question}", f"{len(planned)} trials planned"]
     lines += [f"  {count:5d} {status}" for status, count in counts.items() if count]
     if isinstance(spec.design, SearchingDesign):

@@ -1,6 +1,7 @@
 """From events to the ledger: collects what a trial tells and writes its row when it ends."""
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow.parquet as pq
 
 from l2rw_ray.config import PlannedTrial
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.folder import StudyFolder
@@ -17,9 +19,19 @@ Clock = Callable[[], datetime]
 
 
 def write_record(folder: StudyFolder, record: TrialRecord) -> None:
-    """Write a trial's file, replacing an earlier one of the same trial, in one step."""
-    with atomic_path(folder.trial_file(record.trial_id)) as temporary:
-        pq.write_table(as_table(record), temporary, compression="zstd")
+    """Write a trial's file, replacing an earlier one of the same trial, in one step.
+
+    Raises:
+        StudyFolderError: It cannot be written; nothing of it is left.
+    """
+    path = folder.trial_file(record.trial_id)
+    try:
+        with atomic_path(path) as temporary:
+            pq.write_table(as_table(record), temporary, compression="zstd", write_page_checksum=True)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        remedy = "free the disk and run the same command again, which keeps what was finished before"
+        raise StudyFolderError("trial file", path, f"not written ({reason})", remedy) from error
 
 
 @dataclass
@@ -76,7 +88,7 @@ class LedgerWriter:
 
         Raises:
             KeyError: The event is of a trial that is not planned.
-            OSError: The file cannot be written.
+            StudyFolderError: The file cannot be written.
         """
         match event:
             case TrialStarted():

@@ -29,7 +29,7 @@ from l2rw_ray.import_path import load
 from l2rw_ray.measurement import SYSTEM, PhaseTimer, SystemLoad, describe_hardware
 from l2rw_ray.methods import Epoch, StagedArm, build_arm
 from l2rw_ray.methods.registry import output_count
-from l2rw_ray.training.checkpoint import CheckpointStore, restored_history
+from l2rw_ray.training.checkpoint import CheckpointSchedule, CheckpointStore, restored_history
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
@@ -43,8 +43,6 @@ from l2rw_ray.training.weight_health import health_warnings
 from l2rw_ray.training.weight_statistics import WeightStatistics
 
 _PROBE_BATCHES = 4
-_CHECKPOINT_EVERY_S = 2.0
-"""Shortest time between two checkpoints, both at the end of an epoch."""
 _MOST_CLASSES = 200
 """Of a confusion matrix that is kept."""
 
@@ -83,7 +81,7 @@ def train_trial(
         emit: Takes the events, on rank 0 only; its answer to an `EpochCompleted` is obeyed by all.
         ranks: This process among the trial's workers.
         device: Where to train; the CPU by default.
-        checkpoints: Where to save after each epoch and go on from; None saves nothing.
+        checkpoints: Where to save, as its policy says, and go on from; None saves nothing.
         attempt: Which try this is, from 1.
         epoch_steps: Steps after which an epoch is over, for who only wants to time them; None for all.
         read_parts: Brings the images of a train set that is streamed here; by default this process reads.
@@ -129,9 +127,9 @@ class Trainer:
         self._earlier_s, self._started = 0.0, perf_counter()
         self._history: list[EpochCompleted] = []
         self._probed: dict[str, float] = {}
+        self._schedule = CheckpointSchedule(checkpoints.policy) if checkpoints else None
         self._load = SystemLoad(device) if keep.system_metrics and ranks.leads else None
         self._model_file = keep.model_file
-        self._saved_at = perf_counter()
 
     def run(self) -> None:
         """Train until the last epoch or until told to stop."""
@@ -307,11 +305,12 @@ class Trainer:
         return ()
 
     def _warnings(self) -> tuple[str, ...]:
-        return health_warnings(
+        of_health = health_warnings(
             [event.metrics for event in self._history],
             min(self._config.optim.batch_size, len(self._splits.train)),
             self._splits.train.corrupted.double().mean().item(),
         )
+        return (*of_health, *(self._checkpoints.warnings if self._checkpoints else ()))
 
     def _tell(self, event: Event) -> Verdict:
         """Emit on rank 0 and let every rank know the answer, so that all leave together."""
@@ -321,13 +320,12 @@ class Trainer:
         return self._earlier_s + perf_counter() - self._started
 
     def _save(self, *, at_once: bool) -> None:
-        """Write a checkpoint, unless one was written a moment ago: epochs may be many and short."""
-        if self._checkpoints is None:
+        """Write a checkpoint where one is due: epochs may be many and short."""
+        if self._checkpoints is None or self._schedule is None:
             return
-        is_due = at_once or perf_counter() - self._saved_at > _CHECKPOINT_EVERY_S
-        if not self._ranks.broadcast(is_due):
+        if not self._ranks.broadcast(at_once or self._schedule.is_due(self._epoch)):
             return
-        self._saved_at = perf_counter()
+        self._schedule.note(self._epoch)
         generators = self._ranks.gather(rng_state())
         if not self._ranks.leads:
             return
@@ -349,12 +347,12 @@ class Trainer:
         }
 
     def _resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
-        if self._checkpoints is None:
+        """Go on from the last checkpoint that can be used, if there is one."""
+        if self._checkpoints is None or self._schedule is None:
             return
         # one rank's view of the folder counts: on another node it may be another folder
         state: dict[str, Any] | None = self._ranks.broadcast(
-            self._checkpoints.load() if self._ranks.leads else None
+            self._checkpoints.load(self._misfit) if self._ranks.leads else None
         )
         if state is None:
             return
@@ -365,4 +363,15 @@ class Trainer:
         self._earlier_s, self._probed = state["elapsed_s"], state["probed"]
         self._timer.total_s.update(state["times_s"])
         self._history = restored_history(state["history"])
+        self._schedule.note(self._epoch)
         restore_rng(state["generators"][self._ranks.rank])
+
+    def _misfit(self, state: dict[str, Any]) -> str | None:
+        """What speaks against going on from a checkpoint."""
+        if state.keys() != self._state().keys() | {"generators"}:
+            return "with other parts"
+        own = unwrapped(self._context.model).state_dict()
+        shapes = {name: value.shape for name, value in state["model"].items()}
+        if shapes != {name: value.shape for name, value in own.items()}:
+            return "of another network"
+        return None if len(state["generators"]) == self._ranks.world_size else "of another number of workers"

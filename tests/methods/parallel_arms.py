@@ -1,6 +1,7 @@
 """What each gloo rank runs: a trial of every arm; rank 0 writes what it saw for the test to judge."""
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import torch.distributed as dist
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.events import Event, Verdict
-from l2rw_ray.training import CheckpointStore, Ranks, train_trial
+from l2rw_ray.training import Ranks, train_trial
 from tests.training.conftest import results
+from tests.training.killing import DeathError, differences, raise_at, trained
 
 
 def run_rank(rank: int, folder: str, world_size: int, trials: dict[str, PlannedTrial]) -> None:
@@ -27,31 +29,37 @@ def run_rank(rank: int, folder: str, world_size: int, trials: dict[str, PlannedT
     os._exit(0)
 
 
-def resume_on_rank(rank: int, folder: str, world_size: int, trial: PlannedTrial) -> None:
-    """Train a trial undisturbed, and in two parts; rank 0 writes the last figures of both."""
+def resume_on_rank(rank: int, folder: str, world_size: int, trials: dict[str, PlannedTrial]) -> None:
+    """Train trials undisturbed, and killed in the middle of an epoch; rank 0 writes how the two differ."""
     torch.set_num_threads(1)
     rendezvous, patience = f"file://{folder}/rendezvous", timedelta(minutes=2)
     dist.init_process_group("gloo", rendezvous, patience, world_size=world_size, rank=rank)
-    ranks, store = Ranks(rank, world_size), CheckpointStore(Path(folder), trial.trial_id)
-    undisturbed = _figures(trial, ranks)
-    _figures(trial, ranks, store, stop_after=2)
-    resumed = _figures(trial, ranks, store)
+    ranks, found = Ranks(rank, world_size), {}
+    for name, trial in trials.items():
+        undisturbed = trained(trial, ranks=ranks)
+        middle = len(undisturbed.drawn) * 3 // 5
+        with suppress(DeathError):
+            trained(trial, Path(folder), at_step=raise_at(middle), ranks=ranks)
+        resumed = trained(trial, Path(folder), ranks=ranks)
+        found[name] = {
+            "differing": ranks.gather(differences(resumed, undisturbed)),
+            "killed in": middle,
+            "resumed from": min(resumed.drawn),
+        }
     if rank == 0:
-        torch.save((undisturbed[-1], resumed[-1]), Path(folder) / "found.pt")
+        torch.save(found, Path(folder) / "found.pt")
     dist.barrier()
     dist.destroy_process_group()
     os._exit(0)
 
 
-def _figures(
-    trial: PlannedTrial, ranks: Ranks, store: CheckpointStore | None = None, stop_after: int | None = None
-) -> list[dict[str, float]]:
+def _figures(trial: PlannedTrial, ranks: Ranks) -> list[dict[str, float]]:
     events: list[Event] = []
 
     def emit(event: Event) -> Verdict:
         events.append(event)
-        return Verdict.STOP if getattr(event, "epoch", None) == stop_after else Verdict.CONTINUE
+        return Verdict.CONTINUE
 
     splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
-    train_trial(trial, splits, emit, ranks=ranks, checkpoints=store)
+    train_trial(trial, splits, emit, ranks=ranks)
     return [figures for _, _, figures in results(events)]

@@ -11,6 +11,7 @@ from tests.methods.parallel_arms import resume_on_rank, run_rank
 from tests.methods.test_arms import CONFIGS
 from tests.methods.weighed_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
+from tests.training.test_exact_resume import NORMALISED
 
 NOISE = {"kind": "gaussian", "scale": 0.5}
 Found = dict[str, list[dict[str, float]]]
@@ -40,11 +41,18 @@ def test_two_ranks_equal_one_process(found: tuple[Found, Found]) -> None:
             assert figures == pytest.approx(expected, rel=1e-4, abs=1e-6), name
 
 
-def test_ranks_of_a_batch_norm_network_judge_by_one_model_and_resume_exactly(
+def test_ranks_of_batch_norm_networks_judge_by_one_model_and_resume_exactly(
     make_trial: MakeTrial, tmp_path: Path
 ) -> None:
-    method = {"name": "msp_filter", "first_epochs": 2, "drop_fraction": 0.3}
-    trial = make_trial(method=method, model__name="resnet20_bn", optim__epochs=3, data__train_size=64)
-    mp.spawn(resume_on_rank, (str(tmp_path), 2, trial), nprocs=2)
-    undisturbed, resumed = torch.load(tmp_path / "found.pt")
-    assert resumed == undisturbed
+    judged = {"name": "msp_filter", "first_epochs": 2, "drop_fraction": 0.3}
+    held = {"name": "l2rw", "update_every": 2}
+    trials = {
+        "msp_filter": make_trial(
+            method=judged, model__name="resnet20_bn", optim__epochs=3, data__train_size=64
+        ),
+        "l2rw": make_trial(method=held, model={"name": NORMALISED}, optim__epochs=4),
+    }
+    mp.spawn(resume_on_rank, (str(tmp_path), 2, trials), nprocs=2)
+    for name, found in torch.load(tmp_path / "found.pt").items():
+        assert found["differing"] == [[], []], name
+        assert 0 < found["resumed from"] <= found["killed in"], name

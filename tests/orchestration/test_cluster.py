@@ -4,7 +4,18 @@ import os
 
 import pytest
 
-from l2rw_ray.orchestration.cluster import _others_kept_out
+from l2rw_ray.errors import InputError
+from l2rw_ray.orchestration.cluster import _others_kept_out, ray_cluster
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "localhost", "ray://", "host:name", ":6379"])
+def test_what_is_no_address_is_refused_at_once(address: str) -> None:
+    with (
+        pytest.raises(InputError, match="no HOST:PORT; give HOST:PORT of"),
+        ray_cluster(address),
+    ):
+        pass
+
 
 NAMES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
 

@@ -66,6 +66,12 @@ def _complaint(trials: tuple[PlannedTrial, ...]) -> str:
             "return nn.Linear(width, missing)",
             "raised NameError: name 'missing' is not defined (own_model.py, l",
         ),
+        ("raise SystemExit(3)", "raised SystemExit: 3 (own_model.py, line"),
+        (
+            "net = nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes)); "
+            "nn.init.constant_(net[1].bias, float('nan')); return net",
+            "its output is not finite, before any training; mend it",
+        ),
     ],
 )
 def test_model_that_cannot_be_trained_is_refused(

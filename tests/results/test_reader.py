@@ -7,7 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.results import read_history, read_study
 from l2rw_ray.results.reader import trial_results
@@ -79,28 +78,6 @@ def test_nan_stays_nan_and_absent_stays_null(writer, folder, planned):
     (row,) = read_study(folder.path).to_pylist()
     assert math.isnan(row["test_accuracy"])
     assert row["test_balanced_accuracy"] is None
-
-
-def test_a_corrupt_file_is_named(writer, folder, planned):
-    for trial in planned:
-        end(writer, trial.trial_id)
-    broken = folder.trial_file(planned[1].trial_id)
-    broken.write_bytes(broken.read_bytes()[:100])
-    for read in (read_study, read_history, trial_results):
-        with pytest.raises(StudyFolderError, match=planned[1].trial_id):
-            read(folder.path)
-
-
-def test_a_file_of_another_type_is_named(writer, folder, planned):
-    for trial in planned:
-        end(writer, trial.trial_id)
-    last = max(trial.trial_id for trial in planned)
-    path = folder.trial_file(last)
-    table = pq.read_table(path)
-    place = table.schema.get_field_index("duration_s")
-    pq.write_table(table.set_column(place, "duration_s", pa.array(["long"])), path)
-    with pytest.raises(StudyFolderError, match=rf"{last}.*delete it"):
-        read_study(folder.path)
 
 
 def test_columns_that_an_older_file_lacks_are_null(writer, folder, planned):

@@ -1,8 +1,10 @@
+import errno
 from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
 
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.results import read_history, read_study
 from l2rw_ray.results.reader import trial_results
@@ -128,9 +130,27 @@ def test_a_crash_while_writing_leaves_no_trace(writer, folder, planned, monkeypa
         raise OSError("disk full")
 
     monkeypatch.setattr("l2rw_ray.results.writer.pq.write_table", crash)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StudyFolderError, match=rf"{planned[0].trial_id}.*: not written \(disk full\); free "):
         writer(ended(planned[0].trial_id))
     assert list(folder.trials.iterdir()) == []
+
+
+def test_a_full_disk_is_told_in_one_line_and_keeps_what_was_finished(writer, folder, planned, monkeypatch):
+    def is_full(descriptor):
+        raise OSError(errno.ENOSPC, "odd words")
+
+    writer(ended(planned[0].trial_id))
+    with monkeypatch.context() as patch:
+        patch.setattr("l2rw_ray.results.atomic.os.fsync", is_full)
+        with pytest.raises(StudyFolderError) as caught:
+            writer(ended(planned[1].trial_id))
+    line = str(caught.value)
+    assert f"{planned[1].trial_id}.parquet': not written (no space left on device); free the disk" in line
+    assert "\n" not in line
+    assert list(trial_results(folder.path)) == [planned[0].trial_id]
+    assert [path.name for path in folder.trials.iterdir()] == [f"{planned[0].trial_id}.parquet"]
+    writer(ended(planned[1].trial_id))
+    assert len(trial_results(folder.path)) == 2
 
 
 def test_the_file_has_exactly_the_declared_schema(writer, folder, planned):

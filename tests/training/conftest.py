@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from l2rw_ray.config import PlannedTrial, parse_study
+from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.study import StudySpec
 from l2rw_ray.config.variants import assign
 from l2rw_ray.data import load_source, make_splits
@@ -37,6 +38,7 @@ def train(
     *,
     checkpoints: Path | None = None,
     stop_after: int | None = None,
+    policy: CheckpointPolicy = CheckpointPolicy(),  # noqa: B008  # frozen
 ) -> Sequence[Event]:
     """Every event of a trial; told to stop after some epochs if asked to."""
     events: list[Event] = []
@@ -47,7 +49,7 @@ def train(
         return Verdict.STOP if stop else Verdict.CONTINUE
 
     splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
-    store = CheckpointStore(checkpoints, trial.trial_id) if checkpoints else None
+    store = CheckpointStore(checkpoints, trial.trial_id, policy) if checkpoints else None
     train_trial(trial, splits, emit, checkpoints=store)
     return events
 

@@ -185,16 +185,6 @@ def test_stopped_trial_goes_on_exactly(make_trial: MakeTrial, tmp_path: Path, me
     assert resumed[-1].duration_s > stopped[-1].duration_s
 
 
-def test_damaged_checkpoint_starts_afresh(make_trial: MakeTrial, tmp_path: Path) -> None:
-    trial = make_trial()
-    train(trial, checkpoints=tmp_path, stop_after=1)
-    (file,) = tmp_path.iterdir()
-    os.truncate(file, file.stat().st_size // 2)
-    events = train(trial, checkpoints=tmp_path)
-    assert events[0].history == ()
-    assert results(events) == results(train(trial))
-
-
 @pytest.mark.parametrize("arm", ["uniform", "l2rw"])
 def test_loss_that_is_not_finite_fails_with_its_step(make_trial: MakeTrial, arm: str) -> None:
     with pytest.raises(NonFiniteError, match=r"non-finite \w+ at step [0-5]: "):

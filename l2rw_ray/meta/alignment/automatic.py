@@ -12,6 +12,7 @@ from l2rw_ray.meta.alignment.interface import Estimator, ScoredBatch
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.generators import LibraryGenerators
 from l2rw_ray.meta.losses import Batch
 
 AUTO = "auto"
@@ -25,6 +26,7 @@ class Automatic:
     def __init__(self) -> None:
         self._left = [kind() for kind in _PREFERRED]
         self._refusals: list[str] = []
+        self._is_settled = False
 
     def check(self, module: nn.Module) -> None:
         """There is always one."""
@@ -32,11 +34,12 @@ class Automatic:
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
         """See `Estimator`; what was refused once is not tried again."""
         state = forward.generators(batch)
+        libraries = None if self._is_settled else LibraryGenerators.now()
         while True:
             estimator: Estimator = self._left[0]
             try:
                 estimator.check(forward.module)
-                return estimator.score(forward, batch, source)
+                scored = estimator.score(forward, batch, source)
             except UnsupportedModelError as refused:
                 self._refusals.append(str(refused))
                 if len(self._left) == 1:
@@ -46,4 +49,9 @@ class Automatic:
                     ) from refused
                 logging.getLogger(__name__).info("%s", refused)
                 state.restore()
+                if libraries is not None:
+                    libraries.restore()
                 del self._left[0]
+            else:
+                self._is_settled = True
+                return scored

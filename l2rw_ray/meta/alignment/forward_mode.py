@@ -20,6 +20,7 @@ from l2rw_ray.meta.alignment.replaced import replaced_forwards
 from l2rw_ray.meta.alignment.tangents import carrying_layers
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.generators import untouched_library_generators
 from l2rw_ray.meta.losses import Batch, Parameters
 
 _REMEDY = "use estimator='finite_difference'"
@@ -56,7 +57,7 @@ class ForwardMode:
         few, name = (batch[0][:2], batch[1][:2]), type(forward.module).__name__
         state = forward.generators(batch)
         try:
-            with torch.enable_grad():
+            with untouched_library_generators(), torch.enable_grad():
                 losses, _ = _dual_losses(dry, few, direction)
                 trained = [p for p in forward.module.parameters() if p.requires_grad]
                 torch.autograd.grad(losses.sum(), trained, allow_unused=True)

@@ -20,6 +20,7 @@ from l2rw_ray.meta.alignment.layers import ExampleGradients
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.generators import untouched_library_generators
 from l2rw_ray.meta.losses import Batch
 from l2rw_ray.meta.outer_sum import Part, formed
 
@@ -73,7 +74,8 @@ class Ghost:
         refused, is_conclusive = None, True
         if len(batch[1]):
             try:
-                is_conclusive = refuse_coupling(forward, batch, REMEDY)
+                with untouched_library_generators():
+                    is_conclusive = refuse_coupling(forward, batch, REMEDY)
             except UnsupportedModelError as error:
                 refused = error
         flags = torch.tensor([float(refused is not None), float(not is_conclusive)], device=batch[0].device)
@@ -84,7 +86,8 @@ class Ghost:
             problem = "an example's loss changes with the others of its batch, on another rank"
             raise UnsupportedModelError("model", type(forward.module).__name__, problem, REMEDY)
         dry = Forward(forward.replicas, forward.loss_fn, dry=True)
-        GhostPass(dry, trained, (batch[0][:2], batch[1][:2])).run()
+        with untouched_library_generators():
+            GhostPass(dry, trained, (batch[0][:2], batch[1][:2])).run()
         self._is_examined = not someone_learned_nothing
 
 
