@@ -22,6 +22,7 @@ from l2rw_ray.orchestration.data_check import check_data
 from l2rw_ray.orchestration.data_summary import summarise_data
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.trial_probe import probe_trials
+from l2rw_ray.training import trainer
 from tests.training.conftest import MakeTrial, results, train
 
 HELD = {"name": "l2rw", "update_every": 3, "between": "hold"}
@@ -89,10 +90,15 @@ def test_checks_estimates_and_summaries_need_no_train_images(make_streamed) -> N
     assert probe_trials([make_streamed({"window": 32}, optim__epochs=1)]).trial_s > 0
 
 
+class BackwardsArm(UniformArm):
+    """Plain training on the train set from its end to its beginning."""
+
+    def begin_epoch(self, epoch: int) -> Epoch:
+        return Epoch(order=torch.arange(89, -1, -1))
+
+
 def test_an_arm_with_an_order_of_its_own_is_refused(make_streamed, monkeypatch) -> None:
-    monkeypatch.setattr(
-        UniformArm, "begin_epoch", lambda self, epoch: Epoch(order=torch.arange(40)), raising=False
-    )
+    monkeypatch.setattr(trainer, "build_arm", lambda config, context: BackwardsArm(config, context))
     with pytest.raises(DataError, match=r"trial\.data\.stream.*order of its own"):
         train(make_streamed({}, method__name="uniform"))
 
