@@ -27,14 +27,21 @@ app.add_typer(data, name="data")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.", show_default=False)]
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.", show_default=False)]
+Directory = Annotated[
+    str, typer.Argument(metavar="DIR", help="A study folder, or its address.", show_default=False)
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the study; may be repeated."),
 ]
 Address = Annotated[str | None, typer.Option(help="Running Ray cluster.", show_default="this machine")]
 Out = Annotated[
-    Path | None, typer.Option(help="Study folder.", show_default="results/<study name>", metavar="DIR")
+    str | None,
+    typer.Option(
+        help="Study folder, or its address: s3://BUCKET/PATH, gs://BUCKET/PATH.",
+        show_default="results/<study name>",
+        metavar="DIR",
+    ),
 ]
 TrackingUri = Annotated[
     str | None,
@@ -88,11 +95,11 @@ def plan(
     """Show what a study would run, how long that takes, and what is done already."""
     from l2rw_ray.orchestration.outlook import describe_plan, outlook
     from l2rw_ray.orchestration.placement import nodes_of
-    from l2rw_ray.results.folder import StudyFolder
+    from l2rw_ray.results.opening import reading
 
     spec = _load(study, overrides)
-    folder = StudyFolder(out or Path("results") / spec.name)
-    seen = outlook(spec, folder, probe=probe, nodes=nodes_of(address))
+    with reading(out or f"results/{spec.name}") as folder:
+        seen = outlook(spec, folder, probe=probe, nodes=nodes_of(address))
     print(json.dumps(seen.as_dict(), indent=2) if as_json else describe_plan(seen))
 
 
@@ -112,13 +119,13 @@ def run(
     """Run what the study is missing and write its report."""
     from l2rw_ray.cli.session import run_session
     from l2rw_ray.orchestration.runner import RunOptions
-    from l2rw_ray.results.folder import StudyFolder
+    from l2rw_ray.results.opening import opened
 
     spec = _load(study, overrides)
-    folder = StudyFolder(out or Path("results") / spec.name)
-    raise SystemExit(
-        run_session(spec, folder, RunOptions(address, lanes, retry_failed, lane_trials), tracking_uri)
-    )
+    options = RunOptions(address, lanes, retry_failed, lane_trials)
+    with opened(out or f"results/{spec.name}") as folder:
+        code = run_session(spec, folder, options, tracking_uri)
+    raise SystemExit(code)
 
 
 @app.command()
@@ -132,7 +139,7 @@ def submit(
     out: Annotated[
         str | None,
         typer.Option(
-            help="Study folder on the cluster.",
+            help="Study folder on the cluster, or its address.",
             show_default="<study name> in $L2RW_RAY_RESULTS there, or in ~/results where that is not set",
             metavar="DIR",
         ),
@@ -204,11 +211,15 @@ def check_data(
 @app.command()
 def report(
     directories: Annotated[
-        list[Path],
-        typer.Argument(metavar="DIR...", help="A study folder, or several for one page.", show_default=False),
+        list[str],
+        typer.Argument(
+            metavar="DIR...",
+            help="A study folder or its address, or several for one page.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Where to write it.",
             show_default="DIR/report, of several results/joined-report",
@@ -217,42 +228,46 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a study from its ledger alone, or of several studies on one page."""
-    from l2rw_ray.report import write_joined_report, write_report
+    from l2rw_ray.cli.reporting import report_on
 
-    several = len(directories) > 1
-    paths = write_joined_report(directories, out) if several else write_report(directories[0], out)
-    print(paths.html)
+    print(report_on(directories, out))
 
 
 @app.command()
 def status(directory: Directory) -> None:
     """Show which of a study's trials are done."""
+    from l2rw_ray.results.opening import reading
     from l2rw_ray.results.status import describe_status
 
-    print(describe_status(directory))
+    with reading(directory) as folder:
+        print(describe_status(folder.path))
 
 
 @app.command()
 def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:
     """Bring the MLflow mirror of a study up to date."""
     from l2rw_ray.cli.mirroring import mirror_folder
-    from l2rw_ray.results.folder import StudyFolder
+    from l2rw_ray.results.opening import reading
     from l2rw_ray.tracking.uri import masked
 
-    folder = StudyFolder(directory)
-    count = mirror_folder(folder, tracking_uri).trials
+    with reading(directory) as folder:
+        count = mirror_folder(folder, tracking_uri).trials
     print(f"{count} trials are at {masked(tracking_uri) if tracking_uri else folder.tracking_database}")
 
 
 @app.command()
 def ui(
     directory: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="A study folder, or a folder of them.", show_default=False),
+        str,
+        typer.Argument(
+            metavar="DIR", help="A study folder or its address, or a folder of them.", show_default=False
+        ),
     ],
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on a study, or on all studies in a folder, on this machine only."""
     from l2rw_ray.cli.browsing import open_ui
+    from l2rw_ray.results.opening import reading
 
-    open_ui(directory, port)
+    with reading(directory) as folder:
+        open_ui(folder.path, port)

@@ -80,6 +80,6 @@ class Mirror:
         logging.getLogger(__name__).warning(
             "%s; the study goes on, `l2rw-ray track %s%s` completes the mirror",
             " ".join(masked_of(str(error), uri or "").split()),
-            self._folder.path,
+            self._folder.address,
             f" --tracking-uri {masked(uri)}" if uri else "",
         )

@@ -22,7 +22,7 @@ from l2rw_ray.results.arrays import (
 )
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import read_history, read_study
-from l2rw_ray.tracking.uri import local_store, refuse_unknown_store
+from l2rw_ray.tracking.uri import is_database, local_store, refuse_unusable_store
 
 if TYPE_CHECKING:
     from l2rw_ray.tracking import MlflowMirror
@@ -75,8 +75,9 @@ def mirror_folder(
     if tracking_uri is None:
         own = Destination(local_store(folder.path), artifacts=folder.tracking_artifacts)
         return mirror_to(own, folder, files_s)
-    refuse_unknown_store(tracking_uri)
-    return mirror_to(Destination(tracking_uri), folder, files_s)
+    refuse_unusable_store(tracking_uri)
+    artifacts = folder.tracking_artifacts if is_database(tracking_uri) else None
+    return mirror_to(Destination(tracking_uri, artifacts=artifacts), folder, files_s)
 
 
 def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = math.inf) -> Mirrored:

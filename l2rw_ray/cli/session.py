@@ -11,9 +11,14 @@ from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.progress import ProgressDisplay
 from l2rw_ray.orchestration.runner import RunOptions, RunOutcome, run_study
+from l2rw_ray.results import read_study
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.trial_files import mend_ledger
-from l2rw_ray.tracking.uri import refuse_unknown_store
+from l2rw_ray.tracking.runs import trial_name
+from l2rw_ray.tracking.uri import refuse_unusable_store
+
+_MOST_LOGS = 3
+"""Of failed trials, that are named at the end of a run."""
 
 
 def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, tracking_uri: str | None) -> int:
@@ -30,13 +35,13 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         SIGTERM.
     """
     if tracking_uri is not None:
-        refuse_unknown_store(tracking_uri)
+        refuse_unusable_store(tracking_uri)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
     console = Console()
     planned = plan_study(spec)
     folder.create()
     if options.address is not None:  # of a job, nobody sees its shell
-        console.print(f"folder   {folder.path}", highlight=False, soft_wrap=True)
+        console.print(f"folder   {folder.address}", highlight=False, soft_wrap=True)
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
         for line in mend_ledger(folder):
             console.print(line, highlight=False, soft_wrap=True)
@@ -61,11 +66,24 @@ def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_u
         console.print("         interrupted: the same command goes on where this one stopped")
     if outcome.counts["failed"]:
         console.print("         failed trials are run again with --retry-failed")
+        for line in _failed_logs(folder):
+            console.print(line, highlight=False, soft_wrap=True)
     if outcome.counts["completed"]:
-        from l2rw_ray.report import write_report
+        from l2rw_ray.cli.reporting import write_own_report
 
-        paths = write_report(folder.path)
+        paths, address = write_own_report(folder)
         console.print(f"found    {paths.finding}", highlight=False, soft_wrap=True)
-        console.print(f"report   {paths.html}", highlight=False, soft_wrap=True)
+        if folder.store is not None:
+            console.print(f"here     {paths.html}", highlight=False, soft_wrap=True)
+        console.print(f"report   {address}", highlight=False, soft_wrap=True)
     if tracking_uri is None:
-        console.print(f"compare  l2rw-ray ui {folder.path}", highlight=False, soft_wrap=True)
+        console.print(f"compare  l2rw-ray ui {folder.address}", highlight=False, soft_wrap=True)
+
+
+def _failed_logs(folder: StudyFolder) -> list[str]:
+    """Where to read what failed trials printed last, a line for each of the first."""
+    rows = [row for row in read_study(folder.path).to_pylist() if row["status"] == "failed" and row["log"]]
+    lines = [f"log      {folder.path / row['log']} ({trial_name(row)})" for row in rows[:_MOST_LOGS]]
+    if len(rows) > _MOST_LOGS:
+        lines.append(f"         and {len(rows) - _MOST_LOGS} more in {folder.logs}")
+    return lines

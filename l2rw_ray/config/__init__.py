@@ -2,6 +2,7 @@
 
 from l2rw_ray.config.design import AblationDesign, GridDesign
 from l2rw_ray.config.fingerprint import trial_fingerprint
+from l2rw_ray.config.limits import Limits
 from l2rw_ray.config.loading import load_study, parse_study
 from l2rw_ray.config.planned import PlannedTrial, Stage
 from l2rw_ray.config.study import Keep, Objective, Resources, StudySpec
@@ -11,6 +12,7 @@ __all__ = [
     "AblationDesign",
     "GridDesign",
     "Keep",
+    "Limits",
     "Objective",
     "PlannedTrial",
     "Resources",

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.design import AblationDesign, Design, GridDesign
 from l2rw_ray.config.effective import MinimumEffectiveDesign
+from l2rw_ray.config.limits import Limits
 from l2rw_ray.config.search import COSTS, SearchDesign
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.space import ends_of
@@ -72,6 +73,8 @@ class StudySpec(Section):
     """How many seeds (0, 1, …), or the seeds themselves; each is a paired replicate of every point."""
     resources: Resources = Resources()
     """What each trial takes of the cluster."""
+    limits: Limits = Limits()
+    """What ends a trial that takes too much. Changes no trial that stays within."""
     objective: Objective = Objective()
     """What selects among configurations."""
     checkpoints: CheckpointPolicy = CheckpointPolicy()

@@ -16,18 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from l2rw_ray.cache_folder import cache_folder
+
 _VERSION = 2
 _CHECKSUM_BYTES = 4
 _PART_BYTES = 2**20
 Array = np.ndarray[Any, Any]
-
-
-def cache_folder() -> Path:
-    """`$L2RW_RAY_CACHE`, or `l2rw_ray` in `$XDG_CACHE_HOME` or `~/.cache`."""
-    own = os.environ.get("L2RW_RAY_CACHE")
-    if own:
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "l2rw_ray"
 
 
 def cached(identity: Any, decode: Callable[[], Array]) -> Tensor:

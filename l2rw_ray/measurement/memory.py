@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -24,7 +25,7 @@ def peak_memory_bytes(work: Callable[[], object], device: torch.device) -> int:
         work()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler is chatty
+    _begin_profiling()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiled:
         work()
     recorded = profiled.profiler
@@ -36,3 +37,19 @@ def peak_memory_bytes(work: Callable[[], object], device: torch.device) -> int:
             held += event.nbytes()
             peak = max(peak, held)
     return peak
+
+
+@cache
+def _begin_profiling() -> None:
+    """Use the profiler once while nobody listens: at first it complains of any thread but the main one."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    standard_error = 2
+    saved = os.dup(standard_error)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), standard_error)
+    try:
+        with profile(activities=[ProfilerActivity.CPU]):
+            pass
+    finally:
+        os.dup2(saved, standard_error)
+        os.close(saved)

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from l2rw_ray.config import PlannedTrial, Resources
+from l2rw_ray.config import Limits, PlannedTrial, Resources
 from l2rw_ray.events import Event, TrialEnded, Verdict
+from l2rw_ray.orchestration.failure_policy import Fault
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
 from l2rw_ray.orchestration.staffing import Work
 
@@ -18,10 +19,13 @@ class Broker:
     """A lease book that several processes share; calls that ask for something wait for it a while.
 
     It runs as an asyncio actor: one thread, so that the book needs no lock.
+
+    Args:
+        limits: What a trial may take.
     """
 
-    def __init__(self) -> None:
-        self._book = LeaseBook()
+    def __init__(self, limits: Limits) -> None:
+        self._book = LeaseBook(limits)
         self._changed = asyncio.Condition()
         self._abandoned = False
 
@@ -45,10 +49,18 @@ class Broker:
         """Record events of one trial, at least one; the answer says whether it shall go on."""
         return await self._change(lambda: [self._book.report(event, attempt) for event in events][-1])
 
-    async def fail(self, trial_id: str, attempt: int, rank: int, error: str, traceback: str) -> bool:
-        """Record a trial's own exception; True when all of its ranks failed within a few seconds."""
+    async def fail(
+        self,
+        trial_id: str,
+        attempt: int,
+        rank: int,
+        error: str,
+        traceback: str,
+        wait_s: float = _ALL_RANKS_WITHIN_S,
+    ) -> bool:
+        """Record what a trial did wrong on one rank; True when all of its ranks failed within `wait_s`."""
         await self._change(lambda: self._book.fail(trial_id, attempt, rank, error, traceback))
-        return await self._wait_for(lambda: self._book.all_ranks_failed(trial_id), _ALL_RANKS_WITHIN_S)
+        return await self._wait_for(lambda: self._book.all_ranks_failed(trial_id), wait_s)
 
     async def events_of(
         self, trial_id: str, start: int, wait_s: float, *, at_its_end: bool
@@ -95,6 +107,10 @@ class Broker:
     async def work(self) -> dict[Resources, Work]:
         """How many trials wait for a lane, and how many have one, by what they run on."""
         return self._book.work()
+
+    async def note_loss(self, lane: str, fault: Fault) -> None:
+        """A lane has lost its workers; others will take their place."""
+        await self._change(lambda: self._book.note_loss(lane, fault))
 
     async def lane_ended(self, lane: str) -> None:
         """A lane will not come back."""

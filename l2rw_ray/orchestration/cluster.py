@@ -17,6 +17,7 @@ from l2rw_ray.orchestration.autoscaling import GROWTH_VARIABLE, START_TIMEOUT_S,
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints go where standard output goes, once
     "RAY_TRAIN_V2_ENABLED": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",

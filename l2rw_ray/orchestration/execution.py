@@ -73,7 +73,7 @@ class Execution:
             InfrastructureError: The cluster failed and trials are left.
             StudyFolderError: The ledger could not be written.
         """
-        broker = _beside_this_process(Broker).remote()
+        broker = _beside_this_process(Broker).remote(spec.limits)
         pump = EventPump(broker, self.ledger, self.observers)
         checkpoints = self.folder.checkpoints.resolve()
         scheduler = early_stopping(spec)
@@ -82,11 +82,14 @@ class Execution:
             *(broker, checkpoints, self.folder.models.resolve(), scratch / "train"),
             checkpoint_policy=spec.checkpoints,
             keep=spec.keep,
+            store=self.folder.store.location if self.folder.store else None,
             to_come=to_come_of(feeds),
             nodes=usable_nodes,
             limit=self.most_lanes,
             report_every_s=every_s,
             most_trials=self.lane_trials,
+            logs=self.folder.logs.resolve(),
+            limits=spec.limits,
         )
         pump.start()
         interrupted = False

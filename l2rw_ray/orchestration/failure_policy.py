@@ -1,9 +1,28 @@
-"""What to do with a trial whose worker was lost; pure, so that it is tested without a cluster."""
+"""What to do with a trial that did not end by itself; pure, so that it is tested without a cluster."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 MAX_ATTEMPTS = 3
 """Tries of a trial before the infrastructure is given up on."""
+
+
+class Fault(StrEnum):
+    """What ended an attempt before its time."""
+
+    OWN_ERROR = "an exception of the trial's own"
+    OVER_LIMIT = "more time or memory than the study's limits allow"
+    WORKER_LOST = "its worker, lane or node was lost"
+    NODE_OUT_OF_MEMORY = "Ray ended its worker because the node ran out of memory"
+
+
+INFRASTRUCTURE = frozenset({Fault.WORKER_LOST, Fault.NODE_OUT_OF_MEMORY})
+"""Faults that the trial itself need not meet again."""
+
+_LIKELY = {
+    Fault.NODE_OUT_OF_MEMORY: ", the last time because its node ran out of memory; "
+    "use smaller batches, or fewer trials at a time (--lanes)",
+}
 
 
 @dataclass(frozen=True)
@@ -20,15 +39,22 @@ class GiveUp:
     error: str
 
 
-def after_worker_loss(attempt: int, max_attempts: int = MAX_ATTEMPTS) -> Retry | GiveUp:
-    """Decide about a trial that was under way when its worker, lane or node was lost.
+def after_fault(
+    fault: Fault, attempt: int, error: str = "", max_attempts: int = MAX_ATTEMPTS
+) -> Retry | GiveUp:
+    """Decide about a trial whose attempt ended before its time.
 
-    An exception of the trial's own never comes here: it would only happen again.
+    Only the infrastructure gets another chance: what a trial did by itself would happen again.
 
     Args:
-        attempt: The try that was lost, from 1.
+        fault: What ended it.
+        attempt: The try that it ended, from 1.
+        error: What to record of a trial that ended itself, in one line.
         max_attempts: Tries a trial is given.
     """
+    if fault not in INFRASTRUCTURE:
+        return GiveUp(error)
     if attempt < max_attempts:
         return Retry(attempt + 1)
-    return GiveUp(f"InfrastructureError: the worker was lost {attempt} times while training this trial")
+    lost = f"InfrastructureError: the worker was lost {attempt} times while training this trial"
+    return GiveUp(lost + _LIKELY.get(fault, ""))

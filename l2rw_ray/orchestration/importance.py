@@ -6,7 +6,6 @@ from l2rw_ray.config import StudySpec
 from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.orchestration.feed import TrialFeed
-from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.folder import StudyFolder
 
 
@@ -31,8 +30,10 @@ def keep_importances(spec: StudySpec, feed: TrialFeed, folder: StudyFolder) -> N
     try:
         if not found:  # what an earlier objective or space had told is so no more
             folder.importances.unlink(missing_ok=True)
+            if folder.store is not None:
+                folder.store.remove(folder.importances)
             return
-        with atomic_path(folder.importances) as temporary:
+        with folder.replaced(folder.importances) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or "cannot be written").lower()

@@ -14,13 +14,15 @@ import ray
 import ray.train
 from ray.train.torch import TorchTrainer
 
-from l2rw_ray.config import Keep, Resources
+from l2rw_ray.config import Keep, Limits, Resources
 from l2rw_ray.config.checkpoints import CheckpointPolicy
-from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
+from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS, Fault
 from l2rw_ray.orchestration.feed import ToCome
+from l2rw_ray.orchestration.lane_loss import LossReporter, fault_of_loss
 from l2rw_ray.orchestration.placement import Nodes
 from l2rw_ray.orchestration.staffing import Work, staffing
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
+from l2rw_ray.results.location import Location
 
 _MANY_TRIALS = 1000
 _FAILED_STARTS = 2
@@ -42,11 +44,14 @@ class Lanes:
         storage: Scratch folder for Ray Train.
         checkpoint_policy: When trials are saved.
         keep: What is kept of each trial besides its figures.
+        store: Where checkpoints and models go instead of the folders; None where they stay there.
         to_come: Trials that the broker will be given.
         nodes: Tells the resources of the nodes that there are.
         limit: The user's own limit of lanes, if any.
         report_every_s: Shortest time from one report of a trial's epochs to the next.
         most_trials: Trials after which a lane's workers are replaced.
+        logs: The study's folder of logs.
+        limits: What a trial may take.
     """
 
     def __init__(
@@ -58,16 +63,21 @@ class Lanes:
         *,
         checkpoint_policy: CheckpointPolicy,
         keep: Keep,
+        store: Location | None,
         to_come: ToCome,
         nodes: Callable[[], Nodes],
         limit: int | None,
         report_every_s: float,
         most_trials: int,
+        logs: Path,
+        limits: Limits,
     ) -> None:
         self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
         self._checkpoints, self._models, self._storage = checkpoints, models, storage
         self._checkpoint_policy, self._keep = checkpoint_policy, keep
+        self._store = store
         self._report_every_s, self._most_trials = report_every_s, most_trials
+        self._logs, self._limits = logs, limits
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
         self._running: dict[threading.Thread, Resources] = {}
@@ -145,7 +155,7 @@ class Lanes:
         thread.start()
 
     def _drive(self, name: str, resources: Resources) -> None:
-        is_lost = False
+        fault: Fault | None = None
         try:
             for generation in count():
                 self._trainer(name, generation, resources).fit()
@@ -155,14 +165,16 @@ class Lanes:
             last_line = (str(error).strip().splitlines() or [""])[-1]
             self.errors.append(f"{name}: {type(error).__name__}: {last_line}")
             logging.getLogger(__name__).debug("lane %s ended", name, exc_info=True)
-            is_lost = True
+            fault = fault_of_loss([error])
         finally:
             with suppress(ray.exceptions.RayError):
                 if ray.is_initialized():
+                    if fault is not None:
+                        ray.get(self._broker.note_loss.remote(name, fault))
                     ray.get(self._broker.lane_ended.remote(name))
             with self._lock:
                 del self._running[threading.current_thread()]
-                self._lost[resources] += is_lost
+                self._lost[resources] += fault is not None
             self._changed.set()
 
     def _trainer(self, name: str, generation: int, resources: Resources) -> TorchTrainer:
@@ -180,6 +192,9 @@ class Lanes:
             Path.cwd(),
             self._report_every_s,
             self._most_trials,
+            self._logs,
+            self._limits,
+            self._store,
         )
         return TorchTrainer(
             work_lane,
@@ -196,5 +211,6 @@ class Lanes:
                     max_failures=self._most_losses, controller_failure_limit=_FAILED_STARTS
                 ),
                 logging_config=ray.train.LoggingConfig(log_level="ERROR"),
+                callbacks=[LossReporter(self._broker, name)],
             ),
         )

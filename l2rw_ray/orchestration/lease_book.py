@@ -1,11 +1,12 @@
 """Which trial is waiting, under way or ended, and what it has told: the broker without its waiting."""
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from time import monotonic
 
-from l2rw_ray.config import PlannedTrial, Resources
+from l2rw_ray.config import Limits, PlannedTrial, Resources
 from l2rw_ray.events import (
     EpochCompleted,
     Event,
@@ -15,8 +16,9 @@ from l2rw_ray.events import (
     Verdict,
     without_arrays,
 )
-from l2rw_ray.orchestration.failure_policy import GiveUp, after_worker_loss
+from l2rw_ray.orchestration.failure_policy import Fault, GiveUp, after_fault
 from l2rw_ray.orchestration.staffing import Work
+from l2rw_ray.orchestration.watchdog import HANG_GRACE_S, Whereabouts, duration_error
 
 
 class LaneOrder(StrEnum):
@@ -41,12 +43,20 @@ class _Entry:
     stop_reason: str | None = None
     failed_ranks: set[int] = field(default_factory=set)
     ended: bool = False
+    leased_at: float = 0.0
+    fault: Fault = Fault.WORKER_LOST
 
 
 class LeaseBook:
-    """Keeps every trial in exactly one of three places: waiting, leased to one lane, or ended."""
+    """Keeps every trial in exactly one of three places: waiting, leased to one lane, or ended.
 
-    def __init__(self) -> None:
+    Args:
+        limits: What a trial may take.
+        clock: Seconds since some moment.
+    """
+
+    def __init__(self, limits: Limits = Limits(), clock: Callable[[], float] = monotonic) -> None:  # noqa: B008  # frozen
+        self._limits, self._clock = limits, clock
         self._entries: dict[str, _Entry] = {}
         self._waiting: dict[Resources, deque[str]] = {}
         self._held: dict[str, str] = {}
@@ -89,7 +99,9 @@ class LeaseBook:
         if self.is_waiting(resources):
             trial_id = self._waiting[resources].popleft()
             self._held[lane] = trial_id
-            return self._entries[trial_id].lease
+            entry = self._entries[trial_id]
+            entry.leased_at, entry.fault = self._clock(), Fault.WORKER_LOST
+            return entry.lease
         return LaneOrder.LEAVE if self.is_over(resources) else LaneOrder.WAIT
 
     def report(self, event: Event, attempt: int) -> Verdict:
@@ -135,6 +147,19 @@ class LeaseBook:
                     if entry.events:
                         self._end_early(trial_id, TrialStatus.STOPPED, reason, None)
                     entry.ended = True
+
+    def note_loss(self, lane: str, fault: Fault) -> None:
+        """Take note of why a lane has lost its workers, before others ask for its trial.
+
+        The first reason counts: what follows may only follow from it. A trial that had its lane for
+        longer than it may was not lost: its process ended itself, when nothing else could.
+        """
+        entry = self._entries.get(self._held.get(lane, ""))
+        if entry is None or entry.fault is not Fault.WORKER_LOST:
+            return
+        entry.fault, limit_s = fault, self._limits.duration_s
+        if limit_s is not None and self._clock() - entry.leased_at >= limit_s + HANG_GRACE_S:
+            entry.fault = Fault.OVER_LIMIT
 
     def lane_ended(self, lane: str) -> None:
         """Note that a lane will not come back; its trial waits for another one."""
@@ -201,7 +226,8 @@ class LeaseBook:
         if entry.stop_reason:
             self._end_early(trial_id, TrialStatus.STOPPED, entry.stop_reason, None)
             return
-        decision = after_worker_loss(entry.lease.attempt)
+        error = duration_error(self._limits.duration_s or 0.0, _place(entry.events))
+        decision = after_fault(entry.fault, entry.lease.attempt, error)
         if isinstance(decision, GiveUp):
             self._end_early(trial_id, TrialStatus.FAILED, decision.error, None)
             return
@@ -225,6 +251,13 @@ class LeaseBook:
                 traceback=traceback,
             )
         )
+
+
+def _place(events: Sequence[Event]) -> Whereabouts:
+    place = Whereabouts()
+    for event in events:
+        place.note(event)
+    return place
 
 
 def _epochs_told(events: Sequence[Event]) -> list[EpochCompleted]:

@@ -40,6 +40,7 @@ class Outlook:
         nodes: Those of the cluster it is planned for.
         trial_s: Mean duration of one trial; None when nothing tells.
         basis: Where `trial_s` comes from.
+        longest_s: Duration of the longest trial; None when nothing tells.
         detectable: Smallest true difference of the objective between two design points that so many
             seeds find in four cases of five; None while its variance is not known.
     """
@@ -53,6 +54,7 @@ class Outlook:
     trial_s: float | None = None
     basis: str = "nothing yet: --probe times a few steps of each kind of trial"
     detectable: float | None = None
+    longest_s: float | None = None
 
     @property
     def done(self) -> int:
@@ -89,6 +91,17 @@ class Outlook:
         return self._hours([own.workers * own.gpus_per_worker for own in self._wanted])
 
     @property
+    def over_limit(self) -> str | None:
+        """What to say where a trial takes longer than the study allows; None where none is known to."""
+        limit_s = self.spec.limits.duration_s
+        if limit_s is None or self.longest_s is None or self.longest_s <= limit_s:
+            return None
+        return (
+            f"limits.duration_s = {limit_s:g}: less than the {self.longest_s:.1f} s that a trial takes; "
+            "raise it, or such trials fail"
+        )
+
+    @property
     def _wanted(self) -> list[Resources]:
         return [trial.resources for trial in self.missing] + [self.spec.resources] * (self.to_come or 0)
 
@@ -112,6 +125,7 @@ class Outlook:
             "core_hours": self.core_hours,
             "gpu_hours": self.gpu_hours,
             "detectable_difference": self.detectable,
+            "over_limit": self.over_limit,
             "rows": [
                 {
                     "trial_id": trial.trial_id,
@@ -159,7 +173,7 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
         from l2rw_ray.orchestration.trial_probe import probe_trials
 
         found = probe_trials(samples)
-        known |= {"trial_s": found.trial_s, "basis": found.basis}
+        known |= {"trial_s": found.trial_s, "basis": found.basis, "longest_s": found.longest_s}
     lanes = {
         own: lane_count(own, nodes, None if to_come is None else len(group) + to_come, None)
         for own, group in by_resources(samples).items()
@@ -186,9 +200,11 @@ def _from_ledger(
     ]
     if not completed:
         return {}
+    durations_s = [ledger[trial.trial_id].duration_s for trial in completed]
     known: dict[str, Any] = {
-        "trial_s": fmean(ledger[trial.trial_id].duration_s for trial in completed),
-        "basis": f"{len(completed)} finished trials in {folder.path}",
+        "trial_s": fmean(durations_s),
+        "longest_s": max(durations_s),
+        "basis": f"{len(completed)} finished trials in {folder.address}",
     }
     points: dict[str, dict[int, float]] = {}
     for trial in completed:
@@ -212,6 +228,8 @@ def describe_plan(seen: Outlook) -> str:
     bound = "as many as the hours allow" if seen.to_run is None else f"{_at_most(seen)}{seen.to_run}"
     lines.append(f"{seen.done} done, {bound} to run, {_at_a_time(seen)}")
     lines.append(f"estimated {_estimate(seen)} (from {seen.basis})")
+    if seen.over_limit:
+        lines.append(f"warning: {seen.over_limit}")
     if seen.detectable is not None:
         lines.append(f"{len(spec.seed_values)} seeds find {_difference(seen)} in four cases of five")
     return "\n".join(lines)

@@ -102,6 +102,7 @@ def run_study(
     if all(feed.is_done for feed in feeds):
         folder.write_plan(spec, asked())
         if not is_fixed:
+            folder.keep_searches()
             keep_importances(spec, feeds[0], folder)
         return RunOutcome(count_statuses(folder.path))
     samples = list(known.values()) if is_fixed else representative_trials(spec)
@@ -121,6 +122,7 @@ def run_study(
             if trial.trial_id not in known:
                 known[trial.trial_id] = trial
                 folder.write_rows(asked())
+                folder.keep_searches()  # a trial in the ledger is one that the search knows of
 
         observers = list(observe(known, _total(feeds), sum(at_first.values())))
         ledger = LedgerWriter(folder, known, package_versions(), source_commit())
@@ -129,6 +131,7 @@ def run_study(
         interrupted = execution.work_off(feeds, scratch, spec)
         if not is_fixed:
             folder.write_rows(asked())
+            folder.keep_searches()
             keep_importances(spec, feeds[0], folder)
     return RunOutcome(count_statuses(folder.path), interrupted)
 
@@ -153,6 +156,8 @@ def _forget_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
 
     def write(event: Event) -> None:
         ledger(event)
+        if isinstance(event, TrialEnded):
+            folder.keep_logs(event.trial_id)
         if isinstance(event, TrialEnded) and event.error != INTERRUPTED:  # that one goes on
             folder.forget_checkpoints(event.trial_id)
 

@@ -14,6 +14,7 @@ from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError
 from l2rw_ray.orchestration.custom_code import stage_custom_code
 from l2rw_ray.orchestration.plan import representative_trials
+from l2rw_ray.results.location import parse_location
 from l2rw_ray.tracking.uri import masked, refuse_unknown_store
 
 STUDY_FILE = "study.yaml"
@@ -55,7 +56,9 @@ class Submission:
             InputError: A path is relative to a folder that ends with the job, a variable is not set, or a
                 password would be shown to everybody.
         """
-        if self.out is not None and not self.out.startswith(("/", "~/")):
+        if self.out is not None and "://" in self.out:
+            parse_location(self.out)
+        elif self.out is not None and not self.out.startswith(("/", "~/")):
             raise InputError("--out", self.out, _RELATIVE, "give an absolute path that the nodes share")
         for name in self.variables:
             if name not in os.environ:

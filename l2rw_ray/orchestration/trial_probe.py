@@ -39,11 +39,13 @@ class Estimate:
         trial_s: Mean seconds of one trial, in one process of this machine.
         timed: Kinds of trial that were timed.
         kinds: Kinds of trial that there are; the others were taken for the nearest that was timed.
+        longest_s: Seconds of the longest trial.
     """
 
     trial_s: float
     timed: int
     kinds: int
+    longest_s: float
 
     @property
     def basis(self) -> str:
@@ -93,7 +95,7 @@ def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
         near, cost = min(costs, key=lambda timed: distance(kind, timed[0]))
         ratio = kind.train_size / near.train_size if kind.train_size and near.train_size else 1.0
         trials_s += [cost.of(trial, ratio) for trial in kind.trials]
-    return Estimate(fmean(trials_s), len(costs), len(kinds))
+    return Estimate(fmean(trials_s), len(costs), len(kinds), max(trials_s))
 
 
 def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:

@@ -1,19 +1,20 @@
 """What each worker of a lane does: lease a trial, train it with the others, report, lease the next."""
 
 import os
+import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psutil
 import ray
 import ray.train
 import ray.train.torch
 
-from l2rw_ray.config import Keep, Resources
+from l2rw_ray.config import Keep, Limits, Resources
 from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.data import Data
 from l2rw_ray.data import Source, load_source, make_splits
@@ -21,9 +22,15 @@ from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.custom_code import refuse_other_code
+from l2rw_ray.orchestration.failure_policy import INFRASTRUCTURE, Fault
 from l2rw_ray.orchestration.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
+from l2rw_ray.orchestration.limited import limited, own_memory_bytes
 from l2rw_ray.orchestration.reporting import Reports
+from l2rw_ray.orchestration.storing import checkpoint_files, keeping_model
+from l2rw_ray.orchestration.trial_log import TrialLog, logged
+from l2rw_ray.results.location import Location
+from l2rw_ray.results.trial_logs import log_file, stacks_file
 from l2rw_ray.training import CheckpointStore, Keepsakes, Ranks, is_lost_peer, train_trial
 
 _MOST_GROWTH_BYTES = 2 * 2**30
@@ -47,6 +54,9 @@ class LaneSettings:
         working_directory: Where relative paths of a study start: the driver's own folder.
         report_every_s: Shortest time from one report of epochs to the next.
         most_trials: Trials after which the workers leave, for others to take their place.
+        logs: The study's folder of logs.
+        limits: What a trial may take.
+        store: Where checkpoints and models go instead of the folders; None where they stay there.
     """
 
     name: str
@@ -59,6 +69,9 @@ class LaneSettings:
     working_directory: Path
     report_every_s: float
     most_trials: int
+    logs: Path
+    limits: Limits
+    store: Location | None
 
 
 def work_lane(config: dict[str, LaneSettings]) -> None:
@@ -83,8 +96,7 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
         if isinstance(order, Lease):
             _train(order, settings, ranks)
             trained += 1
-            memory = psutil.Process().memory_info()
-            used_bytes = memory.rss - getattr(memory, "shared", 0)  # mapped files are not its own
+            used_bytes = own_memory_bytes()
             first_bytes = first_bytes or used_bytes  # with all that is loaded once
             if (
                 trained >= settings.most_trials
@@ -103,45 +115,80 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
     """Train one trial; its own exception is recorded and ends it, not the lane.
 
     Raises:
-        InfrastructureError: Another rank was lost, or has not left the trial: the group must start
-            anew, and the broker then decides whether the trial is tried again.
+        InfrastructureError: Another rank or the broker was lost, or a rank has not left the trial: the
+            group must start anew, and the broker then decides whether the trial is tried again.
     """
-    trial = lease.trial
+    trial_id = lease.trial.trial_id
 
     def tell(events: list[Event]) -> Verdict:
         verdict: Verdict = ray.get(settings.broker.report.remote(events, lease.attempt))
         return verdict
 
     reports = Reports(tell, settings.report_every_s)
-    try:
+    with logged(log_file(settings.logs, trial_id, ranks.rank), lease.attempt) as log:
+        try:
+            _train_within_limits(lease, settings, ranks, reports, log)
+        except Exception as error:  # the trial boundary
+            if _fault_of(error, ranks) in INFRASTRUCTURE:
+                raise InfrastructureError(f"rank {ranks.rank} lost the others: {error}") from error
+            reports.flush()
+            _fail(lease, settings, ranks, error)
+
+
+def _train_within_limits(
+    lease: Lease, settings: LaneSettings, ranks: Ranks, reports: Reports, log: TrialLog | None
+) -> None:
+    trial, stacks = lease.trial, stacks_file(settings.logs, lease.trial.trial_id, ranks.rank)
+    within = limited(
+        *(lease, settings.limits, settings.broker, reports.flush, log), rank=ranks.rank, stacks=stacks
+    )
+    model_file = settings.models / f"{trial.trial_id}.pt" if settings.keep.models else None
+    with within as place:
+
+        def emit(event: Event) -> Verdict:
+            place.note(event)
+            return reports(event)
+
         refuse_other_code(trial)
         splits = make_splits(_source(trial.config.data.source_only()), trial.config.data, trial.seed)
         train_trial(
             trial,
             splits,
-            reports,
+            keeping_model(emit, settings.store, model_file),
             ranks=ranks,
             device=ray.train.torch.get_device(),
-            checkpoints=CheckpointStore(settings.checkpoints, trial.trial_id, settings.checkpoint_policy),
+            checkpoints=CheckpointStore(
+                settings.checkpoints,
+                trial.trial_id,
+                settings.checkpoint_policy,
+                checkpoint_files(settings.store, trial.trial_id),
+            ),
             attempt=lease.attempt,
             read_parts=read_through_ray_data,
             keep=Keepsakes(
-                model_file=settings.models / f"{trial.trial_id}.pt" if settings.keep.models else None,
+                model_file=model_file,
                 system_metrics=settings.keep.system_metrics,
             ),
         )
-    except Exception as error:  # the trial boundary
-        if ranks.world_size > 1 and is_lost_peer(error):
-            raise InfrastructureError(f"rank {ranks.rank} lost another rank: {error}") from error
-        reports.flush()
-        message = f"{type(error).__name__}: {error}"
-        failure = settings.broker.fail.remote(
-            trial.trial_id, lease.attempt, ranks.rank, message, traceback.format_exc()
-        )
-        if not ray.get(failure):
-            raise InfrastructureError(
-                "some ranks are still inside a failed trial: start the lane anew"
-            ) from error
+
+
+def _fault_of(error: Exception, ranks: Ranks) -> Fault:
+    """Whose fault it is; what a Ray task of the trial's own raised is the trial's."""
+    is_ray = isinstance(error, ray.exceptions.RayError) and not isinstance(error, ray.exceptions.RayTaskError)
+    is_lost = is_ray or (ranks.world_size > 1 and is_lost_peer(error))
+    return Fault.WORKER_LOST if is_lost else Fault.OWN_ERROR
+
+
+def _fail(lease: Lease, settings: LaneSettings, ranks: Ranks, error: Exception) -> None:
+    """Tell the broker and the log of a trial's own exception, the one being handled."""
+    message, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
+    with suppress(OSError, ValueError):  # a full disk, a stream that the trial closed
+        sys.stderr.write(trace)
+    failure = settings.broker.fail.remote(lease.trial.trial_id, lease.attempt, ranks.rank, message, trace)
+    if not ray.get(failure):
+        raise InfrastructureError(
+            "some ranks are still inside a failed trial: start the lane anew"
+        ) from error
 
 
 @lru_cache(maxsize=2)

@@ -186,6 +186,7 @@ def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
             point=outcome.point,
             seed=outcome.seed,
             why=outcome.row["error"] or outcome.row["reason"] or "no reason recorded",
+            log=outcome.row["log"],
         )
         for outcome in outcomes
         if outcome.row is not None and outcome.status in ("failed", "stopped")

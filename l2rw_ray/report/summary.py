@@ -183,13 +183,23 @@ class Curve:
 
 @dataclass(frozen=True)
 class Problem:
-    """A trial that failed or was stopped."""
+    """A trial that failed or was stopped.
+
+    Attributes:
+        trial_id: Its fingerprint.
+        status: `failed` or `stopped`.
+        point: Name of its design point.
+        seed: Its seed.
+        why: Its error, or the reason it was stopped for.
+        log: What it printed, a file relative to the study folder; None where that is nothing.
+    """
 
     trial_id: str
     status: str
     point: str
     seed: int
     why: str
+    log: str | None = None
 
 
 @dataclass(frozen=True)

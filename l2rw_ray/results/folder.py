@@ -8,15 +8,18 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, load_study
 from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from l2rw_ray.results.store import StudyStore
 
 _PROBE_BYTES = 4096
 """What a file system that is not full takes."""
@@ -43,9 +46,20 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """A folder that holds one study: its specification, plan, ledger and whatever derives from them."""
+    """A folder that holds one study: its specification, plan, ledger and whatever derives from them.
+
+    Attributes:
+        path: The folder on this machine.
+        store: The object store that the folder stands for; None of a folder that stands for itself.
+    """
 
     path: Path
+    store: "StudyStore | None" = field(default=None, compare=False)
+
+    @property
+    def address(self) -> str:
+        """How a user names it."""
+        return str(self.path) if self.store is None else self.store.location.address
 
     @property
     def study_file(self) -> Path:
@@ -88,6 +102,11 @@ class StudyFolder:
         return self.path / "checkpoints"
 
     @property
+    def logs(self) -> Path:
+        """What trials printed: `<trial_id>.log`, of further ranks `<trial_id>.rank<n>.log`."""
+        return self.path / "logs"
+
+    @property
     def models(self) -> Path:
         """Trained models of a study that keeps them: `<trial_id>.pt` per trial."""
         return self.path / "models"
@@ -113,8 +132,10 @@ class StudyFolder:
     def forget_checkpoints(self, trial_id: str) -> None:
         """Remove the checkpoints of a trial, and the single file that earlier releases kept."""
         shutil.rmtree(self.checkpoints / trial_id, ignore_errors=True)
-        with suppress(OSError):  # what is left costs room alone
+        with suppress(OSError, StudyFolderError):  # what is left costs room alone
             (self.checkpoints / f"{trial_id}.pt").unlink(missing_ok=True)
+            if self.store is not None:
+                self.store.remove(self.checkpoints / trial_id)
 
     def create(self) -> None:
         """Make the folder and those in it that a run writes to, and see that they take files.
@@ -123,7 +144,7 @@ class StudyFolder:
             StudyFolderError: The path cannot be made a folder, or nothing can be written there.
         """
         with self._writable():
-            for path in (self.path, self.trials, self.checkpoints):
+            for path in (self.path, self.trials, self.checkpoints, self.logs):
                 path.mkdir(parents=True, exist_ok=True)
                 with TemporaryFile(dir=path, buffering=0) as probe:
                     probe.write(bytes(_PROBE_BYTES))
@@ -144,9 +165,41 @@ class StudyFolder:
                 raise self._error(f"in use by another run ({holder})", "wait for it or stop it") from error
             _replace_text(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}")
             try:
-                yield
+                if self.store is None:
+                    yield
+                else:
+                    with self.store.claimed():
+                        self.store.fill(searches=self.searches.name)
+                        yield
             finally:
                 _replace_text(file.fileno(), "")
+
+    @contextmanager
+    def replaced(self, path: Path) -> Iterator[Path]:
+        """Yield a temporary path that replaces a file of the folder when the block succeeds, wherever it is.
+
+        Raises:
+            StudyFolderError: The store that the folder stands for cannot be written.
+        """
+        with atomic_path(path) if self.store is None else self.store.replaced(path) as temporary:
+            yield temporary
+
+    def keep_searches(self) -> None:
+        """Bring Optuna's record to the store that the folder stands for, if it does.
+
+        Raises:
+            StudyFolderError: The store cannot be written.
+        """
+        if self.store is not None:
+            self.store.put_copy(self.searches)
+
+    def keep_logs(self, trial_id: str) -> None:
+        """Bring what a trial printed on this machine to the store that the folder stands for, if it does."""
+        if self.store is None:
+            return
+        with suppress(StudyFolderError):  # a log is a convenience
+            for log in (self.path / "logs").glob(f"{trial_id}*.log"):
+                self.store.put(log)
 
     def _open_lock(self) -> TextIO:
         with self._writable():
@@ -158,7 +211,7 @@ class StudyFolder:
         Raises:
             StudyFolderError: The folder cannot be written.
         """
-        with self._writable(), atomic_path(self.study_file) as temporary:
+        with self._writable(), self.replaced(self.study_file) as temporary:
             dump_study(spec, temporary)
         self.write_rows(planned)
 
@@ -178,7 +231,7 @@ class StudyFolder:
             }
             for trial in planned
         ]
-        with self._writable(), atomic_path(self.plan_file) as temporary:
+        with self._writable(), self.replaced(self.plan_file) as temporary:
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
     @contextmanager
@@ -226,7 +279,7 @@ class StudyFolder:
                 raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")
 
     def _error(self, problem: str, remedy: str) -> StudyFolderError:
-        return StudyFolderError("study folder", self.path, problem, remedy)
+        return StudyFolderError("study folder", self.address if self.store else self.path, problem, remedy)
 
 
 def _plan_row(row: Mapping[str, Any]) -> PlanRow:

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from l2rw_ray.events import ConfusionMatrix, StepSeries, WeightHistogram
 
-SCHEMA_VERSION = 2
-"""2 added `split_sizes` and the columns of `ARRAYS`, which rows written before do not have."""
+SCHEMA_VERSION = 3
+"""2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`; rows written before do not have them."""
 
 MEASURES = (
     "test_accuracy",
@@ -86,6 +86,7 @@ class TrialRecord:
         history: Epochs, in order.
         confusion: The test set by true and predicted class.
         split_sizes: Examples of train, meta, validation and test.
+        log: What it printed, a file relative to the study folder; None where that is nothing.
     """
 
     trial_id: str
@@ -117,6 +118,7 @@ class TrialRecord:
     history: tuple[EpochRecord, ...] = ()
     confusion: ConfusionMatrix | None = None
     split_sizes: Mapping[str, int] = field(default_factory=dict)
+    log: str | None = None
 
 
 _METRICS = pa.map_(pa.string(), pa.float64())
@@ -177,6 +179,7 @@ SCHEMA = pa.schema(
         ("step_series", pa.list_(_SERIES)),
         ("confusion", _CONFUSION),
         ("split_sizes", pa.map_(pa.string(), pa.int64())),
+        ("log", pa.string()),
     ]
 )
 

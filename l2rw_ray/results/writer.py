@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
-from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.schema import MEASURES, EpochRecord, TrialRecord, as_table
+from l2rw_ray.results.trial_logs import found_log, taken_stacks
 
 Clock = Callable[[], datetime]
 
@@ -26,7 +26,7 @@ def write_record(folder: StudyFolder, record: TrialRecord) -> None:
     """
     path = folder.trial_file(record.trial_id)
     try:
-        with atomic_path(path) as temporary:
+        with folder.replaced(path) as temporary:
             pq.write_table(as_table(record), temporary, compression="zstd", write_page_checksum=True)
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
@@ -112,6 +112,8 @@ class LedgerWriter:
         started = collected.started if collected else None
         measures, metrics = _split(event.metrics)
         stopped = event.status is TrialStatus.STOPPED
+        left = (self._folder.logs, event.trial_id, planned.resources.workers)
+        stacks, log = taken_stacks(*left), found_log(*left)
         return TrialRecord(
             trial_id=event.trial_id,
             status=event.status.value,
@@ -119,7 +121,7 @@ class LedgerWriter:
             attempt=started.attempt if started else 1,
             reason=event.error if stopped else None,
             error=None if stopped else event.error,
-            traceback=event.traceback,
+            traceback=event.traceback or (stacks if event.status is TrialStatus.FAILED else None),
             config=planned.config.model_dump_json(),
             method=planned.config.method.name,
             measures=measures,
@@ -142,6 +144,7 @@ class LedgerWriter:
             warnings=event.warnings,
             history=_history(collected),
             confusion=event.confusion,
+            log=None if log is None else str(log.relative_to(self._folder.path)),
         )
 
     def _before_now(self, duration_s: float) -> datetime:

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from l2rw_ray.errors import TrackingError
+from l2rw_ray.tracking.database import refuse_silent_database
 from l2rw_ray.tracking.inputs import DataInput, data_inputs
 from l2rw_ray.tracking.runs import (
     DesignPoint,
@@ -42,8 +43,13 @@ _STUDY, _TRIAL, _POINT = "l2rw.study", "l2rw.trial_id", "l2rw.point"
 _OUTCOME, _NOT_FINITE, _FILES = "l2rw.outcome", "l2rw.not_finite", "l2rw.files"
 _STATUSES = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 _MOST_METRICS, _MOST_PARAMS = 900, 100  # per request; MLflow takes 1000 of both together
-_LOUDEST = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.ERROR}
-"""Levels of loggers; a retry is no news, and the error after the last says all."""
+_LOUDEST = {
+    "mlflow": logging.WARNING,
+    "mlflow.store.db.utils": logging.CRITICAL,
+    "alembic": logging.WARNING,
+    "urllib3": logging.ERROR,
+}
+"""Levels of loggers; a retry is no news, and the error that is raised says all."""
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
@@ -264,6 +270,7 @@ class MlflowMirror:
 
     def _open(self) -> _Store:
         refuse_unwritable_folder(self._uri)
+        refuse_silent_database(self._uri)
         client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
         experiment = client.get_experiment_by_name(self._name)
         if experiment is None:

@@ -8,7 +8,8 @@ from urllib.parse import unquote, urlparse
 
 from l2rw_ray.errors import TrackingError
 
-_SCHEMES = {"http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks"}
+_DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}
+_SCHEMES = _DATABASES | {"http", "https", "databricks"}
 _USER = re.compile(r"(?<=://)[^\s\"']*@")
 _SECRET_OPTION = re.compile(
     r"([?&;][^=&\s]*(?:pass|pwd|token|secret|key)[^=&\s]*=)[^&;\s\"']*", re.IGNORECASE
@@ -46,6 +47,32 @@ def refuse_unknown_store(uri: str) -> None:
         return
     remedy = "use http://HOST:PORT of a server, or sqlite:///FILE.db"
     raise TrackingError("--tracking-uri", masked(uri), "no kind of store that MLflow knows", remedy)
+
+
+def refuse_unusable_store(uri: str) -> None:
+    """Check that this process can talk to stores of this kind.
+
+    Raises:
+        TrackingError: MLflow knows no such stores, or the driver of the database is not installed.
+    """
+    refuse_unknown_store(uri)
+    if not is_database(uri) or uri.startswith("sqlite"):
+        return
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except (ImportError, SQLAlchemyError) as error:
+        problem = f"no driver for such a database ({masked_of(str(error), uri)})"
+        package = "pip install 'l2rw-ray[postgres]'" if uri.startswith("postgresql") else "install it"
+        remedy = f"{package}, or give http://HOST:PORT of an MLflow server"
+        raise TrackingError("--tracking-uri", masked(uri), problem, remedy) from None
+
+
+def is_database(uri: str) -> bool:
+    """Whether a store is a database that MLflow talks to without a server, and that keeps no files."""
+    return urlparse(uri).scheme.partition("+")[0] in _DATABASES
 
 
 def refuse_unwritable_folder(uri: str) -> None:

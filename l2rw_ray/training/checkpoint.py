@@ -36,14 +36,21 @@ class CheckpointStore:
         folder: The study's checkpoint folder, reachable from every node that may run the trial.
         trial_id: The trial's fingerprint.
         policy: When it saves, and how many are kept.
+        files: Where they lie instead, if not in a folder.
 
     Attributes:
         warnings: What went wrong and what came of it, each once.
     """
 
-    def __init__(self, folder: Path, trial_id: str, policy: CheckpointPolicy = _DEFAULT) -> None:
-        self._files: CheckpointFiles = LocalFiles(folder / trial_id)
-        self._place = folder / trial_id
+    def __init__(
+        self,
+        folder: Path,
+        trial_id: str,
+        policy: CheckpointPolicy = _DEFAULT,
+        files: CheckpointFiles | None = None,
+    ) -> None:
+        self._files: CheckpointFiles = files or LocalFiles(folder / trial_id)
+        self._place, self._disk = str(files or folder / trial_id), str(files or folder)
         self.policy = policy
         self.warnings: list[str] = []
         self._has_failed = False
@@ -69,7 +76,7 @@ class CheckpointStore:
         except OSError as error:
             if not self._has_failed:
                 self._has_failed = True
-                remedy = f"see to the disk of {self._place.parent}"
+                remedy = f"see to the disk of {self._disk}"
                 self._warn(f"{name} was not written ({_reason(error)})", remedy)
 
     def load(self, misfit: Callable[[State], str | None] = lambda state: None) -> State | None:
@@ -172,4 +179,6 @@ def _step(name: str) -> int:
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()
+    if error.strerror:
+        return error.strerror.lower()
+    return next(iter(str(error).splitlines()), type(error).__name__)  # of an object store

@@ -11,13 +11,14 @@ PACKAGE = Path(__file__).parents[2] / "l2rw_ray"
 
 OWN = {
     "errors": set(),
+    "cache_folder": set(),
     "events": {"errors"},
     "import_path": {"errors"},
     "registry": {"errors", "import_path"},
     "config": {"errors", "events", "import_path"},
     "meta": {"errors", "registry"},
     "models": {"errors", "registry", "import_path", "events", "config"},
-    "data": {"errors", "registry", "import_path", "events", "config"},
+    "data": {"errors", "cache_folder", "registry", "import_path", "events", "config"},
     "measurement": set(),
     "bench": {"errors", "import_path", "measurement", "meta", "models"},
     "methods": {"errors", "registry", "import_path", "events", "config", "meta", "models", "data"},
@@ -26,7 +27,7 @@ OWN = {
         *("errors", "registry", "import_path", "events", "config", "meta", "models", "data", "methods"),
         "measurement",
     },
-    "results": {"errors", "events", "config"},
+    "results": {"errors", "cache_folder", "events", "config"},
     "tracking": {"errors", "events", "config"},
     "orchestration": {
         *("errors", "import_path", "events", "config", "meta", "models", "data", "methods"),

@@ -256,6 +256,12 @@ MALFORMED = [
     ("seeds=[1, 1]", "seeds = [1, 1]", "name each once"),
     ("seeds=many", "seeds = 'many'", "whole number"),
     ("objective.metric=test_accuracy", "objective.metric = 'test_accuracy'", "validation_accuracy"),
+    ("limits.duration_s=0", "limits.duration_s = 0", "above 0"),
+    ("limits.duration_s=-1", "limits.duration_s = -1", "above 0"),
+    ("limits.duration_s=.inf", "limits.duration_s = inf", "finite"),
+    ("limits.memory_bytes=0", "limits.memory_bytes = 0", "above 0"),
+    ("limits.memory_bytes=8G", "limits.memory_bytes = '8G'", "whole number"),
+    ("limits.duration=60", "limits.duration", "did you mean 'duration_s'"),
     ("resources.workers=100", "trial.optim.batch_size = 20", "at least 100"),
     ("name=../outside", "name = '../outside'", "lower-case"),
     (

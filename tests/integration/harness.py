@@ -17,7 +17,7 @@ RESULT_COLUMNS = (
 """What must not depend on times, lanes or mishaps."""
 
 
-def command(study: Path, *arguments: str, name: str = "run") -> list[str]:
+def command(study: Path | str, *arguments: str, name: str = "run") -> list[str]:
     return [sys.executable, "-c", "from l2rw_ray.cli import main; main()", name, str(study), *arguments]
 
 

@@ -63,6 +63,7 @@ def play(
         while len(under_way) < lanes and (trial := feed.next()) is not None:
             under_way.append(trial)
             folder.write_plan(spec, feed.planned)
+            folder.keep_searches()
         if not under_way:
             break
         trial = under_way.pop(0)

@@ -2,12 +2,13 @@
 
 import pytest
 
-from l2rw_ray.config import PlannedTrial, Resources, parse_study
+from l2rw_ray.config import Limits, PlannedTrial, Resources, parse_study
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus, Verdict
-from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS, GiveUp, Retry, after_worker_loss
+from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS, Fault
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.staffing import Work
+from l2rw_ray.orchestration.watchdog import HANG_GRACE_S
 
 ONE, TWO = Resources(), Resources(workers=2)
 
@@ -151,10 +152,85 @@ def test_exception_of_a_lost_attempt_does_not_end_the_next(
     assert not book.has_news
 
 
-@pytest.mark.parametrize(("attempt", "expected"), [(1, Retry(2)), (2, Retry(3))])
-def test_lost_worker_is_retried(attempt: int, expected: Retry) -> None:
-    assert after_worker_loss(attempt) == expected
+def test_failure_of_one_rank_ends_a_trial_for_good_while_the_other_is_inside(study_tree: dict) -> None:
+    study_tree["resources"] = {"workers": 2}
+    trials = plan_study(parse_study(study_tree))
+    book = LeaseBook()
+    for trial in trials[:2]:
+        book.submit(trial)
+    book.lease("a", "1", TWO)
+    book.fail(trials[0].trial_id, 1, 1, "over limits.duration_s", "the stack")
+    assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
+    book.fail(trials[0].trial_id, 1, 0, "RuntimeError: what followed", "")
+    book.note_loss("a", Fault.WORKER_LOST)
+    assert book.lease("a", "2", TWO) == Lease(trials[1], 1), "it is not leased again"
+    (ended,) = book.drain()
+    assert (ended.status, ended.error, ended.traceback) == (
+        TrialStatus.FAILED,
+        "over limits.duration_s",
+        "the stack",
+    )
 
 
-def test_worker_lost_too_often_is_given_up() -> None:
-    assert isinstance(after_worker_loss(MAX_ATTEMPTS), GiveUp)
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _lost_after(study_tree: dict, held_s: float, limits: Limits) -> tuple[Lease | LaneOrder, list]:
+    """What comes of a trial that had a lane for some time, when its process was gone."""
+    trial, clock = plan_study(parse_study(study_tree))[0], Clock()
+    book = LeaseBook(limits, clock)
+    book.submit(trial)
+    book.close()
+    book.lease("a", "1", ONE)
+    book.report(_start(trial), 1)
+    clock.now += held_s
+    book.note_loss("a", Fault.WORKER_LOST)
+    clock.now += 1000  # until others have taken their place
+    return book.lease("a", "2", ONE), book.drain()[1:]
+
+
+def test_trial_whose_process_ended_itself_after_its_time_is_over_its_limit(study_tree: dict) -> None:
+    order, events = _lost_after(study_tree, 60 + HANG_GRACE_S, Limits(duration_s=60))
+    assert order is LaneOrder.LEAVE
+    (ended,) = events
+    assert (ended.status, ended.traceback) == (TrialStatus.FAILED, None)
+    assert ended.error == (
+        "over limits.duration_s: still in epoch 1 after 60 s; raise limits.duration_s or shorten the trial"
+    )
+
+
+@pytest.mark.parametrize(("held_s", "limit_s"), [(59 + HANG_GRACE_S, 60), (5000, None)])
+def test_trial_lost_in_its_time_is_tried_again(
+    study_tree: dict, held_s: float, limit_s: float | None
+) -> None:
+    order, events = _lost_after(study_tree, held_s, Limits(duration_s=limit_s))
+    assert isinstance(order, Lease)
+    assert (order.attempt, events) == (2, [])
+
+
+def test_each_attempt_has_its_own_time_and_cause(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+    for group in range(1, MAX_ATTEMPTS + 1):
+        assert book.lease("a", str(group), ONE) == Lease(trials[0], group)
+        book.note_loss("a", Fault.NODE_OUT_OF_MEMORY if group == 1 else Fault.WORKER_LOST)
+    book.lease("a", "last", ONE)
+    (ended,) = book.drain()
+    assert "memory" not in str(ended.error)
+
+
+def test_first_reason_of_a_loss_counts(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+    for group in range(1, MAX_ATTEMPTS + 1):
+        book.lease("a", str(group), ONE)
+    book.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
+    book.note_loss("a", Fault.WORKER_LOST)
+    book.lane_ended("a")
+    (ended,) = book.drain()
+    assert "memory" in str(ended.error)
+
+
+def test_loss_of_a_lane_without_a_trial_is_nothing(book: LeaseBook) -> None:
+    book.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
+    assert not book.has_news

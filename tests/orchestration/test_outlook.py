@@ -7,6 +7,7 @@ import pytest
 
 from l2rw_ray.config import parse_study
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.orchestration import trial_probe
 from l2rw_ray.orchestration.outlook import describe_plan, outlook
 from l2rw_ray.orchestration.placement import this_machine
 from l2rw_ray.orchestration.plan import plan_study
@@ -61,6 +62,33 @@ def test_time_cost_and_what_seeds_can_show_come_from_the_ledger(study_tree: dict
     assert f"4 seeds find differences of {100 * seen.detectable:.1f} points of validation balanced" in (
         describe_plan(seen)
     )
+
+
+@pytest.mark.parametrize(("limit_s", "warns"), [(None, False), (29.9, True), (30.0, False)])
+def test_limit_that_a_finished_trial_went_beyond_is_warned_of(
+    study_tree: dict, tmp_path: Path, limit_s: float | None, *, warns: bool
+) -> None:
+    free, folder = parse_study(study_tree), StudyFolder(tmp_path)
+    folder.create()
+    for trial, duration_s in zip(plan_study(free), (10.0, 30.0), strict=False):
+        _write(folder, trial, duration_s, 0.5)
+    spec = parse_study(study_tree | {"limits": {"duration_s": limit_s}})
+    seen = outlook(spec, folder, nodes=NODES)
+    assert len(seen.missing) == 2, "a limit is no part of a trial"
+    warning = (
+        "limits.duration_s = 29.9: less than the 30.0 s that a trial takes; raise it, or such trials fail"
+    )
+    assert seen.as_dict()["over_limit"] == (warning if warns else None)
+    assert (f"warning: {warning}" in describe_plan(seen).splitlines()) is warns
+
+
+def test_limit_is_held_against_what_a_probe_finds(
+    study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: trial_probe._Cost(1.0, 2.0))
+    spec = parse_study(study_tree | {"limits": {"duration_s": 4}})
+    seen = outlook(spec, StudyFolder(tmp_path / "none"), probe=True, nodes=NODES)
+    assert "the 5.0 s that a trial takes" in str(seen.over_limit)
 
 
 def test_nothing_is_known_before_a_trial_has_finished(study_tree: dict, tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_folder_that_nobody_chose_is_warned_of(chosen: Submission, variables: di
         ("~/x;y", "/home/me/x;y"),
         ("/$(date)", "/$(date)"),
         ("/", "/"),
+        ("s3://bucket/a?region=eu-west-1", "s3://bucket/a?region=eu-west-1"),
     ],
 )
 def test_given_study_folder_is_what_a_shell_makes_of_it_and_nothing_more(given: str, meant: str) -> None:
@@ -97,7 +98,8 @@ def test_options_reach_the_run_unharmed() -> None:
     [
         (Submission(out="results/x"), "--out = 'results/x': relative to a folder that ends with the job"),
         (Submission(out="~other/x"), "--out = '~other/x': relative"),
-        (Submission(out="s3://bucket/x"), "give an absolute path that the nodes share"),
+        (Submission(out="ftp://bucket/x"), "'ftp://bucket/x': no kind of store that is known"),
+        (Submission(out="s3://key:s3cret@bucket/x"), "'s3://***': holds credentials or a port"),
         (Submission(variables=("L2RW_RAY_UNSET",)), "--env = 'L2RW_RAY_UNSET': not set in this shell"),
         (Submission(tracking_uri="sqlite:///mlflow.db"), "give sqlite:////FOLDER/FILE.db"),
         (Submission(tracking_uri="ftp://host"), "no kind of store that MLflow knows"),

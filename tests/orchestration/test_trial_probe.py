@@ -76,7 +76,9 @@ def test_kinds_that_are_not_timed_take_what_the_nearest_takes(
     monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: costs[trial.config.data.train_size])
     study_tree["design"]["factors"] = {"data.train_size": [15, 20, 40, 60]}
     found = probe_trials(plan_study(parse_study(study_tree | {"seeds": 1})))
-    assert found == Estimate(pytest.approx(10 + 2 * (15 + 20 + 40 + 60) / 4), 2, 4)
+    assert found == Estimate(
+        pytest.approx(10 + 2 * (15 + 20 + 40 + 60) / 4), 2, 4, pytest.approx(10 + 2 * 60)
+    )
     assert found.basis == "a few steps of 2 of 4 kinds of trial, timed here"
 
 
@@ -97,7 +99,7 @@ def test_a_kind_that_diverges_is_taken_for_the_nearest(
     monkeypatch.setattr(trial_probe, "_time", time)
     study_tree["design"]["factors"] = {"model.width": [32, 64]}
     trials, wide = plan_study(parse_study(study_tree)), 64
-    assert probe_trials(trials) == Estimate(3.0, 1, 2)
+    assert probe_trials(trials) == Estimate(3.0, 1, 2, 3.0)
     wide = 32
     with pytest.raises(NonFiniteError, match="scores at step 3"):
         probe_trials(trials)

@@ -93,6 +93,7 @@ def records_of(study: FakeStudy, plan: Sequence[PlannedTrial]) -> Iterator[Trial
                 traceback="Traceback …",
                 measures={},
                 history=record.history[:3],
+                log=f"logs/{trial.trial_id}.log",
             )
         yield record
 

@@ -134,6 +134,7 @@ def test_failed_and_missing_trials_are_counted_and_named(fake_study, plain):
     assert (counts.planned, counts.completed, counts.failed, counts.missing) == (27, 24, 1, 2)
     (problem,) = summary.problems
     assert problem.why.startswith("NonFiniteError")
+    assert problem.log == f"logs/{problem.trial_id}.log"
     assert "incomplete: 2 planned trials of 27" in summary.warnings[0]
 
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.tracking.finished_study import finished_study
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -59,6 +61,11 @@ def history_rows():
         }
         for epoch in (1, 2)
     ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return finished_study(tmp_path_factory.mktemp("study") / "small")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,9 @@ from tempfile import TemporaryDirectory
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
 from l2rw_ray.tracking.server import QUIET
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -25,10 +28,11 @@ _OPTIONS = (
 
 @dataclass
 class RealServer:
-    """A server on a store in a folder; see `start`."""
+    """A server on a store, by default a file in its folder; see `start`."""
 
     folder: Path
     port: int
+    store: str | None = None
     process: subprocess.Popen | None = None
 
     @property
@@ -40,7 +44,7 @@ class RealServer:
         command = [
             *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)),
             *("--workers", "1", "--uvicorn-opts", "--log-level critical"),
-            *("--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"),
+            *("--backend-store-uri", self.store or f"sqlite:///{self.folder / 'mlflow.db'}"),
             *("--artifacts-destination", str(self.folder / "artifacts")),
         ]
         quiet = subprocess.DEVNULL
@@ -64,6 +68,19 @@ class RealServer:
                 return answer.status == 200
         except (URLError, OSError):
             return False
+
+
+def runs_at(uri: str, status: str | None = None) -> dict[str, Run]:
+    """The runs of the study's trials by name; one cut short that is left beside its successor is a double."""
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("small")
+    found = client.search_runs([experiment.experiment_id])
+    assert len({run.info.run_name for run in found}) == len(found)
+    return {
+        run.info.run_name: run
+        for run in found
+        if "l2rw.trial_id" in run.data.tags and status in (None, run.info.status)
+    }
 
 
 def page_at(address: str) -> str:

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import shutil
-from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
@@ -12,53 +11,13 @@ from mlflow import MlflowClient
 
 from l2rw_ray.cli.mirror_thread import Mirror
 from l2rw_ray.cli.mirroring import mirror_folder
-from l2rw_ray.config import parse_study
 from l2rw_ray.errors import TrackingError
-from l2rw_ray.events import (
-    WEIGHT_EDGES,
-    ConfusionMatrix,
-    EpochCompleted,
-    StepSeries,
-    TrialEnded,
-    TrialStarted,
-    TrialStatus,
-    WeightHistogram,
-)
-from l2rw_ray.orchestration.plan import plan_study
-from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.writer import LedgerWriter
+from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.tracking.view import study_page
-from tests.conftest import _STUDY
-from tests.tracking.real_server import BROWSER, RealServer, free_port, page_at
+from tests.tracking.finished_study import TRIALS
+from tests.tracking.real_server import BROWSER, RealServer, free_port, page_at, runs_at
 
 FILES = {"config.json", "environment.json", "figures"}
-TRIALS = ["l2rw · seed 0", "l2rw · seed 1", "uniform · seed 0", "uniform · seed 1"]
-BINS = len(WEIGHT_EDGES) + 1
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A study of two arms and two seeds with everything that a ledger can hold."""
-    spec = parse_study(_STUDY)
-    planned = plan_study(spec)
-    folder = StudyFolder(tmp_path_factory.mktemp("study") / "small")
-    folder.create()
-    folder.write_plan(spec, planned)
-    known = {trial.trial_id: trial for trial in planned}
-    noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
-    ledger = LedgerWriter(folder, known, {"torch": "2.15"}, "abc123", clock=lambda: noon)
-    for number, trial in enumerate(planned):
-        hashes = {split: split * 8 for split in ("train", "meta", "validation", "test")}
-        ledger(TrialStarted(trial.trial_id, 1, 1, "cpu", "CPU", 60, 2, hashes, {"0": 60}))
-        for epoch in (1, 2):
-            metrics = {"train_loss": (1.0 + number) / epoch, "validation_balanced_accuracy": 0.3 * epoch}
-            series = StepSeries((3 * epoch,), (metrics["train_loss"],), (None,))
-            weights = WeightHistogram((1,) * BINS, (2,) * BINS)
-            ledger(EpochCompleted(trial.trial_id, epoch, 3 * epoch, 1.0, metrics, weights, series))
-        matrix = ConfusionMatrix(("a", "b"), ((3, 1), (0, 4)))
-        figures = {"test_balanced_accuracy": 0.5 + 0.01 * number}
-        ledger(TrialEnded(trial.trial_id, TrialStatus.COMPLETED, 2, 6, 2.0, figures, confusion=matrix))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -69,19 +28,6 @@ def server(tmp_path_factory, empty_store):
     server = RealServer(folder, free_port())
     yield server
     server.stop()
-
-
-def runs_of(server, status=None):
-    """The study's runs by name; a run cut short that is left beside its successor would be a double."""
-    client = MlflowClient(tracking_uri=server.uri)
-    experiment = client.get_experiment_by_name("small")
-    found = client.search_runs([experiment.experiment_id])
-    assert len({run.info.run_name for run in found}) == len(found)
-    return {
-        run.info.run_name: run
-        for run in found
-        if "l2rw.trial_id" in run.data.tags and status in (None, run.info.status)
-    }
 
 
 def test_a_study_goes_on_without_its_server_and_is_completed_later(folder, server, monkeypatch, caplog):
@@ -111,13 +57,13 @@ def test_a_study_goes_on_without_its_server_and_is_completed_later(folder, serve
             mirror_folder(folder, server.uri)
 
     server.start()
-    assert len(runs_of(server, "FINISHED")) == 2
-    assert len(runs_of(server, "RUNNING")) == 1, "the one cut short"
+    assert len(runs_at(server.uri, "FINISHED")) == 2
+    assert len(runs_at(server.uri, "RUNNING")) == 1, "the one cut short"
     assert mirror_folder(folder, address).trials == 4
-    complete = runs_of(server, "FINISHED")
+    complete = runs_at(server.uri, "FINISHED")
     assert sorted(complete) == TRIALS
     mirror_folder(folder, address)
-    assert {run.info.run_id for run in runs_of(server).values()} == {
+    assert {run.info.run_id for run in runs_at(server.uri).values()} == {
         run.info.run_id for run in complete.values()
     }
     client = MlflowClient(tracking_uri=server.uri)
@@ -136,7 +82,7 @@ def test_pages_list_the_trials_and_draw_the_curves_of_two_arms(folder, server):
     if server.process is None:
         server.start()
     mirror_folder(folder, server.uri, files_s=0)
-    runs = runs_of(server)
+    runs = runs_at(server.uri)
     number = next(iter(runs.values())).info.experiment_id
     listed = page_at(f"{server.uri}/{study_page(number)}")
     assert [name for name in TRIALS if name not in listed] == []

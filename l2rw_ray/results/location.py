@@ -1,0 +1,137 @@
+"""Addresses of study folders on object stores: what is one, and what opens it.
+
+Credentials come from the environment, as pyarrow and each cloud's own tools find them
+(`AWS_ACCESS_KEY_ID`, a profile, an instance's role, `GOOGLE_APPLICATION_CREDENTIALS`). An address
+that holds some is refused, and never shown.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from l2rw_ray.errors import StudyFolderError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+_OPTIONS = {"s3": {"endpoint_override", "scheme", "region"}, "gs": {"endpoint_override", "scheme"}}
+"""Options of an address by its scheme; pyarrow's others are credentials, or nobody's business here."""
+_ALWAYS = {"s3": {"allow_delayed_open": "true"}, "gs": {"retry_limit_seconds": "30"}}
+"""Small objects in one request instead of three; a store out of reach is told of soon."""
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_FORMS = "use s3://BUCKET/PATH, gs://BUCKET/PATH or a folder"
+_BY_ENVIRONMENT = "leave them out: the environment has them, such as AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL"
+_LONGEST_REASON = 200
+
+
+@dataclass(frozen=True)
+class Location:
+    """A folder on an object store.
+
+    Attributes:
+        address: As the user wrote it, without a slash at its end.
+        uri: The same as pyarrow reads it, with the endpoint that this process's environment names: it
+            opens the same folder on another node.
+    """
+
+    address: str
+    uri: str
+
+    def inside(self, relative: str) -> str:
+        """The address of a file in the folder, as it is shown."""
+        return f"{self.address.partition('?')[0]}/{relative}"
+
+    def open(self) -> "tuple[FileSystem, str]":
+        """The filesystem, and the folder's path in it; nothing is asked of the store yet.
+
+        Raises:
+            StudyFolderError: The address cannot be read, or its region cannot be found out.
+        """
+        import pyarrow as pa
+
+        try:
+            return _opened(self.uri)
+        except (pa.ArrowException, OSError, ValueError, ImportError) as error:
+            raise self.error(f"cannot be opened ({reason_of(error)})", "see that it is right") from error
+
+    def refuse_unreachable(self) -> None:
+        """Ask the store for the bucket.
+
+        Raises:
+            StudyFolderError: The store does not answer, or there is no such bucket for these credentials.
+        """
+        from pyarrow.fs import FileType
+
+        filesystem, path = self.open()
+        bucket = path.partition("/")[0]
+        try:
+            found = filesystem.get_file_info(bucket)
+        except OSError as error:
+            remedy = "see that it can be reached, and that the environment holds credentials for it"
+            raise self.error(f"no access ({reason_of(error)})", remedy) from error
+        if found.type is not FileType.Directory:
+            raise self.error(f"there is no bucket {bucket!r}", "make it, or give another address")
+
+    def error(self, problem: str, remedy: str) -> StudyFolderError:
+        """What is raised about this folder."""
+        return StudyFolderError("study folder", self.address, problem, remedy)
+
+
+def parse_location(text: str) -> Path | Location:
+    """What a user named as a study folder: a path, `file:///…`, or the address of an object store.
+
+    Raises:
+        StudyFolderError: It is an address, but not one of a folder on a store that is known.
+    """
+    if "://" not in text:
+        return Path(text)
+    parts = urlsplit(text)
+    shown, scheme = f"{parts.scheme}://{parts.netloc}{parts.path}", parts.scheme
+    if ":" in parts.netloc or "@" in parts.netloc:  # of a secret with a slash, the rest is in the path
+        problem = "holds credentials or a port"
+        raise StudyFolderError("study folder", f"{scheme}://***", problem, _BY_ENVIRONMENT)
+    if scheme == "file":
+        if parts.netloc not in ("", "localhost"):
+            raise StudyFolderError("study folder", shown, "is on another machine", "use file:///FOLDER")
+        return Path(unquote(parts.path))
+    if scheme not in _OPTIONS:
+        raise StudyFolderError("study folder", shown, "no kind of store that is known", _FORMS)
+    if not parts.netloc or not parts.path.strip("/"):
+        missing = "bucket" if not parts.netloc else "folder in the bucket"
+        raise StudyFolderError("study folder", shown, f"names no {missing}", f"use {scheme}://BUCKET/PATH")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = sorted(options.keys() - _OPTIONS[scheme])
+    if unknown or parts.fragment:
+        known = ", ".join(sorted(_OPTIONS[scheme]))
+        problem = f"unknown option {unknown[0]!r}" if unknown else "holds a '#'"
+        raise StudyFolderError("study folder", shown, problem, f"leave it out; options are {known}")
+    folder = f"{scheme}://{parts.netloc}/{parts.path.strip('/')}"
+    query = f"?{parts.query}" if parts.query else ""
+    opened_with = _ALWAYS[scheme] | _endpoint(scheme, options) | options
+    return Location(folder + query, f"{folder}?{urlencode(opened_with)}")
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what a store's library says, without the number of the request."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return text.partition(" (Request ID")[0][:_LONGEST_REASON].rstrip(" .")
+
+
+def _endpoint(scheme: str, options: dict[str, str]) -> dict[str, str]:
+    """The endpoint that the environment names; workers on other nodes may not have the variable."""
+    given = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+    if scheme != "s3" or "endpoint_override" in options or not given:
+        return {}
+    parts = urlsplit(given if "://" in given else f"https://{given}")
+    return {"endpoint_override": parts.netloc + parts.path.rstrip("/"), "scheme": parts.scheme}
+
+
+@lru_cache(maxsize=8)
+def _opened(uri: str) -> "tuple[FileSystem, str]":
+    from pyarrow.fs import FileSystem
+
+    filesystem, path = FileSystem.from_uri(uri)
+    return filesystem, path

@@ -1,0 +1,68 @@
+"""From what a user names as a study folder to one that can be worked with."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from l2rw_ray.cache_folder import cache_folder
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.location import Location, parse_location
+
+
+@contextmanager
+def opened(named: str) -> Iterator[StudyFolder]:
+    """A study folder to run a study in; of one on an object store, nothing is fetched before its lock.
+
+    Errors about the working folder of a store name the store instead.
+
+    Args:
+        named: A path, `file:///…`, or the address of an object store.
+
+    Raises:
+        StudyFolderError: It is an address that cannot be used.
+    """
+    place = parse_location(named)
+    if isinstance(place, Path):
+        yield StudyFolder(place)
+        return
+    from l2rw_ray.results.store import StudyStore
+
+    path = _working_folder(place)
+    place.refuse_unreachable()
+    try:
+        yield StudyFolder(path, StudyStore(place, path))
+    except StudyFolderError as error:
+        if not isinstance(error.value, Path) or not error.value.is_relative_to(path):
+            raise
+        inside = error.value.relative_to(path).as_posix()
+        shown = place.address if inside == "." else place.inside(inside)
+        raise StudyFolderError(error.field, shown, error.problem, error.remedy) from error
+
+
+@contextmanager
+def reading(named: str) -> Iterator[StudyFolder]:
+    """A study folder to look at; of one on an object store, what it holds now.
+
+    Raises:
+        StudyFolderError: It is an address that cannot be used, or the store cannot be read.
+    """
+    with opened(named) as folder:
+        if folder.store is not None:
+            folder.store.fill()
+        yield folder
+
+
+def _working_folder(location: Location) -> Path:
+    """Where this machine keeps what it works on of a study on a store."""
+    digest = hashlib.sha256(location.uri.encode()).hexdigest()[:16]
+    name = PurePosixPath(location.address.partition("?")[0]).name
+    path = cache_folder() / "studies" / digest / name
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or "cannot be made").lower()
+        remedy = "let L2RW_RAY_CACHE name a folder that can be written"
+        raise StudyFolderError("working folder", path, reason, remedy) from error
+    return path

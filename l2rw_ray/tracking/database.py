@@ -1,0 +1,23 @@
+"""Databases that MLflow talks to without a server."""
+
+import sqlalchemy
+
+_CONNECT_S = 5
+
+
+def refuse_silent_database(uri: str) -> None:
+    """Fail within seconds where MLflow would try for minutes to reach a PostgreSQL.
+
+    Args:
+        uri: Any store; those of other kinds are passed over.
+
+    Raises:
+        SQLAlchemyError: It cannot be reached, or does not let us in.
+    """
+    if not uri.startswith("postgresql"):
+        return
+    engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": _CONNECT_S})
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()

@@ -1,0 +1,35 @@
+"""Why a worker group was lost, from what Ray says of its ranks."""
+
+import pytest
+import ray.exceptions
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
+
+from l2rw_ray.errors import InfrastructureError
+from l2rw_ray.orchestration.failure_policy import Fault
+from l2rw_ray.orchestration.lane_loss import fault_of_loss
+
+KILLED = ray.exceptions.OutOfMemoryError("the node was running low on memory")
+PEER = InfrastructureError("rank 0 lost the others: connection closed by gloo")
+
+
+def _unhealthy(error: Exception) -> Exception:
+    return WorkerHealthCheckFailedError("a worker died", error)
+
+
+@pytest.mark.parametrize(
+    ("errors", "fault"),
+    [
+        ([_unhealthy(ray.exceptions.ActorDiedError())], Fault.WORKER_LOST),
+        ([PEER, _unhealthy(ray.exceptions.ActorDiedError())], Fault.WORKER_LOST),
+        ([_unhealthy(KILLED)], Fault.NODE_OUT_OF_MEMORY),
+        ([PEER, _unhealthy(KILLED)], Fault.NODE_OUT_OF_MEMORY),
+        ([KILLED], Fault.NODE_OUT_OF_MEMORY),
+        ([ControllerError(KILLED)], Fault.NODE_OUT_OF_MEMORY),
+        ([ControllerError(TimeoutError())], Fault.WORKER_LOST),
+        ([WorkerGroupError("lost", {0: PEER, 1: _unhealthy(KILLED)})], Fault.NODE_OUT_OF_MEMORY),
+        ([], Fault.WORKER_LOST),
+    ],
+)
+def test_memory_is_the_reason_where_ray_says_so(errors: list[Exception], fault: Fault) -> None:
+    assert fault_of_loss(errors) is fault
