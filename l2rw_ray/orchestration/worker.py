@@ -23,6 +23,7 @@ from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.custom_code import refuse_other_code
 from l2rw_ray.orchestration.failure_policy import INFRASTRUCTURE, Fault
+from l2rw_ray.orchestration.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.orchestration.limited import limited, own_memory_bytes
 from l2rw_ray.orchestration.reporting import Reports
@@ -163,6 +164,7 @@ def _train_within_limits(
                 checkpoint_files(settings.store, trial.trial_id),
             ),
             attempt=lease.attempt,
+            read_parts=read_through_ray_data,
             keep=Keepsakes(
                 model_file=model_file,
                 system_metrics=settings.keep.system_metrics,
