@@ -6,7 +6,7 @@ export UV_HTTP_TIMEOUT ?= 300
 # Two data-parallel workers where there are two cores.
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(2, len(os.sched_getaffinity(0))))" 2>/dev/null || echo 1)
 
-.PHONY: setup demo test check benchmark-check format clean
+.PHONY: setup demo test faults soak check benchmark-check format clean
 
 setup: .venv/.ready ## create .venv from uv.lock
 
@@ -21,6 +21,12 @@ demo: setup ## the whole way on bundled data: plan, train, log, report
 test: setup ## every test
 	.venv/bin/python -m pytest -m "not ray" --numprocesses 2
 	.venv/bin/python -m pytest -m ray
+
+faults: setup ## break what can break while a study runs, and count what survives
+	.venv/bin/python -m pytest -m fault tests/faults --fault-table reports/faults.md
+
+soak: setup ## hundreds of small trials on two nodes while something is killed every 20 s
+	.venv/bin/python -m pytest -m soak tests/faults --soak-report reports/soak.json
 
 check: setup ## lint, format and types
 	.venv/bin/ruff check

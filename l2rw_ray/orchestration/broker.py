@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from l2rw_ray.config import Limits, PlannedTrial, Resources
 from l2rw_ray.events import Event, TrialEnded, Verdict
@@ -28,6 +28,7 @@ class Broker:
         self._book = LeaseBook(limits)
         self._changed = asyncio.Condition()
         self._abandoned = False
+        self._places: dict[str, Any] = {}
 
     async def submit(self, trial: PlannedTrial) -> None:
         """Let a trial wait for a lane."""
@@ -108,13 +109,18 @@ class Broker:
         """How many trials wait for a lane, and how many have one, by what they run on."""
         return self._book.work()
 
+    async def settle(self, lane: str, place: Any) -> None:
+        """Take note of the placement group that a lane's workers are in."""
+        self._places[lane] = place
+
     async def note_loss(self, lane: str, fault: Fault) -> None:
         """A lane has lost its workers; others will take their place."""
         await self._change(lambda: self._book.note_loss(lane, fault))
 
-    async def lane_ended(self, lane: str) -> None:
-        """A lane will not come back."""
+    async def lane_ended(self, lane: str) -> Any:
+        """A lane will not come back; the placement group that its workers were in, None when it had none."""
         await self._change(lambda: self._book.lane_ended(lane))
+        return self._places.pop(lane, None)
 
     async def abandon(self) -> None:
         """No lane is left: let the proxies go."""

@@ -99,9 +99,20 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
     try:
         yield usable_nodes()
     finally:
-        started = set(_descendants()) - before
-        ray.shutdown()
-        _end(started)
+        with _ctrl_c_ignored():
+            started = set(_descendants()) - before
+            ray.shutdown()
+            _end(started)
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Let nobody cut short what takes seconds: the processes that it ends would stay for minutes."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def usable_nodes() -> list[dict[str, float]]:

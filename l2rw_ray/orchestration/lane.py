@@ -13,6 +13,7 @@ from typing import Any
 import ray
 import ray.train
 from ray.train.torch import TorchTrainer
+from ray.util import remove_placement_group
 
 from l2rw_ray.config import Keep, Limits, Resources
 from l2rw_ray.config.checkpoints import CheckpointPolicy
@@ -171,7 +172,10 @@ class Lanes:
                 if ray.is_initialized():
                     if fault is not None:
                         ray.get(self._broker.note_loss.remote(name, fault))
-                    ray.get(self._broker.lane_ended.remote(name))
+                    place = ray.get(self._broker.lane_ended.remote(name))
+                    if fault is not None and place is not None:
+                        # who would do it for a dead controller asks the dashboard, which may not be there
+                        remove_placement_group(place)
             with self._lock:
                 del self._running[threading.current_thread()]
                 self._lost[resources] += fault is not None

@@ -13,6 +13,7 @@ from uuid import uuid4
 import ray
 import ray.train
 import ray.train.torch
+from ray.util import get_current_placement_group
 
 from l2rw_ray.config import Keep, Limits, Resources
 from l2rw_ray.config.checkpoints import CheckpointPolicy
@@ -88,6 +89,8 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
         os.chdir(settings.working_directory)
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
+    if ranks.leads:
+        ray.get(settings.broker.settle.remote(settings.name, get_current_placement_group()))
     group, trained, first_bytes = uuid4().hex, 0, 0
     while True:
         order = ranks.broadcast(_ask(settings, group) if ranks.leads else None)

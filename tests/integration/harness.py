@@ -41,11 +41,13 @@ def descendants(pid: int, mentioning: str) -> list[int]:
     return [child for child, line in lines.items() if mentioning in line and is_below(child)]
 
 
-def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 120.0) -> Any:
+def wait_until(
+    condition: Callable[[], Any], what: str, timeout_s: float = 120.0, every_s: float = 0.05
+) -> Any:
     """The first true value of a condition; fails the test when there is none in time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        time.sleep(0.05)
+        time.sleep(every_s)
     pytest.fail(f"no {what} within {timeout_s} s")

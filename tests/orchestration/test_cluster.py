@@ -1,11 +1,12 @@
 """What a private cluster does to this process."""
 
 import os
+import signal
 
 import pytest
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.orchestration.cluster import _others_kept_out, ray_cluster
+from l2rw_ray.orchestration.cluster import _ctrl_c_ignored, _others_kept_out, ray_cluster
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "localhost", "ray://", "host:name", ":6379"])
@@ -33,3 +34,11 @@ def test_users_own_token_comes_back(
         assert os.environ["RAY_AUTH_MODE"] == ("disabled" if is_open else "token")
         assert len(os.environ.get("RAY_AUTH_TOKEN", "")) == (0 if is_open else 64)
     assert tuple(map(os.environ.get, NAMES)) == own
+
+
+def test_clean_up_is_not_cut_short_by_ctrl_c_and_work_is() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have these tests ignore it
+    with _ctrl_c_ignored():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,51 @@
+"""Loss of a node of a cluster, with and without another in its place."""
+
+from collections.abc import Iterator
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from tests.faults.conftest import Disturb, Undisturbed
+from tests.faults.fault_table import Tries
+from tests.faults.nodes import Node, add_worker_node, lose, two_nodes, without_driver
+from tests.integration.harness import wait_until
+
+pytestmark = [
+    pytest.mark.timeout(3000),
+    pytest.mark.fault(
+        "loss of a node", "all; its trials go on from their last checkpoints, on nodes that are left or join"
+    ),
+]
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[Cluster, list[Node]]]:
+    with two_nodes() as cluster:
+        yield cluster
+
+
+def test_lost_node_leaves_its_trials_to_the_other(
+    cluster: tuple[Cluster, list[Node]], undisturbed: Undisturbed, disturb: Disturb, tries: Tries
+) -> None:
+    (head, nodes), expected = cluster, undisturbed()
+    study = disturb("--address", head.address)
+    process = study.start()
+    wait_until(lambda: len(study.wait_for_training()) == 2, "lane on each node", 600)
+    lose(head, without_driver(nodes, study.processes())[0])
+    tries.add()
+    study.end(process, 0)
+    study.must_equal(expected)
+
+
+def test_trial_across_two_nodes_goes_on_with_one_that_joins(
+    cluster: tuple[Cluster, list[Node]], undisturbed: Undisturbed, disturb: Disturb, tries: Tries
+) -> None:
+    (head, nodes), expected = cluster, undisturbed(2)
+    study = disturb("--address", head.address, resources={"workers": 2}, seeds=2)
+    process = study.start()
+    wait_until(lambda: len(study.wait_for_training()) == 2, "group across both nodes", 600)
+    lose(head, without_driver(nodes, study.processes())[0])
+    tries.add()
+    add_worker_node(head)
+    study.end(process, 0)
+    study.must_equal(expected)
