@@ -11,7 +11,7 @@ import psutil
 from ray.cluster_utils import Cluster
 
 from tests.faults.disturbed import DisturbedStudy
-from tests.faults.nodes import Node, add_worker_node, lose, without_driver
+from tests.faults.nodes import Node, add_worker_node, lose
 from tests.faults.processes import kill, titled
 
 
@@ -67,9 +67,7 @@ class Killer:
         return True
 
     def _node(self) -> bool:
-        if not (others := without_driver(self.nodes, self.study.processes())):
-            return False
-        lost = self.random.choice(others)
+        lost = self.random.choice(self.nodes)
         self.nodes.remove(lost)
         lose(self.cluster, lost)
         self.nodes.append(add_worker_node(self.cluster))

@@ -1,25 +1,33 @@
 """Simulated nodes that can be switched off."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.faults.processes import kill, titled
+from tests.faults.processes import kill
 
 Node = Any
 """Ray's own handle of one; it has no type that is public."""
+_ADDRESSES = count(2)
 
 
 @contextmanager
-def two_nodes() -> Iterator[tuple[Cluster, list[Node]]]:
-    """A cluster of two nodes with a core each, beside a head with none."""
+def two_nodes(*, dashboard: bool = False) -> Iterator[tuple[Cluster, list[Node]]]:
+    """A cluster of two nodes with a core each, beside a head with none.
+
+    Args:
+        dashboard: Whether it has one: without, what Ray starts to clean up after a killed driver stays.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")  # runs inherit it
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        cluster = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": dashboard}
+        )
         try:
             yield cluster, [add_worker_node(cluster) for _ in range(2)]
         finally:
@@ -27,27 +35,12 @@ def two_nodes() -> Iterator[tuple[Cluster, list[Node]]]:
 
 
 def add_worker_node(cluster: Cluster) -> Node:
-    """Let a node with one core join."""
-    return cluster.add_node(num_cpus=1)
-
-
-def without_driver(nodes: Sequence[Node], processes: Iterable[psutil.Process]) -> list[Node]:
-    """Those that a run's driver is not connected to: without its own node a driver is lost itself.
-
-    Args:
-        nodes: All of one machine, where a driver takes any for its own.
-        processes: What of the run there is; its broker is beside the driver.
-    """
-    drivers = {broker.ppid() for broker in titled("ray::Broker", processes)}
-    return [node for node in nodes if _raylet(node).pid not in drivers]
+    """Let a node with one core join, under an address of its own: by it Ray tells the driver's node."""
+    return cluster.add_node(num_cpus=1, node_ip_address=f"127.0.0.{next(_ADDRESSES)}")
 
 
 def lose(cluster: Cluster, node: Node) -> None:
     """Kill all processes of a node at once, as when its machine is switched off."""
-    raylet = _raylet(node)
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
     kill([raylet, *raylet.children(recursive=True)])
     cluster.remove_node(node, allow_graceful=False)
-
-
-def _raylet(node: Node) -> psutil.Process:
-    return psutil.Process(node.all_processes["raylet"][0].process.pid)

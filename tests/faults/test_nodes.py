@@ -7,7 +7,7 @@ from ray.cluster_utils import Cluster
 
 from tests.faults.conftest import Disturb, Undisturbed
 from tests.faults.fault_table import Tries
-from tests.faults.nodes import Node, add_worker_node, lose, two_nodes, without_driver
+from tests.faults.nodes import Node, add_worker_node, lose, two_nodes
 from tests.integration.harness import wait_until
 
 pytestmark = [
@@ -31,7 +31,7 @@ def test_lost_node_leaves_its_trials_to_the_other(
     study = disturb("--address", head.address)
     process = study.start()
     wait_until(lambda: len(study.wait_for_training()) == 2, "lane on each node", 600)
-    lose(head, without_driver(nodes, study.processes())[0])
+    lose(head, nodes[0])
     tries.add()
     study.end(process, 0)
     study.must_equal(expected)
@@ -44,7 +44,7 @@ def test_trial_across_two_nodes_goes_on_with_one_that_joins(
     study = disturb("--address", head.address, resources={"workers": 2}, seeds=2)
     process = study.start()
     wait_until(lambda: len(study.wait_for_training()) == 2, "group across both nodes", 600)
-    lose(head, without_driver(nodes, study.processes())[0])
+    lose(head, nodes[0])
     tries.add()
     add_worker_node(head)
     study.end(process, 0)

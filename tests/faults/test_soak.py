@@ -31,7 +31,7 @@ _MOST_GROWTH_BYTES = 100 * 2**20
 @pytest.mark.timeout(4 * 3600)
 def test_soak(disturb: Disturb, request: pytest.FixtureRequest) -> None:
     design = {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}
-    with two_nodes() as (cluster, nodes):
+    with two_nodes(dashboard=True) as (cluster, nodes):
         study = disturb("--address", cluster.address, design=design, seeds=_TRIALS // 2, epochs=100)
         killer = Killer(study, cluster, list(nodes), random.Random(0), _PACE_S)
         began, memory, ends = time.monotonic(), MemoryLog(), []

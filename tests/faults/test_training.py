@@ -79,7 +79,7 @@ def _is_mended_by_retry(study: DisturbedStudy, expected: Path) -> None:
     "a trial that hangs", "all other trials; this one is a failed row that tells where it hung"
 )
 def test_hanging_trial(well_behaved: Path, order: Order, tries: Tries) -> None:
-    study = order("hang", limits={"duration_s": 90})
+    study = order("hang", limits={"duration_s": 60})
     tries.add()
     failed = _fails_alone(study)
     assert "limits.duration_s" in failed["error"]
