@@ -96,8 +96,3 @@ def test_trials_over_a_limit_fail_with_where_they_were_and_the_others_complete(
         assert row["log"] in (out / "report" / "report.md").read_text()
         assert row["error"] in (out / row["log"]).read_text()
     assert sorted(path.suffix for path in (out / "logs").iterdir()) == [".log"] * 3
-
-    code, output = run(study, "--out", str(out), "--set", "limits.duration_s=null")
-    assert code == 1, output
-    assert "failed trials are run again with --retry-failed" in output
-    assert read_study(out).to_pylist() == rows, "a limit is no part of a trial"
