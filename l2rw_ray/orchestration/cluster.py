@@ -89,7 +89,7 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
         raise InfrastructureError(
             f"the study's own code could not be sent to the workers: {error}"
         ) from error
-    except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises the bare class of a node that does not come up
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         if address is None:
             raise InfrastructureError(f"no Ray cluster could be started on this machine: {reason}") from error
