@@ -16,9 +16,9 @@ pytestmark = pytest.mark.timeout(3000)
 _FREQUENT = {"every_s": 0.1, "keep": 2}
 
 
-def _ends_in_one_line(study: DisturbedStudy, process: subprocess.Popen, code: int) -> None:
+def _ends_in_one_line(study: DisturbedStudy, process: subprocess.Popen) -> None:
     """The run says which file and what to do, and nothing of its insides."""
-    output = study.end(process, code)
+    output = study.end(process, 2)
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert str(study.out) in line
     assert "Traceback" not in output
@@ -39,7 +39,7 @@ def test_full_disk(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> 
             while True:
                 file.write(bytes(4096))
         tries.add()
-        _ends_in_one_line(study, process, 1)
+        _ends_in_one_line(study, process)
         filler.unlink()
         study.complete()
         study.must_equal(expected)
@@ -55,10 +55,10 @@ def test_read_only_folder(undisturbed: Undisturbed, disturb: Disturb, tries: Tri
     study.wait_for_training(records=1)
     with read_only(study.out / "trials"):
         tries.add()
-        _ends_in_one_line(study, process, 1)
+        _ends_in_one_line(study, process)
     with read_only(study.out):
         tries.add()
-        _ends_in_one_line(study, study.start(), 2)
+        _ends_in_one_line(study, study.start())
     study.complete()
     study.must_equal(expected)
 
