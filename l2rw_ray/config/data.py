@@ -27,6 +27,7 @@ from l2rw_ray.config.source_options import (
     SyntheticOptions,
     TorchvisionOptions,
 )
+from l2rw_ray.config.streaming import StreamOptions
 
 
 class _Data(SourceFacts):
@@ -194,6 +195,8 @@ class ParquetData(TableOptions, _Data):
     bad_rows: BadRows = "error"
     """`error`: the first row with an image, feature, label, target or group that cannot be used ends loading.
     `skip`: all such rows are left out and counted. Images of another size are an error either way."""
+    stream: StreamOptions | None = None
+    """Leaves the train images in their files, and says how they are read; null holds them in memory."""
 
     @property
     def has_vectors(self) -> bool:
@@ -255,6 +258,21 @@ class ParquetData(TableOptions, _Data):
             raise conflict("target_below", self.target_below, "there is no target", "leave it out")
         if self.features is None and self.missing != "error":
             raise conflict("missing", self.missing, "images are never missing in part", "leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _stream_knows_its_rows(self) -> Self:
+        if self.stream is None:
+            return self
+        if self.features is not None:
+            problem = "features are held in memory, it is for images"
+            raise conflict("stream", self.stream.model_dump(), problem, "leave it out")
+        if self.bad_rows == "skip":
+            problem = "with stream an image is decoded only when its batch comes"
+            raise conflict("bad_rows", "skip", problem, "use error and mend the files, or leave stream out")
+        if self.target_below is not None:
+            problem = "with stream the rows are those of the files"
+            raise conflict("target_below", self.target_below, problem, "leave such rows out of the files")
         return self
 
     @model_validator(mode="after")

@@ -29,6 +29,7 @@ class ResampleMethod(Section):
     """Examples are drawn with replacement so that classes come equally often."""
 
     needs_classes: ClassVar[bool] = True
+    needs_whole_train_set: ClassVar[bool] = True
 
     name: Literal["resample"]
 

@@ -29,6 +29,8 @@ class FinetuneMetaMethod(Section):
 class TwoStageMethod(Section):
     """What arms have in common that judge the train examples by a first model and then begin anew."""
 
+    needs_whole_train_set: ClassVar[bool] = True
+
     first_epochs: int = Field(default=2, ge=1)
     """Epochs of the model that judges; fewer than `optim.epochs`."""
 

@@ -129,6 +129,19 @@ class TrialConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _stream_suits_the_trial(self) -> Self:
+        data = self.data
+        if not isinstance(data, ParquetData) or data.stream is None:
+            return self
+        if data.test is None and data.test_size is None:
+            problem = "with data.stream the test set is held in memory, null takes a fifth of the table"
+            raise conflict("data.test_size", None, problem, "give it a number")
+        if getattr(self.method, "needs_whole_train_set", False):
+            problem = "it looks at the whole train set in an order of its own, data.stream reads it in passes"
+            raise conflict("method.name", self.method.name, problem, "use another arm, or data.stream: null")
+        return self
+
+    @model_validator(mode="after")
     def _stages_fit_into_epochs(self) -> Self:
         method, epochs = self.method, self.optim.epochs
         stages = {TwoStageMethod: "first_epochs", FinetuneMetaMethod: "finetune_epochs"}

@@ -3,6 +3,7 @@
 from l2rw_ray.data import digits, ham10000, image_folder, synthetic, table_source, torchvision_sources
 from l2rw_ray.data.corruption import uniform_noise
 from l2rw_ray.data.examples import ExampleSet
+from l2rw_ray.data.image_parts import ImagePart, ReadParts, read_here
 from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, epoch_order, steps_per_epoch
 from l2rw_ray.data.loading import load_source
 from l2rw_ray.data.source import Source
@@ -13,7 +14,9 @@ from l2rw_ray.data.targets import regression_source
 __all__ = [
     "Batch",
     "ExampleSet",
+    "ImagePart",
     "MetaSampler",
+    "ReadParts",
     "Source",
     "Splits",
     "digits",
@@ -23,6 +26,7 @@ __all__ = [
     "image_folder",
     "load_source",
     "make_splits",
+    "read_here",
     "regression_source",
     "steps_per_epoch",
     "stream",

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+from l2rw_ray.data.stored_images import StoredImages
+from l2rw_ray.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class ExampleSet:
         targets: What a regression predicts, in original units, float32 [N]; None for classes.
         target_mean: What is subtracted from targets, []; None for classes.
         target_std: What targets are divided by, []; None for classes.
+        stored: Where the images of a train set that is streamed are, in the rows `rows`, and the order in
+            which passes go through them; `inputs` then have the shape of one and hold none, unless it
+            says that they are held in memory all the same.
     """
 
     inputs: Tensor
@@ -41,9 +47,15 @@ class ExampleSet:
     targets: Tensor | None = None
     target_mean: Tensor | None = None
     target_std: Tensor | None = None
+    stored: StoredImages | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether inputs come in batches of a pass only."""
+        return self.stored is not None and not self.stored.in_memory
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -61,22 +73,50 @@ class ExampleSet:
     ) -> tuple[Tensor, Tensor]:
         """Inputs as float32 [B, …] and labels, int64 [B], or standardised targets, float32 [B].
 
+        Args:
+            index_B: Positions in this set, int64 [B].
+            change: What is done to the images, uint8 [B, C, H, W], before they are scaled.
+
+        Raises:
+            DataError: The set is streamed.
+        """
+        index_B = index_B.to(self.labels.device)
+        return self.scaled(self.inputs_of(index_B), change), self.answers(index_B)
+
+    def inputs_of(self, index_B: Tensor) -> Tensor:
+        """Inputs as they were decoded, [B, …], a copy of them.
+
+        Args:
+            index_B: Positions in this set, int64 [B], on its device.
+
+        Raises:
+            DataError: The set is streamed.
+        """
+        if self.is_streamed:
+            raise self.refuse_streaming("the train images come in batches, and cannot be taken one by one")
+        return self.inputs.index_select(0, index_B if self.places is None else self.places[index_B])
+
+    def refuse_streaming(self, problem: str) -> DataError:
+        """The error about an arm that wants more of a streamed set than its batches."""
+        assert self.stored is not None
+        given = f"{{window: {self.stored.window}}}"
+        return DataError("trial.data.stream", given, problem, "leave it out, or use another arm")
+
+    def scaled(self, inputs: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Inputs as a model takes them, float32 [B, …].
+
         Images are scaled to [−1, 1] by (x/255 − 0.5)/0.5, features standardised; one that is missing (NaN)
         becomes the mean, 0.
 
         Args:
-            index_B: Positions in this set, int64 [B].
+            inputs: What `inputs_of` returned; features are overwritten.
             change: What is done to the images, uint8 [B, C, H, W], before.
         """
-        index_B = index_B.to(self.inputs.device)
-        places_B = index_B if self.places is None else self.places[index_B]
-        x, y = self.inputs.index_select(0, places_B), self.answers(index_B)
-        if change is not None:
-            x = change(x)
+        x = inputs if change is None else change(inputs)
         if self.mean is None or self.std is None:
-            return x.float().div_(127.5).sub_(1.0), y
+            return x.float().div_(127.5).sub_(1.0)
         x = x.sub_(self.mean).div_(self.std)
-        return x.masked_fill_(x.isnan(), 0.0), y
+        return x.masked_fill_(x.isnan(), 0.0)
 
     def answers(self, index_B: Tensor) -> Tensor:
         """Labels, int64 [B], or standardised targets, float32 [B], of some examples.
@@ -95,8 +135,9 @@ class ExampleSet:
         if device == self.labels.device:
             return self
         own = self if self.places is None else replace(self, inputs=self.inputs[self.places], places=None)
-        tensors = {name: value for name, value in vars(own).items() if value is not None}
-        return replace(own, **{name: value.to(device) for name, value in tensors.items()})
+        tensors = {name: value for name, value in vars(own).items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in tensors.items()}
+        return replace(own, **moved)
 
 
 def feature_scale(features_NF: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,11 @@
 """Decoding a column of encoded images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
 from l2rw_ray.data.bad_rows import Array
-from l2rw_ray.data.image_decoding import Encoded, ImageDecoder, decode_all
+from l2rw_ray.data.image_decoding import Encoded, ImageDecoder, decode_all, decode_rows
 from l2rw_ray.data.table import Table
 from l2rw_ray.errors import DataError
 
@@ -14,7 +14,32 @@ _FIELD = "trial.data.image"
 
 def column_decoder(table: Table, column: str) -> ImageDecoder:
     """What decodes a column, and complains about its rows."""
-    return ImageDecoder(_FIELD, column, table.locate, "resize all images to one size")
+    return image_decoder(column, table.locate)
+
+
+def image_decoder(
+    column: str, locate: Callable[[int], str], shape: tuple[int, ...] | None = None
+) -> ImageDecoder:
+    """The same where no table is at hand.
+
+    Args:
+        column: The column's name.
+        locate: Says where an image is, by its row.
+        shape: Shape of all; None where the first decides.
+    """
+    return ImageDecoder(_FIELD, column, locate, "resize all images to one size", shape=shape)
+
+
+def first_shape(table: Table, column: str) -> tuple[int, ...]:
+    """Shape of the first image, (C, H, W), which all others must have.
+
+    Raises:
+        DataError: The column is missing or holds no bytes, or the image is broken.
+    """
+    _require_bytes(table, column)
+    _, values = next(_encoded(table, column))
+    decoded = decode_rows(column_decoder(table, column), [0], values[:1])
+    return tuple(decoded.shape[1:])
 
 
 def decode_column(table: Table, column: str, *, skip: bool) -> tuple[Array, Array]:
@@ -33,20 +58,28 @@ def decode_column(table: Table, column: str, *, skip: bool) -> tuple[Array, Arra
         DataError: The column is missing or holds no bytes; an image is broken, has more than eight
             bits per channel, or is of another size than the first.
     """
-    for given in table.require(column, _FIELD):
-        if not _holds_bytes(given):
-            problem = f"the column is of type {given}"
-            raise DataError(_FIELD, column, problem, "name a column of encoded images")
+    _require_bytes(table, column)
     return decode_all(column_decoder(table, column), table.rows, _encoded(table, column), skip=skip)
+
+
+def encoded_values(values: pa.Array) -> list[Encoded]:
+    """Some values of a column, as bytes."""
+    if pa.types.is_struct(values.type):
+        return [None if value is None else value["bytes"] for value in values.to_pylist()]
+    encoded: list[Encoded] = values.to_pylist()
+    return encoded
 
 
 def _encoded(table: Table, column: str) -> Iterator[tuple[int, Sequence[Encoded]]]:
     for start, batch in table.batches([column]):
-        values = batch.column(0)
-        if pa.types.is_struct(values.type):
-            yield start, [None if value is None else value["bytes"] for value in values.to_pylist()]
-        else:
-            yield start, values.to_pylist()
+        yield start, encoded_values(batch.column(0))
+
+
+def _require_bytes(table: Table, column: str) -> None:
+    for given in table.require(column, _FIELD):
+        if not _holds_bytes(given):
+            problem = f"the column is of type {given}"
+            raise DataError(_FIELD, column, problem, "name a column of encoded images")
 
 
 def _holds_bytes(given: pa.DataType) -> bool:

@@ -160,6 +160,31 @@ def decode_all(
     return images, unreadable
 
 
+def decode_rows(decoder: ImageDecoder, rows: Sequence[int], encoded: Sequence[Encoded]) -> Array:
+    """Decode some images of a source of which none is left out.
+
+    Args:
+        decoder: How.
+        rows: Row of each, for errors.
+        encoded: The images.
+
+    Returns:
+        uint8 [B, C, H, W].
+
+    Raises:
+        DataError: One of them cannot be used.
+    """
+
+    def decode(row: int, data: Encoded) -> Array:
+        try:
+            return decoder.decode(row, data)
+        except UnreadableError as error:
+            raise decoder.refuse(row, str(error), "mend it, or drop the row") from error
+
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        return np.stack(list(pool.map(decode, rows, encoded)))
+
+
 def _first_readable(
     decoder: ImageDecoder, start: int, batch: Sequence[Encoded], *, skip: bool
 ) -> Array | None:

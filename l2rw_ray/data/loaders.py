@@ -1,6 +1,7 @@
 """Batches as pure functions of seed, epoch and step, so that a resumed trial sees what it would have."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from l2rw_ray.data.augmentation import augmented, draw_changes
 from l2rw_ray.data.examples import ExampleSet
+from l2rw_ray.data.image_parts import ReadParts, read_here
+from l2rw_ray.data.streamed_inputs import streamed_inputs
 from l2rw_ray.data.streams import stream
 from l2rw_ray.errors import DataError
 
@@ -65,7 +68,8 @@ def epoch_batches(
     *,
     order: Tensor | None = None,
     augment: Sequence[str] = (),
-) -> Iterator[Batch]:
+    read_parts: ReadParts = read_here,
+) -> Generator[Batch]:
     """One rank's shares of the batches of one pass over a set.
 
     Args:
@@ -75,22 +79,51 @@ def epoch_batches(
         epoch: Passes before this one.
         rank: The rank whose shares these are; shares of one batch differ by at most one example.
         world_size: Number of ranks.
-        order: Positions in the set in the order they come in, int64 [K]; None for the `epoch_order` of
-            all of them.
+        order: Positions in the set in the order they come in, int64 [K]; None for that of all of them
+            which a set with `stored` images has, else for their `epoch_order`.
         augment: `flip`, `crop`, or both, of images, drawn anew for each step.
+        read_parts: Brings the images of a set that is streamed here.
+
+    Raises:
+        DataError: The set is streamed, and an order is given; or its images cannot be read.
     """
     if order is None:
-        order = epoch_order(len(examples), seed, epoch)
-    order = order.to(examples.inputs.device)
-    steps = steps_per_epoch(len(order), batch_size, world_size)
-    for step in range(steps):
-        whole = order[step * batch_size : (step + 1) * batch_size]
-        index = _share(whole, rank, world_size)
-        change = None
-        if augment:
-            changes_B3 = draw_changes(augment, seed, epoch, step, len(whole))
-            change = partial(augmented, changes_B3=_share(changes_B3, rank, world_size))
-        yield Batch(*examples.take(index, change), index, len(whole), is_last=step == steps - 1)
+        order = _pass_order(examples, seed, epoch)
+    elif examples.is_streamed:
+        raise examples.refuse_streaming("the arm goes through the train set in an order of its own")
+    device, steps = examples.labels.device, steps_per_epoch(len(order), batch_size, world_size)
+    order = order.to("cpu" if examples.is_streamed else device)
+    wholes = order.split(batch_size)[:steps]
+    shares = [_share(whole, rank, world_size) for whole in wholes]
+    with closing(_inputs(examples, shares, seed, epoch, read_parts)) as inputs:
+        for step, (whole, index, x) in enumerate(zip(wholes, shares, inputs, strict=True)):
+            change = None
+            if augment:
+                changes_B3 = draw_changes(augment, seed, epoch, step, len(whole))
+                change = partial(augmented, changes_B3=_share(changes_B3, rank, world_size))
+            index_B = index.to(device)
+            x, y = examples.scaled(x.to(device), change), examples.answers(index_B)
+            yield Batch(x, y, index_B, len(whole), is_last=step == steps - 1)
+
+
+def _pass_order(examples: ExampleSet, seed: int, epoch: int) -> Tensor:
+    """Positions in a set in the order that all arms share, int64 [N]."""
+    stored = examples.stored
+    if stored is None:
+        return epoch_order(len(examples), seed, epoch)
+    return stored.windowed(stored.arrival(examples.rows.cpu(), seed, epoch), seed, epoch)
+
+
+def _inputs(
+    examples: ExampleSet, shares: Sequence[Tensor], seed: int, epoch: int, read_parts: ReadParts
+) -> Generator[Tensor]:
+    """Inputs of one rank's share of each batch, [B, …]."""
+    if examples.stored is None or not examples.is_streamed:
+        yield from map(examples.inputs_of, shares)
+        return
+    rows_N = examples.rows.cpu()
+    arrival_N = examples.stored.arrival(rows_N, seed, epoch)
+    yield from streamed_inputs(examples.stored, rows_N, arrival_N, shares, read_parts)
 
 
 class MetaSampler:

@@ -23,5 +23,5 @@ def sample_images(source: Source, per_class: int) -> tuple[tuple[Array, ...], ..
         rows = (source.labels == label).nonzero().flatten()
         count = min(per_class, len(rows))
         places = (torch.arange(count) * 2 + 1) * len(rows) // max(2 * count, 1)
-        samples.append(tuple(source.inputs[rows[place]].permute(1, 2, 0).numpy() for place in places))
+        samples.append(tuple(image.permute(1, 2, 0).numpy() for image in source.take(rows[places])))
     return tuple(samples)

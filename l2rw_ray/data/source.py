@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.data.bad_rows import SkippedRows
+from l2rw_ray.data.stored_images import StoredImages
 from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
 
@@ -40,6 +41,8 @@ class Source:
         test_targets: Targets of the test set of its own.
         feature_names: Name of each of the F features; None where they have none.
         left_out: Examples that were left out for their targets.
+        stored: Where the images of a train set that is streamed are; `inputs` then have the shape of one
+            and hold none, unless `stored` says that they are held in memory all the same.
     """
 
     inputs: Tensor
@@ -57,6 +60,20 @@ class Source:
     test_targets: Tensor | None = None
     feature_names: tuple[str, ...] | None = None
     left_out: int = 0
+    stored: StoredImages | None = None
+
+    def take(self, rows_K: Tensor) -> Tensor:
+        """Inputs of some rows, [K, …], wherever they are.
+
+        Args:
+            rows_K: The rows, each once, int64.
+
+        Raises:
+            DataError: They are read from files, and cannot be.
+        """
+        if self.stored is None or self.stored.in_memory:
+            return self.inputs[rows_K]
+        return self.stored.read(rows_K)
 
     @property
     def skipped_rows(self) -> int:

@@ -26,6 +26,8 @@ from l2rw_ray.data.targets import noisy, target_scale
 from l2rw_ray.data.train_protocols import draw_train
 from l2rw_ray.errors import DataError
 
+_HASHED_AT_A_TIME = 2**16
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -82,7 +84,7 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     rows = {"train": train, "meta": clean.meta, "validation": clean.validation, "test": clean.test}
     own_test = source.test_labels is not None
     refuse_overlap(rows, own_test=own_test)
-    sets = {name: _examples(source, which, own_test and name == "test") for name, which in rows.items()}
+    sets = _examples_of(source, rows, own_test=own_test)
     if source.train_labels is not None:
         sets["train"] = replace(sets["train"], labels=source.train_labels[train])
     if not isinstance(config.noise, GaussianNoise):
@@ -124,8 +126,29 @@ def refuse_overlap(rows: dict[str, Tensor], *, own_test: bool) -> None:
 
 def hash_rows(rows: Tensor, own_test: bool = False) -> str:
     """SHA-256 over the sorted rows of a set; those of a test file of its own hash differently."""
-    text = ("test file:" if own_test else "") + ",".join(map(str, sorted(rows.tolist())))
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest, comma = hashlib.sha256(b"test file:" if own_test else b""), ""
+    for part in rows.sort().values.split(_HASHED_AT_A_TIME):  # the text of many rows is long
+        digest.update((comma + ",".join(map(str, part.tolist()))).encode())
+        comma = ","
+    return digest.hexdigest()
+
+
+def _examples_of(source: Source, rows: dict[str, Tensor], *, own_test: bool) -> dict[str, ExampleSet]:
+    """The four sets; of a source that is streamed the clean ones have a store of their own."""
+    sets = {name: _examples(source, which, own_test and name == "test") for name, which in rows.items()}
+    if source.stored is None:
+        return sets
+    sets["train"] = replace(sets["train"], stored=source.stored)
+    if source.stored.in_memory:
+        return sets
+    held = [name for name in rows if name != "train" and not (own_test and name == "test")]
+    store, start = source.take(torch.cat([rows[name] for name in held])), 0
+    for name in held:
+        places = torch.arange(start, start + len(rows[name]))
+        sets[name] = replace(sets[name], inputs=store, places=places)
+        start += len(places)
+    sets["train"] = replace(sets["train"], places=None)
+    return sets
 
 
 def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:

@@ -131,7 +131,7 @@ class Table:
         """
         start = 0
         for file in self.files:
-            with _readable(self.field, self.form, file):
+            with readable(self.field, self.form, file.path):
                 for batch in self.form.batches(self.filesystem, file, columns):
                     yield start, batch
                     start += len(batch)
@@ -235,20 +235,27 @@ def _as_numbers(values: pa.Array, other_text: float) -> Array:
 
 
 def _head(field: str, form: TableFormat, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
-    with _readable(field, form, file):
+    with readable(field, form, file.path):
         return form.columns_and_rows(filesystem, file)
 
 
 @contextmanager
-def _readable(field: str, form: TableFormat, file: FileInfo) -> Iterator[None]:
+def readable(field: str, form: TableFormat, path: str) -> Iterator[None]:
+    """Turn what libraries raise on a file that cannot be read into a `DataError` that names it.
+
+    Args:
+        field: The configuration field that named the table.
+        form: The format that is tried.
+        path: The file.
+    """
     try:
         yield
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         problem = f"no readable {form.name} file ({_line(error)})"
         remedy = f"give a whole {form.name} file"
-        if form.name == "Parquet" and ".csv" in file.path:
+        if form.name == "Parquet" and ".csv" in path:
             remedy += ", or set trial.data.source to csv"
-        raise DataError(field, file.path, problem, remedy) from error
+        raise DataError(field, path, problem, remedy) from error
 
 
 def _line(error: Exception) -> str:

@@ -12,6 +12,7 @@ from l2rw_ray.config.data import ParquetData
 from l2rw_ray.data.bad_rows import Array, BadRows, SkippedRows
 from l2rw_ray.data.cache import cached, cached_kept
 from l2rw_ray.data.source import SOURCES, Source
+from l2rw_ray.data.stored_images import stored_images
 from l2rw_ray.data.targets import regression_source
 from l2rw_ray.errors import DataError
 
@@ -59,15 +60,27 @@ def load_table(config: ParquetData) -> Source:
     Integer labels are class indices, named by the JSON list `class_names` in the train files'
     metadata where there is one; text labels become classes in sorted order. A target is a numeric
     column, whose deciles stand for classes where sets are stratified. Decoded inputs are cached on
-    disk by the files' path, size and time of change.
+    disk by the files' path, size and time of change. With `stream` train images are not decoded, but
+    for the first, and the others are found broken only when they are read.
 
     Raises:
         DataError: A file is missing or of another format; a column is missing; an image, a feature, a
             label or a target cannot be used. The message names file and row.
     """
     table = open_table(config, "trial.data.train", config.train)
-    if config.target is not None:
-        return _load_regression(config, table, config.target)
+    if config.target is None:
+        source = _load_classes(config, table)
+    else:
+        source = _load_regression(config, table, config.target)
+    if config.stream is None:
+        return source
+    assert config.image is not None
+    shape = tuple(source.inputs.shape[1:])
+    return replace(source, stored=stored_images(config.stream, table, config.image, shape))
+
+
+def _load_classes(config: ParquetData, table: "Table") -> Source:
+    """The same of a table with a label."""
     train, classes = _read(config, table)
     names = classes.names
     if config.test is None:
@@ -182,7 +195,7 @@ class _Columns:
 
 def _columns(config: ParquetData, table: "Table", bad: BadRows, *, is_train: bool) -> _Columns:
     groups = None if config.group is None else table.labels(config.group, bad, "trial.data.group")
-    inputs, identity = _inputs(config, table, bad)
+    inputs, identity = _inputs(config, table, bad, is_train=is_train)
     weight_features = _weight_features(config, table, bad) if is_train else None
     _refuse_nothing_left(table, bad)
     return _Columns(inputs, identity, groups, weight_features)
@@ -208,9 +221,14 @@ def _group_indices(config: ParquetData, train: _Examples, test: _Examples | None
     return torch.from_numpy(indices.astype(np.int64))
 
 
-def _inputs(config: ParquetData, table: "Table", bad: BadRows) -> tuple[Tensor, dict[str, object]]:
-    """Images, uint8 [N, C, H, W], or features, float32 [N, F], of all rows, and what they are cached by."""
-    from l2rw_ray.data.image_column import column_decoder, decode_column
+def _inputs(
+    config: ParquetData, table: "Table", bad: BadRows, *, is_train: bool
+) -> tuple[Tensor, dict[str, object]]:
+    """Images, uint8 [N, C, H, W], or features, float32 [N, F], of all rows, and what they are cached by.
+
+    Of a train table that is streamed none, uint8 [0, C, H, W].
+    """
+    from l2rw_ray.data.image_column import column_decoder, decode_column, first_shape
     from l2rw_ray.data.image_decoding import cached_images
 
     identity: dict[str, object] = {"files": table.identity}
@@ -220,6 +238,8 @@ def _inputs(config: ParquetData, table: "Table", bad: BadRows) -> tuple[Tensor, 
     if config.image is None:
         names, may_lack = config.features or (), config.missing == "mean"
         return _features(table, "features", names, identity, bad, may_lack=may_lack), identity
+    if is_train and config.stream is not None and not config.stream.in_memory:
+        return torch.empty((0, *first_shape(table, config.image)), dtype=torch.uint8), identity
     column, decoder = config.image, column_decoder(table, config.image)
     return cached_images(
         identity, lambda: decode_column(table, column, skip=bad.skip), decoder, bad

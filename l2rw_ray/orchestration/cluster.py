@@ -73,10 +73,26 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
         os.environ.setdefault(name, value)
     import ray  # reads its environment when it is imported
 
-    dashboard = {"include_dashboard": False} if address is None else {}
-    sent = {"working_dir": str(code)} if code else None  # not py_modules: this machine's folder precedes them
     on_sigterm = signal.getsignal(signal.SIGTERM)
     before = set(_descendants())
+    try:
+        _connect(address, code)
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
+        _silence_ray()
+        yield usable_nodes()
+    finally:
+        with _ctrl_c_ignored():
+            started = set(_descendants()) - before
+            ray.shutdown()
+            _end(started)
+
+
+def _connect(address: str | None, code: Path | None) -> None:
+    """See `ray_cluster`; what a cluster that did not come up has left runs on."""
+    import ray
+
+    dashboard = {"include_dashboard": False} if address is None else {}
+    sent = {"working_dir": str(code)} if code else None  # not py_modules: this machine's folder precedes them
     try:
         ray.init(
             address or "local",
@@ -89,20 +105,11 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
         raise InfrastructureError(
             f"the study's own code could not be sent to the workers: {error}"
         ) from error
-    except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises the bare class of a node that does not come up
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         if address is None:
             raise InfrastructureError(f"no Ray cluster could be started on this machine: {reason}") from error
         raise InputError("--address", address, f"no Ray cluster there ({reason})", _REMEDY) from error
-    signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
-    _silence_ray()
-    try:
-        yield usable_nodes()
-    finally:
-        with _ctrl_c_ignored():
-            started = set(_descendants()) - before
-            ray.shutdown()
-            _end(started)
 
 
 @contextmanager

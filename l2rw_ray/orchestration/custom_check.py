@@ -27,7 +27,7 @@ def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, metho
     field, path = "model.name", config.name
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise ConfigError(field, path, "returned a module without parameters", "give it some to train")
-    x, _ = splits.train.take(torch.arange(_EXAMPLES))
+    x, _ = splits.meta.take(torch.arange(_EXAMPLES))
     network.eval()
     with torch.no_grad(), users_code(path, field):
         output: object = network(x)

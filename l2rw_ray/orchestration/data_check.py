@@ -122,7 +122,7 @@ def _refuse_lonely_example(trial: PlannedTrial, network: nn.Module, splits: Spli
     smallest = min(shares, default=0)
     if smallest > 1 or not any(isinstance(part, _BatchNorm) for part in network.modules()):
         return
-    x, _ = splits.train.take(torch.zeros(1, dtype=torch.int64))
+    x, _ = splits.meta.take(torch.zeros(1, dtype=torch.int64))
     try:
         with torch.no_grad():
             network.train()(x)

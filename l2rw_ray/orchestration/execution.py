@@ -23,6 +23,7 @@ from l2rw_ray.orchestration.feeding import Crew, FeedSearcher, early_stopping
 from l2rw_ray.orchestration.lane import Lanes
 from l2rw_ray.orchestration.observing import EventPump
 from l2rw_ray.orchestration.proxy import follow_trial
+from l2rw_ray.orchestration.run_settings import RunSettings
 from l2rw_ray.orchestration.silence import SilentCallback, SilentReporter
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
@@ -75,21 +76,15 @@ class Execution:
         """
         broker = _beside_this_process(Broker).remote(spec.limits)
         pump = EventPump(broker, self.ledger, self.observers)
-        checkpoints = self.folder.checkpoints.resolve()
         scheduler = early_stopping(spec)
         every_s = 0.0 if scheduler else _REPORT_EVERY_S
         workers = Lanes(
-            *(broker, checkpoints, self.folder.models.resolve(), scratch / "train"),
-            checkpoint_policy=spec.checkpoints,
-            keep=spec.keep,
-            store=self.folder.store.location if self.folder.store else None,
+            broker,
+            RunSettings.of(spec, self.folder, every_s, self.lane_trials),
+            scratch / "train",
             to_come=to_come_of(feeds),
             nodes=usable_nodes,
             limit=self.most_lanes,
-            report_every_s=every_s,
-            most_trials=self.lane_trials,
-            logs=self.folder.logs.resolve(),
-            limits=spec.limits,
         )
         pump.start()
         interrupted = False

@@ -15,15 +15,14 @@ import ray.train
 from ray.train.torch import TorchTrainer
 from ray.util import remove_placement_group
 
-from l2rw_ray.config import Keep, Limits, Resources
-from l2rw_ray.config.checkpoints import CheckpointPolicy
+from l2rw_ray.config import Resources
 from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS, Fault
 from l2rw_ray.orchestration.feed import ToCome
 from l2rw_ray.orchestration.lane_loss import LossReporter, fault_of_loss
 from l2rw_ray.orchestration.placement import Nodes
+from l2rw_ray.orchestration.run_settings import RunSettings
 from l2rw_ray.orchestration.staffing import Work, staffing
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
-from l2rw_ray.results.location import Location
 
 _MANY_TRIALS = 1000
 _FAILED_STARTS = 2
@@ -40,45 +39,25 @@ class Lanes:
 
     Args:
         broker: Handle of the broker actor.
-        checkpoints: The study's checkpoint folder.
-        models: The study's folder of trained models.
+        settings: What all lanes share.
         storage: Scratch folder for Ray Train.
-        checkpoint_policy: When trials are saved.
-        keep: What is kept of each trial besides its figures.
-        store: Where checkpoints and models go instead of the folders; None where they stay there.
         to_come: Trials that the broker will be given.
         nodes: Tells the resources of the nodes that there are.
         limit: The user's own limit of lanes, if any.
-        report_every_s: Shortest time from one report of a trial's epochs to the next.
-        most_trials: Trials after which a lane's workers are replaced.
-        logs: The study's folder of logs.
-        limits: What a trial may take.
     """
 
     def __init__(
         self,
         broker: Any,
-        checkpoints: Path,
-        models: Path,
+        settings: RunSettings,
         storage: Path,
         *,
-        checkpoint_policy: CheckpointPolicy,
-        keep: Keep,
-        store: Location | None,
         to_come: ToCome,
         nodes: Callable[[], Nodes],
         limit: int | None,
-        report_every_s: float,
-        most_trials: int,
-        logs: Path,
-        limits: Limits,
     ) -> None:
-        self._broker, self._to_come, self._nodes, self._limit = broker, to_come, nodes, limit
-        self._checkpoints, self._models, self._storage = checkpoints, models, storage
-        self._checkpoint_policy, self._keep = checkpoint_policy, keep
-        self._store = store
-        self._report_every_s, self._most_trials = report_every_s, most_trials
-        self._logs, self._limits = logs, limits
+        self._broker, self._settings, self._storage = broker, settings, storage
+        self._to_come, self._nodes, self._limit = to_come, nodes, limit
         self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
         self._running: dict[threading.Thread, Resources] = {}
@@ -185,21 +164,7 @@ class Lanes:
         per_worker = {"CPU": float(resources.cpus_per_worker)}
         if resources.gpus_per_worker:
             per_worker["GPU"] = resources.gpus_per_worker
-        settings = LaneSettings(
-            name,
-            self._broker,
-            resources,
-            self._checkpoints,
-            self._checkpoint_policy,
-            self._models,
-            self._keep,
-            Path.cwd(),
-            self._report_every_s,
-            self._most_trials,
-            self._logs,
-            self._limits,
-            self._store,
-        )
+        settings = LaneSettings(name, self._broker, resources, self._settings)
         return TorchTrainer(
             work_lane,
             train_loop_config={"settings": settings},

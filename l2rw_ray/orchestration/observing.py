@@ -64,6 +64,6 @@ class EventPump:
         for observer in list(self._observers):
             try:
                 observer(event)
-            except Exception:  # an observer never fails a trial
+            except (Exception, SystemExit):  # an observer never fails a trial, nor does a closed pipe
                 self._observers.remove(observer)
                 logging.getLogger(__name__).warning("an observer failed and is left out", exc_info=True)

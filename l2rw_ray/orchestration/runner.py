@@ -92,20 +92,14 @@ def run_study(
         StudyFolderError: The ledger could not be written.
     """
     feeds = feeds_of(spec, planned, folder, retry_failed=options.retry_failed)
-    is_fixed = isinstance(spec.design, FixedDesign)
-
-    def asked() -> Sequence[PlannedTrial]:
-        return planned if is_fixed else feeds[0].planned
-
-    known = {trial.trial_id: trial for feed in feeds for trial in feed.planned}
-    feeds = [feed for feed in feeds if not feed.is_done] if is_fixed else feeds
+    agenda = _Agenda(spec, planned, folder, feeds)
+    if agenda.is_fixed:
+        feeds = [feed for feed in feeds if not feed.is_done]
     if all(feed.is_done for feed in feeds):
-        folder.write_plan(spec, asked())
-        if not is_fixed:
-            folder.keep_searches()
-            keep_importances(spec, feeds[0], folder)
+        agenda.write()
+        agenda.conclude()
         return RunOutcome(count_statuses(folder.path))
-    samples = list(known.values()) if is_fixed else representative_trials(spec)
+    samples = list(agenda.known.values()) if agenda.is_fixed else representative_trials(spec)
     _try_out(samples, spec, options)
     with (
         scratch_folder() as scratch,
@@ -116,24 +110,58 @@ def run_study(
         for feed in feeds:
             lane_count(feed.resources, nodes, feed.remaining, options.lanes)
         at_first = share_out(to_come_of(feeds), {}, nodes, options.lanes)
-        folder.write_plan(spec, asked())
-
-        def begin(trial: PlannedTrial) -> None:
-            if trial.trial_id not in known:
-                known[trial.trial_id] = trial
-                folder.write_rows(asked())
-                folder.keep_searches()  # a trial in the ledger is one that the search knows of
-
-        observers = list(observe(known, _total(feeds), sum(at_first.values())))
-        ledger = LedgerWriter(folder, known, package_versions(), source_commit())
+        agenda.write()
+        observers = list(observe(agenda.known, _total(feeds), sum(at_first.values())))
+        ledger = LedgerWriter(folder, agenda.known, package_versions(), source_commit())
         recorder = _forget_checkpoints(ledger, folder)
-        execution = Execution(folder, begin, recorder, observers, options.lanes, options.lane_trials)
+        execution = Execution(folder, agenda.begin, recorder, observers, options.lanes, options.lane_trials)
         interrupted = execution.work_off(feeds, scratch, spec)
-        if not is_fixed:
-            folder.write_rows(asked())
-            folder.keep_searches()
-            keep_importances(spec, feeds[0], folder)
+        agenda.conclude()
     return RunOutcome(count_statuses(folder.path), interrupted)
+
+
+class _Agenda:
+    """The trials that a study asks for, known beforehand or as it goes, and the folder's record of them.
+
+    Args:
+        spec: The study.
+        planned: Its trials, as far as they are known beforehand.
+        folder: The study folder.
+        feeds: Where the study's trials come from; a design that decides as it goes has one.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        planned: Sequence[PlannedTrial],
+        folder: StudyFolder,
+        feeds: Sequence[TrialFeed],
+    ) -> None:
+        self._spec, self._planned, self._folder, self._feeds = spec, planned, folder, feeds
+        self.is_fixed = isinstance(spec.design, FixedDesign)
+        self.known = {trial.trial_id: trial for feed in feeds for trial in feed.planned}
+
+    def write(self) -> None:
+        """Record the study and what it asks for so far."""
+        self._folder.write_plan(self._spec, self._asked)
+
+    def begin(self, trial: PlannedTrial) -> None:
+        """Record a trial that the study has just asked for, before it is trained."""
+        if trial.trial_id not in self.known:
+            self.known[trial.trial_id] = trial
+            self._folder.write_rows(self._asked)
+            self._folder.keep_searches()  # a trial in the ledger is one that the search knows of
+
+    def conclude(self) -> None:
+        """Record what a design that decides as it goes has come to."""
+        if not self.is_fixed:
+            self._folder.write_rows(self._asked)
+            self._folder.keep_searches()
+            keep_importances(self._spec, self._feeds[0], self._folder)
+
+    @property
+    def _asked(self) -> Sequence[PlannedTrial]:
+        return self._planned if self.is_fixed else self._feeds[0].planned
 
 
 def _try_out(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptions) -> None:

@@ -6,7 +6,6 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,8 +14,7 @@ import ray.train
 import ray.train.torch
 from ray.util import get_current_placement_group
 
-from l2rw_ray.config import Keep, Limits, Resources
-from l2rw_ray.config.checkpoints import CheckpointPolicy
+from l2rw_ray.config import Resources
 from l2rw_ray.config.data import Data
 from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError
@@ -24,12 +22,13 @@ from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.custom_code import refuse_other_code
 from l2rw_ray.orchestration.failure_policy import INFRASTRUCTURE, Fault
+from l2rw_ray.orchestration.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.orchestration.limited import limited, own_memory_bytes
 from l2rw_ray.orchestration.reporting import Reports
+from l2rw_ray.orchestration.run_settings import RunSettings
 from l2rw_ray.orchestration.storing import checkpoint_files, keeping_model
 from l2rw_ray.orchestration.trial_log import TrialLog, logged
-from l2rw_ray.results.location import Location
 from l2rw_ray.results.trial_logs import log_file, stacks_file
 from l2rw_ray.training import CheckpointStore, Keepsakes, Ranks, is_lost_peer, train_trial
 
@@ -47,31 +46,13 @@ class LaneSettings:
         name: The lane's name at the broker.
         broker: Handle of the broker actor.
         resources: What each worker takes.
-        checkpoints: The study's checkpoint folder.
-        checkpoint_policy: When trials are saved there.
-        models: The study's folder of trained models.
-        keep: What is kept of each trial besides its figures.
-        working_directory: Where relative paths of a study start: the driver's own folder.
-        report_every_s: Shortest time from one report of epochs to the next.
-        most_trials: Trials after which the workers leave, for others to take their place.
-        logs: The study's folder of logs.
-        limits: What a trial may take.
-        store: Where checkpoints and models go instead of the folders; None where they stay there.
+        run: What all lanes of the run share.
     """
 
     name: str
     broker: Any
     resources: Resources
-    checkpoints: Path
-    checkpoint_policy: CheckpointPolicy
-    models: Path
-    keep: Keep
-    working_directory: Path
-    report_every_s: float
-    most_trials: int
-    logs: Path
-    limits: Limits
-    store: Location | None
+    run: RunSettings
 
 
 def work_lane(config: dict[str, LaneSettings]) -> None:
@@ -84,8 +65,8 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
     """
     settings = config["settings"]
     keep_freed_memory()
-    if settings.working_directory.is_dir():  # on another node it may not be there
-        os.chdir(settings.working_directory)
+    if settings.run.working_directory.is_dir():  # on another node it may not be there
+        os.chdir(settings.run.working_directory)
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
     if ranks.leads:
@@ -101,7 +82,7 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
             used_bytes = own_memory_bytes()
             first_bytes = first_bytes or used_bytes  # with all that is loaded once
             if (
-                trained >= settings.most_trials
+                trained >= settings.run.lane_trials
                 or ranks.maximum(used_bytes - first_bytes) > _MOST_GROWTH_BYTES
             ):
                 return
@@ -126,8 +107,8 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
         verdict: Verdict = ray.get(settings.broker.report.remote(events, lease.attempt))
         return verdict
 
-    reports = Reports(tell, settings.report_every_s)
-    with logged(log_file(settings.logs, trial_id, ranks.rank), lease.attempt) as log:
+    reports = Reports(tell, settings.run.report_every_s)
+    with logged(log_file(settings.run.logs, trial_id, ranks.rank), lease.attempt) as log:
         try:
             _train_within_limits(lease, settings, ranks, reports, log)
         except Exception as error:  # the trial boundary
@@ -140,11 +121,11 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
 def _train_within_limits(
     lease: Lease, settings: LaneSettings, ranks: Ranks, reports: Reports, log: TrialLog | None
 ) -> None:
-    trial, stacks = lease.trial, stacks_file(settings.logs, lease.trial.trial_id, ranks.rank)
+    trial, stacks = lease.trial, stacks_file(settings.run.logs, lease.trial.trial_id, ranks.rank)
     within = limited(
-        *(lease, settings.limits, settings.broker, reports.flush, log), rank=ranks.rank, stacks=stacks
+        *(lease, settings.run.limits, settings.broker, reports.flush, log), rank=ranks.rank, stacks=stacks
     )
-    model_file = settings.models / f"{trial.trial_id}.pt" if settings.keep.models else None
+    model_file = settings.run.model_file(trial.trial_id)
     with within as place:
 
         def emit(event: Event) -> Verdict:
@@ -156,19 +137,20 @@ def _train_within_limits(
         train_trial(
             trial,
             splits,
-            keeping_model(emit, settings.store, model_file),
+            keeping_model(emit, settings.run.store, model_file),
             ranks=ranks,
             device=ray.train.torch.get_device(),
             checkpoints=CheckpointStore(
-                settings.checkpoints,
+                settings.run.checkpoints,
                 trial.trial_id,
-                settings.checkpoint_policy,
-                checkpoint_files(settings.store, trial.trial_id),
+                settings.run.checkpoint_policy,
+                checkpoint_files(settings.run.store, trial.trial_id),
             ),
             attempt=lease.attempt,
+            read_parts=read_through_ray_data,
             keep=Keepsakes(
                 model_file=model_file,
-                system_metrics=settings.keep.system_metrics,
+                system_metrics=settings.run.keep.system_metrics,
             ),
         )
 

@@ -1,7 +1,8 @@
 """Training one trial, from its split to its last figure."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.data import Batch, Splits, epoch_batches, steps_per_epoch
+from l2rw_ray.data import Batch, ReadParts, Splits, epoch_batches, read_here, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import (
     ConfusionMatrix,
@@ -69,6 +70,7 @@ def train_trial(
     checkpoints: CheckpointStore | None = None,
     attempt: int = 1,
     epoch_steps: int | None = None,
+    read_parts: ReadParts = read_here,
     keep: Keepsakes = Keepsakes(),  # frozen
 ) -> None:
     """Train and evaluate one trial; every rank of it calls this with equal arguments.
@@ -82,6 +84,7 @@ def train_trial(
         checkpoints: Where to save, as its policy says, and go on from; None saves nothing.
         attempt: Which try this is, from 1.
         epoch_steps: Steps after which an epoch is over, for who only wants to time them; None for all.
+        read_parts: Brings the images of a train set that is streamed here; by default this process reads.
         keep: What is kept besides the figures.
 
     Raises:
@@ -89,7 +92,7 @@ def train_trial(
         InputError: The model or its data cannot be used.
     """
     device = device or torch.device("cpu")
-    Trainer(trial, splits, emit, ranks, device, checkpoints, attempt, epoch_steps, keep).run()
+    Trainer(trial, splits, emit, ranks, device, checkpoints, attempt, epoch_steps, read_parts, keep).run()
 
 
 class Trainer:
@@ -105,6 +108,7 @@ class Trainer:
         checkpoints: CheckpointStore | None,
         attempt: int,
         epoch_steps: int | None,
+        read_parts: ReadParts,
         keep: Keepsakes,
     ) -> None:
         for field, path in trial.config.import_paths.items():
@@ -114,6 +118,7 @@ class Trainer:
         self._splits = splits.to(device)
         self._emit, self._ranks, self._device = emit, ranks, device
         self._checkpoints, self._attempt, self._epoch_steps = checkpoints, attempt, epoch_steps
+        self._read_parts = read_parts
         self._timer = PhaseTimer(device, synchronise=False)
         self._context = build_context(trial, self._splits, ranks, device)
         self._arm = build_arm(self._config.method, self._context)
@@ -153,25 +158,25 @@ class Trainer:
         figures = StepStatistics(steps, self._step, self._device)
         sizes_S = torch.zeros(steps, dtype=torch.float64)
         weighted = False
-        batches = self._batches(self._epoch, plan)
-        for position in range(steps):
-            with self._timer("data"):
-                batch = next(batches)
-            with self._timer("step"):
-                outcome = self._arm.step(batch, self._step, self._epoch)
-            figures.add(position, outcome)
-            sizes_S[position] = batch.global_size
-            if outcome.weights_B is not None and examples is train:
-                weighted = True
-                weights.add(
-                    position,
-                    outcome.weights_B,
-                    batch.index,
-                    batch.global_size,
-                    is_new=outcome.has_new_weights,
-                )
-            self._skipped += outcome.skipped
-            self._step += 1
+        with closing(self._batches(self._epoch, plan, self._read_parts)) as batches:
+            for position in range(steps):
+                with self._timer("data"):
+                    batch = next(batches)
+                with self._timer("step"):
+                    outcome = self._arm.step(batch, self._step, self._epoch)
+                figures.add(position, outcome)
+                sizes_S[position] = batch.global_size
+                if outcome.weights_B is not None and examples is train:
+                    weighted = True
+                    weights.add(
+                        position,
+                        outcome.weights_B,
+                        batch.index,
+                        batch.global_size,
+                        is_new=outcome.has_new_weights,
+                    )
+                self._skipped += outcome.skipped
+                self._step += 1
         self._epoch += 1
         self._ranks.share_buffers(self._context.model)  # what is evaluated, judged by and saved is one model
         with self._timer("evaluation"):
@@ -199,7 +204,7 @@ class Trainer:
         self._history.append(event)
         return event
 
-    def _batches(self, epoch: int, plan: Epoch) -> Iterator[Batch]:
+    def _batches(self, epoch: int, plan: Epoch, read_parts: ReadParts) -> Generator[Batch]:
         train = self._splits.train
         return epoch_batches(
             train if plan.examples is None else plan.examples,
@@ -210,6 +215,7 @@ class Trainer:
             self._ranks.world_size,
             order=plan.order,
             augment=self._config.data.augment if plan.examples is None else (),
+            read_parts=read_parts,
         )
 
     def _evaluate(self, name: str) -> tuple[dict[str, float], Tensor | None]:
@@ -230,7 +236,8 @@ class Trainer:
     def _probe(self) -> None:
         if self._probed or self._epoch:
             return
-        batches = list(islice(self._batches(0, Epoch()), _PROBE_BATCHES))
+        with closing(self._batches(0, Epoch(), read_here)) as pass_:  # of which there are only a few
+            batches = list(islice(pass_, _PROBE_BATCHES))
         self._probed = probe_overhead(self._config, self._context, batches, self._ranks)
 
     def _start_event(self) -> TrialStarted:

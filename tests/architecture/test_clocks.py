@@ -12,6 +12,7 @@ SET_BY_PEOPLE = {
     "date": {"today"},
 }
 STAMPS = {
+    "orchestration/trial_log.py": "when a further attempt began, in its log",
     "results/writer.py": "the ledger's `started_at`",
     "tracking/mlflow_observer.py": "when runs of a study and of a design point were made",
 }

@@ -54,6 +54,16 @@ def test_what_can_change_the_result_counts(study_tree: dict, path: str, value: o
     assert _fingerprint(assign(study_tree, path, value, StudySpec)) != _fingerprint(study_tree)
 
 
+def test_streaming_counts_and_its_absence_does_not(study_tree: dict) -> None:
+    tree = assign(study_tree, "trial.data", {"source": "parquet", "train": "a", "test_size": 9}, StudySpec)
+    held = _fingerprint(tree)
+    assert _fingerprint(assign(tree, "trial.data.stream", None, StudySpec)) == held
+    streams = [{}, {"window": 64}, {"in_memory": True}]
+    given = [_fingerprint(assign(tree, "trial.data.stream", stream, StudySpec)) for stream in streams]
+    assert len({held, *given}) == 4
+    assert _fingerprint(assign(tree, "trial.data.stream.window", 4096, StudySpec)) == given[0]
+
+
 def test_where_a_known_data_set_lies_does_not_count(study_tree: dict) -> None:
     tree = assign(study_tree, "trial.data.source", "cifar10", StudySpec)
     for path, value in (("trial.data.root", "/elsewhere"), ("trial.data.download", True)):

@@ -108,6 +108,32 @@ MALFORMED = [
         "trial.data.bad_rows = 'drop'",
         "use 'error' or 'skip'",
     ),
+    (
+        "trial.data={source: parquet, train: a, test_size: 9, stream: {window: 0}}",
+        "trial.data.stream.window = 0",
+        "use 1 or more",
+    ),
+    (
+        "trial.data={source: parquet, train: a, stream: {}}",
+        "trial.data.test_size = None",
+        "give it a number",
+    ),
+    (
+        "trial.data={source: parquet, train: a, test_size: 9, stream: {}, bad_rows: skip}",
+        "trial.data.bad_rows = 'skip'",
+        "use error and mend the files",
+    ),
+    (
+        "trial.data={source: parquet, train: a, test_size: 9, stream: {}, features: [x]}",
+        "trial.data.stream = ",
+        "held in memory",
+    ),
+    (
+        "trial.data={source: parquet, train: a, label: null, target: y, target_below: 3, test_size: 9, "
+        "stream: {}}",
+        "trial.data.target_below = 3.0",
+        "leave such rows out of the files",
+    ),
     ("trial.data={source: image_folder}", "trial.data.train = None", "add it"),
     (
         "trial.data={source: image_folder, train: a, image_size: [0, 4]}",

@@ -9,6 +9,7 @@ from l2rw_ray.config.method import UniformMethod
 from l2rw_ray.config.section import Section
 from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, trial_misfit
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.orchestration.plan import plan_study
 
 _TABLE = {"source": "parquet", "train": "a", "features": ["x"], "target": "y"}
 
@@ -73,3 +74,18 @@ def test_what_is_new_leaves_old_fingerprints_alone(study_tree: dict) -> None:
 
 
 _LABELLED = {"source": "parquet", "train": "a", "features": ["x"]}
+
+
+@pytest.mark.parametrize("name", ["jtt", "mahalanobis_filter", "msp_filter", "ood_classifier", "resample"])
+def test_arms_that_look_at_the_whole_train_set_do_not_stream(study_tree: dict, name: str) -> None:
+    tree = study_tree | {"design": {"kind": "grid", "factors": {"method.name": ["uniform", name]}}}
+    tree["trial"]["optim"]["epochs"] = 3
+    data = {"source": "parquet", "train": "a", "test_size": 9}
+    tree["trial"]["data"] = data
+    plan_study(parse_study(tree))
+    tree["trial"]["data"] = data | {"stream": {}}
+    with pytest.raises(
+        ConfigError, match=rf"trial\.method\.name = '{name}': .* data\.stream: null"
+    ) as caught:
+        plan_study(parse_study(tree))
+    assert "\n" not in str(caught.value)

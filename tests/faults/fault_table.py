@@ -113,7 +113,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the rows of this session; keep them where the user wants the table."""
     rows = list(config.stash.get(_TABLE, {}).values())
     tried = [row for row in rows if row.at]
-    if not rows:
+    if not tried:
         return
     terminalreporter.section("faults")
     for row in tried:

@@ -59,7 +59,7 @@ def study(study_tree: dict, tmp_path: Path) -> Path:
     study_tree |= {
         "design": {"kind": "grid", "factors": {"model.options.mood": ["calm", "stuck", "greedy"]}},
         "seeds": 1,
-        "limits": {"duration_s": 10, "memory_bytes": 1_300_000_000},
+        "limits": {"duration_s": 20, "memory_bytes": 1_300_000_000},
     }
     path = tmp_path / "study.yaml"
     dump_study(parse_study(study_tree), path)
@@ -80,7 +80,7 @@ def test_trials_over_a_limit_fail_with_where_they_were_and_the_others_complete(
         *(("completed", 1), ("failed", 1), ("failed", 1))
     ]
     assert stuck["error"] == (
-        "over limits.duration_s: still in epoch 3 after 10 s; raise limits.duration_s or shorten the trial"
+        "over limits.duration_s: still in epoch 3 after 20 s; raise limits.duration_s or shorten the trial"
     )
     assert "in sleep_for_ever" in stuck["traceback"].split("\nThread ")[0]
     assert greedy["error"].startswith("over limits.memory_bytes: a worker holds 1")
@@ -96,8 +96,3 @@ def test_trials_over_a_limit_fail_with_where_they_were_and_the_others_complete(
         assert row["log"] in (out / "report" / "report.md").read_text()
         assert row["error"] in (out / row["log"]).read_text()
     assert sorted(path.suffix for path in (out / "logs").iterdir()) == [".log"] * 3
-
-    code, output = run(study, "--out", str(out), "--set", "limits.duration_s=null")
-    assert code == 1, output
-    assert "failed trials are run again with --retry-failed" in output
-    assert read_study(out).to_pylist() == rows, "a limit is no part of a trial"

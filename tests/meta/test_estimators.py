@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
@@ -32,6 +32,7 @@ TREATED = [
 def test_equals_the_reference(estimator: str, name: str, train_size: int, meta_size: int, seed: int) -> None:
     case = make_case(name, train_size, meta_size, seed)
     expected = reference_scores(case.network, LOSS, case.train, case.meta)
+    assume(expected.norm() > 1e-3)  # else there is nothing to compare
     found = example_scores(case.network, LOSS, case.train, case.meta, estimator=estimator)
     assert relative_error(found, expected) < 1e-9
     assert relative_error(found + 1e-8 * expected.norm(), expected) > 1e-9

@@ -1,6 +1,8 @@
-"""What was not recorded is told to nobody, and ends the run."""
+"""What was not recorded ends the run; what another observer does wrong, nobody notices."""
 
 from types import SimpleNamespace
+
+import pytest
 
 from l2rw_ray.events import Event, TrialEnded, TrialStatus
 from l2rw_ray.orchestration.observing import EventPump
@@ -25,3 +27,19 @@ def test_an_end_that_was_not_recorded_is_told_to_nobody() -> None:
     assert seen == recorded == ENDS[:1]
     assert str(pump.error) == "disk full"
     assert stops == [0.0]
+
+
+@pytest.mark.parametrize("raised", [ValueError("odd"), SystemExit(1)])  # the latter of a closed pipe
+def test_an_observer_that_fails_is_left_out(raised: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    recorded: list[Event] = []
+    seen: list[Event] = []
+
+    def fails(_: Event) -> None:
+        raise raised
+
+    pump = EventPump(None, recorded.append, [fails, seen.append])
+    pump._deliver(ENDS[0])
+    pump._deliver(ENDS[0])
+    assert recorded == seen == ENDS[:1] * 2
+    assert pump.error is None
+    assert caplog.messages == ["an observer failed and is left out"]

@@ -320,7 +320,7 @@ def test_arms_are_tuned_at_each_level_and_one_more_costs_its_own_trials(
 
 @pytest.mark.parametrize("lanes", [1, 2, 4])
 def test_arms_that_coincide_share_their_trials(study_tree: dict, folder: StudyFolder, lanes: int) -> None:
-    arms = {"l2rw": {"set": {"method.name": "l2rw"}}, "the same": {"set": {"method.update_every": 1}}}
+    arms = {"l2rw": {"set": {"method.name": "l2rw"}}, "the same": {"set": {"method": {"name": "l2rw"}}}}
     spec = parse_study(study_tree | {"design": TUNED | {"arms": arms}, "seeds": 3})
     ran = play(spec, folder, lanes=lanes)
     ids = [trial.trial_id for trial in ran]

@@ -15,7 +15,7 @@ from torch import Tensor
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.checkpoints import CheckpointPolicy
 from l2rw_ray.config.data import Data
-from l2rw_ray.data import Splits, load_source, make_splits
+from l2rw_ray.data import Splits, load_source, make_splits, read_here
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.training import CheckpointStore, Ranks
 from l2rw_ray.training.ranks import unwrapped
@@ -67,7 +67,8 @@ def trained(
 
     store = CheckpointStore(folder, trial.trial_id, EVERY_EPOCH) if folder else None
     splits = _splits(trial.config.data, trial.seed)
-    trainer = Trainer(trial, splits, emit, ranks, torch.device("cpu"), store, 1, None, Keepsakes())
+    plain = (torch.device("cpu"), store, 1, None, read_here, Keepsakes())
+    trainer = Trainer(trial, splits, emit, ranks, *plain)
     drawn, step = {}, trainer._arm.step
 
     def watched(batch: Any, number: int, epoch: int) -> Any:

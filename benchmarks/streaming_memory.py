@@ -1,0 +1,234 @@
+"""Memory and speed of a train set that is streamed through Ray Data, beside the same one held in memory.
+
+A synthetic Parquet file of JPEG images, ten times a limit once it is decoded, is made, trained on for one
+short epoch (mlp, l2rw with the ghost estimator), and deleted. Each way has a private Ray cluster and an
+empty cache of its own; the worker is an actor that holds a CPU, as a lane's is.
+
+Memory of the worker is what it takes beyond what it took after its imports: `private` is anonymous memory,
+`resident` counts mapped files too, as those of the cache are. Readers are Ray Data's tasks, all together.
+
+    python benchmarks/streaming_memory.py [--limit-mib 200] [--window 1024] [--ways streamed held]
+"""
+
+import argparse
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import psutil
+
+_MIB = 2**20
+_SIDE, _CLASSES, _DIFFERENT = 96, 10, 500
+_IMAGE_BYTES = _SIDE * _SIDE * 3
+_TIMES_THE_LIMIT = 10
+_EVERY_S = 0.2
+_SIZES = {"meta_per_class": 10, "validation_size": 250, "test_size": 250}
+
+
+def write_table(path: Path, rows: int) -> None:
+    """Images of coloured noise, a few hundred different ones again and again, with labels."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    encoded = []
+    for _ in range(_DIFFERENT):
+        coarse = Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        file = io.BytesIO()
+        coarse.resize((_SIDE, _SIDE)).save(file, "JPEG")
+        encoded.append(file.getvalue())
+    schema = pa.schema({"image": pa.binary(), "label": pa.int64()})
+    with pq.ParquetWriter(path, schema, use_dictionary=False, compression="none") as writer:
+        for start in range(0, rows, _DIFFERENT):
+            count = min(_DIFFERENT, rows - start)
+            labels = generator.integers(0, _CLASSES, count)
+            writer.write_table(pa.table({"image": encoded[:count], "label": labels}, schema=schema))
+
+
+@dataclass
+class Peak:
+    """Largest of what a function returned while the block ran, by name."""
+
+    sample: Callable[[], dict[str, float]]
+    found: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Sample several times a second."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(_EVERY_S):
+                for name, value in self.sample().items():
+                    self.found[name] = max(self.found.get(name, 0.0), value)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def own_memory() -> dict[str, float]:
+    """Resident and anonymous memory of this process in MiB."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    names = {"resident": "VmRSS", "private": "RssAnon"}
+    return {name: int(lines[key].split()[0]) * 1024 / _MIB for name, key in names.items()}
+
+
+def train(table: str, way: str, window: int) -> dict[str, float]:
+    """Load, split and train one epoch in this process, a worker of Ray."""
+    from l2rw_ray.config import parse_study
+    from l2rw_ray.data import load_source, make_splits
+    from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
+    from l2rw_ray.orchestration.image_stream import read_through_ray_data
+    from l2rw_ray.orchestration.plan import plan_study
+    from l2rw_ray.training import train_trial
+
+    stream = {"stream": {"window": window, "in_memory": way == "held"}}
+    trial = {
+        "data": {"source": "parquet", "train": table, **_SIZES, **stream},
+        "model": {"name": "mlp", "width": 32},
+        "method": {"name": "l2rw", "estimator": "ghost", "meta_batch_size": 16},
+        "optim": {"name": "sgd", "lr": 0.01, "batch_size": 64, "epochs": 1},
+        "measurement": {"probe_rounds": 0},
+    }
+    design = {"kind": "grid", "factors": {"method.name": ["l2rw"]}}
+    spec = parse_study({"name": "memory", "question": "?", "trial": trial, "design": design, "seeds": 1})
+    planned = plan_study(spec)[0]
+    warm_up()
+    figures: dict[str, float] = {}
+
+    def emit(event: Event) -> Verdict:
+        if isinstance(event, EpochCompleted):
+            figures["epoch_s"] = event.duration_s
+        elif isinstance(event, TrialEnded):
+            figures["waiting_s"] = event.metrics["time_data_s"]
+        return Verdict.CONTINUE
+
+    before, peak, started = own_memory(), Peak(own_memory), perf_counter()
+    with peak.watching():
+        splits = make_splits(load_source(planned.config.data), planned.config.data, planned.seed)
+        figures["load_s"] = perf_counter() - started
+        train_trial(planned, splits, emit, read_parts=read_through_ray_data)
+    figures["examples"] = len(splits.train)
+    figures |= {f"{name}_mib": most - before[name] for name, most in peak.found.items()}
+    return figures | {"base_mib": before["private"]}
+
+
+def warm_up() -> None:
+    """Make torch import what it imports for the first optimiser and the first step."""
+    import torch
+
+    layer = torch.nn.Linear(_IMAGE_BYTES, 32)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    layer(torch.zeros(64, _IMAGE_BYTES)).sum().backward()
+    optimizer.step()
+
+
+def beside() -> dict[str, float]:
+    """Anonymous memory of Ray Data's tasks, and what lies in Ray's object store, in MiB."""
+    import ray
+    from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+
+    readers = 0
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::Read"):
+                memory = process.memory_info()
+                readers += memory.rss - memory.shared
+        except psutil.NoSuchProcess:
+            continue
+    state = get_state_from_address(ray.get_runtime_context().gcs_address)
+    used = get_memory_info_reply(state).store_stats.object_store_bytes_used
+    return {"readers_mib": readers / _MIB, "object_store_mib": used / _MIB}
+
+
+def measure_one(table: str, way: str, window: int) -> dict[str, float]:
+    """One way, on a private cluster with two workers' worth of CPUs, of which the worker holds one."""
+    from l2rw_ray.orchestration.cluster import ray_cluster
+
+    peak = Peak(beside)
+    with ray_cluster(None):
+        import ray
+
+        worker = ray.remote(num_cpus=os.cpu_count() or 1)(train)
+        with peak.watching():
+            figures: dict[str, float] = ray.get(worker.remote(table, way, window))
+    return figures | peak.found
+
+
+def in_fresh_process(table: Path, way: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The figures of one way, with a cache of its own."""
+    command = [sys.executable, __file__, "--once", str(table), "--ways", way, "--window", str(options.window)]
+    with tempfile.TemporaryDirectory(dir=table.parent) as cache:
+        environment = os.environ | {"L2RW_RAY_CACHE": cache}
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def show(found: dict[str, dict[str, float]], limit_mib: int) -> None:
+    """Print the table, and whether the streamed worker stayed below the limit."""
+    columns = (
+        "private_mib",
+        "resident_mib",
+        "readers_mib",
+        "object_store_mib",
+        "load_s",
+        "epoch_s",
+        "waiting_s",
+    )
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
+    print(f"| train set | {' | '.join(columns)} | examples/s |\n|{'---|' * (len(columns) + 2)}")
+    for way, figures in found.items():
+        speed = figures["examples"] / figures["epoch_s"]
+        print(f"| {way} | {' | '.join(f'{figures[name]:.0f}' for name in columns)} | {speed:.0f} |")
+    if "streamed" in found:
+        most_mib = found["streamed"]["private_mib"]
+        verdict = "met" if most_mib < limit_mib else "NOT MET"
+        print(f"\nstreamed: {most_mib:.0f} MiB, limit {limit_mib}: {verdict}")
+
+
+def main() -> None:
+    """Measure both ways and print a table, or one way's figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--limit-mib", type=int, default=200, help="memory that a streamed worker may take")
+    parser.add_argument("--window", type=int, default=1024, help="images that are shuffled together")
+    parser.add_argument("--ways", nargs="+", choices=["streamed", "held"], default=["streamed", "held"])
+    parser.add_argument("--once", metavar="TABLE", help="measure the first way on this file, print JSON")
+    options = parser.parse_args()
+    if options.once:
+        print(json.dumps(measure_one(options.once, options.ways[0], options.window)))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="streaming_memory_"))
+    try:
+        rows = _TIMES_THE_LIMIT * options.limit_mib * _MIB // _IMAGE_BYTES
+        write_table(folder / "images.parquet", rows)
+        file_mib = (folder / "images.parquet").stat().st_size / _MIB
+        print(f"{rows} images, {rows * _IMAGE_BYTES / _MIB:.0f} MiB decoded, {file_mib:.0f} MiB on disk")
+        show(
+            {way: in_fresh_process(folder / "images.parquet", way, options) for way in options.ways},
+            options.limit_mib,
+        )
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
