@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from l2rw_ray.import_path import look_in
 
+pytest_plugins = ["tests.faults.fault_table"]
 os.environ["OMP_NUM_THREADS"] = "1"  # small tensors: more threads only wait for each other
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

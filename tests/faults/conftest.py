@@ -9,43 +9,13 @@ import pytest
 from l2rw_ray.config.loading import dump_study, parse_study
 from tests.conftest import _STUDY
 from tests.faults.disturbed import DisturbedStudy
-from tests.faults.fault_table import (
-    pytest_addoption,
-    pytest_configure,
-    pytest_itemcollected,
-    pytest_runtest_makereport,
-    pytest_terminal_summary,
-    tries,
-)
 from tests.faults.processes import adopt_orphans
 
-__all__ = [
-    "pytest_addoption",
-    "pytest_configure",
-    "pytest_itemcollected",
-    "pytest_runtest_makereport",
-    "pytest_terminal_summary",
-    "tries",
-]
-_ON_REQUEST = ("fault", "soak")
 EPOCHS = 240
 """Enough for a trial to be under way, with a checkpoint, when a fault comes."""
 
 Undisturbed = Callable[..., Path]
 Disturb = Callable[..., DisturbedStudy]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave these tests out unless they are asked for by their mark: they take long."""
-    asked = config.getoption("-m")
-    left_out = [
-        item
-        for item in items
-        if any(item.get_closest_marker(mark) and mark not in asked for mark in _ON_REQUEST)
-    ]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(scope="session")

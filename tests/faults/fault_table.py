@@ -63,6 +63,7 @@ class Tries:
         self.number += number
 
 
+_ON_REQUEST = ("fault", "soak")
 _TRIES, _TABLE = pytest.StashKey[Tries](), pytest.StashKey[dict[str, Row]]()
 
 
@@ -78,6 +79,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--undisturbed", metavar="DIR", type=Path, help="keep undisturbed ledgers for later sessions"
     )
     parser.addoption("--soak-report", metavar="FILE", type=Path, help="keep the figures of the soak as JSON")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave these tests out unless they are asked for by their mark: they take long."""
+    asked = config.getoption("-m")
+    left_out = [
+        item
+        for item in items
+        if any(item.get_closest_marker(mark) and mark not in asked for mark in _ON_REQUEST)
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,6 +10,7 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from l2rw_ray.results import StudyFolder, read_history, read_study
+from tests.faults.fault_table import Tries
 from tests.integration.harness import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -18,10 +19,14 @@ Run = Callable[..., tuple[int, str]]
 LEARNING_RATE = {"kind": "float", "low": 0.0001, "high": 1.0, "log": True}
 
 
+@pytest.mark.fault(
+    "SIGKILL of a search of 30 trials after its twelfth", "all; the same command ends with 30, none twice"
+)
 def test_a_killed_search_keeps_what_it_has_and_ends_with_its_budget(
     write_study: Callable[..., Path],
     start_run: Callable[..., subprocess.Popen[str]],
     run: Run,
+    tries: Tries,
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
@@ -31,6 +36,7 @@ def test_a_killed_search_keeps_what_it_has_and_ends_with_its_budget(
     wait_until(lambda: len(list((out / "trials").glob("*.parquet"))) >= 12, "twelfth trial")
     process.send_signal(signal.SIGKILL)
     process.wait()
+    tries.add()
     kept = {path: path.stat().st_mtime_ns for path in (out / "trials").glob("*.parquet")}
     asked = [row.trial_id for row in StudyFolder(out).read_plan()]
     assert 12 <= len(kept) < 30

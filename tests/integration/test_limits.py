@@ -8,6 +8,7 @@ import pytest
 
 from l2rw_ray.config.loading import dump_study, parse_study
 from l2rw_ray.results import read_history, read_study
+from tests.faults.fault_table import Tries
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
@@ -66,10 +67,15 @@ def study(study_tree: dict, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.fault(
+    "a trial that hangs, one that takes too much memory and one that does neither",
+    "the last; the two are failed rows with stacks and logs",
+)
 def test_trials_over_a_limit_fail_with_where_they_were_and_the_others_complete(
-    study: Path, run: Callable[..., tuple[int, str]], tmp_path: Path
+    study: Path, run: Callable[..., tuple[int, str]], tries: Tries, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
+    tries.add(2)
     code, output = run(study, "--out", str(out))
     assert code == 1, output
     assert "1 completed, 2 failed" in output
