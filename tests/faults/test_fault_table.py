@@ -49,7 +49,7 @@ def test_counts_come_from_what_tests_tried_and_how_they_ended(pytester: pytest.P
     pytester.makeconftest("from tests.faults.fault_table import *")
     pytester.makeini("[pytest]\nmarkers = fault(fault, kept)")
     pytester.makepyfile(_BREAKING)
-    result = pytester.runpytest("--fault-table=faults.md")
+    result = pytester.runpytest("-m", "fault", "--fault-table=faults.md")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     rows = (pytester.path / "faults.md").read_text().splitlines()[2:]
     assert [row.rpartition("|")[0].rpartition("|")[0] for row in rows] == [  # without the commit
