@@ -5,7 +5,7 @@ import logging
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from l2rw_ray.results.arrays import (
 )
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import read_history, read_study
+from l2rw_ray.results.store_files import StoreFiles
 from l2rw_ray.tracking.uri import is_database, local_store, refuse_unusable_store
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def _attach(
 
     readers = (read_history, read_step_series, read_weight_histograms, read_confusion)
     history, series, weights, confusion = (TrialRows(read(folder.path)) for read in readers)
+    fetches = folder.store is not None and folder.read_spec().keep.models
     began = monotonic()
     for number, row in enumerate(lacking):
         if monotonic() - began > time_s:
@@ -144,9 +146,21 @@ def _attach(
             told = history.of(trial_id), series.of(trial_id), weights.of(trial_id)
             matrix = next(iter(confusion.of(trial_id)), None)
             write_trial_figures(summarise_trial(trial_name(row), *told, matrix), figures)
+            if fetches:
+                _fetch_model(folder, trial_id)
             _add_model(folder.model_file(trial_id), Path(made))
             mirror.attach(row, Path(made))
     return ()
+
+
+def _fetch_model(folder: StudyFolder, trial_id: str) -> None:
+    """Bring a trial's model here from the store that a worker brought it to, if there is one."""
+    file = folder.model_file(trial_id)
+    if folder.store is not None and not file.exists():
+        with suppress(FileNotFoundError):
+            content = StoreFiles(folder.store.location, "models").read(file.name)
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(content)
 
 
 def _add_model(file: Path, made: Path) -> None:

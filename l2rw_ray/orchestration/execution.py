@@ -101,9 +101,9 @@ class Execution:
             workers.dismiss()
             broker.close.remote()
             pump.finish()
-        with suppress(KeyboardInterrupt):  # all is recorded
-            # a thread of theirs that calls Ray after its end would end this process without a word
-            workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
+            with suppress(KeyboardInterrupt):  # all is recorded
+                # a thread of theirs that calls Ray after its end would end this process without a word
+                workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
         if pump.error is not None:
             raise _not_recorded(pump.error) from pump.error
         ended = trial_results(self.folder.path)

@@ -65,13 +65,14 @@ def limited(
         found = thread_stacks(first=training)
         with suppress(OSError):  # past `sys.stderr`, whose lock the training thread may hold for ever
             os.write(_STANDARD_ERROR, f"{error}\n{found}".encode())
-        with suppress(ray.exceptions.RayError):  # without its broker the run ends, and says so
+        try:
             flush()
             told = broker.fail.remote(lease.trial.trial_id, lease.attempt, rank, error, found, wait_s=0.0)
             ray.get(told, timeout=_TELL_WITHIN_S)
             ray.kill(ray.get_runtime_context().current_actor)
             sleep(_KILLED_WITHIN_S)
-        os._exit(1)
+        finally:  # whatever went wrong: without its broker the run ends, and says so
+            os._exit(1)
 
     watchdog = Watchdog(limits, place, own_memory_bytes)
     on_look = log.keep_bound if log else _nothing

@@ -1,7 +1,9 @@
 """What all lanes of a run have in common, sent to every worker."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Self
 
 from l2rw_ray.config import Keep, Limits, StudySpec
@@ -55,5 +57,9 @@ class RunSettings:
         )
 
     def model_file(self, trial_id: str) -> Path | None:
-        """Where a trial's model is kept; None where none is."""
-        return self.models / f"{trial_id}.pt" if self.keep.models else None
+        """Where a worker writes a trial's model; None where none is kept."""
+        if not self.keep.models:
+            return None
+        if self.store is None:
+            return self.models / f"{trial_id}.pt"
+        return Path(gettempdir()) / f"l2rw-{os.getpid()}-{trial_id}.pt"  # until it is brought there

@@ -137,7 +137,7 @@ def _train_within_limits(
         train_trial(
             trial,
             splits,
-            keeping_model(emit, settings.run.store, model_file),
+            keeping_model(emit, settings.run.store, trial.trial_id, model_file),
             ranks=ranks,
             device=ray.train.torch.get_device(),
             checkpoints=CheckpointStore(

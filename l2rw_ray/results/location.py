@@ -102,6 +102,8 @@ def parse_location(text: str) -> Path | Location:
     if not parts.netloc or not parts.path.strip("/"):
         missing = "bucket" if not parts.netloc else "folder in the bucket"
         raise StudyFolderError("study folder", shown, f"names no {missing}", f"use {scheme}://BUCKET/PATH")
+    if "//" in parts.path.strip("/"):
+        raise StudyFolderError("study folder", shown, "has an empty part", "use single slashes")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = sorted(options.keys() - _OPTIONS[scheme])
     if unknown or parts.fragment:

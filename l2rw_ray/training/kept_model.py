@@ -46,13 +46,13 @@ def keep_model(path: Path, model: KeptModel) -> None:
     """Write a trained model to a file, replacing an earlier one in one step.
 
     Args:
-        path: The file; its folder is made.
+        path: The file; its folder is made, in one that is there.
         model: The model.
 
     Raises:
         OSError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)  # not its parents: where they are missing, this is another machine
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     content = {
         "format": _FORMAT,

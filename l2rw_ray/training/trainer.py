@@ -301,7 +301,7 @@ class Trainer:
         try:
             keep_model(self._model_file, model)
         except OSError as error:
-            return (f"its model could not be kept ({error.strerror or error}): free the disk",)
+            return (f"its model could not be kept ({error.strerror or error}): see to the study folder",)
         return ()
 
     def _warnings(self) -> tuple[str, ...]:

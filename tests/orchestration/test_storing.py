@@ -63,12 +63,14 @@ def test_a_model_is_in_the_store_before_its_trial_has_ended(location, tmp_path, 
         return Verdict.CONTINUE
 
     end = TrialEnded("aaaa", TrialStatus.COMPLETED, 1, 3, 1.0)
-    keep = keeping_model(emit, location, file)
+    keep = keeping_model(emit, location, "aaaa", file)
     assert keep(end) is Verdict.CONTINUE
     file.write_bytes(b"weights")
     keep(end)
     assert told == [(end, []), (end, ["aaaa.pt"])]
     assert models.read("aaaa.pt") == b"weights"
+    assert not file.exists(), "of it, only the store's stays"
+    file.write_bytes(b"weights")
     monkeypatch.setattr(StoreFiles, "write", refuse)
     keep(end)
     (warning,) = told[-1][0].warnings
@@ -77,4 +79,4 @@ def test_a_model_is_in_the_store_before_its_trial_has_ended(location, tmp_path, 
 
 def test_a_folder_of_its_own_needs_nothing(tmp_path):
     assert checkpoint_files(None, "aaaa") is None
-    assert keeping_model(print, None, tmp_path / "aaaa.pt") is print
+    assert keeping_model(print, None, "aaaa", tmp_path / "aaaa.pt") is print
