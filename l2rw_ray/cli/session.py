@@ -68,6 +68,9 @@ def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_u
         console.print("         failed trials are run again with --retry-failed")
         for line in _failed_logs(folder):
             console.print(line, highlight=False, soft_wrap=True)
+    without = _without_model(folder)
+    if without:
+        console.print(f"models   {without} completed trials have none; keep.models is for trials to come")
     if outcome.counts["completed"]:
         from l2rw_ray.cli.reporting import write_own_report
 
@@ -78,6 +81,15 @@ def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_u
         console.print(f"report   {address}", highlight=False, soft_wrap=True)
     if tracking_uri is None:
         console.print(f"compare  l2rw-ray ui {folder.address}", highlight=False, soft_wrap=True)
+
+
+def _without_model(folder: StudyFolder) -> int:
+    """Completed trials without a kept model, where the study asks for models and keeps them in its folder."""
+    if folder.store is not None or not folder.read_spec().keep.models:
+        return 0
+    rows = read_study(folder.path).select(["trial_id", "status"]).to_pylist()
+    ids = {row["trial_id"] for row in rows if row["status"] == "completed"}
+    return sum(not folder.model_file(trial_id).exists() for trial_id in ids)
 
 
 def _failed_logs(folder: StudyFolder) -> list[str]:
