@@ -50,6 +50,9 @@ TrackingUri = Annotated[
 Lanes = Annotated[int | None, typer.Option(min=1, help="Trials at a time.", show_default="as many as fit")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run trials recorded as failed again.")]
 
+LaneTrials = Annotated[int, typer.Option(min=1, help="Trials after which a lane's processes are replaced.")]
+_LANE_TRIALS = 500
+
 
 def main() -> None:
     """Run the command line; bad input is one line and exit code 2, never a traceback."""
@@ -112,9 +115,7 @@ def run(
     tracking_uri: TrackingUri = None,
     lanes: Lanes = None,
     retry_failed: RetryFailed = False,
-    lane_trials: Annotated[
-        int, typer.Option(min=1, help="Trials after which a lane's processes are replaced.")
-    ] = 500,
+    lane_trials: LaneTrials = _LANE_TRIALS,
 ) -> None:
     """Run what the study is missing and write its report."""
     from l2rw_ray.cli.session import run_session
@@ -147,6 +148,7 @@ def submit(
     tracking_uri: TrackingUri = None,
     lanes: Lanes = None,
     retry_failed: RetryFailed = False,
+    lane_trials: LaneTrials = _LANE_TRIALS,
     variables: Annotated[
         list[str] | None,
         typer.Option(
@@ -162,7 +164,9 @@ def submit(
     from l2rw_ray.orchestration.submission import Submission
 
     spec = _load(study, overrides)
-    arguments = [*([f"--lanes={lanes}"] if lanes else []), *(["--retry-failed"] if retry_failed else [])]
+    arguments = [f"--lane-trials={lane_trials}"]
+    arguments += [f"--lanes={lanes}"] if lanes else []
+    arguments += ["--retry-failed"] if retry_failed else []
     submission = Submission(out, tracking_uri, variables or (), arguments)
     raise SystemExit(submit_session(spec, submission, address, wait=wait))
 
@@ -195,7 +199,7 @@ def check_data(
     study: StudyFile,
     overrides: Overrides = None,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Where sample images go.", show_default="results/<study name>/data-check", metavar="DIR"
         ),
@@ -203,9 +207,10 @@ def check_data(
 ) -> None:
     """Load a study's data, count its sets by class, and draw a few images of each class."""
     from l2rw_ray.cli.data_pages import check_study_data
+    from l2rw_ray.cli.reporting import on_this_machine
 
     spec = _load(study, overrides)
-    check_study_data(spec, out or Path("results") / spec.name / "data-check")
+    check_study_data(spec, on_this_machine(out or f"results/{spec.name}/data-check"))
 
 
 @app.command()

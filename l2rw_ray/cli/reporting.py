@@ -25,7 +25,7 @@ def report_on(named: Sequence[str], out: str | None) -> str:
     Raises:
         StudyFolderError: There is no study, no finished trial, or it cannot be written there.
     """
-    target = None if out is None else _on_this_machine(out)
+    target = None if out is None else on_this_machine(out)
     with ExitStack() as stack:
         folders = [stack.enter_context(reading(name)) for name in named]
         if len(folders) > 1:
@@ -51,9 +51,14 @@ def write_own_report(folder: StudyFolder) -> tuple[ReportPaths, str]:
     return paths, folder.store.location.inside(paths.html.relative_to(folder.path).as_posix())
 
 
-def _on_this_machine(out: str) -> Path:
+def on_this_machine(out: str) -> Path:
+    """The folder that a user named for files of a command.
+
+    Raises:
+        StudyFolderError: It is on an object store.
+    """
     place = parse_location(out)
     if isinstance(place, Path):
         return place
-    remedy = "give a folder of this machine, or leave --out away: a report is put beside its study"
-    raise StudyFolderError("--out", place.address, "a report is written to files", remedy)
+    remedy = "give a folder of this machine, or leave --out away"
+    raise StudyFolderError("--out", place.address, "files are written to this machine", remedy)

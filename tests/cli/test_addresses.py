@@ -79,7 +79,7 @@ def test_a_file_address_is_a_folder(call: Call, study_tree: dict, tmp_path: Path
         (["status", "ftp://host/x"], "no kind of store that is known"),
         (["track", "s3://bucket"], "names no folder in the bucket"),
         (["ui", "s3://an-id:s3cret@bucket/x"], "holds credentials or a port"),
-        (["report", "results/x", "--out", "s3://bucket/x"], "a report is written to files"),
+        (["report", "results/x", "--out", "s3://bucket/x"], "files are written to this machine"),
     ],
 )
 def test_what_is_no_address_is_one_line_and_exit_code_2(
