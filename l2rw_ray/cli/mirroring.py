@@ -5,7 +5,7 @@ import logging
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from l2rw_ray.config import Stage
 from l2rw_ray.config.search import SearchDesign
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.arrays import (
     TrialRows,
     read_confusion,
@@ -21,6 +22,7 @@ from l2rw_ray.results.arrays import (
     read_weight_histograms,
 )
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.location import reason_of
 from l2rw_ray.results.reader import read_history, read_study
 from l2rw_ray.results.store_files import StoreFiles
 from l2rw_ray.tracking.uri import is_database, local_store, refuse_unusable_store
@@ -156,11 +158,20 @@ def _attach(
 def _fetch_model(folder: StudyFolder, trial_id: str) -> None:
     """Bring a trial's model here from the store that a worker brought it to, if there is one."""
     file = folder.model_file(trial_id)
-    if folder.store is not None and not file.exists():
-        with suppress(FileNotFoundError):
-            content = StoreFiles(folder.store.location, "models").read(file.name)
-            file.parent.mkdir(exist_ok=True)
-            file.write_bytes(content)
+    if folder.store is None or file.exists():
+        return
+    models = StoreFiles(folder.store.location, "models")
+    try:
+        content = models.read(file.name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        problem = f"cannot be read ({reason_of(error)})"
+        raise StudyFolderError(
+            "kept models", models, problem, "see to the store, then track again"
+        ) from error
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
 
 
 def _add_model(file: Path, made: Path) -> None:
