@@ -1,6 +1,6 @@
 """What a step costs: time, memory and the machine it was measured on; no more than torch and psutil."""
 
-from l2rw_ray.measurement.allocator import keep_freed_memory
+from l2rw_ray.measurement.allocator import give_back_freed_memory, keep_freed_memory
 from l2rw_ray.measurement.hardware import describe_hardware
 from l2rw_ray.measurement.memory import peak_memory_bytes
 from l2rw_ray.measurement.system_load import SYSTEM, SystemLoad
@@ -11,6 +11,7 @@ __all__ = [
     "PhaseTimer",
     "SystemLoad",
     "describe_hardware",
+    "give_back_freed_memory",
     "interleaved_times",
     "keep_freed_memory",
     "peak_memory_bytes",
