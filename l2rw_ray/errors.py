@@ -79,3 +79,20 @@ class NonFiniteError(L2RWError):
 
 class InfrastructureError(L2RWError):
     """The cluster, not the trial, failed: a worker, a lane or the broker was lost."""
+
+
+class OutOfReachError(InfrastructureError):
+    """Data that are not known to be wrong cannot be read at the moment.
+
+    Args:
+        path: The file, or the path or URI that leads to it.
+        reason: What the file system says.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path} is out of reach ({self.reason}): see to its store or the network, then try again"

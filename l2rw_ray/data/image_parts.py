@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from l2rw_ray.data.bad_rows import Array
 from l2rw_ray.data.image_decoding import Encoded, ImageDecoder, decode_rows
 from l2rw_ray.data.row_groups import RowGroup
+from l2rw_ray.outages import patiently
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -40,6 +41,7 @@ class ImagePart:
 
         Raises:
             DataError: The file or one of the images cannot be read; the message names file and row.
+            OutOfReachError: The file's store does not answer.
         """
         for rows, encoded in self._encoded():
             yield decode_rows(self._decoder(), rows, encoded)
@@ -60,7 +62,7 @@ class ImagePart:
         start, columns = 0, [self.column]
         with (
             readable("trial.data.train", ParquetFormat(), self.group.path),
-            pq.ParquetFile(self.group.path, filesystem=self.filesystem) as parquet,
+            patiently(lambda: pq.ParquetFile(self.group.path, filesystem=self.filesystem)) as parquet,
         ):
             for batch in parquet.iter_batches(_ROWS_AT_A_TIME, [self.group.number], columns):
                 begin, end = np.searchsorted(self.places_K, [start, start + len(batch)])
@@ -83,7 +85,7 @@ class ReadParts(Protocol):
             parts: What to read.
 
         Raises:
-            DataError: As `ImagePart.images` does.
+            DataError, OutOfReachError: As `ImagePart.images` does.
         """
 
 

@@ -14,7 +14,8 @@ from pyarrow.fs import FileInfo, FileSystem
 
 from l2rw_ray.data.bad_rows import Array, BadRows
 from l2rw_ray.data.table_files import TableFormat, find_files
-from l2rw_ray.errors import DataError
+from l2rw_ray.errors import DataError, OutOfReachError
+from l2rw_ray.outages import is_passing
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
@@ -52,10 +53,13 @@ class Table:
 
         Raises:
             DataError: There are none, one is of no such format, or all are empty.
+            OutOfReachError: Their file system does not answer.
         """
         try:
             filesystem, files = find_files(given, form.endings)
         except (OSError, ImportError, pa.ArrowException) as error:  # a URI may want another package
+            if is_passing(error):
+                raise OutOfReachError(given, _line(error)) from error
             raise DataError(field, given, f"cannot be opened ({_line(error)})", "check the path") from error
         if not files:
             raise DataError(field, given, f"no {form.name} file there", "give a file, a folder or a URI")
@@ -247,10 +251,16 @@ def readable(field: str, form: TableFormat, path: str) -> Iterator[None]:
         field: The configuration field that named the table.
         form: The format that is tried.
         path: The file.
+
+    Raises:
+        DataError: It is not whole, or of another format.
+        OutOfReachError: Its file system does not answer.
     """
     try:
         yield
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        if is_passing(error):
+            raise OutOfReachError(path, _line(error)) from error
         problem = f"no readable {form.name} file ({_line(error)})"
         remedy = f"give a whole {form.name} file"
         if form.name == "Parquet" and ".csv" in path:

@@ -14,14 +14,17 @@ class Fault(StrEnum):
     OVER_LIMIT = "more time or memory than the study's limits allow"
     WORKER_LOST = "its worker, lane or node was lost"
     NODE_OUT_OF_MEMORY = "Ray ended its worker because the node ran out of memory"
+    DATA_OUT_OF_REACH = "its data could not be read for the moment"
 
 
-INFRASTRUCTURE = frozenset({Fault.WORKER_LOST, Fault.NODE_OUT_OF_MEMORY})
+INFRASTRUCTURE = frozenset({Fault.WORKER_LOST, Fault.NODE_OUT_OF_MEMORY, Fault.DATA_OUT_OF_REACH})
 """Faults that the trial itself need not meet again."""
 
 _LIKELY = {
     Fault.NODE_OUT_OF_MEMORY: ", the last time because its node ran out of memory; "
     "use smaller batches, or fewer trials at a time (--lanes)",
+    Fault.DATA_OUT_OF_REACH: ", the last time because its data could not be read; "
+    "see to their store or the network",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import ray
 import ray.train
 
+from l2rw_ray.errors import OutOfReachError
 from l2rw_ray.orchestration.failure_policy import Fault
 
 _WITHIN_S = 10.0
@@ -15,11 +16,14 @@ _WITHIN_S = 10.0
 def fault_of_loss(errors: Iterable[BaseException]) -> Fault:
     """What ended a worker group, from what Ray Train has of its ranks, or of the group as a whole.
 
-    Ray tells when its own memory monitor ended a worker. Of one that the kernel killed nobody knows why.
+    Ray tells when its own memory monitor ended a worker, and a worker when its data are out of reach. Of one
+    that the kernel killed nobody knows why.
     """
-    causes = (cause for error in errors for cause in _causes(error))
+    causes = [cause for error in errors for cause in _causes(error)]
     if any(isinstance(cause, ray.exceptions.OutOfMemoryError) for cause in causes):
         return Fault.NODE_OUT_OF_MEMORY
+    if any(isinstance(cause, OutOfReachError) for cause in causes):
+        return Fault.DATA_OUT_OF_REACH
     return Fault.WORKER_LOST
 
 

@@ -17,23 +17,22 @@ from ray.util import get_current_placement_group
 from l2rw_ray.config import Resources
 from l2rw_ray.config.data import Data
 from l2rw_ray.data import Source, load_source, make_splits
-from l2rw_ray.errors import InfrastructureError
+from l2rw_ray.errors import InfrastructureError, OutOfReachError
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.custom_code import refuse_other_code
 from l2rw_ray.orchestration.failure_policy import INFRASTRUCTURE, Fault
 from l2rw_ray.orchestration.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
-from l2rw_ray.orchestration.limited import limited, own_memory_bytes
+from l2rw_ray.orchestration.limited import limited
 from l2rw_ray.orchestration.reporting import Reports
 from l2rw_ray.orchestration.run_settings import RunSettings
 from l2rw_ray.orchestration.storing import checkpoint_files, keeping_model
 from l2rw_ray.orchestration.trial_log import TrialLog, logged
+from l2rw_ray.orchestration.wear import Wear
 from l2rw_ray.results.trial_logs import log_file, stacks_file
 from l2rw_ray.training import CheckpointStore, Keepsakes, Ranks, is_lost_peer, train_trial
 
-_MOST_GROWTH_BYTES = 2 * 2**30
-"""Memory that workers may gain after their first trial."""
 _LEASE_WAIT_S = 20.0
 """Well below the process group's time-out: idle ranks meet at least this often."""
 
@@ -58,7 +57,7 @@ class LaneSettings:
 def work_lane(config: dict[str, LaneSettings]) -> None:
     """Train trials until the broker sends the lane home; the loop of every worker of a lane.
 
-    Workers leave earlier when they are worn: after many trials, or when their memory has grown.
+    Workers leave earlier when they are worn, see `Wear`.
 
     Args:
         config: `{"settings": …}`, the form Ray Train passes configuration in.
@@ -71,20 +70,14 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
     if ranks.leads:
         ray.get(settings.broker.settle.remote(settings.name, get_current_placement_group()))
-    group, trained, first_bytes = uuid4().hex, 0, 0
+    group, wear = uuid4().hex, Wear(settings.run.lane_trials, settings.run.limits, _source.cache_clear)
     while True:
         order = ranks.broadcast(_ask(settings, group) if ranks.leads else None)
         if order is LaneOrder.LEAVE:
             return
         if isinstance(order, Lease):
             _train(order, settings, ranks)
-            trained += 1
-            used_bytes = own_memory_bytes()
-            first_bytes = first_bytes or used_bytes  # with all that is loaded once
-            if (
-                trained >= settings.run.lane_trials
-                or ranks.maximum(used_bytes - first_bytes) > _MOST_GROWTH_BYTES
-            ):
+            if wear.is_worn_by_one_more(ranks):
                 return
 
 
@@ -98,8 +91,9 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
     """Train one trial; its own exception is recorded and ends it, not the lane.
 
     Raises:
-        InfrastructureError: Another rank or the broker was lost, or a rank has not left the trial: the
-            group must start anew, and the broker then decides whether the trial is tried again.
+        InfrastructureError: Another rank or the broker was lost, the data are out of reach, or a rank has
+            not left the trial: the group must start anew, and the broker then decides whether the trial is
+            tried again.
     """
     trial_id = lease.trial.trial_id
 
@@ -112,7 +106,10 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
         try:
             _train_within_limits(lease, settings, ranks, reports, log)
         except Exception as error:  # the trial boundary
-            if _fault_of(error, ranks) in INFRASTRUCTURE:
+            fault = _fault_of(error, ranks)
+            if fault is Fault.DATA_OUT_OF_REACH:
+                raise
+            if fault in INFRASTRUCTURE:
                 raise InfrastructureError(f"rank {ranks.rank} lost the others: {error}") from error
             reports.flush()
             _fail(lease, settings, ranks, error)
@@ -157,6 +154,8 @@ def _train_within_limits(
 
 def _fault_of(error: Exception, ranks: Ranks) -> Fault:
     """Whose fault it is; what a Ray task of the trial's own raised is the trial's."""
+    if isinstance(error, OutOfReachError):
+        return Fault.DATA_OUT_OF_REACH
     is_ray = isinstance(error, ray.exceptions.RayError) and not isinstance(error, ray.exceptions.RayTaskError)
     is_lost = is_ray or (ranks.world_size > 1 and is_lost_peer(error))
     return Fault.WORKER_LOST if is_lost else Fault.OWN_ERROR

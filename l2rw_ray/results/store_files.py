@@ -1,21 +1,14 @@
 """Files in one folder of an object store, each there as a whole or not at all."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.outages import patiently
 from l2rw_ray.results.location import Location
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
-
-_T = TypeVar("_T")
-_PASSING = ("NETWORK_CONNECTION", "SLOW_DOWN", "SERVICE_UNAVAILABLE", "INTERNAL_FAILURE", "REQUEST_TIMEOUT")
-"""What S3's errors are called that may be gone in a moment."""
-_PAUSES_S = (1.0, 5.0, 20.0)
-"""Between tries, beside those of the store's own library: an outage of half a minute ends no run."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,7 @@ class StoreFiles:
             with filesystem.open_output_stream(path, compression=None) as stream:
                 stream.write(content)
 
-        _patiently(put)
+        patiently(put)
 
     def read(self, name: str) -> bytes:
         """A file's content.
@@ -57,13 +50,13 @@ class StoreFiles:
             with filesystem.open_input_stream(path, compression=None) as stream:
                 return bytes(stream.read())
 
-        return _patiently(get)
+        return patiently(get)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         filesystem, path = self._opened(name)
         try:
-            _patiently(lambda: filesystem.delete_file(path))
+            patiently(lambda: filesystem.delete_file(path))
         except FileNotFoundError:
             return
 
@@ -81,13 +74,13 @@ class StoreFiles:
         filesystem, base = self._opened()
         path = f"{base}/{below}".rstrip("/")
         selector = FileSelector(path, recursive=deep, allow_not_found=True)
-        found = _patiently(lambda: filesystem.get_file_info(selector))
+        found = patiently(lambda: filesystem.get_file_info(selector))
         return {file.path.removeprefix(f"{base}/"): file for file in found if file.type is FileType.File}
 
     def info(self, name: str) -> "FileInfo":
         """What the store knows of one file."""
         filesystem, path = self._opened(name)
-        return _patiently(lambda: filesystem.get_file_info(path))
+        return patiently(lambda: filesystem.get_file_info(path))
 
     def _opened(self, name: str = "") -> "tuple[FileSystem, str]":
         try:
@@ -95,14 +88,3 @@ class StoreFiles:
         except StudyFolderError as error:  # such as a region that cannot be found out now
             raise OSError(str(error)) from error
         return filesystem, "/".join(part for part in (root, self.folder, name) if part)
-
-
-def _patiently(call: Callable[[], _T]) -> _T:
-    for pause_s in _PAUSES_S:
-        try:
-            return call()
-        except OSError as error:
-            if not any(name in str(error) for name in _PASSING):
-                raise
-        time.sleep(pause_s)
-    return call()

@@ -17,11 +17,15 @@ OUT_OF_MEMORY = GiveUp(
     f"{LOST.error}, the last time because its node ran out of memory; "
     "use smaller batches, or fewer trials at a time (--lanes)"
 )
+OUT_OF_REACH = GiveUp(
+    f"{LOST.error}, the last time because its data could not be read; see to their store or the network"
+)
 TABLE = [
     (Fault.OWN_ERROR, (OWN, OWN, OWN)),
     (Fault.OVER_LIMIT, (OWN, OWN, OWN)),
     (Fault.WORKER_LOST, (Retry(2), Retry(3), LOST)),
     (Fault.NODE_OUT_OF_MEMORY, (Retry(2), Retry(3), OUT_OF_MEMORY)),
+    (Fault.DATA_OUT_OF_REACH, (Retry(2), Retry(3), OUT_OF_REACH)),
 ]
 
 

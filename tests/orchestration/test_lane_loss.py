@@ -5,12 +5,13 @@ import ray.exceptions
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
-from l2rw_ray.errors import InfrastructureError
+from l2rw_ray.errors import InfrastructureError, OutOfReachError
 from l2rw_ray.orchestration.failure_policy import Fault
 from l2rw_ray.orchestration.lane_loss import fault_of_loss
 
 KILLED = ray.exceptions.OutOfMemoryError("the node was running low on memory")
 PEER = InfrastructureError("rank 0 lost the others: connection closed by gloo")
+OUT_OF_REACH = OutOfReachError("bucket/train.parquet", "AWS Error NETWORK_CONNECTION")
 
 
 def _unhealthy(error: Exception) -> Exception:
@@ -28,8 +29,11 @@ def _unhealthy(error: Exception) -> Exception:
         ([ControllerError(KILLED)], Fault.NODE_OUT_OF_MEMORY),
         ([ControllerError(TimeoutError())], Fault.WORKER_LOST),
         ([WorkerGroupError("lost", {0: PEER, 1: _unhealthy(KILLED)})], Fault.NODE_OUT_OF_MEMORY),
+        ([OUT_OF_REACH], Fault.DATA_OUT_OF_REACH),
+        ([PEER, OUT_OF_REACH], Fault.DATA_OUT_OF_REACH),
+        ([WorkerGroupError("lost", {0: OUT_OF_REACH, 1: PEER})], Fault.DATA_OUT_OF_REACH),
         ([], Fault.WORKER_LOST),
     ],
 )
-def test_memory_is_the_reason_where_ray_says_so(errors: list[Exception], fault: Fault) -> None:
+def test_reason(errors: list[Exception], fault: Fault) -> None:
     assert fault_of_loss(errors) is fault
