@@ -14,7 +14,6 @@ from l2rw_ray.config.space import ends_of
 from l2rw_ray.config.task import Misfit, metric_misfit
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.config.tuned import TunedComparisonDesign
-from l2rw_ray.config.variants import look_up
 from l2rw_ray.import_path import attribute_name
 
 _MOST_SEEDS = 10_000
@@ -157,7 +156,6 @@ class StudySpec(Section):
                 self._check_search(self.design)
             case TunedComparisonDesign():
                 self._check_test_set(self.design)
-                self._check_arms(self.design)
                 both = set(self.design.search_seeds) & set(self.seed_values)
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
@@ -189,16 +187,6 @@ class StudySpec(Section):
                 if path in ("data", "data.test_seed") and own != shared:
                     field = f"design.arms.{name}.set.{path}"
                     raise conflict(field, value, differing, f"add test_seed: {shared}")
-
-    def _check_arms(self, design: TunedComparisonDesign) -> None:
-        base = self.trial.model_dump(mode="json")
-        made: dict[str, str] = {}
-        for name, arm in design.arms.items():
-            own = {path: value for path, value in arm.set.items() if look_up(base, path) != value}
-            same = made.setdefault(repr((sorted(own.items()), arm.space, arm.factors)), name)
-            if same != name:
-                problem = f"the same as arm {same!r}, so there is nothing to compare"
-                raise conflict(f"design.arms.{name}", arm.set, problem, "leave it out, or change it")
 
     def _check_search(self, design: SearchDesign) -> None:
         measured = {criterion.metric for criterion in design.further_objectives}

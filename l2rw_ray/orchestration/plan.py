@@ -18,7 +18,8 @@ from l2rw_ray.config.factors import crossed
 from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.search import SearchDesign
 from l2rw_ray.config.space import Space, Where, as_levels, ends_of, meets
-from l2rw_ray.config.variants import Tree, assign
+from l2rw_ray.config.tuned import TunedComparisonDesign
+from l2rw_ray.config.variants import Tree, assign, look_up
 from l2rw_ray.errors import ConfigError
 
 _RESOURCES = "resources"
@@ -36,9 +37,11 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
         spec: The study.
 
     Raises:
-        ConfigError: A combination of levels is no valid trial, or two combinations are the same; some
-            end of a search space is no valid trial.
+        ConfigError: A combination of levels is no valid trial, or two combinations or two arms are the
+            same; some end of a search space is no valid trial.
     """
+    if isinstance(spec.design, TunedComparisonDesign):
+        _refuse_equal_arms(spec.trial, spec.design)
     if isinstance(spec.design, SearchingDesign):
         representative_trials(spec)
         return ()
@@ -186,3 +189,14 @@ def _refuse_twins(trials: Sequence[PlannedTrial]) -> None:
             same = ", ".join(f"{path} = {level}" for path, level in twin.factors.items())
             problem = f"the same trial as {same}"
             raise ConfigError("design", levels, problem, "change something, or leave one of them out")
+
+
+def _refuse_equal_arms(trial: TrialConfig, design: TunedComparisonDesign) -> None:
+    base = trial.model_dump(mode="json")
+    made: dict[str, str] = {}
+    for name, arm in design.arms.items():
+        own = {path: value for path, value in arm.set.items() if look_up(base, path) != value}
+        same = made.setdefault(repr((sorted(own.items()), arm.space, arm.factors)), name)
+        if same != name:
+            problem = f"the same as arm {same!r}, so there is nothing to compare"
+            raise ConfigError(f"design.arms.{name}", arm.set, problem, "leave it out, or change it")

@@ -245,7 +245,6 @@ MALFORMED = [
     ("design.factors={trial.data.noise.rate: [0.1]}", "design.factors.trial.data.noise.rate", "write data.n"),
     ("limits.duration_s=1.0e10", "limits.duration_s = 10000000000.0", "use 315360000"),
     ("seeds=[0, -1]", "seeds = -1: a seed below 0", "use seeds from 0 on"),
-    (_tuned("arms: {a: {}, b: {set: {method.name: l2rw}}}"), "design.arms.b", "the same as arm 'a'"),
     (_tuned("arms: {a: {}, b: {set: {optim.lr: 1}}}"), "design.arms.b.set.optim.lr = 1", "leave one out"),
     (_tuned("arms: {a: {}, b: {set: {method.nam: l2rw}}}"), "trial.method.nam", "did you mean"),
     (_effective("levels: [1, 5, 2]"), "design.levels = 2", "small to large"),

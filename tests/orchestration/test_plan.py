@@ -202,6 +202,22 @@ def test_a_variant_that_changes_nothing_is_refused(study_tree: dict) -> None:
         plan_study(parse_study(study_tree))
 
 
+@pytest.mark.parametrize("change", [{}, {"method.name": "l2rw"}])
+def test_arms_that_are_alike_are_refused_here_so_that_older_folders_stay_readable(
+    study_tree: dict, change: dict
+) -> None:
+    study_tree["trial"]["method"] = {"name": "l2rw"}
+    study_tree["design"] = {
+        "kind": "tuned_comparison",
+        "arms": {"a": {}, "b": {"set": change}},
+        "space": {"optim.lr": {"kind": "float", "low": 0.01, "high": 0.1, "log": True}},
+        "budget": {"trials": 2},
+    }
+    spec = parse_study(study_tree)
+    with pytest.raises(ConfigError, match=r"design\.arms\.b .*the same as arm 'a'"):
+        plan_study(spec)
+
+
 def test_skipping_everything_is_refused(study_tree: dict) -> None:
     study_tree["design"] = {
         "kind": "grid",
