@@ -9,6 +9,8 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +26,20 @@ _PART_BYTES = 2**20
 Array = np.ndarray[Any, Any]
 
 
-def cached(identity: Any, decode: Callable[[], Array]) -> Tensor:
+@dataclass(frozen=True)
+class Shelf:
+    """A part of the cache that is kept small: of its entries, those not read for longest go first.
+
+    Attributes:
+        name: Its folder in the cache.
+        most_bytes: What its entries may take; the one that was asked for last stays, however large.
+    """
+
+    name: str
+    most_bytes: int
+
+
+def cached(identity: Any, decode: Callable[[], Array], shelf: Shelf | None = None) -> Tensor:
     """The decoded array, from the cache where it is there and whole.
 
     It is memory-mapped copy-on-write, so that the workers of a machine share one copy; what a
@@ -34,14 +49,18 @@ def cached(identity: Any, decode: Callable[[], Array]) -> Tensor:
     Args:
         identity: JSON-able description of what is decoded; another one is another entry.
         decode: Makes the array.
+        shelf: The part of the cache where there are more and more of such entries; None where there are few.
     """
     canonical = json.dumps([_VERSION, identity], sort_keys=True)
-    entry = cache_folder() / f"{hashlib.sha256(canonical.encode()).hexdigest()}.npy"
+    folder = cache_folder() / shelf.name if shelf else cache_folder()
+    entry = folder / f"{hashlib.sha256(canonical.encode()).hexdigest()}.npy"
     array = _read(entry)
     if array is None:
         array = decode()
         stored = _read(entry) if _write(entry, array) else None
         array = array if stored is None else stored
+    if shelf is not None:
+        _tidy(entry, shelf)
     return torch.from_numpy(array)
 
 
@@ -97,6 +116,18 @@ def _write(entry: Path, array: Array) -> bool:
     except OSError:
         return False  # read-only or full: every process decodes for itself
     return True
+
+
+def _tidy(last: Path, shelf: Shelf) -> None:
+    """Note that an entry was read, and remove what is too much; who has mapped that still reads it."""
+    with suppress(OSError):
+        os.utime(last)
+        read_at = {entry: entry.stat() for entry in last.parent.glob("*.npy")}
+        held = 0
+        for entry in sorted(read_at, key=lambda entry: read_at[entry].st_mtime_ns, reverse=True):
+            held += read_at[entry].st_size
+            if held > shelf.most_bytes and entry != last:
+                entry.unlink(missing_ok=True)
 
 
 def _fill(file: IO[bytes], array: Array) -> None:

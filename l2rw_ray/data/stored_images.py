@@ -14,7 +14,7 @@ from torch import Tensor
 
 from l2rw_ray.config.streaming import StreamOptions
 from l2rw_ray.data.bad_rows import Array
-from l2rw_ray.data.cache import cached
+from l2rw_ray.data.cache import Shelf, cached
 from l2rw_ray.data.image_parts import ImagePart, read_here
 from l2rw_ray.data.row_groups import RowGroup, row_groups
 from l2rw_ray.data.streams import stream
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
     from l2rw_ray.data.table import Table
+
+_SETS = Shelf("sets", most_bytes=20 * 2**30)
 
 
 @dataclass(frozen=True)
@@ -91,16 +93,16 @@ class StoredImages:
             yield ImagePart(self.filesystem, self.column, self.shape, group, places)
 
     def read(self, rows_K: Tensor) -> Tensor:
-        """Some images in memory, uint8 [K, C, H, W], cached as others are.
+        """Some images in memory, uint8 [K, C, H, W], cached; each seed has sets of its own.
 
         Args:
             rows_K: Their rows, in any order, each once, int64.
 
         Raises:
-            DataError: As `ImagePart.images` does.
+            DataError, OutOfReachError: As `ImagePart.images` does.
         """
         digest = hashlib.sha256(rows_K.numpy().tobytes()).hexdigest()
-        return cached({**self.identity, "rows": digest}, lambda: self._decode(rows_K))
+        return cached({**self.identity, "rows": digest}, lambda: self._decode(rows_K), _SETS)
 
     def _decode(self, rows_K: Tensor) -> Array:
         order = rows_K.argsort()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from l2rw_ray.data.cache import cache_folder, cached
+from l2rw_ray.data.cache import Shelf, cache_folder, cached
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -103,6 +103,31 @@ def test_a_full_disk_costs_only_time_and_leaves_nothing(cache, monkeypatch) -> N
     monkeypatch.setattr(os, "fsync", fail)
     assert torch.equal(cached("a", Decode()), torch.from_numpy(ARRAY))
     assert entries(cache) == []
+
+
+def test_a_shelf_keeps_what_was_read_last(cache) -> None:
+    decode, size = Decode(), 0
+    for number, identity in enumerate("abca"):
+        cached(identity, decode, Shelf("sets", most_bytes=10**6))
+        size = max(entry.stat().st_size for entry in entries(cache / "sets"))
+        for entry in entries(cache / "sets"):
+            if entry.stat().st_mtime > 10:  # the one just read
+                os.utime(entry, (number + 1, number + 1))
+    assert decode.calls == 3
+    cached("d", decode, Shelf("sets", most_bytes=2 * size))
+    assert len(entries(cache / "sets")) == 2
+    cached("a", decode, Shelf("sets", most_bytes=2 * size))
+    assert decode.calls == 4, "b and c were not read for longer than a"
+
+
+def test_a_shelf_too_small_for_an_entry_holds_that_one(cache) -> None:
+    decode, shelf = Decode(), Shelf("sets", most_bytes=1)
+    held = cached("a", decode, shelf)
+    assert torch.equal(cached("a", decode, shelf), torch.from_numpy(ARRAY))
+    assert decode.calls == 1
+    cached("b", decode, shelf)
+    assert len(entries(cache / "sets")) == 1
+    assert torch.equal(held, torch.from_numpy(ARRAY)), "still mapped"
 
 
 def test_the_folder_follows_the_environment(monkeypatch, tmp_path) -> None:
