@@ -13,7 +13,7 @@ from l2rw_ray.orchestration.progress import ProgressDisplay
 from l2rw_ray.orchestration.runner import RunOptions, RunOutcome, run_study
 from l2rw_ray.results import read_study
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.trial_files import mend_ledger
+from l2rw_ray.results.mending import mend_folder
 from l2rw_ray.tracking.runs import trial_name
 from l2rw_ray.tracking.uri import refuse_unusable_store
 
@@ -43,7 +43,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     if options.address is not None:  # of a job, nobody sees its shell
         console.print(f"folder   {folder.address}", highlight=False, soft_wrap=True)
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
-        for line in mend_ledger(folder):
+        for line in mend_folder(folder):
             console.print(line, highlight=False, soft_wrap=True)
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -21,6 +23,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_being_written(temporary: Path) -> bool:
+    """Whether the process that made a temporary path of `atomic_path` lives, as far as this machine knows."""
+    process = temporary.name.split(".")[-2]
+    return process.isdigit() and psutil.pid_exists(int(process))
 
 
 def _sync(path: Path) -> None:

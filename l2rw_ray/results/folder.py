@@ -137,6 +137,17 @@ class StudyFolder:
             if self.store is not None:
                 self.store.remove(self.checkpoints / trial_id)
 
+    def with_checkpoints(self) -> set[str]:
+        """The trials that have checkpoints, here or in the store that the folder stands for.
+
+        Raises:
+            StudyFolderError: The store cannot be read.
+        """
+        found = {path.name.removesuffix(".pt") for path in self.checkpoints.glob("*")}
+        if self.store is not None:
+            found |= self.store.folders(self.checkpoints)
+        return found
+
     def create(self) -> None:
         """Make the folder and those in it that a run writes to, and see that they take files.
 

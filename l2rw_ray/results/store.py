@@ -168,6 +168,17 @@ class StudyStore:
             for inside in [*self.files.names(name, deep=True), name]:
                 self.files.remove(inside)
 
+    def folders(self, folder: Path) -> set[str]:
+        """Names of the folders in a folder of the store.
+
+        Raises:
+            StudyFolderError: The store cannot be read.
+        """
+        name = folder.relative_to(self.path).as_posix()
+        with self._told("read", name):
+            inside = self.files.names(name, deep=True)
+        return {path.removeprefix(f"{name}/").partition("/")[0] for path in inside}
+
     def _put(self, file: Path, name: str) -> None:
         """Put a file, and give it the store's time, by which `fill` knows that it is the same."""
         if self._claim is not None and self._claim.is_lost:

@@ -1,10 +1,8 @@
-"""The ledger's files one by one: reading one, telling a damaged one, setting it aside."""
+"""The ledger's files one by one: reading one, telling a damaged one."""
 
 import logging
-import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +11,6 @@ import pyarrow.parquet as pq
 
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.schema import SCHEMA
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 """Name of a file of one trial; those of a published study hold many and are called otherwise."""
@@ -48,9 +45,9 @@ def trial_tables(folder: StudyFolder, wanted: pa.Schema) -> Iterator[pa.Table]:
     Raises:
         StudyFolderError: A file may not be read.
     """
-    for path in _files(folder):
+    for path in trial_files(folder):
         try:
-            table = _read(path, wanted)
+            table = read_trial_file(path, wanted)
         except DamagedFileError as damage:
             _name(damage)
         else:
@@ -58,38 +55,22 @@ def trial_tables(folder: StudyFolder, wanted: pa.Schema) -> Iterator[pa.Table]:
                 yield table
 
 
-def mend_ledger(folder: StudyFolder) -> list[str]:
-    """Set damaged files aside and remove what killed runs left half written, before a run.
-
-    Args:
-        folder: The study folder, locked by the caller.
-
-    Returns:
-        What was done, a line for each damaged file.
-
-    Raises:
-        StudyFolderError: A file may not be read or moved.
-    """
-    for parent in (folder.path, folder.trials, folder.models):
-        for draft in parent.glob(".*.tmp"):
-            with suppress(OSError):  # nobody reads it
-                draft.unlink()
-    lines = []
-    for path in _files(folder):
-        try:
-            _read(path, SCHEMA)
-        except DamagedFileError as damage:
-            aside = _set_aside(path)
-            lines.append(f"{damage}: now {aside.name}, and its trial is run again")
-    return lines
-
-
-def _files(folder: StudyFolder) -> list[Path]:
+def trial_files(folder: StudyFolder) -> list[Path]:
+    """The ledger's files, damaged ones too, by name."""
     return sorted(folder.trials.glob("*.parquet"))
 
 
-def _read(path: Path, wanted: pa.Schema) -> pa.Table | None:
-    """A file's columns in the wanted types; None where it has gone meanwhile."""
+def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
+    """A file's columns in the wanted types; None where it has gone meanwhile.
+
+    Args:
+        path: The file.
+        wanted: Columns, `trial_id` among them; those that an older file lacks are null.
+
+    Raises:
+        DamagedFileError: It holds no record of its trial.
+        StudyFolderError: It may not be read.
+    """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = _fitted(file, wanted)
@@ -116,20 +97,6 @@ def _fitted(file: pq.ParquetFile, wanted: pa.Schema) -> pa.Table:
     if pc.any(pc.is_null(table["trial_id"])).as_py():
         raise ValueError("no trial_id")
     return table
-
-
-def _set_aside(path: Path) -> Path:
-    """Rename a file; an earlier one of the same name stays."""
-    aside, number = path.with_name(f"{path.name}.damaged"), 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.damaged.{number}")
-    try:
-        path.rename(aside)
-    except OSError as error:
-        problem = f"damaged, and cannot be renamed ({os.strerror(error.errno or 0).lower()})"
-        raise StudyFolderError("trial file", path, problem, "delete it to run its trial again") from error
-    return aside
 
 
 def _name(damage: DamagedFileError) -> None:

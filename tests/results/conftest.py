@@ -8,6 +8,7 @@ from l2rw_ray.config import PlannedTrial, Resources, StudySpec, parse_study, tri
 from l2rw_ray.config.loading import parse_trial
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.writer import LedgerWriter
+from tests.results.damages import end
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -55,3 +56,11 @@ def writer(folder, planned) -> LedgerWriter:
     return LedgerWriter(
         folder, {trial.trial_id: trial for trial in planned}, {"torch": "2.11"}, "abc123", clock=lambda: NOON
     )
+
+
+@pytest.fixture
+def ledger(writer, folder, planned):
+    """Four finished trials; the folder."""
+    for trial in planned:
+        end(writer, trial.trial_id)
+    return folder

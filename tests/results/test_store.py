@@ -10,6 +10,7 @@ from pyarrow.fs import FileSelector
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.results.location import Location, parse_location
+from l2rw_ray.results.mending import mend_folder
 from l2rw_ray.results.opening import opened, reading
 from l2rw_ray.results.reader import read_study, trial_results
 from l2rw_ray.results.status import count_statuses, describe_status
@@ -230,3 +231,38 @@ def test_files_read_back_as_they_were_written_and_go_with_their_folder(store, ad
     with opened(address) as folder:
         folder.forget_checkpoints("aaaa")
     assert names_in(store, address) == {"checkpoints/aaaab/other.pt"}
+
+
+def test_a_damaged_file_is_set_aside_on_the_store_too(store, address, machine, spec, planned, end):
+    with opened(address) as folder:
+        folder.create()
+        folder.write_plan(spec, planned)
+        end(folder, 0)
+        end(folder, 1)
+    name = f"trials/{planned[1].trial_id}.parquet"
+    StoreFiles(parse_location(address)).write(name, b"damaged")
+    machine("second")
+    with opened(address) as folder, folder.lock():
+        (line,) = mend_folder(folder)
+        assert f"now {planned[1].trial_id}.parquet.damaged" in line
+    assert f"{name}.damaged" in names_in(store, address)
+    assert name not in names_in(store, address)
+    machine("third")
+    with reading(address) as folder:
+        assert count_statuses(folder.path)["completed"] == 1
+
+
+def test_checkpoints_of_recorded_trials_leave_the_store(store, address, machine, spec, planned, end):
+    with opened(address) as folder:
+        folder.create()
+        folder.write_plan(spec, planned)
+        end(folder, 0)
+    recorded, under_way = (f"checkpoints/{trial.trial_id}/3-abc.pt" for trial in planned[:2])
+    for name in (recorded, under_way):
+        StoreFiles(parse_location(address)).write(name, b"state")
+    machine("second")
+    with opened(address) as folder, folder.lock():
+        assert mend_folder(folder) == []
+    names = names_in(store, address)
+    assert recorded not in names
+    assert under_way in names

@@ -1,6 +1,5 @@
 """A damaged file of the ledger costs its trial, which a run trains again, and nothing else."""
 
-import os
 import shutil
 
 import pyarrow as pa
@@ -8,50 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.report import write_report
 from l2rw_ray.results import read_confusion, read_history, read_step_series, read_study
+from l2rw_ray.results.mending import mend_folder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import describe_status, missing_trials
-from l2rw_ray.results.trial_files import mend_ledger
-
-
-def end(writer, trial_id):
-    figures = {"test_balanced_accuracy": 0.5, "validation_balanced_accuracy": 0.5}
-    writer(TrialEnded(trial_id, TrialStatus.COMPLETED, 3, 30, 4.5, figures))
-
-
-def retyped(path):
-    table = pq.read_table(path)
-    place = table.schema.get_field_index("duration_s")
-    pq.write_table(table.set_column(place, "duration_s", pa.array(["long"])), path)
-
-
-def flipped(path):
-    """One bit of the record itself, the first column of which is the trial's id."""
-    content = bytearray(path.read_bytes())
-    chunk = pq.ParquetFile(path).metadata.row_group(0).column(0)
-    content[chunk.dictionary_page_offset + chunk.total_compressed_size - 3] ^= 1
-    path.write_bytes(content)
-
-
-DAMAGES = {
-    "cut short": lambda path: os.truncate(path, 100),
-    "empty": lambda path: os.truncate(path, 0),
-    "garbage": lambda path: path.write_bytes(os.urandom(5000)),
-    "one bit": flipped,
-    "another type": retyped,
-    "no record": lambda path: pq.write_table(pq.read_table(path).slice(0, 0), path),
-    "another table": lambda path: pq.write_table(pa.table({"x": [1]}), path),
-}
-
-
-@pytest.fixture
-def ledger(writer, folder, planned):
-    """Four finished trials; the folder."""
-    for trial in planned:
-        end(writer, trial.trial_id)
-    return folder
+from tests.results.damages import DAMAGES
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -83,31 +44,6 @@ def test_a_report_is_written_without_it(ledger, planned, tmp_path, caplog):
     assert len(caplog.records) == 1
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_run_sets_it_aside_and_keeps_earlier_ones(writer, ledger, planned, damage):
-    trial_id = planned[1].trial_id
-    for number in (1, 2):
-        DAMAGES[damage](ledger.trial_file(trial_id))
-        (line,) = mend_ledger(ledger)
-        aside = f"{trial_id}.parquet.damaged" + (".2" if number == 2 else "")
-        assert line.endswith(f": now {aside}, and its trial is run again")
-        assert (ledger.trials / aside).is_file()
-        assert missing_trials(planned, trial_results(ledger.path)) == [planned[1]]
-        end(writer, trial_id)
-        assert missing_trials(planned, trial_results(ledger.path)) == []
-    assert mend_ledger(ledger) == []
-    assert len(list(ledger.trials.glob("*.damaged*"))) == 2
-
-
-def test_a_run_removes_what_killed_runs_left(ledger, planned):
-    done = ledger.trial_file(planned[0].trial_id)
-    shutil.copy(done, done.with_name(f".{done.name}.1.tmp"))
-    (ledger.path / ".plan.json.1.tmp").write_text("[")
-    assert mend_ledger(ledger) == []
-    assert not list(ledger.path.rglob("*.tmp"))
-    assert len(trial_results(ledger.path)) == 4
-
-
 def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(ledger, planned, monkeypatch):
     def refuse(path, **options):
         raise PermissionError(13, "Permission denied")
@@ -117,7 +53,7 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(ledger, planned, m
         with pytest.raises(StudyFolderError, match=r"unreadable .*see that it can be read"):
             read(ledger.path)
     with pytest.raises(StudyFolderError):
-        mend_ledger(ledger)
+        mend_folder(ledger)
     assert len(list(ledger.trials.glob("*.parquet"))) == 4
 
 
@@ -128,4 +64,4 @@ def test_files_of_many_trials_are_read_as_ever(ledger, planned):
         path.unlink()
     pq.write_table(together, ledger.trials / "all.parquet")
     assert read_study(ledger.path).num_rows == 4
-    assert mend_ledger(ledger) == []
+    assert mend_folder(ledger) == []

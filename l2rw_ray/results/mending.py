@@ -1,0 +1,68 @@
+"""Making a study folder whole before a run, after whatever has ended the one before."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.results.atomic import is_being_written
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.schema import SCHEMA
+from l2rw_ray.results.trial_files import DamagedFileError, read_trial_file, trial_files
+from l2rw_ray.results.trial_result import TrialResult
+
+
+def mend_folder(folder: StudyFolder) -> list[str]:
+    """Set damaged files of the ledger aside, and remove what killed runs have left behind.
+
+    That is what they left half written, and checkpoints of trials whose end is recorded.
+
+    Args:
+        folder: The study folder, locked by the caller.
+
+    Returns:
+        What was done, a line for each damaged file.
+
+    Raises:
+        StudyFolderError: A file may not be read or moved, or the store that the folder stands for cannot
+            be read or written.
+    """
+    _sweep_drafts(folder)
+    ended, lines = set[str](), []
+    for path in trial_files(folder):
+        try:
+            table = read_trial_file(path, SCHEMA)
+        except DamagedFileError as damage:
+            lines.append(f"{damage}: now {_set_aside(folder, path).name}, and its trial counts as missing")
+        else:
+            rows = [] if table is None else table.select(["trial_id", "status", "reason"]).to_pylist()
+            ended |= {row["trial_id"] for row in rows if TrialResult(row["status"], row["reason"]).is_final}
+    for trial_id in sorted(ended & folder.with_checkpoints()):
+        folder.forget_checkpoints(trial_id)
+    return lines
+
+
+def _sweep_drafts(folder: StudyFolder) -> None:
+    """Remove files half written, unless their process is still at it: it may be another command's."""
+    for parent in (folder.path, folder.trials, folder.models):
+        for draft in parent.glob(".*.tmp"):
+            if not is_being_written(draft):
+                with suppress(OSError):  # nobody reads it
+                    draft.unlink()
+
+
+def _set_aside(folder: StudyFolder, path: Path) -> Path:
+    """Rename a file, on the store too; an earlier one of the same name stays."""
+    aside, number = path.with_name(f"{path.name}.damaged"), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged.{number}")
+    try:
+        path.rename(aside)
+    except OSError as error:
+        problem = f"damaged, and cannot be renamed ({os.strerror(error.errno or 0).lower()})"
+        raise StudyFolderError("trial file", path, problem, "delete it to run its trial again") from error
+    if folder.store is not None:
+        folder.store.put(aside)
+        folder.store.remove(path)
+    return aside
