@@ -25,7 +25,8 @@ _QUIET = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial has no figure
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started|"
+    "A worker died or was killed|has been marked dead",  # the run says itself which trials go on
 }
 _FOR_NOBODY = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",

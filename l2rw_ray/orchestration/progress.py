@@ -16,6 +16,7 @@ from rich.text import Text
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.orchestration.durations import duration_text
+from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 
 _WHOLE_FROM = 1000
 """Figures from here on are shown without decimals."""
@@ -75,6 +76,8 @@ class ProgressDisplay:
             case TrialStarted():
                 label = self._trials[event.trial_id].label
                 self._running[event.trial_id] = _Running(label, event.epochs, len(event.history))
+                if event.attempt > 1:
+                    self._print_resumed(label, event)
             case EpochCompleted():
                 self._note_epoch(event)
             case TrialEnded():
@@ -88,6 +91,11 @@ class ProgressDisplay:
         self._done_epochs += 1
         if self._first_epoch is None:
             self._first_epoch = monotonic()
+
+    def _print_resumed(self, label: str, event: TrialStarted) -> None:
+        place = f"after epoch {len(event.history)} of {event.epochs}" if event.history else "from its start"
+        line = f"resumed {place}: {label}: its workers were lost (try {event.attempt} of {MAX_ATTEMPTS})"
+        self._console.print(Text(line, style="yellow"))
 
     def _print_end(self, event: TrialEnded) -> None:
         label = self._trials[event.trial_id].label

@@ -1,0 +1,82 @@
+"""What a run prints where nobody watches a terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from l2rw_ray.config import parse_study
+from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.progress import ProgressDisplay
+
+METRIC = "validation_balanced_accuracy"
+
+
+@pytest.fixture
+def planned(study_tree):
+    return plan_study(parse_study(study_tree | {"seeds": 1}))
+
+
+@pytest.fixture
+def printed(planned):
+    """Has a run of two trials tell events; the lines that it prints."""
+
+    def tell(*events, metric: str = METRIC) -> list[str]:
+        text = io.StringIO()
+        display = ProgressDisplay(Console(file=text, width=120), "small", metric)
+        display.begin({trial.trial_id: trial for trial in planned}, len(planned), 1)
+        with display:
+            for event in events:
+                display(event)
+        return text.getvalue().splitlines()
+
+    return tell
+
+
+def started(trial, attempt: int = 1, epochs_before: int = 0) -> TrialStarted:
+    history = tuple(epoch(trial, number + 1) for number in range(epochs_before))
+    return TrialStarted(trial.trial_id, attempt, 1, "cpu", "a core", 60, 8, {}, {}, history)
+
+
+def epoch(trial, number: int) -> EpochCompleted:
+    return EpochCompleted(trial.trial_id, number, 3 * number, 0.1, {METRIC: 0.5})
+
+
+def ended(trial, status=TrialStatus.COMPLETED, **more) -> TrialEnded:
+    return TrialEnded(trial.trial_id, status, 8, 24, 7.0, {METRIC: 0.625}, **more)
+
+
+def test_a_line_for_each_trial(printed, planned):
+    first, second = planned
+    lines = printed(started(first), epoch(first, 1), ended(first), started(second), ended(second))
+    assert lines == [f"1/2  {first.label}  62.5 %  7.0 s", f"2/2  {second.label}  62.5 %  7.0 s"]
+
+
+@pytest.mark.parametrize(("done", "place"), [(3, "after epoch 3 of 8"), (0, "from its start")])
+def test_a_trial_that_lost_its_workers_is_told_of(printed, planned, done, place):
+    trial = planned[0]
+    (line,) = printed(started(trial), started(trial, attempt=2, epochs_before=done))
+    assert line == f"resumed {place}: {trial.label}: its workers were lost (try 2 of 3)"
+
+
+def test_failed_and_stopped_ones_are_told_of(printed, planned):
+    first, second = planned
+    lines = printed(
+        *(started(first), ended(first, TrialStatus.FAILED, error="ValueError: no")),
+        *(started(second), ended(second, TrialStatus.STOPPED)),
+    )
+    assert lines == [f"failed: {first.label}: ValueError: no", f"stopped after 8 epochs: {second.label}"]
+
+
+def test_a_warning_that_all_trials_have_is_told_once(printed, planned):
+    lines = printed(
+        *(
+            event
+            for trial in planned
+            for event in (started(trial), ended(trial, warnings=("30 %: check it",)))
+        )
+    )
+    assert [line for line in lines if line.startswith("warning")] == [
+        f"warning: {planned[0].label}: 30 %: check it"
+    ]
