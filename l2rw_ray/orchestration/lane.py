@@ -27,8 +27,22 @@ from l2rw_ray.orchestration.worker import LaneSettings, work_lane
 _MANY_TRIALS = 1000
 _FAILED_STARTS = 2
 """Times a group may fail to come up before its lane is given up."""
+_UNUSED_CALLBACKS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
 _LOOK_AGAIN_S = 5.0
 """How long a new node may go unnoticed."""
+
+
+class _LaneTrainer(TorchTrainer):  # type: ignore[misc]  # ray is not typed
+    """A trainer without the helpers of Ray Train that a lane has no use for.
+
+    Each is a process, which takes seconds to start. `DatasetManager` serves data sets that are given to the
+    trainer. `PlacementGroupCleaner` frees what a dead controller held, which `Lanes` does itself; it is
+    detached, and stays for ever where it does not notice in time that its driver was killed.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks: list[Any] = super()._create_default_callbacks()
+        return [callback for callback in callbacks if type(callback).__name__ not in _UNUSED_CALLBACKS]
 
 
 class Lanes:
@@ -153,19 +167,18 @@ class Lanes:
                         ray.get(self._broker.note_loss.remote(name, fault))
                     place = ray.get(self._broker.lane_ended.remote(name))
                     if fault is not None and place is not None:
-                        # who would do it for a dead controller asks the dashboard, which may not be there
                         remove_placement_group(place)
             with self._lock:
                 del self._running[threading.current_thread()]
                 self._lost[resources] += fault is not None
             self._changed.set()
 
-    def _trainer(self, name: str, generation: int, resources: Resources) -> TorchTrainer:
+    def _trainer(self, name: str, generation: int, resources: Resources) -> "_LaneTrainer":
         per_worker = {"CPU": float(resources.cpus_per_worker)}
         if resources.gpus_per_worker:
             per_worker["GPU"] = resources.gpus_per_worker
         settings = LaneSettings(name, self._broker, resources, self._settings)
-        return TorchTrainer(
+        return _LaneTrainer(
             work_lane,
             train_loop_config={"settings": settings},
             scaling_config=ray.train.ScalingConfig(
