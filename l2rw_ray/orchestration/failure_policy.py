@@ -1,10 +1,6 @@
 """What to do with a trial that did not end by itself; pure, so that it is tested without a cluster."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-
-MAX_ATTEMPTS = 3
-"""Tries of a trial before the infrastructure is given up on."""
 
 
 class Fault(StrEnum):
@@ -17,47 +13,36 @@ class Fault(StrEnum):
     DATA_OUT_OF_REACH = "its data could not be read for the moment"
 
 
-INFRASTRUCTURE = frozenset({Fault.WORKER_LOST, Fault.NODE_OUT_OF_MEMORY, Fault.DATA_OUT_OF_REACH})
-"""Faults that the trial itself need not meet again."""
+MOST_IN_VAIN = {Fault.WORKER_LOST: 5, Fault.NODE_OUT_OF_MEMORY: 3, Fault.DATA_OUT_OF_REACH: 5}
+"""Faults that the trial itself need not meet again: how many attempts in a row they may end before it has got
+any further. Whoever loses nodes often meets several by chance; a node out of memory ends others' work too."""
+
+INFRASTRUCTURE = frozenset(MOST_IN_VAIN)
 
 _LIKELY = {
-    Fault.NODE_OUT_OF_MEMORY: ", the last time because its node ran out of memory; "
+    Fault.WORKER_LOST: "it may end its process itself, or take more memory than there is",
+    Fault.NODE_OUT_OF_MEMORY: "the last time because its node ran out of memory; "
     "use smaller batches, or fewer trials at a time (--lanes)",
-    Fault.DATA_OUT_OF_REACH: ", the last time because its data could not be read; "
+    Fault.DATA_OUT_OF_REACH: "the last time because its data could not be read; "
     "see to their store or the network",
 }
 
 
-@dataclass(frozen=True)
-class Retry:
-    """Lease the trial again, from its checkpoint."""
-
-    attempt: int
-
-
-@dataclass(frozen=True)
-class GiveUp:
-    """Record the trial as failed."""
-
-    error: str
-
-
-def after_fault(
-    fault: Fault, attempt: int, error: str = "", max_attempts: int = MAX_ATTEMPTS
-) -> Retry | GiveUp:
+def reason_to_give_up(fault: Fault, in_vain: int, error: str = "") -> str | None:
     """Decide about a trial whose attempt ended before its time.
 
-    Only the infrastructure gets another chance: what a trial did by itself would happen again.
+    Only the infrastructure gives another chance: what a trial did by itself would happen again.
 
     Args:
-        fault: What ended it.
-        attempt: The try that it ended, from 1.
+        fault: What ended the attempt.
+        in_vain: Attempts in a row, up to this one, that brought the trial no epoch further than those before.
         error: What to record of a trial that ended itself, in one line.
-        max_attempts: Tries a trial is given.
+
+    Returns:
+        What to record of it; None where it is leased again, to go on from its checkpoint.
     """
     if fault not in INFRASTRUCTURE:
-        return GiveUp(error)
-    if attempt < max_attempts:
-        return Retry(attempt + 1)
-    lost = f"InfrastructureError: the worker was lost {attempt} times while training this trial"
-    return GiveUp(lost + _LIKELY.get(fault, ""))
+        return error
+    if in_vain < MOST_IN_VAIN[fault]:
+        return None
+    return f"InfrastructureError: its worker was lost {in_vain} times without progress: {_LIKELY[fault]}"

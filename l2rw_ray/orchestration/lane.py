@@ -16,7 +16,7 @@ from ray.train.torch import TorchTrainer
 from ray.util import remove_placement_group
 
 from l2rw_ray.config import Resources
-from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS, Fault
+from l2rw_ray.orchestration.failure_policy import Fault
 from l2rw_ray.orchestration.feed import ToCome
 from l2rw_ray.orchestration.lane_loss import LossReporter, fault_of_loss
 from l2rw_ray.orchestration.placement import Nodes
@@ -25,6 +25,8 @@ from l2rw_ray.orchestration.staffing import Work, staffing
 from l2rw_ray.orchestration.worker import LaneSettings, work_lane
 
 _MANY_TRIALS = 1000
+_LOSSES_PER_TRIAL = 20
+"""Of its workers that a lane may have; how often one trial may be lost, the broker decides."""
 _FAILED_STARTS = 2
 """Times a group may fail to come up before its lane is given up."""
 _UNUSED_CALLBACKS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
@@ -72,7 +74,7 @@ class Lanes:
     ) -> None:
         self._broker, self._settings, self._storage = broker, settings, storage
         self._to_come, self._nodes, self._limit = to_come, nodes, limit
-        self._most_losses = MAX_ATTEMPTS * sum(left or _MANY_TRIALS for left in to_come.values())
+        self._most_losses = _LOSSES_PER_TRIAL * sum(left or _MANY_TRIALS for left in to_come.values())
         self._names, self._lock = count(), threading.Lock()
         self._running: dict[threading.Thread, Resources] = {}
         self._lost: Counter[Resources] = Counter()

@@ -16,7 +16,7 @@ from l2rw_ray.events import (
     Verdict,
     without_arrays,
 )
-from l2rw_ray.orchestration.failure_policy import Fault, GiveUp, after_fault
+from l2rw_ray.orchestration.failure_policy import Fault, reason_to_give_up
 from l2rw_ray.orchestration.staffing import Work
 from l2rw_ray.orchestration.watchdog import HANG_GRACE_S, Whereabouts, duration_error
 
@@ -45,6 +45,8 @@ class _Entry:
     ended: bool = False
     leased_at: float = 0.0
     fault: Fault = Fault.WORKER_LOST
+    furthest: int = 0
+    in_vain: int = 0
 
 
 class LeaseBook:
@@ -227,11 +229,14 @@ class LeaseBook:
             self._end_early(trial_id, TrialStatus.STOPPED, entry.stop_reason, None)
             return
         error = duration_error(self._limits.duration_s or 0.0, _place(entry.events))
-        decision = after_fault(entry.fault, entry.lease.attempt, error)
-        if isinstance(decision, GiveUp):
-            self._end_early(trial_id, TrialStatus.FAILED, decision.error, None)
+        told = len(_epochs_told(entry.events))
+        entry.in_vain = 0 if told > entry.furthest else entry.in_vain + 1
+        entry.furthest = max(entry.furthest, told)
+        reason = reason_to_give_up(entry.fault, entry.in_vain, error)
+        if reason is not None:
+            self._end_early(trial_id, TrialStatus.FAILED, reason, None)
             return
-        entry.lease = Lease(entry.lease.trial, decision.attempt)
+        entry.lease = Lease(entry.lease.trial, entry.lease.attempt + 1)
         entry.failed_ranks.clear()
         self._queue(entry.lease.trial).appendleft(trial_id)
 

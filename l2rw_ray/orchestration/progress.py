@@ -16,7 +16,6 @@ from rich.text import Text
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.orchestration.durations import duration_text
-from l2rw_ray.orchestration.failure_policy import MAX_ATTEMPTS
 
 _WHOLE_FROM = 1000
 """Figures from here on are shown without decimals."""
@@ -94,7 +93,7 @@ class ProgressDisplay:
 
     def _print_resumed(self, label: str, event: TrialStarted) -> None:
         place = f"after epoch {len(event.history)} of {event.epochs}" if event.history else "from its start"
-        line = f"resumed {place}: {label}: its workers were lost (try {event.attempt} of {MAX_ATTEMPTS})"
+        line = f"resumed {place}: {label}: its workers were lost (attempt {event.attempt})"
         self._console.print(Text(line, style="yellow"))
 
     def _print_end(self, event: TrialEnded) -> None:

@@ -98,11 +98,11 @@ def test_trial_over_its_memory(well_behaved: Path, order: Order, tries: Tries) -
 
 
 @pytest.mark.fault(
-    "the kernel ends a worker for want of memory", "all; after the third time its trial is a failed row"
+    "the kernel ends a worker for want of memory", "all; after five times in a row its trial is a failed row"
 )
 def test_trial_that_is_killed_each_time(well_behaved: Path, order: Order, tries: Tries) -> None:
-    study = order("die", "die", "die")
-    tries.add(3)
+    study = order(*["die"] * 5)
+    tries.add(5)
     failed = _fails_alone(study)
-    assert "the worker was lost 3 times" in failed["error"]
+    assert "its worker was lost 5 times without progress" in failed["error"]
     _is_mended_by_retry(study, well_behaved)

@@ -57,7 +57,7 @@ def test_a_line_for_each_trial(printed, planned):
 def test_a_trial_that_lost_its_workers_is_told_of(printed, planned, done, place):
     trial = planned[0]
     (line,) = printed(started(trial), started(trial, attempt=2, epochs_before=done))
-    assert line == f"resumed {place}: {trial.label}: its workers were lost (try 2 of 3)"
+    assert line == f"resumed {place}: {trial.label}: its workers were lost (attempt 2)"
 
 
 def test_failed_and_stopped_ones_are_told_of(printed, planned):
