@@ -30,6 +30,17 @@ class ObjectStore:
         )
 
 
+def environment_of(endpoint: str) -> dict[str, str]:
+    """The variables by which pyarrow finds a store."""
+    return {
+        "AWS_ACCESS_KEY_ID": "an-id",
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": endpoint,
+    }
+
+
 @contextmanager
 def object_store() -> Iterator[ObjectStore]:
     """A store with an empty bucket; credentials and endpoint are in the environment until the block ends."""
@@ -37,15 +48,8 @@ def object_store() -> Iterator[ObjectStore]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    variables = {
-        "AWS_ACCESS_KEY_ID": "an-id",
-        "AWS_SECRET_ACCESS_KEY": "s3cret",
-        "AWS_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
+        for name, value in environment_of(f"http://{host}:{port}").items():
             patch.setenv(name, value)
         store = ObjectStore(f"http://{host}:{port}")
         store.filesystem.create_dir(BUCKET)

@@ -1,37 +1,19 @@
 """A study whose train set is streamed through Ray Data, beside the same order in memory."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 from ray.cluster_utils import Cluster
-from sklearn.datasets import load_digits
 
 from l2rw_ray.results import read_history, read_study
+from tests.digits_files import write_digits
 from tests.integration.harness import RESULT_COLUMNS
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 Run = Callable[..., tuple[int, str]]
 NOT_COMPARED = ("trial_id", "duration_s")
-
-
-def _write_digits(folder: Path) -> None:
-    """Scikit-learn's digits as PNG, in two Parquet files of row groups of 100."""
-    folder.mkdir()
-    bunch, images = load_digits(), []
-    for pixels in bunch.images:
-        file = io.BytesIO()
-        Image.fromarray((pixels * 15).astype(np.uint8)).save(file, "PNG")
-        images.append(file.getvalue())
-    for name, rows in (("a", slice(0, 900)), ("b", slice(900, None))):
-        table = pa.table({"image": images[rows], "label": bunch.target[rows]})
-        pq.write_table(table, folder / f"{name}.parquet", row_group_size=100)
 
 
 def test_two_workers_stream_what_they_would_hold(
@@ -43,7 +25,7 @@ def test_two_workers_stream_what_they_would_hold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("L2RW_RAY_CACHE", str(tmp_path / "cache"))
-    _write_digits(tmp_path / "digits")
+    write_digits((tmp_path / "digits").as_uri())
     trial = study_tree["trial"]
     source = {"source": "parquet", "train": str(tmp_path / "digits"), "stream": {"window": 256}}
     trial["data"] |= source | {"train_size": 1200}
