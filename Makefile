@@ -23,10 +23,10 @@ test: setup ## every test
 	.venv/bin/python -m pytest -m ray
 
 faults: setup ## break what can break while a study runs, and count what survives
-	.venv/bin/python -m pytest -m fault --fault-table reports/faults.md
+	.venv/bin/python -m pytest -m fault --fault-table=reports/faults.md
 
 soak: setup ## hundreds of small trials on two nodes while something is killed every 20 s
-	.venv/bin/python -m pytest -m soak tests/faults --soak-report reports/soak.json
+	.venv/bin/python -m pytest -m soak tests/faults --soak-report=reports/soak.json
 
 check: setup ## lint, format and types
 	.venv/bin/ruff check

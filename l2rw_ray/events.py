@@ -131,6 +131,21 @@ class TrialStarted:
     split_sizes: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptLost:
+    """The infrastructure has ended an attempt; the trial waits for another, from its last checkpoint.
+
+    Attributes:
+        trial_id: Fingerprint of the trial.
+        attempt: The one that was lost, from 1.
+        reason: Why, in words.
+    """
+
+    trial_id: str
+    attempt: int
+    reason: str
+
+
 CHECKPOINT_WARNING = "checkpoint"
 """Begins the warnings that tell of files, not of how the arm did."""
 
@@ -164,7 +179,7 @@ class TrialEnded:
     confusion: ConfusionMatrix | None = None
 
 
-Event = TrialStarted | EpochCompleted | TrialEnded
+Event = TrialStarted | EpochCompleted | AttemptLost | TrialEnded
 Emit = Callable[[Event], Verdict]
 """How training emits an event, and learns whether to go on."""
 Observer = Callable[[Event], None]
@@ -180,6 +195,8 @@ def without_arrays(event: Event) -> Event:
             return replace(event, history=tuple(_figures_only(epoch) for epoch in event.history))
         case TrialEnded():
             return replace(event, confusion=None)
+        case AttemptLost():
+            return event
 
 
 def _figures_only(epoch: EpochCompleted) -> EpochCompleted:

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from l2rw_ray import outages
+from l2rw_ray.errors import OutOfReachError
 
 OF_S3 = "When reading information for key 'a': AWS Error NETWORK_CONNECTION during HeadObject operation"
 
@@ -27,6 +28,12 @@ def pauses(monkeypatch):
     [
         (OSError(OF_S3), True),
         (OSError("AWS Error SLOW_DOWN during PutObject operation"), True),
+        (OSError("When getting information for key 'a': AWS Error UNKNOWN (HTTP status 503) during"), True),
+        (OSError("When getting information for key 'a': AWS Error UNKNOWN (HTTP status 429) during"), True),
+        (OSError("google::cloud::Status(UNAVAILABLE: Retry policy exhausted"), True),
+        (OutOfReachError("bucket/a", "no answer"), True),
+        (OSError("AWS Error UNKNOWN (HTTP status 400) during HeadObject operation"), False),
+        (OSError("google::cloud::Status(PERMISSION_DENIED: no access"), False),
         (os_error(errno.ESTALE), True),
         (os_error(errno.ETIMEDOUT), True),
         (ConnectionResetError(errno.ECONNRESET, "reset by peer"), True),

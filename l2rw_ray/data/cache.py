@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 from typing import IO, Any
 
 import numpy as np
@@ -23,16 +24,18 @@ from l2rw_ray.cache_folder import cache_folder
 _VERSION = 2
 _CHECKSUM_BYTES = 4
 _PART_BYTES = 2**20
+_DAY_S = 24 * 3600.0
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """A part of the cache that is kept small: of its entries, those not read for longest go first.
+    """A part of the cache that is kept small: of its entries, those not asked for for longest go first.
 
     Attributes:
         name: Its folder in the cache.
-        most_bytes: What its entries may take; the one that was asked for last stays, however large.
+        most_bytes: What its entries may take beside those of the last day, which another machine may have
+            mapped over a network.
     """
 
     name: str
@@ -119,15 +122,17 @@ def _write(entry: Path, array: Array) -> bool:
 
 
 def _tidy(last: Path, shelf: Shelf) -> None:
-    """Note that an entry was read, and remove what is too much; who has mapped that still reads it."""
-    with suppress(OSError):
+    """Note that an entry was asked for; remove what is too much, and what killed processes left."""
+    with suppress(OSError):  # it could not be written
         os.utime(last)
-        read_at = {entry: entry.stat() for entry in last.parent.glob("*.npy")}
-        held = 0
-        for entry in sorted(read_at, key=lambda entry: read_at[entry].st_mtime_ns, reverse=True):
-            held += read_at[entry].st_size
-            if held > shelf.most_bytes and entry != last:
-                entry.unlink(missing_ok=True)
+    with suppress(OSError):
+        known = {file: file.stat() for file in last.parent.iterdir()}
+        held, yesterday = 0, time() - _DAY_S
+        for file in sorted(known, key=lambda file: known[file].st_mtime_ns, reverse=True):
+            held += known[file].st_size
+            is_left = file.suffix == ".tmp" or held > shelf.most_bytes
+            if is_left and known[file].st_mtime < yesterday:
+                file.unlink(missing_ok=True)
 
 
 def _fill(file: IO[bytes], array: Array) -> None:

@@ -30,7 +30,7 @@ def row_groups(table: "Table") -> tuple[RowGroup, ...]:
     """The row groups of a table of Parquet files that have rows, in order; reads the files' footers.
 
     Raises:
-        DataError: A file cannot be read.
+        DataError, OutOfReachError: A file cannot be read.
     """
     import pyarrow.parquet as pq
 

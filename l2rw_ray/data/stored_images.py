@@ -129,7 +129,7 @@ def stored_images(
         shape: Shape of one image, (C, H, W).
 
     Raises:
-        DataError: A file's footer cannot be read.
+        DataError, OutOfReachError: A file's footer cannot be read.
     """
     identity: dict[str, object] = {"files": table.identity, "image": column}
     groups = row_groups(table)

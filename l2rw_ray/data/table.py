@@ -131,7 +131,7 @@ class Table:
         """Some columns a few rows at a time, each time with the number of the first row.
 
         Raises:
-            DataError: A file cannot be read.
+            DataError, OutOfReachError: A file cannot be read.
         """
         start = 0
         for file in self.files:

@@ -34,6 +34,7 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
         InputError: A source is missing or broken, too small for what is asked (its meta set for a
             meta batch, too), or of a shape that the model cannot treat; an arm, a loss or an objective does
             not go with it; or code of the user's own raises, or is not what it has to be.
+        OutOfReachError: A source's store does not answer.
     """
     sources: dict[str, Source] = {}
     seen: set[str] = set()

@@ -89,6 +89,7 @@ def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
 
     Raises:
         InputError: A source is missing or broken, or too small for what is asked.
+        OutOfReachError: A source's store does not answer.
     """
     firsts: dict[str, PlannedTrial] = {}
     for trial in trials:

@@ -13,18 +13,16 @@ class Fault(StrEnum):
     DATA_OUT_OF_REACH = "its data could not be read for the moment"
 
 
-MOST_IN_VAIN = {Fault.WORKER_LOST: 5, Fault.NODE_OUT_OF_MEMORY: 3, Fault.DATA_OUT_OF_REACH: 5}
-"""Faults that the trial itself need not meet again: how many attempts in a row they may end before it has got
-any further. Whoever loses nodes often meets several by chance; a node out of memory ends others' work too."""
+INFRASTRUCTURE = frozenset({Fault.WORKER_LOST, Fault.NODE_OUT_OF_MEMORY, Fault.DATA_OUT_OF_REACH})
+"""Faults that the trial itself need not meet again."""
+MOST_IN_VAIN = 5
+"""Attempts in a row, ended by any of these, before a trial has got further: who loses nodes now and then may
+well lose three under one trial."""
 
-INFRASTRUCTURE = frozenset(MOST_IN_VAIN)
-
-_LIKELY = {
-    Fault.WORKER_LOST: "it may end its process itself, or take more memory than there is",
-    Fault.NODE_OUT_OF_MEMORY: "the last time because its node ran out of memory; "
-    "use smaller batches, or fewer trials at a time (--lanes)",
-    Fault.DATA_OUT_OF_REACH: "the last time because its data could not be read; "
-    "see to their store or the network",
+_REMEDIES = {
+    Fault.WORKER_LOST: "see that it does not end its process itself, and needs no more memory than there is",
+    Fault.NODE_OUT_OF_MEMORY: "use smaller batches, or fewer trials at a time (--lanes)",
+    Fault.DATA_OUT_OF_REACH: "see to their store or the network",
 }
 
 
@@ -43,6 +41,6 @@ def reason_to_give_up(fault: Fault, in_vain: int, error: str = "") -> str | None
     """
     if fault not in INFRASTRUCTURE:
         return error
-    if in_vain < MOST_IN_VAIN[fault]:
+    if in_vain < MOST_IN_VAIN:
         return None
-    return f"InfrastructureError: its worker was lost {in_vain} times without progress: {_LIKELY[fault]}"
+    return f"InfrastructureError: {in_vain} attempts without progress, the last: {fault}; {_REMEDIES[fault]}"

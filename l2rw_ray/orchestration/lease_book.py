@@ -8,6 +8,7 @@ from time import monotonic
 
 from l2rw_ray.config import Limits, PlannedTrial, Resources
 from l2rw_ray.events import (
+    AttemptLost,
     EpochCompleted,
     Event,
     TrialEnded,
@@ -236,6 +237,7 @@ class LeaseBook:
         if reason is not None:
             self._end_early(trial_id, TrialStatus.FAILED, reason, None)
             return
+        self._log.append(AttemptLost(trial_id, entry.lease.attempt, entry.fault.value))
         entry.lease = Lease(entry.lease.trial, entry.lease.attempt + 1)
         entry.failed_ranks.clear()
         self._queue(entry.lease.trial).appendleft(trial_id)

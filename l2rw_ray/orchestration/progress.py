@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.orchestration.durations import duration_text
 
 _WHOLE_FROM = 1000
@@ -75,8 +75,10 @@ class ProgressDisplay:
             case TrialStarted():
                 label = self._trials[event.trial_id].label
                 self._running[event.trial_id] = _Running(label, event.epochs, len(event.history))
-                if event.attempt > 1:
-                    self._print_resumed(label, event)
+            case AttemptLost():
+                self._running.pop(event.trial_id, None)
+                line = f"lost: {self._trials[event.trial_id].label}: {event.reason}; it is tried again"
+                self._console.print(Text(line, style="yellow"))
             case EpochCompleted():
                 self._note_epoch(event)
             case TrialEnded():
@@ -90,11 +92,6 @@ class ProgressDisplay:
         self._done_epochs += 1
         if self._first_epoch is None:
             self._first_epoch = monotonic()
-
-    def _print_resumed(self, label: str, event: TrialStarted) -> None:
-        place = f"after epoch {len(event.history)} of {event.epochs}" if event.history else "from its start"
-        line = f"resumed {place}: {label}: its workers were lost (attempt {event.attempt})"
-        self._console.print(Text(line, style="yellow"))
 
     def _print_end(self, event: TrialEnded) -> None:
         label = self._trials[event.trial_id].label

@@ -88,7 +88,7 @@ def run_study(
     Raises:
         InputError: The data or the model of a trial cannot be used, or the cluster cannot hold even
             one trial.
-        InfrastructureError: The cluster failed and trials are left.
+        InfrastructureError: The cluster failed and trials are left, or the data are out of reach.
         StudyFolderError: The ledger could not be written.
     """
     feeds = feeds_of(spec, planned, folder, retry_failed=options.retry_failed)

@@ -27,8 +27,8 @@ class Wear:
         self._limit = limits.memory_bytes
         self._trained, self._first_bytes = 0, 0
 
-    def is_worn_by_one_more(self, ranks: Ranks) -> bool:
-        """Take note of a trial that has ended; whether the group should go, told alike on all ranks.
+    def after_trial(self, ranks: Ranks) -> bool:
+        """Take note of a trial that has ended, on every rank; whether the group shall go, alike on all.
 
         Under a limit of memory nothing is kept for the next trial, so that its memory is its own.
         """

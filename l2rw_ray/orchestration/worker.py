@@ -30,6 +30,7 @@ from l2rw_ray.orchestration.run_settings import RunSettings
 from l2rw_ray.orchestration.storing import checkpoint_files, keeping_model
 from l2rw_ray.orchestration.trial_log import TrialLog, logged
 from l2rw_ray.orchestration.wear import Wear
+from l2rw_ray.outages import patiently
 from l2rw_ray.results.trial_logs import log_file, stacks_file
 from l2rw_ray.training import CheckpointStore, Keepsakes, Ranks, is_lost_peer, train_trial
 
@@ -77,7 +78,7 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
             return
         if isinstance(order, Lease):
             _train(order, settings, ranks)
-            if wear.is_worn_by_one_more(ranks):
+            if wear.after_trial(ranks):
                 return
 
 
@@ -108,6 +109,8 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
         except Exception as error:  # the trial boundary
             fault = _fault_of(error, ranks)
             if fault is Fault.DATA_OUT_OF_REACH:
+                _write_trace()
+                reports.flush()  # it may have got further
                 raise
             if fault in INFRASTRUCTURE:
                 raise InfrastructureError(f"rank {ranks.rank} lost the others: {error}") from error
@@ -130,7 +133,9 @@ def _train_within_limits(
             return reports(event)
 
         refuse_other_code(trial)
-        splits = make_splits(_source(trial.config.data.source_only()), trial.config.data, trial.seed)
+        splits = make_splits(
+            patiently(lambda: _source(trial.config.data.source_only())), trial.config.data, trial.seed
+        )
         train_trial(
             trial,
             splits,
@@ -163,14 +168,20 @@ def _fault_of(error: Exception, ranks: Ranks) -> Fault:
 
 def _fail(lease: Lease, settings: LaneSettings, ranks: Ranks, error: Exception) -> None:
     """Tell the broker and the log of a trial's own exception, the one being handled."""
-    message, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
-    with suppress(OSError, ValueError):  # a full disk, a stream that the trial closed
-        sys.stderr.write(trace)
+    message, trace = f"{type(error).__name__}: {error}", _write_trace()
     failure = settings.broker.fail.remote(lease.trial.trial_id, lease.attempt, ranks.rank, message, trace)
     if not ray.get(failure):
         raise InfrastructureError(
             "some ranks are still inside a failed trial: start the lane anew"
         ) from error
+
+
+def _write_trace() -> str:
+    """Write the traceback of the error being handled to the trial's log; the traceback."""
+    trace = traceback.format_exc()
+    with suppress(OSError, ValueError):  # a full disk, a stream that the trial closed
+        sys.stderr.write(trace)
+    return trace
 
 
 @lru_cache(maxsize=2)

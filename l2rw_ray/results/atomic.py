@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -26,9 +24,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def is_being_written(temporary: Path) -> bool:
-    """Whether the process that made a temporary path of `atomic_path` lives, as far as this machine knows."""
+    """Whether another living process of this machine has the id of the one that made a temporary path."""
     process = temporary.name.split(".")[-2]
-    return process.isdigit() and psutil.pid_exists(int(process))
+    if not process.isdigit() or int(process) == os.getpid():
+        return False
+    try:
+        os.kill(int(process), 0)  # no signal: only whether there is one
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _sync(path: Path) -> None:

@@ -145,7 +145,7 @@ class StudyFolder:
         """
         found = {path.name.removesuffix(".pt") for path in self.checkpoints.glob("*")}
         if self.store is not None:
-            found |= self.store.folders(self.checkpoints)
+            found |= self.store.names(self.checkpoints)
         return found
 
     def create(self) -> None:

@@ -1,8 +1,12 @@
 """Making a study folder whole before a run, after whatever has ended the one before."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.atomic import is_being_written
@@ -15,7 +19,8 @@ from l2rw_ray.results.trial_result import TrialResult
 def mend_folder(folder: StudyFolder) -> list[str]:
     """Set damaged files of the ledger aside, and remove what killed runs have left behind.
 
-    That is what they left half written, and checkpoints of trials whose end is recorded.
+    That is what they left half written, and checkpoints of trials whose end is recorded; of a failed one
+    they may be of another try, which goes on from them.
 
     Args:
         folder: The study folder, locked by the caller.
@@ -31,15 +36,35 @@ def mend_folder(folder: StudyFolder) -> list[str]:
     ended, lines = set[str](), []
     for path in trial_files(folder):
         try:
-            table = read_trial_file(path, SCHEMA)
+            table = _read_whole(folder, path)
         except DamagedFileError as damage:
             lines.append(f"{damage}: now {_set_aside(folder, path).name}, and its trial counts as missing")
         else:
             rows = [] if table is None else table.select(["trial_id", "status", "reason"]).to_pylist()
-            ended |= {row["trial_id"] for row in rows if TrialResult(row["status"], row["reason"]).is_final}
+            ended |= {row["trial_id"] for row in rows if _is_over(row)}
     for trial_id in sorted(ended & folder.with_checkpoints()):
         folder.forget_checkpoints(trial_id)
     return lines
+
+
+def _read_whole(folder: StudyFolder, path: Path) -> pa.Table | None:
+    """A record; where a store has it, a copy that is damaged only here is fetched anew.
+
+    Raises:
+        DamagedFileError: It is damaged.
+        StudyFolderError: It, or the store, cannot be read.
+    """
+    try:
+        return read_trial_file(path, SCHEMA)
+    except DamagedFileError:
+        if folder.store is None:
+            raise
+        folder.store.fetch(path)
+        return read_trial_file(path, SCHEMA)
+
+
+def _is_over(row: Mapping[str, Any]) -> bool:
+    return row["status"] != "failed" and TrialResult(row["status"], row["reason"]).is_final
 
 
 def _sweep_drafts(folder: StudyFolder) -> None:
@@ -53,8 +78,10 @@ def _sweep_drafts(folder: StudyFolder) -> None:
 
 def _set_aside(folder: StudyFolder, path: Path) -> Path:
     """Rename a file, on the store too; an earlier one of the same name stays."""
+    there = [] if folder.store is None else folder.store.names(path.parent)
+    taken = {*there, *(each.name for each in path.parent.iterdir())}
     aside, number = path.with_name(f"{path.name}.damaged"), 1
-    while aside.exists():
+    while aside.name in taken:
         number += 1
         aside = path.with_name(f"{path.name}.damaged.{number}")
     try:

@@ -168,8 +168,8 @@ class StudyStore:
             for inside in [*self.files.names(name, deep=True), name]:
                 self.files.remove(inside)
 
-    def folders(self, folder: Path) -> set[str]:
-        """Names of the folders in a folder of the store.
+    def names(self, folder: Path) -> set[str]:
+        """Names of the files and of the folders in a folder of the store.
 
         Raises:
             StudyFolderError: The store cannot be read.
@@ -178,6 +178,16 @@ class StudyStore:
         with self._told("read", name):
             inside = self.files.names(name, deep=True)
         return {path.removeprefix(f"{name}/").partition("/")[0] for path in inside}
+
+    def fetch(self, path: Path) -> None:
+        """Make a file of the working folder what the store holds.
+
+        Raises:
+            StudyFolderError: The store cannot be read.
+        """
+        name = path.relative_to(self.path).as_posix()
+        with self._alone(), self._told("read", name):
+            self._get(name, self.files.info(name))
 
     def _put(self, file: Path, name: str) -> None:
         """Put a file, and give it the store's time, by which `fill` knows that it is the same."""

@@ -1,5 +1,6 @@
 import errno
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -105,29 +106,53 @@ def test_a_full_disk_costs_only_time_and_leaves_nothing(cache, monkeypatch) -> N
     assert entries(cache) == []
 
 
-def test_a_shelf_keeps_what_was_read_last(cache) -> None:
-    decode, size = Decode(), 0
-    for number, identity in enumerate("abca"):
-        cached(identity, decode, Shelf("sets", most_bytes=10**6))
-        size = max(entry.stat().st_size for entry in entries(cache / "sets"))
-        for entry in entries(cache / "sets"):
-            if entry.stat().st_mtime > 10:  # the one just read
-                os.utime(entry, (number + 1, number + 1))
+def age(entry: Path, days: float) -> None:
+    at = time.time() - days * 24 * 3600
+    os.utime(entry, (at, at))
+
+
+def test_a_shelf_keeps_what_was_asked_for_last(cache) -> None:
+    decode, roomy = Decode(), Shelf("sets", most_bytes=10**6)
+    for days, identity in ((5, "a"), (4, "b"), (3, "c"), (2, "a")):
+        cached(identity, decode, roomy)
+        newest = max(entries(cache / "sets"), key=lambda entry: entry.stat().st_mtime)
+        age(newest, days)
     assert decode.calls == 3
+    size = newest.stat().st_size
     cached("d", decode, Shelf("sets", most_bytes=2 * size))
     assert len(entries(cache / "sets")) == 2
-    cached("a", decode, Shelf("sets", most_bytes=2 * size))
-    assert decode.calls == 4, "b and c were not read for longer than a"
+    cached("a", decode, roomy)
+    assert decode.calls == 4, "b and c were not asked for for longer than a"
 
 
-def test_a_shelf_too_small_for_an_entry_holds_that_one(cache) -> None:
-    decode, shelf = Decode(), Shelf("sets", most_bytes=1)
-    held = cached("a", decode, shelf)
-    assert torch.equal(cached("a", decode, shelf), torch.from_numpy(ARRAY))
-    assert decode.calls == 1
-    cached("b", decode, shelf)
-    assert len(entries(cache / "sets")) == 1
-    assert torch.equal(held, torch.from_numpy(ARRAY)), "still mapped"
+def test_entries_of_the_last_day_stay(cache) -> None:
+    for identity in "ab":
+        cached(identity, Decode(), Shelf("sets", most_bytes=1))
+    assert len(entries(cache / "sets")) == 2
+
+
+def test_what_killed_processes_left_goes_after_a_day(cache) -> None:
+    (cache / "sets").mkdir(parents=True)
+    old, young = cache / "sets" / "old.tmp", cache / "sets" / "young.tmp"
+    for draft, days in ((old, 2), (young, 0.1)):
+        draft.touch()
+        age(draft, days)
+    cached("a", Decode(), Shelf("sets", most_bytes=10**6))
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_a_full_disk_is_tidied_all_the_same(cache, monkeypatch) -> None:
+    cached("a", Decode(), Shelf("sets", most_bytes=1))
+    (entry,) = entries(cache / "sets")
+    age(entry, 2)
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert torch.equal(cached("b", Decode(), Shelf("sets", most_bytes=1)), torch.from_numpy(ARRAY))
+    assert entries(cache / "sets") == []
 
 
 def test_the_folder_follows_the_environment(monkeypatch, tmp_path) -> None:

@@ -11,6 +11,7 @@ from time import sleep
 
 import pytest
 
+from l2rw_ray.results import read_study
 from tests.conftest import _STUDY
 from tests.digits_files import write_digits
 from tests.faults.conftest import Disturb
@@ -48,6 +49,12 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def _training_s(out: Path) -> float:
+    """How long all trials took together."""
+    durations: list[float] = read_study(out)["duration_s"].to_pylist()
+    return sum(durations)
+
+
 @pytest.mark.fault(
     "the store of a streamed train set is out of reach for 30 s", "all; trials wait, or go on later"
 )
@@ -70,3 +77,4 @@ def test_store_out_of_reach(disturb: Disturb, tries: Tries, tmp_path: Path) -> N
         store.send_signal(signal.SIGCONT)
         assert study.end(process, 0)
         study.must_equal(expected.out)
+        assert _training_s(study.out) > _training_s(expected.out) + _OUTAGE_S / 2, "it met the outage"

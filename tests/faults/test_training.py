@@ -104,5 +104,5 @@ def test_trial_that_is_killed_each_time(well_behaved: Path, order: Order, tries:
     study = order(*["die"] * 5)
     tries.add(5)
     failed = _fails_alone(study)
-    assert "its worker was lost 5 times without progress" in failed["error"]
+    assert "5 attempts without progress" in failed["error"]
     _is_mended_by_retry(study, well_behaved)

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from l2rw_ray.config import Limits, PlannedTrial, Resources, parse_study
-from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus, Verdict
-from l2rw_ray.orchestration.failure_policy import MOST_IN_VAIN, Fault
+from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
+from l2rw_ray.orchestration.failure_policy import MOST_IN_VAIN as MOST
+from l2rw_ray.orchestration.failure_policy import Fault
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.staffing import Work
 from l2rw_ray.orchestration.watchdog import HANG_GRACE_S
 
 ONE, TWO = Resources(), Resources(workers=2)
-MOST = MOST_IN_VAIN[Fault.WORKER_LOST]
 
 
 @pytest.fixture
@@ -27,6 +27,11 @@ def book(trials: tuple[PlannedTrial, ...]) -> LeaseBook:
     for trial in trials:
         book.submit(trial)
     return book
+
+
+def _told(book: LeaseBook) -> list[Event]:
+    """What has been told of trials since the last call, losses left out."""
+    return [event for event in book.drain() if not isinstance(event, AttemptLost)]
 
 
 def _epoch(trial: PlannedTrial, epoch: int = 1) -> EpochCompleted:
@@ -78,10 +83,10 @@ def test_lane_that_asks_again_has_lost_its_workers(book: LeaseBook, trials: tupl
     for attempt in range(1, MOST + 1):
         assert book.lease("a", "1", ONE) == Lease(trials[0], attempt)
     assert book.lease("a", "1", ONE) == Lease(trials[1], 1)
-    (ended,) = book.drain()
+    (ended,) = _told(book)
     assert isinstance(ended, TrialEnded)
     assert ended.status is TrialStatus.FAILED
-    assert f"lost {MOST} times without progress" in str(ended.error)
+    assert f"{MOST} attempts without progress" in str(ended.error)
 
 
 def test_attempts_that_got_further_do_not_count(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
@@ -91,7 +96,14 @@ def test_attempts_that_got_further_do_not_count(book: LeaseBook, trials: tuple[P
         book.report(replace(_start(trials[0]), history=tuple(told[:-1])), attempt)
         if told:
             book.report(told[-1], attempt)
-    assert not [event for event in book.drain() if isinstance(event, TrialEnded)]
+    assert not [event for event in _told(book) if isinstance(event, TrialEnded)]
+
+
+def test_each_loss_is_told_with_its_reason(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+    book.lease("a", "1", ONE)
+    book.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
+    book.lease("a", "2", ONE)
+    assert book.drain() == [AttemptLost(trials[0].trial_id, 1, Fault.NODE_OUT_OF_MEMORY.value)]
 
 
 def test_the_same_epochs_again_are_no_progress(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
@@ -100,7 +112,7 @@ def test_the_same_epochs_again_are_no_progress(book: LeaseBook, trials: tuple[Pl
         book.report(_start(trials[0]), attempt)
         book.report(_epoch(trials[0], 1), attempt)
     assert book.lease("a", "last", ONE) == Lease(trials[1], 1)
-    assert isinstance(book.drain()[-1], TrialEnded)
+    assert isinstance(_told(book)[-1], TrialEnded)
 
 
 def test_trial_of_a_lane_that_is_gone_goes_to_another(
@@ -117,7 +129,7 @@ def test_worker_thought_lost_is_told_to_stop_and_not_recorded(
     book.lease("a", "1", ONE)
     book.lease("a", "1", ONE)
     assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
-    assert not book.has_news
+    assert not _told(book)
     assert book.report(_epoch(trials[0]), 2) is Verdict.CONTINUE
     assert book.has_news
 
@@ -140,7 +152,7 @@ def test_exception_ends_the_trial_with_what_was_trained(
     book.report(_epoch(trials[0]), 1)
     book.fail(trials[0].trial_id, 1, 0, "NonFiniteError: loss", "Traceback …")
     assert book.all_ranks_failed(trials[0].trial_id)
-    ended = book.drain()[-1]
+    ended = _told(book)[-1]
     assert (ended.status, ended.epochs, ended.steps) == (TrialStatus.FAILED, 1, 3)
     assert book.lease("a", "1", ONE) == Lease(trials[1], 1)
 
@@ -155,7 +167,7 @@ def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> No
     assert not book.all_ranks_failed(trial.trial_id)
     book.fail(trial.trial_id, 1, 0, "error", "")
     assert book.all_ranks_failed(trial.trial_id)
-    assert len(book.drain()) == 1
+    assert len(_told(book)) == 1
 
 
 def test_group_that_was_replaced_is_sent_home(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
@@ -171,7 +183,7 @@ def test_exception_of_a_lost_attempt_does_not_end_the_next(
     book.lease("a", "1", ONE)
     book.lease("a", "2", ONE)
     book.fail(trials[0].trial_id, 1, 0, "RuntimeError: too late", "")
-    assert not book.has_news
+    assert not _told(book)
 
 
 def test_failure_of_one_rank_ends_a_trial_for_good_while_the_other_is_inside(study_tree: dict) -> None:
@@ -186,7 +198,7 @@ def test_failure_of_one_rank_ends_a_trial_for_good_while_the_other_is_inside(stu
     book.fail(trials[0].trial_id, 1, 0, "RuntimeError: what followed", "")
     book.note_loss("a", Fault.WORKER_LOST)
     assert book.lease("a", "2", TWO) == Lease(trials[1], 1), "it is not leased again"
-    (ended,) = book.drain()
+    (ended,) = _told(book)
     assert (ended.status, ended.error, ended.traceback) == (
         TrialStatus.FAILED,
         "over limits.duration_s",
@@ -212,7 +224,7 @@ def _lost_after(study_tree: dict, held_s: float, limits: Limits) -> tuple[Lease 
     clock.now += held_s
     book.note_loss("a", Fault.WORKER_LOST)
     clock.now += 1000  # until others have taken their place
-    return book.lease("a", "2", ONE), book.drain()[1:]
+    return book.lease("a", "2", ONE), _told(book)[1:]
 
 
 def test_trial_whose_process_ended_itself_after_its_time_is_over_its_limit(study_tree: dict) -> None:
@@ -239,7 +251,7 @@ def test_each_attempt_has_its_own_time_and_cause(book: LeaseBook, trials: tuple[
         assert book.lease("a", str(group), ONE) == Lease(trials[0], group)
         book.note_loss("a", Fault.NODE_OUT_OF_MEMORY if group == 1 else Fault.WORKER_LOST)
     book.lease("a", "last", ONE)
-    (ended,) = book.drain()
+    (ended,) = _told(book)
     assert "ran out of memory" not in str(ended.error)
 
 
@@ -249,7 +261,7 @@ def test_first_reason_of_a_loss_counts(book: LeaseBook, trials: tuple[PlannedTri
     book.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
     book.note_loss("a", Fault.WORKER_LOST)
     book.lane_ended("a")
-    (ended,) = book.drain()
+    (ended,) = _told(book)
     assert "ran out of memory" in str(ended.error)
 
 

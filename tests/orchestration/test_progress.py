@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from l2rw_ray.config import parse_study
-from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.events import AttemptLost, EpochCompleted, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.progress import ProgressDisplay
 
@@ -34,9 +34,8 @@ def printed(planned):
     return tell
 
 
-def started(trial, attempt: int = 1, epochs_before: int = 0) -> TrialStarted:
-    history = tuple(epoch(trial, number + 1) for number in range(epochs_before))
-    return TrialStarted(trial.trial_id, attempt, 1, "cpu", "a core", 60, 8, {}, {}, history)
+def started(trial) -> TrialStarted:
+    return TrialStarted(trial.trial_id, 1, 1, "cpu", "a core", 60, 8, {}, {})
 
 
 def epoch(trial, number: int) -> EpochCompleted:
@@ -53,11 +52,11 @@ def test_a_line_for_each_trial(printed, planned):
     assert lines == [f"1/2  {first.label}  62.5 %  7.0 s", f"2/2  {second.label}  62.5 %  7.0 s"]
 
 
-@pytest.mark.parametrize(("done", "place"), [(3, "after epoch 3 of 8"), (0, "from its start")])
-def test_a_trial_that_lost_its_workers_is_told_of(printed, planned, done, place):
+def test_an_attempt_that_was_lost_is_told_of(printed, planned):
     trial = planned[0]
-    (line,) = printed(started(trial), started(trial, attempt=2, epochs_before=done))
-    assert line == f"resumed {place}: {trial.label}: its workers were lost (attempt 2)"
+    lines = printed(started(trial), AttemptLost(trial.trial_id, 1, "its worker was lost"), ended(trial))
+    assert lines[0] == f"lost: {trial.label}: its worker was lost; it is tried again"
+    assert lines[1].startswith("1/2")
 
 
 def test_failed_and_stopped_ones_are_told_of(printed, planned):

@@ -21,7 +21,7 @@ def lived(used, limits: Limits, most_trials: int = 100) -> int:
     """How many trials a worker trains until it is worn; all that there are if it never is."""
     number, worker = len(used), wear.Wear(most_trials, limits, lambda: None)
     for trial in range(number):
-        if worker.is_worn_by_one_more(Ranks()):
+        if worker.after_trial(Ranks()):
             return trial + 1
     return number
 
@@ -41,6 +41,13 @@ def test_under_a_limit_less_growth_wears(used):
     assert lived(used, Limits(memory_bytes=1000 * MIB)) == 3
 
 
+def test_all_ranks_go_where_one_has_grown(used, monkeypatch):
+    used += [500 * MIB] * 2
+    worker, grown = wear.Wear(100, Limits(), lambda: None), iter([0, 3000 * MIB])
+    monkeypatch.setattr(Ranks, "maximum", lambda self, own: max(own, next(grown)))
+    assert [worker.after_trial(Ranks()) for _ in range(2)] == [False, True]
+
+
 @pytest.mark.parametrize(("limits", "expected"), [(Limits(), 0), (Limits(memory_bytes=2**30), 2)])
 def test_only_a_limit_makes_it_forget(used, monkeypatch, limits, expected):
     forgotten, given_back = [], []
@@ -48,6 +55,6 @@ def test_only_a_limit_makes_it_forget(used, monkeypatch, limits, expected):
     used += [500 * MIB] * 2
     worker = wear.Wear(100, limits, lambda: forgotten.append(1))
     for _ in range(2):
-        worker.is_worn_by_one_more(Ranks())
+        worker.after_trial(Ranks())
     assert len(forgotten) == expected
     assert given_back == list(range(1, expected + 1)), "after what was kept has been let go"

@@ -49,7 +49,7 @@ def test_what_killed_runs_left_half_written_is_removed(ledger, planned, exited):
 
 
 def test_what_another_command_is_writing_stays(ledger):
-    draft = ledger.path / f".plan.json.{os.getpid()}.tmp"
+    draft = ledger.path / f".plan.json.{os.getppid()}.tmp"
     draft.write_text("[")
     mend_folder(ledger)
     assert draft.exists()
@@ -57,13 +57,17 @@ def test_what_another_command_is_writing_stays(ledger):
 
 def test_checkpoints_of_recorded_trials_are_removed(writer, folder, planned):
     """As those that a lost worker has saved while another one ended its trial."""
-    completed, interrupted, earlier, under_way = (trial.trial_id for trial in planned)
+    completed, interrupted, earlier, failed = (trial.trial_id for trial in planned)
     end(writer, completed)
     end(writer, earlier)
     writer(TrialEnded(interrupted, TrialStatus.STOPPED, 1, 3, 1.0, {}, error=INTERRUPTED))
-    for trial_id in (completed, interrupted, under_way):
+    writer(TrialEnded(failed, TrialStatus.FAILED, 1, 3, 1.0, {}, error="lost"))
+    for trial_id in (completed, interrupted, failed, "underway"):
         (folder.checkpoints / trial_id).mkdir()
         (folder.checkpoints / trial_id / "3-abc.pt").touch()
     (folder.checkpoints / f"{earlier}.pt").touch()
     mend_folder(folder)
-    assert {path.name for path in folder.checkpoints.iterdir()} == {interrupted, under_way}
+    assert {path.name for path in folder.checkpoints.iterdir()} == {
+        *(interrupted, "underway"),
+        failed,  # it may be under way again, with --retry-failed
+    }

@@ -1,5 +1,6 @@
 """Study folders on an S3 of our own, as two machines with caches of their own see them."""
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -245,11 +246,33 @@ def test_a_damaged_file_is_set_aside_on_the_store_too(store, address, machine, s
     with opened(address) as folder, folder.lock():
         (line,) = mend_folder(folder)
         assert f"now {planned[1].trial_id}.parquet.damaged" in line
+    StoreFiles(parse_location(address)).write(name, b"damaged again")
+    machine("third")
+    with opened(address) as folder, folder.lock():
+        (line,) = mend_folder(folder)
+        assert f"now {planned[1].trial_id}.parquet.damaged.2" in line
+    assert f"{name}.damaged.2" in names_in(store, address)
     assert f"{name}.damaged" in names_in(store, address)
     assert name not in names_in(store, address)
-    machine("third")
+    machine("fourth")
     with reading(address) as folder:
         assert count_statuses(folder.path)["completed"] == 1
+
+
+def test_a_file_damaged_only_here_is_fetched_anew(store, address, machine, spec, planned, end):
+    with opened(address) as folder:
+        folder.create()
+        folder.write_plan(spec, planned)
+        end(folder, 0)
+    with opened(address) as folder, folder.lock():
+        path = folder.trial_file(planned[0].trial_id)
+        known, content = path.stat(), bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(content)
+        os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+        assert mend_folder(folder) == []
+        assert count_statuses(folder.path)["completed"] == 1
+    assert not [name for name in names_in(store, address) if "damaged" in name]
 
 
 def test_checkpoints_of_recorded_trials_leave_the_store(store, address, machine, spec, planned, end):
