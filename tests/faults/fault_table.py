@@ -119,7 +119,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.CallI
     row = table[mark.args[0]]
     survived = row.survived + tried * report.passed
     table[row.fault] = replace(
-        row, tried=row.tried + tried, survived=survived, at=row.at or _commit(), note=row.note or note
+        row, tried=row.tried + tried, survived=survived, at=row.at or tried_commit(), note=row.note or note
     )
 
 
@@ -159,7 +159,7 @@ def markdown(rows: Iterable[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _commit() -> str:
+def tried_commit() -> str:
     """The commit that is tried, as short as Git makes it."""
     here = Path(__file__).parent
     done = subprocess.run(

@@ -26,13 +26,13 @@ class Level:
     """
 
     name: str
-    start_bytes: float
-    middle_bytes: float
-    end_bytes: float
+    start_bytes: int
+    middle_bytes: int
+    end_bytes: int
     life_s: float
 
     @property
-    def growth_bytes(self) -> float:
+    def growth_bytes(self) -> int:
         return self.end_bytes - self.start_bytes
 
 
@@ -61,5 +61,5 @@ def _level(name: str, seen: list[tuple[float, int]]) -> Level | None:
         return None
     third = len(warm) // 3
     parts = (warm[:third], warm[third:-third], warm[-third:])
-    start, middle, end = (median(part) for part in parts)
+    start, middle, end = (round(median(part)) for part in parts)
     return Level(name, start, middle, end, seen[-1][0] - first)

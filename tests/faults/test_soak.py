@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.faults.conftest import Disturb
+from tests.faults.fault_table import tried_commit
 from tests.faults.killing import Killer
 from tests.faults.memory_level import MemoryLog
 from tests.faults.nodes import two_nodes
@@ -51,6 +52,7 @@ def test_soak(disturb: Disturb, request: pytest.FixtureRequest) -> None:
         left = study.left_after(LEFT_S)
     levels = memory.levels()
     told = {
+        "commit": tried_commit(),
         "trials": _TRIALS,
         "duration_s": round(duration_s),
         "kills": dict(killer.kills),
