@@ -145,7 +145,8 @@ class DisturbedStudy:
 
     def must_have_ended(self, within_s: float = LEFT_S) -> None:
         """Check that nothing of the command runs any more, after a moment."""
-        assert self.left_after(within_s) == []
+        left = self.left_after(within_s)
+        assert not left, f"still running: {left}"
 
     def left_after(self, within_s: float) -> list[str]:
         """What of the command still runs when it has had time to end."""
