@@ -17,6 +17,7 @@ from l2rw_ray.results.mending import mend_folder
 from l2rw_ray.tracking.runs import trial_name
 from l2rw_ray.tracking.uri import refuse_unusable_store
 
+_INTERRUPTED = "interrupted: the same command goes on where this one stopped"
 _MOST_LOGS = 3
 """Of failed trials, that are named at the end of a run."""
 
@@ -51,7 +52,11 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
                 display.begin(known, total, lanes)
                 return [display, mirror]
 
-            outcome = run_study(spec, planned, folder, options, observe)
+            try:
+                outcome = run_study(spec, planned, folder, options, observe)
+            except KeyboardInterrupt:  # before the first trial
+                console.print(_INTERRUPTED)
+                return 130
         mirror.finish()
         _tell(console, folder, outcome, tracking_uri)
     if outcome.interrupted:
@@ -63,7 +68,7 @@ def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_u
     counts = ", ".join(f"{count} {status}" for status, count in outcome.counts.items() if count)
     console.print(f"trials   {counts}", highlight=False)
     if outcome.interrupted:
-        console.print("         interrupted: the same command goes on where this one stopped")
+        console.print(f"         {_INTERRUPTED}")
     if outcome.counts["failed"]:
         console.print("         failed trials are run again with --retry-failed")
         for line in _failed_logs(folder):
@@ -71,7 +76,7 @@ def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_u
     without = _without_model(folder)
     if without:
         console.print(f"models   {without} completed trials have none; keep.models is for trials to come")
-    if outcome.counts["completed"]:
+    if outcome.counts["completed"] or outcome.counts["failed"]:
         from l2rw_ray.cli.reporting import write_own_report
 
         paths, address = write_own_report(folder)

@@ -8,7 +8,6 @@ from l2rw_ray.config import Limits, PlannedTrial, Resources
 from l2rw_ray.events import Event, TrialEnded, Verdict
 from l2rw_ray.orchestration.failure_policy import Fault
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease, LeaseBook
-from l2rw_ray.orchestration.orphans import end_with_node
 from l2rw_ray.orchestration.staffing import Work
 
 _T = TypeVar("_T")
@@ -26,7 +25,6 @@ class Broker:
     """
 
     def __init__(self, limits: Limits) -> None:
-        end_with_node()
         self._book = LeaseBook(limits)
         self._changed = asyncio.Condition()
         self._abandoned = False

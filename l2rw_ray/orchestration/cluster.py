@@ -14,6 +14,7 @@ import psutil
 from l2rw_ray.errors import InfrastructureError, InputError
 from l2rw_ray.orchestration.address import refuse_silent
 from l2rw_ray.orchestration.autoscaling import GROWTH_VARIABLE, START_TIMEOUT_S, growth_groups, nodes_to_come
+from l2rw_ray.orchestration.reaper import reaped
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -61,8 +62,15 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
         os.environ.pop(GROWTH_VARIABLE, None)  # it is about another cluster
     else:
         _refuse_unreachable(address)
-    with nullcontext() if address else _others_kept_out(), _connection(address, code) as nodes:
+    with nullcontext() if address else _for_itself(), _connection(address, code) as nodes:
         yield nodes
+
+
+@contextmanager
+def _for_itself() -> Iterator[None]:
+    """Let nobody else into a private cluster, and nothing of it stay."""
+    with _others_kept_out(), reaped():
+        yield
 
 
 @contextmanager

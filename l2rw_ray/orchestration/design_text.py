@@ -40,7 +40,10 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
             return [f"  {design.factor}: {levels}", f"{rule}; {seeds} to {design.most_seeds} seeds a level"]
     points = len(planned) // seeds
     lines = _factor_lines(_levels(planned))
-    return [*lines, f"{points} design points × {seeds} seeds = {len(planned)} trials"]
+    return [
+        *lines,
+        f"{_count(points, 'design point')} × {_count(seeds, 'seed')} = {_count(len(planned), 'trial')}",
+    ]
 
 
 def _factor_lines(factors: Mapping[str, Sequence[Any]], indent: int = 2) -> list[str]:

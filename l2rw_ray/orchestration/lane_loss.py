@@ -9,7 +9,6 @@ import ray.train
 
 from l2rw_ray.errors import OutOfReachError
 from l2rw_ray.orchestration.failure_policy import Fault
-from l2rw_ray.orchestration.orphans import end_with_node
 
 _WITHIN_S = 10.0
 
@@ -47,11 +46,6 @@ class LossReporter(ray.train.UserCallback):  # type: ignore[misc]  # ray is not 
 
     def __init__(self, broker: Any, lane: str) -> None:
         self._broker, self._lane = broker, lane
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrive in the controller, which shall not outlive its node."""
-        self.__dict__.update(state)
-        end_with_node()
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         """See `ray.train.UserCallback`."""

@@ -149,9 +149,10 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
         nodes: Those of the cluster it is planned for.
 
     Raises:
-        InputError: The study is invalid, does not fit the cluster, or the folder's ledger is
+        InputError: The study is invalid, does not fit the cluster, or the folder is a file or its ledger
             unreadable.
     """
+    folder.refuse_file()
     planned: Sequence[PlannedTrial] = plan_study(spec)
     to_come: int | None = 0
     ledger = _ledger(spec, folder)

@@ -45,6 +45,7 @@ class ProgressDisplay:
         self._running: dict[str, _Running] = {}
         self._ended: dict[TrialStatus, int] = dict.fromkeys(TrialStatus, 0)
         self._lanes, self._done_epochs, self._started = 0, 0, monotonic()
+        self._earlier_epochs = 0
         self._first_epoch: float | None = None
         self._warned: set[str] = set()
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
@@ -75,10 +76,12 @@ class ProgressDisplay:
             case TrialStarted():
                 label = self._trials[event.trial_id].label
                 self._running[event.trial_id] = _Running(label, event.epochs, len(event.history))
+                if event.attempt == 1:
+                    self._earlier_epochs += len(event.history)
             case AttemptLost():
                 self._running.pop(event.trial_id, None)
                 line = f"lost: {self._trials[event.trial_id].label}: {event.reason}; it is tried again"
-                self._console.print(Text(line, style="yellow"))
+                self._print(line, "yellow")
             case EpochCompleted():
                 self._note_epoch(event)
             case TrialEnded():
@@ -96,19 +99,21 @@ class ProgressDisplay:
     def _print_end(self, event: TrialEnded) -> None:
         label = self._trials[event.trial_id].label
         if event.status is TrialStatus.FAILED:
-            self._console.print(Text(f"failed: {label}: {event.error}", style="red"))
+            self._print(f"failed: {label}: {event.error}", "red")
         elif event.status is TrialStatus.STOPPED:
-            self._console.print(f"stopped after {event.epochs} epochs: {label}", highlight=False)
+            self._print(f"stopped after {event.epochs} epochs: {label}")
         elif not self._console.is_terminal:
             figure = self._text(event.metrics.get(self._metric))
-            self._console.print(
-                f"{self._done_text('/')}  {label}  {figure}  {event.duration_s:.1f} s", highlight=False
-            )
+            self._print(f"{self._done_text('/')}  {label}  {figure}  {event.duration_s:.1f} s")
         for warning in event.warnings:
             remedy = warning.partition(":")[2]  # the same in all trials; the figures before it differ
             if remedy not in self._warned:
                 self._warned.add(remedy)
-                self._console.print(Text(f"warning: {label}: {warning}", style="yellow"))
+                self._print(f"warning: {label}: {warning}", "yellow")
+
+    def _print(self, line: str, style: str = "") -> None:
+        """A line of its own, which only a terminal breaks."""
+        self._console.print(Text(line, style=style), soft_wrap=not self._console.is_terminal)
 
     def render(self) -> Group:
         """The table as it stands."""
@@ -141,12 +146,13 @@ class ProgressDisplay:
 
     @property
     def _eta_s(self) -> float | None:
-        """Seconds left at the pace of epochs since the first one; None before there is a pace."""
+        """Seconds left at the pace of epochs since the first one; None where there is none, or none left."""
         if self._first_epoch is None or self._done_epochs < 2 or self._total is None:
             return None
         pace = (self._done_epochs - 1) / max(monotonic() - self._first_epoch, 1e-9)
         wanted = self._total * fmean(trial.config.optim.epochs for trial in self._trials.values())
-        return max(wanted - self._done_epochs, 0) / pace
+        left = wanted - self._earlier_epochs - self._done_epochs
+        return left / pace if left > 0 else None
 
     def _text(self, figure: float | None) -> str:
         """A figure of the metric for people: accuracies in percent."""

@@ -7,7 +7,6 @@ from ray import tune
 
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted
 from l2rw_ray.orchestration.feeding import LOST, RUNNING, STATUS, TIME
-from l2rw_ray.orchestration.orphans import end_with_node
 
 _EVENTS_WAIT_S = 30.0
 
@@ -21,7 +20,6 @@ def follow_trial(config: dict[str, Any], broker: Any, *, tells_epochs: bool) -> 
         tells_epochs: Whether a scheduler judges trials under way. Nobody else needs to know, and Tune's
             loop takes more of a core than a small trial does.
     """
-    end_with_node()
     trial_id, epochs, seen = config["trial_id"], 0, 0
     while True:
         news = broker.events_of.remote(trial_id, seen, _EVENTS_WAIT_S, at_its_end=not tells_epochs)

@@ -25,7 +25,6 @@ from l2rw_ray.orchestration.failure_policy import INFRASTRUCTURE, Fault
 from l2rw_ray.orchestration.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.lease_book import LaneOrder, Lease
 from l2rw_ray.orchestration.limited import limited
-from l2rw_ray.orchestration.orphans import end_with_node
 from l2rw_ray.orchestration.reporting import Reports
 from l2rw_ray.orchestration.run_settings import RunSettings
 from l2rw_ray.orchestration.storing import checkpoint_files, keeping_model
@@ -65,7 +64,6 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
         config: `{"settings": …}`, the form Ray Train passes configuration in.
     """
     settings = config["settings"]
-    end_with_node()
     keep_freed_memory()
     if settings.run.working_directory.is_dir():  # on another node it may not be there
         os.chdir(settings.run.working_directory)

@@ -138,7 +138,7 @@ def _pairing(outcomes: Sequence[Outcome], contrast: Contrast | None) -> str:
 def _total_time(rows: Sequence[Row]) -> str:
     total_s = sum(row["duration_s"] or 0.0 for row in rows)
     if total_s < 120:
-        return f"{total_s:.0f} s in all trials together"
+        return f"{total_s:.0f} s in these trials together"
     return f"{total_s / 60:.0f} min" if total_s < 7200 else f"{total_s / 3600:.1f} h"
 
 

@@ -26,6 +26,7 @@ from l2rw_ray.report.sections import Picture, write_pictures
 from l2rw_ray.report.summary import Ablation
 from l2rw_ray.report.trials import trials_csv
 from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.folder import FULL
 
 FIGURES = "figures"
 Summary = Ablation | SearchSummary | ScalingSummary
@@ -70,9 +71,8 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
         return _write(summary, folder)
     except OSError as error:
         reason = (error.strerror or "cannot be written").lower()
-        raise StudyFolderError(
-            "report folder", folder, reason, "free the disk, or choose another --out"
-        ) from error
+        remedy = f"{'free the disk, or ' if error.errno in FULL else ''}choose another --out"
+        raise StudyFolderError("report folder", folder, reason, remedy) from error
 
 
 def summarise_study(study_dir: Path) -> Summary:

@@ -21,6 +21,8 @@ from l2rw_ray.results.atomic import atomic_path
 if TYPE_CHECKING:
     from l2rw_ray.results.store import StudyStore
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk without room."""
 _PROBE_BYTES = 4096
 """What a file system that is not full takes."""
 
@@ -154,11 +156,17 @@ class StudyFolder:
         Raises:
             StudyFolderError: The path cannot be made a folder, or nothing can be written there.
         """
+        self.refuse_file()
         with self._writable():
             for path in (self.path, self.trials, self.checkpoints, self.logs):
                 path.mkdir(parents=True, exist_ok=True)
                 with TemporaryFile(dir=path, buffering=0) as probe:
                     probe.write(bytes(_PROBE_BYTES))
+
+    def refuse_file(self) -> None:
+        """Raise StudyFolderError where the path is of a file, which can be made no folder."""
+        if self.path.exists() and not self.path.is_dir():
+            raise self._error("a file, no folder", "choose another --out")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -251,8 +259,7 @@ class StudyFolder:
             yield
         except OSError as error:
             reason = (error.strerror or "cannot be written").lower()
-            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = f"{'free the disk, or ' if is_full else ''}choose another --out"
+            remedy = f"{'free the disk, or ' if error.errno in FULL else ''}choose another --out"
             raise self._error(reason, remedy) from error
 
     def read_spec(self) -> StudySpec:

@@ -1,6 +1,7 @@
 """What a run prints where nobody watches a terminal."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -66,6 +67,22 @@ def test_failed_and_stopped_ones_are_told_of(printed, planned):
         *(started(second), ended(second, TrialStatus.STOPPED)),
     )
     assert lines == [f"failed: {first.label}: ValueError: no", f"stopped after 8 epochs: {second.label}"]
+
+
+def test_long_lines_are_not_broken(printed, planned):
+    error = "ValueError: " + "no " * 60
+    (line,) = printed(started(planned[0]), ended(planned[0], TrialStatus.FAILED, error=error))
+    assert line == f"failed: {planned[0].label}: {error}"
+
+
+def test_time_left_counts_what_was_trained_before(planned):
+    display = ProgressDisplay(Console(file=io.StringIO()), "small", METRIC)
+    display.begin({trial.trial_id: trial for trial in planned}, len(planned), 1)
+    epochs = planned[0].config.optim.epochs
+    for trial in planned:
+        display(replace(started(trial), history=tuple(epoch(trial, n + 1) for n in range(epochs - 1))))
+        display(epoch(trial, epochs))
+    assert display._eta_s is None, "nothing is left"
 
 
 def test_a_warning_that_all_trials_have_is_told_once(printed, planned):
