@@ -1,11 +1,17 @@
 """What a run says at its end."""
 
+import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from l2rw_ray.cli.session import _failed_logs
-from l2rw_ray.config import parse_study
+import pytest
+
+from l2rw_ray.cli.session import _failed_logs, run_session
+from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
 from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.orchestration.runner import RunOptions, RunOutcome
 from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.status import count_statuses
 from tests.orchestration.playing import record
 
 
@@ -25,3 +31,44 @@ def test_logs_of_the_first_failed_trials_are_named_and_the_others_counted(
         f"log      {tmp_path}/logs/{planned[4].trial_id}.log (l2rw · seed 0)",
         f"         and 2 more in {tmp_path}/logs",
     ]
+
+
+@pytest.fixture
+def run(study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a study of four trials in `tmp_path`, or what stands for it; the exit code."""
+
+    def session(run_study: Callable[..., RunOutcome]) -> int:
+        monkeypatch.setattr("l2rw_ray.cli.session.run_study", run_study)
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            return run_session(parse_study(study_tree), StudyFolder(tmp_path / "out"), RunOptions(), None)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    return session
+
+
+def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> RunOutcome:
+        raise KeyboardInterrupt
+
+    assert run(interrupted) == 130
+    assert capsys.readouterr().out == "interrupted: the same command goes on where this one stopped\n"
+
+
+def test_a_run_in_which_all_trials_failed_has_a_report(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(
+        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object
+    ) -> RunOutcome:
+        folder.write_plan(spec, planned)
+        for trial in planned:
+            record(folder, trial, status="failed")
+        return RunOutcome(count_statuses(folder.path))
+
+    assert run(failing) == 1
+    assert "4 failed" in capsys.readouterr().out
+    assert (tmp_path / "out" / "report" / "report.html").is_file()
