@@ -33,7 +33,7 @@ def reaped() -> Iterator[None]:
 def reap(driver: psutil.Process) -> None:
     """Wait for the end of a process, then kill what was below it."""
     below: set[psutil.Process] = set()
-    while driver.is_running() and driver.status() != psutil.STATUS_ZOMBIE:
+    while _lives(driver):
         below = {process for process in below if process.is_running()}
         below |= _children(driver)
         time.sleep(_LOOK_EVERY_S)
@@ -42,6 +42,13 @@ def reap(driver: psutil.Process) -> None:
     for process in below - {psutil.Process()}:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # it has ended between the two
+        return False
 
 
 def _children(process: psutil.Process) -> set[psutil.Process]:
