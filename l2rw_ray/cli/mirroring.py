@@ -105,8 +105,10 @@ def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = ma
         mirror = MlflowMirror(
             destination.uri, destination.experiment or spec.name, spec.question, destination.artifacts
         )
-        mirror.offer_view(study_view(rows))
+        planned = {row.trial_id for row in folder.read_plan()}
+        mirror.offer_view(study_view([row for row in rows if row["trial_id"] in planned]))
         _record(mirror, folder, rows)
+        mirror.mark_planned(planned)
         lacking: Sequence[Row] = [row for row in rows if mirror.lacks_files(row)]
         if files_s > 0:
             _summarise(mirror, folder, rows)
@@ -191,20 +193,18 @@ def _add_model(file: Path, made: Path) -> None:
 
 
 def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
-    """A run per design point, where the study has any whose figures count."""
+    """A run per design point whose figures count."""
     from l2rw_ray.report.points import final_cells
     from l2rw_ray.tracking import DesignPoint
 
     if isinstance(folder.read_spec().design, SearchDesign):  # its configurations are its trials
         return
     final = {row.trial_id for row in folder.read_plan() if row.stage is Stage.FINAL}
-    if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
-        mirror.summarise(
-            DesignPoint(
-                cell.method, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()}
-            )
-            for cell in final_cells(folder.path)
-        )
+    counts = any(row["status"] == "completed" and row["trial_id"] in final for row in rows)
+    mirror.summarise(
+        DesignPoint(cell.method, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()})
+        for cell in (final_cells(folder.path) if counts else ())
+    )
 
 
 @contextmanager

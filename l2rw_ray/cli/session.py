@@ -48,8 +48,10 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
             console.print(line, highlight=False, soft_wrap=True)
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 
-            def observe(known: Mapping[str, PlannedTrial], total: int | None, lanes: int) -> list[Observer]:
-                display.begin(known, total, lanes)
+            def observe(
+                known: Mapping[str, PlannedTrial], total: int | None, lanes: int, *, is_exact: bool
+            ) -> list[Observer]:
+                display.begin(known, total, lanes, is_exact=is_exact)
                 return [display, mirror]
 
             try:

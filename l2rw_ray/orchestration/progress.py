@@ -42,6 +42,7 @@ class ProgressDisplay:
         self._console, self._study, self._metric = console, study, metric
         self._trials: Mapping[str, PlannedTrial] = {}
         self._total: int | None = 0
+        self._is_exact = True
         self._running: dict[str, _Running] = {}
         self._ended: dict[TrialStatus, int] = dict.fromkeys(TrialStatus, 0)
         self._lanes, self._done_epochs, self._started = 0, 0, monotonic()
@@ -50,19 +51,26 @@ class ProgressDisplay:
         self._warned: set[str] = set()
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
 
-    def begin(self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int) -> None:
+    def begin(
+        self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int, *, is_exact: bool
+    ) -> None:
         """Say how much there is to do.
 
         Args:
             known: Trials by id; it may grow.
             total: How many will run at most; None where that is not known.
             lanes: How many run at a time.
+            is_exact: Whether that many will run in any case.
         """
-        self._trials, self._total, self._lanes = known, total, lanes
+        self._trials, self._total, self._lanes, self._is_exact = known, total, lanes, is_exact
+        if not self._console.is_terminal:
+            self._console.print(self._headline(), soft_wrap=True)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
+        else:
+            self._console.print(self._headline())
         return self
 
     def __exit__(
@@ -103,8 +111,8 @@ class ProgressDisplay:
         elif event.status is TrialStatus.STOPPED:
             self._print(f"stopped after {event.epochs} epochs: {label}")
         elif not self._console.is_terminal:
-            figure = self._text(event.metrics.get(self._metric))
-            self._print(f"{self._done_text('/')}  {label}  {figure}  {event.duration_s:.1f} s")
+            figure = f"{self._title} {self._text(event.metrics.get(self._metric))}"
+            self._print(f"{self._done_text}  {label}  {figure}  {event.duration_s:.1f} s")
         for warning in event.warnings:
             remedy = warning.partition(":")[2]  # the same in all trials; the figures before it differ
             if remedy not in self._warned:
@@ -121,7 +129,7 @@ class ProgressDisplay:
         table.add_column("trial under way", min_width=36)
         table.add_column("epoch", justify="right")
         table.add_column("")
-        table.add_column(self._metric.replace("_", " "), justify="right")
+        table.add_column(self._title, justify="right")
         for row in self._running.values():
             bar = ProgressBar(total=row.epochs, completed=row.epoch, width=20)
             table.add_row(row.label, f"{row.epoch}/{row.epochs}", bar, self._text(row.figure))
@@ -131,7 +139,7 @@ class ProgressDisplay:
         if not self._lanes:
             return Text.assemble((self._study, "bold"), "  preparing")
         done = sum(self._ended.values())
-        parts = [f"{self._done_text(' of ')} trials done", f"{self._lanes} lane{'s' * (self._lanes != 1)}"]
+        parts = [f"{self._done_text} trials done", f"{self._lanes} lane{'s' * (self._lanes != 1)}"]
         if self._ended[TrialStatus.FAILED]:
             parts.append(f"{self._ended[TrialStatus.FAILED]} failed")
         if not self._running and not done:
@@ -140,9 +148,14 @@ class ProgressDisplay:
             parts.append(f"about {duration_text(self._eta_s)} left")
         return Text.assemble((self._study, "bold"), "  ", " · ".join(parts))
 
-    def _done_text(self, between: str) -> str:
-        done = sum(self._ended.values())
-        return str(done) if self._total is None else f"{done}{between}{self._total}"
+    @property
+    def _title(self) -> str:
+        return self._metric.replace("_", " ")
+
+    @property
+    def _done_text(self) -> str:
+        done, bound = sum(self._ended.values()), "" if self._is_exact else "at most "
+        return str(done) if self._total is None else f"{done} of {bound}{self._total}"
 
     @property
     def _eta_s(self) -> float | None:

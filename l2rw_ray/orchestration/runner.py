@@ -55,7 +55,7 @@ class Watch(Protocol):
     """Makes the observers of a run."""
 
     def __call__(
-        self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int
+        self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int, *, is_exact: bool
     ) -> Sequence[Observer]:
         """The observers.
 
@@ -63,6 +63,8 @@ class Watch(Protocol):
             known: Trials by id; it grows where the design asks for more.
             total: How many will run at most; None where that is not known.
             lanes: How many run at a time.
+            is_exact: Whether that many will run in any case: a design that decides as it goes may find
+                trials in the ledger that it asks for.
         """
 
 
@@ -71,7 +73,7 @@ def run_study(
     planned: Sequence[PlannedTrial],
     folder: StudyFolder,
     options: RunOptions,
-    observe: Watch = lambda known, total, lanes: (),
+    observe: Watch = lambda known, total, lanes, is_exact: (),
 ) -> RunOutcome:
     """Run the trials that a study folder has no record of.
 
@@ -111,7 +113,8 @@ def run_study(
             lane_count(feed.resources, nodes, feed.remaining, options.lanes)
         at_first = share_out(to_come_of(feeds), {}, nodes, options.lanes)
         agenda.write()
-        observers = list(observe(agenda.known, _total(feeds), sum(at_first.values())))
+        lanes = sum(at_first.values())
+        observers = list(observe(agenda.known, _total(feeds), lanes, is_exact=agenda.is_fixed))
         ledger = LedgerWriter(folder, agenda.known, package_versions(), source_commit())
         recorder = _forget_checkpoints(ledger, folder)
         execution = Execution(folder, agenda.begin, recorder, observers, options.lanes, options.lane_trials)

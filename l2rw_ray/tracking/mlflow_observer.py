@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from l2rw_ray.errors import TrackingError
 from l2rw_ray.tracking.database import refuse_silent_database
 from l2rw_ray.tracking.inputs import DataInput, data_inputs
 from l2rw_ray.tracking.runs import (
+    PLANNED,
     DesignPoint,
     MetricPoint,
     Row,
@@ -170,16 +171,29 @@ class MlflowMirror:
             store.client.set_tag(run_id, _FILES, outcome_of(trial_row))
             store.trials[trial_row["trial_id"]] = store.client.get_run(run_id)
 
-    def summarise(self, points: Iterable[DesignPoint]) -> None:
-        """Write a run per design point with the figures over its seeds, or update the one there is.
+    def mark_planned(self, trial_ids: Collection[str]) -> None:
+        """Tell the recorded trials that the study asks for from those of settings that it had before.
 
         Raises:
             TrackingError: The store cannot be reached or written.
         """
         with _guarded(self._uri):
             store = self._store()
-            for point in points:
+            _mark(store, store.trials, trial_ids)
+
+    def summarise(self, points: Iterable[DesignPoint]) -> None:
+        """Write a run per design point with the figures over its seeds, or update the one there is.
+
+        Points that are not among these any more stay, marked as such.
+
+        Raises:
+            TrackingError: The store cannot be reached or written.
+        """
+        with _guarded(self._uri):
+            store, asked = self._store(), {point.key: point for point in points}
+            for point in asked.values():
                 self._write_point(store, point)
+            _mark(store, store.points, asked)
 
     def offer_view(self, state: str) -> None:
         """Let the UI open with this state of its page of runs; see `study_view`.
@@ -341,6 +355,13 @@ def _impatience() -> Iterator[None]:
 def _dataset(data: DataInput) -> DatasetInput:
     dataset = Dataset(data.name, data.digest, "code", data.source, profile=data.profile)
     return DatasetInput(dataset, [InputTag("mlflow.data.context", data.split)])
+
+
+def _mark(store: _Store, runs: Mapping[str, Run], planned: Collection[str]) -> None:
+    for key, run in runs.items():
+        mark = "yes" if key in planned else "no"
+        if run.data.tags.get(PLANNED) != mark:
+            store.client.set_tag(run.info.run_id, PLANNED, mark)
 
 
 def _is_of(run: Run, row: Row) -> bool:

@@ -13,6 +13,8 @@ from l2rw_ray.tracking.uri import masked
 Row = Mapping[str, Any]
 
 FACTOR = "factor."
+PLANNED = "l2rw.planned"
+"""Tag: `yes`, or `no` of settings that the study no longer asks for."""
 STEP = "step/"
 """Begins the names of metrics whose axis is optimiser steps; of all others it is epochs."""
 _MOST_STEP_POINTS = 300

@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from l2rw_ray.tracking.runs import FACTOR, factor_tags, factors_of
+from l2rw_ray.tracking.runs import FACTOR, PLANNED, factor_tags, factors_of
 
 VIEW_TAG = "mlflow.sharedViewState.l2rw"
-_IS_TRIAL = "tags.`l2rw.trial_id` LIKE '%'"
+_IS_TRIAL = f"tags.`l2rw.trial_id` LIKE '%' AND tags.`{PLANNED}` = 'yes'"
 _HEADLINES = {"test_balanced_accuracy": False, "test_rmse": True}
 """What trials are sorted by, and whether less is better; sorted by time they would hide in their study."""
 
@@ -20,7 +20,7 @@ def study_view(rows: Sequence[Mapping[str, Any]]) -> str:
     """The state of the page for a study's trials.
 
     Args:
-        rows: Its rows of `read_study(…).to_pylist()`.
+        rows: The rows of `read_study(…).to_pylist()` that its plan asks for.
     """
     keys = [{"mode": "tag", "groupByData": name} for name in ("method", *_factor_names(rows))]
     state = {

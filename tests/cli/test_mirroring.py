@@ -83,6 +83,31 @@ def test_a_variants_summary_has_its_own_method(make_folder) -> None:
     assert len(found) == 2
 
 
+def planned_in(store: Path) -> dict[str, list[str]]:
+    """Marks of runs by their names."""
+    pairs = """select r.name, t.value from runs r join tags t on t.run_uuid = r.run_uuid
+        where t.key = 'l2rw.planned' order by t.value"""
+    marks: dict[str, list[str]] = {}
+    for name, mark in sqlite3.connect(store).execute(pairs):
+        marks.setdefault(name, []).append(mark)
+    return marks
+
+
+def test_trials_of_settings_that_are_no_longer_asked_for_are_marked(make_folder, study_tree) -> None:
+    mirror_folder(make_folder("one"))
+    study_tree["trial"]["optim"]["epochs"] = 1
+    folder = make_folder("one", design={"kind": "grid", "factors": {"method.name": ["l2rw", "random"]}})
+    mirror_folder(folder)
+    assert planned_in(folder.tracking_database) == {
+        "l2rw · seed 0": ["no", "yes"],
+        "uniform · seed 0": ["no"],
+        "random · seed 0": ["yes"],
+        "l2rw · all seeds": ["yes"],
+        "uniform · all seeds": ["no"],
+        "random · all seeds": ["yes"],
+    }
+
+
 def test_two_mirrors_at_once_write_each_trial_once(make_folder) -> None:
     folder = make_folder("one")
     threads = [threading.Thread(target=mirror_folder, args=(folder, None, 0)) for _ in range(2)]

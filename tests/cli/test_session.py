@@ -55,7 +55,8 @@ def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(
         raise KeyboardInterrupt
 
     assert run(interrupted) == 130
-    assert capsys.readouterr().out == "interrupted: the same command goes on where this one stopped\n"
+    line = "interrupted: the same command goes on where this one stopped"
+    assert capsys.readouterr().out.splitlines() == ["small  preparing", line]
 
 
 def test_a_run_in_which_all_trials_failed_has_a_report(

@@ -23,14 +23,18 @@ def planned(study_tree):
 def printed(planned):
     """Has a run of two trials tell events; the lines that it prints."""
 
-    def tell(*events, metric: str = METRIC) -> list[str]:
+    def tell(*events, metric: str = METRIC, is_exact: bool = True) -> list[str]:
         text = io.StringIO()
-        display = ProgressDisplay(Console(file=text, width=120), "small", metric)
-        display.begin({trial.trial_id: trial for trial in planned}, len(planned), 1)
-        with display:
+        with ProgressDisplay(Console(file=text, width=120), "small", metric) as display:
+            known = {trial.trial_id: trial for trial in planned}
+            display.begin(known, len(planned), 1, is_exact=is_exact)
             for event in events:
                 display(event)
-        return text.getvalue().splitlines()
+        preparing, begun, *lines = text.getvalue().splitlines()
+        assert preparing == "small  preparing"
+        bound = "" if is_exact else "at most "
+        assert begun == f"small  0 of {bound}2 trials done · 1 lane · starting workers"
+        return lines
 
     return tell
 
@@ -50,14 +54,20 @@ def ended(trial, status=TrialStatus.COMPLETED, **more) -> TrialEnded:
 def test_a_line_for_each_trial(printed, planned):
     first, second = planned
     lines = printed(started(first), epoch(first, 1), ended(first), started(second), ended(second))
-    assert lines == [f"1/2  {first.label}  62.5 %  7.0 s", f"2/2  {second.label}  62.5 %  7.0 s"]
+    figure = "validation balanced accuracy 62.5 %"
+    assert lines == [f"1 of 2  {first.label}  {figure}  7.0 s", f"2 of 2  {second.label}  {figure}  7.0 s"]
+
+
+def test_a_design_that_decides_as_it_goes_has_a_bound(printed, planned):
+    (line,) = printed(started(planned[0]), ended(planned[0]), is_exact=False)
+    assert line.startswith(f"1 of at most 2  {planned[0].label}")
 
 
 def test_an_attempt_that_was_lost_is_told_of(printed, planned):
     trial = planned[0]
     lines = printed(started(trial), AttemptLost(trial.trial_id, 1, "its worker was lost"), ended(trial))
     assert lines[0] == f"lost: {trial.label}: its worker was lost; it is tried again"
-    assert lines[1].startswith("1/2")
+    assert lines[1].startswith("1 of 2")
 
 
 def test_failed_and_stopped_ones_are_told_of(printed, planned):
@@ -77,7 +87,7 @@ def test_long_lines_are_not_broken(printed, planned):
 
 def test_time_left_counts_what_was_trained_before(planned):
     display = ProgressDisplay(Console(file=io.StringIO()), "small", METRIC)
-    display.begin({trial.trial_id: trial for trial in planned}, len(planned), 1)
+    display.begin({trial.trial_id: trial for trial in planned}, len(planned), 1, is_exact=True)
     epochs = planned[0].config.optim.epochs
     for trial in planned:
         display(replace(started(trial), history=tuple(epoch(trial, n + 1) for n in range(epochs - 1))))

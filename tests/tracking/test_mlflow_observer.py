@@ -1,3 +1,4 @@
+import json
 import math
 import os
 import time
@@ -8,6 +9,7 @@ from mlflow import MlflowClient
 
 from l2rw_ray.errors import TrackingError
 from l2rw_ray.tracking import DesignPoint, MlflowMirror
+from l2rw_ray.tracking.view import study_view
 
 QUESTION = "Does it pay?"
 
@@ -122,6 +124,18 @@ def test_a_design_point_is_updated_in_place(store_uri, runs, mirror):
     metrics = runs()["l2rw · bias 0.9 · all seeds"].data.metrics
     assert metrics["test_accuracy.mean"] == 0.5
     assert metrics["test_accuracy.n"] == 3
+
+
+def test_the_view_finds_the_planned_trials_alone(mirror, store_uri, trial_row):
+    other = {**trial_row, "trial_id": "other", "seed": 4}
+    for row in (trial_row, other):
+        mirror.record(row)
+    mirror.summarise([point()])
+    mirror.mark_planned({"other"})
+    client = MlflowClient(tracking_uri=store_uri, registry_uri=store_uri)
+    experiment = client.get_experiment_by_name("small").experiment_id
+    found = client.search_runs([experiment], json.loads(study_view([other]))["searchFilter"])
+    assert [run.data.tags["l2rw.trial_id"] for run in found] == ["other"]
 
 
 def test_many_metrics_go_in_several_requests(mirror, runs, trial_row, history_rows):

@@ -8,7 +8,7 @@ def test_trials_are_grouped_by_arm_and_levels_and_sorted_by_the_headline(trial_r
     state = json.loads(study_view([{**trial_row, "test_balanced_accuracy": 0.5}]))
     assert [key["groupByData"] for key in state["groupBy"]["groupByKeys"]] == ["method", "bias"]
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`test_balanced_accuracy`", False)
-    assert state["searchFilter"] == "tags.`l2rw.trial_id` LIKE '%'"
+    assert state["searchFilter"] == "tags.`l2rw.trial_id` LIKE '%' AND tags.`l2rw.planned` = 'yes'"
 
 
 def test_less_is_better_of_a_regression(trial_row):
