@@ -49,6 +49,7 @@ def summarise(directory: Path) -> Ablation:
     spec = folder.read_spec()
     all_outcomes = _read_outcomes(folder, spec)
     outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
+    tuning = [outcome for outcome in all_outcomes if outcome.stage is Stage.SEARCH]
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
     factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
     contrast = choose_contrast(arms, factors, _methods_of(spec))
@@ -87,7 +88,7 @@ def summarise(directory: Path) -> Ablation:
             *warnings_of(outcomes),
             *signature_notice(signatures),
         ),
-        provenance=provenance_of(spec, outcomes, counts, contrast),
+        provenance=provenance_of(spec, outcomes, counts, contrast, tuning),
         design=design_of(spec, contrast, factors, all_outcomes, figure),
         trials=trials_of(all_outcomes, spec.objective.metric),
         interactions=interactions_of(spec, contrast, factors, cells, figure),

@@ -19,7 +19,11 @@ INTERVALS = (
 
 
 def provenance_of(
-    spec: StudySpec, outcomes: Sequence[Outcome], counts: TrialCounts, contrast: Contrast | None = None
+    spec: StudySpec,
+    outcomes: Sequence[Outcome],
+    counts: TrialCounts,
+    contrast: Contrast | None = None,
+    tuning: Sequence[Outcome] = (),
 ) -> tuple[tuple[str, str], ...]:
     """Pairs of a name and a text, in the order they are shown.
 
@@ -28,9 +32,9 @@ def provenance_of(
         outcomes: The trials.
         counts: What became of them.
         contrast: What is compared; None for methods.
+        tuning: Trials that only served to choose configurations.
     """
-    by_id = {outcome.trial_id: outcome.row for outcome in outcomes if outcome.row is not None}
-    rows = list(by_id.values())  # two arms may have chosen one configuration, which ran once
+    rows = _rows(outcomes)
     configs = [json.loads(row["config"]) for row in rows]
     return (
         ("Trials", _trials(counts)),
@@ -51,10 +55,23 @@ def provenance_of(
         ("Hardware", _distinct(row["hardware"] for row in rows)),
         ("Training time", _total_time(rows)),
         ("Cost", _total_cost(rows)),
+        *_tuning(_rows(tuning)),
         ("Versions", _versions(rows)),
         ("Commit", _distinct(row["commit"] for row in rows)),
         ("Selection", f"{spec.objective.metric}; test figures select nothing"),
     )
+
+
+def _rows(outcomes: Iterable[Outcome]) -> list[Row]:
+    """A row for each trial that has ended; two arms may ask for the same one, which runs once."""
+    return list({outcome.trial_id: outcome.row for outcome in outcomes if outcome.row is not None}.values())
+
+
+def _tuning(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    """What tuning took before; nothing where there was none."""
+    if not rows:
+        return ()
+    return (("Tuning before", f"{len(rows):,} trials, {_total_time(rows)}, {_total_cost(rows)}"),)
 
 
 def _trials(counts: TrialCounts) -> str:

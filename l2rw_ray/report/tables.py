@@ -62,7 +62,8 @@ def cost_table(summary: Ablation) -> Table | None:
     note = (
         "Step times are medians of interleaved plain and reweighted steps on a copy of the trial's state, "
         "then the mean over seeds; so are duration and memory. The ratio has its 95 % interval. Core-hours "
-        "are the duration times the cores that the trial held."
+        "are the duration times the cores that the trial held. Peak memory is what steps allocate beyond "
+        "parameters and optimiser state."
     )
     if not all(cell.timing_usable for cell in summary.cells):
         note += " Trials that shared a GPU have no usable step times."

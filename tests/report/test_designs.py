@@ -109,6 +109,7 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
     assert [line.name for line in table.lines] == ["uniform", "l2rw"]
     assert [line.entries[0].text for line in table.lines] == ["4", "4"]
     assert [line.entries[1].text for line in table.lines] == ["0.04", "0.04"], "36 s each"
+    assert dict(summary.provenance)["Tuning before"] == "8 trials, 5 min, 0.08 core-hours"
     page = write_report(folder.path).html.read_text()
     assert "What tuning chose" in page
     assert "99.0" not in page
