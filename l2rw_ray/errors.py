@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 _LONGEST_VALUE = 80
 _KEPT_END = 60
-"""Of a longer one: the end of a path tells more than its beginning."""
+"""Of a longer one: the end of an address tells more than its beginning. Paths stay whole, to be copied."""
 
 
 class L2RWError(Exception):
@@ -34,7 +34,7 @@ class InputError(L2RWError):
 
     def __str__(self) -> str:
         shown = repr(str(self.value)) if isinstance(self.value, str | PurePath) else str(self.value)
-        if len(shown) > _LONGEST_VALUE:
+        if len(shown) > _LONGEST_VALUE and not isinstance(self.value, PurePath):
             shown = shown[: _LONGEST_VALUE - 1 - _KEPT_END] + "…" + shown[-_KEPT_END:]
         return " ".join(f"{self.field} = {shown}: {self.problem}; {self.remedy}".split())
 

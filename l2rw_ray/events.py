@@ -1,6 +1,7 @@
 """Typed events: the only channel out of the training core.
 
-Training emits them, in order, on rank 0 only; ledger, tracking and progress display observe them.
+Training emits them, in order, on rank 0 only, and the broker those of lost attempts; ledger, tracking and
+progress display observe them.
 """
 
 from collections.abc import Callable, Mapping

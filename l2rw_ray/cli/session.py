@@ -7,6 +7,7 @@ from rich.console import Console
 
 from l2rw_ray.cli.mirror_thread import Mirror
 from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.plan import plan_study
 from l2rw_ray.orchestration.progress import ProgressDisplay
@@ -32,8 +33,8 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         tracking_uri: MLflow store; None for the one in the folder.
 
     Returns:
-        0 when every planned trial is done, 1 when some failed or are missing, 130 after Ctrl-C or
-        SIGTERM.
+        0 when every planned trial is done, 1 when some failed or are missing or there is no report, 130
+        after Ctrl-C or SIGTERM.
     """
     if tracking_uri is not None:
         refuse_unusable_store(tracking_uri)
@@ -56,17 +57,20 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
 
             try:
                 outcome = run_study(spec, planned, folder, options, observe)
-            except KeyboardInterrupt:  # before the first trial
+            except KeyboardInterrupt:  # before the first trial, or a second one while the run ends
                 console.print(_INTERRUPTED)
                 return 130
         mirror.finish()
-        _tell(console, folder, outcome, tracking_uri)
+        _tell(console, folder, outcome)
+        is_reported = _report(console, folder, outcome)
+    if tracking_uri is None:
+        console.print(f"compare  l2rw-ray ui {folder.address}", highlight=False, soft_wrap=True)
     if outcome.interrupted:
         return 130
-    return 1 if outcome.counts["failed"] or outcome.counts["missing"] else 0
+    return 1 if outcome.counts["failed"] or outcome.counts["missing"] or not is_reported else 0
 
 
-def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_uri: str | None) -> None:
+def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in outcome.counts.items() if count)
     console.print(f"trials   {counts}", highlight=False)
     if outcome.interrupted:
@@ -78,16 +82,24 @@ def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome, tracking_u
     without = _without_model(folder)
     if without:
         console.print(f"models   {without} completed trials have none; keep.models is for trials to come")
-    if outcome.counts["completed"] or outcome.counts["failed"]:
-        from l2rw_ray.cli.reporting import write_own_report
 
+
+def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
+    """Write the report and say where; False where there is something to report, and it cannot be done."""
+    if not outcome.counts["completed"] and not outcome.counts["failed"]:
+        return True
+    from l2rw_ray.cli.reporting import write_own_report
+
+    try:
         paths, address = write_own_report(folder)
-        console.print(f"found    {paths.finding}", highlight=False, soft_wrap=True)
-        if folder.store is not None:
-            console.print(f"here     {paths.html}", highlight=False, soft_wrap=True)
-        console.print(f"report   {address}", highlight=False, soft_wrap=True)
-    if tracking_uri is None:
-        console.print(f"compare  l2rw-ray ui {folder.address}", highlight=False, soft_wrap=True)
+    except StudyFolderError as error:  # the trials are recorded all the same
+        console.print(f"report   none: {error}", highlight=False, soft_wrap=True)
+        return False
+    console.print(f"found    {paths.finding}", highlight=False, soft_wrap=True)
+    if folder.store is not None:
+        console.print(f"here     {paths.html}", highlight=False, soft_wrap=True)
+    console.print(f"report   {address}", highlight=False, soft_wrap=True)
+    return True
 
 
 def _without_model(folder: StudyFolder) -> int:

@@ -128,10 +128,11 @@ def _tidy(last: Path, shelf: Shelf) -> None:
     with suppress(OSError):
         known = {file: file.stat() for file in last.parent.iterdir()}
         held, yesterday = 0, time() - _DAY_S
-        for file in sorted(known, key=lambda file: known[file].st_mtime_ns, reverse=True):
-            held += known[file].st_size
-            is_left = file.suffix == ".tmp" or held > shelf.most_bytes
-            if is_left and known[file].st_mtime < yesterday:
+        old = [file for file in known if known[file].st_mtime < yesterday]
+        for file in sorted(old, key=lambda file: known[file].st_mtime_ns, reverse=True):
+            is_draft = file.suffix == ".tmp"
+            held += 0 if is_draft else known[file].st_size
+            if is_draft or held > shelf.most_bytes:
                 file.unlink(missing_ok=True)
 
 

@@ -13,6 +13,7 @@ def load_source(config: Data) -> Source:
 
     Raises:
         DataError: It is not there, or broken.
+        OutOfReachError: Its store does not answer for the moment.
         InputError: It is the user's own, and cannot be imported or raises.
     """
     return load_custom(config) if isinstance(config, CustomData) else SOURCES.get(config.source)(config)

@@ -6,10 +6,8 @@ import secrets
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-
-import psutil
 
 from l2rw_ray.errors import InfrastructureError, InputError
 from l2rw_ray.orchestration.address import refuse_silent
@@ -39,8 +37,6 @@ _FOR_NOBODY = {
 """What a private cluster without a dashboard, on the one node there is, does for nobody."""
 
 _REMEDY = "give HOST:PORT of a running head node, and its token in RAY_AUTH_TOKEN where it has one"
-_EXIT_S = 5.0
-"""How long the processes of a private cluster may take to exit."""
 
 
 @contextmanager
@@ -69,7 +65,14 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
 @contextmanager
 def _for_itself() -> Iterator[None]:
     """Let nobody else into a private cluster, and nothing of it stay."""
-    with _others_kept_out(), reaped():
+    with ExitStack() as stack:
+        stack.enter_context(_others_kept_out())
+        try:
+            stack.enter_context(reaped())
+        except OSError as error:
+            raise InfrastructureError(
+                f"no process can be started on this machine: {error.strerror}"
+            ) from error
         yield
 
 
@@ -83,17 +86,14 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
     import ray  # reads its environment when it is imported
 
     on_sigterm = signal.getsignal(signal.SIGTERM)
-    before = set(_descendants())
     try:
         _connect(address, code)
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
         _silence_ray()
         yield usable_nodes()
     finally:
-        with _ctrl_c_ignored():
-            started = set(_descendants()) - before
+        with _signals_ignored():
             ray.shutdown()
-            _end(started)
 
 
 def _connect(address: str | None, code: Path | None) -> None:
@@ -122,13 +122,14 @@ def _connect(address: str | None, code: Path | None) -> None:
 
 
 @contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Let nobody cut short what takes seconds: the processes that it ends would stay for minutes."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _signals_ignored() -> Iterator[None]:
+    """Let neither Ctrl-C nor SIGTERM cut short what takes seconds."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def usable_nodes() -> list[dict[str, float]]:
@@ -167,18 +168,6 @@ def _refuse_unreachable(address: str) -> None:
     if not host or not port.isdigit():
         raise InputError("--address", address, "no HOST:PORT", _REMEDY)
     refuse_silent(address, host.strip("[]"), int(port), _REMEDY)
-
-
-def _descendants() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)  # type: ignore[no-any-return]  # no stubs
-
-
-def _end(processes: set[psutil.Process]) -> None:
-    """Kill what a private cluster has left: now and then a Ray process hangs in its own exit."""
-    _, alive = psutil.wait_procs(processes, timeout=_EXIT_S)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def _silence_ray() -> None:

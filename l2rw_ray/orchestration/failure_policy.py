@@ -16,8 +16,8 @@ class Fault(StrEnum):
 INFRASTRUCTURE = frozenset({Fault.WORKER_LOST, Fault.NODE_OUT_OF_MEMORY, Fault.DATA_OUT_OF_REACH})
 """Faults that the trial itself need not meet again."""
 MOST_IN_VAIN = 5
-"""Attempts in a row, ended by any of these, before a trial has got further: who loses nodes now and then may
-well lose three under one trial."""
+"""Attempts in a row, each ended by any of these and none an epoch further, that end the trial: who loses
+nodes now and then may well lose three under one trial."""
 
 _REMEDIES = {
     Fault.WORKER_LOST: "see that it does not end its process itself, and needs no more memory than there is",

@@ -159,7 +159,7 @@ def _connect(address: str) -> Any:
         return JobSubmissionClient(url)
     except AuthenticationError as error:
         remedy = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or the file ~/.ray/auth_token"
-        problem = "the cluster wants a token, and there is none here or another one"
+        problem = "the cluster wants a token; this shell has none, or another one"
         raise InputError("--address", address, problem, remedy) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         problem = f"no Ray dashboard ({_first_line(error)})"

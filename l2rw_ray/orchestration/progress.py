@@ -46,7 +46,7 @@ class ProgressDisplay:
         self._running: dict[str, _Running] = {}
         self._ended: dict[TrialStatus, int] = dict.fromkeys(TrialStatus, 0)
         self._lanes, self._done_epochs, self._started = 0, 0, monotonic()
-        self._earlier_epochs = 0
+        self._reached: dict[str, int] = {}
         self._first_epoch: float | None = None
         self._warned: set[str] = set()
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
@@ -84,8 +84,7 @@ class ProgressDisplay:
             case TrialStarted():
                 label = self._trials[event.trial_id].label
                 self._running[event.trial_id] = _Running(label, event.epochs, len(event.history))
-                if event.attempt == 1:
-                    self._earlier_epochs += len(event.history)
+                self._reach(event.trial_id, len(event.history))
             case AttemptLost():
                 self._running.pop(event.trial_id, None)
                 line = f"lost: {self._trials[event.trial_id].label}: {event.reason}; it is tried again"
@@ -94,6 +93,7 @@ class ProgressDisplay:
                 self._note_epoch(event)
             case TrialEnded():
                 self._running.pop(event.trial_id, None)
+                self._reach(event.trial_id, self._trials[event.trial_id].config.optim.epochs)
                 self._ended[event.status] += 1
                 self._print_end(event)
 
@@ -101,8 +101,13 @@ class ProgressDisplay:
         running = self._running[event.trial_id]
         running.epoch, running.figure = event.epoch, event.metrics.get(self._metric)
         self._done_epochs += 1
+        self._reach(event.trial_id, event.epoch)
         if self._first_epoch is None:
             self._first_epoch = monotonic()
+
+    def _reach(self, trial_id: str, epoch: int) -> None:
+        """Note how far a trial has come; one that goes on from a checkpoint trains some epochs again."""
+        self._reached[trial_id] = max(epoch, self._reached.get(trial_id, 0))
 
     def _print_end(self, event: TrialEnded) -> None:
         label = self._trials[event.trial_id].label
@@ -164,7 +169,7 @@ class ProgressDisplay:
             return None
         pace = (self._done_epochs - 1) / max(monotonic() - self._first_epoch, 1e-9)
         wanted = self._total * fmean(trial.config.optim.epochs for trial in self._trials.values())
-        left = wanted - self._earlier_epochs - self._done_epochs
+        left = wanted - sum(self._reached.values())
         return left / pace if left > 0 else None
 
     def _text(self, figure: float | None) -> str:

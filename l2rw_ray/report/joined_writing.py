@@ -18,6 +18,7 @@ from l2rw_ray.report.render_html import fill_page
 from l2rw_ray.report.render_markdown import fill_text
 from l2rw_ray.report.sections import Section, inline_panels, write_pictures
 from l2rw_ray.report.writing import FIGURES, ReportPaths, write_report, write_texts
+from l2rw_ray.results.folder import unwritable
 
 JOINED = Path("results") / "joined-report"
 """Where it is written by default."""
@@ -40,8 +41,7 @@ def write_joined_report(directories: Sequence[Path], out: Path | None = None) ->
             write_report(directory, folder / study.key)
         return _write(summary, folder)
     except OSError as error:
-        reason = (error.strerror or "cannot be written").lower()
-        raise StudyFolderError("report folder", folder, reason, "choose another --out") from error
+        raise StudyFolderError("report folder", folder, *unwritable(error)) from error
 
 
 def _write(summary: JoinedSummary, folder: Path) -> ReportPaths:

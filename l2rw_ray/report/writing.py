@@ -26,7 +26,7 @@ from l2rw_ray.report.sections import Picture, write_pictures
 from l2rw_ray.report.summary import Ablation
 from l2rw_ray.report.trials import trials_csv
 from l2rw_ray.results import StudyFolder
-from l2rw_ray.results.folder import FULL
+from l2rw_ray.results.folder import unwritable
 
 FIGURES = "figures"
 Summary = Ablation | SearchSummary | ScalingSummary
@@ -70,9 +70,7 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
         return _write(summary, folder)
     except OSError as error:
-        reason = (error.strerror or "cannot be written").lower()
-        remedy = f"{'free the disk, or ' if error.errno in FULL else ''}choose another --out"
-        raise StudyFolderError("report folder", folder, reason, remedy) from error
+        raise StudyFolderError("report folder", folder, *unwritable(error)) from error
 
 
 def summarise_study(study_dir: Path) -> Summary:

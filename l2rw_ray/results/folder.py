@@ -21,10 +21,15 @@ from l2rw_ray.results.atomic import atomic_path
 if TYPE_CHECKING:
     from l2rw_ray.results.store import StudyStore
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Errors of a disk without room."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 4096
 """What a file system that is not full takes."""
+
+
+def unwritable(error: OSError) -> tuple[str, str]:
+    """What to say of a folder that cannot be written: the problem, and the remedy."""
+    remedy = f"{'free the disk, or ' if error.errno in _FULL else ''}choose another --out"
+    return (error.strerror or "cannot be written").lower(), remedy
 
 
 @dataclass(frozen=True)
@@ -164,9 +169,10 @@ class StudyFolder:
                     probe.write(bytes(_PROBE_BYTES))
 
     def refuse_file(self) -> None:
-        """Raise StudyFolderError where the path is of a file, which can be made no folder."""
-        if self.path.exists() and not self.path.is_dir():
-            raise self._error("a file, no folder", "choose another --out")
+        """Raise StudyFolderError where the path is of a file, which can be made no folder, or unreadable."""
+        with self._writable():
+            if self.path.exists() and not self.path.is_dir():
+                raise self._error("a file, no folder", "choose another --out")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -258,9 +264,7 @@ class StudyFolder:
         try:
             yield
         except OSError as error:
-            reason = (error.strerror or "cannot be written").lower()
-            remedy = f"{'free the disk, or ' if error.errno in FULL else ''}choose another --out"
-            raise self._error(reason, remedy) from error
+            raise self._error(*unwritable(error)) from error
 
     def read_spec(self) -> StudySpec:
         """The study this folder was last run with.

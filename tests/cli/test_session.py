@@ -37,11 +37,12 @@ def test_logs_of_the_first_failed_trials_are_named_and_the_others_counted(
 def run(study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Runs a study of four trials in `tmp_path`, or what stands for it; the exit code."""
 
-    def session(run_study: Callable[..., RunOutcome]) -> int:
+    def session(run_study: Callable[..., RunOutcome], **changes: object) -> int:
         monkeypatch.setattr("l2rw_ray.cli.session.run_study", run_study)
         before = signal.getsignal(signal.SIGTERM)
         try:
-            return run_session(parse_study(study_tree), StudyFolder(tmp_path / "out"), RunOptions(), None)
+            spec = parse_study(study_tree | changes)
+            return run_session(spec, StudyFolder(tmp_path / "out"), RunOptions(), None)
         finally:
             signal.signal(signal.SIGTERM, before)
 
@@ -59,17 +60,41 @@ def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(
     assert capsys.readouterr().out.splitlines() == ["small  preparing", line]
 
 
-def test_a_run_in_which_all_trials_failed_has_a_report(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def failing(
+def ending(status: str) -> Callable[..., RunOutcome]:
+    """Stands for a run in which all trials end in one way."""
+
+    def run_study(
         spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object
     ) -> RunOutcome:
         folder.write_plan(spec, planned)
         for trial in planned:
-            record(folder, trial, status="failed")
+            record(folder, trial, status=status)
         return RunOutcome(count_statuses(folder.path))
 
-    assert run(failing) == 1
+    return run_study
+
+
+def test_a_run_in_which_all_trials_failed_has_a_report(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(ending("failed")) == 1
     assert "4 failed" in capsys.readouterr().out
     assert (tmp_path / "out" / "report" / "report.html").is_file()
+
+
+def test_a_run_with_nothing_to_report_on_says_so(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(ending("failed"), report="scaling") == 1
+    assert "report   none: study folder = " in capsys.readouterr().out
+
+
+def test_a_report_that_cannot_be_written_is_no_success(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report").touch()
+    assert run(ending("completed")) == 1
+    printed = capsys.readouterr().out
+    assert "4 completed" in printed
+    assert "choose another --out" in printed

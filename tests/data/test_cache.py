@@ -120,9 +120,12 @@ def test_a_shelf_keeps_what_was_asked_for_last(cache) -> None:
     assert decode.calls == 3
     size = newest.stat().st_size
     cached("d", decode, Shelf("sets", most_bytes=2 * size))
-    assert len(entries(cache / "sets")) == 2
-    cached("a", decode, roomy)
-    assert decode.calls == 4, "b and c were not asked for for longer than a"
+    assert len(entries(cache / "sets")) == 3, "d is of the last day, and two others have room"
+    for identity in "ac":
+        cached(identity, decode, roomy)
+    assert decode.calls == 4
+    cached("b", decode, roomy)
+    assert decode.calls == 5, "it was not asked for for longer than the others"
 
 
 def test_entries_of_the_last_day_stay(cache) -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(6000)
 _KILLS = 10
 """Per test, of two."""
 _EXIT_S = 30.0
-"""How long a process may take to exit once its driver has left in good order."""
+"""How long processes of a private cluster may take to exit once their driver is gone."""
 
 
 @pytest.mark.fault(
@@ -36,6 +36,7 @@ def test_killed_driver(undisturbed: Undisturbed, disturb: Disturb, tries: Tries,
             process.kill()
             process.wait()
             tries.add()
+            study.must_have_ended(_EXIT_S)
         else:  # it was complete before
             assert code == 0, study.output
             study.must_equal(expected)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 RESULT_COLUMNS = (
@@ -39,6 +40,14 @@ def descendants(pid: int, mentioning: str) -> list[int]:
         return parent is not None and (parent == pid or is_below(parent))
 
     return [child for child, line in lines.items() if mentioning in line and is_below(child)]
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether a process has not exited, collected by its parent or not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until(

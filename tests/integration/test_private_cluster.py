@@ -1,10 +1,13 @@
-"""The cluster that a run starts for itself lets nobody else in."""
+"""The cluster that a run starts for itself lets nobody else in, and is gone with it."""
 
 import os
 import subprocess
 import sys
 
+import psutil
 import pytest
+
+from tests.integration.harness import lives, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -29,3 +32,28 @@ def test_only_who_has_the_token_is_let_in() -> None:
         [sys.executable, "-c", _ASK], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["0", "1"], done.stderr
+
+
+_HOLD = """
+import sys
+from l2rw_ray.orchestration.cluster import ray_cluster
+
+with ray_cluster(None):
+    import ray
+
+    ray.get(ray.remote(num_cpus=0)(lambda: 0).remote())
+    print("up", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_nothing_outlives_a_killed_driver() -> None:
+    pipe = subprocess.PIPE
+    driver = subprocess.Popen([sys.executable, "-c", _HOLD], stdin=pipe, stdout=pipe, text=True)
+    with driver:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "up\n"
+        started = psutil.Process(driver.pid).children(recursive=True)
+        assert any("raylet" in process.name() for process in started)
+        driver.kill()
+    wait_until(lambda: not any(lives(process) for process in started), "end of the cluster", timeout_s=15)

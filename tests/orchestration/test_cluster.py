@@ -1,12 +1,13 @@
 """What a private cluster does to this process."""
 
+import errno
 import os
 import signal
 
 import pytest
 
-from l2rw_ray.errors import InputError
-from l2rw_ray.orchestration.cluster import _ctrl_c_ignored, _others_kept_out, ray_cluster
+from l2rw_ray.errors import InfrastructureError, InputError
+from l2rw_ray.orchestration.cluster import _others_kept_out, _signals_ignored, ray_cluster
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "localhost", "ray://", "host:name", ":6379"])
@@ -36,9 +37,22 @@ def test_users_own_token_comes_back(
     assert tuple(map(os.environ.get, NAMES)) == own
 
 
-def test_clean_up_is_not_cut_short_by_ctrl_c_and_work_is() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have these tests ignore it
-    with _ctrl_c_ignored():
-        signal.raise_signal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_clean_up_is_not_cut_short_and_work_is(ending: signal.Signals) -> None:
+    before = signal.signal(ending, signal.default_int_handler)
+    try:
+        with _signals_ignored():
+            signal.raise_signal(ending)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(ending)
+    finally:
+        signal.signal(ending, before)
+
+
+def test_a_machine_that_starts_no_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("subprocess.Popen", refuse)
+    with pytest.raises(InfrastructureError, match="no process can be started"), ray_cluster(None):
+        pass

@@ -83,7 +83,9 @@ def test_lane_that_asks_again_has_lost_its_workers(book: LeaseBook, trials: tupl
     for attempt in range(1, MOST + 1):
         assert book.lease("a", "1", ONE) == Lease(trials[0], attempt)
     assert book.lease("a", "1", ONE) == Lease(trials[1], 1)
-    (ended,) = _told(book)
+    *losses, ended = book.drain()
+    lost = Fault.WORKER_LOST.value
+    assert losses == [AttemptLost(trials[0].trial_id, attempt, lost) for attempt in range(1, MOST)]
     assert isinstance(ended, TrialEnded)
     assert ended.status is TrialStatus.FAILED
     assert f"{MOST} attempts without progress" in str(ended.error)

@@ -1,65 +1,94 @@
-"""What is left of a process that was killed, down to what ignores every other signal."""
+"""What is left of a process that has ended or was killed, down to what ignores every other signal."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 import pytest
 
-from tests.integration.harness import wait_until
-
-_DRIVER = """
-import subprocess, sys, time
 from l2rw_ray.orchestration.reaper import reaped
-stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+from tests.integration.harness import lives, wait_until
+
+_SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+_STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+_DRIVER = f"""
+import subprocess, sys
+from l2rw_ray.orchestration.reaper import reaped
+outside = subprocess.Popen({_SLEEP!r})
 with reaped():
-    child = subprocess.Popen([sys.executable, "-c", "import subprocess, sys, time; print(subprocess.Popen("
-        f"[sys.executable, '-c', {stubborn!r}]).pid, flush=True); time.sleep(600)"])
-    time.sleep(float(sys.argv[1]))
-child.kill()
+    start = [sys.executable, "-c", "import subprocess, sys; print(subprocess.Popen("
+        "[sys.executable, '-c', {_STUBBORN!r}], start_new_session=True, stdout=subprocess.DEVNULL).pid)"]
+    orphan = subprocess.run(start, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    print(outside.pid, orphan, flush=True)
+    sys.stdin.readline()
+print("left", flush=True)
+sys.stdin.readline()
 """
 
 
-def _start(lasts_s: float) -> tuple[subprocess.Popen, psutil.Process]:
-    """A driver, and the process at the end of those below it."""
-    command = [sys.executable, "-c", _DRIVER, str(lasts_s)]
-    driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert driver.stdout is not None
-    with driver.stdout as printed:
-        return driver, psutil.Process(int(printed.readline()))
+class Driver:
+    """A process that has started one outside the block, and one within that has no parent any more."""
+
+    def __init__(self) -> None:
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-c", _DRIVER]
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1)
+        self.outside, self.orphan = map(psutil.Process, map(int, self.line().split()))
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def go_on(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+
+    def reaper(self) -> psutil.Process:
+        (reaper,) = wait_until(
+            lambda: [
+                child
+                for child in psutil.Process(self.process.pid).children()
+                if "reaper.py" in " ".join(child.cmdline())
+            ],
+            "reaper",
+        )
+        return reaper
 
 
-def _reapers(driver: subprocess.Popen) -> list[psutil.Process]:
-    return [
-        child for child in psutil.Process(driver.pid).children() if "reaper.py" in " ".join(child.cmdline())
-    ]
+@pytest.fixture
+def driver() -> Iterator[Driver]:
+    started = Driver()
+    yield started
+    for process in (started.process, started.outside, started.orphan):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    started.process.communicate()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_all_below_a_killed_driver_ends(ending: signal.Signals) -> None:
-    driver, last = _start(600)
-    wait_until(lambda: _reapers(driver), "reaper")
-    (reaper,) = _reapers(driver)
-    wait_until(lambda: reaper.num_ctx_switches().voluntary > 0 and reaper.cpu_times().user > 0, "look")
-    driver.send_signal(ending)
-    driver.wait()
-    wait_until(lambda: not _lives(last), "end of what was below", timeout_s=20)
-    wait_until(lambda: not _lives(reaper), "end of the reaper", timeout_s=20)
+def test_what_a_killed_driver_has_started_ends(driver: Driver, ending: signal.Signals) -> None:
+    reaper = driver.reaper()
+    driver.process.send_signal(ending)
+    wait_until(lambda: not lives(driver.orphan), "end of what the driver has started", timeout_s=20)
+    wait_until(lambda: not lives(reaper), "end of the reaper", timeout_s=20)
+    assert lives(driver.outside), "the driver's own business"
 
 
-def test_a_driver_that_ends_by_itself_ends_its_reaper() -> None:
-    driver, last = _start(2)
-    wait_until(lambda: _reapers(driver), "reaper")
-    (reaper,) = _reapers(driver)
-    driver.wait()
-    assert not _lives(reaper)
-    assert _lives(last), "the driver's own business"
-    last.kill()
+def test_what_was_started_within_the_block_ends_with_it(driver: Driver) -> None:
+    reaper = driver.reaper()
+    driver.go_on()
+    assert driver.line() == "left\n"
+    assert not lives(reaper)
+    assert not lives(driver.orphan)
+    assert lives(driver.outside)
 
 
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def test_a_block_within_another_has_a_mark_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L2RW_RAY_CLUSTER", "outer")
+    with reaped():
+        assert os.environ["L2RW_RAY_CLUSTER"] != "outer"
+    assert os.environ["L2RW_RAY_CLUSTER"] == "outer"

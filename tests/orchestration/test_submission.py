@@ -10,7 +10,7 @@ from l2rw_ray.cli import mirror_thread
 from l2rw_ray.config import load_study
 from l2rw_ray.config.loading import parse_study
 from l2rw_ray.errors import InputError
-from l2rw_ray.orchestration import cluster, execution, submission
+from l2rw_ray.orchestration import execution, reaper, submission
 from l2rw_ray.orchestration.submission import STUDY_FILE, Submission, staged
 
 
@@ -141,7 +141,8 @@ def test_data_that_nodes_may_have_are_not_refused(study_tree: dict, path: str) -
 
 
 def test_stopped_job_has_the_time_that_its_parts_may_take() -> None:
-    parts = (execution._GRACE_S, execution._LEAVE_S, cluster._EXIT_S, mirror_thread.FILES_S)
+    reaped_s = reaper._MOST_LOOKS * reaper._PAUSE_S
+    parts = (execution._GRACE_S, execution._LEAVE_S, reaped_s, mirror_thread.FILES_S)
     assert sum(parts) + 60 <= submission._STOP_WAIT_S, "a large report takes a minute at most"
 
 

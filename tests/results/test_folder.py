@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 
@@ -53,8 +55,19 @@ def test_a_broken_study_is_refused(folder):
 
 def test_a_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(StudyFolderError, match="choose another --out"):
-        StudyFolder(tmp_path / "taken").create()
+    for refuse in (StudyFolder(tmp_path / "taken").create, StudyFolder(tmp_path / "taken").refuse_file):
+        with pytest.raises(StudyFolderError, match="a file, no folder; choose another --out"):
+            refuse()
+
+
+def test_a_folder_that_may_not_be_looked_into_is_refused(tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("pathlib.Path.stat", refuse)
+    for asked in (StudyFolder(tmp_path / "out").create, StudyFolder(tmp_path / "out").refuse_file):
+        with pytest.raises(StudyFolderError, match="permission denied; choose another --out"):
+            asked()
 
 
 def test_the_lock_names_its_holder_and_is_released(folder):
