@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 _OF_STORES = re.compile(
     r"AWS Error (NETWORK_CONNECTION|SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT"
     r"|THROTTLING)"
-    r"|HTTP status (429|50[02349])"  # an answer without a body, such as to a HEAD request, names no error
+    r"|HTTP status (429|5(?!01)\d\d)"  # an answer without a body, such as to a HEAD request, names no error
     r"|google::cloud::Status\((UNAVAILABLE|DEADLINE_EXCEEDED|INTERNAL)"
 )
 """Pyarrow's messages of S3 and Google Cloud; it gives no numbers."""

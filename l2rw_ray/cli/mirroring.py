@@ -23,7 +23,7 @@ from l2rw_ray.results.arrays import (
 )
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.location import reason_of
-from l2rw_ray.results.reader import read_history, read_study
+from l2rw_ray.results.reader import read_history, read_study, trial_results
 from l2rw_ray.results.store_files import StoreFiles
 from l2rw_ray.tracking.uri import is_database, local_store, refuse_unusable_store
 
@@ -105,10 +105,10 @@ def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = ma
         mirror = MlflowMirror(
             destination.uri, destination.experiment or spec.name, spec.question, destination.artifacts
         )
-        planned = {row.trial_id for row in folder.read_plan()}
-        mirror.offer_view(study_view([row for row in rows if row["trial_id"] in planned]))
+        mirror.offer_view(study_view(rows))
         _record(mirror, folder, rows)
-        mirror.mark_planned(planned)
+        planned = {row["trial_id"] for row in rows}
+        mirror.mark_planned({trial_id: trial_id in planned for trial_id in trial_results(folder.path)})
         lacking: Sequence[Row] = [row for row in rows if mirror.lacks_files(row)]
         if files_s > 0:
             _summarise(mirror, folder, rows)
@@ -193,18 +193,20 @@ def _add_model(file: Path, made: Path) -> None:
 
 
 def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
-    """A run per design point whose figures count."""
+    """A run per design point, where the study has any whose figures count."""
     from l2rw_ray.report.points import final_cells
     from l2rw_ray.tracking import DesignPoint
 
     if isinstance(folder.read_spec().design, SearchDesign):  # its configurations are its trials
         return
     final = {row.trial_id for row in folder.read_plan() if row.stage is Stage.FINAL}
-    counts = any(row["status"] == "completed" and row["trial_id"] in final for row in rows)
-    mirror.summarise(
-        DesignPoint(cell.method, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()})
-        for cell in (final_cells(folder.path) if counts else ())
-    )
+    if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
+        mirror.summarise(
+            DesignPoint(
+                cell.method, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()}
+            )
+            for cell in final_cells(folder.path)
+        )
 
 
 @contextmanager

@@ -65,15 +65,18 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
 @contextmanager
 def _for_itself() -> Iterator[None]:
     """Let nobody else into a private cluster, and nothing of it stay."""
-    with ExitStack() as stack:
-        stack.enter_context(_others_kept_out())
+    with _others_kept_out(), ExitStack() as stack:
         try:
             stack.enter_context(reaped())
         except OSError as error:
             raise InfrastructureError(
                 f"no process can be started on this machine: {error.strerror}"
             ) from error
-        yield
+        try:
+            yield
+        finally:
+            with _signals_ignored():
+                stack.close()
 
 
 @contextmanager
@@ -87,8 +90,10 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
 
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        _connect(address, code)
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
+        try:
+            _connect(address, code)
+        finally:
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
         _silence_ray()
         yield usable_nodes()
     finally:

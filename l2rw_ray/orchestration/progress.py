@@ -70,7 +70,7 @@ class ProgressDisplay:
         if self._console.is_terminal:
             self._live.start()
         else:
-            self._console.print(self._headline())
+            self._console.print(self._headline(), soft_wrap=True)
         return self
 
     def __exit__(
@@ -84,7 +84,7 @@ class ProgressDisplay:
             case TrialStarted():
                 label = self._trials[event.trial_id].label
                 self._running[event.trial_id] = _Running(label, event.epochs, len(event.history))
-                self._reach(event.trial_id, len(event.history))
+                self._reached[event.trial_id] = len(event.history)
             case AttemptLost():
                 self._running.pop(event.trial_id, None)
                 line = f"lost: {self._trials[event.trial_id].label}: {event.reason}; it is tried again"
@@ -93,7 +93,7 @@ class ProgressDisplay:
                 self._note_epoch(event)
             case TrialEnded():
                 self._running.pop(event.trial_id, None)
-                self._reach(event.trial_id, self._trials[event.trial_id].config.optim.epochs)
+                self._reached[event.trial_id] = self._trials[event.trial_id].config.optim.epochs
                 self._ended[event.status] += 1
                 self._print_end(event)
 
@@ -101,13 +101,9 @@ class ProgressDisplay:
         running = self._running[event.trial_id]
         running.epoch, running.figure = event.epoch, event.metrics.get(self._metric)
         self._done_epochs += 1
-        self._reach(event.trial_id, event.epoch)
+        self._reached[event.trial_id] = event.epoch
         if self._first_epoch is None:
             self._first_epoch = monotonic()
-
-    def _reach(self, trial_id: str, epoch: int) -> None:
-        """Note how far a trial has come; one that goes on from a checkpoint trains some epochs again."""
-        self._reached[trial_id] = max(epoch, self._reached.get(trial_id, 0))
 
     def _print_end(self, event: TrialEnded) -> None:
         label = self._trials[event.trial_id].label
@@ -116,7 +112,8 @@ class ProgressDisplay:
         elif event.status is TrialStatus.STOPPED:
             self._print(f"stopped after {event.epochs} epochs: {label}")
         elif not self._console.is_terminal:
-            figure = f"{self._title} {self._text(event.metrics.get(self._metric))}"
+            value = self._text(event.metrics.get(self._metric)) or "unknown"
+            figure = f"{self._title} {value}"
             self._print(f"{self._done_text}  {label}  {figure}  {event.duration_s:.1f} s")
         for warning in event.warnings:
             remedy = warning.partition(":")[2]  # the same in all trials; the figures before it differ
@@ -165,12 +162,19 @@ class ProgressDisplay:
     @property
     def _eta_s(self) -> float | None:
         """Seconds left at the pace of epochs since the first one; None where there is none, or none left."""
-        if self._first_epoch is None or self._done_epochs < 2 or self._total is None:
+        left = self._epochs_left
+        if self._first_epoch is None or self._done_epochs < 2 or left <= 0:
             return None
         pace = (self._done_epochs - 1) / max(monotonic() - self._first_epoch, 1e-9)
+        return left / pace
+
+    @property
+    def _epochs_left(self) -> float:
+        """Epochs that are to be trained yet; none where that is not known."""
+        if self._total is None:
+            return 0.0
         wanted = self._total * fmean(trial.config.optim.epochs for trial in self._trials.values())
-        left = wanted - sum(self._reached.values())
-        return left / pace if left > 0 else None
+        return wanted - sum(self._reached.values())
 
     def _text(self, figure: float | None) -> str:
         """A figure of the metric for people: accuracies in percent."""

@@ -6,6 +6,7 @@ would stay for ever. `reaped` has this file run as a script of its own, beside t
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -20,20 +21,24 @@ _MARK = "L2RW_RAY_CLUSTER"
 _READABLE = {"SPT_NOENV": "1"}
 """Keeps Ray's agents from writing their titles over their environment."""
 _PAUSE_S = 0.2
-_MOST_LOOKS = 25
-"""For five seconds: what no signal ends may wait for a disk that does not answer."""
+_GRACE_S = 3.0
+"""How long processes may take to exit by themselves where the driver has let them go."""
+MOST_S = _GRACE_S + 2.0
+"""How long reaping takes at most: what no signal ends may wait for a disk that does not answer."""
 
 
 @contextmanager
 def reaped() -> Iterator[None]:
-    """All that this process starts within the block ends with it, or a moment after this process is killed.
+    """All programs that this process starts within the block end with it, or when this process is killed.
+
+    After the block they have some seconds to exit by themselves.
 
     Raises:
         OSError: No process can be started.
     """
     inherited = {_MARK: secrets.token_hex(16), **_READABLE}
-    before = {name: os.environ.get(name) for name in inherited}
-    command = [sys.executable, "-P", __file__, f"{_MARK}={inherited[_MARK]}"]
+    before, mark = {name: os.environ.get(name) for name in inherited}, f"{_MARK}={inherited[_MARK]}"
+    command = [sys.executable, "-P", __file__, mark]
     nowhere = subprocess.DEVNULL
     # in a session of its own: what ends a terminal's processes must not end it first
     reaper = subprocess.Popen(
@@ -47,33 +52,35 @@ def reaped() -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        reaper.communicate()
+        reaper.communicate(b"let go")
+        if reaper.returncode != 0:  # somebody has killed it
+            reap(mark, _GRACE_S)
 
 
-def reap(mark: str) -> None:
-    """Kill all processes that have a mark, and those below them, until two looks in a row find none.
+def reap(mark: str, grace_s: float) -> None:
+    """Kill all processes that have a mark, until two looks in a row find none.
 
     Args:
         mark: `NAME=value`, as it stands in their environment.
+        grace_s: How long they may take to exit by themselves.
     """
-    clear = 0
-    for _ in range(_MOST_LOOKS):
-        found = _of_cluster(mark.encode())
+    psutil.wait_procs(_marked(mark), timeout=grace_s)
+    clear, deadline = 0, time.monotonic() + MOST_S - _GRACE_S
+    while clear < 2 and time.monotonic() < deadline:
+        found = _marked(mark)
         for process in found:
             with suppress(psutil.Error):  # it is gone, or another user's
                 process.kill()
         clear = 0 if found else clear + 1
-        if clear == 2:
-            break
         time.sleep(_PAUSE_S)
 
 
-def _of_cluster(mark: bytes) -> set[psutil.Process]:
-    found = set()
+def _marked(mark: str) -> list[psutil.Process]:
+    found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.status() != psutil.STATUS_ZOMBIE and mark in _environment(process):
-                found |= {process, *process.children(recursive=True)}
+            if process.status() != psutil.STATUS_ZOMBIE and mark.encode() in _environment(process):
+                found.append(process)
     return found
 
 
@@ -86,5 +93,7 @@ def _environment(process: psutil.Process) -> bytes:
 
 
 if __name__ == "__main__":
-    sys.stdin.read()  # ends when the driver closes it, or is no more
-    reap(sys.argv[1])
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they are meant for the driver
+        signal.signal(ending, signal.SIG_IGN)
+    is_let_go = bool(sys.stdin.buffer.read(1))  # else the driver is no more
+    reap(sys.argv[1], _GRACE_S if is_let_go else 0.0)

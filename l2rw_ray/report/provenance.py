@@ -6,7 +6,7 @@ from typing import Any
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.report.contrast import Contrast
-from l2rw_ray.report.labels import level_text
+from l2rw_ray.report.labels import count, level_text
 from l2rw_ray.report.points import ARM_FACTOR, Outcome, Row
 from l2rw_ray.report.setting import Setting
 from l2rw_ray.report.summary import TrialCounts
@@ -71,7 +71,7 @@ def _tuning(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
     """What tuning took before; nothing where there was none."""
     if not rows:
         return ()
-    return (("Tuning before", f"{len(rows):,} trials, {_total_time(rows)}, {_total_cost(rows)}"),)
+    return (("Tuning before", f"{count(len(rows), 'trial')}, {_total_time(rows)}, {_total_cost(rows)}"),)
 
 
 def _trials(counts: TrialCounts) -> str:

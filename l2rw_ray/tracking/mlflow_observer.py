@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -171,29 +171,33 @@ class MlflowMirror:
             store.client.set_tag(run_id, _FILES, outcome_of(trial_row))
             store.trials[trial_row["trial_id"]] = store.client.get_run(run_id)
 
-    def mark_planned(self, trial_ids: Collection[str]) -> None:
-        """Tell the recorded trials that the study asks for from those of settings that it had before.
+    def mark_planned(self, planned: Mapping[str, bool]) -> None:
+        """Tell recorded trials that the study asks for from those that it asked for with other settings.
+
+        Args:
+            planned: Whether it does, by trial id; those of other study folders are not among them.
 
         Raises:
             TrackingError: The store cannot be reached or written.
         """
         with _guarded(self._uri):
             store = self._store()
-            _mark(store, store.trials, trial_ids)
+            for trial_id in planned.keys() & store.trials.keys():
+                tags, mark = store.trials[trial_id].data.tags, "yes" if planned[trial_id] else "no"
+                if tags.get(PLANNED) != mark:
+                    store.client.set_tag(store.trials[trial_id].info.run_id, PLANNED, mark)
+                    tags[PLANNED] = mark
 
     def summarise(self, points: Iterable[DesignPoint]) -> None:
         """Write a run per design point with the figures over its seeds, or update the one there is.
-
-        Points that are not among these any more stay, marked as such.
 
         Raises:
             TrackingError: The store cannot be reached or written.
         """
         with _guarded(self._uri):
-            store, asked = self._store(), {point.key: point for point in points}
-            for point in asked.values():
+            store = self._store()
+            for point in points:
                 self._write_point(store, point)
-            _mark(store, store.points, asked)
 
     def offer_view(self, state: str) -> None:
         """Let the UI open with this state of its page of runs; see `study_view`.
@@ -225,6 +229,7 @@ class MlflowMirror:
             _PARENT: store.parent_id,
             _TRIAL: row["trial_id"],
             _OUTCOME: outcome_of(row),
+            PLANNED: "yes",
         }
         if not_finite:
             tags[_NOT_FINITE] = ", ".join(not_finite)
@@ -355,13 +360,6 @@ def _impatience() -> Iterator[None]:
 def _dataset(data: DataInput) -> DatasetInput:
     dataset = Dataset(data.name, data.digest, "code", data.source, profile=data.profile)
     return DatasetInput(dataset, [InputTag("mlflow.data.context", data.split)])
-
-
-def _mark(store: _Store, runs: Mapping[str, Run], planned: Collection[str]) -> None:
-    for key, run in runs.items():
-        mark = "yes" if key in planned else "no"
-        if run.data.tags.get(PLANNED) != mark:
-            store.client.set_tag(run.info.run_id, PLANNED, mark)
 
 
 def _is_of(run: Run, row: Row) -> bool:

@@ -20,7 +20,7 @@ def study_view(rows: Sequence[Mapping[str, Any]]) -> str:
     """The state of the page for a study's trials.
 
     Args:
-        rows: The rows of `read_study(…).to_pylist()` that its plan asks for.
+        rows: Its rows of `read_study(…).to_pylist()`.
     """
     keys = [{"mode": "tag", "groupByData": name} for name in ("method", *_factor_names(rows))]
     state = {

@@ -102,10 +102,15 @@ def test_trials_of_settings_that_are_no_longer_asked_for_are_marked(make_folder,
         "l2rw · seed 0": ["no", "yes"],
         "uniform · seed 0": ["no"],
         "random · seed 0": ["yes"],
-        "l2rw · all seeds": ["yes"],
-        "uniform · all seeds": ["no"],
-        "random · all seeds": ["yes"],
     }
+
+
+def test_two_folders_of_one_study_leave_each_others_marks(make_folder, study_tree, tmp_path) -> None:
+    store = f"sqlite:///{tmp_path / 'shared.db'}"
+    mirror_folder(make_folder("one"), store)
+    study_tree["trial"]["optim"]["epochs"] = 1
+    mirror_folder(make_folder("two"), store)
+    assert planned_in(tmp_path / "shared.db") == {name: ["yes"] * 2 for name in TRIALS if name != "small"}
 
 
 def test_two_mirrors_at_once_write_each_trial_once(make_folder) -> None:

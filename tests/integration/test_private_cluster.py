@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -47,6 +48,10 @@ with ray_cluster(None):
 """
 
 
+def environment(process: psutil.Process) -> bytes:
+    return Path(f"/proc/{process.pid}/environ").read_bytes()
+
+
 def test_nothing_outlives_a_killed_driver() -> None:
     pipe = subprocess.PIPE
     driver = subprocess.Popen([sys.executable, "-c", _HOLD], stdin=pipe, stdout=pipe, text=True)
@@ -55,5 +60,7 @@ def test_nothing_outlives_a_killed_driver() -> None:
         assert driver.stdout.readline() == "up\n"
         started = psutil.Process(driver.pid).children(recursive=True)
         assert any("raylet" in process.name() for process in started)
+        unmarked = [each for each in started if b"L2RW_RAY_CLUSTER=" not in environment(each)]
+        assert ["reaper.py" in " ".join(each.cmdline()) for each in unmarked] == [True], "the reaper alone"
         driver.kill()
     wait_until(lambda: not any(lives(process) for process in started), "end of the cluster", timeout_s=15)

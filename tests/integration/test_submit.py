@@ -79,7 +79,6 @@ def test_cluster_that_wants_another_token_is_one_line(
 ) -> None:
     code, output = submit(write_study(), RAY_AUTH_TOKEN="0" * 32)
     assert code == 2
-    assert (
-        "the cluster wants a token, and there is none here or another one; set RAY_AUTH_MODE=token" in output
-    )
+    problem = "the cluster wants a token; this shell has none, or another one"
+    assert f"{problem}; set RAY_AUTH_MODE=token" in output
     assert output.count("\n") == 1

@@ -95,26 +95,19 @@ def test_time_left_counts_what_was_trained_before(planned):
     assert display._eta_s is None, "nothing is left"
 
 
-def test_time_left_counts_epochs_once_that_were_trained_twice(planned):
+def test_epochs_left_are_those_after_the_checkpoint_that_a_trial_goes_on_from(planned):
     display = ProgressDisplay(Console(file=io.StringIO()), "small", METRIC)
     display.begin({trial.trial_id: trial for trial in planned}, len(planned), 1, is_exact=True)
     first, epochs = planned[0], planned[0].config.optim.epochs
-    for attempt in (1, 2, 3):
-        display(replace(started(first), attempt=attempt))
-        for number in range(epochs):
-            display(epoch(first, number + 1))
-        display(AttemptLost(first.trial_id, attempt, "its worker was lost"))
-    assert display._eta_s is not None, "the other trial is left"
-
-
-def test_time_left_takes_no_more_epochs_of_a_trial_that_was_stopped(planned):
-    display = ProgressDisplay(Console(file=io.StringIO()), "small", METRIC)
-    display.begin({trial.trial_id: trial for trial in planned}, len(planned), 1, is_exact=True)
-    for trial in planned:
-        display(started(trial))
-        display(epoch(trial, 1))
-        display(ended(trial, TrialStatus.STOPPED))
-    assert display._eta_s is None, "nothing is left"
+    display(started(first))
+    for number in range(epochs):
+        display(epoch(first, number + 1))
+    assert display._epochs_left == epochs
+    display(AttemptLost(first.trial_id, 1, "its worker was lost"))
+    display(replace(started(first), attempt=2, history=(epoch(first, 1),)))
+    assert display._epochs_left == 2 * epochs - 1
+    display(ended(first, TrialStatus.STOPPED))
+    assert display._epochs_left == epochs, "it is trained no further"
 
 
 def test_a_warning_that_all_trials_have_is_told_once(printed, planned):

@@ -78,6 +78,18 @@ def test_what_a_killed_driver_has_started_ends(driver: Driver, ending: signal.Si
     assert lives(driver.outside), "the driver's own business"
 
 
+def test_a_reaper_that_was_killed_is_made_up_for(driver: Driver) -> None:
+    reaper = driver.reaper()
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        reaper.send_signal(ending)
+    with pytest.raises(psutil.TimeoutExpired):
+        reaper.wait(0.5)
+    reaper.kill()
+    driver.go_on()
+    assert driver.line() == "left\n"
+    assert not lives(driver.orphan)
+
+
 def test_what_was_started_within_the_block_ends_with_it(driver: Driver) -> None:
     reaper = driver.reaper()
     driver.go_on()

@@ -141,8 +141,7 @@ def test_data_that_nodes_may_have_are_not_refused(study_tree: dict, path: str) -
 
 
 def test_stopped_job_has_the_time_that_its_parts_may_take() -> None:
-    reaped_s = reaper._MOST_LOOKS * reaper._PAUSE_S
-    parts = (execution._GRACE_S, execution._LEAVE_S, reaped_s, mirror_thread.FILES_S)
+    parts = (execution._GRACE_S, execution._LEAVE_S, reaper.MOST_S, mirror_thread.FILES_S)
     assert sum(parts) + 60 <= submission._STOP_WAIT_S, "a large report takes a minute at most"
 
 

@@ -126,16 +126,18 @@ def test_a_design_point_is_updated_in_place(store_uri, runs, mirror):
     assert metrics["test_accuracy.n"] == 3
 
 
-def test_the_view_finds_the_planned_trials_alone(mirror, store_uri, trial_row):
+def test_the_view_finds_the_planned_trials_alone(mirror, runs, store_uri, trial_row):
     other = {**trial_row, "trial_id": "other", "seed": 4}
     for row in (trial_row, other):
         mirror.record(row)
     mirror.summarise([point()])
-    mirror.mark_planned({"other"})
+    mirror.mark_planned({trial_row["trial_id"]: False, "another folder's": False})
     client = MlflowClient(tracking_uri=store_uri, registry_uri=store_uri)
     experiment = client.get_experiment_by_name("small").experiment_id
     found = client.search_runs([experiment], json.loads(study_view([other]))["searchFilter"])
     assert [run.data.tags["l2rw.trial_id"] for run in found] == ["other"]
+    mirror.mark_planned({trial_row["trial_id"]: True})
+    assert runs()["l2rw · bias 0.9 · seed 3"].data.tags["l2rw.planned"] == "yes", "asked for once more"
 
 
 def test_many_metrics_go_in_several_requests(mirror, runs, trial_row, history_rows):
