@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 
 from l2rw_ray.errors import InfrastructureError, InputError
@@ -156,7 +157,7 @@ def _others_kept_out() -> Iterator[None]:
     """
     before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
     if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_AUTH_TOKEN"] = _token()
     try:
         yield
     finally:
@@ -164,6 +165,12 @@ def _others_kept_out() -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+@cache
+def _token() -> str:
+    """The token of this process's private clusters, one after the other: Ray reads it once per process."""
+    return secrets.token_hex(32)
 
 
 def _refuse_unreachable(address: str) -> None:

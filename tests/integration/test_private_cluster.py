@@ -17,6 +17,8 @@ import os, subprocess, sys
 from l2rw_ray.orchestration.cluster import ray_cluster
 
 with ray_cluster(None):
+    pass
+with ray_cluster(None):  # a notebook runs one study after the other
     import ray
 
     address = ray.get_runtime_context().gcs_address
