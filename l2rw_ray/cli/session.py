@@ -94,6 +94,8 @@ def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
         paths, address = write_own_report(folder)
     except StudyFolderError as error:  # the trials are recorded all the same
         console.print(f"report   none: {error}", highlight=False, soft_wrap=True)
+        later = f"`l2rw-ray report {folder.address}` writes it once that is mended"
+        console.print(f"         {later}", highlight=False, soft_wrap=True)
         return False
     console.print(f"found    {paths.finding}", highlight=False, soft_wrap=True)
     if folder.store is not None:

@@ -97,4 +97,5 @@ def test_a_report_that_cannot_be_written_is_no_success(
     assert run(ending("completed")) == 1
     printed = capsys.readouterr().out
     assert "4 completed" in printed
-    assert "choose another --out" in printed
+    assert "report   none: report folder = " in printed
+    assert f"`l2rw-ray report {tmp_path / 'out'}` writes it once that is mended" in printed
