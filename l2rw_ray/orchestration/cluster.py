@@ -5,7 +5,7 @@ import os
 import secrets
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -68,13 +68,14 @@ def _for_itself() -> Iterator[None]:
     """Let nobody else into a private cluster, and nothing of it stay."""
     with _others_kept_out(), ExitStack() as stack:
         try:
-            stack.enter_context(reaped())
+            marks = stack.enter_context(reaped())
         except OSError as error:
             raise InfrastructureError(
                 f"no process can be started on this machine: {error.strerror}"
             ) from error
         try:
-            yield
+            with _inherited(marks):
+                yield
         finally:
             with _signals_ignored():
                 stack.close()
@@ -155,9 +156,16 @@ def _others_kept_out() -> Iterator[None]:
 
     The user's own comes back at the end; where they have switched tokens off, there is none.
     """
-    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
-    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":
-        os.environ["RAY_AUTH_TOKEN"] = _token()
+    mode = os.environ.get("RAY_AUTH_MODE", "token")
+    with _inherited({"RAY_AUTH_MODE": mode} | ({"RAY_AUTH_TOKEN": _token()} if mode == "token" else {})):
+        yield
+
+
+@contextmanager
+def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have variables in the environment of what is started within the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

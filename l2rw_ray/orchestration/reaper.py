@@ -4,7 +4,6 @@ Ray's own processes notice the loss after up to a minute, and now and then one h
 would stay for ever. `reaped` has this file run as a script of its own, beside them.
 """
 
-import os
 import secrets
 import signal
 import subprocess
@@ -28,30 +27,28 @@ MOST_S = _GRACE_S + 2.0
 
 
 @contextmanager
-def reaped() -> Iterator[None]:
-    """All programs that this process starts within the block end with it, or when this process is killed.
+def reaped() -> Iterator[dict[str, str]]:
+    """Programs started with what this yields end with the block, or when this process is killed.
 
     After the block they have some seconds to exit by themselves.
+
+    Yields:
+        Variables that tell them, for their environment.
 
     Raises:
         OSError: No process can be started.
     """
-    inherited = {_MARK: secrets.token_hex(16), **_READABLE}
-    before, mark = {name: os.environ.get(name) for name in inherited}, f"{_MARK}={inherited[_MARK]}"
+    value = secrets.token_hex(16)
+    mark = f"{_MARK}={value}"
     command = [sys.executable, "-P", __file__, mark]
     nowhere = subprocess.DEVNULL
     # in a session of its own: what ends a terminal's processes must not end it first
     reaper = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
     )
-    os.environ.update(inherited)
     try:
-        yield
+        yield {_MARK: value, **_READABLE}
     finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
         reaper.communicate(b"let go")
         if reaper.returncode != 0:  # somebody has killed it
             reap(mark, _GRACE_S)

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from l2rw_ray.errors import InfrastructureError, InputError
-from l2rw_ray.orchestration.cluster import _others_kept_out, _signals_ignored, ray_cluster
+from l2rw_ray.orchestration.cluster import _inherited, _others_kept_out, _signals_ignored, ray_cluster
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "localhost", "ray://", "host:name", ":6379"])
@@ -35,6 +35,13 @@ def test_users_own_token_comes_back(
         assert os.environ["RAY_AUTH_MODE"] == ("disabled" if is_open else "token")
         assert len(os.environ.get("RAY_AUTH_TOKEN", "")) == (0 if is_open else 64)
     assert tuple(map(os.environ.get, NAMES)) == own
+
+
+def test_a_block_within_another_gives_back_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTER", "outer")
+    with _inherited({"OUTER": "inner", "NEW": "inner"}):
+        assert (os.environ["OUTER"], os.environ["NEW"]) == ("inner", "inner")
+    assert (os.environ["OUTER"], os.environ.get("NEW")) == ("outer", None)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

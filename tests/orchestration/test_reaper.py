@@ -1,6 +1,5 @@
 """What is left of a process that has ended or was killed, down to what ignores every other signal."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,16 +9,16 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from l2rw_ray.orchestration.reaper import reaped
 from tests.integration.harness import lives, wait_until
 
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 _STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 _DRIVER = f"""
-import subprocess, sys
+import os, subprocess, sys
 from l2rw_ray.orchestration.reaper import reaped
 outside = subprocess.Popen({_SLEEP!r})
-with reaped():
+with reaped() as marks:
+    os.environ.update(marks)
     start = [sys.executable, "-c", "import subprocess, sys; print(subprocess.Popen("
         "[sys.executable, '-c', {_STUBBORN!r}], start_new_session=True, stdout=subprocess.DEVNULL).pid)"]
     orphan = subprocess.run(start, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
@@ -97,10 +96,3 @@ def test_what_was_started_within_the_block_ends_with_it(driver: Driver) -> None:
     assert not lives(reaper)
     assert not lives(driver.orphan)
     assert lives(driver.outside)
-
-
-def test_a_block_within_another_has_a_mark_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("L2RW_RAY_CLUSTER", "outer")
-    with reaped():
-        assert os.environ["L2RW_RAY_CLUSTER"] != "outer"
-    assert os.environ["L2RW_RAY_CLUSTER"] == "outer"
