@@ -38,7 +38,7 @@ def load_once(options: argparse.Namespace) -> Figures:
     started = perf_counter()
     import pyarrow.parquet  # noqa: F401  # the source imports it when it is first used
 
-    from l2rw_ray.config.data import ParquetData
+    from l2rw_ray.config.data.sources import ParquetData
     from l2rw_ray.data import load_source
 
     imported, import_bytes = perf_counter(), peak_memory_bytes()

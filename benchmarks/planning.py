@@ -17,7 +17,7 @@ from time import perf_counter
 
 from l2rw_ray.config import StudySpec, parse_study
 from l2rw_ray.config.loading import dump_study
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.schema import TrialRecord
 from l2rw_ray.results.writer import write_record

@@ -96,8 +96,8 @@ def train(table: str, way: str, window: int) -> dict[str, float]:
     from l2rw_ray.config import parse_study
     from l2rw_ray.data import load_source, make_splits
     from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
-    from l2rw_ray.orchestration.image_stream import read_through_ray_data
-    from l2rw_ray.orchestration.plan import plan_study
+    from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
+    from l2rw_ray.planning.plan import plan_study
     from l2rw_ray.training import train_trial
 
     stream = {"stream": {"window": window, "in_memory": way == "held"}}
@@ -161,7 +161,7 @@ def beside() -> dict[str, float]:
 
 def measure_one(table: str, way: str, window: int) -> dict[str, float]:
     """One way, on a private cluster with two workers' worth of CPUs, of which the worker holds one."""
-    from l2rw_ray.orchestration.cluster import ray_cluster
+    from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster
 
     peak = Peak(beside)
     with ray_cluster(None):

@@ -17,9 +17,9 @@ from time import perf_counter
 from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.events import Event, TrialEnded, Verdict
-from l2rw_ray.orchestration.cluster import ray_cluster, scratch_folder
-from l2rw_ray.orchestration.plan import plan_study
-from l2rw_ray.orchestration.runner import RunOptions, run_study
+from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_folder
+from l2rw_ray.orchestration.run import RunOptions, run_study
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.training import Ranks, train_trial
 

@@ -27,8 +27,8 @@ import psutil
 
 from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
 from l2rw_ray.events import Event, TrialEnded, TrialStarted, Verdict
-from l2rw_ray.orchestration.plan import plan_study
-from l2rw_ray.orchestration.runner import RunOptions, run_study
+from l2rw_ray.orchestration.run import RunOptions, run_study
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
 
 LANES = 2

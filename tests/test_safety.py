@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from l2rw_ray.config.data import Cifar10Data, Cifar100Data
+from l2rw_ray.config.data.sources import Cifar10Data, Cifar100Data
 from l2rw_ray.config.loading import dump_study, load_study, parse_study
 from l2rw_ray.data import cache as array_cache
 from l2rw_ray.data import load_source
 from l2rw_ray.errors import DataError, InputError
 from l2rw_ray.orchestration.custom_code import stage_custom_code
-from l2rw_ray.orchestration.plan import plan_study
-from l2rw_ray.orchestration.submission import staged
+from l2rw_ray.orchestration.jobs.submission import staged
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.tracking import server
 from l2rw_ray.training import CheckpointStore
 

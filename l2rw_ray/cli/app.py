@@ -96,8 +96,9 @@ def plan(
     address: Address = None,
 ) -> None:
     """Show what a study would run, how long that takes, and what is done already."""
-    from l2rw_ray.orchestration.outlook import describe_plan, outlook
-    from l2rw_ray.orchestration.placement import nodes_of
+    from l2rw_ray.orchestration.cluster.nodes import nodes_of
+    from l2rw_ray.planning.plan_summary import outlook
+    from l2rw_ray.planning.plan_text import describe_plan
     from l2rw_ray.results.opening import reading
 
     spec = _load(study, overrides)
@@ -118,8 +119,8 @@ def run(
     lane_trials: LaneTrials = _LANE_TRIALS,
 ) -> None:
     """Run what the study is missing and write its report."""
-    from l2rw_ray.cli.session import run_session
-    from l2rw_ray.orchestration.runner import RunOptions
+    from l2rw_ray.cli.run import run_session
+    from l2rw_ray.orchestration.run import RunOptions
     from l2rw_ray.results.opening import opened
 
     spec = _load(study, overrides)
@@ -160,8 +161,8 @@ def submit(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the log to its end.")] = True,
 ) -> None:
     """Run what the study is missing as a Ray job; Ctrl-C stops following it, not the job."""
-    from l2rw_ray.cli.submitting import submit_session
-    from l2rw_ray.orchestration.submission import Submission
+    from l2rw_ray.cli.submit import submit_session
+    from l2rw_ray.orchestration.jobs.submission import Submission
 
     spec = _load(study, overrides)
     arguments = [f"--lane-trials={lane_trials}"]
@@ -189,7 +190,7 @@ def bench(context: typer.Context) -> None:
 @data.command("list")
 def list_sources() -> None:
     """Show every source: what it is, how to get it, and its options."""
-    from l2rw_ray.cli.data_pages import print_sources
+    from l2rw_ray.cli.data import print_sources
 
     print_sources()
 
@@ -206,8 +207,8 @@ def check_data(
     ] = None,
 ) -> None:
     """Load a study's data, count its sets by class, and draw a few images of each class."""
-    from l2rw_ray.cli.data_pages import check_study_data
-    from l2rw_ray.cli.reporting import on_this_machine
+    from l2rw_ray.cli.data import check_study_data
+    from l2rw_ray.cli.report import on_this_machine
 
     spec = _load(study, overrides)
     check_study_data(spec, on_this_machine(out or f"results/{spec.name}/data-check"))
@@ -233,7 +234,7 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a study from its ledger alone, or of several studies on one page."""
-    from l2rw_ray.cli.reporting import report_on
+    from l2rw_ray.cli.report import report_on
 
     print(report_on(directories, out))
 
@@ -251,8 +252,8 @@ def status(directory: Directory) -> None:
 @app.command()
 def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:
     """Bring the MLflow mirror of a study up to date."""
-    from l2rw_ray.cli.mirroring import mirror_folder
     from l2rw_ray.results.opening import reading
+    from l2rw_ray.tracking.mirror import mirror_folder
     from l2rw_ray.tracking.uri import masked
 
     with reading(directory) as folder:
@@ -271,7 +272,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on a study, or on all studies in a folder, on this machine only."""
-    from l2rw_ray.cli.browsing import open_ui
+    from l2rw_ray.cli.ui import open_ui
     from l2rw_ray.results.opening import reading
 
     with reading(directory) as folder:

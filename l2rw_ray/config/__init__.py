@@ -1,11 +1,12 @@
 """What a study is: validated, frozen configuration, its loading and its fingerprints."""
 
-from l2rw_ray.config.design import AblationDesign, GridDesign
+from l2rw_ray.config.design.ablation import AblationDesign
+from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.fingerprint import trial_fingerprint
-from l2rw_ray.config.limits import Limits
 from l2rw_ray.config.loading import load_study, parse_study
-from l2rw_ray.config.planned import PlannedTrial, Stage
-from l2rw_ray.config.study import Keep, Objective, Resources, StudySpec
+from l2rw_ray.config.planned_trial import PlannedTrial, Stage
+from l2rw_ray.config.run_options import Keep, Limits, Resources
+from l2rw_ray.config.study import Objective, StudySpec
 from l2rw_ray.config.trial import TrialConfig
 
 __all__ = [

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from l2rw_ray.config.code_identity import code_identity
-from l2rw_ray.config.study import Resources
+from l2rw_ray.config.run_options import Resources
 from l2rw_ray.config.trial import TrialConfig
 
 _VERSION = 2

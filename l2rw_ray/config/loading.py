@@ -8,11 +8,12 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from l2rw_ray.config.complaints import as_config_error
+from l2rw_ray.config.overrides import Tree, assign
+from l2rw_ray.config.run_options import Resources
 from l2rw_ray.config.section import Section
-from l2rw_ray.config.study import Resources, StudySpec
+from l2rw_ray.config.study import StudySpec
 from l2rw_ray.config.trial import TrialConfig
-from l2rw_ray.config.variants import Tree, assign
+from l2rw_ray.config.validation_errors import as_config_error
 from l2rw_ray.errors import ConfigError, InputError
 
 _Section = TypeVar("_Section", bound=Section)

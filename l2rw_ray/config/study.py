@@ -4,39 +4,21 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from l2rw_ray.config.checkpoints import CheckpointPolicy
-from l2rw_ray.config.design import AblationDesign, Design, GridDesign
-from l2rw_ray.config.effective import MinimumEffectiveDesign
-from l2rw_ray.config.limits import Limits
-from l2rw_ray.config.search import COSTS, SearchDesign
+from l2rw_ray.config.design.ablation import AblationDesign
+from l2rw_ray.config.design.grid import GridDesign
+from l2rw_ray.config.design.kinds import Design
+from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
+from l2rw_ray.config.design.search import COSTS, SearchDesign
+from l2rw_ray.config.design.space import ends_of
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.run_options import CheckpointPolicy, Keep, Limits, Resources
 from l2rw_ray.config.section import Section, conflict
-from l2rw_ray.config.space import ends_of
 from l2rw_ray.config.task import Misfit, metric_misfit
 from l2rw_ray.config.trial import TrialConfig
-from l2rw_ray.config.tuned import TunedComparisonDesign
 from l2rw_ray.import_path import attribute_name
 
 _MOST_SEEDS = 10_000
 _LARGEST_SEED = 2**63 - 1
-
-
-class Resources(Section):
-    """What one trial takes of the cluster."""
-
-    workers: int = Field(default=1, ge=1)
-    """Data-parallel workers per trial."""
-    cpus_per_worker: int = Field(default=1, ge=1)
-    """Cores, and torch threads, of each worker."""
-    gpus_per_worker: float = Field(default=0.0, ge=0)
-    """GPUs of each worker; below 1, several workers share one and timings are marked unusable."""
-
-    @model_validator(mode="after")
-    def _gpus_are_whole_or_shared(self) -> Self:
-        if self.gpus_per_worker > 1 and self.gpus_per_worker % 1:
-            raise conflict(
-                "gpus_per_worker", self.gpus_per_worker, "more than one and not whole", "use a whole number"
-            )
-        return self
 
 
 class Objective(Section):
@@ -46,15 +28,6 @@ class Objective(Section):
     """`validation_` and one of `FIGURES`, for a regression of `REGRESSION_FIGURES`, or the name of one of
     `trial.metrics`."""
     mode: Literal["max", "min"] = "max"
-
-
-class Keep(Section):
-    """What is kept of each trial besides its figures. Changes no trial."""
-
-    models: bool = False
-    """Whether trained models are kept in the study folder, and mirrored to MLflow."""
-    system_metrics: bool = False
-    """Whether each epoch tells how busy processor, memory and GPU were, on rank 0's machine."""
 
 
 class StudySpec(Section):

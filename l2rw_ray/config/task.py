@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from l2rw_ray.config.data import Data
-from l2rw_ray.config.method import Method
-from l2rw_ray.config.protocols import NoBias, NoNoise
-from l2rw_ray.config.regression import GaussianNoise
+from l2rw_ray.config.data.protocols import NoBias, NoNoise
+from l2rw_ray.config.data.regression import GaussianNoise
+from l2rw_ray.config.data.sources import Data
+from l2rw_ray.config.method.methods import Method
 
 FIGURES = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
 """What every evaluation of a classification reports."""

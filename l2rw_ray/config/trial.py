@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from l2rw_ray.config.custom import ImportPath
-from l2rw_ray.config.data import CustomData, Data, ParquetData
-from l2rw_ray.config.method import Method, WeightModelMethod
-from l2rw_ray.config.method_stages import FinetuneMetaMethod, TwoStageMethod
+from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
+from l2rw_ray.config.method.methods import Method, WeightModelMethod
+from l2rw_ray.config.method.stages import FinetuneMetaMethod, TwoStageMethod
 from l2rw_ray.config.model import CustomModel, MlpModel, Model
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, data_misfit, trial_misfit

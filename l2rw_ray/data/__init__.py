@@ -1,15 +1,15 @@
 """Where examples come from, how the train set is spoiled, and how batches are drawn."""
 
-from l2rw_ray.data import digits, ham10000, image_folder, synthetic, table_source, torchvision_sources
-from l2rw_ray.data.corruption import uniform_noise
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.image_parts import ImagePart, ReadParts, read_here
+from l2rw_ray.data.images.parts import ImagePart, ReadParts, read_here
 from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, epoch_order, steps_per_epoch
-from l2rw_ray.data.loading import load_source
+from l2rw_ray.data.random_streams import stream
 from l2rw_ray.data.source import Source
-from l2rw_ray.data.splits import Splits, make_splits
-from l2rw_ray.data.streams import stream
-from l2rw_ray.data.targets import regression_source
+from l2rw_ray.data.sources import digits, ham10000, image_folder, synthetic, table_source, torchvision_sources
+from l2rw_ray.data.sources.load import load_source
+from l2rw_ray.data.splits.label_noise import uniform_noise
+from l2rw_ray.data.splits.splits import Splits, make_splits
+from l2rw_ray.data.splits.targets import regression_source
 
 __all__ = [
     "Batch",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from l2rw_ray.data.streams import stream
+from l2rw_ray.data.random_streams import stream
 from l2rw_ray.errors import DataError
 
 FLIP, CROP = "flip", "crop"

@@ -7,7 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from l2rw_ray.data.stored_images import StoredImages
+from l2rw_ray.data.images.stored_images import StoredImages
 from l2rw_ray.errors import DataError
 
 

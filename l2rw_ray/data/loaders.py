@@ -10,9 +10,9 @@ from torch import Tensor
 
 from l2rw_ray.data.augmentation import augmented, draw_changes
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.image_parts import ReadParts, read_here
-from l2rw_ray.data.streamed_inputs import streamed_inputs
-from l2rw_ray.data.streams import stream
+from l2rw_ray.data.images.parts import ReadParts, read_here
+from l2rw_ray.data.images.streamed_inputs import streamed_inputs
+from l2rw_ray.data.random_streams import stream
 from l2rw_ray.errors import DataError
 
 

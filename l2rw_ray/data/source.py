@@ -7,8 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from l2rw_ray.data.bad_rows import SkippedRows
-from l2rw_ray.data.stored_images import StoredImages
+from l2rw_ray.data.images.stored_images import StoredImages
+from l2rw_ray.data.tables.bad_rows import SkippedRows
 from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
 

@@ -1,6 +1,6 @@
 """The arms of a study: each decides how one batch becomes one optimiser step."""
 
-from l2rw_ray.methods import (
+from l2rw_ray.methods.builtin import (
     class_weights,
     finetune_meta,
     focal,

@@ -8,7 +8,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.method_stages import FilterMethod
+from l2rw_ray.config.method.stages import FilterMethod
 from l2rw_ray.data import Batch, epoch_order
 from l2rw_ray.errors import DataError
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from l2rw_ray.config.method import CustomMethod, Method
+from l2rw_ray.config.method.methods import CustomMethod, Method
 from l2rw_ray.data import Splits
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from l2rw_ray.config.method_stages import TwoStageMethod
+from l2rw_ray.config.method.stages import TwoStageMethod
 from l2rw_ray.data import Batch, steps_per_epoch
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
 from l2rw_ray.methods.weighted_step import WeightedStep

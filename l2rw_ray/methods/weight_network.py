@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.config.method import MetaWeightNetMethod, WeightModelMethod
+from l2rw_ray.config.method.methods import MetaWeightNetMethod, WeightModelMethod
 from l2rw_ray.data import stream
 from l2rw_ray.meta import Replicas
 

@@ -15,16 +15,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Observer
-from l2rw_ray.orchestration.broker import Broker
-from l2rw_ray.orchestration.cluster import usable_nodes
-from l2rw_ray.orchestration.desk import BrokerDesk
-from l2rw_ray.orchestration.feed import TrialFeed, to_come_of
-from l2rw_ray.orchestration.feeding import Crew, FeedSearcher, early_stopping
-from l2rw_ray.orchestration.lane import Lanes
-from l2rw_ray.orchestration.observing import EventPump
-from l2rw_ray.orchestration.proxy import follow_trial
-from l2rw_ray.orchestration.run_settings import RunSettings
-from l2rw_ray.orchestration.silence import SilentCallback, SilentReporter
+from l2rw_ray.orchestration.broker.actor import Broker
+from l2rw_ray.orchestration.broker.client import BrokerDesk
+from l2rw_ray.orchestration.broker.event_pump import EventPump
+from l2rw_ray.orchestration.cluster.ray_cluster import usable_nodes
+from l2rw_ray.orchestration.tune.early_stopping import early_stopping
+from l2rw_ray.orchestration.tune.quiet import SilentCallback, SilentReporter
+from l2rw_ray.orchestration.tune.searcher import Crew, FeedSearcher
+from l2rw_ray.orchestration.tune.trial_proxy import follow_trial
+from l2rw_ray.orchestration.workers.pool import Lanes
+from l2rw_ray.orchestration.workers.run_settings import RunSettings
+from l2rw_ray.planning.strategies.interface import TrialFeed, to_come_of
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import missing_trials

@@ -8,7 +8,9 @@ writes the stacks to a file and ends the process a little later.
 
 import faulthandler
 import os
+import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -165,3 +167,19 @@ def _writable(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def thread_stacks(first: int) -> str:
+    """The stacks of all threads but the caller's, in the form of tracebacks.
+
+    Args:
+        first: Identity of the thread to begin with, as `threading.get_ident` returns it.
+    """
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    frames = sys._current_frames()
+    frames.pop(threading.get_ident(), None)
+    parts = []
+    for ident in sorted(frames, key=lambda ident: ident != first):
+        stack = "".join(traceback.format_stack(frames[ident]))
+        parts.append(f"Thread {names.get(ident, ident)} (most recent call last):\n{stack}")
+    return "\n".join(parts)

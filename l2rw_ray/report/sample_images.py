@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.report.drawing import drawing
+from l2rw_ray.report.document.style import drawing
 
 _IMAGE_INCHES, _NAME_INCHES, _ROWS = 0.7, 1.3, 20
 _GAP = 0.08

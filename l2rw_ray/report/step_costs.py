@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.report.palette import COLORS, INK
+from l2rw_ray.report.document.palette import COLORS, INK
 
 _ROW_HEIGHT, _WIDTH = 0.34, 6.2  # inches
 _FORMATS = (".svg", ".png", ".pdf")

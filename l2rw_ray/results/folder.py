@@ -19,7 +19,7 @@ from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
 
 if TYPE_CHECKING:
-    from l2rw_ray.results.store import StudyStore
+    from l2rw_ray.results.remote.store import StudyStore
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 4096

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from l2rw_ray.cache_folder import cache_folder
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.location import Location, parse_location
+from l2rw_ray.results.remote.location import Location, parse_location
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def opened(named: str) -> Iterator[StudyFolder]:
     if isinstance(place, Path):
         yield StudyFolder(place)
         return
-    from l2rw_ray.results.store import StudyStore
+    from l2rw_ray.results.remote.store import StudyStore
 
     path = _working_folder(place)
     place.refuse_unreachable()

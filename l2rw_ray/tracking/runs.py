@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from l2rw_ray.config.planned import level_text, short_name, trial_label
+from l2rw_ray.config.planned_trial import level_text, short_name, trial_label
 from l2rw_ray.tracking.uri import masked
 
 Row = Mapping[str, Any]

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from l2rw_ray.config.checkpoints import CheckpointPolicy
+from l2rw_ray.config.run_options import CheckpointPolicy
 from l2rw_ray.events import CHECKPOINT_WARNING, EpochCompleted, StepSeries, WeightHistogram
 from l2rw_ray.training.checkpoint_files import CheckpointFiles, LocalFiles
 

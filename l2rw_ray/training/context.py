@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.config.method import MetaMethod
+from l2rw_ray.config.method.methods import MetaMethod
 from l2rw_ray.data import MetaSampler, Splits
 from l2rw_ray.methods import TrainingContext
 from l2rw_ray.methods.registry import adapted_network, output_count

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from l2rw_ray.data import ExampleSet
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.training.custom_metrics import Metric, measure
-from l2rw_ray.training.figures import figures_for
+from l2rw_ray.training.metrics import figures_for
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 
 _BATCH = 512

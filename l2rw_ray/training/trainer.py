@@ -34,9 +34,9 @@ from l2rw_ray.training.context import build_context
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.evaluation import evaluate
-from l2rw_ray.training.kept_model import KeptModel, keep_model
-from l2rw_ray.training.probe import probe_overhead
+from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.ranks import Ranks, unwrapped
+from l2rw_ray.training.saved_model import KeptModel, keep_model
 from l2rw_ray.training.step_series import step_series
 from l2rw_ray.training.step_statistics import StepStatistics
 from l2rw_ray.training.weight_health import health_warnings

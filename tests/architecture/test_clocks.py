@@ -13,9 +13,9 @@ SET_BY_PEOPLE = {
 }
 STAMPS = {
     "data/cache.py": "how old its entries are, which the file system tells by the time of day",
-    "orchestration/trial_log.py": "when a further attempt began, in its log",
+    "orchestration/workers/trial_log.py": "when a further attempt began, in its log",
     "results/writer.py": "the ledger's `started_at`",
-    "tracking/mlflow_observer.py": "when runs of a study and of a design point were made",
+    "tracking/mlflow_mirror.py": "when runs of a study and of a design point were made",
 }
 """Files that may ask for the time of day, and what for."""
 

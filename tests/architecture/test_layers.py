@@ -1,48 +1,70 @@
-"""Imports point downward only, and the core runs without the machinery around it."""
+"""Imports point downward only, each large dependency has its package, and no folder grows too full."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "l2rw_ray"
+MAX_MODULES = 20
+"""Modules that one folder may hold, besides its `__init__`."""
 
-OWN = {
-    "errors": set(),
-    "cache_folder": set(),
+_BASE = {"errors", "events", "import_path", "registry", "retries", "cache_folder"}
+
+LAYERS = {
+    "errors": set[str](),
+    "cache_folder": set[str](),
     "events": {"errors"},
-    "outages": {"errors"},
+    "retries": {"errors"},
     "import_path": {"errors"},
     "registry": {"errors", "import_path"},
     "config": {"errors", "events", "import_path"},
     "meta": {"errors", "registry"},
     "models": {"errors", "registry", "import_path", "events", "config"},
-    "data": {"errors", "cache_folder", "outages", "registry", "import_path", "events", "config"},
-    "measurement": set(),
+    "data": {"errors", "cache_folder", "retries", "registry", "import_path", "events", "config"},
+    "measurement": set[str](),
     "bench": {"errors", "import_path", "measurement", "meta", "models"},
     "methods": {"errors", "registry", "import_path", "events", "config", "meta", "models", "data"},
-    "statistics": set(),
+    "statistics": set[str](),
     "training": {
         *("errors", "registry", "import_path", "events", "config", "meta", "models", "data", "methods"),
         "measurement",
     },
-    "results": {"errors", "cache_folder", "outages", "events", "config"},
-    "tracking": {"errors", "events", "config"},
-    "orchestration": {
-        *("errors", "import_path", "events", "outages", "config", "meta", "models", "data", "methods"),
-        *("statistics", "measurement", "training", "results", "tracking"),
-    },
+    "results": {"errors", "cache_folder", "retries", "events", "config"},
     "report": {"errors", "events", "config", "results", "statistics"},
+    "tracking": {"errors", "events", "config", "results", "report", "training"},
+    "planning": {"errors", "events", "config", "data", "results", "statistics", "training"},
+    "preflight": {"errors", "import_path", "config", "data", "methods", "models", "training"},
+    "orchestration": {
+        *("errors", "import_path", "events", "retries", "config", "data", "measurement", "training"),
+        *("results", "tracking", "planning", "preflight"),
+    },
+    "cli": {
+        *_BASE,
+        *("config", "bench", "results", "report", "tracking", "planning", "preflight", "orchestration"),
+    },
 }
-"""Which of our packages each package may import, besides itself; `cli` may import all."""
+"""The packages that each package may import, besides itself."""
 
 ONLY_IN = {
-    "torch": {"bench", "meta", "models", "data", "measurement", "methods", "training", "orchestration"},
+    "torch": {
+        "bench",
+        "data",
+        "measurement",
+        "meta",
+        "methods",
+        "models",
+        "planning",
+        "preflight",
+        "training",
+    },
     "torchvision": {"models", "data"},
     "ray": {"orchestration"},
-    "optuna": {"orchestration"},
+    "optuna": {"planning"},
     "mlflow": {"tracking"},
     "pyarrow": {"results", "data"},
     "scipy": {"statistics"},
@@ -50,49 +72,95 @@ ONLY_IN = {
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
+    "rich": {"cli"},
 }
-"""Where each large dependency may be imported."""
+"""The packages that may import a large dependency."""
 
 
-def _imports() -> list[tuple[Path, str, str]]:
-    found = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        package = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                found += [(path, package, alias.name) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                assert node.level == 0, f"{path}: relative import"
-                found.append((path, package, node.module))
-    return found
+def _layer(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def test_imports_point_downward() -> None:
-    for path, package, module in _imports():
-        root, *rest = module.split(".")
-        if root == "l2rw_ray" and rest and package in OWN:
-            assert rest[0] in OWN[package] | {package}, f"{path} imports {module}"
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """Yield the dotted name of every module, or of an attribute of one, that a syntax tree imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            yield str(node.module)
 
 
-def test_large_dependencies_stay_where_they_belong() -> None:
-    for path, package, module in _imports():
-        allowed = ONLY_IN.get(module.split(".")[0])
-        assert allowed is None or package in allowed, f"{path} imports {module}"
+def broken_rule(layer: str, module: str) -> str | None:
+    """Return the rule that importing a module from a package breaks; None when it may be imported."""
+    root, *rest = module.split(".")
+    if root == "l2rw_ray":
+        if rest and rest[0] not in LAYERS[layer] | {layer}:
+            return f"{layer} may import only {', '.join(sorted(LAYERS[layer]))} (LAYERS)"
+    elif layer not in ONLY_IN.get(root, {layer}):
+        return f"only {', '.join(sorted(ONLY_IN[root]))} may import {root} (ONLY_IN)"
+    return None
+
+
+@pytest.mark.parametrize(
+    ("layer", "module", "rule"),
+    [
+        ("report", "l2rw_ray.training.trainer", "report may import only config, errors, events, results,"),
+        ("cli", "ray.tune", "only orchestration may import ray"),
+        ("orchestration", "optuna", "only planning may import optuna"),
+    ],
+)
+def test_a_wrong_import_names_its_rule(layer: str, module: str, rule: str) -> None:
+    assert rule in str(broken_rule(layer, module))
+
+
+def test_imports_follow_the_rules() -> None:
+    broken = [
+        f"{path.relative_to(PACKAGE.parent)} imports {module}: {rule}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if _layer(path) != "__init__"
+        for module in _imported(ast.parse(path.read_text()))
+        if (rule := broken_rule(_layer(path), module))
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    files = {_module(path): path for path in PACKAGE.rglob("*.py")}
+    graph = {name: set(_at_import(path)) & files.keys() - {name} for name, path in files.items()}
+    TopologicalSorter(graph).prepare()  # raises a CycleError that names the modules
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def _at_import(path: Path) -> Iterator[str]:
+    """Yield the modules that are imported when this one is: not those imported by its functions."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from _imported(node)
 
 
 def test_every_package_has_a_layer() -> None:
     names = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
-    assert names - {"__init__", "__pycache__", "cli"} <= OWN.keys()
+    assert names - {"__init__", "__pycache__"} == LAYERS.keys()
+
+
+def test_no_folder_is_overfull() -> None:
+    counts = {path.parent: len(list(path.parent.glob("*.py"))) - 1 for path in PACKAGE.rglob("__init__.py")}
+    assert {str(folder): count for folder, count in counts.items() if count > MAX_MODULES} == {}
 
 
 @pytest.mark.parametrize(
-    "module", ["l2rw_ray.meta", "l2rw_ray.bench", "l2rw_ray.training", "l2rw_ray.orchestration.plan"]
+    "module", ["l2rw_ray.meta", "l2rw_ray.bench", "l2rw_ray.training", "l2rw_ray.planning.plan"]
 )
 def test_imports_without_the_machinery(module: str) -> None:
     blocked = ["ray", "optuna", "mlflow", "pyarrow"]
     if module in ("l2rw_ray.meta", "l2rw_ray.bench"):
         blocked += ["pydantic", "torchvision", "sklearn"]
-    if module == "l2rw_ray.orchestration.plan":
+    if module == "l2rw_ray.planning.plan":
         blocked += ["torch"]
     code = f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); import {module}"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,11 +8,11 @@ import pytest
 
 from l2rw_ray.cli import main
 from l2rw_ray.config.loading import dump_study, parse_study
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.opening import opened
 from tests.object_store import BUCKET, object_store
-from tests.orchestration.playing import record
+from tests.planning.playing import record
 
 Call = Callable[..., tuple[int, str, str]]
 

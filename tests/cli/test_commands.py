@@ -12,7 +12,7 @@ import pytest
 from l2rw_ray.cli import main
 from l2rw_ray.config.loading import dump_study, parse_study
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.writer import LedgerWriter
 

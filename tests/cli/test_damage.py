@@ -11,7 +11,7 @@ import pytest
 from l2rw_ray.cli import app, main
 from l2rw_ray.config.loading import dump_study, parse_study
 from l2rw_ray.events import TrialEnded, TrialStatus
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.writer import LedgerWriter
 
@@ -93,7 +93,7 @@ def test_a_folder_that_takes_no_files_is_refused_before_anything_starts(
         pytest.fail("the run has begun")
 
     monkeypatch.setattr("l2rw_ray.results.folder.TemporaryFile", _refuse(number))
-    monkeypatch.setattr("l2rw_ray.cli.session.run_study", start)
+    monkeypatch.setattr("l2rw_ray.cli.run.run_study", start)
     code, output, error = call("run", str(study), "--out", str(folder.path))
     assert (code, output) == (2, "")
     assert error.startswith("error: study folder = ")

@@ -10,7 +10,7 @@ from l2rw_ray.cli import main
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
 from l2rw_ray.config.loading import dump_study, parse_study
-from l2rw_ray.config.variants import variants_of
+from l2rw_ray.config.overrides import variants_of
 from l2rw_ray.data.source import SOURCES
 
 Call = Callable[..., tuple[int, str, str]]

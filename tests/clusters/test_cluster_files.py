@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from l2rw_ray.orchestration.autoscaling import GROWTH_VARIABLE, NodeGroup, growth_groups
-from l2rw_ray.orchestration.submission import RESULTS_VARIABLE
+from l2rw_ray.orchestration.cluster.autoscaling import GROWTH_VARIABLE, NodeGroup, growth_groups
+from l2rw_ray.orchestration.jobs.submission import RESULTS_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 LAUNCHED = ["cluster.yaml", "clusters/gcp.yaml", "clusters/on_premise.yaml"]

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from l2rw_ray.orchestration.autoscaling import NodeGroup, growth_groups
-from l2rw_ray.orchestration.submission import Submission
+from l2rw_ray.orchestration.cluster.autoscaling import NodeGroup, growth_groups
+from l2rw_ray.orchestration.jobs.submission import Submission
 from tests.clusters.kuberay import RayJob
 
 MANIFEST = Path(__file__).parents[2] / "clusters" / "rayjob.yaml"

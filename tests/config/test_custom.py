@@ -7,10 +7,10 @@ import pytest
 
 from l2rw_ray.config import load_study, parse_study
 from l2rw_ray.config.loading import dump_study
+from l2rw_ray.config.overrides import assign
 from l2rw_ray.config.study import StudySpec
-from l2rw_ray.config.variants import assign
 from l2rw_ray.errors import ConfigError, InputError
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.planning.plan import plan_study
 
 WriteCode = Callable[[str, str], Path]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from l2rw_ray.config import Resources, parse_study, trial_fingerprint
+from l2rw_ray.config.overrides import assign
 from l2rw_ray.config.study import StudySpec
-from l2rw_ray.config.variants import assign
 
 
 def _fingerprint(tree: dict, seed: int = 0) -> str:

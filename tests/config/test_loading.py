@@ -6,7 +6,7 @@ import pytest
 
 from l2rw_ray.config import load_study, parse_study
 from l2rw_ray.config.loading import dump_study
-from l2rw_ray.orchestration.plan import representative_trials
+from l2rw_ray.planning.plan import representative_trials
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 

@@ -5,11 +5,11 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from l2rw_ray.config import parse_study
-from l2rw_ray.config.method import UniformMethod
+from l2rw_ray.config.method.methods import UniformMethod
 from l2rw_ray.config.section import Section
 from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, trial_misfit
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.planning.plan import plan_study
 
 _TABLE = {"source": "parquet", "train": "a", "features": ["x"], "target": "y"}
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from l2rw_ray.config.data import DigitsData
+from l2rw_ray.config.data.sources import DigitsData
 from l2rw_ray.data import ExampleSet, MetaSampler, Source, epoch_batches, make_splits
 from l2rw_ray.data.augmentation import PADDING, augmented, draw_changes
 from l2rw_ray.errors import DataError

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from l2rw_ray.config.data import DigitsData
+from l2rw_ray.config.data.sources import DigitsData
 from l2rw_ray.data import load_source
 from l2rw_ray.data.source import SOURCES
 from l2rw_ray.errors import DataError

@@ -11,7 +11,7 @@ from time import sleep
 
 import pytest
 
-from l2rw_ray.orchestration.failure_policy import Fault
+from l2rw_ray.orchestration.broker.failure_policy import Fault
 from l2rw_ray.results import read_study
 from tests.conftest import _STUDY
 from tests.digits_files import write_digits

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from l2rw_ray.cli.mirroring import mirror_folder
 from l2rw_ray.results import StudyFolder
+from l2rw_ray.tracking.mirror import mirror_folder
 from tests.faults.conftest import Disturb, Undisturbed
 from tests.faults.fault_table import Tries
 from tests.tracking.real_server import RealServer, free_port

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from l2rw_ray.cli.mirroring import mirror_folder
 from l2rw_ray.report import write_report
 from l2rw_ray.results import StudyFolder, read_history, read_study
 from l2rw_ray.results.status import describe_status
+from l2rw_ray.tracking.mirror import mirror_folder
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

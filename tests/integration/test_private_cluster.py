@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 _ASK = """
 import os, subprocess, sys
-from l2rw_ray.orchestration.cluster import ray_cluster
+from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster
 
 with ray_cluster(None):
     pass
@@ -39,7 +39,7 @@ def test_only_who_has_the_token_is_let_in() -> None:
 
 _HOLD = """
 import sys
-from l2rw_ray.orchestration.cluster import ray_cluster
+from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster
 
 with ray_cluster(None):
     import ray

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from l2rw_ray.config.method import Method
+from l2rw_ray.config.method.methods import Method
 from l2rw_ray.data import Batch, ExampleSet, MetaSampler
 from l2rw_ray.methods import Arm, StepOutcome, TrainingContext, build_arm
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
-from l2rw_ray.config.data import DigitsData
-from l2rw_ray.config.method import Method
-from l2rw_ray.config.variants import variants_of
+from l2rw_ray.config.data.sources import DigitsData
+from l2rw_ray.config.method.methods import Method
+from l2rw_ray.config.overrides import variants_of
 from l2rw_ray.data import Batch, MetaSampler, Splits, epoch_batches, load_source, make_splits
 from l2rw_ray.methods import TrainingContext, build_arm
 from l2rw_ray.methods.registry import ARMS

@@ -7,7 +7,7 @@ import pytest
 
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
-from l2rw_ray.config.variants import variants_of
+from l2rw_ray.config.overrides import variants_of
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.events import Event, TrialEnded
 from tests.methods.lines import SOURCE

@@ -10,8 +10,8 @@ from l2rw_ray.data import Batch
 from l2rw_ray.errors import DataError, NonFiniteError, UnsupportedModelError
 from l2rw_ray.events import EpochCompleted
 from l2rw_ray.methods import build_arm
-from l2rw_ray.methods.mahalanobis_filter import mahalanobis_distances
-from l2rw_ray.methods.ood_classifier import in_distribution
+from l2rw_ray.methods.builtin.mahalanobis_filter import mahalanobis_distances
+from l2rw_ray.methods.builtin.ood_classifier import in_distribution
 from l2rw_ray.methods.whole_set import features_of, outputs_of
 from tests.methods.conftest import built
 from tests.methods.test_arms import CONFIGS

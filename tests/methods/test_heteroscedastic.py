@@ -9,11 +9,11 @@ from pydantic import TypeAdapter
 from scipy import stats
 from torch import Tensor, nn
 
-from l2rw_ray.config.data import CustomData
-from l2rw_ray.config.method import Method
+from l2rw_ray.config.data.sources import CustomData
+from l2rw_ray.config.method.methods import Method
 from l2rw_ray.data import MetaSampler, Splits, epoch_batches, make_splits, regression_source
 from l2rw_ray.methods import TrainingContext, build_arm
-from l2rw_ray.methods.heteroscedastic import likelihood_loss, location_and_scale
+from l2rw_ray.methods.builtin.heteroscedastic import likelihood_loss, location_and_scale
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.models import build_model
 from l2rw_ray.training.task import squared_error

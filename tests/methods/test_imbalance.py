@@ -8,13 +8,13 @@ from torch.nn import functional
 from torch.utils.data import WeightedRandomSampler
 from torchvision.ops import sigmoid_focal_loss
 
-from l2rw_ray.config.method_imbalance import LdamDrwMethod
+from l2rw_ray.config.method.imbalance import LdamDrwMethod
 from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.events import EpochCompleted
-from l2rw_ray.methods.class_weights import effective_number_weights, inverse_frequency_weights
-from l2rw_ray.methods.focal import focal_loss
-from l2rw_ray.methods.ldam_drw import CosineLayer, LdamDrwArm, ldam_loss, margins
+from l2rw_ray.methods.builtin.class_weights import effective_number_weights, inverse_frequency_weights
+from l2rw_ray.methods.builtin.focal import focal_loss
+from l2rw_ray.methods.builtin.ldam_drw import CosineLayer, LdamDrwArm, ldam_loss, margins
 from tests.methods.conftest import built
 from tests.training.conftest import MakeTrial, train
 

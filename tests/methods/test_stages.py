@@ -7,7 +7,7 @@ from torch import nn
 from l2rw_ray.data import Batch, epoch_batches
 from l2rw_ray.events import EpochCompleted
 from l2rw_ray.methods import build_arm
-from l2rw_ray.methods.jtt import JttArm
+from l2rw_ray.methods.builtin.jtt import JttArm
 from l2rw_ray.methods.whole_set import outputs_of
 from tests.methods.conftest import built
 from tests.training.conftest import MakeTrial, train

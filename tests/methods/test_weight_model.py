@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from l2rw_ray.config.data import CustomData
-from l2rw_ray.config.method import Method
+from l2rw_ray.config.data.sources import CustomData
+from l2rw_ray.config.method.methods import Method
 from l2rw_ray.data import MetaSampler, Source, epoch_batches, load_source, make_splits
 from l2rw_ray.import_path import load, look_in
 from l2rw_ray.methods import TrainingContext, build_arm

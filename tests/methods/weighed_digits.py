@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from l2rw_ray.config.data import DigitsData
+from l2rw_ray.config.data.sources import DigitsData
 from l2rw_ray.data import Source, load_source
 
 

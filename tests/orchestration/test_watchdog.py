@@ -10,9 +10,8 @@ import pytest
 
 from l2rw_ray.config import Limits
 from l2rw_ray.events import EpochCompleted, TrialStarted
-from l2rw_ray.orchestration.limited import own_memory_bytes
-from l2rw_ray.orchestration.stacks import thread_stacks
-from l2rw_ray.orchestration.watchdog import Watchdog, Whereabouts, ended_when_stuck, watched
+from l2rw_ray.orchestration.watchdog import Watchdog, Whereabouts, ended_when_stuck, thread_stacks, watched
+from l2rw_ray.orchestration.workers.limits import own_memory_bytes
 
 
 class Machine:

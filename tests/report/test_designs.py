@@ -10,10 +10,10 @@ import pytest
 from l2rw_ray.config import PlannedTrial, parse_study
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise, write_report
-from l2rw_ray.report.search import Configuration, Goal, pareto_front, summarise_search
+from l2rw_ray.report.search.summary import Configuration, Goal, pareto_front, summarise_search
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.status import describe_status
-from tests.orchestration.playing import METRIC, best_at_a_tenth, play
+from tests.planning.playing import METRIC, best_at_a_tenth, play
 
 LEARNING_RATE = {"kind": "float", "low": 0.001, "high": 1.0, "log": True}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from l2rw_ray.report import summarise, write_report
-from l2rw_ray.report.labels import HEADLINE, MEASURES, MINUS, headline_of
+from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, MINUS, headline_of
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.schema import TrialRecord
 from l2rw_ray.results.writer import write_record

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 
 from l2rw_ray.config import PlannedTrial, parse_study
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.report import summarise
-from l2rw_ray.report.comparison_tables import difference_table, interaction_table
-from l2rw_ray.report.contrast import choose_contrast
-from l2rw_ray.report.effects import EpochRow, histories_of
-from l2rw_ray.report.equal_compute import equal_compute_table
-from l2rw_ray.report.labels import HEADLINE
-from l2rw_ray.report.points import Outcome
-from l2rw_ray.report.provenance import provenance_of
-from l2rw_ray.report.render_csv import render_csv
-from l2rw_ray.report.setting import Factor, Setting
-from l2rw_ray.report.summary import TrialCounts
-from l2rw_ray.report.trials import trials_csv
+from l2rw_ray.report.ablation.comparison_tables import difference_table, interaction_table
+from l2rw_ray.report.ablation.csv_files import render_csv
+from l2rw_ray.report.ablation.effects import EpochRow, histories_of
+from l2rw_ray.report.ablation.equal_compute import equal_compute_table
+from l2rw_ray.report.comparisons.contrast import choose_contrast
+from l2rw_ray.report.design_points.design_point import TrialCounts
+from l2rw_ray.report.design_points.labels import HEADLINE
+from l2rw_ray.report.design_points.points import Outcome
+from l2rw_ray.report.design_points.setting import Factor, Setting
+from l2rw_ray.report.provenance.trials import trials_csv
+from l2rw_ray.report.provenance.what_was_run import provenance_of
 from l2rw_ray.results import StudyFolder
-from tests.orchestration.playing import best_at_a_tenth, play
+from tests.planning.playing import best_at_a_tenth, play
 from tests.report.conftest import FakeStudy, spec_of
 
 LEVEL, RATE, METHOD = "data.bias.level", "data.noise.rate", "method.name"

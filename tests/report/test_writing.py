@@ -15,8 +15,8 @@ import pytest
 
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise, write_report
-from l2rw_ray.report.labels import HEADLINE, MEASURES
-from l2rw_ray.report.tables import accuracy_tables
+from l2rw_ray.report.ablation.tables import accuracy_tables
+from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES
 from l2rw_ray.results import StudyFolder
 from tests.report.conftest import FakeStudy, write_study
 

@@ -9,8 +9,8 @@ import pytest
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import write_report
 from l2rw_ray.results import read_confusion, read_history, read_step_series, read_study
-from l2rw_ray.results.mending import mend_folder
 from l2rw_ray.results.reader import trial_results
+from l2rw_ray.results.repair import mend_folder
 from l2rw_ray.results.status import describe_status, missing_trials
 from tests.results.damages import DAMAGES
 

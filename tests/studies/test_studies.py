@@ -6,7 +6,7 @@ import pytest
 
 from l2rw_ray.config import load_study
 from l2rw_ray.import_path import look_in
-from l2rw_ray.orchestration.outlook import outlook
+from l2rw_ray.planning.plan_summary import outlook
 from l2rw_ray.results import StudyFolder
 
 STUDIES = Path(__file__).parents[2] / "studies"

@@ -14,7 +14,7 @@ from l2rw_ray.events import (
     TrialStatus,
     WeightHistogram,
 )
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.writer import LedgerWriter
 from tests.conftest import _STUDY

@@ -5,8 +5,8 @@ import gc
 import pytest
 from mlflow import MlflowClient
 
-from l2rw_ray.cli.mirroring import mirror_folder
 from l2rw_ray.errors import TrackingError
+from l2rw_ray.tracking.mirror import mirror_folder
 from tests.tracking.finished_study import TRIALS
 from tests.tracking.real_postgres import BINARIES, PASSWORD, RealPostgres
 from tests.tracking.real_server import RealServer, free_port, runs_at

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import pytest
 from mlflow import MlflowClient
 
-from l2rw_ray.cli.mirror_thread import Mirror
-from l2rw_ray.cli.mirroring import mirror_folder
 from l2rw_ray.errors import TrackingError
 from l2rw_ray.events import TrialEnded, TrialStatus
+from l2rw_ray.tracking.background_mirror import Mirror
+from l2rw_ray.tracking.mirror import mirror_folder
 from l2rw_ray.tracking.view import study_page
 from tests.tracking.finished_study import TRIALS
 from tests.tracking.real_server import BROWSER, RealServer, free_port, page_at, runs_at

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from l2rw_ray.config import PlannedTrial, parse_study
-from l2rw_ray.config.checkpoints import CheckpointPolicy
+from l2rw_ray.config.overrides import assign
+from l2rw_ray.config.run_options import CheckpointPolicy
 from l2rw_ray.config.study import StudySpec
-from l2rw_ray.config.variants import assign
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.events import Event, Verdict
-from l2rw_ray.orchestration.plan import plan_study
+from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.training import CheckpointStore, train_trial
 
 MakeTrial = Callable[..., PlannedTrial]

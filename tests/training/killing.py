@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.config.checkpoints import CheckpointPolicy
-from l2rw_ray.config.data import Data
+from l2rw_ray.config.data.sources import Data
+from l2rw_ray.config.run_options import CheckpointPolicy
 from l2rw_ray.data import Splits, load_source, make_splits, read_here
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.training import CheckpointStore, Ranks

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from l2rw_ray.config.checkpoints import CheckpointPolicy
+from l2rw_ray.config.run_options import CheckpointPolicy
 from l2rw_ray.events import CHECKPOINT_WARNING, TrialEnded, TrialStarted
 from l2rw_ray.training.checkpoint import CheckpointSchedule, CheckpointStore
 from tests.training.conftest import MakeTrial, results, train

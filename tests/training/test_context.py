@@ -9,8 +9,8 @@ from torch import nn
 from l2rw_ray.data import Batch, load_source, make_splits
 from l2rw_ray.events import EpochCompleted
 from l2rw_ray.methods import Epoch, StepOutcome, TrainingContext
+from l2rw_ray.methods.builtin.uniform import UniformArm
 from l2rw_ray.methods.registry import ARMS
-from l2rw_ray.methods.uniform import UniformArm
 from l2rw_ray.training.checkpoint import CheckpointStore
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.ranks import Ranks

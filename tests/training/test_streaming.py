@@ -17,11 +17,11 @@ from l2rw_ray.config import parse_study
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.errors import DataError
 from l2rw_ray.methods import Epoch
-from l2rw_ray.methods.uniform import UniformArm
-from l2rw_ray.orchestration.data_check import check_data
-from l2rw_ray.orchestration.data_summary import summarise_data
-from l2rw_ray.orchestration.plan import plan_study
-from l2rw_ray.orchestration.trial_probe import probe_trials
+from l2rw_ray.methods.builtin.uniform import UniformArm
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.planning.timing_probe import probe_trials
+from l2rw_ray.preflight.data_check import check_data
+from l2rw_ray.preflight.data_summary import summarise_data
 from l2rw_ray.training import trainer
 from tests.training.conftest import MakeTrial, results, train
 

@@ -14,7 +14,7 @@ from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.meta import ReweightedStep, StepResult
 from l2rw_ray.methods import StepOutcome
-from l2rw_ray.methods.l2rw import L2RWArm
+from l2rw_ray.methods.builtin.l2rw import L2RWArm
 from l2rw_ray.training import Ranks
 from l2rw_ray.training.evaluation import evaluate
 from tests.training.conftest import MakeTrial, results, train

@@ -1,0 +1,125 @@
+"""What `l2rw-ray data` prints: the sources there are, and what a study makes of its own."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from l2rw_ray.config import StudySpec, TrialConfig
+from l2rw_ray.config.custom import IMPORT_PATH
+from l2rw_ray.config.overrides import variants_of
+
+if TYPE_CHECKING:
+    from l2rw_ray.preflight.data_summary import SourceSummary
+
+_COMMON = "All share train_size, meta_per_class, validation_size, test_size, bias and noise."
+
+
+def print_sources() -> None:
+    """Print every source: what it is, what it holds, how to get it, and its options."""
+    table = Table(show_lines=True)
+    table.add_column("source", no_wrap=True)
+    table.add_column("what it is, how much, how to get it", ratio=1)
+    table.add_column("options", no_wrap=True)
+    names: dict[Any, list[str]] = {}
+    for name, section in variants_of(TrialConfig, "data").classes.items():
+        names.setdefault(section, []).append("your own" if name == IMPORT_PATH else name)
+    for section, own in names.items():
+        about = [(section.__doc__ or "").splitlines()[0].rstrip("."), section.holds, section.obtained]
+        options = [_option(name, field) for name, field in section.own_options().items()]
+        table.add_row(*(Text("\n".join(lines)) for lines in (own, about, options)))
+    console = Console()
+    console.print(table)
+    console.print(_COMMON, highlight=False)
+
+
+def _option(name: str, field: FieldInfo) -> str:
+    """An option with its default, and what else it may be where that is known."""
+    if field.is_required():
+        return f"{name} (required)"
+    default = field.get_default(call_default_factory=True, validated_data={})
+    shown = default if isinstance(default, str) else json.dumps(default)
+    others = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return f"{name}: {shown}" + "".join(f" | {other}" for other in others if other != default)
+
+
+def check_study_data(spec: StudySpec, out: Path) -> None:
+    """Print what each data section of a study makes of its source, and draw a few of its images.
+
+    Args:
+        spec: The study.
+        out: Folder of the drawings.
+
+    Raises:
+        InputError: A source is missing or broken, or too small; or `out` cannot be written.
+    """
+    from l2rw_ray.planning.plan import representative_trials
+    from l2rw_ray.preflight.data_summary import summarise_data
+    from l2rw_ray.report.sample_images import draw_samples
+
+    console = Console(highlight=False)
+    shown: list[SourceSummary] = []
+    for summary in summarise_data(representative_trials(spec)):
+        source = summary.source
+        if source not in shown:
+            shown.append(source)
+            _print_source(console, source)
+            if source.samples is not None:
+                number = f"-{len(shown)}" if len(shown) > 1 else ""
+                path = out / f"samples{number}.png"
+                draw_samples(source.class_names, source.samples, path)
+                console.print(Text(f"samples  {path}"), soft_wrap=True)
+        levels = ", ".join(f"{path} = {_plain(level)}" for path, level in summary.levels.items())
+        changed = any(own.before != own.after for own in summary.sets.values())
+        arrow = "; without bias and noise → with them" if changed else ""
+        console.print(Text(f"\n{levels or 'the four sets'}, seed {summary.seed}{arrow}"), soft_wrap=True)
+        console.print(_counts_table(source, summary.sets))
+
+
+def _print_source(console: Console, source: "SourceSummary") -> None:
+    known = "" if source.difficulty is None else f", difficulty {source.difficulty:.3f} on average"
+    noun = "deciles of the target" if source.is_regression else "classes"
+    form = f"{source.form}, {len(source.class_names)} {noun}"
+    lines = {
+        "source": f"{source.name}: {source.examples:,} {form}{known}",
+        "copy": source.copy,
+    }
+    if source.left_out:
+        lines["left out"] = f"{_rows(source.left_out)}, for their targets"
+    lines["skipped"] = _rows(source.skipped_rows)
+    for name, text in lines.items():
+        console.print(Text(f"{name:<8} {text}"), soft_wrap=True)
+    for line in source.skipped:
+        console.print(Text(f"         {line}"), soft_wrap=True)
+
+
+def _counts_table(source: "SourceSummary", sets: dict[str, Any]) -> Table:
+    """Examples of each class and set, without the protocol → with it where that changes them."""
+    table = Table()
+    table.add_column("target" if source.is_regression else "class")
+    for name in sets:
+        table.add_column(name, justify="right")
+    for label, name in enumerate(source.class_names):
+        table.add_row(Text(name), *(_change(own.before[label], own.after[label]) for own in sets.values()))
+    table.add_section()
+    table.add_row("all", *(_change(sum(own.before), sum(own.after)) for own in sets.values()))
+    if any(own.corrupted for own in sets.values()):
+        shares = (f"{own.corrupted:.1%}" if own.corrupted else "" for own in sets.values())
+        table.add_row("corrupted", *shares)
+    return table
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}" if count else "no rows"
+
+
+def _change(before: int, after: int) -> str:
+    return f"{after:,}" if before == after else f"{before:,} → {after:,}"
+
+
+def _plain(level: Any) -> str:
+    return level if isinstance(level, str) else json.dumps(level)

@@ -1,0 +1,185 @@
+"""The live table of a run: what is under way, how far, and when it will be done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.planning.durations import duration_text
+
+_WHOLE_FROM = 1000
+"""Figures from here on are shown without decimals."""
+
+
+@dataclass
+class _Running:
+    label: str
+    epochs: int
+    epoch: int = 0
+    figure: float | None = None
+
+
+class ProgressDisplay:
+    """Observer that keeps one table up to date on a terminal, or prints a line per trial elsewhere.
+
+    Args:
+        console: Where to show it.
+        study: The study's name.
+        metric: The epoch metric to show, such as `validation_balanced_accuracy`.
+    """
+
+    def __init__(self, console: Console, study: str, metric: str) -> None:
+        self._console, self._study, self._metric = console, study, metric
+        self._trials: Mapping[str, PlannedTrial] = {}
+        self._total: int | None = 0
+        self._is_exact = True
+        self._running: dict[str, _Running] = {}
+        self._ended: dict[TrialStatus, int] = dict.fromkeys(TrialStatus, 0)
+        self._lanes, self._done_epochs, self._started = 0, 0, monotonic()
+        self._reached: dict[str, int] = {}
+        self._first_epoch: float | None = None
+        self._warned: set[str] = set()
+        self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
+
+    def begin(
+        self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int, *, is_exact: bool
+    ) -> None:
+        """Say how much there is to do.
+
+        Args:
+            known: Trials by id; it may grow.
+            total: How many will run at most; None where that is not known.
+            lanes: How many run at a time.
+            is_exact: Whether that many will run in any case.
+        """
+        self._trials, self._total, self._lanes, self._is_exact = known, total, lanes, is_exact
+        if not self._console.is_terminal:
+            self._console.print(self._headline(), soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print(self._headline(), soft_wrap=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        match event:
+            case TrialStarted():
+                label = self._trials[event.trial_id].label
+                self._running[event.trial_id] = _Running(label, event.epochs, len(event.history))
+                self._reached[event.trial_id] = len(event.history)
+            case AttemptLost():
+                self._running.pop(event.trial_id, None)
+                line = f"lost: {self._trials[event.trial_id].label}: {event.reason}; it is tried again"
+                self._print(line, "yellow")
+            case EpochCompleted():
+                self._note_epoch(event)
+            case TrialEnded():
+                self._running.pop(event.trial_id, None)
+                self._reached[event.trial_id] = self._trials[event.trial_id].config.optim.epochs
+                self._ended[event.status] += 1
+                self._print_end(event)
+
+    def _note_epoch(self, event: EpochCompleted) -> None:
+        running = self._running[event.trial_id]
+        running.epoch, running.figure = event.epoch, event.metrics.get(self._metric)
+        self._done_epochs += 1
+        self._reached[event.trial_id] = event.epoch
+        if self._first_epoch is None:
+            self._first_epoch = monotonic()
+
+    def _print_end(self, event: TrialEnded) -> None:
+        label = self._trials[event.trial_id].label
+        if event.status is TrialStatus.FAILED:
+            self._print(f"failed: {label}: {event.error}", "red")
+        elif event.status is TrialStatus.STOPPED:
+            self._print(f"stopped after {event.epochs} epochs: {label}")
+        elif not self._console.is_terminal:
+            value = self._text(event.metrics.get(self._metric)) or "unknown"
+            figure = f"{self._title} {value}"
+            self._print(f"{self._done_text}  {label}  {figure}  {event.duration_s:.1f} s")
+        for warning in event.warnings:
+            remedy = warning.partition(":")[2]  # the same in all trials; the figures before it differ
+            if remedy not in self._warned:
+                self._warned.add(remedy)
+                self._print(f"warning: {label}: {warning}", "yellow")
+
+    def _print(self, line: str, style: str = "") -> None:
+        """A line of its own, which only a terminal breaks."""
+        self._console.print(Text(line, style=style), soft_wrap=not self._console.is_terminal)
+
+    def render(self) -> Group:
+        """The table as it stands."""
+        table = Table(box=None, pad_edge=False, show_header=bool(self._running), header_style="dim")
+        table.add_column("trial under way", min_width=36)
+        table.add_column("epoch", justify="right")
+        table.add_column("")
+        table.add_column(self._title, justify="right")
+        for row in self._running.values():
+            bar = ProgressBar(total=row.epochs, completed=row.epoch, width=20)
+            table.add_row(row.label, f"{row.epoch}/{row.epochs}", bar, self._text(row.figure))
+        return Group(self._headline(), table)
+
+    def _headline(self) -> Text:
+        if not self._lanes:
+            return Text.assemble((self._study, "bold"), "  preparing")
+        done = sum(self._ended.values())
+        parts = [f"{self._done_text} trials done", f"{self._lanes} lane{'s' * (self._lanes != 1)}"]
+        if self._ended[TrialStatus.FAILED]:
+            parts.append(f"{self._ended[TrialStatus.FAILED]} failed")
+        if not self._running and not done:
+            parts.append("starting workers")
+        elif self._eta_s is not None:
+            parts.append(f"about {duration_text(self._eta_s)} left")
+        return Text.assemble((self._study, "bold"), "  ", " · ".join(parts))
+
+    @property
+    def _title(self) -> str:
+        return self._metric.replace("_", " ")
+
+    @property
+    def _done_text(self) -> str:
+        done, bound = sum(self._ended.values()), "" if self._is_exact else "at most "
+        return str(done) if self._total is None else f"{done} of {bound}{self._total}"
+
+    @property
+    def _eta_s(self) -> float | None:
+        """Seconds left at the pace of epochs since the first one; None where there is none, or none left."""
+        left = self._epochs_left
+        if self._first_epoch is None or self._done_epochs < 2 or left <= 0:
+            return None
+        pace = (self._done_epochs - 1) / max(monotonic() - self._first_epoch, 1e-9)
+        return left / pace
+
+    @property
+    def _epochs_left(self) -> float:
+        """Epochs that are to be trained yet; none where that is not known."""
+        if self._total is None:
+            return 0.0
+        wanted = self._total * fmean(trial.config.optim.epochs for trial in self._trials.values())
+        return wanted - sum(self._reached.values())
+
+    def _text(self, figure: float | None) -> str:
+        """A figure of the metric for people: accuracies in percent."""
+        if figure is None:
+            return ""
+        if self._metric.endswith("accuracy"):
+            return f"{100 * figure:.1f} %"
+        return f"{figure:,.0f}" if abs(figure) >= _WHOLE_FROM else f"{figure:.4g}"

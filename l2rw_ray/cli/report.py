@@ -1,0 +1,64 @@
+"""`l2rw-ray report`, and the report at the end of a run: written here, and put where the study is."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report import write_joined_report, write_report
+from l2rw_ray.report.document.files import ReportPaths
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.opening import reading
+from l2rw_ray.results.remote.location import parse_location
+
+
+def report_on(named: Sequence[str], out: str | None) -> str:
+    """Write the report of a study, or of several on one page.
+
+    Args:
+        named: Study folders, or their addresses.
+        out: Folder of this machine to write to; None for the usual place.
+
+    Returns:
+        Where its page is.
+
+    Raises:
+        StudyFolderError: There is no study, no finished trial, or it cannot be written there.
+    """
+    target = None if out is None else on_this_machine(out)
+    with ExitStack() as stack:
+        folders = [stack.enter_context(reading(name)) for name in named]
+        if len(folders) > 1:
+            return str(write_joined_report([folder.path for folder in folders], target).html)
+        if target is not None:
+            return str(write_report(folders[0].path, target).html)
+        return write_own_report(folders[0])[1]
+
+
+def write_own_report(folder: StudyFolder) -> tuple[ReportPaths, str]:
+    """Write a study's report into its folder, and into the store that the folder stands for.
+
+    Returns:
+        Where its files are on this machine, and where its page is to be found.
+
+    Raises:
+        StudyFolderError: There is no finished trial, or it cannot be written.
+    """
+    paths = write_report(folder.path)
+    if folder.store is None:
+        return paths, str(paths.html)
+    folder.store.put_folder(folder.report)
+    return paths, folder.store.location.inside(paths.html.relative_to(folder.path).as_posix())
+
+
+def on_this_machine(out: str) -> Path:
+    """The folder that a user named for files of a command.
+
+    Raises:
+        StudyFolderError: It is on an object store.
+    """
+    place = parse_location(out)
+    if isinstance(place, Path):
+        return place
+    remedy = "give a folder of this machine, or leave --out away"
+    raise StudyFolderError("--out", place.address, "files are written to this machine", remedy)

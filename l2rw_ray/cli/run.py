@@ -1,0 +1,122 @@
+"""One `l2rw-ray run`: from the study file to the report, with everything a user sees on the way."""
+
+import signal
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from l2rw_ray.cli.progress import ProgressDisplay
+from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.events import Observer
+from l2rw_ray.orchestration.run import RunOptions, RunOutcome, run_study
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.results import read_study
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.repair import mend_folder
+from l2rw_ray.tracking.background_mirror import Mirror
+from l2rw_ray.tracking.runs import trial_name
+from l2rw_ray.tracking.uri import refuse_unusable_store
+
+_INTERRUPTED = "interrupted: the same command goes on where this one stopped"
+_MOST_LOGS = 3
+"""Of failed trials, that are named at the end of a run."""
+
+
+def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, tracking_uri: str | None) -> int:
+    """Run what the study is missing, mirror it, report it.
+
+    Args:
+        spec: The study.
+        folder: Its folder.
+        options: The user's choices about this run.
+        tracking_uri: MLflow store; None for the one in the folder.
+
+    Returns:
+        0 when every planned trial is done, 1 when some failed or are missing or there is no report, 130
+        after Ctrl-C or SIGTERM.
+    """
+    if tracking_uri is not None:
+        refuse_unusable_store(tracking_uri)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
+    console = Console()
+    planned = plan_study(spec)
+    folder.create()
+    if options.address is not None:  # of a job, nobody sees its shell
+        console.print(f"folder   {folder.address}", highlight=False, soft_wrap=True)
+    with folder.lock(), Mirror(folder, tracking_uri) as mirror:
+        for line in mend_folder(folder):
+            console.print(line, highlight=False, soft_wrap=True)
+        with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
+
+            def observe(
+                known: Mapping[str, PlannedTrial], total: int | None, lanes: int, *, is_exact: bool
+            ) -> list[Observer]:
+                display.begin(known, total, lanes, is_exact=is_exact)
+                return [display, mirror]
+
+            try:
+                outcome = run_study(spec, planned, folder, options, observe)
+            except KeyboardInterrupt:  # before the first trial, or a second one while the run ends
+                console.print(_INTERRUPTED)
+                return 130
+        mirror.finish()
+        _tell(console, folder, outcome)
+        is_reported = _report(console, folder, outcome)
+    if tracking_uri is None:
+        console.print(f"compare  l2rw-ray ui {folder.address}", highlight=False, soft_wrap=True)
+    if outcome.interrupted:
+        return 130
+    return 1 if outcome.counts["failed"] or outcome.counts["missing"] or not is_reported else 0
+
+
+def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome) -> None:
+    counts = ", ".join(f"{count} {status}" for status, count in outcome.counts.items() if count)
+    console.print(f"trials   {counts}", highlight=False)
+    if outcome.interrupted:
+        console.print(f"         {_INTERRUPTED}")
+    if outcome.counts["failed"]:
+        console.print("         failed trials are run again with --retry-failed")
+        for line in _failed_logs(folder):
+            console.print(line, highlight=False, soft_wrap=True)
+    without = _without_model(folder)
+    if without:
+        console.print(f"models   {without} completed trials have none; keep.models is for trials to come")
+
+
+def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
+    """Write the report and say where; False where there is something to report, and it cannot be done."""
+    if not outcome.counts["completed"] and not outcome.counts["failed"]:
+        return True
+    from l2rw_ray.cli.report import write_own_report
+
+    try:
+        paths, address = write_own_report(folder)
+    except StudyFolderError as error:  # the trials are recorded all the same
+        console.print(f"report   none: {error}", highlight=False, soft_wrap=True)
+        later = f"`l2rw-ray report {folder.address}` writes it once that is mended"
+        console.print(f"         {later}", highlight=False, soft_wrap=True)
+        return False
+    console.print(f"found    {paths.finding}", highlight=False, soft_wrap=True)
+    if folder.store is not None:
+        console.print(f"here     {paths.html}", highlight=False, soft_wrap=True)
+    console.print(f"report   {address}", highlight=False, soft_wrap=True)
+    return True
+
+
+def _without_model(folder: StudyFolder) -> int:
+    """Completed trials without a kept model, where the study asks for models and keeps them in its folder."""
+    if folder.store is not None or not folder.read_spec().keep.models:
+        return 0
+    rows = read_study(folder.path).select(["trial_id", "status"]).to_pylist()
+    ids = {row["trial_id"] for row in rows if row["status"] == "completed"}
+    return sum(not folder.model_file(trial_id).exists() for trial_id in ids)
+
+
+def _failed_logs(folder: StudyFolder) -> list[str]:
+    """Where to read what failed trials printed last, a line for each of the first."""
+    rows = [row for row in read_study(folder.path).to_pylist() if row["status"] == "failed" and row["log"]]
+    lines = [f"log      {folder.path / row['log']} ({trial_name(row)})" for row in rows[:_MOST_LOGS]]
+    if len(rows) > _MOST_LOGS:
+        lines.append(f"         and {len(rows) - _MOST_LOGS} more in {folder.logs}")
+    return lines

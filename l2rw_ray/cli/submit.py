@@ -1,0 +1,35 @@
+"""One `l2rw-ray submit`: from the study file to the end of its job on a cluster."""
+
+import sys
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.orchestration.jobs.job import submit_study
+from l2rw_ray.orchestration.jobs.submission import Submission
+
+
+def submit_session(spec: StudySpec, submission: Submission, address: str, *, wait: bool) -> int:
+    """Hand a study in, say how to find it again, and follow it.
+
+    Args:
+        spec: The study.
+        submission: How it is to be run.
+        address: Dashboard of the cluster.
+        wait: Whether to follow the job's log to its end.
+
+    Returns:
+        The exit code of its `l2rw-ray run`; 0 without waiting, 130 after Ctrl-C.
+    """
+    job = submit_study(spec, submission, address)
+    print(f"job      {job.job_id}\n{job.hints}", flush=True)
+    if not wait:
+        return 0
+    try:
+        return job.follow(_write)
+    except KeyboardInterrupt:
+        print(f"\nnot followed any more; the job goes on\n{job.hints}", flush=True)
+        return 130
+
+
+def _write(piece: str) -> None:
+    sys.stdout.write(piece)
+    sys.stdout.flush()

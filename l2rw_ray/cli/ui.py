@@ -1,0 +1,107 @@
+"""`l2rw-ray ui`: MLflow's pages on one study, or on all studies in a folder."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.tracking.background_mirror import FILES_S
+from l2rw_ray.tracking.mirror import Destination, Mirrored, mirror_to
+from l2rw_ray.tracking.uri import local_store
+from l2rw_ray.tracking.view import studies_page, study_page
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A study in a store.
+
+    Attributes:
+        study: Its name there.
+        experiment: MLflow's number of it.
+        mirrored: What the store holds of it.
+    """
+
+    study: str
+    experiment: str
+    mirrored: Mirrored
+
+    @property
+    def path(self) -> str:
+        """The page that charts the study's trials."""
+        return study_page(self.experiment)
+
+
+def open_ui(directory: Path, port: int) -> NoReturn:
+    """Bring the local store up to date, say where its pages are, and serve them until Ctrl-C.
+
+    A study's own store is used; studies in one folder get a store in that folder, which they share.
+
+    Args:
+        directory: A study folder, or a folder of study folders.
+        port: Port of 127.0.0.1.
+
+    Raises:
+        TrackingError: The port is in use, or the store cannot be written.
+        StudyFolderError: There is no study.
+    """
+    from l2rw_ray.tracking.server import refuse_used_port, serve_ui
+
+    refuse_used_port(port)
+    pages = mirror_studies(directory)
+    print(describe_pages(pages, f"http://127.0.0.1:{port}/"), flush=True)
+    serve_ui(local_store(directory), directory / "mlartifacts", port)
+
+
+def mirror_studies(directory: Path) -> list[Page]:
+    """Mirror a study, or all studies in a folder, into the store of that folder.
+
+    Raises:
+        TrackingError: The store cannot be written.
+        StudyFolderError: There is no study.
+    """
+    from l2rw_ray.tracking.mlflow_mirror import experiment_of
+
+    store, studies, pages = local_store(directory), _studies_in(directory), []
+    for folder, name in zip(studies, _names_of(studies), strict=True):
+        artifacts = directory / "mlartifacts"
+        if folder.path != directory:
+            artifacts /= folder.path.name
+        mirrored = mirror_to(Destination(store, name, artifacts), folder, FILES_S / len(studies))
+        pages.append(Page(name, experiment_of(store, name), mirrored))
+    return pages
+
+
+def describe_pages(pages: Sequence[Page], site: str) -> str:
+    """Where the pages are, a line per study, and what is not drawn yet."""
+    lines = [f"MLflow UI of {page.study}: {site}{page.path}" for page in pages]
+    if len(pages) > 1:
+        every = studies_page([page.experiment for page in pages])
+        lines.append(f"MLflow UI of all {len(pages)} studies: {site}{every}")
+    late = sum(page.mirrored.without_files for page in pages)
+    if late:
+        lines.append(f"{late} trials have no figures yet; the same command draws more of them")
+    return "\n".join([*lines, "they answer in a few seconds; Ctrl-C ends it"])
+
+
+def _studies_in(directory: Path) -> list[StudyFolder]:
+    own = StudyFolder(directory)
+    if own.study_file.is_file() or not directory.is_dir():
+        own.require()
+        return [own]
+    found = [StudyFolder(path) for path in sorted(directory.iterdir())]
+    found = [folder for folder in found if folder.study_file.is_file() and folder.plan_file.is_file()]
+    if not found:
+        own.require()
+    return found
+
+
+def _names_of(studies: list[StudyFolder]) -> list[str]:
+    """The studies' names, with their folders' where two are called the same."""
+    names = [folder.read_spec().name for folder in studies]
+    counts = Counter(names)
+    return [
+        name if counts[name] == 1 else f"{name} ({folder.path.name})"
+        for name, folder in zip(names, studies, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""The `trial.data` section: sources, protocols, regression targets and streaming."""

@@ -1,0 +1,317 @@
+"""The `data` section: where examples come from and how train and meta set are spoiled."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, Tag, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.data.protocols import (
+    Bias,
+    DominantClassBias,
+    LabelNoise,
+    LongTailBias,
+    MetaBias,
+    NoBias,
+    Noise,
+    NoNoise,
+    TwoClassBias,
+)
+from l2rw_ray.config.data.regression import GaussianNoise, TableOptions
+from l2rw_ray.config.data.source_options import (
+    BadRows,
+    Ham10000Options,
+    ImageFolderOptions,
+    SourceFacts,
+    SyntheticOptions,
+    TorchvisionOptions,
+)
+from l2rw_ray.config.data.streaming import StreamOptions
+from l2rw_ray.config.section import conflict
+
+
+class _Data(SourceFacts):
+    """What every source shares: the four disjoint sets and the protocols on two of them."""
+
+    train_size: int | None = Field(default=None, ge=2)
+    """Examples in the train set; null takes all that the other sets and the protocol leave."""
+    meta_per_class: int = Field(default=5, ge=1)
+    """Examples per class in the meta set, which drives the weights: clean and balanced but for what
+    `meta_bias` and `meta_noise` do."""
+    validation_size: int = Field(default=0, ge=0)
+    """Clean examples that select hyperparameters; 0 for none."""
+    test_size: int | None = Field(default=None, ge=1)
+    """Examples that are only reported; null takes the whole test file, or a fifth of the source
+    where it has no test file of its own."""
+    test_seed: int | None = Field(default=None, ge=0)
+    """Seed that draws the test set, the same one for all trials; null takes each trial's seed, or in a
+    tuned comparison 0, so that nothing it searches on is in the test set."""
+    bias: Bias = NoBias()
+    """How class proportions of the train set are changed."""
+    noise: Noise = NoNoise()
+    """How labels or targets of the train set are corrupted, after the bias."""
+    meta_bias: MetaBias = NoBias()
+    """How class proportions of the meta set are changed on purpose; its size stays."""
+    meta_noise: LabelNoise = NoNoise()
+    """How labels of the meta set are corrupted on purpose; its examples stay."""
+    augment: tuple[Literal["flip", "crop"], ...] = ()
+    """Random changes of the images of train batches: mirrored left to right in half of the cases; moved
+    by up to 4 pixels each way, black moving in. Meta, validation and test images stay as they are."""
+
+    @property
+    def is_regression(self) -> bool | None:
+        """Whether examples have targets rather than classes; None where only loading them tells."""
+        return False
+
+    @field_validator("augment")
+    @classmethod
+    def _augment_names_each_once(cls, augment: tuple[str, ...]) -> tuple[str, ...]:
+        for place, kind in enumerate(augment):
+            if kind in augment[:place]:
+                raise conflict(f"[{place}]", kind, "it is named already", "name each once")
+        return tuple(sorted(augment))  # their order has no meaning, and shall not count as one
+
+    def source_only(self) -> Self:
+        """This section with all but the source's own fields at their defaults: what loading needs."""
+        own = type(self).model_fields.keys() - _Data.model_fields.keys()
+        return type(self)(**{name: getattr(self, name) for name in own})
+
+    def without_protocol(self) -> Self:
+        """This section with neither bias nor noise in any set; classes that a bias leaves out stay out."""
+        bias = self.bias if isinstance(self.bias, TwoClassBias) else NoBias()
+        nothing = {"bias": bias, "noise": NoNoise(), "meta_bias": NoBias(), "meta_noise": NoNoise()}
+        return self.model_copy(update=nothing)
+
+    @classmethod
+    def own_options(cls) -> dict[str, FieldInfo]:
+        """The source's own fields, by the name that a study file uses."""
+        own = {name: field for name, field in cls.model_fields.items() if name not in _Data.model_fields}
+        return {field.alias or name: field for name, field in own.items() if name != "source"}
+
+    @model_validator(mode="after")
+    def _bias_and_size_agree(self) -> Self:
+        if not isinstance(self.bias, DominantClassBias | LongTailBias):
+            return self
+        if self.bias.size == "matched" and self.train_size is None:
+            raise conflict(
+                "train_size", None, "bias.size 'matched' holds the train size fixed", "give it a number"
+            )
+        if self.bias.size == "as_published" and self.train_size is not None:
+            raise conflict(
+                "train_size",
+                self.train_size,
+                "bias.size 'as_published' decides the size itself",
+                "set it to null or use bias.size 'matched'",
+            )
+        return self
+
+
+class DigitsData(_Data):
+    """scikit-learn's bundled 8×8 grey digits."""
+
+    holds = "1,797 images of 8×8, ten classes"
+    obtained = "comes with scikit-learn"
+
+    source: Literal["digits"]
+
+
+class Cifar10Data(TorchvisionOptions, _Data):
+    """CIFAR-10 as torchvision stores it."""
+
+    holds = "50,000 train and 10,000 test images of 32×32×3, ten classes"
+
+    source: Literal["cifar10"]
+
+
+class Cifar100Data(TorchvisionOptions, _Data):
+    """CIFAR-100 as torchvision stores it, with its fine labels."""
+
+    holds = "50,000 train and 10,000 test images of 32×32×3, 100 classes"
+
+    source: Literal["cifar100"]
+
+
+class MnistData(TorchvisionOptions, _Data):
+    """MNIST's handwritten digits as torchvision stores them."""
+
+    holds = "60,000 train and 10,000 test images of 28×28, ten classes"
+
+    source: Literal["mnist"]
+
+
+class FashionMnistData(TorchvisionOptions, _Data):
+    """Fashion-MNIST's articles of clothing as torchvision stores them."""
+
+    holds = "60,000 train and 10,000 test images of 28×28, ten classes"
+
+    source: Literal["fashion_mnist"]
+
+
+class ImageFolderData(ImageFolderOptions, _Data):
+    """Image files (JPEG, PNG, …) in one folder per class."""
+
+    source: Literal["image_folder"]
+
+
+class Ham10000Data(Ham10000Options, _Data):
+    """HAM10000's skin lesions as they are published, grouped by lesion."""
+
+    source: Literal["ham10000"]
+
+
+class SyntheticData(SyntheticOptions, _Data):
+    """Vectors of a known distribution, with the difficulty of each."""
+
+    source: Literal["synthetic"]
+
+
+class ParquetData(TableOptions, _Data):
+    """A table of encoded images or numeric features, and a label or a target.
+
+    Paths are files or folders, local or any URI that pyarrow's filesystems understand. A CSV file, packed
+    or not, begins with the columns' names, which commas, semicolons or tabs separate; it has no images.
+    """
+
+    holds = "as many as you have"
+    obtained = "a file, a folder or a URI"
+
+    source: Literal["parquet", "csv"]
+    train: str
+    """File or folder the train, meta and validation sets are drawn from."""
+    test: str | None = None
+    """File or folder of the test set; null draws the test set from `train`."""
+    label: str | None = "label"
+    """Column of integer labels, 0 to classes − 1, or of strings; null, the default beside `target`, for
+    none."""
+    image: str | None = "image"
+    """Column of encoded images (PNG, JPEG, …); null, the default beside `features`, for none."""
+    features: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Numeric columns to learn from, instead of an image."""
+    weight_features: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Numeric columns that `weight_model` weighs train examples by; the network does not see them."""
+    group: str | None = None
+    """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
+    of the sets, and meta, validation and test set have one example of each of theirs."""
+    bad_rows: BadRows = "error"
+    """`error`: the first row with an image, feature, label, target or group that cannot be used ends loading.
+    `skip`: all such rows are left out and counted. Images of another size are an error either way."""
+    stream: StreamOptions | None = None
+    """Leaves the train images in their files, and says how they are read; null holds them in memory."""
+
+    @property
+    def has_vectors(self) -> bool:
+        """See `SourceFacts`."""
+        return self.features is not None
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether it has a target."""
+        return self.target is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _target_replaces_the_label(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("target") is not None:
+            return {"label": None, **given}
+        return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _features_replace_the_image(cls, given: Any) -> Any:
+        if isinstance(given, dict) and (given.get("features") is not None or given.get("source") == "csv"):
+            return {"image": None, **given}
+        return given
+
+    @model_validator(mode="after")
+    def _image_or_features(self) -> Self:
+        if self.image is not None and self.features is not None:
+            raise conflict("image", self.image, "features are named too", "set one of the two to null")
+        if self.test == self.train:
+            raise conflict("test", self.test, "it is the train table", "leave it out: the test set is drawn")
+        if self.image is not None and self.source == "csv":
+            raise conflict("image", self.image, "a CSV file has no encoded images", "use source parquet")
+        if self.image is None and self.features is None:
+            missing = (
+                "they are all that a CSV file has"
+                if self.source == "csv"
+                else "no image column is named either"
+            )
+            raise conflict("features", None, missing, "name at least one column")
+        if self.features is not None and self.augment:
+            raise conflict("augment", list(self.augment), "features are no images", "leave it out")
+        for field in ("features", "weight_features"):
+            named = getattr(self, field) or ()
+            for name, column in (("label", self.label), ("target", self.target)):
+                if column in named:
+                    raise conflict(field, column, f"the {name} is no feature", "leave it out")
+            if len(set(named)) < len(named):
+                raise conflict(field, list(named), "a column is named twice", "name each once")
+        return self
+
+    @model_validator(mode="after")
+    def _label_or_target(self) -> Self:
+        if self.label is not None and self.target is not None:
+            raise conflict("label", self.label, "a target is named too", "set one of the two to null")
+        if self.label is None and self.target is None:
+            raise conflict("label", None, "no target is named either", "name one of the two")
+        if self.target is None and self.target_below is not None:
+            raise conflict("target_below", self.target_below, "there is no target", "leave it out")
+        if self.features is None and self.missing != "error":
+            raise conflict("missing", self.missing, "images are never missing in part", "leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _stream_knows_its_rows(self) -> Self:
+        if self.stream is None:
+            return self
+        if self.features is not None:
+            problem = "features are held in memory, it is for images"
+            raise conflict("stream", self.stream.model_dump(), problem, "leave it out")
+        if self.bad_rows == "skip":
+            problem = "with stream an image is decoded only when its batch comes"
+            raise conflict("bad_rows", "skip", problem, "use error and mend the files, or leave stream out")
+        if self.target_below is not None:
+            problem = "with stream the rows are those of the files"
+            raise conflict("target_below", self.target_below, problem, "leave such rows out of the files")
+        return self
+
+    @model_validator(mode="after")
+    def _noise_goes_by_a_feature(self) -> Self:
+        by = self.noise.by if isinstance(self.noise, GaussianNoise) else None
+        names: tuple[str, ...] = self.features or ()
+        if by is None or by in names or (isinstance(by, int) and 0 <= by < len(names)):
+            return self
+        remedy = f"use one of {', '.join(names)}" if names else "use features, or leave it out"
+        raise conflict("noise.by", by, "no feature of this table", remedy)
+
+
+class CustomData(CustomSection, _Data):
+    """Code of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
+
+    holds = "as much as it holds"
+    obtained = "source: package.module:load, installed or beside the study file"
+
+    source: ImportPath
+
+    @property
+    def is_regression(self) -> None:
+        """Unknown before the source is loaded."""
+        return None
+
+
+_BuiltIn = Annotated[
+    DigitsData
+    | Cifar10Data
+    | Cifar100Data
+    | MnistData
+    | FashionMnistData
+    | ImageFolderData
+    | Ham10000Data
+    | SyntheticData
+    | ParquetData,
+    Field(discriminator="source"),
+]
+Data = Annotated[
+    Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomData, Tag(IMPORT_PATH)],
+    Field(discriminator=by_form("source")),
+]

@@ -1,0 +1,1 @@
+"""The `design` section: one module per kind of design."""

@@ -1,0 +1,48 @@
+"""The `ablation` design: a baseline, and variants that change one part of it."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from l2rw_ray.config.design.factors import Factors
+from l2rw_ray.config.section import Section, conflict
+
+
+class AblationDesign(Section):
+    """A trial as it is, and with one part of it changed at a time."""
+
+    kind: Literal["ablation"]
+    baseline: str = "baseline"
+    """Name of the trial as it is."""
+    variants: dict[str, Annotated[dict[str, Any], Field(min_length=1)]] = Field(min_length=1)
+    """Changes by name of the variant: values by path relative to `trial`."""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """Variants that are also made together, to see whether their effects add up."""
+    factors: Factors = Field(default_factory=dict)
+    """Further factors that baseline and variants are all crossed with, such as `data.noise.rate`."""
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        if self.baseline in self.variants:
+            raise conflict("baseline", self.baseline, "a variant has the same name", "rename one of the two")
+        for number, pair in enumerate(self.pairs):
+            for name in pair:
+                if name not in self.variants:
+                    known = ", ".join(self.variants)
+                    raise conflict(f"pairs[{number}]", name, "no variant", f"use two of {known}")
+            if pair[0] == pair[1] or set(self.variants[pair[0]]) & set(self.variants[pair[1]]):
+                problem = "both change the same field"
+                raise conflict(f"pairs[{number}]", " + ".join(pair), problem, "pair variants of other fields")
+        for path in self.factors:
+            changing = [name for name, changes in self.variants.items() if path in changes]
+            if changing:
+                problem = f"variant {changing[0]!r} sets it"
+                raise conflict(
+                    f"factors.{path}", self.factors[path], problem, "leave it out of one of the two"
+                )
+        return self
+
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """Changes by name of the variant: the baseline's none, each one's own, each pair's together."""
+        pairs = {f"{one} + {other}": self.variants[one] | self.variants[other] for one, other in self.pairs}
+        return {self.baseline: {}, **self.variants, **pairs}

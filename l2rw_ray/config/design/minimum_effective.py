@@ -1,0 +1,50 @@
+"""The design `minimum_effective`: how little of something is enough."""
+
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from l2rw_ray.config.design.search import Budget
+from l2rw_ray.config.section import Section, conflict
+
+
+class MinimumEffectiveDesign(Section):
+    """The smallest (or largest) level of one factor that is not worse than the best by more than a margin.
+
+    Every level is run at the study's seeds. Then the level on which the answer depends, and the best
+    one, get one more seed at a time, until the answer is shown or the budget is used.
+    """
+
+    kind: Literal["minimum_effective"]
+    factor: str
+    """What is varied, by path relative to `trial`, such as `data.meta_per_class`."""
+    levels: tuple[Any, ...] = Field(min_length=2)
+    """Its levels from the smallest to the largest."""
+    seek: Literal["smallest", "largest"] = "smallest"
+    """Which end is cheap: the smallest clean set, or the largest interval between updates."""
+    margin: float = Field(gt=0)
+    """The loss of the objective that does not matter, in its own unit: 0.02 is two points of accuracy."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Probability that the level found is indeed not worse by more than the margin."""
+    most_seeds: int = Field(default=20, ge=2)
+    """Seeds that one level may get."""
+    budget: Budget | None = None
+    """When no more seeds are added; null for at `most_seeds` only."""
+
+    @field_validator("levels")
+    @classmethod
+    def _levels_are_in_order(cls, levels: tuple[Any, ...]) -> tuple[Any, ...]:
+        numbers = all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)
+        for before, level in pairwise(levels):
+            if numbers and level <= before:
+                raise conflict("", level, f"not above {before}", "list levels from small to large")
+        if any(level in levels[:place] for place, level in enumerate(levels)):
+            raise conflict("", list(levels), "the same level twice", "name each level once")
+        return levels
+
+    @model_validator(mode="after")
+    def _is_of_the_trial(self) -> Self:
+        if self.factor.startswith("resources."):
+            raise conflict("factor", self.factor, "it is no part of what is trained", "vary another field")
+        return self

@@ -1,0 +1,146 @@
+"""The design `search`, and what it shares with `tuned_comparison`: a space, a sampler and a budget."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from l2rw_ray.config.design.space import CategoricalParameter, Space, Where, as_levels, ends_of, in_order
+from l2rw_ray.config.section import Section, conflict
+
+COSTS = ("overhead_ratio", "peak_memory_bytes", "duration_s")
+"""Figures of cost that a search may trade accuracy against; without weights the overhead ratio is 1."""
+NOT_SEARCHED = ("resources", "measurement")
+"""Sections that are no part of what is trained."""
+
+
+class Budget(Section):
+    """When a search ends: at whichever limit comes first."""
+
+    trials: int | None = Field(default=None, ge=1)
+    """Configurations that are tried."""
+    hours: float | None = Field(default=None, gt=0)
+    """Training time of all trials added up, in hours; no configuration is begun once it is used."""
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> Self:
+        if self.trials is None and self.hours is None:
+            raise conflict("trials", None, "the search would never end", "give trials, hours, or both")
+        return self
+
+
+class AshaStopping(Section):
+    """Asynchronous successive halving (Li et al. 2020): only the best go on from each rung.
+
+    A search that goes on after a break compares the trials of its new run with one another.
+    """
+
+    name: Literal["asha"]
+    grace_epochs: int = Field(default=1, ge=1)
+    """Epochs of the first rung, which every trial trains."""
+    reduction_factor: int = Field(default=3, ge=2)
+    """One in so many goes on from a rung to the next, which has so many times its epochs."""
+
+
+class MedianStopping(Section):
+    """Stops a trial whose best figure is below the median of the others' means (Golovin et al. 2017).
+
+    A search that goes on after a break compares the trials of its new run with one another.
+    """
+
+    name: Literal["median"]
+    grace_epochs: int = Field(default=1, ge=1)
+    """Epochs that every trial trains."""
+    min_trials: int = Field(default=3, ge=1)
+    """Trials that must have been seen."""
+
+
+class SearchOptions(Section):
+    """How configurations are proposed, and when that ends."""
+
+    space: Space = Field(default_factory=dict)
+    """What is varied, by path relative to `trial`."""
+    when: dict[str, Where] = Field(default_factory=dict)
+    """By parameter: values of others at which it has a meaning; elsewhere it is left alone."""
+    sampler: Literal["tpe", "gp", "random", "qmc", "nsga2", "cmaes"] = "tpe"
+    """Optuna's sampler; `cmaes` needs the extra of the same name."""
+    sampler_seed: int = Field(default=0, ge=0, lt=2**32)
+    """Where its random numbers start."""
+    budget: Budget
+    """When it ends."""
+
+    def check_space(self, space: Space, field: str = "space") -> None:
+        """Refuse a space that cannot be searched, with its conditions."""
+        for path in space:
+            if path.partition(".")[0] in NOT_SEARCHED:
+                raise conflict(
+                    f"{field}.{path}", "", "it is no part of what is trained", "search another field"
+                )
+        for path, where in self.when.items():
+            if path not in space:
+                continue
+            for other, wanted in where.items():
+                if other not in space or other == path:
+                    problem = "it is not among the other parameters"
+                    raise conflict(f"when.{path}.{other}", wanted, problem, "name one that is searched")
+                self._check_levels(path, other, wanted, space)
+        try:
+            in_order(space, self.when)
+        except ValueError as circle:
+            problem = "the conditions depend on each other"
+            raise conflict(f"when.{circle}", self.when[str(circle)], problem, "leave one out") from None
+        if self.sampler == "cmaes" and (
+            self.when or any(isinstance(parameter, CategoricalParameter) for parameter in space.values())
+        ):
+            problem = "it treats numbers only, and all of them in every trial"
+            raise conflict("sampler", "cmaes", problem, "use tpe")
+
+    def _check_levels(self, path: str, other: str, wanted: Any, space: Space) -> None:
+        parameter = space[other]
+        for level in as_levels(wanted):
+            if not isinstance(parameter, CategoricalParameter):
+                problem = f"{other} is a range"
+                raise conflict(f"when.{path}.{other}", level, problem, "depend on a categorical parameter")
+            if level not in ends_of(parameter):
+                known = ", ".join(map(str, parameter.choices))
+                raise conflict(f"when.{path}.{other}", level, "no choice of it", f"use one of {known}")
+
+
+class Criterion(Section):
+    """A figure that a search optimises beside the study's objective."""
+
+    metric: str
+    """One of `COSTS`, or a validation figure as in `objective`."""
+    mode: Literal["max", "min"]
+
+
+class SearchDesign(SearchOptions):
+    """Configurations proposed by Optuna, to optimise the objective on validation."""
+
+    kind: Literal["search"]
+    further_objectives: tuple[Criterion, ...] = Field(default=(), max_length=3)
+    """What is traded against the objective; the report shows the Pareto front."""
+    stopping: Annotated[AshaStopping | MedianStopping, Field(discriminator="name")] | None = None
+    """How trials without prospect are stopped early; null for not at all."""
+
+    @model_validator(mode="after")
+    def _space_is_searchable(self) -> Self:
+        if not self.space:
+            raise conflict("space", {}, "nothing to search", "name a parameter")
+        for path in self.when:
+            if path not in self.space:
+                raise conflict(f"when.{path}", self.when[path], "it is not in the space", "add it to space")
+        self.check_space(self.space)
+        return self
+
+    def most_trials(self, seeds: int) -> int | None:
+        """How many trials it asks for at most at so many seeds; None where only hours bound it."""
+        return None if self.budget.trials is None else self.budget.trials * seeds
+
+    @model_validator(mode="after")
+    def _goes_with_several_objectives(self) -> Self:
+        if self.further_objectives and self.stopping:
+            problem = "with several objectives a trial may be worth finishing for another one's sake"
+            raise conflict("stopping", self.stopping.name, problem, "leave one of the two out")
+        if self.further_objectives and self.sampler == "cmaes":
+            raise conflict("sampler", "cmaes", "it has one objective", "use nsga2 or tpe")
+        return self

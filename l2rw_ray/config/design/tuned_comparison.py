@@ -1,0 +1,90 @@
+"""The design `tuned_comparison`: methods compared at what each does best with an equal search."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from l2rw_ray.config.design.factors import Factors, crossed
+from l2rw_ray.config.design.search import NOT_SEARCHED, SearchOptions
+from l2rw_ray.config.design.space import Space
+from l2rw_ray.config.section import Section, conflict
+
+
+class Arm(Section):
+    """One of the methods that are compared, each tuned on its own."""
+
+    set: dict[str, Any] = Field(default_factory=dict)
+    """What makes this arm: values by path relative to `trial`."""
+    space: Space = Field(default_factory=dict)
+    """Parameters that only this arm has."""
+    factors: Factors = Field(default_factory=dict)
+    """Factors that only this arm has."""
+
+
+class TunedComparisonDesign(SearchOptions):
+    """Every arm is tuned on validation with the same budget; its best runs on fresh seeds for the test."""
+
+    kind: Literal["tuned_comparison"]
+    arms: dict[str, Arm] = Field(min_length=2)
+    """The arms by name; the others are compared with the first."""
+    factors: Factors = Field(default_factory=dict)
+    """Factors that all arms are crossed with, such as `data.noise.rate`; tuned anew at each combination."""
+    search_seeds: tuple[int, ...] = Field(default=(1_000_000,), min_length=1)
+    """Seeds that configurations are tried on; a configuration's figure is its mean over them."""
+
+    @model_validator(mode="after")
+    def _spaces_are_searchable(self) -> Self:
+        for path, where in self.when.items():
+            if not any(path in self.space_of(name) for name in self.arms):
+                raise conflict(f"when.{path}", where, "it is in no space", "add it to space")
+        for name, arm in self.arms.items():
+            both = set(arm.space) & (set(self.space) | set(arm.set))
+            if both:
+                path = min(both)
+                raise conflict(
+                    f"arms.{name}.space.{path}", "", "it is set twice", "leave it out of one place"
+                )
+            fixed = set(arm.set) & set(self.space)
+            if fixed:
+                problem = "the space that all arms share varies it"
+                raise conflict(f"arms.{name}.set.{min(fixed)}", arm.set[min(fixed)], problem, "leave one out")
+            if not self.space_of(name):
+                raise conflict(f"arms.{name}.space", {}, "nothing to search", "name a parameter")
+            self.check_space(self.space_of(name), f"arms.{name}.space")
+        return self
+
+    @model_validator(mode="after")
+    def _factors_are_free(self) -> Self:
+        for name, arm in self.arms.items():
+            searched, own = self.space_of(name), set(self.factors) & set(arm.factors)
+            for field, factors in (("factors", self.factors), (f"arms.{name}.factors", arm.factors)):
+                for path, levels in factors.items():
+                    if path.partition(".")[0] in NOT_SEARCHED:
+                        problem = "all trials of a tuned comparison run on the same"
+                        raise conflict(f"{field}.{path}", levels, problem, "make a study for each level")
+                    if path in arm.set or path in searched or path in own:
+                        problem = f"arm {name!r} sets or searches it too"
+                        raise conflict(f"{field}.{path}", levels, problem, "leave it out of one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_are_usable(self) -> Self:
+        if min(self.search_seeds) < 0 or len(set(self.search_seeds)) < len(self.search_seeds):
+            problem = "negative, or named twice"
+            raise conflict("search_seeds", list(self.search_seeds), problem, "use distinct numbers from 0 on")
+        return self
+
+    def most_trials(self, seeds: int) -> int | None:
+        """How many trials it asks for at most at so many fresh seeds; None where only hours bound it."""
+        if self.budget.trials is None:
+            return None
+        searches = sum(len(self.points_of(name)) for name in self.arms)
+        return searches * (self.budget.trials * len(self.search_seeds) + seeds)
+
+    def space_of(self, arm: str) -> Space:
+        """What is varied for one arm."""
+        return {**self.space, **self.arms[arm].space}
+
+    def points_of(self, arm: str) -> list[dict[str, Any]]:
+        """The combinations of levels that one arm is tuned at; one without levels where it has no factor."""
+        return crossed({**self.factors, **self.arms[arm].factors})

@@ -1,0 +1,1 @@
+"""The `trial.method` section: one class per method."""

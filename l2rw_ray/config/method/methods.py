@@ -1,0 +1,188 @@
+"""The `method` section: one class per arm, with the options that this arm has and no others."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, Tag, model_validator
+
+from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.method.imbalance import (
+    ClassBalancedMethod,
+    FocalMethod,
+    InverseFrequencyMethod,
+    LdamDrwMethod,
+    ResampleMethod,
+)
+from l2rw_ray.config.method.stages import (
+    FinetuneMetaMethod,
+    JttMethod,
+    MahalanobisFilterMethod,
+    MetaOnlyMethod,
+    MspFilterMethod,
+    OodClassifierMethod,
+)
+from l2rw_ray.config.section import Section, conflict
+
+EstimatorName = Literal[
+    "auto",
+    "ghost",
+    "forward_mode",
+    "finite_difference",
+    "central_difference",
+    "second_order",
+    "last_layer",
+]
+
+
+class UniformMethod(Section):
+    """Plain training: every example counts the same."""
+
+    name: Literal["uniform"]
+
+
+class RandomMethod(Section):
+    """Rectified Gaussian weights: the control of Ren et al. 2018 that reweighting must beat."""
+
+    name: Literal["random"]
+
+
+class L2RWMethod(Section):
+    """Learning to reweight, Ren et al. 2018, Algorithm 1."""
+
+    name: Literal["l2rw"]
+    estimator: EstimatorName = "auto"
+    """How the alignment of meta and example gradients is computed; `auto` takes the cheapest exact one
+    that treats the model."""
+    clip: Literal["relu", "none", "abs"] = "relu"
+    """What becomes of negative scores; the paper's is `relu`."""
+    normalise: Literal["batch_sum", "none", "mean_one"] = "batch_sum"
+    """What a batch's weights add up to: 1, their number, or what they do."""
+    lookahead: Literal["zero", "optimizer"] = "zero"
+    """Where the meta gradient is taken: at the parameters (the paper), or after the optimiser's step."""
+    epsilon: float = 0.0
+    """The weights at which scores are differentiated, in units of 1/B; the paper's are 0."""
+    score_momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Share of an example's earlier score in its present one; 0 for none."""
+    meta_gradient_every: int = Field(default=1, ge=1)
+    """Computations of scores from one of the meta gradient to the next."""
+    update_every: int = Field(default=1, ge=1)
+    """Steps from one computation of scores to the next."""
+    between: Literal["hold", "uniform"] = "hold"
+    """Weights of the steps in between: each example's last weight, or 1/B."""
+    meta_batch_size: int | None = Field(default=None, ge=1)
+    """Meta examples per scored step; null takes all."""
+    meta_batches: Literal["cycled", "fixed"] = "cycled"
+    """Whether meta batches go through the meta set in cycles, or are the same at every step."""
+
+    @model_validator(mode="after")
+    def _epsilon_has_a_learning_rate(self) -> Self:
+        if self.epsilon and self.lookahead == "zero":
+            raise conflict(
+                "epsilon", self.epsilon, "lookahead 'zero' has no learning rate", "use lookahead: optimizer"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _second_order_keeps_no_gradient(self) -> Self:
+        if self.meta_gradient_every > 1 and self.estimator == "second_order":
+            problem = "estimator 'second_order' computes the meta gradient at every step"
+            raise conflict(
+                "meta_gradient_every", self.meta_gradient_every, problem, "use 1, or estimator: auto"
+            )
+        return self
+
+
+class _LearnedWeights(Section):
+    """Weights V(z_i; φ) over their sum in the batch, V being a small network that the meta set teaches."""
+
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = (100,)
+    """Units of each hidden layer of the weight network; an empty list for none."""
+    lr: float = Field(default=1e-3, gt=0)
+    """Learning rate of the Adam that learns the weight network."""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """L2 penalty that this Adam adds to the gradient, which grows with `optim.lr`: the published 1e-4 goes
+    with a rate of 0.1; at a hundredth of that it outweighs what the meta set says, and weights stay equal."""
+    estimator: EstimatorName = "auto"
+    """How the alignment of meta and example gradients is computed; see l2rw."""
+    lookahead: Literal["sgd", "optimizer", "zero"] = "sgd"
+    """Where the meta loss is evaluated: after a plain SGD step on the present weights at `optim.lr`
+    (published), after the step of the trial's own optimiser on them, or at the parameters (cheapest)."""
+    update_every: int = Field(default=1, ge=1)
+    """Steps from one update of the weight network to the next; it weighs the examples of all."""
+    meta_batch_size: int | None = Field(default=None, ge=1)
+    """Meta examples per update of the weight network; null takes all."""
+    meta_batches: Literal["cycled", "fixed"] = "cycled"
+    """Whether meta batches go through the meta set in cycles, or are the same at every step."""
+
+
+class MetaWeightNetMethod(_LearnedWeights):
+    """Meta-Weight-Net, Shu et al. 2019: the weight is a learned function of the example's loss."""
+
+    name: Literal["meta_weight_net"]
+
+
+class WeightModelMethod(_LearnedWeights):
+    """The weight is a learned function of the example's `weight_features`."""
+
+    name: Literal["weight_model"]
+    objective: Literal["meta", "joint"] = "meta"
+    """What teaches the weight network: the meta loss, or, to see it fail, the weighted train loss itself,
+    whose unnormalised weights can only go to zero."""
+
+    @model_validator(mode="after")
+    def _joint_looks_at_no_meta_set(self) -> Self:
+        if self.objective == "meta":
+            return self
+        for name in ("estimator", "lookahead", "update_every", "meta_batch_size", "meta_batches"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                problem = "objective 'joint' looks at no meta set"
+                raise conflict(name, getattr(self, name), problem, "leave it out, or use objective: meta")
+        return self
+
+
+MetaMethod = L2RWMethod | MetaWeightNetMethod | WeightModelMethod
+"""Sections of arms that take meta batches and need not at every step."""
+
+
+class HeteroscedasticMethod(Section):
+    """Regression that predicts location and scale, by likelihood; Seitzer et al. 2022 for `beta`."""
+
+    needs_targets: ClassVar[bool] = True
+
+    name: Literal["heteroscedastic"]
+    likelihood: Literal["gaussian", "laplace"] = "gaussian"
+    """Distribution of a target around its location."""
+    beta: float = Field(default=0.5, ge=0, le=1)
+    """How far examples of large scale are learned from all the same: 0 is the plain likelihood, 1 learns
+    locations as from the squared, or absolute, error."""
+
+
+class CustomMethod(CustomSection):
+    """An arm of the user's own: `arm(context, **options)` returns a `l2rw_ray.methods.Arm`."""
+
+    name: ImportPath
+
+
+_BuiltIn = Annotated[
+    UniformMethod
+    | RandomMethod
+    | L2RWMethod
+    | InverseFrequencyMethod
+    | ClassBalancedMethod
+    | ResampleMethod
+    | FocalMethod
+    | LdamDrwMethod
+    | FinetuneMetaMethod
+    | MetaOnlyMethod
+    | JttMethod
+    | MahalanobisFilterMethod
+    | MspFilterMethod
+    | OodClassifierMethod
+    | MetaWeightNetMethod
+    | WeightModelMethod
+    | HeteroscedasticMethod,
+    Field(discriminator="name"),
+]
+Method = Annotated[
+    Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomMethod, Tag(IMPORT_PATH)],
+    Field(discriminator=by_form("name")),
+]

@@ -1,0 +1,72 @@
+"""One row of a plan: a design point at one seed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from l2rw_ray.config.run_options import Resources
+from l2rw_ray.config.trial import TrialConfig
+from l2rw_ray.import_path import attribute_name
+
+_SAYS_NOTHING_ALONE = {"kind", "level", "name", "rate"}
+
+
+class Stage(StrEnum):
+    """What a trial is for."""
+
+    FINAL = "final"
+    SEARCH = "search"
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial that a study asks for.
+
+    Attributes:
+        trial_id: Its fingerprint.
+        config: What is trained.
+        seed: Seed of split, protocol, initial weights and order; rows of equal seed are paired.
+        resources: What it runs on.
+        factors: Level of each design factor at this point, by path relative to `trial`.
+        stage: Whether its test figures count, or it was only tried to choose a configuration.
+    """
+
+    trial_id: str
+    config: TrialConfig
+    seed: int
+    resources: Resources
+    factors: Mapping[str, Any]
+    stage: Stage = Stage.FINAL
+
+    @property
+    def label(self) -> str:
+        """A name for people, such as `l2rw · bias level 0.9 · seed 3`."""
+        return trial_label(self.config.method.name, self.factors, f"seed {self.seed}")
+
+
+def trial_label(method: str, factors: Mapping[str, Any], last: str) -> str:
+    """A name for people, such as `l2rw · bias 0.9 · seed 3`.
+
+    Args:
+        method: The arm; of an import path, what comes after the colon is shown.
+        factors: Levels by path relative to `trial`; the arm itself is not repeated.
+        last: What follows the levels.
+    """
+    levels = [
+        f"{short_name(path)} {level_text(level)}" for path, level in factors.items() if path != "method.name"
+    ]
+    return " · ".join([attribute_name(method), *levels, last])
+
+
+def short_name(path: str) -> str:
+    """The last part of a path that says something: `bias` for `data.bias.level`."""
+    *parents, last = path.split(".")
+    return parents[-1] if parents and last in _SAYS_NOTHING_ALONE else last
+
+
+def level_text(level: Any) -> str:
+    """A level for people, such as `0.9`."""
+    if isinstance(level, Mapping):
+        return " ".join(map(level_text, level.values()))
+    return f"{level:g}" if isinstance(level, float) else str(level)

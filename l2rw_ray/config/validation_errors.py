@@ -1,0 +1,127 @@
+"""Turning pydantic's errors into one line that names the field, the value and the remedy."""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from l2rw_ray.config.custom import BUILT_IN
+from l2rw_ray.config.overrides import Variants, entry_variants, input_names, variants_of
+from l2rw_ray.config.section import Section
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.import_path import FORM
+
+_WANTED = {
+    "greater_than": "use a number above {gt}",
+    "greater_than_equal": "use {ge} or more",
+    "less_than": "use a number below {lt}",
+    "less_than_equal": "use {le} or less",
+    "int_type": "use a whole number",
+    "int_parsing": "use a whole number",
+    "int_from_float": "use a whole number",
+    "float_type": "use a number",
+    "float_parsing": "use a number",
+    "finite_number": "use a finite number",
+    "bool_parsing": "use true or false",
+    "bool_type": "use true or false",
+    "string_type": "use text, in quotes if it looks like a number",
+    "list_type": "write a list, such as [1, 2]",
+    "tuple_type": "write a list, such as [1, 2]",
+    "dict_type": "write a section of keys and values",
+    "model_type": "write a section of keys and values",
+    "model_attributes_type": "write a section of keys and values",
+    "string_pattern_mismatch": "use lower-case letters, digits, - and _",
+    "invalid-json-value": "use text, a number, true or false, a list or a section",
+    "string_too_short": "write some text",
+    "too_short": "give at least {min_length}",
+}
+_PROBLEMS = {
+    "list_type": "no list",
+    "tuple_type": "no list",
+    "dict_type": "no section",
+    "model_type": "no section",
+    "model_attributes_type": "no section",
+    "too_short": "too few",
+}
+"""Where pydantic's own words are about Python."""
+_MANY, _SHOWN = 50, 18
+"""Names from which on not all are shown, and how many are: our own come first."""
+
+
+def as_config_error(error: ValidationError, section: type[Section], prefix: str = "") -> ConfigError:
+    """The first complaint of a failed validation, in the words of the study file.
+
+    Args:
+        error: What pydantic raised.
+        section: The class that was validated.
+        prefix: Path of the validated section inside the study file, such as `trial`.
+    """
+    details = error.errors()
+    first = min(details, key=_comes_later)
+    path, holder = _walk(first["loc"], section)
+    context: Mapping[str, Any] = first.get("ctx", {})
+    value, problem = first["input"], first["msg"][:1].lower() + first["msg"][1:]
+    match first["type"]:
+        case "conflict":
+            path = ".".join(part for part in (path, context["field"]) if part).replace(".[", "[")
+            value, problem, remedy = context["value"], context["problem"], context["remedy"]
+        case "extra_forbidden":
+            problem, remedy = "no such field", _closest(path.rpartition(".")[2], input_names(holder))
+        case "missing":
+            value, problem, remedy = None, "required but missing", "add it"
+        case "union_tag_not_found":
+            tag = context["discriminator"].strip("'")
+            path, value = f"{path}.{tag}", None
+            problem, remedy = "required but missing", "add it"
+        case "union_tag_invalid":
+            path = f"{path}.{context['discriminator'].strip(chr(39))}"
+            known = [name.strip(" '") for name in context["expected_tags"].split(",")]
+            value, problem, remedy = context["tag"], "unknown", _closest(context["tag"], known)
+        case "literal_error":
+            problem, remedy = "unknown", f"use {context['expected']}"
+        case kind:
+            problem = _PROBLEMS.get(kind, problem)
+            remedy = _WANTED.get(kind, "see the README's table of fields").format(**context)
+    if problem == "unknown" and BUILT_IN in first["loc"][-2:]:
+        remedy = f"{remedy}, or name your own as {FORM}"
+    if len(details) > 1:
+        remedy = f"{remedy} (and {len(details) - 1} more to mend)"
+    return ConfigError(".".join(part for part in (prefix, path) if part), value, problem, remedy)
+
+
+def _comes_later(detail: ErrorDetails) -> int:
+    """A typo explains the rest."""
+    return 0 if detail["type"] == "extra_forbidden" else 1
+
+
+def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[Section]]:
+    """Dotted path of a location without union tags, and the class that holds its last key."""
+    path = ""
+    holder, keyed = section, True
+    variants, entries = Variants(None, {}), None
+    for part in loc:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part == BUILT_IN:  # which of them, the next part tells where there are several
+            holder = next(iter(variants.classes.values()))
+        elif part in variants.classes:
+            holder = variants.classes[part]
+        elif keyed:
+            path = f"{path}.{part}" if path else part
+            variants = entries or variants_of(holder, part)
+            entries = None if entries else entry_variants(holder, part)
+            keyed = bool(variants.classes) or entries is not None
+            holder = variants.classes.get(None, holder)
+    return path, holder
+
+
+def _closest(given: str, known: Collection[str]) -> str:
+    """`use …` with the nearest known names, or all of them, of many the first."""
+    near = difflib.get_close_matches(str(given), known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if len(known) > _MANY:
+        return f"use one of {', '.join(list(known)[:_SHOWN])} … ({len(known)} in all, see the README)"
+    return "use one of " + ", ".join(sorted(known))

@@ -1,0 +1,1 @@
+"""Decode, cache and stream images."""

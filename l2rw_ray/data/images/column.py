@@ -1,0 +1,90 @@
+"""Decoding a column of encoded images."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+
+from l2rw_ray.data.images.decoding import Encoded, ImageDecoder, decode_all, decode_rows
+from l2rw_ray.data.tables.bad_rows import Array
+from l2rw_ray.data.tables.table import Table
+from l2rw_ray.errors import DataError
+
+_FIELD = "trial.data.image"
+
+
+def column_decoder(table: Table, column: str) -> ImageDecoder:
+    """What decodes a column, and complains about its rows."""
+    return image_decoder(column, table.locate)
+
+
+def image_decoder(
+    column: str, locate: Callable[[int], str], shape: tuple[int, ...] | None = None
+) -> ImageDecoder:
+    """The same where no table is at hand.
+
+    Args:
+        column: The column's name.
+        locate: Says where an image is, by its row.
+        shape: Shape of all; None where the first decides.
+    """
+    return ImageDecoder(_FIELD, column, locate, "resize all images to one size", shape=shape)
+
+
+def first_shape(table: Table, column: str) -> tuple[int, ...]:
+    """Shape of the first image, (C, H, W), which all others must have.
+
+    Raises:
+        DataError: The column is missing or holds no bytes, or the image is broken.
+    """
+    _require_bytes(table, column)
+    _, values = next(_encoded(table, column))
+    decoded = decode_rows(column_decoder(table, column), [0], values[:1])
+    return tuple(decoded.shape[1:])
+
+
+def decode_column(table: Table, column: str, *, skip: bool) -> tuple[Array, Array]:
+    """Decode a column of encoded images (PNG, JPEG, …), a few rows in memory at a time.
+
+    Args:
+        table: The table.
+        column: Column of bytes, or of structs with a field `bytes`, as Hugging Face writes them.
+        skip: Whether images that are missing or broken are left as zeros.
+
+    Returns:
+        The images, uint8 [N, C, H, W], and which of them could not be read, bool [N]; C is 1 where the
+        first image is grey, else 3, and the others are converted to that.
+
+    Raises:
+        DataError: The column is missing or holds no bytes; an image is broken, has more than eight
+            bits per channel, or is of another size than the first.
+    """
+    _require_bytes(table, column)
+    return decode_all(column_decoder(table, column), table.rows, _encoded(table, column), skip=skip)
+
+
+def encoded_values(values: pa.Array) -> list[Encoded]:
+    """Some values of a column, as bytes."""
+    if pa.types.is_struct(values.type):
+        return [None if value is None else value["bytes"] for value in values.to_pylist()]
+    encoded: list[Encoded] = values.to_pylist()
+    return encoded
+
+
+def _encoded(table: Table, column: str) -> Iterator[tuple[int, Sequence[Encoded]]]:
+    for start, batch in table.batches([column]):
+        yield start, encoded_values(batch.column(0))
+
+
+def _require_bytes(table: Table, column: str) -> None:
+    for given in table.require(column, _FIELD):
+        if not _holds_bytes(given):
+            problem = f"the column is of type {given}"
+            raise DataError(_FIELD, column, problem, "name a column of encoded images")
+
+
+def _holds_bytes(given: pa.DataType) -> bool:
+    if pa.types.is_struct(given):
+        place = given.get_field_index("bytes")
+        return place >= 0 and _holds_bytes(given.field(place).type)
+    kinds = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(kind(given) for kind in kinds)

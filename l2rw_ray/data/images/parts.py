@@ -1,0 +1,95 @@
+"""Parts of an image column: what one process reads and decodes, wherever it runs."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from l2rw_ray.data.images.decoding import Encoded, ImageDecoder, decode_rows
+from l2rw_ray.data.tables.bad_rows import Array
+from l2rw_ray.data.tables.row_groups import RowGroup
+from l2rw_ray.retries import patiently
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+_ROWS_AT_A_TIME = 256
+
+
+@dataclass(frozen=True)
+class ImagePart:
+    """Some images of a row group; small, and complete in itself, so that it can be sent to a process.
+
+    Attributes:
+        filesystem: Where the file is.
+        column: The column of encoded images.
+        shape: Shape that all have once they are decoded, (C, H, W).
+        group: The row group.
+        places_K: Place of each image in the row group, ascending, int32 [K].
+    """
+
+    filesystem: "FileSystem"
+    column: str
+    shape: tuple[int, ...]
+    group: RowGroup
+    places_K: Array
+
+    def __len__(self) -> int:
+        return len(self.places_K)
+
+    def images(self) -> Generator[Array]:
+        """The images in order, uint8 [B, C, H, W], a few hundred at a time.
+
+        Raises:
+            DataError: The file or one of the images cannot be read; the message names file and row.
+            OutOfReachError: The file's store does not answer.
+        """
+        for rows, encoded in self._encoded():
+            yield decode_rows(self._decoder(), rows, encoded)
+
+    def _decoder(self) -> ImageDecoder:
+        from l2rw_ray.data.images.column import image_decoder
+
+        return image_decoder(self.column, lambda row: f"row {row} of {self.group.path}", self.shape)
+
+    def _encoded(self) -> Generator[tuple[list[int], Sequence[Encoded]]]:
+        import numpy as np
+        import pyarrow.parquet as pq
+
+        from l2rw_ray.data.images.column import encoded_values
+        from l2rw_ray.data.tables.table import readable
+        from l2rw_ray.data.tables.table_files import ParquetFormat
+
+        start, columns = 0, [self.column]
+        with (
+            readable("trial.data.train", ParquetFormat(), self.group.path),
+            patiently(lambda: pq.ParquetFile(self.group.path, filesystem=self.filesystem)) as parquet,
+        ):
+            for batch in parquet.iter_batches(_ROWS_AT_A_TIME, [self.group.number], columns):
+                begin, end = np.searchsorted(self.places_K, [start, start + len(batch)])
+                places = self.places_K[begin:end]
+                if len(places):
+                    rows = (places + self.group.first).tolist()
+                    yield rows, encoded_values(batch.column(0).take(places - start))
+                start += len(batch)
+
+
+class ReadParts(Protocol):
+    """How the images of a pass are brought to the process that trains on them."""
+
+    def __call__(self, parts: Sequence[ImagePart]) -> Generator[Array]:
+        """Images of all parts, one part after the other, uint8 [B, C, H, W], any number at a time.
+
+        The iterator may be closed before its end; reading ends with it, and nothing stays behind.
+
+        Args:
+            parts: What to read.
+
+        Raises:
+            DataError, OutOfReachError: As `ImagePart.images` does.
+        """
+
+
+def read_here(parts: Sequence[ImagePart]) -> Generator[Array]:
+    """See `ReadParts`: in this process, when they are asked for."""
+    for part in parts:
+        yield from part.images()

@@ -1,0 +1,54 @@
+"""Inputs of batches that are read while the ones before are trained on."""
+
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from l2rw_ray.data.images.parts import ImagePart, ReadParts
+from l2rw_ray.data.images.stored_images import StoredImages
+from l2rw_ray.data.tables.bad_rows import Array
+
+
+def streamed_inputs(
+    stored: StoredImages, rows_N: Tensor, arrival_N: Tensor, shares: Sequence[Tensor], read_parts: ReadParts
+) -> Generator[Tensor]:
+    """Inputs of one rank's share of each batch of a pass; no other rank's images are read.
+
+    What has arrived and is not wanted yet is held: no more than the rank's images of a window, what is read
+    at a time, and a batch.
+
+    Args:
+        stored: Where the images are.
+        rows_N: Row of each example of the set, int64.
+        arrival_N: Positions in the set in the order in which a pass reads them, int64.
+        shares: Positions of the share of each batch; those of one window before those of the next.
+        read_parts: Brings the images here.
+
+    Yields:
+        uint8 [B, C, H, W].
+    """
+    is_own_N = torch.zeros(len(rows_N), dtype=torch.bool)
+    for share in shares:
+        is_own_N[share] = True
+    own = arrival_N[is_own_N[arrival_N]]
+    held: dict[int, Array] = {}
+    with closing(_arriving(own, list(stored.parts(rows_N[own])), read_parts)) as arriving:
+        for share in shares:
+            positions = share.tolist()
+            while not all(position in held for position in positions):
+                held.update(next(arriving))
+            yield torch.from_numpy(np.stack([held.pop(position) for position in positions]))
+
+
+def _arriving(
+    own: Tensor, parts: Sequence[ImagePart], read_parts: ReadParts
+) -> Generator[Iterable[tuple[int, Array]]]:
+    """Positions with their images, several at a time."""
+    done = 0
+    with closing(read_parts(parts)) as reading:
+        for images in reading:
+            yield zip(own[done : done + len(images)].tolist(), images, strict=True)
+            done += len(images)

@@ -1,0 +1,1 @@
+"""Draw the train, meta, validation and test sets, and apply the protocols to them."""

@@ -1,0 +1,140 @@
+"""Examples per class that a bias asks for, given how many there are in all."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
+import torch
+
+from l2rw_ray.config.data.protocols import DominantClass, LongTail, TwoClassBias
+from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.source import Source
+
+Counts = Callable[[int], list[int]]
+"""From the examples in all to those of each class; of no class are there fewer in a larger set."""
+_ROUNDING = 1e-9
+
+
+def counts_of(bias: DominantClass | LongTail | TwoClassBias, source: Source, seed: int, name: str) -> Counts:
+    """The examples per class that a bias asks for.
+
+    Args:
+        bias: One that changes proportions.
+        source: Whose classes they are.
+        seed: The trial's seed.
+        name: `bias` or `meta_bias`: the field, and the stream that decides about odd examples.
+
+    Raises:
+        DataError: The source lacks the class that the bias names.
+    """
+    if isinstance(bias, TwoClassBias):
+        majority = source.class_index(bias.majority, f"trial.data.{name}.majority")
+        return lambda size: two_class_counts(size, bias.ratio, majority)
+    if isinstance(bias, LongTail):
+        order = tail_order(bias, source, seed)
+        return lambda size: long_tail_counts(size, bias.imbalance_factor, order)
+    dominant, others = dominance(bias, source, seed, name)
+    return lambda size: dominated_counts(size, bias.level, dominant, others)
+
+
+def strength(bias: DominantClass | LongTail | TwoClassBias) -> tuple[str, float]:
+    """The field that says how far a bias goes, and its value."""
+    if isinstance(bias, DominantClass):
+        return "level", bias.level
+    if isinstance(bias, LongTail):
+        return "imbalance_factor", bias.imbalance_factor
+    return "ratio", bias.ratio
+
+
+def dominance(bias: DominantClass, source: Source, seed: int, name: str) -> tuple[int, list[int]]:
+    """The dominant class, and the others from the first to the last that gets an odd example."""
+    dominant = source.class_index(bias.dominant_class, f"trial.data.{name}.class")
+    others = [index for index in range(len(source.class_names)) if index != dominant]
+    return dominant, [others[i] for i in torch.randperm(len(others), generator=stream(seed, name)).tolist()]
+
+
+def dominated_counts(size: int, level: float, dominant: int, others: list[int]) -> list[int]:
+    """round(level · size) examples of the dominant class, the others spread as `class_counts` says."""
+    kept = round(level * size)
+    return class_counts(dominant, kept, others, size - kept)
+
+
+def class_counts(dominant: int, kept: int, others: list[int], rest: int) -> list[int]:
+    """Examples per class: `kept` of the dominant one, `rest` spread over the others.
+
+    Args:
+        dominant: Index of the dominant class.
+        kept: Its examples.
+        others: Indices of the other classes; the first ones get one more where `rest` does not divide.
+        rest: Their examples together.
+    """
+    each, more = divmod(rest, len(others))
+    counts = [each] * (len(others) + 1)
+    counts[dominant] = kept
+    for label in others[:more]:
+        counts[label] += 1
+    return counts
+
+
+def two_class_counts(size: int, ratio: float, majority: int) -> list[int]:
+    """round(size / (ratio + 1)) examples of the minority, and the rest of the majority (0 or 1)."""
+    rare = round(size / (ratio + 1))
+    return [size - rare, rare] if majority == 0 else [rare, size - rare]
+
+
+def tail_order(bias: LongTail, source: Source, seed: int) -> list[int]:
+    """Classes from the largest to the smallest, the same for the train and the meta set."""
+    count = len(source.class_names)
+    if bias.order == "index":
+        return list(range(count))
+    return torch.randperm(count, generator=stream(seed, "class_order")).tolist()
+
+
+def published_tail(largest: float, factor: float, order: Sequence[int]) -> list[int]:
+    """floor(largest · factor^(−c/(C−1))) examples of the class at place c of the order.
+
+    Source: Cui et al. 2019, section 5.1; rounded down as in the splits that are in use.
+    """
+    counts = [0] * len(order)
+    for place, label in enumerate(order):
+        counts[label] = math.floor(largest / _lag(place, factor, len(order)) + _ROUNDING)
+    return counts
+
+
+def long_tail_counts(size: int, factor: float, order: Sequence[int]) -> list[int]:
+    """The published profile, scaled so that its counts sum to `size`.
+
+    It is `published_tail` at a largest class that need not be whole: that gives fewer than C examples
+    too few at most, and each of these goes to the class whose next example is due first as the largest
+    class grows (Jefferson's method). So a size that `published_tail` sums to has just its counts.
+
+    Args:
+        size: Examples in all.
+        factor: Of the largest class per example of the smallest.
+        order: Classes from the largest to the smallest.
+    """
+    lags = [0.0] * len(order)
+    for place, label in enumerate(order):
+        lags[label] = _lag(place, factor, len(order))
+    counts = published_tail(size / sum(1 / lag for lag in lags), factor, order)
+    while sum(counts) < size:
+        due = min(order, key=lambda label: (counts[label] + 1) * lags[label])
+        counts[due] += 1
+    return counts
+
+
+def _lag(place: int, factor: float, classes: int) -> float:
+    """How many times smaller than the largest class the one at this place is."""
+    return float(factor ** (place / (classes - 1)))
+
+
+def largest_fitting(counts: Counts, available: list[int], limit: int) -> int:
+    """The largest argument below `limit` for which every class has enough examples."""
+    return bisect_left(range(limit), True, key=lambda size: scarcest(counts(size), available) is not None) - 1
+
+
+def scarcest(wanted: list[int], available: list[int]) -> int | None:
+    """The class that lacks most examples; None where all have enough."""
+    lacking = [need - found for need, found in zip(wanted, available, strict=True)]
+    worst = max(range(len(lacking)), key=lacking.__getitem__)
+    return worst if lacking[worst] > 0 else None

@@ -1,0 +1,201 @@
+"""The four disjoint sets of a trial, and the protocols on the train and the meta set.
+
+The meta, validation and test sets depend on the source, the seed, their own sizes and, for the meta set,
+its own protocols alone, so that arms, bias levels and noise rates are compared on the same ones. A bias
+towards one of two classes leaves the other classes out of all four.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.config.data.protocols import LabelNoise, TwoClassBias
+from l2rw_ray.config.data.regression import GaussianNoise
+from l2rw_ray.config.data.sources import Data
+from l2rw_ray.config.task import data_misfit
+from l2rw_ray.data.augmentation import refuse_vectors
+from l2rw_ray.data.examples import ExampleSet, feature_scale
+from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.source import Source
+from l2rw_ray.data.splits.clean_sets import draw_clean_sets
+from l2rw_ray.data.splits.label_noise import corrupt
+from l2rw_ray.data.splits.targets import noisy, target_scale
+from l2rw_ray.data.splits.train_set import draw_train
+from l2rw_ray.errors import DataError
+
+_HASHED_AT_A_TIME = 2**16
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a trial learns from and is judged by.
+
+    Attributes:
+        train: Possibly biased and mislabelled.
+        meta: Drives the weights; clean and balanced but for what is done to it on purpose.
+        validation: Clean; selects. May be empty.
+        test: Clean; only reported.
+        class_names: Name of each class that the sets hold.
+        hashes: SHA-256 over the source rows of each set, by the set's name.
+        left_out: Examples of the source that are in none of them for their targets.
+    """
+
+    train: ExampleSet
+    meta: ExampleSet
+    validation: ExampleSet
+    test: ExampleSet
+    class_names: tuple[str, ...]
+    hashes: dict[str, str]
+    left_out: int = 0
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether examples have targets; `class_names` then name strata of them."""
+        return self.train.targets is not None
+
+    def to(self, device: torch.device) -> Self:
+        """The same sets on a device."""
+        sets = {name: getattr(self, name).to(device) for name in ("train", "meta", "validation", "test")}
+        return replace(self, **sets)
+
+
+def make_splits(source: Source, config: Data, seed: int) -> Splits:
+    """Split a source and apply the protocols.
+
+    Args:
+        source: What `load_source` returned; its inputs are shared, not copied.
+        config: Sizes and protocols.
+        seed: The trial's seed.
+
+    Raises:
+        DataError: A class has too few examples for what is asked, features are to be augmented, or a
+            protocol does not go with the data.
+    """
+    _refuse_misfit(source, config)
+    _refuse_one_class(source, config)
+    refuse_vectors(config.augment, source.inputs.dtype)
+    if isinstance(config.bias, TwoClassBias):
+        source = _two_classes(source, config.bias)
+    clean = draw_clean_sets(source, config, seed)
+    train = draw_train(source, clean.left, config, seed)
+    rows = {"train": train, "meta": clean.meta, "validation": clean.validation, "test": clean.test}
+    own_test = source.test_labels is not None
+    refuse_overlap(rows, own_test=own_test)
+    sets = _examples_of(source, rows, own_test=own_test)
+    if source.train_labels is not None:
+        sets["train"] = replace(sets["train"], labels=source.train_labels[train])
+    if not isinstance(config.noise, GaussianNoise):
+        sets["train"] = _mislabelled(sets["train"], config.noise, source, seed, "noise")
+    sets["meta"] = _mislabelled(sets["meta"], config.meta_noise, source, seed, "meta_noise")
+    if source.train_labels is not None:
+        sets["train"] = replace(sets["train"], corrupted=sets["train"].labels != source.labels[train])
+    if source.weight_features is not None:
+        scaled = _scaled_weight_features(source.weight_features, train, clean.left)
+        sets["train"] = replace(sets["train"], weight_features=scaled)
+    if source.inputs.dtype != torch.uint8:
+        mean, std = feature_scale(source.inputs[clean.left])
+        sets = {name: replace(examples, mean=mean, std=std) for name, examples in sets.items()}
+    if source.targets is not None:
+        mean, std = target_scale(source.targets[clean.left])
+        sets = {name: replace(examples, target_mean=mean, target_std=std) for name, examples in sets.items()}
+    if isinstance(config.noise, GaussianNoise):
+        sets["train"] = noisy(sets["train"], config.noise, source, clean.left, seed)
+    hashes = {name: hash_rows(which, own_test and name == "test") for name, which in rows.items()}
+    return Splits(**sets, class_names=source.class_names, hashes=hashes, left_out=source.left_out)
+
+
+def refuse_overlap(rows: dict[str, Tensor], *, own_test: bool) -> None:
+    """Refuse sets that overlap: no row of the source may be in two of them, or twice in one.
+
+    Args:
+        rows: Rows of each set, by its name.
+        own_test: The rows of `test` count in a file of its own.
+
+    Raises:
+        DataError: They do.
+    """
+    together = torch.cat([which for name, which in rows.items() if not (own_test and name == "test")])
+    if len(together.unique()) < len(together):
+        raise DataError(
+            "trial.data", ", ".join(rows), "the four sets overlap", "report this: they are drawn disjoint"
+        )
+
+
+def hash_rows(rows: Tensor, own_test: bool = False) -> str:
+    """SHA-256 over the sorted rows of a set; those of a test file of its own hash differently."""
+    digest, comma = hashlib.sha256(b"test file:" if own_test else b""), ""
+    for part in rows.sort().values.split(_HASHED_AT_A_TIME):  # the text of many rows is long
+        digest.update((comma + ",".join(map(str, part.tolist()))).encode())
+        comma = ","
+    return digest.hexdigest()
+
+
+def _examples_of(source: Source, rows: dict[str, Tensor], *, own_test: bool) -> dict[str, ExampleSet]:
+    """The four sets; of a source that is streamed the clean ones have a store of their own."""
+    sets = {name: _examples(source, which, own_test and name == "test") for name, which in rows.items()}
+    if source.stored is None:
+        return sets
+    sets["train"] = replace(sets["train"], stored=source.stored)
+    if source.stored.in_memory:
+        return sets
+    held = [name for name in rows if name != "train" and not (own_test and name == "test")]
+    store, start = source.take(torch.cat([rows[name] for name in held])), 0
+    for name in held:
+        places = torch.arange(start, start + len(rows[name]))
+        sets[name] = replace(sets[name], inputs=store, places=places)
+        start += len(places)
+    sets["train"] = replace(sets["train"], places=None)
+    return sets
+
+
+def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:
+    inputs = source.test_inputs if own_test else source.inputs
+    labels = source.test_labels if own_test else source.labels
+    targets = source.test_targets if own_test else source.targets
+    assert inputs is not None
+    assert labels is not None
+    corrupted = torch.zeros(len(rows), dtype=torch.bool)
+    own_targets = None if targets is None else targets[rows]
+    return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows, targets=own_targets)
+
+
+def _refuse_misfit(source: Source, config: Data) -> None:
+    misfit = data_misfit(config, is_regression=source.targets is not None)
+    if misfit is not None:
+        raise DataError(f"trial.data.{misfit.field}", *misfit[1:])
+
+
+def _refuse_one_class(source: Source, config: Data) -> None:
+    if len(source.class_names) > 1:
+        return
+    is_regression = source.targets is not None
+    problem = "all targets are equal" if is_regression else f"the only class is {source.class_names[0]}"
+    remedy = "give some that differ" if is_regression else "give two classes or more"
+    raise DataError("trial.data.source", config.source, problem, remedy)
+
+
+def _scaled_weight_features(features_NF: Tensor, rows: Tensor, pool: Tensor) -> Tensor:
+    """Weight features of some rows, standardised as those of the rows that train may be drawn from are."""
+    mean_F, std_F = feature_scale(features_NF[pool])
+    return (features_NF[rows] - mean_F) / std_F
+
+
+def _mislabelled(
+    examples: ExampleSet, noise: LabelNoise, source: Source, seed: int, purpose: str
+) -> ExampleSet:
+    generator = stream(seed, purpose)
+    labels, corrupted = corrupt(examples.labels, noise, source, generator, f"trial.data.{purpose}")
+    return replace(examples, labels=labels, corrupted=corrupted)
+
+
+def _two_classes(source: Source, bias: TwoClassBias) -> Source:
+    """The source with the two classes of a bias alone, in its own order."""
+    majority = source.class_index(bias.majority, "trial.data.bias.majority")
+    minority = source.class_index(bias.minority, "trial.data.bias.minority")
+    if majority == minority:
+        problem = f"it is the majority, {bias.majority}, too"
+        raise DataError("trial.data.bias.minority", bias.minority, problem, "name another class")
+    return source.only(sorted((majority, minority)))

@@ -1,0 +1,140 @@
+"""Regression targets: strata to split by, standardising, and noise of known scale.
+
+Shape suffixes: N examples, K bounds between strata.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from l2rw_ray.config.data.regression import GaussianNoise
+from l2rw_ray.data.examples import ExampleSet
+from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.source import Source
+from l2rw_ray.errors import DataError
+
+_TENTHS = np.arange(1, 10) / 10
+_CORRUPTED_FROM = 1.0
+"""Noise that counts as a wrong target, in standard deviations of the target: knowing such a target tells less
+than the targets' mean does."""
+
+
+def regression_source(
+    inputs: Tensor,
+    targets: Tensor,
+    test_inputs: Tensor | None = None,
+    test_targets: Tensor | None = None,
+    groups: Tensor | None = None,
+    *,
+    feature_names: tuple[str, ...] | None = None,
+    weight_features: Tensor | None = None,
+    below: float | None = None,
+) -> Source:
+    """A source with targets; deciles of the train targets stand for classes wherever sets are stratified.
+
+    Args:
+        inputs: As `Source.inputs`, [N, …].
+        targets: What is predicted, float32 [N].
+        test_inputs: Inputs of a test set of its own.
+        test_targets: Their targets.
+        groups: As `Source.groups`, [N].
+        feature_names: Name of each feature.
+        weight_features: As `Source.weight_features`, [N, F].
+        below: Examples whose target reaches this are left out and counted; None keeps all.
+
+    Raises:
+        DataError: All examples are left out, or all targets are equal.
+    """
+    left_out = 0
+    if below is not None:
+        kept = targets < below
+        left_out = int((~kept).sum())
+        inputs, targets = inputs[kept], targets[kept]
+        groups = None if groups is None else groups[kept]
+        weight_features = None if weight_features is None else weight_features[kept]
+        if test_inputs is not None and test_targets is not None:
+            kept = test_targets < below
+            left_out += int((~kept).sum())
+            test_inputs, test_targets = test_inputs[kept], test_targets[kept]
+        if not len(targets) or (test_targets is not None and not len(test_targets)):
+            raise DataError("trial.data.target_below", below, "no target is below it", "raise it")
+    bounds_K, names = decile_bounds(targets)
+    return Source(
+        inputs,
+        torch.bucketize(targets, bounds_K, right=True),
+        names,
+        test_inputs,
+        None if test_targets is None else torch.bucketize(test_targets, bounds_K, right=True),
+        groups,
+        weight_features=weight_features,
+        targets=targets,
+        test_targets=test_targets,
+        feature_names=feature_names,
+        left_out=left_out,
+    )
+
+
+def decile_bounds(targets_N: Tensor) -> tuple[Tensor, tuple[str, ...]]:
+    """Where one decile of the targets ends and the next begins; equal targets are in one of them.
+
+    Args:
+        targets_N: At least one target, float32 [N].
+
+    Returns:
+        Lowest target of each but the first, [K] with K up to 9, ascending; and the names of all, by the
+        number of their first tenth. None of them is empty.
+    """
+    quantiles = np.quantile(targets_N.numpy(), _TENTHS, method="higher")
+    bounds_K, first_K = np.unique(quantiles, return_index=True)
+    inner = bounds_K > targets_N.min().item()
+    numbers = [1, *(first_K[inner] + 2).tolist()]
+    return torch.from_numpy(bounds_K[inner]), tuple(f"decile {number}" for number in numbers)
+
+
+def target_scale(targets_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of targets, float32 []; computed in float64, 1 for equal ones."""
+    wide = targets_N.double()
+    std = wide.std(correction=0)
+    return wide.mean().float(), torch.where(std > 0, std, 1.0).float()
+
+
+def noisy(train: ExampleSet, noise: GaussianNoise, source: Source, pool: Tensor, seed: int) -> ExampleSet:
+    """The train set with noise on its targets; its strata stay those of the clean targets.
+
+    The noise of an example is ε · d · `scale`, in units of the target's deviation in the train pool, where ε
+    is standard Gaussian and d twice the mid-rank, from 0 to 1, of its feature `by` among the train pool;
+    1 without `by`, and where the feature is missing. For one seed noises of two scales are proportional.
+    Examples whose noise exceeds one such deviation count as corrupted.
+
+    Args:
+        train: The train set, its targets with mean and deviation.
+        noise: How much, and by which feature.
+        source: Where the features are.
+        pool: Rows of the train pool, int64.
+        seed: The trial's seed.
+
+    Raises:
+        DataError: There is no such feature.
+    """
+    assert train.targets is not None
+    assert train.target_std is not None
+    drawn_N = torch.randn(len(train), generator=stream(seed, "target_noise"))
+    relative_N = noise.scale * drawn_N * _difficulty(train, noise, source, pool)
+    return replace(
+        train,
+        targets=train.targets + relative_N * train.target_std,
+        corrupted=relative_N.abs() > _CORRUPTED_FROM,
+    )
+
+
+def _difficulty(train: ExampleSet, noise: GaussianNoise, source: Source, pool: Tensor) -> Tensor:
+    """How noisy each train target is, relative to the average one: float32 [N], from 0 to 2."""
+    if noise.by is None:
+        return torch.ones(len(train))
+    place = source.feature_index(noise.by)
+    known, values_N = source.inputs[pool, place], source.inputs[train.rows, place]
+    known = known[~known.isnan()].sort().values
+    below_N, upto_N = (torch.searchsorted(known, values_N, right=right) for right in (False, True))
+    return ((below_N + upto_N) / max(len(known), 1)).float().masked_fill(values_N.isnan(), 1.0)

@@ -1,0 +1,1 @@
+"""Parquet and CSV tables: files, row groups, cells that cannot be used."""

@@ -1,0 +1,290 @@
+"""A table of one or more files, read with errors that name file and row."""
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.fs import FileInfo, FileSystem
+
+from l2rw_ray.data.tables.bad_rows import Array, BadRows
+from l2rw_ray.data.tables.table_files import TableFormat, find_files
+from l2rw_ray.errors import DataError, OutOfReachError
+from l2rw_ray.retries import is_passing
+
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The files of one table, in order of their paths.
+
+    Attributes:
+        field: The configuration field that named it, for error messages.
+        given: What that field said.
+        form: How its files are read.
+        filesystem: Where they are.
+        files: What the filesystem knows of them.
+        schemas: Columns of each file.
+        sizes: Rows of each file.
+    """
+
+    field: str
+    given: str
+    form: TableFormat
+    filesystem: FileSystem
+    files: tuple[FileInfo, ...]
+    schemas: tuple[pa.Schema, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def open(cls, field: str, given: str, form: TableFormat) -> Self:
+        """Find a table's files, and their columns.
+
+        Args:
+            field: The configuration field, for error messages.
+            given: What it says: a file or a folder, as a path or as a URI.
+            form: The files' format.
+
+        Raises:
+            DataError: There are none, one is of no such format, or all are empty.
+            OutOfReachError: Their file system does not answer.
+        """
+        try:
+            filesystem, files = find_files(given, form.endings)
+        except (OSError, ImportError, pa.ArrowException) as error:  # a URI may want another package
+            if is_passing(error):
+                raise OutOfReachError(given, _line(error)) from error
+            raise DataError(field, given, f"cannot be opened ({_line(error)})", "check the path") from error
+        if not files:
+            raise DataError(field, given, f"no {form.name} file there", "give a file, a folder or a URI")
+        heads = [_head(field, form, filesystem, file) for file in files]
+        schemas, sizes = tuple(head[0] for head in heads), tuple(head[1] for head in heads)
+        if not sum(sizes):
+            raise DataError(field, given, "the table has no rows", "give one with examples")
+        return cls(field, given, form, filesystem, files, schemas, sizes)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return sum(self.sizes)
+
+    @property
+    def identity(self) -> list[list[Any]]:
+        """What changes when a file does; the URI too, since a path alone names no server."""
+        place = self.given if "://" in self.given else ""
+        return [[place, file.path, file.size, file.mtime_ns] for file in self.files]
+
+    def locate(self, row: int) -> str:
+        """File and row, from 0, of a row counted over all files."""
+        for file, size in zip(self.files, self.sizes, strict=True):
+            if row < size:
+                return f"row {row} of {file.path}"
+            row -= size
+        raise IndexError(row)
+
+    def metadata_list(self, key: str) -> tuple[str, ...] | None:
+        """A JSON list of different texts in the first file's metadata; None where there is none.
+
+        Raises:
+            DataError: There is something else.
+        """
+        text = (self.schemas[0].metadata or {}).get(key.encode())
+        if text is None:
+            return None
+        try:
+            values = json.loads(text)
+        except ValueError:
+            values = None
+        if not isinstance(values, list) or not values or len(set(map(str, values))) < len(values):
+            problem = f"{key} in the metadata of {self.files[0].path} is no JSON list of different names"
+            raise DataError(self.field, self.given, problem, f"mend or drop {key}")
+        return tuple(map(str, values))
+
+    def require(self, column: str, field: str) -> tuple[pa.DataType, ...]:
+        """Types of a column in each file.
+
+        Args:
+            column: Its name.
+            field: The configuration field that names it.
+
+        Raises:
+            DataError: A file has no such column.
+        """
+        for file, schema in zip(self.files, self.schemas, strict=True):
+            if column not in schema.names:
+                near = difflib.get_close_matches(column, schema.names, n=1)
+                guess = f"did you mean {near[0]!r}? " if near else ""
+                remedy = f"{guess}the columns are {', '.join(schema.names)}"
+                raise DataError(field, column, f"no such column in {file.path}", remedy)
+            if schema.names.count(column) > 1:
+                problem = f"{file.path} has {schema.names.count(column)} columns of this name"
+                raise DataError(field, column, problem, "rename all but one")
+        return tuple(schema.field(column).type for schema in self.schemas)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Some columns a few rows at a time, each time with the number of the first row.
+
+        Raises:
+            DataError, OutOfReachError: A file cannot be read.
+        """
+        start = 0
+        for file in self.files:
+            with readable(self.field, self.form, file.path):
+                for batch in self.form.batches(self.filesystem, file, columns):
+                    yield start, batch
+                    start += len(batch)
+
+    def labels(self, column: str, bad: BadRows, field: str = "trial.data.label") -> Array:
+        """A column of labels or of groups, as integers or as text, [N].
+
+        Args:
+            column: Its name.
+            bad: Takes note of rows without a value; they read 0, or nothing.
+            field: Where the study names it.
+
+        Raises:
+            DataError: It is missing, is neither, or lacks a value that may not be skipped.
+        """
+        types = [_plain(given) for given in self.require(column, field)]
+        text = all(map(_is_text, types))
+        for given in types:
+            if not (text or pa.types.is_integer(given)):
+                if len(set(types)) > 1:
+                    problem = f"files of the table disagree: values are {' and '.join(map(str, set(types)))}"
+                    raise DataError(field, column, problem, "write them with one type")
+                problem = f"values are of type {given}"
+                raise DataError(field, column, problem, "use integers or text")
+
+        def refuse(row: int) -> DataError:
+            return self._refuse(field, column, f"null in {self.locate(row)}", "fill it in")
+
+        parts = []
+        for start, batch in self.batches([column]):
+            values = batch.column(0)
+            if pa.types.is_dictionary(values.type):
+                values = values.dictionary_decode()
+            bad.mark(values.is_null().to_numpy(zero_copy_only=False), refuse, start)
+            numbers = values.fill_null("" if text else 0).to_numpy(zero_copy_only=False)
+            parts.append(numbers.astype(np.str_ if text else np.int64))
+        return np.concatenate(parts)
+
+    def features(
+        self,
+        columns: Sequence[str],
+        field: str = "trial.data.features",
+        *,
+        skip: bool = False,
+        may_lack: bool = False,
+    ) -> Array:
+        """Numeric columns side by side, float32 [N, F].
+
+        Args:
+            columns: Their names.
+            field: Where the study names them.
+            skip: Whether values that are no finite number are left as they are; text is NaN then.
+            may_lack: Whether null and NaN are allowed, and read NaN; text is infinite then.
+
+        Raises:
+            DataError: A column is missing or not numeric, or a value is no finite number.
+        """
+        for column in columns:
+            for given in self.require(column, field):
+                if not (_is_numeric(given) or (self.form.guesses_types and _is_text_or_empty(given))):
+                    problem = f"the column is of type {given}"
+                    raise DataError(field, column, problem, "name numeric columns only")
+        features = np.empty((self.rows, len(columns)), dtype=np.float32)
+        for start, batch in self.batches(list(dict.fromkeys(columns))):
+            for place, column in enumerate(columns):
+                values = batch.column(column)
+                numbers = _as_numbers(values, other_text=np.inf if may_lack else np.nan)
+                if not skip:
+                    bad = np.isinf(numbers) if may_lack else ~np.isfinite(numbers)
+                    self._refuse_first(field, column, start, values, bad)
+                features[start : start + len(batch), place] = numbers
+        return features
+
+    def refuse_feature(
+        self, column: str, row: int, value: object, field: str = "trial.data.features"
+    ) -> DataError:
+        """The error about a value that is no finite number."""
+        problem = f"{value} in {self.locate(row)}"
+        return self._refuse(field, column, problem, "fill in a finite number")
+
+    def _refuse_first(self, field: str, column: str, start: int, values: pa.Array, bad: Array) -> None:
+        if bad.any():
+            place = int(bad.argmax())
+            value = values[place].as_py()
+            raise self.refuse_feature(column, start + place, "null" if value is None else value, field)
+
+    def _refuse(self, field: str, column: str, problem: str, remedy: str) -> DataError:
+        return DataError(
+            field, column, problem, f"{remedy}, drop the row, or set trial.data.bad_rows to skip"
+        )
+
+
+def _as_numbers(values: pa.Array, other_text: float) -> Array:
+    """Values as float32; null becomes NaN, and text that is no number what is given."""
+    if _is_text(values.type):
+        is_number = pc.match_substring_regex(values, _NUMBER)
+        values = pc.utf8_trim_whitespace(pc.if_else(is_number, values, str(other_text)))
+    with np.errstate(over="ignore"):
+        numbers: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        return numbers.astype(np.float32)
+
+
+def _head(field: str, form: TableFormat, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
+    with readable(field, form, file.path):
+        return form.columns_and_rows(filesystem, file)
+
+
+@contextmanager
+def readable(field: str, form: TableFormat, path: str) -> Iterator[None]:
+    """Turn what libraries raise on a file that cannot be read into a `DataError` that names it.
+
+    Args:
+        field: The configuration field that named the table.
+        form: The format that is tried.
+        path: The file.
+
+    Raises:
+        DataError: It is not whole, or of another format.
+        OutOfReachError: Its file system does not answer.
+    """
+    try:
+        yield
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        if is_passing(error):
+            raise OutOfReachError(path, _line(error)) from error
+        problem = f"no readable {form.name} file ({_line(error)})"
+        remedy = f"give a whole {form.name} file"
+        if form.name == "Parquet" and ".csv" in path:
+            remedy += ", or set trial.data.source to csv"
+        raise DataError(field, path, problem, remedy) from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _plain(given: pa.DataType) -> pa.DataType:
+    return given.value_type if pa.types.is_dictionary(given) else given
+
+
+def _is_text(given: pa.DataType) -> bool:
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(kind(given) for kind in kinds)
+
+
+def _is_text_or_empty(given: pa.DataType) -> bool:
+    return _is_text(given) or pa.types.is_null(given)
+
+
+def _is_numeric(given: pa.DataType) -> bool:
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    return any(kind(given) for kind in kinds)

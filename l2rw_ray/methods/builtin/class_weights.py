@@ -1,0 +1,88 @@
+"""Weights by class: one rule with two formulas.
+
+Shape suffixes: B train batch of this rank, C classes.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.config.method.imbalance import ClassBalancedMethod, InverseFrequencyMethod
+from l2rw_ray.data import Batch, ExampleSet
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.weighted_step import WeightedStep
+
+
+def class_counts(examples: ExampleSet, classes: int) -> Tensor:
+    """Examples of each class by the labels given, right or wrong, float64 [C]."""
+    return examples.labels.bincount(minlength=classes).double()
+
+
+def inverse_frequency_weights(counts_C: Tensor) -> Tensor:
+    """One over each class's count, scaled to a mean of 1 over the examples; 0 for a class without any.
+
+    Source: King & Zeng 2001; scikit-learn's class weights "balanced".
+    """
+    return _per_example(1.0 / counts_C, counts_C)
+
+
+def effective_number_weights(counts_C: Tensor, beta: float) -> Tensor:
+    """One over each class's effective number (1 − βⁿ)/(1 − β), scaled to a mean of 1 over the examples.
+
+    Source: Cui et al. 2019, equation 4; theirs are scaled to a mean of 1 over the classes. A class
+    without examples has weight 0.
+    """
+    log_beta = math.log(beta) if beta else -math.inf
+    return _per_example(1.0 / -torch.expm1(counts_C * log_beta), counts_C)
+
+
+def _per_example(weights_C: Tensor, counts_C: Tensor) -> Tensor:
+    found_C = weights_C.where(counts_C > 0, 0.0)
+    return found_C * counts_C.sum() / (found_C * counts_C).sum()
+
+
+class _ClassWeightsArm:
+    """Examples weigh what their class does, normalised over the global batch."""
+
+    def __init__(self, weights_C: Tensor, context: TrainingContext) -> None:
+        self._weights_C, self._step = weights_C, WeightedStep(context)
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the weighted loss."""
+        return self._step.weighted(batch, self._weights_C[batch.y])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the weights are a function of the train set."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""
+
+
+@ARMS.register("inverse_frequency")
+class InverseFrequencyArm(_ClassWeightsArm):
+    """Each class weighs one over its number of train examples.
+
+    As in torch's weighted cross entropy, a step's weights are divided by their sum, so that steps are
+    as long as those of other arms.
+    """
+
+    def __init__(self, config: InverseFrequencyMethod, context: TrainingContext) -> None:
+        super().__init__(inverse_frequency_weights(class_counts(context.train, context.classes)), context)
+
+
+@ARMS.register("class_balanced")
+class ClassBalancedArm(_ClassWeightsArm):
+    """Each class weighs one over its effective number of train examples.
+
+    Source: Cui et al. 2019, with softmax cross entropy. Deviation: a step's weights are divided by their
+    sum, as in the code of Cao et al. 2019; there the weighted losses are averaged over the batch, and
+    steps on batches of frequent classes are shorter.
+    """
+
+    def __init__(self, config: ClassBalancedMethod, context: TrainingContext) -> None:
+        counts_C = class_counts(context.train, context.classes)
+        super().__init__(effective_number_weights(counts_C, config.beta), context)

@@ -1,0 +1,43 @@
+"""Plain training, then a few epochs on the clean examples."""
+
+from typing import Any
+
+from l2rw_ray.config.method.stages import FinetuneMetaMethod
+from l2rw_ray.data import Batch
+from l2rw_ray.methods.builtin.meta_only import MetaStep
+from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.weighted_step import WeightedStep
+
+
+@ARMS.register("finetune_meta")
+class FinetuneMetaArm:
+    """The last epochs go through the meta set, at a lower learning rate.
+
+    Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which does not tell its settings.
+    These epochs have as many steps as the others; the optimiser keeps its memory of the earlier ones.
+    """
+
+    def __init__(self, config: FinetuneMetaMethod, context: TrainingContext) -> None:
+        self._plain, self._meta = WeightedStep(context), MetaStep(context)
+        self._optimizer, self._factor = context.optimizer, config.lr_factor
+        self._rates = [group["lr"] for group in context.optimizer.param_groups]
+        self._finetuned_from = context.epochs - config.finetune_epochs
+
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Set the learning rate of the epoch's stage, whatever a checkpoint brought along."""
+        factor = self._factor if epoch >= self._finetuned_from else 1.0
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+        return Epoch()
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the mean loss of train, later of meta examples."""
+        return self._plain.plain(batch) if epoch < self._finetuned_from else self._meta(batch, number)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: stage and batches are a function of epoch and step."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""

@@ -1,0 +1,35 @@
+"""Just train twice: what a first model gets wrong counts more for the second."""
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.config.method.stages import JttMethod
+from l2rw_ray.methods.interface import TrainingContext
+from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.two_stages import TwoStageArm
+from l2rw_ray.methods.whole_set import outputs_of
+
+
+@ARMS.register("jtt")
+class JttArm(TwoStageArm):
+    """Examples that the first model misclassifies weigh λ, the others 1.
+
+    Source: Liu et al. 2021, Algorithm 1 and equation 4; they tune T (`first_epochs`) and λ (`upweight`),
+    the defaults here are theirs for CivilComments. Deviations: both models share one optimiser's
+    settings and the trial's epochs, and a step's weights are divided by their sum; their code repeats
+    examples λ times instead, which makes its epochs longer.
+    """
+
+    def __init__(self, config: JttMethod, context: TrainingContext) -> None:
+        super().__init__(config, context)
+        self._upweight = config.upweight
+
+    def judge(self, step: int) -> Tensor:
+        """λ where the prediction is not the given label."""
+        train = self._context.train
+        is_error_N = outputs_of(train, self._context, step).argmax(dim=1) != train.labels
+        return torch.where(is_error_N, self._upweight, 1.0)
+
+    def figures(self, weights_N: Tensor) -> dict[str, float]:
+        """`error_set_fraction` and `error_set_corrupted_fraction`."""
+        return self.share_figures("error_set", weights_N > 1)

@@ -1,0 +1,59 @@
+"""Learning to reweight: Ren et al. 2018, Algorithm 1, on the exact, cheap core."""
+
+from typing import Any
+
+from l2rw_ray.config.method.methods import L2RWMethod
+from l2rw_ray.data import Batch
+from l2rw_ray.meta import ReweightedStep
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import ARMS
+
+
+@ARMS.register("l2rw")
+class L2RWArm:
+    """Weights follow the alignment of each example's gradient with the meta set's."""
+
+    def __init__(self, config: L2RWMethod, context: TrainingContext) -> None:
+        self._meta = context.meta
+        self._rank, self._world_size = context.rank, context.world_size
+        self._is_uniform_between = config.between == "uniform"
+        self._meta_every = config.update_every * config.meta_gradient_every
+        self._step = ReweightedStep(
+            context.model,
+            context.optimizer,
+            context.loss_fn,
+            estimator=config.estimator,
+            update_every=config.update_every,
+            between=config.between,
+            table_size=context.train_size,
+            clip=config.clip,
+            normalise=config.normalise,
+            lookahead=config.lookahead,
+            epsilon=config.epsilon,
+            meta_gradient_every=config.meta_gradient_every,
+            score_momentum=config.score_momentum,
+            timer=context.timer,
+            **context.update_options,
+        )
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the loss that the meta set weighted."""
+        meta = self._meta.batch(number // self._meta_every, self._rank, self._world_size)
+        result = self._step((batch.x, batch.y), meta, batch.index, flush=batch.is_last)
+        is_plain = result.scores is None and self._is_uniform_between
+        return StepOutcome(
+            result.loss,
+            result.losses,
+            None if is_plain else result.weights,
+            result.skipped,
+            result.direction_cosine,
+            has_new_weights=result.scores is not None,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the step keeps: counters, held weights, smoothed scores, the last direction."""
+        return self._step.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where an earlier attempt stood."""
+        self._step.load_state_dict(state)

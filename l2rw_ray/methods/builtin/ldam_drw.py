@@ -1,0 +1,120 @@
+"""Margins that are wider for rare classes, and class weights that come in late.
+
+Shape suffixes: B train batch of this rank, C classes, F features.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from l2rw_ray.config.method.imbalance import LdamDrwMethod
+from l2rw_ray.data import Batch
+from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta import LossFunction, Replicas
+from l2rw_ray.methods.builtin.class_weights import class_counts, effective_number_weights
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.output_layer import output_layer
+from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.weighted_step import WeightedStep
+
+
+class CosineLayer(nn.Module):
+    """Logits are scaled cosines between the features and a vector per class.
+
+    Args:
+        features: Length of the input vectors.
+        classes: Number of logits.
+        scale: Factor on the cosines.
+    """
+
+    def __init__(self, features: int, classes: int, scale: float = 30.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(functional.normalize(torch.empty(classes, features).uniform_(-1, 1)))
+        self.scale = scale
+
+    def forward(self, features_BF: Tensor) -> Tensor:
+        """Logits [B, C]."""
+        features_BF = functional.normalize(features_BF, dim=-1)
+        return self.scale * functional.linear(features_BF, functional.normalize(self.weight))
+
+
+def margins(counts_C: Tensor, max_margin: float) -> Tensor:
+    """Margins in proportion to n^(−1/4), that of the rarest class `max_margin`; 0 for a class without any."""
+    roots_C = counts_C.pow(-0.25).where(counts_C > 0, 0.0)
+    return roots_C * (max_margin / roots_C.max())
+
+
+def ldam_loss(cross_entropy: LossFunction, shift_C: Tensor) -> LossFunction:
+    """Losses of logits from which the label's own shift was taken first.
+
+    Args:
+        cross_entropy: Maps logits [B, C] and labels [B] to losses [B].
+        shift_C: Margins in units of logits.
+    """
+
+    def losses(output_BC: Tensor, target_B: Tensor) -> Tensor:
+        shift_BC = torch.diag(shift_C.to(output_BC))[target_B]
+        return cross_entropy(output_BC - shift_BC, target_B)
+
+    return losses
+
+
+@ARMS.register("ldam_drw")
+class LdamDrwArm:
+    """The LDAM loss on a normalised output layer, weighted by effective numbers in the last epochs.
+
+    Source: Cao et al. 2019, equation 13 and Algorithm 1, with their code's margins (at most 0.5), scale
+    30 and deferral to the last fifth (160 of 200 epochs), the last epoch at least. Deviations: the
+    learning rate stays constant, where theirs falls when the weights come in. The output layer scales its
+    cosines itself, so that losses without margins, of the other sets, are those of a softmax over scaled
+    cosines too.
+
+    Raises:
+        UnsupportedModelError: The network's output layer is not normalised; see `adapt`.
+    """
+
+    def __init__(self, config: LdamDrwMethod, context: TrainingContext) -> None:
+        counts_C = class_counts(context.train, context.classes)
+        network = Replicas.of(context.model).module
+        layers = [part for part in network.modules() if isinstance(part, CosineLayer)]
+        if not layers:  # margins have no meaning on logits without a bound
+            problem = "it has no normalised output layer"
+            remedy = "build it by l2rw_ray.methods.builtin.ldam_drw.LdamDrwArm.adapt"
+            raise UnsupportedModelError("model", type(network).__name__, problem, remedy)
+        for layer in layers:
+            layer.scale = config.scale
+        shift_C = config.scale * margins(counts_C, config.max_margin)
+        self._step = WeightedStep(context, ldam_loss(context.loss_fn, shift_C))
+        self._weights_C = effective_number_weights(counts_C, config.beta)
+        deferred = round(config.defer * context.epochs)
+        self._weighted_from = deferred if config.defer == 1 else min(deferred, context.epochs - 1)
+
+    @staticmethod
+    def adapt(network: nn.Module) -> nn.Module:
+        """Put a `CosineLayer` in place of the output layer.
+
+        Raises:
+            UnsupportedModelError: The network has no linear layer.
+        """
+        name, layer = output_layer(network)
+        cosine = CosineLayer(layer.in_features, layer.out_features)
+        if not name:
+            return cosine
+        path, _, own = name.rpartition(".")
+        setattr(network.get_submodule(path), own, cosine)
+        return network
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the mean, later the weighted LDAM loss."""
+        if epoch < self._weighted_from:
+            return self._step.plain(batch)
+        return self._step.weighted(batch, self._weights_C[batch.y])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: margins and weights are a function of the train set."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""

@@ -1,0 +1,47 @@
+"""Training on the clean examples themselves."""
+
+from dataclasses import replace
+from typing import Any
+
+from l2rw_ray.config.method.stages import MetaOnlyMethod
+from l2rw_ray.data import Batch, MetaSampler
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.weighted_step import WeightedStep
+
+
+class MetaStep:
+    """Makes plain steps on batches of min(B, M) meta examples, in cycles through the meta set."""
+
+    def __init__(self, context: TrainingContext) -> None:
+        meta = context.meta.examples
+        self._size = min(context.batch_size, len(meta))
+        self._meta = MetaSampler(meta, self._size, context.seed)
+        self._context, self._step = context, WeightedStep(context)
+
+    def __call__(self, batch: Batch, number: int) -> StepOutcome:
+        """One step in the place of one on a train batch, which is not looked at."""
+        x, y = self._meta.batch(number, self._context.rank, self._context.world_size)
+        return self._step.plain(replace(batch, x=x, y=y, global_size=self._size))
+
+
+@ARMS.register("meta_only")
+class MetaOnlyArm:
+    """Plain training on the meta set alone: what the clean examples are worth without the others.
+
+    An epoch has as many steps as one over the train set. `train_loss` is that of the meta examples.
+    """
+
+    def __init__(self, config: MetaOnlyMethod, context: TrainingContext) -> None:
+        self._step = MetaStep(context)
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the mean loss of meta examples."""
+        return self._step(batch, number)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: batches are a function of seed and step."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""

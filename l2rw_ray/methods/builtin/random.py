@@ -1,0 +1,44 @@
+"""Random weights, the control of Ren et al. 2018 without which a claim for L2RW is empty."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.config.method.methods import RandomMethod
+from l2rw_ray.data import Batch, stream
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.weighted_step import WeightedStep
+
+
+@ARMS.register("random")
+class RandomArm:
+    """Weights are rectified standard Gaussians, normalised over the global batch.
+
+    Source: Ren et al. 2018, section 4.1 ("Random"). One Gaussian is drawn per train example and
+    epoch, so that every number of workers sees the same weights.
+    """
+
+    def __init__(self, config: RandomMethod, context: TrainingContext) -> None:
+        self._context, self._step = context, WeightedStep(context)
+        self._epoch = -1
+        self._gaussian_N = torch.empty(0)
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the randomly weighted loss."""
+        return self._step.weighted(batch, self._scores(epoch)[batch.index.cpu()].clamp_min(0))
+
+    def _scores(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            generator = stream(self._context.seed, "random_weights", epoch)
+            self._gaussian_N = torch.randn(self._context.train_size, generator=generator)
+            self._epoch = epoch
+        return self._gaussian_N
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the weights are a function of seed and epoch."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""

@@ -1,0 +1,45 @@
+"""Sampling by class: the frequent less often, the rare again and again."""
+
+from typing import Any
+
+import torch
+
+from l2rw_ray.config.method.imbalance import ResampleMethod
+from l2rw_ray.data import Batch, stream
+from l2rw_ray.methods.builtin.class_weights import class_counts, inverse_frequency_weights
+from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.weighted_step import WeightedStep
+
+
+@ARMS.register("resample")
+class ResampleArm:
+    """Examples are drawn with replacement, with probabilities that make classes come equally often.
+
+    As torch's WeightedRandomSampler with one over each class's count. An epoch has as many steps as one
+    over the train set; `visited_fraction` tells which share of the set it came across.
+    """
+
+    def __init__(self, config: ResampleMethod, context: TrainingContext) -> None:
+        self._context, self._step = context, WeightedStep(context)
+
+    def begin_epoch(self, epoch: int) -> Epoch:
+        """Draw as many examples as there are."""
+        train = self._context.train
+        weights_C = inverse_frequency_weights(class_counts(train, self._context.classes))
+        generator = stream(self._context.seed, "resample", epoch)
+        order = torch.multinomial(
+            weights_C[train.labels].cpu(), len(train), replacement=True, generator=generator
+        )
+        return Epoch(order=order, figures={"visited_fraction": len(order.unique()) / len(train)})
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the mean loss."""
+        return self._step.plain(batch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: what is drawn is a function of seed and epoch."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""

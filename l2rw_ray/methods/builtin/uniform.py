@@ -1,0 +1,28 @@
+"""Plain training, the arm everything else is compared with."""
+
+from typing import Any
+
+from l2rw_ray.config.method.methods import UniformMethod
+from l2rw_ray.data import Batch
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.weighted_step import WeightedStep
+
+
+@ARMS.register("uniform")
+class UniformArm:
+    """Every example of the global batch weighs 1/B."""
+
+    def __init__(self, config: UniformMethod, context: TrainingContext) -> None:
+        self._step = WeightedStep(context)
+
+    def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
+        """One optimiser step on the mean loss."""
+        return self._step.plain(batch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the arm has no state."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to take up."""

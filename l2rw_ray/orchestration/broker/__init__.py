@@ -1,0 +1,1 @@
+"""The actor that leases trials to worker groups and collects their events."""

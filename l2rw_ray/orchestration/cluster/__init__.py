@@ -1,0 +1,1 @@
+"""Ray clusters: private ones, running ones, their nodes and their growth."""

@@ -1,0 +1,148 @@
+"""A study made ready for a cluster that others keep: what is sent there, and the command that runs it."""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config.loading import dump_study
+from l2rw_ray.errors import InputError
+from l2rw_ray.orchestration.custom_code import stage_custom_code
+from l2rw_ray.planning.plan import representative_trials
+from l2rw_ray.results.remote.location import parse_location
+from l2rw_ray.tracking.uri import masked, refuse_unknown_store
+
+STUDY_FILE = "study.yaml"
+RESULTS_VARIABLE = "L2RW_RAY_RESULTS"
+"""On a cluster, the folder of study folders, on storage that all of its nodes share."""
+
+_RELATIVE = "relative to a folder that ends with the job"
+_MOST_BYTES = 50 * 2**20
+_STOP_WAIT_S = 120
+"""How long a stopped job may take: its trials 30 s, lanes 5 s, Ray's processes 5 s, files for MLflow 20 s,
+and a large report a minute."""
+_DATA_FIELDS = ("root", "train", "test")
+_OWN_VARIABLES = {
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # a run sends the user's code to its workers by itself
+    "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_WAIT_S),
+}
+
+
+@dataclass(frozen=True)
+class Submission:
+    """How a study is to be run as a job.
+
+    Attributes:
+        out: Study folder on the cluster; None for one below its `L2RW_RAY_RESULTS`, or `~/results`.
+        tracking_uri: MLflow store as the cluster reaches it; None for the one in the study folder.
+        variables: Names of environment variables that are passed on to the job.
+        arguments: Further options of `l2rw-ray run`.
+    """
+
+    out: str | None = None
+    tracking_uri: str | None = None
+    variables: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+
+    def refuse_unusable(self) -> None:
+        """Check what can be checked without the cluster.
+
+        Raises:
+            InputError: A path is relative to a folder that ends with the job, a variable is not set, or a
+                password would be shown to everybody.
+        """
+        if self.out is not None and "://" in self.out:
+            parse_location(self.out)
+        elif self.out is not None and not self.out.startswith(("/", "~/")):
+            raise InputError("--out", self.out, _RELATIVE, "give an absolute path that the nodes share")
+        for name in self.variables:
+            if name not in os.environ:
+                raise InputError("--env", name, "not set in this shell", "set it, or leave it out")
+        if self.tracking_uri is not None:
+            _refuse_unfit_store(self.tracking_uri)
+
+    def entrypoint(self, study: str) -> str:
+        """The shell command of the job.
+
+        Args:
+            study: The study's name.
+        """
+        command = ["l2rw-ray", "run", STUDY_FILE, "--address", "auto", *self.arguments]
+        if self.tracking_uri is not None:
+            command += ["--tracking-uri", self.tracking_uri]
+        # `exec` lets a stopped job's signal and exit code pass the shell
+        return f"{self._warning()}exec {shlex.join(command)} --out {self._out(study)}"
+
+    def _warning(self) -> str:
+        """A shell command that warns of a folder that nobody has chosen."""
+        if self.out is not None:
+            return ""
+        text = f"warning: {RESULTS_VARIABLE} is not set on the cluster: results go to ~/results of one node"
+        return f'[ -n "${RESULTS_VARIABLE}" ] || echo {shlex.quote(text)} >&2; '
+
+    def _out(self, study: str) -> str:
+        """The study folder, quoted but for what the cluster's shell shall expand."""
+        if self.out is None:
+            return f'"${{{RESULTS_VARIABLE}:-$HOME/results}}"/{study}'
+        in_home = self.out.startswith("~/")
+        return f"~/{shlex.quote(self.out[2:])}" if in_home else shlex.quote(self.out)
+
+    def environment(self) -> dict[str, str]:
+        """The job's environment variables, by name."""
+        return {name: os.environ[name] for name in self.variables} | _OWN_VARIABLES
+
+
+@contextmanager
+def staged(spec: StudySpec) -> Iterator[Path]:
+    """A folder with all that the job needs: the resolved study, and the user's own packages that it names.
+
+    Raises:
+        InputError: There is no such package, the packages are too large to send, or data are named by a
+            path that the nodes do not have.
+    """
+    trials = representative_trials(spec)
+    _refuse_relative_data(trials)
+    with tempfile.TemporaryDirectory(prefix="l2rw_ray_") as name:
+        folder = Path(name) / "job"
+        folder.mkdir()
+        dump_study(spec, folder / STUDY_FILE)
+        stage_custom_code(trials, folder)
+        _refuse_large(folder)
+        yield folder
+
+
+def _refuse_relative_data(trials: Sequence[PlannedTrial]) -> None:
+    for trial in trials:
+        for field in _DATA_FIELDS:
+            path = getattr(trial.config.data, field, None)
+            if isinstance(path, str) and not path.startswith(("/", "~")) and "://" not in path:
+                remedy = "give an absolute path that the nodes share, or a URI"
+                raise InputError(f"trial.data.{field}", path, _RELATIVE, remedy)
+
+
+def _refuse_large(folder: Path) -> None:
+    sizes = {file: file.stat().st_size for file in folder.rglob("*") if file.is_file()}
+    total = sum(sizes.values())
+    if total > _MOST_BYTES:
+        largest = max(sizes, key=lambda file: sizes[file]).relative_to(folder)
+        problem = f"{total / 2**20:.0f} MiB of the study's own code, of which {largest} is the largest file"
+        remedy = f"keep data out of its packages; at most {_MOST_BYTES // 2**20} MiB are sent"
+        raise InputError("study", folder.name, problem, remedy)
+
+
+def _refuse_unfit_store(uri: str) -> None:
+    refuse_unknown_store(uri)
+    parts, shown = urlsplit(uri), masked(uri)
+    if shown != uri:
+        problem = "its password or token would be shown on the cluster's dashboard"
+        remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, there"
+        if not parts.scheme.startswith("http"):
+            remedy = "give the http address of an MLflow server that keeps it"
+        raise InputError("--tracking-uri", shown, problem, remedy)
+    if parts.scheme.startswith("sqlite") and not parts.path.startswith("//"):
+        raise InputError("--tracking-uri", uri, _RELATIVE, "give sqlite:////FOLDER/FILE.db, or a server")

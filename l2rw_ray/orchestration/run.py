@@ -1,0 +1,195 @@
+"""Running what a study is missing: from its plan to its ledger."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config.design.kinds import FixedDesign
+from l2rw_ray.events import Event, Observer, TrialEnded
+from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_folder
+from l2rw_ray.orchestration.custom_code import import_custom_code, stage_custom_code
+from l2rw_ray.orchestration.software_versions import package_versions, source_commit
+from l2rw_ray.planning.param_importances import keep_importances
+from l2rw_ray.planning.placement import lane_count, share_out
+from l2rw_ray.planning.plan import representative_trials
+from l2rw_ray.planning.strategies.build import feeds_of
+from l2rw_ray.planning.strategies.interface import TrialFeed, to_come_of
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.status import count_statuses
+from l2rw_ray.results.trial_result import INTERRUPTED
+from l2rw_ray.results.writer import LedgerWriter
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user chooses about a run, not about the study.
+
+    Attributes:
+        address: Address of a running Ray cluster; None uses this machine.
+        lanes: Upper limit of trials at a time; None takes what the cluster holds.
+        retry_failed: Whether trials recorded as failed are run again.
+        lane_trials: Trials after which a lane's workers are replaced by new processes.
+    """
+
+    address: str | None = None
+    lanes: int | None = None
+    retry_failed: bool = False
+    lane_trials: int = 500
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How the study stands after a run.
+
+    Attributes:
+        counts: Planned trials by status; `missing` for those without a record.
+        interrupted: Whether the user stopped the run.
+    """
+
+    counts: Mapping[str, int]
+    interrupted: bool = False
+
+
+class Watch(Protocol):
+    """Makes the observers of a run."""
+
+    def __call__(
+        self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int, *, is_exact: bool
+    ) -> Sequence[Observer]:
+        """The observers.
+
+        Args:
+            known: Trials by id; it grows where the design asks for more.
+            total: How many will run at most; None where that is not known.
+            lanes: How many run at a time.
+            is_exact: Whether that many will run in any case: a design that decides as it goes may find
+                trials in the ledger that it asks for.
+        """
+
+
+def run_study(
+    spec: StudySpec,
+    planned: Sequence[PlannedTrial],
+    folder: StudyFolder,
+    options: RunOptions,
+    observe: Watch = lambda known, total, lanes, is_exact: (),
+) -> RunOutcome:
+    """Run the trials that a study folder has no record of.
+
+    The plan is written once nothing speaks against running it: a run that is refused leaves the
+    folder as it was.
+
+    Args:
+        spec: The study.
+        planned: Its trials, as far as they are known beforehand.
+        folder: Where its ledger is, locked by the caller.
+        options: The user's choices about this run.
+        observe: Makes the observers once the number of trials and lanes is known.
+
+    Raises:
+        InputError: The data or the model of a trial cannot be used, or the cluster cannot hold even
+            one trial.
+        InfrastructureError: The cluster failed and trials are left, or the data are out of reach.
+        StudyFolderError: The ledger could not be written.
+    """
+    feeds = feeds_of(spec, planned, folder, retry_failed=options.retry_failed)
+    agenda = _Agenda(spec, planned, folder, feeds)
+    if agenda.is_fixed:
+        feeds = [feed for feed in feeds if not feed.is_done]
+    if all(feed.is_done for feed in feeds):
+        agenda.write()
+        agenda.conclude()
+        return RunOutcome(count_statuses(folder.path))
+    samples = list(agenda.known.values()) if agenda.is_fixed else representative_trials(spec)
+    _try_out(samples, spec, options)
+    with (
+        scratch_folder() as scratch,
+        ray_cluster(options.address, stage_custom_code(samples, scratch / "code")) as nodes,
+    ):
+        from l2rw_ray.orchestration.execution import Execution  # ray's environment is set only now
+
+        for feed in feeds:
+            lane_count(feed.resources, nodes, feed.remaining, options.lanes)
+        at_first = share_out(to_come_of(feeds), {}, nodes, options.lanes)
+        agenda.write()
+        lanes = sum(at_first.values())
+        observers = list(observe(agenda.known, _total(feeds), lanes, is_exact=agenda.is_fixed))
+        ledger = LedgerWriter(folder, agenda.known, package_versions(), source_commit())
+        recorder = _forget_checkpoints(ledger, folder)
+        execution = Execution(folder, agenda.begin, recorder, observers, options.lanes, options.lane_trials)
+        interrupted = execution.work_off(feeds, scratch, spec)
+        agenda.conclude()
+    return RunOutcome(count_statuses(folder.path), interrupted)
+
+
+class _Agenda:
+    """The trials that a study asks for, known beforehand or as it goes, and the folder's record of them.
+
+    Args:
+        spec: The study.
+        planned: Its trials, as far as they are known beforehand.
+        folder: The study folder.
+        feeds: Where the study's trials come from; a design that decides as it goes has one.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        planned: Sequence[PlannedTrial],
+        folder: StudyFolder,
+        feeds: Sequence[TrialFeed],
+    ) -> None:
+        self._spec, self._planned, self._folder, self._feeds = spec, planned, folder, feeds
+        self.is_fixed = isinstance(spec.design, FixedDesign)
+        self.known = {trial.trial_id: trial for feed in feeds for trial in feed.planned}
+
+    def write(self) -> None:
+        """Record the study and what it asks for so far."""
+        self._folder.write_plan(self._spec, self._asked)
+
+    def begin(self, trial: PlannedTrial) -> None:
+        """Record a trial that the study has just asked for, before it is trained."""
+        if trial.trial_id not in self.known:
+            self.known[trial.trial_id] = trial
+            self._folder.write_rows(self._asked)
+            self._folder.keep_searches()  # a trial in the ledger is one that the search knows of
+
+    def conclude(self) -> None:
+        """Record what a design that decides as it goes has come to."""
+        if not self.is_fixed:
+            self._folder.write_rows(self._asked)
+            self._folder.keep_searches()
+            keep_importances(self._spec, self._feeds[0], self._folder)
+
+    @property
+    def _asked(self) -> Sequence[PlannedTrial]:
+        return self._planned if self.is_fixed else self._feeds[0].planned
+
+
+def _try_out(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptions) -> None:
+    """Import the user's code and, where the trials run on this machine, load data and build models."""
+    import_custom_code(samples)
+    if options.address is None:  # the nodes of another cluster may see other files
+        from l2rw_ray.preflight.data_check import check_data
+
+        check_data(samples, spec)
+
+
+def _total(feeds: Sequence[TrialFeed]) -> int | None:
+    """How many trials all feeds may give; None where one is not bounded."""
+    left = [feed.remaining for feed in feeds]
+    return None if None in left else sum(number or 0 for number in left)
+
+
+def _forget_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
+    """The ledger, which removes the checkpoints of a trial once its end is recorded."""
+
+    def write(event: Event) -> None:
+        ledger(event)
+        if isinstance(event, TrialEnded):
+            folder.keep_logs(event.trial_id)
+        if isinstance(event, TrialEnded) and event.error != INTERRUPTED:  # that one goes on
+            folder.forget_checkpoints(event.trial_id)
+
+    return write

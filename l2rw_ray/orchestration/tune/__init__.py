@@ -1,0 +1,1 @@
+"""The Ray Tune side of a run: searcher, trial proxies, early stopping."""

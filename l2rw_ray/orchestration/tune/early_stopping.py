@@ -1,0 +1,31 @@
+"""Ray Tune's scheduler for the stopping rule of a search."""
+
+from typing import Any
+
+from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule, TrialScheduler
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.config.design.search import AshaStopping, MedianStopping, SearchDesign
+from l2rw_ray.config.study import most_epochs
+from l2rw_ray.orchestration.tune.searcher import TIME
+
+
+def early_stopping(spec: StudySpec) -> TrialScheduler | None:
+    """Tune's scheduler that stops a search's trials early, where its design asks for one."""
+    design, objective = spec.design, spec.objective
+    stopping = design.stopping if isinstance(design, SearchDesign) else None
+    ranked: dict[str, Any] = {"time_attr": TIME, "metric": objective.metric, "mode": objective.mode}
+    match stopping:
+        case AshaStopping():
+            assert isinstance(design, SearchDesign)
+            return AsyncHyperBandScheduler(
+                **ranked,
+                max_t=most_epochs(design, spec.trial.optim.epochs) + 1,  # who reaches it would be stopped
+                grace_period=stopping.grace_epochs,
+                reduction_factor=stopping.reduction_factor,
+            )
+        case MedianStopping():
+            return MedianStoppingRule(
+                **ranked, grace_period=stopping.grace_epochs, min_samples_required=stopping.min_trials
+            )
+    return None

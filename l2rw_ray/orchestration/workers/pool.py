@@ -1,0 +1,201 @@
+"""Lanes: long-lived Ray Train worker groups that train one trial after another."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import ray
+import ray.train
+from ray.train.torch import TorchTrainer
+from ray.util import remove_placement_group
+
+from l2rw_ray.config import Resources
+from l2rw_ray.orchestration.broker.failure_policy import Fault
+from l2rw_ray.orchestration.broker.trial_queue import Work
+from l2rw_ray.orchestration.workers.failure_callback import LossReporter, fault_of_loss
+from l2rw_ray.orchestration.workers.run_settings import RunSettings
+from l2rw_ray.orchestration.workers.scaling_policy import staffing
+from l2rw_ray.orchestration.workers.worker import LaneSettings, work_lane
+from l2rw_ray.planning.placement import Nodes
+from l2rw_ray.planning.strategies.interface import ToCome
+
+_MANY_TRIALS = 1000
+_LOSSES_PER_TRIAL = 20
+"""Of its workers that a lane may have; how often one trial may be lost, the broker decides."""
+_FAILED_STARTS = 2
+"""Times a group may fail to come up before its lane is given up."""
+_UNUSED_CALLBACKS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
+_LOOK_AGAIN_S = 5.0
+"""How long a new node may go unnoticed."""
+
+
+class _LaneTrainer(TorchTrainer):  # type: ignore[misc]  # ray is not typed
+    """A trainer without the helpers of Ray Train that a lane has no use for.
+
+    Each is a process, which takes seconds to start. `DatasetManager` serves data sets that are given to the
+    trainer. `PlacementGroupCleaner` frees what a dead controller held, which `Lanes` does itself; it is
+    detached, and stays for ever where it does not notice in time that its driver was killed.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks: list[Any] = super()._create_default_callbacks()
+        return [callback for callback in callbacks if type(callback).__name__ not in _UNUSED_CALLBACKS]
+
+
+class Lanes:
+    """The worker groups of one run, each driven by a thread of this process.
+
+    A further thread starts them where the cluster has room: at the beginning, when lanes of another kind
+    have left for want of trials, when one was lost, and when nodes have joined.
+
+    Args:
+        broker: Handle of the broker actor.
+        settings: What all lanes share.
+        storage: Scratch folder for Ray Train.
+        to_come: Trials that the broker will be given.
+        nodes: Tells the resources of the nodes that there are.
+        limit: The user's own limit of lanes, if any.
+    """
+
+    def __init__(
+        self,
+        broker: Any,
+        settings: RunSettings,
+        storage: Path,
+        *,
+        to_come: ToCome,
+        nodes: Callable[[], Nodes],
+        limit: int | None,
+    ) -> None:
+        self._broker, self._settings, self._storage = broker, settings, storage
+        self._to_come, self._nodes, self._limit = to_come, nodes, limit
+        self._most_losses = _LOSSES_PER_TRIAL * sum(left or _MANY_TRIALS for left in to_come.values())
+        self._names, self._lock = count(), threading.Lock()
+        self._running: dict[threading.Thread, Resources] = {}
+        self._lost: Counter[Resources] = Counter()
+        self._known_nodes: Nodes = ()
+        self._changed, self._ending = threading.Event(), threading.Event()
+        self._foreman = threading.Thread(target=self._oversee, name="lanes", daemon=True)
+        self.errors: list[str] = []
+
+    def start(self) -> None:
+        """Start the lanes that there is room for; they come up in the background."""
+        self._staff()
+        self._foreman.start()
+
+    def expect(self, to_come: ToCome) -> None:
+        """See `Crew`."""
+        self._to_come = to_come
+
+    def number(self, resources: Resources) -> int:
+        """See `Crew`."""
+        with self._lock:
+            return list(self._running.values()).count(resources)
+
+    def dismiss(self) -> None:
+        """Start no more lanes."""
+        self._ending.set()
+        self._changed.set()
+        if self._foreman.is_alive():
+            self._foreman.join()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until the lanes that were sent home have gone, all together no longer than this."""
+        deadline = monotonic() + timeout_s
+        with self._lock:
+            running = list(self._running)
+        for thread in running:
+            thread.join(max(deadline - monotonic(), 0.0))
+
+    def _oversee(self) -> None:
+        while not self._ending.is_set():
+            self._changed.wait(_LOOK_AGAIN_S)
+            self._changed.clear()
+            try:
+                self._staff()
+            except ray.exceptions.ActorDiedError:
+                return  # without its broker the run ends, and says so
+            except ray.exceptions.RayError:
+                logging.getLogger(__name__).debug("no answer about lanes", exc_info=True)
+
+    def _staff(self) -> None:
+        """Start lanes for the trials left; let the proxies go where no lane will ever train them."""
+        work, nodes = ray.get(self._broker.work.remote()), self._nodes()
+        for kind, number in self._to_come.items():
+            known = work.get(kind, Work(0))
+            left = None if number is None or known.left is None else known.left + number
+            work[kind] = Work(left, known.leased)
+        if nodes != self._known_nodes:
+            self._known_nodes = nodes
+            self._lost.clear()
+        with self._lock:
+            decision = staffing(work, Counter(self._running.values()), self._lost, nodes, self._limit)
+        if self._ending.is_set():
+            return
+        for kind, lanes in decision.start.items():
+            for _ in range(lanes):
+                self._start_one(kind)
+        if decision.is_hopeless:
+            self._broker.abandon.remote()
+
+    def _start_one(self, resources: Resources) -> None:
+        name = f"lane{next(self._names)}"
+        thread = threading.Thread(target=self._drive, args=(name, resources), name=name, daemon=True)
+        with self._lock:
+            self._running[thread] = resources
+        thread.start()
+
+    def _drive(self, name: str, resources: Resources) -> None:
+        fault: Fault | None = None
+        try:
+            for generation in count():
+                self._trainer(name, generation, resources).fit()
+                if not ray.get(self._broker.wants_lane.remote(resources)):
+                    break
+        except Exception as error:  # whatever ended the lane, its trial and the proxies must hear of it
+            last_line = (str(error).strip().splitlines() or [""])[-1]
+            self.errors.append(f"{name}: {type(error).__name__}: {last_line}")
+            logging.getLogger(__name__).debug("lane %s ended", name, exc_info=True)
+            fault = fault_of_loss([error])
+        finally:
+            with suppress(ray.exceptions.RayError):
+                if ray.is_initialized():
+                    if fault is not None:
+                        ray.get(self._broker.note_loss.remote(name, fault))
+                    place = ray.get(self._broker.lane_ended.remote(name))
+                    if fault is not None and place is not None:
+                        remove_placement_group(place)
+            with self._lock:
+                del self._running[threading.current_thread()]
+                self._lost[resources] += fault is not None
+            self._changed.set()
+
+    def _trainer(self, name: str, generation: int, resources: Resources) -> "_LaneTrainer":
+        per_worker = {"CPU": float(resources.cpus_per_worker)}
+        if resources.gpus_per_worker:
+            per_worker["GPU"] = resources.gpus_per_worker
+        settings = LaneSettings(name, self._broker, resources, self._settings)
+        return _LaneTrainer(
+            work_lane,
+            train_loop_config={"settings": settings},
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=resources.workers,
+                use_gpu=resources.gpus_per_worker > 0,
+                resources_per_worker=per_worker,
+            ),
+            run_config=ray.train.RunConfig(
+                name=f"{name}-{generation}",
+                storage_path=str(self._storage),
+                failure_config=ray.train.FailureConfig(
+                    max_failures=self._most_losses, controller_failure_limit=_FAILED_STARTS
+                ),
+                logging_config=ray.train.LoggingConfig(log_level="ERROR"),
+                callbacks=[LossReporter(self._broker, name)],
+            ),
+        )

@@ -1,0 +1,65 @@
+"""What all lanes of a run have in common, sent to every worker."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Self
+
+from l2rw_ray.config import Keep, Limits, StudySpec
+from l2rw_ray.config.run_options import CheckpointPolicy
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.remote.location import Location
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Where the trials of a run leave what they make, and what they may take.
+
+    Attributes:
+        checkpoints: The study's checkpoint folder.
+        models: The study's folder of trained models.
+        logs: The study's folder of logs.
+        store: Where checkpoints and models go instead of the folders; None where they stay there.
+        working_directory: Where relative paths of a study start: the driver's own folder.
+        checkpoint_policy: When trials are saved.
+        keep: What is kept of each trial besides its figures.
+        limits: What a trial may take.
+        report_every_s: Shortest time from one report of a trial's epochs to the next.
+        lane_trials: Trials after which a lane's workers are replaced.
+    """
+
+    checkpoints: Path
+    models: Path
+    logs: Path
+    store: Location | None
+    working_directory: Path
+    checkpoint_policy: CheckpointPolicy
+    keep: Keep
+    limits: Limits
+    report_every_s: float
+    lane_trials: int
+
+    @classmethod
+    def of(cls, spec: StudySpec, folder: StudyFolder, report_every_s: float, lane_trials: int) -> Self:
+        """Those of a study, run from this process's working directory."""
+        return cls(
+            checkpoints=folder.checkpoints.resolve(),
+            models=folder.models.resolve(),
+            logs=folder.logs.resolve(),
+            store=folder.store.location if folder.store else None,
+            working_directory=Path.cwd(),
+            checkpoint_policy=spec.checkpoints,
+            keep=spec.keep,
+            limits=spec.limits,
+            report_every_s=report_every_s,
+            lane_trials=lane_trials,
+        )
+
+    def model_file(self, trial_id: str) -> Path | None:
+        """Where a worker writes a trial's model; None where none is kept."""
+        if not self.keep.models:
+            return None
+        if self.store is None:
+            return self.models / f"{trial_id}.pt"
+        return Path(gettempdir()) / f"l2rw-{os.getpid()}-{trial_id}.pt"  # until it is brought there

@@ -1,0 +1,99 @@
+"""Which trials take equally long, and which are alike enough to stand for one another."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config.data.protocols import TwoClassBias
+
+_COSTS_NOTHING: Any = {
+    "data": {"noise", "root", "download"},
+    "optim": {"lr", "momentum", "dampening", "nesterov", "weight_decay", "epochs"},
+}
+"""Fields that change no step's time; epochs are counted apart."""
+_OTHER_VALUE, _ONLY_ONE_HAS_IT = 4.0, 1.0
+"""Distances of two names, the same as of numbers that differ 16-fold, and of a field and none."""
+
+
+@dataclass(frozen=True)
+class TrialKind:
+    """Trials whose steps take equally long.
+
+    Attributes:
+        fields: What that depends on, by path.
+        trials: Those of this kind, at least one.
+    """
+
+    fields: Mapping[str, Any]
+    trials: Sequence[PlannedTrial]
+
+    @property
+    def train_size(self) -> int | None:
+        """Examples in the train set, where the study says so."""
+        return self.trials[0].config.data.train_size
+
+
+def kinds_of(trials: Iterable[PlannedTrial]) -> list[TrialKind]:
+    """Trials by what their time depends on, kinds in plan order.
+
+    What is not known to cost nothing makes a kind of its own.
+
+    Args:
+        trials: Those of a study.
+    """
+    found: dict[str, tuple[Mapping[str, Any], list[PlannedTrial]]] = {}
+    for trial in trials:
+        fields = _fields(trial)
+        found.setdefault(repr(fields), (fields, []))[1].append(trial)
+    return [TrialKind(fields, members) for fields, members in found.values()]
+
+
+def _fields(trial: PlannedTrial) -> dict[str, Any]:
+    config = trial.config.model_dump(mode="json", exclude=_COSTS_NOTHING)
+    if trial.config.data.train_size is not None and not isinstance(trial.config.data.bias, TwoClassBias):
+        config["data"].pop("bias", None)  # it sets the number of train examples otherwise
+    return dict(_flat({"trial": config, "resources": trial.resources.model_dump()}))
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in sorted(section.items()):
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def most_different(kinds: Sequence[TrialKind], count: int) -> list[TrialKind]:
+    """Kinds such that each of the others is near one of them: the next is farthest from those before.
+
+    Args:
+        kinds: At least one; the first one is taken first.
+        count: How many to take, at most.
+    """
+    chosen = [kinds[0]]
+    nearest = [distance(kind, kinds[0]) for kind in kinds]
+    while len(chosen) < min(count, len(kinds)):
+        place = max(range(len(kinds)), key=nearest.__getitem__)
+        chosen.append(kinds[place])
+        nearest = [min(old, distance(kind, chosen[-1])) for kind, old in zip(kinds, nearest, strict=True)]
+    return chosen
+
+
+def distance(one: TrialKind, other: TrialKind) -> float:
+    """How unlike two kinds are: the sum over their fields, numbers by how many times they double."""
+    return sum(
+        _apart(one.fields[name], other.fields[name])
+        if name in one.fields and name in other.fields
+        else _ONLY_ONE_HAS_IT
+        for name in one.fields.keys() | other.fields.keys()
+    )
+
+
+def _apart(one: Any, other: Any) -> float:
+    if one == other:
+        return 0.0
+    if all(isinstance(value, int | float) and value > 0 for value in (one, other)):
+        return abs(math.log2(one / other))
+    return _OTHER_VALUE

@@ -1,0 +1,40 @@
+"""How much each parameter of a search mattered, kept in the study folder for its report."""
+
+import json
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.planning.strategies.interface import TrialFeed
+from l2rw_ray.results.folder import StudyFolder
+
+
+def keep_importances(spec: StudySpec, feed: TrialFeed, folder: StudyFolder) -> None:
+    """Write what the configurations so far tell of the first objective; and remove what is so no more.
+
+    Args:
+        spec: The study.
+        feed: Its search.
+        folder: Where to write.
+
+    Raises:
+        StudyFolderError: The folder cannot be written, or the record of the search not be read.
+    """
+    if not isinstance(spec.design, SearchDesign):
+        return
+    from l2rw_ray.planning.strategies.search import SearchFeed
+
+    assert isinstance(feed, SearchFeed)
+    found = feed.importances()
+    text = json.dumps({"figure": spec.objective.metric, "importances": found}, indent=1)
+    try:
+        if not found:  # what an earlier objective or space had told is so no more
+            folder.importances.unlink(missing_ok=True)
+            if folder.store is not None:
+                folder.store.remove(folder.importances)
+            return
+        with folder.replaced(folder.importances) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or "cannot be written").lower()
+        raise StudyFolderError("study folder", folder.path, reason, "free the disk") from error

@@ -1,0 +1,149 @@
+"""What fits on a cluster: whole worker groups in the slots of its nodes."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from l2rw_ray.config import Resources
+from l2rw_ray.errors import ConfigError
+
+Nodes = Sequence[Mapping[str, float]]
+"""Each node's resources by Ray's names."""
+
+
+def this_machine() -> Nodes:
+    """This machine as the only node, as far as it can be told without starting anything."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    present = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    named = [name for name in (visible or "").split(",") if name and not name.startswith("-")]
+    gpus = present if visible is None else min(present, len(named))
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return [{"CPU": float(own), "GPU": float(gpus)}]
+
+
+def lane_count(resources: Resources, nodes: Nodes, trials: int | None, limit: int | None) -> int:
+    """How many lanes of one kind fit: whole worker groups in the nodes' slots, at most one per trial.
+
+    Args:
+        resources: What each worker takes.
+        nodes: Each node's resources by Ray's names.
+        trials: Trials left to run; None where their number is not known.
+        limit: The user's own limit, if any.
+
+    Returns:
+        The number of lanes, at least one.
+
+    Raises:
+        ConfigError: Not even one group fits.
+    """
+    lanes = share_out({resources: trials}, {}, nodes, limit)[resources]
+    if not lanes:
+        raise _does_not_fit(resources, nodes)
+    return lanes
+
+
+def share_out(
+    left: Mapping[Resources, int | None],
+    running: Mapping[Resources, int],
+    nodes: Nodes,
+    limit: int | None = None,
+) -> dict[Resources, int]:
+    """How many lanes to start of each kind, where lanes of several kinds share a cluster.
+
+    The kinds take turns, those first that few places can hold, so that none waits for another that it
+    shares nothing with; what one leaves free, the others take. A group may spread over nodes, a worker
+    may not.
+
+    Args:
+        left: Trials of each kind, those under way among them; None where their number is not known.
+        running: Lanes of each kind that there are.
+        nodes: Each node's resources by Ray's names.
+        limit: Upper limit of lanes, those that there are among them.
+
+    Returns:
+        Lanes to start, by kind; a kind has no more of them, with those that there are, than trials.
+    """
+    room, kinds = _Room(nodes), sorted(left, key=_demand, reverse=True)
+    for kind in sorted(running, key=_demand, reverse=True):
+        for _ in range(running[kind]):
+            room.take(kind)
+    lanes = {kind: running.get(kind, 0) for kind in kinds}
+    open_kinds, others = list(kinds), sum(number for kind, number in running.items() if kind not in lanes)
+    while open_kinds:
+        for kind in list(open_kinds):
+            trials, is_full = left[kind], limit is not None and others + sum(lanes.values()) >= limit
+            if is_full or (trials is not None and lanes[kind] >= trials) or not room.take(kind):
+                open_kinds.remove(kind)
+            else:
+                lanes[kind] += 1
+    return {kind: lanes[kind] - running.get(kind, 0) for kind in kinds}
+
+
+def rounds(trials: Mapping[Resources, int], nodes: Nodes) -> int:
+    """How many trials one after the other it takes to run them all, each as long as any other.
+
+    Args:
+        trials: How many of each kind, each of which fits.
+        nodes: Each node's resources by Ray's names.
+    """
+    left, number = Counter(trials), 0
+    while +left:
+        left -= Counter(share_out(left, {}, nodes))
+        number += 1
+    return number
+
+
+class _Room:
+    """What is free on each node."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._free = [(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes]
+
+    def take(self, kind: Resources) -> bool:
+        """Place a worker group; False, and nothing taken, where it does not fit."""
+        free = list(self._free)
+        for _ in range(kind.workers):
+            place = next((place for place, node in enumerate(free) if _holds(node, kind)), None)
+            if place is None:
+                return False
+            cpus, gpus = free[place]
+            free[place] = cpus - kind.cpus_per_worker, gpus - kind.gpus_per_worker
+        self._free = free
+        return True
+
+
+def _holds(node: tuple[float, float], kind: Resources) -> bool:
+    slack = 1e-9  # thirds of a GPU do not add up to one
+    return node[0] + slack >= kind.cpus_per_worker and node[1] + slack >= kind.gpus_per_worker
+
+
+def _demand(kind: Resources) -> tuple[float, int, int]:
+    """The larger, the fewer places hold it."""
+    return kind.workers * kind.gpus_per_worker, kind.workers * kind.cpus_per_worker, kind.workers
+
+
+def _does_not_fit(resources: Resources, nodes: Nodes) -> ConfigError:
+    """The complaint about what is scarce: a node's cores or GPUs for one worker, or nodes for a group."""
+    for field, name in (("cpus_per_worker", "CPU"), ("gpus_per_worker", "GPU")):
+        wanted = getattr(resources, field)
+        most = max((node.get(name, 0.0) for node in nodes), default=0.0)
+        if wanted > most:
+            problem = f"the largest node of the cluster has {most:g} {name}s"
+            return ConfigError(f"resources.{field}", wanted, problem, f"use at most {most:g}, or --address")
+    worker = resources.model_copy(update={"workers": 1})
+    slots = share_out({worker: None}, {}, nodes)[worker]
+    if not slots:
+        cpus, gpus = resources.cpus_per_worker, resources.gpus_per_worker
+        return ConfigError(
+            "resources.cpus_per_worker",
+            cpus,
+            f"no node of the cluster has {cpus} CPUs and {gpus:g} GPUs",
+            "use fewer of one of the two, or give --address of a cluster that has such a node",
+        )
+    return ConfigError(
+        "resources.workers",
+        resources.workers,
+        f"the cluster has room for {slots} workers of this size",
+        f"use at most {slots}, or give --address of a larger cluster",
+    )

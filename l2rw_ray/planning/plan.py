@@ -1,0 +1,202 @@
+"""From a study to the explicit list of its trials."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from l2rw_ray.config import (
+    AblationDesign,
+    GridDesign,
+    PlannedTrial,
+    Resources,
+    StudySpec,
+    TrialConfig,
+    trial_fingerprint,
+)
+from l2rw_ray.config.design.factors import crossed
+from l2rw_ray.config.design.kinds import VARIANT, FixedDesign, SearchingDesign
+from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
+from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.config.design.space import Space, Where, as_levels, ends_of, meets
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.loading import parse_resources, parse_trial
+from l2rw_ray.config.overrides import Tree, assign, look_up
+from l2rw_ray.errors import ConfigError
+
+_RESOURCES = "resources"
+"""Section whose fields may be factors too, by a path that starts with it."""
+_SELECTORS = ("source", "name", "kind")
+"""Keys that choose a section's variant, and with it which other keys the section has."""
+
+
+def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
+    """Every trial of a study that is known before any has run.
+
+    They are the design points in the order of the file, each at every seed; none of a search.
+
+    Args:
+        spec: The study.
+
+    Raises:
+        ConfigError: A combination of levels is no valid trial, or two combinations or two arms are the
+            same; some end of a search space is no valid trial.
+    """
+    if isinstance(spec.design, TunedComparisonDesign):
+        _refuse_equal_arms(spec.trial, spec.design)
+    if isinstance(spec.design, SearchingDesign):
+        representative_trials(spec)
+        return ()
+    trials = [
+        PlannedTrial(
+            trial_id=trial_fingerprint(config, seed, resources),
+            config=config,
+            seed=seed,
+            resources=resources,
+            factors=levels,
+        )
+        for levels, values in _design_points(spec.design)
+        for config, resources in [configure(spec, values, levels)]
+        for seed in spec.seed_values
+    ]
+    _refuse_twins(trials)
+    return tuple(trials)
+
+
+def representative_trials(spec: StudySpec) -> list[PlannedTrial]:
+    """Trials of a search at every choice and both ends of each parameter, the others as they are.
+
+    Raises:
+        ConfigError: One is no valid trial.
+    """
+    design = spec.design
+    if not isinstance(design, SearchingDesign):
+        return list(plan_study(spec))
+    if isinstance(design, SearchDesign):
+        return trials_at_ends(spec, {}, design.space)
+    return [
+        trial
+        for name, arm in design.arms.items()
+        for point in design.points_of(name)
+        for trial in trials_at_ends(spec, arm.set | point, design.space_of(name))
+    ]
+
+
+def trials_at_ends(spec: StudySpec, fixed: Tree, space: Space) -> list[PlannedTrial]:
+    """Trials at every choice and both ends of each parameter of one search.
+
+    Args:
+        spec: The study.
+        fixed: Values by path that every configuration of the search has.
+        space: What it varies.
+
+    Raises:
+        ConfigError: One is no valid trial.
+    """
+    assert isinstance(spec.design, SearchingDesign)
+    trials = []
+    for path, parameter in space.items():
+        for value in ends_of(parameter):
+            values = {**fixed, **_lowest_that_meets(path, space, spec.design.when), path: value}
+            config, resources = configure(spec, values, values)
+            seed = spec.seed_values[0]
+            trial_id = trial_fingerprint(config, seed, resources)
+            trials.append(PlannedTrial(trial_id, config, seed, resources, values))
+    return trials
+
+
+def _lowest_that_meets(path: str, space: Space, when: Mapping[str, Where]) -> Tree:
+    """Values of the parameters that another one depends on, at which it has a meaning."""
+    values: Tree = {}
+    for other, wanted in when.get(path, {}).items():
+        values |= {**_lowest_that_meets(other, space, when), other: as_levels(wanted)[0]}
+    return values
+
+
+def by_resources(trials: Iterable[PlannedTrial]) -> dict[Resources, list[PlannedTrial]]:
+    """Trials by what they run on, each group and the groups in plan order."""
+    groups: dict[Resources, list[PlannedTrial]] = {}
+    for trial in trials:
+        groups.setdefault(trial.resources, []).append(trial)
+    return groups
+
+
+def _design_points(design: FixedDesign | MinimumEffectiveDesign) -> Iterator[tuple[Tree, Tree]]:
+    """Levels of each design point, and the values they stand for, both by path."""
+    match design:
+        case GridDesign():
+            yield from ((point, point) for point in grid_points(design))
+        case AblationDesign():
+            for point in crossed(design.factors):
+                for name, changes in design.changes().items():
+                    yield {VARIANT: name} | point, point | changes
+        case MinimumEffectiveDesign():
+            yield from (({design.factor: level}, {design.factor: level}) for level in design.levels)
+
+
+def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
+    """The combinations of a grid's levels, in the order of the file, each once.
+
+    A factor whose condition is not met is left out of a combination; one whose condition names a
+    factor that is left out is left out too.
+    """
+    points: list[dict[str, Any]] = []
+    for point in crossed(grid.factors):
+        while True:
+            left_out = [
+                path for path, where in grid.when.items() if path in point and not meets(point, where)
+            ]
+            if not left_out:
+                break
+            for path in left_out:
+                del point[path]
+        if point not in points and not any(meets(point, where) for where in grid.skip):
+            points.append(point)
+    if not points:
+        raise ConfigError("design.skip", len(grid.skip), "nothing is left to run", "skip fewer combinations")
+    return points
+
+
+def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[TrialConfig, Resources]:
+    """The base trial and its resources with some values changed; errors name the point."""
+    origin = ", ".join(f"{path} = {level}" for path, level in point.items())
+    tree, resources = spec.trial.model_dump(mode="json"), spec.resources.model_dump(mode="json")
+    for path in sorted(values, key=_selectors_first):
+        section, _, field = path.partition(".")
+        if section == _RESOURCES:
+            resources = assign(resources, field, values[path], Resources)
+        else:
+            tree = assign(tree, path, values[path], TrialConfig)
+    config, placed = parse_trial(tree, origin), parse_resources(resources, origin)
+    if config.optim.batch_size < placed.workers:
+        problem = f"smaller than resources.workers = {placed.workers} (design point {origin})"
+        raise ConfigError(
+            "trial.optim.batch_size", config.optim.batch_size, problem, f"use at least {placed.workers}"
+        )
+    return config, placed
+
+
+def _selectors_first(path: str) -> tuple[int, bool]:
+    """Sections before what is in them, and a section's variant before its other keys."""
+    *parents, last = path.split(".")
+    return len(parents), last not in _SELECTORS
+
+
+def _refuse_twins(trials: Sequence[PlannedTrial]) -> None:
+    seen: dict[str, PlannedTrial] = {}
+    for trial in trials:
+        twin = seen.setdefault(trial.trial_id, trial)
+        if twin is not trial:
+            levels = ", ".join(f"{path} = {level}" for path, level in trial.factors.items())
+            same = ", ".join(f"{path} = {level}" for path, level in twin.factors.items())
+            problem = f"the same trial as {same}"
+            raise ConfigError("design", levels, problem, "change something, or leave one of them out")
+
+
+def _refuse_equal_arms(trial: TrialConfig, design: TunedComparisonDesign) -> None:
+    base = trial.model_dump(mode="json")
+    made: dict[str, str] = {}
+    for name, arm in design.arms.items():
+        own = {path: value for path, value in arm.set.items() if look_up(base, path) != value}
+        same = made.setdefault(repr((sorted(own.items()), arm.space, arm.factors)), name)
+        if same != name:
+            problem = f"the same as arm {same!r}, so there is nothing to compare"
+            raise ConfigError(f"design.arms.{name}", arm.set, problem, "leave it out, or change it")

@@ -1,0 +1,213 @@
+"""What a study would run, before anything runs."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
+from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
+from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.planning.placement import Nodes, lane_count, rounds, share_out
+from l2rw_ray.planning.plan import by_resources, plan_study, representative_trials
+from l2rw_ray.planning.resumed_search import searched_trials
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.status import missing_trials
+from l2rw_ray.results.trial_result import TrialResult
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A study's plan and how it stands.
+
+    Attributes:
+        spec: The study.
+        planned: Its trials, as far as they are known.
+        missing: Those without a final record.
+        to_come: How many more its design may ask for at most; None where only hours bound them.
+        lanes: Trials at a time at most, by what they run on.
+        nodes: Those of the cluster it is planned for.
+        trial_s: Mean duration of one trial; None when nothing tells.
+        basis: Where `trial_s` comes from.
+        longest_s: Duration of the longest trial; None when nothing tells.
+        detectable: Smallest true difference of the objective between two design points that so many
+            seeds find in four cases of five; None while its variance is not known.
+    """
+
+    spec: StudySpec
+    planned: Sequence[PlannedTrial]
+    missing: Sequence[PlannedTrial]
+    to_come: int | None
+    lanes: Mapping[Resources, int]
+    nodes: Nodes
+    trial_s: float | None = None
+    basis: str = "nothing yet: --probe times a few steps of each kind of trial"
+    detectable: float | None = None
+    longest_s: float | None = None
+
+    @property
+    def done(self) -> int:
+        """Trials with a final record."""
+        return len(self.planned) - len(self.missing)
+
+    @property
+    def to_run(self) -> int | None:
+        """Trials that are left, at most; None where only hours bound them."""
+        return None if self.to_come is None else len(self.missing) + self.to_come
+
+    @property
+    def duration_s(self) -> float | None:
+        """Wall time of what is left, at most."""
+        if self.trial_s is None or self.to_come is None:
+            return None
+        return self.trial_s * rounds(Counter(self._wanted), self.nodes)
+
+    @property
+    def lanes_at_a_time(self) -> int:
+        """Trials at a time, of all kinds together, as a run begins with."""
+        if self.to_come is None or not self._wanted:
+            return max(self.lanes.values())
+        return sum(share_out(Counter(self._wanted), {}, self.nodes).values())
+
+    @property
+    def core_hours(self) -> float | None:
+        """Core-hours of what is left."""
+        return self._hours([own.workers * own.cpus_per_worker for own in self._wanted])
+
+    @property
+    def gpu_hours(self) -> float | None:
+        """GPU-hours of what is left."""
+        return self._hours([own.workers * own.gpus_per_worker for own in self._wanted])
+
+    @property
+    def over_limit(self) -> str | None:
+        """What to say where a trial takes longer than the study allows; None where none is known to."""
+        limit_s = self.spec.limits.duration_s
+        if limit_s is None or self.longest_s is None or self.longest_s <= limit_s:
+            return None
+        return (
+            f"limits.duration_s = {limit_s:g}: less than the {self.longest_s:.1f} s that a trial takes; "
+            "raise it, or such trials fail"
+        )
+
+    @property
+    def _wanted(self) -> list[Resources]:
+        return [trial.resources for trial in self.missing] + [self.spec.resources] * (self.to_come or 0)
+
+    def _hours(self, units: Sequence[float]) -> float | None:
+        if self.trial_s is None or self.to_come is None:
+            return None
+        return self.trial_s * sum(units) / 3600
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outlook as plain values, for JSON."""
+        missing = {trial.trial_id for trial in self.missing}
+        return {
+            "study": self.spec.name,
+            "question": self.spec.question,
+            "trials": None if self.to_run is None else self.done + self.to_run,
+            "done": self.done,
+            "lanes": self.lanes_at_a_time,
+            "trial_s": self.trial_s,
+            "estimate_from": self.basis,
+            "duration_s": self.duration_s,
+            "core_hours": self.core_hours,
+            "gpu_hours": self.gpu_hours,
+            "detectable_difference": self.detectable,
+            "over_limit": self.over_limit,
+            "rows": [
+                {
+                    "trial_id": trial.trial_id,
+                    "done": trial.trial_id not in missing,
+                    "seed": trial.seed,
+                    "factors": dict(trial.factors),
+                    "config": trial.config.model_dump(mode="json"),
+                }
+                for trial in self.planned
+            ],
+        }
+
+
+def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes: Nodes) -> Outlook:
+    """Plan a study and compare the plan with its ledger.
+
+    Args:
+        spec: The study.
+        folder: Its folder, which need not exist.
+        probe: Train a few steps of each kind of trial here, to estimate the duration.
+        nodes: Those of the cluster it is planned for.
+
+    Raises:
+        InputError: The study is invalid, does not fit the cluster, or the folder is a file or its ledger
+            unreadable.
+    """
+    folder.refuse_file()
+    planned: Sequence[PlannedTrial] = plan_study(spec)
+    to_come: int | None = 0
+    ledger = _ledger(spec, folder)
+    match spec.design:
+        case MinimumEffectiveDesign() as design:
+            from l2rw_ray.planning.strategies.minimum_effective import EffectiveFeed
+
+            feed = EffectiveFeed(spec, design, ledger)
+            planned = feed.planned
+            to_come = feed.remaining - len(missing_trials(planned, ledger))
+        case SearchDesign() | TunedComparisonDesign():
+            planned = searched_trials(spec, folder)
+            most = spec.design.most_trials(len(spec.seed_values))
+            to_come = None if most is None else max(most - len(planned), 0)
+    missing = missing_trials(planned, ledger)
+    known = _from_ledger(spec, planned, ledger, folder)
+    samples = missing or planned or representative_trials(spec)
+    if probe and (missing or to_come != 0):
+        from l2rw_ray.planning.timing_probe import probe_trials
+
+        found = probe_trials(samples)
+        known |= {"trial_s": found.trial_s, "basis": found.basis, "longest_s": found.longest_s}
+    lanes = {
+        own: lane_count(own, nodes, None if to_come is None else len(group) + to_come, None)
+        for own, group in by_resources(samples).items()
+    }
+    return Outlook(spec, planned, missing, to_come, lanes, nodes, **known)
+
+
+def _ledger(spec: StudySpec, folder: StudyFolder) -> Mapping[str, TrialResult]:
+    if not folder.trials.is_dir() or not any(folder.trials.iterdir()):
+        return {}
+    from l2rw_ray.results.reader import trial_results  # pyarrow takes its time
+
+    return trial_results(folder.path, [spec.objective.metric])
+
+
+def _from_ledger(
+    spec: StudySpec, planned: Sequence[PlannedTrial], ledger: Mapping[str, TrialResult], folder: StudyFolder
+) -> dict[str, Any]:
+    """What earlier trials tell: how long one takes, and how much the objective varies."""
+    completed = [
+        trial
+        for trial in planned
+        if trial.trial_id in ledger and ledger[trial.trial_id].status == "completed"
+    ]
+    if not completed:
+        return {}
+    durations_s = [ledger[trial.trial_id].duration_s for trial in completed]
+    known: dict[str, Any] = {
+        "trial_s": fmean(durations_s),
+        "longest_s": max(durations_s),
+        "basis": f"{len(completed)} finished trials in {folder.address}",
+    }
+    points: dict[str, dict[int, float]] = {}
+    for trial in completed:
+        value = ledger[trial.trial_id].figures.get(spec.objective.metric)
+        if value is not None and trial.stage is Stage.FINAL:
+            points.setdefault(str(sorted(trial.factors.items())), {})[trial.seed] = value
+    seeds = len(spec.seed_values)
+    if seeds > 1 and len(points) > 1:
+        from l2rw_ray.statistics.power import detectable_difference, paired_deviation  # as does scipy
+
+        deviation = paired_deviation(list(points.values()))
+        if deviation is not None:
+            known["detectable"] = detectable_difference(deviation, seeds)
+    return known

@@ -1,0 +1,145 @@
+"""The plan of a study as text for the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
+from l2rw_ray.config.design.search import Budget, SearchDesign
+from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter, Space
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.planning.durations import duration_text
+from l2rw_ray.planning.plan_summary import Outlook
+
+_UNITS = {
+    "workers": ("worker", ""),
+    "cpus_per_worker": ("CPU", " each"),
+    "gpus_per_worker": ("GPU", " each"),
+}
+"""How each field of resources is told."""
+
+
+def describe_plan(seen: Outlook) -> str:
+    """The outlook as lines for people."""
+    spec = seen.spec
+    lines = [f"{spec.name}: {spec.question}", *describe_design(spec, seen.planned)]
+    bound = "as many as the hours allow" if seen.to_run is None else f"{_at_most(seen)}{seen.to_run}"
+    lines.append(f"{seen.done} done, {bound} to run, {_at_a_time(seen)}")
+    lines.append(f"estimated {_estimate(seen)} (from {seen.basis})")
+    if seen.over_limit:
+        lines.append(f"warning: {seen.over_limit}")
+    if seen.detectable is not None:
+        lines.append(f"{len(spec.seed_values)} seeds find {_difference(seen)} in four cases of five")
+    return "\n".join(lines)
+
+
+def _at_a_time(seen: Outlook) -> str:
+    lanes, total = seen.lanes, f"{seen.lanes_at_a_time} at a time"
+    if len(lanes) == 1:
+        return total
+    differing = [field for field in _UNITS if len({getattr(own, field) for own in lanes}) > 1]
+    most = (
+        f"{count} of {' and '.join(_amount(field, getattr(own, field)) for field in differing)}"
+        for own, count in lanes.items()
+    )
+    return f"{total} (up to {', '.join(most)})"
+
+
+def _amount(field: str, number: float) -> str:
+    unit, suffix = _UNITS[field]
+    return f"{number:g} {unit}{'s' * (number != 1)}{suffix}"
+
+
+def _difference(seen: Outlook) -> str:
+    metric = seen.spec.objective.metric
+    name = metric.replace("_", " ")
+    if metric.endswith("accuracy"):
+        return f"differences of {100 * (seen.detectable or 0):.1f} points of {name}"
+    return f"differences of {seen.detectable:.2g} in {name}"
+
+
+def _at_most(seen: Outlook) -> str:
+    return "at most " if seen.to_come else ""
+
+
+def _estimate(seen: Outlook) -> str:
+    if seen.trial_s is None or seen.duration_s is None:
+        return "time unknown"
+    hours = f"{seen.core_hours:.2f} core-hours"
+    if seen.gpu_hours:
+        hours += f", {seen.gpu_hours:.2f} GPU-hours"
+    return f"{seen.trial_s:.1f} s per trial, {duration_text(seen.duration_s)} in all, {hours}"
+
+
+def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[str]:
+    """What is varied, and how many trials that makes, as lines."""
+    seeds = len(spec.seed_values)
+    match spec.design:
+        case SearchDesign() as design:
+            return [
+                *_space_lines(design.space),
+                f"{_budget_text(design.budget)} by {design.sampler}, each at {_count(seeds, 'seed')}",
+            ]
+        case TunedComparisonDesign() as design:
+            arms = [
+                line
+                for name in design.arms
+                for line in (
+                    f"  {name}",
+                    *_factor_lines(design.factors | design.arms[name].factors, 4),
+                    *_space_lines(design.space_of(name), 4),
+                )
+            ]
+            searches = sum(len(design.points_of(name)) for name in design.arms)
+            each = "arms" if searches == len(design.arms) else "pairs of arm and level"
+            tried = f"{_budget_text(design.budget)} by {design.sampler} for each of {searches} {each}"
+            searched = f"{tried}, at {_count(len(design.search_seeds), 'seed')}"
+            return [*arms, f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}"]
+        case MinimumEffectiveDesign() as design:
+            levels = ", ".join(map(str, design.levels))
+            rule = f"the {design.seek} that is not worse than the best by more than {design.margin:g}"
+            return [f"  {design.factor}: {levels}", f"{rule}; {seeds} to {design.most_seeds} seeds a level"]
+    points = len(planned) // seeds
+    lines = _factor_lines(_levels(planned))
+    return [
+        *lines,
+        f"{_count(points, 'design point')} × {_count(seeds, 'seed')} = {_count(len(planned), 'trial')}",
+    ]
+
+
+def _factor_lines(factors: Mapping[str, Sequence[Any]], indent: int = 2) -> list[str]:
+    return [f"{' ' * indent}{path}: {', '.join(map(str, levels))}" for path, levels in factors.items()]
+
+
+def _space_lines(space: Space, indent: int = 2) -> list[str]:
+    return [f"{' ' * indent}{path}: {_range_text(parameter)}" for path, parameter in space.items()]
+
+
+def _range_text(parameter: FloatParameter | IntParameter | CategoricalParameter) -> str:
+    if isinstance(parameter, CategoricalParameter):
+        return ", ".join(map(str, parameter.choices))
+    return f"{parameter.low:g} to {parameter.high:g}{', on a log scale' if parameter.log else ''}"
+
+
+def _budget_text(budget: Budget) -> str:
+    limits = []
+    if budget.trials is not None:
+        limits.append(_count(budget.trials, "configuration"))
+    if budget.hours is not None:
+        limits.append(f"{budget.hours:g} h of training")
+    return " or ".join(limits)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _levels(planned: Sequence[PlannedTrial]) -> dict[str, list[Any]]:
+    """Levels by factor, as they are run, in plan order."""
+    levels: dict[str, list[Any]] = {}
+    for trial in planned:
+        for path, level in trial.factors.items():
+            seen = levels.setdefault(path, [])
+            if level not in seen:
+                seen.append(level)
+    return levels

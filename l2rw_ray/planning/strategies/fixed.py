@@ -1,0 +1,45 @@
+"""The strategy of a design whose trials are known beforehand."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.results.trial_result import TrialResult
+
+
+class FixedFeed:
+    """Trials known beforehand, in order.
+
+    Args:
+        trials: The trials to run, at least one.
+    """
+
+    ahead = 1
+
+    def __init__(self, trials: Sequence[PlannedTrial]) -> None:
+        self.planned, self.resources, self._left = tuple(trials), trials[0].resources, deque(trials)
+        self._under_way: set[str] = set()
+
+    @property
+    def remaining(self) -> int:
+        """See `TrialFeed`."""
+        return len(self._left) + len(self._under_way)
+
+    def next(self) -> PlannedTrial | None:
+        """See `TrialFeed`."""
+        if not self._left:
+            return None
+        self._under_way.add(self._left[0].trial_id)
+        return self._left.popleft()
+
+    @property
+    def is_done(self) -> bool:
+        """See `TrialFeed`."""
+        return not self._left
+
+    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Nothing depends on it."""
+
+    def ended(self, trial_id: str, result: TrialResult) -> None:
+        """See `TrialFeed`."""
+        self._under_way.discard(trial_id)

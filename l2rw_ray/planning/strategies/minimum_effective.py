@@ -1,0 +1,136 @@
+"""The trials that find how little is enough: all levels at the study's seeds, then seeds where it is open."""
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from l2rw_ray.config import PlannedTrial, StudySpec, trial_fingerprint
+from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
+from l2rw_ray.planning.plan import configure
+from l2rw_ray.planning.strategies.interface import Ledger, settled
+from l2rw_ray.results.trial_result import TrialResult
+from l2rw_ray.statistics.effective import EffectiveLevel, effective_level, look_sizes
+
+_NOTHING = TrialResult("missing")
+
+
+class EffectiveFeed:
+    """Feeds rounds of trials; each round depends on all figures of the rounds before.
+
+    Args:
+        spec: The study.
+        design: Its design.
+        ledger: How earlier trials ended, with the objective's figures.
+        retry_failed: Whether trials recorded as failed are run again.
+    """
+
+    ahead = 1
+
+    def __init__(
+        self, spec: StudySpec, design: MinimumEffectiveDesign, ledger: Ledger, *, retry_failed: bool = False
+    ) -> None:
+        self._spec, self._design, self.resources = spec, design, spec.resources
+        self._ledger = dict(settled(ledger, retry_failed=retry_failed))
+        self._points = [
+            configure(spec, {design.factor: level}, {design.factor: level}) for level in design.levels
+        ]
+        self._looks = look_sizes(len(spec.seed_values), max(design.most_seeds, len(spec.seed_values)))
+        self._sizes = [self._looks[0]] * len(design.levels)
+        self._under_way: set[str] = set()
+        self._left: deque[PlannedTrial] = deque()
+        self._advance()
+
+    @property
+    def planned(self) -> Sequence[PlannedTrial]:
+        """See `TrialFeed`; level by level."""
+        return [
+            self._trial(place, number) for place, size in enumerate(self._sizes) for number in range(size)
+        ]
+
+    @property
+    def remaining(self) -> int:
+        """See `TrialFeed`."""
+        if self.is_done:
+            return 0
+        most, budget = self._looks[-1] * len(self._points), self._design.budget
+        limit = min(most, budget.trials) if budget is not None and budget.trials is not None else most
+        known = len(self.planned)
+        return len(self._left) + len(self._under_way) + max(limit, known) - known
+
+    @property
+    def is_done(self) -> bool:
+        """See `TrialFeed`."""
+        return not self._left and not self._under_way
+
+    def next(self) -> PlannedTrial | None:
+        """See `TrialFeed`."""
+        if not self._left:
+            return None
+        trial = self._left.popleft()
+        self._under_way.add(trial.trial_id)
+        return trial
+
+    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Only final figures count."""
+
+    def ended(self, trial_id: str, result: TrialResult) -> None:
+        """See `TrialFeed`."""
+        self._under_way.discard(trial_id)
+        if result.is_final:
+            self._ledger[trial_id] = result
+        if not self._left and not self._under_way:
+            self._advance()
+
+    def _advance(self) -> None:
+        """Plan rounds until one has trials to run, or the answer does not depend on more."""
+        while True:
+            self._left += [trial for trial in self.planned if trial.trial_id not in self._ledger]
+            if self._left or not self._grow():
+                return
+
+    def _grow(self) -> bool:
+        """Give more seeds to the levels on which the answer depends, and to those they may fall behind."""
+        found = self.found
+        rivals = (found.levels[place].rival for place in found.undecided)
+        wanted = {*found.undecided, *(rival for rival in rivals if rival is not None)}
+        grown = list(self._sizes)
+        for place in wanted:
+            if grown[place] == min(self._sizes[other] for other in wanted):
+                grown[place] = next((size for size in self._looks if size > grown[place]), grown[place])
+        if grown == self._sizes or not self._affords(sum(grown)):
+            return False
+        self._sizes = grown
+        return True
+
+    @property
+    def found(self) -> EffectiveLevel:
+        """What the figures so far tell of the levels, in the design's order."""
+        metric = self._spec.objective.metric
+        figures: list[dict[int, float]] = [{} for _ in self._points]
+        for trial in self.planned:
+            result = self._ledger.get(trial.trial_id, _NOTHING)
+            value = result.figures.get(metric, math.nan)
+            if result.status == "completed" and math.isfinite(value):
+                figures[self._design.levels.index(trial.factors[self._design.factor])][trial.seed] = value
+        return effective_level(
+            figures,
+            self._design.margin,
+            alpha=1 - self._design.confidence,
+            looks=len(self._looks),
+            cheapest_first=self._design.seek == "smallest",
+            more_is_better=self._spec.objective.mode == "max",
+        )
+
+    def _affords(self, trials: int) -> bool:
+        budget = self._design.budget
+        if budget is None:
+            return True
+        used_h = sum(self._ledger[trial.trial_id].duration_s for trial in self.planned) / 3600
+        return trials <= (budget.trials or trials) and used_h < (budget.hours or math.inf)
+
+    def _trial(self, place: int, number: int) -> PlannedTrial:
+        given = self._spec.seed_values
+        seed = given[number] if number < len(given) else max(given) + 1 + number - len(given)
+        config, resources = self._points[place]
+        levels = {self._design.factor: self._design.levels[place]}
+        return PlannedTrial(trial_fingerprint(config, seed, resources), config, seed, resources, levels)

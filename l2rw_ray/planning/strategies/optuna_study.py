@@ -1,0 +1,252 @@
+"""A search, kept by Optuna in the study folder: what was proposed, and what came of it."""
+
+import hashlib
+import json
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from l2rw_ray.config.design.search import SearchOptions
+from l2rw_ray.config.design.space import (
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Space,
+    in_order,
+    meets,
+)
+from l2rw_ray.errors import ConfigError, StudyFolderError
+
+_STATES = {
+    TrialState.RUNNING: "open",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+_DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
+_ASKED = tuple(_STATES)
+_EXHAUSTED = "exhausted_samplers"
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+_POPULATION = 20
+"""Of a genetic search; Optuna's own 50 is more than many studies train."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration that the search wants to know about.
+
+    Attributes:
+        number: Optuna's number of it.
+        values: Value by path.
+        state: `open`, `complete`, `pruned` or `failed`.
+        figures: Its objectives, where it is complete.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    state: str
+    figures: tuple[float, ...] = ()
+
+
+class SearchBook:
+    """Asks Optuna for configurations and tells it their figures; every answer is on disk at once.
+
+    Args:
+        path: SQLite file; several searches may share one.
+        identity: What the search is about, as plain values. An earlier search in the file goes on where
+            it is the same; another budget or sampler does not make another search.
+        space: What is varied.
+        options: Where parameters have a meaning; sampler and its seed.
+        modes: `max` or `min`, by objective.
+
+    Raises:
+        ConfigError: The sampler's package is missing.
+        StudyFolderError: The file is unusable.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        identity: Any,
+        space: Space,
+        options: SearchOptions,
+        modes: Sequence[str],
+    ) -> None:
+        self._path, self._space, self._when = path, space, options.when
+        self._sampler_name = options.sampler
+        self._asked: dict[int, Trial] = {}
+        directions = [_DIRECTIONS[mode] for mode in modes]
+        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        name = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
+            self._study = _open_study(path, name, directions)
+            told = self._study.get_trials(deepcopy=False, states=_ENDED)
+            self._study.sampler = _sampler(options, len(told))
+
+    def proposals(self) -> list[Proposal]:
+        """All configurations so far, in the order of their numbers.
+
+        One that a killed process left half proposed is failed, and left out.
+        """
+        found = []
+        for trial in self._study.get_trials(deepcopy=False, states=_ASKED):
+            state = _STATES[trial.state]
+            if set(trial.params) == set(self._paths_of(trial.params)):
+                found.append(Proposal(trial.number, dict(trial.params), state, tuple(trial.values or ())))
+            elif state == "open":
+                self.tell(trial.number, None)
+        return found
+
+    def ask(self) -> Proposal:
+        """The next configuration."""
+        values: dict[str, Any] = {}
+        with self._readable():
+            trial = self._study.ask()
+            for path in in_order(self._space, self._when):
+                if meets(values, self._when.get(path, {})):
+                    values[path] = _suggest(trial, path, self._space[path])
+        self._asked[trial.number] = trial
+        return Proposal(trial.number, values, "open")
+
+    def ask_again(self, values: Mapping[str, Any]) -> Proposal:
+        """A configuration that was asked for before and has ended, under a new number."""
+        with self._readable():
+            self._study.enqueue_trial(dict(values))
+        while (proposal := self.ask()).values != values:
+            self.tell(proposal.number, None)  # left waiting by a run that was killed
+        return proposal
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether this sampler has had nothing new to propose."""
+        with self._readable():
+            return self._sampler_name in self._study.user_attrs.get(_EXHAUSTED, ())
+
+    def note_exhausted(self) -> None:
+        """Keep that for later runs; another sampler may know more."""
+        with self._readable():
+            known = self._study.user_attrs.get(_EXHAUSTED, ())
+            self._study.set_user_attr(_EXHAUSTED, sorted({*known, self._sampler_name}))
+
+    def note(self, number: int, epoch: int, figure: float) -> None:
+        """Take a figure on the way, which tells what a stopped configuration was worth."""
+        with self._readable():
+            if number not in self._asked:  # in an earlier run
+                frozen = self._study.get_trials(deepcopy=False)[number]
+                self._asked[number] = Trial(self._study, frozen._trial_id)
+            self._asked[number].report(figure, epoch)
+
+    def tell(self, number: int, figures: Sequence[float] | None, *, pruned: bool = False) -> None:
+        """Take what came of a configuration.
+
+        Args:
+            number: Its number.
+            figures: Its objectives; None where it has none.
+            pruned: Whether it was stopped for lack of prospect.
+        """
+        with self._readable():
+            if pruned:
+                self._study.tell(number, state=TrialState.PRUNED)
+            elif figures is None or not all(map(math.isfinite, figures)):
+                self._study.tell(number, state=TrialState.FAIL)
+            else:
+                self._study.tell(number, list(figures))
+
+    def importances(self) -> dict[str, float]:
+        """Share of the first objective's variance by path, of the parameters that all configurations have.
+
+        By fANOVA (Hutter et al. 2014), seeded; empty where the complete configurations tell nothing: fewer
+        than two, or all of the same figure.
+        """
+        with self._readable():
+            complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if len(complete) < 2:
+                return {}
+            evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+            try:
+                found = optuna.importance.get_param_importances(
+                    self._study, evaluator=evaluator, target=lambda trial: trial.values[0]
+                )
+            except RuntimeError:  # no tree found any variance
+                return {}
+        return {path: float(share) for path, share in found.items()}
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            raise _unusable(self._path, error) from error
+
+    def _paths_of(self, values: Mapping[str, Any]) -> list[str]:
+        """The parameters that have a meaning beside these values."""
+        known = dict(values)
+        return [path for path in self._space if meets(known, self._when.get(path, {}))]
+
+
+def _open_study(path: Path, name: str, directions: Sequence[StudyDirection]) -> optuna.Study:
+    try:
+        storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}")
+        return optuna.create_study(
+            storage=storage, study_name=name, directions=directions, load_if_exists=True
+        )
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> StudyFolderError:
+    reason = str(error).splitlines()[0]
+    remedy = "free the disk, or delete it: the ledger keeps what was trained"
+    return StudyFolderError("search file", path, f"unusable ({reason})", remedy)
+
+
+def _suggest(trial: Trial, path: str, parameter: FloatParameter | IntParameter | CategoricalParameter) -> Any:
+    match parameter:
+        case FloatParameter():
+            return trial.suggest_float(path, parameter.low, parameter.high, log=parameter.log)
+        case IntParameter():
+            return trial.suggest_int(
+                path, parameter.low, parameter.high, step=parameter.step, log=parameter.log
+            )
+        case CategoricalParameter():
+            return trial.suggest_categorical(path, parameter.choices)
+
+
+def _sampler(options: SearchOptions, told: int) -> optuna.samplers.BaseSampler:
+    """The sampler; its random numbers depend on how much is known, lest a resumed search repeat itself."""
+    seed = (options.sampler_seed + told) % 2**32
+    samplers = optuna.samplers
+    match options.sampler:
+        case "tpe":
+            return samplers.TPESampler(seed=seed, constant_liar=True)
+        case "gp":
+            return samplers.GPSampler(seed=seed, warn_independent_sampling=False)
+        case "random":
+            return samplers.RandomSampler(seed=seed)
+        case "qmc":  # its sequence is counted in the file, and must stay the same one
+            return samplers.QMCSampler(
+                scramble=True,
+                seed=options.sampler_seed,
+                independent_sampler=samplers.RandomSampler(seed=seed),
+                warn_independent_sampling=False,
+            )
+        case "nsga2":
+            return samplers.NSGAIISampler(seed=seed, population_size=_POPULATION)
+        case "cmaes":
+            if find_spec("cmaes") is None:
+                problem = "the package 'cmaes' is not installed"
+                raise ConfigError(
+                    "design.sampler", "cmaes", problem, "pip install 'l2rw-ray[cmaes]', or use tpe"
+                )
+            return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)

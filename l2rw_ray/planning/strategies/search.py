@@ -1,0 +1,269 @@
+"""The trials of a search: each configuration that Optuna proposes, at each seed."""
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from l2rw_ray.config import PlannedTrial, Stage, StudySpec, trial_fingerprint
+from l2rw_ray.config.design.search import Budget
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.planning.plan import configure
+from l2rw_ray.planning.strategies.interface import Ledger, settled
+from l2rw_ray.planning.strategies.optuna_study import Proposal, SearchBook
+from l2rw_ray.results.trial_result import TrialResult, with_costs
+
+_MOST_VAIN = 100
+"""Proposals in a row that are known or invalid, after which the space counts as exhausted."""
+_FEW_VAIN = 5
+"""The same while trials are under way, whose figures the sampler still lacks."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one search is about.
+
+    Attributes:
+        spec: The study.
+        fixed: Values by path that every configuration has, such as those of an arm.
+        levels: Levels that its rows are told by, beside the parameters.
+        seeds: Seeds of each configuration.
+        metrics: Figures that are optimised, and `max` or `min`.
+        budget: When it ends.
+        prunes: Whether trials may be stopped early.
+    """
+
+    spec: StudySpec
+    fixed: Mapping[str, Any]
+    levels: Mapping[str, Any]
+    seeds: Sequence[int]
+    metrics: Sequence[tuple[str, str]]
+    budget: Budget
+    prunes: bool = False
+
+    def trials(self, values: Mapping[str, Any]) -> list[PlannedTrial]:
+        """A configuration's trials.
+
+        Raises:
+            ConfigError: The values make no valid trial.
+        """
+        levels = {**self.levels, **values}
+        config, resources = configure(self.spec, {**self.fixed, **values}, levels)
+        return [
+            PlannedTrial(
+                trial_fingerprint(config, seed, resources), config, seed, resources, levels, Stage.SEARCH
+            )
+            for seed in self.seeds
+        ]
+
+
+@dataclass
+class _Configuration:
+    """A proposal, the trials it is tried in, and what came of them."""
+
+    proposal: Proposal
+    trials: list[PlannedTrial]
+    results: dict[str, TrialResult] = field(default_factory=dict)
+    is_told: bool = False
+    repeats: list[Proposal] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.results) == len(self.trials)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a trial did not complete, so that the others can add nothing."""
+        return any(result.status != "completed" for result in self.results.values())
+
+    def figures(self, metrics: Sequence[str]) -> list[float] | None:
+        """Means over its seeds; None while some are missing, NaN where a trial lacks the figure."""
+        if self.is_lost or not self.is_complete:
+            return None
+        figures = [with_costs(result.figures) for result in self.results.values()]
+        return [fmean(figure.get(metric, math.nan) for figure in figures) for metric in metrics]
+
+
+class SearchFeed:
+    """Feeds configurations until the budget is used; the Optuna study goes on from earlier runs.
+
+    Args:
+        task: What is searched.
+        book: Asks and tells Optuna.
+        ledger: How earlier trials ended.
+        retry_failed: Whether configurations recorded as failed are tried again.
+    """
+
+    ahead = 0
+
+    def __init__(self, task: Task, book: SearchBook, ledger: Ledger, *, retry_failed: bool = False) -> None:
+        self._task, self._book, self.resources = task, book, task.spec.resources
+        self._ledger = dict(settled(ledger, retry_failed=retry_failed))
+        self._configurations: dict[int, _Configuration] = {}
+        self._number_of: dict[str, int] = {}
+        self._left: deque[PlannedTrial] = deque()
+        self._under_way: set[str] = set()
+        self._is_exhausted = book.is_exhausted
+        for proposal in book.proposals():
+            self._take_up_earlier(proposal)
+
+    @property
+    def levels(self) -> Mapping[str, Any]:
+        """Levels that its rows are told by, beside the parameters."""
+        return self._task.levels
+
+    @property
+    def planned(self) -> Sequence[PlannedTrial]:
+        """See `TrialFeed`."""
+        return [trial for found in self._configurations.values() for trial in found.trials]
+
+    @property
+    def remaining(self) -> int | None:
+        """See `TrialFeed`; how many hours allow is not known beforehand."""
+        asked, limit = len(self._left) + len(self._under_way), self._task.budget.trials
+        if self._is_spent or self._is_exhausted:
+            return asked
+        return None if limit is None else asked + len(self._task.seeds) * (limit - len(self._configurations))
+
+    @property
+    def is_done(self) -> bool:
+        """See `TrialFeed`."""
+        return not self._left and (self._is_exhausted or self._is_spent)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is under way either."""
+        return self.is_done and not self._under_way
+
+    def next(self) -> PlannedTrial | None:
+        """See `TrialFeed`."""
+        while not self._left and not self.is_done and self._propose():
+            pass
+        if not self._left:
+            return None
+        trial = self._left.popleft()
+        self._under_way.add(trial.trial_id)
+        return trial
+
+    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """See `TrialFeed`."""
+        figure = figures.get(self._task.metrics[0][0], math.nan)
+        found = self._configurations[self._number_of[trial_id]]
+        if self._task.prunes and not found.is_told and math.isfinite(figure):
+            self._book.note(found.proposal.number, epoch, figure)
+
+    def ended(self, trial_id: str, result: TrialResult) -> None:
+        """See `TrialFeed`."""
+        self._under_way.discard(trial_id)
+        if result.is_final:
+            found = self._configurations[self._number_of[trial_id]]
+            found.results[trial_id] = result
+            self._conclude(found)
+
+    @property
+    def best(self) -> PlannedTrial | None:
+        """The first trial of the configuration with the best first objective; None where none completed."""
+        metric, mode = self._task.metrics[0]
+        sign = 1 if mode == "max" else -1
+        scored = [
+            (sign * figures[0], -number)
+            for number, found in self._configurations.items()
+            if (figures := found.figures([metric])) is not None and math.isfinite(figures[0])
+        ]
+        return self._configurations[-max(scored)[1]].trials[0] if scored else None
+
+    def importances(self) -> dict[str, float]:
+        """How much each parameter matters for the first objective, as far as is known."""
+        return self._book.importances()
+
+    @property
+    def _is_spent(self) -> bool:
+        budget = self._task.budget
+        if budget.trials is not None and len(self._configurations) >= budget.trials:
+            return True
+        results = (result for found in self._configurations.values() for result in found.results.values())
+        used_h = sum(result.duration_s for result in results) / 3600
+        return budget.hours is not None and used_h >= budget.hours
+
+    def _propose(self) -> bool:
+        """Take up the next configuration that is valid and new; False where only what is known comes."""
+        invalid: ConfigError | None = None
+        for _ in range(_FEW_VAIN if self._under_way else _MOST_VAIN):
+            proposal = self._book.ask()
+            try:
+                found = _Configuration(proposal, self._task.trials(proposal.values))
+            except ConfigError as error:
+                self._book.tell(proposal.number, None)
+                invalid = error
+                continue
+            known = self._number_of.get(found.trials[0].trial_id)
+            if known is None:
+                self._take_up(found)
+                return True
+            self._tell_as(self._configurations[known], proposal)
+        if invalid is not None and not self._configurations:
+            raise invalid
+        if not self._under_way:  # else the sampler may know better when they have ended
+            self._is_exhausted = True
+            if invalid is None:
+                self._book.note_exhausted()
+        return False
+
+    def _tell_as(self, known: _Configuration, proposal: Proposal) -> None:
+        """Tell of a proposal what came of the same one before, as soon as that is known."""
+        known.repeats.append(proposal)
+        if known.is_lost or known.is_complete:
+            self._tell(known)
+
+    def _take_up_earlier(self, proposal: Proposal) -> None:
+        """Go on with a proposal of an earlier run; one that failed and shall be retried is proposed anew."""
+        try:
+            found = _Configuration(proposal, self._task.trials(proposal.values))
+        except ConfigError:
+            return
+        known = self._number_of.get(found.trials[0].trial_id)
+        if known is not None:
+            if proposal.state == "open":
+                self._tell_as(self._configurations[known], proposal)
+            return
+        if proposal.state in ("failed", "pruned"):
+            recorded = [trial for trial in found.trials if trial.trial_id in self._ledger]
+            is_lost = any(self._ledger[trial.trial_id].status != "completed" for trial in recorded)
+            if not is_lost and len(recorded) < len(found.trials):
+                self._take_up(_Configuration(self._book.ask_again(proposal.values), found.trials))
+                return
+            found.trials = recorded
+        found.is_told = proposal.state != "open"
+        self._take_up(found)
+
+    def _take_up(self, found: _Configuration) -> None:
+        self._configurations[found.proposal.number] = found
+        for trial in found.trials:
+            self._number_of[trial.trial_id] = found.proposal.number
+            if trial.trial_id in self._ledger:
+                found.results[trial.trial_id] = self._ledger[trial.trial_id]
+            else:
+                self._left.append(trial)
+        self._conclude(found)
+
+    def _conclude(self, found: _Configuration) -> None:
+        """Tell Optuna once it is clear what came of a configuration; drop seeds that can add nothing."""
+        if found.is_lost:
+            dropped = [trial for trial in found.trials if trial in self._left]
+            found.trials = [trial for trial in found.trials if trial not in dropped]
+            self._left = deque(trial for trial in self._left if trial not in dropped)
+        if found.is_lost or found.is_complete:
+            self._tell(found)
+
+    def _tell(self, found: _Configuration) -> None:
+        waiting = found.repeats if found.is_told else [found.proposal, *found.repeats]
+        found.is_told, found.repeats = True, []
+        pruned = any(result.status == "stopped" for result in found.results.values())
+        for proposal in waiting:
+            self._book.tell(proposal.number, found.figures(self._metrics), pruned=pruned)
+
+    @property
+    def _metrics(self) -> list[str]:
+        return [metric for metric, _ in self._task.metrics]

@@ -1,0 +1,115 @@
+"""The trials of a tuned comparison: a search per arm and level, then the best of each on fresh seeds."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from l2rw_ray.config import PlannedTrial, trial_fingerprint
+from l2rw_ray.planning.strategies.interface import Ledger, settled
+from l2rw_ray.planning.strategies.search import SearchFeed
+from l2rw_ray.results.trial_result import TrialResult
+
+
+class TunedFeed:
+    """Feeds one search after the other; final trials come once their search is over.
+
+    Args:
+        searches: One for each arm, at each combination of its factors' levels.
+        seeds: Those of the final trials, on which nothing was searched.
+        ledger: How earlier trials ended.
+        retry_failed: Whether final trials recorded as failed are run again.
+    """
+
+    ahead = 0
+
+    def __init__(
+        self,
+        searches: Sequence[SearchFeed],
+        seeds: Sequence[int],
+        ledger: Ledger,
+        *,
+        retry_failed: bool = False,
+    ) -> None:
+        self._searches, self._seeds = searches, seeds
+        self.resources = searches[0].resources
+        self._done = set(settled(ledger, retry_failed=retry_failed))
+        self._finals: dict[int, list[PlannedTrial]] = {}
+        self._left: deque[PlannedTrial] = deque()
+        self._asked_by: dict[str, list[SearchFeed]] = {}
+        self._results: dict[str, TrialResult] = {}
+
+    @property
+    def planned(self) -> Sequence[PlannedTrial]:
+        """See `TrialFeed`; search by search, the final trials last."""
+        searched = [trial for search in self._searches for trial in search.planned]
+        places = range(len(self._searches))
+        return [*searched, *(trial for place in places for trial in self._finals.get(place, ()))]
+
+    @property
+    def remaining(self) -> int | None:
+        """See `TrialFeed`."""
+        searched = [search.remaining for search in self._searches]
+        to_choose = len(self._searches) - len(self._finals)
+        finals = len(self._left) + len(self._seeds) * to_choose
+        return None if None in searched else sum(number or 0 for number in searched) + finals
+
+    @property
+    def is_done(self) -> bool:
+        """See `TrialFeed`."""
+        self._choose()
+        return not self._left and all(search.is_over for search in self._searches)
+
+    def next(self) -> PlannedTrial | None:
+        """See `TrialFeed`."""
+        self._choose()
+        searched = None if self._left else self._next_searched()
+        if searched is not None:
+            return searched
+        self._choose()
+        return self._left.popleft() if self._left else None
+
+    def _next_searched(self) -> PlannedTrial | None:
+        """The next trial of a search; what another one has tried or is trying is not run again."""
+        for search in self._searches:
+            while (trial := search.next()) is not None:
+                if trial.trial_id in self._results:
+                    search.ended(trial.trial_id, self._results[trial.trial_id])
+                    continue
+                asked_by = self._asked_by.setdefault(trial.trial_id, [])
+                asked_by.append(search)
+                if len(asked_by) == 1:
+                    return trial
+        return None
+
+    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """See `TrialFeed`."""
+        for search in self._asked_by.get(trial_id, ()):
+            search.told(trial_id, epoch, figures)
+
+    def ended(self, trial_id: str, result: TrialResult) -> None:
+        """See `TrialFeed`."""
+        if result.is_final:
+            self._results[trial_id] = result
+        for search in self._asked_by.pop(trial_id, ()):
+            search.ended(trial_id, result)
+
+    def _choose(self) -> None:
+        """Plan the final trials of the searches that are over."""
+        for place, search in enumerate(self._searches):
+            if place not in self._finals and search.is_over:
+                best = search.best
+                self._finals[place] = [] if best is None else self._final_trials(search, best)
+                new = [trial for trial in self._finals[place] if trial.trial_id not in self._done]
+                self._done.update(trial.trial_id for trial in new)
+                self._left += new
+
+    def _final_trials(self, search: SearchFeed, best: PlannedTrial) -> list[PlannedTrial]:
+        return [
+            PlannedTrial(
+                trial_fingerprint(best.config, seed, best.resources),
+                best.config,
+                seed,
+                best.resources,
+                search.levels,
+            )
+            for seed in self._seeds
+        ]

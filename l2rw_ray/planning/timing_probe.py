@@ -1,0 +1,191 @@
+"""A timed probe: a few steps of each kind of trial, to say how long a study will take."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from time import perf_counter
+
+import torch
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config.method.methods import Method
+from l2rw_ray.config.method.stages import TwoStageMethod
+from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits, steps_per_epoch
+from l2rw_ray.errors import NonFiniteError
+from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
+from l2rw_ray.planning.cost_groups import TrialKind, distance, kinds_of, most_different
+from l2rw_ray.training import train_trial
+from l2rw_ray.training.optimizers import build_optimizer
+from l2rw_ray.training.overhead_probe import BETWEEN_STEPS
+
+_MOST_KINDS = 24
+"""Kinds that are timed, at most."""
+_BUDGET_S = 120.0
+"""Time after which no further kind is begun."""
+_STEPS = 5
+"""Steps of a timed epoch, or the cycle of an arm that computes weights less often than that."""
+_EPOCHS = 2
+"""Epochs timed, the first of which warms up; of an arm that then judges one more."""
+_EVALUATED = 500
+"""Examples that are evaluated, at most, of the validation and of the test set."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a probe found.
+
+    Attributes:
+        trial_s: Mean seconds of one trial, in one process of this machine.
+        timed: Kinds of trial that were timed.
+        kinds: Kinds of trial that there are; the others were taken for the nearest that was timed.
+        longest_s: Seconds of the longest trial.
+    """
+
+    trial_s: float
+    timed: int
+    kinds: int
+    longest_s: float
+
+    @property
+    def basis(self) -> str:
+        """Where the figure comes from, for people."""
+        counted = f"{self.timed}" if self.timed == self.kinds else f"{self.timed} of {self.kinds}"
+        return f"a few steps of {counted} kind{'s' * (self.kinds > 1)} of trial, timed here"
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What a trial of a kind takes once, and in each of its epochs."""
+
+    once_s: float
+    epoch_s: float
+
+    def of(self, trial: PlannedTrial, size_ratio: float) -> float:
+        return self.once_s + self.epoch_s * size_ratio * trial.config.optim.epochs
+
+
+def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
+    """Estimate how long these trials take, from a few steps of each kind.
+
+    Args:
+        trials: At least one.
+
+    Raises:
+        InputError: Data, a model or an arm cannot be used.
+        NonFiniteError: Every one that is tried diverges within its first steps.
+    """
+    kinds = kinds_of(trials)
+    build_optimizer(trials[0].config.optim, torch.nn.Linear(1, 1))  # torch imports more for the first
+    sources: dict[str, Source] = {}
+    costs: list[tuple[TrialKind, _Cost]] = []
+    diverged: NonFiniteError | None = None
+    started = perf_counter()
+    for kind in most_different(kinds, _MOST_KINDS):
+        if costs and perf_counter() - started > _BUDGET_S:
+            break
+        try:
+            costs.append((kind, _time(kind.trials[0], sources)))
+        except NonFiniteError as error:  # such a trial fails, which is no reason not to plan the others
+            diverged = error
+    if not costs and diverged:
+        raise diverged
+    trials_s: list[float] = []
+    for kind in kinds:
+        near, cost = min(costs, key=lambda timed: distance(kind, timed[0]))
+        ratio = kind.train_size / near.train_size if kind.train_size and near.train_size else 1.0
+        trials_s += [cost.of(trial, ratio) for trial in kind.trials]
+    return Estimate(fmean(trials_s), len(costs), len(kinds), max(trials_s))
+
+
+def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
+    whole = _splits(trial, sources)
+    fewer = replace(whole, validation=_thinned(whole.validation), test=_thinned(whole.test))
+    of_epoch = steps_per_epoch(len(whole.train), trial.config.optim.batch_size)
+    cycle = _cycle(trial.config.method)
+    steps = min(cycle * math.ceil(_STEPS / cycle), of_epoch)
+    watch = _Watch(_EPOCHS + isinstance(trial.config.method, TwoStageMethod))
+    train_trial(_shortened(trial), fewer, watch, epoch_steps=steps)
+    cost = watch.cost(
+        of_epoch / steps,
+        len(whole.validation) / max(len(fewer.validation), 1),
+        len(whole.test) / max(len(fewer.test), 1),
+    )
+    rounds_left = max(trial.config.measurement.probe_rounds - 1, 0)
+    return replace(cost, once_s=cost.once_s + rounds_left * watch.round_s(trial.config.method))
+
+
+def _shortened(trial: PlannedTrial) -> PlannedTrial:
+    """The trial with a short overhead probe of its own, which may be most of it, and a short first stage."""
+    rounds = min(trial.config.measurement.probe_rounds, 1)
+    measurement = trial.config.measurement.model_copy(update={"probe_rounds": rounds})
+    method = trial.config.method
+    if isinstance(method, TwoStageMethod):  # so that the second of the timed epochs begins the second stage
+        method = method.model_copy(update={"first_epochs": 1})
+    changes = {"measurement": measurement, "method": method}
+    return replace(trial, config=trial.config.model_copy(update=changes))
+
+
+def _splits(trial: PlannedTrial, sources: dict[str, Source]) -> Splits:
+    only = trial.config.data.source_only()
+    name = only.model_dump_json()
+    if name not in sources:
+        sources[name] = load_source(only)
+    return make_splits(sources[name], trial.config.data, trial.seed)
+
+
+def _cycle(method: Method) -> int:
+    """Steps from one meta gradient to the next."""
+    every: int = getattr(method, "update_every", 1) * getattr(method, "meta_gradient_every", 1)
+    return every
+
+
+def _thinned(examples: ExampleSet) -> ExampleSet:
+    """Some of the examples, classes in proportion."""
+    if len(examples) <= _EVALUATED:
+        return examples
+    by_class = examples.labels.argsort(stable=True)
+    kept = by_class[torch.linspace(0, len(examples) - 1, _EVALUATED).long()]
+    places = kept if examples.places is None else examples.places[kept]
+    rows, labels = examples.rows[kept], examples.labels[kept]
+    targets = None if examples.targets is None else examples.targets[kept]
+    corrupted = examples.corrupted[kept]
+    return replace(examples, labels=labels, targets=targets, corrupted=corrupted, rows=rows, places=places)
+
+
+class _Watch:
+    """Takes the events of a trial, ends it after its timed epochs, and says what they took."""
+
+    def __init__(self, epochs: int) -> None:
+        self._most, self._epochs = epochs, list[EpochCompleted]()
+        self._ended: TrialEnded | None = None
+        self._last, self._test_s = 0.0, 0.0
+
+    def __call__(self, event: Event) -> Verdict:
+        if isinstance(event, EpochCompleted):
+            self._epochs.append(event)
+            self._last = perf_counter()
+        elif isinstance(event, TrialEnded):
+            self._ended, self._test_s = event, perf_counter() - self._last
+        return Verdict.STOP if len(self._epochs) == self._most else Verdict.CONTINUE
+
+    def round_s(self, method: Method) -> float:
+        """What a round of the trial's own overhead probe takes: a plain step and each sort of the arm's."""
+        assert self._ended is not None
+        figures = self._ended.metrics
+        sorts = min(getattr(method, "update_every", 1), BETWEEN_STEPS + 1)
+        return figures.get("step_time_plain_s", 0.0) + sorts * figures.get("step_time_s", 0.0)
+
+    def cost(self, steps_ratio: float, validation_ratio: float, test_ratio: float) -> _Cost:
+        """What the whole trial takes, where its epochs and sets are so many times larger."""
+        assert self._ended is not None
+        durations_s, stage_s = [e.duration_s for e in self._epochs], self._ended.metrics["time_stage_s"]
+        if len(durations_s) < 3:  # judged in the last of them, or not at all
+            durations_s[-1] -= stage_s
+        evaluation_s = min(self._ended.metrics["time_evaluation_s"] / len(self._epochs), durations_s[-1])
+        warming_up_s = max(durations_s[0] - durations_s[-1], 0.0)
+        set_up_s = self._ended.duration_s - sum(e.duration_s for e in self._epochs) - self._test_s
+        return _Cost(
+            set_up_s + warming_up_s + stage_s + self._test_s * test_ratio,
+            (durations_s[-1] - evaluation_s) * steps_ratio + evaluation_s * validation_ratio,
+        )

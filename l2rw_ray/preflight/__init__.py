@@ -1,0 +1,1 @@
+"""Checks of data and custom code before a run starts."""

@@ -1,0 +1,132 @@
+"""Finding out that a study's data, models or arms cannot be used before anything is started for it."""
+
+import logging
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config.data.sources import CustomData, Ham10000Data
+from l2rw_ray.config.method.methods import CustomMethod, WeightModelMethod
+from l2rw_ray.config.model import CustomModel
+from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.methods.builtin.weight_model import weight_features
+from l2rw_ray.methods.output_layer import output_layer
+from l2rw_ray.methods.registry import output_count
+from l2rw_ray.models import build_model
+from l2rw_ray.preflight.custom_check import check_arm, check_outputs
+from l2rw_ray.training.task import refuse_misfit
+
+
+def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) -> None:
+    """Load, split and spoil every distinct data set of these trials once, and build its models.
+
+    What is decoded here is cached for the workers. Models and arms of the user's own are tried out.
+
+    Args:
+        trials: What the study runs.
+        spec: The study, for its objectives; None looks at none.
+
+    Raises:
+        InputError: A source is missing or broken, too small for what is asked (its meta set for a
+            meta batch, too), or of a shape that the model cannot treat; an arm, a loss or an objective does
+            not go with it; or code of the user's own raises, or is not what it has to be.
+        OutOfReachError: A source's store does not answer.
+    """
+    sources: dict[str, Source] = {}
+    seen: set[str] = set()
+    absent: set[tuple[str, str]] = set()
+    for trial in trials:
+        key = _key(trial)
+        if key in seen:
+            continue
+        seen.add(key)
+        only = trial.config.data.source_only()
+        name = only.model_dump_json()
+        if name not in sources:
+            sources[name] = load_source(only)
+            _tell_skipped(only.source, sources[name])
+        splits = make_splits(sources[name], trial.config.data, trial.seed)
+        misfit = None if spec is None else spec.objective_misfit(is_regression=splits.is_regression)
+        if misfit is not None:
+            raise ConfigError(*misfit)
+        _check(trial, splits)
+        absent |= _absent_classes(splits)
+    for name, label in sorted(absent):
+        logging.getLogger(__name__).warning(
+            "the %s set has no example of class %s, which its figures say nothing of: enlarge it", name, label
+        )
+
+
+def _absent_classes(splits: Splits) -> set[tuple[str, str]]:
+    """Sets that judge, each with a class that it lacks."""
+    return {
+        (name, label)
+        for name in ("validation", "test")
+        for index, label in enumerate(splits.class_names)
+        if len(labels := getattr(splits, name).labels) and not (labels == index).any()
+    }
+
+
+def _tell_skipped(name: str, source: Source) -> None:
+    """Warn in one line of rows that were left out."""
+    if source.skipped:
+        logging.getLogger(__name__).warning(
+            "source %s: bad rows skipped: %s, such as %s; `l2rw-ray data check` tells more",
+            *(name, f"{source.skipped_rows:,}", source.skipped[0].first),
+        )
+
+
+def _key(trial: PlannedTrial) -> str:
+    """Equal for trials of which one check is enough."""
+    config = trial.config
+    is_custom = isinstance(config.method, CustomMethod)
+    method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
+    needs = [
+        getattr(config.method, f"needs_{what}", False) for what in ("classes", "targets", "output_layer")
+    ]
+    weighs = isinstance(config.method, WeightModelMethod)
+    orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
+    may_group = isinstance(config.data, CustomData | Ham10000Data) or hasattr(config.data, "group")
+    seed = trial.seed if "seeded" in orders or may_group else None  # decides how many are left to draw from
+    sections = f"{config.data.model_dump_json()} {config.model.model_dump_json()} {config.optim.batch_size}"
+    return f"{sections} {method} {needs} {weighs} {config.loss} {seed} {trial.resources.workers}"
+
+
+def _meta_batch_size(trial: PlannedTrial) -> int | None:
+    return getattr(trial.config.method, "meta_batch_size", None)
+
+
+def _check(trial: PlannedTrial, splits: Splits) -> None:
+    MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
+    refuse_misfit(trial.config, splits)
+    model, method = trial.config.model, trial.config.method
+    if isinstance(method, WeightModelMethod):
+        weight_features(splits.train)
+    network = build_model(model.name, splits.train.input_shape, output_count(method, splits), model.options)
+    if getattr(method, "needs_output_layer", False):
+        output_layer(network)
+    _refuse_lonely_example(trial, network, splits)
+    if isinstance(model, CustomModel):
+        check_outputs(model, network, splits, method)
+    if isinstance(trial.config.method, CustomMethod):
+        check_arm(trial, trial.config.method, splits)
+
+
+def _refuse_lonely_example(trial: PlannedTrial, network: nn.Module, splits: Splits) -> None:
+    """Refuse batches of which a worker gets one example, where BatchNorm has nothing to average over."""
+    size, workers = trial.config.optim.batch_size, trial.resources.workers
+    shares = [share for share in (size // workers, len(splits.train) % size // workers) if share]
+    smallest = min(shares, default=0)
+    if smallest > 1 or not any(isinstance(part, _BatchNorm) for part in network.modules()):
+        return
+    x, _ = splits.meta.take(torch.zeros(1, dtype=torch.int64))
+    try:
+        with torch.no_grad():
+            network.train()(x)
+    except ValueError as error:
+        problem = f"{len(splits.train)} train examples leave a worker one in a batch, too few for BatchNorm"
+        raise ConfigError("trial.optim.batch_size", size, problem, "use another") from error

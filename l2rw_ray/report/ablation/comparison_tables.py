@@ -1,0 +1,161 @@
+"""Tables of differences, and how far they can be trusted."""
+
+from collections.abc import Sequence
+
+from l2rw_ray.report.ablation.summary import Ablation, Interaction
+from l2rw_ray.report.comparisons.comparison import Comparison
+from l2rw_ray.report.design_points.labels import MINUS, count, p_text
+from l2rw_ray.report.design_points.setting import short_names
+from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.statistics.bootstrap import FEWEST_SEEDS
+from l2rw_ray.statistics.intervals import is_constant
+
+_NOTHING = Entry("–")
+_EFFECT_SIZE = "g"
+
+
+def difference_table(summary: Ablation) -> Table | None:
+    """Paired differences to the control, each treatment's average after its settings; None without any."""
+    shown = shown_comparisons(summary)
+    if not shown:
+        return None
+    corner, names = _names(shown)
+    columns, lines = _lines(list(zip(names, shown, strict=True)))
+    return Table(
+        key="differences",
+        title=f"Difference to {summary.control} in {summary.measure.label}{_unit(shown[0])}",
+        corner=corner,
+        columns=columns,
+        lines=lines,
+        note=_note(shown),
+    )
+
+
+def shown_comparisons(summary: Ablation) -> list[Comparison]:
+    """All comparisons, treatment by treatment; averages where a treatment has several settings."""
+    shown = []
+    for pooled in summary.pooled:
+        own = [each for each in summary.comparisons if each.treatment == pooled.treatment]
+        shown += own
+        if has_averages(summary) and (pooled.settings > 1 or pooled.settings < pooled.planned_settings):
+            shown.append(pooled)
+    return shown
+
+
+def has_averages(summary: Ablation) -> bool:
+    """Whether averages over settings say more than the comparisons themselves."""
+    return any(pooled.settings > 1 for pooled in summary.pooled)
+
+
+def interaction_table(summary: Ablation) -> Table | None:
+    """How differences change with other factors; None where there are none."""
+    shown = summary.interactions
+    if not shown:
+        return None
+    factors = {each.factor for each in shown}
+    is_one = len(factors) == 1 and min(factors) != ""
+    columns, lines = _lines(
+        [(f"{each.treatment}, {each.what + each.part if is_one else each.where}", each) for each in shown]
+    )
+    return Table(
+        key="interactions",
+        title=f"What the difference to {summary.control} depends on{_unit(shown[0])}",
+        corner=f"compared, {min(factors)}" if is_one else "compared, where against where",
+        columns=columns,
+        lines=lines,
+        note="The difference in the first circumstance less that in the second, averaged over all others. "
+        + _note(shown),
+    )
+
+
+def _lines(
+    named: Sequence[tuple[str, Comparison | Interaction]],
+) -> tuple[tuple[str, ...], tuple[Line, ...]]:
+    """Headings and lines; without the columns that no line has anything in."""
+    columns = ("difference", "bootstrap", _EFFECT_SIZE, "p (Holm)")
+    entries = [_entries(each) for _, each in named]
+    kept = [
+        place
+        for place in range(len(columns))
+        if (place != 1 and place != 2) or any(line[place] is not _NOTHING for line in entries)
+    ]
+    lines = tuple(
+        Line(name, tuple(line[place] for place in kept))
+        for (name, _), line in zip(named, entries, strict=True)
+    )
+    return tuple(columns[place] for place in kept), lines
+
+
+def _entries(each: Comparison | Interaction) -> tuple[Entry, ...]:
+    interval, evidence, measure = each.difference.interval, each.evidence, each.measure
+    if interval is None or evidence is None:
+        return (_NOTHING,) * 4
+    bootstrap, size = evidence.bootstrap, evidence.effect_size
+    return (
+        Entry(
+            measure.signed(interval.mean),
+            measure.signed_limits(interval),
+            interval.n if interval.is_conclusive else None,
+            is_clear=evidence.is_clear,
+        ),
+        _NOTHING if bootstrap is None else Entry(measure.signed_limits(bootstrap)),
+        _NOTHING if size is None else Entry(f"{size:+.1f}".replace("-", MINUS)),
+        Entry(p_text(evidence.p_holm)),
+    )
+
+
+def _names(shown: Sequence[Comparison]) -> tuple[str, list[str]]:
+    """A heading and the names of comparisons below it."""
+    settings = [each.setting for each in shown if each.setting is not None and each.setting.levels]
+    heading, short = short_names(settings)
+    text = dict(zip(settings, short, strict=True))
+    names = []
+    for each in shown:
+        if each.setting is None:
+            averaged = f"average of {each.settings}" if each.settings > 1 else "average"
+            names.append(f"{each.treatment}, {averaged}")
+        else:
+            names.append(f"{each.treatment}, {text[each.setting]}" if each.setting.levels else each.treatment)
+    return f"compared, {heading}" if settings else "compared", names
+
+
+def _unit(each: Comparison | Interaction) -> str:
+    return " (points)" if each.measure.is_share else each.measure.direction
+
+
+def _note(shown: Sequence[Comparison | Interaction]) -> str:
+    seeds = max((each.difference.interval.n for each in shown if each.difference.interval), default=0)
+    if seeds < 2:
+        return (
+            "One seed: nothing can be concluded." if seeds else "No pair of equal seed: nothing to compare."
+        )
+    told = ["Paired by seed; 95 % t interval, number of pairs."]
+    if any(each.evidence is not None and each.evidence.effect_size is not None for each in shown):
+        told.append("g: effect size, the difference in deviations between seeds (Hedges).")
+    if any(each.evidence is not None and each.evidence.bootstrap is not None for each in shown):
+        told.append("Bootstrap: 95 % BCa limits over seeds, too narrow with few.")
+    else:
+        told.append(f"Bootstrap intervals need {FEWEST_SEEDS} seeds.")
+    if any(is_constant(each.difference.values) for each in shown):
+        told.append("A difference that is the same at every seed has no p: nothing tells how certain it is.")
+    single, averages = _family(shown, of_averages=False), _family(shown, of_averages=True)
+    families = [f"all {single}" if single > 1 else "the one comparison"] if single else []
+    if averages:
+        families.append(f"the {count(averages, 'average')} by themselves" if families else "all averages")
+    if families:
+        told.append(f"p: paired t test, corrected for {', and for '.join(families)} (Holm). Bold: p < 0.05.")
+    return " ".join(told)
+
+
+def _family(shown: Sequence[Comparison | Interaction], *, of_averages: bool) -> int:
+    """How many differences p values were corrected for; zero where none of these has one."""
+    return max(
+        (
+            each.evidence.family
+            for each in shown
+            if (isinstance(each, Comparison) and each.setting is None) == of_averages
+            and each.evidence is not None
+            and each.evidence.p is not None
+        ),
+        default=0,
+    )

@@ -1,0 +1,82 @@
+"""The summary's design points and comparisons as CSV, at full precision and in the ledger's units."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.report.ablation.summary import Ablation, Interaction
+from l2rw_ray.report.comparisons.comparison import Comparison
+from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.points import SUMMARISED
+from l2rw_ray.statistics import Interval
+
+
+def render_csv(summary: Ablation) -> str:
+    """A line per design point: factors, arm, and of each figure its seeds, mean and 95 % limits."""
+    shown = [name for name in SUMMARISED if any(name in cell.intervals for cell in summary.cells)]
+    paths = [factor.path for factor in summary.factors]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    suffixes = ("n", "mean", "low", "high")
+    columns = [f"{name}_{suffix}" for name in shown for suffix in suffixes]
+    is_of_arms = VARIANT not in paths  # else the variant says more than the arm it is one of
+    writer.writerow([*paths, *(["arm"] if is_of_arms else []), "method.name", "timing_usable", *columns])
+    for cell in summary.cells:
+        levels = [cell.setting.level(path) for path in paths]
+        writer.writerow(
+            [
+                *levels,
+                *([cell.arm] if is_of_arms else []),
+                cell.method,
+                cell.timing_usable,
+                *_figures(cell, shown),
+            ]
+        )
+    return text.getvalue()
+
+
+_EVIDENCE = ("bootstrap_low", "bootstrap_high", "hedges_g", "p", "p_sign_flip", "p_holm", "family")
+
+
+def comparisons_csv(summary: Ablation) -> str:
+    """A line per difference: to the control in each setting, averages, what it depends on, equal time."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = ("kind", "treatment", "control", "where", "figure", "n", "mean", "low", "high", *_EVIDENCE)
+    writer.writerow(columns)
+    kinds: list[tuple[str, Sequence[Comparison | Interaction]]] = [
+        ("setting", summary.comparisons),
+        ("average", summary.pooled),
+        ("interaction", summary.interactions),
+        ("equal time", [line.comparison for line in summary.equal_compute if line.comparison]),
+    ]
+    for kind, found in kinds:
+        for each in found:
+            names = (kind, each.treatment, each.control, each.where, each.figure)
+            writer.writerow([*names, *_difference(each)])
+    return text.getvalue()
+
+
+def _difference(each: Comparison | Interaction) -> Iterator[object]:
+    interval, evidence = each.difference.interval, each.evidence
+    yield from _limits(interval)
+    bootstrap = evidence.bootstrap if evidence is not None else None
+    yield from ("", "") if bootstrap is None else (bootstrap.low, bootstrap.high)
+    for name in _EVIDENCE[2:]:
+        value = getattr(evidence, {"hedges_g": "effect_size"}.get(name, name), None)
+        yield "" if value is None else value
+
+
+def _limits(interval: Interval | None) -> tuple[object, ...]:
+    if interval is None:
+        return ("", "", "", "")
+    if interval.is_conclusive:
+        return (interval.n, interval.mean, interval.low, interval.high)
+    return (interval.n, interval.mean, "", "")
+
+
+def _figures(cell: Cell, names: list[str]) -> Iterator[object]:
+    """Empty fields where a figure is missing or one seed gives no limits."""
+    for name in names:
+        yield from _limits(cell.intervals.get(name))

@@ -1,0 +1,95 @@
+"""Curves over epochs or over training time, drawn from the summary only."""
+
+from collections.abc import Sequence
+from textwrap import fill
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from l2rw_ray.report.ablation.plots import highest
+from l2rw_ray.report.ablation.styles import styles_of
+from l2rw_ray.report.ablation.summary import Ablation, Curve
+from l2rw_ray.report.design_points.setting import Setting, narrowest
+from l2rw_ray.report.document.canvas import legend_above, panel
+from l2rw_ray.report.document.palette import Style
+
+MOST_CURVE_PANELS = 6
+MOST_FURTHER_PANELS = 3
+_CURVE_PANEL = (3.9, 2.5)
+_LABEL_CHARACTERS = 26  # that fit beside a panel
+
+
+def curve_settings(curves: Sequence[Curve], most: int = MOST_CURVE_PANELS) -> tuple[Setting, ...]:
+    """The settings whose curves are shown: all, or a few spread evenly over the plan."""
+    settings = narrowest(curve.setting for curve in curves if len(curve.epochs) > 1)
+    if len(settings) <= most:
+        return settings
+    last = len(settings) - 1
+    return tuple(settings[round(place * last / (most - 1))] for place in range(most))
+
+
+def draw_curves(
+    summary: Ablation, curves: Sequence[Curve], settings: Sequence[Setting], *, by_time: bool = False
+) -> Figure:
+    """Curves as small multiples with one legend.
+
+    Args:
+        summary: The study.
+        curves: What to draw, of one figure.
+        settings: Which to draw, at least one.
+        by_time: Whether they run over training time instead of epochs.
+    """
+    columns = min(3, len(settings))
+    lines = -(-len(settings) // columns)
+    figure = Figure(figsize=(max(4.7, 3.2 * columns), 2.7 * lines), layout="constrained")
+    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for axes, setting in zip(panels, settings, strict=False):
+        _fill_panel(axes, summary, curves, setting, by_time=by_time)
+        axes.set_title(setting.text.replace(", ", "\n") if setting.levels else "")
+    for axes in panels[len(settings) :]:
+        axes.set_axis_off()
+    if not summary.has_variants:
+        legend_above(figure, panels[0])
+    return figure
+
+
+def draw_curve_panel(
+    summary: Ablation, curves: Sequence[Curve], setting: Setting, *, by_time: bool = False
+) -> Figure:
+    """One panel of curves, without title and legend, on the scale of all panels."""
+    figure, axes = panel(_CURVE_PANEL)
+    _fill_panel(axes, summary, curves, setting, by_time=by_time)
+    return figure
+
+
+def _fill_panel(
+    axes: Axes, summary: Ablation, curves: Sequence[Curve], setting: Setting, *, by_time: bool
+) -> None:
+    styles, measure = styles_of(summary), curves[0].measure
+    for curve in curves:
+        if curve.setting.covers(setting):
+            _draw_curve(axes, curve, styles[curve.arm], by_time=by_time)
+    means = [measure.scale * interval.mean for curve in curves for interval in curve.intervals]
+    margin = 0.15 * (max(means) - min(means)) + (1 if measure.is_share else 0.01 * max(means))
+    axes.set_ylim(max(0, min(means) - margin), min(highest(measure), max(means) + margin))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=not by_time))
+    axes.set_xlabel("training time (s)" if by_time else "epoch")
+    label = measure.heading.removeprefix("validation ") + measure.direction
+    axes.set_ylabel(fill(label, _LABEL_CHARACTERS))
+
+
+def _draw_curve(axes: Axes, curve: Curve, style: Style, *, by_time: bool) -> None:
+    scale, places = curve.measure.scale, curve.times_s if by_time else curve.epochs
+    axes.plot(
+        places,
+        [scale * interval.mean for interval in curve.intervals],
+        color=style.color,
+        linestyle=style.dash,
+        linewidth=1.8,
+        label=curve.arm,
+    )
+    if all(interval.is_conclusive for interval in curve.intervals):
+        low = [scale * interval.low for interval in curve.intervals]
+        high = [scale * interval.high for interval in curve.intervals]
+        axes.fill_between(places, low, high, color=style.color, alpha=0.15, linewidth=0)

@@ -1,0 +1,180 @@
+"""What each arm reaches by the time at which the cheapest arm's whole training is over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose
+from statistics import fmean
+
+import numpy as np
+
+from l2rw_ray.report.ablation.effects import Histories, History
+from l2rw_ray.report.ablation.summary import Ablation, ComputeLine
+from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
+from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of
+from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.labels import MEASURES, Measure, p_text, validation_figure
+from l2rw_ray.report.design_points.setting import Setting
+from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.statistics import Interval, mean_interval, pooled_paired_difference
+
+_NOTHING = Entry("–")
+_UNEQUAL = (
+    " Each difference is of the settings and seeds that its two arms share; the first line's value is of "
+    "those that it shares with the arm that has most, so values need not differ by what is printed."
+)
+BySeed = dict[int, float]
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """Figures at the budget of a treatment and its control in one setting, and the shares used."""
+
+    treatment: BySeed
+    control: BySeed
+    treatment_used: list[float]
+    control_used: list[float]
+
+
+def equal_compute(
+    contrast: Contrast, cells: Sequence[Cell], histories: Histories, figure: str
+) -> tuple[ComputeLine, ...]:
+    """The arms at equal training time, the control first; none where times or curves are missing.
+
+    The budget is set anew for each setting and seed, as the shortest of the trainings there; a curve
+    is interpolated between the ends of two epochs. A seed whose budget is over before some arm's first
+    epoch is left out.
+
+    Args:
+        contrast: What is compared.
+        cells: Design points.
+        histories: Each completed trial's epochs.
+        figure: Name of the validation figure.
+    """
+    if not contrast.treatments or not all(cell.timing_usable for cell in cells):
+        return ()
+    budgets = _budgets(contrast, cells, histories)
+    lines, comparisons, controls = [], [], []
+    for level in contrast.treatments:
+        pairs = pairs_of(contrast, cells, level)
+        reached = [each for pair in pairs if (each := _reach(pair, budgets, histories)).treatment]
+        figures = _line_figures(reached, of_control=False)
+        if not figures[0]:  # no seed that all settings have
+            continue
+        lines.append((contrast.name(level), figures))
+        controls.append(_line_figures(reached, of_control=True))
+        difference = pooled_paired_difference([(each.treatment, each.control) for each in reached])
+        difference = MEASURES[figure].difference_within(difference)
+        names = contrast.name(level), contrast.name(contrast.control)
+        comparisons.append(Comparison(*names, None, len(reached), len(pairs), difference, figure))
+    told = [
+        ComputeLine(name, *_value(figures, MEASURES[figure]), comparison)
+        for (name, figures), comparison in zip(lines, with_evidence(comparisons), strict=True)
+    ]
+    if not told:
+        return ()
+    widest = max(controls, key=lambda figures: len(figures[1]))
+    control = ComputeLine(contrast.name(contrast.control), *_value(widest, MEASURES[figure]), None)
+    return (control, *told)
+
+
+def _budgets(
+    contrast: Contrast, cells: Sequence[Cell], histories: Histories
+) -> Mapping[tuple[Setting, int], float]:
+    """The shortest training by setting without the contrasted factor, and by seed."""
+    known = {(cell.arm, cell.setting) for cell in cells}
+    shortest: dict[tuple[Setting, int], float] = {}
+    for (arm, setting, seed), history in histories.items():
+        if (arm, setting) in known:
+            key = contrast.rest_of(setting), seed
+            shortest[key] = min(shortest.get(key, np.inf), history.times_s[-1])
+    return shortest
+
+
+def _reach(pair: Pair[Cell], budgets: Mapping[tuple[Setting, int], float], histories: Histories) -> _Reached:
+    reached = _Reached({}, {}, [], [])
+    rests = [rest for rest, _ in budgets if rest.covers(pair.setting)]
+    for seed in sorted({seed for _, seed in budgets}):
+        own = [histories.get((cell.arm, cell.setting, seed)) for cell in (pair.treatment, pair.control)]
+        budget = min((budgets[rest, seed] for rest in rests if (rest, seed) in budgets), default=np.inf)
+        if None in own:
+            continue
+        treatment, control = (history for history in own if history is not None)
+        at = _at(treatment, budget), _at(control, budget)
+        if np.isfinite(at).all():
+            reached.treatment[seed], reached.control[seed] = at
+            reached.treatment_used.append(min(1.0, budget / treatment.times_s[-1]))
+            reached.control_used.append(min(1.0, budget / control.times_s[-1]))
+    return reached
+
+
+def _at(history: History, budget_s: float) -> float:
+    return float(np.interp(budget_s, history.times_s, history.values, left=np.nan))
+
+
+def _line_figures(reached: Sequence[_Reached], *, of_control: bool) -> tuple[list[float], list[float]]:
+    """Figures averaged over settings within each seed that all have, and the shares used."""
+    samples = [each.control if of_control else each.treatment for each in reached]
+    used = [each.control_used if of_control else each.treatment_used for each in reached]
+    shared = sorted(set(samples[0]).intersection(*samples[1:])) if samples else []
+    return [fmean(sample[seed] for sample in samples) for seed in shared], [x for own in used for x in own]
+
+
+def _value(figures: tuple[list[float], list[float]], measure: Measure) -> tuple[Interval, float]:
+    values, used = figures
+    return measure.within(mean_interval(values)), fmean(used)
+
+
+def equal_compute_table(summary: Ablation) -> Table | None:
+    """The arms at equal training time; None where there are none."""
+    lines = summary.equal_compute
+    if not lines:
+        return None
+    measure = MEASURES[validation_figure(summary.figure)]
+    heading = measure.heading + measure.direction
+    return Table(
+        key="equal-compute",
+        title="At equal training time",
+        corner="arm",
+        columns=(heading, f"difference to {lines[0].name}", "p (Holm)", "of its training (%)"),
+        lines=tuple(Line(each.name, _entries(each, measure)) for each in lines),
+        note=(
+            "Where each arm's validation curve stands when the shortest training of the same setting and "
+            "seed is over, evaluation included, interpolated between epochs and averaged over settings. "
+            "It is the validation figure: test figures are taken at the end only."
+            + ("" if _adds_up(lines) else _UNEQUAL)
+        ),
+    )
+
+
+def _adds_up(lines: Sequence[ComputeLine]) -> bool:
+    """Whether each difference is that of the two values shown."""
+    control, *treatments = lines
+    return all(
+        each.comparison is not None
+        and each.comparison.difference.interval is not None
+        and isclose(
+            each.value.mean - control.value.mean, each.comparison.difference.interval.mean, abs_tol=1e-9
+        )
+        for each in treatments
+    )
+
+
+def _entries(line: ComputeLine, measure: Measure) -> tuple[Entry, ...]:
+    seeds = line.value.n if line.value.is_conclusive else None
+    return (
+        Entry(measure.text(line.value.mean), measure.limits(line.value), seeds),
+        *_difference(line.comparison),
+        Entry(f"{100 * line.used:.0f}"),
+    )
+
+
+def _difference(comparison: Comparison | None) -> tuple[Entry, Entry]:
+    interval = comparison.difference.interval if comparison is not None else None
+    if comparison is None or interval is None:
+        return _NOTHING, _NOTHING
+    measure = comparison.measure
+    seeds = interval.n if interval.is_conclusive else None
+    return (
+        Entry(measure.signed(interval.mean), measure.signed_limits(interval), seeds, comparison.is_clear),
+        Entry(p_text(comparison.evidence.p_holm if comparison.evidence is not None else None)),
+    )

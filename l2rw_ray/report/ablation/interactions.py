@@ -1,0 +1,102 @@
+"""Whether a treatment's gain depends on another factor, and whether two variants' gains add up."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.config.design.ablation import AblationDesign
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.report.ablation.summary import Interaction
+from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, samples_of
+from l2rw_ray.report.comparisons.evidence import weigh
+from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.setting import Factor
+from l2rw_ray.statistics import difference_of_differences
+
+_Pairs = Sequence[Pair[Cell]]
+
+
+def interactions_of(
+    spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], cells: Sequence[Cell], figure: str
+) -> tuple[Interaction, ...]:
+    """Differences of differences, one family by Holm; none where the design has one factor only.
+
+    Args:
+        spec: The study.
+        contrast: What is compared.
+        factors: All factors but the method.
+        cells: Design points.
+        figure: Name of the headline figure.
+    """
+    measured = [cell for cell in cells if figure in cell.samples]
+    pairs = {level: pairs_of(contrast, measured, level) for level in contrast.treatments}
+    found = [
+        *_along_factors(contrast, factors, pairs, figure),
+        *_of_pairs(spec, contrast, pairs, figure),
+    ]
+    evidence = weigh([interaction.difference for interaction in found])
+    return tuple(replace(each, evidence=own) for each, own in zip(found, evidence, strict=True))
+
+
+def _along_factors(
+    contrast: Contrast, factors: Sequence[Factor], pairs: dict[Any, list[Pair[Cell]]], figure: str
+) -> list[Interaction]:
+    """The gain at each level of each other factor, less that at its first."""
+    found = []
+    for treatment, own in pairs.items():
+        for factor in factors:
+            base, *others = factor.levels
+            here = [pair for pair in own if pair.setting.level(factor.path) == base]
+            for level in others:
+                there = [pair for pair in own if pair.setting.level(factor.path) == level]
+                if factor.path != contrast.factor.path and here and there:
+                    names = contrast.name(treatment), contrast.name(contrast.control)
+                    what = f"{factor.text(level)} against {factor.text(base)}"
+                    found += [
+                        replace(each, factor=factor.name)
+                        for each in _interaction(*names, what, there, here, figure, factor.path)
+                    ]
+    return found
+
+
+def _of_pairs(
+    spec: StudySpec, contrast: Contrast, pairs: dict[Any, list[Pair[Cell]]], figure: str
+) -> list[Interaction]:
+    """The gain of two variants together, less the sum of their gains."""
+    if not isinstance(spec.design, AblationDesign) or contrast.factor.path != VARIANT:
+        return []
+    found = []
+    for one, other in spec.design.pairs:
+        both, first, second = (pairs.get(name, []) for name in (f"{one} + {other}", one, other))
+        with_first = [
+            replace(pair, control=single.treatment)
+            for pair in both
+            for single in first
+            if single.setting == pair.setting
+        ]
+        what = f"together with {one}, against alone"
+        found += _interaction(other, contrast.name(contrast.control), what, with_first, second, figure)
+    return found
+
+
+def _interaction(
+    treatment: str, control: str, what: str, there: _Pairs, here: _Pairs, figure: str, path: str = ""
+) -> list[Interaction]:
+    """The difference of two gains over the settings that both have; none where they share no setting.
+
+    Over different sets of settings, the effect of another factor would pass for that of `path`.
+    """
+    (there, only_there), (here, only_here) = _matched(there, here, path), _matched(here, there, path)
+    if not there or not here:
+        return []
+    difference = difference_of_differences(samples_of(there, figure), samples_of(here, figure))
+    settings, left_out = max(len(there), len(here)), only_there + only_here
+    return [Interaction(treatment, control, what, difference, figure, settings=settings, left_out=left_out)]
+
+
+def _matched(pairs: _Pairs, others: _Pairs, path: str) -> tuple[_Pairs, int]:
+    """The pairs whose other levels are among those of some others, and how many are not."""
+    rests = [pair.setting.without(path) for pair in others]
+    matched = [pair for pair in pairs if pair.setting.without(path).meets(rests)]
+    return matched, len(pairs) - len(matched)

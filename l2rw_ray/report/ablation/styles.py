@@ -1,0 +1,39 @@
+"""The plot style of each method."""
+
+from itertools import cycle
+
+from l2rw_ray.report.ablation.summary import Ablation
+from l2rw_ray.report.document.palette import _BLUE, _GREEN, _ORANGE, _PURPLE, _SKY, _VERMILLION, Style
+
+_HEADLINE = Style(_VERMILLION, "o", "-")
+
+
+_CONTROL = Style(_BLUE, "s", "--")
+
+
+_COLORS_AND_DASHES = ((_GREEN, "-."), (_PURPLE, ":"), (_ORANGE, "-"), (_SKY, "--"))
+
+
+_MARKERS = "^DvPX*<"
+
+
+_OTHERS = tuple(
+    Style(color, marker, dash)
+    for marker, (color, dash) in zip(_MARKERS * 4, cycle(_COLORS_AND_DASHES), strict=False)
+)
+"""Twenty-eight, no two of one colour and one marker."""
+
+
+def styles_of(summary: Ablation) -> dict[str, Style]:
+    """The style of each arm, and of each level that is compared."""
+    compared = (comparison.treatment for comparison in summary.pooled)
+    lines = (point.arm for effect in summary.effects for point in effect.points)
+    names = list(dict.fromkeys((*summary.arms, *compared, *lines)))
+    others = cycle(_OTHERS)
+    styles: dict[str, Style] = {summary.arms[0]: _HEADLINE} if len(summary.arms) == 1 else {}
+    for name in [name for name in names if name not in styles]:
+        if name == summary.headline:
+            styles[name] = _HEADLINE
+        else:
+            styles[name] = _CONTROL if name == summary.control else next(others)
+    return styles

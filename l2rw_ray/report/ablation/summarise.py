@@ -1,0 +1,167 @@
+"""Summing up a study of design points over seeds, from its ledger alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from l2rw_ray.config import Stage, StudySpec
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report.ablation.effects import curves_of, effects_of, histories_of, read_epochs
+from l2rw_ray.report.ablation.equal_compute import equal_compute
+from l2rw_ray.report.ablation.interactions import interactions_of
+from l2rw_ray.report.ablation.minimum_effective import effective_answer
+from l2rw_ray.report.ablation.summary import Ablation
+from l2rw_ray.report.ablation.tasks import tasks_table
+from l2rw_ray.report.ablation.tuning import has_tuned_levels, tuning_gaps, tuning_tables
+from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
+from l2rw_ray.report.comparisons.contrast import Contrast, choose_contrast, compare, compare_pooled, sentence
+from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.labels import (
+    MEASURES,
+    MINUS,
+    WEIGHT_CURVES,
+    count,
+    headline_of,
+    validation_figure,
+)
+from l2rw_ray.report.design_points.points import (
+    ARM_FACTOR,
+    Outcome,
+    cells_of,
+    counts_of,
+    factors_of,
+    join,
+    problems_of,
+    read_rows,
+    warnings_of,
+)
+from l2rw_ray.report.design_points.setting import narrowest
+from l2rw_ray.report.provenance.design import design_of
+from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
+from l2rw_ray.report.provenance.notes import paragraphs
+from l2rw_ray.report.provenance.trials import trials_of
+from l2rw_ray.report.provenance.what_was_run import provenance_of
+from l2rw_ray.results import StudyFolder
+
+
+def summarise(directory: Path) -> Ablation:
+    """Everything a report says about a study.
+
+    Args:
+        directory: The study folder.
+
+    Raises:
+        StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
+    """
+    folder = StudyFolder(directory)
+    spec = folder.read_spec()
+    all_outcomes = _read_outcomes(folder, spec)
+    outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
+    tuning = [outcome for outcome in all_outcomes if outcome.stage is Stage.SEARCH]
+    arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
+    factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
+    contrast = choose_contrast(arms, factors, _methods_of(spec))
+    figure = headline_of({name for cell in cells for name in cell.samples})
+    pooled = with_evidence(compare_pooled(contrast, cells, outcomes, figure))
+    validation = validation_figure(figure)
+    epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
+    histories = histories_of(outcomes, epochs, validation)
+    signatures = signatures_of(outcomes)
+    over_tasks = tasks_table(contrast, arms, cells, figure)
+    level = effective_answer(spec, outcomes)
+    pooled_text = tuple(sentence(comparison) for comparison in pooled)
+    return Ablation(
+        name=spec.name,
+        question=spec.question,
+        notes=paragraphs(folder.notes),
+        finding=_finding(contrast, pooled, cells, figure) if level is None else level.finding,
+        further_findings=pooled_text[1:] if level is None else pooled_text,
+        factors=factors,
+        arms=arms,
+        control=contrast.name(contrast.control),
+        headline=contrast.name((*contrast.treatments, contrast.control)[0]),
+        settings=narrowest(outcome.setting for outcome in outcomes),
+        cells=cells,
+        comparisons=with_evidence(compare(contrast, cells, figure)),
+        pooled=pooled,
+        effects=effects_of(contrast, arms, factors, cells, figure),
+        curves=curves_of(histories, validation),
+        weight_curves={name: curves_of(histories_of(outcomes, epochs, name), name) for name in WEIGHT_CURVES},
+        equal_compute=equal_compute(contrast, cells, histories, validation),
+        counts=counts,
+        problems=problems_of(outcomes),
+        warnings=(
+            *tuning_gaps(spec, all_outcomes),
+            *_gaps(outcomes, pooled),
+            *warnings_of(outcomes),
+            *signature_notice(signatures),
+        ),
+        provenance=provenance_of(spec, outcomes, counts, contrast, tuning),
+        design=design_of(spec, contrast, factors, all_outcomes, figure),
+        trials=trials_of(all_outcomes, spec.objective.metric),
+        interactions=interactions_of(spec, contrast, factors, cells, figure),
+        signatures=signature_table(signatures),
+        answer=None if level is None else level.table,
+        details=(*([over_tasks] if over_tasks else []), *tuning_tables(spec, all_outcomes)),
+        figure=figure,
+    )
+
+
+def _read_outcomes(folder: StudyFolder, spec: StudySpec) -> tuple[Outcome, ...]:
+    """All planned trials with their records.
+
+    Raises:
+        StudyFolderError: No final trial has finished.
+    """
+    arm_factor = VARIANT if has_tuned_levels(spec) else ARM_FACTOR
+    outcomes = join(folder.read_plan(), read_rows(folder.path), spec.trial.method.name, arm_factor=arm_factor)
+    if not any(outcome.row for outcome in outcomes if outcome.stage is Stage.FINAL):
+        raise StudyFolderError(
+            "study folder", folder.path, "no final trial has finished yet", "let `l2rw-ray run` finish some"
+        )
+    return outcomes
+
+
+def _methods_of(spec: StudySpec) -> dict[str, str] | None:
+    """The method of each arm of a tuned comparison, in the design's order; None for another design."""
+    if not isinstance(spec.design, TunedComparisonDesign):
+        return None
+    own = spec.trial.method.name
+    return {name: str(arm.set.get(ARM_FACTOR, own)) for name, arm in spec.design.arms.items()}
+
+
+def _finding(contrast: Contrast, pooled: Sequence[Comparison], cells: Sequence[Cell], figure: str) -> str:
+    if cells and not any(contrast.level_of(cell) == contrast.control for cell in cells):
+        return f"no final trial of {contrast.name(contrast.control)} completed: nothing to compare with yet"
+    if pooled:
+        return sentence(pooled[0])
+    measured = [cell for cell in cells if figure in cell.intervals]
+    if not measured:
+        return "no trial with test figures completed: nothing can be concluded"
+    if len(measured) > 1:
+        return "no seed completed in both of two levels: nothing can be compared"
+    measure, interval = MEASURES[figure], measured[0].intervals[figure]
+    value = f"{measure.text(interval.mean)} {measure.unit}".rstrip()
+    certainty = "one seed"
+    if interval.is_conclusive:
+        certainty = f"95 % interval {measure.limits(interval)}, {count(interval.n, 'seed')}"
+    return f"{measured[0].arm}: {value} {measure.label} ({certainty}); there is nothing to compare it with"
+
+
+def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[str, ...]:
+    counts, gaps = counts_of(outcomes), []
+    if counts.missing:
+        missing = count(counts.missing, "planned trial")
+        gaps.append(f"The study is incomplete: {missing} of {counts.planned:,} not run yet")
+    ended_early = counts.failed + counts.stopped
+    if ended_early:
+        gaps.append(f"{count(ended_early, 'trial')} failed or stopped, left out of all figures")
+    gaps += [
+        f"The average of {comparison.treatment} {MINUS} {comparison.control} leaves out "
+        f"{count(comparison.difference.unpaired, 'seed')} that "
+        f"{'lacks' if comparison.difference.unpaired == 1 else 'lack'} a partner at some setting"
+        for comparison in pooled
+        if comparison.difference.unpaired
+    ]
+    return tuple(gaps)

@@ -1,0 +1,196 @@
+"""What a report says, as one typed object; every table, figure and sentence renders from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.report.comparisons.comparison import Comparison
+from l2rw_ray.report.comparisons.evidence import Evidence
+from l2rw_ray.report.design_points.design_point import Cell, Problem, TrialCounts, TrialLine
+from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, Measure, measure_of
+from l2rw_ray.report.design_points.setting import Factor, Setting
+from l2rw_ray.report.document.table import Table
+from l2rw_ray.statistics import Difference, Interval
+
+
+@dataclass(frozen=True)
+class ComputeLine:
+    """One arm at equal training time, averaged over settings within each seed.
+
+    Attributes:
+        name: Readable level of the contrasted factor.
+        value: Validation figure at the budget, with its interval over seeds.
+        used: Share of its own training time that the budget allows, the mean over trials.
+        comparison: Difference to the control at the budget; None for the control.
+    """
+
+    name: str
+    value: Interval
+    used: float
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """How a treatment's difference to the control changes with something else.
+
+    Attributes:
+        treatment: Readable level that is compared.
+        control: Readable level it is compared with.
+        what: The two levels, or circumstances, that are set against each other.
+        difference: Difference in the first less difference in the second, in the ledger's unit.
+        figure: Name of the figure.
+        evidence: What else is known of it, all interactions of the study considered.
+        factor: Name of the factor whose levels they are; empty where they are of none.
+        settings: How many settings of the other factors both circumstances have.
+        left_out: Settings that only one of them has.
+    """
+
+    treatment: str
+    control: str
+    what: str
+    difference: Difference
+    figure: str = HEADLINE
+    evidence: Evidence | None = None
+    factor: str = ""
+    settings: int = 1
+    left_out: int = 0
+
+    @property
+    def where(self) -> str:
+        """The circumstances in words."""
+        return f"{self.factor} {self.what}{self.part}".lstrip()
+
+    @property
+    def part(self) -> str:
+        """How many settings it is of, where not of all."""
+        return f" (in {self.settings} of {self.settings + self.left_out} settings)" if self.left_out else ""
+
+    @property
+    def measure(self) -> Measure:
+        """How the figure is shown."""
+        return MEASURES[self.figure]
+
+
+@dataclass(frozen=True)
+class EffectPoint:
+    """An arm at one level of a factor, averaged over the other factors within each seed."""
+
+    arm: str
+    level: Any
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The headline figure along one factor."""
+
+    factor: Factor
+    points: tuple[EffectPoint, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A figure per epoch of one arm in one setting, over seeds.
+
+    Attributes:
+        arm: Name of the method.
+        setting: Levels of all factors but the method.
+        epochs: Epochs that all seeds have.
+        times_s: Mean wall time from the start of training to the end of each, evaluation included.
+        intervals: Mean and interval of the figure there.
+        figure: Name of the figure.
+    """
+
+    arm: str
+    setting: Setting
+    epochs: tuple[int, ...]
+    times_s: tuple[float, ...]
+    intervals: tuple[Interval, ...]
+    figure: str
+
+    @property
+    def measure(self) -> Measure:
+        """How the figure is shown."""
+        return measure_of(self.figure)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A finished or unfinished study of design points over seeds.
+
+    Attributes:
+        name: Name of the study.
+        question: What it asks.
+        notes: Paragraphs of the study folder's `notes.md`.
+        finding: The answer in one sentence.
+        further_findings: One sentence for each other level of the contrasted factor.
+        factors: All factors but the method.
+        arms: Methods in plan order.
+        control: The arm or level the others are compared with.
+        headline: The arm or level the finding is about; equal to `control` where there is no other.
+        settings: Combinations of the factors' levels in plan order; none that covers another one.
+        cells: Design points that have a completed seed.
+        comparisons: Paired differences per setting.
+        pooled: Paired differences averaged over settings, the headline first.
+        effects: The headline figure along each factor.
+        curves: Learning curves, on the validation set.
+        weight_curves: How the weights behaved per epoch, by name of the figure.
+        equal_compute: The arms at equal training time, the control first.
+        counts: What became of the planned trials.
+        problems: Failed and stopped trials.
+        warnings: What a reader must know before trusting a figure.
+        provenance: What was run, as pairs of a name and a text.
+        design: What was asked of which trials, likewise.
+        trials: All planned trials.
+        interactions: How differences change with other factors.
+        signatures: Signs in the trials that an arm did not work as it should.
+        answer: A table that the finding rests on, where that is no difference to the control.
+        details: Tables that only this kind of design has.
+        figure: Name of the headline figure.
+    """
+
+    name: str
+    question: str
+    notes: tuple[str, ...]
+    finding: str
+    further_findings: tuple[str, ...]
+    factors: tuple[Factor, ...]
+    arms: tuple[str, ...]
+    control: str
+    headline: str
+    settings: tuple[Setting, ...]
+    cells: tuple[Cell, ...]
+    comparisons: tuple[Comparison, ...]
+    pooled: tuple[Comparison, ...]
+    effects: tuple[Effect, ...]
+    curves: tuple[Curve, ...]
+    counts: TrialCounts
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+    design: tuple[tuple[str, str], ...] = ()
+    trials: tuple[TrialLine, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
+    weight_curves: Mapping[str, tuple[Curve, ...]] = field(default_factory=dict)
+    equal_compute: tuple[ComputeLine, ...] = ()
+    signatures: Table | None = None
+    answer: Table | None = None
+    details: tuple[Table, ...] = ()
+    figure: str = HEADLINE
+
+    @property
+    def measure(self) -> Measure:
+        """How the headline figure is shown."""
+        return MEASURES[self.figure]
+
+    @property
+    def has_variants(self) -> bool:
+        """Whether settings are variants, which may be other arms than the one they are variants of."""
+        return len(self.arms) == 1 and any(factor.path == VARIANT for factor in self.factors)
+
+    def cell(self, arm: str, setting: Setting) -> Cell | None:
+        """The design point of an arm in a setting, None where no seed of it completed."""
+        found = (cell for cell in self.cells if cell.arm == arm and cell.setting.covers(setting))
+        return next(found, None)

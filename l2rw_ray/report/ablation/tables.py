@@ -1,0 +1,132 @@
+"""Tables as text, shared by the HTML and the Markdown report."""
+
+from collections.abc import Sequence
+
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.report.ablation.summary import Ablation
+from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.labels import (
+    COST_MEASURES,
+    MEASURES,
+    TEST_MEASURES,
+    TIMING_MEASURES,
+    WEIGHT_MEASURES,
+)
+from l2rw_ray.report.design_points.setting import point_name, short_names
+from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.statistics import Interval, mean_interval
+
+_NOTHING = Entry("–")
+_MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "core_hours", "peak_memory_bytes")
+
+
+def accuracy_tables(summary: Ablation) -> tuple[Table, ...]:
+    """Settings by arms, for each test figure that there is, the headline first."""
+    return tuple(
+        _settings_by_arms(summary, name)
+        for name in TEST_MEASURES
+        if any(name in cell.intervals for cell in summary.cells)
+    )
+
+
+def _settings_by_arms(summary: Ablation, name: str) -> Table:
+    corner, names = short_names(summary.settings)
+    lines = []
+    for setting, row in zip(summary.settings, names, strict=True):
+        cells = [summary.cell(arm, setting) for arm in summary.arms]
+        lines.append(Line(row, tuple(_entry(cell, name) for cell in cells)))
+    heading = MEASURES[name].heading + MEASURES[name].direction
+    return Table(
+        key=name.replace("_", "-"),
+        title=heading[0].upper() + heading[1:],
+        corner=corner,
+        columns=("mean",) if summary.has_variants else summary.arms,
+        lines=tuple(lines),
+        note="Mean over completed seeds, 95 % t interval, number of seeds." + _cut_off(summary.cells, [name]),
+    )
+
+
+def weight_table(summary: Ablation) -> Table | None:
+    """How the weights behaved, for arms that have any; None where there are none."""
+    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in WEIGHT_MEASURES)]
+    note = "At the end of training."
+    if any("corrupted_auroc" in cell.intervals for cell in cells):
+        note += (
+            " Weight on wrong labels: their share of all weight; equal weights would give them their share "
+            "of the examples. AUROC 0.5 is chance, 1 gives every wrong label the lowest weights."
+        )
+    return _points_by_measures("weights", "What the weights did", cells, WEIGHT_MEASURES, note)
+
+
+def cost_table(summary: Ablation) -> Table | None:
+    """Step times, durations and memory; None where nothing was measured."""
+    note = (
+        "Step times are medians of interleaved plain and reweighted steps on a copy of the trial's state, "
+        "then the mean over seeds; so are duration and memory. The ratio has its 95 % interval. Core-hours "
+        "are the duration times the cores that the trial held. Peak memory is what steps allocate beyond "
+        "parameters and optimiser state."
+    )
+    if not all(cell.timing_usable for cell in summary.cells):
+        note += " Trials that shared a GPU have no usable step times."
+    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in COST_MEASURES)]
+    return _points_by_measures("cost", "What it cost", cells, COST_MEASURES, note)
+
+
+def _points_by_measures(
+    key: str, title: str, cells: Sequence[Cell], names: Sequence[str], note: str
+) -> Table | None:
+    shown = [name for name in names if any(name in cell.intervals for cell in cells)]
+    if not shown:
+        return None
+    corner, points = _points(cells)
+    lines = (
+        Line(point, tuple(_entry(cell, name) for name in shown))
+        for point, cell in zip(points, cells, strict=True)
+    )
+    headings = tuple(MEASURES[name].heading for name in shown)
+    return Table(key, title, corner, headings, tuple(lines), note + _cut_off(cells, shown))
+
+
+def _cut_off(cells: Sequence[Cell], names: Sequence[str]) -> str:
+    """What to say of t limits that would lie beyond what a figure can be; nothing where none does."""
+    reached = {
+        f"{MEASURES[name].text(limit)}{' %' if MEASURES[name].is_share else ''}"
+        for name in names
+        if name not in _MEANS_ONLY
+        for cell in cells
+        if name in cell.intervals
+        for limit in _cut(cell, name)
+    }
+    if not reached:
+        return ""
+    return f" Limits beyond what there can be are cut off there ({', '.join(sorted(reached))})."
+
+
+def _cut(cell: Cell, name: str) -> tuple[float, ...]:
+    """The limits of a figure that are not those of its t interval."""
+    interval, whole = cell.intervals[name], mean_interval(cell.samples[name].values())
+    sides = ((interval.low, whole.low), (interval.high, whole.high))
+    return tuple(shown for shown, own in sides if interval.is_conclusive and shown != own)
+
+
+def _entry(cell: Cell | None, name: str) -> Entry:
+    if cell is None or name not in cell.intervals:
+        return _NOTHING
+    if name in TIMING_MEASURES and not cell.timing_usable:
+        return Entry("unusable", "GPU shared")
+    measure, interval = MEASURES[name], cell.intervals[name]
+    if name in _MEANS_ONLY:
+        return Entry(measure.text(interval.mean))
+    return Entry(measure.text(interval.mean), measure.limits(interval), _seeds(interval))
+
+
+def _seeds(interval: Interval) -> int | None:
+    return interval.n if interval.is_conclusive else None
+
+
+def _points(cells: Sequence[Cell]) -> tuple[str, tuple[str, ...]]:
+    """A heading and the names of design points below it."""
+    if any(VARIANT in dict(cell.setting.levels) or not cell.setting.levels for cell in cells):
+        return "design point", tuple(point_name(cell.arm, cell.setting) for cell in cells)
+    heading, names = short_names([cell.setting for cell in cells])
+    return f"arm, {heading}", tuple(f"{cell.arm}, {name}" for cell, name in zip(cells, names, strict=True))

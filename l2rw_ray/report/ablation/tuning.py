@@ -1,0 +1,135 @@
+"""What tuning chose for each arm of a tuned comparison."""
+
+import json
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from l2rw_ray.config import Stage, StudySpec
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.overrides import look_up
+from l2rw_ray.report.design_points.labels import count, factor_name, measure_of
+from l2rw_ray.report.design_points.points import Outcome, plain
+from l2rw_ray.report.design_points.setting import Setting, point_name
+from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.search.summary import value_text
+
+_NOTHING = Entry("–")
+
+
+def has_tuned_levels(spec: StudySpec) -> bool:
+    """Whether arms were tuned at several levels of some factor, so that they are its lines."""
+    design = spec.design
+    return isinstance(design, TunedComparisonDesign) and any(
+        len(design.points_of(arm)) > 1 for arm in design.arms
+    )
+
+
+def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, ...]:
+    """One table, a row for each arm at each combination of its factors' levels; none for another design."""
+    design = spec.design
+    if not isinstance(design, TunedComparisonDesign):
+        return ()
+    paths = list(dict.fromkeys(path for arm in design.arms for path in design.space_of(arm)))
+    measure, seeds = measure_of(spec.objective.metric), count(len(design.search_seeds), "seed")
+    lines = []
+    for arm, point in _searches(design):
+        own = [outcome for outcome in outcomes if _is_of(outcome, arm, point)]
+        tried = _by_configuration([outcome for outcome in own if outcome.stage is Stage.SEARCH])
+        chosen = next((outcome for outcome in own if outcome.stage is Stage.FINAL and outcome.row), None)
+        values = [_chosen(chosen, path, path in design.space_of(arm)) for path in paths]
+        best = _best(tried, spec)
+        figure = _NOTHING if best is None else Entry(measure.text(best))
+        spent = sum(_cost(each) for each in own if each.stage is Stage.SEARCH)
+        entries = (Entry(str(len(tried))), Entry(f"{spent:.3g}"), *values, figure)
+        lines.append(Line(point_name(arm, point), entries))
+    return (
+        Table(
+            key="tuning",
+            title="What tuning chose",
+            corner="arm",
+            columns=("configurations", "core-hours", *(factor_name(path) for path in paths), measure.heading),
+            lines=tuple(lines),
+            note=(
+                f"Each {_searched(spec)} was searched by {design.sampler} with the same budget, at {seeds} "
+                "that no other figure of this report is of; a trial that two searches share counts in both "
+                "rows. The last column is what the choice was made by, and flatters it; the test figures "
+                f"above are of fresh seeds, {_tested_on(spec)}"
+            ),
+        ),
+    )
+
+
+def _searched(spec: StudySpec) -> str:
+    return "arm at each combination of its levels" if has_tuned_levels(spec) else "arm"
+
+
+def _tested_on(spec: StudySpec) -> str:
+    if spec.trial.data.test_seed is not None:
+        return "on a test set that all trials share and none is searched on."
+    return (  # as in studies of before there was a shared one
+        "on a test set per seed where the source has none of its own: some of its examples may have been "
+        "validated on in the search."
+    )
+
+
+def tuning_gaps(spec: StudySpec, outcomes: Sequence[Outcome]) -> list[str]:
+    """What a reader must know of arms and configurations that are missing; nothing for another design."""
+    design = spec.design
+    if not isinstance(design, TunedComparisonDesign):
+        return []
+    told = []
+    for arm, point in _searches(design):
+        name, own = point_name(arm, point), [outcome for outcome in outcomes if _is_of(outcome, arm, point)]
+        if not any(outcome.stage is Stage.FINAL for outcome in own):
+            told.append(f"{name} has no final trial: its search is not over, or no configuration completed")
+        lost = [each for each in own if each.stage is Stage.SEARCH and each.row and not each.is_completed]
+        if lost:
+            told.append(f"{count(len(lost), 'trial')} of the search of {name} failed or stopped")
+    return told
+
+
+def _searches(design: TunedComparisonDesign) -> list[tuple[str, Setting]]:
+    """Each search by its arm and the levels that all of its trials have."""
+    return [
+        (arm, Setting(tuple((path, plain(level)) for path, level in levels.items())))
+        for arm in design.arms
+        for levels in design.points_of(arm)
+    ]
+
+
+def _is_of(outcome: Outcome, arm: str, point: Setting) -> bool:
+    """Whether a trial was asked for by one search."""
+    return arm == (outcome.setting.level(VARIANT) or outcome.arm) and point.covers(outcome.setting)
+
+
+def _cost(outcome: Outcome) -> float:
+    """Core-hours of a trial that has ended, however it did."""
+    return float(outcome.row["core_hours"] or 0.0) if outcome.row is not None else 0.0
+
+
+def _by_configuration(outcomes: Sequence[Outcome]) -> dict[Setting, list[Outcome]]:
+    tried: dict[Setting, list[Outcome]] = {}
+    for outcome in outcomes:
+        tried.setdefault(outcome.setting, []).append(outcome)
+    return tried
+
+
+def _best(tried: dict[Setting, list[Outcome]], spec: StudySpec) -> float | None:
+    metric, seeds = spec.objective.metric, len(getattr(spec.design, "search_seeds", ()))
+    means = []
+    for outcomes in tried.values():
+        figures = [figure for outcome in outcomes if (figure := outcome.figure(metric)) is not None]
+        if len(figures) == seeds:
+            means.append(fmean(figures))
+    if not means:
+        return None
+    return max(means) if spec.objective.mode == "max" else min(means)
+
+
+def _chosen(outcome: Outcome | None, path: str, is_searched: bool) -> Entry:
+    if outcome is None or outcome.row is None or not is_searched:
+        return _NOTHING
+    value: Any = look_up(json.loads(outcome.row["config"]), path)
+    return _NOTHING if value is None else Entry(value_text(path, value))

@@ -1,0 +1,1 @@
+"""One report about several studies."""

@@ -1,0 +1,159 @@
+"""Figures, tables and numbers of a joined report."""
+
+import csv
+import io
+from collections.abc import Sequence
+from textwrap import fill
+
+from matplotlib.figure import Figure
+
+from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
+from l2rw_ray.report.ablation.tables import accuracy_tables
+from l2rw_ray.report.combined.summary import JoinedSummary, SharedContrast, StudyBrief
+from l2rw_ray.report.document.palette import COLORS, INK
+from l2rw_ray.report.document.section import Picture
+from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.scaling.plots import draw_ratios
+from l2rw_ray.report.scaling.summary import ScalingSummary
+from l2rw_ray.report.scaling.tables import estimator_table, points_table
+from l2rw_ray.report.search.plots import draw_history
+from l2rw_ray.report.search.summary import SearchSummary
+from l2rw_ray.report.search.tables import search_tables
+
+_WIDTH, _ROW = 4.7, 0.42  # inches
+_NAME_CHARACTERS = 24
+_MOST_COLUMNS = 5
+FOREST_NOTE = (
+    "Each study's mean difference over its settings and its own 95 % interval, which captures the seeds of "
+    "that study. Studies differ in data and design: nothing is pooled over them, and nothing is said of a "
+    "study that is not here."
+)
+
+
+def forest_pictures(summary: JoinedSummary) -> tuple[Picture, ...]:
+    """A forest plot per difference that studies share; call inside `drawing()`."""
+    return tuple(
+        Picture(
+            f"across-{number}",
+            f"Difference of {contrast.treatment} to {contrast.control}",
+            draw_forest(contrast),
+        )
+        for number, contrast in enumerate(summary.shared, start=1)
+    )
+
+
+def draw_forest(contrast: SharedContrast) -> Figure:
+    """The difference in each study, with its interval."""
+    rows = len(contrast.found)
+    figure = Figure(figsize=(_WIDTH, 1.1 + _ROW * rows), layout="constrained")
+    axes, scale = figure.subplots(), contrast.measure.scale
+    for row, (_, comparison) in enumerate(contrast.found):
+        interval = comparison.difference.interval
+        assert interval is not None
+        bars = [[interval.mean - interval.low], [interval.high - interval.mean]]
+        axes.errorbar(
+            [scale * interval.mean],
+            [row],
+            xerr=[[scale * length for length in side] for side in bars] if interval.is_conclusive else None,
+            color=COLORS[1],
+            marker="o",
+            markersize=6,
+            capsize=3,
+            elinewidth=1.5,
+        )
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.set_yticks(range(rows), [fill(key, _NAME_CHARACTERS) for key, _ in contrast.found])
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    unit = "points" if contrast.measure.is_share else contrast.measure.label + contrast.measure.direction
+    axes.set_xlabel(f"difference to {contrast.control} ({unit})")
+    return figure
+
+
+def forest_table(summary: JoinedSummary) -> Table | None:
+    """Studies by shared differences; None where there are none."""
+    if not summary.shared:
+        return None
+    keys = [study.key for study in summary.studies if any(study.key in dict(s.found) for s in summary.shared)]
+    columns = tuple(_heading(contrast) for contrast in summary.shared)
+    lines = [Line(key, tuple(_found(contrast, key) for contrast in summary.shared)) for key in keys]
+    corner = "study"
+    if len(columns) > _MOST_COLUMNS:
+        found = [tuple(_found(contrast, key) for key in keys) for contrast in summary.shared]
+        lines = [Line(name, entries) for name, entries in zip(columns, found, strict=True)]
+        corner, columns = "compared", tuple(keys)
+    return Table(
+        key="across-studies",
+        title="Difference to the control, by study",
+        corner=corner,
+        columns=columns,
+        lines=tuple(lines),
+        note="Paired by seed, 95 % interval, number of pairs. Bold: clear, corrected for its study's others.",
+    )
+
+
+def _heading(contrast: SharedContrast) -> str:
+    return f"{contrast.name} ({'points' if contrast.measure.is_share else contrast.measure.label})"
+
+
+def _found(contrast: SharedContrast, key: str) -> Entry:
+    comparison = dict(contrast.found).get(key)
+    interval = comparison.difference.interval if comparison else None
+    if comparison is None or interval is None:
+        return Entry("–")
+    measure, seeds = contrast.measure, interval.n if interval.is_conclusive else None
+    limits = measure.signed_limits(interval)
+    return Entry(measure.signed(interval.mean), limits, seeds, is_clear=comparison.is_clear)
+
+
+def main_picture(study: StudyBrief) -> Picture | None:
+    """The figure that its own report begins with; None where there is none. Call inside `drawing()`."""
+    found = _main_figure(study)
+    return None if found is None else Picture(f"study-{study.key}", *found)
+
+
+def _main_figure(study: StudyBrief) -> tuple[str, Figure] | None:
+    match study.summary:
+        case ScalingSummary() as scaling:
+            title = "Overhead ratio beside its bound"
+            return None if scaling.median_ratio is None else (title, draw_ratios(scaling.points))
+        case SearchSummary() as search:
+            title = f"{search.goals[0].measure.label} in the order of the search"
+            return (title, draw_history(search)) if search.measured else None
+        case ablation:
+            effect = next((each for each in ablation.effects if each.points), None)
+            if effect is not None:
+                title = f"{ablation.measure.label} by {effect.factor.name}"
+                return title, draw_effect(ablation, effect)
+            differences = draw_differences(ablation)
+            return None if differences is None else (f"difference to {ablation.control}", differences)
+
+
+def main_table(study: StudyBrief) -> Table | None:
+    """The table that the finding rests on; None where there is none."""
+    match study.summary:
+        case ScalingSummary() as scaling:
+            return estimator_table(scaling) or points_table(scaling)
+        case SearchSummary() as search:
+            return next(iter(search_tables(search)), None)
+        case ablation:
+            return ablation.answer or next(iter(accuracy_tables(ablation)), None)
+
+
+def joined_csv(studies: Sequence[StudyBrief]) -> str:
+    """A line per study and difference, at full precision and in the ledgers' units."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    figures = ("figure", "treatment", "control", "settings", "n", "mean", "low", "high")
+    writer.writerow(["study", "question", "finding", *figures, "hardware", "commit"])
+    for study in studies:
+        about = [study.key, study.summary.question, study.summary.finding]
+        rows = [
+            [each.figure, each.treatment, each.control, each.settings, i.n, i.mean]
+            + ([i.low, i.high] if i.is_conclusive else ["", ""])
+            for each in study.comparisons
+            if (i := each.difference.interval) is not None
+        ]
+        for row in rows or [[""] * len(figures)]:
+            writer.writerow([*about, *row, study.hardware, study.commit])
+    return text.getvalue()

@@ -1,0 +1,199 @@
+"""Summing up several studies beside each other, each from its own ledger."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report.ablation.summary import Ablation
+from l2rw_ray.report.comparisons.comparison import Comparison
+from l2rw_ray.report.design_points.labels import MEASURES, MINUS, Measure, count
+from l2rw_ray.report.scaling.summary import ScalingSummary
+from l2rw_ray.report.writing import Summary, summarise_study
+
+_COMMIT = re.compile(r"\b([0-9a-f]{7})[0-9a-f]{33}\b")
+_NOT_RECORDED = "not recorded"
+
+
+@dataclass(frozen=True)
+class StudyBrief:
+    """One of the studies.
+
+    Attributes:
+        key: Its name, numbered where several have the same; anchor, and folder of its own report.
+        summary: All that its own report says.
+        effect: What was found, in numbers; empty where there is no one number.
+        limits: Its 95 % interval, or why there is none.
+        seeds: How many it is over.
+        hardware: What it ran on.
+        commit: The first digits of the commits of its trials.
+    """
+
+    key: str
+    summary: Summary
+    effect: str
+    limits: str
+    seeds: str
+    hardware: str
+    commit: str
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Its paired differences to the control, averaged over its settings."""
+        return self.summary.pooled if isinstance(self.summary, Ablation) else ()
+
+
+@dataclass(frozen=True)
+class SharedContrast:
+    """A difference that several studies have measured.
+
+    Attributes:
+        treatment: Readable level that is compared.
+        control: What it is compared with.
+        figure: Name of the figure.
+        found: Key of the study and its difference, averaged over its settings.
+    """
+
+    treatment: str
+    control: str
+    figure: str
+    found: tuple[tuple[str, Comparison], ...]
+
+    @property
+    def name(self) -> str:
+        """Readable name."""
+        return f"{self.treatment} {MINUS} {self.control}"
+
+    @property
+    def measure(self) -> Measure:
+        """How the figure is shown."""
+        return MEASURES[self.figure]
+
+
+@dataclass(frozen=True)
+class JoinedSummary:
+    """Several studies.
+
+    Attributes:
+        studies: Each of them, in the order given.
+        shared: Differences that two or more have measured.
+        finding: What they say together, in one sentence.
+        further_findings: One sentence per shared difference.
+    """
+
+    studies: tuple[StudyBrief, ...]
+    shared: tuple[SharedContrast, ...]
+    finding: str
+    further_findings: tuple[str, ...]
+
+
+def summarise_joined(directories: Sequence[Path]) -> JoinedSummary:
+    """Everything a joined report says.
+
+    Nothing is pooled over studies: they differ in data and design, and are no sample of anything. Each
+    difference keeps its study's own interval, which captures that study's seeds.
+
+    Args:
+        directories: The study folders.
+
+    Raises:
+        StudyFolderError: One is given twice, or some cannot be read; all of those are named.
+    """
+    seen: set[Path] = set()
+    for directory in directories:
+        if directory.resolve() in seen:
+            raise StudyFolderError("study folder", directory, "given twice", "name each once")
+        seen.add(directory.resolve())
+    summaries = _read(directories)
+    keys = _keys([summary.name for summary in summaries])
+    studies = tuple(_brief(key, summary) for key, summary in zip(keys, summaries, strict=True))
+    shared = _shared(studies)
+    told = tuple(_sentence(contrast) for contrast in shared)
+    nothing = f"{len(studies)} studies that share no comparison: each has an answer of its own"
+    return JoinedSummary(studies, shared, told[0] if told else nothing, told[1:])
+
+
+def _read(directories: Sequence[Path]) -> list[Summary]:
+    summaries, broken = [], []
+    for directory in directories:
+        try:
+            summaries.append(summarise_study(directory))
+        except StudyFolderError as error:
+            broken.append((directory, error))
+    if len(broken) == 1:
+        raise broken[0][1]
+    if broken:
+        named = ", ".join(f"{directory} ({error.problem})" for directory, error in broken)
+        many = f"{len(broken)} of {len(directories)}"
+        raise StudyFolderError("study folders", many, f"unusable: {named}", "mend them or leave them out")
+    return summaries
+
+
+def _keys(names: Sequence[str]) -> list[str]:
+    keys: list[str] = []
+    for name in names:
+        number, key = 1, name
+        while key in (*keys, "figures"):  # the folder of the figures stands beside those of the studies
+            number += 1
+            key = f"{name}-{number}"
+        keys.append(key)
+    return keys
+
+
+def _brief(key: str, summary: Summary) -> StudyBrief:
+    known = dict(summary.provenance)
+    effect, limits = _effect(summary)
+    return StudyBrief(
+        key=key,
+        summary=summary,
+        effect=effect,
+        limits=limits,
+        seeds=_seeds(summary, known.get("Seeds", "")),
+        hardware=known.get("Hardware", _NOT_RECORDED),
+        commit=_COMMIT.sub(r"\1", known.get("Commit", _NOT_RECORDED)),
+    )
+
+
+def _effect(summary: Summary) -> tuple[str, str]:
+    if isinstance(summary, ScalingSummary):
+        if summary.median_ratio is None:
+            return "", ""
+        return f"{summary.median_ratio:.2f} plain steps", f"median of {count(summary.median_of, 'setting')}"
+    if isinstance(summary, Ablation) and summary.pooled:
+        comparison = summary.pooled[0]
+        interval, measure = comparison.difference.interval, comparison.measure
+        if interval is not None:
+            return f"{measure.signed(interval.mean)} {measure.of_difference}", measure.signed_limits(interval)
+    return "", ""
+
+
+def _seeds(summary: Summary, listed: str) -> str:
+    if isinstance(summary, Ablation) and summary.pooled and summary.pooled[0].difference.interval:
+        return str(summary.pooled[0].difference.interval.n)
+    return str(len(listed.split(","))) if listed else "–"
+
+
+def _shared(studies: Sequence[StudyBrief]) -> tuple[SharedContrast, ...]:
+    groups: dict[tuple[str, str, str], list[tuple[str, Comparison]]] = {}
+    for study in studies:
+        for each in study.comparisons:
+            if each.difference.interval is not None:
+                group = groups.setdefault((each.treatment, each.control, each.figure), [])
+                group.append((study.key, each))
+    return tuple(SharedContrast(*key, tuple(found)) for key, found in groups.items() if len(found) > 1)
+
+
+def _sentence(contrast: SharedContrast) -> str:
+    intervals = [each.difference.interval for _, each in contrast.found if each.difference.interval]
+    certain = [interval for interval in intervals if interval.is_conclusive]
+    above = sum(interval.low > 0 for interval in certain)
+    below = sum(interval.high < 0 for interval in certain)
+    shown = [f"the 95 % interval is above zero in {above}, below in {below}"] if certain else []
+    if len(certain) < len(intervals):
+        shown.append(f"one seed in {len(intervals) - len(certain)}")
+    means, measure = [interval.mean for interval in intervals], contrast.measure
+    return (
+        f"{contrast.name}: {measure.signed(min(means))} to {measure.signed(max(means))} "
+        f"{measure.of_difference} over {len(intervals)} studies; {'; '.join(shown)}"
+    )

@@ -1,0 +1,1 @@
+"""Paired comparisons between methods, and the evidence for them."""

@@ -1,0 +1,55 @@
+"""The paired difference between two levels of a factor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from l2rw_ray.report.comparisons.evidence import Evidence, weigh
+from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, Measure
+from l2rw_ray.report.design_points.setting import Setting
+from l2rw_ray.statistics import Difference
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired difference of the headline figure between two levels of the contrasted factor.
+
+    Attributes:
+        treatment: Readable level that is compared.
+        control: Readable level it is compared with.
+        setting: Levels of the other factors; None for the average over all of them.
+        settings: How many settings went into it.
+        planned_settings: How many the design has.
+        difference: Treatment minus control, in the ledger's unit.
+        figure: Name of the figure.
+        evidence: What else is known of the difference, its family considered.
+    """
+
+    treatment: str
+    control: str
+    setting: Setting | None
+    settings: int
+    planned_settings: int
+    difference: Difference
+    figure: str = HEADLINE
+    evidence: Evidence | None = None
+
+    @property
+    def measure(self) -> Measure:
+        """How the figure is shown."""
+        return MEASURES[self.figure]
+
+    @property
+    def where(self) -> str:
+        """The setting in words."""
+        return f"average of {self.settings}" if self.setting is None else self.setting.text
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether a difference is shown, all comparisons of its family considered."""
+        return self.evidence is not None and self.evidence.is_clear
+
+
+def with_evidence(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """One family of comparisons with what is known of each, corrected for their number."""
+    found = weigh([comparison.difference for comparison in comparisons])
+    return tuple(replace(each, evidence=own) for each, own in zip(comparisons, found, strict=True))

@@ -1,0 +1,254 @@
+"""The comparison a study is about: which levels, against what, and the sentence that answers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.report.comparisons.comparison import Comparison
+from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, MINUS, count, p_text
+from l2rw_ray.report.design_points.points import ARM_FACTOR
+from l2rw_ray.report.design_points.setting import Factor, Setting, narrowest
+from l2rw_ray.statistics import pooled_paired_difference
+from l2rw_ray.statistics.intervals import is_constant
+
+_PREFERRED_CONTROL = "uniform"
+_PREFERRED_HEADLINE = "l2rw"
+
+
+class Point(Protocol):
+    """A design point, or a trial of one."""
+
+    @property
+    def arm(self) -> str:
+        """Name of its method."""
+
+    @property
+    def setting(self) -> Setting:
+        """Levels of all factors but the method."""
+
+
+P = TypeVar("P", bound=Point)
+
+
+@dataclass(frozen=True)
+class Pair(Generic[P]):
+    """Two design points that differ in the contrasted factor only.
+
+    Attributes:
+        place: Place of the setting in the plan.
+        setting: Levels of the factors that are not compared, as far as one of the two has them.
+        treatment: The point that is compared.
+        control: The point it is compared with.
+    """
+
+    place: int
+    setting: Setting
+    treatment: P
+    control: P
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Which levels of which factor are compared.
+
+    Attributes:
+        factor: The method, or the first factor of a design that does not vary it.
+        control: The level that the others are compared with.
+        treatments: The others, the headline first.
+    """
+
+    factor: Factor
+    control: Any
+    treatments: tuple[Any, ...]
+
+    def level_of(self, point: Point) -> Any:
+        """The point's level of the contrasted factor."""
+        return point.arm if self.factor.path == ARM_FACTOR else point.setting.level(self.factor.path)
+
+    def rest_of(self, setting: Setting) -> Setting:
+        """The levels of the factors that are not compared."""
+        return Setting(tuple(pair for pair in setting.levels if pair[0] != self.factor.path))
+
+    def name(self, level: Any) -> str:
+        """Readable level; a method's name needs no other word."""
+        text = self.factor.text(level)
+        return text if self.factor.path in (ARM_FACTOR, VARIANT) else f"{self.factor.name} {text}"
+
+
+def choose_contrast(
+    arms: Sequence[str], factors: Sequence[Factor], methods: Mapping[str, str] | None = None
+) -> Contrast:
+    """Methods against `uniform`, or the levels of the first factor against its first.
+
+    Args:
+        arms: Methods in plan order, at least one.
+        factors: The other factors.
+        methods: Where arms have names of their own, the method of each, in the design's order: all are
+            compared with the first, whichever of them have trials yet.
+    """
+    if methods is not None:
+        is_level = factors and factors[0].path == VARIANT
+        known = factors[0].levels if is_level else arms
+        control, *others = (arm for arm in methods if arm in known or arm == next(iter(methods)))
+        others.sort(key=lambda arm: methods[arm] != _PREFERRED_HEADLINE)
+        factor = factors[0] if is_level else Factor(ARM_FACTOR, tuple(arms))
+        return Contrast(factor, control, tuple(others))
+    if len(arms) > 1 or not factors:
+        control = _PREFERRED_CONTROL if _PREFERRED_CONTROL in arms else arms[0]
+        others = [arm for arm in arms if arm != control]
+        others.sort(key=lambda arm: arm != _PREFERRED_HEADLINE)
+        return Contrast(Factor(ARM_FACTOR, tuple(arms)), control, tuple(others))
+    control, *others = factors[0].levels
+    return Contrast(factors[0], control, tuple(reversed(others)))
+
+
+def lines_of(
+    contrast: Contrast, arms: Sequence[str], cells: Iterable[Cell], factor: Factor
+) -> dict[str, list[Cell]]:
+    """Design points by what a figure along a factor has a line for: an arm, or a variant of one.
+
+    Args:
+        contrast: What is compared.
+        arms: Methods in plan order.
+        cells: Design points.
+        factor: The factor along which they are shown.
+    """
+    if contrast.factor.path != VARIANT or factor.path == VARIANT:
+        return {arm: [cell for cell in cells if cell.arm == arm] for arm in arms}
+    lines: dict[str, list[Cell]] = {contrast.name(level): [] for level in contrast.factor.levels}
+    for cell in cells:
+        lines[contrast.name(contrast.level_of(cell))].append(cell)
+    return lines
+
+
+def in_common(groups: Sequence[Sequence[Cell]], path: str) -> list[list[Cell]]:
+    """Of each group, the design points whose levels but that of one factor all groups that have any have.
+
+    Averages over different settings would differ by the settings.
+    """
+    rests = [[cell.setting.without(path) for cell in group] for group in groups if group]
+    return [
+        [cell for cell in group if all(cell.setting.without(path).meets(others) for others in rests)]
+        for group in groups
+    ]
+
+
+def compare(contrast: Contrast, cells: Sequence[Cell], figure: str = HEADLINE) -> tuple[Comparison, ...]:
+    """Paired differences of all pairs of design points that differ in the contrasted factor only.
+
+    An arm without some factor has one design point; two such arms are compared once, not at every level.
+    """
+    measured = [cell for cell in cells if figure in cell.samples]
+    pairs = [(level, pair) for level in contrast.treatments for pair in pairs_of(contrast, measured, level)]
+    order = {pair.setting: None for _, pair in sorted(pairs, key=lambda found: found[1].place)}
+    return tuple(
+        _comparison(contrast, level, [pair], 1, figure)
+        for setting in order
+        for level, pair in pairs
+        if pair.setting == setting
+    )
+
+
+def compare_pooled(
+    contrast: Contrast, cells: Sequence[Cell], planned: Sequence[Point], figure: str = HEADLINE
+) -> tuple[Comparison, ...]:
+    """Paired differences averaged over settings.
+
+    Settings in which no seed of both levels completed are left out. Where an unfinished study has
+    no seed that completed in all others, only the settings with most seeds count.
+
+    Args:
+        contrast: What is compared.
+        cells: Design points with figures.
+        planned: All design points.
+        figure: Name of the headline figure.
+    """
+    measured, pooled = [cell for cell in cells if figure in cell.samples], []
+    for level in contrast.treatments:
+        pairs = pairs_of(contrast, measured, level)
+        shared = [pair for pair in pairs if _shared_seeds(pair, figure)]
+        if shared:
+            if pooled_paired_difference(samples_of(shared, figure)).interval is None:
+                most = max(_shared_seeds(pair, figure) for pair in shared)
+                shared = [pair for pair in shared if _shared_seeds(pair, figure) == most]
+            settings = len(pairs_of(contrast, planned, level))
+            pooled.append(replace(_comparison(contrast, level, shared, settings, figure), setting=None))
+    return tuple(pooled)
+
+
+def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[P]"]:
+    """Each pair of a treatment's and the control's design points in a common setting, once."""
+    pairs: dict[tuple[Setting, Setting], Pair[P]] = {}
+    settings = narrowest(contrast.rest_of(point.setting) for point in points)
+    treatments, controls = (
+        {contrast.rest_of(point.setting): point for point in points if contrast.level_of(point) == wanted}
+        for wanted in (level, contrast.control)
+    )
+    for place, setting in enumerate(settings):
+        treatment, control = (
+            at.get(setting) or next((at[rest] for rest in at if rest.covers(setting)), None)
+            for at in (treatments, controls)
+        )
+        if treatment is not None and control is not None:
+            own = contrast.rest_of(treatment.setting), contrast.rest_of(control.setting)
+            levels = {pair for each in own for pair in each.levels}
+            common = Setting(tuple(pair for pair in setting.levels if pair in levels))
+            pairs.setdefault(own, Pair(place, common, treatment, control))
+    return list(pairs.values())
+
+
+def _comparison(
+    contrast: Contrast, level: Any, pairs: Sequence["Pair[Cell]"], planned: int, figure: str
+) -> Comparison:
+    difference = pooled_paired_difference(samples_of(pairs, figure))
+    return Comparison(
+        treatment=contrast.name(level),
+        control=contrast.name(contrast.control),
+        setting=pairs[0].setting,
+        settings=len(pairs),
+        planned_settings=planned,
+        difference=MEASURES[figure].difference_within(difference),
+        figure=figure,
+    )
+
+
+def samples_of(
+    pairs: Iterable["Pair[Cell]"], figure: str
+) -> list[tuple[Mapping[int, float], Mapping[int, float]]]:
+    """The figure by seed of treatment and control, of each pair."""
+    return [(pair.treatment.samples[figure], pair.control.samples[figure]) for pair in pairs]
+
+
+def _shared_seeds(pair: "Pair[Cell]", figure: str) -> int:
+    return len(pair.treatment.samples[figure].keys() & pair.control.samples[figure].keys())
+
+
+def sentence(comparison: Comparison) -> str:
+    """What a comparison shows, with its uncertainty, in one sentence without a full stop."""
+    measure, interval = comparison.measure, comparison.difference.interval
+    names = f"{comparison.treatment} {MINUS} {comparison.control}"
+    if interval is None:
+        return f"{names}: no seed completed at every setting of both: nothing can be compared"
+    found = f"{names}: {measure.signed(interval.mean)} {measure.of_difference}"
+    averaged = _averaged(comparison)
+    if not interval.is_conclusive:
+        return f"{found}{averaged} (one seed: nothing can be concluded)"
+    limits = measure.signed_limits(interval)
+    found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
+    if is_constant(comparison.difference.values):
+        return f"{found}: the same at every seed, so no test can tell how certain it is"
+    if not interval.excludes_zero:
+        return f"{found}: no difference was shown"
+    evidence = comparison.evidence
+    if evidence is not None and evidence.p_holm is not None and not evidence.is_clear:
+        compared = f"open once corrected for {evidence.family} comparisons"
+        return f"{found}: {compared} (p {p_text(evidence.p_holm)} by Holm)"
+    return found
+
+
+def _averaged(comparison: Comparison) -> str:
+    if comparison.settings < comparison.planned_settings:
+        return f", averaged over {comparison.settings} of {comparison.planned_settings} settings"
+    return f", averaged over {comparison.settings} settings" if comparison.settings > 1 else ""

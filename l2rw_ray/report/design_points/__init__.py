@@ -1,0 +1,1 @@
+"""Design points of a report: their settings, labels and metrics over seeds."""

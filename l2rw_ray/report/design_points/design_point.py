@@ -1,0 +1,92 @@
+"""One design point of a report, and the trials that failed or are missing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from l2rw_ray.report.design_points.setting import Setting
+from l2rw_ray.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One design point: an arm in a setting, over its completed seeds.
+
+    Attributes:
+        arm: Name of the method.
+        setting: Levels of all factors but the method.
+        samples: Figure by seed, by name of the figure; finite values only.
+        intervals: Mean and interval over those seeds, by name of the figure.
+        timing_usable: False where packed trials shared a GPU, which spoils step times and ratios.
+        method: Name of the method that its trials used, which a variant or an arm may have changed.
+    """
+
+    arm: str
+    setting: Setting
+    samples: Mapping[str, Mapping[int, float]]
+    intervals: Mapping[str, Interval]
+    timing_usable: bool
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A trial that failed or was stopped.
+
+    Attributes:
+        trial_id: Its fingerprint.
+        status: `failed` or `stopped`.
+        point: Name of its design point.
+        seed: Its seed.
+        why: Its error, or the reason it was stopped for.
+        log: What it printed, a file relative to the study folder; None where that is nothing.
+    """
+
+    trial_id: str
+    status: str
+    point: str
+    seed: int
+    why: str
+    log: str | None = None
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """A planned trial.
+
+    Attributes:
+        trial_id: Its fingerprint.
+        arm: Name of its method.
+        setting: Levels of all factors but the method.
+        seed: Its seed.
+        stage: `search` or `final`.
+        status: `completed`, `stopped`, `failed` or `missing`.
+        figures: Final figures by name; those of a search are on validation only.
+        recorded: What the ledger tells of how it ran.
+        method: Name of the method it used; empty where it has not run.
+    """
+
+    trial_id: str
+    arm: str
+    setting: Setting
+    seed: int
+    stage: str
+    status: str
+    figures: Mapping[str, float]
+    recorded: Mapping[str, Any]
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class TrialCounts:
+    """What became of the planned trials."""
+
+    planned: int
+    completed: int
+    stopped: int
+    failed: int
+
+    @property
+    def missing(self) -> int:
+        """Planned trials that have not ended."""
+        return self.planned - self.completed - self.stopped - self.failed

@@ -1,0 +1,97 @@
+"""What a design varies, and the settings in which it is compared."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.report.design_points.labels import factor_name, level_text
+
+_MOST_IN_HEADING = 3
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Something the design varies.
+
+    Attributes:
+        path: Path relative to `trial`.
+        levels: Its levels in plan order; lists and sections as JSON text.
+    """
+
+    path: str
+    levels: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        """Readable name."""
+        return factor_name(self.path)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether all levels are numbers, so that a line may join them."""
+        return all(isinstance(level, int | float) and not isinstance(level, bool) for level in self.levels)
+
+    def text(self, level: Any) -> str:
+        """Readable level."""
+        return level_text(self.path, level)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One combination of levels of some factors: `(path, level)` pairs."""
+
+    levels: tuple[tuple[str, Any], ...]
+
+    @property
+    def text(self) -> str:
+        """Readable, with the names of the factors."""
+        named = (f"{factor_name(path)} {level_text(path, level)}" for path, level in self.levels)
+        return ", ".join(named) or "all trials"
+
+    def level(self, path: str) -> Any:
+        """The level of one of its factors, None where it does not have it."""
+        return dict(self.levels).get(path)
+
+    def covers(self, other: "Setting") -> bool:
+        """Whether it holds at another setting too, which has all of its levels and perhaps more.
+
+        An arm without some factor has one design point, which stands at every level of that factor.
+        """
+        return set(self.levels) <= set(other.levels)
+
+    def without(self, path: str) -> "Setting":
+        """The levels of the other factors."""
+        return Setting(tuple(pair for pair in self.levels if pair[0] != path))
+
+    def meets(self, others: Iterable["Setting"]) -> bool:
+        """Whether one of some settings covers it, or it one of them."""
+        return any(self.covers(other) or other.covers(self) for other in others)
+
+
+def point_name(arm: str, setting: Setting) -> str:
+    """Readable name of a design point; a variant of an ablation may be another arm, and speaks for itself."""
+    if VARIANT in dict(setting.levels):
+        return setting.text
+    return f"{arm}, {setting.text}" if setting.levels else arm
+
+
+def short_names(settings: Sequence[Setting]) -> tuple[str, tuple[str, ...]]:
+    """A heading, and the settings' names below it, which then need not repeat the factors' names."""
+    paths = {tuple(path for path, _ in setting.levels) for setting in settings}
+    if len(paths) != 1 or not 1 <= len(min(paths)) <= _MOST_IN_HEADING:
+        return "setting", tuple(setting.text for setting in settings)
+    names = (" · ".join(level_text(path, level) for path, level in each.levels) for each in settings)
+    return " · ".join(map(factor_name, min(paths))), tuple(names)
+
+
+def narrowest(settings: Iterable[Setting]) -> tuple[Setting, ...]:
+    """Settings in order, each once, without those that cover another one."""
+    distinct = tuple(dict.fromkeys(settings))
+    if len({len(setting.levels) for setting in distinct}) < 2:
+        return distinct
+    return tuple(
+        setting
+        for setting in distinct
+        if not any(setting.covers(other) for other in distinct if other != setting)
+    )

@@ -1,0 +1,42 @@
+"""Fill HTML templates into one self-contained page."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+COMMAND = "l2rw-ray run study.yaml"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure of the page."""
+
+    title: str
+    svg: Markup
+
+
+def _page(**fields: Any) -> str:
+    return fill_page("report.html.j2", **fields)
+
+
+def fill_page(template: str, **fields: Any) -> str:
+    """A page from one of the templates; all texts are escaped, and a field left out is an error."""
+    environment = Environment(
+        loader=PackageLoader("l2rw_ray.report.document"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = environment.get_template("sort.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template(template).render(
+        command=COMMAND,
+        script=Markup(script),  # noqa: S704  # our own, with nothing of a study in it
+        script_hash=f"sha256-{digest}",
+        **fields,
+    )

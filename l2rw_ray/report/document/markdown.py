@@ -1,0 +1,40 @@
+"""Fill Markdown templates; escape what Markdown would take for markup."""
+
+import re
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from l2rw_ray.report.document.html import COMMAND
+from l2rw_ray.report.document.table import Entry
+
+
+def _text(**fields: Any) -> str:
+    return fill_text("report.md.j2", **fields)
+
+
+def fill_text(template: str, **fields: Any) -> str:
+    """A Markdown text from one of the templates; a field left out is an error."""
+    environment = Environment(  # noqa: S701  # Markdown; texts pass the filter `plain`
+        loader=PackageLoader("l2rw_ray.report.document"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["plain"] = plain
+    environment.filters["entry"] = _entry
+    text = environment.get_template(template).render(command=COMMAND, **fields)
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def plain(text: str) -> str:
+    """The text with everything escaped that Markdown or HTML would take for markup, on one line."""
+    escaped = re.sub(r"([\\`*_\[\]|#])", r"\\\1", " ".join(str(text).split()))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _entry(entry: Entry) -> str:
+    text = f"**{plain(entry.text)}**" if entry.is_clear else plain(entry.text)
+    seeds = f", n = {entry.seeds}" if entry.seeds is not None else ""
+    return f"{text} ({plain(entry.detail)}{seeds})" if entry.detail else text

@@ -1,0 +1,47 @@
+"""How figures look, without touching matplotlib's settings for anyone else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
+
+from l2rw_ray.report.document.palette import INK, QUIET
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw and save inside this block; afterwards matplotlib's settings are as they were."""
+    with mpl.rc_context(
+        {
+            "axes.axisbelow": True,
+            "axes.edgecolor": QUIET,
+            "axes.grid": True,
+            "axes.labelcolor": INK,
+            "axes.labelsize": 10,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlecolor": INK,
+            "axes.titlelocation": "left",
+            "axes.titlesize": 10.5,
+            "axes.titleweight": "bold",
+            "font.family": ["sans-serif"],
+            "font.size": 10,
+            "grid.alpha": 0.25,
+            "grid.color": QUIET,
+            "grid.linewidth": 0.8,
+            "legend.frameon": False,
+            "legend.handlelength": 1.8,
+            "legend.labelcolor": INK,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "l2rw",
+            "text.color": INK,
+            "text.parse_math": False,
+            "xtick.color": QUIET,
+            "xtick.labelcolor": INK,
+            "xtick.major.size": 0,
+            "ytick.color": QUIET,
+            "ytick.labelcolor": INK,
+            "ytick.major.size": 0,
+        }
+    ):
+        yield

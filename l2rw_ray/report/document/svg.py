@@ -1,0 +1,45 @@
+"""Figures as SVG: inside a page, where they follow its colours, and as files on a light card."""
+
+import io
+import re
+from pathlib import Path
+
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from l2rw_ray.report.document.palette import INK, QUIET
+
+_CARD = "white"
+_UNDATED = {"Date": None}
+
+
+def inline_svg(figure: Figure, key: str, description: str) -> Markup:
+    """The figure as an SVG element whose ink takes the colour of the text around it.
+
+    Args:
+        figure: What to show.
+        key: Unique within the page; its ids start with it.
+        description: What a screen reader says.
+    """
+    text = io.StringIO()
+    figure.savefig(text, format="svg", transparent=True, metadata=_UNDATED)
+    element = text.getvalue()
+    element = element[element.index("<svg") :]
+    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    element = re.sub(r'\bid="', f'id="{key}-', element)
+    element = re.sub(r'(url\(|xlink:href=")#', rf"\1#{key}-", element)
+    element = element.replace(INK, "currentColor").replace(QUIET, "var(--quiet)")
+    element = re.sub(r'<svg (.*?)width="[^"]*"', r"<svg \1", element, count=1, flags=re.DOTALL)
+    element = re.sub(r'(<svg .*?)height="[^"]*"', r"\1", element, count=1, flags=re.DOTALL)
+    label = f'<svg role="img" aria-label="{escape(description)}" '
+    return Markup(element.replace("<svg ", label, 1))  # noqa: S704  # matplotlib escapes its texts
+
+
+def save_svg(figure: Figure, path: Path) -> None:
+    """Write the figure as a file that is legible on any ground."""
+    figure.savefig(path, format="svg", facecolor=_CARD, metadata=_UNDATED)
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write the figure as a bitmap of twice the usual resolution."""
+    figure.savefig(path, format="png", facecolor=_CARD, dpi=200)

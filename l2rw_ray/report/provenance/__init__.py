@@ -1,0 +1,1 @@
+"""What a report says about its origin: design, trials, failures, versions, notes."""

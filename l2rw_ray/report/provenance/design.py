@@ -1,0 +1,88 @@
+"""The design in words: what was varied, compared and repeated."""
+
+from collections.abc import Sequence
+
+from l2rw_ray.config import Stage, StudySpec
+from l2rw_ray.config.design.kinds import SearchingDesign
+from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter
+from l2rw_ray.report.comparisons.contrast import Contrast
+from l2rw_ray.report.design_points.labels import MEASURES, count, factor_name, level_text
+from l2rw_ray.report.design_points.points import ARM_FACTOR, Outcome
+from l2rw_ray.report.design_points.setting import Factor
+
+_KINDS = {
+    "grid": "grid: every combination of the levels",
+    "ablation": "ablation: one part changed at a time",
+    "search": "search: configurations proposed one after the other",
+    "tuned_comparison": "tuned comparison: each arm at the best its own search found",
+    "minimum_effective": "minimum effective level: seeds are added until it is clear how little is enough",
+}
+
+
+def design_of(
+    spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], outcomes: Sequence[Outcome], figure: str
+) -> tuple[tuple[str, str], ...]:
+    """Pairs of a name and a text.
+
+    Args:
+        spec: The study.
+        contrast: What is compared.
+        factors: All factors but the method.
+        outcomes: All planned trials.
+        figure: Name of the headline figure.
+    """
+    final = [outcome for outcome in outcomes if outcome.stage is Stage.FINAL]
+    arms = list(dict.fromkeys(outcome.arm for outcome in final))
+    shown = [Factor(ARM_FACTOR, tuple(arms)), *factors] if len(arms) > 1 or not factors else factors
+    points = len({(outcome.arm, outcome.setting) for outcome in final})
+    seeds = len({outcome.seed for outcome in final})
+    treatments = ", ".join(contrast.name(level) for level in contrast.treatments)
+    compared = f"{treatments} with {contrast.name(contrast.control)}, at equal seeds" if treatments else ""
+    searched = len(outcomes) - len(final)
+    return (
+        ("Kind", _KINDS[spec.design.kind]),
+        *((_sentence_case(factor.name), ", ".join(map(factor.text, factor.levels))) for factor in shown),
+        *([("Compared", compared)] if compared else []),
+        ("Judged by", MEASURES[figure].label + MEASURES[figure].direction),
+        (
+            "Size",
+            f"{count(points, 'design point')}, {count(seeds, 'seed')}: {count(len(final), 'trial')}"
+            + (f", after {count(searched, 'trial')} of the searches" if searched else ""),
+        ),
+        *search_of(spec),
+    )
+
+
+def search_of(spec: StudySpec) -> tuple[tuple[str, str], ...]:
+    """What a search varied, and what it might spend; nothing for another design."""
+    design = spec.design
+    if not isinstance(design, SearchingDesign):
+        return ()
+    limits = []
+    if design.budget.trials is not None:
+        limits.append(count(design.budget.trials, "configuration"))
+    if design.budget.hours is not None:
+        limits.append(f"{design.budget.hours:g} h of training")
+    ranges = ", ".join(f"{factor_name(path)} {_range(path, kind)}" for path, kind in design.space.items())
+    each = "" if isinstance(design, SearchDesign) else " for each arm and setting"
+    return (
+        *([("Searched", ranges)] if ranges else []),
+        ("Budget of a search", f"{' or '.join(limits)} by {design.sampler}{each}"),
+    )
+
+
+def kind_of(spec: StudySpec) -> tuple[str, str]:
+    """What kind of design it is."""
+    return "Kind", _KINDS[spec.design.kind]
+
+
+def _sentence_case(name: str) -> str:
+    """The name as it begins a line; a path stays as it is."""
+    return name if "." in name else name[0].upper() + name[1:]
+
+
+def _range(path: str, kind: FloatParameter | IntParameter | CategoricalParameter) -> str:
+    if isinstance(kind, CategoricalParameter):
+        return " / ".join(level_text(path, choice) for choice in kind.choices)
+    return f"{kind.low:g} to {kind.high:g}{' (log scale)' if kind.log else ''}"

@@ -1,0 +1,83 @@
+"""Every planned trial with what identifies it: its seed, its sets' hashes, what it ran on."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from l2rw_ray.report.design_points.design_point import TrialLine
+from l2rw_ray.report.design_points.labels import TEST_MEASURES
+from l2rw_ray.report.design_points.points import Outcome
+
+_RECORDED = (
+    "attempt",
+    "epochs",
+    "steps",
+    "duration_s",
+    "core_hours",
+    "workers",
+    "cpus_per_worker",
+    "gpus_per_worker",
+    "hardware",
+    "commit",
+    "started_at",
+    "split_hash_train",
+    "split_hash_meta",
+    "split_hash_validation",
+    "split_hash_test",
+)
+
+
+def trials_of(outcomes: Sequence[Outcome], selected_by: str) -> tuple[TrialLine, ...]:
+    """All planned trials, in plan order.
+
+    Args:
+        outcomes: The trials.
+        selected_by: The objective's figure; those of trials that were searched on show no other.
+    """
+    return tuple(_line(outcome, selected_by) for outcome in outcomes)
+
+
+def _line(outcome: Outcome, selected_by: str) -> TrialLine:
+    row = outcome.row or {}
+    shown = (selected_by,) if outcome.stage.value == "search" else (selected_by, *TEST_MEASURES)
+    figures = {name: value for name in shown if (value := outcome.figure(name)) is not None}
+    return TrialLine(
+        trial_id=outcome.trial_id,
+        arm=outcome.arm,
+        setting=outcome.setting,
+        seed=outcome.seed,
+        stage=outcome.stage.value,
+        status=row.get("status", "missing"),
+        figures=figures,
+        recorded={name: row.get(name) for name in _RECORDED},
+        method=row.get("method", ""),
+    )
+
+
+def trials_csv(trials: Sequence[TrialLine]) -> str:
+    """A line per trial, at full precision and in the ledger's units."""
+    paths = list(dict.fromkeys(path for trial in trials for path, _ in trial.setting.levels))
+    names = list(dict.fromkeys(name for trial in trials for name in trial.figures))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trial_id", "arm", "method.name", *paths, "seed", "stage", "status", *names, *_RECORDED])
+    for trial in trials:
+        writer.writerow(
+            [
+                trial.trial_id,
+                trial.arm,
+                trial.method,
+                *(trial.setting.level(path) for path in paths),
+                trial.seed,
+                trial.stage,
+                trial.status,
+                *(trial.figures.get(name, "") for name in names),
+                *(_text(trial.recorded[name]) for name in _RECORDED),
+            ]
+        )
+    return text.getvalue()
+
+
+def _text(value: Any) -> Any:
+    return "" if value is None else value.isoformat() if hasattr(value, "isoformat") else value

@@ -1,0 +1,178 @@
+"""What was run: everything a reader needs to judge or repeat the study."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.report.comparisons.contrast import Contrast
+from l2rw_ray.report.design_points.design_point import TrialCounts
+from l2rw_ray.report.design_points.labels import count, level_text
+from l2rw_ray.report.design_points.points import ARM_FACTOR, Outcome, Row
+from l2rw_ray.report.design_points.setting import Setting
+
+INTERVALS = (
+    "95 % Student t over seeds; differences are paired by seed and, across settings, averaged within "
+    "each seed first; p values of the paired t test are corrected by Holm for the number of comparisons, "
+    "intervals are not"
+)
+
+
+def provenance_of(
+    spec: StudySpec,
+    outcomes: Sequence[Outcome],
+    counts: TrialCounts,
+    contrast: Contrast | None = None,
+    tuning: Sequence[Outcome] = (),
+) -> tuple[tuple[str, str], ...]:
+    """Pairs of a name and a text, in the order they are shown.
+
+    Args:
+        spec: The study.
+        outcomes: The trials.
+        counts: What became of them.
+        contrast: What is compared; None for methods.
+        tuning: Trials that only served to choose configurations.
+    """
+    rows = _rows(outcomes)
+    configs = [json.loads(row["config"]) for row in rows]
+    return (
+        ("Trials", _trials(counts)),
+        ("Seeds", ", ".join(str(seed) for seed in dict.fromkeys(outcome.seed for outcome in outcomes))),
+        ("Intervals", INTERVALS),
+        ("Data", _distinct(config["data"]["source"] for config in configs)),
+        ("Train examples", _distinct(row["train_examples"] for row in rows)),
+        *_left_out(rows),
+        ("Meta set", _meta_set(configs)),
+        ("Validation examples", _distinct(config["data"]["validation_size"] for config in configs)),
+        ("Test examples", _test_size(configs)),
+        ("Splits", _pairing(outcomes, contrast)),
+        ("Split hashes", "of train, meta, validation and test set of each trial: trials.csv"),
+        ("Model", _distinct(config["model"]["name"] for config in configs)),
+        ("Epochs", _distinct(config["optim"]["epochs"] for config in configs)),
+        ("Workers per trial", _distinct(row["workers"] for row in rows)),
+        ("Cores per worker", _distinct(row["cpus_per_worker"] for row in rows)),
+        ("Hardware", _distinct(row["hardware"] for row in rows)),
+        ("Training time", _total_time(rows)),
+        ("Cost", _total_cost(rows)),
+        *_tuning(_rows(tuning)),
+        ("Versions", _versions(rows)),
+        ("Commit", _distinct(row["commit"] for row in rows)),
+        ("Selection", f"{spec.objective.metric}; test figures select nothing"),
+    )
+
+
+def _rows(outcomes: Iterable[Outcome]) -> list[Row]:
+    """A row for each trial that has ended; two arms may ask for the same one, which runs once."""
+    return list({outcome.trial_id: outcome.row for outcome in outcomes if outcome.row is not None}.values())
+
+
+def _tuning(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    """What tuning took before; nothing where there was none."""
+    if not rows:
+        return ()
+    return (("Tuning before", f"{count(len(rows), 'trial')}, {_total_time(rows)}, {_total_cost(rows)}"),)
+
+
+def _trials(counts: TrialCounts) -> str:
+    text = f"{counts.completed:,} of {counts.planned:,} completed"
+    others = (("failed", counts.failed), ("stopped", counts.stopped), ("not run yet", counts.missing))
+    return ", ".join([text, *(f"{number:,} {name}" for name, number in others if number)])
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    """The different values in order of appearance, numbers ascending."""
+    seen = [value for value in dict.fromkeys(values) if value is not None]
+    if all(isinstance(value, int | float) for value in seen):
+        return ", ".join(f"{value:,}" for value in sorted(seen)) or "not recorded"
+    return ", ".join(str(value) for value in seen) or "not recorded"
+
+
+def _left_out(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    """How many examples of the source are in no set for their targets; nothing where there are none."""
+    counts = [int(row["left_out_examples"]) for row in rows if row.get("left_out_examples") is not None]
+    return (("Left out", f"{_distinct(counts)} examples, for their targets"),) if counts else ()
+
+
+def _meta_set(configs: Sequence[Any]) -> str:
+    is_regression = any(config["data"].get("target") is not None for config in configs)
+    size = _distinct(config["data"]["meta_per_class"] for config in configs)
+    return f"{size} per {'decile of the target' if is_regression else 'class'}, {_cleanness(configs)}"
+
+
+def _cleanness(configs: Sequence[Any]) -> str:
+    """`clean`, or what was done to the meta set on purpose."""
+    done: dict[str, None] = {}
+    for config in configs:
+        changes = {
+            what: config["data"].get(field) or {"kind": "none"}
+            for field, what in (("meta_noise", "wrong labels"), ("meta_bias", "biased"))
+        }
+        told = [
+            f"{what} ({level_text('data.noise', json.dumps(change))})"
+            for what, change in changes.items()
+            if change["kind"] != "none"
+        ]
+        done[" and ".join(told) or "clean"] = None
+    if len(done) < 2:
+        return next(iter(done), "clean")
+    first = ["clean"] if "clean" in done else []
+    return "in some trials " + ", in others ".join([*first, *(text for text in done if text != "clean")])
+
+
+def _test_size(configs: Sequence[Any]) -> str:
+    sizes = [config["data"]["test_size"] for config in configs]
+    if None in sizes:
+        return "the source's test set, or a fifth of the source where it has none"
+    return _distinct(sizes)
+
+
+def _pairing(outcomes: Sequence[Outcome], contrast: Contrast | None) -> str:
+    """Whether what is compared was trained and tested on the same rows at equal setting and seed."""
+    is_of_methods = contrast is None or contrast.factor.path == ARM_FACTOR
+    seen: dict[tuple[Setting, int], list[tuple[Any, ...]]] = {}
+    for outcome in outcomes:
+        if outcome.row is not None and outcome.row["split_hash_train"] is not None:
+            hashes = tuple(
+                outcome.row[f"split_hash_{name}"] for name in ("train", "meta", "validation", "test")
+            )
+            rest = outcome.setting if contrast is None else contrast.rest_of(outcome.setting)
+            seen.setdefault((rest, outcome.seed), []).append(hashes)
+    names = "methods" if is_of_methods else "levels"
+    compared = [hashes for hashes in seen.values() if len(hashes) > 1]
+    differing = sum(len(set(hashes)) > 1 for hashes in compared)
+    if not seen:
+        return "not recorded"
+    if not compared:
+        return "not compared: no two trials of equal setting and seed"
+    if differing:
+        return f"{names} differ in their data at {differing:,} of {len(compared):,} settings and seeds"
+    alone = len(seen) - len(compared)
+    others = f"; {alone:,} with one trial not compared" if alone else ""
+    return f"all {names} saw the same rows at each setting and seed (by hash){others}"
+
+
+def _total_time(rows: Sequence[Row]) -> str:
+    total_s = sum(row["duration_s"] or 0.0 for row in rows)
+    if total_s < 120:
+        return f"{total_s:.0f} s in these trials together"
+    return f"{total_s / 60:.0f} min" if total_s < 7200 else f"{total_s / 3600:.1f} h"
+
+
+def _total_cost(rows: Sequence[Row]) -> str:
+    core_hours = sum(row["core_hours"] or 0.0 for row in rows)
+    gpu_hours = sum(
+        (row["duration_s"] or 0.0) / 3600 * (row["workers"] or 1) * (row["gpus_per_worker"] or 0.0)
+        for row in rows
+    )
+    text = f"{core_hours:.3g} core-hours"
+    return f"{text}, {gpu_hours:.3g} GPU-hours" if gpu_hours else text
+
+
+def _versions(rows: Sequence[Row]) -> str:
+    seen: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for package, version in json.loads(row["versions"] or "{}").items():
+            seen.setdefault(package, {})[version] = None
+    told = (f"{package} {' / '.join(found)}" for package, found in sorted(seen.items()))
+    return ", ".join(told) or "not recorded"

@@ -1,0 +1,177 @@
+"""The design points of a scaling study: what a step's cost may depend on, and what it cost."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.report.design_points.points import Outcome, Row
+from l2rw_ray.report.design_points.setting import Setting
+from l2rw_ray.statistics import Interval, mean_interval
+
+BATCH, META, TRAIN = "optim.batch_size", "method.meta_batch_size", "data.train_size"
+FAMILY, DEPTH, WIDTH, PARAMETERS = "model.family", "model.depth", "model.width", "model.parameters"
+WORKERS, ESTIMATOR, UPDATES = "resources.workers", "method.estimator", "method.update_every"
+
+PLAIN_S, STEP_S, RATIO = "step_time_plain_s", "step_time_s", "overhead_ratio"
+PLAIN_BYTES, PEAK_BYTES = "peak_memory_plain_bytes", "peak_memory_bytes"
+MEASURED = (PLAIN_S, STEP_S, RATIO, PLAIN_BYTES, PEAK_BYTES)
+TIMED = (PLAIN_S, STEP_S, RATIO)
+"""Those that trials which share a GPU spoil."""
+
+_NAMED = re.compile(r"(?P<kind>resnet|wrn|vgg|densenet)(?P<depth>\d+)(_(?P<width>\d+))?(_(?P<norm>bn|gn))?")
+_KINDS = {"resnet": "ResNet", "wrn": "wide ResNet", "vgg": "VGG", "densenet": "DenseNet"}
+_NORMS = {"gn": "GroupNorm", "bn": "BatchNorm"}
+_DECILES = 10
+_NO_COST = ("measurement", "metrics")
+
+
+@dataclass(frozen=True)
+class ScalingPoint:
+    """One design point whose step was measured, over its completed seeds.
+
+    Attributes:
+        model: Name of its model.
+        arm: Name of its method.
+        facets: All that its cost may depend on, by path; what the name of the model tells is apart.
+        samples: Figure by seed, by name; without times where trials shared a GPU.
+        intervals: Mean and interval over those seeds, by name.
+        bound: The arithmetic that any exact method needs, in plain steps: 1 + M/B with new weights at
+            every step. Times may be below, where they grow more slowly than the batch. None where the arm
+            computes no meta gradient, or only of the last layer.
+        timing_usable: False where packed trials shared a GPU.
+    """
+
+    model: str
+    arm: str
+    facets: Setting
+    samples: Mapping[str, Mapping[int, float]]
+    intervals: Mapping[str, Interval]
+    bound: float | None
+    timing_usable: bool
+
+    def level(self, path: str) -> float | None:
+        """A facet as a number; None where it has none."""
+        value = self.facets.level(path)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value)
+
+    def without(self, *paths: str) -> Setting:
+        """All facets but some: what is equal among the points of a trend."""
+        return Setting(tuple(pair for pair in self.facets.levels if pair[0] not in paths))
+
+
+def scaling_points(outcomes: Sequence[Outcome], class_counts: Mapping[str, int]) -> tuple[ScalingPoint, ...]:
+    """The design points with a completed seed whose probe compared a step with a plain one, in plan order.
+
+    Args:
+        outcomes: The study's trials.
+        class_counts: How many classes each trial's train set has, by trial id; 0 for targets.
+    """
+    groups: dict[tuple[str, Setting], list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.figure(RATIO) is not None:
+            groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
+    named = [(group[0].point, _point(group, class_counts[group[0].trial_id])) for group in groups.values()]
+    numbers = Counter((point.model, point.arm, point.facets) for _, point in named)
+    return tuple(
+        point if numbers[point.model, point.arm, point.facets] == 1 else _apart(point, name)
+        for name, point in named
+    )
+
+
+def bound_text(points: Sequence[ScalingPoint]) -> str:
+    """The bound as a formula; N is the number of steps that share a meta gradient."""
+    plain = all(
+        point.bound == 1 + (point.level(META) or 0) / (point.level(BATCH) or 1)
+        for point in points
+        if point.bound is not None
+    )
+    return "1 + M/B" if plain else "1 + M/(N·B)"
+
+
+def _apart(point: ScalingPoint, name: str) -> ScalingPoint:
+    """A point whose cost depends on nothing that others do not have as well, under its own name."""
+    return replace(point, facets=Setting(tuple(sorted((*point.facets.levels, (VARIANT, name))))))
+
+
+def _point(group: Sequence[Outcome], classes: int) -> ScalingPoint:
+    row = group[0].row
+    assert row is not None
+    config = json.loads(row["config"])
+    usable = not any(0 < ((each.row or {}).get("gpus_per_worker") or 0) < 1 for each in group)
+    names = [name for name in (*MEASURED, "parameters") if usable or name not in TIMED]
+    samples = {name: found for name in names if (found := dict(_figures(group, name)))}
+    meta_size = _meta_size(config, classes)
+    parameters = round(fmean(samples.pop("parameters").values())) if "parameters" in samples else None
+    return ScalingPoint(
+        model=str(config["model"]["name"]),
+        arm=str(config["method"]["name"]),
+        facets=_facets(config, row, meta_size, parameters),
+        samples=samples,
+        intervals={name: mean_interval(sample.values()) for name, sample in samples.items()},
+        bound=None if meta_size is None else _bound(config, meta_size),
+        timing_usable=usable,
+    )
+
+
+def _figures(group: Sequence[Outcome], name: str) -> Iterator[tuple[int, float]]:
+    for outcome in group:
+        value = outcome.figure(name)
+        if value is not None and math.isfinite(value) and value > 0:
+            yield outcome.seed, value
+
+
+def _meta_size(config: Mapping[str, Any], classes: int) -> int | None:
+    """Meta examples of a step that computes weights; None for an arm without meta gradient."""
+    if "meta_batch_size" not in config["method"]:
+        return None
+    given = config["method"]["meta_batch_size"]
+    return int(given) if given else int(config["data"]["meta_per_class"]) * (classes or _DECILES)
+
+
+def _bound(config: Mapping[str, Any], meta_size: int) -> float | None:
+    """A plain step and the gradient of the meta examples, spread over the steps that use it."""
+    method = config["method"]
+    if method.get("estimator") == "last_layer":
+        return None
+    steps = method.get("update_every", 1) * method.get("meta_gradient_every", 1)
+    return float(1 + meta_size / (config["optim"]["batch_size"] * steps))
+
+
+def _facets(config: Mapping[str, Any], row: Row, meta_size: int | None, parameters: int | None) -> Setting:
+    leaves = {path: value for path, value in _leaves(config) if path.split(".")[0] not in _NO_COST}
+    if leaves.get(META) is None:
+        leaves.pop("data.meta_per_class", None)  # it has no other part in a step than the batch's size
+    leaves |= _shape(config["model"])
+    leaves[TRAIN] = leaves.get(TRAIN) or row["train_examples"]
+    leaves |= {f"resources.{name}": row[name] for name in ("workers", "cpus_per_worker", "gpus_per_worker")}
+    leaves |= {META: meta_size, PARAMETERS: parameters}
+    del leaves["model.name"]
+    return Setting(tuple(sorted((path, value) for path, value in leaves.items() if value is not None)))
+
+
+def _leaves(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """All plain values of a configuration by path; lists as JSON."""
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", json.dumps(value) if isinstance(value, list) else value
+
+
+def _shape(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Family, depth and width of a model, as far as its name and its options tell."""
+    named = _NAMED.fullmatch(model["name"])
+    if named is None:
+        return {FAMILY: model["name"]}  # an mlp's depth and width are options, and leaves already
+    norm = _NORMS.get(named["norm"] or ("bn" if named["kind"] == "wrn" else ""))
+    family = ", ".join(filter(None, (_KINDS[named["kind"]], norm)))
+    width = {WIDTH: int(named["width"])} if named["width"] else {}
+    return {FAMILY: family, DEPTH: int(named["depth"])} | width

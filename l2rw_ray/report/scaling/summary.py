@@ -1,0 +1,231 @@
+"""Summing up what a reweighted step costs, and how that grows, from a study's ledger alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from l2rw_ray.config import Stage
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report.design_points.design_point import Problem, TrialLine
+from l2rw_ray.report.design_points.labels import Measure, count
+from l2rw_ray.report.design_points.points import counts_of, join, problems_of, read_rows
+from l2rw_ray.report.provenance.notes import paragraphs
+from l2rw_ray.report.provenance.trials import trials_of
+from l2rw_ray.report.provenance.what_was_run import provenance_of
+from l2rw_ray.report.scaling.caveats import scaling_warnings
+from l2rw_ray.report.scaling.names import estimator_name
+from l2rw_ray.report.scaling.points import (
+    ESTIMATOR,
+    META,
+    RATIO,
+    STEP_S,
+    WORKERS,
+    ScalingPoint,
+    bound_text,
+    scaling_points,
+)
+from l2rw_ray.report.scaling.trends import (
+    EstimatorChoice,
+    RatioLaw,
+    Trend,
+    estimator_choices,
+    ratio_laws,
+    size_text,
+    trends_of,
+)
+from l2rw_ray.report.scaling.workers import WorkersCurve, worker_curves
+from l2rw_ray.results import StudyFolder, read_study
+
+PAPER, PAPERS_RATIO = "arXiv:2405.06859", 3
+"""How many plain steps a reweighted one takes, by the estimate of that paper."""
+EXPONENT = Measure("exponent", "", 1, 2)
+SPEEDUP = Measure("speed-up", "", 1, 2)
+
+
+@dataclass(frozen=True)
+class ScalingSummary:
+    """A finished or unfinished study of what a reweighted step costs.
+
+    Attributes:
+        name: Name of the study.
+        question: What it asks.
+        notes: Paragraphs of the study folder's `notes.md`.
+        finding: The answer in one sentence.
+        further_findings: One for each estimator, size and number of workers.
+        median_ratio: Median of the overhead ratio over the points that the bound holds for; None where none
+            of them has usable times.
+        median_of: How many points those are.
+        points: All that was measured.
+        trends: Points along each size.
+        ratio_laws: The overhead ratio by M/B.
+        choices: Estimators beside each other.
+        workers: Speed-up by workers.
+        problems: Failed and stopped trials.
+        warnings: What a reader must know before trusting a figure.
+        provenance: What was run, as pairs of a name and a text.
+        trials: Each trial, with the hashes of its sets.
+    """
+
+    name: str
+    question: str
+    notes: tuple[str, ...]
+    finding: str
+    further_findings: tuple[str, ...]
+    median_ratio: float | None
+    median_of: int
+    points: tuple[ScalingPoint, ...]
+    trends: tuple[Trend, ...]
+    ratio_laws: tuple[RatioLaw, ...]
+    choices: tuple[EstimatorChoice, ...]
+    workers: tuple[WorkersCurve, ...]
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    provenance: tuple[tuple[str, str], ...]
+    trials: tuple[TrialLine, ...]
+
+
+def summarise_scaling(directory: Path) -> ScalingSummary:
+    """Everything a scaling report says about a study.
+
+    Args:
+        directory: The study folder.
+
+    Raises:
+        StudyFolderError: The folder holds no study, no finished trial, or no measured step.
+    """
+    folder = StudyFolder(directory)
+    spec = folder.read_spec()
+    outcomes = [
+        outcome
+        for outcome in join(folder.read_plan(), read_rows(directory), only_arm=spec.trial.method.name)
+        if outcome.stage is Stage.FINAL
+    ]
+    points = scaling_points(outcomes, _class_counts(directory))
+    if not points:
+        problem = "no trial has measured a reweighted step yet"
+        remedy = "let `l2rw-ray run` finish some, with measurement.probe_rounds above 0"
+        raise StudyFolderError("study folder", directory, problem, remedy)
+    trends, workers = trends_of(points), worker_curves(points)
+    learned = [point for point in points if point.bound is not None and RATIO in point.samples]
+    return ScalingSummary(
+        name=spec.name,
+        question=spec.question,
+        notes=paragraphs(folder.notes),
+        finding=_finding(points, learned),
+        further_findings=(
+            *_by_estimator(learned),
+            *_growth(trends),
+            *(_speedup(curve) for curve in workers if curve.step == STEP_S),
+        ),
+        median_ratio=median(_ratios(learned)) if learned else None,
+        median_of=len(learned),
+        points=points,
+        trends=trends,
+        ratio_laws=ratio_laws(points),
+        choices=estimator_choices(points),
+        workers=workers,
+        problems=problems_of(outcomes),
+        warnings=scaling_warnings(outcomes, points),
+        provenance=provenance_of(spec, outcomes, counts_of(outcomes)),
+        trials=trials_of(outcomes, spec.objective.metric),
+    )
+
+
+def _class_counts(directory: Path) -> dict[str, int]:
+    """Classes of each trial's train set; 0 for targets."""
+    rows = read_study(directory).select(["trial_id", "class_counts"]).to_pylist()
+    return {row["trial_id"]: len(row["class_counts"] or ()) for row in rows}
+
+
+def _ratios(points: Sequence[ScalingPoint]) -> list[float]:
+    return [point.intervals[RATIO].mean for point in points]
+
+
+def _span(values: Sequence[float]) -> str:
+    """`1.36 to 4.10`, or the one value there is."""
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _finding(points: Sequence[ScalingPoint], learned: Sequence[ScalingPoint]) -> str:
+    if not learned:
+        return _without_bound(points)
+    ratios = _ratios(learned)
+    beyond = [ratio / point.bound for ratio, point in zip(ratios, learned, strict=True) if point.bound]
+    middle = f" (median {median(beyond):.2f})" if len(learned) > 1 else ""
+    return (
+        f"{_takes(learned)}, where {PAPER} estimates about {PAPERS_RATIO}; "
+        f"that is {_span(beyond)} times the bound {bound_text(learned)}{middle}"
+    )
+
+
+def _takes(points: Sequence[ScalingPoint]) -> str:
+    ratios = _ratios(points)
+    seeds = sorted({point.intervals[RATIO].n for point in points})
+    many = f"median {median(ratios):.2f}, {len(points)} settings, " if len(points) > 1 else ""
+    each = "one seed" if seeds == [1] else f"{_range(seeds)} seeds" + (" each" if many else "")
+    return f"A reweighted step takes {_span(ratios)} plain ones ({many}{each})"
+
+
+def _without_bound(points: Sequence[ScalingPoint]) -> str:
+    """What can be said where no usable point has a meta gradient of the whole model."""
+    reweighted = [point for point in points if point.level(META) is not None]
+    if not reweighted:
+        return "no arm computes a meta gradient: there is no reweighted step to compare with a plain one"
+    timed = [point for point in reweighted if RATIO in point.samples]
+    if not timed:
+        return (
+            "no time of a reweighted step is usable, since trials shared a GPU: nothing can be concluded "
+            "about times"
+        )
+    return f"{_takes(timed)} with the meta gradient of the last layer alone, which no bound is known for"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    first, last = numbers[0], numbers[-1]
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _by_estimator(learned: Sequence[ScalingPoint]) -> tuple[str, ...]:
+    groups: dict[str, list[float]] = {}
+    for point in learned:
+        name = estimator_name(point.facets.level(ESTIMATOR))
+        groups.setdefault(name, []).append(point.intervals[RATIO].mean)
+    if len(groups) < 2:
+        return ()
+    return tuple(
+        f"Estimator {name}: {_span(ratios)} plain steps (median {median(ratios):.2f}, "
+        f"{count(len(ratios), 'setting')})"
+        for name, ratios in groups.items()
+    )
+
+
+def _growth(trends: Sequence[Trend]) -> tuple[str, ...]:
+    """The first trend along each size, which is the baseline's."""
+    told = [trend for trend in trends if trend.axis.path != WORKERS]  # speed-up tells that
+    first = {trend.axis.path: trend for trend in reversed(told)}
+    return tuple(_power(first[path]) for path in dict.fromkeys(trend.axis.path for trend in told))
+
+
+def _power(trend: Trend) -> str:
+    laws = [(name, trend.laws[name]) for name in (STEP_S, RATIO) if name in trend.laws]
+    span = f"{trend.axis.name.capitalize()} {size_text(trend.levels[0])} to {size_text(trend.levels[-1])}"
+    estimator = trend.fixed.level(ESTIMATOR)
+    under = f", estimator {estimator_name(estimator)}" if estimator else ""
+    if not laws:
+        return f"{span}{under}: no seed has usable times at all of its levels"
+    text = ", ".join(
+        f"the {'step grows' if name == STEP_S else 'ratio'} as its power "
+        f"{EXPONENT.text(law.exponent.mean)} ({EXPONENT.limits(law.exponent)})"
+        for name, law in laws
+    )
+    return f"{span}{under}: {text}"
+
+
+def _speedup(curve: WorkersCurve) -> str:
+    last = curve.points[-1]
+    return (
+        f"{last.workers} workers at {curve.equal}: {SPEEDUP.text(last.speedup.mean)} times the work of "
+        f"one ({SPEEDUP.limits(last.speedup)}), an efficiency of {100 * last.efficiency.mean:.0f} %"
+    )

@@ -1,0 +1,239 @@
+"""The tables of a scaling report."""
+
+from collections.abc import Sequence
+
+from l2rw_ray.report.design_points.labels import MEASURES, Measure, count
+from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.scaling.names import LEFT_OUT, estimator_name, names_of
+from l2rw_ray.report.scaling.points import (
+    MEASURED,
+    PEAK_BYTES,
+    PLAIN_BYTES,
+    PLAIN_S,
+    RATIO,
+    STEP_S,
+    TIMED,
+    ScalingPoint,
+    bound_text,
+)
+from l2rw_ray.report.scaling.summary import EXPONENT, SPEEDUP, ScalingSummary
+from l2rw_ray.report.scaling.trends import EstimatorChoice, Trend
+from l2rw_ray.report.scaling.workers import WorkersCurve, WorkersPoint
+from l2rw_ray.statistics import Interval
+from l2rw_ray.statistics.scaling import Scaling, SerialFraction
+
+SCALED = {
+    PLAIN_S: Measure("plain step", "ms", 1000, 2),
+    STEP_S: Measure("reweighted step", "ms", 1000, 2),
+    RATIO: MEASURES[RATIO],
+    PLAIN_BYTES: Measure("memory of a plain step", "MiB", 2**-20, 1),
+    PEAK_BYTES: Measure("memory of a reweighted step", "MiB", 2**-20, 1),
+}
+"""How what was measured is shown."""
+_EFFICIENCY = Measure("efficiency", "%", 100, 0)
+_MULTIPLES = (2, 4, 8)
+"""Of the most workers that were measured: what is projected to."""
+_NOTHING = Entry("–")
+_SHARED = Entry("unusable", "GPU shared")
+_CHOICE_NOTE = (
+    "Mean over seeds, 95 % interval, number of seeds. Bold: the cheapest, where its lead over the next is "
+    f"beyond the 95 % interval of their ratio, paired by seed. {LEFT_OUT}"
+)
+_LAW_NOTE = (
+    "M meta examples beside a batch of B. By arithmetic no exact method is below constant 1 and slope 1; by "
+    "time it may be, where a step's time grows more slowly than its batch. Least squares within each seed, "
+    "95 % t interval over seeds."
+)
+_TREND_NOTE = (
+    "A power law within each seed, 95 % t interval over seeds; and how far the means of the levels lie from "
+    "it at most."
+)
+_WORKERS_NOTE = (
+    "Speed-up: work in a given time against one worker's. Geometric mean of the ratios at equal seeds, 95 % "
+    "t interval of their logarithms. The meta batch is one for all workers together, whatever their number. "
+    "Memory is the largest worker's."
+)
+_PROJECTION_NOTE = (
+    "A projection from up to {} workers by Amdahl's law at an equal batch and Gustafson's at an equal share. "
+    "They know no communication that grows with the workers: expect less. Intervals are over seeds, on this "
+    "machine alone. A fraction above 1: more workers were slower than one; below 0: more than linearly "
+    "faster; neither is projected."
+)
+_POINTS_NOTE = (
+    "Medians of interleaved plain and reweighted steps, then the mean over seeds; 95 % interval of the "
+    f"ratio. Memory is what a step allocates at its peak beyond parameters. {LEFT_OUT}"
+)
+
+
+def entry_of(measure: Measure, interval: Interval | None, *, is_clear: bool = False) -> Entry:
+    """A mean with its limits and seeds, or that there is none."""
+    if interval is None:
+        return _NOTHING
+    seeds = interval.n if interval.is_conclusive else None
+    return Entry(measure.text(interval.mean), measure.limits(interval), seeds, is_clear=is_clear)
+
+
+def estimator_table(summary: ScalingSummary) -> Table | None:
+    """The overhead ratio under each estimator, wherever several were measured; None where none were."""
+    if not summary.choices:
+        return None
+    points = [next(iter(choice.by_estimator.values())) for choice in summary.choices]
+    fixed = [choice.fixed for choice in summary.choices]
+    names = names_of(list(zip(points, fixed, strict=True)))
+    estimators = tuple(dict.fromkeys(name for choice in summary.choices for name in choice.by_estimator))
+    return Table(
+        key="estimators",
+        title="Overhead ratio by estimator",
+        corner="setting",
+        columns=tuple(map(estimator_name, estimators)),
+        lines=tuple(
+            Line(name, tuple(_choice(choice, each) for each in estimators))
+            for name, choice in zip(names, summary.choices, strict=True)
+        ),
+        note=_CHOICE_NOTE,
+    )
+
+
+def _choice(choice: EstimatorChoice, estimator: str) -> Entry:
+    point = choice.by_estimator.get(estimator)
+    is_clear = choice.is_clear and estimator == choice.cheapest
+    return entry_of(SCALED[RATIO], point.intervals[RATIO] if point else None, is_clear=is_clear)
+
+
+def ratio_law_table(summary: ScalingSummary) -> Table | None:
+    """The overhead ratio as a constant and a multiple of M/B; None where there is no fit."""
+    if not summary.ratio_laws:
+        return None
+    names = names_of([(each.points[0], each.fixed) for each in summary.ratio_laws])
+    shares = bound_text([point for each in summary.ratio_laws for point in each.points]).removeprefix("1 + ")
+    lines = (
+        Line(
+            name,
+            (
+                entry_of(EXPONENT, each.law.constant),
+                entry_of(EXPONENT, each.law.slope),
+                Entry(f"{100 * each.law.misfit:.0f} %"),
+            ),
+        )
+        for name, each in zip(names, summary.ratio_laws, strict=True)
+    )
+    return Table(
+        key="ratio-by-share",
+        title=f"Overhead ratio = constant + slope · {shares}",
+        corner="estimator",
+        columns=("constant", "slope", "fits within"),
+        lines=tuple(lines),
+        note=_LAW_NOTE,
+    )
+
+
+def trend_table(trends: Sequence[Trend]) -> Table:
+    """The exponents of all trends along one size."""
+    shown = [name for name in MEASURED if any(name in trend.laws for trend in trends)]
+    axis = trends[0].axis
+    names = names_of([(trend.points[0], trend.fixed) for trend in trends])
+    lines = []
+    for name, trend in zip(names, trends, strict=True):
+        exponents = [trend.laws[each].exponent if each in trend.laws else None for each in shown]
+        misfit = max((law.misfit for law in trend.laws.values()), default=0.0)
+        fit = Entry(f"{100 * misfit:.0f} %" if len(set(trend.levels)) > 2 else "two levels")
+        lines.append(Line(name, (*(entry_of(EXPONENT, each) for each in exponents), fit)))
+    return Table(
+        key=f"growth-by-{axis.name.replace(' ', '-')}",
+        title=f"Exponents: what grows as which power of {axis.name}",
+        corner="under",
+        columns=(*(SCALED[name].label for name in shown), "fits within"),
+        lines=tuple(lines),
+        note=_TREND_NOTE,
+    )
+
+
+def workers_table(curves: Sequence[WorkersCurve]) -> Table:
+    """Step time, speed-up and efficiency by workers, of all curves of one kind of scaling."""
+    scaling = curves[0].scaling
+    equal = "batch of all together" if scaling is Scaling.STRONG else "share of each worker"
+    return Table(
+        key=f"{scaling.value}-scaling",
+        title=f"At an equal {equal}",
+        corner="step",
+        columns=("step time (ms)", "speed-up", "efficiency (%)", "overhead ratio", "peak memory (MiB)"),
+        lines=tuple(
+            Line(f"{curve.name}, {count(each.workers, 'worker')}", _workers_entries(curve, each))
+            for curve in curves
+            for each in curve.points
+        ),
+        note=_WORKERS_NOTE,
+    )
+
+
+def _workers_entries(curve: WorkersCurve, each: WorkersPoint) -> tuple[Entry, ...]:
+    alone, point = each.workers == 1, each.point
+    return (
+        entry_of(SCALED[curve.step], point.intervals[curve.step]),
+        Entry("1") if alone else entry_of(SPEEDUP, each.speedup),
+        Entry("100") if alone else entry_of(_EFFICIENCY, each.efficiency),
+        _measured(point, RATIO),
+        _measured(point, PLAIN_BYTES if curve.step == PLAIN_S else PEAK_BYTES),
+    )
+
+
+def projection_table(summary: ScalingSummary) -> Table | None:
+    """What fitted laws would give more workers; None without workers to compare."""
+    curves = [curve for curve in summary.workers if curve.serial is not None]
+    if not curves:
+        return None
+    measured = sorted({curve.points[-1].workers for curve in curves})
+    numbers = tuple(multiple * measured[-1] for multiple in _MULTIPLES)
+    lines = []
+    for curve in curves:
+        entries = (_projected(curve.serial, number) for number in numbers if curve.serial)
+        lines.append(
+            Line(curve.name, (entry_of(EXPONENT, curve.serial.interval if curve.serial else None), *entries))
+        )
+    return Table(
+        key="projection",
+        title="Projected speed-up: not measured",
+        corner="step",
+        columns=("serial fraction", *(f"{number} workers" for number in numbers)),
+        lines=tuple(lines),
+        note=_PROJECTION_NOTE.format(" or ".join(map(str, measured))),
+    )
+
+
+def _projected(serial: SerialFraction, workers: int) -> Entry:
+    speedup = serial.project(workers)
+    if speedup is not None:
+        return entry_of(SPEEDUP, speedup)
+    return Entry("no gain" if serial.interval.mean >= 1 else "no limit seen")
+
+
+def points_table(summary: ScalingSummary) -> Table:
+    """All that was measured, a line per point."""
+    known = {name for point in summary.points for name in point.intervals}
+    if not all(point.timing_usable for point in summary.points):
+        known |= set(TIMED)
+    shown = [name for name in MEASURED if name in known]
+    names = names_of([(point, point.facets) for point in summary.points])
+    lines = (
+        Line(name, (*(_measured(point, each) for each in shown), _bound(point)))
+        for name, point in zip(names, summary.points, strict=True)
+    )
+    return Table(
+        key="points",
+        title="All points",
+        corner="point",
+        columns=(*(SCALED[name].heading for name in shown), f"bound {bound_text(summary.points)}"),
+        lines=tuple(lines),
+        note=_POINTS_NOTE,
+    )
+
+
+def _measured(point: ScalingPoint, name: str) -> Entry:
+    interval = point.intervals.get(name)
+    if interval is None:
+        return _NOTHING if point.timing_usable or name not in TIMED else _SHARED
+    return entry_of(SCALED[name], interval) if name == RATIO else Entry(SCALED[name].text(interval.mean))
+
+
+def _bound(point: ScalingPoint) -> Entry:
+    return _NOTHING if point.bound is None else Entry(SCALED[RATIO].text(point.bound))

@@ -1,0 +1,119 @@
+"""What more workers bring: speed-up and efficiency, at an equal batch and at an equal share of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from l2rw_ray.report.design_points.setting import Setting
+from l2rw_ray.report.scaling.points import BATCH, PLAIN_S, RATIO, STEP_S, WORKERS, ScalingPoint
+from l2rw_ray.report.scaling.trends import groups_of
+from l2rw_ray.statistics import Interval
+from l2rw_ray.statistics.scaling import Scaling, SerialFraction, paired_ratio, serial_fraction
+
+STEPS = {PLAIN_S: "plain step", STEP_S: "reweighted step"}
+
+
+@dataclass(frozen=True)
+class WorkersPoint:
+    """So many workers against one.
+
+    Attributes:
+        point: What was measured.
+        workers: How many.
+        speedup: Work in a given time against one worker's: geometric mean over seeds, and its limits.
+        efficiency: The same per worker.
+    """
+
+    point: ScalingPoint
+    workers: int
+    speedup: Interval
+    efficiency: Interval
+
+
+@dataclass(frozen=True)
+class WorkersCurve:
+    """One kind of step over the numbers of workers.
+
+    Attributes:
+        scaling: What stays equal.
+        step: Name of the step's time.
+        fixed: The facets that are equal, but for the batch where that grows with the workers.
+        share: Examples per worker where that is equal, else of all together.
+        points: One per number of workers, from 1; at least two.
+        serial: Its serial fraction, None where there is no fit.
+    """
+
+    scaling: Scaling
+    step: str
+    fixed: Setting
+    share: int
+    points: tuple[WorkersPoint, ...]
+    serial: SerialFraction | None
+
+    @property
+    def equal(self) -> str:
+        """What stays equal, in words."""
+        return f"batch {self.share}" if self.scaling is Scaling.STRONG else f"{self.share} per worker"
+
+    @property
+    def name(self) -> str:
+        """Which step, and what stays equal, in words."""
+        return f"{STEPS[self.step]}, {self.equal}"
+
+
+def worker_curves(points: Sequence[ScalingPoint]) -> tuple[WorkersCurve, ...]:
+    """Strong scaling, then weak, wherever one worker and more were measured; plain steps first."""
+    timed = [point for point in points if RATIO in point.samples]
+    curves = []
+    for (scaling, fixed, share), group in _groups(timed).items():
+        for step in STEPS:
+            curve = _curve(scaling, step, fixed, share, group)
+            if curve is not None:
+                curves.append(curve)
+    return tuple(curves)
+
+
+def _groups(points: Sequence[ScalingPoint]) -> dict[tuple[Scaling, Setting, int], list[ScalingPoint]]:
+    groups: dict[tuple[Scaling, Setting, int], list[ScalingPoint]] = {}
+    for fixed, group in groups_of(points, WORKERS).items():
+        groups[Scaling.STRONG, fixed, _size(group[0], BATCH)] = group
+    for fixed, group in groups_of(points, WORKERS, BATCH).items():
+        for point in group:
+            share, rest = divmod(_size(point, BATCH), _size(point, WORKERS))
+            if not rest:
+                groups.setdefault((Scaling.WEAK, fixed, share), []).append(point)
+    return {key: group for key, group in groups.items() if len(group) > 1}
+
+
+def _size(point: ScalingPoint, path: str) -> int:
+    return int(point.level(path) or 0)
+
+
+def _curve(
+    scaling: Scaling, step: str, fixed: Setting, share: int, group: Sequence[ScalingPoint]
+) -> WorkersCurve | None:
+    ordered = sorted(group, key=lambda point: _size(point, WORKERS))
+    alone = ordered[0]
+    if _size(alone, WORKERS) != 1:
+        return None
+    found = [entry for point in ordered if (entry := _against_one(scaling, step, alone, point)) is not None]
+    if len(found) < 2:  # no other one shares a seed with one worker
+        return None
+    workers = [entry.workers for entry in found]
+    serial = serial_fraction(scaling, workers, [entry.point.samples[step] for entry in found])
+    return WorkersCurve(scaling, step, fixed, share, tuple(found), serial)
+
+
+def _against_one(
+    scaling: Scaling, step: str, alone: ScalingPoint, point: ScalingPoint
+) -> WorkersPoint | None:
+    shortened = paired_ratio(alone.samples[step], point.samples[step])
+    if shortened is None:
+        return None
+    workers = _size(point, WORKERS)
+    if scaling is Scaling.STRONG:
+        return WorkersPoint(point, workers, shortened, _scaled(shortened, 1 / workers))
+    return WorkersPoint(point, workers, _scaled(shortened, workers), shortened)
+
+
+def _scaled(interval: Interval, factor: float) -> Interval:
+    return Interval(factor * interval.mean, factor * interval.low, factor * interval.high, interval.n)

@@ -1,0 +1,109 @@
+"""The figures of a search: its progress, what its goals trade, and each parameter by itself."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from l2rw_ray.report.design_points.labels import level_text
+from l2rw_ray.report.document.canvas import panel
+from l2rw_ray.report.document.palette import COLORS, QUIET
+from l2rw_ray.report.document.section import Picture
+from l2rw_ray.report.search.summary import Configuration, Goal, SearchParameter, SearchSummary
+
+_BEST, _OTHER = COLORS[1], COLORS[0]
+
+
+def search_pictures(summary: SearchSummary) -> list[Picture]:
+    """The report's figures; none while nothing completed."""
+    if not summary.measured:
+        return []
+    label = summary.goals[0].measure.label
+    return [
+        Picture("history", f"{label} in the order of the search", draw_history(summary)),
+        *(
+            Picture(f"front-{place}", f"{label} against {other.measure.label}", draw_front(summary, place))
+            for place, other in enumerate(summary.goals[1:], start=1)
+        ),
+        *(
+            Picture(f"parameter-{number}", f"{label} by {parameter.name}", draw_parameter(summary, parameter))
+            for number, parameter in enumerate(summary.parameters, start=1)
+        ),
+    ]
+
+
+def draw_history(summary: SearchSummary) -> Figure:
+    """The first goal of each configuration in the order they were proposed, and the best so far."""
+    figure, axes = panel()
+    goal, tried = summary.goals[0], summary.measured
+    numbers = [each.number for each in tried]
+    values = [_shown(goal, each.figures[0]) for each in tried]
+    best = [max(values[: place + 1], key=lambda value: goal.gain(value)) for place in range(len(values))]
+    axes.plot(numbers, values, "o", color=_OTHER, markersize=5, label="configuration")
+    axes.step(numbers, best, where="post", color=_BEST, linewidth=1.8, label="best so far")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("configuration")
+    axes.set_ylabel(goal.measure.heading)
+    figure.legend(loc="outside upper left", ncols=2)
+    return figure
+
+
+def draw_front(summary: SearchSummary, place: int) -> Figure:
+    """The first goal against another one, with the configurations that no other beats in all goals."""
+    figure, axes = panel()
+    first, other = summary.goals[0], summary.goals[place]
+
+    def points(chosen: tuple[Configuration, ...]) -> tuple[list[float], list[float]]:
+        ordered = sorted(chosen, key=lambda each: each.figures[place])
+        across = [_shown(other, each.figures[place]) for each in ordered]
+        return across, [_shown(first, each.figures[0]) for each in ordered]
+
+    axes.plot(*points(summary.measured), "o", color=_OTHER, markersize=5, alpha=0.5, label="configuration")
+    line = "o-" if len(summary.goals) == 2 else "o"
+    axes.plot(*points(summary.front), line, color=_BEST, markersize=6, linewidth=1.5, label="Pareto front")
+    axes.set_xlabel(f"{other.measure.heading}, {'more' if other.mode == 'max' else 'less'} is better")
+    axes.set_ylabel(first.measure.heading)
+    figure.legend(loc="outside upper left", ncols=2)
+    return figure
+
+
+def draw_parameter(summary: SearchSummary, parameter: SearchParameter) -> Figure:
+    """The first goal by the values of one parameter, of the configurations that have it."""
+    figure, axes = panel()
+    goal = summary.goals[0]
+    tried = [each for each in summary.measured if parameter.path in each.values]
+    values = [each.values[parameter.path] for each in tried]
+    if parameter.is_categorical:
+        names = sorted({level_text(parameter.path, value) for value in values})
+        places = [float(names.index(level_text(parameter.path, value))) for value in values]
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlim(-0.5, len(names) - 0.5)
+    else:
+        places = [float(value) for value in values]
+        if parameter.is_log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+    shown = [_shown(goal, each.figures[0]) for each in tried]
+    axes.plot(places, shown, "o", color=_OTHER, markersize=5)
+    _mark_best(axes, summary, tried, places, shown)
+    axes.set_xlabel(parameter.name)
+    axes.set_ylabel(goal.measure.heading)
+    return figure
+
+
+def _mark_best(
+    axes: Axes,
+    summary: SearchSummary,
+    tried: list[Configuration],
+    places: list[float],
+    shown: list[float],
+) -> None:
+    best = summary.front[0]
+    if best in tried:
+        number = tried.index(best)
+        axes.plot(places[number], shown[number], "o", color=_BEST, markersize=8, markeredgecolor=QUIET)
+
+
+def _shown(goal: Goal, value: float) -> float:
+    return value * goal.measure.scale

@@ -1,0 +1,313 @@
+"""Summing up a search: its configurations, the best of them, and what they trade against each other."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.config.design.space import CategoricalParameter
+from l2rw_ray.report.design_points.design_point import Problem, TrialLine
+from l2rw_ray.report.design_points.labels import (
+    HEADLINE,
+    MEASURES,
+    Measure,
+    count,
+    factor_name,
+    headline_of,
+    level_text,
+    measure_of,
+)
+from l2rw_ray.report.design_points.points import (
+    ARM_FACTOR,
+    Outcome,
+    counts_of,
+    join,
+    problems_of,
+    read_rows,
+    warnings_of,
+)
+from l2rw_ray.report.document.table import Table
+from l2rw_ray.report.provenance.design import kind_of, search_of
+from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
+from l2rw_ray.report.provenance.notes import paragraphs
+from l2rw_ray.report.provenance.trials import trials_of
+from l2rw_ray.report.provenance.what_was_run import provenance_of
+from l2rw_ray.report.search.importance import ABSENT, importance_table, read_importances
+from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.trial_result import with_costs
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure that the search optimises."""
+
+    metric: str
+    mode: str
+
+    @property
+    def measure(self) -> Measure:
+        """How it is shown."""
+        return measure_of(self.metric)
+
+    def gain(self, value: float) -> float:
+        """The value, larger for better."""
+        return value if self.mode == "max" else -value
+
+
+@dataclass(frozen=True)
+class SearchParameter:
+    """Something the search varied."""
+
+    path: str
+    is_log: bool
+    is_categorical: bool
+
+    @property
+    def name(self) -> str:
+        """Readable name."""
+        return factor_name(self.path)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Values that were tried.
+
+    Attributes:
+        number: Order in which it was proposed, from 1.
+        values: Value by path; without the parameters that have no meaning beside the others.
+        status: `completed`, `stopped`, `failed` or `missing`.
+        figures: Mean over its seeds of each goal; empty unless it completed with all of them.
+        test: Mean headline test figure, None where there is none. It chooses nothing.
+        seeds: How many seeds completed.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    status: str
+    figures: tuple[float, ...]
+    test: float | None
+    seeds: int
+
+    @property
+    def text(self) -> str:
+        """Its values in words."""
+        named = ((factor_name(path), value_text(path, value)) for path, value in self.values.items())
+        return ", ".join(f"{name} {value}" for name, value in named)
+
+
+@dataclass(frozen=True)
+class SearchSummary:
+    """A finished or unfinished search.
+
+    Attributes:
+        name: Name of the study.
+        question: What it asks.
+        notes: Paragraphs of the study folder's `notes.md`.
+        finding: The best configuration in one sentence.
+        further_findings: What the other goals add.
+        warnings: What a reader must know before trusting a figure.
+        parameters: What was varied.
+        goals: What was optimised, the study's objective first.
+        configurations: All that were tried, in order.
+        front: Those that no other one beats in every goal, best in the first goal first.
+        problems: Failed and stopped trials.
+        provenance: What was run, as pairs of a name and a text.
+        design: What was asked of which trials, likewise.
+        trials: All planned trials.
+        importance: Which parameters mattered; None where the run kept nothing of it.
+        signatures: Signs in the trials that a configuration did not work as it should.
+        figure: Name of the headline figure.
+    """
+
+    name: str
+    question: str
+    notes: tuple[str, ...]
+    finding: str
+    further_findings: tuple[str, ...]
+    warnings: tuple[str, ...]
+    parameters: tuple[SearchParameter, ...]
+    goals: tuple[Goal, ...]
+    configurations: tuple[Configuration, ...]
+    front: tuple[Configuration, ...]
+    problems: tuple[Problem, ...]
+    provenance: tuple[tuple[str, str], ...]
+    design: tuple[tuple[str, str], ...] = ()
+    trials: tuple[TrialLine, ...] = ()
+    importance: Table | None = None
+    signatures: Table | None = None
+    figure: str = HEADLINE
+
+    @property
+    def measure(self) -> Measure:
+        """How the headline figure is shown."""
+        return MEASURES[self.figure]
+
+    @property
+    def measured(self) -> tuple[Configuration, ...]:
+        """The configurations with all figures, in order."""
+        return tuple(each for each in self.configurations if each.figures)
+
+    @property
+    def ranked(self) -> tuple[Configuration, ...]:
+        """The same, the best in the first goal first."""
+        goal = self.goals[0]
+        return tuple(sorted(self.measured, key=lambda each: -goal.gain(each.figures[0])))
+
+
+def value_text(path: str, value: Any) -> str:
+    """A value as it is told; of numbers that were drawn three digits are enough."""
+    return level_text(path, float(f"{value:.3g}") if isinstance(value, float) else value)
+
+
+def summarise_search(directory: Path) -> SearchSummary:
+    """Everything a report says about a search.
+
+    Args:
+        directory: The study folder.
+
+    Raises:
+        StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
+    """
+    folder = StudyFolder(directory)
+    spec = folder.read_spec()
+    design = spec.design
+    assert isinstance(design, SearchDesign), "the caller looks"
+    rows = [with_costs(row) if row["status"] == "completed" else row for row in read_rows(directory)]
+    outcomes = join(folder.read_plan(), rows, only_arm=spec.trial.method.name)
+    goals = (
+        Goal(spec.objective.metric, spec.objective.mode),
+        *(Goal(criterion.metric, criterion.mode) for criterion in design.further_objectives),
+    )
+    figure = headline_of({name for row in rows for name, value in row.items() if value is not None})
+    configurations = _configurations(outcomes, goals, list(design.space), figure)
+    counts = counts_of(outcomes)
+    importances = read_importances(folder.importances)
+    front, signatures = pareto_front(configurations, goals), signatures_of(outcomes)
+    return SearchSummary(
+        name=spec.name,
+        question=spec.question,
+        notes=paragraphs(folder.notes),
+        finding=_finding(front, configurations, goals, MEASURES[figure]),
+        further_findings=_extremes(front, goals),
+        warnings=(*_caution(spec, configurations), *warnings_of(outcomes), *signature_notice(signatures)),
+        parameters=tuple(
+            SearchParameter(path, getattr(kind, "log", False), isinstance(kind, CategoricalParameter))
+            for path, kind in design.space.items()
+        ),
+        goals=goals,
+        configurations=configurations,
+        front=front,
+        problems=problems_of(outcomes),
+        provenance=tuple(pair for pair in provenance_of(spec, outcomes, counts) if pair[0] != "Intervals"),
+        design=(
+            kind_of(spec),
+            *search_of(spec),
+            *([] if importances else [("Importance of parameters", ABSENT)]),
+        ),
+        importance=importance_table(*importances) if importances else None,
+        trials=trials_of(outcomes, spec.objective.metric),
+        signatures=signature_table(signatures),
+        figure=figure,
+    )
+
+
+def pareto_front(configurations: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[Configuration, ...]:
+    """The configurations than which no other is as good in every goal and better in one."""
+    measured = [each for each in configurations if each.figures]
+
+    def gains(each: Configuration) -> tuple[float, ...]:
+        return tuple(goal.gain(value) for goal, value in zip(goals, each.figures, strict=True))
+
+    def beats(one: Configuration, other: Configuration) -> bool:
+        pairs = list(zip(gains(one), gains(other), strict=True))
+        return all(mine >= its for mine, its in pairs) and any(mine > its for mine, its in pairs)
+
+    front = [each for each in measured if not any(beats(other, each) for other in measured)]
+    return tuple(sorted(front, key=gains, reverse=True))
+
+
+def _configurations(
+    outcomes: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], figure: str
+) -> tuple[Configuration, ...]:
+    groups: dict[tuple[Any, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
+    numbered = enumerate(groups.values(), start=1)
+    return tuple(_configuration(number, group, goals, paths, figure) for number, group in numbered)
+
+
+def _configuration(
+    number: int, group: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], figure: str
+) -> Configuration:
+    values = dict(group[0].setting.levels) | {ARM_FACTOR: group[0].arm}
+    statuses = [outcome.status for outcome in group]
+    status = next((each for each in ("failed", "stopped", "missing") if each in statuses), "completed")
+    figures = [_mean(group, goal.metric) for goal in goals] if status == "completed" else []
+    return Configuration(
+        number=number,
+        values={path: values[path] for path in paths if path in values},
+        status=status,
+        figures=() if None in figures else tuple(figure for figure in figures if figure is not None),
+        test=_mean(group, figure),
+        seeds=statuses.count("completed"),
+    )
+
+
+def _mean(group: Sequence[Outcome], name: str) -> float | None:
+    figures = [outcome.figure(name) for outcome in group]
+    known = [figure for figure in figures if figure is not None and math.isfinite(figure)]
+    return fmean(known) if known and len(known) == len(figures) else None
+
+
+def _finding(
+    front: Sequence[Configuration],
+    configurations: Sequence[Configuration],
+    goals: Sequence[Goal],
+    test: Measure,
+) -> str:
+    tried = count(len(configurations), "configuration")
+    if not front:
+        return f"none of {tried} completed: nothing can be concluded"
+    return f"best of {tried}: {_told(front[0], goals, test)}"
+
+
+def _extremes(front: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[str, ...]:
+    """For each further goal, the configuration on the front that is best in it."""
+    sentences = []
+    for place, goal in enumerate(goals[1:], start=1):
+        best = max(front, key=lambda each: goal.gain(each.figures[place]), default=None)
+        if best is not None and best is not front[0]:
+            sentences.append(f"best in {goal.measure.label}: {_told(best, goals)}")
+    return tuple(sentences)
+
+
+def _told(each: Configuration, goals: Sequence[Goal], measure: Measure | None = None) -> str:
+    figures = ", ".join(
+        f"{goal.measure.label} {_value(goal.measure, value)}"
+        for goal, value in zip(goals, each.figures, strict=True)
+    )
+    test = "" if each.test is None or measure is None else f" (test {_value(measure, each.test)})"
+    return f"{figures}{test} with {each.text}"
+
+
+def _value(measure: Measure, value: float) -> str:
+    return f"{measure.text(value)} {measure.unit}".strip()
+
+
+def _caution(spec: StudySpec, configurations: Sequence[Configuration]) -> list[str]:
+    seeds, open_ = len(spec.seed_values), sum(each.status == "missing" for each in configurations)
+    told = [
+        f"Each configuration was tried at {count(seeds, 'seed')}: the best one's figure flatters it, "
+        "and small differences mean nothing; a tuned_comparison runs the best on fresh seeds"
+    ]
+    assert isinstance(spec.design, SearchDesign)
+    budget = spec.design.budget.trials
+    if open_:
+        told.append(f"The search is incomplete: {count(open_, 'configuration')} not finished yet")
+    if budget is not None and len(configurations) < budget:
+        told.append(f"Tried so far: {len(configurations):,} of at most {count(budget, 'configuration')}")
+    return told

@@ -1,0 +1,73 @@
+"""The tables of a search, and all its configurations as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.search.summary import Configuration, SearchSummary, value_text
+
+_MOST_LINES = 15
+
+
+def search_tables(summary: SearchSummary) -> list[Table]:
+    """The Pareto front of several goals, and the best configurations; none while nothing completed."""
+    if not summary.measured:
+        return []
+    tables = []
+    if len(summary.goals) > 1:
+        note = "No other configuration is as good in every goal and better in one."
+        tables.append(_table(summary, "front", "Pareto front", summary.front, note))
+    shown = summary.ranked[:_MOST_LINES]
+    title = f"The best {len(shown)} of {len(summary.configurations)} configurations"
+    note = (
+        f"By {summary.goals[0].measure.label}. Only the best one's test figure is shown: "
+        "choosing by test figures would spoil them."
+    )
+    tables.append(_table(summary, "best", title, shown, note))
+    return [*tables, *([summary.importance] if summary.importance else [])]
+
+
+def _table(summary: SearchSummary, key: str, title: str, shown: Sequence[Configuration], note: str) -> Table:
+    headings = (
+        *(goal.measure.heading for goal in summary.goals),
+        *(parameter.name for parameter in summary.parameters),
+        summary.measure.heading,
+    )
+    return Table(
+        key=key,
+        title=title,
+        corner="configuration",
+        columns=headings,
+        lines=tuple(Line(str(each.number), _entries(summary, each)) for each in shown),
+        note=note,
+    )
+
+
+def _entries(summary: SearchSummary, each: Configuration) -> tuple[Entry, ...]:
+    is_best = each is summary.front[0]
+    figures = (
+        Entry(goal.measure.text(value), is_clear=is_best and place == 0)
+        for place, (goal, value) in enumerate(zip(summary.goals, each.figures, strict=True))
+    )
+    values = (
+        Entry(value_text(path, each.values[path]) if path in each.values else "–")
+        for path in (parameter.path for parameter in summary.parameters)
+    )
+    test = Entry(summary.measure.text(each.test)) if is_best and each.test is not None else Entry("")
+    return (*figures, *values, test)
+
+
+def search_csv(summary: SearchSummary) -> str:
+    """A line per configuration, at full precision and in the ledger's units."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    paths = [parameter.path for parameter in summary.parameters]
+    goals = [goal.metric for goal in summary.goals]
+    writer.writerow(["configuration", "status", "seeds", *paths, *goals])
+    for each in summary.configurations:
+        figures = each.figures or [""] * len(goals)
+        writer.writerow(
+            [each.number, each.status, each.seeds, *(each.values.get(path, "") for path in paths), *figures]
+        )
+    return text.getvalue()

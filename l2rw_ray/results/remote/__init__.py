@@ -1,0 +1,1 @@
+"""Study folders on object stores: addresses, copies, claims."""

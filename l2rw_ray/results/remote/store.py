@@ -1,0 +1,252 @@
+"""A study folder on an object store, and the working folder of this machine that stands for it.
+
+An object store has neither appending nor locks, and SQLite and Matplotlib want files. So every command
+works in a local folder, `studies/<digest of the address>/<name>` in the cache, and this module keeps the
+two alike:
+
+- `fill` fetches what is new in the store before a command reads it, many files at a time, and drops what
+  the store has no more. The store is the truth, the working folder can be deleted at any time.
+- `replaced` puts a file to the store first, and lets it appear in the working folder after that. So a
+  trial counts as finished only once its file is in the store, and a killed driver has lost none that it
+  counted. Puts to these stores are atomic: readers see the old file or the new one.
+- Optuna's `optuna.db` is a live SQLite file: `put_copy` puts a consistent copy of it, before each trial of
+  a search is begun and at the end. A search that goes on elsewhere therefore knows the proposal of every
+  trial in the ledger, and is told their figures from there. What a sampler keeps beside it, and figures on
+  the way of trials that were stopped, may be those of the last copy.
+- Checkpoints and kept models go from the workers to the store by themselves (`StoreFiles`), so that a trial
+  goes on from its checkpoint on any node.
+- MLflow's `mlflow.db` and artifacts stay in the working folder of the machine that made them;
+  `--tracking-uri` names a server that all share.
+
+Two commands on one machine take turns with the working folder; two runs, anywhere, are kept apart by `Claim`.
+"""
+
+import fcntl
+import os
+import socket
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from l2rw_ray.results.atomic import atomic_path
+from l2rw_ray.results.remote.claim import Claim
+from l2rw_ray.results.remote.location import Location, reason_of
+from l2rw_ray.results.remote.store_files import StoreFiles
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileInfo
+
+_AT_A_TIME = 24
+_NOTES = "notes.md"
+"""The user's own words: fetched, but never dropped."""
+_AT_THE_TOP = ("study.yaml", "plan.json", "importances.json", _NOTES)
+_LEDGER = "trials"
+_SECOND_NS = 10**9
+
+
+@dataclass
+class StudyStore:
+    """Keeps a study folder on an object store and its working folder alike; see the module.
+
+    Attributes:
+        location: The folder on the store.
+        path: The working folder.
+    """
+
+    location: Location
+    path: Path
+    _claim: Claim | None = field(default=None, init=False, repr=False)
+
+    @property
+    def files(self) -> StoreFiles:
+        """The files on the store."""
+        return StoreFiles(self.location)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep the runs of other machines out; see `Claim`.
+
+        Raises:
+            StudyFolderError: Another run holds the study, or the store cannot be written.
+        """
+        self._claim = Claim(StoreFiles(self.location, ".claims"), self._number())
+        with self._claim.held():
+            try:
+                yield
+            finally:
+                self._claim = None
+
+    def fill(self, *, searches: str | None = None) -> None:
+        """Make the working folder what the store holds.
+
+        Args:
+            searches: Name of Optuna's record, which only a run fetches: it must not change under one.
+
+        Raises:
+            StudyFolderError: The store cannot be read.
+        """
+        with self._alone(), self._told("read"):
+            top = _AT_THE_TOP if searches is None else (*_AT_THE_TOP, searches)
+            wanted = {name: info for name, info in self.files.listed().items() if name in top}
+            wanted |= {
+                name: info for name, info in self.files.listed(_LEDGER).items() if name.endswith(".parquet")
+            }
+            (self.path / _LEDGER).mkdir(exist_ok=True)
+            here = [f"{_LEDGER}/{path.name}" for path in (self.path / _LEDGER).glob("*.parquet")]
+            for name in {*top, *here} - wanted.keys() - {_NOTES}:
+                self._drop(name)
+            if searches is not None:
+                self._drop(searches)  # with its journal, which must not be played into another
+            new = [name for name, info in wanted.items() if name in top or not self._is_here(name, info)]
+            with ThreadPoolExecutor(_AT_A_TIME) as pool:
+                _for_each(pool, new, lambda name: self._get(name, wanted[name]))
+
+    @contextmanager
+    def replaced(self, path: Path) -> Iterator[Path]:
+        """Yield a temporary path, which replaces `path` in the store and then here; see `atomic_path`.
+
+        Raises:
+            StudyFolderError: The store cannot be written, or another run has taken the study over.
+        """
+        with self._alone(), atomic_path(path) as draft:
+            yield draft
+            self._put(draft, path.relative_to(self.path).as_posix())
+
+    def put(self, path: Path) -> None:
+        """Put a file of the working folder.
+
+        Raises:
+            StudyFolderError: The store cannot be written.
+        """
+        self._put(path, path.relative_to(self.path).as_posix())
+
+    def put_copy(self, database: Path) -> None:
+        """Put a consistent copy of a live SQLite file, where there is one.
+
+        Raises:
+            StudyFolderError: It cannot be copied, or the store cannot be written.
+        """
+        if not database.is_file():
+            return
+        with TemporaryDirectory(prefix="l2rw-") as made:
+            copy = Path(made) / database.name
+            with (
+                self._told("copied", database.name),
+                closing(sqlite3.connect(database)) as live,
+                closing(sqlite3.connect(copy)) as still,
+            ):
+                live.backup(still)
+            self._put(copy, database.relative_to(self.path).as_posix())
+
+    def put_folder(self, folder: Path) -> None:
+        """Put all files below a folder of the working folder, and remove others from the store's.
+
+        Raises:
+            StudyFolderError: The store cannot be read or written.
+        """
+        below = folder.relative_to(self.path).as_posix()
+        names = [path.relative_to(self.path).as_posix() for path in folder.rglob("*") if path.is_file()]
+        with ThreadPoolExecutor(_AT_A_TIME) as pool, self._told("written", below):
+            old = set(self.files.names(below, deep=True)) - set(names)
+            _for_each(pool, names, lambda name: self._put(self.path / name, name))
+            _for_each(pool, old, self.files.remove)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, or all below a folder, from the store; here, it is the caller's.
+
+        Raises:
+            StudyFolderError: The store cannot be written.
+        """
+        name = path.relative_to(self.path).as_posix()
+        with self._told("written", name):
+            for inside in [*self.files.names(name, deep=True), name]:
+                self.files.remove(inside)
+
+    def names(self, folder: Path) -> set[str]:
+        """Names of the files and of the folders in a folder of the store.
+
+        Raises:
+            StudyFolderError: The store cannot be read.
+        """
+        name = folder.relative_to(self.path).as_posix()
+        with self._told("read", name):
+            inside = self.files.names(name, deep=True)
+        return {path.removeprefix(f"{name}/").partition("/")[0] for path in inside}
+
+    def fetch(self, path: Path) -> None:
+        """Make a file of the working folder what the store holds.
+
+        Raises:
+            StudyFolderError: The store cannot be read.
+        """
+        name = path.relative_to(self.path).as_posix()
+        with self._alone(), self._told("read", name):
+            self._get(name, self.files.info(name))
+
+    def _put(self, file: Path, name: str) -> None:
+        """Put a file, and give it the store's time, by which `fill` knows that it is the same."""
+        if self._claim is not None and self._claim.is_lost:
+            problem = "another run has taken it over, as this one did not renew its claim for too long"
+            raise self.location.error(problem, "wait for that run, then run the same command again")
+        with self._told("written", name):
+            self.files.write(name, file.read_bytes())
+            known = self.files.info(name)
+        if known.mtime_ns is not None:
+            os.utime(file, ns=(known.mtime_ns, known.mtime_ns))
+
+    def _get(self, name: str, info: "FileInfo") -> None:
+        target = self.path / name
+        try:
+            content = self.files.read(name)
+        except FileNotFoundError:  # removed since it was listed
+            return
+        with atomic_path(target) as draft:
+            draft.write_bytes(content)
+            os.utime(draft, ns=(info.mtime_ns, info.mtime_ns))
+
+    def _is_here(self, name: str, info: "FileInfo") -> bool:
+        try:
+            known = (self.path / name).stat()
+        except FileNotFoundError:
+            return False
+        is_same_time = known.st_mtime_ns // _SECOND_NS == info.mtime_ns // _SECOND_NS  # S3 tells no more
+        return bool(known.st_size == info.size and is_same_time)
+
+    def _drop(self, name: str) -> None:
+        for path in (self.path / name, *self.path.glob(f"{name}-*")):  # SQLite's journals are called so
+            path.unlink(missing_ok=True)
+
+    def _number(self) -> str:
+        """This working folder's own name among claims; a copy on another machine has another."""
+        file = self.path / ".number"
+        with suppress(FileExistsError), file.open("x", encoding="utf-8") as new:
+            new.write(uuid4().hex)
+        return f"{socket.gethostname()}-{file.read_text(encoding='utf-8')[:12]}"
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Take turns with the other commands, and threads, that use the working folder."""
+        with (self.path / ".filling.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _told(self, what: str, name: str = "") -> Iterator[None]:
+        """What the store's library raises becomes one line that names the address."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            which = f"{name} cannot" if name else "cannot"
+            remedy = "see that the store can be reached and has room, then run the same command again"
+            raise self.location.error(f"{which} be {what} ({reason_of(error)})", remedy) from error
+
+
+def _for_each(pool: ThreadPoolExecutor, names: Iterable[str], call: Callable[[str], None]) -> None:
+    for _ in pool.map(call, names):
+        pass  # raises what a call raised

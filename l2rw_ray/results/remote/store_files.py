@@ -1,0 +1,90 @@
+"""Files in one folder of an object store, each there as a whole or not at all."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.results.remote.location import Location
+from l2rw_ray.retries import patiently
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileInfo, FileSystem
+
+
+@dataclass(frozen=True)
+class StoreFiles:
+    """Reads and writes files by their name below a folder; another node that is sent this finds the same.
+
+    Each method raises OSError where the store refuses, or stays out of reach.
+
+    Attributes:
+        location: The study folder.
+        folder: Where in it, without slashes at its ends; empty for the study folder itself.
+    """
+
+    location: Location
+    folder: str = ""
+
+    def __str__(self) -> str:
+        return self.location.inside(self.folder)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file, replacing an earlier one in one step."""
+        filesystem, path = self._opened(name)
+
+        def put() -> None:
+            with filesystem.open_output_stream(path, compression=None) as stream:
+                stream.write(content)
+
+        patiently(put)
+
+    def read(self, name: str) -> bytes:
+        """A file's content.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        filesystem, path = self._opened(name)
+
+        def get() -> bytes:
+            with filesystem.open_input_stream(path, compression=None) as stream:
+                return bytes(stream.read())
+
+        return patiently(get)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        filesystem, path = self._opened(name)
+        try:
+            patiently(lambda: filesystem.delete_file(path))
+        except FileNotFoundError:
+            return
+
+    def sweep(self) -> None:
+        """Nothing is left half written: a put is there as a whole or not at all."""
+
+    def names(self, below: str = "", *, deep: bool = False) -> list[str]:
+        """The files in a folder, in order; `deep` takes those of its folders too."""
+        return sorted(self.listed(below, deep=deep))
+
+    def listed(self, below: str = "", *, deep: bool = False) -> "dict[str, FileInfo]":
+        """The same with what is known of each."""
+        from pyarrow.fs import FileSelector, FileType
+
+        filesystem, base = self._opened()
+        path = f"{base}/{below}".rstrip("/")
+        selector = FileSelector(path, recursive=deep, allow_not_found=True)
+        found = patiently(lambda: filesystem.get_file_info(selector))
+        return {file.path.removeprefix(f"{base}/"): file for file in found if file.type is FileType.File}
+
+    def info(self, name: str) -> "FileInfo":
+        """What the store knows of one file."""
+        filesystem, path = self._opened(name)
+        return patiently(lambda: filesystem.get_file_info(path))
+
+    def _opened(self, name: str = "") -> "tuple[FileSystem, str]":
+        try:
+            filesystem, root = self.location.open()
+        except StudyFolderError as error:  # such as a region that cannot be found out now
+            raise OSError(str(error)) from error
+        return filesystem, "/".join(part for part in (root, self.folder, name) if part)

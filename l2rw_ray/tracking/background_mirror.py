@@ -1,0 +1,85 @@
+"""Mirroring a study while it runs."""
+
+import logging
+import threading
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from l2rw_ray.errors import StudyFolderError, TrackingError
+from l2rw_ray.events import Event, TrialEnded
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.tracking.mirror import mirror_folder
+from l2rw_ray.tracking.uri import masked, masked_of
+
+_PAUSE_S = 5.0
+"""Between two passes over the ledger while a run is under way, at least."""
+_PAUSES_PER_PASS = 10
+"""A pause is this many times as long as the pass before it: the run's own cores do the work."""
+FILES_S = 20.0
+"""What a user is kept waiting for the files and figures of trials; `l2rw-ray track` makes all."""
+
+
+class Mirror:
+    """Observer that mirrors finished trials from a thread of its own.
+
+    Figures and summaries wait for the last pass. A store that cannot be reached costs one warning and
+    is tried once more at the end; the ledger has everything, and `l2rw-ray track` completes the mirror.
+    """
+
+    def __init__(self, folder: StudyFolder, tracking_uri: str | None) -> None:
+        self._folder, self._tracking_uri = folder, tracking_uri
+        self._news, self._ending = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
+        self._started = self._warned = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ending.set()
+
+    def __call__(self, event: Event) -> None:
+        """Note that a trial ended."""
+        if isinstance(event, TrialEnded):
+            self._news.set()
+            if not self._started:
+                self._started = True
+                self._thread.start()
+
+    def finish(self) -> None:
+        """Wait for the last pass."""
+        if self._started:
+            self._ending.set()
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause_s = _PAUSE_S
+        while not self._ending.wait(pause_s):
+            if self._news.is_set() and not self._warned:
+                self._news.clear()
+                began = monotonic()
+                self._mirror(files_s=0)
+                pause_s = max(_PAUSE_S, _PAUSES_PER_PASS * (monotonic() - began))
+        self._mirror(files_s=FILES_S)
+
+    def _mirror(self, files_s: float) -> None:
+        try:
+            mirror_folder(self._folder, self._tracking_uri, files_s)
+        except Exception as error:  # whatever a store does, the ledger has everything
+            if not isinstance(error, TrackingError | StudyFolderError):
+                logging.getLogger(__name__).debug("the mirror failed", exc_info=error)
+            if not self._warned:
+                self._warned = True
+                self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        uri = self._tracking_uri
+        logging.getLogger(__name__).warning(
+            "%s; the study goes on, `l2rw-ray track %s%s` completes the mirror",
+            " ".join(masked_of(str(error), uri or "").split()),
+            self._folder.address,
+            f" --tracking-uri {masked(uri)}" if uri else "",
+        )

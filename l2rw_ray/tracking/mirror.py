@@ -1,0 +1,221 @@
+"""Bringing the MLflow mirror of a study folder up to date with its ledger."""
+
+import fcntl
+import logging
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from l2rw_ray.config import Stage
+from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.results.arrays import (
+    TrialRows,
+    read_confusion,
+    read_step_series,
+    read_weight_histograms,
+)
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.reader import read_history, read_study, trial_results
+from l2rw_ray.results.remote.location import reason_of
+from l2rw_ray.results.remote.store_files import StoreFiles
+from l2rw_ray.tracking.uri import is_database, local_store, refuse_unusable_store
+
+if TYPE_CHECKING:
+    from l2rw_ray.tracking import MlflowMirror
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a study is mirrored to.
+
+    Attributes:
+        uri: MLflow store.
+        experiment: Name of the study there; None for its own.
+        artifacts: Folder of the study's artifacts; None leaves it to the server.
+    """
+
+    uri: str
+    experiment: str | None = None
+    artifacts: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What a mirror holds.
+
+    Attributes:
+        trials: Trials of the ledger, all of which it holds.
+        without_files: Trials whose files and figures there was no time for.
+    """
+
+    trials: int
+    without_files: int
+
+
+def mirror_folder(
+    folder: StudyFolder, tracking_uri: str | None = None, files_s: float = math.inf
+) -> Mirrored:
+    """Mirror a study to a store named by its address; see `mirror_to`.
+
+    Args:
+        folder: The study folder.
+        tracking_uri: MLflow store; None for the one in the folder.
+        files_s: Time for the trials' files and figures.
+
+    Raises:
+        TrackingError: The store is of no known kind, or cannot be reached.
+        StudyFolderError: The folder holds no study.
+    """
+    if tracking_uri is None:
+        own = Destination(local_store(folder.path), artifacts=folder.tracking_artifacts)
+        return mirror_to(own, folder, files_s)
+    refuse_unusable_store(tracking_uri)
+    artifacts = folder.tracking_artifacts if is_database(tracking_uri) else None
+    return mirror_to(Destination(tracking_uri, artifacts=artifacts), folder, files_s)
+
+
+def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = math.inf) -> Mirrored:
+    """Mirror every trial of the ledger that the store does not have.
+
+    Args:
+        destination: Where to.
+        folder: The study folder.
+        files_s: Time for the trials' files and figures, which take longer than all the rest. Where
+            there is none at all, summaries of design points wait as well, and the study's run stays open.
+
+    Raises:
+        TrackingError: The store cannot be reached.
+        StudyFolderError: The folder holds no study.
+    """
+    from l2rw_ray.tracking import MlflowMirror
+    from l2rw_ray.tracking.view import study_view
+
+    spec = folder.read_spec()
+    with _alone(folder):
+        rows = read_study(folder.path).to_pylist()
+        mirror = MlflowMirror(
+            destination.uri, destination.experiment or spec.name, spec.question, destination.artifacts
+        )
+        mirror.offer_view(study_view(rows))
+        _record(mirror, folder, rows)
+        planned = {row["trial_id"] for row in rows}
+        mirror.mark_planned({trial_id: trial_id in planned for trial_id in trial_results(folder.path)})
+        lacking: Sequence[Row] = [row for row in rows if mirror.lacks_files(row)]
+        if files_s > 0:
+            _summarise(mirror, folder, rows)
+            lacking = _attach(mirror, folder, lacking, files_s)
+            mirror.close()
+    return Mirrored(len(rows), len({row["trial_id"] for row in lacking}))
+
+
+def _record(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
+    missing = [row for row in rows if not mirror.holds(row)]
+    if missing:
+        history, series = (TrialRows(read(folder.path)) for read in (read_history, read_step_series))
+        for row in missing:
+            mirror.record(row, history.of(row["trial_id"]), series.of(row["trial_id"]))
+
+
+def _attach(
+    mirror: "MlflowMirror", folder: StudyFolder, lacking: Sequence[Row], time_s: float
+) -> Sequence[Row]:
+    """Make the trials' files until the time is over; returns those that it was too short for."""
+    if not lacking:
+        return lacking
+    from l2rw_ray.report.trial_plots import summarise_trial, write_trial_figures
+    from l2rw_ray.tracking.runs import trial_files, trial_name
+
+    readers = (read_history, read_step_series, read_weight_histograms, read_confusion)
+    history, series, weights, confusion = (TrialRows(read(folder.path)) for read in readers)
+    fetches = folder.store is not None and folder.read_spec().keep.models
+    began = monotonic()
+    for number, row in enumerate(lacking):
+        if monotonic() - began > time_s:
+            return lacking[number:]
+        trial_id = row["trial_id"]
+        with TemporaryDirectory(prefix="l2rw-") as made:
+            for name, text in trial_files(row).items():
+                (Path(made) / name).write_text(text, encoding="utf-8")
+            figures = Path(made) / "figures"
+            figures.mkdir()
+            told = history.of(trial_id), series.of(trial_id), weights.of(trial_id)
+            matrix = next(iter(confusion.of(trial_id)), None)
+            write_trial_figures(summarise_trial(trial_name(row), *told, matrix), figures)
+            if fetches:
+                _fetch_model(folder, trial_id)
+            _add_model(folder.model_file(trial_id), Path(made))
+            mirror.attach(row, Path(made))
+    return ()
+
+
+def _fetch_model(folder: StudyFolder, trial_id: str) -> None:
+    """Bring a trial's model here from the store that a worker brought it to, if there is one."""
+    file = folder.model_file(trial_id)
+    if folder.store is None or file.exists():
+        return
+    models = StoreFiles(folder.store.location, "models")
+    try:
+        content = models.read(file.name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        problem = f"cannot be read ({reason_of(error)})"
+        raise StudyFolderError(
+            "kept models", models, problem, "see to the store, then track again"
+        ) from error
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+
+
+def _add_model(file: Path, made: Path) -> None:
+    """The trained model, where it is kept; one of the user's own code as it is, for that is not run here."""
+    if not file.exists():
+        return
+    from l2rw_ray.tracking.logged_model import write_logged_model
+    from l2rw_ray.training import load_model
+
+    try:
+        kept = load_model(file, own_code=False)
+        write_logged_model(kept.network, kept.input_shape, made / "model")
+    except Exception as error:  # torch cannot export every network
+        logging.getLogger(__name__).debug("kept as it is: %s", file, exc_info=error)
+        shutil.rmtree(made / "model", ignore_errors=True)
+        shutil.copy(file, made / "model.pt")
+
+
+def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
+    """A run per design point, where the study has any whose figures count."""
+    from l2rw_ray.report.design_points.points import final_cells
+    from l2rw_ray.tracking import DesignPoint
+
+    if isinstance(folder.read_spec().design, SearchDesign):  # its configurations are its trials
+        return
+    final = {row.trial_id for row in folder.read_plan() if row.stage is Stage.FINAL}
+    if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
+        mirror.summarise(
+            DesignPoint(
+                cell.method, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()}
+            )
+            for cell in final_cells(folder.path)
+        )
+
+
+@contextmanager
+def _alone(folder: StudyFolder) -> Iterator[None]:
+    """Wait for another mirror of this folder to end: two at once would write trials twice."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context((folder.path / ".mirror.lock").open("a"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a folder that is only read, or a file system without locks
+        yield

@@ -1,0 +1,164 @@
+"""The overhead probe: plain and reweighted steps, interleaved, on a copy of a trial's own state."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count, cycle
+from statistics import fmean, median
+
+import torch
+from torch.optim import Optimizer
+
+from l2rw_ray.config import TrialConfig
+from l2rw_ray.config.method.methods import L2RWMethod, MetaMethod, Method, UniformMethod
+from l2rw_ray.data import Batch
+from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
+from l2rw_ray.methods import TrainingContext, build_arm
+from l2rw_ray.training.determinism import restore_rng, rng_state
+from l2rw_ray.training.optimizers import build_optimizer
+from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
+
+_PHASE_ROUNDS = 2
+BETWEEN_STEPS = 3
+"""Steps without new weights that are timed in a round, of the many there may be in a cycle."""
+_STANDSTILL = 1e-6
+"""Factor on the learning rate of the copies; at 0 a lookahead through the optimiser would see nothing."""
+
+
+def probe_overhead(
+    config: TrialConfig, context: TrainingContext, batches: list[Batch], ranks: Ranks
+) -> dict[str, float]:
+    """Measure what a step of the trial's arm costs beside a plain one.
+
+    The copies hardly move, so that what is timed is the state that is trained; each step makes an update
+    of its own, also where the trial accumulates gradients. Model,
+    optimiser and random generators are left as they were. With several ranks each figure is the
+    slowest rank's.
+
+    Args:
+        config: The trial.
+        context: The state it trains with, of which copies are made.
+        batches: Batches to step on, used in turn.
+        ranks: The trial's workers.
+
+    Returns:
+        `peak_memory_bytes`, what steps allocate beyond parameters and optimiser state, gradients and what
+        is kept from step to step included; and for a reweighted arm `step_time_plain_s`,
+        `step_time_s` (the mean over a cycle of steps, from one meta gradient to the next),
+        `overhead_ratio`,
+        `peak_memory_plain_bytes`, `phase_<name>_s` per step that computes weights, and `parameters`, how
+        many the model has. Empty when no rounds are asked for.
+    """
+    if config.measurement.probe_rounds == 0:
+        return {}
+    generators = rng_state()
+    try:
+        figures = _measure(config, context, batches, ranks)
+    finally:
+        restore_rng(generators)
+    return {name: ranks.maximum(value) for name, value in figures.items()} | _ratio(figures, ranks)
+
+
+def _measure(
+    config: TrialConfig, context: TrainingContext, batches: list[Batch], ranks: Ranks
+) -> dict[str, float]:
+    device, rounds = device_of(context.model), config.measurement.probe_rounds
+    plain = _Stepper(UniformMethod(name="uniform"), _copy_of(context, config, ranks), batches)
+    plain.step()
+    plain_bytes = plain.peak_bytes(device)
+    if isinstance(config.method, UniformMethod):
+        return {"peak_memory_bytes": plain_bytes}
+    copied = _copy_of(context, config, ranks)
+    update_every, gradient_every = 1, 1
+    if isinstance(config.method, MetaMethod):
+        update_every = config.method.update_every
+    if isinstance(config.method, L2RWMethod):
+        gradient_every = config.method.meta_gradient_every
+    stepper = _Stepper(config.method, copied, batches)
+    runs: dict[str, Callable[[], object]] = {"plain": plain.step, "scored": stepper.scored()}
+    runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, BETWEEN_STEPS))}
+    if gradient_every > 1:
+        runs["scored again"] = stepper.scored(after=update_every)
+    times_s = {name: median(found) for name, found in interleaved_times(runs, rounds, device).items()}
+    again_s = times_s.get("scored again", 0.0)
+    scored_s = (times_s["scored"] + (gradient_every - 1) * again_s) / gradient_every
+    between_s = fmean([found for name, found in times_s.items() if "between" in name] or [0.0])
+    timer = PhaseTimer(device, synchronise=True)
+    timed = _Stepper(config.method, replace(copied, timer=timer), batches).scored()
+    for _ in range(_PHASE_ROUNDS):
+        timed()
+    return {
+        "step_time_plain_s": times_s["plain"],
+        "step_time_s": (scored_s + (update_every - 1) * between_s) / update_every,
+        "peak_memory_bytes": stepper.peak_bytes(device),
+        "peak_memory_plain_bytes": plain_bytes,
+        "parameters": float(sum(parameter.numel() for parameter in unwrapped(context.model).parameters())),
+        **{f"phase_{name}_s": total / _PHASE_ROUNDS for name, total in sorted(timer.total_s.items())},
+    }
+
+
+def _ratio(figures: dict[str, float], ranks: Ranks) -> dict[str, float]:
+    if "step_time_s" not in figures:
+        return {}
+    return {
+        "overhead_ratio": ranks.maximum(figures["step_time_s"]) / ranks.maximum(figures["step_time_plain_s"])
+    }
+
+
+def _copy_of(context: TrainingContext, config: TrialConfig, ranks: Ranks) -> TrainingContext:
+    network = copy.deepcopy(unwrapped(context.model))
+    optimizer: Optimizer = build_optimizer(config.optim, network)
+    optimizer.load_state_dict(copy.deepcopy(context.optimizer.state_dict()))
+    for group in optimizer.param_groups:
+        group["lr"] *= _STANDSTILL
+    options = {**context.update_options, "accumulation_steps": 1}
+    return replace(context, model=ranks.wrap(network), optimizer=optimizer, update_options=options)
+
+
+class _Stepper:
+    """Steps of an arm on batches in turn.
+
+    Args:
+        method: The arm.
+        context: What it trains.
+        batches: Batches to step on.
+    """
+
+    def __init__(self, method: Method, context: TrainingContext, batches: list[Batch]) -> None:
+        endless = cycle(replace(batch, is_last=False) for batch in batches)
+        self._arm, self._numbered = build_arm(method, context), zip(count(), endless)
+        self._optimizer = context.optimizer
+        self._fresh = self._arm.state_dict()
+
+    def step(self) -> object:
+        """The next one."""
+        number, batch = next(self._numbered)
+        return self._arm.step(batch, number, epoch=0)
+
+    def peak_bytes(self, device: torch.device) -> float:
+        """Memory at the peak of a step that computes weights and the one after it, from no gradients on."""
+        self._optimizer.zero_grad(set_to_none=True)
+        scored = self.scored()
+
+        def both() -> None:
+            scored()
+            self.step()
+
+        return float(peak_memory_bytes(both, device))
+
+    def scored(self, after: int = 0) -> Callable[[], object]:
+        """A step that computes weights, whenever it is called.
+
+        Args:
+            after: How many steps come before it, once; 0 for the first of a trial.
+        """
+        self._arm.load_state_dict(self._fresh)
+        for _ in range(after):
+            self.step()
+        start = self._arm.state_dict() if after else self._fresh
+
+        def scored() -> object:
+            self._arm.load_state_dict(start)
+            return self.step()
+
+        return scored

@@ -1,0 +1,101 @@
+"""What a run says at its end."""
+
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from l2rw_ray.cli.run import _failed_logs, run_session
+from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
+from l2rw_ray.orchestration.run import RunOptions, RunOutcome
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.status import count_statuses
+from tests.planning.playing import record
+
+
+def test_logs_of_the_first_failed_trials_are_named_and_the_others_counted(
+    study_tree: dict, tmp_path: Path
+) -> None:
+    spec = parse_study(study_tree | {"seeds": 4})
+    planned, folder = plan_study(spec), StudyFolder(tmp_path)
+    folder.create()
+    folder.write_plan(spec, planned)
+    for trial in planned[:7]:
+        log = None if trial is planned[0] else f"logs/{trial.trial_id}.log"
+        record(folder, trial, status="failed" if trial is not planned[1] else "completed", log=log)
+    assert _failed_logs(folder) == [
+        f"log      {tmp_path}/logs/{planned[2].trial_id}.log (uniform · seed 2)",
+        f"log      {tmp_path}/logs/{planned[3].trial_id}.log (uniform · seed 3)",
+        f"log      {tmp_path}/logs/{planned[4].trial_id}.log (l2rw · seed 0)",
+        f"         and 2 more in {tmp_path}/logs",
+    ]
+
+
+@pytest.fixture
+def run(study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a study of four trials in `tmp_path`, or what stands for it; the exit code."""
+
+    def session(run_study: Callable[..., RunOutcome], **changes: object) -> int:
+        monkeypatch.setattr("l2rw_ray.cli.run.run_study", run_study)
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            spec = parse_study(study_tree | changes)
+            return run_session(spec, StudyFolder(tmp_path / "out"), RunOptions(), None)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    return session
+
+
+def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> RunOutcome:
+        raise KeyboardInterrupt
+
+    assert run(interrupted) == 130
+    line = "interrupted: the same command goes on where this one stopped"
+    assert capsys.readouterr().out.splitlines() == ["small  preparing", line]
+
+
+def ending(status: str) -> Callable[..., RunOutcome]:
+    """Stands for a run in which all trials end in one way."""
+
+    def run_study(
+        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object
+    ) -> RunOutcome:
+        folder.write_plan(spec, planned)
+        for trial in planned:
+            record(folder, trial, status=status)
+        return RunOutcome(count_statuses(folder.path))
+
+    return run_study
+
+
+def test_a_run_in_which_all_trials_failed_has_a_report(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(ending("failed")) == 1
+    assert "4 failed" in capsys.readouterr().out
+    assert (tmp_path / "out" / "report" / "report.html").is_file()
+
+
+def test_a_run_with_nothing_to_report_on_says_so(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(ending("failed"), report="scaling") == 1
+    assert "report   none: study folder = " in capsys.readouterr().out
+
+
+def test_a_report_that_cannot_be_written_is_no_success(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report").touch()
+    assert run(ending("completed")) == 1
+    printed = capsys.readouterr().out
+    assert "4 completed" in printed
+    assert "report   none: report folder = " in printed
+    assert f"`l2rw-ray report {tmp_path / 'out'}` writes it once that is mended" in printed

@@ -1,0 +1,148 @@
+"""The searcher between a feed and Tune, with a broker that does what it is told."""
+
+from collections.abc import Mapping
+
+import pytest
+from ray.tune.search import Searcher
+
+from l2rw_ray.config import PlannedTrial, Resources, parse_study
+from l2rw_ray.events import TrialEnded, TrialStatus
+from l2rw_ray.orchestration.tune.early_stopping import early_stopping
+from l2rw_ray.orchestration.tune.searcher import RUNNING, FeedSearcher
+from l2rw_ray.planning.plan import by_resources, plan_study
+from l2rw_ray.planning.strategies.fixed import FixedFeed
+from l2rw_ray.results.trial_result import TrialResult
+
+
+class _Feed(FixedFeed):
+    """A list that remembers what it was told."""
+
+    def __init__(self, trials: tuple[PlannedTrial, ...]) -> None:
+        super().__init__(trials)
+        self.epochs: list[tuple[str, int]] = []
+        self.results: dict[str, TrialResult] = {}
+
+    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+        self.epochs.append((trial_id, epoch))
+
+    def ended(self, trial_id: str, result: TrialResult) -> None:
+        self.results[trial_id] = result
+
+
+class _Desk:
+    def __init__(self) -> None:
+        self.submitted: list[str] = []
+        self.complete_kinds: list[Resources] = []
+        self.cancelled: list[str] = []
+        self.ends: dict[str, TrialEnded] = {}
+
+    def submit(self, trial: PlannedTrial) -> None:
+        self.submitted.append(trial.trial_id)
+
+    def complete(self, resources: Resources) -> None:
+        self.complete_kinds.append(resources)
+
+    def cancel(self, trial_id: str) -> None:
+        self.cancelled.append(trial_id)
+
+    def end_of(self, trial_id: str) -> TrialEnded | None:
+        return self.ends.get(trial_id)
+
+
+class _Crew:
+    def __init__(self, lanes: Mapping[Resources, int] | None = None) -> None:
+        self.lanes, self.to_come = lanes, {}
+
+    def expect(self, to_come: Mapping[Resources, int | None]) -> None:
+        self.to_come = dict(to_come)
+
+    def number(self, resources: Resources) -> int:
+        return 4 if self.lanes is None else self.lanes.get(resources, 0)
+
+
+@pytest.fixture
+def trials(study_tree: dict) -> tuple[PlannedTrial, ...]:
+    return plan_study(parse_study(study_tree | {"seeds": 1}))
+
+
+def test_a_trial_is_told_as_it_ended(trials) -> None:
+    feed, desk = _Feed(trials), _Desk()
+    searcher = FeedSearcher([feed], desk, _Crew())
+    assert searcher.suggest("a") == {"trial_id": trials[0].trial_id}
+    searcher.on_trial_result("a", {"status": RUNNING, "epoch": 1, "validation_loss": 0.5})
+    ended = {"status": "failed", "reason": "ValueError: no", "duration_s": 2.0, "epoch": 1}
+    searcher.on_trial_complete("a", ended)
+    assert feed.epochs == [(trials[0].trial_id, 1)]
+    result = feed.results[trials[0].trial_id]
+    assert (result.status, result.reason, result.duration_s) == ("failed", "ValueError: no", 2.0)
+    assert desk.cancelled == []
+
+
+@pytest.mark.parametrize("status", [TrialStatus.STOPPED, TrialStatus.COMPLETED])
+def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status) -> None:
+    feed, desk = _Feed(trials[:1]), _Desk()
+    searcher = FeedSearcher([feed], desk, _Crew())
+    searcher.suggest("a")
+    assert searcher.suggest("a2") is None, "it may still be stopped"
+    searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
+    assert desk.cancelled == [trials[0].trial_id]
+    assert searcher.suggest("b") is None, "the run waits for it"
+    assert feed.results == {}
+    metrics = {"validation_loss": 0.25}
+    desk.ends[trials[0].trial_id] = TrialEnded(trials[0].trial_id, status, 4, 12, 8.0, metrics)
+    assert searcher.suggest("c") == Searcher.FINISHED
+    result = feed.results[trials[0].trial_id]
+    assert (result.status, result.duration_s, result.figures) == (status.value, 8.0, metrics)
+
+
+def test_the_next_trial_waits_for_the_lane_of_one_that_is_stopped(study_tree: dict) -> None:
+    trials = plan_study(parse_study(study_tree | {"seeds": 2}))
+    feed, desk = _Feed(trials), _Desk()
+    feed.ahead = 0
+    searcher = FeedSearcher([feed], desk, _Crew({trials[0].resources: 1}))
+    searcher.suggest("a")
+    assert searcher.suggest("b") is None
+    searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
+    assert searcher.suggest("c") == {"trial_id": trials[1].trial_id}, "Tune has to have one to follow"
+
+
+def test_each_kind_of_trial_is_handed_out_as_its_lanes_allow(study_tree: dict) -> None:
+    study_tree["design"]["factors"]["resources.workers"] = [1, 2]
+    groups = by_resources(plan_study(parse_study(study_tree | {"seeds": 2})))
+    (one, alone), (two, together) = groups.items()
+    desk, crew = _Desk(), _Crew({one: 1})
+    searcher = FeedSearcher([_Feed(tuple(alone)), _Feed(tuple(together))], desk, crew)
+    given = [searcher.suggest(str(number)) for number in range(4)]
+    assert [each["trial_id"] for each in given[:3]] == [
+        *(trial.trial_id for trial in alone[:2]),
+        together[0].trial_id,
+    ], "one under way and one that waits; a kind without lanes has one that waits for them"
+    assert given[3] is None
+    assert crew.to_come == {one: len(alone) - 2, two: len(together) - 1}, "told at once"
+    crew.lanes = {one: len(alone), two: len(together)}
+    given = [searcher.suggest(f"{number} more") for number in range(len(alone) + len(together) - 3)]
+    assert all(isinstance(each, dict) for each in given)
+    assert searcher.suggest("z") is None, "Tune may still stop the last ones, whose ends are waited for"
+    assert len(desk.submitted) == len(alone) + len(together)
+    assert set(desk.complete_kinds) == {one, two}, "lanes of a kind leave when no more will come"
+
+
+@pytest.mark.parametrize("result", [{"status": "lost"}, None])
+def test_nothing_is_begun_once_the_broker_is_lost(trials, result) -> None:
+    feed, desk = _Feed(trials), _Desk()
+    searcher = FeedSearcher([feed], desk, _Crew())
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", result, error=result is None)
+    assert not feed.results[trials[0].trial_id].is_final
+    assert searcher.suggest("b") == Searcher.FINISHED
+    assert len(desk.submitted) == 1
+
+
+def test_only_searches_stop_trials_early(study_tree: dict) -> None:
+    assert early_stopping(parse_study(study_tree)) is None
+    space = {"optim.epochs": {"kind": "int", "low": 2, "high": 9}}
+    design = {"kind": "search", "space": space, "budget": {"trials": 2}}
+    study_tree |= {"seeds": 1}
+    for stopping in ("asha", "median"):
+        spec = parse_study(study_tree | {"design": design | {"stopping": {"name": stopping}}})
+        assert early_stopping(spec) is not None

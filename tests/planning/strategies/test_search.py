@@ -1,0 +1,340 @@
+"""Searches, tuned comparisons and searches for enough, without a cluster: figures come from a formula."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from l2rw_ray.config import PlannedTrial, Stage, parse_study
+from l2rw_ray.errors import ConfigError, StudyFolderError
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.planning.resumed_search import searched_trials
+from l2rw_ray.planning.strategies.build import feeds_of
+from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
+from tests.planning.playing import METRIC, best_at_a_tenth, play, record
+
+SEARCH = {
+    "kind": "search",
+    "space": {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}},
+    "budget": {"trials": 8},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    folder = StudyFolder(tmp_path / "study")
+    folder.create()
+    return folder
+
+
+def values(trials: list[PlannedTrial], path: str = "optim.lr") -> list[Any]:
+    return [trial.factors[path] for trial in trials]
+
+
+def test_a_search_uses_its_budget_and_comes_near_the_best(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 25}}, "seeds": 1})
+    ran = play(spec, folder)
+    assert len(ran) == 25
+    assert len({trial.trial_id for trial in ran}) == 25
+    assert all(trial.stage is Stage.SEARCH for trial in ran)
+    assert min(abs(math.log10(lr) + 1) for lr in values(ran)) < 0.1
+    assert play(spec, folder) == []
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_a_search_cut_short_goes_on_with_what_was_under_way(
+    study_tree: dict, folder: StudyFolder, lanes: int
+) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH, "seeds": 1})
+    before = play(spec, folder, lanes=lanes, trials=4)
+    asked = folder.read_plan()
+    after = play(spec, folder, lanes=lanes)
+    assert len(before) + len(after) == 8
+    ran = [trial.trial_id for trial in [*before, *after]]
+    assert len(set(ran)) == 8, "none twice"
+    assert {row.trial_id for row in asked} <= set(ran), "none is forgotten"
+    assert [row.trial_id for row in folder.read_plan()][: len(asked)] == [row.trial_id for row in asked]
+
+
+def test_one_lane_searches_the_same_way_every_time(study_tree: dict, tmp_path: Path) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH, "seeds": 1})
+    runs = []
+    for name in ("one", "other"):
+        folder = StudyFolder(tmp_path / name)
+        folder.create()
+        runs.append(values(play(spec, folder)))
+    assert runs[0] == runs[1]
+    assert len(set(runs[0])) == 8
+
+
+def test_a_larger_budget_goes_on_and_another_space_starts_anew(study_tree: dict, folder: StudyFolder) -> None:
+    study_tree |= {"design": SEARCH, "seeds": 1}
+    play(parse_study(study_tree), folder)
+    study_tree["design"] = SEARCH | {"budget": {"trials": 10}, "sampler": "random"}
+    larger = parse_study(study_tree)
+    assert len(searched_trials(larger, folder)) == 8
+    assert len(play(larger, folder)) == 2
+    lower = {"optim.lr": {"kind": "float", "low": 0.0001, "high": 1.0, "log": True}}
+    study_tree["design"] = SEARCH | {"space": lower}
+    other = parse_study(study_tree)
+    assert searched_trials(other, folder) == []
+    assert len(play(other, folder)) == 8
+
+
+def test_a_configuration_is_its_mean_over_seeds_and_paired(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 3}}, "seeds": [5, 7]})
+    ran = play(spec, folder, lambda trial: {METRIC: 0.5 + trial.seed / 100})
+    assert [trial.seed for trial in ran] == [5, 7] * 3
+    (feed,) = feeds_of(spec, (), folder)
+    assert [found.figures for found in feed._book.proposals()] == [(pytest.approx(0.56),)] * 3
+
+
+def test_a_failed_configuration_counts_and_can_be_retried(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 4}}, "seeds": [0, 1]})
+    broken = play(spec, folder, lambda trial: "failed")
+    assert len(broken) == 4, "the second seed of what has failed adds nothing"
+    assert play(spec, folder) == []
+    retried = play(spec, folder, retry_failed=True)
+    assert {trial.trial_id for trial in broken} <= {trial.trial_id for trial in retried}
+    assert len(retried) == 8
+    assert play(spec, folder, retry_failed=True) == []
+    assert len(folder.read_plan()) == 8
+
+
+def test_a_failed_configuration_is_retried_though_the_hours_are_spent(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    hours = {"budget": {"hours": 5 / 3600}}
+    spec = parse_study(study_tree | {"design": SEARCH | hours, "seeds": 1})
+    outcomes = iter(["failed", *[{METRIC: 0.5}] * 4])
+    first = play(spec, folder, lambda trial: next(outcomes))
+    assert [trial.trial_id for trial in play(spec, folder, retry_failed=True)] == [first[0].trial_id]
+    assert {row.trial_id for row in folder.read_plan()} == {trial.trial_id for trial in first}
+
+
+def test_what_a_killed_run_left_waiting_does_not_take_the_place_of_a_retry(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 2}}, "seeds": 1})
+    first, second = play(spec, folder, lambda trial: "failed")
+    (feed,) = feeds_of(spec, (), folder)
+    feed._book._study.enqueue_trial({"optim.lr": second.factors["optim.lr"]})
+    retried = play(spec, folder, retry_failed=True)
+    assert {trial.trial_id for trial in retried} == {first.trial_id, second.trial_id}
+    (feed,) = feeds_of(spec, (), folder)
+    told = {found.values["optim.lr"]: found.figures for found in feed._book.proposals() if found.figures}
+    assert told == {lr: (pytest.approx(1 - abs(math.log10(lr) + 1) / 10),) for lr in values([first, second])}
+
+
+def test_a_space_that_is_exhausted_stays_so_until_another_sampler_asks(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    few = {"optim.lr": {"kind": "categorical", "choices": [0.01, 0.1]}}
+    study_tree |= {"design": SEARCH | {"space": few}, "seeds": 1}
+    assert len(play(parse_study(study_tree), folder)) == 2
+    (feed,) = feeds_of(parse_study(study_tree), (), folder)
+    assert feed.is_done
+    study_tree["design"]["sampler"] = "random"
+    (feed,) = feeds_of(parse_study(study_tree), (), folder)
+    assert not feed.is_done
+
+
+def test_a_search_whose_record_is_ahead_of_the_ledger_trains_what_the_ledger_lacks(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    design = SEARCH | {"budget": {"trials": 3}, "stopping": {"name": "asha"}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    first, *_ = play(spec, folder)
+    folder.trial_file(first.trial_id).unlink()
+    (feed,) = feeds_of(spec, (), folder)
+    trial = feed.next()
+    assert trial.trial_id == first.trial_id
+    feed.told(trial.trial_id, 1, {METRIC: 0.5})
+    feed.ended(trial.trial_id, TrialResult("completed", None, 1.0, best_at_a_tenth(trial)))
+    assert feed.is_done
+
+
+def test_repeats_are_told_what_came_of_the_first_also_after_a_break(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    two = {"method.name": {"kind": "categorical", "choices": ["uniform", "l2rw"]}}
+    spec = parse_study(study_tree | {"design": SEARCH | {"space": two}, "seeds": 1})
+    (feed,) = feeds_of(spec, (), folder)
+    assert [feed.next() is None for _ in range(3)] == [False, False, True], "and no third is waited for"
+    states = [found.state for found in feed._book.proposals()]
+    assert len(states) > 2
+    assert set(states) == {"open"}
+    play(spec, folder, lambda trial: {METRIC: 0.5})
+    (again,) = feeds_of(spec, (), folder)
+    assert {found.state for found in again._book.proposals()} == {"complete"}
+
+
+def test_a_stopped_configuration_is_told_as_pruned(study_tree: dict, folder: StudyFolder) -> None:
+    design = SEARCH | {"budget": {"trials": 3}, "stopping": {"name": "asha"}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    play(spec, folder, lambda trial: "stopped")
+    (feed,) = feeds_of(spec, (), folder)
+    assert [found.state for found in feed._book.proposals()] == ["pruned"] * 3
+    assert feed.is_done
+
+
+def test_interrupted_trials_are_run_again(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 2}}, "seeds": 1})
+    (feed,) = feeds_of(spec, (), folder)
+    trial = feed.next()
+    record(folder, trial, status="stopped", reason=INTERRUPTED)
+    feed.ended(trial.trial_id, TrialResult("stopped", INTERRUPTED))
+    assert play(spec, folder)[0].trial_id == trial.trial_id
+
+
+def test_hours_end_a_search(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"hours": 0.05}}, "seeds": 1})
+    assert len(play(spec, folder)) == 5, "36 s each"
+    assert play(spec, folder) == []
+
+
+def test_a_space_that_is_used_up_ends_the_search(study_tree: dict, folder: StudyFolder) -> None:
+    few = {"method.name": {"kind": "categorical", "choices": ["uniform", "l2rw", "random"]}}
+    spec = parse_study(study_tree | {"design": SEARCH | {"space": few}, "seeds": 1})
+    ran = play(spec, folder, lambda trial: {METRIC: 0.5})
+    assert sorted(values(ran, "method.name")) == ["l2rw", "random", "uniform"]
+
+
+def test_conditional_parameters_are_searched_where_they_have_a_meaning(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    design = SEARCH | {
+        "space": {
+            "method.update_every": {"kind": "int", "low": 1, "high": 8},
+            "method.name": {"kind": "categorical", "choices": ["uniform", "l2rw"]},
+            **SEARCH["space"],
+        },
+        "when": {"method.update_every": {"method.name": "l2rw"}},
+        "budget": {"trials": 12},
+    }
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    ran = play(spec, folder)
+    assert len({trial.config.method.name for trial in ran}) == 2
+    for trial in ran:
+        assert ("method.update_every" in trial.factors) == (trial.config.method.name == "l2rw")
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random", "qmc", "nsga2", "cmaes"])
+def test_every_sampler_searches_and_goes_on(study_tree: dict, folder: StudyFolder, sampler: str) -> None:
+    space = SEARCH["space"] | {"optim.momentum": {"kind": "float", "low": 0.0, "high": 0.9}}
+    design = SEARCH | {"space": space, "sampler": sampler, "budget": {"trials": 14}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    ran = play(spec, folder, lanes=2, trials=12) + play(spec, folder, lanes=2)
+    assert len({trial.trial_id for trial in ran}) == 14
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random", "qmc", "nsga2"])
+def test_several_objectives_are_told(study_tree: dict, folder: StudyFolder, sampler: str) -> None:
+    further = [{"metric": "overhead_ratio", "mode": "min"}, {"metric": "duration_s", "mode": "min"}]
+    design = SEARCH | {"sampler": sampler, "further_objectives": further, "budget": {"trials": 12}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 1})
+    play(spec, folder)
+    (feed,) = feeds_of(spec, (), folder)
+    assert all(found.figures[1:] == (1.0, 36.0) for found in feed._book.proposals()), (
+        "no weights, no overhead"
+    )
+
+
+def test_levels_that_make_no_trial_are_named(study_tree: dict, folder: StudyFolder) -> None:
+    workers = {"workers": 4}
+    small = {"optim.batch_size": {"kind": "int", "low": 2, "high": 64}}
+    spec = parse_study(study_tree | {"design": SEARCH | {"space": small}, "resources": workers, "seeds": 1})
+    with pytest.raises(ConfigError, match=r"optim\.batch_size = 2.*use at least 4"):
+        plan_study(spec)
+
+
+def test_a_broken_record_of_a_search_is_named(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": SEARCH, "seeds": 1})
+    folder.searches.write_text("no database")
+    with pytest.raises(StudyFolderError, match=r"optim|optuna\.db"):
+        feeds_of(spec, (), folder)
+
+
+TUNED = {
+    "kind": "tuned_comparison",
+    "arms": {
+        "uniform": {"set": {"method.name": "uniform"}},
+        "l2rw": {
+            "set": {"method.name": "l2rw"},
+            "space": {"method.update_every": {"kind": "int", "low": 1, "high": 4}},
+        },
+    },
+    "space": SEARCH["space"],
+    "search_seeds": [100, 101],
+    "budget": {"trials": 6},
+}
+
+
+@pytest.mark.parametrize("cut", [0, 3, 13, 25, 27, 1000])
+def test_each_arm_is_tuned_alike_and_its_best_runs_on_fresh_seeds(
+    study_tree: dict, folder: StudyFolder, cut: int
+) -> None:
+    spec = parse_study(study_tree | {"design": TUNED, "seeds": 3})
+    ran = [*play(spec, folder, lanes=2, trials=cut), *play(spec, folder, lanes=2)]
+    assert len({trial.trial_id for trial in ran}) == len(ran) == 2 * 6 * 2 + 2 * 3
+    for arm in ("uniform", "l2rw"):
+        own = [trial for trial in ran if trial.factors["variant"] == arm]
+        assert {trial.config.method.name for trial in own} == {arm}
+        searched = [trial for trial in own if trial.stage is Stage.SEARCH]
+        finals = [trial for trial in own if trial.stage is Stage.FINAL]
+        assert {trial.seed for trial in searched} == {100, 101}
+        assert [trial.seed for trial in finals] == [0, 1, 2]
+        best = max(searched, key=lambda trial: best_at_a_tenth(trial)[METRIC])
+        assert all(trial.config == best.config for trial in finals)
+        assert all(trial.factors == {"variant": arm} for trial in finals)
+    known = searched_trials(spec, folder)
+    assert {trial.trial_id for trial in known} == {trial.trial_id for trial in ran}
+
+
+def test_arms_are_tuned_at_each_level_and_one_more_costs_its_own_trials(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    l2rw = {"set": {"method.name": "l2rw"}, "factors": {"method.update_every": [1, 4]}}
+    design = TUNED | {"arms": {"uniform": TUNED["arms"]["uniform"], "l2rw": l2rw}, "search_seeds": [100]}
+    factors = {"factors": {"data.noise.rate": [0.2, 0.4]}}
+    spec = parse_study(study_tree | {"design": design | factors, "seeds": 3})
+    ran = play(spec, folder, lanes=2)
+    assert len(ran) == (2 + 2 * 2) * (6 + 3)
+    finals = [trial for trial in ran if trial.stage is Stage.FINAL]
+    points = {tuple(trial.factors.items()) for trial in finals}
+    assert (("variant", "uniform"), ("data.noise.rate", 0.2)) in points
+    assert (("variant", "l2rw"), ("data.noise.rate", 0.4), ("method.update_every", 4)) in points
+    assert len(points) == 6
+    assert {trial.trial_id for trial in searched_trials(spec, folder)} == {trial.trial_id for trial in ran}
+
+    factors = {"factors": {"data.noise.rate": [0.2, 0.3, 0.4]}}
+    larger = parse_study(study_tree | {"design": design | factors, "seeds": 3})
+    assert {trial.trial_id for trial in searched_trials(larger, folder)} == {trial.trial_id for trial in ran}
+    fewer = parse_study(study_tree | {"design": TUNED | {"search_seeds": [100]} | factors, "seeds": 3})
+    assert {trial.config.method.name for trial in searched_trials(fewer, folder)} == {"uniform"}
+    more = play(larger, folder, lanes=2)
+    assert {trial.factors["data.noise.rate"] for trial in more} == {0.3}
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+def test_arms_that_coincide_share_their_trials(study_tree: dict, folder: StudyFolder, lanes: int) -> None:
+    arms = {"l2rw": {"set": {"method.name": "l2rw"}}, "the same": {"set": {"method": {"name": "l2rw"}}}}
+    spec = parse_study(study_tree | {"design": TUNED | {"arms": arms}, "seeds": 3})
+    ran = play(spec, folder, lanes=lanes)
+    ids = [trial.trial_id for trial in ran]
+    assert len(set(ids)) == len(ids), "none twice"
+    finals = [row for row in folder.read_plan() if row.stage is Stage.FINAL]
+    assert [row.factors["variant"] for row in finals] == ["l2rw"] * 3 + ["the same"] * 3
+
+
+def test_an_arm_without_a_completed_configuration_has_no_final_trials(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    spec = parse_study(study_tree | {"design": TUNED, "seeds": 3})
+    ran = play(
+        spec, folder, lambda trial: "failed" if trial.config.method.name == "l2rw" else best_at_a_tenth(trial)
+    )
+    finals = [trial for trial in ran if trial.stage is Stage.FINAL]
+    assert [trial.config.method.name for trial in finals] == ["uniform"] * 3

@@ -1,0 +1,68 @@
+"""Counts of the four sets by class, before and after the protocol."""
+
+import numpy as np
+
+from l2rw_ray.config import parse_study
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.preflight.data_summary import SETS, DataSummary, summarise_data
+
+
+def _summaries(tree: dict) -> list[DataSummary]:
+    return list(summarise_data(plan_study(parse_study(tree))))
+
+
+def test_one_section_is_told_once(study_tree: dict) -> None:
+    (summary,) = _summaries(study_tree)
+    assert summary.levels == {}
+    assert (summary.source.name, summary.source.examples, summary.source.form) == (
+        *("digits", 1797, "images of 8×8×1"),
+    )
+    assert tuple(summary.sets) == SETS
+    sizes = {name: (sum(own.before), sum(own.after), own.corrupted) for name, own in summary.sets.items()}
+    assert sizes == {
+        "train": (60, 60, 0.3),
+        "meta": (20, 20, 0.0),
+        "validation": (40, 40, 0.0),
+        "test": (60, 60, 0.0),
+    }
+    assert summary.sets["meta"].after == (2,) * 10
+    assert summary.sets["train"].before != summary.sets["train"].after
+
+
+def test_levels_of_data_factors_are_told_and_share_their_source(study_tree: dict) -> None:
+    study_tree["trial"]["data"]["noise"]["rate"] = 0.0
+    bias = {"kind": "dominant_class", "level": 0.5, "class": 3}
+    study_tree["design"]["factors"] = {"data.bias": [{"kind": "none"}, bias], "method.name": ["uniform"]}
+    plain, biased = _summaries(study_tree)
+    assert plain.levels == {"data.bias.kind": "none"}
+    assert biased.levels["data.bias.level"] == 0.5
+    assert plain.source is biased.source
+    assert plain.sets["train"].before == plain.sets["train"].after == biased.sets["train"].before
+    assert biased.sets["train"].after[3] == 30
+
+
+def test_samples_are_of_their_class_and_vectors_have_none(study_tree: dict) -> None:
+    from sklearn.datasets import load_digits
+
+    samples = _summaries(study_tree)[0].source.samples
+    assert [len(images) for images in samples] == [3] * 10
+    digits = load_digits()
+    for label, images in enumerate(samples):
+        own = (digits.images[digits.target == label] * 255 / 16).round()
+        for image in images:
+            assert image.shape == (8, 8, 1)
+            assert (own == image[..., 0]).all(axis=(1, 2)).any()
+    study_tree["trial"]["data"] |= {"source": "synthetic"}
+    source = _summaries(study_tree)[0].source
+    assert source.samples is None
+    assert source.form == "vectors of 2"
+    assert 0.0 < source.difficulty < 0.2
+    assert not np.isnan(source.difficulty)
+
+
+def test_classes_that_a_bias_leaves_out_are_counted_under_their_own_names(study_tree: dict) -> None:
+    bias = {"kind": "two_class", "majority": 9, "minority": 4, "ratio": 5}
+    study_tree["trial"]["data"] |= {"bias": bias, "noise": {"kind": "none"}, "meta_noise": {"kind": "none"}}
+    (summary,) = _summaries(study_tree)
+    assert summary.sets["train"].after == (0, 0, 0, 0, 10, 0, 0, 0, 0, 50)
+    assert summary.sets["train"].before == summary.sets["train"].after
