@@ -21,11 +21,11 @@ from l2rw_ray.orchestration.broker.event_pump import EventPump
 from l2rw_ray.orchestration.cluster.ray_cluster import usable_nodes
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
 from l2rw_ray.orchestration.tune.quiet import SilentCallback, SilentReporter
-from l2rw_ray.orchestration.tune.searcher import Crew, FeedSearcher
+from l2rw_ray.orchestration.tune.searcher import Crew, TuneSearcher
 from l2rw_ray.orchestration.tune.trial_proxy import follow_trial
 from l2rw_ray.orchestration.workers.pool import Lanes
 from l2rw_ray.orchestration.workers.run_settings import RunSettings
-from l2rw_ray.planning.strategies.interface import TrialFeed, to_come_of
+from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import missing_trials
@@ -42,7 +42,7 @@ _SLIGHTLY = 0.0001
 
 @dataclass(frozen=True)
 class Execution:
-    """What one run has, beside its feeds.
+    """What one run has, beside its strategies.
 
     Attributes:
         folder: The study folder.
@@ -60,11 +60,11 @@ class Execution:
     most_lanes: int | None
     lane_trials: int
 
-    def work_off(self, feeds: Sequence[TrialFeed], scratch: Path, spec: StudySpec) -> bool:
-        """Run the feeds' trials, from the start of their lanes to the end.
+    def work_off(self, strategies: Sequence[TrialStrategy], scratch: Path, spec: StudySpec) -> bool:
+        """Run the strategies' trials, from the start of their lanes to the end.
 
         Args:
-            feeds: Where trials come from, each of trials of another kind.
+            strategies: Where trials come from, each of trials of another kind.
             scratch: A folder for what Tune and Train write.
             spec: The study.
 
@@ -83,7 +83,7 @@ class Execution:
             broker,
             RunSettings.of(spec, self.folder, every_s, self.lane_trials),
             scratch / "train",
-            to_come=to_come_of(feeds),
+            remaining=remaining_by_resources(strategies),
             nodes=usable_nodes,
             limit=self.most_lanes,
         )
@@ -92,7 +92,7 @@ class Execution:
         errors: list[str] = []
         try:
             workers.start()
-            errors = self._tune(feeds, broker, workers, scratch / "tune", scheduler)
+            errors = self._tune(strategies, broker, workers, scratch / "tune", scheduler)
         except (ray.exceptions.RayError, InfrastructureError) as error:
             errors = [_first_line(error)]
         except KeyboardInterrupt:
@@ -108,7 +108,9 @@ class Execution:
         if pump.error is not None:
             raise _not_recorded(pump.error) from pump.error
         ended = trial_results(self.folder.path)
-        is_done = all(feed.is_done and not missing_trials(feed.planned, ended) for feed in feeds)
+        is_done = all(
+            strategy.is_done and not missing_trials(strategy.planned, ended) for strategy in strategies
+        )
         if not is_done and not interrupted:
             reasons = "; ".join([*workers.errors, *errors]) or "the broker was lost"
             raise InfrastructureError(
@@ -118,7 +120,7 @@ class Execution:
 
     def _tune(
         self,
-        feeds: Sequence[TrialFeed],
+        strategies: Sequence[TrialStrategy],
         broker: Any,
         crew: Crew,
         storage: Path,
@@ -133,7 +135,7 @@ class Execution:
         tuner = tune.Tuner(
             tune.with_resources(follow, {"CPU": 0, f"node:{get_node_ip_address()}": _SLIGHTLY}),
             tune_config=tune.TuneConfig(
-                search_alg=FeedSearcher(feeds, BrokerDesk(broker, self.begin), crew),
+                search_alg=TuneSearcher(strategies, BrokerDesk(broker, self.begin), crew),
                 scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,

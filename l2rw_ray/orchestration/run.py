@@ -13,8 +13,8 @@ from l2rw_ray.orchestration.software_versions import package_versions, source_co
 from l2rw_ray.planning.param_importances import keep_importances
 from l2rw_ray.planning.placement import lane_count, share_out
 from l2rw_ray.planning.plan import representative_trials
-from l2rw_ray.planning.strategies.build import feeds_of
-from l2rw_ray.planning.strategies.interface import TrialFeed, to_come_of
+from l2rw_ray.planning.strategies.build import build_strategies
+from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.status import count_statuses
 from l2rw_ray.results.trial_result import INTERRUPTED
@@ -93,11 +93,11 @@ def run_study(
         InfrastructureError: The cluster failed and trials are left, or the data are out of reach.
         StudyFolderError: The ledger could not be written.
     """
-    feeds = feeds_of(spec, planned, folder, retry_failed=options.retry_failed)
-    agenda = _Agenda(spec, planned, folder, feeds)
+    strategies = build_strategies(spec, planned, folder, retry_failed=options.retry_failed)
+    agenda = _Agenda(spec, planned, folder, strategies)
     if agenda.is_fixed:
-        feeds = [feed for feed in feeds if not feed.is_done]
-    if all(feed.is_done for feed in feeds):
+        strategies = [strategy for strategy in strategies if not strategy.is_done]
+    if all(strategy.is_done for strategy in strategies):
         agenda.write()
         agenda.conclude()
         return RunOutcome(count_statuses(folder.path))
@@ -109,16 +109,16 @@ def run_study(
     ):
         from l2rw_ray.orchestration.execution import Execution  # ray's environment is set only now
 
-        for feed in feeds:
-            lane_count(feed.resources, nodes, feed.remaining, options.lanes)
-        at_first = share_out(to_come_of(feeds), {}, nodes, options.lanes)
+        for strategy in strategies:
+            lane_count(strategy.resources, nodes, strategy.remaining, options.lanes)
+        at_first = share_out(remaining_by_resources(strategies), {}, nodes, options.lanes)
         agenda.write()
         lanes = sum(at_first.values())
-        observers = list(observe(agenda.known, _total(feeds), lanes, is_exact=agenda.is_fixed))
+        observers = list(observe(agenda.known, _total(strategies), lanes, is_exact=agenda.is_fixed))
         ledger = LedgerWriter(folder, agenda.known, package_versions(), source_commit())
         recorder = _forget_checkpoints(ledger, folder)
         execution = Execution(folder, agenda.begin, recorder, observers, options.lanes, options.lane_trials)
-        interrupted = execution.work_off(feeds, scratch, spec)
+        interrupted = execution.work_off(strategies, scratch, spec)
         agenda.conclude()
     return RunOutcome(count_statuses(folder.path), interrupted)
 
@@ -130,7 +130,7 @@ class _Agenda:
         spec: The study.
         planned: Its trials, as far as they are known beforehand.
         folder: The study folder.
-        feeds: Where the study's trials come from; a design that decides as it goes has one.
+        strategies: Where the study's trials come from; a design that decides as it goes has one.
     """
 
     def __init__(
@@ -138,11 +138,11 @@ class _Agenda:
         spec: StudySpec,
         planned: Sequence[PlannedTrial],
         folder: StudyFolder,
-        feeds: Sequence[TrialFeed],
+        strategies: Sequence[TrialStrategy],
     ) -> None:
-        self._spec, self._planned, self._folder, self._feeds = spec, planned, folder, feeds
+        self._spec, self._planned, self._folder, self._strategies = spec, planned, folder, strategies
         self.is_fixed = isinstance(spec.design, FixedDesign)
-        self.known = {trial.trial_id: trial for feed in feeds for trial in feed.planned}
+        self.known = {trial.trial_id: trial for strategy in strategies for trial in strategy.planned}
 
     def write(self) -> None:
         """Record the study and what it asks for so far."""
@@ -160,11 +160,11 @@ class _Agenda:
         if not self.is_fixed:
             self._folder.write_rows(self._asked)
             self._folder.keep_searches()
-            keep_importances(self._spec, self._feeds[0], self._folder)
+            keep_importances(self._spec, self._strategies[0], self._folder)
 
     @property
     def _asked(self) -> Sequence[PlannedTrial]:
-        return self._planned if self.is_fixed else self._feeds[0].planned
+        return self._planned if self.is_fixed else self._strategies[0].planned
 
 
 def _try_out(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptions) -> None:
@@ -176,9 +176,9 @@ def _try_out(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptio
         check_data(samples, spec)
 
 
-def _total(feeds: Sequence[TrialFeed]) -> int | None:
-    """How many trials all feeds may give; None where one is not bounded."""
-    left = [feed.remaining for feed in feeds]
+def _total(strategies: Sequence[TrialStrategy]) -> int | None:
+    """How many trials all strategies may give; None where one is not bounded."""
+    left = [strategy.remaining for strategy in strategies]
     return None if None in left else sum(number or 0 for number in left)
 
 

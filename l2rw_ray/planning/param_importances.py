@@ -5,16 +5,16 @@ import json
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.planning.strategies.interface import TrialFeed
+from l2rw_ray.planning.strategies.interface import TrialStrategy
 from l2rw_ray.results.folder import StudyFolder
 
 
-def keep_importances(spec: StudySpec, feed: TrialFeed, folder: StudyFolder) -> None:
+def keep_importances(spec: StudySpec, strategy: TrialStrategy, folder: StudyFolder) -> None:
     """Write what the configurations so far tell of the first objective; and remove what is so no more.
 
     Args:
         spec: The study.
-        feed: Its search.
+        strategy: Its search.
         folder: Where to write.
 
     Raises:
@@ -22,10 +22,10 @@ def keep_importances(spec: StudySpec, feed: TrialFeed, folder: StudyFolder) -> N
     """
     if not isinstance(spec.design, SearchDesign):
         return
-    from l2rw_ray.planning.strategies.search import SearchFeed
+    from l2rw_ray.planning.strategies.search import SearchStrategy
 
-    assert isinstance(feed, SearchFeed)
-    found = feed.importances()
+    assert isinstance(strategy, SearchStrategy)
+    found = strategy.importances()
     text = json.dumps({"figure": spec.objective.metric, "importances": found}, indent=1)
     try:
         if not found:  # what an earlier objective or space had told is so no more

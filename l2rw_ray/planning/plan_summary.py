@@ -26,7 +26,7 @@ class Outlook:
         spec: The study.
         planned: Its trials, as far as they are known.
         missing: Those without a final record.
-        to_come: How many more its design may ask for at most; None where only hours bound them.
+        remaining: How many more its design may ask for at most; None where only hours bound them.
         lanes: Trials at a time at most, by what they run on.
         nodes: Those of the cluster it is planned for.
         trial_s: Mean duration of one trial; None when nothing tells.
@@ -39,7 +39,7 @@ class Outlook:
     spec: StudySpec
     planned: Sequence[PlannedTrial]
     missing: Sequence[PlannedTrial]
-    to_come: int | None
+    remaining: int | None
     lanes: Mapping[Resources, int]
     nodes: Nodes
     trial_s: float | None = None
@@ -55,19 +55,19 @@ class Outlook:
     @property
     def to_run(self) -> int | None:
         """Trials that are left, at most; None where only hours bound them."""
-        return None if self.to_come is None else len(self.missing) + self.to_come
+        return None if self.remaining is None else len(self.missing) + self.remaining
 
     @property
     def duration_s(self) -> float | None:
         """Wall time of what is left, at most."""
-        if self.trial_s is None or self.to_come is None:
+        if self.trial_s is None or self.remaining is None:
             return None
         return self.trial_s * rounds(Counter(self._wanted), self.nodes)
 
     @property
     def lanes_at_a_time(self) -> int:
         """Trials at a time, of all kinds together, as a run begins with."""
-        if self.to_come is None or not self._wanted:
+        if self.remaining is None or not self._wanted:
             return max(self.lanes.values())
         return sum(share_out(Counter(self._wanted), {}, self.nodes).values())
 
@@ -94,10 +94,10 @@ class Outlook:
 
     @property
     def _wanted(self) -> list[Resources]:
-        return [trial.resources for trial in self.missing] + [self.spec.resources] * (self.to_come or 0)
+        return [trial.resources for trial in self.missing] + [self.spec.resources] * (self.remaining or 0)
 
     def _hours(self, units: Sequence[float]) -> float | None:
-        if self.trial_s is None or self.to_come is None:
+        if self.trial_s is None or self.remaining is None:
             return None
         return self.trial_s * sum(units) / 3600
 
@@ -145,32 +145,32 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
     """
     folder.refuse_file()
     planned: Sequence[PlannedTrial] = plan_study(spec)
-    to_come: int | None = 0
+    remaining: int | None = 0
     ledger = _ledger(spec, folder)
     match spec.design:
         case MinimumEffectiveDesign() as design:
-            from l2rw_ray.planning.strategies.minimum_effective import EffectiveFeed
+            from l2rw_ray.planning.strategies.minimum_effective import MinimumEffectiveStrategy
 
-            feed = EffectiveFeed(spec, design, ledger)
-            planned = feed.planned
-            to_come = feed.remaining - len(missing_trials(planned, ledger))
+            strategy = MinimumEffectiveStrategy(spec, design, ledger)
+            planned = strategy.planned
+            remaining = strategy.remaining - len(missing_trials(planned, ledger))
         case SearchDesign() | TunedComparisonDesign():
             planned = searched_trials(spec, folder)
             most = spec.design.most_trials(len(spec.seed_values))
-            to_come = None if most is None else max(most - len(planned), 0)
+            remaining = None if most is None else max(most - len(planned), 0)
     missing = missing_trials(planned, ledger)
     known = _from_ledger(spec, planned, ledger, folder)
     samples = missing or planned or representative_trials(spec)
-    if probe and (missing or to_come != 0):
+    if probe and (missing or remaining != 0):
         from l2rw_ray.planning.timing_probe import probe_trials
 
         found = probe_trials(samples)
         known |= {"trial_s": found.trial_s, "basis": found.basis, "longest_s": found.longest_s}
     lanes = {
-        own: lane_count(own, nodes, None if to_come is None else len(group) + to_come, None)
+        own: lane_count(own, nodes, None if remaining is None else len(group) + remaining, None)
         for own, group in by_resources(samples).items()
     }
-    return Outlook(spec, planned, missing, to_come, lanes, nodes, **known)
+    return Outlook(spec, planned, missing, remaining, lanes, nodes, **known)
 
 
 def _ledger(spec: StudySpec, folder: StudyFolder) -> Mapping[str, TrialResult]:

@@ -59,7 +59,7 @@ def _difference(seen: Outlook) -> str:
 
 
 def _at_most(seen: Outlook) -> str:
-    return "at most " if seen.to_come else ""
+    return "at most " if seen.remaining else ""
 
 
 def _estimate(seen: Outlook) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.planning.plan import plan_study
-from l2rw_ray.planning.strategies.build import feeds_of
-from l2rw_ray.planning.strategies.interface import TrialFeed
+from l2rw_ray.planning.strategies.build import build_strategies
+from l2rw_ray.planning.strategies.interface import TrialStrategy
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.schema import TrialRecord
 from l2rw_ray.results.trial_result import TrialResult
@@ -51,35 +51,35 @@ def play(
     trials: int = 1000,
     retry_failed: bool = False,
 ) -> list[PlannedTrial]:
-    """Run a study's feed as a run does, `lanes` trials at a time, and stop dead after some trials.
+    """Run a study's strategy as a run does, `lanes` trials at a time, and stop dead after some trials.
 
     Returns:
         The trials that were run.
     """
-    (feed,) = feeds_of(spec, plan_study(spec), folder, retry_failed=retry_failed)
+    (strategy,) = build_strategies(spec, plan_study(spec), folder, retry_failed=retry_failed)
     under_way: list[PlannedTrial] = []
     ran: list[PlannedTrial] = []
     while len(ran) < trials:
-        while len(under_way) < lanes and (trial := feed.next()) is not None:
+        while len(under_way) < lanes and (trial := strategy.ask()) is not None:
             under_way.append(trial)
-            folder.write_plan(spec, feed.planned)
+            folder.write_plan(spec, strategy.planned)
             folder.keep_searches()
         if not under_way:
             break
         trial = under_way.pop(0)
         ran.append(trial)
-        end(feed, folder, trial, figures(trial))
+        end(strategy, folder, trial, figures(trial))
     if len(ran) < trials:
-        folder.write_plan(spec, feed.planned)
-        assert feed.is_done
-        assert feed.remaining == 0
+        folder.write_plan(spec, strategy.planned)
+        assert strategy.is_done
+        assert strategy.remaining == 0
     return ran
 
 
 def end(
-    feed: TrialFeed, folder: StudyFolder, trial: PlannedTrial, outcome: Mapping[str, float] | str
+    strategy: TrialStrategy, folder: StudyFolder, trial: PlannedTrial, outcome: Mapping[str, float] | str
 ) -> None:
     status, figures = (outcome, {}) if isinstance(outcome, str) else ("completed", outcome)
     reason = "scheduler" if status == "stopped" else None
     record(folder, trial, status=status, reason=reason, measures=figures, duration_s=36.0)
-    feed.ended(trial.trial_id, TrialResult(status, reason, 36.0, {**figures, "duration_s": 36.0}))
+    strategy.tell(trial.trial_id, TrialResult(status, reason, 36.0, {**figures, "duration_s": 36.0}))

@@ -8,7 +8,7 @@ from l2rw_ray.config import parse_study
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.planning.param_importances import keep_importances
 from l2rw_ray.planning.plan import plan_study
-from l2rw_ray.planning.strategies.build import feeds_of
+from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.results import StudyFolder
 from tests.planning.playing import METRIC, best_at_a_tenth, play
 
@@ -20,7 +20,7 @@ SPACE = {
 
 @pytest.fixture
 def search(study_tree, tmp_path):
-    """Plays a search of random configurations; returns its study, feed and folder."""
+    """Plays a search of random configurations; returns its study, strategy and folder."""
 
     def run(figures=best_at_a_tenth, trials=10):
         folder = StudyFolder(tmp_path / "study")
@@ -28,15 +28,15 @@ def search(study_tree, tmp_path):
         design = {"kind": "search", "space": SPACE, "budget": {"trials": trials}, "sampler": "random"}
         spec = parse_study(study_tree | {"design": design, "seeds": 1})
         play(spec, folder, figures)
-        (feed,) = feeds_of(spec, plan_study(spec), folder)
-        return spec, feed, folder
+        (strategy,) = build_strategies(spec, plan_study(spec), folder)
+        return spec, strategy, folder
 
     return run
 
 
 def test_the_parameter_that_matters_is_told(search):
-    spec, feed, folder = search()
-    keep_importances(spec, feed, folder)
+    spec, strategy, folder = search()
+    keep_importances(spec, strategy, folder)
     told = json.loads(folder.importances.read_text())
     assert told["figure"] == METRIC
     assert told["importances"]["optim.lr"] > 0.5 > told["importances"]["optim.momentum"]
@@ -45,9 +45,9 @@ def test_the_parameter_that_matters_is_told(search):
 
 @pytest.mark.parametrize("figures", [lambda trial: {METRIC: 0.5}, lambda trial: "failed"])
 def test_configurations_that_tell_nothing_leave_nothing(search, figures):
-    spec, feed, folder = search(figures, trials=4)
+    spec, strategy, folder = search(figures, trials=4)
     folder.importances.write_text("of an earlier objective")
-    keep_importances(spec, feed, folder)
+    keep_importances(spec, strategy, folder)
     assert not folder.importances.exists()
 
 
@@ -58,6 +58,6 @@ def test_another_design_leaves_nothing(study_tree, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_named(search, tmp_path):
-    spec, feed, _ = search(trials=4)
+    spec, strategy, _ = search(trials=4)
     with pytest.raises(StudyFolderError, match="free the disk"):
-        keep_importances(spec, feed, StudyFolder(tmp_path / "gone" / "study"))
+        keep_importances(spec, strategy, StudyFolder(tmp_path / "gone" / "study"))

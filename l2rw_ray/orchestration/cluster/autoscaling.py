@@ -65,10 +65,10 @@ def nodes_to_come(
         groups: What it may grow to.
         alive: Resources of the nodes that are there, by Ray's names; the head is in no group.
     """
-    workers, to_come = [node for node in alive if _HEAD not in node], []
+    workers, remaining = [node for node in alive if _HEAD not in node], []
     for group in groups:
         own = [node for node in workers if group.is_one(node)][: group.nodes]
         for node in own:
             workers.remove(node)  # it is of one group only, though another may look the same
-        to_come += [{"CPU": group.CPU, "GPU": group.GPU}] * (group.nodes - len(own))
-    return to_come
+        remaining += [{"CPU": group.CPU, "GPU": group.GPU}] * (group.nodes - len(own))
+    return remaining

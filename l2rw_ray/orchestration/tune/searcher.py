@@ -1,4 +1,4 @@
-"""Ray Tune's side of a feed: a searcher that hands out its trials, and schedulers that stop some early."""
+"""A Ray Tune searcher that hands out the trials of a run's strategies."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from ray.tune.search import Searcher
 
 from l2rw_ray.config import Resources
 from l2rw_ray.orchestration.broker.client import Desk
-from l2rw_ray.planning.strategies.interface import ToCome, TrialFeed
+from l2rw_ray.planning.strategies.interface import RemainingTrials, TrialStrategy
 from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
 
 RUNNING, LOST = "running", "lost"
@@ -18,31 +18,31 @@ TIME, STATUS = "epoch", "status"
 class Crew(Protocol):
     """The lanes, as the searcher sees them."""
 
-    def expect(self, to_come: ToCome) -> None:
+    def expect(self, remaining: RemainingTrials) -> None:
         """Take note of how many trials the broker will still be given."""
 
     def number(self, resources: Resources) -> int:
         """How many lanes there are of a kind."""
 
 
-class FeedSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
-    """Hands each trial of some feeds to the broker, and tells its feed what comes of it.
+class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
+    """Hands each trial of some strategies to the broker, and tells its strategy what comes of it.
 
     A trial that Tune stops is under way until its lane has heard of it: it may even complete.
 
     Args:
-        feeds: Where trials come from, each of trials of another kind.
+        strategies: Where trials come from, each of trials of another kind.
         desk: Takes them.
-        crew: Each lane may have one trial under way, and as many waiting for it as its feed allows. A
+        crew: Each lane may have one trial under way, and as many waiting for it as its strategy allows. A
             kind without lanes may have one in any case, lest Tune have nothing to wait for.
     """
 
-    def __init__(self, feeds: Sequence[TrialFeed], desk: Desk, crew: Crew) -> None:
+    def __init__(self, strategies: Sequence[TrialStrategy], desk: Desk, crew: Crew) -> None:
         super().__init__()
-        self._feeds, self._desk, self._crew = feeds, desk, crew
-        self._followed: dict[str, tuple[str, TrialFeed]] = {}
-        self._stopping: dict[str, TrialFeed] = {}
-        self._complete: list[TrialFeed] = []
+        self._strategies, self._desk, self._crew = strategies, desk, crew
+        self._followed: dict[str, tuple[str, TrialStrategy]] = {}
+        self._stopping: dict[str, TrialStrategy] = {}
+        self._complete: list[TrialStrategy] = []
         self._is_lost = False
 
     def suggest(self, trial_id: str) -> Any:
@@ -51,54 +51,58 @@ class FeedSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         given = self._hand_out()
         if given is not None:
             self._followed[trial_id] = given
-        for feed in self._feeds:
-            if feed.is_done and feed not in self._complete:
-                self._complete.append(feed)
-                self._desk.complete(feed.resources)
-        self._crew.expect({feed.resources: self._to_come(feed) for feed in self._feeds})
+        for strategy in self._strategies:
+            if strategy.is_done and strategy not in self._complete:
+                self._complete.append(strategy)
+                self._desk.complete(strategy.resources)
+        self._crew.expect({strategy.resources: self._remaining(strategy) for strategy in self._strategies})
         if given is not None:
             return {"trial_id": given[0]}
-        is_done = all(feed.is_done for feed in self._feeds) and not self._followed and not self._stopping
+        is_done = (
+            all(strategy.is_done for strategy in self._strategies)
+            and not self._followed
+            and not self._stopping
+        )
         return Searcher.FINISHED if self._is_lost or is_done else None
 
-    def _hand_out(self) -> tuple[str, TrialFeed] | None:
-        """Give the broker the next trial of the first feed whose lanes want one."""
-        for feed in () if self._is_lost else self._feeds:
-            trial = feed.next() if self._has_room(feed) else None
+    def _hand_out(self) -> tuple[str, TrialStrategy] | None:
+        """Give the broker the next trial of the first strategy whose lanes want one."""
+        for strategy in () if self._is_lost else self._strategies:
+            trial = strategy.ask() if self._has_room(strategy) else None
             if trial is not None:
                 self._desk.submit(trial)
-                return trial.trial_id, feed
+                return trial.trial_id, strategy
         return None
 
-    def _has_room(self, feed: TrialFeed) -> bool:
-        followed = [own for _, own in self._followed.values()].count(feed)
-        return followed < max(1, self._crew.number(feed.resources) * (1 + feed.ahead))
+    def _has_room(self, strategy: TrialStrategy) -> bool:
+        followed = [own for _, own in self._followed.values()].count(strategy)
+        return followed < max(1, self._crew.number(strategy.resources) * (1 + strategy.ahead))
 
-    def _to_come(self, feed: TrialFeed) -> int | None:
-        handed_out = [*(own for _, own in self._followed.values()), *self._stopping.values()].count(feed)
-        return None if feed.remaining is None else max(feed.remaining - handed_out, 0)
+    def _remaining(self, strategy: TrialStrategy) -> int | None:
+        handed_out = [*(own for _, own in self._followed.values()), *self._stopping.values()].count(strategy)
+        return None if strategy.remaining is None else max(strategy.remaining - handed_out, 0)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Relay an epoch."""
         if result[STATUS] == RUNNING:
-            followed, feed = self._followed[trial_id]
-            feed.told(followed, result[TIME], _figures(result))
+            followed, strategy = self._followed[trial_id]
+            strategy.report(followed, result[TIME], _figures(result))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Relay the end, or have a trial end that Tune wants no more of."""
-        (followed, feed), result = self._followed.pop(trial_id), result or {}
+        (followed, strategy), result = self._followed.pop(trial_id), result or {}
         status = LOST if error else result.get(STATUS, RUNNING)
         if status == LOST:
             self._is_lost = True
-            feed.ended(followed, TrialResult("stopped", INTERRUPTED))
+            strategy.tell(followed, TrialResult("stopped", INTERRUPTED))
         elif status == RUNNING:
             self._desk.cancel(followed)
-            self._stopping[followed] = feed
+            self._stopping[followed] = strategy
         else:
             ended = TrialResult(status, result["reason"], result["duration_s"], _figures(result))
-            feed.ended(followed, ended)
+            strategy.tell(followed, ended)
 
     def _settle(self) -> None:
         """Take the ends of the trials that were stopped."""
@@ -106,10 +110,10 @@ class FeedSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
             end = self._desk.end_of(trial_id)
             if end is not None:
                 result = TrialResult(end.status.value, end.error, end.duration_s, _figures(end.metrics))
-                self._stopping.pop(trial_id).ended(trial_id, result)
+                self._stopping.pop(trial_id).tell(trial_id, result)
 
     def save_to_dir(self, *arguments: Any) -> None:
-        """Nothing: feeds go on from the ledger."""
+        """Nothing: strategies go on from the ledger."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing either: Tune wants to keep its searcher, and would never restore this one."""

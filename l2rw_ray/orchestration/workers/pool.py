@@ -23,7 +23,7 @@ from l2rw_ray.orchestration.workers.run_settings import RunSettings
 from l2rw_ray.orchestration.workers.scaling_policy import staffing
 from l2rw_ray.orchestration.workers.worker import LaneSettings, work_lane
 from l2rw_ray.planning.placement import Nodes
-from l2rw_ray.planning.strategies.interface import ToCome
+from l2rw_ray.planning.strategies.interface import RemainingTrials
 
 _MANY_TRIALS = 1000
 _LOSSES_PER_TRIAL = 20
@@ -58,7 +58,7 @@ class Lanes:
         broker: Handle of the broker actor.
         settings: What all lanes share.
         storage: Scratch folder for Ray Train.
-        to_come: Trials that the broker will be given.
+        remaining: Trials that the broker will be given.
         nodes: Tells the resources of the nodes that there are.
         limit: The user's own limit of lanes, if any.
     """
@@ -69,13 +69,13 @@ class Lanes:
         settings: RunSettings,
         storage: Path,
         *,
-        to_come: ToCome,
+        remaining: RemainingTrials,
         nodes: Callable[[], Nodes],
         limit: int | None,
     ) -> None:
         self._broker, self._settings, self._storage = broker, settings, storage
-        self._to_come, self._nodes, self._limit = to_come, nodes, limit
-        self._most_losses = _LOSSES_PER_TRIAL * sum(left or _MANY_TRIALS for left in to_come.values())
+        self._remaining, self._nodes, self._limit = remaining, nodes, limit
+        self._most_losses = _LOSSES_PER_TRIAL * sum(left or _MANY_TRIALS for left in remaining.values())
         self._names, self._lock = count(), threading.Lock()
         self._running: dict[threading.Thread, Resources] = {}
         self._lost: Counter[Resources] = Counter()
@@ -89,9 +89,9 @@ class Lanes:
         self._staff()
         self._foreman.start()
 
-    def expect(self, to_come: ToCome) -> None:
+    def expect(self, remaining: RemainingTrials) -> None:
         """See `Crew`."""
-        self._to_come = to_come
+        self._remaining = remaining
 
     def number(self, resources: Resources) -> int:
         """See `Crew`."""
@@ -127,7 +127,7 @@ class Lanes:
     def _staff(self) -> None:
         """Start lanes for the trials left; let the proxies go where no lane will ever train them."""
         work, nodes = ray.get(self._broker.work.remote()), self._nodes()
-        for kind, number in self._to_come.items():
+        for kind, number in self._remaining.items():
             known = work.get(kind, Work(0))
             left = None if number is None or known.left is None else known.left + number
             work[kind] = Work(left, known.leased)

@@ -1,4 +1,4 @@
-"""From a study and its ledger to the feeds of a run."""
+"""From a study and its ledger to the strategies of a run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,19 +10,19 @@ from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.space import Space
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.planning.plan import by_resources, trials_at_ends
-from l2rw_ray.planning.strategies.fixed import FixedFeed
-from l2rw_ray.planning.strategies.interface import Ledger, TrialFeed
-from l2rw_ray.planning.strategies.minimum_effective import EffectiveFeed
+from l2rw_ray.planning.strategies.fixed import FixedStrategy
+from l2rw_ray.planning.strategies.interface import Ledger, TrialStrategy
+from l2rw_ray.planning.strategies.minimum_effective import MinimumEffectiveStrategy
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import missing_trials
 from l2rw_ray.results.trial_result import WEIGHTED
 
 
-def feeds_of(
+def build_strategies(
     spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *, retry_failed: bool = False
-) -> list[TrialFeed]:
-    """What a run has to do: a feed for each kind of resources, or one that decides as it goes.
+) -> list[TrialStrategy]:
+    """What a run has to do: a strategy for each kind of resources, or one that decides as it goes.
 
     Args:
         spec: The study.
@@ -36,12 +36,12 @@ def feeds_of(
     ledger = trial_results(folder.path, objectives_of(spec))
     match spec.design:
         case SearchDesign() | TunedComparisonDesign() as design:
-            return [_search_feed(spec, design, folder, ledger, retry_failed=retry_failed)]
+            return [_search_strategy(spec, design, folder, ledger, retry_failed=retry_failed)]
         case MinimumEffectiveDesign() as design:
-            return [EffectiveFeed(spec, design, ledger, retry_failed=retry_failed)]
+            return [MinimumEffectiveStrategy(spec, design, ledger, retry_failed=retry_failed)]
         case _:
             missing = missing_trials(planned, ledger, retry_failed=retry_failed)
-            return [FixedFeed(group) for group in by_resources(missing).values()]
+            return [FixedStrategy(group) for group in by_resources(missing).values()]
 
 
 def objectives_of(spec: StudySpec) -> list[str]:
@@ -50,12 +50,12 @@ def objectives_of(spec: StudySpec) -> list[str]:
     return [spec.objective.metric, *(criterion.metric for criterion in further), WEIGHTED]
 
 
-def _search_feed(
+def _search_strategy(
     spec: StudySpec, design: SearchingDesign, folder: StudyFolder, ledger: Ledger, *, retry_failed: bool
-) -> TrialFeed:
-    from l2rw_ray.planning.strategies.optuna_study import SearchBook
-    from l2rw_ray.planning.strategies.search import SearchFeed, Task
-    from l2rw_ray.planning.strategies.tuned_comparison import TunedFeed
+) -> TrialStrategy:
+    from l2rw_ray.planning.strategies.optuna_study import OptunaStudy
+    from l2rw_ray.planning.strategies.search import SearchSpec, SearchStrategy
+    from l2rw_ray.planning.strategies.tuned_comparison import TunedComparisonStrategy
 
     further = design.further_objectives if isinstance(design, SearchDesign) else ()
     prunes = isinstance(design, SearchDesign) and design.stopping is not None
@@ -64,8 +64,8 @@ def _search_feed(
 
     def search(
         fixed: Mapping[str, Any], levels: Mapping[str, Any], space: Space, seeds: Sequence[int]
-    ) -> SearchFeed:
-        task = Task(spec, fixed, levels, seeds, metrics, design.budget, prunes=prunes)
+    ) -> SearchStrategy:
+        search_spec = SearchSpec(spec, fixed, levels, seeds, metrics, design.budget, prunes=prunes)
         identity = {
             "trials": sorted({trial.trial_id for trial in trials_at_ends(spec, dict(fixed), space)}),
             "space": {path: parameter.model_dump(mode="json") for path, parameter in space.items()},
@@ -74,8 +74,8 @@ def _search_feed(
             "fixed": dict(fixed),
             "seeds": list(seeds),
         }
-        book = SearchBook(folder.searches, identity, space, design, [mode for _, mode in metrics])
-        return SearchFeed(task, book, ledger, retry_failed=retry_failed)
+        optuna_study = OptunaStudy(folder.searches, identity, space, design, [mode for _, mode in metrics])
+        return SearchStrategy(search_spec, optuna_study, ledger, retry_failed=retry_failed)
 
     if isinstance(design, SearchDesign):
         return search({}, {}, design.space, spec.seed_values)
@@ -84,4 +84,4 @@ def _search_feed(
         for name, arm in design.arms.items()
         for point in design.points_of(name)
     ]
-    return TunedFeed(searches, spec.seed_values, ledger, retry_failed=retry_failed)
+    return TunedComparisonStrategy(searches, spec.seed_values, ledger, retry_failed=retry_failed)

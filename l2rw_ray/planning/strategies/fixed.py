@@ -7,7 +7,7 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.results.trial_result import TrialResult
 
 
-class FixedFeed:
+class FixedStrategy:
     """Trials known beforehand, in order.
 
     Args:
@@ -22,11 +22,11 @@ class FixedFeed:
 
     @property
     def remaining(self) -> int:
-        """See `TrialFeed`."""
+        """See `TrialStrategy`."""
         return len(self._left) + len(self._under_way)
 
-    def next(self) -> PlannedTrial | None:
-        """See `TrialFeed`."""
+    def ask(self) -> PlannedTrial | None:
+        """See `TrialStrategy`."""
         if not self._left:
             return None
         self._under_way.add(self._left[0].trial_id)
@@ -34,12 +34,12 @@ class FixedFeed:
 
     @property
     def is_done(self) -> bool:
-        """See `TrialFeed`."""
+        """See `TrialStrategy`."""
         return not self._left
 
-    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
         """Nothing depends on it."""
 
-    def ended(self, trial_id: str, result: TrialResult) -> None:
-        """See `TrialFeed`."""
+    def tell(self, trial_id: str, result: TrialResult) -> None:
+        """See `TrialStrategy`."""
         self._under_way.discard(trial_id)

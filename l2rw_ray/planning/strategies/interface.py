@@ -10,11 +10,11 @@ Ledger = Mapping[str, TrialResult]
 """How trials ended, by trial id."""
 
 
-ToCome = Mapping[Resources, int | None]
+RemainingTrials = Mapping[Resources, int | None]
 """Trials still to come, by what they run on; None where nothing bounds their number."""
 
 
-def settled(ledger: Ledger, *, retry_failed: bool) -> Ledger:
+def finished_trials(ledger: Ledger, *, retry_failed: bool) -> Ledger:
     """The part of a ledger that is not run again.
 
     Args:
@@ -28,7 +28,7 @@ def settled(ledger: Ledger, *, retry_failed: bool) -> Ledger:
     }
 
 
-class TrialFeed(Protocol):
+class TrialStrategy(Protocol):
     """Trials of one design, all on the same resources.
 
     Attributes:
@@ -50,20 +50,20 @@ class TrialFeed(Protocol):
     def remaining(self) -> int | None:
         """How many trials it may still give, those under way among them; None while nothing bounds them."""
 
-    def next(self) -> PlannedTrial | None:
+    def ask(self) -> PlannedTrial | None:
         """The next trial to run; None while that depends on trials under way, or when there is none."""
 
     @property
     def is_done(self) -> bool:
         """Whether `next` will give no trial any more."""
 
-    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
         """Take figures of a trial under way."""
 
-    def ended(self, trial_id: str, result: TrialResult) -> None:
+    def tell(self, trial_id: str, result: TrialResult) -> None:
         """Take what became of a trial that `next` gave."""
 
 
-def to_come_of(feeds: Iterable[TrialFeed]) -> ToCome:
-    """What feeds, each of trials of another kind, may still give."""
-    return {feed.resources: feed.remaining for feed in feeds}
+def remaining_by_resources(strategies: Iterable[TrialStrategy]) -> RemainingTrials:
+    """What strategies, each of trials of another kind, may still give."""
+    return {strategy.resources: strategy.remaining for strategy in strategies}

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from l2rw_ray.config import PlannedTrial, StudySpec, trial_fingerprint
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.planning.plan import configure
-from l2rw_ray.planning.strategies.interface import Ledger, settled
+from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
 from l2rw_ray.results.trial_result import TrialResult
 from l2rw_ray.statistics.effective import EffectiveLevel, effective_level, look_sizes
 
 _NOTHING = TrialResult("missing")
 
 
-class EffectiveFeed:
-    """Feeds rounds of trials; each round depends on all figures of the rounds before.
+class MinimumEffectiveStrategy:
+    """Gives rounds of trials; each round depends on all figures of the rounds before.
 
     Args:
         spec: The study.
@@ -30,7 +30,7 @@ class EffectiveFeed:
         self, spec: StudySpec, design: MinimumEffectiveDesign, ledger: Ledger, *, retry_failed: bool = False
     ) -> None:
         self._spec, self._design, self.resources = spec, design, spec.resources
-        self._ledger = dict(settled(ledger, retry_failed=retry_failed))
+        self._ledger = dict(finished_trials(ledger, retry_failed=retry_failed))
         self._points = [
             configure(spec, {design.factor: level}, {design.factor: level}) for level in design.levels
         ]
@@ -42,14 +42,14 @@ class EffectiveFeed:
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
-        """See `TrialFeed`; level by level."""
+        """See `TrialStrategy`; level by level."""
         return [
             self._trial(place, number) for place, size in enumerate(self._sizes) for number in range(size)
         ]
 
     @property
     def remaining(self) -> int:
-        """See `TrialFeed`."""
+        """See `TrialStrategy`."""
         if self.is_done:
             return 0
         most, budget = self._looks[-1] * len(self._points), self._design.budget
@@ -59,22 +59,22 @@ class EffectiveFeed:
 
     @property
     def is_done(self) -> bool:
-        """See `TrialFeed`."""
+        """See `TrialStrategy`."""
         return not self._left and not self._under_way
 
-    def next(self) -> PlannedTrial | None:
-        """See `TrialFeed`."""
+    def ask(self) -> PlannedTrial | None:
+        """See `TrialStrategy`."""
         if not self._left:
             return None
         trial = self._left.popleft()
         self._under_way.add(trial.trial_id)
         return trial
 
-    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
         """Only final figures count."""
 
-    def ended(self, trial_id: str, result: TrialResult) -> None:
-        """See `TrialFeed`."""
+    def tell(self, trial_id: str, result: TrialResult) -> None:
+        """See `TrialStrategy`."""
         self._under_way.discard(trial_id)
         if result.is_final:
             self._ledger[trial_id] = result

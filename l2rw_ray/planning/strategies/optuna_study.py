@@ -42,7 +42,7 @@ _POPULATION = 20
 
 
 @dataclass(frozen=True)
-class Proposal:
+class ProposedTrial:
     """A configuration that the search wants to know about.
 
     Attributes:
@@ -58,7 +58,7 @@ class Proposal:
     figures: tuple[float, ...] = ()
 
 
-class SearchBook:
+class OptunaStudy:
     """Asks Optuna for configurations and tells it their figures; every answer is on disk at once.
 
     Args:
@@ -94,7 +94,7 @@ class SearchBook:
             told = self._study.get_trials(deepcopy=False, states=_ENDED)
             self._study.sampler = _sampler(options, len(told))
 
-    def proposals(self) -> list[Proposal]:
+    def proposals(self) -> list[ProposedTrial]:
         """All configurations so far, in the order of their numbers.
 
         One that a killed process left half proposed is failed, and left out.
@@ -103,12 +103,14 @@ class SearchBook:
         for trial in self._study.get_trials(deepcopy=False, states=_ASKED):
             state = _STATES[trial.state]
             if set(trial.params) == set(self._paths_of(trial.params)):
-                found.append(Proposal(trial.number, dict(trial.params), state, tuple(trial.values or ())))
+                found.append(
+                    ProposedTrial(trial.number, dict(trial.params), state, tuple(trial.values or ()))
+                )
             elif state == "open":
                 self.tell(trial.number, None)
         return found
 
-    def ask(self) -> Proposal:
+    def ask(self) -> ProposedTrial:
         """The next configuration."""
         values: dict[str, Any] = {}
         with self._readable():
@@ -117,9 +119,9 @@ class SearchBook:
                 if meets(values, self._when.get(path, {})):
                     values[path] = _suggest(trial, path, self._space[path])
         self._asked[trial.number] = trial
-        return Proposal(trial.number, values, "open")
+        return ProposedTrial(trial.number, values, "open")
 
-    def ask_again(self, values: Mapping[str, Any]) -> Proposal:
+    def re_ask(self, values: Mapping[str, Any]) -> ProposedTrial:
         """A configuration that was asked for before and has ended, under a new number."""
         with self._readable():
             self._study.enqueue_trial(dict(values))
@@ -139,7 +141,7 @@ class SearchBook:
             known = self._study.user_attrs.get(_EXHAUSTED, ())
             self._study.set_user_attr(_EXHAUSTED, sorted({*known, self._sampler_name}))
 
-    def note(self, number: int, epoch: int, figure: float) -> None:
+    def report(self, number: int, epoch: int, figure: float) -> None:
         """Take a figure on the way, which tells what a stopped configuration was worth."""
         with self._readable():
             if number not in self._asked:  # in an earlier run

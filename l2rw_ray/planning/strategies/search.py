@@ -11,8 +11,8 @@ from l2rw_ray.config import PlannedTrial, Stage, StudySpec, trial_fingerprint
 from l2rw_ray.config.design.search import Budget
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import configure
-from l2rw_ray.planning.strategies.interface import Ledger, settled
-from l2rw_ray.planning.strategies.optuna_study import Proposal, SearchBook
+from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
+from l2rw_ray.planning.strategies.optuna_study import OptunaStudy, ProposedTrial
 from l2rw_ray.results.trial_result import TrialResult, with_costs
 
 _MOST_VAIN = 100
@@ -22,7 +22,7 @@ _FEW_VAIN = 5
 
 
 @dataclass(frozen=True)
-class Task:
+class SearchSpec:
     """What one search is about.
 
     Attributes:
@@ -63,11 +63,11 @@ class Task:
 class _Configuration:
     """A proposal, the trials it is tried in, and what came of them."""
 
-    proposal: Proposal
+    proposal: ProposedTrial
     trials: list[PlannedTrial]
     results: dict[str, TrialResult] = field(default_factory=dict)
     is_told: bool = False
-    repeats: list[Proposal] = field(default_factory=list)
+    repeats: list[ProposedTrial] = field(default_factory=list)
 
     @property
     def is_complete(self) -> bool:
@@ -86,50 +86,63 @@ class _Configuration:
         return [fmean(figure.get(metric, math.nan) for figure in figures) for metric in metrics]
 
 
-class SearchFeed:
-    """Feeds configurations until the budget is used; the Optuna study goes on from earlier runs.
+class SearchStrategy:
+    """Gives configurations until the budget is used; the Optuna study goes on from earlier runs.
 
     Args:
-        task: What is searched.
-        book: Asks and tells Optuna.
+        search_spec: What is searched.
+        optuna_study: Asks and tells Optuna.
         ledger: How earlier trials ended.
         retry_failed: Whether configurations recorded as failed are tried again.
     """
 
     ahead = 0
 
-    def __init__(self, task: Task, book: SearchBook, ledger: Ledger, *, retry_failed: bool = False) -> None:
-        self._task, self._book, self.resources = task, book, task.spec.resources
-        self._ledger = dict(settled(ledger, retry_failed=retry_failed))
+    def __init__(
+        self,
+        search_spec: SearchSpec,
+        optuna_study: OptunaStudy,
+        ledger: Ledger,
+        *,
+        retry_failed: bool = False,
+    ) -> None:
+        self._search, self._optuna_study, self.resources = (
+            search_spec,
+            optuna_study,
+            search_spec.spec.resources,
+        )
+        self._ledger = dict(finished_trials(ledger, retry_failed=retry_failed))
         self._configurations: dict[int, _Configuration] = {}
         self._number_of: dict[str, int] = {}
         self._left: deque[PlannedTrial] = deque()
         self._under_way: set[str] = set()
-        self._is_exhausted = book.is_exhausted
-        for proposal in book.proposals():
+        self._is_exhausted = optuna_study.is_exhausted
+        for proposal in optuna_study.proposals():
             self._take_up_earlier(proposal)
 
     @property
     def levels(self) -> Mapping[str, Any]:
         """Levels that its rows are told by, beside the parameters."""
-        return self._task.levels
+        return self._search.levels
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
-        """See `TrialFeed`."""
+        """See `TrialStrategy`."""
         return [trial for found in self._configurations.values() for trial in found.trials]
 
     @property
     def remaining(self) -> int | None:
-        """See `TrialFeed`; how many hours allow is not known beforehand."""
-        asked, limit = len(self._left) + len(self._under_way), self._task.budget.trials
+        """See `TrialStrategy`; how many hours allow is not known beforehand."""
+        asked, limit = len(self._left) + len(self._under_way), self._search.budget.trials
         if self._is_spent or self._is_exhausted:
             return asked
-        return None if limit is None else asked + len(self._task.seeds) * (limit - len(self._configurations))
+        return (
+            None if limit is None else asked + len(self._search.seeds) * (limit - len(self._configurations))
+        )
 
     @property
     def is_done(self) -> bool:
-        """See `TrialFeed`."""
+        """See `TrialStrategy`."""
         return not self._left and (self._is_exhausted or self._is_spent)
 
     @property
@@ -137,8 +150,8 @@ class SearchFeed:
         """Whether nothing is under way either."""
         return self.is_done and not self._under_way
 
-    def next(self) -> PlannedTrial | None:
-        """See `TrialFeed`."""
+    def ask(self) -> PlannedTrial | None:
+        """See `TrialStrategy`."""
         while not self._left and not self.is_done and self._propose():
             pass
         if not self._left:
@@ -147,15 +160,15 @@ class SearchFeed:
         self._under_way.add(trial.trial_id)
         return trial
 
-    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """See `TrialFeed`."""
-        figure = figures.get(self._task.metrics[0][0], math.nan)
+    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """See `TrialStrategy`."""
+        figure = figures.get(self._search.metrics[0][0], math.nan)
         found = self._configurations[self._number_of[trial_id]]
-        if self._task.prunes and not found.is_told and math.isfinite(figure):
-            self._book.note(found.proposal.number, epoch, figure)
+        if self._search.prunes and not found.is_told and math.isfinite(figure):
+            self._optuna_study.report(found.proposal.number, epoch, figure)
 
-    def ended(self, trial_id: str, result: TrialResult) -> None:
-        """See `TrialFeed`."""
+    def tell(self, trial_id: str, result: TrialResult) -> None:
+        """See `TrialStrategy`."""
         self._under_way.discard(trial_id)
         if result.is_final:
             found = self._configurations[self._number_of[trial_id]]
@@ -165,7 +178,7 @@ class SearchFeed:
     @property
     def best(self) -> PlannedTrial | None:
         """The first trial of the configuration with the best first objective; None where none completed."""
-        metric, mode = self._task.metrics[0]
+        metric, mode = self._search.metrics[0]
         sign = 1 if mode == "max" else -1
         scored = [
             (sign * figures[0], -number)
@@ -176,11 +189,11 @@ class SearchFeed:
 
     def importances(self) -> dict[str, float]:
         """How much each parameter matters for the first objective, as far as is known."""
-        return self._book.importances()
+        return self._optuna_study.importances()
 
     @property
     def _is_spent(self) -> bool:
-        budget = self._task.budget
+        budget = self._search.budget
         if budget.trials is not None and len(self._configurations) >= budget.trials:
             return True
         results = (result for found in self._configurations.values() for result in found.results.values())
@@ -191,11 +204,11 @@ class SearchFeed:
         """Take up the next configuration that is valid and new; False where only what is known comes."""
         invalid: ConfigError | None = None
         for _ in range(_FEW_VAIN if self._under_way else _MOST_VAIN):
-            proposal = self._book.ask()
+            proposal = self._optuna_study.ask()
             try:
-                found = _Configuration(proposal, self._task.trials(proposal.values))
+                found = _Configuration(proposal, self._search.trials(proposal.values))
             except ConfigError as error:
-                self._book.tell(proposal.number, None)
+                self._optuna_study.tell(proposal.number, None)
                 invalid = error
                 continue
             known = self._number_of.get(found.trials[0].trial_id)
@@ -208,19 +221,19 @@ class SearchFeed:
         if not self._under_way:  # else the sampler may know better when they have ended
             self._is_exhausted = True
             if invalid is None:
-                self._book.note_exhausted()
+                self._optuna_study.note_exhausted()
         return False
 
-    def _tell_as(self, known: _Configuration, proposal: Proposal) -> None:
+    def _tell_as(self, known: _Configuration, proposal: ProposedTrial) -> None:
         """Tell of a proposal what came of the same one before, as soon as that is known."""
         known.repeats.append(proposal)
         if known.is_lost or known.is_complete:
             self._tell(known)
 
-    def _take_up_earlier(self, proposal: Proposal) -> None:
+    def _take_up_earlier(self, proposal: ProposedTrial) -> None:
         """Go on with a proposal of an earlier run; one that failed and shall be retried is proposed anew."""
         try:
-            found = _Configuration(proposal, self._task.trials(proposal.values))
+            found = _Configuration(proposal, self._search.trials(proposal.values))
         except ConfigError:
             return
         known = self._number_of.get(found.trials[0].trial_id)
@@ -232,7 +245,7 @@ class SearchFeed:
             recorded = [trial for trial in found.trials if trial.trial_id in self._ledger]
             is_lost = any(self._ledger[trial.trial_id].status != "completed" for trial in recorded)
             if not is_lost and len(recorded) < len(found.trials):
-                self._take_up(_Configuration(self._book.ask_again(proposal.values), found.trials))
+                self._take_up(_Configuration(self._optuna_study.re_ask(proposal.values), found.trials))
                 return
             found.trials = recorded
         found.is_told = proposal.state != "open"
@@ -262,8 +275,8 @@ class SearchFeed:
         found.is_told, found.repeats = True, []
         pruned = any(result.status == "stopped" for result in found.results.values())
         for proposal in waiting:
-            self._book.tell(proposal.number, found.figures(self._metrics), pruned=pruned)
+            self._optuna_study.tell(proposal.number, found.figures(self._metrics), pruned=pruned)
 
     @property
     def _metrics(self) -> list[str]:
-        return [metric for metric, _ in self._task.metrics]
+        return [metric for metric, _ in self._search.metrics]

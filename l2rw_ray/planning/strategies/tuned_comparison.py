@@ -4,13 +4,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from l2rw_ray.config import PlannedTrial, trial_fingerprint
-from l2rw_ray.planning.strategies.interface import Ledger, settled
-from l2rw_ray.planning.strategies.search import SearchFeed
+from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
+from l2rw_ray.planning.strategies.search import SearchStrategy
 from l2rw_ray.results.trial_result import TrialResult
 
 
-class TunedFeed:
-    """Feeds one search after the other; final trials come once their search is over.
+class TunedComparisonStrategy:
+    """Gives one search after the other; final trials come once their search is over.
 
     Args:
         searches: One for each arm, at each combination of its factors' levels.
@@ -23,7 +23,7 @@ class TunedFeed:
 
     def __init__(
         self,
-        searches: Sequence[SearchFeed],
+        searches: Sequence[SearchStrategy],
         seeds: Sequence[int],
         ledger: Ledger,
         *,
@@ -31,22 +31,22 @@ class TunedFeed:
     ) -> None:
         self._searches, self._seeds = searches, seeds
         self.resources = searches[0].resources
-        self._done = set(settled(ledger, retry_failed=retry_failed))
+        self._done = set(finished_trials(ledger, retry_failed=retry_failed))
         self._finals: dict[int, list[PlannedTrial]] = {}
         self._left: deque[PlannedTrial] = deque()
-        self._asked_by: dict[str, list[SearchFeed]] = {}
+        self._asked_by: dict[str, list[SearchStrategy]] = {}
         self._results: dict[str, TrialResult] = {}
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
-        """See `TrialFeed`; search by search, the final trials last."""
+        """See `TrialStrategy`; search by search, the final trials last."""
         searched = [trial for search in self._searches for trial in search.planned]
         places = range(len(self._searches))
         return [*searched, *(trial for place in places for trial in self._finals.get(place, ()))]
 
     @property
     def remaining(self) -> int | None:
-        """See `TrialFeed`."""
+        """See `TrialStrategy`."""
         searched = [search.remaining for search in self._searches]
         to_choose = len(self._searches) - len(self._finals)
         finals = len(self._left) + len(self._seeds) * to_choose
@@ -54,12 +54,12 @@ class TunedFeed:
 
     @property
     def is_done(self) -> bool:
-        """See `TrialFeed`."""
+        """See `TrialStrategy`."""
         self._choose()
         return not self._left and all(search.is_over for search in self._searches)
 
-    def next(self) -> PlannedTrial | None:
-        """See `TrialFeed`."""
+    def ask(self) -> PlannedTrial | None:
+        """See `TrialStrategy`."""
         self._choose()
         searched = None if self._left else self._next_searched()
         if searched is not None:
@@ -70,9 +70,9 @@ class TunedFeed:
     def _next_searched(self) -> PlannedTrial | None:
         """The next trial of a search; what another one has tried or is trying is not run again."""
         for search in self._searches:
-            while (trial := search.next()) is not None:
+            while (trial := search.ask()) is not None:
                 if trial.trial_id in self._results:
-                    search.ended(trial.trial_id, self._results[trial.trial_id])
+                    search.tell(trial.trial_id, self._results[trial.trial_id])
                     continue
                 asked_by = self._asked_by.setdefault(trial.trial_id, [])
                 asked_by.append(search)
@@ -80,17 +80,17 @@ class TunedFeed:
                     return trial
         return None
 
-    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """See `TrialFeed`."""
+    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """See `TrialStrategy`."""
         for search in self._asked_by.get(trial_id, ()):
-            search.told(trial_id, epoch, figures)
+            search.report(trial_id, epoch, figures)
 
-    def ended(self, trial_id: str, result: TrialResult) -> None:
-        """See `TrialFeed`."""
+    def tell(self, trial_id: str, result: TrialResult) -> None:
+        """See `TrialStrategy`."""
         if result.is_final:
             self._results[trial_id] = result
         for search in self._asked_by.pop(trial_id, ()):
-            search.ended(trial_id, result)
+            search.tell(trial_id, result)
 
     def _choose(self) -> None:
         """Plan the final trials of the searches that are over."""
@@ -102,7 +102,7 @@ class TunedFeed:
                 self._done.update(trial.trial_id for trial in new)
                 self._left += new
 
-    def _final_trials(self, search: SearchFeed, best: PlannedTrial) -> list[PlannedTrial]:
+    def _final_trials(self, search: SearchStrategy, best: PlannedTrial) -> list[PlannedTrial]:
         return [
             PlannedTrial(
                 trial_fingerprint(best.config, seed, best.resources),

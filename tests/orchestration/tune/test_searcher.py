@@ -1,4 +1,4 @@
-"""The searcher between a feed and Tune, with a broker that does what it is told."""
+"""The searcher between a strategy and Tune, with a broker that does what it is told."""
 
 from collections.abc import Mapping
 
@@ -8,13 +8,13 @@ from ray.tune.search import Searcher
 from l2rw_ray.config import PlannedTrial, Resources, parse_study
 from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
-from l2rw_ray.orchestration.tune.searcher import RUNNING, FeedSearcher
+from l2rw_ray.orchestration.tune.searcher import RUNNING, TuneSearcher
 from l2rw_ray.planning.plan import by_resources, plan_study
-from l2rw_ray.planning.strategies.fixed import FixedFeed
+from l2rw_ray.planning.strategies.fixed import FixedStrategy
 from l2rw_ray.results.trial_result import TrialResult
 
 
-class _Feed(FixedFeed):
+class _Feed(FixedStrategy):
     """A list that remembers what it was told."""
 
     def __init__(self, trials: tuple[PlannedTrial, ...]) -> None:
@@ -22,10 +22,10 @@ class _Feed(FixedFeed):
         self.epochs: list[tuple[str, int]] = []
         self.results: dict[str, TrialResult] = {}
 
-    def told(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
         self.epochs.append((trial_id, epoch))
 
-    def ended(self, trial_id: str, result: TrialResult) -> None:
+    def tell(self, trial_id: str, result: TrialResult) -> None:
         self.results[trial_id] = result
 
 
@@ -51,10 +51,10 @@ class _Desk:
 
 class _Crew:
     def __init__(self, lanes: Mapping[Resources, int] | None = None) -> None:
-        self.lanes, self.to_come = lanes, {}
+        self.lanes, self.remaining = lanes, {}
 
-    def expect(self, to_come: Mapping[Resources, int | None]) -> None:
-        self.to_come = dict(to_come)
+    def expect(self, remaining: Mapping[Resources, int | None]) -> None:
+        self.remaining = dict(remaining)
 
     def number(self, resources: Resources) -> int:
         return 4 if self.lanes is None else self.lanes.get(resources, 0)
@@ -66,40 +66,40 @@ def trials(study_tree: dict) -> tuple[PlannedTrial, ...]:
 
 
 def test_a_trial_is_told_as_it_ended(trials) -> None:
-    feed, desk = _Feed(trials), _Desk()
-    searcher = FeedSearcher([feed], desk, _Crew())
+    strategy, desk = _Feed(trials), _Desk()
+    searcher = TuneSearcher([strategy], desk, _Crew())
     assert searcher.suggest("a") == {"trial_id": trials[0].trial_id}
     searcher.on_trial_result("a", {"status": RUNNING, "epoch": 1, "validation_loss": 0.5})
     ended = {"status": "failed", "reason": "ValueError: no", "duration_s": 2.0, "epoch": 1}
     searcher.on_trial_complete("a", ended)
-    assert feed.epochs == [(trials[0].trial_id, 1)]
-    result = feed.results[trials[0].trial_id]
+    assert strategy.epochs == [(trials[0].trial_id, 1)]
+    result = strategy.results[trials[0].trial_id]
     assert (result.status, result.reason, result.duration_s) == ("failed", "ValueError: no", 2.0)
     assert desk.cancelled == []
 
 
 @pytest.mark.parametrize("status", [TrialStatus.STOPPED, TrialStatus.COMPLETED])
 def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status) -> None:
-    feed, desk = _Feed(trials[:1]), _Desk()
-    searcher = FeedSearcher([feed], desk, _Crew())
+    strategy, desk = _Feed(trials[:1]), _Desk()
+    searcher = TuneSearcher([strategy], desk, _Crew())
     searcher.suggest("a")
     assert searcher.suggest("a2") is None, "it may still be stopped"
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
     assert desk.cancelled == [trials[0].trial_id]
     assert searcher.suggest("b") is None, "the run waits for it"
-    assert feed.results == {}
+    assert strategy.results == {}
     metrics = {"validation_loss": 0.25}
     desk.ends[trials[0].trial_id] = TrialEnded(trials[0].trial_id, status, 4, 12, 8.0, metrics)
     assert searcher.suggest("c") == Searcher.FINISHED
-    result = feed.results[trials[0].trial_id]
+    result = strategy.results[trials[0].trial_id]
     assert (result.status, result.duration_s, result.figures) == (status.value, 8.0, metrics)
 
 
 def test_the_next_trial_waits_for_the_lane_of_one_that_is_stopped(study_tree: dict) -> None:
     trials = plan_study(parse_study(study_tree | {"seeds": 2}))
-    feed, desk = _Feed(trials), _Desk()
-    feed.ahead = 0
-    searcher = FeedSearcher([feed], desk, _Crew({trials[0].resources: 1}))
+    strategy, desk = _Feed(trials), _Desk()
+    strategy.ahead = 0
+    searcher = TuneSearcher([strategy], desk, _Crew({trials[0].resources: 1}))
     searcher.suggest("a")
     assert searcher.suggest("b") is None
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
@@ -111,14 +111,14 @@ def test_each_kind_of_trial_is_handed_out_as_its_lanes_allow(study_tree: dict) -
     groups = by_resources(plan_study(parse_study(study_tree | {"seeds": 2})))
     (one, alone), (two, together) = groups.items()
     desk, crew = _Desk(), _Crew({one: 1})
-    searcher = FeedSearcher([_Feed(tuple(alone)), _Feed(tuple(together))], desk, crew)
+    searcher = TuneSearcher([_Feed(tuple(alone)), _Feed(tuple(together))], desk, crew)
     given = [searcher.suggest(str(number)) for number in range(4)]
     assert [each["trial_id"] for each in given[:3]] == [
         *(trial.trial_id for trial in alone[:2]),
         together[0].trial_id,
     ], "one under way and one that waits; a kind without lanes has one that waits for them"
     assert given[3] is None
-    assert crew.to_come == {one: len(alone) - 2, two: len(together) - 1}, "told at once"
+    assert crew.remaining == {one: len(alone) - 2, two: len(together) - 1}, "told at once"
     crew.lanes = {one: len(alone), two: len(together)}
     given = [searcher.suggest(f"{number} more") for number in range(len(alone) + len(together) - 3)]
     assert all(isinstance(each, dict) for each in given)
@@ -129,11 +129,11 @@ def test_each_kind_of_trial_is_handed_out_as_its_lanes_allow(study_tree: dict) -
 
 @pytest.mark.parametrize("result", [{"status": "lost"}, None])
 def test_nothing_is_begun_once_the_broker_is_lost(trials, result) -> None:
-    feed, desk = _Feed(trials), _Desk()
-    searcher = FeedSearcher([feed], desk, _Crew())
+    strategy, desk = _Feed(trials), _Desk()
+    searcher = TuneSearcher([strategy], desk, _Crew())
     searcher.suggest("a")
     searcher.on_trial_complete("a", result, error=result is None)
-    assert not feed.results[trials[0].trial_id].is_final
+    assert not strategy.results[trials[0].trial_id].is_final
     assert searcher.suggest("b") == Searcher.FINISHED
     assert len(desk.submitted) == 1
 

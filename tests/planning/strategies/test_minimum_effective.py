@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
-from l2rw_ray.planning.strategies.minimum_effective import EffectiveFeed
+from l2rw_ray.planning.strategies.minimum_effective import MinimumEffectiveStrategy
 from l2rw_ray.results.trial_result import TrialResult
 from l2rw_ray.statistics.effective import Verdict
 
@@ -36,41 +36,41 @@ def play(
     figure: Callable[[PlannedTrial], float],
     ledger: dict[str, TrialResult] | None = None,
     trials: int = 1000,
-) -> tuple[EffectiveFeed, list[PlannedTrial], dict[str, TrialResult]]:
+) -> tuple[MinimumEffectiveStrategy, list[PlannedTrial], dict[str, TrialResult]]:
     ledger = {} if ledger is None else dict(ledger)
-    feed, ran = EffectiveFeed(spec, spec.design, ledger), []
-    while len(ran) < trials and not feed.is_done:
-        trial = feed.next()
+    strategy, ran = MinimumEffectiveStrategy(spec, spec.design, ledger), []
+    while len(ran) < trials and not strategy.is_done:
+        trial = strategy.ask()
         assert trial is not None, "one lane never waits"
         ran.append(trial)
         ledger[trial.trial_id] = TrialResult("completed", None, 36.0, {METRIC: figure(trial)})
-        feed.ended(trial.trial_id, ledger[trial.trial_id])
-    return feed, ran, ledger
+        strategy.tell(trial.trial_id, ledger[trial.trial_id])
+    return strategy, ran, ledger
 
 
-def seeds_by_level(feed: EffectiveFeed) -> dict[int, int]:
-    levels = [trial.factors["data.meta_per_class"] for trial in feed.planned]
+def seeds_by_level(strategy: MinimumEffectiveStrategy) -> dict[int, int]:
+    levels = [trial.factors["data.meta_per_class"] for trial in strategy.planned]
     return {level: levels.count(level) for level in LEVELS}
 
 
 def test_clear_levels_get_no_more_seeds(study_tree: dict) -> None:
     spec = parse_study(study_tree | {"design": DESIGN, "seeds": 4})
-    feed, ran, _ = play(spec, figure_of({1: 0.3, 2: 0.5, 5: 0.8, 10: 0.8}, 1e-4))
-    assert len(ran) == len(feed.planned) == 16
-    assert feed.remaining == 0
-    assert feed.found.answer == 2
-    assert feed.found.is_settled
+    strategy, ran, _ = play(spec, figure_of({1: 0.3, 2: 0.5, 5: 0.8, 10: 0.8}, 1e-4))
+    assert len(ran) == len(strategy.planned) == 16
+    assert strategy.remaining == 0
+    assert strategy.found.answer == 2
+    assert strategy.found.is_settled
 
 
 def test_seeds_are_added_where_the_answer_is_open(study_tree: dict) -> None:
     spec = parse_study(study_tree | {"design": DESIGN, "seeds": 3})
-    feed, ran, _ = play(spec, figure_of({1: 0.2, 2: 0.8, 5: 0.805, 10: 0.81}, 0.02))
-    seeds = seeds_by_level(feed)
-    assert feed.found.answer == 1
-    assert feed.found.is_settled
+    strategy, ran, _ = play(spec, figure_of({1: 0.2, 2: 0.8, 5: 0.805, 10: 0.81}, 0.02))
+    seeds = seeds_by_level(strategy)
+    assert strategy.found.answer == 1
+    assert strategy.found.is_settled
     assert seeds[1] < seeds[2], "one example is soon out of the question"
     assert len({trial.trial_id for trial in ran}) == len(ran)
-    assert {trial.seed for trial in feed.planned} == set(range(max(seeds.values()))), (
+    assert {trial.seed for trial in strategy.planned} == set(range(max(seeds.values()))), (
         "seeds go on from 0, 1, 2"
     )
 
@@ -89,44 +89,44 @@ def test_the_next_round_depends_on_the_ledger_alone(study_tree: dict, cut: int) 
 @pytest.mark.parametrize("budget", [{"trials": 20}, {"hours": 0.2}])
 def test_the_budget_ends_it_with_the_answer_open(study_tree: dict, budget: dict) -> None:
     spec = parse_study(study_tree | {"design": DESIGN | {"budget": budget}, "seeds": 3})
-    feed, ran, _ = play(spec, figure_of({1: 0.76, 2: 0.77, 5: 0.8, 10: 0.81}, 0.1))
+    strategy, ran, _ = play(spec, figure_of({1: 0.76, 2: 0.77, 5: 0.8, 10: 0.81}, 0.1))
     assert 12 <= len(ran) <= 24
-    assert feed.is_done
-    assert not feed.found.is_settled
+    assert strategy.is_done
+    assert not strategy.found.is_settled
 
 
 def test_the_largest_level_is_sought_from_the_other_end(study_tree: dict) -> None:
     spec = parse_study(study_tree | {"design": DESIGN | {"seek": "largest"}, "seeds": 4})
-    feed, _, _ = play(spec, figure_of({1: 0.8, 2: 0.8, 5: 0.8, 10: 0.3}, 1e-4))
-    assert LEVELS[feed.found.answer] == 5
+    strategy, _, _ = play(spec, figure_of({1: 0.8, 2: 0.8, 5: 0.8, 10: 0.3}, 1e-4))
+    assert LEVELS[strategy.found.answer] == 5
 
 
 def test_a_level_that_never_completes_gets_no_more_seeds(study_tree: dict) -> None:
     spec = parse_study(study_tree | {"design": DESIGN, "seeds": 4})
-    feed = EffectiveFeed(spec, spec.design, {})
+    strategy = MinimumEffectiveStrategy(spec, spec.design, {})
     figure = figure_of({1: 0.3, 2: 0.5, 5: 0.8, 10: 0.8}, 1e-4)
-    while not feed.is_done:
-        trial = feed.next()
+    while not strategy.is_done:
+        trial = strategy.ask()
         lost = trial.factors["data.meta_per_class"] == 1
         completed = TrialResult("completed", None, 1, {METRIC: figure(trial)})
-        feed.ended(trial.trial_id, TrialResult("failed") if lost else completed)
-    assert len(feed.planned) == 16
-    assert feed.found.levels[0].verdict is Verdict.UNKNOWN
-    assert (feed.found.answer, feed.found.is_settled) == (2, True)
+        strategy.tell(trial.trial_id, TrialResult("failed") if lost else completed)
+    assert len(strategy.planned) == 16
+    assert strategy.found.levels[0].verdict is Verdict.UNKNOWN
+    assert (strategy.found.answer, strategy.found.is_settled) == (2, True)
 
 
 def test_failed_trials_leave_their_seed_out(study_tree: dict) -> None:
     spec = parse_study(study_tree | {"design": DESIGN | {"most_seeds": 4}, "seeds": 4})
-    feed = EffectiveFeed(spec, spec.design, {})
+    strategy = MinimumEffectiveStrategy(spec, spec.design, {})
     figure = figure_of({1: 0.3, 2: 0.5, 5: 0.8, 10: 0.8}, 1e-4)
-    while not feed.is_done:
-        trial = feed.next()
+    while not strategy.is_done:
+        trial = strategy.ask()
         result = (
             TrialResult("failed")
             if trial.seed == 1
             else TrialResult("completed", None, 1, {METRIC: figure(trial)})
         )
-        feed.ended(trial.trial_id, result)
-    assert feed.found.answer == 2
-    retried = EffectiveFeed(spec, spec.design, feed._ledger, retry_failed=True)
+        strategy.tell(trial.trial_id, result)
+    assert strategy.found.answer == 2
+    retried = MinimumEffectiveStrategy(spec, spec.design, strategy._ledger, retry_failed=True)
     assert retried.remaining == 4

@@ -10,7 +10,7 @@ from l2rw_ray.config import PlannedTrial, Stage, parse_study
 from l2rw_ray.errors import ConfigError, StudyFolderError
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.planning.resumed_search import searched_trials
-from l2rw_ray.planning.strategies.build import feeds_of
+from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
 from tests.planning.playing import METRIC, best_at_a_tenth, play, record
@@ -87,8 +87,8 @@ def test_a_configuration_is_its_mean_over_seeds_and_paired(study_tree: dict, fol
     spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 3}}, "seeds": [5, 7]})
     ran = play(spec, folder, lambda trial: {METRIC: 0.5 + trial.seed / 100})
     assert [trial.seed for trial in ran] == [5, 7] * 3
-    (feed,) = feeds_of(spec, (), folder)
-    assert [found.figures for found in feed._book.proposals()] == [(pytest.approx(0.56),)] * 3
+    (strategy,) = build_strategies(spec, (), folder)
+    assert [found.figures for found in strategy._book.proposals()] == [(pytest.approx(0.56),)] * 3
 
 
 def test_a_failed_configuration_counts_and_can_be_retried(study_tree: dict, folder: StudyFolder) -> None:
@@ -119,12 +119,12 @@ def test_what_a_killed_run_left_waiting_does_not_take_the_place_of_a_retry(
 ) -> None:
     spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 2}}, "seeds": 1})
     first, second = play(spec, folder, lambda trial: "failed")
-    (feed,) = feeds_of(spec, (), folder)
-    feed._book._study.enqueue_trial({"optim.lr": second.factors["optim.lr"]})
+    (strategy,) = build_strategies(spec, (), folder)
+    strategy._book._study.enqueue_trial({"optim.lr": second.factors["optim.lr"]})
     retried = play(spec, folder, retry_failed=True)
     assert {trial.trial_id for trial in retried} == {first.trial_id, second.trial_id}
-    (feed,) = feeds_of(spec, (), folder)
-    told = {found.values["optim.lr"]: found.figures for found in feed._book.proposals() if found.figures}
+    (strategy,) = build_strategies(spec, (), folder)
+    told = {found.values["optim.lr"]: found.figures for found in strategy._book.proposals() if found.figures}
     assert told == {lr: (pytest.approx(1 - abs(math.log10(lr) + 1) / 10),) for lr in values([first, second])}
 
 
@@ -134,11 +134,11 @@ def test_a_space_that_is_exhausted_stays_so_until_another_sampler_asks(
     few = {"optim.lr": {"kind": "categorical", "choices": [0.01, 0.1]}}
     study_tree |= {"design": SEARCH | {"space": few}, "seeds": 1}
     assert len(play(parse_study(study_tree), folder)) == 2
-    (feed,) = feeds_of(parse_study(study_tree), (), folder)
-    assert feed.is_done
+    (strategy,) = build_strategies(parse_study(study_tree), (), folder)
+    assert strategy.is_done
     study_tree["design"]["sampler"] = "random"
-    (feed,) = feeds_of(parse_study(study_tree), (), folder)
-    assert not feed.is_done
+    (strategy,) = build_strategies(parse_study(study_tree), (), folder)
+    assert not strategy.is_done
 
 
 def test_a_search_whose_record_is_ahead_of_the_ledger_trains_what_the_ledger_lacks(
@@ -148,12 +148,12 @@ def test_a_search_whose_record_is_ahead_of_the_ledger_trains_what_the_ledger_lac
     spec = parse_study(study_tree | {"design": design, "seeds": 1})
     first, *_ = play(spec, folder)
     folder.trial_file(first.trial_id).unlink()
-    (feed,) = feeds_of(spec, (), folder)
-    trial = feed.next()
+    (strategy,) = build_strategies(spec, (), folder)
+    trial = strategy.ask()
     assert trial.trial_id == first.trial_id
-    feed.told(trial.trial_id, 1, {METRIC: 0.5})
-    feed.ended(trial.trial_id, TrialResult("completed", None, 1.0, best_at_a_tenth(trial)))
-    assert feed.is_done
+    strategy.report(trial.trial_id, 1, {METRIC: 0.5})
+    strategy.tell(trial.trial_id, TrialResult("completed", None, 1.0, best_at_a_tenth(trial)))
+    assert strategy.is_done
 
 
 def test_repeats_are_told_what_came_of_the_first_also_after_a_break(
@@ -161,13 +161,13 @@ def test_repeats_are_told_what_came_of_the_first_also_after_a_break(
 ) -> None:
     two = {"method.name": {"kind": "categorical", "choices": ["uniform", "l2rw"]}}
     spec = parse_study(study_tree | {"design": SEARCH | {"space": two}, "seeds": 1})
-    (feed,) = feeds_of(spec, (), folder)
-    assert [feed.next() is None for _ in range(3)] == [False, False, True], "and no third is waited for"
-    states = [found.state for found in feed._book.proposals()]
+    (strategy,) = build_strategies(spec, (), folder)
+    assert [strategy.ask() is None for _ in range(3)] == [False, False, True], "and no third is waited for"
+    states = [found.state for found in strategy._book.proposals()]
     assert len(states) > 2
     assert set(states) == {"open"}
     play(spec, folder, lambda trial: {METRIC: 0.5})
-    (again,) = feeds_of(spec, (), folder)
+    (again,) = build_strategies(spec, (), folder)
     assert {found.state for found in again._book.proposals()} == {"complete"}
 
 
@@ -175,17 +175,17 @@ def test_a_stopped_configuration_is_told_as_pruned(study_tree: dict, folder: Stu
     design = SEARCH | {"budget": {"trials": 3}, "stopping": {"name": "asha"}}
     spec = parse_study(study_tree | {"design": design, "seeds": 1})
     play(spec, folder, lambda trial: "stopped")
-    (feed,) = feeds_of(spec, (), folder)
-    assert [found.state for found in feed._book.proposals()] == ["pruned"] * 3
-    assert feed.is_done
+    (strategy,) = build_strategies(spec, (), folder)
+    assert [found.state for found in strategy._book.proposals()] == ["pruned"] * 3
+    assert strategy.is_done
 
 
 def test_interrupted_trials_are_run_again(study_tree: dict, folder: StudyFolder) -> None:
     spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 2}}, "seeds": 1})
-    (feed,) = feeds_of(spec, (), folder)
-    trial = feed.next()
+    (strategy,) = build_strategies(spec, (), folder)
+    trial = strategy.ask()
     record(folder, trial, status="stopped", reason=INTERRUPTED)
-    feed.ended(trial.trial_id, TrialResult("stopped", INTERRUPTED))
+    strategy.tell(trial.trial_id, TrialResult("stopped", INTERRUPTED))
     assert play(spec, folder)[0].trial_id == trial.trial_id
 
 
@@ -236,8 +236,8 @@ def test_several_objectives_are_told(study_tree: dict, folder: StudyFolder, samp
     design = SEARCH | {"sampler": sampler, "further_objectives": further, "budget": {"trials": 12}}
     spec = parse_study(study_tree | {"design": design, "seeds": 1})
     play(spec, folder)
-    (feed,) = feeds_of(spec, (), folder)
-    assert all(found.figures[1:] == (1.0, 36.0) for found in feed._book.proposals()), (
+    (strategy,) = build_strategies(spec, (), folder)
+    assert all(found.figures[1:] == (1.0, 36.0) for found in strategy._book.proposals()), (
         "no weights, no overhead"
     )
 
@@ -254,7 +254,7 @@ def test_a_broken_record_of_a_search_is_named(study_tree: dict, folder: StudyFol
     spec = parse_study(study_tree | {"design": SEARCH, "seeds": 1})
     folder.searches.write_text("no database")
     with pytest.raises(StudyFolderError, match=r"optim|optuna\.db"):
-        feeds_of(spec, (), folder)
+        build_strategies(spec, (), folder)
 
 
 TUNED = {
