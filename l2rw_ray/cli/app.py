@@ -97,14 +97,14 @@ def plan(
 ) -> None:
     """Show what a study would run, how long that takes, and what is done already."""
     from l2rw_ray.orchestration.cluster.nodes import nodes_of
-    from l2rw_ray.planning.plan_summary import outlook
-    from l2rw_ray.planning.plan_text import describe_plan
+    from l2rw_ray.planning.plan_summary import summarise_plan
+    from l2rw_ray.planning.plan_text import plan_text
     from l2rw_ray.results.opening import reading
 
     spec = _load(study, overrides)
     with reading(out or f"results/{spec.name}") as folder:
-        seen = outlook(spec, folder, probe=probe, nodes=nodes_of(address))
-    print(json.dumps(seen.as_dict(), indent=2) if as_json else describe_plan(seen))
+        seen = summarise_plan(spec, folder, probe=probe, nodes=nodes_of(address))
+    print(json.dumps(seen.as_dict(), indent=2) if as_json else plan_text(seen))
 
 
 @app.command()

@@ -11,7 +11,7 @@ from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_fold
 from l2rw_ray.orchestration.custom_code import import_custom_code, stage_custom_code
 from l2rw_ray.orchestration.software_versions import package_versions, source_commit
 from l2rw_ray.planning.param_importances import keep_importances
-from l2rw_ray.planning.placement import lane_count, share_out
+from l2rw_ray.planning.placement import allocate, lane_count
 from l2rw_ray.planning.plan import representative_trials
 from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
@@ -111,7 +111,7 @@ def run_study(
 
         for strategy in strategies:
             lane_count(strategy.resources, nodes, strategy.remaining, options.lanes)
-        at_first = share_out(remaining_by_resources(strategies), {}, nodes, options.lanes)
+        at_first = allocate(remaining_by_resources(strategies), {}, nodes, options.lanes)
         agenda.write()
         lanes = sum(at_first.values())
         observers = list(observe(agenda.known, _total(strategies), lanes, is_exact=agenda.is_fixed))

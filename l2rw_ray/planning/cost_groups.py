@@ -18,7 +18,7 @@ _OTHER_VALUE, _ONLY_ONE_HAS_IT = 4.0, 1.0
 
 
 @dataclass(frozen=True)
-class TrialKind:
+class CostGroup:
     """Trials whose steps take equally long.
 
     Attributes:
@@ -35,7 +35,7 @@ class TrialKind:
         return self.trials[0].config.data.train_size
 
 
-def kinds_of(trials: Iterable[PlannedTrial]) -> list[TrialKind]:
+def group_by_cost(trials: Iterable[PlannedTrial]) -> list[CostGroup]:
     """Trials by what their time depends on, kinds in plan order.
 
     What is not known to cost nothing makes a kind of its own.
@@ -47,7 +47,7 @@ def kinds_of(trials: Iterable[PlannedTrial]) -> list[TrialKind]:
     for trial in trials:
         fields = _fields(trial)
         found.setdefault(repr(fields), (fields, []))[1].append(trial)
-    return [TrialKind(fields, members) for fields, members in found.values()]
+    return [CostGroup(fields, members) for fields, members in found.values()]
 
 
 def _fields(trial: PlannedTrial) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
             yield f"{prefix}{name}", value
 
 
-def most_different(kinds: Sequence[TrialKind], count: int) -> list[TrialKind]:
+def farthest_first(kinds: Sequence[CostGroup], count: int) -> list[CostGroup]:
     """Kinds such that each of the others is near one of them: the next is farthest from those before.
 
     Args:
@@ -81,7 +81,7 @@ def most_different(kinds: Sequence[TrialKind], count: int) -> list[TrialKind]:
     return chosen
 
 
-def distance(one: TrialKind, other: TrialKind) -> float:
+def distance(one: CostGroup, other: CostGroup) -> float:
     """How unlike two kinds are: the sum over their fields, numbers by how many times they double."""
     return sum(
         _apart(one.fields[name], other.fields[name])

@@ -37,13 +37,13 @@ def lane_count(resources: Resources, nodes: Nodes, trials: int | None, limit: in
     Raises:
         ConfigError: Not even one group fits.
     """
-    lanes = share_out({resources: trials}, {}, nodes, limit)[resources]
+    lanes = allocate({resources: trials}, {}, nodes, limit)[resources]
     if not lanes:
         raise _does_not_fit(resources, nodes)
     return lanes
 
 
-def share_out(
+def allocate(
     left: Mapping[Resources, int | None],
     running: Mapping[Resources, int],
     nodes: Nodes,
@@ -64,7 +64,7 @@ def share_out(
     Returns:
         Lanes to start, by kind; a kind has no more of them, with those that there are, than trials.
     """
-    room, kinds = _Room(nodes), sorted(left, key=_demand, reverse=True)
+    room, kinds = _FreeSlots(nodes), sorted(left, key=_demand, reverse=True)
     for kind in sorted(running, key=_demand, reverse=True):
         for _ in range(running[kind]):
             room.take(kind)
@@ -80,7 +80,7 @@ def share_out(
     return {kind: lanes[kind] - running.get(kind, 0) for kind in kinds}
 
 
-def rounds(trials: Mapping[Resources, int], nodes: Nodes) -> int:
+def sequential_rounds(trials: Mapping[Resources, int], nodes: Nodes) -> int:
     """How many trials one after the other it takes to run them all, each as long as any other.
 
     Args:
@@ -89,12 +89,12 @@ def rounds(trials: Mapping[Resources, int], nodes: Nodes) -> int:
     """
     left, number = Counter(trials), 0
     while +left:
-        left -= Counter(share_out(left, {}, nodes))
+        left -= Counter(allocate(left, {}, nodes))
         number += 1
     return number
 
 
-class _Room:
+class _FreeSlots:
     """What is free on each node."""
 
     def __init__(self, nodes: Nodes) -> None:
@@ -132,7 +132,7 @@ def _does_not_fit(resources: Resources, nodes: Nodes) -> ConfigError:
             problem = f"the largest node of the cluster has {most:g} {name}s"
             return ConfigError(f"resources.{field}", wanted, problem, f"use at most {most:g}, or --address")
     worker = resources.model_copy(update={"workers": 1})
-    slots = share_out({worker: None}, {}, nodes)[worker]
+    slots = allocate({worker: None}, {}, nodes)[worker]
     if not slots:
         cpus, gpus = resources.cpus_per_worker, resources.gpus_per_worker
         return ConfigError(

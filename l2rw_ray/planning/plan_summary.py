@@ -10,16 +10,16 @@ from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
-from l2rw_ray.planning.placement import Nodes, lane_count, rounds, share_out
+from l2rw_ray.planning.placement import Nodes, allocate, lane_count, sequential_rounds
 from l2rw_ray.planning.plan import by_resources, plan_study, representative_trials
-from l2rw_ray.planning.resumed_search import searched_trials
+from l2rw_ray.planning.resumed_search import resume_search
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.status import missing_trials
 from l2rw_ray.results.trial_result import TrialResult
 
 
 @dataclass(frozen=True)
-class Outlook:
+class PlanSummary:
     """A study's plan and how it stands.
 
     Attributes:
@@ -62,14 +62,14 @@ class Outlook:
         """Wall time of what is left, at most."""
         if self.trial_s is None or self.remaining is None:
             return None
-        return self.trial_s * rounds(Counter(self._wanted), self.nodes)
+        return self.trial_s * sequential_rounds(Counter(self._wanted), self.nodes)
 
     @property
     def lanes_at_a_time(self) -> int:
         """Trials at a time, of all kinds together, as a run begins with."""
         if self.remaining is None or not self._wanted:
             return max(self.lanes.values())
-        return sum(share_out(Counter(self._wanted), {}, self.nodes).values())
+        return sum(allocate(Counter(self._wanted), {}, self.nodes).values())
 
     @property
     def core_hours(self) -> float | None:
@@ -102,7 +102,7 @@ class Outlook:
         return self.trial_s * sum(units) / 3600
 
     def as_dict(self) -> dict[str, Any]:
-        """The outlook as plain values, for JSON."""
+        """The summarise_plan as plain values, for JSON."""
         missing = {trial.trial_id for trial in self.missing}
         return {
             "study": self.spec.name,
@@ -130,7 +130,7 @@ class Outlook:
         }
 
 
-def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes: Nodes) -> Outlook:
+def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes: Nodes) -> PlanSummary:
     """Plan a study and compare the plan with its ledger.
 
     Args:
@@ -155,7 +155,7 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
             planned = strategy.planned
             remaining = strategy.remaining - len(missing_trials(planned, ledger))
         case SearchDesign() | TunedComparisonDesign():
-            planned = searched_trials(spec, folder)
+            planned = resume_search(spec, folder)
             most = spec.design.most_trials(len(spec.seed_values))
             remaining = None if most is None else max(most - len(planned), 0)
     missing = missing_trials(planned, ledger)
@@ -170,7 +170,7 @@ def outlook(spec: StudySpec, folder: StudyFolder, *, probe: bool = False, nodes:
         own: lane_count(own, nodes, None if remaining is None else len(group) + remaining, None)
         for own, group in by_resources(samples).items()
     }
-    return Outlook(spec, planned, missing, remaining, lanes, nodes, **known)
+    return PlanSummary(spec, planned, missing, remaining, lanes, nodes, **known)
 
 
 def _ledger(spec: StudySpec, folder: StudyFolder) -> Mapping[str, TrialResult]:

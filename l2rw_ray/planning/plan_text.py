@@ -9,7 +9,7 @@ from l2rw_ray.config.design.search import Budget, SearchDesign
 from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter, Space
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.planning.durations import duration_text
-from l2rw_ray.planning.plan_summary import Outlook
+from l2rw_ray.planning.plan_summary import PlanSummary
 
 _UNITS = {
     "workers": ("worker", ""),
@@ -19,8 +19,8 @@ _UNITS = {
 """How each field of resources is told."""
 
 
-def describe_plan(seen: Outlook) -> str:
-    """The outlook as lines for people."""
+def plan_text(seen: PlanSummary) -> str:
+    """The summarise_plan as lines for people."""
     spec = seen.spec
     lines = [f"{spec.name}: {spec.question}", *describe_design(spec, seen.planned)]
     bound = "as many as the hours allow" if seen.to_run is None else f"{_at_most(seen)}{seen.to_run}"
@@ -33,7 +33,7 @@ def describe_plan(seen: Outlook) -> str:
     return "\n".join(lines)
 
 
-def _at_a_time(seen: Outlook) -> str:
+def _at_a_time(seen: PlanSummary) -> str:
     lanes, total = seen.lanes, f"{seen.lanes_at_a_time} at a time"
     if len(lanes) == 1:
         return total
@@ -50,7 +50,7 @@ def _amount(field: str, number: float) -> str:
     return f"{number:g} {unit}{'s' * (number != 1)}{suffix}"
 
 
-def _difference(seen: Outlook) -> str:
+def _difference(seen: PlanSummary) -> str:
     metric = seen.spec.objective.metric
     name = metric.replace("_", " ")
     if metric.endswith("accuracy"):
@@ -58,11 +58,11 @@ def _difference(seen: Outlook) -> str:
     return f"differences of {seen.detectable:.2g} in {name}"
 
 
-def _at_most(seen: Outlook) -> str:
+def _at_most(seen: PlanSummary) -> str:
     return "at most " if seen.remaining else ""
 
 
-def _estimate(seen: Outlook) -> str:
+def _estimate(seen: PlanSummary) -> str:
     if seen.trial_s is None or seen.duration_s is None:
         return "time unknown"
     hours = f"{seen.core_hours:.2f} core-hours"

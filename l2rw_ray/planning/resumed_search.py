@@ -14,7 +14,7 @@ _MAY_CHANGE = {"budget", "sampler", "sampler_seed", "stopping", "arms", "factors
 """Fields of a design with which its searches go on; arms and factors say which searches those are."""
 
 
-def searched_trials(spec: StudySpec, folder: StudyFolder) -> list[PlannedTrial]:
+def resume_search(spec: StudySpec, folder: StudyFolder) -> list[PlannedTrial]:
     """The trials that an earlier run of this study has asked for; none if it was another study.
 
     Raises:

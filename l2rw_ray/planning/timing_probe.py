@@ -14,7 +14,7 @@ from l2rw_ray.config.method.stages import TwoStageMethod
 from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
-from l2rw_ray.planning.cost_groups import TrialKind, distance, kinds_of, most_different
+from l2rw_ray.planning.cost_groups import CostGroup, distance, farthest_first, group_by_cost
 from l2rw_ray.training import train_trial
 from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.overhead_probe import BETWEEN_STEPS
@@ -75,13 +75,13 @@ def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
         InputError: Data, a model or an arm cannot be used.
         NonFiniteError: Every one that is tried diverges within its first steps.
     """
-    kinds = kinds_of(trials)
+    kinds = group_by_cost(trials)
     build_optimizer(trials[0].config.optim, torch.nn.Linear(1, 1))  # torch imports more for the first
     sources: dict[str, Source] = {}
-    costs: list[tuple[TrialKind, _Cost]] = []
+    costs: list[tuple[CostGroup, _Cost]] = []
     diverged: NonFiniteError | None = None
     started = perf_counter()
-    for kind in most_different(kinds, _MOST_KINDS):
+    for kind in farthest_first(kinds, _MOST_KINDS):
         if costs and perf_counter() - started > _BUDGET_S:
             break
         try:
@@ -117,8 +117,8 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
 
 def _shortened(trial: PlannedTrial) -> PlannedTrial:
     """The trial with a short overhead probe of its own, which may be most of it, and a short first stage."""
-    rounds = min(trial.config.measurement.probe_rounds, 1)
-    measurement = trial.config.measurement.model_copy(update={"probe_rounds": rounds})
+    sequential_rounds = min(trial.config.measurement.probe_rounds, 1)
+    measurement = trial.config.measurement.model_copy(update={"probe_rounds": sequential_rounds})
     method = trial.config.method
     if isinstance(method, TwoStageMethod):  # so that the second of the timed epochs begins the second stage
         method = method.model_copy(update={"first_epochs": 1})

@@ -4,7 +4,7 @@ import pytest
 
 from l2rw_ray.config import Resources
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.planning.placement import lane_count, rounds, share_out
+from l2rw_ray.planning.placement import allocate, lane_count, sequential_rounds
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,11 @@ HALF = Resources(gpus_per_worker=0.5)
     ],
 )
 def test_kinds_share_a_cluster(left: dict, running: dict, nodes: list[dict], started: dict) -> None:
-    assert share_out(left, running, nodes) == started
+    assert allocate(left, running, nodes) == started
 
 
 def test_lanes_that_there_are_count_towards_the_limit() -> None:
-    assert share_out({ONE: 9, TWO: 9}, {ONE: 1}, [{"CPU": 64.0}], limit=4) == {ONE: 1, TWO: 2}
+    assert allocate({ONE: 9, TWO: 9}, {ONE: 1}, [{"CPU": 64.0}], limit=4) == {ONE: 1, TWO: 2}
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_lanes_that_there_are_count_towards_the_limit() -> None:
     [({ONE: 5}, 2.0, 3), ({ONE: 4, TWO: 3}, 2.0, 5), ({ONE: 4, TWO: 3}, 3.0, 4), ({}, 2.0, 0)],
 )
 def test_rounds_of_kinds_that_run_side_by_side(trials: dict, cores: float, expected: int) -> None:
-    assert rounds(trials, [{"CPU": cores}]) == expected
+    assert sequential_rounds(trials, [{"CPU": cores}]) == expected

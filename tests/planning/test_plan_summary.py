@@ -10,8 +10,8 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning import timing_probe as trial_probe
 from l2rw_ray.planning.placement import this_machine
 from l2rw_ray.planning.plan import plan_study
-from l2rw_ray.planning.plan_summary import outlook
-from l2rw_ray.planning.plan_text import describe_plan
+from l2rw_ray.planning.plan_summary import summarise_plan
+from l2rw_ray.planning.plan_text import plan_text
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.schema import TrialRecord
 from l2rw_ray.results.writer import write_record
@@ -54,14 +54,14 @@ def test_time_cost_and_what_seeds_can_show_come_from_the_ledger(study_tree: dict
         value = figures.get((trial.config.method.name, trial.seed))
         if value is not None:
             _write(folder, trial, 30.0, value)
-    seen = outlook(spec, folder, nodes=NODES)
+    seen = summarise_plan(spec, folder, nodes=NODES)
     assert (len(seen.planned), len(seen.missing), list(seen.lanes.values())) == (8, 4, [2])
     assert (seen.trial_s, seen.duration_s) == (30, 60)
     assert (seen.core_hours, seen.gpu_hours) == pytest.approx((240 / 3600, 120 / 3600))
     assert seen.detectable == pytest.approx(detectable_difference(0.2 / 2**0.5, 4))
-    assert "4 done, 4 to run, 2 at a time" in describe_plan(seen)
+    assert "4 done, 4 to run, 2 at a time" in plan_text(seen)
     assert f"4 seeds find differences of {100 * seen.detectable:.1f} points of validation balanced" in (
-        describe_plan(seen)
+        plan_text(seen)
     )
 
 
@@ -74,13 +74,13 @@ def test_limit_that_a_finished_trial_went_beyond_is_warned_of(
     for trial, duration_s in zip(plan_study(free), (10.0, 30.0), strict=False):
         _write(folder, trial, duration_s, 0.5)
     spec = parse_study(study_tree | {"limits": {"duration_s": limit_s}})
-    seen = outlook(spec, folder, nodes=NODES)
+    seen = summarise_plan(spec, folder, nodes=NODES)
     assert len(seen.missing) == 2, "a limit is no part of a trial"
     warning = (
         "limits.duration_s = 29.9: less than the 30.0 s that a trial takes; raise it, or such trials fail"
     )
     assert seen.as_dict()["over_limit"] == (warning if warns else None)
-    assert (f"warning: {warning}" in describe_plan(seen).splitlines()) is warns
+    assert (f"warning: {warning}" in plan_text(seen).splitlines()) is warns
 
 
 def test_limit_is_held_against_what_a_probe_finds(
@@ -88,14 +88,14 @@ def test_limit_is_held_against_what_a_probe_finds(
 ) -> None:
     monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: trial_probe._Cost(1.0, 2.0))
     spec = parse_study(study_tree | {"limits": {"duration_s": 4}})
-    seen = outlook(spec, StudyFolder(tmp_path / "none"), probe=True, nodes=NODES)
+    seen = summarise_plan(spec, StudyFolder(tmp_path / "none"), probe=True, nodes=NODES)
     assert "the 5.0 s that a trial takes" in str(seen.over_limit)
 
 
 def test_nothing_is_known_before_a_trial_has_finished(study_tree: dict, tmp_path: Path) -> None:
-    seen = outlook(parse_study(study_tree), StudyFolder(tmp_path / "none"), nodes=NODES)
+    seen = summarise_plan(parse_study(study_tree), StudyFolder(tmp_path / "none"), nodes=NODES)
     assert (seen.trial_s, seen.detectable) == (None, None)
-    assert "estimated time unknown" in describe_plan(seen)
+    assert "estimated time unknown" in plan_text(seen)
 
 
 def test_what_does_not_fit_is_refused(study_tree: dict, tmp_path: Path) -> None:
@@ -103,15 +103,15 @@ def test_what_does_not_fit_is_refused(study_tree: dict, tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"gpus_per_worker = 4.0: the largest node of the cluster has 2 GPUs"
     ):
-        outlook(parse_study(study_tree), StudyFolder(tmp_path / "none"), nodes=NODES)
+        summarise_plan(parse_study(study_tree), StudyFolder(tmp_path / "none"), nodes=NODES)
 
 
 def test_lanes_of_several_kinds_are_told_together_and_apart(study_tree: dict, tmp_path: Path) -> None:
     study_tree["design"] = {"kind": "grid", "factors": {"resources.cpus_per_worker": [1, 3]}}
     spec = parse_study(study_tree | {"seeds": 3})
-    seen = outlook(spec, StudyFolder(tmp_path / "none"), nodes=[{"CPU": 6.0}])
+    seen = summarise_plan(spec, StudyFolder(tmp_path / "none"), nodes=[{"CPU": 6.0}])
     assert seen.as_dict()["lanes"] == 4
-    assert "4 at a time (up to 3 of 1 CPU each, 2 of 3 CPUs each)" in describe_plan(seen)
+    assert "4 at a time (up to 3 of 1 CPU each, 2 of 3 CPUs each)" in plan_text(seen)
 
 
 def test_gpus_that_are_hidden_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

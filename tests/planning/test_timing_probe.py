@@ -8,14 +8,14 @@ from l2rw_ray.config import parse_study
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStatus, Verdict
 from l2rw_ray.planning import timing_probe as trial_probe
-from l2rw_ray.planning.cost_groups import TrialKind, distance, kinds_of, most_different
+from l2rw_ray.planning.cost_groups import CostGroup, distance, farthest_first, group_by_cost
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.planning.timing_probe import Estimate, probe_trials
 
 
-def _kinds(tree: dict, **factors: list) -> list[TrialKind]:
+def _kinds(tree: dict, **factors: list) -> list[CostGroup]:
     tree["design"]["factors"] = {path.replace("__", "."): levels for path, levels in factors.items()}
-    return kinds_of(plan_study(parse_study(tree)))
+    return group_by_cost(plan_study(parse_study(tree)))
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_bias_counts_where_it_decides_the_size(study_tree: dict) -> None:
 
 def test_kinds_are_taken_from_far_apart(study_tree: dict) -> None:
     kinds = _kinds(study_tree, optim__batch_size=[1, 2, 4, 8, 16, 32])
-    sizes = [kind.trials[0].config.optim.batch_size for kind in most_different(kinds, 3)]
+    sizes = [kind.trials[0].config.optim.batch_size for kind in farthest_first(kinds, 3)]
     assert sizes == [1, 32, 4]
-    assert len(most_different(kinds, 9)) == 6
+    assert len(farthest_first(kinds, 9)) == 6
     apart = [distance(kinds[0], kind) for kind in kinds]
     assert apart == pytest.approx([0, 1, 2, 3, 4, 5])
     assert all(one < other for one, other in pairwise(apart))

@@ -6,7 +6,7 @@ import pytest
 
 from l2rw_ray.config import load_study
 from l2rw_ray.import_path import look_in
-from l2rw_ray.planning.plan_summary import outlook
+from l2rw_ray.planning.plan_summary import summarise_plan
 from l2rw_ray.results import StudyFolder
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -31,7 +31,7 @@ TRIALS = {
 def _trials(path: Path, *overrides: str) -> int | None:
     """How many trials a study takes, at most."""
     nodes = [{"CPU": 8.0}]
-    return outlook(load_study(path, overrides), StudyFolder(Path("nowhere")), nodes=nodes).to_run
+    return summarise_plan(load_study(path, overrides), StudyFolder(Path("nowhere")), nodes=nodes).to_run
 
 
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from l2rw_ray.config import Resources
 from l2rw_ray.orchestration.broker.trial_queue import Work
-from l2rw_ray.planning.placement import Nodes, share_out
+from l2rw_ray.planning.placement import Nodes, allocate
 
 MOST_LOST = 3
 """Lanes of one kind that may be lost on the same nodes; after that no more of them are started there."""
@@ -45,6 +45,6 @@ def staffing(
         for kind, trials in work.items()
         if trials.left != 0 and lost.get(kind, 0) < MOST_LOST
     }
-    start = {kind: number for kind, number in share_out(wanted, running, nodes, limit).items() if number}
+    start = {kind: number for kind, number in allocate(wanted, running, nodes, limit).items() if number}
     is_idle = not start and not any(running.values())
     return Staffing(start, is_hopeless=is_idle and any(trials.left != 0 for trials in work.values()))

@@ -15,7 +15,7 @@ _NOTHING = TrialResult("missing")
 
 
 class MinimumEffectiveStrategy:
-    """Gives rounds of trials; each round depends on all figures of the rounds before.
+    """Gives sequential_rounds of trials; each round depends on all figures of the sequential_rounds before.
 
     Args:
         spec: The study.
@@ -82,7 +82,7 @@ class MinimumEffectiveStrategy:
             self._advance()
 
     def _advance(self) -> None:
-        """Plan rounds until one has trials to run, or the answer does not depend on more."""
+        """Plan sequential_rounds until one has trials to run, or the answer does not depend on more."""
         while True:
             self._left += [trial for trial in self.planned if trial.trial_id not in self._ledger]
             if self._left or not self._grow():

@@ -9,7 +9,7 @@ import pytest
 from l2rw_ray.config import PlannedTrial, Stage, parse_study
 from l2rw_ray.errors import ConfigError, StudyFolderError
 from l2rw_ray.planning.plan import plan_study
-from l2rw_ray.planning.resumed_search import searched_trials
+from l2rw_ray.planning.resumed_search import resume_search
 from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
@@ -74,12 +74,12 @@ def test_a_larger_budget_goes_on_and_another_space_starts_anew(study_tree: dict,
     play(parse_study(study_tree), folder)
     study_tree["design"] = SEARCH | {"budget": {"trials": 10}, "sampler": "random"}
     larger = parse_study(study_tree)
-    assert len(searched_trials(larger, folder)) == 8
+    assert len(resume_search(larger, folder)) == 8
     assert len(play(larger, folder)) == 2
     lower = {"optim.lr": {"kind": "float", "low": 0.0001, "high": 1.0, "log": True}}
     study_tree["design"] = SEARCH | {"space": lower}
     other = parse_study(study_tree)
-    assert searched_trials(other, folder) == []
+    assert resume_search(other, folder) == []
     assert len(play(other, folder)) == 8
 
 
@@ -289,7 +289,7 @@ def test_each_arm_is_tuned_alike_and_its_best_runs_on_fresh_seeds(
         best = max(searched, key=lambda trial: best_at_a_tenth(trial)[METRIC])
         assert all(trial.config == best.config for trial in finals)
         assert all(trial.factors == {"variant": arm} for trial in finals)
-    known = searched_trials(spec, folder)
+    known = resume_search(spec, folder)
     assert {trial.trial_id for trial in known} == {trial.trial_id for trial in ran}
 
 
@@ -307,13 +307,13 @@ def test_arms_are_tuned_at_each_level_and_one_more_costs_its_own_trials(
     assert (("variant", "uniform"), ("data.noise.rate", 0.2)) in points
     assert (("variant", "l2rw"), ("data.noise.rate", 0.4), ("method.update_every", 4)) in points
     assert len(points) == 6
-    assert {trial.trial_id for trial in searched_trials(spec, folder)} == {trial.trial_id for trial in ran}
+    assert {trial.trial_id for trial in resume_search(spec, folder)} == {trial.trial_id for trial in ran}
 
     factors = {"factors": {"data.noise.rate": [0.2, 0.3, 0.4]}}
     larger = parse_study(study_tree | {"design": design | factors, "seeds": 3})
-    assert {trial.trial_id for trial in searched_trials(larger, folder)} == {trial.trial_id for trial in ran}
+    assert {trial.trial_id for trial in resume_search(larger, folder)} == {trial.trial_id for trial in ran}
     fewer = parse_study(study_tree | {"design": TUNED | {"search_seeds": [100]} | factors, "seeds": 3})
-    assert {trial.config.method.name for trial in searched_trials(fewer, folder)} == {"uniform"}
+    assert {trial.config.method.name for trial in resume_search(fewer, folder)} == {"uniform"}
     more = play(larger, folder, lanes=2)
     assert {trial.factors["data.noise.rate"] for trial in more} == {0.3}
 
