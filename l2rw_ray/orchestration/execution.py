@@ -16,7 +16,7 @@ from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.broker.actor import Broker
-from l2rw_ray.orchestration.broker.client import BrokerDesk
+from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.event_pump import EventPump
 from l2rw_ray.orchestration.cluster.ray_cluster import usable_nodes
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
@@ -135,7 +135,7 @@ class Execution:
         tuner = tune.Tuner(
             tune.with_resources(follow, {"CPU": 0, f"node:{get_node_ip_address()}": _SLIGHTLY}),
             tune_config=tune.TuneConfig(
-                search_alg=TuneSearcher(strategies, BrokerDesk(broker, self.begin), crew),
+                search_alg=TuneSearcher(strategies, BrokerClient(broker, self.begin), crew),
                 scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,

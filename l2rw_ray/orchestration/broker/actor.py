@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from l2rw_ray.config import Limits, PlannedTrial, Resources
 from l2rw_ray.events import Event, TrialEnded, Verdict
 from l2rw_ray.orchestration.broker.failure_policy import Fault
-from l2rw_ray.orchestration.broker.trial_queue import LaneOrder, Lease, LeaseBook, Work
+from l2rw_ray.orchestration.broker.trial_queue import Lease, PendingTrials, TrialQueue, WorkerGroupCommand
 
 _T = TypeVar("_T")
 _ALL_RANKS_WITHIN_S = 10.0
@@ -15,39 +15,41 @@ _ASK_AGAIN_S = 60.0
 
 
 class Broker:
-    """A lease book that several processes share; calls that ask for something wait for it a while.
+    """A trial queue that several processes share; calls that ask for something wait for it a while.
 
-    It runs as an asyncio actor: one thread, so that the book needs no lock.
+    It runs as an asyncio actor: one thread, so that the queue needs no lock.
 
     Args:
         limits: What a trial may take.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._book = LeaseBook(limits)
+        self._queue = TrialQueue(limits)
         self._changed = asyncio.Condition()
-        self._abandoned = False
+        self._gave_up = False
         self._places: dict[str, Any] = {}
 
     async def submit(self, trial: PlannedTrial) -> None:
         """Let a trial wait for a lane."""
-        await self._change(lambda: self._book.submit(trial))
+        await self._change(lambda: self._queue.submit(trial))
 
     async def complete(self, resources: Resources) -> None:
         """Let the lanes of one kind leave once no trial waits for them: no other will come."""
-        await self._change(lambda: self._book.complete(resources))
+        await self._change(lambda: self._queue.complete(resources))
 
-    async def lease(self, lane: str, group: str, resources: Resources, wait_s: float) -> Lease | LaneOrder:
+    async def lease(
+        self, lane: str, group: str, resources: Resources, wait_s: float
+    ) -> Lease | WorkerGroupCommand:
         """A trial for the lane's worker group, or what to do without one after `wait_s` seconds."""
-        order = await self._change(lambda: self._book.lease(lane, group, resources))
-        if order is LaneOrder.WAIT:
+        order = await self._change(lambda: self._queue.lease(lane, group, resources))
+        if order is WorkerGroupCommand.WAIT:
             await self._wait_for(lambda: self._has_order_for(resources), wait_s)
-            order = await self._change(lambda: self._book.lease(lane, group, resources))
+            order = await self._change(lambda: self._queue.lease(lane, group, resources))
         return order
 
     async def report(self, events: Sequence[Event], attempt: int) -> Verdict:
         """Record events of one trial, at least one; the answer says whether it shall go on."""
-        return await self._change(lambda: [self._book.report(event, attempt) for event in events][-1])
+        return await self._change(lambda: [self._queue.report(event, attempt) for event in events][-1])
 
     async def fail(
         self,
@@ -59,8 +61,8 @@ class Broker:
         wait_s: float = _ALL_RANKS_WITHIN_S,
     ) -> bool:
         """Record what a trial did wrong on one rank; True when all of its ranks failed within `wait_s`."""
-        await self._change(lambda: self._book.fail(trial_id, attempt, rank, error, traceback))
-        return await self._wait_for(lambda: self._book.all_ranks_failed(trial_id), wait_s)
+        await self._change(lambda: self._queue.fail(trial_id, attempt, rank, error, traceback))
+        return await self._wait_for(lambda: self._queue.all_ranks_failed(trial_id), wait_s)
 
     async def events_of(
         self, trial_id: str, start: int, wait_s: float, *, at_its_end: bool
@@ -75,63 +77,63 @@ class Broker:
         """
 
         def has_news() -> bool:
-            events = self._book.events_of(trial_id, start)
+            events = self._queue.events_of(trial_id, start)
             return isinstance(events[-1], TrialEnded) if events and at_its_end else bool(events)
 
-        await self._wait_for(lambda: self._abandoned or has_news(), wait_s)
-        if self._abandoned:
+        await self._wait_for(lambda: self._gave_up or has_news(), wait_s)
+        if self._gave_up:
             return None
-        return self._book.events_of(trial_id, start) if has_news() else []
+        return self._queue.events_of(trial_id, start) if has_news() else []
 
     async def drain(self, wait_s: float) -> list[Event]:
         """All events since the last call, once there are any."""
-        await self._wait_for(lambda: self._book.has_news, wait_s)
-        return self._book.drain()
+        await self._wait_for(lambda: self._queue.has_news, wait_s)
+        return self._queue.drain()
 
     async def cancel(self, trial_ids: Sequence[str], reason: str) -> None:
         """Stop trials at their next report."""
-        await self._change(lambda: self._book.cancel(trial_ids, reason))
+        await self._change(lambda: self._queue.cancel(trial_ids, reason))
 
     async def interrupt(self, wait_s: float) -> bool:
         """Stop everything; True when no trial is under way any more."""
-        self._abandoned = True
-        await self._change(lambda: self._book.cancel(self._book.unfinished(), "interrupted"))
-        return await self._wait_for(lambda: not self._book.under_way(), wait_s)
+        self._gave_up = True
+        await self._change(lambda: self._queue.cancel(self._queue.unfinished(), "interrupted"))
+        return await self._wait_for(lambda: not self._queue.under_way(), wait_s)
 
-    async def wants_lane(self, resources: Resources) -> bool:
+    async def has_pending(self, resources: Resources) -> bool:
         """Whether a trial waits for a lane of a kind, as soon as one does; False when none will any more."""
         while not await self._wait_for(lambda: self._has_order_for(resources), _ASK_AGAIN_S):
             pass
-        return self._book.is_waiting(resources)
+        return self._queue.is_waiting(resources)
 
-    async def work(self) -> dict[Resources, Work]:
+    async def pending(self) -> dict[Resources, PendingTrials]:
         """How many trials wait for a lane, and how many have one, by what they run on."""
-        return self._book.work()
+        return self._queue.pending()
 
-    async def settle(self, lane: str, place: Any) -> None:
+    async def register_placement(self, lane: str, place: Any) -> None:
         """Take note of the placement group that a lane's workers are in."""
         self._places[lane] = place
 
     async def note_loss(self, lane: str, fault: Fault) -> None:
         """A lane has lost its workers; others will take their place."""
-        await self._change(lambda: self._book.note_loss(lane, fault))
+        await self._change(lambda: self._queue.note_loss(lane, fault))
 
-    async def lane_ended(self, lane: str) -> Any:
+    async def group_ended(self, lane: str) -> Any:
         """A lane will not come back; the placement group that its workers were in, None when it had none."""
-        await self._change(lambda: self._book.lane_ended(lane))
+        await self._change(lambda: self._queue.group_ended(lane))
         return self._places.pop(lane, None)
 
-    async def abandon(self) -> None:
+    async def give_up(self) -> None:
         """No lane is left: let the proxies go."""
-        self._abandoned = True
+        self._gave_up = True
         await self.close()
 
     async def close(self) -> None:
         """Send the lanes home."""
-        await self._change(self._book.close)
+        await self._change(self._queue.close)
 
     def _has_order_for(self, resources: Resources) -> bool:
-        return self._book.is_waiting(resources) or self._book.is_over(resources)
+        return self._queue.is_waiting(resources) or self._queue.is_over(resources)
 
     async def _change(self, change: Callable[[], _T]) -> _T:
         async with self._changed:

@@ -15,7 +15,7 @@ class Fault(StrEnum):
 
 INFRASTRUCTURE = frozenset({Fault.WORKER_LOST, Fault.NODE_OUT_OF_MEMORY, Fault.DATA_OUT_OF_REACH})
 """Faults that the trial itself need not meet again."""
-MOST_IN_VAIN = 5
+MAX_ATTEMPTS_WITHOUT_PROGRESS = 5
 """Attempts in a row, each ended by any of these and none an epoch further, that end the trial: who loses
 nodes now and then may well lose three under one trial."""
 
@@ -26,14 +26,14 @@ _REMEDIES = {
 }
 
 
-def reason_to_give_up(fault: Fault, in_vain: int, error: str = "") -> str | None:
+def failure_reason(fault: Fault, attempts_without_progress: int, error: str = "") -> str | None:
     """Decide about a trial whose attempt ended before its time.
 
     Only the infrastructure gives another chance: what a trial did by itself would happen again.
 
     Args:
         fault: What ended the attempt.
-        in_vain: Attempts in a row, up to this one, that brought the trial no epoch further than those before.
+        attempts_without_progress: Consecutive attempts, this one included, without a new epoch.
         error: What to record of a trial that ended itself, in one line.
 
     Returns:
@@ -41,6 +41,9 @@ def reason_to_give_up(fault: Fault, in_vain: int, error: str = "") -> str | None
     """
     if fault not in INFRASTRUCTURE:
         return error
-    if in_vain < MOST_IN_VAIN:
+    if attempts_without_progress < MAX_ATTEMPTS_WITHOUT_PROGRESS:
         return None
-    return f"InfrastructureError: {in_vain} attempts without progress, the last: {fault}; {_REMEDIES[fault]}"
+    return (
+        f"InfrastructureError: {attempts_without_progress} attempts without progress, the last: {fault}; "
+        f"{_REMEDIES[fault]}"
+    )

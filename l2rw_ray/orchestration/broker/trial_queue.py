@@ -17,11 +17,11 @@ from l2rw_ray.events import (
     Verdict,
     without_arrays,
 )
-from l2rw_ray.orchestration.broker.failure_policy import Fault, reason_to_give_up
+from l2rw_ray.orchestration.broker.failure_policy import Fault, failure_reason
 from l2rw_ray.orchestration.watchdog import HANG_GRACE_S, Whereabouts, duration_error
 
 
-class LaneOrder(StrEnum):
+class WorkerGroupCommand(StrEnum):
     """What a lane does when it is given no trial."""
 
     WAIT = "wait"
@@ -37,7 +37,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Work:
+class PendingTrials:
     """Trials of one kind of resources.
 
     Attributes:
@@ -50,7 +50,7 @@ class Work:
 
 
 @dataclass
-class _Entry:
+class _TrialState:
     lease: Lease
     events: list[Event] = field(default_factory=list)
     stop_reason: str | None = None
@@ -59,10 +59,10 @@ class _Entry:
     leased_at: float = 0.0
     fault: Fault = Fault.WORKER_LOST
     furthest: int = 0
-    in_vain: int = 0
+    attempts_without_progress: int = 0
 
 
-class LeaseBook:
+class TrialQueue:
     """Keeps every trial in exactly one of three places: waiting, leased to one lane, or ended.
 
     Args:
@@ -72,7 +72,7 @@ class LeaseBook:
 
     def __init__(self, limits: Limits = Limits(), clock: Callable[[], float] = monotonic) -> None:  # noqa: B008  # frozen
         self._limits, self._clock = limits, clock
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _TrialState] = {}
         self._waiting: dict[Resources, deque[str]] = {}
         self._held: dict[str, str] = {}
         self._groups: dict[str, list[str]] = {}
@@ -84,14 +84,14 @@ class LeaseBook:
         """Let a trial wait for a lane."""
         known = self._entries.get(trial.trial_id)
         assert known is None or known.ended, "a trial waits or is under way once"
-        self._entries[trial.trial_id] = _Entry(Lease(trial, attempt=1))
+        self._entries[trial.trial_id] = _TrialState(Lease(trial, attempt=1))
         self._queue(trial).append(trial.trial_id)
 
     def complete(self, resources: Resources) -> None:
         """Let the lanes of one kind leave once no trial waits for them: no other will come."""
         self._complete.add(resources)
 
-    def lease(self, lane: str, group: str, resources: Resources) -> Lease | LaneOrder:
+    def lease(self, lane: str, group: str, resources: Resources) -> Lease | WorkerGroupCommand:
         """The next trial for a lane that is free, or that has just been started again.
 
         A lane that asks while it still holds a trial has lost its workers: it gets the same trial
@@ -107,7 +107,7 @@ class LeaseBook:
         if group not in groups:
             groups.append(group)
         if group != groups[-1]:
-            return LaneOrder.LEAVE
+            return WorkerGroupCommand.LEAVE
         lost = self._held.pop(lane, None)
         if lost is not None:
             self._after_loss(lost)
@@ -117,7 +117,7 @@ class LeaseBook:
             entry = self._entries[trial_id]
             entry.leased_at, entry.fault = self._clock(), Fault.WORKER_LOST
             return entry.lease
-        return LaneOrder.LEAVE if self.is_over(resources) else LaneOrder.WAIT
+        return WorkerGroupCommand.LEAVE if self.is_over(resources) else WorkerGroupCommand.WAIT
 
     def report(self, event: Event, attempt: int) -> Verdict:
         """Take an event of a trial under way and say whether it shall go on.
@@ -176,7 +176,7 @@ class LeaseBook:
         if limit_s is not None and self._clock() - entry.leased_at >= limit_s + HANG_GRACE_S:
             entry.fault = Fault.OVER_LIMIT
 
-    def lane_ended(self, lane: str) -> None:
+    def group_ended(self, lane: str) -> None:
         """Note that a lane will not come back; its trial waits for another one."""
         lost = self._held.pop(lane, None)
         if lost is not None:
@@ -194,10 +194,10 @@ class LeaseBook:
         """Whether lanes of this kind that find no trial shall leave."""
         return self._closed or resources in self._complete
 
-    def work(self) -> dict[Resources, Work]:
+    def pending(self) -> dict[Resources, PendingTrials]:
         """How many trials wait for a lane, and how many have one, by what they run on."""
         leased = Counter(self._entries[trial_id].lease.trial.resources for trial_id in self._held.values())
-        return {kind: Work(len(queue), leased[kind]) for kind, queue in self._waiting.items()}
+        return {kind: PendingTrials(len(queue), leased[kind]) for kind, queue in self._waiting.items()}
 
     @property
     def has_news(self) -> bool:
@@ -243,9 +243,9 @@ class LeaseBook:
             return
         error = duration_error(self._limits.duration_s or 0.0, _place(entry.events))
         told = len(_epochs_told(entry.events))
-        entry.in_vain = 0 if told > entry.furthest else entry.in_vain + 1
+        entry.attempts_without_progress = 0 if told > entry.furthest else entry.attempts_without_progress + 1
         entry.furthest = max(entry.furthest, told)
-        reason = reason_to_give_up(entry.fault, entry.in_vain, error)
+        reason = failure_reason(entry.fault, entry.attempts_without_progress, error)
         if reason is not None:
             self._end_early(trial_id, TrialStatus.FAILED, reason, None)
             return

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from ray.tune.search import Searcher
 
 from l2rw_ray.config import Resources
-from l2rw_ray.orchestration.broker.client import Desk
+from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.planning.strategies.interface import RemainingTrials, TrialStrategy
 from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
 
@@ -32,14 +32,14 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
 
     Args:
         strategies: Where trials come from, each of trials of another kind.
-        desk: Takes them.
+        broker: Takes them.
         crew: Each lane may have one trial under way, and as many waiting for it as its strategy allows. A
             kind without lanes may have one in any case, lest Tune have nothing to wait for.
     """
 
-    def __init__(self, strategies: Sequence[TrialStrategy], desk: Desk, crew: Crew) -> None:
+    def __init__(self, strategies: Sequence[TrialStrategy], broker: BrokerClient, crew: Crew) -> None:
         super().__init__()
-        self._strategies, self._desk, self._crew = strategies, desk, crew
+        self._strategies, self._broker, self._crew = strategies, broker, crew
         self._followed: dict[str, tuple[str, TrialStrategy]] = {}
         self._stopping: dict[str, TrialStrategy] = {}
         self._complete: list[TrialStrategy] = []
@@ -54,7 +54,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         for strategy in self._strategies:
             if strategy.is_done and strategy not in self._complete:
                 self._complete.append(strategy)
-                self._desk.complete(strategy.resources)
+                self._broker.complete(strategy.resources)
         self._crew.expect({strategy.resources: self._remaining(strategy) for strategy in self._strategies})
         if given is not None:
             return {"trial_id": given[0]}
@@ -70,7 +70,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         for strategy in () if self._is_lost else self._strategies:
             trial = strategy.ask() if self._has_room(strategy) else None
             if trial is not None:
-                self._desk.submit(trial)
+                self._broker.submit(trial)
                 return trial.trial_id, strategy
         return None
 
@@ -98,7 +98,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
             self._is_lost = True
             strategy.tell(followed, TrialResult("stopped", INTERRUPTED))
         elif status == RUNNING:
-            self._desk.cancel(followed)
+            self._broker.cancel(followed)
             self._stopping[followed] = strategy
         else:
             ended = TrialResult(status, result["reason"], result["duration_s"], _figures(result))
@@ -107,7 +107,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
     def _settle(self) -> None:
         """Take the ends of the trials that were stopped."""
         for trial_id in list(self._stopping):
-            end = self._desk.end_of(trial_id)
+            end = self._broker.end_of(trial_id)
             if end is not None:
                 result = TrialResult(end.status.value, end.error, end.duration_s, _figures(end.metrics))
                 self._stopping.pop(trial_id).tell(trial_id, result)

@@ -17,7 +17,7 @@ from ray.util import remove_placement_group
 
 from l2rw_ray.config import Resources
 from l2rw_ray.orchestration.broker.failure_policy import Fault
-from l2rw_ray.orchestration.broker.trial_queue import Work
+from l2rw_ray.orchestration.broker.trial_queue import PendingTrials
 from l2rw_ray.orchestration.workers.failure_callback import LossReporter, fault_of_loss
 from l2rw_ray.orchestration.workers.run_settings import RunSettings
 from l2rw_ray.orchestration.workers.scaling_policy import staffing
@@ -126,11 +126,11 @@ class Lanes:
 
     def _staff(self) -> None:
         """Start lanes for the trials left; let the proxies go where no lane will ever train them."""
-        work, nodes = ray.get(self._broker.work.remote()), self._nodes()
+        work, nodes = ray.get(self._broker.pending.remote()), self._nodes()
         for kind, number in self._remaining.items():
-            known = work.get(kind, Work(0))
+            known = work.get(kind, PendingTrials(0))
             left = None if number is None or known.left is None else known.left + number
-            work[kind] = Work(left, known.leased)
+            work[kind] = PendingTrials(left, known.leased)
         if nodes != self._known_nodes:
             self._known_nodes = nodes
             self._lost.clear()
@@ -142,7 +142,7 @@ class Lanes:
             for _ in range(lanes):
                 self._start_one(kind)
         if decision.is_hopeless:
-            self._broker.abandon.remote()
+            self._broker.give_up.remote()
 
     def _start_one(self, resources: Resources) -> None:
         name = f"lane{next(self._names)}"
@@ -156,7 +156,7 @@ class Lanes:
         try:
             for generation in count():
                 self._trainer(name, generation, resources).fit()
-                if not ray.get(self._broker.wants_lane.remote(resources)):
+                if not ray.get(self._broker.has_pending.remote(resources)):
                     break
         except Exception as error:  # whatever ended the lane, its trial and the proxies must hear of it
             last_line = (str(error).strip().splitlines() or [""])[-1]
@@ -168,7 +168,7 @@ class Lanes:
                 if ray.is_initialized():
                     if fault is not None:
                         ray.get(self._broker.note_loss.remote(name, fault))
-                    place = ray.get(self._broker.lane_ended.remote(name))
+                    place = ray.get(self._broker.group_ended.remote(name))
                     if fault is not None and place is not None:
                         remove_placement_group(place)
             with self._lock:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from l2rw_ray.config import Resources
-from l2rw_ray.orchestration.broker.trial_queue import Work
+from l2rw_ray.orchestration.broker.trial_queue import PendingTrials
 from l2rw_ray.planning.placement import Nodes, allocate
 
 MOST_LOST = 3
@@ -25,7 +25,7 @@ class Staffing:
 
 
 def staffing(
-    work: Mapping[Resources, Work],
+    work: Mapping[Resources, PendingTrials],
     running: Mapping[Resources, int],
     lost: Mapping[Resources, int],
     nodes: Nodes,

@@ -21,7 +21,7 @@ from l2rw_ray.errors import InfrastructureError, OutOfReachError
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.broker.failure_policy import INFRASTRUCTURE, Fault
-from l2rw_ray.orchestration.broker.trial_queue import LaneOrder, Lease
+from l2rw_ray.orchestration.broker.trial_queue import Lease, WorkerGroupCommand
 from l2rw_ray.orchestration.custom_code import refuse_other_code
 from l2rw_ray.orchestration.workers.event_buffer import Reports
 from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
@@ -70,11 +70,11 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
     if ranks.leads:
-        ray.get(settings.broker.settle.remote(settings.name, get_current_placement_group()))
+        ray.get(settings.broker.register_placement.remote(settings.name, get_current_placement_group()))
     group, wear = uuid4().hex, Wear(settings.run.lane_trials, settings.run.limits, _source.cache_clear)
     while True:
         order = ranks.broadcast(_ask(settings, group) if ranks.leads else None)
-        if order is LaneOrder.LEAVE:
+        if order is WorkerGroupCommand.LEAVE:
             return
         if isinstance(order, Lease):
             _train(order, settings, ranks)
@@ -82,9 +82,9 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
                 return
 
 
-def _ask(settings: LaneSettings, group: str) -> Lease | LaneOrder:
+def _ask(settings: LaneSettings, group: str) -> Lease | WorkerGroupCommand:
     leased = settings.broker.lease.remote(settings.name, group, settings.resources, _LEASE_WAIT_S)
-    order: Lease | LaneOrder = ray.get(leased)
+    order: Lease | WorkerGroupCommand = ray.get(leased)
     return order
 
 

@@ -4,13 +4,13 @@ import pytest
 
 from l2rw_ray.orchestration.broker.failure_policy import (
     INFRASTRUCTURE,
-    MOST_IN_VAIN,
+    MAX_ATTEMPTS_WITHOUT_PROGRESS,
     Fault,
-    reason_to_give_up,
+    failure_reason,
 )
 
 OWN = "ValueError: no"
-VAIN = f"InfrastructureError: {MOST_IN_VAIN} attempts without progress, the last: "
+VAIN = f"InfrastructureError: {MAX_ATTEMPTS_WITHOUT_PROGRESS} attempts without progress, the last: "
 TABLE = {
     Fault.OWN_ERROR: OWN,
     Fault.OVER_LIMIT: OWN,
@@ -25,9 +25,12 @@ TABLE = {
 
 @pytest.mark.parametrize("fault", Fault)
 def test_reason_by_fault(fault: Fault) -> None:
-    found = [reason_to_give_up(fault, in_vain, OWN) for in_vain in range(MOST_IN_VAIN + 1)]
+    found = [
+        failure_reason(fault, attempts_without_progress, OWN)
+        for attempts_without_progress in range(MAX_ATTEMPTS_WITHOUT_PROGRESS + 1)
+    ]
     patient = fault in INFRASTRUCTURE
-    assert found == [None if patient else OWN] * MOST_IN_VAIN + [TABLE[fault]]
+    assert found == [None if patient else OWN] * MAX_ATTEMPTS_WITHOUT_PROGRESS + [TABLE[fault]]
 
 
 def test_what_is_of_the_infrastructure() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from l2rw_ray.config import Limits, PlannedTrial, Resources, parse_study
 from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
-from l2rw_ray.orchestration.broker.failure_policy import MOST_IN_VAIN as MOST
+from l2rw_ray.orchestration.broker.failure_policy import MAX_ATTEMPTS_WITHOUT_PROGRESS as MOST
 from l2rw_ray.orchestration.broker.failure_policy import Fault
-from l2rw_ray.orchestration.broker.trial_queue import LaneOrder, Lease, LeaseBook, Work
+from l2rw_ray.orchestration.broker.trial_queue import Lease, PendingTrials, TrialQueue, WorkerGroupCommand
 from l2rw_ray.orchestration.watchdog import HANG_GRACE_S
 from l2rw_ray.planning.plan import plan_study
 
@@ -21,16 +21,16 @@ def trials(study_tree: dict) -> tuple[PlannedTrial, ...]:
 
 
 @pytest.fixture
-def book(trials: tuple[PlannedTrial, ...]) -> LeaseBook:
-    book = LeaseBook()
+def queue(trials: tuple[PlannedTrial, ...]) -> TrialQueue:
+    queue = TrialQueue()
     for trial in trials:
-        book.submit(trial)
-    return book
+        queue.submit(trial)
+    return queue
 
 
-def _told(book: LeaseBook) -> list[Event]:
+def _told(queue: TrialQueue) -> list[Event]:
     """What has been told of trials since the last call, losses left out."""
-    return [event for event in book.drain() if not isinstance(event, AttemptLost)]
+    return [event for event in queue.drain() if not isinstance(event, AttemptLost)]
 
 
 def _epoch(trial: PlannedTrial, epoch: int = 1) -> EpochCompleted:
@@ -45,20 +45,22 @@ def _start(trial: PlannedTrial) -> TrialStarted:
     return TrialStarted(trial.trial_id, 1, 1, "cpu", "a core", 60, 2, {}, {})
 
 
-def test_trials_are_leased_in_order_and_each_once(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
-    assert book.lease("a", "1", ONE) == Lease(trials[0], 1)
-    assert book.lease("b", "1", ONE) == Lease(trials[1], 1)
-    assert book.report(_start(trials[0]), 1) is Verdict.CONTINUE
-    assert book.report(_end(trials[0]), 1) is Verdict.CONTINUE
-    assert book.lease("a", "1", ONE) == Lease(trials[2], 1)
-    assert book.under_way() == (trials[1].trial_id, trials[2].trial_id)
+def test_trials_are_leased_in_order_and_each_once(
+    queue: TrialQueue, trials: tuple[PlannedTrial, ...]
+) -> None:
+    assert queue.lease("a", "1", ONE) == Lease(trials[0], 1)
+    assert queue.lease("b", "1", ONE) == Lease(trials[1], 1)
+    assert queue.report(_start(trials[0]), 1) is Verdict.CONTINUE
+    assert queue.report(_end(trials[0]), 1) is Verdict.CONTINUE
+    assert queue.lease("a", "1", ONE) == Lease(trials[2], 1)
+    assert queue.under_way() == (trials[1].trial_id, trials[2].trial_id)
 
 
 def test_lanes_wait_while_open_and_leave_when_closed() -> None:
-    book = LeaseBook()
-    assert book.lease("a", "1", ONE) is LaneOrder.WAIT
-    book.close()
-    assert book.lease("a", "1", ONE) is LaneOrder.LEAVE
+    queue = TrialQueue()
+    assert queue.lease("a", "1", ONE) is WorkerGroupCommand.WAIT
+    queue.close()
+    assert queue.lease("a", "1", ONE) is WorkerGroupCommand.LEAVE
 
 
 def test_each_kind_of_lane_trains_its_own_and_leaves_when_no_more_will_come(study_tree: dict) -> None:
@@ -66,23 +68,25 @@ def test_each_kind_of_lane_trains_its_own_and_leaves_when_no_more_will_come(stud
     trials = plan_study(parse_study(study_tree | {"seeds": 1}))
     alone = next(trial for trial in trials if trial.resources.workers == 1)
     together = next(trial for trial in trials if trial.resources.workers == 2)
-    book = LeaseBook()
-    book.submit(alone)
-    book.submit(together)
-    assert book.lease("b", "1", TWO) == Lease(together, 1)
-    assert book.work() == {ONE: Work(1), TWO: Work(0, leased=1)}
-    book.complete(ONE)
-    assert book.lease("a", "1", ONE) == Lease(alone, 1), "what waits is trained first"
-    assert book.lease("c", "1", ONE) is LaneOrder.LEAVE
-    book.report(_end(together), 1)
-    assert book.lease("b", "1", TWO) is LaneOrder.WAIT, "the others' end is not theirs"
+    queue = TrialQueue()
+    queue.submit(alone)
+    queue.submit(together)
+    assert queue.lease("b", "1", TWO) == Lease(together, 1)
+    assert queue.work() == {ONE: PendingTrials(1), TWO: PendingTrials(0, leased=1)}
+    queue.complete(ONE)
+    assert queue.lease("a", "1", ONE) == Lease(alone, 1), "what waits is trained first"
+    assert queue.lease("c", "1", ONE) is WorkerGroupCommand.LEAVE
+    queue.report(_end(together), 1)
+    assert queue.lease("b", "1", TWO) is WorkerGroupCommand.WAIT, "the others' end is not theirs"
 
 
-def test_lane_that_asks_again_has_lost_its_workers(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+def test_lane_that_asks_again_has_lost_its_workers(
+    queue: TrialQueue, trials: tuple[PlannedTrial, ...]
+) -> None:
     for attempt in range(1, MOST + 1):
-        assert book.lease("a", "1", ONE) == Lease(trials[0], attempt)
-    assert book.lease("a", "1", ONE) == Lease(trials[1], 1)
-    *losses, ended = book.drain()
+        assert queue.lease("a", "1", ONE) == Lease(trials[0], attempt)
+    assert queue.lease("a", "1", ONE) == Lease(trials[1], 1)
+    *losses, ended = queue.drain()
     lost = Fault.WORKER_LOST.value
     assert losses == [AttemptLost(trials[0].trial_id, attempt, lost) for attempt in range(1, MOST)]
     assert isinstance(ended, TrialEnded)
@@ -90,116 +94,116 @@ def test_lane_that_asks_again_has_lost_its_workers(book: LeaseBook, trials: tupl
     assert f"{MOST} attempts without progress" in str(ended.error)
 
 
-def test_attempts_that_got_further_do_not_count(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+def test_attempts_that_got_further_do_not_count(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
     for attempt in range(1, 4 * MOST + 1):
-        assert book.lease("a", str(attempt), ONE) == Lease(trials[0], attempt)
+        assert queue.lease("a", str(attempt), ONE) == Lease(trials[0], attempt)
         told = [_epoch(trials[0], epoch + 1) for epoch in range(attempt // 2)]
-        book.report(replace(_start(trials[0]), history=tuple(told[:-1])), attempt)
+        queue.report(replace(_start(trials[0]), history=tuple(told[:-1])), attempt)
         if told:
-            book.report(told[-1], attempt)
-    assert not [event for event in _told(book) if isinstance(event, TrialEnded)]
+            queue.report(told[-1], attempt)
+    assert not [event for event in _told(queue) if isinstance(event, TrialEnded)]
 
 
-def test_each_loss_is_told_with_its_reason(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
-    book.lease("a", "1", ONE)
-    book.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
-    book.lease("a", "2", ONE)
-    assert book.drain() == [AttemptLost(trials[0].trial_id, 1, Fault.NODE_OUT_OF_MEMORY.value)]
+def test_each_loss_is_told_with_its_reason(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
+    queue.lease("a", "1", ONE)
+    queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
+    queue.lease("a", "2", ONE)
+    assert queue.drain() == [AttemptLost(trials[0].trial_id, 1, Fault.NODE_OUT_OF_MEMORY.value)]
 
 
-def test_the_same_epochs_again_are_no_progress(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+def test_the_same_epochs_again_are_no_progress(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
     for attempt in range(1, MOST + 2):
-        assert book.lease("a", str(attempt), ONE) == Lease(trials[0], attempt)
-        book.report(_start(trials[0]), attempt)
-        book.report(_epoch(trials[0], 1), attempt)
-    assert book.lease("a", "last", ONE) == Lease(trials[1], 1)
-    assert isinstance(_told(book)[-1], TrialEnded)
+        assert queue.lease("a", str(attempt), ONE) == Lease(trials[0], attempt)
+        queue.report(_start(trials[0]), attempt)
+        queue.report(_epoch(trials[0], 1), attempt)
+    assert queue.lease("a", "last", ONE) == Lease(trials[1], 1)
+    assert isinstance(_told(queue)[-1], TrialEnded)
 
 
 def test_trial_of_a_lane_that_is_gone_goes_to_another(
-    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+    queue: TrialQueue, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1", ONE)
-    book.lane_ended("a")
-    assert book.lease("b", "1", ONE) == Lease(trials[0], 2)
+    queue.lease("a", "1", ONE)
+    queue.group_ended("a")
+    assert queue.lease("b", "1", ONE) == Lease(trials[0], 2)
 
 
 def test_worker_thought_lost_is_told_to_stop_and_not_recorded(
-    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+    queue: TrialQueue, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1", ONE)
-    book.lease("a", "1", ONE)
-    assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
-    assert not _told(book)
-    assert book.report(_epoch(trials[0]), 2) is Verdict.CONTINUE
-    assert book.has_news
+    queue.lease("a", "1", ONE)
+    queue.lease("a", "1", ONE)
+    assert queue.report(_epoch(trials[0]), 1) is Verdict.STOP
+    assert not _told(queue)
+    assert queue.report(_epoch(trials[0]), 2) is Verdict.CONTINUE
+    assert queue.has_news
 
 
 def test_cancelled_trial_stops_at_its_next_report_with_the_reason(
-    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+    queue: TrialQueue, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1", ONE)
-    book.cancel([trials[0].trial_id, trials[1].trial_id], "interrupted")
-    assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
-    book.report(_end(trials[0], TrialStatus.STOPPED), 1)
-    assert book.events_of(trials[0].trial_id, 1)[0].error == "interrupted"
-    assert book.lease("a", "1", ONE) == Lease(trials[2], 1), "the one that waited is not run"
+    queue.lease("a", "1", ONE)
+    queue.cancel([trials[0].trial_id, trials[1].trial_id], "interrupted")
+    assert queue.report(_epoch(trials[0]), 1) is Verdict.STOP
+    queue.report(_end(trials[0], TrialStatus.STOPPED), 1)
+    assert queue.events_of(trials[0].trial_id, 1)[0].error == "interrupted"
+    assert queue.lease("a", "1", ONE) == Lease(trials[2], 1), "the one that waited is not run"
 
 
 def test_exception_ends_the_trial_with_what_was_trained(
-    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+    queue: TrialQueue, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1", ONE)
-    book.report(_epoch(trials[0]), 1)
-    book.fail(trials[0].trial_id, 1, 0, "NonFiniteError: loss", "Traceback …")
-    assert book.all_ranks_failed(trials[0].trial_id)
-    ended = _told(book)[-1]
+    queue.lease("a", "1", ONE)
+    queue.report(_epoch(trials[0]), 1)
+    queue.fail(trials[0].trial_id, 1, 0, "NonFiniteError: loss", "Traceback …")
+    assert queue.all_ranks_failed(trials[0].trial_id)
+    ended = _told(queue)[-1]
     assert (ended.status, ended.epochs, ended.steps) == (TrialStatus.FAILED, 1, 3)
-    assert book.lease("a", "1", ONE) == Lease(trials[1], 1)
+    assert queue.lease("a", "1", ONE) == Lease(trials[1], 1)
 
 
 def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> None:
     study_tree["resources"] = {"workers": 2}
     trial = plan_study(parse_study(study_tree))[0]
-    book = LeaseBook()
-    book.submit(trial)
-    book.lease("a", "1", TWO)
-    book.fail(trial.trial_id, 1, 1, "error", "")
-    assert not book.all_ranks_failed(trial.trial_id)
-    book.fail(trial.trial_id, 1, 0, "error", "")
-    assert book.all_ranks_failed(trial.trial_id)
-    assert len(_told(book)) == 1
+    queue = TrialQueue()
+    queue.submit(trial)
+    queue.lease("a", "1", TWO)
+    queue.fail(trial.trial_id, 1, 1, "error", "")
+    assert not queue.all_ranks_failed(trial.trial_id)
+    queue.fail(trial.trial_id, 1, 0, "error", "")
+    assert queue.all_ranks_failed(trial.trial_id)
+    assert len(_told(queue)) == 1
 
 
-def test_group_that_was_replaced_is_sent_home(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
-    book.lease("a", "1", ONE)
-    assert book.lease("a", "2", ONE) == Lease(trials[0], 2)
-    assert book.lease("a", "1", ONE) is LaneOrder.LEAVE
-    assert book.under_way() == (trials[0].trial_id,)
+def test_group_that_was_replaced_is_sent_home(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
+    queue.lease("a", "1", ONE)
+    assert queue.lease("a", "2", ONE) == Lease(trials[0], 2)
+    assert queue.lease("a", "1", ONE) is WorkerGroupCommand.LEAVE
+    assert queue.under_way() == (trials[0].trial_id,)
 
 
 def test_exception_of_a_lost_attempt_does_not_end_the_next(
-    book: LeaseBook, trials: tuple[PlannedTrial, ...]
+    queue: TrialQueue, trials: tuple[PlannedTrial, ...]
 ) -> None:
-    book.lease("a", "1", ONE)
-    book.lease("a", "2", ONE)
-    book.fail(trials[0].trial_id, 1, 0, "RuntimeError: too late", "")
-    assert not _told(book)
+    queue.lease("a", "1", ONE)
+    queue.lease("a", "2", ONE)
+    queue.fail(trials[0].trial_id, 1, 0, "RuntimeError: too late", "")
+    assert not _told(queue)
 
 
 def test_failure_of_one_rank_ends_a_trial_for_good_while_the_other_is_inside(study_tree: dict) -> None:
     study_tree["resources"] = {"workers": 2}
     trials = plan_study(parse_study(study_tree))
-    book = LeaseBook()
+    queue = TrialQueue()
     for trial in trials[:2]:
-        book.submit(trial)
-    book.lease("a", "1", TWO)
-    book.fail(trials[0].trial_id, 1, 1, "over limits.duration_s", "the stack")
-    assert book.report(_epoch(trials[0]), 1) is Verdict.STOP
-    book.fail(trials[0].trial_id, 1, 0, "RuntimeError: what followed", "")
-    book.note_loss("a", Fault.WORKER_LOST)
-    assert book.lease("a", "2", TWO) == Lease(trials[1], 1), "it is not leased again"
-    (ended,) = _told(book)
+        queue.submit(trial)
+    queue.lease("a", "1", TWO)
+    queue.fail(trials[0].trial_id, 1, 1, "over limits.duration_s", "the stack")
+    assert queue.report(_epoch(trials[0]), 1) is Verdict.STOP
+    queue.fail(trials[0].trial_id, 1, 0, "RuntimeError: what followed", "")
+    queue.note_loss("a", Fault.WORKER_LOST)
+    assert queue.lease("a", "2", TWO) == Lease(trials[1], 1), "it is not leased again"
+    (ended,) = _told(queue)
     assert (ended.status, ended.error, ended.traceback) == (
         TrialStatus.FAILED,
         "over limits.duration_s",
@@ -214,23 +218,23 @@ class Clock:
         return self.now
 
 
-def _lost_after(study_tree: dict, held_s: float, limits: Limits) -> tuple[Lease | LaneOrder, list]:
+def _lost_after(study_tree: dict, held_s: float, limits: Limits) -> tuple[Lease | WorkerGroupCommand, list]:
     """What comes of a trial that had a lane for some time, when its process was gone."""
     trial, clock = plan_study(parse_study(study_tree))[0], Clock()
-    book = LeaseBook(limits, clock)
-    book.submit(trial)
-    book.close()
-    book.lease("a", "1", ONE)
-    book.report(_start(trial), 1)
+    queue = TrialQueue(limits, clock)
+    queue.submit(trial)
+    queue.close()
+    queue.lease("a", "1", ONE)
+    queue.report(_start(trial), 1)
     clock.now += held_s
-    book.note_loss("a", Fault.WORKER_LOST)
+    queue.note_loss("a", Fault.WORKER_LOST)
     clock.now += 1000  # until others have taken their place
-    return book.lease("a", "2", ONE), _told(book)[1:]
+    return queue.lease("a", "2", ONE), _told(queue)[1:]
 
 
 def test_trial_whose_process_ended_itself_after_its_time_is_over_its_limit(study_tree: dict) -> None:
     order, events = _lost_after(study_tree, 60 + HANG_GRACE_S, Limits(duration_s=60))
-    assert order is LaneOrder.LEAVE
+    assert order is WorkerGroupCommand.LEAVE
     (ended,) = events
     assert (ended.status, ended.traceback) == (TrialStatus.FAILED, None)
     assert ended.error == (
@@ -247,25 +251,25 @@ def test_trial_lost_in_its_time_is_tried_again(
     assert (order.attempt, events) == (2, [])
 
 
-def test_each_attempt_has_its_own_time_and_cause(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+def test_each_attempt_has_its_own_time_and_cause(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
     for group in range(1, MOST + 1):
-        assert book.lease("a", str(group), ONE) == Lease(trials[0], group)
-        book.note_loss("a", Fault.NODE_OUT_OF_MEMORY if group == 1 else Fault.WORKER_LOST)
-    book.lease("a", "last", ONE)
-    (ended,) = _told(book)
+        assert queue.lease("a", str(group), ONE) == Lease(trials[0], group)
+        queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY if group == 1 else Fault.WORKER_LOST)
+    queue.lease("a", "last", ONE)
+    (ended,) = _told(queue)
     assert "ran out of memory" not in str(ended.error)
 
 
-def test_first_reason_of_a_loss_counts(book: LeaseBook, trials: tuple[PlannedTrial, ...]) -> None:
+def test_first_reason_of_a_loss_counts(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
     for group in range(1, MOST + 1):
-        book.lease("a", str(group), ONE)
-    book.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
-    book.note_loss("a", Fault.WORKER_LOST)
-    book.lane_ended("a")
-    (ended,) = _told(book)
+        queue.lease("a", str(group), ONE)
+    queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
+    queue.note_loss("a", Fault.WORKER_LOST)
+    queue.group_ended("a")
+    (ended,) = _told(queue)
     assert "ran out of memory" in str(ended.error)
 
 
-def test_loss_of_a_lane_without_a_trial_is_nothing(book: LeaseBook) -> None:
-    book.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
-    assert not book.has_news
+def test_loss_of_a_lane_without_a_trial_is_nothing(queue: TrialQueue) -> None:
+    queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
+    assert not queue.has_news

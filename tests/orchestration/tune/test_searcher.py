@@ -14,7 +14,7 @@ from l2rw_ray.planning.strategies.fixed import FixedStrategy
 from l2rw_ray.results.trial_result import TrialResult
 
 
-class _Feed(FixedStrategy):
+class _Strategy(FixedStrategy):
     """A list that remembers what it was told."""
 
     def __init__(self, trials: tuple[PlannedTrial, ...]) -> None:
@@ -29,7 +29,7 @@ class _Feed(FixedStrategy):
         self.results[trial_id] = result
 
 
-class _Desk:
+class _Broker:
     def __init__(self) -> None:
         self.submitted: list[str] = []
         self.complete_kinds: list[Resources] = []
@@ -66,8 +66,8 @@ def trials(study_tree: dict) -> tuple[PlannedTrial, ...]:
 
 
 def test_a_trial_is_told_as_it_ended(trials) -> None:
-    strategy, desk = _Feed(trials), _Desk()
-    searcher = TuneSearcher([strategy], desk, _Crew())
+    strategy, broker = _Strategy(trials), _Broker()
+    searcher = TuneSearcher([strategy], broker, _Crew())
     assert searcher.suggest("a") == {"trial_id": trials[0].trial_id}
     searcher.on_trial_result("a", {"status": RUNNING, "epoch": 1, "validation_loss": 0.5})
     ended = {"status": "failed", "reason": "ValueError: no", "duration_s": 2.0, "epoch": 1}
@@ -75,21 +75,21 @@ def test_a_trial_is_told_as_it_ended(trials) -> None:
     assert strategy.epochs == [(trials[0].trial_id, 1)]
     result = strategy.results[trials[0].trial_id]
     assert (result.status, result.reason, result.duration_s) == ("failed", "ValueError: no", 2.0)
-    assert desk.cancelled == []
+    assert broker.cancelled == []
 
 
 @pytest.mark.parametrize("status", [TrialStatus.STOPPED, TrialStatus.COMPLETED])
 def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status) -> None:
-    strategy, desk = _Feed(trials[:1]), _Desk()
-    searcher = TuneSearcher([strategy], desk, _Crew())
+    strategy, broker = _Strategy(trials[:1]), _Broker()
+    searcher = TuneSearcher([strategy], broker, _Crew())
     searcher.suggest("a")
     assert searcher.suggest("a2") is None, "it may still be stopped"
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
-    assert desk.cancelled == [trials[0].trial_id]
+    assert broker.cancelled == [trials[0].trial_id]
     assert searcher.suggest("b") is None, "the run waits for it"
     assert strategy.results == {}
     metrics = {"validation_loss": 0.25}
-    desk.ends[trials[0].trial_id] = TrialEnded(trials[0].trial_id, status, 4, 12, 8.0, metrics)
+    broker.ends[trials[0].trial_id] = TrialEnded(trials[0].trial_id, status, 4, 12, 8.0, metrics)
     assert searcher.suggest("c") == Searcher.FINISHED
     result = strategy.results[trials[0].trial_id]
     assert (result.status, result.duration_s, result.figures) == (status.value, 8.0, metrics)
@@ -97,9 +97,9 @@ def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status)
 
 def test_the_next_trial_waits_for_the_lane_of_one_that_is_stopped(study_tree: dict) -> None:
     trials = plan_study(parse_study(study_tree | {"seeds": 2}))
-    strategy, desk = _Feed(trials), _Desk()
+    strategy, broker = _Strategy(trials), _Broker()
     strategy.ahead = 0
-    searcher = TuneSearcher([strategy], desk, _Crew({trials[0].resources: 1}))
+    searcher = TuneSearcher([strategy], broker, _Crew({trials[0].resources: 1}))
     searcher.suggest("a")
     assert searcher.suggest("b") is None
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
@@ -110,8 +110,8 @@ def test_each_kind_of_trial_is_handed_out_as_its_lanes_allow(study_tree: dict) -
     study_tree["design"]["factors"]["resources.workers"] = [1, 2]
     groups = by_resources(plan_study(parse_study(study_tree | {"seeds": 2})))
     (one, alone), (two, together) = groups.items()
-    desk, crew = _Desk(), _Crew({one: 1})
-    searcher = TuneSearcher([_Feed(tuple(alone)), _Feed(tuple(together))], desk, crew)
+    broker, crew = _Broker(), _Crew({one: 1})
+    searcher = TuneSearcher([_Strategy(tuple(alone)), _Strategy(tuple(together))], broker, crew)
     given = [searcher.suggest(str(number)) for number in range(4)]
     assert [each["trial_id"] for each in given[:3]] == [
         *(trial.trial_id for trial in alone[:2]),
@@ -123,19 +123,19 @@ def test_each_kind_of_trial_is_handed_out_as_its_lanes_allow(study_tree: dict) -
     given = [searcher.suggest(f"{number} more") for number in range(len(alone) + len(together) - 3)]
     assert all(isinstance(each, dict) for each in given)
     assert searcher.suggest("z") is None, "Tune may still stop the last ones, whose ends are waited for"
-    assert len(desk.submitted) == len(alone) + len(together)
-    assert set(desk.complete_kinds) == {one, two}, "lanes of a kind leave when no more will come"
+    assert len(broker.submitted) == len(alone) + len(together)
+    assert set(broker.complete_kinds) == {one, two}, "lanes of a kind leave when no more will come"
 
 
 @pytest.mark.parametrize("result", [{"status": "lost"}, None])
 def test_nothing_is_begun_once_the_broker_is_lost(trials, result) -> None:
-    strategy, desk = _Feed(trials), _Desk()
-    searcher = TuneSearcher([strategy], desk, _Crew())
+    strategy, broker = _Strategy(trials), _Broker()
+    searcher = TuneSearcher([strategy], broker, _Crew())
     searcher.suggest("a")
     searcher.on_trial_complete("a", result, error=result is None)
     assert not strategy.results[trials[0].trial_id].is_final
     assert searcher.suggest("b") == Searcher.FINISHED
-    assert len(desk.submitted) == 1
+    assert len(broker.submitted) == 1
 
 
 def test_only_searches_stop_trials_early(study_tree: dict) -> None:
