@@ -2,7 +2,7 @@
 
 A synthetic Parquet file of JPEG images, ten times a limit once it is decoded, is made, trained on for one
 short epoch (mlp, l2rw with the ghost estimator), and deleted. Each way has a private Ray cluster and an
-empty cache of its own; the worker is an actor that holds a CPU, as a lane's is.
+empty cache of its own; the worker is an actor that holds a CPU, as a worker group's is.
 
 Memory of the worker is what it takes beyond what it took after its imports: `private` is anonymous memory,
 `resident` counts mapped files too, as those of the cache are. Readers are Ray Data's tasks, all together.

@@ -1,8 +1,8 @@
-"""What a lane costs per trial, beside one `TorchTrainer.fit()` per trial, in the same run.
+"""What a worker group costs per trial, beside one `TorchTrainer.fit()` per trial, in the same run.
 
-Twenty trials of about one second of training go through one warm lane. Overhead of the lane is its
-wall time after the first trial over the training time the trials themselves report; overhead of
-the plain way is the wall time of a `TorchTrainer.fit()` less the training time inside.
+Twenty trials of about one second of training go through one warm worker group. Overhead of the worker group
+is its wall time after the first trial over the training time the trials themselves report; overhead of the
+plain way is the wall time of a `TorchTrainer.fit()` less the training time inside.
 
     python benchmarks/study_overhead.py [--trials 20] [--fits 3] [--workers 1]
 """
@@ -55,15 +55,15 @@ class Stopwatch:
             self.ends.append((perf_counter(), event.duration_s))
 
 
-def lane_overhead(spec: StudySpec) -> dict[str, float]:
-    """Wall time over training time of all trials but the first, through one lane."""
+def group_overhead(spec: StudySpec) -> dict[str, float]:
+    """Wall time over training time of all trials but the first, through one worker group."""
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as name:
         folder = StudyFolder(Path(name) / "study")
         planned = plan_study(spec)
         folder.create()
         folder.write_plan(spec, planned)
-        run_study(spec, planned, folder, RunOptions(lanes=1), lambda known, total, lanes: [watch])
+        run_study(spec, planned, folder, RunOptions(groups=1), lambda known, total, groups: [watch])
     wall_s = watch.ends[-1][0] - watch.ends[0][0]
     trained_s = sum(duration for _, duration in watch.ends[1:])
     later = len(watch.ends) - 1
@@ -76,7 +76,7 @@ def lane_overhead(spec: StudySpec) -> dict[str, float]:
 
 
 def train_alone(config: dict[str, PlannedTrial]) -> None:
-    """The train loop of a plain `TorchTrainer`: one trial, as a lane would train it."""
+    """The train loop of a plain `TorchTrainer`: one trial, as a worker group would train it."""
     import ray.train
 
     def emit(event: Event) -> Verdict:
@@ -119,9 +119,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     spec = one_second_study(options.trials, options.workers)
-    lane, fit = lane_overhead(spec), fit_overhead(spec, options.fits)
-    ratio = fit["overhead_s_per_trial"] / lane["overhead_s_per_trial"]
-    print(json.dumps({"lane": lane, "trainer_per_trial": fit, "overhead_ratio": ratio}, indent=2))
+    group, fit = group_overhead(spec), fit_overhead(spec, options.fits)
+    ratio = fit["overhead_s_per_trial"] / group["overhead_s_per_trial"]
+    print(json.dumps({"worker_group": group, "trainer_per_trial": fit, "overhead_ratio": ratio}, indent=2))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
     python benchmarks/study_throughput.py throughput [--trials 60] [--rounds 3]
     python benchmarks/study_throughput.py memory [--trials 500]
 
-`throughput` trains digits trials on two lanes, and the same trials in a bare loop over two processes.
+`throughput` trains digits trials on two worker groups, and the same trials in a bare loop over two processes.
 Start-up of both is reported and left out: the clock runs from the first trial's start to the last
 one's end. Target: at most 1.25 times the bare loop's time.
 
-`memory` runs a study of trials that train almost nothing on two lanes and reads the driver's resident
+`memory` runs a study of trials that train almost nothing on two worker groups and reads the driver's resident
 memory as they end. Target: less than 100 MiB of growth after the first ten.
 """
 
@@ -70,18 +70,18 @@ class Watch:
             self.memory_bytes.append(psutil.Process().memory_info().rss)
 
 
-def run_on_lanes(spec: StudySpec) -> tuple[Watch, float]:
+def run_on_groups(spec: StudySpec) -> tuple[Watch, float]:
     """Run a study in a folder of its own; what was seen, and the moment it was asked for."""
     watch, asked = Watch(), time()
     with tempfile.TemporaryDirectory() as name:
         folder = StudyFolder(Path(name) / "study")
         folder.create()
-        run_study(spec, plan_study(spec), folder, RunOptions(lanes=LANES), lambda *_: [watch])
+        run_study(spec, plan_study(spec), folder, RunOptions(groups=LANES), lambda *_: [watch])
     return watch, asked
 
 
 def train_in_turn(trials: Sequence[PlannedTrial], times: Path) -> None:
-    """Train trials one after the other, as a worker of a lane does, and write down when."""
+    """Train trials one after the other, as a worker of a worker group does, and write down when."""
     os.environ["OMP_NUM_THREADS"] = "1"
     logging.disable(logging.WARNING)  # weights of so small a study are restless
     import torch
@@ -118,27 +118,27 @@ def run_bare(spec: StudySpec) -> tuple[float, float]:
 
 
 def throughput(trials: int, rounds: int) -> dict[str, Any]:
-    """Wall time on lanes over that of the bare loop, in turn."""
+    """Wall time on worker groups over that of the bare loop, in turn."""
     spec = study(trials, train_size=1000, epochs=20)
-    lanes, bare = [], []
+    groups, bare = [], []
     for _ in range(rounds):
         bare.append(run_bare(spec))
-        watch, asked = run_on_lanes(spec)
+        watch, asked = run_on_groups(spec)
         first = min(watch.starts)
-        lanes.append((first - asked, max(watch.ends) - first))
+        groups.append((first - asked, max(watch.ends) - first))
     return {
         "trials": trials,
-        "start_up_on_lanes_s": [start_s for start_s, _ in lanes],
+        "start_up_on_groups_s": [start_s for start_s, _ in groups],
         "start_up_bare_s": [start_s for start_s, _ in bare],
-        "on_lanes_s": [wall_s for _, wall_s in lanes],
+        "on_groups_s": [wall_s for _, wall_s in groups],
         "bare_s": [wall_s for _, wall_s in bare],
-        "ratio": median(mine / its for (_, mine), (_, its) in zip(lanes, bare, strict=True)),
+        "ratio": median(mine / its for (_, mine), (_, its) in zip(groups, bare, strict=True)),
     }
 
 
 def memory(trials: int) -> dict[str, Any]:
     """Growth of the driver's memory from the tenth trial's end to the last one's."""
-    watch, _ = run_on_lanes(study(trials, train_size=50, epochs=1))
+    watch, _ = run_on_groups(study(trials, train_size=50, epochs=1))
     first, last = watch.memory_bytes[9], watch.memory_bytes[-1]
     wall_s = watch.ends[-1] - watch.ends[9]
     return {

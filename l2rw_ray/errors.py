@@ -78,7 +78,7 @@ class NonFiniteError(L2RWError):
 
 
 class InfrastructureError(L2RWError):
-    """The cluster, not the trial, failed: a worker, a lane or the broker was lost."""
+    """The cluster, not the trial, failed: a worker, a worker group or the broker was lost."""
 
 
 class OutOfReachError(InfrastructureError):

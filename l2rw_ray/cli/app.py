@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,11 +48,35 @@ TrackingUri = Annotated[
     str | None,
     typer.Option(help="MLflow server or store.", show_default="mlflow.db in the study folder", metavar="URI"),
 ]
-Lanes = Annotated[int | None, typer.Option(min=1, help="Trials at a time.", show_default="as many as fit")]
+MaxConcurrentTrials = Annotated[
+    int | None, typer.Option(min=1, help="Trials at a time.", show_default="as many as fit")
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run trials recorded as failed again.")]
 
-LaneTrials = Annotated[int, typer.Option(min=1, help="Trials after which a lane's processes are replaced.")]
-_LANE_TRIALS = 500
+TrialsPerWorkerGroup = Annotated[
+    int, typer.Option(min=1, help="Trials after which a worker group's processes are replaced.")
+]
+_TRIALS_PER_WORKER_GROUP = 500
+
+
+def _renamed(new: str) -> Callable[[typer.CallbackParam, int | None], int | None]:
+    """Return the callback of an option's earlier name, which prints the new one."""
+
+    def warn(param: typer.CallbackParam, value: int | None) -> int | None:
+        if value is not None:
+            print(f"warning: {param.opts[0]} is now {new}, and will be removed in 0.3", file=sys.stderr)
+        return value
+
+    return warn
+
+
+OldLanes = Annotated[
+    int | None, typer.Option("--lanes", min=1, hidden=True, callback=_renamed("--max-concurrent-trials"))
+]
+OldLaneTrials = Annotated[
+    int | None,
+    typer.Option("--lane-trials", min=1, hidden=True, callback=_renamed("--trials-per-worker-group")),
+]
 
 
 def main() -> None:
@@ -114,9 +139,11 @@ def run(
     out: Out = None,
     address: Address = None,
     tracking_uri: TrackingUri = None,
-    lanes: Lanes = None,
+    max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
-    lane_trials: LaneTrials = _LANE_TRIALS,
+    trials_per_worker_group: TrialsPerWorkerGroup = _TRIALS_PER_WORKER_GROUP,
+    lanes: OldLanes = None,
+    lane_trials: OldLaneTrials = None,
 ) -> None:
     """Run what the study is missing and write its report."""
     from l2rw_ray.cli.run import run_session
@@ -124,7 +151,9 @@ def run(
     from l2rw_ray.results.opening import opened
 
     spec = _load(study, overrides)
-    options = RunOptions(address, lanes, retry_failed, lane_trials)
+    options = RunOptions(
+        address, max_concurrent_trials or lanes, retry_failed, lane_trials or trials_per_worker_group
+    )
     with opened(out or f"results/{spec.name}") as folder:
         code = run_session(spec, folder, options, tracking_uri)
     raise SystemExit(code)
@@ -147,9 +176,11 @@ def submit(
         ),
     ] = None,
     tracking_uri: TrackingUri = None,
-    lanes: Lanes = None,
+    max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
-    lane_trials: LaneTrials = _LANE_TRIALS,
+    trials_per_worker_group: TrialsPerWorkerGroup = _TRIALS_PER_WORKER_GROUP,
+    lanes: OldLanes = None,
+    lane_trials: OldLaneTrials = None,
     variables: Annotated[
         list[str] | None,
         typer.Option(
@@ -165,8 +196,9 @@ def submit(
     from l2rw_ray.orchestration.jobs.submission import Submission
 
     spec = _load(study, overrides)
-    arguments = [f"--lane-trials={lane_trials}"]
-    arguments += [f"--lanes={lanes}"] if lanes else []
+    arguments = [f"--trials-per-worker-group={lane_trials or trials_per_worker_group}"]
+    limit = max_concurrent_trials or lanes
+    arguments += [f"--max-concurrent-trials={limit}"] if limit else []
     arguments += ["--retry-failed"] if retry_failed else []
     submission = Submission(out, tracking_uri, variables or (), arguments)
     raise SystemExit(submit_session(spec, submission, address, wait=wait))

@@ -45,24 +45,24 @@ class ProgressDisplay:
         self._is_exact = True
         self._running: dict[str, _Running] = {}
         self._ended: dict[TrialStatus, int] = dict.fromkeys(TrialStatus, 0)
-        self._lanes, self._done_epochs, self._started = 0, 0, monotonic()
+        self._groups, self._done_epochs, self._started = 0, 0, monotonic()
         self._reached: dict[str, int] = {}
         self._first_epoch: float | None = None
         self._warned: set[str] = set()
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
 
     def begin(
-        self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int, *, is_exact: bool
+        self, known: Mapping[str, PlannedTrial], total: int | None, groups: int, *, is_exact: bool
     ) -> None:
         """Say how much there is to do.
 
         Args:
             known: Trials by id; it may grow.
             total: How many will run at most; None where that is not known.
-            lanes: How many run at a time.
+            groups: How many worker groups there are: trials at a time.
             is_exact: Whether that many will run in any case.
         """
-        self._trials, self._total, self._lanes, self._is_exact = known, total, lanes, is_exact
+        self._trials, self._total, self._groups, self._is_exact = known, total, groups, is_exact
         if not self._console.is_terminal:
             self._console.print(self._headline(), soft_wrap=True)
 
@@ -138,10 +138,10 @@ class ProgressDisplay:
         return Group(self._headline(), table)
 
     def _headline(self) -> Text:
-        if not self._lanes:
+        if not self._groups:
             return Text.assemble((self._study, "bold"), "  preparing")
         done = sum(self._ended.values())
-        parts = [f"{self._done_text} trials done", f"{self._lanes} lane{'s' * (self._lanes != 1)}"]
+        parts = [f"{self._done_text} trials done", f"{self._groups} worker group{'s' * (self._groups != 1)}"]
         if self._ended[TrialStatus.FAILED]:
             parts.append(f"{self._ended[TrialStatus.FAILED]} failed")
         if not self._running and not done:

@@ -50,9 +50,9 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 
             def observe(
-                known: Mapping[str, PlannedTrial], total: int | None, lanes: int, *, is_exact: bool
+                known: Mapping[str, PlannedTrial], total: int | None, groups: int, *, is_exact: bool
             ) -> list[Observer]:
-                display.begin(known, total, lanes, is_exact=is_exact)
+                display.begin(known, total, groups, is_exact=is_exact)
                 return [display, mirror]
 
             try:

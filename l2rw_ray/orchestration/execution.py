@@ -1,4 +1,4 @@
-"""One run on a connected cluster: broker, lanes and Ray Tune, from start to clean end."""
+"""One run on a connected cluster: broker, worker groups and Ray Tune, from start to clean end."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,18 +20,18 @@ from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.event_pump import EventPump
 from l2rw_ray.orchestration.cluster.ray_cluster import usable_nodes
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
-from l2rw_ray.orchestration.tune.quiet import SilentCallback, SilentReporter
-from l2rw_ray.orchestration.tune.searcher import Crew, TuneSearcher
-from l2rw_ray.orchestration.tune.trial_proxy import follow_trial
-from l2rw_ray.orchestration.workers.pool import Lanes
-from l2rw_ray.orchestration.workers.run_settings import RunSettings
+from l2rw_ray.orchestration.tune.quiet import NullProgressCallback, NullProgressReporter
+from l2rw_ray.orchestration.tune.searcher import TuneSearcher, WorkerPool
+from l2rw_ray.orchestration.tune.trial_proxy import relay_trial
+from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
+from l2rw_ray.orchestration.workers.run_config import RunConfig
 from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import missing_trials
 
 _LEAVE_S = 5.0
-"""How long lanes may take to leave after Ctrl-C; the cluster's end takes what is left."""
+"""How long worker groups may take to leave after Ctrl-C; the cluster's end takes what is left."""
 _GRACE_S = 30.0
 """How long trials under way may take to reach their next report after Ctrl-C."""
 _REPORT_EVERY_S = 0.5
@@ -49,19 +49,19 @@ class Execution:
         begin: Takes note of a trial before it is trained.
         ledger: The observer that must not fail.
         observers: The others; one that fails is taken out.
-        most_lanes: The user's own limit of lanes, if any.
-        lane_trials: Trials after which a lane's workers are replaced.
+        max_concurrent_trials: The user's own limit of worker groups, if any.
+        trials_per_worker_group: Trials after which a worker group's workers are replaced.
     """
 
     folder: StudyFolder
     begin: Callable[[PlannedTrial], None]
     ledger: Observer
     observers: list[Observer]
-    most_lanes: int | None
-    lane_trials: int
+    max_concurrent_trials: int | None
+    trials_per_worker_group: int
 
-    def work_off(self, strategies: Sequence[TrialStrategy], scratch: Path, spec: StudySpec) -> bool:
-        """Run the strategies' trials, from the start of their lanes to the end.
+    def run(self, strategies: Sequence[TrialStrategy], scratch: Path, spec: StudySpec) -> bool:
+        """Run the strategies' trials, from the start of their worker groups to the end.
 
         Args:
             strategies: Where trials come from, each of trials of another kind.
@@ -79,13 +79,13 @@ class Execution:
         pump = EventPump(broker, self.ledger, self.observers)
         scheduler = early_stopping(spec)
         every_s = 0.0 if scheduler else _REPORT_EVERY_S
-        workers = Lanes(
+        workers = WorkerGroupPool(
             broker,
-            RunSettings.of(spec, self.folder, every_s, self.lane_trials),
+            RunConfig.of(spec, self.folder, every_s, self.trials_per_worker_group),
             scratch / "train",
             remaining=remaining_by_resources(strategies),
             nodes=usable_nodes,
-            limit=self.most_lanes,
+            limit=self.max_concurrent_trials,
         )
         pump.start()
         interrupted = False
@@ -99,7 +99,7 @@ class Execution:
             interrupted = True
             ray.get(broker.interrupt.remote(_GRACE_S))
         finally:
-            workers.dismiss()
+            workers.stop_scaling()
             broker.close.remote()
             pump.finish()
             with suppress(KeyboardInterrupt):  # all is recorded
@@ -122,7 +122,7 @@ class Execution:
         self,
         strategies: Sequence[TrialStrategy],
         broker: Any,
-        crew: Crew,
+        pool: WorkerPool,
         storage: Path,
         scheduler: TrialScheduler | None,
     ) -> list[str]:
@@ -131,11 +131,11 @@ class Execution:
         Returns:
             What went wrong with those that follow, if anything did.
         """
-        follow = tune.with_parameters(follow_trial, broker=broker, tells_epochs=scheduler is not None)
+        follow = tune.with_parameters(relay_trial, broker=broker, tells_epochs=scheduler is not None)
         tuner = tune.Tuner(
             tune.with_resources(follow, {"CPU": 0, f"node:{get_node_ip_address()}": _SLIGHTLY}),
             tune_config=tune.TuneConfig(
-                search_alg=TuneSearcher(strategies, BrokerClient(broker, self.begin), crew),
+                search_alg=TuneSearcher(strategies, BrokerClient(broker, self.begin), pool),
                 scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,
@@ -144,8 +144,8 @@ class Execution:
                 name="study",
                 storage_path=str(storage),
                 verbose=0,
-                progress_reporter=SilentReporter(),
-                callbacks=[SilentCallback()],
+                progress_reporter=NullProgressReporter(),
+                callbacks=[NullProgressCallback()],
             ),
         )
         return [_first_line(error) for error in tuner.fit().errors]

@@ -11,7 +11,7 @@ from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_fold
 from l2rw_ray.orchestration.custom_code import import_custom_code, stage_custom_code
 from l2rw_ray.orchestration.software_versions import package_versions, source_commit
 from l2rw_ray.planning.param_importances import keep_importances
-from l2rw_ray.planning.placement import allocate, lane_count
+from l2rw_ray.planning.placement import allocate, group_count
 from l2rw_ray.planning.plan import representative_trials
 from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
@@ -27,15 +27,15 @@ class RunOptions:
 
     Attributes:
         address: Address of a running Ray cluster; None uses this machine.
-        lanes: Upper limit of trials at a time; None takes what the cluster holds.
+        max_concurrent_trials: Upper limit of trials at a time; None takes what the cluster holds.
         retry_failed: Whether trials recorded as failed are run again.
-        lane_trials: Trials after which a lane's workers are replaced by new processes.
+        trials_per_worker_group: Trials after which a worker group's workers are replaced by new processes.
     """
 
     address: str | None = None
-    lanes: int | None = None
+    max_concurrent_trials: int | None = None
     retry_failed: bool = False
-    lane_trials: int = 500
+    trials_per_worker_group: int = 500
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,18 @@ class RunOutcome:
     interrupted: bool = False
 
 
-class Watch(Protocol):
+class ObserverFactory(Protocol):
     """Makes the observers of a run."""
 
     def __call__(
-        self, known: Mapping[str, PlannedTrial], total: int | None, lanes: int, *, is_exact: bool
+        self, known: Mapping[str, PlannedTrial], total: int | None, groups: int, *, is_exact: bool
     ) -> Sequence[Observer]:
         """The observers.
 
         Args:
             known: Trials by id; it grows where the design asks for more.
             total: How many will run at most; None where that is not known.
-            lanes: How many run at a time.
+            groups: How many worker groups there are: trials at a time.
             is_exact: Whether that many will run in any case: a design that decides as it goes may find
                 trials in the ledger that it asks for.
         """
@@ -73,7 +73,7 @@ def run_study(
     planned: Sequence[PlannedTrial],
     folder: StudyFolder,
     options: RunOptions,
-    observe: Watch = lambda known, total, lanes, is_exact: (),
+    observe: ObserverFactory = lambda known, total, groups, is_exact: (),
 ) -> RunOutcome:
     """Run the trials that a study folder has no record of.
 
@@ -85,7 +85,7 @@ def run_study(
         planned: Its trials, as far as they are known beforehand.
         folder: Where its ledger is, locked by the caller.
         options: The user's choices about this run.
-        observe: Makes the observers once the number of trials and lanes is known.
+        observe: Makes the observers once the number of trials and worker groups is known.
 
     Raises:
         InputError: The data or the model of a trial cannot be used, or the cluster cannot hold even
@@ -94,15 +94,17 @@ def run_study(
         StudyFolderError: The ledger could not be written.
     """
     strategies = build_strategies(spec, planned, folder, retry_failed=options.retry_failed)
-    agenda = _Agenda(spec, planned, folder, strategies)
-    if agenda.is_fixed:
+    recorder_of_plan = _PlanRecorder(spec, planned, folder, strategies)
+    if recorder_of_plan.is_fixed:
         strategies = [strategy for strategy in strategies if not strategy.is_done]
     if all(strategy.is_done for strategy in strategies):
-        agenda.write()
-        agenda.conclude()
+        recorder_of_plan.write()
+        recorder_of_plan.conclude()
         return RunOutcome(count_statuses(folder.path))
-    samples = list(agenda.known.values()) if agenda.is_fixed else representative_trials(spec)
-    _try_out(samples, spec, options)
+    samples = (
+        list(recorder_of_plan.known.values()) if recorder_of_plan.is_fixed else representative_trials(spec)
+    )
+    _preflight(samples, spec, options)
     with (
         scratch_folder() as scratch,
         ray_cluster(options.address, stage_custom_code(samples, scratch / "code")) as nodes,
@@ -110,20 +112,29 @@ def run_study(
         from l2rw_ray.orchestration.execution import Execution  # ray's environment is set only now
 
         for strategy in strategies:
-            lane_count(strategy.resources, nodes, strategy.remaining, options.lanes)
-        at_first = allocate(remaining_by_resources(strategies), {}, nodes, options.lanes)
-        agenda.write()
-        lanes = sum(at_first.values())
-        observers = list(observe(agenda.known, _total(strategies), lanes, is_exact=agenda.is_fixed))
-        ledger = LedgerWriter(folder, agenda.known, package_versions(), source_commit())
-        recorder = _forget_checkpoints(ledger, folder)
-        execution = Execution(folder, agenda.begin, recorder, observers, options.lanes, options.lane_trials)
-        interrupted = execution.work_off(strategies, scratch, spec)
-        agenda.conclude()
+            group_count(strategy.resources, nodes, strategy.remaining, options.max_concurrent_trials)
+        at_first = allocate(remaining_by_resources(strategies), {}, nodes, options.max_concurrent_trials)
+        recorder_of_plan.write()
+        groups = sum(at_first.values())
+        observers = list(
+            observe(recorder_of_plan.known, _total(strategies), groups, is_exact=recorder_of_plan.is_fixed)
+        )
+        ledger = LedgerWriter(folder, recorder_of_plan.known, package_versions(), source_commit())
+        recorder = _delete_checkpoints(ledger, folder)
+        execution = Execution(
+            folder,
+            recorder_of_plan.begin,
+            recorder,
+            observers,
+            options.max_concurrent_trials,
+            options.trials_per_worker_group,
+        )
+        interrupted = execution.run(strategies, scratch, spec)
+        recorder_of_plan.conclude()
     return RunOutcome(count_statuses(folder.path), interrupted)
 
 
-class _Agenda:
+class _PlanRecorder:
     """The trials that a study asks for, known beforehand or as it goes, and the folder's record of them.
 
     Args:
@@ -167,7 +178,7 @@ class _Agenda:
         return self._planned if self.is_fixed else self._strategies[0].planned
 
 
-def _try_out(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptions) -> None:
+def _preflight(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptions) -> None:
     """Import the user's code and, where the trials run on this machine, load data and build models."""
     import_custom_code(samples)
     if options.address is None:  # the nodes of another cluster may see other files
@@ -182,7 +193,7 @@ def _total(strategies: Sequence[TrialStrategy]) -> int | None:
     return None if None in left else sum(number or 0 for number in left)
 
 
-def _forget_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
+def _delete_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
     """The ledger, which removes the checkpoints of a trial once its end is recorded."""
 
     def write(event: Event) -> None:
@@ -190,6 +201,6 @@ def _forget_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
         if isinstance(event, TrialEnded):
             folder.keep_logs(event.trial_id)
         if isinstance(event, TrialEnded) and event.error != INTERRUPTED:  # that one goes on
-            folder.forget_checkpoints(event.trial_id)
+            folder.delete_checkpoints(event.trial_id)
 
     return write

@@ -1,9 +1,9 @@
 """Ending a trial that takes more than its limits allow, wherever it is at that moment.
 
 A thread of each worker looks at the clock and at the process's memory while the trial trains. It cannot
-interrupt the training thread, so the process ends, and the lane gets another. A trial that hangs in C code
-without ever releasing Python's global lock stops that thread too: then `faulthandler`, which needs no lock,
-writes the stacks to a file and ends the process a little later.
+interrupt the training thread, so the process ends, and the worker group gets another. A trial that hangs in C
+code without ever releasing Python's global lock stops that thread too: then `faulthandler`, which needs no
+lock, writes the stacks to a file and ends the process a little later.
 """
 
 import faulthandler
@@ -25,7 +25,7 @@ _LOOK_EVERY_S = 1.0
 _STANDARD_ERROR = 2
 
 
-class Whereabouts:
+class TrialPosition:
     """Where a trial is, as far as it has told; only its first rank tells.
 
     Args:
@@ -106,7 +106,7 @@ class Watchdog:
 
 
 @contextmanager
-def watched(
+def watch(
     watchdog: Watchdog, on_breach: Callable[[str], None], on_look: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
     """Have a thread look every second while the block runs.
@@ -136,7 +136,7 @@ def watched(
 
 
 @contextmanager
-def ended_when_stuck(duration_s: float | None, stacks: Path) -> Iterator[None]:
+def kill_if_hung(duration_s: float | None, stacks: Path) -> Iterator[None]:
     """End this process some time after `duration_s`, should no thread of it be able to.
 
     Args:

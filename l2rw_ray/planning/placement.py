@@ -22,8 +22,8 @@ def this_machine() -> Nodes:
     return [{"CPU": float(own), "GPU": float(gpus)}]
 
 
-def lane_count(resources: Resources, nodes: Nodes, trials: int | None, limit: int | None) -> int:
-    """How many lanes of one kind fit: whole worker groups in the nodes' slots, at most one per trial.
+def group_count(resources: Resources, nodes: Nodes, trials: int | None, limit: int | None) -> int:
+    """How many worker groups of one kind fit: whole worker groups in the nodes' slots, at most one per trial.
 
     Args:
         resources: What each worker takes.
@@ -32,15 +32,15 @@ def lane_count(resources: Resources, nodes: Nodes, trials: int | None, limit: in
         limit: The user's own limit, if any.
 
     Returns:
-        The number of lanes, at least one.
+        The number of worker groups, at least one.
 
     Raises:
         ConfigError: Not even one group fits.
     """
-    lanes = allocate({resources: trials}, {}, nodes, limit)[resources]
-    if not lanes:
+    groups = allocate({resources: trials}, {}, nodes, limit)[resources]
+    if not groups:
         raise _does_not_fit(resources, nodes)
-    return lanes
+    return groups
 
 
 def allocate(
@@ -49,7 +49,7 @@ def allocate(
     nodes: Nodes,
     limit: int | None = None,
 ) -> dict[Resources, int]:
-    """How many lanes to start of each kind, where lanes of several kinds share a cluster.
+    """How many worker groups to start of each kind, where worker groups of several kinds share a cluster.
 
     The kinds take turns, those first that few places can hold, so that none waits for another that it
     shares nothing with; what one leaves free, the others take. A group may spread over nodes, a worker
@@ -57,27 +57,27 @@ def allocate(
 
     Args:
         left: Trials of each kind, those under way among them; None where their number is not known.
-        running: Lanes of each kind that there are.
+        running: Worker groups of each kind that there are.
         nodes: Each node's resources by Ray's names.
-        limit: Upper limit of lanes, those that there are among them.
+        limit: Upper limit of worker groups, those that there are among them.
 
     Returns:
-        Lanes to start, by kind; a kind has no more of them, with those that there are, than trials.
+        Worker groups to start, by kind; a kind has no more of them, with those that there are, than trials.
     """
     room, kinds = _FreeSlots(nodes), sorted(left, key=_demand, reverse=True)
     for kind in sorted(running, key=_demand, reverse=True):
         for _ in range(running[kind]):
             room.take(kind)
-    lanes = {kind: running.get(kind, 0) for kind in kinds}
-    open_kinds, others = list(kinds), sum(number for kind, number in running.items() if kind not in lanes)
+    groups = {kind: running.get(kind, 0) for kind in kinds}
+    open_kinds, others = list(kinds), sum(number for kind, number in running.items() if kind not in groups)
     while open_kinds:
         for kind in list(open_kinds):
-            trials, is_full = left[kind], limit is not None and others + sum(lanes.values()) >= limit
-            if is_full or (trials is not None and lanes[kind] >= trials) or not room.take(kind):
+            trials, is_full = left[kind], limit is not None and others + sum(groups.values()) >= limit
+            if is_full or (trials is not None and groups[kind] >= trials) or not room.take(kind):
                 open_kinds.remove(kind)
             else:
-                lanes[kind] += 1
-    return {kind: lanes[kind] - running.get(kind, 0) for kind in kinds}
+                groups[kind] += 1
+    return {kind: groups[kind] - running.get(kind, 0) for kind in kinds}
 
 
 def sequential_rounds(trials: Mapping[Resources, int], nodes: Nodes) -> int:

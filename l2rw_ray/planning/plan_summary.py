@@ -10,7 +10,7 @@ from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
-from l2rw_ray.planning.placement import Nodes, allocate, lane_count, sequential_rounds
+from l2rw_ray.planning.placement import Nodes, allocate, group_count, sequential_rounds
 from l2rw_ray.planning.plan import by_resources, plan_study, representative_trials
 from l2rw_ray.planning.resumed_search import resume_search
 from l2rw_ray.results.folder import StudyFolder
@@ -27,7 +27,7 @@ class PlanSummary:
         planned: Its trials, as far as they are known.
         missing: Those without a final record.
         remaining: How many more its design may ask for at most; None where only hours bound them.
-        lanes: Trials at a time at most, by what they run on.
+        worker groups: Trials at a time at most, by what they run on.
         nodes: Those of the cluster it is planned for.
         trial_s: Mean duration of one trial; None when nothing tells.
         basis: Where `trial_s` comes from.
@@ -40,7 +40,7 @@ class PlanSummary:
     planned: Sequence[PlannedTrial]
     missing: Sequence[PlannedTrial]
     remaining: int | None
-    lanes: Mapping[Resources, int]
+    groups: Mapping[Resources, int]
     nodes: Nodes
     trial_s: float | None = None
     basis: str = "nothing yet: --probe times a few steps of each kind of trial"
@@ -65,10 +65,10 @@ class PlanSummary:
         return self.trial_s * sequential_rounds(Counter(self._wanted), self.nodes)
 
     @property
-    def lanes_at_a_time(self) -> int:
+    def groups_at_a_time(self) -> int:
         """Trials at a time, of all kinds together, as a run begins with."""
         if self.remaining is None or not self._wanted:
-            return max(self.lanes.values())
+            return max(self.groups.values())
         return sum(allocate(Counter(self._wanted), {}, self.nodes).values())
 
     @property
@@ -109,7 +109,7 @@ class PlanSummary:
             "question": self.spec.question,
             "trials": None if self.to_run is None else self.done + self.to_run,
             "done": self.done,
-            "lanes": self.lanes_at_a_time,
+            "lanes": self.groups_at_a_time,
             "trial_s": self.trial_s,
             "estimate_from": self.basis,
             "duration_s": self.duration_s,
@@ -166,11 +166,11 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
 
         found = probe_trials(samples)
         known |= {"trial_s": found.trial_s, "basis": found.basis, "longest_s": found.longest_s}
-    lanes = {
-        own: lane_count(own, nodes, None if remaining is None else len(group) + remaining, None)
+    groups = {
+        own: group_count(own, nodes, None if remaining is None else len(group) + remaining, None)
         for own, group in by_resources(samples).items()
     }
-    return PlanSummary(spec, planned, missing, remaining, lanes, nodes, **known)
+    return PlanSummary(spec, planned, missing, remaining, groups, nodes, **known)
 
 
 def _ledger(spec: StudySpec, folder: StudyFolder) -> Mapping[str, TrialResult]:

@@ -34,13 +34,13 @@ def plan_text(seen: PlanSummary) -> str:
 
 
 def _at_a_time(seen: PlanSummary) -> str:
-    lanes, total = seen.lanes, f"{seen.lanes_at_a_time} at a time"
-    if len(lanes) == 1:
+    groups, total = seen.groups, f"{seen.groups_at_a_time} at a time"
+    if len(groups) == 1:
         return total
-    differing = [field for field in _UNITS if len({getattr(own, field) for own in lanes}) > 1]
+    differing = [field for field in _UNITS if len({getattr(own, field) for own in groups}) > 1]
     most = (
         f"{count} of {' and '.join(_amount(field, getattr(own, field)) for field in differing)}"
-        for own, count in lanes.items()
+        for own, count in groups.items()
     )
     return f"{total} (up to {', '.join(most)})"
 

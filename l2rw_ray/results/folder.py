@@ -136,7 +136,7 @@ class StudyFolder:
         """The file of one trial's trained model."""
         return self.models / f"{trial_id}.pt"
 
-    def forget_checkpoints(self, trial_id: str) -> None:
+    def delete_checkpoints(self, trial_id: str) -> None:
         """Remove the checkpoints of a trial, and the single file that earlier releases kept."""
         shutil.rmtree(self.checkpoints / trial_id, ignore_errors=True)
         with suppress(OSError, StudyFolderError):  # what is left costs room alone

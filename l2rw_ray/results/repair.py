@@ -43,7 +43,7 @@ def mend_folder(folder: StudyFolder) -> list[str]:
             rows = [] if table is None else table.select(["trial_id", "status", "reason"]).to_pylist()
             ended |= {row["trial_id"] for row in rows if _is_over(row)}
     for trial_id in sorted(ended & folder.with_checkpoints()):
-        folder.forget_checkpoints(trial_id)
+        folder.delete_checkpoints(trial_id)
     return lines
 
 

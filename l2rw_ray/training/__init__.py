@@ -2,16 +2,16 @@
 
 from l2rw_ray.training.checkpoint import CheckpointStore
 from l2rw_ray.training.ranks import Ranks, is_lost_peer
-from l2rw_ray.training.saved_model import KeptModel, keep_model, load_model
-from l2rw_ray.training.trainer import Keepsakes, train_trial
+from l2rw_ray.training.saved_model import SavedModel, load_model, save_model
+from l2rw_ray.training.trainer import Artifacts, train_trial
 
 __all__ = [
+    "Artifacts",
     "CheckpointStore",
-    "Keepsakes",
-    "KeptModel",
     "Ranks",
+    "SavedModel",
     "is_lost_peer",
-    "keep_model",
     "load_model",
+    "save_model",
     "train_trial",
 ]

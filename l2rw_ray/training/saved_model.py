@@ -21,7 +21,7 @@ _REMEDY = "give a file that a study with `keep: {models: true}` wrote"
 
 
 @dataclass(frozen=True)
-class KeptModel:
+class SavedModel:
     """A trained model as it was evaluated on the test set.
 
     Attributes:
@@ -42,7 +42,7 @@ class KeptModel:
     scales: Mapping[str, Tensor]
 
 
-def keep_model(path: Path, model: KeptModel) -> None:
+def save_model(path: Path, model: SavedModel) -> None:
     """Write a trained model to a file, replacing an earlier one in one step.
 
     Args:
@@ -71,8 +71,8 @@ def keep_model(path: Path, model: KeptModel) -> None:
         draft.unlink(missing_ok=True)
 
 
-def load_model(path: Path, *, own_code: bool = True) -> KeptModel:
-    """The model of a file that `keep_model` wrote, on the CPU and in evaluation mode.
+def load_model(path: Path, *, own_code: bool = True) -> SavedModel:
+    """The model of a file that `save_model` wrote, on the CPU and in evaluation mode.
 
     Args:
         path: The file.
@@ -93,7 +93,7 @@ def load_model(path: Path, *, own_code: bool = True) -> KeptModel:
         network = build_model(config.model.name, shape, outputs, config.model.options)
         network = adapted_network(config.method, network)
         network.load_state_dict(kept["state"])
-        return KeptModel(network.eval(), config, shape, outputs, tuple(kept["class_names"]), kept["scales"])
+        return SavedModel(network.eval(), config, shape, outputs, tuple(kept["class_names"]), kept["scales"])
     except FileNotFoundError:
         raise InputError("model file", path, "no such file", _REMEDY) from None
     except _UNREADABLE as error:

@@ -36,7 +36,7 @@ from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state,
 from l2rw_ray.training.evaluation import evaluate
 from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.ranks import Ranks, unwrapped
-from l2rw_ray.training.saved_model import KeptModel, keep_model
+from l2rw_ray.training.saved_model import SavedModel, save_model
 from l2rw_ray.training.step_series import step_series
 from l2rw_ray.training.step_statistics import StepStatistics
 from l2rw_ray.training.weight_health import health_warnings
@@ -48,7 +48,7 @@ _MOST_CLASSES = 200
 
 
 @dataclass(frozen=True)
-class Keepsakes:
+class Artifacts:
     """What is kept of a trial besides its figures.
 
     Attributes:
@@ -71,7 +71,7 @@ def train_trial(
     attempt: int = 1,
     epoch_steps: int | None = None,
     read_parts: ReadParts = read_here,
-    keep: Keepsakes = Keepsakes(),  # frozen
+    keep: Artifacts = Artifacts(),  # frozen
 ) -> None:
     """Train and evaluate one trial; every rank of it calls this with equal arguments.
 
@@ -109,7 +109,7 @@ class Trainer:
         attempt: int,
         epoch_steps: int | None,
         read_parts: ReadParts,
-        keep: Keepsakes,
+        keep: Artifacts,
     ) -> None:
         for field, path in trial.config.import_paths.items():
             load(path, field)  # before anything is seeded: what is imported once may draw random numbers
@@ -290,7 +290,7 @@ class Trainer:
         """Keep the model if that is wanted; why it could not be kept."""
         if self._model_file is None or not self._ranks.leads:
             return ()
-        model = KeptModel(
+        model = SavedModel(
             unwrapped(self._context.model),
             self._config,
             self._splits.train.input_shape,
@@ -299,7 +299,7 @@ class Trainer:
             self._splits.train.scales,
         )
         try:
-            keep_model(self._model_file, model)
+            save_model(self._model_file, model)
         except OSError as error:
             return (f"its model could not be kept ({error.strerror or error}): see to the study folder",)
         return ()

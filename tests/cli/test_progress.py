@@ -33,7 +33,7 @@ def printed(planned):
         preparing, begun, *lines = text.getvalue().splitlines()
         assert preparing == "small  preparing"
         bound = "" if is_exact else "at most "
-        assert begun == f"small  0 of {bound}2 trials done · 1 lane · starting workers"
+        assert begun == f"small  0 of {bound}2 trials done · 1 worker group · starting workers"
         return lines
 
     return tell

@@ -59,7 +59,7 @@ class Killer:
         return bool(workers)
 
     def _group(self) -> bool:
-        """A worker and the controller of its lane, where one can be told from the others."""
+        """A worker and the controller of its worker group, where one can be told from the others."""
         workers, controllers = self.study.workers(), titled("ray::TrainController", self.study.processes())
         if not workers or not controllers:
             return False

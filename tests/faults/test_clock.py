@@ -23,7 +23,7 @@ def test_clock_that_jumps(
     jump, folder = tmp_path / "jump", Path(__file__).parent / "jumping_clock"
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {"PYTHONPATH": path, "FAULTS_CLOCK": str(jump)}
-    expected, study = undisturbed(), disturb("--lanes", "1", environment=environment, seeds=1)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", environment=environment, seeds=1)
     process = study.start()
     study.wait_for_training()
     jump.write_text(str(jump_s))

@@ -67,9 +67,9 @@ def test_store_out_of_reach(disturb: Disturb, tries: Tries, tmp_path: Path) -> N
             "data": _STUDY["trial"]["data"] | source,
             "optim": _STUDY["trial"]["optim"] | {"epochs": 8},
         }
-        expected = disturb("--lanes", "1", trial=trial, seeds=1)
+        expected = disturb("--max-concurrent-trials", "1", trial=trial, seeds=1)
         expected.complete()
-        study = disturb("--lanes", "1", trial=trial, seeds=1)
+        study = disturb("--max-concurrent-trials", "1", trial=trial, seeds=1)
         process = study.start()
         study.wait_for_training()
         store.send_signal(signal.SIGSTOP)

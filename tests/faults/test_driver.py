@@ -54,7 +54,7 @@ def _interrupt(study: DisturbedStudy) -> subprocess.Popen:
 
 @pytest.mark.fault("Ctrl-C", "all; records are finished, nothing is left running, the same command goes on")
 def test_interrupted_once(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(), disturb("--lanes", "1", seeds=1)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", seeds=1)
     process = _interrupt(study)
     tries.add()
     assert "the same command goes on" in study.end(process, 130)
@@ -71,7 +71,7 @@ def test_interrupted_twice(
     undisturbed: Undisturbed, disturb: Disturb, tries: Tries, is_cleaning_up: bool
 ) -> None:
     """While trials come to their next report, and while the cluster is shut down."""
-    expected, study = undisturbed(), disturb("--lanes", "1", seeds=1)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", seeds=1)
     process = _interrupt(study)
     if is_cleaning_up:
         wait_until(lambda: not study.workers(), "end of the workers", every_s=0.01)

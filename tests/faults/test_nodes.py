@@ -30,7 +30,7 @@ def test_lost_node_leaves_its_trials_to_the_other(
     (head, nodes), expected = cluster, undisturbed()
     study = disturb("--address", head.address)
     process = study.start()
-    wait_until(lambda: len(study.wait_for_training()) == 2, "lane on each node", 600)
+    wait_until(lambda: len(study.wait_for_training()) == 2, "worker group on each node", 600)
     lose(head, nodes[0])
     tries.add()
     study.end(process, 0)

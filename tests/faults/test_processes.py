@@ -22,8 +22,8 @@ def test_killed_worker(undisturbed: Undisturbed, disturb: Disturb, tries: Tries)
 
 
 @pytest.mark.fault(
-    "SIGKILL of a lane's whole group, its controller included",
-    "all; another lane takes its trial from its last checkpoint",
+    "SIGKILL of a worker group's whole group, its controller included",
+    "all; another worker group takes its trial from its last checkpoint",
 )
 def test_killed_group(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
     expected, study = undisturbed(2), disturb(resources={"workers": 2}, seeds=2)
@@ -38,7 +38,7 @@ def test_killed_group(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) 
 
 @pytest.mark.fault("SIGKILL of the broker", "all; the run ends and says so, the same command goes on")
 def test_killed_broker(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(), disturb("--lanes", "1", seeds=2)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", seeds=2)
     process = study.start()
     study.wait_for_training()
     kill(titled("ray::Broker", living(process.pid)))

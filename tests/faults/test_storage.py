@@ -30,7 +30,7 @@ def _ends_in_one_line(study: DisturbedStudy, process: subprocess.Popen) -> None:
     "what is recorded; the run ends and says so, the same command goes on",
 )
 def test_full_disk(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(), disturb("--lanes", "1", seeds=1)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", seeds=1)
     with small_disk(study.out):
         process = study.start()
         study.wait_for_training(records=1)
@@ -50,7 +50,7 @@ def test_full_disk(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> 
     "what is recorded; the run ends and says so, the same command goes on",
 )
 def test_read_only_folder(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(), disturb("--lanes", "1", seeds=1)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", seeds=1)
     process = study.start()
     study.wait_for_training(records=1)
     with read_only(study.out / "trials"):
@@ -71,7 +71,7 @@ def _flip_a_byte(path: Path) -> None:
 
 @pytest.mark.fault("a damaged checkpoint", "all; its trial goes on from the checkpoint before")
 def test_damaged_checkpoint(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(), disturb("--lanes", "1", checkpoints=_FREQUENT, seeds=1)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", checkpoints=_FREQUENT, seeds=1)
     process = study.start()
     study.wait_for_training(checkpoints=2)
     process.kill()
@@ -96,7 +96,7 @@ def test_damaged_checkpoint(undisturbed: Undisturbed, disturb: Disturb, tries: T
 
 @pytest.mark.fault("a damaged file of the ledger", "all; it is named and set aside, its trial is run again")
 def test_damaged_record(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
-    expected, study = undisturbed(), disturb("--lanes", "1", seeds=1)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", seeds=1)
     study.complete()
     cut, changed = sorted((study.out / "trials").glob("*.parquet"))
     cut.write_bytes(cut.read_bytes()[:-100])

@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[RealServer]:
 def test_server_that_goes_down_and_comes_back(
     server: RealServer, undisturbed: Undisturbed, disturb: Disturb, tries: Tries
 ) -> None:
-    expected, study = undisturbed(), disturb("--lanes", "1", "--tracking-uri", server.uri)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", "--tracking-uri", server.uri)
     process = study.start()
     study.wait_for_training(records=1)
     server.stop()

@@ -22,7 +22,7 @@ Order = Callable[..., DisturbedStudy]
 )
 def test_diverging_trial(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
     design = {"kind": "grid", "factors": {"method.name": ["l2rw"], "optim.lr": [1e20, 0.01]}}
-    expected, study = undisturbed(), disturb("--lanes", "1", design=design, seeds=1)
+    expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", design=design, seeds=1)
     assert "1 failed" in study.end(study.start(), 1)
     tries.add()
     study.end(study.start(), 1)
@@ -48,7 +48,7 @@ def well_behaved(tmp_path_factory: pytest.TempPathFactory, orphans: None) -> Pat
 
 @pytest.fixture
 def order(disturb: Disturb, tmp_path: Path) -> Order:
-    """A study on one lane with orders for its metric, each obeyed by the next process that computes it."""
+    """A study on one worker group whose metric follows orders, each obeyed by the next process."""
     shutil.copy(Path(__file__).with_name("misbehaving.py"), tmp_path)
     (tmp_path / "orders").mkdir()
 
@@ -56,7 +56,7 @@ def order(disturb: Disturb, tmp_path: Path) -> Order:
         for number, name in enumerate(orders):
             (tmp_path / "orders" / f"{name}{number}.order").touch()
         environment = {"FAULTS_ORDERS": str(tmp_path / "orders")}
-        return disturb("--lanes", "1", environment=environment, metrics=[_METRIC], **sections)
+        return disturb("--max-concurrent-trials", "1", environment=environment, metrics=[_METRIC], **sections)
 
     return make
 

@@ -15,7 +15,7 @@ RESULT_COLUMNS = (
     *("effective_sample_size", "zero_weight_fraction", "corrupted_auroc"),
     *("split_hash_train", "split_hash_meta", "split_hash_validation", "split_hash_test"),
 )
-"""What must not depend on times, lanes or mishaps."""
+"""What must not depend on times, worker groups or mishaps."""
 
 
 def command(study: Path | str, *arguments: str, name: str = "run") -> list[str]:

@@ -51,7 +51,7 @@ def test_a_killed_search_keeps_what_it_has_and_ends_with_its_budget(
     assert "best of 30 configurations" in output
 
 
-def test_a_trial_without_prospect_is_stopped_and_frees_its_lane(
+def test_a_trial_without_prospect_is_stopped_and_frees_its_group(
     write_study: Callable[..., Path], run: Run, cluster: Cluster, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -62,13 +62,13 @@ def test_a_trial_without_prospect_is_stopped_and_frees_its_lane(
         "budget": {"trials": 6},
         "stopping": {"name": "asha", "grace_epochs": 20, "reduction_factor": 2},
     }
-    one_lane = ("--address", cluster.address, "--lanes", "1", "--out", str(out))
-    code, output = run(write_study(epochs=200, design=design, seeds=1), *one_lane)
+    one_group = ("--address", cluster.address, "--max-concurrent-trials", "1", "--out", str(out))
+    code, output = run(write_study(epochs=200, design=design, seeds=1), *one_group)
     assert code == 0, output
     rows = read_study(out).to_pylist()
     stopped = [row for row in rows if row["status"] == "stopped"]
     assert len(rows) == 6
-    assert stopped, "with one lane every trial after the first is ranked against those before"
+    assert stopped, "with one worker group every trial after the first is ranked against those before"
     assert all(row["reason"] == "scheduler" and 20 <= row["epochs"] < 200 for row in stopped)
     assert all(row["epochs"] == 200 for row in rows if row["status"] == "completed")
     epochs = read_history(out)["trial_id"].to_pylist()

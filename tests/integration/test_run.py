@@ -45,19 +45,26 @@ def test_study_runs_once_and_only_what_is_missing_runs_again(
     ]
 
 
-def test_another_process_and_other_lanes_give_the_same_ledger(
+def test_another_process_and_other_groups_give_the_same_ledger(
     write_study: Callable[..., Path], run: Run, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Of trials on one worker, in lanes whose processes stay or are replaced after each trial.
+    """Of trials on one worker, in worker groups whose processes stay or are replaced after each trial.
 
     For two workers, and for whole histories, the tests of faults compare processes.
     """
     study, there = write_study(seeds=2), ("--address", cluster.address)
     tables = []
-    for lanes, replaced_after in (("1", "500"), ("2", "1")):
-        out = tmp_path / f"lanes{lanes}"
+    for groups, replaced_after in (("1", "500"), ("2", "1")):
+        out = tmp_path / f"groups{groups}"
         code, output = run(
-            study, *there, "--out", str(out), "--lanes", lanes, "--lane-trials", replaced_after
+            study,
+            *there,
+            "--out",
+            str(out),
+            "--max-concurrent-trials",
+            groups,
+            "--trials-per-worker-group",
+            replaced_after,
         )
         assert code == 0, output
         tables.append(read_study(out).select(RESULT_COLUMNS).to_pylist())

@@ -10,7 +10,7 @@ import pytest
 
 from l2rw_ray.config import Limits
 from l2rw_ray.events import EpochCompleted, TrialStarted
-from l2rw_ray.orchestration.watchdog import Watchdog, Whereabouts, ended_when_stuck, thread_stacks, watched
+from l2rw_ray.orchestration.watchdog import TrialPosition, Watchdog, kill_if_hung, thread_stacks, watch
 from l2rw_ray.orchestration.workers.limits import own_memory_bytes
 
 
@@ -87,7 +87,7 @@ def _epoch(epoch: int) -> EpochCompleted:
     ],
 )
 def test_place_is_what_was_told_last(events: list, place: str) -> None:
-    whereabouts = Whereabouts()
+    whereabouts = TrialPosition()
     for event in events:
         whereabouts.note(event)
     assert str(whereabouts) == place
@@ -102,7 +102,7 @@ def test_breach_is_told_once_in_another_thread_with_where_the_trial_is(machine: 
         told.append((error, thread_stacks(first=training)))
         is_told.set()
 
-    with watched(machine.watchdog(Limits(duration_s=1e-9)), on_breach):
+    with watch(machine.watchdog(Limits(duration_s=1e-9)), on_breach):
         machine.now += 1
         waits_here(is_told)
     ((error, stacks),) = told
@@ -118,14 +118,14 @@ def waits_here(is_told: threading.Event) -> None:
 
 
 def test_nobody_looks_any_more_after_the_end(machine: Machine) -> None:
-    with watched(machine.watchdog(Limits(duration_s=1000)), pytest.fail):
+    with watch(machine.watchdog(Limits(duration_s=1000)), pytest.fail):
         pass
     assert "watchdog" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_each_look_does_what_else_is_to_be_done(machine: Machine) -> None:
     looked = threading.Event()
-    with watched(machine.watchdog(Limits(duration_s=1e-9)), lambda error: None, looked.set):
+    with watch(machine.watchdog(Limits(duration_s=1e-9)), lambda error: None, looked.set):
         machine.now += 1
         assert looked.wait(10)
 
@@ -139,7 +139,7 @@ watchdog.HANG_GRACE_S = 0.1
 def never_lets_go():
     ctypes.PyDLL(None).sleep(60)  # keeps the global lock
 
-with watchdog.ended_when_stuck(0.1, Path(sys.argv[1])):
+with watchdog.kill_if_hung(0.1, Path(sys.argv[1])):
     never_lets_go()
 """
 
@@ -160,7 +160,7 @@ def test_stacks_that_cannot_be_kept_go_to_standard_error(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("limit_s", [None, 1000.0])
 def test_trial_that_ends_by_itself_leaves_no_stacks(tmp_path: Path, limit_s: float | None) -> None:
-    with ended_when_stuck(limit_s, tmp_path / "stacks"):
+    with kill_if_hung(limit_s, tmp_path / "stacks"):
         pass
     assert not list(tmp_path.iterdir())
 

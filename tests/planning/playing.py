@@ -47,7 +47,7 @@ def play(
     folder: StudyFolder,
     figures: Figures = best_at_a_tenth,
     *,
-    lanes: int = 1,
+    groups: int = 1,
     trials: int = 1000,
     retry_failed: bool = False,
 ) -> list[PlannedTrial]:
@@ -60,7 +60,7 @@ def play(
     under_way: list[PlannedTrial] = []
     ran: list[PlannedTrial] = []
     while len(ran) < trials:
-        while len(under_way) < lanes and (trial := strategy.ask()) is not None:
+        while len(under_way) < groups and (trial := strategy.ask()) is not None:
             under_way.append(trial)
             folder.write_plan(spec, strategy.planned)
             folder.keep_searches()

@@ -4,11 +4,11 @@ import pytest
 
 from l2rw_ray.config import Resources
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.planning.placement import allocate, lane_count, sequential_rounds
+from l2rw_ray.planning.placement import allocate, group_count, sequential_rounds
 
 
 @pytest.mark.parametrize(
-    ("resources", "nodes", "lanes"),
+    ("resources", "nodes", "groups"),
     [
         ({"workers": 2}, [{"CPU": 4.0}], 2),
         ({"workers": 2}, [{"CPU": 1.0}, {"CPU": 3.0}], 2),
@@ -17,12 +17,12 @@ from l2rw_ray.planning.placement import allocate, lane_count, sequential_rounds
         ({}, [{"CPU": 64.0}], 5),
     ],
 )
-def test_lanes_fit(resources: dict, nodes: list[dict], lanes: int) -> None:
-    assert lane_count(Resources(**resources), nodes, trials=5, limit=None) == lanes
+def test_groups_fit(resources: dict, nodes: list[dict], groups: int) -> None:
+    assert group_count(Resources(**resources), nodes, trials=5, limit=None) == groups
 
 
-def test_no_more_lanes_than_asked_for() -> None:
-    assert lane_count(Resources(), [{"CPU": 64.0}], trials=5, limit=3) == 3
+def test_no_more_groups_than_asked_for() -> None:
+    assert group_count(Resources(), [{"CPU": 64.0}], trials=5, limit=3) == 3
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_no_more_lanes_than_asked_for() -> None:
 )
 def test_what_does_not_fit_is_named(resources: dict, line: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        lane_count(Resources(**resources), [{"CPU": 3.0}, {"CPU": 3.0}], trials=5, limit=None)
+        group_count(Resources(**resources), [{"CPU": 3.0}, {"CPU": 3.0}], trials=5, limit=None)
     assert str(raised.value).startswith(line)
 
 
 def test_pair_that_no_node_has_is_named() -> None:
     nodes = [{"CPU": 8.0}, {"CPU": 4.0, "GPU": 1.0}]
     with pytest.raises(ConfigError, match="no node of the cluster has 8 CPUs and 1 GPUs"):
-        lane_count(Resources(cpus_per_worker=8, gpus_per_worker=1), nodes, trials=5, limit=None)
+        group_count(Resources(cpus_per_worker=8, gpus_per_worker=1), nodes, trials=5, limit=None)
 
 
 ONE, TWO, GPU = Resources(), Resources(workers=2), Resources(gpus_per_worker=1)
@@ -76,7 +76,7 @@ def test_kinds_share_a_cluster(left: dict, running: dict, nodes: list[dict], sta
     assert allocate(left, running, nodes) == started
 
 
-def test_lanes_that_there_are_count_towards_the_limit() -> None:
+def test_groups_that_there_are_count_towards_the_limit() -> None:
     assert allocate({ONE: 9, TWO: 9}, {ONE: 1}, [{"CPU": 64.0}], limit=4) == {ONE: 1, TWO: 2}
 
 

@@ -55,7 +55,7 @@ def test_time_cost_and_what_seeds_can_show_come_from_the_ledger(study_tree: dict
         if value is not None:
             _write(folder, trial, 30.0, value)
     seen = summarise_plan(spec, folder, nodes=NODES)
-    assert (len(seen.planned), len(seen.missing), list(seen.lanes.values())) == (8, 4, [2])
+    assert (len(seen.planned), len(seen.missing), list(seen.groups.values())) == (8, 4, [2])
     assert (seen.trial_s, seen.duration_s) == (30, 60)
     assert (seen.core_hours, seen.gpu_hours) == pytest.approx((240 / 3600, 120 / 3600))
     assert seen.detectable == pytest.approx(detectable_difference(0.2 / 2**0.5, 4))
@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_refused(study_tree: dict, tmp_path: Path) -> None:
         summarise_plan(parse_study(study_tree), StudyFolder(tmp_path / "none"), nodes=NODES)
 
 
-def test_lanes_of_several_kinds_are_told_together_and_apart(study_tree: dict, tmp_path: Path) -> None:
+def test_groups_of_several_kinds_are_told_together_and_apart(study_tree: dict, tmp_path: Path) -> None:
     study_tree["design"] = {"kind": "grid", "factors": {"resources.cpus_per_worker": [1, 3]}}
     spec = parse_study(study_tree | {"seeds": 3})
     seen = summarise_plan(spec, StudyFolder(tmp_path / "none"), nodes=[{"CPU": 6.0}])

@@ -19,7 +19,7 @@ from l2rw_ray.data import Splits, load_source, make_splits, read_here
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.training import CheckpointStore, Ranks
 from l2rw_ray.training.ranks import unwrapped
-from l2rw_ray.training.trainer import Keepsakes, Trainer
+from l2rw_ray.training.trainer import Artifacts, Trainer
 from tests.training.conftest import results
 
 EVERY_EPOCH = CheckpointPolicy(every_s=None, every_epochs=1)
@@ -67,7 +67,7 @@ def trained(
 
     store = CheckpointStore(folder, trial.trial_id, EVERY_EPOCH) if folder else None
     splits = _splits(trial.config.data, trial.seed)
-    plain = (torch.device("cpu"), store, 1, None, read_here, Keepsakes())
+    plain = (torch.device("cpu"), store, 1, None, read_here, Artifacts())
     trainer = Trainer(trial, splits, emit, ranks, *plain)
     drawn, step = {}, trainer._arm.step
 

@@ -8,7 +8,7 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.events import Verdict
 from l2rw_ray.methods.registry import adapted_network
 from l2rw_ray.models import build_model
-from l2rw_ray.training import Keepsakes, KeptModel, keep_model, load_model, train_trial
+from l2rw_ray.training import Artifacts, SavedModel, load_model, save_model, train_trial
 
 _NAMES = tuple("0123456789")
 
@@ -18,7 +18,7 @@ def kept(tmp_path, make_trial):
     config = make_trial().config
     network = build_model(config.model.name, (1, 8, 8), 10, config.model.options)
     path = tmp_path / "models" / "trial.pt"
-    keep_model(path, KeptModel(network, config, (1, 8, 8), 10, _NAMES, {}))
+    save_model(path, SavedModel(network, config, (1, 8, 8), 10, _NAMES, {}))
     return path, network, config
 
 
@@ -34,7 +34,7 @@ def test_a_kept_model_predicts_as_the_trained_one(kept):
 def test_what_an_arm_adds_to_a_network_is_kept(tmp_path, make_trial):
     config = make_trial(method={"name": "ldam_drw"}).config
     network = adapted_network(config.method, build_model(config.model.name, (1, 8, 8), 10))
-    keep_model(tmp_path / "a.pt", KeptModel(network, config, (1, 8, 8), 10, _NAMES, {}))
+    save_model(tmp_path / "a.pt", SavedModel(network, config, (1, 8, 8), 10, _NAMES, {}))
     images_B = torch.randn(5, 1, 8, 8)
     assert torch.equal(load_model(tmp_path / "a.pt").network(images_B), network.eval()(images_B))
 
@@ -59,7 +59,7 @@ def test_no_draft_is_left(kept, monkeypatch):
     path, network, config = kept
     monkeypatch.setattr(torch, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(OSError, match="No space"):
-        keep_model(path, KeptModel(network, config, (1, 8, 8), 10, _NAMES, {}))
+        save_model(path, SavedModel(network, config, (1, 8, 8), 10, _NAMES, {}))
     assert [file.name for file in path.parent.iterdir()] == ["trial.pt"]
 
 
@@ -73,7 +73,7 @@ def test_a_trial_keeps_the_model_that_it_tested(tmp_path, make_trial):
         events.append(event)
         return Verdict.CONTINUE
 
-    train_trial(trial, splits, emit, keep=Keepsakes(file, system_metrics=True))
+    train_trial(trial, splits, emit, keep=Artifacts(file, system_metrics=True))
     ended, kept = events[-1], load_model(file)
     images_N, labels_N = splits.test.take(torch.arange(len(splits.test)))
     right = kept.network(images_N).argmax(1) == labels_N
@@ -92,7 +92,7 @@ def test_a_model_that_cannot_be_kept_is_a_warning(tmp_path, make_trial):
         trial,
         splits,
         lambda event: events.append(event) or Verdict.CONTINUE,
-        keep=Keepsakes(tmp_path / "models" / "trial.pt"),
+        keep=Artifacts(tmp_path / "models" / "trial.pt"),
     )
     assert events[-1].status == "completed"
     assert "could not be kept" in events[-1].warnings[-1]

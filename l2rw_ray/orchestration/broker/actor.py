@@ -1,4 +1,4 @@
-"""The actor that proxies, lanes and driver meet at."""
+"""The actor that proxies, worker groups and driver meet at."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -30,21 +30,21 @@ class Broker:
         self._places: dict[str, Any] = {}
 
     async def submit(self, trial: PlannedTrial) -> None:
-        """Let a trial wait for a lane."""
+        """Let a trial wait for a worker group."""
         await self._change(lambda: self._queue.submit(trial))
 
     async def complete(self, resources: Resources) -> None:
-        """Let the lanes of one kind leave once no trial waits for them: no other will come."""
+        """Let the worker groups of one kind leave once no trial waits for them: no other will come."""
         await self._change(lambda: self._queue.complete(resources))
 
     async def lease(
-        self, lane: str, group: str, resources: Resources, wait_s: float
+        self, group: str, incarnation: str, resources: Resources, wait_s: float
     ) -> Lease | WorkerGroupCommand:
-        """A trial for the lane's worker group, or what to do without one after `wait_s` seconds."""
-        order = await self._change(lambda: self._queue.lease(lane, group, resources))
+        """A trial for the worker group's worker group, or what to do without one after `wait_s` seconds."""
+        order = await self._change(lambda: self._queue.lease(group, incarnation, resources))
         if order is WorkerGroupCommand.WAIT:
             await self._wait_for(lambda: self._has_order_for(resources), wait_s)
-            order = await self._change(lambda: self._queue.lease(lane, group, resources))
+            order = await self._change(lambda: self._queue.lease(group, incarnation, resources))
         return order
 
     async def report(self, events: Sequence[Event], attempt: int) -> Verdict:
@@ -101,35 +101,35 @@ class Broker:
         return await self._wait_for(lambda: not self._queue.under_way(), wait_s)
 
     async def has_pending(self, resources: Resources) -> bool:
-        """Whether a trial waits for a lane of a kind, as soon as one does; False when none will any more."""
+        """Wait until a trial needs a worker group of this kind. Returns False when none will any more."""
         while not await self._wait_for(lambda: self._has_order_for(resources), _ASK_AGAIN_S):
             pass
         return self._queue.is_waiting(resources)
 
     async def pending(self) -> dict[Resources, PendingTrials]:
-        """How many trials wait for a lane, and how many have one, by what they run on."""
+        """How many trials wait for a worker group, and how many have one, by what they run on."""
         return self._queue.pending()
 
-    async def register_placement(self, lane: str, place: Any) -> None:
-        """Take note of the placement group that a lane's workers are in."""
-        self._places[lane] = place
+    async def register_placement(self, group: str, place: Any) -> None:
+        """Take note of the placement group that a worker group's workers are in."""
+        self._places[group] = place
 
-    async def note_loss(self, lane: str, fault: Fault) -> None:
-        """A lane has lost its workers; others will take their place."""
-        await self._change(lambda: self._queue.note_loss(lane, fault))
+    async def note_loss(self, group: str, fault: Fault) -> None:
+        """A worker group has lost its workers; others will take their place."""
+        await self._change(lambda: self._queue.note_loss(group, fault))
 
-    async def group_ended(self, lane: str) -> Any:
-        """A lane will not come back; the placement group that its workers were in, None when it had none."""
-        await self._change(lambda: self._queue.group_ended(lane))
-        return self._places.pop(lane, None)
+    async def group_ended(self, group: str) -> Any:
+        """Record that a worker group ended. Returns its placement group; None when it had none."""
+        await self._change(lambda: self._queue.group_ended(group))
+        return self._places.pop(group, None)
 
     async def give_up(self) -> None:
-        """No lane is left: let the proxies go."""
+        """No worker group is left: let the proxies go."""
         self._gave_up = True
         await self.close()
 
     async def close(self) -> None:
-        """Send the lanes home."""
+        """Send the worker groups home."""
         await self._change(self._queue.close)
 
     def _has_order_for(self, resources: Resources) -> bool:

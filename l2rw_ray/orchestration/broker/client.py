@@ -41,5 +41,5 @@ class BrokerClient:
         """Return the last event of a trial; None while it has not ended."""
         events = ray.get(self.broker.events_of.remote(trial_id, 0, 0.0, at_its_end=True))
         if events is None:
-            raise InfrastructureError("no lane is left")
+            raise InfrastructureError("no worker group is left")
         return events[-1] if events else None

@@ -8,7 +8,7 @@ class Fault(StrEnum):
 
     OWN_ERROR = "an exception of the trial's own"
     OVER_LIMIT = "more time or memory than the study's limits allow"
-    WORKER_LOST = "its worker, lane or node was lost"
+    WORKER_LOST = "its worker, worker group or node was lost"
     NODE_OUT_OF_MEMORY = "Ray ended its worker because the node ran out of memory"
     DATA_OUT_OF_REACH = "its data could not be read for the moment"
 
@@ -21,7 +21,7 @@ nodes now and then may well lose three under one trial."""
 
 _REMEDIES = {
     Fault.WORKER_LOST: "see that it does not end its process itself, and needs no more memory than there is",
-    Fault.NODE_OUT_OF_MEMORY: "use smaller batches, or fewer trials at a time (--lanes)",
+    Fault.NODE_OUT_OF_MEMORY: "use smaller batches, or fewer trials at a time (--max-concurrent-trials)",
     Fault.DATA_OUT_OF_REACH: "see to their store or the network",
 }
 

@@ -18,11 +18,11 @@ from l2rw_ray.events import (
     without_arrays,
 )
 from l2rw_ray.orchestration.broker.failure_policy import Fault, failure_reason
-from l2rw_ray.orchestration.watchdog import HANG_GRACE_S, Whereabouts, duration_error
+from l2rw_ray.orchestration.watchdog import HANG_GRACE_S, TrialPosition, duration_error
 
 
 class WorkerGroupCommand(StrEnum):
-    """What a lane does when it is given no trial."""
+    """What a worker group does when it is given no trial."""
 
     WAIT = "wait"
     LEAVE = "leave"
@@ -30,7 +30,7 @@ class WorkerGroupCommand(StrEnum):
 
 @dataclass(frozen=True)
 class Lease:
-    """A trial, given to one lane."""
+    """A trial, given to one worker group."""
 
     trial: PlannedTrial
     attempt: int
@@ -41,8 +41,8 @@ class PendingTrials:
     """Trials of one kind of resources.
 
     Attributes:
-        left: Those that no lane has; None where their number is not known.
-        leased: Those that lanes have.
+        left: Those that no worker group has; None where their number is not known.
+        leased: Those that worker groups have.
     """
 
     left: int | None
@@ -63,7 +63,7 @@ class _TrialState:
 
 
 class TrialQueue:
-    """Keeps every trial in exactly one of three places: waiting, leased to one lane, or ended.
+    """Keeps every trial in exactly one of three places: waiting, leased to one worker group, or ended.
 
     Args:
         limits: What a trial may take.
@@ -75,45 +75,44 @@ class TrialQueue:
         self._entries: dict[str, _TrialState] = {}
         self._waiting: dict[Resources, deque[str]] = {}
         self._held: dict[str, str] = {}
-        self._groups: dict[str, list[str]] = {}
+        self._incarnations: dict[str, list[str]] = {}
         self._log: list[Event] = []
         self._complete: set[Resources] = set()
         self._closed = False
 
     def submit(self, trial: PlannedTrial) -> None:
-        """Let a trial wait for a lane."""
+        """Let a trial wait for a worker group."""
         known = self._entries.get(trial.trial_id)
         assert known is None or known.ended, "a trial waits or is under way once"
         self._entries[trial.trial_id] = _TrialState(Lease(trial, attempt=1))
         self._queue(trial).append(trial.trial_id)
 
     def complete(self, resources: Resources) -> None:
-        """Let the lanes of one kind leave once no trial waits for them: no other will come."""
+        """Let the worker groups of one kind leave once no trial waits for them: no other will come."""
         self._complete.add(resources)
 
-    def lease(self, lane: str, group: str, resources: Resources) -> Lease | WorkerGroupCommand:
-        """The next trial for a lane that is free, or that has just been started again.
+    def lease(self, group: str, incarnation: str, resources: Resources) -> Lease | WorkerGroupCommand:
+        """The next trial for a worker group that is free, or that has just been started again.
 
-        A lane that asks while it still holds a trial has lost its workers: it gets the same trial
+        A worker group that asks while it still holds a trial has lost its workers: it gets the same trial
         again, unless that has been lost too often.
 
         Args:
-            lane: The lane's name.
-            group: Identity of its worker group, a new one at each start; one that has been replaced
-                and asks late is sent home.
+            group: Name of the worker group.
+            incarnation: Identifies one start of the group; one that was replaced gets LEAVE.
             resources: What its workers take: it trains trials that ask for just that.
         """
-        groups = self._groups.setdefault(lane, [])
-        if group not in groups:
-            groups.append(group)
-        if group != groups[-1]:
+        incarnations = self._incarnations.setdefault(group, [])
+        if incarnation not in incarnations:
+            incarnations.append(incarnation)
+        if incarnation != incarnations[-1]:
             return WorkerGroupCommand.LEAVE
-        lost = self._held.pop(lane, None)
+        lost = self._held.pop(group, None)
         if lost is not None:
             self._after_loss(lost)
         if self.is_waiting(resources):
             trial_id = self._waiting[resources].popleft()
-            self._held[lane] = trial_id
+            self._held[group] = trial_id
             entry = self._entries[trial_id]
             entry.leased_at, entry.fault = self._clock(), Fault.WORKER_LOST
             return entry.lease
@@ -163,39 +162,39 @@ class TrialQueue:
                         self._end_early(trial_id, TrialStatus.STOPPED, reason, None)
                     entry.ended = True
 
-    def note_loss(self, lane: str, fault: Fault) -> None:
-        """Take note of why a lane has lost its workers, before others ask for its trial.
+    def note_loss(self, group: str, fault: Fault) -> None:
+        """Take note of why a worker group has lost its workers, before others ask for its trial.
 
-        The first reason counts: what follows may only follow from it. A trial that had its lane for
+        The first reason counts: what follows may only follow from it. A trial that had its worker group for
         longer than it may was not lost: its process ended itself, when nothing else could.
         """
-        entry = self._entries.get(self._held.get(lane, ""))
+        entry = self._entries.get(self._held.get(group, ""))
         if entry is None or entry.fault is not Fault.WORKER_LOST:
             return
         entry.fault, limit_s = fault, self._limits.duration_s
         if limit_s is not None and self._clock() - entry.leased_at >= limit_s + HANG_GRACE_S:
             entry.fault = Fault.OVER_LIMIT
 
-    def group_ended(self, lane: str) -> None:
-        """Note that a lane will not come back; its trial waits for another one."""
-        lost = self._held.pop(lane, None)
+    def group_ended(self, group: str) -> None:
+        """Note that a worker group will not come back; its trial waits for another one."""
+        lost = self._held.pop(group, None)
         if lost is not None:
             self._after_loss(lost)
 
     def close(self) -> None:
-        """Send lanes home once nothing waits."""
+        """Send worker groups home once nothing waits."""
         self._closed = True
 
     def is_waiting(self, resources: Resources) -> bool:
-        """Whether a trial waits for a lane of this kind."""
+        """Whether a trial waits for a worker group of this kind."""
         return bool(self._waiting.get(resources))
 
     def is_over(self, resources: Resources) -> bool:
-        """Whether lanes of this kind that find no trial shall leave."""
+        """Whether worker groups of this kind that find no trial shall leave."""
         return self._closed or resources in self._complete
 
     def pending(self) -> dict[Resources, PendingTrials]:
-        """How many trials wait for a lane, and how many have one, by what they run on."""
+        """How many trials wait for a worker group, and how many have one, by what they run on."""
         leased = Counter(self._entries[trial_id].lease.trial.resources for trial_id in self._held.values())
         return {kind: PendingTrials(len(queue), leased[kind]) for kind, queue in self._waiting.items()}
 
@@ -209,7 +208,7 @@ class TrialQueue:
         return tuple(trial_id for trial_id, entry in self._entries.items() if not entry.ended)
 
     def under_way(self) -> tuple[str, ...]:
-        """Trials that a lane holds."""
+        """Trials that a worker group holds."""
         return tuple(self._held.values())
 
     def events_of(self, trial_id: str, start: int) -> list[Event]:
@@ -232,8 +231,8 @@ class TrialQueue:
     def _end(self, event: TrialEnded) -> None:
         entry = self._entries[event.trial_id]
         entry.ended = True
-        for lane in [lane for lane, held in self._held.items() if held == event.trial_id]:
-            del self._held[lane]
+        for group in [group for group, held in self._held.items() if held == event.trial_id]:
+            del self._held[group]
         self._record(event)
 
     def _after_loss(self, trial_id: str) -> None:
@@ -272,8 +271,8 @@ class TrialQueue:
         )
 
 
-def _place(events: Sequence[Event]) -> Whereabouts:
-    place = Whereabouts()
+def _place(events: Sequence[Event]) -> TrialPosition:
+    place = TrialPosition()
     for event in events:
         place.note(event)
     return place

@@ -16,7 +16,7 @@ GROWTH_VARIABLE = "L2RW_RAY_GROWS_TO"
 _HEAD = "node:__internal_head__"
 """What Ray counts of a head alone."""
 START_TIMEOUT_S = 900
-"""How long a lane waits for its nodes, once; a machine with a GPU takes minutes to be had and set up."""
+"""How long a worker group waits for its nodes; a GPU machine takes minutes to start."""
 
 
 class NodeGroup(BaseModel):

@@ -24,8 +24,8 @@ RESULTS_VARIABLE = "L2RW_RAY_RESULTS"
 _RELATIVE = "relative to a folder that ends with the job"
 _MOST_BYTES = 50 * 2**20
 _STOP_WAIT_S = 120
-"""How long a stopped job may take: its trials 30 s, lanes 5 s, Ray's processes 5 s, files for MLflow 20 s,
-and a large report a minute."""
+"""How long a stopped job may take: its trials 30 s, worker groups 5 s, Ray's processes 5 s, files for MLflow
+20 s, and a large report a minute."""
 _DATA_FIELDS = ("root", "train", "test")
 _OWN_VARIABLES = {
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # a run sends the user's code to its workers by itself

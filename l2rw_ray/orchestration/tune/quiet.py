@@ -6,7 +6,7 @@ from ray.tune import ProgressReporter
 from ray.tune.progress_reporter import TrialProgressCallback
 
 
-class SilentReporter(ProgressReporter):  # type: ignore[misc]  # its base is not typed
+class NullProgressReporter(ProgressReporter):  # type: ignore[misc]  # its base is not typed
     """Says nothing."""
 
     def should_report(self, trials: list[Any], done: bool = False) -> bool:
@@ -17,7 +17,7 @@ class SilentReporter(ProgressReporter):  # type: ignore[misc]  # its base is not
         """Nothing."""
 
 
-class SilentCallback(TrialProgressCallback):  # type: ignore[misc]  # its base is not typed
+class NullProgressCallback(TrialProgressCallback):  # type: ignore[misc]  # its base is not typed
     """Stands where Tune would put a callback that prints the end of every trial."""
 
     def log_result(self, *arguments: Any, **named: Any) -> None:

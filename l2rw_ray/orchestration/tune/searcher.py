@@ -15,31 +15,31 @@ RUNNING, LOST = "running", "lost"
 TIME, STATUS = "epoch", "status"
 
 
-class Crew(Protocol):
-    """The lanes, as the searcher sees them."""
+class WorkerPool(Protocol):
+    """The worker groups, as the searcher sees them."""
 
     def expect(self, remaining: RemainingTrials) -> None:
         """Take note of how many trials the broker will still be given."""
 
     def number(self, resources: Resources) -> int:
-        """How many lanes there are of a kind."""
+        """How many worker groups there are of a kind."""
 
 
 class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
     """Hands each trial of some strategies to the broker, and tells its strategy what comes of it.
 
-    A trial that Tune stops is under way until its lane has heard of it: it may even complete.
+    A trial that Tune stops is under way until its worker group has heard of it: it may even complete.
 
     Args:
         strategies: Where trials come from, each of trials of another kind.
         broker: Takes them.
-        crew: Each lane may have one trial under way, and as many waiting for it as its strategy allows. A
-            kind without lanes may have one in any case, lest Tune have nothing to wait for.
+        pool: Each worker group may have one trial under way, and as many waiting for it as its strategy
+            allows. A kind without worker groups may have one in any case, lest Tune have nothing to wait for.
     """
 
-    def __init__(self, strategies: Sequence[TrialStrategy], broker: BrokerClient, crew: Crew) -> None:
+    def __init__(self, strategies: Sequence[TrialStrategy], broker: BrokerClient, pool: WorkerPool) -> None:
         super().__init__()
-        self._strategies, self._broker, self._crew = strategies, broker, crew
+        self._strategies, self._broker, self._pool = strategies, broker, pool
         self._followed: dict[str, tuple[str, TrialStrategy]] = {}
         self._stopping: dict[str, TrialStrategy] = {}
         self._complete: list[TrialStrategy] = []
@@ -55,7 +55,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
             if strategy.is_done and strategy not in self._complete:
                 self._complete.append(strategy)
                 self._broker.complete(strategy.resources)
-        self._crew.expect({strategy.resources: self._remaining(strategy) for strategy in self._strategies})
+        self._pool.expect({strategy.resources: self._remaining(strategy) for strategy in self._strategies})
         if given is not None:
             return {"trial_id": given[0]}
         is_done = (
@@ -66,7 +66,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         return Searcher.FINISHED if self._is_lost or is_done else None
 
     def _hand_out(self) -> tuple[str, TrialStrategy] | None:
-        """Give the broker the next trial of the first strategy whose lanes want one."""
+        """Give the broker the next trial of the first strategy whose worker groups want one."""
         for strategy in () if self._is_lost else self._strategies:
             trial = strategy.ask() if self._has_room(strategy) else None
             if trial is not None:
@@ -76,7 +76,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
 
     def _has_room(self, strategy: TrialStrategy) -> bool:
         followed = [own for _, own in self._followed.values()].count(strategy)
-        return followed < max(1, self._crew.number(strategy.resources) * (1 + strategy.ahead))
+        return followed < max(1, self._pool.number(strategy.resources) * (1 + strategy.ahead))
 
     def _remaining(self, strategy: TrialStrategy) -> int | None:
         handed_out = [*(own for _, own in self._followed.values()), *self._stopping.values()].count(strategy)

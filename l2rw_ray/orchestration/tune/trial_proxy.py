@@ -11,7 +11,7 @@ from l2rw_ray.orchestration.tune.searcher import LOST, RUNNING, STATUS, TIME
 _EVENTS_WAIT_S = 30.0
 
 
-def follow_trial(config: dict[str, Any], broker: Any, *, tells_epochs: bool) -> None:
+def relay_trial(config: dict[str, Any], broker: Any, *, tells_epochs: bool) -> None:
     """Relay to Tune how a trial ended and, where that can stop it, its latest epoch again and again.
 
     Args:

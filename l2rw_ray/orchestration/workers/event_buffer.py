@@ -6,24 +6,24 @@ from time import monotonic
 from l2rw_ray.events import EpochCompleted, Event, Verdict
 
 
-class Reports:
+class EventBuffer:
     """Takes a trial's events; epochs may wait a moment, its start and its end never.
 
     A call to the broker takes milliseconds of both processes, more than some epochs do.
 
     Args:
-        tell: Takes events in order, and answers whether the trial shall go on.
+        send: Takes events in order, and answers whether the trial shall go on.
         every_s: Shortest time between two tellings of epochs; 0 tells each at once.
         clock: Seconds since some moment.
     """
 
     def __init__(
         self,
-        tell: Callable[[list[Event]], Verdict],
+        send: Callable[[list[Event]], Verdict],
         every_s: float,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._tell, self._every_s, self._clock = tell, every_s, clock
+        self._send, self._every_s, self._clock = send, every_s, clock
         self._waiting: list[Event] = []
         self._told_at = clock()
 
@@ -37,6 +37,6 @@ class Reports:
     def flush(self) -> Verdict:
         """Tell what waits."""
         told, self._waiting = self._waiting, []
-        verdict = self._tell(told) if told else Verdict.CONTINUE
+        verdict = self._send(told) if told else Verdict.CONTINUE
         self._told_at = self._clock()
         return verdict

@@ -1,4 +1,4 @@
-"""Why a lane lost its workers, as Ray Train sees it, brought to the broker."""
+"""Why a worker group lost its workers, as Ray Train sees it, brought to the broker."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -13,7 +13,7 @@ from l2rw_ray.orchestration.broker.failure_policy import Fault
 _WITHIN_S = 10.0
 
 
-def fault_of_loss(errors: Iterable[BaseException]) -> Fault:
+def classify_failure(errors: Iterable[BaseException]) -> Fault:
     """What ended a worker group, from what Ray Train has of its ranks, or of the group as a whole.
 
     Ray tells when its own memory monitor ended a worker, and a worker when its data are out of reach. Of one
@@ -36,19 +36,19 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             yield from _causes(cause)
 
 
-class LossReporter(ray.train.UserCallback):  # type: ignore[misc]  # ray is not typed
+class FailureCallback(ray.train.UserCallback):  # type: ignore[misc]  # ray is not typed
     """Tells the broker of a loss, in Ray Train's controller, before other workers take the place.
 
     Args:
         broker: Handle of the broker actor.
-        lane: The lane's name there.
+        worker group: The worker group's name there.
     """
 
-    def __init__(self, broker: Any, lane: str) -> None:
-        self._broker, self._lane = broker, lane
+    def __init__(self, broker: Any, group: str) -> None:
+        self._broker, self._group = broker, group
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
         """See `ray.train.UserCallback`."""
-        told = self._broker.note_loss.remote(self._lane, fault_of_loss(worker_exceptions.values()))
+        told = self._broker.note_loss.remote(self._group, classify_failure(worker_exceptions.values()))
         with suppress(ray.exceptions.RayError):  # without its broker the run ends, and says so
             ray.get(told, timeout=_WITHIN_S)

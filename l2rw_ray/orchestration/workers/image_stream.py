@@ -34,7 +34,7 @@ _AHEAD_BYTES = 64 * 2**20
 def read_through_ray_data(parts: Sequence[ImagePart]) -> Generator[Array]:
     """See `ReadParts`: by tasks beside this process, a few blocks ahead of it.
 
-    The tasks ask for no CPU, since lanes hold all that there are: a fraction would wait for ever.
+    The tasks ask for no CPU, since worker groups hold all that there are: a fraction would wait for ever.
     """
     if not parts:
         return

@@ -15,11 +15,11 @@ from l2rw_ray.config import Limits
 from l2rw_ray.orchestration.broker.trial_queue import Lease
 from l2rw_ray.orchestration.watchdog import (
     HANG_GRACE_S,
+    TrialPosition,
     Watchdog,
-    Whereabouts,
-    ended_when_stuck,
+    kill_if_hung,
     thread_stacks,
-    watched,
+    watch,
 )
 from l2rw_ray.orchestration.workers.trial_log import TrialLog
 
@@ -37,7 +37,7 @@ def own_memory_bytes() -> int:
 
 
 @contextmanager
-def limited(
+def enforce_limits(
     lease: Lease,
     limits: Limits,
     broker: Any,
@@ -46,7 +46,7 @@ def limited(
     *,
     rank: int,
     stacks: Path,
-) -> Iterator[Whereabouts]:
+) -> Iterator[TrialPosition]:
     """End this process, and the trial as failed, should the block take more than the limits allow.
 
     Every rank looks after itself; the first that is over a limit ends the trial, and with its process the
@@ -59,12 +59,12 @@ def limited(
         flush: Tells the broker what the trial has emitted.
         log: Its log, which is kept within its bound meanwhile.
         rank: This process among the trial's workers.
-        stacks: File for the stacks, should no thread be able to tell them.
+        stacks: File for the stacks, should no thread be able to send them.
 
     Yields:
         What takes note of the trial's events, so that the error can say where the trial was.
     """
-    place = Whereabouts() if rank == 0 else Whereabouts("under way")
+    place = TrialPosition() if rank == 0 else TrialPosition("under way")
     training = threading.get_ident()
 
     def end(error: str) -> None:
@@ -82,7 +82,7 @@ def limited(
 
     watchdog = Watchdog(limits, place, own_memory_bytes)
     on_look = log.keep_bound if log else _nothing
-    with ended_when_stuck(limits.duration_s, stacks), watched(watchdog, end, on_look):
+    with kill_if_hung(limits.duration_s, stacks), watch(watchdog, end, on_look):
         yield place
 
 

@@ -1,4 +1,4 @@
-"""When a lane's workers are replaced: after many trials, or when their memory has grown."""
+"""When a worker group's workers are replaced: after many trials, or when their memory has grown."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ _OF_THE_LIMIT = 10
 """The part, 1 in this many, of a limit of memory that it may gain: what stays counts for later trials."""
 
 
-class Wear:
+class RecyclePolicy:
     """What one worker has been through.
 
     Args:
@@ -27,7 +27,7 @@ class Wear:
         self._limit = limits.memory_bytes
         self._trained, self._first_bytes = 0, 0
 
-    def after_trial(self, ranks: Ranks) -> bool:
+    def should_recycle(self, ranks: Ranks) -> bool:
         """Take note of a trial that has ended, on every rank; whether the group shall go, alike on all.
 
         Under a limit of memory nothing is kept for the next trial, so that its memory is its own.

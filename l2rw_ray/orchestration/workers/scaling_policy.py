@@ -1,4 +1,4 @@
-"""Which lanes to start, and when to give up: decided from what is left, what runs and what was lost."""
+"""Decide which worker groups to start and when to give up, from pending trials, running groups, failures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,44 +7,44 @@ from l2rw_ray.config import Resources
 from l2rw_ray.orchestration.broker.trial_queue import PendingTrials
 from l2rw_ray.planning.placement import Nodes, allocate
 
-MOST_LOST = 3
-"""Lanes of one kind that may be lost on the same nodes; after that no more of them are started there."""
+MAX_GROUP_FAILURES = 3
+"""Worker groups of one kind that may fail on the same nodes before no more are started there."""
 
 
 @dataclass(frozen=True)
-class Staffing:
-    """What to do about lanes.
+class ScalingDecision:
+    """What to do about worker groups.
 
     Attributes:
-        start: Lanes to start, by kind, those first that few places can hold.
-        is_hopeless: Whether trials are left that no lane will ever train.
+        start: WorkerGroupPool to start, by kind, those first that few places can hold.
+        is_stuck: Whether trials are left that no worker group will ever train.
     """
 
     start: Mapping[Resources, int]
-    is_hopeless: bool
+    is_stuck: bool
 
 
-def staffing(
+def decide_scaling(
     work: Mapping[Resources, PendingTrials],
     running: Mapping[Resources, int],
     lost: Mapping[Resources, int],
     nodes: Nodes,
     limit: int | None,
-) -> Staffing:
-    """Decide which lanes to start: as many as there is room for, and trials that wait.
+) -> ScalingDecision:
+    """Decide which worker groups to start: as many as there is room for, and trials that wait.
 
     Args:
         work: Trials by kind.
-        running: Lanes by kind, those that come up among them.
-        lost: Lanes by kind that failed since nodes last joined or left.
+        running: WorkerGroupPool by kind, those that come up among them.
+        lost: WorkerGroupPool by kind that failed since nodes last joined or left.
         nodes: Each node's resources by Ray's names.
-        limit: The user's own limit of lanes, if any.
+        limit: The user's own limit of worker groups, if any.
     """
     wanted = {
         kind: None if trials.left is None else trials.left + trials.leased
         for kind, trials in work.items()
-        if trials.left != 0 and lost.get(kind, 0) < MOST_LOST
+        if trials.left != 0 and lost.get(kind, 0) < MAX_GROUP_FAILURES
     }
     start = {kind: number for kind, number in allocate(wanted, running, nodes, limit).items() if number}
     is_idle = not start and not any(running.values())
-    return Staffing(start, is_hopeless=is_idle and any(trials.left != 0 for trials in work.values()))
+    return ScalingDecision(start, is_stuck=is_idle and any(trials.left != 0 for trials in work.values()))

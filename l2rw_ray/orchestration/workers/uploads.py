@@ -13,7 +13,7 @@ def checkpoint_files(store: Location | None, trial_id: str) -> StoreFiles | None
     return None if store is None else StoreFiles(store, f"checkpoints/{trial_id}")
 
 
-def keeping_model(emit: Emit, store: Location | None, trial_id: str, model_file: Path | None) -> Emit:
+def uploading_model(emit: Emit, store: Location | None, trial_id: str, model_file: Path | None) -> Emit:
     """A trial's emitter that brings its trained model to the store before it tells of its end.
 
     A model that cannot be brought there is a warning in the trial's record.

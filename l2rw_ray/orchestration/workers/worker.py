@@ -1,4 +1,4 @@
-"""What each worker of a lane does: lease a trial, train it with the others, report, lease the next."""
+"""The loop of each worker in a worker group: lease a trial, train it with the others, report."""
 
 import os
 import sys
@@ -23,42 +23,42 @@ from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.broker.failure_policy import INFRASTRUCTURE, Fault
 from l2rw_ray.orchestration.broker.trial_queue import Lease, WorkerGroupCommand
 from l2rw_ray.orchestration.custom_code import refuse_other_code
-from l2rw_ray.orchestration.workers.event_buffer import Reports
+from l2rw_ray.orchestration.workers.event_buffer import EventBuffer
 from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
-from l2rw_ray.orchestration.workers.limits import limited
-from l2rw_ray.orchestration.workers.recycling import Wear
-from l2rw_ray.orchestration.workers.run_settings import RunSettings
+from l2rw_ray.orchestration.workers.limits import enforce_limits
+from l2rw_ray.orchestration.workers.recycling import RecyclePolicy
+from l2rw_ray.orchestration.workers.run_config import RunConfig
 from l2rw_ray.orchestration.workers.trial_log import TrialLog, logged
-from l2rw_ray.orchestration.workers.uploads import checkpoint_files, keeping_model
+from l2rw_ray.orchestration.workers.uploads import checkpoint_files, uploading_model
 from l2rw_ray.results.trial_logs import log_file, stacks_file
 from l2rw_ray.retries import patiently
-from l2rw_ray.training import CheckpointStore, Keepsakes, Ranks, is_lost_peer, train_trial
+from l2rw_ray.training import Artifacts, CheckpointStore, Ranks, is_lost_peer, train_trial
 
 _LEASE_WAIT_S = 20.0
 """Well below the process group's time-out: idle ranks meet at least this often."""
 
 
 @dataclass(frozen=True)
-class LaneSettings:
-    """What a lane's workers are started with.
+class WorkerGroupConfig:
+    """What a worker group's workers are started with.
 
     Attributes:
-        name: The lane's name at the broker.
+        name: The worker group's name at the broker.
         broker: Handle of the broker actor.
         resources: What each worker takes.
-        run: What all lanes of the run share.
+        run: What all worker groups of the run share.
     """
 
     name: str
     broker: Any
     resources: Resources
-    run: RunSettings
+    run: RunConfig
 
 
-def work_lane(config: dict[str, LaneSettings]) -> None:
-    """Train trials until the broker sends the lane home; the loop of every worker of a lane.
+def run_worker(config: dict[str, WorkerGroupConfig]) -> None:
+    """Train trials until the broker sends the worker group home; the loop of every worker of a worker group.
 
-    Workers leave earlier when they are worn, see `Wear`.
+    Workers leave earlier when they are worn, see `RecyclePolicy`.
 
     Args:
         config: `{"settings": …}`, the form Ray Train passes configuration in.
@@ -71,25 +71,28 @@ def work_lane(config: dict[str, LaneSettings]) -> None:
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
     if ranks.leads:
         ray.get(settings.broker.register_placement.remote(settings.name, get_current_placement_group()))
-    group, wear = uuid4().hex, Wear(settings.run.lane_trials, settings.run.limits, _source.cache_clear)
+    incarnation, recycling = (
+        uuid4().hex,
+        RecyclePolicy(settings.run.trials_per_worker_group, settings.run.limits, _source.cache_clear),
+    )
     while True:
-        order = ranks.broadcast(_ask(settings, group) if ranks.leads else None)
+        order = ranks.broadcast(_ask(settings, incarnation) if ranks.leads else None)
         if order is WorkerGroupCommand.LEAVE:
             return
         if isinstance(order, Lease):
             _train(order, settings, ranks)
-            if wear.after_trial(ranks):
+            if recycling.should_recycle(ranks):
                 return
 
 
-def _ask(settings: LaneSettings, group: str) -> Lease | WorkerGroupCommand:
-    leased = settings.broker.lease.remote(settings.name, group, settings.resources, _LEASE_WAIT_S)
+def _ask(settings: WorkerGroupConfig, incarnation: str) -> Lease | WorkerGroupCommand:
+    leased = settings.broker.lease.remote(settings.name, incarnation, settings.resources, _LEASE_WAIT_S)
     order: Lease | WorkerGroupCommand = ray.get(leased)
     return order
 
 
-def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
-    """Train one trial; its own exception is recorded and ends it, not the lane.
+def _train(lease: Lease, settings: WorkerGroupConfig, ranks: Ranks) -> None:
+    """Train one trial; its own exception is recorded and ends it, not the worker group.
 
     Raises:
         InfrastructureError: Another rank or the broker was lost, the data are out of reach, or a rank has
@@ -98,11 +101,11 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
     """
     trial_id = lease.trial.trial_id
 
-    def tell(events: list[Event]) -> Verdict:
+    def send(events: list[Event]) -> Verdict:
         verdict: Verdict = ray.get(settings.broker.report.remote(events, lease.attempt))
         return verdict
 
-    reports = Reports(tell, settings.run.report_every_s)
+    reports = EventBuffer(send, settings.run.report_every_s)
     with logged(log_file(settings.run.logs, trial_id, ranks.rank), lease.attempt) as log:
         try:
             _train_within_limits(lease, settings, ranks, reports, log)
@@ -119,10 +122,10 @@ def _train(lease: Lease, settings: LaneSettings, ranks: Ranks) -> None:
 
 
 def _train_within_limits(
-    lease: Lease, settings: LaneSettings, ranks: Ranks, reports: Reports, log: TrialLog | None
+    lease: Lease, settings: WorkerGroupConfig, ranks: Ranks, reports: EventBuffer, log: TrialLog | None
 ) -> None:
     trial, stacks = lease.trial, stacks_file(settings.run.logs, lease.trial.trial_id, ranks.rank)
-    within = limited(
+    within = enforce_limits(
         *(lease, settings.run.limits, settings.broker, reports.flush, log), rank=ranks.rank, stacks=stacks
     )
     model_file = settings.run.model_file(trial.trial_id)
@@ -139,7 +142,7 @@ def _train_within_limits(
         train_trial(
             trial,
             splits,
-            keeping_model(emit, settings.run.store, trial.trial_id, model_file),
+            uploading_model(emit, settings.run.store, trial.trial_id, model_file),
             ranks=ranks,
             device=ray.train.torch.get_device(),
             checkpoints=CheckpointStore(
@@ -150,7 +153,7 @@ def _train_within_limits(
             ),
             attempt=lease.attempt,
             read_parts=read_through_ray_data,
-            keep=Keepsakes(
+            keep=Artifacts(
                 model_file=model_file,
                 system_metrics=settings.run.keep.system_metrics,
             ),
@@ -166,13 +169,13 @@ def _fault_of(error: Exception, ranks: Ranks) -> Fault:
     return Fault.WORKER_LOST if is_lost else Fault.OWN_ERROR
 
 
-def _fail(lease: Lease, settings: LaneSettings, ranks: Ranks, error: Exception) -> None:
+def _fail(lease: Lease, settings: WorkerGroupConfig, ranks: Ranks, error: Exception) -> None:
     """Tell the broker and the log of a trial's own exception, the one being handled."""
     message, trace = f"{type(error).__name__}: {error}", _write_trace()
     failure = settings.broker.fail.remote(lease.trial.trial_id, lease.attempt, ranks.rank, message, trace)
     if not ray.get(failure):
         raise InfrastructureError(
-            "some ranks are still inside a failed trial: start the lane anew"
+            "some ranks are still inside a failed trial: start the worker group anew"
         ) from error
 
 

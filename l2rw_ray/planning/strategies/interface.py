@@ -32,7 +32,7 @@ class TrialStrategy(Protocol):
     """Trials of one design, all on the same resources.
 
     Attributes:
-        ahead: Trials per lane that may wait for it while it trains: none where each is chosen by what
+        ahead: Trials per worker group that may wait for it while it trains: none where each is chosen by what
             the others found.
     """
 

@@ -53,7 +53,7 @@ def _disturbed(rows: Sequence[Row]) -> list[str]:
     if together > _NEXT_TO_ALONE:
         said.append(
             f"On average {together:.1f} trials ran at a time: where they shared a machine, step times hold "
-            "what they took from each other, ratios less so; --lanes 1 avoids it"
+            "what they took from each other, ratios less so; --max-concurrent-trials 1 avoids it"
         )
     return said
 

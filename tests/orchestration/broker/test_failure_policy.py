@@ -14,10 +14,10 @@ VAIN = f"InfrastructureError: {MAX_ATTEMPTS_WITHOUT_PROGRESS} attempts without p
 TABLE = {
     Fault.OWN_ERROR: OWN,
     Fault.OVER_LIMIT: OWN,
-    Fault.WORKER_LOST: f"{VAIN}its worker, lane or node was lost; "
+    Fault.WORKER_LOST: f"{VAIN}its worker, worker group or node was lost; "
     "see that it does not end its process itself, and needs no more memory than there is",
     Fault.NODE_OUT_OF_MEMORY: f"{VAIN}Ray ended its worker because the node ran out of memory; "
-    "use smaller batches, or fewer trials at a time (--lanes)",
+    "use smaller batches, or fewer trials at a time (--max-concurrent-trials)",
     Fault.DATA_OUT_OF_REACH: f"{VAIN}its data could not be read for the moment; "
     "see to their store or the network",
 }

@@ -56,14 +56,14 @@ def test_trials_are_leased_in_order_and_each_once(
     assert queue.under_way() == (trials[1].trial_id, trials[2].trial_id)
 
 
-def test_lanes_wait_while_open_and_leave_when_closed() -> None:
+def test_groups_wait_while_open_and_leave_when_closed() -> None:
     queue = TrialQueue()
     assert queue.lease("a", "1", ONE) is WorkerGroupCommand.WAIT
     queue.close()
     assert queue.lease("a", "1", ONE) is WorkerGroupCommand.LEAVE
 
 
-def test_each_kind_of_lane_trains_its_own_and_leaves_when_no_more_will_come(study_tree: dict) -> None:
+def test_each_kind_of_group_trains_its_own_and_leaves_when_no_more_will_come(study_tree: dict) -> None:
     study_tree["design"]["factors"]["resources.workers"] = [1, 2]
     trials = plan_study(parse_study(study_tree | {"seeds": 1}))
     alone = next(trial for trial in trials if trial.resources.workers == 1)
@@ -72,7 +72,7 @@ def test_each_kind_of_lane_trains_its_own_and_leaves_when_no_more_will_come(stud
     queue.submit(alone)
     queue.submit(together)
     assert queue.lease("b", "1", TWO) == Lease(together, 1)
-    assert queue.work() == {ONE: PendingTrials(1), TWO: PendingTrials(0, leased=1)}
+    assert queue.pending() == {ONE: PendingTrials(1), TWO: PendingTrials(0, leased=1)}
     queue.complete(ONE)
     assert queue.lease("a", "1", ONE) == Lease(alone, 1), "what waits is trained first"
     assert queue.lease("c", "1", ONE) is WorkerGroupCommand.LEAVE
@@ -80,7 +80,7 @@ def test_each_kind_of_lane_trains_its_own_and_leaves_when_no_more_will_come(stud
     assert queue.lease("b", "1", TWO) is WorkerGroupCommand.WAIT, "the others' end is not theirs"
 
 
-def test_lane_that_asks_again_has_lost_its_workers(
+def test_group_that_asks_again_has_lost_its_workers(
     queue: TrialQueue, trials: tuple[PlannedTrial, ...]
 ) -> None:
     for attempt in range(1, MOST + 1):
@@ -120,7 +120,7 @@ def test_the_same_epochs_again_are_no_progress(queue: TrialQueue, trials: tuple[
     assert isinstance(_told(queue)[-1], TrialEnded)
 
 
-def test_trial_of_a_lane_that_is_gone_goes_to_another(
+def test_trial_of_a_group_that_is_gone_goes_to_another(
     queue: TrialQueue, trials: tuple[PlannedTrial, ...]
 ) -> None:
     queue.lease("a", "1", ONE)
@@ -219,7 +219,7 @@ class Clock:
 
 
 def _lost_after(study_tree: dict, held_s: float, limits: Limits) -> tuple[Lease | WorkerGroupCommand, list]:
-    """What comes of a trial that had a lane for some time, when its process was gone."""
+    """What comes of a trial that had a worker group for some time, when its process was gone."""
     trial, clock = plan_study(parse_study(study_tree))[0], Clock()
     queue = TrialQueue(limits, clock)
     queue.submit(trial)
@@ -252,17 +252,17 @@ def test_trial_lost_in_its_time_is_tried_again(
 
 
 def test_each_attempt_has_its_own_time_and_cause(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
-    for group in range(1, MOST + 1):
-        assert queue.lease("a", str(group), ONE) == Lease(trials[0], group)
-        queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY if group == 1 else Fault.WORKER_LOST)
+    for incarnation in range(1, MOST + 1):
+        assert queue.lease("a", str(incarnation), ONE) == Lease(trials[0], incarnation)
+        queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY if incarnation == 1 else Fault.WORKER_LOST)
     queue.lease("a", "last", ONE)
     (ended,) = _told(queue)
     assert "ran out of memory" not in str(ended.error)
 
 
 def test_first_reason_of_a_loss_counts(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
-    for group in range(1, MOST + 1):
-        queue.lease("a", str(group), ONE)
+    for incarnation in range(1, MOST + 1):
+        queue.lease("a", str(incarnation), ONE)
     queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
     queue.note_loss("a", Fault.WORKER_LOST)
     queue.group_ended("a")
@@ -270,6 +270,6 @@ def test_first_reason_of_a_loss_counts(queue: TrialQueue, trials: tuple[PlannedT
     assert "ran out of memory" in str(ended.error)
 
 
-def test_loss_of_a_lane_without_a_trial_is_nothing(queue: TrialQueue) -> None:
+def test_loss_of_a_group_without_a_trial_is_nothing(queue: TrialQueue) -> None:
     queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
     assert not queue.has_news

@@ -10,7 +10,7 @@ from l2rw_ray.orchestration.cluster.autoscaling import (
     growth_groups,
     nodes_to_come,
 )
-from l2rw_ray.planning.placement import lane_count
+from l2rw_ray.planning.placement import group_count
 
 GROUPS = (NodeGroup(nodes=3, CPU=8), NodeGroup(nodes=2, CPU=4, GPU=1))
 HEAD = {"memory": 1.0}
@@ -35,10 +35,10 @@ def test_head_takes_no_place_of_a_worker_like_it() -> None:
     assert len(nodes_to_come((NodeGroup(nodes=2, CPU=8),), [head, {"CPU": 8.0}])) == 1
 
 
-def test_lanes_are_counted_on_a_cluster_whose_head_is_alone() -> None:
+def test_groups_are_counted_on_a_cluster_whose_head_is_alone() -> None:
     nodes = [HEAD, *nodes_to_come(GROUPS, [HEAD])]
-    assert lane_count(Resources(gpus_per_worker=1), nodes, trials=10, limit=None) == 2
-    assert lane_count(Resources(workers=2, cpus_per_worker=4), nodes, trials=10, limit=None) == 4
+    assert group_count(Resources(gpus_per_worker=1), nodes, trials=10, limit=None) == 2
+    assert group_count(Resources(workers=2, cpus_per_worker=4), nodes, trials=10, limit=None) == 4
 
 
 def test_cluster_that_says_nothing_grows_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,9 +90,16 @@ def test_given_study_folder_is_what_a_shell_makes_of_it_and_nothing_more(given: 
 
 def test_options_reach_the_run_unharmed() -> None:
     Submission(tracking_uri="sqlite:////shared/mlflow.db").refuse_unusable()
-    chosen = Submission(tracking_uri="http://host:5000/a?b=c&d", arguments=("--lanes=2", "--retry-failed"))
+    chosen = Submission(
+        tracking_uri="http://host:5000/a?b=c&d", arguments=("--max-concurrent-trials=2", "--retry-failed")
+    )
     words = _expanded(chosen.entrypoint("small"), HOME="/home/me")
-    assert words[4:8] == ["--lanes=2", "--retry-failed", "--tracking-uri", "http://host:5000/a?b=c&d"]
+    assert words[4:8] == [
+        "--max-concurrent-trials=2",
+        "--retry-failed",
+        "--tracking-uri",
+        "http://host:5000/a?b=c&d",
+    ]
 
 
 @pytest.mark.parametrize(

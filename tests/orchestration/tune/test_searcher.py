@@ -49,15 +49,15 @@ class _Broker:
         return self.ends.get(trial_id)
 
 
-class _Crew:
-    def __init__(self, lanes: Mapping[Resources, int] | None = None) -> None:
-        self.lanes, self.remaining = lanes, {}
+class _Pool:
+    def __init__(self, groups: Mapping[Resources, int] | None = None) -> None:
+        self.groups, self.remaining = groups, {}
 
     def expect(self, remaining: Mapping[Resources, int | None]) -> None:
         self.remaining = dict(remaining)
 
     def number(self, resources: Resources) -> int:
-        return 4 if self.lanes is None else self.lanes.get(resources, 0)
+        return 4 if self.groups is None else self.groups.get(resources, 0)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def trials(study_tree: dict) -> tuple[PlannedTrial, ...]:
 
 def test_a_trial_is_told_as_it_ended(trials) -> None:
     strategy, broker = _Strategy(trials), _Broker()
-    searcher = TuneSearcher([strategy], broker, _Crew())
+    searcher = TuneSearcher([strategy], broker, _Pool())
     assert searcher.suggest("a") == {"trial_id": trials[0].trial_id}
     searcher.on_trial_result("a", {"status": RUNNING, "epoch": 1, "validation_loss": 0.5})
     ended = {"status": "failed", "reason": "ValueError: no", "duration_s": 2.0, "epoch": 1}
@@ -81,7 +81,7 @@ def test_a_trial_is_told_as_it_ended(trials) -> None:
 @pytest.mark.parametrize("status", [TrialStatus.STOPPED, TrialStatus.COMPLETED])
 def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status) -> None:
     strategy, broker = _Strategy(trials[:1]), _Broker()
-    searcher = TuneSearcher([strategy], broker, _Crew())
+    searcher = TuneSearcher([strategy], broker, _Pool())
     searcher.suggest("a")
     assert searcher.suggest("a2") is None, "it may still be stopped"
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
@@ -95,42 +95,42 @@ def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status)
     assert (result.status, result.duration_s, result.figures) == (status.value, 8.0, metrics)
 
 
-def test_the_next_trial_waits_for_the_lane_of_one_that_is_stopped(study_tree: dict) -> None:
+def test_the_next_trial_waits_for_the_group_of_one_that_is_stopped(study_tree: dict) -> None:
     trials = plan_study(parse_study(study_tree | {"seeds": 2}))
     strategy, broker = _Strategy(trials), _Broker()
     strategy.ahead = 0
-    searcher = TuneSearcher([strategy], broker, _Crew({trials[0].resources: 1}))
+    searcher = TuneSearcher([strategy], broker, _Pool({trials[0].resources: 1}))
     searcher.suggest("a")
     assert searcher.suggest("b") is None
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
     assert searcher.suggest("c") == {"trial_id": trials[1].trial_id}, "Tune has to have one to follow"
 
 
-def test_each_kind_of_trial_is_handed_out_as_its_lanes_allow(study_tree: dict) -> None:
+def test_each_kind_of_trial_is_handed_out_as_its_groups_allow(study_tree: dict) -> None:
     study_tree["design"]["factors"]["resources.workers"] = [1, 2]
     groups = by_resources(plan_study(parse_study(study_tree | {"seeds": 2})))
     (one, alone), (two, together) = groups.items()
-    broker, crew = _Broker(), _Crew({one: 1})
-    searcher = TuneSearcher([_Strategy(tuple(alone)), _Strategy(tuple(together))], broker, crew)
+    broker, pool = _Broker(), _Pool({one: 1})
+    searcher = TuneSearcher([_Strategy(tuple(alone)), _Strategy(tuple(together))], broker, pool)
     given = [searcher.suggest(str(number)) for number in range(4)]
     assert [each["trial_id"] for each in given[:3]] == [
         *(trial.trial_id for trial in alone[:2]),
         together[0].trial_id,
-    ], "one under way and one that waits; a kind without lanes has one that waits for them"
+    ], "one under way and one that waits; a kind without worker groups has one that waits for them"
     assert given[3] is None
-    assert crew.remaining == {one: len(alone) - 2, two: len(together) - 1}, "told at once"
-    crew.lanes = {one: len(alone), two: len(together)}
+    assert pool.remaining == {one: len(alone) - 2, two: len(together) - 1}, "told at once"
+    pool.groups = {one: len(alone), two: len(together)}
     given = [searcher.suggest(f"{number} more") for number in range(len(alone) + len(together) - 3)]
     assert all(isinstance(each, dict) for each in given)
     assert searcher.suggest("z") is None, "Tune may still stop the last ones, whose ends are waited for"
     assert len(broker.submitted) == len(alone) + len(together)
-    assert set(broker.complete_kinds) == {one, two}, "lanes of a kind leave when no more will come"
+    assert set(broker.complete_kinds) == {one, two}, "worker groups of a kind leave when no more will come"
 
 
 @pytest.mark.parametrize("result", [{"status": "lost"}, None])
 def test_nothing_is_begun_once_the_broker_is_lost(trials, result) -> None:
     strategy, broker = _Strategy(trials), _Broker()
-    searcher = TuneSearcher([strategy], broker, _Crew())
+    searcher = TuneSearcher([strategy], broker, _Pool())
     searcher.suggest("a")
     searcher.on_trial_complete("a", result, error=result is None)
     assert not strategy.results[trials[0].trial_id].is_final

@@ -1,7 +1,7 @@
 """Events reach the broker in order, none twice and none lost; what waits is told by the next call."""
 
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
-from l2rw_ray.orchestration.workers.event_buffer import Reports
+from l2rw_ray.orchestration.workers.event_buffer import EventBuffer
 
 START = TrialStarted("t", 1, 1, "cpu", "a core", 60, 5, {}, {})
 END = TrialEnded("t", TrialStatus.COMPLETED, 5, 15, 1.0)
@@ -11,12 +11,12 @@ EPOCHS = [EpochCompleted("t", epoch, 3 * epoch, 0.1, {}) for epoch in range(1, 6
 def told(every_s: float, times: list[float]) -> list[list[Event]]:
     calls: list[list[Event]] = []
 
-    def tell(events: list[Event]) -> Verdict:
+    def send(events: list[Event]) -> Verdict:
         calls.append(events)
         return Verdict.STOP
 
     moment = [0.0]
-    reports = Reports(tell, every_s, clock=lambda: moment[0])
+    reports = EventBuffer(send, every_s, clock=lambda: moment[0])
     for moment[0], event in zip(times, [START, *EPOCHS, END], strict=True):
         verdict = reports(event)
         asked = bool(calls) and calls[-1][-1] is event
@@ -39,7 +39,7 @@ def test_long_epochs_are_told_one_by_one() -> None:
 
 def test_what_waits_can_be_told_without_an_event() -> None:
     calls: list[list[Event]] = []
-    reports = Reports(lambda events: calls.append(events) or Verdict.STOP, 9.0, clock=lambda: 0.0)
+    reports = EventBuffer(lambda events: calls.append(events) or Verdict.STOP, 9.0, clock=lambda: 0.0)
     assert reports(EPOCHS[0]) is Verdict.CONTINUE
     assert reports.flush() is Verdict.STOP
     assert reports.flush() is Verdict.CONTINUE

@@ -7,7 +7,7 @@ from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from l2rw_ray.errors import InfrastructureError, OutOfReachError
 from l2rw_ray.orchestration.broker.failure_policy import Fault
-from l2rw_ray.orchestration.workers.failure_callback import fault_of_loss
+from l2rw_ray.orchestration.workers.failure_callback import classify_failure
 
 KILLED = ray.exceptions.OutOfMemoryError("the node was running low on memory")
 PEER = InfrastructureError("rank 0 lost the others: connection closed by gloo")
@@ -36,4 +36,4 @@ def _unhealthy(error: Exception) -> Exception:
     ],
 )
 def test_reason(errors: list[Exception], fault: Fault) -> None:
-    assert fault_of_loss(errors) is fault
+    assert classify_failure(errors) is fault

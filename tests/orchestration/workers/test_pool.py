@@ -1,9 +1,9 @@
-"""What a lane takes of Ray Train, and what not."""
+"""What a worker group takes of Ray Train, and what not."""
 
 import pytest
 from ray.train.torch import TorchTrainer
 
-from l2rw_ray.orchestration.workers.pool import _UNUSED_CALLBACKS, _LaneTrainer
+from l2rw_ray.orchestration.workers.pool import _UNUSED_CALLBACKS, _WorkerGroupTrainer
 
 
 def _callbacks(trainer: type[TorchTrainer]) -> list[str]:
@@ -12,8 +12,8 @@ def _callbacks(trainer: type[TorchTrainer]) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ray.data, about its own settings
-def test_a_lane_does_without_helpers_that_ray_train_has() -> None:
+def test_a_group_does_without_helpers_that_ray_train_has() -> None:
     """Fails where another release of Ray calls them otherwise, or makes them elsewhere."""
     usual = _callbacks(TorchTrainer)
     assert set(_UNUSED_CALLBACKS) < set(usual)
-    assert _callbacks(_LaneTrainer) == [name for name in usual if name not in _UNUSED_CALLBACKS]
+    assert _callbacks(_WorkerGroupTrainer) == [name for name in usual if name not in _UNUSED_CALLBACKS]

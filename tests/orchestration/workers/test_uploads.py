@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from l2rw_ray.events import TrialEnded, TrialStatus, Verdict
-from l2rw_ray.orchestration.workers.uploads import checkpoint_files, keeping_model
+from l2rw_ray.orchestration.workers.uploads import checkpoint_files, uploading_model
 from l2rw_ray.results.remote.location import parse_location
 from l2rw_ray.results.remote.store_files import StoreFiles
 from l2rw_ray.training import CheckpointStore
@@ -63,7 +63,7 @@ def test_a_model_is_in_the_store_before_its_trial_has_ended(location, tmp_path, 
         return Verdict.CONTINUE
 
     end = TrialEnded("aaaa", TrialStatus.COMPLETED, 1, 3, 1.0)
-    keep = keeping_model(emit, location, "aaaa", file)
+    keep = uploading_model(emit, location, "aaaa", file)
     assert keep(end) is Verdict.CONTINUE
     file.write_bytes(b"weights")
     keep(end)
@@ -79,4 +79,4 @@ def test_a_model_is_in_the_store_before_its_trial_has_ended(location, tmp_path, 
 
 def test_a_folder_of_its_own_needs_nothing(tmp_path):
     assert checkpoint_files(None, "aaaa") is None
-    assert keeping_model(print, None, "aaaa", tmp_path / "aaaa.pt") is print
+    assert uploading_model(print, None, "aaaa", tmp_path / "aaaa.pt") is print

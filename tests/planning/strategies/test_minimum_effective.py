@@ -41,7 +41,7 @@ def play(
     strategy, ran = MinimumEffectiveStrategy(spec, spec.design, ledger), []
     while len(ran) < trials and not strategy.is_done:
         trial = strategy.ask()
-        assert trial is not None, "one lane never waits"
+        assert trial is not None, "one worker group never waits"
         ran.append(trial)
         ledger[trial.trial_id] = TrialResult("completed", None, 36.0, {METRIC: figure(trial)})
         strategy.tell(trial.trial_id, ledger[trial.trial_id])

@@ -43,14 +43,14 @@ def test_a_search_uses_its_budget_and_comes_near_the_best(study_tree: dict, fold
     assert play(spec, folder) == []
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 3])
+@pytest.mark.parametrize("groups", [1, 2, 3])
 def test_a_search_cut_short_goes_on_with_what_was_under_way(
-    study_tree: dict, folder: StudyFolder, lanes: int
+    study_tree: dict, folder: StudyFolder, groups: int
 ) -> None:
     spec = parse_study(study_tree | {"design": SEARCH, "seeds": 1})
-    before = play(spec, folder, lanes=lanes, trials=4)
+    before = play(spec, folder, groups=groups, trials=4)
     asked = folder.read_plan()
-    after = play(spec, folder, lanes=lanes)
+    after = play(spec, folder, groups=groups)
     assert len(before) + len(after) == 8
     ran = [trial.trial_id for trial in [*before, *after]]
     assert len(set(ran)) == 8, "none twice"
@@ -58,7 +58,7 @@ def test_a_search_cut_short_goes_on_with_what_was_under_way(
     assert [row.trial_id for row in folder.read_plan()][: len(asked)] == [row.trial_id for row in asked]
 
 
-def test_one_lane_searches_the_same_way_every_time(study_tree: dict, tmp_path: Path) -> None:
+def test_one_group_searches_the_same_way_every_time(study_tree: dict, tmp_path: Path) -> None:
     spec = parse_study(study_tree | {"design": SEARCH, "seeds": 1})
     runs = []
     for name in ("one", "other"):
@@ -88,7 +88,7 @@ def test_a_configuration_is_its_mean_over_seeds_and_paired(study_tree: dict, fol
     ran = play(spec, folder, lambda trial: {METRIC: 0.5 + trial.seed / 100})
     assert [trial.seed for trial in ran] == [5, 7] * 3
     (strategy,) = build_strategies(spec, (), folder)
-    assert [found.figures for found in strategy._book.proposals()] == [(pytest.approx(0.56),)] * 3
+    assert [found.figures for found in strategy._optuna_study.proposals()] == [(pytest.approx(0.56),)] * 3
 
 
 def test_a_failed_configuration_counts_and_can_be_retried(study_tree: dict, folder: StudyFolder) -> None:
@@ -120,11 +120,15 @@ def test_what_a_killed_run_left_waiting_does_not_take_the_place_of_a_retry(
     spec = parse_study(study_tree | {"design": SEARCH | {"budget": {"trials": 2}}, "seeds": 1})
     first, second = play(spec, folder, lambda trial: "failed")
     (strategy,) = build_strategies(spec, (), folder)
-    strategy._book._study.enqueue_trial({"optim.lr": second.factors["optim.lr"]})
+    strategy._optuna_study._study.enqueue_trial({"optim.lr": second.factors["optim.lr"]})
     retried = play(spec, folder, retry_failed=True)
     assert {trial.trial_id for trial in retried} == {first.trial_id, second.trial_id}
     (strategy,) = build_strategies(spec, (), folder)
-    told = {found.values["optim.lr"]: found.figures for found in strategy._book.proposals() if found.figures}
+    told = {
+        found.values["optim.lr"]: found.figures
+        for found in strategy._optuna_study.proposals()
+        if found.figures
+    }
     assert told == {lr: (pytest.approx(1 - abs(math.log10(lr) + 1) / 10),) for lr in values([first, second])}
 
 
@@ -163,12 +167,12 @@ def test_repeats_are_told_what_came_of_the_first_also_after_a_break(
     spec = parse_study(study_tree | {"design": SEARCH | {"space": two}, "seeds": 1})
     (strategy,) = build_strategies(spec, (), folder)
     assert [strategy.ask() is None for _ in range(3)] == [False, False, True], "and no third is waited for"
-    states = [found.state for found in strategy._book.proposals()]
+    states = [found.state for found in strategy._optuna_study.proposals()]
     assert len(states) > 2
     assert set(states) == {"open"}
     play(spec, folder, lambda trial: {METRIC: 0.5})
     (again,) = build_strategies(spec, (), folder)
-    assert {found.state for found in again._book.proposals()} == {"complete"}
+    assert {found.state for found in again._optuna_study.proposals()} == {"complete"}
 
 
 def test_a_stopped_configuration_is_told_as_pruned(study_tree: dict, folder: StudyFolder) -> None:
@@ -176,7 +180,7 @@ def test_a_stopped_configuration_is_told_as_pruned(study_tree: dict, folder: Stu
     spec = parse_study(study_tree | {"design": design, "seeds": 1})
     play(spec, folder, lambda trial: "stopped")
     (strategy,) = build_strategies(spec, (), folder)
-    assert [found.state for found in strategy._book.proposals()] == ["pruned"] * 3
+    assert [found.state for found in strategy._optuna_study.proposals()] == ["pruned"] * 3
     assert strategy.is_done
 
 
@@ -226,7 +230,7 @@ def test_every_sampler_searches_and_goes_on(study_tree: dict, folder: StudyFolde
     space = SEARCH["space"] | {"optim.momentum": {"kind": "float", "low": 0.0, "high": 0.9}}
     design = SEARCH | {"space": space, "sampler": sampler, "budget": {"trials": 14}}
     spec = parse_study(study_tree | {"design": design, "seeds": 1})
-    ran = play(spec, folder, lanes=2, trials=12) + play(spec, folder, lanes=2)
+    ran = play(spec, folder, groups=2, trials=12) + play(spec, folder, groups=2)
     assert len({trial.trial_id for trial in ran}) == 14
 
 
@@ -237,7 +241,7 @@ def test_several_objectives_are_told(study_tree: dict, folder: StudyFolder, samp
     spec = parse_study(study_tree | {"design": design, "seeds": 1})
     play(spec, folder)
     (strategy,) = build_strategies(spec, (), folder)
-    assert all(found.figures[1:] == (1.0, 36.0) for found in strategy._book.proposals()), (
+    assert all(found.figures[1:] == (1.0, 36.0) for found in strategy._optuna_study.proposals()), (
         "no weights, no overhead"
     )
 
@@ -277,7 +281,7 @@ def test_each_arm_is_tuned_alike_and_its_best_runs_on_fresh_seeds(
     study_tree: dict, folder: StudyFolder, cut: int
 ) -> None:
     spec = parse_study(study_tree | {"design": TUNED, "seeds": 3})
-    ran = [*play(spec, folder, lanes=2, trials=cut), *play(spec, folder, lanes=2)]
+    ran = [*play(spec, folder, groups=2, trials=cut), *play(spec, folder, groups=2)]
     assert len({trial.trial_id for trial in ran}) == len(ran) == 2 * 6 * 2 + 2 * 3
     for arm in ("uniform", "l2rw"):
         own = [trial for trial in ran if trial.factors["variant"] == arm]
@@ -300,7 +304,7 @@ def test_arms_are_tuned_at_each_level_and_one_more_costs_its_own_trials(
     design = TUNED | {"arms": {"uniform": TUNED["arms"]["uniform"], "l2rw": l2rw}, "search_seeds": [100]}
     factors = {"factors": {"data.noise.rate": [0.2, 0.4]}}
     spec = parse_study(study_tree | {"design": design | factors, "seeds": 3})
-    ran = play(spec, folder, lanes=2)
+    ran = play(spec, folder, groups=2)
     assert len(ran) == (2 + 2 * 2) * (6 + 3)
     finals = [trial for trial in ran if trial.stage is Stage.FINAL]
     points = {tuple(trial.factors.items()) for trial in finals}
@@ -314,15 +318,15 @@ def test_arms_are_tuned_at_each_level_and_one_more_costs_its_own_trials(
     assert {trial.trial_id for trial in resume_search(larger, folder)} == {trial.trial_id for trial in ran}
     fewer = parse_study(study_tree | {"design": TUNED | {"search_seeds": [100]} | factors, "seeds": 3})
     assert {trial.config.method.name for trial in resume_search(fewer, folder)} == {"uniform"}
-    more = play(larger, folder, lanes=2)
+    more = play(larger, folder, groups=2)
     assert {trial.factors["data.noise.rate"] for trial in more} == {0.3}
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 4])
-def test_arms_that_coincide_share_their_trials(study_tree: dict, folder: StudyFolder, lanes: int) -> None:
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_arms_that_coincide_share_their_trials(study_tree: dict, folder: StudyFolder, groups: int) -> None:
     arms = {"l2rw": {"set": {"method.name": "l2rw"}}, "the same": {"set": {"method": {"name": "l2rw"}}}}
     spec = parse_study(study_tree | {"design": TUNED | {"arms": arms}, "seeds": 3})
-    ran = play(spec, folder, lanes=lanes)
+    ran = play(spec, folder, groups=groups)
     ids = [trial.trial_id for trial in ran]
     assert len(set(ids)) == len(ids), "none twice"
     finals = [row for row in folder.read_plan() if row.stage is Stage.FINAL]

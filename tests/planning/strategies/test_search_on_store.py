@@ -26,5 +26,5 @@ def test_a_search_goes_on_elsewhere_with_all_that_was_finished(study_tree, tmp_p
             folder.create()
             with folder.lock():
                 assert trial_results(folder.path).keys() == {trial.trial_id for trial in ran}
-                ran += play(spec, folder, lanes=2, trials=trials)
+                ran += play(spec, folder, groups=2, trials=trials)
     assert len(ran) == len({trial.trial_id for trial in ran}) == 8, "none twice, none beyond the budget"

@@ -230,7 +230,7 @@ def test_files_read_back_as_they_were_written_and_go_with_their_folder(store, ad
     files.remove("000000006.pt")
     files.remove("000000006.pt")
     with opened(address) as folder:
-        folder.forget_checkpoints("aaaa")
+        folder.delete_checkpoints("aaaa")
     assert names_in(store, address) == {"checkpoints/aaaab/other.pt"}
 
 

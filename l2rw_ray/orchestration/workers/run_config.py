@@ -1,4 +1,4 @@
-"""What all lanes of a run have in common, sent to every worker."""
+"""What all worker groups of a run have in common, sent to every worker."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from l2rw_ray.results.remote.location import Location
 
 
 @dataclass(frozen=True)
-class RunSettings:
+class RunConfig:
     """Where the trials of a run leave what they make, and what they may take.
 
     Attributes:
@@ -26,7 +26,7 @@ class RunSettings:
         keep: What is kept of each trial besides its figures.
         limits: What a trial may take.
         report_every_s: Shortest time from one report of a trial's epochs to the next.
-        lane_trials: Trials after which a lane's workers are replaced.
+        trials_per_worker_group: Trials after which a worker group's workers are replaced.
     """
 
     checkpoints: Path
@@ -38,10 +38,12 @@ class RunSettings:
     keep: Keep
     limits: Limits
     report_every_s: float
-    lane_trials: int
+    trials_per_worker_group: int
 
     @classmethod
-    def of(cls, spec: StudySpec, folder: StudyFolder, report_every_s: float, lane_trials: int) -> Self:
+    def of(
+        cls, spec: StudySpec, folder: StudyFolder, report_every_s: float, trials_per_worker_group: int
+    ) -> Self:
         """Those of a study, run from this process's working directory."""
         return cls(
             checkpoints=folder.checkpoints.resolve(),
@@ -53,7 +55,7 @@ class RunSettings:
             keep=spec.keep,
             limits=spec.limits,
             report_every_s=report_every_s,
-            lane_trials=lane_trials,
+            trials_per_worker_group=trials_per_worker_group,
         )
 
     def model_file(self, trial_id: str) -> Path | None:
