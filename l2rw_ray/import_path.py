@@ -143,7 +143,7 @@ def load(path: str, field: str) -> Callable[..., Any]:
     location = locate(path, field)
     with users_code(path, field):
         module = import_module(module_name)
-    _refuse_another(location, path, field)
+    _check_same_store(location, path, field)
     if not hasattr(module, attribute):
         raise InputError(field, path, f"module {module_name!r} has no {attribute!r}", "mend the path")
     found: Callable[..., Any] = getattr(module, attribute)
@@ -154,7 +154,7 @@ def load(path: str, field: str) -> Callable[..., Any]:
     return found
 
 
-def _refuse_another(location: Path, path: str, field: str) -> None:
+def _check_same_store(location: Path, path: str, field: str) -> None:
     """Refuse a module of the same name that something else had imported before."""
     name = package_name(path)
     module = sys.modules[name]

@@ -25,7 +25,7 @@ _PAUSES_S = (1.0, 5.0, 20.0)
 """Between tries, beside those of a store's own library."""
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether a store or a network file system may answer if it is asked again."""
     if isinstance(error, OutOfReachError):
         return True
@@ -34,13 +34,13 @@ def is_passing(error: BaseException) -> bool:
     return error.errno in _OF_MOUNTS or _OF_STORES.search(str(error)) is not None
 
 
-def patiently(call: Callable[[], _T]) -> _T:
+def retry_transient(call: Callable[[], _T]) -> _T:
     """What a call returns, tried three times more, over half a minute, while what it raises is an outage."""
     for pause_s in _PAUSES_S:
         try:
             return call()
         except (OSError, OutOfReachError) as error:
-            if not is_passing(error):
+            if not is_transient(error):
                 raise
         time.sleep(pause_s)
     return call()

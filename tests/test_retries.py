@@ -50,7 +50,7 @@ def pauses(monkeypatch):
     ],
 )
 def test_outages_are_told_from_errors(error, expected):
-    assert outages.is_passing(error) is expected
+    assert outages.is_transient(error) is expected
 
 
 @pytest.mark.parametrize("failures", [0, 1, 3])
@@ -62,7 +62,7 @@ def test_a_call_is_tried_again(pauses, failures):
             raise raised.pop()
         return "content"
 
-    assert outages.patiently(call) == "content"
+    assert outages.retry_transient(call) == "content"
     assert pauses == [1.0, 5.0, 20.0][:failures]
 
 
@@ -71,7 +71,7 @@ def test_patience_ends(pauses):
         raise OSError(OF_S3)
 
     with pytest.raises(OSError, match="NETWORK_CONNECTION"):
-        outages.patiently(call)
+        outages.retry_transient(call)
     assert len(pauses) == 3
 
 
@@ -80,5 +80,5 @@ def test_an_error_that_would_come_again_is_raised_at_once(pauses):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with pytest.raises(PermissionError):
-        outages.patiently(call)
+        outages.retry_transient(call)
     assert pauses == []

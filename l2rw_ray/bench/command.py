@@ -44,7 +44,7 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
     look_in(Path.cwd())
     options = BenchOptions(**given)
     if figure is not None:
-        _refuse_unwritable(figure)
+        _check_writable(figure)
     keep_freed_memory()
     rows = run_bench(options, lambda line: print(line, file=sys.stderr))
     print(as_text(rows, options))
@@ -52,7 +52,7 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
         draw([asdict(row) for row in rows], figure)
 
 
-def _refuse_unwritable(figure: Path) -> None:
+def _check_writable(figure: Path) -> None:
     if not os.access(figure.parent, os.W_OK) or figure.is_dir():
         raise InputError(
             "--figure", figure, "cannot be written there", "name a file in a folder that is yours"

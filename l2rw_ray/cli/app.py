@@ -124,10 +124,10 @@ def plan(
     from l2rw_ray.orchestration.cluster.nodes import nodes_of
     from l2rw_ray.planning.plan_summary import summarise_plan
     from l2rw_ray.planning.plan_text import plan_text
-    from l2rw_ray.results.opening import reading
+    from l2rw_ray.results.opening import read_study_folder
 
     spec = _load(study, overrides)
-    with reading(out or f"results/{spec.name}") as folder:
+    with read_study_folder(out or f"results/{spec.name}") as folder:
         seen = summarise_plan(spec, folder, probe=probe, nodes=nodes_of(address))
     print(json.dumps(seen.as_dict(), indent=2) if as_json else plan_text(seen))
 
@@ -148,13 +148,13 @@ def run(
     """Run what the study is missing and write its report."""
     from l2rw_ray.cli.run import run_session
     from l2rw_ray.orchestration.run import RunOptions
-    from l2rw_ray.results.opening import opened
+    from l2rw_ray.results.opening import open_study_folder
 
     spec = _load(study, overrides)
     options = RunOptions(
         address, max_concurrent_trials or lanes, retry_failed, lane_trials or trials_per_worker_group
     )
-    with opened(out or f"results/{spec.name}") as folder:
+    with open_study_folder(out or f"results/{spec.name}") as folder:
         code = run_session(spec, folder, options, tracking_uri)
     raise SystemExit(code)
 
@@ -274,21 +274,21 @@ def report(
 @app.command()
 def status(directory: Directory) -> None:
     """Show which of a study's trials are done."""
-    from l2rw_ray.results.opening import reading
+    from l2rw_ray.results.opening import read_study_folder
     from l2rw_ray.results.status import describe_status
 
-    with reading(directory) as folder:
+    with read_study_folder(directory) as folder:
         print(describe_status(folder.path))
 
 
 @app.command()
 def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:
     """Bring the MLflow mirror of a study up to date."""
-    from l2rw_ray.results.opening import reading
+    from l2rw_ray.results.opening import read_study_folder
     from l2rw_ray.tracking.mirror import mirror_folder
     from l2rw_ray.tracking.uri import masked
 
-    with reading(directory) as folder:
+    with read_study_folder(directory) as folder:
         count = mirror_folder(folder, tracking_uri).trials
     print(f"{count} trials are at {masked(tracking_uri) if tracking_uri else folder.tracking_database}")
 
@@ -305,7 +305,7 @@ def ui(
 ) -> None:
     """Open the MLflow UI on a study, or on all studies in a folder, on this machine only."""
     from l2rw_ray.cli.ui import open_ui
-    from l2rw_ray.results.opening import reading
+    from l2rw_ray.results.opening import read_study_folder
 
-    with reading(directory) as folder:
+    with read_study_folder(directory) as folder:
         open_ui(folder.path, port)

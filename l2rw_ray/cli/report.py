@@ -8,7 +8,7 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import write_joined_report, write_report
 from l2rw_ray.report.document.files import ReportPaths
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.opening import reading
+from l2rw_ray.results.opening import read_study_folder
 from l2rw_ray.results.remote.location import parse_location
 
 
@@ -27,7 +27,7 @@ def report_on(named: Sequence[str], out: str | None) -> str:
     """
     target = None if out is None else on_this_machine(out)
     with ExitStack() as stack:
-        folders = [stack.enter_context(reading(name)) for name in named]
+        folders = [stack.enter_context(read_study_folder(name)) for name in named]
         if len(folders) > 1:
             return str(write_joined_report([folder.path for folder in folders], target).html)
         if target is not None:

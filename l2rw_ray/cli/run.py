@@ -13,13 +13,13 @@ from l2rw_ray.orchestration.run import RunOptions, RunOutcome, run_study
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import read_study
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.repair import mend_folder
+from l2rw_ray.results.repair import repair_folder
 from l2rw_ray.tracking.background_mirror import Mirror
 from l2rw_ray.tracking.runs import trial_name
-from l2rw_ray.tracking.uri import refuse_unusable_store
+from l2rw_ray.tracking.uri import check_store
 
 _INTERRUPTED = "interrupted: the same command goes on where this one stopped"
-_MOST_LOGS = 3
+_MAX_LOGS = 3
 """Of failed trials, that are named at the end of a run."""
 
 
@@ -37,7 +37,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         after Ctrl-C or SIGTERM.
     """
     if tracking_uri is not None:
-        refuse_unusable_store(tracking_uri)
+        check_store(tracking_uri)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
     console = Console()
     planned = plan_study(spec)
@@ -45,7 +45,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     if options.address is not None:  # of a job, nobody sees its shell
         console.print(f"folder   {folder.address}", highlight=False, soft_wrap=True)
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
-        for line in mend_folder(folder):
+        for line in repair_folder(folder):
             console.print(line, highlight=False, soft_wrap=True)
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 
@@ -116,7 +116,7 @@ def _without_model(folder: StudyFolder) -> int:
 def _failed_logs(folder: StudyFolder) -> list[str]:
     """Where to read what failed trials printed last, a line for each of the first."""
     rows = [row for row in read_study(folder.path).to_pylist() if row["status"] == "failed" and row["log"]]
-    lines = [f"log      {folder.path / row['log']} ({trial_name(row)})" for row in rows[:_MOST_LOGS]]
-    if len(rows) > _MOST_LOGS:
-        lines.append(f"         and {len(rows) - _MOST_LOGS} more in {folder.logs}")
+    lines = [f"log      {folder.path / row['log']} ({trial_name(row)})" for row in rows[:_MAX_LOGS]]
+    if len(rows) > _MAX_LOGS:
+        lines.append(f"         and {len(rows) - _MAX_LOGS} more in {folder.logs}")
     return lines

@@ -46,9 +46,9 @@ def open_ui(directory: Path, port: int) -> NoReturn:
         TrackingError: The port is in use, or the store cannot be written.
         StudyFolderError: There is no study.
     """
-    from l2rw_ray.tracking.server import refuse_used_port, serve_ui
+    from l2rw_ray.tracking.server import check_port_free, serve_ui
 
-    refuse_used_port(port)
+    check_port_free(port)
     pages = mirror_studies(directory)
     print(describe_pages(pages, f"http://127.0.0.1:{port}/"), flush=True)
     serve_ui(local_store(directory), directory / "mlartifacts", port)

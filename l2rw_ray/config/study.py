@@ -17,8 +17,8 @@ from l2rw_ray.config.task import Misfit, metric_misfit
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
 
-_MOST_SEEDS = 10_000
-_LARGEST_SEED = 2**63 - 1
+_MAX_SEEDS = 10_000
+_MAX_SEED = 2**63 - 1
 
 
 class Objective(Section):
@@ -108,16 +108,16 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _seeds_are_usable(self) -> Self:
-        many = self.seeds > _MOST_SEEDS if isinstance(self.seeds, int) else len(self.seeds) > _MOST_SEEDS
+        many = self.seeds > _MAX_SEEDS if isinstance(self.seeds, int) else len(self.seeds) > _MAX_SEEDS
         if many:
-            raise conflict("seeds", self.seeds, "too many", f"use at most {_MOST_SEEDS}")
+            raise conflict("seeds", self.seeds, "too many", f"use at most {_MAX_SEEDS}")
         values = self.seed_values
         if not values:
             raise conflict("seeds", self.seeds, "no seed", "use a number above 0, or a list")
         if min(values) < 0:
             raise conflict("seeds", min(values), "a seed below 0", "use seeds from 0 on")
-        if max(values) > _LARGEST_SEED:
-            raise conflict("seeds", max(values), "too large", f"use seeds up to {_LARGEST_SEED}")
+        if max(values) > _MAX_SEED:
+            raise conflict("seeds", max(values), "too large", f"use seeds up to {_MAX_SEED}")
         if len(set(values)) < len(values):
             raise conflict("seeds", list(values), "a seed is named twice", "name each once")
         return self
@@ -176,13 +176,13 @@ class StudySpec(Section):
         if len(self.seed_values) > 1:
             problem = f"design.stopping {stopping.name!r} ranks trials of one seed"
             raise conflict("seeds", self.seeds, problem, "use seeds: 1, or leave stopping out")
-        epochs = most_epochs(design, self.trial.optim.epochs)
+        epochs = max_epochs(design, self.trial.optim.epochs)
         if stopping.grace_epochs > epochs:
             problem = f"a trial has {epochs} epochs at most"
             raise conflict("design.stopping.grace_epochs", stopping.grace_epochs, problem, "use fewer")
 
 
-def most_epochs(design: SearchDesign, epochs: int) -> int:
+def max_epochs(design: SearchDesign, epochs: int) -> int:
     """The most epochs that a trial of a search trains.
 
     Args:

@@ -36,7 +36,7 @@ def draw_changes(kinds: Sequence[str], seed: int, epoch: int, step: int, count: 
     return torch.cat([moves_B2 * (CROP in kinds), mirrored_B1 * (FLIP in kinds)], dim=1)
 
 
-def refuse_vectors(kinds: Sequence[str], dtype: torch.dtype) -> None:
+def check_images(kinds: Sequence[str], dtype: torch.dtype) -> None:
     """Refuse to augment what is no image.
 
     Raises:

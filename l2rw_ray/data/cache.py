@@ -29,20 +29,20 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Shelf:
+class CacheSection:
     """A part of the cache that is kept small: of its entries, those not asked for for longest go first.
 
     Attributes:
         name: Its folder in the cache.
-        most_bytes: What its entries may take beside those of the last day, which another machine may have
+        max_bytes: What its entries may take beside those of the last day, which another machine may have
             mapped over a network.
     """
 
     name: str
-    most_bytes: int
+    max_bytes: int
 
 
-def cached(identity: Any, decode: Callable[[], Array], shelf: Shelf | None = None) -> Tensor:
+def cached(identity: Any, decode: Callable[[], Array], section: CacheSection | None = None) -> Tensor:
     """The decoded array, from the cache where it is there and whole.
 
     It is memory-mapped copy-on-write, so that the workers of a machine share one copy; what a
@@ -52,18 +52,19 @@ def cached(identity: Any, decode: Callable[[], Array], shelf: Shelf | None = Non
     Args:
         identity: JSON-able description of what is decoded; another one is another entry.
         decode: Makes the array.
-        shelf: The part of the cache where there are more and more of such entries; None where there are few.
+        section: The part of the cache where there are more and more of such entries; None where there are
+            few.
     """
     canonical = json.dumps([_VERSION, identity], sort_keys=True)
-    folder = cache_folder() / shelf.name if shelf else cache_folder()
+    folder = cache_folder() / section.name if section else cache_folder()
     entry = folder / f"{hashlib.sha256(canonical.encode()).hexdigest()}.npy"
     array = _read(entry)
     if array is None:
         array = decode()
         stored = _read(entry) if _write(entry, array) else None
         array = array if stored is None else stored
-    if shelf is not None:
-        _tidy(entry, shelf)
+    if section is not None:
+        _evict(entry, section)
     return torch.from_numpy(array)
 
 
@@ -121,7 +122,7 @@ def _write(entry: Path, array: Array) -> bool:
     return True
 
 
-def _tidy(last: Path, shelf: Shelf) -> None:
+def _evict(last: Path, section: CacheSection) -> None:
     """Note that an entry was asked for; remove what is too much, and what killed processes left."""
     with suppress(OSError):  # it could not be written
         os.utime(last)
@@ -132,7 +133,7 @@ def _tidy(last: Path, shelf: Shelf) -> None:
         for file in sorted(old, key=lambda file: known[file].st_mtime_ns, reverse=True):
             is_draft = file.suffix == ".tmp"
             held += 0 if is_draft else known[file].st_size
-            if is_draft or held > shelf.most_bytes:
+            if is_draft or held > section.max_bytes:
                 file.unlink(missing_ok=True)
 
 

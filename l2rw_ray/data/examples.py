@@ -93,10 +93,10 @@ class ExampleSet:
             DataError: The set is streamed.
         """
         if self.is_streamed:
-            raise self.refuse_streaming("the train images come in batches, and cannot be taken one by one")
+            raise self.streaming_error("the train images come in batches, and cannot be taken one by one")
         return self.inputs.index_select(0, index_B if self.places is None else self.places[index_B])
 
-    def refuse_streaming(self, problem: str) -> DataError:
+    def streaming_error(self, problem: str) -> DataError:
         """The error about an arm that wants more of a streamed set than its batches."""
         assert self.stored is not None
         given = f"{{window: {self.stored.window}}}"

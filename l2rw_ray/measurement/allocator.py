@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's `mallopt`."""
-_LARGEST_MMAP_THRESHOLD = 32 * 2**20
+_MAX_MMAP_THRESHOLD = 32 * 2**20
 _KEPT_BYTES = 2**30
 
 
@@ -22,7 +22,7 @@ def keep_freed_memory() -> bool:
     mallopt = _glibc("mallopt")
     if mallopt is None:
         return False
-    kept = mallopt(_TRIM_THRESHOLD, _KEPT_BYTES), mallopt(_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+    kept = mallopt(_TRIM_THRESHOLD, _KEPT_BYTES), mallopt(_MMAP_THRESHOLD, _MAX_MMAP_THRESHOLD)
     return all(kept)
 
 

@@ -62,7 +62,7 @@ class SgdLookahead:
 
     def __init__(self, optimizer: Optimizer, module: nn.Module) -> None:
         self._optimizer, self._module = optimizer, module
-        refuse_left_out(optimizer, module)
+        check_not_left_out(optimizer, module)
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
         """θ − α g."""
@@ -99,7 +99,7 @@ class OptimizerLookahead:
 
     def __init__(self, optimizer: Optimizer, module: nn.Module) -> None:
         self._optimizer, self._rule, self._module = optimizer, update_rule(optimizer), module
-        refuse_left_out(optimizer, module)
+        check_not_left_out(optimizer, module)
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
         """The parameters after one optimiser step with gradient g."""
@@ -128,7 +128,7 @@ class OptimizerLookahead:
         return {id(p): group for group in self._optimizer.param_groups for p in group["params"]}
 
 
-def refuse_left_out(optimizer: Optimizer, module: nn.Module) -> None:
+def check_not_left_out(optimizer: Optimizer, module: nn.Module) -> None:
     """Check that an optimiser steps on every trainable parameter of a module.
 
     A gradient that nobody takes would pile up, and enter the norm that the others are clipped by.

@@ -71,8 +71,8 @@ class Replicas:
                 module, prefix, is_compiled = inner, prefix + "_orig_mod.", True
             else:
                 break
-        _refuse_other_wrappers(module)
-        _refuse_writing_forwards(module)
+        _check_wrapper(module)
+        _check_forward_writes_nothing(module)
         if parallel is None:
             return cls(model, module, prefix, is_compiled)
         group = parallel.process_group
@@ -154,7 +154,7 @@ def _summed_together(tensors: list[Tensor], add_up: _Sum) -> list[Tensor]:
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
 
-def _refuse_other_wrappers(module: nn.Module) -> None:
+def _check_wrapper(module: nn.Module) -> None:
     names = {kind.__name__ for kind in type(module).__mro__}
     for wrapper in ("DataParallel", "FullyShardedDataParallel", "FSDPModule"):
         if wrapper in names:
@@ -162,7 +162,7 @@ def _refuse_other_wrappers(module: nn.Module) -> None:
             raise UnsupportedModelError("model", wrapper, problem, remedy)
 
 
-def _refuse_writing_forwards(module: nn.Module) -> None:
+def _check_forward_writes_nothing(module: nn.Module) -> None:
     """A probe must write nothing.
 
     An embedding with `max_norm` shortens its vectors, and a lazy layer makes its parameters.

@@ -121,7 +121,7 @@ class ReweightedStep:
         max_grad_norm: float | None = None,
         timer: Timer | None = None,
     ) -> None:
-        _refuse_no_count(update_every=update_every, meta_gradient_every=meta_gradient_every)
+        _check_count(update_every=update_every, meta_gradient_every=meta_gradient_every)
         if between not in ("hold", "uniform"):
             raise InputError("between", between, "unknown", "use hold or uniform")
         if not 0 <= score_momentum < 1:
@@ -322,7 +322,7 @@ def _result(
     return StepResult(done.loss, weights_B, scores_B, done.skipped, done.losses, cosine)
 
 
-def _refuse_no_count(**counts: int) -> None:
+def _check_count(**counts: int) -> None:
     for name, count in counts.items():
         if not isinstance(count, int) or count < 1:
             raise InputError(name, count, "no number of steps", "use 1 or more")

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta.alignment.interface import ScoredBatch
 from l2rw_ray.meta.forward import Forward, backward_weighted
-from l2rw_ray.meta.lookahead import refuse_left_out
+from l2rw_ray.meta.lookahead import check_not_left_out
 from l2rw_ray.meta.losses import Batch, LossFunction
 from l2rw_ray.meta.replicas import Replicas
 
@@ -64,7 +64,7 @@ class WeightedUpdate:
         if max_grad_norm is not None and not 0 < max_grad_norm < math.inf:
             raise InputError("max_grad_norm", max_grad_norm, "no norm", "use a number above 0, or None")
         self.forward = Forward(Replicas.of(model), loss_fn)
-        refuse_left_out(optimizer, self.forward.module)
+        check_not_left_out(optimizer, self.forward.module)
         self._model, self._optimizer = model, optimizer
         self._accumulation_steps, self._max_grad_norm = accumulation_steps, max_grad_norm
         self._micro_batches, self._is_last = 0, False

@@ -43,7 +43,7 @@ def stage_custom_code(trials: Sequence[PlannedTrial], folder: Path) -> Path | No
     return folder if own else None
 
 
-def refuse_other_code(trial: PlannedTrial) -> None:
+def check_same_code(trial: PlannedTrial) -> None:
     """Refuse a trial on a worker that finds other code than the run was started with.
 
     Raises:

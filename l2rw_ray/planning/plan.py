@@ -41,7 +41,7 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
             same; some end of a search space is no valid trial.
     """
     if isinstance(spec.design, TunedComparisonDesign):
-        _refuse_equal_arms(spec.trial, spec.design)
+        _check_arms_differ(spec.trial, spec.design)
     if isinstance(spec.design, SearchingDesign):
         representative_trials(spec)
         return ()
@@ -57,7 +57,7 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
         for config, resources in [configure(spec, values, levels)]
         for seed in spec.seed_values
     ]
-    _refuse_twins(trials)
+    _check_distinct_points(trials)
     return tuple(trials)
 
 
@@ -180,7 +180,7 @@ def _selectors_first(path: str) -> tuple[int, bool]:
     return len(parents), last not in _SELECTORS
 
 
-def _refuse_twins(trials: Sequence[PlannedTrial]) -> None:
+def _check_distinct_points(trials: Sequence[PlannedTrial]) -> None:
     seen: dict[str, PlannedTrial] = {}
     for trial in trials:
         twin = seen.setdefault(trial.trial_id, trial)
@@ -191,7 +191,7 @@ def _refuse_twins(trials: Sequence[PlannedTrial]) -> None:
             raise ConfigError("design", levels, problem, "change something, or leave one of them out")
 
 
-def _refuse_equal_arms(trial: TrialConfig, design: TunedComparisonDesign) -> None:
+def _check_arms_differ(trial: TrialConfig, design: TunedComparisonDesign) -> None:
     base = trial.model_dump(mode="json")
     made: dict[str, str] = {}
     for name, arm in design.arms.items():

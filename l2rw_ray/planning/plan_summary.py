@@ -143,7 +143,7 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
         InputError: The study is invalid, does not fit the cluster, or the folder is a file or its ledger
             unreadable.
     """
-    folder.refuse_file()
+    folder.check_not_a_file()
     planned: Sequence[PlannedTrial] = plan_study(spec)
     remaining: int | None = 0
     ledger = _ledger(spec, folder)
@@ -156,7 +156,7 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
             remaining = strategy.remaining - len(missing_trials(planned, ledger))
         case SearchDesign() | TunedComparisonDesign():
             planned = resume_search(spec, folder)
-            most = spec.design.most_trials(len(spec.seed_values))
+            most = spec.design.max_trials(len(spec.seed_values))
             remaining = None if most is None else max(most - len(planned), 0)
     missing = missing_trials(planned, ledger)
     known = _from_ledger(spec, planned, ledger, folder)
@@ -200,7 +200,7 @@ def _from_ledger(
     }
     points: dict[str, dict[int, float]] = {}
     for trial in completed:
-        value = ledger[trial.trial_id].figures.get(spec.objective.metric)
+        value = ledger[trial.trial_id].metrics.get(spec.objective.metric)
         if value is not None and trial.stage is Stage.FINAL:
             points.setdefault(str(sorted(trial.factors.items())), {})[trial.seed] = value
     seeds = len(spec.seed_values)

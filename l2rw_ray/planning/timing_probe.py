@@ -19,7 +19,7 @@ from l2rw_ray.training import train_trial
 from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.overhead_probe import BETWEEN_STEPS
 
-_MOST_KINDS = 24
+_MAX_COST_GROUPS = 24
 """Kinds that are timed, at most."""
 _BUDGET_S = 120.0
 """Time after which no further kind is begun."""
@@ -81,7 +81,7 @@ def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
     costs: list[tuple[CostGroup, _Cost]] = []
     diverged: NonFiniteError | None = None
     started = perf_counter()
-    for kind in farthest_first(kinds, _MOST_KINDS):
+    for kind in farthest_first(kinds, _MAX_COST_GROUPS):
         if costs and perf_counter() - started > _BUDGET_S:
             break
         try:

@@ -18,7 +18,7 @@ from l2rw_ray.methods.output_layer import output_layer
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.models import build_model
 from l2rw_ray.preflight.custom_check import check_arm, check_outputs
-from l2rw_ray.training.task import refuse_misfit
+from l2rw_ray.training.task import check_fit
 
 
 def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) -> None:
@@ -102,21 +102,21 @@ def _meta_batch_size(trial: PlannedTrial) -> int | None:
 
 def _check(trial: PlannedTrial, splits: Splits) -> None:
     MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
-    refuse_misfit(trial.config, splits)
+    check_fit(trial.config, splits)
     model, method = trial.config.model, trial.config.method
     if isinstance(method, WeightModelMethod):
         weight_features(splits.train)
     network = build_model(model.name, splits.train.input_shape, output_count(method, splits), model.options)
     if getattr(method, "needs_output_layer", False):
         output_layer(network)
-    _refuse_lonely_example(trial, network, splits)
+    _check_batch_norm_batches(trial, network, splits)
     if isinstance(model, CustomModel):
         check_outputs(model, network, splits, method)
     if isinstance(trial.config.method, CustomMethod):
         check_arm(trial, trial.config.method, splits)
 
 
-def _refuse_lonely_example(trial: PlannedTrial, network: nn.Module, splits: Splits) -> None:
+def _check_batch_norm_batches(trial: PlannedTrial, network: nn.Module, splits: Splits) -> None:
     """Refuse batches of which a worker gets one example, where BatchNorm has nothing to average over."""
     size, workers = trial.config.optim.batch_size, trial.resources.workers
     shares = [share for share in (size // workers, len(splits.train) % size // workers) if share]

@@ -23,9 +23,9 @@ Counts = npt.NDArray[np.int64]
 _SIZE = (5.4, 3.4)  # inches
 _AXES = (0.18, 0.15, 0.68, 0.69)
 """Left, bottom, width and height in parts of the figure; room for a second axis at the right."""
-_MOST_NUMBERED = 12
+_MAX_NUMBERED = 12
 """Classes up to which a cell of the confusion matrix has room for its number."""
-_MOST_NAMED = 30
+_MAX_NAMED = 30
 _BLUE, _VERMILLION = COLORS[:2]
 
 
@@ -178,13 +178,13 @@ def _draw_confusion(summary: TrialSummary, axes: Axes) -> None:
     axes.grid(visible=False)
     axes.set(xlabel="predicted class", ylabel="true class", title="Confusions on the test set")
     longest = max(map(len, summary.class_names))
-    if classes <= _MOST_NAMED:
+    if classes <= _MAX_NAMED:
         axes.set_xticks(range(classes), summary.class_names, rotation=0 if longest <= 3 else 90)
         axes.set_yticks(range(classes), summary.class_names)
         margin = 0.013 * max(longest - 3, 0)  # of the figure's width and half its height
         left, bottom, width, height = _AXES
         axes.set_position((left + margin, bottom + 2 * margin, width - margin, height - 2 * margin))
-    if classes <= _MOST_NUMBERED:
+    if classes <= _MAX_NUMBERED:
         for row, column in np.argwhere(counts):
             color = "white" if shares[row, column] > 0.5 else "black"
             axes.text(

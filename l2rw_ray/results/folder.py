@@ -161,14 +161,14 @@ class StudyFolder:
         Raises:
             StudyFolderError: The path cannot be made a folder, or nothing can be written there.
         """
-        self.refuse_file()
+        self.check_not_a_file()
         with self._writable():
             for path in (self.path, self.trials, self.checkpoints, self.logs):
                 path.mkdir(parents=True, exist_ok=True)
                 with TemporaryFile(dir=path, buffering=0) as probe:
                     probe.write(bytes(_PROBE_BYTES))
 
-    def refuse_file(self) -> None:
+    def check_not_a_file(self) -> None:
         """Raise StudyFolderError where the path is of a file, which can be made no folder, or unreadable."""
         with self._writable():
             if self.path.exists() and not self.path.is_dir():

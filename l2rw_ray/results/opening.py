@@ -12,7 +12,7 @@ from l2rw_ray.results.remote.location import Location, parse_location
 
 
 @contextmanager
-def opened(named: str) -> Iterator[StudyFolder]:
+def open_study_folder(named: str) -> Iterator[StudyFolder]:
     """A study folder to run a study in; of one on an object store, nothing is fetched before its lock.
 
     Errors about the working folder of a store name the store instead.
@@ -30,7 +30,7 @@ def opened(named: str) -> Iterator[StudyFolder]:
     from l2rw_ray.results.remote.store import StudyStore
 
     path = _working_folder(place)
-    place.refuse_unreachable()
+    place.check_reachable()
     try:
         yield StudyFolder(path, StudyStore(place, path))
     except StudyFolderError as error:
@@ -42,13 +42,13 @@ def opened(named: str) -> Iterator[StudyFolder]:
 
 
 @contextmanager
-def reading(named: str) -> Iterator[StudyFolder]:
+def read_study_folder(named: str) -> Iterator[StudyFolder]:
     """A study folder to look at; of one on an object store, what it holds now.
 
     Raises:
         StudyFolderError: It is an address that cannot be used, or the store cannot be read.
     """
-    with opened(named) as folder:
+    with open_study_folder(named) as folder:
         if folder.store is not None:
             folder.store.fill()
         yield folder

@@ -16,7 +16,7 @@ from l2rw_ray.results.trial_files import DamagedFileError, read_trial_file, tria
 from l2rw_ray.results.trial_result import TrialResult
 
 
-def mend_folder(folder: StudyFolder) -> list[str]:
+def repair_folder(folder: StudyFolder) -> list[str]:
     """Set damaged files of the ledger aside, and remove what killed runs have left behind.
 
     That is what they left half written, and checkpoints of trials whose end is recorded; of a failed one

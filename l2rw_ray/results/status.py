@@ -58,7 +58,7 @@ def describe_status(directory: Path) -> str:
     lines = [f"{spec.name}: {spec.question}", f"{len(planned)} trials planned"]
     lines += [f"  {count:5d} {status}" for status, count in counts.items() if count]
     if isinstance(spec.design, SearchingDesign):
-        most = spec.design.most_trials(len(spec.seed_values))
+        most = spec.design.max_trials(len(spec.seed_values))
         if most is not None and most > len(planned):
             lines.append(f"at most {most} by the search's budget")
     if others:

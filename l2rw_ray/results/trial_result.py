@@ -7,7 +7,7 @@ from typing import Any
 INTERRUPTED = "interrupted"
 """Reason of a trial that the user stopped: it goes on in the next run, so it is not done."""
 SCHEDULER = "scheduler"
-"""Reason of a trial that was stopped for lack of prospect."""
+"""Stop reason: pruned by the scheduler."""
 
 
 WEIGHTED = "effective_sample_size"
@@ -29,13 +29,13 @@ class TrialResult:
         status: `completed`, `stopped` or `failed`.
         reason: Why a stopped trial stopped.
         duration_s: Wall time of its training, evaluation and measurement.
-        figures: Final figures by name; those that were asked for and that it has.
+        metrics: Final metrics by name: those asked for that it has.
     """
 
     status: str
     reason: str | None = None
     duration_s: float = 0.0
-    figures: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:

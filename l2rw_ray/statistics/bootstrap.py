@@ -8,7 +8,7 @@ from scipy import stats
 
 from l2rw_ray.statistics.intervals import Interval, is_constant
 
-FEWEST_SEEDS = 5
+MIN_SEEDS = 5
 """Below, even the range of all seeds covers the centre of the differences less than nine times in ten."""
 _RESAMPLES = 9999
 
@@ -38,7 +38,7 @@ def bootstrap_interval(
         The interval; None with fewer than five seeds.
     """
     sample = np.asarray(differences, dtype=np.float64)
-    if sample.size < FEWEST_SEEDS:
+    if sample.size < MIN_SEEDS:
         return None
     mean = float(sample.mean())
     if not sample.any() or is_constant(differences):  # nothing to resample

@@ -9,7 +9,7 @@ from scipy import special
 
 from l2rw_ray.statistics.intervals import is_constant
 
-_MOST_FLIPPED = 14
+_MAX_FLIPPED = 14
 """Seeds up to which all sign flips are gone through, 16,384 of them."""
 
 
@@ -57,7 +57,7 @@ def sign_flip_test(
     sample = np.asarray(differences, dtype=np.float64)
     if sample.size < 2:
         return None
-    is_exact = sample.size <= _MOST_FLIPPED
+    is_exact = sample.size <= _MAX_FLIPPED
     if is_exact:
         signs = np.array(list(product((-1.0, 1.0), repeat=sample.size)))
     else:

@@ -5,7 +5,7 @@ import sqlalchemy
 _CONNECT_S = 5
 
 
-def refuse_silent_database(uri: str) -> None:
+def check_database_answers(uri: str) -> None:
     """Fail within seconds where MLflow would try for minutes to reach a PostgreSQL.
 
     Args:

@@ -25,7 +25,7 @@ from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import read_history, read_study, trial_results
 from l2rw_ray.results.remote.location import reason_of
 from l2rw_ray.results.remote.store_files import StoreFiles
-from l2rw_ray.tracking.uri import is_database, local_store, refuse_unusable_store
+from l2rw_ray.tracking.uri import check_store, is_database, local_store
 
 if TYPE_CHECKING:
     from l2rw_ray.tracking import MlflowMirror
@@ -78,7 +78,7 @@ def mirror_folder(
     if tracking_uri is None:
         own = Destination(local_store(folder.path), artifacts=folder.tracking_artifacts)
         return mirror_to(own, folder, files_s)
-    refuse_unusable_store(tracking_uri)
+    check_store(tracking_uri)
     artifacts = folder.tracking_artifacts if is_database(tracking_uri) else None
     return mirror_to(Destination(tracking_uri, artifacts=artifacts), folder, files_s)
 

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from l2rw_ray.errors import TrackingError
-from l2rw_ray.tracking.database import refuse_silent_database
+from l2rw_ray.tracking.database import check_database_answers
 from l2rw_ray.tracking.inputs import DataInput, data_inputs
 from l2rw_ray.tracking.runs import (
     PLANNED,
@@ -35,7 +35,7 @@ from l2rw_ray.tracking.runs import (
     trial_params,
     trial_tags,
 )
-from l2rw_ray.tracking.uri import masked, masked_of, refuse_unwritable_folder
+from l2rw_ray.tracking.uri import check_writable_folder, masked, masked_of
 from l2rw_ray.tracking.view import VIEW_TAG
 
 _PARENT = "mlflow.parentRunId"
@@ -43,7 +43,7 @@ _NOTE = "mlflow.note.content"
 _STUDY, _TRIAL, _POINT = "l2rw.study", "l2rw.trial_id", "l2rw.point"
 _OUTCOME, _NOT_FINITE, _FILES = "l2rw.outcome", "l2rw.not_finite", "l2rw.files"
 _STATUSES = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
-_MOST_METRICS, _MOST_PARAMS = 900, 100  # per request; MLflow takes 1000 of both together
+_MAX_METRICS, _MAX_PARAMS = 900, 100  # per request; MLflow takes 1000 of both together
 _LOUDEST = {
     "mlflow": logging.WARNING,
     "mlflow.store.db.utils": logging.CRITICAL,
@@ -61,7 +61,7 @@ def experiment_of(tracking_uri: str, study_name: str) -> str:
         TrackingError: The store cannot be opened, or the study is not in it.
     """
     with _guarded(tracking_uri):
-        refuse_unwritable_folder(tracking_uri)
+        check_writable_folder(tracking_uri)
         experiment = MlflowClient(tracking_uri=tracking_uri).get_experiment_by_name(study_name)
     if experiment is None:
         raise TrackingError(
@@ -250,12 +250,12 @@ class MlflowMirror:
             if math.isfinite(point.value)
         ]
         pairs = [Param(name, value) for name, value in params.items()]
-        requests = max(math.ceil(len(metrics) / _MOST_METRICS), math.ceil(len(pairs) / _MOST_PARAMS))
+        requests = max(math.ceil(len(metrics) / _MAX_METRICS), math.ceil(len(pairs) / _MAX_PARAMS))
         for number in range(requests):
             store.client.log_batch(
                 run_id,
-                metrics=metrics[number * _MOST_METRICS : (number + 1) * _MOST_METRICS],
-                params=pairs[number * _MOST_PARAMS : (number + 1) * _MOST_PARAMS],
+                metrics=metrics[number * _MAX_METRICS : (number + 1) * _MAX_METRICS],
+                params=pairs[number * _MAX_PARAMS : (number + 1) * _MAX_PARAMS],
             )
 
     def _write_point(self, store: _Store, point: DesignPoint) -> None:
@@ -288,8 +288,8 @@ class MlflowMirror:
         return self._opened
 
     def _open(self) -> _Store:
-        refuse_unwritable_folder(self._uri)
-        refuse_silent_database(self._uri)
+        check_writable_folder(self._uri)
+        check_database_answers(self._uri)
         client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
         experiment = client.get_experiment_by_name(self._name)
         if experiment is None:

@@ -17,7 +17,7 @@ PLANNED = "l2rw.planned"
 """Tag: `yes`, or `no` of settings that the study no longer asks for."""
 STEP = "step/"
 """Begins the names of metrics whose axis is optimiser steps; of all others it is epochs."""
-_MOST_STEP_POINTS = 300
+_MAX_STEP_POINTS = 300
 """Of one series of a trial; MLflow's charts draw no more than about as many."""
 _RESOURCES = ("workers", "cpus_per_worker", "gpus_per_worker")
 _TAGGED = ("method", "status", "seed", "reason", "error", "device", "hardware", "commit")
@@ -162,7 +162,7 @@ def _step_points(row: Row, history: Sequence[Row], series: Sequence[Row]) -> lis
     """The step series, thinned evenly over the whole trial."""
     durations = {epoch["epoch"]: epoch["duration_s"] for epoch in history}
     total = sum(len(epoch["step"]) for epoch in series)
-    stride = -(-total // _MOST_STEP_POINTS) or 1
+    stride = -(-total // _MAX_STEP_POINTS) or 1
     points, position, began = [], 0, row["started_at"]
     for epoch in sorted(series, key=lambda epoch: int(epoch["epoch"])):
         duration_s, count = durations.get(epoch["epoch"], 0.0), len(epoch["step"])

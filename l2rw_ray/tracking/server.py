@@ -15,7 +15,7 @@ QUIET = {
 }
 
 
-def refuse_used_port(port: int) -> None:
+def check_port_free(port: int) -> None:
     """Make sure that a port of 127.0.0.1 is free.
 
     Raises:
@@ -31,7 +31,7 @@ def refuse_used_port(port: int) -> None:
 
 
 def serve_ui(store: str, artifacts: Path, port: int) -> NoReturn:
-    """Become MLflow's server on 127.0.0.1; Ctrl-C or SIGTERM ends it; see `refuse_used_port`.
+    """Become MLflow's server on 127.0.0.1; Ctrl-C or SIGTERM ends it; see `check_port_free`.
 
     Args:
         store: SQLite URI of the store.

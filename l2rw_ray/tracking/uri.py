@@ -36,7 +36,7 @@ def local_store(folder: Path) -> str:
     return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
 
 
-def refuse_unknown_store(uri: str) -> None:
+def check_known_store(uri: str) -> None:
     """Check that MLflow, or a plugin of it, knows stores of this kind.
 
     Raises:
@@ -49,13 +49,13 @@ def refuse_unknown_store(uri: str) -> None:
     raise TrackingError("--tracking-uri", masked(uri), "no kind of store that MLflow knows", remedy)
 
 
-def refuse_unusable_store(uri: str) -> None:
+def check_store(uri: str) -> None:
     """Check that this process can talk to stores of this kind.
 
     Raises:
         TrackingError: MLflow knows no such stores, or the driver of the database is not installed.
     """
-    refuse_unknown_store(uri)
+    check_known_store(uri)
     if not is_database(uri) or uri.startswith("sqlite"):
         return
     from sqlalchemy.engine import make_url
@@ -75,7 +75,7 @@ def is_database(uri: str) -> bool:
     return urlparse(uri).scheme.partition("+")[0] in _DATABASES
 
 
-def refuse_unwritable_folder(uri: str) -> None:
+def check_writable_folder(uri: str) -> None:
     """Fail at once where MLflow would retry for minutes to open a database file.
 
     Raises:

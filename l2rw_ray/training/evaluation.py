@@ -20,8 +20,8 @@ class Evaluation:
     """What a model makes of a set.
 
     Attributes:
-        figures: The figures of `Recalls` or `Errors`, `loss` and the user's own figures; empty for an
-            empty set.
+        figures: The figures of `ClassificationMetrics` or `RegressionMetrics`, `loss` and the user's own
+            figures; empty for an empty set.
         confusion_CC: Examples by true and predicted class, int64; None where there are no classes.
     """
 

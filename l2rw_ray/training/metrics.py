@@ -40,10 +40,14 @@ def figures_for(examples: ExampleSet, classes: int, device: torch.device) -> Fig
         classes: Number of classes, where it has classes.
         device: Where outputs are.
     """
-    return Recalls(classes, device) if examples.targets is None else Errors(examples, device)
+    return (
+        ClassificationMetrics(classes, device)
+        if examples.targets is None
+        else RegressionMetrics(examples, device)
+    )
 
 
-class Recalls:
+class ClassificationMetrics:
     """`accuracy`, `balanced_accuracy` and `worst_class_accuracy`, as fractions.
 
     Balanced accuracy is the mean recall over the classes that occur, as in scikit-learn's
@@ -75,7 +79,7 @@ class Recalls:
         return self._confusion_CC
 
 
-class Errors:
+class RegressionMetrics:
     """`rmse` and `mae` in the target's own unit, and `r2`, of the first output.
 
     Equal targets have the `r2` of scikit-learn's `r2_score`: 1 where all are met, else 0.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from l2rw_ray.events import StepSeries
 
-_MOST_POINTS, _FEWEST_POINTS = 200, 20
+_MAX_POINTS, _MIN_POINTS = 200, 20
 """Per epoch; where a trial has many epochs, fewer."""
 _POINTS_OF_A_TRIAL = 2000
 
@@ -25,7 +25,7 @@ def step_series(loss_S: Tensor, effective_S: Tensor | None, first: int, epochs: 
         epochs: Epochs the trial will train.
     """
     steps = len(loss_S)
-    most = min(_MOST_POINTS, max(_FEWEST_POINTS, _POINTS_OF_A_TRIAL // epochs))
+    most = min(_MAX_POINTS, max(_MIN_POINTS, _POINTS_OF_A_TRIAL // epochs))
     stride = max(1, math.ceil(steps / most))
     ends = [min(end + stride, steps) for end in range(0, steps, stride)]
     if effective_S is None:

@@ -22,13 +22,13 @@ def task_loss(config: TrialConfig, splits: Splits) -> LossFunction:
     Raises:
         ConfigError: Its arm or its loss is undefined for such data.
     """
-    refuse_misfit(config, splits)
+    check_fit(config, splits)
     if not splits.is_regression:
         return nn.CrossEntropyLoss(reduction="none")
     return absolute_error if config.loss == "absolute" else squared_error
 
 
-def refuse_misfit(config: TrialConfig, splits: Splits) -> None:
+def check_fit(config: TrialConfig, splits: Splits) -> None:
     """Refuse an arm or a loss that is undefined for the data, which only now may be known.
 
     Raises:

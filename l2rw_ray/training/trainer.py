@@ -43,7 +43,7 @@ from l2rw_ray.training.weight_health import health_warnings
 from l2rw_ray.training.weight_statistics import WeightStatistics
 
 _PROBE_BATCHES = 4
-_MOST_CLASSES = 200
+_MAX_CLASSES = 200
 """Of a confusion matrix that is kept."""
 
 
@@ -282,7 +282,7 @@ class Trainer:
         )
 
     def _confusion(self, counts_CC: Tensor | None) -> ConfusionMatrix | None:
-        if counts_CC is None or len(counts_CC) > _MOST_CLASSES:
+        if counts_CC is None or len(counts_CC) > _MAX_CLASSES:
             return None
         return ConfusionMatrix(tuple(self._splits.class_names), tuple(map(tuple, counts_CC.tolist())))
 

@@ -10,7 +10,7 @@ from l2rw_ray.cli import main
 from l2rw_ray.config.loading import dump_study, parse_study
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import StudyFolder
-from l2rw_ray.results.opening import opened
+from l2rw_ray.results.opening import open_study_folder
 from tests.object_store import BUCKET, object_store
 from tests.planning.playing import record
 
@@ -50,7 +50,7 @@ def test_a_store_is_planned_for_looked_at_and_reported_on(
     address = f"s3://{BUCKET}/{tmp_path.name}/small"
     monkeypatch.setenv("L2RW_RAY_CACHE", str(tmp_path / "here"))
     with object_store():
-        with opened(address) as folder:
+        with open_study_folder(address) as folder:
             finish_one(folder, study_tree)
         monkeypatch.setenv("L2RW_RAY_CACHE", str(tmp_path / "there"))
         code, output, _ = call("plan", str(study), "--out", address, "--json")

@@ -66,7 +66,7 @@ def test_plan_and_status_count_a_damaged_file_as_missing(
     assert "is damaged" in line
 
 
-def _refuse(number: int) -> Callable[..., None]:
+def _error(number: int) -> Callable[..., None]:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -92,7 +92,7 @@ def test_a_folder_that_takes_no_files_is_refused_before_anything_starts(
     def start(*_: object) -> None:
         pytest.fail("the run has begun")
 
-    monkeypatch.setattr("l2rw_ray.results.folder.TemporaryFile", _refuse(number))
+    monkeypatch.setattr("l2rw_ray.results.folder.TemporaryFile", _error(number))
     monkeypatch.setattr("l2rw_ray.cli.run.run_study", start)
     code, output, error = call("run", str(study), "--out", str(folder.path))
     assert (code, output) == (2, "")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from l2rw_ray.data.cache import Shelf, cache_folder, cached
+from l2rw_ray.data.cache import CacheSection, cache_folder, cached
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -112,14 +112,14 @@ def age(entry: Path, days: float) -> None:
 
 
 def test_a_shelf_keeps_what_was_asked_for_last(cache) -> None:
-    decode, roomy = Decode(), Shelf("sets", most_bytes=10**6)
+    decode, roomy = Decode(), CacheSection("sets", max_bytes=10**6)
     for days, identity in ((5, "a"), (4, "b"), (3, "c"), (2, "a")):
         cached(identity, decode, roomy)
         newest = max(entries(cache / "sets"), key=lambda entry: entry.stat().st_mtime)
         age(newest, days)
     assert decode.calls == 3
     size = newest.stat().st_size
-    cached("d", decode, Shelf("sets", most_bytes=2 * size))
+    cached("d", decode, CacheSection("sets", max_bytes=2 * size))
     assert len(entries(cache / "sets")) == 3, "d is of the last day, and two others have room"
     for identity in "ac":
         cached(identity, decode, roomy)
@@ -130,7 +130,7 @@ def test_a_shelf_keeps_what_was_asked_for_last(cache) -> None:
 
 def test_entries_of_the_last_day_stay(cache) -> None:
     for identity in "ab":
-        cached(identity, Decode(), Shelf("sets", most_bytes=1))
+        cached(identity, Decode(), CacheSection("sets", max_bytes=1))
     assert len(entries(cache / "sets")) == 2
 
 
@@ -140,13 +140,13 @@ def test_what_killed_processes_left_goes_after_a_day(cache) -> None:
     for draft, days in ((old, 2), (young, 0.1)):
         draft.touch()
         age(draft, days)
-    cached("a", Decode(), Shelf("sets", most_bytes=10**6))
+    cached("a", Decode(), CacheSection("sets", max_bytes=10**6))
     assert not old.exists()
     assert young.exists()
 
 
 def test_a_full_disk_is_tidied_all_the_same(cache, monkeypatch) -> None:
-    cached("a", Decode(), Shelf("sets", most_bytes=1))
+    cached("a", Decode(), CacheSection("sets", max_bytes=1))
     (entry,) = entries(cache / "sets")
     age(entry, 2)
 
@@ -154,7 +154,7 @@ def test_a_full_disk_is_tidied_all_the_same(cache, monkeypatch) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    assert torch.equal(cached("b", Decode(), Shelf("sets", most_bytes=1)), torch.from_numpy(ARRAY))
+    assert torch.equal(cached("b", Decode(), CacheSection("sets", max_bytes=1)), torch.from_numpy(ARRAY))
     assert entries(cache / "sets") == []
 
 

@@ -25,7 +25,7 @@ from tests.faults.processes import LEFT_S
 _TRIALS = int(os.environ.get("SOAK_TRIALS", "300"))
 _PACE_S = float(os.environ.get("SOAK_PACE_S", "20"))
 _LOOK_EVERY_S = 1.0
-_MOST_GROWTH_BYTES = 100 * 2**20
+_MAX_GROWTH_BYTES = 100 * 2**20
 """What one process may gain from the first to the last third of its life."""
 
 
@@ -62,7 +62,7 @@ def test_soak(disturb: Disturb, request: pytest.FixtureRequest) -> None:
     }
     _tell(request.config, told)
     assert left == []
-    assert [level for level in levels if level.growth_bytes > _MOST_GROWTH_BYTES] == []
+    assert [level for level in levels if level.growth_bytes > _MAX_GROWTH_BYTES] == []
 
 
 def _watched(head: object, driver: int) -> dict[str, psutil.Process]:

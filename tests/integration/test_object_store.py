@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyarrow.fs import FileSelector
 
-from l2rw_ray.results.opening import reading
+from l2rw_ray.results.opening import read_study_folder
 from l2rw_ray.results.reader import read_study
 from tests.integration.harness import command
 from tests.object_store import BUCKET, ObjectStore, object_store
@@ -51,7 +51,7 @@ def test_a_study_runs_on_a_store_and_is_known_everywhere(
     assert output.endswith(f"report   {ADDRESS}/report/report.html\ncompare  l2rw-ray ui {ADDRESS}\n")
     assert "s3cret" not in output
 
-    with reading(ADDRESS) as folder:
+    with read_study_folder(ADDRESS) as folder:
         rows = read_study(folder.path).to_pylist()
     ids = [row["trial_id"] for row in rows]
     held = names_in(store)
@@ -64,7 +64,7 @@ def test_a_study_runs_on_a_store_and_is_known_everywhere(
     monkeypatch.setenv("L2RW_RAY_CACHE", str(tmp_path / "second"))
     code, output = run(study, "--out", ADDRESS)
     assert code == 0, output
-    with reading(ADDRESS) as folder:
+    with read_study_folder(ADDRESS) as folder:
         assert read_study(folder.path).to_pylist() == rows, "nothing was left to run"
 
     assert "2 done, 0 to run" in told("plan", str(study), "--out", ADDRESS)

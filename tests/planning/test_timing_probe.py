@@ -72,7 +72,7 @@ def test_kinds_that_are_not_timed_take_what_the_nearest_takes(
 ) -> None:
     """One second per train example and epoch, ten at the start; the smallest and the largest are timed."""
     costs = {60: trial_probe._Cost(10.0, 60.0), 15: trial_probe._Cost(10.0, 15.0)}
-    monkeypatch.setattr(trial_probe, "_MOST_KINDS", 2)
+    monkeypatch.setattr(trial_probe, "_MAX_COST_GROUPS", 2)
     monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: costs[trial.config.data.train_size])
     study_tree["design"]["factors"] = {"data.train_size": [15, 20, 40, 60]}
     found = probe_trials(plan_study(parse_study(study_tree | {"seeds": 1})))

@@ -7,7 +7,7 @@ import pytest
 
 from l2rw_ray.config import PlannedTrial, parse_study
 from l2rw_ray.errors import InfrastructureError, InputError
-from l2rw_ray.orchestration.custom_code import import_custom_code, refuse_other_code, stage_custom_code
+from l2rw_ray.orchestration.custom_code import check_same_code, import_custom_code, stage_custom_code
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.preflight.data_check import check_data
 
@@ -148,7 +148,7 @@ def test_a_study_of_our_own_sends_nothing(study_tree: dict, tmp_path: Path) -> N
 def test_other_code_on_a_worker_is_refused(
     own_trials: tuple[PlannedTrial, ...], write_code: WriteCode
 ) -> None:
-    refuse_other_code(own_trials[0])
+    check_same_code(own_trials[0])
     write_code("own/models.py", "def build(): return 'another'")
     with pytest.raises(InfrastructureError, match=r"finds other code for own\.models:build, own_met"):
-        refuse_other_code(own_trials[0])
+        check_same_code(own_trials[0])

@@ -62,7 +62,7 @@ def written(study):
 def test_the_page_needs_nothing_else(written):
     page = written.html.read_text(encoding="utf-8")
     found = Ids()
-    found.strategy(page)
+    found.feed(page)
     assert found.fetched == []
     assert len(found.ids) == len(set(found.ids))
     assert "<svg" in page

@@ -55,7 +55,7 @@ def test_a_broken_study_is_refused(folder):
 
 def test_a_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "taken").write_text("")
-    for refuse in (StudyFolder(tmp_path / "taken").create, StudyFolder(tmp_path / "taken").refuse_file):
+    for refuse in (StudyFolder(tmp_path / "taken").create, StudyFolder(tmp_path / "taken").check_not_a_file):
         with pytest.raises(StudyFolderError, match="a file, no folder; choose another --out"):
             refuse()
 
@@ -65,7 +65,7 @@ def test_a_folder_that_may_not_be_looked_into_is_refused(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr("pathlib.Path.stat", refuse)
-    for asked in (StudyFolder(tmp_path / "out").create, StudyFolder(tmp_path / "out").refuse_file):
+    for asked in (StudyFolder(tmp_path / "out").create, StudyFolder(tmp_path / "out").check_not_a_file):
         with pytest.raises(StudyFolderError, match="permission denied; choose another --out"):
             asked()
 

@@ -99,5 +99,5 @@ def test_figures_with_and_without_a_column_of_their_own(writer, folder, planned)
     end(writer, planned[1].trial_id)
     for name, value in (("validation_accuracy", 0.5), ("validation_own", 0.25)):
         found = trial_results(folder.path, [name])
-        assert found[planned[0].trial_id].figures == {name: value}
-        assert found[planned[1].trial_id].figures == {}
+        assert found[planned[0].trial_id].metrics == {name: value}
+        assert found[planned[1].trial_id].metrics == {}

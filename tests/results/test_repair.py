@@ -9,7 +9,7 @@ import pytest
 
 from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.results.reader import trial_results
-from l2rw_ray.results.repair import mend_folder
+from l2rw_ray.results.repair import repair_folder
 from l2rw_ray.results.status import missing_trials
 from l2rw_ray.results.trial_result import INTERRUPTED
 from tests.results.damages import DAMAGES, end
@@ -28,14 +28,14 @@ def test_a_damaged_file_is_set_aside_beside_earlier_ones(writer, ledger, planned
     trial_id = planned[1].trial_id
     for number in (1, 2):
         DAMAGES[damage](ledger.trial_file(trial_id))
-        (line,) = mend_folder(ledger)
+        (line,) = repair_folder(ledger)
         aside = f"{trial_id}.parquet.damaged" + (".2" if number == 2 else "")
         assert line.endswith(f": now {aside}, and its trial counts as missing")
         assert (ledger.trials / aside).is_file()
         assert missing_trials(planned, trial_results(ledger.path)) == [planned[1]]
         end(writer, trial_id)
         assert missing_trials(planned, trial_results(ledger.path)) == []
-    assert mend_folder(ledger) == []
+    assert repair_folder(ledger) == []
     assert len(list(ledger.trials.glob("*.damaged*"))) == 2
 
 
@@ -43,7 +43,7 @@ def test_what_killed_runs_left_half_written_is_removed(ledger, planned, exited):
     done = ledger.trial_file(planned[0].trial_id)
     shutil.copy(done, done.with_name(f".{done.name}.{exited}.tmp"))
     (ledger.path / f".plan.json.{exited}.tmp").write_text("[")
-    assert mend_folder(ledger) == []
+    assert repair_folder(ledger) == []
     assert not list(ledger.path.rglob("*.tmp"))
     assert len(trial_results(ledger.path)) == 4
 
@@ -51,7 +51,7 @@ def test_what_killed_runs_left_half_written_is_removed(ledger, planned, exited):
 def test_what_another_command_is_writing_stays(ledger):
     draft = ledger.path / f".plan.json.{os.getppid()}.tmp"
     draft.write_text("[")
-    mend_folder(ledger)
+    repair_folder(ledger)
     assert draft.exists()
 
 
@@ -66,7 +66,7 @@ def test_checkpoints_of_recorded_trials_are_removed(writer, folder, planned):
         (folder.checkpoints / trial_id).mkdir()
         (folder.checkpoints / trial_id / "3-abc.pt").touch()
     (folder.checkpoints / f"{earlier}.pt").touch()
-    mend_folder(folder)
+    repair_folder(folder)
     assert {path.name for path in folder.checkpoints.iterdir()} == {
         *(interrupted, "underway"),
         failed,  # it may be under way again, with --retry-failed

@@ -10,7 +10,7 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import write_report
 from l2rw_ray.results import read_confusion, read_history, read_step_series, read_study
 from l2rw_ray.results.reader import trial_results
-from l2rw_ray.results.repair import mend_folder
+from l2rw_ray.results.repair import repair_folder
 from l2rw_ray.results.status import describe_status, missing_trials
 from tests.results.damages import DAMAGES
 
@@ -53,7 +53,7 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(ledger, planned, m
         with pytest.raises(StudyFolderError, match=r"unreadable .*see that it can be read"):
             read(ledger.path)
     with pytest.raises(StudyFolderError):
-        mend_folder(ledger)
+        repair_folder(ledger)
     assert len(list(ledger.trials.glob("*.parquet"))) == 4
 
 
@@ -64,4 +64,4 @@ def test_files_of_many_trials_are_read_as_ever(ledger, planned):
         path.unlink()
     pq.write_table(together, ledger.trials / "all.parquet")
     assert read_study(ledger.path).num_rows == 4
-    assert mend_folder(ledger) == []
+    assert repair_folder(ledger) == []

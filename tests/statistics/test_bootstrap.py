@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from l2rw_ray.statistics.aggregates import interquartile_mean, interquartile_mean_interval
-from l2rw_ray.statistics.bootstrap import FEWEST_SEEDS, bootstrap_interval
+from l2rw_ray.statistics.bootstrap import MIN_SEEDS, bootstrap_interval
 
 
 def test_lies_within_the_differences_and_follows_the_generator():
@@ -16,7 +16,7 @@ def test_lies_within_the_differences_and_follows_the_generator():
     assert first.n == 8
 
 
-@pytest.mark.parametrize("seeds", range(FEWEST_SEEDS))
+@pytest.mark.parametrize("seeds", range(MIN_SEEDS))
 def test_too_few_seeds_have_none(seeds):
     assert bootstrap_interval(np.arange(float(seeds)), np.random.default_rng(0)) is None
 

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from l2rw_ray.errors import TrackingError
-from l2rw_ray.tracking.uri import masked, masked_of, refuse_unknown_store, refuse_unusable_store
+from l2rw_ray.tracking.uri import check_known_store, check_store, masked, masked_of
 
 
 @pytest.mark.parametrize(
@@ -34,23 +34,23 @@ def test_secrets_are_masked_in_whatever_words_a_library_finds():
 
 def test_an_unknown_store_is_refused_without_its_password():
     with pytest.raises(TrackingError) as raised:
-        refuse_unknown_store("bogus://ann:s3cret@host")
+        check_known_store("bogus://ann:s3cret@host")
     assert "s3cret" not in str(raised.value)
     assert "bogus://***@host" in str(raised.value)
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "postgresql://ann:s3cret@host/db", "http://host"])
 def test_stores_with_a_driver_are_taken(uri):
-    refuse_unusable_store(uri)
+    check_store(uri)
 
 
 def test_a_database_without_its_driver_is_refused_without_its_password(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(TrackingError) as raised:
-        refuse_unusable_store("postgresql://ann:s3cret@host/db")
+        check_store("postgresql://ann:s3cret@host/db")
     message = str(raised.value)
     assert "--tracking-uri = 'postgresql://***@host/db': no driver for such a database" in message
     assert "pip install 'l2rw-ray[postgres]', or give http://HOST:PORT of an MLflow server" in message
     assert "s3cret" not in message
     with pytest.raises(TrackingError, match="no driver for such a database"):
-        refuse_unusable_store("postgresql+none://host/db")
+        check_store("postgresql+none://host/db")

@@ -24,7 +24,7 @@ from l2rw_ray.preflight.data_check import check_data
 from l2rw_ray.training import Ranks
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.evaluation import evaluate
-from l2rw_ray.training.metrics import Errors
+from l2rw_ray.training.metrics import RegressionMetrics
 from l2rw_ray.training.task import absolute_error, squared_error
 from tests.training.conftest import results, train
 
@@ -153,7 +153,7 @@ def test_part_of_a_set_stands_for_all_in_an_estimate(tree: dict, monkeypatch: py
 class TwoRanks(Ranks):
     """Adds what the other rank's errors are."""
 
-    other: ClassVar[Errors]
+    other: ClassVar[RegressionMetrics]
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor + self.other._sums_2
@@ -162,7 +162,7 @@ class TwoRanks(Ranks):
 def test_errors_of_two_ranks_are_those_of_one() -> None:
     examples = _numbered(90)
     output, y = torch.randn(90, 1), examples.answers(torch.arange(90))
-    whole, first, TwoRanks.other = (Errors(examples, torch.device("cpu")) for _ in range(3))
+    whole, first, TwoRanks.other = (RegressionMetrics(examples, torch.device("cpu")) for _ in range(3))
     whole.add(output, y)
     first.add(output[:31], y[:31])
     TwoRanks.other.add(output[31:], y[31:])

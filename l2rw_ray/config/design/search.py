@@ -132,7 +132,7 @@ class SearchDesign(SearchOptions):
         self.check_space(self.space)
         return self
 
-    def most_trials(self, seeds: int) -> int | None:
+    def max_trials(self, seeds: int) -> int | None:
         """How many trials it asks for at most at so many seeds; None where only hours bound it."""
         return None if self.budget.trials is None else self.budget.trials * seeds
 

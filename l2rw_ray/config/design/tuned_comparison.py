@@ -74,7 +74,7 @@ class TunedComparisonDesign(SearchOptions):
             raise conflict("search_seeds", list(self.search_seeds), problem, "use distinct numbers from 0 on")
         return self
 
-    def most_trials(self, seeds: int) -> int | None:
+    def max_trials(self, seeds: int) -> int | None:
         """How many trials it asks for at most at so many fresh seeds; None where only hours bound it."""
         if self.budget.trials is None:
             return None

@@ -75,22 +75,22 @@ class ImageDecoder:
         image: Array = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         if self.shape is not None and image.shape != self.shape:
             problem = f"has shape {image.shape}, the first image has {self.shape}"
-            raise self.refuse(row, problem, self.resized)
+            raise self.error_at(row, problem, self.resized)
         return image
 
-    def refuse(self, row: int, problem: str, remedy: str) -> DataError:
+    def error_at(self, row: int, problem: str, remedy: str) -> DataError:
         """The error about one image."""
         return DataError(self.field, self.value, f"{self.locate(row)} {problem}", remedy)
 
-    def refuse_unreadable(self, row: int, problem: str = "is no readable image") -> DataError:
+    def unreadable_error(self, row: int, problem: str = "is no readable image") -> DataError:
         """The error about an image that is missing or broken."""
         remedy = "mend it, drop it, or set trial.data.bad_rows to skip"
-        return self.refuse(row, problem, remedy)
+        return self.error_at(row, problem, remedy)
 
     def _pixels(self, row: int, encoded: Image.Image) -> Array:
         if encoded.mode.startswith(_DEEP):
             problem = f"has mode {encoded.mode}, more than 8 bits"
-            raise self.refuse(row, problem, "convert the images to 8 bits")
+            raise self.error_at(row, problem, "convert the images to 8 bits")
         grey = encoded.mode in _GREY if self.shape is None else self.shape[0] == 1
         converted = encoded.convert("L" if grey else "RGB")
         if self.size is not None:
@@ -121,7 +121,7 @@ def cached_images(
     both = functools.cache(decode)
     images = cached({**identity, "skip": "images"}, lambda: both()[0])
     unreadable = cached({**identity, "skip": "notes"}, lambda: both()[1])
-    bad.mark(unreadable.numpy(), decoder.refuse_unreadable)
+    bad.mark(unreadable.numpy(), decoder.unreadable_error)
     return images
 
 
@@ -156,7 +156,7 @@ def decode_all(
             for _ in pool.map(place, range(start, start + len(batch)), batch):
                 pass  # raises what a thread raised, the first row's error first
     if decoder.shape is None:
-        raise decoder.refuse_unreadable(0, f"is no readable image, and none of the {total} is")
+        raise decoder.unreadable_error(0, f"is no readable image, and none of the {total} is")
     return images, unreadable
 
 
@@ -179,7 +179,7 @@ def decode_rows(decoder: ImageDecoder, rows: Sequence[int], encoded: Sequence[En
         try:
             return decoder.decode(row, data)
         except UnreadableError as error:
-            raise decoder.refuse(row, str(error), "mend it, or drop the row") from error
+            raise decoder.error_at(row, str(error), "mend it, or drop the row") from error
 
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         return np.stack(list(pool.map(decode, rows, encoded)))
@@ -215,6 +215,6 @@ def _attempt(decoder: ImageDecoder, *, skip: bool) -> Callable[[int, Encoded], A
         except UnreadableError as error:
             if skip:
                 return None
-            raise decoder.refuse_unreadable(row, str(error)) from error
+            raise decoder.unreadable_error(row, str(error)) from error
 
     return attempt

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from l2rw_ray.data.images.decoding import Encoded, ImageDecoder, decode_rows
 from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.data.tables.row_groups import RowGroup
-from l2rw_ray.retries import patiently
+from l2rw_ray.retries import retry_transient
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -62,7 +62,7 @@ class ImagePart:
         start, columns = 0, [self.column]
         with (
             readable("trial.data.train", ParquetFormat(), self.group.path),
-            patiently(lambda: pq.ParquetFile(self.group.path, filesystem=self.filesystem)) as parquet,
+            retry_transient(lambda: pq.ParquetFile(self.group.path, filesystem=self.filesystem)) as parquet,
         ):
             for batch in parquet.iter_batches(_ROWS_AT_A_TIME, [self.group.number], columns):
                 begin, end = np.searchsorted(self.places_K, [start, start + len(batch)])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config.data.streaming import StreamOptions
-from l2rw_ray.data.cache import Shelf, cached
+from l2rw_ray.data.cache import CacheSection, cached
 from l2rw_ray.data.images.parts import ImagePart, read_here
 from l2rw_ray.data.random_streams import stream
 from l2rw_ray.data.tables.bad_rows import Array
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from l2rw_ray.data.tables.table import Table
 
-_SETS = Shelf("sets", most_bytes=20 * 2**30)
+_SETS = CacheSection("sets", max_bytes=20 * 2**30)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def load_ham10000(config: Ham10000Data) -> Source:
     columns = {name: table.labels(name, bad, _COLUMN) for name in ("dx", "lesion_id", "image_id")}
     bad.mark(
         ~np.isin(columns["dx"], CLASSES),
-        lambda row: _refuse(
+        lambda row: _error(
             "dx", f"{columns['dx'][row]} in {table.locate(row)} is none of {', '.join(CLASSES)}"
         ),
     )
@@ -46,9 +46,7 @@ def load_ham10000(config: Ham10000Data) -> Source:
     paths = find_images(root, columns["image_id"].tolist())
     bad.mark(
         np.array([path is None for path in paths]),
-        lambda row: _refuse(
-            "image_id", f"{columns['image_id'][row]}.jpg of {table.locate(row)} is not there"
-        ),
+        lambda row: _error("image_id", f"{columns['image_id'][row]}.jpg of {table.locate(row)} is not there"),
     )
     files = ImageFiles(
         _FIELD,
@@ -99,5 +97,5 @@ def find_images(root: Path, names: Sequence[str]) -> list[Path | None]:
     return [found.get(name) for name in names]
 
 
-def _refuse(column: str, problem: str) -> DataError:
+def _error(column: str, problem: str) -> DataError:
     return DataError(_COLUMN, column, problem, "mend it, drop the row, or set trial.data.bad_rows to skip")

@@ -93,7 +93,7 @@ def _load_classes(config: ParquetData, table: "Table") -> Source:
             skipped=train.skipped,
         )
     test, _ = _read(config, open_table(config, "trial.data.test", config.test), classes)
-    _refuse_other_shape(config, train, test)
+    _check_same_shape(config, train, test)
     return Source(
         train.inputs,
         train.answers,
@@ -112,7 +112,7 @@ def _load_regression(config: ParquetData, table: "Table", target: str) -> Source
     if config.test is not None:
         test_table = open_table(config, "trial.data.test", config.test)
         test = _read_targets(config, test_table, target, is_train=False)
-        _refuse_other_shape(config, train, test)
+        _check_same_shape(config, train, test)
     source = regression_source(
         train.inputs,
         train.answers,
@@ -126,7 +126,7 @@ def _load_regression(config: ParquetData, table: "Table", target: str) -> Source
     return replace(source, skipped=train.skipped + (() if test is None else test.skipped))
 
 
-def _refuse_other_shape(config: ParquetData, train: _Examples, test: _Examples) -> None:
+def _check_same_shape(config: ParquetData, train: _Examples, test: _Examples) -> None:
     if test.inputs.shape[1:] != train.inputs.shape[1:]:
         shapes = [tuple(part.inputs.shape[1:]) for part in (test, train)]
         problem = f"inputs of shape {shapes[0]}, those of train have {shapes[1]}"
@@ -153,7 +153,7 @@ def _read(config: ParquetData, table: "Table", classes: _Classes | None = None) 
     columns = _columns(config, table, bad, is_train=classes is None)
     classes = classes or _classes(table, labels[bad.kept])
     indices = _as_indices(config, table, labels, classes, bad)
-    _refuse_nothing_left(table, bad)
+    _check_rows_left(table, bad)
     return columns.with_answers(torch.from_numpy(indices), bad), classes
 
 
@@ -197,11 +197,11 @@ def _columns(config: ParquetData, table: "Table", bad: BadRows, *, is_train: boo
     groups = None if config.group is None else table.labels(config.group, bad, "trial.data.group")
     inputs, identity = _inputs(config, table, bad, is_train=is_train)
     weight_features = _weight_features(config, table, bad) if is_train else None
-    _refuse_nothing_left(table, bad)
+    _check_rows_left(table, bad)
     return _Columns(inputs, identity, groups, weight_features)
 
 
-def _refuse_nothing_left(table: "Table", bad: BadRows) -> None:
+def _check_rows_left(table: "Table", bad: BadRows) -> None:
     if not bad.kept.any():
         first = bad.skipped[0].first
         raise DataError(table.field, table.given, f"no row can be used ({first})", "mend the table")
@@ -271,11 +271,11 @@ def _features(
     features = cached({**identity, "skip": "features"}, partial(read, skip=True))
     wrong_NF = features.isinf() if may_lack else ~features.isfinite()
 
-    def refuse(row: int) -> DataError:
+    def error_at(row: int) -> DataError:
         place = int(wrong_NF[row].nonzero()[0])
-        return table.refuse_feature(names[place], row, float(features[row, place]), field)
+        return table.feature_error(names[place], row, float(features[row, place]), field)
 
-    bad.mark(wrong_NF.any(dim=1).numpy(), refuse)
+    bad.mark(wrong_NF.any(dim=1).numpy(), error_at)
     return features
 
 
@@ -295,7 +295,7 @@ def _as_indices(config: ParquetData, table: "Table", labels: Array, classes: _Cl
         index = {name: position for position, name in enumerate(names)} if classes.named else {}
         indices = np.array([index.get(str(label), -1) for label in labels.tolist()])
 
-    def refuse(row: int) -> DataError:
+    def error_at(row: int) -> DataError:
         return DataError(
             "trial.data.label",
             config.label,
@@ -303,5 +303,5 @@ def _as_indices(config: ParquetData, table: "Table", labels: Array, classes: _Cl
             "use labels from 0 to classes − 1, and mend the row or the class_names in the metadata",
         )
 
-    bad.mark((indices < 0) | (indices >= len(names)), refuse)
+    bad.mark((indices < 0) | (indices >= len(names)), error_at)
     return indices.astype(np.int64)

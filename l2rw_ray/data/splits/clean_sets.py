@@ -61,7 +61,7 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
     counts_C = label.bincount(minlength=classes)
     validation_C = test_C + stratified_counts(counts_C, config.validation_size, stream(seed, "validation"))
     meta_C = _meta_counts(source, config, seed)
-    _refuse_shortage(source, config, test_C, validation_C - test_C, meta_C, counts_C)
+    _check_enough_examples(source, config, test_C, validation_C - test_C, meta_C, counts_C)
     in_test, before_meta = rank < test_C[label], rank < (counts_C - meta_C)[label]
     in_validation = (rank < validation_C[label]) & ~in_test
     return CleanSets(
@@ -163,7 +163,7 @@ def _rank_in_class(labels_N: Tensor) -> Tensor:
     return rank_N
 
 
-def _refuse_shortage(
+def _check_enough_examples(
     source: Source, config: Data, test_C: Tensor, validation_C: Tensor, meta_C: Tensor, counts_C: Tensor
 ) -> None:
     """Refuse sizes that some class has too few examples for; the scarcest class is named."""

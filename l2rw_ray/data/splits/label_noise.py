@@ -50,7 +50,7 @@ def corrupt(
         case PairNoise():
             return pair_noise(labels_N, noise.rate, classes, generator)
         case ClassConditionalNoise():
-            _refuse_other_classes(len(noise.matrix), classes, f"{field}.matrix")
+            _check_same_classes(len(noise.matrix), classes, f"{field}.matrix")
             matrix_CC = torch.tensor(noise.matrix, dtype=torch.float64)
             return class_conditional_noise(labels_N, matrix_CC, generator)
 
@@ -180,7 +180,7 @@ def _chosen(eligible_N: Tensor, rate: float, generator: torch.Generator) -> Tens
     return chosen_N
 
 
-def _refuse_other_classes(rows: int, classes: int, field: str) -> None:
+def _check_same_classes(rows: int, classes: int, field: str) -> None:
     if rows != classes:
         problem = f"the sets have {classes} classes"
         raise DataError(field, f"{rows} × {rows}", problem, f"give {classes} rows of {classes}")

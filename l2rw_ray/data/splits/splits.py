@@ -16,7 +16,7 @@ from l2rw_ray.config.data.protocols import LabelNoise, TwoClassBias
 from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.task import data_misfit
-from l2rw_ray.data.augmentation import refuse_vectors
+from l2rw_ray.data.augmentation import check_images
 from l2rw_ray.data.examples import ExampleSet, feature_scale
 from l2rw_ray.data.random_streams import stream
 from l2rw_ray.data.source import Source
@@ -74,16 +74,16 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
         DataError: A class has too few examples for what is asked, features are to be augmented, or a
             protocol does not go with the data.
     """
-    _refuse_misfit(source, config)
-    _refuse_one_class(source, config)
-    refuse_vectors(config.augment, source.inputs.dtype)
+    _check_fit(source, config)
+    _check_class_count(source, config)
+    check_images(config.augment, source.inputs.dtype)
     if isinstance(config.bias, TwoClassBias):
         source = _two_classes(source, config.bias)
     clean = draw_clean_sets(source, config, seed)
     train = draw_train(source, clean.left, config, seed)
     rows = {"train": train, "meta": clean.meta, "validation": clean.validation, "test": clean.test}
     own_test = source.test_labels is not None
-    refuse_overlap(rows, own_test=own_test)
+    check_disjoint(rows, own_test=own_test)
     sets = _examples_of(source, rows, own_test=own_test)
     if source.train_labels is not None:
         sets["train"] = replace(sets["train"], labels=source.train_labels[train])
@@ -107,7 +107,7 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     return Splits(**sets, class_names=source.class_names, hashes=hashes, left_out=source.left_out)
 
 
-def refuse_overlap(rows: dict[str, Tensor], *, own_test: bool) -> None:
+def check_disjoint(rows: dict[str, Tensor], *, own_test: bool) -> None:
     """Refuse sets that overlap: no row of the source may be in two of them, or twice in one.
 
     Args:
@@ -162,13 +162,13 @@ def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:
     return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows, targets=own_targets)
 
 
-def _refuse_misfit(source: Source, config: Data) -> None:
+def _check_fit(source: Source, config: Data) -> None:
     misfit = data_misfit(config, is_regression=source.targets is not None)
     if misfit is not None:
         raise DataError(f"trial.data.{misfit.field}", *misfit[1:])
 
 
-def _refuse_one_class(source: Source, config: Data) -> None:
+def _check_class_count(source: Source, config: Data) -> None:
     if len(source.class_names) > 1:
         return
     is_regression = source.targets is not None

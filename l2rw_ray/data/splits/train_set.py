@@ -67,13 +67,13 @@ def _draw_biased(source: Source, pool: Tensor, config: Data, bias: _Changing, se
     available = labels.bincount(minlength=len(source.class_names)).tolist()
     if config.train_size is not None:
         wanted = counts_of(bias, source, seed, "bias")(config.train_size)
-        _refuse_large_train(source, config.train_size, bias, seed, available)
+        _check_train_size(source, config.train_size, bias, seed, available)
     elif isinstance(bias, DominantClassBias):
         wanted = _all_dominant(source, bias, seed, available)
     else:
         wanted = _as_many_as_fit(source, bias, seed, available)
     if not isinstance(bias, DominantClassBias):
-        _refuse_empty_class(source, config.train_size, bias, wanted)
+        _check_classes_filled(source, config.train_size, bias, wanted)
     taken = torch.zeros(len(pool), dtype=torch.bool)
     for label, count in enumerate(wanted):
         taken[(labels == label).nonzero().squeeze(1)[:count]] = True
@@ -85,7 +85,7 @@ def _all_dominant(source: Source, bias: DominantClassBias, seed: int, available:
     dominant, others = dominance(bias, source, seed, "bias")
     kept = available[dominant]
     wanted = class_counts(dominant, kept, others, round(kept / bias.level) - kept)
-    _refuse_low_level(source, bias.level, dominant, wanted, available)
+    _check_level(source, bias.level, dominant, wanted, available)
     return wanted
 
 
@@ -102,7 +102,7 @@ def _as_many_as_fit(
     return counts(largest_fitting(counts, available, sum(available) + 1))
 
 
-def _refuse_large_train(source: Source, size: int, bias: _Changing, seed: int, available: list[int]) -> None:
+def _check_train_size(source: Source, size: int, bias: _Changing, seed: int, available: list[int]) -> None:
     counts = counts_of(bias, source, seed, "bias")
     scarce = scarcest(wanted := counts(size), available)
     if scarce is None:
@@ -120,7 +120,7 @@ def _refuse_large_train(source: Source, size: int, bias: _Changing, seed: int, a
     raise DataError("trial.data.train_size", size, problem, remedy)
 
 
-def _refuse_empty_class(
+def _check_classes_filled(
     source: Source, size: int | None, bias: LongTailBias | TwoClassBias, wanted: list[int]
 ) -> None:
     """A class without an example is another task, and no ratio of its size to others is what was asked."""
@@ -132,7 +132,7 @@ def _refuse_empty_class(
     raise DataError(f"trial.data.bias.{field}", value, problem, remedy)
 
 
-def _refuse_low_level(
+def _check_level(
     source: Source, level: float, dominant: int, wanted: list[int], available: list[int]
 ) -> None:
     scarce = scarcest(wanted, available)

@@ -15,7 +15,7 @@ from pyarrow.fs import FileInfo, FileSystem
 from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.data.tables.table_files import TableFormat, find_files
 from l2rw_ray.errors import DataError, OutOfReachError
-from l2rw_ray.retries import is_passing
+from l2rw_ray.retries import is_transient
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
@@ -58,7 +58,7 @@ class Table:
         try:
             filesystem, files = find_files(given, form.endings)
         except (OSError, ImportError, pa.ArrowException) as error:  # a URI may want another package
-            if is_passing(error):
+            if is_transient(error):
                 raise OutOfReachError(given, _line(error)) from error
             raise DataError(field, given, f"cannot be opened ({_line(error)})", "check the path") from error
         if not files:
@@ -161,15 +161,15 @@ class Table:
                 problem = f"values are of type {given}"
                 raise DataError(field, column, problem, "use integers or text")
 
-        def refuse(row: int) -> DataError:
-            return self._refuse(field, column, f"null in {self.locate(row)}", "fill it in")
+        def error_at(row: int) -> DataError:
+            return self._error(field, column, f"null in {self.locate(row)}", "fill it in")
 
         parts = []
         for start, batch in self.batches([column]):
             values = batch.column(0)
             if pa.types.is_dictionary(values.type):
                 values = values.dictionary_decode()
-            bad.mark(values.is_null().to_numpy(zero_copy_only=False), refuse, start)
+            bad.mark(values.is_null().to_numpy(zero_copy_only=False), error_at, start)
             numbers = values.fill_null("" if text else 0).to_numpy(zero_copy_only=False)
             parts.append(numbers.astype(np.str_ if text else np.int64))
         return np.concatenate(parts)
@@ -209,20 +209,20 @@ class Table:
                 features[start : start + len(batch), place] = numbers
         return features
 
-    def refuse_feature(
+    def feature_error(
         self, column: str, row: int, value: object, field: str = "trial.data.features"
     ) -> DataError:
         """The error about a value that is no finite number."""
         problem = f"{value} in {self.locate(row)}"
-        return self._refuse(field, column, problem, "fill in a finite number")
+        return self._error(field, column, problem, "fill in a finite number")
 
     def _refuse_first(self, field: str, column: str, start: int, values: pa.Array, bad: Array) -> None:
         if bad.any():
             place = int(bad.argmax())
             value = values[place].as_py()
-            raise self.refuse_feature(column, start + place, "null" if value is None else value, field)
+            raise self.feature_error(column, start + place, "null" if value is None else value, field)
 
-    def _refuse(self, field: str, column: str, problem: str, remedy: str) -> DataError:
+    def _error(self, field: str, column: str, problem: str, remedy: str) -> DataError:
         return DataError(
             field, column, problem, f"{remedy}, drop the row, or set trial.data.bad_rows to skip"
         )
@@ -259,7 +259,7 @@ def readable(field: str, form: TableFormat, path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        if is_passing(error):
+        if is_transient(error):
             raise OutOfReachError(path, _line(error)) from error
         problem = f"no readable {form.name} file ({_line(error)})"
         remedy = f"give a whole {form.name} file"

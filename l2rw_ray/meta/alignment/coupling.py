@@ -15,7 +15,7 @@ _ROUNDING = 100.0
 """Difference, in units of machine epsilon, that the same example may show among other neighbours."""
 
 
-def refuse_coupling(forward: Forward, batch: Batch, remedy: str) -> bool:
+def check_independence(forward: Forward, batch: Batch, remedy: str) -> bool:
     """Check that an example's loss stays the same when its neighbours change, and no buffer is written.
 
     Two examples are evaluated together, each beside the other one blanked, and with two more behind

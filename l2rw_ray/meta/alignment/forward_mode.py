@@ -14,7 +14,7 @@ from torch.autograd import forward_ad
 from torch.utils.checkpoint import CheckpointError
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch, refuse_compiled
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch, check_not_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.alignment.replaced import replaced_forwards
 from l2rw_ray.meta.alignment.tangents import carrying_layers
@@ -42,7 +42,7 @@ class ForwardMode:
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """See `Estimator`."""
-        refuse_compiled(forward, "forward_mode")
+        check_not_compiled(forward, "forward_mode")
         _load_rules()
         direction = source.get().values
         if not self._has_rules:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.coupling import refuse_coupling
+from l2rw_ray.meta.alignment.coupling import check_independence
 from l2rw_ray.meta.alignment.ghost_pass import REMEDY, GhostPass, TrainedLayers
 from l2rw_ray.meta.alignment.layers import ExampleGradients
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
@@ -75,7 +75,7 @@ class Ghost:
         if len(batch[1]):
             try:
                 with untouched_library_generators():
-                    is_conclusive = refuse_coupling(forward, batch, REMEDY)
+                    is_conclusive = check_independence(forward, batch, REMEDY)
             except UnsupportedModelError as error:
                 refused = error
         flags = torch.tensor([float(refused is not None), float(not is_conclusive)], device=batch[0].device)

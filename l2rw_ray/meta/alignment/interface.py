@@ -83,7 +83,7 @@ class GraphScoredBatch:
         backward_weighted(self.graph, weights_B, self.world_size)
 
 
-def refuse_compiled(forward: Forward, estimator: str) -> None:
+def check_not_compiled(forward: Forward, estimator: str) -> None:
     """Refuse a training forward through torch.compile, for an estimator that must look inside it.
 
     Args:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch, refuse_compiled
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch, check_not_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
@@ -37,7 +37,7 @@ class LastLayer:
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """See `Estimator`."""
-        refuse_compiled(forward, "last_layer")
+        check_not_compiled(forward, "last_layer")
         name, head = _head(forward.module)
         parts = {id(part) for part in head.parameters()}  # tied ones go by the name of another layer
         named = forward.module.named_parameters()

@@ -14,7 +14,7 @@ from torch.nn import functional
 from l2rw_ray.meta.alignment.replaced import computes_as
 
 _KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_FEWEST_POSITIONS = 16
+_MIN_POSITIONS = 16
 """Below it an example's own mean and variance say too little to be worth their while."""
 
 
@@ -40,7 +40,7 @@ def _normalise(layer: nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) -> Calla
 
     def call(input: Tensor) -> Tensor:  # the name that layers give their argument
         positions = prod(input.shape[2:])
-        if positions < _FEWEST_POSITIONS or not input.is_contiguous() or not input.is_floating_point():
+        if positions < _MIN_POSITIONS or not input.is_contiguous() or not input.is_floating_point():
             own: Tensor = forward(input)
             return own
         count, channels = input.shape[:2]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import InputError, UnsupportedModelError
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch, refuse_compiled
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch, check_not_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.forward import Forward
@@ -29,7 +29,7 @@ class SecondOrder:
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """See `Estimator`."""
-        refuse_compiled(forward, "second_order")
+        check_not_compiled(forward, "second_order")
         if source.direction is not None:
             problem, remedy = "it computes the meta gradient at every step", "use meta_gradient_every=1"
             raise InputError("estimator", "second_order", problem, remedy)

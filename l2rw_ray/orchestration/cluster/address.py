@@ -7,7 +7,7 @@ from l2rw_ray.errors import InputError
 _CONNECT_S = 5.0
 
 
-def refuse_silent(address: str, host: str, port: int, remedy: str) -> None:
+def check_server_answers(address: str, host: str, port: int, remedy: str) -> None:
     """Find out within seconds what Ray takes minutes to say.
 
     Args:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from l2rw_ray.errors import InfrastructureError, InputError
-from l2rw_ray.orchestration.cluster.address import refuse_silent
+from l2rw_ray.orchestration.cluster.address import check_server_answers
 from l2rw_ray.orchestration.cluster.autoscaling import (
     GROWTH_VARIABLE,
     START_TIMEOUT_S,
@@ -63,7 +63,7 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
     if address is None:
         os.environ.pop(GROWTH_VARIABLE, None)  # it is about another cluster
     else:
-        _refuse_unreachable(address)
+        _check_reachable(address)
     with nullcontext() if address else _for_itself(), _connection(address, code) as nodes:
         yield nodes
 
@@ -186,13 +186,13 @@ def _token() -> str:
     return secrets.token_hex(32)
 
 
-def _refuse_unreachable(address: str) -> None:
+def _check_reachable(address: str) -> None:
     if address == "auto":
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         raise InputError("--address", address, "no HOST:PORT", _REMEDY)
-    refuse_silent(address, host.strip("[]"), int(port), _REMEDY)
+    check_server_answers(address, host.strip("[]"), int(port), _REMEDY)
 
 
 def _silence_ray() -> None:

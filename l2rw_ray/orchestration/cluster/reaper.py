@@ -22,7 +22,7 @@ _READABLE = {"SPT_NOENV": "1"}
 _PAUSE_S = 0.2
 _GRACE_S = 3.0
 """How long processes may take to exit by themselves where the driver has let them go."""
-MOST_S = _GRACE_S + 2.0
+MAX_S = _GRACE_S + 2.0
 """How long reaping takes at most: what no signal ends may wait for a disk that does not answer."""
 
 
@@ -62,7 +62,7 @@ def reap(mark: str, grace_s: float) -> None:
         grace_s: How long they may take to exit by themselves.
     """
     psutil.wait_procs(_marked(mark), timeout=grace_s)
-    clear, deadline = 0, time.monotonic() + MOST_S - _GRACE_S
+    clear, deadline = 0, time.monotonic() + MAX_S - _GRACE_S
     while clear < 2 and time.monotonic() < deadline:
         found = _marked(mark)
         for process in found:

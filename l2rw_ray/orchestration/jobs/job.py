@@ -14,7 +14,7 @@ from aiohttp import ClientError
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.errors import InfrastructureError, InputError
-from l2rw_ray.orchestration.cluster.address import refuse_silent
+from l2rw_ray.orchestration.cluster.address import check_server_answers
 from l2rw_ray.orchestration.jobs.submission import Submission, staged
 
 _REMEDY = "give http://HOST:8265 of the cluster's dashboard"
@@ -131,7 +131,7 @@ def submit_study(spec: StudySpec, submission: Submission, address: str) -> Study
         InputError: Nobody answers at the address, or not to us; or what is to be sent cannot be.
         InfrastructureError: The cluster refused the job.
     """
-    submission.refuse_unusable()
+    submission.check_usable()
     with staged(spec) as folder:
         client = _connect(address)
         runtime_env = {"working_dir": str(folder), "env_vars": submission.environment()}
@@ -177,7 +177,7 @@ def _dashboard_url(address: str) -> str:
     is_word = not {".", ":"} & set(address)  # such as auto, which is this machine's own to Ray
     if parts.scheme not in _PORTS or not parts.hostname or is_word:
         raise InputError("--address", address, "not the address of a dashboard", _REMEDY)
-    refuse_silent(address, parts.hostname, port, _REMEDY)
+    check_server_answers(address, parts.hostname, port, _REMEDY)
     return url.rstrip("/")
 
 

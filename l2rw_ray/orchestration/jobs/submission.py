@@ -15,14 +15,14 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.orchestration.custom_code import stage_custom_code
 from l2rw_ray.planning.plan import representative_trials
 from l2rw_ray.results.remote.location import parse_location
-from l2rw_ray.tracking.uri import masked, refuse_unknown_store
+from l2rw_ray.tracking.uri import check_known_store, masked
 
 STUDY_FILE = "study.yaml"
 RESULTS_VARIABLE = "L2RW_RAY_RESULTS"
 """On a cluster, the folder of study folders, on storage that all of its nodes share."""
 
 _RELATIVE = "relative to a folder that ends with the job"
-_MOST_BYTES = 50 * 2**20
+_MAX_BYTES = 50 * 2**20
 _STOP_WAIT_S = 120
 """How long a stopped job may take: its trials 30 s, worker groups 5 s, Ray's processes 5 s, files for MLflow
 20 s, and a large report a minute."""
@@ -49,7 +49,7 @@ class Submission:
     variables: Sequence[str] = ()
     arguments: Sequence[str] = ()
 
-    def refuse_unusable(self) -> None:
+    def check_usable(self) -> None:
         """Check what can be checked without the cluster.
 
         Raises:
@@ -64,7 +64,7 @@ class Submission:
             if name not in os.environ:
                 raise InputError("--env", name, "not set in this shell", "set it, or leave it out")
         if self.tracking_uri is not None:
-            _refuse_unfit_store(self.tracking_uri)
+            _check_store(self.tracking_uri)
 
     def entrypoint(self, study: str) -> str:
         """The shell command of the job.
@@ -106,17 +106,17 @@ def staged(spec: StudySpec) -> Iterator[Path]:
             path that the nodes do not have.
     """
     trials = representative_trials(spec)
-    _refuse_relative_data(trials)
+    _check_absolute_paths(trials)
     with tempfile.TemporaryDirectory(prefix="l2rw_ray_") as name:
         folder = Path(name) / "job"
         folder.mkdir()
         dump_study(spec, folder / STUDY_FILE)
         stage_custom_code(trials, folder)
-        _refuse_large(folder)
+        _check_size(folder)
         yield folder
 
 
-def _refuse_relative_data(trials: Sequence[PlannedTrial]) -> None:
+def _check_absolute_paths(trials: Sequence[PlannedTrial]) -> None:
     for trial in trials:
         for field in _DATA_FIELDS:
             path = getattr(trial.config.data, field, None)
@@ -125,18 +125,18 @@ def _refuse_relative_data(trials: Sequence[PlannedTrial]) -> None:
                 raise InputError(f"trial.data.{field}", path, _RELATIVE, remedy)
 
 
-def _refuse_large(folder: Path) -> None:
+def _check_size(folder: Path) -> None:
     sizes = {file: file.stat().st_size for file in folder.rglob("*") if file.is_file()}
     total = sum(sizes.values())
-    if total > _MOST_BYTES:
+    if total > _MAX_BYTES:
         largest = max(sizes, key=lambda file: sizes[file]).relative_to(folder)
         problem = f"{total / 2**20:.0f} MiB of the study's own code, of which {largest} is the largest file"
-        remedy = f"keep data out of its packages; at most {_MOST_BYTES // 2**20} MiB are sent"
+        remedy = f"keep data out of its packages; at most {_MAX_BYTES // 2**20} MiB are sent"
         raise InputError("study", folder.name, problem, remedy)
 
 
-def _refuse_unfit_store(uri: str) -> None:
-    refuse_unknown_store(uri)
+def _check_store(uri: str) -> None:
+    check_known_store(uri)
     parts, shown = urlsplit(uri), masked(uri)
     if shown != uri:
         problem = "its password or token would be shown on the cluster's dashboard"

@@ -6,7 +6,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule, Tri
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.search import AshaStopping, MedianStopping, SearchDesign
-from l2rw_ray.config.study import most_epochs
+from l2rw_ray.config.study import max_epochs
 from l2rw_ray.orchestration.tune.searcher import TIME
 
 
@@ -20,7 +20,7 @@ def early_stopping(spec: StudySpec) -> TrialScheduler | None:
             assert isinstance(design, SearchDesign)
             return AsyncHyperBandScheduler(
                 **ranked,
-                max_t=most_epochs(design, spec.trial.optim.epochs) + 1,  # who reaches it would be stopped
+                max_t=max_epochs(design, spec.trial.optim.epochs) + 1,  # who reaches it would be stopped
                 grace_period=stopping.grace_epochs,
                 reduction_factor=stopping.reduction_factor,
             )

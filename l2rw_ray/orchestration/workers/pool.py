@@ -75,7 +75,7 @@ class WorkerGroupPool:
     ) -> None:
         self._broker, self._settings, self._storage = broker, settings, storage
         self._remaining, self._nodes, self._limit = remaining, nodes, limit
-        self._most_losses = _LOSSES_PER_TRIAL * sum(left or _MANY_TRIALS for left in remaining.values())
+        self._max_losses = _LOSSES_PER_TRIAL * sum(left or _MANY_TRIALS for left in remaining.values())
         self._names, self._lock = count(), threading.Lock()
         self._running: dict[threading.Thread, Resources] = {}
         self._lost: Counter[Resources] = Counter()
@@ -195,7 +195,7 @@ class WorkerGroupPool:
                 name=f"{name}-{generation}",
                 storage_path=str(self._storage),
                 failure_config=ray.train.FailureConfig(
-                    max_failures=self._most_losses, controller_failure_limit=_FAILED_STARTS
+                    max_failures=self._max_losses, controller_failure_limit=_FAILED_STARTS
                 ),
                 logging_config=ray.train.LoggingConfig(log_level="ERROR"),
                 callbacks=[FailureCallback(self._broker, name)],

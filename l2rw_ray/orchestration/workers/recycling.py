@@ -7,7 +7,7 @@ from l2rw_ray.measurement import give_back_freed_memory
 from l2rw_ray.orchestration.workers.limits import own_memory_bytes
 from l2rw_ray.training import Ranks
 
-_MOST_GROWTH_BYTES = 2 * 2**30
+_MAX_GROWTH_BYTES = 2 * 2**30
 """Memory that a worker may gain after its first trial."""
 _OF_THE_LIMIT = 10
 """The part, 1 in this many, of a limit of memory that it may gain: what stays counts for later trials."""
@@ -17,13 +17,13 @@ class RecyclePolicy:
     """What one worker has been through.
 
     Args:
-        most_trials: How many trials it may train.
+        max_trials: How many trials it may train.
         limits: What a trial may take.
         forget: Lets go of what is kept from one trial to the next.
     """
 
-    def __init__(self, most_trials: int, limits: Limits, forget: Callable[[], object]) -> None:
-        self._most_trials, self._forget = most_trials, forget
+    def __init__(self, max_trials: int, limits: Limits, forget: Callable[[], object]) -> None:
+        self._max_trials, self._forget = max_trials, forget
         self._limit = limits.memory_bytes
         self._trained, self._first_bytes = 0, 0
 
@@ -32,13 +32,13 @@ class RecyclePolicy:
 
         Under a limit of memory nothing is kept for the next trial, so that its memory is its own.
         """
-        most_growth = _MOST_GROWTH_BYTES
+        max_growth = _MAX_GROWTH_BYTES
         if self._limit is not None:
             self._forget()
             give_back_freed_memory()
-            most_growth = min(most_growth, self._limit // _OF_THE_LIMIT)
+            max_growth = min(max_growth, self._limit // _OF_THE_LIMIT)
         self._trained += 1
         used_bytes = own_memory_bytes()
         self._first_bytes = self._first_bytes or used_bytes  # with all that is loaded once
         growth = ranks.maximum(used_bytes - self._first_bytes)
-        return self._trained >= self._most_trials or growth > most_growth
+        return self._trained >= self._max_trials or growth > max_growth

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-MOST_BYTES = 2**20
+MAX_BYTES = 2**20
 """Of what one attempt prints."""
 _CUT = b"\n--- the rest was left out: more than %d bytes ---\n"
 _STANDARD = (1, 2)
@@ -29,13 +29,13 @@ class TrialLog:
 
     Args:
         descriptor: Of the file, opened to append.
-        most_bytes: What the attempt may write.
+        max_bytes: What the attempt may write.
     """
 
-    def __init__(self, descriptor: int, most_bytes: int) -> None:
+    def __init__(self, descriptor: int, max_bytes: int) -> None:
         self._descriptor = descriptor
         self._begin = os.fstat(descriptor).st_size
-        self._most_bytes, self._is_full = most_bytes, False
+        self._max_bytes, self._is_full = max_bytes, False
 
     def keep_bound(self) -> None:
         """Cut off what is too much; nothing more is written then."""
@@ -43,7 +43,7 @@ class TrialLog:
             self._cut()
 
     def _cut(self) -> None:
-        end = self._begin + self._most_bytes
+        end = self._begin + self._max_bytes
         if self._is_full or os.fstat(self._descriptor).st_size <= end:
             return
         self._is_full = True
@@ -51,7 +51,7 @@ class TrialLog:
             for standard in _STANDARD:
                 os.dup2(nowhere.fileno(), standard)
         os.ftruncate(self._descriptor, end)
-        _write(self._descriptor, _CUT % self._most_bytes)
+        _write(self._descriptor, _CUT % self._max_bytes)
 
     @property
     def is_empty(self) -> bool:
@@ -60,7 +60,7 @@ class TrialLog:
 
 
 @contextmanager
-def logged(path: Path, attempt: int, most_bytes: int = MOST_BYTES) -> Iterator[TrialLog | None]:
+def logged(path: Path, attempt: int, max_bytes: int = MAX_BYTES) -> Iterator[TrialLog | None]:
     """Lead standard output and error into a file while the block runs.
 
     What earlier attempts left in the file stays, with a line between. A file that stays empty is removed.
@@ -69,7 +69,7 @@ def logged(path: Path, attempt: int, most_bytes: int = MOST_BYTES) -> Iterator[T
         path: The file. Where its folder cannot be reached or written from here, as on a node that does
             not share the study folder, output stays where it goes, which is Ray's file of this worker.
         attempt: Which try of the trial this is, from 1.
-        most_bytes: What it may write.
+        max_bytes: What it may write.
 
     Yields:
         The log; None where there is none.
@@ -83,7 +83,7 @@ def logged(path: Path, attempt: int, most_bytes: int = MOST_BYTES) -> Iterator[T
     if before:
         header = f"--- attempt {attempt}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC ---\n"
         _write(descriptor, header.encode())
-    log = TrialLog(descriptor, most_bytes)
+    log = TrialLog(descriptor, max_bytes)
     try:
         with _led_into(descriptor):
             try:

@@ -22,7 +22,7 @@ from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
 from l2rw_ray.orchestration.broker.failure_policy import INFRASTRUCTURE, Fault
 from l2rw_ray.orchestration.broker.trial_queue import Lease, WorkerGroupCommand
-from l2rw_ray.orchestration.custom_code import refuse_other_code
+from l2rw_ray.orchestration.custom_code import check_same_code
 from l2rw_ray.orchestration.workers.event_buffer import EventBuffer
 from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.workers.limits import enforce_limits
@@ -31,7 +31,7 @@ from l2rw_ray.orchestration.workers.run_config import RunConfig
 from l2rw_ray.orchestration.workers.trial_log import TrialLog, logged
 from l2rw_ray.orchestration.workers.uploads import checkpoint_files, uploading_model
 from l2rw_ray.results.trial_logs import log_file, stacks_file
-from l2rw_ray.retries import patiently
+from l2rw_ray.retries import retry_transient
 from l2rw_ray.training import Artifacts, CheckpointStore, Ranks, is_lost_peer, train_trial
 
 _LEASE_WAIT_S = 20.0
@@ -135,9 +135,9 @@ def _train_within_limits(
             place.note(event)
             return reports(event)
 
-        refuse_other_code(trial)
+        check_same_code(trial)
         splits = make_splits(
-            patiently(lambda: _source(trial.config.data.source_only())), trial.config.data, trial.seed
+            retry_transient(lambda: _source(trial.config.data.source_only())), trial.config.data, trial.seed
         )
         train_trial(
             trial,

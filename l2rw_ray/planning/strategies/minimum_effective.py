@@ -109,7 +109,7 @@ class MinimumEffectiveStrategy:
         figures: list[dict[int, float]] = [{} for _ in self._points]
         for trial in self.planned:
             result = self._ledger.get(trial.trial_id, _NOTHING)
-            value = result.figures.get(metric, math.nan)
+            value = result.metrics.get(metric, math.nan)
             if result.status == "completed" and math.isfinite(value):
                 figures[self._design.levels.index(trial.factors[self._design.factor])][trial.seed] = value
         return effective_level(

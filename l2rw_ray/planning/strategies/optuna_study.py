@@ -49,13 +49,13 @@ class ProposedTrial:
         number: Optuna's number of it.
         values: Value by path.
         state: `open`, `complete`, `pruned` or `failed`.
-        figures: Its objectives, where it is complete.
+        objectives: Values of its objectives, where it is complete.
     """
 
     number: int
     values: Mapping[str, Any]
     state: str
-    figures: tuple[float, ...] = ()
+    objectives: tuple[float, ...] = ()
 
 
 class OptunaStudy:

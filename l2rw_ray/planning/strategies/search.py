@@ -15,7 +15,7 @@ from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
 from l2rw_ray.planning.strategies.optuna_study import OptunaStudy, ProposedTrial
 from l2rw_ray.results.trial_result import TrialResult, with_costs
 
-_MOST_VAIN = 100
+_MAX_REPEATED_PROPOSALS = 100
 """Proposals in a row that are known or invalid, after which the space counts as exhausted."""
 _FEW_VAIN = 5
 """The same while trials are under way, whose figures the sampler still lacks."""
@@ -82,7 +82,7 @@ class _Configuration:
         """Means over its seeds; None while some are missing, NaN where a trial lacks the figure."""
         if self.is_lost or not self.is_complete:
             return None
-        figures = [with_costs(result.figures) for result in self.results.values()]
+        figures = [with_costs(result.metrics) for result in self.results.values()]
         return [fmean(figure.get(metric, math.nan) for figure in figures) for metric in metrics]
 
 
@@ -203,7 +203,7 @@ class SearchStrategy:
     def _propose(self) -> bool:
         """Take up the next configuration that is valid and new; False where only what is known comes."""
         invalid: ConfigError | None = None
-        for _ in range(_FEW_VAIN if self._under_way else _MOST_VAIN):
+        for _ in range(_FEW_VAIN if self._under_way else _MAX_REPEATED_PROPOSALS):
             proposal = self._optuna_study.ask()
             try:
                 found = _Configuration(proposal, self._search.trials(proposal.values))

@@ -7,7 +7,7 @@ from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.labels import MINUS, count, p_text
 from l2rw_ray.report.design_points.setting import short_names
 from l2rw_ray.report.document.table import Entry, Line, Table
-from l2rw_ray.statistics.bootstrap import FEWEST_SEEDS
+from l2rw_ray.statistics.bootstrap import MIN_SEEDS
 from l2rw_ray.statistics.intervals import is_constant
 
 _NOTHING = Entry("–")
@@ -135,7 +135,7 @@ def _note(shown: Sequence[Comparison | Interaction]) -> str:
     if any(each.evidence is not None and each.evidence.bootstrap is not None for each in shown):
         told.append("Bootstrap: 95 % BCa limits over seeds, too narrow with few.")
     else:
-        told.append(f"Bootstrap intervals need {FEWEST_SEEDS} seeds.")
+        told.append(f"Bootstrap intervals need {MIN_SEEDS} seeds.")
     if any(is_constant(each.difference.values) for each in shown):
         told.append("A difference that is the same at every seed has no p: nothing tells how certain it is.")
     single, averages = _family(shown, of_averages=False), _family(shown, of_averages=True)

@@ -14,13 +14,13 @@ from l2rw_ray.report.design_points.setting import Setting, narrowest
 from l2rw_ray.report.document.canvas import legend_above, panel
 from l2rw_ray.report.document.palette import Style
 
-MOST_CURVE_PANELS = 6
-MOST_FURTHER_PANELS = 3
+MAX_CURVE_PANELS = 6
+MAX_FURTHER_PANELS = 3
 _CURVE_PANEL = (3.9, 2.5)
 _LABEL_CHARACTERS = 26  # that fit beside a panel
 
 
-def curve_settings(curves: Sequence[Curve], most: int = MOST_CURVE_PANELS) -> tuple[Setting, ...]:
+def curve_settings(curves: Sequence[Curve], most: int = MAX_CURVE_PANELS) -> tuple[Setting, ...]:
     """The settings whose curves are shown: all, or a few spread evenly over the plan."""
     settings = narrowest(curve.setting for curve in curves if len(curve.epochs) > 1)
     if len(settings) <= most:

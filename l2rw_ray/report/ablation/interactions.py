@@ -9,7 +9,7 @@ from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.ablation.summary import Interaction
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, samples_of
-from l2rw_ray.report.comparisons.evidence import weigh
+from l2rw_ray.report.comparisons.evidence import assess
 from l2rw_ray.report.design_points.design_point import Cell
 from l2rw_ray.report.design_points.setting import Factor
 from l2rw_ray.statistics import difference_of_differences
@@ -35,7 +35,7 @@ def interactions_of(
         *_along_factors(contrast, factors, pairs, figure),
         *_of_pairs(spec, contrast, pairs, figure),
     ]
-    evidence = weigh([interaction.difference for interaction in found])
+    evidence = assess([interaction.difference for interaction in found])
     return tuple(replace(each, evidence=own) for each, own in zip(found, evidence, strict=True))
 
 

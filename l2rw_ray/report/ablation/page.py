@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from l2rw_ray.report.ablation.comparison_tables import difference_table, interaction_table
 from l2rw_ray.report.ablation.curve_plots import (
-    MOST_FURTHER_PANELS,
+    MAX_FURTHER_PANELS,
     curve_settings,
     draw_curve_panel,
     draw_curves,
@@ -100,7 +100,7 @@ def _time_panels(summary: Ablation) -> list[Panel]:
     """The same over training time, of a few settings; none where arms are not set at equal times."""
     if not summary.equal_compute:
         return []
-    settings = curve_settings(summary.curves, MOST_FURTHER_PANELS)
+    settings = curve_settings(summary.curves, MAX_FURTHER_PANELS)
     return _panels(summary, summary.curves, settings, "time", "Learning curves over training time")
 
 
@@ -112,7 +112,7 @@ def _weight_panels(summary: Ablation) -> list[Panel]:
         for panel in _panels(
             summary,
             curves,
-            curve_settings(curves, MOST_FURTHER_PANELS),
+            curve_settings(curves, MAX_FURTHER_PANELS),
             name.replace("_", "-"),
             MEASURES[name].label,
         )
@@ -150,11 +150,11 @@ def _pictures(summary: Ablation) -> list[Picture]:
         curves = draw_curves(summary, summary.curves, settings)
         pictures.append(Picture("learning-curves", "learning curves", curves))
         if summary.equal_compute:
-            few = curve_settings(summary.curves, MOST_FURTHER_PANELS)
+            few = curve_settings(summary.curves, MAX_FURTHER_PANELS)
             by_time = draw_curves(summary, summary.curves, few, by_time=True)
             pictures.append(Picture("time-curves", "learning curves over training time", by_time))
     for name, curves_of_weights in summary.weight_curves.items():
-        few = curve_settings(curves_of_weights, MOST_FURTHER_PANELS)
+        few = curve_settings(curves_of_weights, MAX_FURTHER_PANELS)
         if few:
             figure = draw_curves(summary, curves_of_weights, few)
             key = f"weights-{name.replace('_', '-')}"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
 from l2rw_ray.report.ablation.tables import accuracy_tables
-from l2rw_ray.report.combined.summary import JoinedSummary, SharedContrast, StudyBrief
+from l2rw_ray.report.combined.summary import JoinedSummary, SharedContrast, StudySummary
 from l2rw_ray.report.document.palette import COLORS, INK
 from l2rw_ray.report.document.section import Picture
 from l2rw_ray.report.document.table import Entry, Line, Table
@@ -22,7 +22,7 @@ from l2rw_ray.report.search.tables import search_tables
 
 _WIDTH, _ROW = 4.7, 0.42  # inches
 _NAME_CHARACTERS = 24
-_MOST_COLUMNS = 5
+_MAX_COLUMNS = 5
 FOREST_NOTE = (
     "Each study's mean difference over its settings and its own 95 % interval, which captures the seeds of "
     "that study. Studies differ in data and design: nothing is pooled over them, and nothing is said of a "
@@ -78,7 +78,7 @@ def forest_table(summary: JoinedSummary) -> Table | None:
     columns = tuple(_heading(contrast) for contrast in summary.shared)
     lines = [Line(key, tuple(_found(contrast, key) for contrast in summary.shared)) for key in keys]
     corner = "study"
-    if len(columns) > _MOST_COLUMNS:
+    if len(columns) > _MAX_COLUMNS:
         found = [tuple(_found(contrast, key) for key in keys) for contrast in summary.shared]
         lines = [Line(name, entries) for name, entries in zip(columns, found, strict=True)]
         corner, columns = "compared", tuple(keys)
@@ -106,13 +106,13 @@ def _found(contrast: SharedContrast, key: str) -> Entry:
     return Entry(measure.signed(interval.mean), limits, seeds, is_clear=comparison.is_clear)
 
 
-def main_picture(study: StudyBrief) -> Picture | None:
+def main_picture(study: StudySummary) -> Picture | None:
     """The figure that its own report begins with; None where there is none. Call inside `drawing()`."""
     found = _main_figure(study)
     return None if found is None else Picture(f"study-{study.key}", *found)
 
 
-def _main_figure(study: StudyBrief) -> tuple[str, Figure] | None:
+def _main_figure(study: StudySummary) -> tuple[str, Figure] | None:
     match study.summary:
         case ScalingSummary() as scaling:
             title = "Overhead ratio beside its bound"
@@ -129,7 +129,7 @@ def _main_figure(study: StudyBrief) -> tuple[str, Figure] | None:
             return None if differences is None else (f"difference to {ablation.control}", differences)
 
 
-def main_table(study: StudyBrief) -> Table | None:
+def main_table(study: StudySummary) -> Table | None:
     """The table that the finding rests on; None where there is none."""
     match study.summary:
         case ScalingSummary() as scaling:
@@ -140,7 +140,7 @@ def main_table(study: StudyBrief) -> Table | None:
             return ablation.answer or next(iter(accuracy_tables(ablation)), None)
 
 
-def joined_csv(studies: Sequence[StudyBrief]) -> str:
+def joined_csv(studies: Sequence[StudySummary]) -> str:
     """A line per study and difference, at full precision and in the ledgers' units."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -17,7 +17,7 @@ _NOT_RECORDED = "not recorded"
 
 
 @dataclass(frozen=True)
-class StudyBrief:
+class StudySummary:
     """One of the studies.
 
     Attributes:
@@ -82,7 +82,7 @@ class JoinedSummary:
         further_findings: One sentence per shared difference.
     """
 
-    studies: tuple[StudyBrief, ...]
+    studies: tuple[StudySummary, ...]
     shared: tuple[SharedContrast, ...]
     finding: str
     further_findings: tuple[str, ...]
@@ -141,10 +141,10 @@ def _keys(names: Sequence[str]) -> list[str]:
     return keys
 
 
-def _brief(key: str, summary: Summary) -> StudyBrief:
+def _brief(key: str, summary: Summary) -> StudySummary:
     known = dict(summary.provenance)
     effect, limits = _effect(summary)
-    return StudyBrief(
+    return StudySummary(
         key=key,
         summary=summary,
         effect=effect,
@@ -174,7 +174,7 @@ def _seeds(summary: Summary, listed: str) -> str:
     return str(len(listed.split(","))) if listed else "–"
 
 
-def _shared(studies: Sequence[StudyBrief]) -> tuple[SharedContrast, ...]:
+def _shared(studies: Sequence[StudySummary]) -> tuple[SharedContrast, ...]:
     groups: dict[tuple[str, str, str], list[tuple[str, Comparison]]] = {}
     for study in studies:
         for each in study.comparisons:

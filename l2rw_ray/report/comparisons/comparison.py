@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from l2rw_ray.report.comparisons.evidence import Evidence, weigh
+from l2rw_ray.report.comparisons.evidence import Evidence, assess
 from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, Measure
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.statistics import Difference
@@ -51,5 +51,5 @@ class Comparison:
 
 def with_evidence(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     """One family of comparisons with what is known of each, corrected for their number."""
-    found = weigh([comparison.difference for comparison in comparisons])
+    found = assess([comparison.difference for comparison in comparisons])
     return tuple(replace(each, evidence=own) for each, own in zip(comparisons, found, strict=True))

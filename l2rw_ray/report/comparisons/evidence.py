@@ -39,7 +39,7 @@ class Evidence:
         return self.p_holm is not None and self.p_holm < _LEVEL
 
 
-def weigh(differences: Sequence[Difference]) -> tuple[Evidence, ...]:
+def assess(differences: Sequence[Difference]) -> tuple[Evidence, ...]:
     """Evidence on each of a family of differences, in their order."""
     p_values = [paired_t_test(difference.values) for difference in differences]
     family = sum(p is not None for p in p_values)

@@ -7,7 +7,7 @@ from typing import Any
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.design_points.labels import factor_name, level_text
 
-_MOST_IN_HEADING = 3
+_MAX_IN_HEADING = 3
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def point_name(arm: str, setting: Setting) -> str:
 def short_names(settings: Sequence[Setting]) -> tuple[str, tuple[str, ...]]:
     """A heading, and the settings' names below it, which then need not repeat the factors' names."""
     paths = {tuple(path for path, _ in setting.levels) for setting in settings}
-    if len(paths) != 1 or not 1 <= len(min(paths)) <= _MOST_IN_HEADING:
+    if len(paths) != 1 or not 1 <= len(min(paths)) <= _MAX_IN_HEADING:
         return "setting", tuple(setting.text for setting in settings)
     names = (" · ".join(level_text(path, level) for path, level in each.levels) for each in settings)
     return " · ".join(map(factor_name, min(paths))), tuple(names)

@@ -18,7 +18,7 @@ from l2rw_ray.report.scaling.workers import WorkersCurve
 
 _NARROW = (3.9, 3.2)  # inches: three stand beside each other
 _MARKERS, _DASHES = "osD^vPX*", ("-", "-.", ":")
-MOST_TRENDS = 12
+MAX_TRENDS = 12
 _HEADINGS = {STEP_S: "step time (ms)", PEAK_BYTES: "peak memory (MiB)"}
 """Of axes that show plain steps too."""
 
@@ -75,7 +75,7 @@ def draw_trends(trends: Sequence[Trend], shown: str, beside: str | None = None) 
         beside: Name of a figure that is the same whatever the estimator, drawn dashed.
     """
     figure, axes = panel(_NARROW)
-    drawn = [trend for trend in trends if _has(trend, shown)][:MOST_TRENDS]
+    drawn = [trend for trend in trends if _has(trend, shown)][:MAX_TRENDS]
     names = names_of([(trend.points[0], trend.fixed) for trend in drawn])
     looks = _looks(drawn)
     for place, (trend, look) in enumerate(zip(drawn, looks, strict=True)):

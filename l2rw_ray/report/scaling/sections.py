@@ -1,7 +1,7 @@
 """The sections of a scaling report, in order."""
 
 from l2rw_ray.report.document.section import Picture, Section
-from l2rw_ray.report.scaling.plots import MOST_TRENDS, draw_ratios, draw_trends, draw_workers
+from l2rw_ray.report.scaling.plots import MAX_TRENDS, draw_ratios, draw_trends, draw_workers
 from l2rw_ray.report.scaling.points import PEAK_BYTES, PLAIN_BYTES, PLAIN_S, RATIO, STEP_S
 from l2rw_ray.report.scaling.summary import ScalingSummary
 from l2rw_ray.report.scaling.tables import (
@@ -64,7 +64,7 @@ def _growth(trends: list[Trend]) -> Section:
         for key, shown, beside, title in _COSTS
         if any(shown in trend.laws for trend in trends)
     )
-    few = f" The first {MOST_TRENDS} of {len(trends)} lines are drawn." if len(trends) > MOST_TRENDS else ""
+    few = f" The first {MAX_TRENDS} of {len(trends)} lines are drawn." if len(trends) > MAX_TRENDS else ""
     return Section(f"By {axis}", pictures, (trend_table(trends),), _BARS + few)
 
 

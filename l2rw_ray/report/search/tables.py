@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from l2rw_ray.report.document.table import Entry, Line, Table
 from l2rw_ray.report.search.summary import Configuration, SearchSummary, value_text
 
-_MOST_LINES = 15
+_MAX_LINES = 15
 
 
 def search_tables(summary: SearchSummary) -> list[Table]:
@@ -18,7 +18,7 @@ def search_tables(summary: SearchSummary) -> list[Table]:
     if len(summary.goals) > 1:
         note = "No other configuration is as good in every goal and better in one."
         tables.append(_table(summary, "front", "Pareto front", summary.front, note))
-    shown = summary.ranked[:_MOST_LINES]
+    shown = summary.ranked[:_MAX_LINES]
     title = f"The best {len(shown)} of {len(summary.configurations)} configurations"
     note = (
         f"By {summary.goals[0].measure.label}. Only the best one's test figure is shown: "

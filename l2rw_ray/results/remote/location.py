@@ -57,7 +57,7 @@ class Location:
         except (pa.ArrowException, OSError, ValueError, ImportError) as error:
             raise self.error(f"cannot be opened ({reason_of(error)})", "see that it is right") from error
 
-    def refuse_unreachable(self) -> None:
+    def check_reachable(self) -> None:
         """Ask the store for the bucket.
 
         Raises:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.remote.location import Location
-from l2rw_ray.retries import patiently
+from l2rw_ray.retries import retry_transient
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
@@ -36,7 +36,7 @@ class StoreFiles:
             with filesystem.open_output_stream(path, compression=None) as stream:
                 stream.write(content)
 
-        patiently(put)
+        retry_transient(put)
 
     def read(self, name: str) -> bytes:
         """A file's content.
@@ -50,13 +50,13 @@ class StoreFiles:
             with filesystem.open_input_stream(path, compression=None) as stream:
                 return bytes(stream.read())
 
-        return patiently(get)
+        return retry_transient(get)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         filesystem, path = self._opened(name)
         try:
-            patiently(lambda: filesystem.delete_file(path))
+            retry_transient(lambda: filesystem.delete_file(path))
         except FileNotFoundError:
             return
 
@@ -74,13 +74,13 @@ class StoreFiles:
         filesystem, base = self._opened()
         path = f"{base}/{below}".rstrip("/")
         selector = FileSelector(path, recursive=deep, allow_not_found=True)
-        found = patiently(lambda: filesystem.get_file_info(selector))
+        found = retry_transient(lambda: filesystem.get_file_info(selector))
         return {file.path.removeprefix(f"{base}/"): file for file in found if file.type is FileType.File}
 
     def info(self, name: str) -> "FileInfo":
         """What the store knows of one file."""
         filesystem, path = self._opened(name)
-        return patiently(lambda: filesystem.get_file_info(path))
+        return retry_transient(lambda: filesystem.get_file_info(path))
 
     def _opened(self, name: str = "") -> "tuple[FileSystem, str]":
         try:

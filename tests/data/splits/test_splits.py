@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from l2rw_ray.config.data.sources import DigitsData
 from l2rw_ray.data import Source, Splits, load_source, make_splits
-from l2rw_ray.data.splits.splits import hash_rows, refuse_overlap
+from l2rw_ray.data.splits.splits import check_disjoint, hash_rows
 from l2rw_ray.errors import DataError
 
 SETS = ("train", "meta", "validation", "test")
@@ -110,9 +110,9 @@ def test_rows_of_a_test_file_are_told_from_the_sources(make_source) -> None:
 
 def test_an_overlap_is_an_error() -> None:
     rows = {"train": torch.tensor([1, 2]), "meta": torch.tensor([3]), "test": torch.tensor([2])}
-    refuse_overlap(rows, own_test=True)
+    check_disjoint(rows, own_test=True)
     with pytest.raises(DataError, match="overlap"):
-        refuse_overlap(rows, own_test=False)
+        check_disjoint(rows, own_test=False)
 
 
 def test_features_are_standardised_by_the_train_pool() -> None:

@@ -31,13 +31,13 @@ def outage(monkeypatch):
     left = [0]
     real = pq.ParquetFile
 
-    def opened(*arguments, **options):
+    def open_file(*arguments, **options):
         if left[0]:
             left[0] -= 1
             raise OUTAGE
         return real(*arguments, **options)
 
-    monkeypatch.setattr(pq, "ParquetFile", opened)
+    monkeypatch.setattr(pq, "ParquetFile", open_file)
     monkeypatch.setattr(outages.time, "sleep", lambda pause_s: None)
     return left
 

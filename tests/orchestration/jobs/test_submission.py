@@ -45,7 +45,7 @@ def test_packages_that_are_too_large_are_named(
 ) -> None:
     write_code("own_large/__init__.py", "def zeros(output, target):\n    return 0.0\n")
     (tmp_path / "own_large" / "images.bin").write_bytes(bytes(2 * 2**20))
-    monkeypatch.setattr(submission, "_MOST_BYTES", 2**20)
+    monkeypatch.setattr(submission, "_MAX_BYTES", 2**20)
     study_tree["trial"]["metrics"] = ["own_large:zeros"]
     with pytest.raises(InputError, match=r"2 MiB .* own_large/images\.bin .* at most 1 MiB are sent"):
         staged(parse_study(study_tree)).__enter__()
@@ -84,12 +84,12 @@ def test_folder_that_nobody_chose_is_warned_of(chosen: Submission, variables: di
 )
 def test_given_study_folder_is_what_a_shell_makes_of_it_and_nothing_more(given: str, meant: str) -> None:
     chosen = Submission(out=given)
-    chosen.refuse_unusable()
+    chosen.check_usable()
     assert _expanded(chosen.entrypoint("small"), HOME="/home/me")[-1] == meant
 
 
 def test_options_reach_the_run_unharmed() -> None:
-    Submission(tracking_uri="sqlite:////shared/mlflow.db").refuse_unusable()
+    Submission(tracking_uri="sqlite:////shared/mlflow.db").check_usable()
     chosen = Submission(
         tracking_uri="http://host:5000/a?b=c&d", arguments=("--max-concurrent-trials=2", "--retry-failed")
     )
@@ -116,7 +116,7 @@ def test_options_reach_the_run_unharmed() -> None:
 )
 def test_what_cannot_work_is_refused_before_anything_is_sent(chosen: Submission, complaint: str) -> None:
     with pytest.raises(InputError) as refused:
-        chosen.refuse_unusable()
+        chosen.check_usable()
     assert complaint in str(refused.value)
 
 
@@ -130,7 +130,7 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(chosen: Submission,
 )
 def test_password_of_a_store_is_not_sent_and_not_shown(given: str, shown: str) -> None:
     with pytest.raises(InputError, match="its password or token would be shown on the cluster's") as refused:
-        Submission(tracking_uri=given).refuse_unusable()
+        Submission(tracking_uri=given).check_usable()
     assert f"'{shown}'" in str(refused.value)
     assert "hush" not in str(refused.value)
 
@@ -150,7 +150,7 @@ def test_data_that_nodes_may_have_are_not_refused(study_tree: dict, path: str) -
 
 
 def test_stopped_job_has_the_time_that_its_parts_may_take() -> None:
-    parts = (execution._GRACE_S, execution._LEAVE_S, reaper.MOST_S, mirror_thread.FILES_S)
+    parts = (execution._GRACE_S, execution._LEAVE_S, reaper.MAX_S, mirror_thread.FILES_S)
     assert sum(parts) + 60 <= submission._STOP_WAIT_S, "a large report takes a minute at most"
 
 

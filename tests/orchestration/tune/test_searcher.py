@@ -92,7 +92,7 @@ def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status)
     broker.ends[trials[0].trial_id] = TrialEnded(trials[0].trial_id, status, 4, 12, 8.0, metrics)
     assert searcher.suggest("c") == Searcher.FINISHED
     result = strategy.results[trials[0].trial_id]
-    assert (result.status, result.duration_s, result.figures) == (status.value, 8.0, metrics)
+    assert (result.status, result.duration_s, result.metrics) == (status.value, 8.0, metrics)
 
 
 def test_the_next_trial_waits_for_the_group_of_one_that_is_stopped(study_tree: dict) -> None:

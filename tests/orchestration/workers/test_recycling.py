@@ -17,9 +17,9 @@ def used(monkeypatch):
     return amounts
 
 
-def lived(used, limits: Limits, most_trials: int = 100) -> int:
+def lived(used, limits: Limits, max_trials: int = 100) -> int:
     """How many trials a worker trains until it is worn; all that there are if it never is."""
-    number, worker = len(used), recycling.RecyclePolicy(most_trials, limits, lambda: None)
+    number, worker = len(used), recycling.RecyclePolicy(max_trials, limits, lambda: None)
     for trial in range(number):
         if worker.should_recycle(Ranks()):
             return trial + 1
@@ -28,7 +28,7 @@ def lived(used, limits: Limits, most_trials: int = 100) -> int:
 
 def test_many_trials_wear(used):
     used += [500 * MIB] * 5
-    assert lived(used, Limits(), most_trials=3) == 3
+    assert lived(used, Limits(), max_trials=3) == 3
 
 
 def test_growth_wears(used):

@@ -15,14 +15,14 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "logs" / "a.log"
 
 
-def run(log: Path, inside: str, *, attempt: int = 1, most_bytes: int = 1000) -> subprocess.CompletedProcess:
+def run(log: Path, inside: str, *, attempt: int = 1, max_bytes: int = 1000) -> subprocess.CompletedProcess:
     """A process that prints before, while and after a log is open."""
     code = f"""
 import ctypes, logging, os, sys, warnings
 from pathlib import Path
 from l2rw_ray.orchestration.workers.trial_log import logged
 print("before")
-with logged(Path({str(log)!r}), {attempt}, {most_bytes}) as log:
+with logged(Path({str(log)!r}), {attempt}, {max_bytes}) as log:
 {inside}
 print("after")
 """

@@ -88,7 +88,7 @@ def test_a_configuration_is_its_mean_over_seeds_and_paired(study_tree: dict, fol
     ran = play(spec, folder, lambda trial: {METRIC: 0.5 + trial.seed / 100})
     assert [trial.seed for trial in ran] == [5, 7] * 3
     (strategy,) = build_strategies(spec, (), folder)
-    assert [found.figures for found in strategy._optuna_study.proposals()] == [(pytest.approx(0.56),)] * 3
+    assert [found.objectives for found in strategy._optuna_study.proposals()] == [(pytest.approx(0.56),)] * 3
 
 
 def test_a_failed_configuration_counts_and_can_be_retried(study_tree: dict, folder: StudyFolder) -> None:
@@ -125,9 +125,9 @@ def test_what_a_killed_run_left_waiting_does_not_take_the_place_of_a_retry(
     assert {trial.trial_id for trial in retried} == {first.trial_id, second.trial_id}
     (strategy,) = build_strategies(spec, (), folder)
     told = {
-        found.values["optim.lr"]: found.figures
+        found.values["optim.lr"]: found.objectives
         for found in strategy._optuna_study.proposals()
-        if found.figures
+        if found.objectives
     }
     assert told == {lr: (pytest.approx(1 - abs(math.log10(lr) + 1) / 10),) for lr in values([first, second])}
 
@@ -241,7 +241,7 @@ def test_several_objectives_are_told(study_tree: dict, folder: StudyFolder, samp
     spec = parse_study(study_tree | {"design": design, "seeds": 1})
     play(spec, folder)
     (strategy,) = build_strategies(spec, (), folder)
-    assert all(found.figures[1:] == (1.0, 36.0) for found in strategy._optuna_study.proposals()), (
+    assert all(found.objectives[1:] == (1.0, 36.0) for found in strategy._optuna_study.proposals()), (
         "no weights, no overhead"
     )
 

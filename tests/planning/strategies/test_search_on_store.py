@@ -3,7 +3,7 @@
 import pytest
 
 from l2rw_ray.config import parse_study
-from l2rw_ray.results.opening import opened
+from l2rw_ray.results.opening import open_study_folder
 from l2rw_ray.results.reader import trial_results
 from tests.object_store import BUCKET, object_store
 from tests.planning.playing import play
@@ -22,7 +22,7 @@ def test_a_search_goes_on_elsewhere_with_all_that_was_finished(study_tree, tmp_p
     ran = []
     for machine, trials in (("first", 4), ("second", 2), ("third", 1000)):
         monkeypatch.setenv("L2RW_RAY_CACHE", str(tmp_path / machine))
-        with opened(address) as folder:
+        with open_study_folder(address) as folder:
             folder.create()
             with folder.lock():
                 assert trial_results(folder.path).keys() == {trial.trial_id for trial in ran}
