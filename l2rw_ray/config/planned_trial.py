@@ -29,7 +29,8 @@ class PlannedTrial:
         seed: Seed of split, protocol, initial weights and order; rows of equal seed are paired.
         resources: What it runs on.
         factors: Level of each design factor at this point, by path relative to `trial`.
-        stage: Whether its test figures count, or it was only tried to choose a configuration.
+        stage: Whether its test metrics count, or it was only tried to choose a configuration.
+        search: Key of the search that asked for it; None for a trial of a fixed design.
     """
 
     trial_id: str
@@ -38,6 +39,7 @@ class PlannedTrial:
     resources: Resources
     factors: Mapping[str, Any]
     stage: Stage = Stage.FINAL
+    search: str | None = None
 
     @property
     def label(self) -> str:

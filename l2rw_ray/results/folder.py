@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TextIO
 
-from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, load_study
+from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, TrialConfig, load_study
 from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
@@ -41,7 +41,9 @@ class PlanRow:
         seed: Its seed; rows of equal seed are paired.
         factors: Level of each design factor, by path relative to `trial`.
         resources: What it runs on.
-        stage: Whether its test figures count, or it was only tried to choose a configuration.
+        stage: Whether its test metrics count, or it was only tried to choose a configuration.
+        search: Key of the search that asked for it; None for other designs and for plans of release 0.1.
+        config: What is trained, of a trial that a search asked for.
     """
 
     trial_id: str
@@ -49,6 +51,8 @@ class PlanRow:
     factors: Mapping[str, Any]
     resources: Resources
     stage: Stage = Stage.FINAL
+    search: str | None = None
+    config: TrialConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -246,16 +250,7 @@ class StudyFolder:
         Raises:
             StudyFolderError: The folder cannot be written.
         """
-        rows = [
-            {
-                "trial_id": trial.trial_id,
-                "factors": dict(trial.factors),
-                "seed": trial.seed,
-                "resources": trial.resources.model_dump(mode="json"),
-                "stage": trial.stage.value,
-            }
-            for trial in planned
-        ]
+        rows = [_plain_row(trial) for trial in planned]
         with self._writable(), self.replaced(self.plan_file) as temporary:
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
@@ -304,6 +299,19 @@ class StudyFolder:
         return StudyFolderError("study folder", self.address if self.store else self.path, problem, remedy)
 
 
+def _plain_row(trial: PlannedTrial) -> dict[str, Any]:
+    row = {
+        "trial_id": trial.trial_id,
+        "factors": dict(trial.factors),
+        "seed": trial.seed,
+        "resources": trial.resources.model_dump(mode="json"),
+        "stage": trial.stage.value,
+    }
+    if trial.search is None:  # its configuration follows from the study
+        return row
+    return {**row, "search": trial.search, "config": trial.config.model_dump(mode="json")}
+
+
 def _plan_row(row: Mapping[str, Any]) -> PlanRow:
     return PlanRow(
         trial_id=row["trial_id"],
@@ -311,6 +319,8 @@ def _plan_row(row: Mapping[str, Any]) -> PlanRow:
         factors=row["factors"],
         resources=Resources.model_validate(row["resources"]),
         stage=Stage(row.get("stage", Stage.FINAL)),
+        search=row.get("search"),
+        config=TrialConfig.model_validate(row["config"]) if "config" in row else None,
     )
 
 

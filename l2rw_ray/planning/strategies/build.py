@@ -1,18 +1,16 @@
 """From a study and its ledger to the strategies of a run."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from l2rw_ray.config import PlannedTrial, StudySpec
-from l2rw_ray.config.design.kinds import VARIANT, SearchingDesign
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import SearchDesign
-from l2rw_ray.config.design.space import Space
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
-from l2rw_ray.planning.plan import by_resources, trials_at_ends
+from l2rw_ray.planning.plan import by_resources
 from l2rw_ray.planning.strategies.fixed import FixedStrategy
 from l2rw_ray.planning.strategies.interface import Ledger, TrialStrategy
 from l2rw_ray.planning.strategies.minimum_effective import MinimumEffectiveStrategy
+from l2rw_ray.planning.strategies.search_spec import search_specs
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import missing_trials
@@ -35,8 +33,8 @@ def build_strategies(
     """
     ledger = trial_results(folder.path, objectives_of(spec))
     match spec.design:
-        case SearchDesign() | TunedComparisonDesign() as design:
-            return [_search_strategy(spec, design, folder, ledger, retry_failed=retry_failed)]
+        case SearchDesign() | TunedComparisonDesign():
+            return [_search_strategy(spec, folder, ledger, retry_failed=retry_failed)]
         case MinimumEffectiveDesign() as design:
             return [MinimumEffectiveStrategy(spec, design, ledger, retry_failed=retry_failed)]
         case _:
@@ -51,37 +49,17 @@ def objectives_of(spec: StudySpec) -> list[str]:
 
 
 def _search_strategy(
-    spec: StudySpec, design: SearchingDesign, folder: StudyFolder, ledger: Ledger, *, retry_failed: bool
+    spec: StudySpec, folder: StudyFolder, ledger: Ledger, *, retry_failed: bool
 ) -> TrialStrategy:
-    from l2rw_ray.planning.strategies.optuna_study import OptunaStudy
-    from l2rw_ray.planning.strategies.search import SearchSpec, SearchStrategy
+    from l2rw_ray.planning.strategies.optuna_study import OptunaStudy  # optuna takes its time to import
+    from l2rw_ray.planning.strategies.search import SearchStrategy
     from l2rw_ray.planning.strategies.tuned_comparison import TunedComparisonStrategy
 
-    further = design.further_objectives if isinstance(design, SearchDesign) else ()
-    prunes = isinstance(design, SearchDesign) and design.stopping is not None
-    objective = (spec.objective.metric, spec.objective.mode)
-    metrics = [objective, *((criterion.metric, criterion.mode) for criterion in further)]
-
-    def search(
-        fixed: Mapping[str, Any], levels: Mapping[str, Any], space: Space, seeds: Sequence[int]
-    ) -> SearchStrategy:
-        search_spec = SearchSpec(spec, fixed, levels, seeds, metrics, design.budget, prunes=prunes)
-        identity = {
-            "trials": sorted({trial.trial_id for trial in trials_at_ends(spec, dict(fixed), space)}),
-            "space": {path: parameter.model_dump(mode="json") for path, parameter in space.items()},
-            "when": design.when,
-            "objectives": metrics,
-            "fixed": dict(fixed),
-            "seeds": list(seeds),
-        }
-        optuna_study = OptunaStudy(folder.searches, identity, space, design, [mode for _, mode in metrics])
-        return SearchStrategy(search_spec, optuna_study, ledger, retry_failed=retry_failed)
-
-    if isinstance(design, SearchDesign):
-        return search({}, {}, design.space, spec.seed_values)
-    searches = [
-        search(arm.set | point, {VARIANT: name} | point, design.space_of(name), design.search_seeds)
-        for name, arm in design.arms.items()
-        for point in design.points_of(name)
-    ]
+    searches = []
+    for search in search_specs(spec):
+        modes = [mode for _, mode in search.metrics]
+        optuna_study = OptunaStudy(folder.searches, search.key, search.space, search.design, modes)
+        searches.append(SearchStrategy(search, optuna_study, ledger, retry_failed=retry_failed))
+    if isinstance(spec.design, SearchDesign):
+        return searches[0]
     return TunedComparisonStrategy(searches, spec.seed_values, ledger, retry_failed=retry_failed)

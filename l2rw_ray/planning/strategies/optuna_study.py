@@ -1,7 +1,5 @@
 """A search, kept by Optuna in the study folder: what was proposed, and what came of it."""
 
-import hashlib
-import json
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,8 +61,7 @@ class OptunaStudy:
 
     Args:
         path: SQLite file; several searches may share one.
-        identity: What the search is about, as plain values. An earlier search in the file goes on where
-            it is the same; another budget or sampler does not make another search.
+        key: Identifies the search; one of the same key in the file is resumed.
         space: What is varied.
         options: Where parameters have a meaning; sampler and its seed.
         modes: `max` or `min`, by objective.
@@ -77,7 +74,7 @@ class OptunaStudy:
     def __init__(
         self,
         path: Path,
-        identity: Any,
+        key: str,
         space: Space,
         options: SearchOptions,
         modes: Sequence[str],
@@ -86,11 +83,9 @@ class OptunaStudy:
         self._sampler_name = options.sampler
         self._asked: dict[int, Trial] = {}
         directions = [_DIRECTIONS[mode] for mode in modes]
-        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-        name = hashlib.sha256(canonical.encode()).hexdigest()[:16]
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
-            self._study = _open_study(path, name, directions)
+            self._study = _open_study(path, key, directions)
             told = self._study.get_trials(deepcopy=False, states=_ENDED)
             self._study.sampler = _sampler(options, len(told))
 

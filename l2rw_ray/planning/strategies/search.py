@@ -5,58 +5,18 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Any
 
-from l2rw_ray.config import PlannedTrial, Stage, StudySpec, trial_fingerprint
-from l2rw_ray.config.design.search import Budget
+from l2rw_ray.config import PlannedTrial
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.planning.plan import configure
 from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
 from l2rw_ray.planning.strategies.optuna_study import OptunaStudy, ProposedTrial
+from l2rw_ray.planning.strategies.search_spec import SearchSpec
 from l2rw_ray.results.trial_result import TrialResult, with_costs
 
 _MAX_REPEATED_PROPOSALS = 100
 """Proposals in a row that are known or invalid, after which the space counts as exhausted."""
 _FEW_VAIN = 5
 """The same while trials are under way, whose figures the sampler still lacks."""
-
-
-@dataclass(frozen=True)
-class SearchSpec:
-    """What one search is about.
-
-    Attributes:
-        spec: The study.
-        fixed: Values by path that every configuration has, such as those of an arm.
-        levels: Levels that its rows are told by, beside the parameters.
-        seeds: Seeds of each configuration.
-        metrics: Figures that are optimised, and `max` or `min`.
-        budget: When it ends.
-        prunes: Whether trials may be stopped early.
-    """
-
-    spec: StudySpec
-    fixed: Mapping[str, Any]
-    levels: Mapping[str, Any]
-    seeds: Sequence[int]
-    metrics: Sequence[tuple[str, str]]
-    budget: Budget
-    prunes: bool = False
-
-    def trials(self, values: Mapping[str, Any]) -> list[PlannedTrial]:
-        """A configuration's trials.
-
-        Raises:
-            ConfigError: The values make no valid trial.
-        """
-        levels = {**self.levels, **values}
-        config, resources = configure(self.spec, {**self.fixed, **values}, levels)
-        return [
-            PlannedTrial(
-                trial_fingerprint(config, seed, resources), config, seed, resources, levels, Stage.SEARCH
-            )
-            for seed in self.seeds
-        ]
 
 
 @dataclass
@@ -106,11 +66,8 @@ class SearchStrategy:
         *,
         retry_failed: bool = False,
     ) -> None:
-        self._search, self._optuna_study, self.resources = (
-            search_spec,
-            optuna_study,
-            search_spec.spec.resources,
-        )
+        self._search, self._optuna_study = search_spec, optuna_study
+        self.resources = search_spec.spec.resources
         self._ledger = dict(finished_trials(ledger, retry_failed=retry_failed))
         self._configurations: dict[int, _Configuration] = {}
         self._number_of: dict[str, int] = {}
@@ -121,9 +78,9 @@ class SearchStrategy:
             self._take_up_earlier(proposal)
 
     @property
-    def levels(self) -> Mapping[str, Any]:
-        """Levels that its rows are told by, beside the parameters."""
-        return self._search.levels
+    def search_spec(self) -> SearchSpec:
+        """What is searched."""
+        return self._search
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
@@ -133,7 +90,7 @@ class SearchStrategy:
     @property
     def remaining(self) -> int | None:
         """See `TrialStrategy`; how many hours allow is not known beforehand."""
-        asked, limit = len(self._left) + len(self._under_way), self._search.budget.trials
+        asked, limit = len(self._left) + len(self._under_way), self._search.design.budget.trials
         if self._is_spent or self._is_exhausted:
             return asked
         return (
@@ -193,7 +150,7 @@ class SearchStrategy:
 
     @property
     def _is_spent(self) -> bool:
-        budget = self._search.budget
+        budget = self._search.design.budget
         if budget.trials is not None and len(self._configurations) >= budget.trials:
             return True
         results = (result for found in self._configurations.values() for result in found.results.values())

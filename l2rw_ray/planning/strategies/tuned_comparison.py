@@ -109,7 +109,8 @@ class TunedComparisonStrategy:
                 best.config,
                 seed,
                 best.resources,
-                search.levels,
+                search.search_spec.levels,
+                search=search.search_spec.key,
             )
             for seed in self._seeds
         ]
