@@ -18,7 +18,7 @@ from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.events import Event, TrialEnded, Verdict
 from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_folder
-from l2rw_ray.orchestration.run import RunOptions, run_study
+from l2rw_ray.orchestration.run import RunOptions, run_missing_trials
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.training import Ranks, train_trial
@@ -63,7 +63,9 @@ def group_overhead(spec: StudySpec) -> dict[str, float]:
         planned = plan_study(spec)
         folder.create()
         folder.write_plan(spec, planned)
-        run_study(spec, planned, folder, RunOptions(groups=1), lambda known, total, groups: [watch])
+        run_missing_trials(
+            spec, planned, folder, RunOptions(max_concurrent_trials=1), lambda *_, **__: [watch]
+        )
     wall_s = watch.ends[-1][0] - watch.ends[0][0]
     trained_s = sum(duration for _, duration in watch.ends[1:])
     later = len(watch.ends) - 1

@@ -27,11 +27,11 @@ import psutil
 
 from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
 from l2rw_ray.events import Event, TrialEnded, TrialStarted, Verdict
-from l2rw_ray.orchestration.run import RunOptions, run_study
+from l2rw_ray.orchestration.run import RunOptions, run_missing_trials
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
 
-LANES = 2
+GROUPS = 2
 
 
 def study(trials: int, train_size: int, epochs: int) -> StudySpec:
@@ -76,7 +76,9 @@ def run_on_groups(spec: StudySpec) -> tuple[Watch, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = StudyFolder(Path(name) / "study")
         folder.create()
-        run_study(spec, plan_study(spec), folder, RunOptions(groups=LANES), lambda *_: [watch])
+        run_missing_trials(
+            spec, plan_study(spec), folder, RunOptions(max_concurrent_trials=GROUPS), lambda *_, **__: [watch]
+        )
     return watch, asked
 
 
@@ -103,9 +105,9 @@ def run_bare(spec: StudySpec) -> tuple[float, float]:
     trials, asked = plan_study(spec), time()
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as name:
-        files = [Path(name) / f"{number}.json" for number in range(LANES)]
+        files = [Path(name) / f"{number}.json" for number in range(GROUPS)]
         processes = [
-            context.Process(target=train_in_turn, args=(trials[number::LANES], file))
+            context.Process(target=train_in_turn, args=(trials[number::GROUPS], file))
             for number, file in enumerate(files)
         ]
         for process in processes:

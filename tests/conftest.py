@@ -48,6 +48,13 @@ def study_tree() -> dict[str, Any]:
     return copy.deepcopy(_STUDY)
 
 
+@pytest.fixture(autouse=True)
+def _import_paths() -> Iterator[None]:
+    """Forget the folder of the study that a test loaded."""
+    yield
+    look_in(None)
+
+
 @pytest.fixture
 def write_code(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
     """Writes modules of a user's own into `tmp_path`, where import paths find them until the test ends."""

@@ -6,14 +6,11 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from l2rw_ray.errors import InputError, L2RWError
-
-if TYPE_CHECKING:
-    from l2rw_ray.config import StudySpec
 
 app = typer.Typer(
     help="Studies of learned example reweighting: plan, run, compare, report.",
@@ -102,15 +99,6 @@ def _fail(line: str, code: int) -> None:
     raise SystemExit(code)
 
 
-def _load(study: Path, overrides: list[str] | None) -> "StudySpec":
-    """The study, whose folder is from now on the first that import paths are looked up in."""
-    from l2rw_ray.config import load_study
-    from l2rw_ray.import_path import look_in
-
-    look_in(study.parent)
-    return load_study(study, overrides or [])
-
-
 @app.command()
 def plan(
     study: StudyFile,
@@ -121,12 +109,13 @@ def plan(
     address: Address = None,
 ) -> None:
     """Show what a study would run, how long that takes, and what is done already."""
+    from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.cluster.nodes import nodes_of
     from l2rw_ray.planning.plan_summary import summarise_plan
     from l2rw_ray.planning.plan_text import plan_text
     from l2rw_ray.results.opening import read_study_folder
 
-    spec = _load(study, overrides)
+    spec = load_study(study, overrides or [])
     with read_study_folder(out or f"results/{spec.name}") as folder:
         seen = summarise_plan(spec, folder, probe=probe, nodes=nodes_of(address))
     print(json.dumps(seen.as_dict(), indent=2) if as_json else plan_text(seen))
@@ -147,10 +136,11 @@ def run(
 ) -> None:
     """Run what the study is missing and write its report."""
     from l2rw_ray.cli.run import run_session
+    from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.run import RunOptions
     from l2rw_ray.results.opening import open_study_folder
 
-    spec = _load(study, overrides)
+    spec = load_study(study, overrides or [])
     options = RunOptions(
         address, max_concurrent_trials or lanes, retry_failed, lane_trials or trials_per_worker_group
     )
@@ -193,9 +183,10 @@ def submit(
 ) -> None:
     """Run what the study is missing as a Ray job; Ctrl-C stops following it, not the job."""
     from l2rw_ray.cli.submit import submit_session
+    from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.jobs.submission import Submission
 
-    spec = _load(study, overrides)
+    spec = load_study(study, overrides or [])
     arguments = [f"--trials-per-worker-group={lane_trials or trials_per_worker_group}"]
     limit = max_concurrent_trials or lanes
     arguments += [f"--max-concurrent-trials={limit}"] if limit else []
@@ -241,8 +232,9 @@ def check_data(
     """Load a study's data, count its sets by class, and draw a few images of each class."""
     from l2rw_ray.cli.data import check_study_data
     from l2rw_ray.cli.report import on_this_machine
+    from l2rw_ray.config import load_study
 
-    spec = _load(study, overrides)
+    spec = load_study(study, overrides or [])
     check_study_data(spec, on_this_machine(out or f"results/{spec.name}/data-check"))
 
 

@@ -9,7 +9,7 @@ from l2rw_ray.cli.progress import ProgressDisplay
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import Observer
-from l2rw_ray.orchestration.run import RunOptions, RunOutcome, run_study
+from l2rw_ray.orchestration.run import RunOptions, RunOutcome, run_missing_trials
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import read_study
 from l2rw_ray.results.folder import StudyFolder
@@ -56,7 +56,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
                 return [display, mirror]
 
             try:
-                outcome = run_study(spec, planned, folder, options, observe)
+                outcome = run_missing_trials(spec, planned, folder, options, observe)
             except KeyboardInterrupt:  # before the first trial, or a second one while the run ends
                 console.print(_INTERRUPTED)
                 return 130

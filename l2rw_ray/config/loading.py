@@ -15,12 +15,27 @@ from l2rw_ray.config.study import StudySpec
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.config.validation_errors import as_config_error
 from l2rw_ray.errors import ConfigError, InputError
+from l2rw_ray.import_path import look_in
 
 _Section = TypeVar("_Section", bound=Section)
 
 
-def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
-    """Read a study file.
+def load_study(path: Path | str, overrides: Sequence[str] = ()) -> StudySpec:
+    """Read a study file. Import paths in it are from now on looked up in the file's folder first.
+
+    Args:
+        path: YAML file.
+        overrides: `path=value` assignments applied before validation, values in YAML.
+
+    Raises:
+        ConfigError: The file is missing, is no YAML, or fails validation.
+    """
+    look_in(Path(path).parent)
+    return read_study_file(Path(path), overrides)
+
+
+def read_study_file(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    """Read a study file without changing where import paths are looked up.
 
     Args:
         path: YAML file.

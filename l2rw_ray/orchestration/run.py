@@ -68,7 +68,7 @@ class ObserverFactory(Protocol):
         """
 
 
-def run_study(
+def run_missing_trials(
     spec: StudySpec,
     planned: Sequence[PlannedTrial],
     folder: StudyFolder,

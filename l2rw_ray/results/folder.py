@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TextIO
 
-from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, TrialConfig, load_study
-from l2rw_ray.config.loading import dump_study
+from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, TrialConfig
+from l2rw_ray.config.loading import dump_study, read_study_file
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
 
@@ -269,7 +269,7 @@ class StudyFolder:
         """
         self.require()
         try:
-            return load_study(self.study_file)
+            return read_study_file(self.study_file)
         except InputError as error:
             raise self._error(f"its study.yaml is unusable ({error})", "run the study again") from error
 

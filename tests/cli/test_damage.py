@@ -93,7 +93,7 @@ def test_a_folder_that_takes_no_files_is_refused_before_anything_starts(
         pytest.fail("the run has begun")
 
     monkeypatch.setattr("l2rw_ray.results.folder.TemporaryFile", _error(number))
-    monkeypatch.setattr("l2rw_ray.cli.run.run_study", start)
+    monkeypatch.setattr("l2rw_ray.cli.run.run_missing_trials", start)
     code, output, error = call("run", str(study), "--out", str(folder.path))
     assert (code, output) == (2, "")
     assert error.startswith("error: study folder = ")

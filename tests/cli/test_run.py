@@ -37,8 +37,8 @@ def test_logs_of_the_first_failed_trials_are_named_and_the_others_counted(
 def run(study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Runs a study of four trials in `tmp_path`, or what stands for it; the exit code."""
 
-    def session(run_study: Callable[..., RunOutcome], **changes: object) -> int:
-        monkeypatch.setattr("l2rw_ray.cli.run.run_study", run_study)
+    def session(run_missing_trials: Callable[..., RunOutcome], **changes: object) -> int:
+        monkeypatch.setattr("l2rw_ray.cli.run.run_missing_trials", run_missing_trials)
         before = signal.getsignal(signal.SIGTERM)
         try:
             spec = parse_study(study_tree | changes)
@@ -63,7 +63,7 @@ def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(
 def ending(status: str) -> Callable[..., RunOutcome]:
     """Stands for a run in which all trials end in one way."""
 
-    def run_study(
+    def run_missing_trials(
         spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object
     ) -> RunOutcome:
         folder.write_plan(spec, planned)
@@ -71,7 +71,7 @@ def ending(status: str) -> Callable[..., RunOutcome]:
             record(folder, trial, status=status)
         return RunOutcome(count_statuses(folder.path))
 
-    return run_study
+    return run_missing_trials
 
 
 def test_a_run_in_which_all_trials_failed_has_a_report(

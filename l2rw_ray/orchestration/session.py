@@ -1,0 +1,63 @@
+"""Run a study from Python, as `l2rw-ray run` does."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from l2rw_ray.config import StudySpec, load_study
+from l2rw_ray.events import Observer
+from l2rw_ray.orchestration.run import RunOptions, RunOutcome, run_missing_trials
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.results.opening import open_study_folder
+from l2rw_ray.results.repair import repair_folder
+from l2rw_ray.tracking.background_mirror import Mirror
+from l2rw_ray.tracking.uri import check_store
+
+
+def run_study(
+    study: StudySpec | Path | str,
+    out: Path | str | None = None,
+    *,
+    address: str | None = None,
+    tracking_uri: str | None = None,
+    max_concurrent_trials: int | None = None,
+    retry_failed: bool = False,
+    observers: Iterable[Observer] = (),
+) -> RunOutcome:
+    """Run the trials that a study is missing, record them in its folder and mirror them to MLflow.
+
+    Call it from the main thread: it handles signals while it runs. An interrupted run resumes when it is
+    called again.
+
+    Args:
+        study: The study, or the path of its file.
+        out: The study folder, or its address on an object store; `results/<study name>` by default.
+        address: Address of a running Ray cluster; None starts one on this machine.
+        tracking_uri: MLflow server or store; None for `mlflow.db` in the study folder.
+        max_concurrent_trials: Upper limit of trials at a time; None for as many as fit.
+        retry_failed: Whether to run trials recorded as failed again.
+        observers: Called with each event of the run, such as `l2rw_ray.events.EpochCompleted`.
+
+    Returns:
+        The number of planned trials by status, and whether the run was interrupted.
+
+    Raises:
+        InputError: The study, its data or its models cannot be used, or it does not fit the cluster.
+        InfrastructureError: The cluster failed and trials are left.
+        StudyFolderError: The folder cannot be written, or another run uses it.
+    """
+    spec = study if isinstance(study, StudySpec) else load_study(study)
+    if tracking_uri is not None:
+        check_store(tracking_uri)
+    planned = plan_study(spec)
+    options = RunOptions(address, max_concurrent_trials, retry_failed)
+    with open_study_folder(str(out or f"results/{spec.name}")) as folder:
+        folder.create()
+        with folder.lock(), Mirror(folder, tracking_uri) as mirror:
+            repair_folder(folder)
+
+            def observe(*_: object, **__: object) -> list[Observer]:
+                return [mirror, *observers]
+
+            outcome = run_missing_trials(spec, planned, folder, options, observe)
+            mirror.finish()
+    return outcome
