@@ -22,7 +22,7 @@ def _well_formed(path: str) -> str:
     return path
 
 
-ImportPath = Annotated[str, AfterValidator(_well_formed)]
+ImportPath = Annotated[str, AfterValidator(_well_formed), Field(json_schema_extra={"format": "import path"})]
 """`module.path:attribute`."""
 
 

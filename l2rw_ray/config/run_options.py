@@ -18,9 +18,9 @@ class Limits(Section):
 
     duration_s: float | None = Field(default=None, gt=0, le=_TEN_YEARS_S)
     """The longest that one attempt of a trial may take in its worker group, in seconds, from reading its data
-    to its last figure; None for no limit. Ends a trial that hangs, and tells where."""
+    to its last figure; null for no limit. Ends a trial that hangs, and tells where."""
     memory_bytes: int | None = Field(default=None, gt=0)
-    """The most resident memory that one worker process may hold, without what it shares, in bytes; None
+    """The most resident memory that one worker process may hold, without what it shares, in bytes; null
     for no limit. A worker holds about half a gigabyte before it has any data; memory of GPUs does not
     count."""
 

@@ -25,9 +25,11 @@ class Objective(Section):
     """What selects among configurations; never a test figure."""
 
     metric: str = "validation_balanced_accuracy"
-    """`validation_` and one of `FIGURES`, for a regression of `REGRESSION_FIGURES`, or the name of one of
-    `trial.metrics`."""
+    """`validation_accuracy`, `validation_balanced_accuracy`, `validation_worst_class_accuracy` or
+    `validation_loss`; for a regression `validation_rmse`, `validation_mae`, `validation_r2` or
+    `validation_loss`; or `validation_` and the name of one of `trial.metrics`."""
     mode: Literal["max", "min"] = "max"
+    """Whether more or less of it is better."""
 
 
 class StudySpec(Section):
@@ -42,7 +44,8 @@ class StudySpec(Section):
     design: Design
     """Which trials are run."""
     seeds: int | tuple[int, ...] = 3
-    """How many seeds (0, 1, …), or the seeds themselves; each is a paired replicate of every point."""
+    """How many seeds (0, 1, …), 10,000 at most, or a list of them; each is a paired replicate of every
+    design point."""
     resources: Resources = Resources()
     """What each trial takes of the cluster."""
     limits: Limits = Limits()

@@ -74,9 +74,13 @@ class TrialConfig(Section):
     """One training run, but for its seed and its workers."""
 
     data: Data
+    """Where examples come from, and how the sets are drawn."""
     model: Model
+    """Network that is trained."""
     method: Method
+    """How examples are weighted."""
     optim: Optim
+    """Optimiser, batches and epochs."""
     loss: Literal["squared", "absolute"] | None = None
     """Error that a regression minimises, of standardised targets; null for `squared`. An arm with a
     likelihood of its own trains on that, and is evaluated by this."""
@@ -84,6 +88,7 @@ class TrialConfig(Section):
     """Metrics of the user's own: `metric(outputs, targets)` returns a number, and is reported on the
     validation and the test set by the name of the attribute."""
     measurement: Measurement = Measurement()
+    """What is measured beside the training."""
 
     @property
     def import_paths(self) -> dict[str, str]:

@@ -39,11 +39,7 @@ class DominantClassBias(DominantClass):
 
 
 class LongTail(Section):
-    """Class sizes fall exponentially, n_c = n_max · factor^(−c/(C−1)) for classes c = 0 … C−1.
-
-    Source: Cui et al. 2019 (arXiv:1901.05555), section 5.1, with factors from 10 to 200; CIFAR-10-LT
-    at 100 keeps 5,000 images of the first class and 50 of the last, 12,406 in all.
-    """
+    """Class sizes fall exponentially, n_c = n_max · factor^(−c/(C−1)) for classes c = 0 … C−1."""
 
     kind: Literal["long_tail"]
     imbalance_factor: float = Field(ge=1)
@@ -54,7 +50,11 @@ class LongTail(Section):
 
 
 class LongTailBias(LongTail):
-    """Class sizes of the train set fall exponentially; see `LongTail`."""
+    """Class sizes of the train set fall exponentially, n_c = n_max · factor^(−c/(C−1)).
+
+    Source: Cui et al. 2019 (arXiv:1901.05555), section 5.1, with factors from 10 to 200; CIFAR-10-LT
+    at 100 keeps 5,000 images of the first class and 50 of the last, 12,406 in all.
+    """
 
     size: Literal["matched", "as_published"] = "matched"
     """`matched`: every factor has `train_size` examples. `as_published`: the largest class keeps all

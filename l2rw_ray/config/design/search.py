@@ -109,8 +109,9 @@ class Criterion(Section):
     """A figure that a search optimises beside the study's objective."""
 
     metric: str
-    """One of `COSTS`, or a validation figure as in `objective`."""
+    """`overhead_ratio`, `peak_memory_bytes`, `duration_s`, or a validation metric as in `objective`."""
     mode: Literal["max", "min"]
+    """Whether more or less of it is better."""
 
 
 class SearchDesign(SearchOptions):

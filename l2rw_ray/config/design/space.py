@@ -12,9 +12,11 @@ Where = dict[str, Any]
 
 class _Range(Section):
     low: float
+    """Smallest value."""
     high: float
+    """Largest value."""
     log: bool = False
-    """Whether the logarithm is what is spread evenly."""
+    """Whether values are spread evenly on a logarithmic scale; needs `low` above 0."""
 
     @model_validator(mode="after")
     def _ends_are_in_order(self) -> Self:
@@ -38,7 +40,9 @@ class IntParameter(_Range):
 
     kind: Literal["int"]
     low: int
+    """Smallest value."""
     high: int
+    """Largest value."""
     step: int = Field(default=1, ge=1)
     """Distance of neighbours; needs log: false where it is not 1."""
 
@@ -54,6 +58,7 @@ class CategoricalParameter(Section):
 
     kind: Literal["categorical"]
     choices: tuple[StrictBool | StrictInt | StrictFloat | StrictStr | None, ...] = Field(min_length=2)
+    """Values to choose from, each once."""
 
     @model_validator(mode="after")
     def _choices_are_distinct(self) -> Self:
