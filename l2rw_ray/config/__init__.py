@@ -1,4 +1,4 @@
-"""What a study is: validated, frozen configuration, its loading and its fingerprints."""
+"""The configuration of a study: validated, frozen, loaded from YAML, identified by fingerprints."""
 
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.grid import GridDesign

@@ -11,13 +11,13 @@ from l2rw_ray.import_path import is_local, locate, package_name
 
 
 def code_identity(import_paths: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The identity of each top-level package that these import paths start with, by its name.
+    """Return the identity of each top-level package that these import paths start with, by name.
 
     Args:
         import_paths: Field and import path of each.
 
     Returns:
-        For the user's own code the SHA-256 of its `.py` files, names and texts, in order; for an
+        For custom code the SHA-256 of its `.py` files, names and texts, in order; for an
         installed package its name and version; for Python's own modules Python's version.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Sections that name the user's own code by an import path, and hand it options."""
+"""Sections that name custom code by an import path and pass options to it."""
 
 from keyword import iskeyword
 from typing import Annotated, Any

@@ -9,11 +9,11 @@ from l2rw_ray.config.run_options import Resources
 from l2rw_ray.config.trial import TrialConfig
 
 _VERSION = 2
-"""Counted up when the meaning of a configuration changes, so that old results are not mistaken for new."""
+"""Increased when the meaning of a configuration changes, so that old results are not taken for new ones."""
 
 
 def _not_counted(config: TrialConfig) -> Any:
-    """What cannot change a result: where a copy lies that is known to be whole, not where a part may."""
+    """Return the fields that cannot change a result, such as the folder of a complete copy of a data set."""
     where = {"download"} if config.data.source == "ham10000" else {"root", "download"}
     return {"measurement": True, "data": where}
 
@@ -21,10 +21,10 @@ def _not_counted(config: TrialConfig) -> Any:
 def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> str:
     """Hash what determines a trial's result.
 
-    Names of studies, the order of keys, what is only measured, where a known data set lies and the
-    share of a GPU do not count; workers, threads and the kind of device do, since they change the order
-    of additions. Fields at their defaults do not either, so that a new one leaves old results valid.
-    The user's own code counts by its text, see `code_identity`.
+    The study's name, the order of keys, measurements, the folder of a known data set and the share of a GPU
+    do not count; workers, threads and the kind of device do, since they change the order of additions. Fields
+    at their defaults do not count, so that a new field keeps old results valid. Custom code counts by its
+    text, see `code_identity`.
 
     Args:
         config: The trial, resolved.

@@ -1,4 +1,4 @@
-"""Reading a study file, with overrides, into a validated specification."""
+"""Read a study file, with overrides, into a validated specification."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -61,7 +61,7 @@ class TorchvisionModel(_Network):
 
 
 class CustomModel(CustomSection):
-    """A network of the user's own: `build(input_shape, classes, **options)` returns an `nn.Module`."""
+    """A custom network: `build(input_shape, classes, **options)` returns an `nn.Module`."""
 
     name: ImportPath
 

@@ -1,4 +1,4 @@
-"""Walking a draft of a configuration along the section classes it will be validated against."""
+"""Walk a draft of a configuration along the section classes it will be validated against."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -119,7 +119,7 @@ def input_names(section: type[Section]) -> set[str]:
 def assign(draft: Tree, path: str, value: Any, section: type[Section] | None) -> Tree:
     """Return a copy of `draft` with `value` at `path`.
 
-    Where that selects another variant of a section (another arm, source or kind of bias), the
+    Where that selects another variant of a section (another method, source or kind of bias), the
     fields that only the former variant had are dropped.
 
     Args:

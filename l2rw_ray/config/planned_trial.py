@@ -43,16 +43,16 @@ class PlannedTrial:
 
     @property
     def label(self) -> str:
-        """A name for people, such as `l2rw · bias level 0.9 · seed 3`."""
+        """Return a readable name, such as `l2rw · bias level 0.9 · seed 3`."""
         return trial_label(self.config.method.name, self.factors, f"seed {self.seed}")
 
 
 def trial_label(method: str, factors: Mapping[str, Any], last: str) -> str:
-    """A name for people, such as `l2rw · bias 0.9 · seed 3`.
+    """Return a readable name, such as `l2rw · bias 0.9 · seed 3`.
 
     Args:
-        method: The arm; of an import path, what comes after the colon is shown.
-        factors: Levels by path relative to `trial`; the arm itself is not repeated.
+        method: Name of the method; of an import path, the part after the colon is shown.
+        factors: Levels by path relative to `trial`; the method is not repeated.
         last: What follows the levels.
     """
     levels = [
@@ -62,13 +62,13 @@ def trial_label(method: str, factors: Mapping[str, Any], last: str) -> str:
 
 
 def short_name(path: str) -> str:
-    """The last part of a path that says something: `bias` for `data.bias.level`."""
+    """Return the last meaningful part of a path: `bias` for `data.bias.level`."""
     *parents, last = path.split(".")
     return parents[-1] if parents and last in _SAYS_NOTHING_ALONE else last
 
 
 def level_text(level: Any) -> str:
-    """A level for people, such as `0.9`."""
+    """Return a readable level, such as `0.9`."""
     if isinstance(level, Mapping):
         return " ".join(map(level_text, level.values()))
     return f"{level:g}" if isinstance(level, float) else str(level)

@@ -7,26 +7,25 @@ from pydantic import Field, model_validator
 from l2rw_ray.config.section import Section, conflict
 
 _TEN_YEARS_S = 10 * 365 * 24 * 3600
-"""More than any clock of a watchdog takes would be no limit."""
+"""Longer limits overflow the watchdog's timer."""
 
 
 class Limits(Section):
-    """Bounds of one trial; none of them changes a result, so none counts in a fingerprint.
+    """Limits of one trial. They change no result, so they do not count in fingerprints.
 
-    A trial that goes over one is a failed row and is not tried again by itself.
+    A trial that exceeds one is recorded as failed and not retried.
     """
 
     duration_s: float | None = Field(default=None, gt=0, le=_TEN_YEARS_S)
-    """The longest that one attempt of a trial may take in its worker group, in seconds, from reading its data
-    to its last figure; null for no limit. Ends a trial that hangs, and tells where."""
+    """Longest duration of one attempt of a trial, in seconds, from reading its data to its last metric; null
+    for no limit. Ends a trial that hangs, and records its stacks."""
     memory_bytes: int | None = Field(default=None, gt=0)
-    """The most resident memory that one worker process may hold, without what it shares, in bytes; null
-    for no limit. A worker holds about half a gigabyte before it has any data; memory of GPUs does not
-    count."""
+    """Most resident memory of one worker process without shared pages, in bytes; null for no limit. A worker
+    takes about half a gigabyte before it has any data; GPU memory does not count."""
 
 
 class Resources(Section):
-    """What one trial takes of the cluster."""
+    """Resources of one trial."""
 
     workers: int = Field(default=1, ge=1)
     """Data-parallel workers per trial."""
@@ -45,19 +44,19 @@ class Resources(Section):
 
 
 class Keep(Section):
-    """What is kept of each trial besides its figures. Changes no trial."""
+    """What is kept of each trial besides its metrics. Changes no result."""
 
     models: bool = False
     """Whether trained models are kept in the study folder, and mirrored to MLflow."""
     system_metrics: bool = False
-    """Whether each epoch tells how busy processor, memory and GPU were, on rank 0's machine."""
+    """Whether each epoch records the load of CPU, memory and GPU on rank 0's machine."""
 
 
 class CheckpointPolicy(Section):
-    """When a trial is saved, always at the end of an epoch, and how many checkpoints it keeps.
+    """When a trial is saved (always at the end of an epoch), and how many checkpoints are kept.
 
-    Where both intervals are given, whichever is over first counts; where neither is, a trial is saved only
-    when it is told to stop. Changes no result.
+    With both intervals, the first to elapse counts; with neither, a trial is saved only when it is stopped.
+    Changes no result.
     """
 
     every_s: float | None = Field(default=2.0, ge=0)
@@ -65,4 +64,4 @@ class CheckpointPolicy(Section):
     every_epochs: int | None = Field(default=None, ge=1)
     """Epochs from one checkpoint to the next; null for no such interval."""
     keep: int = Field(default=2, ge=1)
-    """Last checkpoints that a trial keeps: where one is damaged, it goes on from the one before."""
+    """Number of checkpoints kept; if the last is damaged, the trial resumes from the one before."""

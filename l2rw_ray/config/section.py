@@ -18,7 +18,7 @@ class Section(BaseModel):
 
 
 def conflict(field: str, value: object, problem: str, remedy: str) -> PydanticCustomError:
-    """The error of fields that are each valid but do not go together.
+    """Return the error for fields that are each valid but do not go together.
 
     Args:
         field: Path of the field to change, relative to the section that raises.

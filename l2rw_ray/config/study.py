@@ -22,14 +22,14 @@ _MAX_SEED = 2**63 - 1
 
 
 class Objective(Section):
-    """What selects among configurations; never a test figure."""
+    """The metric that selects among configurations; never a test metric."""
 
     metric: str = "validation_balanced_accuracy"
     """`validation_accuracy`, `validation_balanced_accuracy`, `validation_worst_class_accuracy` or
     `validation_loss`; for a regression `validation_rmse`, `validation_mae`, `validation_r2` or
     `validation_loss`; or `validation_` and the name of one of `trial.metrics`."""
     mode: Literal["max", "min"] = "max"
-    """Whether more or less of it is better."""
+    """Whether larger or smaller is better."""
 
 
 class StudySpec(Section):
@@ -47,23 +47,23 @@ class StudySpec(Section):
     """How many seeds (0, 1, …), 10,000 at most, or a list of them; each is a paired replicate of every
     design point."""
     resources: Resources = Resources()
-    """What each trial takes of the cluster."""
+    """Resources of each trial."""
     limits: Limits = Limits()
-    """What ends a trial that takes too much. Changes no trial that stays within."""
+    """Limits that end a trial. Changes no trial that stays within them."""
     objective: Objective = Objective()
-    """What selects among configurations."""
+    """The metric that selects among configurations."""
     checkpoints: CheckpointPolicy = CheckpointPolicy()
-    """How much of a trial's training may be lost with its worker; changes no trial."""
+    """When trials are saved: how much training a lost worker can cost. Changes no result."""
     keep: Keep = Keep()
-    """What is kept of each trial besides its figures."""
+    """What is kept of each trial besides its metrics."""
     report: Literal["ablation", "scaling"] = "ablation"
-    """What the report is about: test figures of arms and levels, or what a reweighted step costs as the
-    batch, the model, the sets and the workers grow. Changes no trial."""
+    """The subject of the report. `ablation`: test metrics of methods and levels. `scaling`: the cost of a
+    reweighted step as batch, model, sets and workers grow. Changes no result."""
 
     @model_validator(mode="before")
     @classmethod
     def _what_is_searched_on_is_not_in_the_test_set(cls, given: Any) -> Any:
-        """A tuned comparison searches on other seeds than it tests on, so these must share a test set."""
+        """A tuned comparison searches and tests on different seeds, so these must share a test set."""
         match given:
             case {"design": {"kind": "tuned_comparison"}, "trial": {"data": {**data}, **trial}}:
                 seed = data.get("test_seed")
@@ -79,7 +79,7 @@ class StudySpec(Section):
         return self
 
     def objective_misfit(self, *, is_regression: bool | None) -> Misfit | None:
-        """The first of the objectives that is no figure of such data; None where there is none.
+        """Return the first objective that is no metric of such data; None where all are.
 
         Args:
             is_regression: Whether the data are one; None where only loading them tells.
@@ -96,7 +96,7 @@ class StudySpec(Section):
 
     @property
     def seed_values(self) -> tuple[int, ...]:
-        """The seeds themselves, in order."""
+        """The seeds, in order."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     @field_validator("seeds", mode="before")
@@ -186,7 +186,7 @@ class StudySpec(Section):
 
 
 def max_epochs(design: SearchDesign, epochs: int) -> int:
-    """The most epochs that a trial of a search trains.
+    """Return the largest number of epochs of any trial of a search.
 
     Args:
         design: The search.

@@ -1,4 +1,4 @@
-"""What follows from whether the data are a regression: figures, and what does not go with them."""
+"""What follows from the kind of data, classes or targets: metrics, and settings that do not go with them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,9 +9,9 @@ from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.method.methods import Method
 
 FIGURES = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
-"""What every evaluation of a classification reports."""
+"""Metrics of every evaluation of a classification."""
 REGRESSION_FIGURES = ("rmse", "mae", "r2", "loss")
-"""What every evaluation of a regression reports."""
+"""Metrics of every evaluation of a regression."""
 _BEST_MODE = {"validation_rmse": "min", "validation_mae": "min", "validation_r2": "max"}
 
 
@@ -25,7 +25,7 @@ class Misfit(NamedTuple):
 
 
 def data_misfit(data: Data, *, is_regression: bool) -> Misfit | None:
-    """A protocol that is undefined for the data; None where there is none.
+    """Return the protocol that is undefined for the data; None where there is none.
 
     Args:
         data: The section.
@@ -48,7 +48,7 @@ def data_misfit(data: Data, *, is_regression: bool) -> Misfit | None:
 
 
 def trial_misfit(method: Method, loss: str | None, *, is_regression: bool) -> Misfit | None:
-    """An arm or a loss that is undefined for the data; None where there is none.
+    """Return the method or loss that is undefined for the data; None where both fit.
 
     Args:
         method: The section; its class says `needs_classes` or `needs_targets` where it does.
@@ -57,9 +57,13 @@ def trial_misfit(method: Method, loss: str | None, *, is_regression: bool) -> Mi
     """
     name = method.name
     if is_regression and getattr(method, "needs_classes", False):
-        return Misfit("method.name", name, "it needs classes, the data are a regression", "use another arm")
+        return Misfit(
+            "method.name", name, "it needs classes, the data are a regression", "use another method"
+        )
     if not is_regression and getattr(method, "needs_targets", False):
-        return Misfit("method.name", name, "it is for a regression, the data have classes", "use another arm")
+        return Misfit(
+            "method.name", name, "it is for a regression, the data have classes", "use another method"
+        )
     if not is_regression and loss is not None:
         return Misfit("loss", loss, "it is for a regression, the data have classes", "leave it out")
     return None
@@ -68,13 +72,13 @@ def trial_misfit(method: Method, loss: str | None, *, is_regression: bool) -> Mi
 def metric_misfit(
     field: str, metric: str, mode: str | None, own: Sequence[str], *, is_regression: bool | None
 ) -> Misfit | None:
-    """An objective that evaluations do not report, or that is optimised the wrong way; None for a good one.
+    """Return the objective that evaluations do not report or that has the wrong mode; None for a valid one.
 
     Args:
         field: Where the study names it.
         metric: What it says.
         mode: Which way it is optimised; None where that is not known.
-        own: What is reported besides evaluations' own figures.
+        own: Metrics reported besides those of every evaluation.
         is_regression: Whether the data are one; None where only loading them tells.
     """
     names = {

@@ -1,4 +1,4 @@
-"""The networks that torchvision brings, by name: a study is read without importing it."""
+"""Names of torchvision's networks, so that reading a study does not import torchvision."""
 
 from typing import Literal
 
@@ -89,4 +89,4 @@ TorchvisionName = Literal[
     "wide_resnet101_2",
     "wide_resnet50_2",
 ]
-"""Every classification model of torchvision, and its ResNets with GroupNorm (`_gn`)."""
+"""All classification models of torchvision, and its ResNets with GroupNorm (`_gn`)."""

@@ -1,4 +1,4 @@
-"""The `trial` section: everything that determines one training run but its seed and its workers."""
+"""The `trial` section: everything that determines one training run except its seed and workers."""
 
 from typing import Annotated, Literal, Self
 
@@ -26,7 +26,7 @@ class _Optim(Section):
     accumulation_steps: int = Field(default=1, ge=1)
     """Batches per optimiser step; their gradients are averaged."""
     max_grad_norm: float | None = Field(default=None, gt=0)
-    """Largest norm of the gradient; a larger one is scaled down. Null for any."""
+    """Largest norm of the gradient; larger ones are scaled down. Null for no limit."""
 
 
 class SgdConfig(_Optim):
@@ -63,15 +63,15 @@ Optim = Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="nam
 
 
 class Measurement(Section):
-    """What is measured beside the training; nothing here can change a result."""
+    """Measurements beside the training. Changes no result."""
 
     probe_rounds: int = Field(default=5, ge=0)
-    """Interleaved rounds of one plain and one reweighted step that the overhead is taken from;
-    0 for none."""
+    """Interleaved rounds of one plain and one reweighted step from which the overhead is measured; 0 for
+    none."""
 
 
 class TrialConfig(Section):
-    """One training run, but for its seed and its workers."""
+    """One training run, except its seed and workers."""
 
     data: Data
     """Where examples come from, and how the sets are drawn."""
@@ -82,17 +82,17 @@ class TrialConfig(Section):
     optim: Optim
     """Optimiser, batches and epochs."""
     loss: Literal["squared", "absolute"] | None = None
-    """Error that a regression minimises, of standardised targets; null for `squared`. An arm with a
-    likelihood of its own trains on that, and is evaluated by this."""
+    """Loss of a regression, on standardised targets; null for `squared`. A method with a likelihood of its
+    own trains on that and is evaluated by this."""
     metrics: tuple[ImportPath, ...] = ()
-    """Metrics of the user's own: `metric(outputs, targets)` returns a number, and is reported on the
+    """Custom metrics: `metric(outputs, targets)` returns a number, and is reported on the
     validation and the test set by the name of the attribute."""
     measurement: Measurement = Measurement()
-    """What is measured beside the training."""
+    """Measurements beside the training."""
 
     @property
     def import_paths(self) -> dict[str, str]:
-        """The user's own code that the trial names: import paths by field."""
+        """The custom code that the trial names: import paths by field."""
         named = {
             "trial.data.source": self.data.source,
             "trial.model.name": self.model.name,
@@ -143,7 +143,9 @@ class TrialConfig(Section):
             raise conflict("data.test_size", None, problem, "give it a number")
         if getattr(self.method, "needs_whole_train_set", False):
             problem = "it looks at the whole train set in an order of its own, data.stream reads it in passes"
-            raise conflict("method.name", self.method.name, problem, "use another arm, or data.stream: null")
+            raise conflict(
+                "method.name", self.method.name, problem, "use another method, or data.stream: null"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Turning pydantic's errors into one line that names the field, the value and the remedy."""
+"""Turn pydantic's errors into one line that names the field, the value and the remedy."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -45,13 +45,13 @@ _PROBLEMS = {
     "model_attributes_type": "no section",
     "too_short": "too few",
 }
-"""Where pydantic's own words are about Python."""
+"""Replacements for pydantic messages that speak of Python."""
 _MANY, _SHOWN = 50, 18
-"""Names from which on not all are shown, and how many are: our own come first."""
+"""Of more names than the first number, only as many as the second are shown."""
 
 
 def as_config_error(error: ValidationError, section: type[Section], prefix: str = "") -> ConfigError:
-    """The first complaint of a failed validation, in the words of the study file.
+    """Return the first error of a failed validation, in the words of the study file.
 
     Args:
         error: What pydantic raised.

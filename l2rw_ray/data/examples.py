@@ -100,7 +100,7 @@ class ExampleSet:
         """The error about an arm that wants more of a streamed set than its batches."""
         assert self.stored is not None
         given = f"{{window: {self.stored.window}}}"
-        return DataError("trial.data.stream", given, problem, "leave it out, or use another arm")
+        return DataError("trial.data.stream", given, problem, "leave it out, or use another method")
 
     def scaled(self, inputs: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Inputs as a model takes them, float32 [B, …].

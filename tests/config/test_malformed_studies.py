@@ -349,7 +349,7 @@ MALFORMED = [
     (_table("weight_features: [y]"), "weight_features = 'y': the target is no feature", "leave it out"),
     ("trial.data.noise={kind: gaussian, scale: 1}", "data.noise.kind = 'gaussian'", "use kind: uniform"),
     ("trial.loss=absolute", "trial.loss = 'absolute'", "leave it out"),
-    ("trial.method.name=heteroscedastic", "method.name = 'heteroscedastic'", "use another arm"),
+    ("trial.method.name=heteroscedastic", "method.name = 'heteroscedastic'", "use another method"),
     ("objective.metric=validation_rmse", "objective.metric = 'validation_rmse'", "validation_accuracy"),
     ("trial.metrics=['own:rmse']", "trial.metrics[0] = 'own:rmse'", "give yours another name"),
     ("trial.data.augment=[flop]", "trial.data.augment[0] = 'flop'", "use 'flip' or 'crop'"),

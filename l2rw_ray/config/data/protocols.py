@@ -1,4 +1,4 @@
-"""How a set is spoiled on purpose: kinds of bias (class proportions) and of noise (wrong labels, or targets).
+"""Protocols that corrupt a set: kinds of bias (class proportions) and of noise (wrong labels or targets).
 
 A class is given by its name or by its index in the source, also where a bias leaves classes out.
 """
@@ -11,7 +11,7 @@ from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.config.section import Section, conflict
 
 _ROUNDING = 1e-6
-"""How far the sum of written probabilities may be from 1."""
+"""Tolerance for the sum of probabilities written as decimals."""
 
 
 class NoBias(Section):
@@ -46,7 +46,7 @@ class LongTail(Section):
     """Examples of the largest class per example of the smallest, 1 or more."""
     order: Literal["index", "seeded"] = "index"
     """From the largest class to the smallest. `index`: as the source numbers them, as published.
-    `seeded`: drawn from the seed, alike for the train and the meta set."""
+    `seeded`: drawn from the seed, the same for the train and the meta set."""
 
 
 class LongTailBias(LongTail):
@@ -57,14 +57,14 @@ class LongTailBias(LongTail):
     """
 
     size: Literal["matched", "as_published"] = "matched"
-    """`matched`: every factor has `train_size` examples. `as_published`: the largest class keeps all
-    its examples, or as many as the others can follow, and the train set shrinks with the factor."""
+    """`matched`: every factor has `train_size` examples. `as_published`: the largest class keeps all its
+    examples, or as many as the other classes allow, and the train set shrinks with the factor."""
 
 
 class TwoClassBias(Section):
-    """Two classes alone, numbered anew in the source's order; one is rare in the train set.
+    """Only two classes, renumbered in the source's order; one is rare in the train set.
 
-    All four sets hold these two classes only, and models have two outputs. Validation and test set
+    All four sets hold only these two classes, and models have two outputs. Validation and test set
     keep the source's proportions, the meta set is balanced.
 
     Source: Ren et al. 2018, section 4.1: MNIST, 9 against 4, 5,000 images, up to 200 to 1, and a meta

@@ -1,4 +1,4 @@
-"""What the `data` section says of a regression: its target, and noise on it."""
+"""Regression in the `data` section: the target, and noise on it."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from l2rw_ray.config.section import Section
 
 
 class GaussianNoise(Section):
-    """Gaussian noise is added to train targets; `by` makes some of them more predictable than others."""
+    """Gaussian noise is added to train targets; with `by` its scale follows a feature."""
 
     kind: Literal["gaussian"]
     scale: float = Field(ge=0)
@@ -20,12 +20,12 @@ class GaussianNoise(Section):
 
 
 class TableOptions(Section):
-    """Columns of a table that are numbers."""
+    """Numeric columns of a table."""
 
     target: str | None = None
     """Numeric column to predict, instead of a label: the study is a regression."""
     target_below: float | None = None
     """Rows whose target reaches this are left out, such as those of a capped target; null keeps all."""
     missing: Literal["error", "mean"] = "error"
-    """What becomes of one of `features` without a value: it makes the row a bad one, or takes the feature's
-    mean in the train pool."""
+    """How to treat a missing value of `features`: as a bad row, or as the feature's mean in the train
+    pool."""

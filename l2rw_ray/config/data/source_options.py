@@ -1,4 +1,4 @@
-"""Options of single sources: where they lie, and how they are read."""
+"""Options of each source: where its files are and how they are read."""
 
 import math
 from typing import Annotated, ClassVar, Literal, Self
@@ -8,13 +8,13 @@ from pydantic import Field, model_validator
 from l2rw_ray.config.section import Section, conflict
 
 BadRows = Literal["error", "skip"]
-"""What becomes of a row that cannot be used: the first is an error, or all are left out and counted."""
+"""How to treat unusable rows: raise an error at the first, or skip and count them."""
 ImageSize = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 """Height and width in pixels."""
 
 
 class SourceFacts(Section):
-    """What is told of a source before it is there."""
+    """Facts about a source that are known before it is loaded."""
 
     holds: ClassVar[str]
     """How much it holds."""
@@ -23,7 +23,7 @@ class SourceFacts(Section):
 
     @property
     def has_vectors(self) -> bool:
-        """Whether its examples are known to be vectors, which models of images cannot treat."""
+        """Whether examples are known to be vectors, which image models cannot take."""
         return False
 
 
@@ -33,7 +33,7 @@ class TorchvisionOptions(SourceFacts):
     obtained = "download: true, or its files put into root"
 
     root: str = "~/data"
-    """Folder that holds, or shall hold, torchvision's files."""
+    """Folder of torchvision's files; `download` fills it."""
     download: bool = False
     """Download into `root` when it is not there."""
 

@@ -1,4 +1,4 @@
-"""The `data` section: where examples come from and how train and meta set are spoiled."""
+"""The `data` section: where examples come from, and the protocols applied to the train and meta sets."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -39,13 +39,13 @@ class _Data(SourceFacts):
     """Examples per class in the meta set, which drives the weights: clean and balanced but for what
     `meta_bias` and `meta_noise` do."""
     validation_size: int = Field(default=0, ge=0)
-    """Clean examples that select hyperparameters; 0 for none."""
+    """Clean examples on which hyperparameters are selected; 0 for none."""
     test_size: int | None = Field(default=None, ge=1)
-    """Examples that are only reported; null takes the whole test file, or a fifth of the source
+    """Examples used for reporting only; null takes the whole test file, or a fifth of the source
     where it has no test file of its own."""
     test_seed: int | None = Field(default=None, ge=0)
-    """Seed that draws the test set, the same one for all trials; null takes each trial's seed, or in a
-    tuned comparison 0, so that nothing it searches on is in the test set."""
+    """Seed that draws one test set for all trials; null takes each trial's seed, or 0 in a tuned comparison,
+    so that no search sees test examples."""
     bias: Bias = NoBias()
     """How class proportions of the train set are changed."""
     noise: Noise = NoNoise()
@@ -55,8 +55,8 @@ class _Data(SourceFacts):
     meta_noise: LabelNoise = NoNoise()
     """How labels of the meta set are corrupted on purpose; its examples stay."""
     augment: tuple[Literal["flip", "crop"], ...] = ()
-    """Random changes of the images of train batches: mirrored left to right in half of the cases; moved
-    by up to 4 pixels each way, black moving in. Meta, validation and test images stay as they are."""
+    """Random augmentation of train images: `flip` mirrors half of them left to right, `crop` shifts them by
+    up to 4 pixels with black padding. Meta, validation and test images are not changed."""
 
     @property
     def is_regression(self) -> bool | None:
@@ -188,7 +188,7 @@ class ParquetData(TableOptions, _Data):
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Numeric columns to learn from, instead of an image."""
     weight_features: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Numeric columns that `weight_model` weighs train examples by; the network does not see them."""
+    """Numeric columns from which `weight_model` computes example weights; the network does not see them."""
     group: str | None = None
     """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
     of the sets, and meta, validation and test set have one example of each of theirs."""
@@ -196,7 +196,7 @@ class ParquetData(TableOptions, _Data):
     """`error`: the first row with an image, feature, label, target or group that cannot be used ends loading.
     `skip`: all such rows are left out and counted. Images of another size are an error either way."""
     stream: StreamOptions | None = None
-    """Leaves the train images in their files, and says how they are read; null holds them in memory."""
+    """Streams train images from their files instead of holding them in memory; null holds them in memory."""
 
     @property
     def has_vectors(self) -> bool:
@@ -286,7 +286,7 @@ class ParquetData(TableOptions, _Data):
 
 
 class CustomData(CustomSection, _Data):
-    """Code of the user's own: `load(**options)` returns a `l2rw_ray.data.Source`."""
+    """Custom code: `load(**options)` returns a `l2rw_ray.data.Source`."""
 
     holds = "as much as it holds"
     obtained = "source: package.module:load, installed or beside the study file"

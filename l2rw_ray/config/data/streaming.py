@@ -1,4 +1,4 @@
-"""What the `data` section says of a train set that does not fit into memory."""
+"""Streaming of a train set that does not fit into memory."""
 
 from pydantic import Field
 
@@ -6,11 +6,11 @@ from l2rw_ray.config.section import Section
 
 
 class StreamOptions(Section):
-    """Train images stay in their Parquet files, and are read anew in every epoch, through Ray Data.
+    """Train images stay in their Parquet files and are read in every epoch through Ray Data.
 
     The workers hold `window` of them together, and each a few that come next and some 70 bytes for every row
     of the table, 130 while the sets are drawn: labels, row numbers, which labels are corrupted, the order of
-    the epoch. An arm that keeps a number for each example, such as `l2rw` with `update_every` above 1,
+    the epoch. A method that keeps a number for each example, such as `l2rw` with `update_every` above 1,
     takes 4 bytes more. The meta, validation and test sets are held in memory; all sets are those that are
     drawn without `stream`.
 
@@ -21,5 +21,5 @@ class StreamOptions(Section):
     window: int = Field(default=4096, ge=1)
     """Images that follow each other in the files' order and are shuffled together; all workers share them."""
     in_memory: bool = False
-    """Hold the train images in memory, too, and go through them in the very same order: what a smaller set
-    tells of streaming, results are equal bit for bit."""
+    """Hold the train images in memory but read them in the same order as streaming does: results are equal
+    bit for bit."""

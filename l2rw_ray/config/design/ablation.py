@@ -9,17 +9,17 @@ from l2rw_ray.config.section import Section, conflict
 
 
 class AblationDesign(Section):
-    """A trial as it is, and with one part of it changed at a time."""
+    """A baseline trial, and variants that each change one part of it."""
 
     kind: Literal["ablation"]
     baseline: str = "baseline"
-    """Name of the trial as it is."""
+    """Name of the unchanged trial."""
     variants: dict[str, Annotated[dict[str, Any], Field(min_length=1)]] = Field(min_length=1)
     """Changes by name of the variant: values by path relative to `trial`."""
     pairs: tuple[tuple[str, str], ...] = ()
-    """Variants that are also made together, to see whether their effects add up."""
+    """Pairs of variants that are also applied together, to see whether their effects add up."""
     factors: Factors = Field(default_factory=dict)
-    """Further factors that baseline and variants are all crossed with, such as `data.noise.rate`."""
+    """Further factors that the baseline and all variants are crossed with, such as `data.noise.rate`."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -43,6 +43,6 @@ class AblationDesign(Section):
         return self
 
     def changes(self) -> dict[str, dict[str, Any]]:
-        """Changes by name of the variant: the baseline's none, each one's own, each pair's together."""
+        """Return the changes by name: none for the baseline, one set per variant, two per pair."""
         pairs = {f"{one} + {other}": self.variants[one] | self.variants[other] for one, other in self.pairs}
         return {self.baseline: {}, **self.variants, **pairs}

@@ -24,5 +24,5 @@ Factors = Annotated[dict[str, Levels], AfterValidator(_distinct)]
 
 
 def crossed(factors: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """Every combination of the levels, the last factor varied first; one empty point of no factors."""
+    """Return every combination of the levels, the last factor varying fastest; one empty point if none."""
     return [dict(zip(factors, levels, strict=True)) for levels in product(*factors.values())]

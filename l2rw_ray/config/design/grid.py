@@ -11,14 +11,14 @@ from l2rw_ray.config.section import Section, conflict
 
 
 class GridDesign(Section):
-    """Every combination of the factors' levels, but for those that conditions leave out."""
+    """Every combination of the factors' levels, except those that `when` and `skip` exclude."""
 
     kind: Literal["grid"]
     factors: Factors = Field(min_length=1)
     """Levels to try, by path relative to `trial`, such as `data.bias.level`, or `resources.workers`."""
     when: dict[str, Where] = Field(default_factory=dict)
-    """By factor: levels of others, of the same section, at which it is varied. Elsewhere it has no
-    meaning, as an option that an arm does not have, and its design points stand at all of its levels."""
+    """By factor: the levels of other factors of the same section at which it is varied. Elsewhere it has no
+    meaning (an option that a method does not have), and one design point stands for all of its levels."""
     skip: tuple[Where, ...] = ()
     """Combinations that are not run."""
 
@@ -52,6 +52,6 @@ class GridDesign(Section):
 
 
 def _section(path: str) -> str:
-    """The section a field is in; options are fields of the section that they are options of."""
+    """Return the section a field is in; options count as fields of their section."""
     section, options, _ = path.partition(".options.")
     return section if options else path.rpartition(".")[0]

@@ -11,7 +11,7 @@ from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 
 VARIANT = "variant"
-"""The factor of an ablation or a tuned comparison: its levels are the names of the variants, or arms."""
+"""The factor of an ablation or a tuned comparison; its levels are the names of the variants or arms."""
 
 
 FixedDesign = GridDesign | AblationDesign

@@ -1,4 +1,4 @@
-"""The design `minimum_effective`: how little of something is enough."""
+"""The `minimum_effective` design: the smallest level that is enough."""
 
 from itertools import pairwise
 from typing import Any, Literal, Self
@@ -12,25 +12,26 @@ from l2rw_ray.config.section import Section, conflict
 class MinimumEffectiveDesign(Section):
     """The smallest (or largest) level of one factor that is not worse than the best by more than a margin.
 
-    Every level is run at the study's seeds. Then the level on which the answer depends, and the best
-    one, get one more seed at a time, until the answer is shown or the budget is used.
+    Every level runs at the study's seeds. Then the level on which the answer depends, and the best one, get
+    more seeds until the answer is clear or the budget is used.
     """
 
     kind: Literal["minimum_effective"]
     factor: str
-    """What is varied, by path relative to `trial`, such as `data.meta_per_class`."""
+    """The factor to vary, by path relative to `trial`, such as `data.meta_per_class`."""
     levels: tuple[Any, ...] = Field(min_length=2)
     """Its levels from the smallest to the largest."""
     seek: Literal["smallest", "largest"] = "smallest"
-    """Which end is cheap: the smallest clean set, or the largest interval between updates."""
+    """Which end is cheaper: `smallest`, as for the clean set, or `largest`, as for the interval between
+    updates."""
     margin: float = Field(gt=0)
-    """The loss of the objective that does not matter, in its own unit: 0.02 is two points of accuracy."""
+    """Loss of the objective that does not matter, in its unit: 0.02 is two points of accuracy."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Probability that the level found is indeed not worse by more than the margin."""
+    """Probability that the level found is not worse by more than the margin."""
     most_seeds: int = Field(default=20, ge=2)
-    """Seeds that one level may get."""
+    """Maximum number of seeds per level."""
     budget: Budget | None = None
-    """When no more seeds are added; null for at `most_seeds` only."""
+    """When to stop adding seeds; null stops only at `most_seeds`."""
 
     @field_validator("levels")
     @classmethod

@@ -1,4 +1,4 @@
-"""The design `search`, and what it shares with `tuned_comparison`: a space, a sampler and a budget."""
+"""The `search` design, and the space, sampler and budget that `tuned_comparison` shares with it."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -8,18 +8,18 @@ from l2rw_ray.config.design.space import CategoricalParameter, Space, Where, as_
 from l2rw_ray.config.section import Section, conflict
 
 COSTS = ("overhead_ratio", "peak_memory_bytes", "duration_s")
-"""Figures of cost that a search may trade accuracy against; without weights the overhead ratio is 1."""
+"""Cost metrics that a search may trade accuracy against; without weights the overhead ratio is 1."""
 NOT_SEARCHED = ("resources", "measurement")
-"""Sections that are no part of what is trained."""
+"""Sections that do not influence training."""
 
 
 class Budget(Section):
-    """When a search ends: at whichever limit comes first."""
+    """When a search ends: at the first limit reached."""
 
     trials: int | None = Field(default=None, ge=1)
-    """Configurations that are tried."""
+    """Number of configurations to try."""
     hours: float | None = Field(default=None, gt=0)
-    """Training time of all trials added up, in hours; no configuration is begun once it is used."""
+    """Total training time of all trials in hours; no configuration starts once it is used up."""
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
@@ -29,29 +29,29 @@ class Budget(Section):
 
 
 class AshaStopping(Section):
-    """Asynchronous successive halving (Li et al. 2020): only the best go on from each rung.
+    """Asynchronous successive halving (Li et al. 2020): only the best trials continue from each rung.
 
-    A search that goes on after a break compares the trials of its new run with one another.
+    A resumed search compares only the trials of its new run.
     """
 
     name: Literal["asha"]
     grace_epochs: int = Field(default=1, ge=1)
     """Epochs of the first rung, which every trial trains."""
     reduction_factor: int = Field(default=3, ge=2)
-    """One in so many goes on from a rung to the next, which has so many times its epochs."""
+    """One in this many trials continues to the next rung, which has this many times the epochs."""
 
 
 class MedianStopping(Section):
-    """Stops a trial whose best figure is below the median of the others' means (Golovin et al. 2017).
+    """Stops a trial whose best metric is below the median of the others' means (Golovin et al. 2017).
 
-    A search that goes on after a break compares the trials of its new run with one another.
+    A resumed search compares only the trials of its new run.
     """
 
     name: Literal["median"]
     grace_epochs: int = Field(default=1, ge=1)
     """Epochs that every trial trains."""
     min_trials: int = Field(default=3, ge=1)
-    """Trials that must have been seen."""
+    """Trials that must have reported before any is stopped."""
 
 
 class SearchOptions(Section):
@@ -60,16 +60,16 @@ class SearchOptions(Section):
     space: Space = Field(default_factory=dict)
     """What is varied, by path relative to `trial`."""
     when: dict[str, Where] = Field(default_factory=dict)
-    """By parameter: values of others at which it has a meaning; elsewhere it is left alone."""
+    """By parameter: values of others at which it has a meaning; elsewhere it is not varied."""
     sampler: Literal["tpe", "gp", "random", "qmc", "nsga2", "cmaes"] = "tpe"
     """Optuna's sampler; `cmaes` needs the extra of the same name."""
     sampler_seed: int = Field(default=0, ge=0, lt=2**32)
-    """Where its random numbers start."""
+    """Seed of the sampler."""
     budget: Budget
     """When it ends."""
 
     def check_space(self, space: Space, field: str = "space") -> None:
-        """Refuse a space that cannot be searched, with its conditions."""
+        """Check that the space can be searched under its conditions."""
         for path in space:
             if path.partition(".")[0] in NOT_SEARCHED:
                 raise conflict(
@@ -106,22 +106,22 @@ class SearchOptions(Section):
 
 
 class Criterion(Section):
-    """A figure that a search optimises beside the study's objective."""
+    """A metric that a search optimises beside the study's objective."""
 
     metric: str
     """`overhead_ratio`, `peak_memory_bytes`, `duration_s`, or a validation metric as in `objective`."""
     mode: Literal["max", "min"]
-    """Whether more or less of it is better."""
+    """Whether larger or smaller is better."""
 
 
 class SearchDesign(SearchOptions):
-    """Configurations proposed by Optuna, to optimise the objective on validation."""
+    """Configurations that Optuna proposes to optimise the objective on the validation set."""
 
     kind: Literal["search"]
     further_objectives: tuple[Criterion, ...] = Field(default=(), max_length=3)
-    """What is traded against the objective; the report shows the Pareto front."""
+    """Metrics to optimise beside the objective; the report shows the Pareto front."""
     stopping: Annotated[AshaStopping | MedianStopping, Field(discriminator="name")] | None = None
-    """How trials without prospect are stopped early; null for not at all."""
+    """Rule that prunes unpromising trials; null for none."""
 
     @model_validator(mode="after")
     def _space_is_searchable(self) -> Self:
@@ -134,7 +134,7 @@ class SearchDesign(SearchOptions):
         return self
 
     def max_trials(self, seeds: int) -> int | None:
-        """How many trials it asks for at most at so many seeds; None where only hours bound it."""
+        """Return the largest number of trials at this many seeds; None when only hours bound it."""
         return None if self.budget.trials is None else self.budget.trials * seeds
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Search spaces: the parameters that a search varies, and where each has a meaning."""
+"""Search spaces: the parameters that a search varies, and the conditions of each."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -7,7 +7,7 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model
 from l2rw_ray.config.section import Section, conflict
 
 Where = dict[str, Any]
-"""Levels by factor, that all must be met; a list is met by any of its entries."""
+"""Levels by factor, all of which must match; a list matches if any of its entries does."""
 
 
 class _Range(Section):
@@ -44,7 +44,7 @@ class IntParameter(_Range):
     high: int
     """Largest value."""
     step: int = Field(default=1, ge=1)
-    """Distance of neighbours; needs log: false where it is not 1."""
+    """Distance between neighbouring values; other than 1 only with `log: false`."""
 
     @model_validator(mode="after")
     def _log_has_no_step(self) -> Self:
@@ -74,27 +74,27 @@ Space = dict[str, Parameter]
 
 
 def as_levels(wanted: Any) -> list[Any]:
-    """A condition's levels: a list as it is, anything else alone."""
+    """Return a condition's levels as a sequence."""
     return wanted if isinstance(wanted, list) else [wanted]
 
 
 def meets(point: dict[str, Any], where: Where) -> bool:
-    """Whether a point has the factors that a condition names, at levels that it admits."""
+    """Return whether a point has the factors of a condition at matching levels."""
     return all(path in point and point[path] in as_levels(wanted) for path, wanted in where.items())
 
 
 def ends_of(parameter: FloatParameter | IntParameter | CategoricalParameter) -> tuple[Any, ...]:
-    """The values that a parameter is checked at: all choices, or both ends."""
+    """Return the values to validate a parameter at: all choices, or both ends."""
     if isinstance(parameter, CategoricalParameter):
         return parameter.choices
     return parameter.low, parameter.high
 
 
 def in_order(space: Space, when: dict[str, Where]) -> list[str]:
-    """Paths, each after those that its condition names.
+    """Return the paths in an order in which each follows those of its condition.
 
     Raises:
-        ValueError: Conditions go round in a circle; the message names one.
+        ValueError: Conditions are circular; the message names one.
     """
     ordered: list[str] = []
     left = list(space)

@@ -1,4 +1,4 @@
-"""The design `tuned_comparison`: methods compared at what each does best with an equal search."""
+"""The `tuned_comparison` design: methods compared at their best configurations after equal searches."""
 
 from typing import Any, Literal, Self
 
@@ -11,10 +11,10 @@ from l2rw_ray.config.section import Section, conflict
 
 
 class Arm(Section):
-    """One of the methods that are compared, each tuned on its own."""
+    """One side of the comparison, tuned on its own."""
 
     set: dict[str, Any] = Field(default_factory=dict)
-    """What makes this arm: values by path relative to `trial`."""
+    """Values that define this arm, by path relative to `trial`."""
     space: Space = Field(default_factory=dict)
     """Parameters that only this arm has."""
     factors: Factors = Field(default_factory=dict)
@@ -22,15 +22,15 @@ class Arm(Section):
 
 
 class TunedComparisonDesign(SearchOptions):
-    """Every arm is tuned on validation with the same budget; its best runs on fresh seeds for the test."""
+    """Tunes every arm on validation with equal budgets, then tests its best configuration on fresh seeds."""
 
     kind: Literal["tuned_comparison"]
     arms: dict[str, Arm] = Field(min_length=2)
     """The arms by name; the others are compared with the first."""
     factors: Factors = Field(default_factory=dict)
-    """Factors that all arms are crossed with, such as `data.noise.rate`; tuned anew at each combination."""
+    """Factors to cross all arms with, such as `data.noise.rate`; each combination is tuned separately."""
     search_seeds: tuple[int, ...] = Field(default=(1_000_000,), min_length=1)
-    """Seeds that configurations are tried on; a configuration's figure is its mean over them."""
+    """Seeds to try configurations on; the objective of a configuration is its mean over them."""
 
     @model_validator(mode="after")
     def _spaces_are_searchable(self) -> Self:
@@ -75,16 +75,16 @@ class TunedComparisonDesign(SearchOptions):
         return self
 
     def max_trials(self, seeds: int) -> int | None:
-        """How many trials it asks for at most at so many fresh seeds; None where only hours bound it."""
+        """Return the largest number of trials at this many fresh seeds; None when only hours bound it."""
         if self.budget.trials is None:
             return None
         searches = sum(len(self.points_of(name)) for name in self.arms)
         return searches * (self.budget.trials * len(self.search_seeds) + seeds)
 
     def space_of(self, arm: str) -> Space:
-        """What is varied for one arm."""
+        """Return the search space of one arm."""
         return {**self.space, **self.arms[arm].space}
 
     def points_of(self, arm: str) -> list[dict[str, Any]]:
-        """The combinations of levels that one arm is tuned at; one without levels where it has no factor."""
+        """Return the combinations of factor levels to tune one arm at; a single empty one without factors."""
         return crossed({**self.factors, **self.arms[arm].factors})

@@ -1,4 +1,4 @@
-"""Options of the arms that answer unequal classes: by weights, by sampling, by the loss."""
+"""Options of methods against class imbalance: weights, sampling, losses."""
 
 from typing import ClassVar, Literal
 
@@ -8,7 +8,7 @@ from l2rw_ray.config.section import Section
 
 
 class InverseFrequencyMethod(Section):
-    """Each class weighs one over its number of train examples."""
+    """Weights each class by one over its number of train examples."""
 
     needs_classes: ClassVar[bool] = True
 
@@ -16,17 +16,17 @@ class InverseFrequencyMethod(Section):
 
 
 class ClassBalancedMethod(Section):
-    """Each class weighs one over its effective number of train examples, Cui et al. 2019."""
+    """Weights each class by one over its effective number of train examples, Cui et al. 2019."""
 
     needs_classes: ClassVar[bool] = True
 
     name: Literal["class_balanced"]
     beta: float = Field(default=0.9999, ge=0, lt=1)
-    """How slowly further examples of a class lose value; 0 for equal weights."""
+    """Close to 1, weights follow inverse frequency; 0 gives equal weights."""
 
 
 class ResampleMethod(Section):
-    """Examples are drawn with replacement so that classes come equally often."""
+    """Draws examples with replacement so that all classes are equally frequent."""
 
     needs_classes: ClassVar[bool] = True
     needs_whole_train_set: ClassVar[bool] = True
@@ -41,7 +41,7 @@ class FocalMethod(Section):
 
     name: Literal["focal"]
     gamma: float = Field(default=2.0, ge=0)
-    """How much examples that are predicted well are discounted; 0 for not at all."""
+    """How strongly well-predicted examples are discounted; 0 for not at all."""
 
 
 class LdamDrwMethod(Section):
@@ -57,6 +57,6 @@ class LdamDrwMethod(Section):
     scale: float = Field(default=30.0, gt=0)
     """Factor from cosines to logits."""
     beta: float = Field(default=0.9999, ge=0, lt=1)
-    """That of the class weights of the last epochs; see `class_balanced`."""
+    """`beta` of the class weights of the last epochs; see `class_balanced`."""
     defer: float = Field(default=0.8, ge=0, le=1)
-    """Share of the epochs before class weights come in; 1 for never."""
+    """Share of the epochs before class weights apply; 1 for never."""

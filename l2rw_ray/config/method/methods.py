@@ -1,4 +1,4 @@
-"""The `method` section: one class per arm, with the options that this arm has and no others."""
+"""The `method` section: one class per method, with the options of that method."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -50,28 +50,28 @@ class L2RWMethod(Section):
 
     name: Literal["l2rw"]
     estimator: EstimatorName = "auto"
-    """How the alignment of meta and example gradients is computed; `auto` takes the cheapest exact one
-    that treats the model."""
+    """How the alignment of meta and example gradients is computed; `auto` takes the cheapest exact estimator
+    that supports the model."""
     clip: Literal["relu", "none", "abs"] = "relu"
-    """What becomes of negative scores; the paper's is `relu`."""
+    """How negative scores are treated; `relu` is the paper's."""
     normalise: Literal["batch_sum", "none", "mean_one"] = "batch_sum"
-    """What a batch's weights add up to: 1, their number, or what they do."""
+    """What a batch's weights add up to: 1, the batch size, or unnormalised."""
     lookahead: Literal["zero", "optimizer"] = "zero"
     """Where the meta gradient is taken: at the parameters (the paper), or after the optimiser's step."""
     epsilon: float = 0.0
-    """The weights at which scores are differentiated, in units of 1/B; the paper's are 0."""
+    """Weights at which scores are differentiated, in units of 1/B; 0 in the paper."""
     score_momentum: float = Field(default=0.0, ge=0, lt=1)
-    """Share of an example's earlier score in its present one; 0 for none."""
+    """Share of an example's earlier score in its current one; 0 for none."""
     meta_gradient_every: int = Field(default=1, ge=1)
-    """Computations of scores from one of the meta gradient to the next."""
+    """Score computations between computations of the meta gradient."""
     update_every: int = Field(default=1, ge=1)
-    """Steps from one computation of scores to the next."""
+    """Steps per weight update."""
     between: Literal["hold", "uniform"] = "hold"
-    """Weights of the steps in between: each example's last weight, or 1/B."""
+    """Weights in the steps between updates: each example's last weight, or 1/B."""
     meta_batch_size: int | None = Field(default=None, ge=1)
     """Meta examples per scored step; null takes all."""
     meta_batches: Literal["cycled", "fixed"] = "cycled"
-    """Whether meta batches go through the meta set in cycles, or are the same at every step."""
+    """Whether meta batches cycle through the meta set or are the same at every step."""
 
     @model_validator(mode="after")
     def _epsilon_has_a_learning_rate(self) -> Self:
@@ -107,11 +107,11 @@ class _LearnedWeights(Section):
     """Where the meta loss is evaluated: after a plain SGD step on the present weights at `optim.lr`
     (published), after the step of the trial's own optimiser on them, or at the parameters (cheapest)."""
     update_every: int = Field(default=1, ge=1)
-    """Steps from one update of the weight network to the next; it weighs the examples of all."""
+    """Steps between updates of the weight network; it weights the examples of every step."""
     meta_batch_size: int | None = Field(default=None, ge=1)
     """Meta examples per update of the weight network; null takes all."""
     meta_batches: Literal["cycled", "fixed"] = "cycled"
-    """Whether meta batches go through the meta set in cycles, or are the same at every step."""
+    """Whether meta batches cycle through the meta set or are the same at every step."""
 
 
 class MetaWeightNetMethod(_LearnedWeights):
@@ -125,8 +125,8 @@ class WeightModelMethod(_LearnedWeights):
 
     name: Literal["weight_model"]
     objective: Literal["meta", "joint"] = "meta"
-    """What teaches the weight network: the meta loss, or, to see it fail, the weighted train loss itself,
-    whose unnormalised weights can only go to zero."""
+    """Loss that trains the weight network: the meta loss (`meta`), or the weighted train loss (`joint`), a
+    known failure whose unnormalised weights go to zero."""
 
     @model_validator(mode="after")
     def _joint_looks_at_no_meta_set(self) -> Self:
@@ -140,7 +140,7 @@ class WeightModelMethod(_LearnedWeights):
 
 
 MetaMethod = L2RWMethod | MetaWeightNetMethod | WeightModelMethod
-"""Sections of arms that take meta batches and need not at every step."""
+"""Sections of methods that take meta batches, and not necessarily at every step."""
 
 
 class HeteroscedasticMethod(Section):
@@ -152,12 +152,12 @@ class HeteroscedasticMethod(Section):
     likelihood: Literal["gaussian", "laplace"] = "gaussian"
     """Distribution of a target around its location."""
     beta: float = Field(default=0.5, ge=0, le=1)
-    """How far examples of large scale are learned from all the same: 0 is the plain likelihood, 1 learns
-    locations as from the squared, or absolute, error."""
+    """How strongly examples of large scale count: 0 is the plain likelihood, 1 learns locations as from the
+    squared or absolute error."""
 
 
 class CustomMethod(CustomSection):
-    """An arm of the user's own: `arm(context, **options)` returns a `l2rw_ray.methods.Arm`."""
+    """A custom method: `method(context, **options)` returns a `l2rw_ray.methods.Method`."""
 
     name: ImportPath
 

@@ -1,4 +1,4 @@
-"""Options of the arms that train in stages, or on the meta set itself.
+"""Options of methods that train in stages or on the meta set itself.
 
 `optim.epochs` counts the epochs of all stages together.
 """
@@ -17,43 +17,43 @@ class MetaOnlyMethod(Section):
 
 
 class FinetuneMetaMethod(Section):
-    """Plain training, the last epochs of it on the meta set."""
+    """Plain training, with the last epochs on the meta set."""
 
     name: Literal["finetune_meta"]
     finetune_epochs: int = Field(default=2, ge=1)
-    """Last epochs, of as many steps each as the others, on the meta set; fewer than `optim.epochs`."""
+    """Number of last epochs on the meta set, with as many steps as the others; fewer than `optim.epochs`."""
     lr_factor: float = Field(default=0.1, gt=0)
-    """Factor on the learning rate in these."""
+    """Learning rate factor in these epochs."""
 
 
 class TwoStageMethod(Section):
-    """What arms have in common that judge the train examples by a first model and then begin anew."""
+    """Options of methods that judge the train examples by a first model and then train a new one."""
 
     needs_whole_train_set: ClassVar[bool] = True
 
     first_epochs: int = Field(default=2, ge=1)
-    """Epochs of the model that judges; fewer than `optim.epochs`."""
+    """Epochs of the first model; fewer than `optim.epochs`."""
 
 
 class JttMethod(TwoStageMethod):
-    """Examples that a first model gets wrong weigh more, Liu et al. 2021."""
+    """Upweights examples that a first model gets wrong, Liu et al. 2021."""
 
     needs_classes: ClassVar[bool] = True
 
     name: Literal["jtt"]
     upweight: float = Field(default=6.0, gt=1)
-    """Weight of an example that it gets wrong, where others have 1."""
+    """Weight of an example that the first model gets wrong; others have 1."""
 
 
 class FilterMethod(TwoStageMethod):
-    """What arms have in common that drop train examples."""
+    """Options of methods that drop train examples."""
 
     needs_classes: ClassVar[bool] = True
 
     drop_fraction: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the train examples that is dropped."""
+    """Share of the train examples to drop."""
     reference: Literal["given_class", "best_class"] = "given_class"
-    """Whether an example is held against the class it is labelled as, or the one that it fits best."""
+    """Whether an example is compared with its labelled class or with the class it fits best."""
 
 
 class MahalanobisFilterMethod(FilterMethod):
@@ -71,7 +71,7 @@ class MspFilterMethod(FilterMethod):
 
 
 class OodClassifierMethod(TwoStageMethod):
-    """Each train example weighs the probability that its features are those of a meta example."""
+    """Weights each train example by the probability that its features are those of a meta example."""
 
     needs_output_layer: ClassVar[bool] = True
 
