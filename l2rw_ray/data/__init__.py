@@ -1,4 +1,4 @@
-"""Where examples come from, how the train set is spoiled, and how batches are drawn."""
+"""Sources of examples, the four sets and the protocols applied to them, and batches."""
 
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.images.parts import ImagePart, ReadParts, read_here

@@ -15,10 +15,10 @@ PADDING = 4
 
 
 def draw_changes(kinds: Sequence[str], seed: int, epoch: int, step: int, count: int) -> Tensor:
-    """What is to be done to each image of a train batch: a function of its arguments alone.
+    """Draw the change to each image of a train batch; a function of its arguments alone.
 
-    It is drawn for the batch of all ranks together, of which each takes its share: W ranks see what one
-    process does.
+    Changes are drawn for the batch of all ranks together, and each rank takes its share: W ranks see what one
+    process sees.
 
     Args:
         kinds: `flip`, `crop`, or both.
@@ -37,17 +37,17 @@ def draw_changes(kinds: Sequence[str], seed: int, epoch: int, step: int, count: 
 
 
 def check_images(kinds: Sequence[str], dtype: torch.dtype) -> None:
-    """Refuse to augment what is no image.
+    """Check that examples that are to be augmented are images.
 
     Raises:
-        DataError: It is asked for, and the inputs are features.
+        DataError: Augmentation is asked for, and the inputs are features.
     """
     if kinds and dtype != torch.uint8:
         raise DataError("trial.data.augment", list(kinds), "inputs are feature vectors", "leave it out")
 
 
 def augmented(images: Tensor, changes_B3: Tensor) -> Tensor:
-    """Images moved, and then mirrored where that was drawn; what moves in is black.
+    """Return the images shifted, with black padding, and then mirrored where that was drawn.
 
     Args:
         images: uint8 [B, C, H, W].
@@ -67,5 +67,5 @@ def augmented(images: Tensor, changes_B3: Tensor) -> Tensor:
 
 
 def _places(side: int, device: torch.device) -> Tensor:
-    """Of an image's rows or columns within the padded image."""
+    """Return the positions of an image's rows or columns in the padded image."""
     return torch.arange(side, device=device) + PADDING

@@ -1,6 +1,6 @@
 """Decode once: arrays kept on disk, and read back without being copied into memory.
 
-An entry is one `.npy` file with a checksum behind it, which numpy does not look at.
+An entry is one `.npy` file followed by a checksum, which numpy ignores.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class CacheSection:
-    """A part of the cache that is kept small: of its entries, those not asked for for longest go first.
+    """A part of the cache with a size limit; least recently used entries are evicted first.
 
     Attributes:
         name: Its folder in the cache.
@@ -43,14 +43,14 @@ class CacheSection:
 
 
 def cached(identity: Any, decode: Callable[[], Array], section: CacheSection | None = None) -> Tensor:
-    """The decoded array, from the cache where it is there and whole.
+    """Return the decoded array, from the cache if an intact entry exists.
 
-    It is memory-mapped copy-on-write, so that the workers of a machine share one copy; what a
-    process writes to it, it keeps to itself. Processes that decode the same at once each write the
-    whole entry, and the last one stays. A cache that cannot be written costs time, nothing else.
+    It is memory-mapped copy-on-write, so that the workers of a machine share one copy and a process's writes
+    stay private. Processes that decode the same at once each write the whole entry, and the last one stays. A
+    cache that cannot be written costs only time.
 
     Args:
-        identity: JSON-able description of what is decoded; another one is another entry.
+        identity: JSON-serialisable description of what is decoded; it selects the entry.
         decode: Makes the array.
         section: The part of the cache where there are more and more of such entries; None where there are
             few.
@@ -69,7 +69,7 @@ def cached(identity: Any, decode: Callable[[], Array], section: CacheSection | N
 
 
 def cached_kept(identity: Mapping[str, object], whole: Tensor, kept_N: Array) -> Tensor:
-    """Some rows of an entry, as an entry of their own; the entry itself where they are all.
+    """Return some rows of an entry, cached as an entry of their own; the entry itself if all are kept.
 
     Args:
         identity: That of `whole`.
@@ -83,7 +83,7 @@ def cached_kept(identity: Mapping[str, object], whole: Tensor, kept_N: Array) ->
 
 
 def _read(entry: Path) -> Array | None:
-    """The array of a whole entry; None where there is none, or a damaged one."""
+    """Return the array of an intact entry; None where it is missing or damaged."""
     try:
         with entry.open("rb") as file:
             if not _is_whole(file):
@@ -100,7 +100,7 @@ def _is_whole(file: IO[bytes]) -> bool:
 
 
 def _checksum(file: IO[bytes], size: int) -> bytes:
-    """CRC-32 of the next `size` bytes, read in parts: a mapped file would count as memory twice."""
+    """Return the CRC-32 of the next `size` bytes, read in parts: a mapped file would count twice."""
     value = 0
     while size > 0 and (part := file.read(min(size, _PART_BYTES))):
         value, size = zlib.crc32(part, value), size - len(part)
@@ -108,7 +108,7 @@ def _checksum(file: IO[bytes], size: int) -> bytes:
 
 
 def _write(entry: Path, array: Array) -> bool:
-    """Write an entry, wholly or not at all, and say whether it is there."""
+    """Write an entry atomically. Returns whether it is there."""
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=entry.parent, suffix=".tmp", delete=False) as file:
@@ -123,7 +123,7 @@ def _write(entry: Path, array: Array) -> bool:
 
 
 def _evict(last: Path, section: CacheSection) -> None:
-    """Note that an entry was asked for; remove what is too much, and what killed processes left."""
+    """Mark an entry as used; evict entries beyond the limit and leftovers of killed processes."""
     with suppress(OSError):  # it could not be written
         os.utime(last)
     with suppress(OSError):

@@ -13,7 +13,7 @@ from l2rw_ray.errors import DataError
 
 @dataclass(frozen=True)
 class ExampleSet:
-    """Examples kept as they were decoded, and scaled when a batch is taken.
+    """Examples stored as decoded, and scaled when a batch is taken.
 
     Shape suffixes: N examples of the set, S of the store it draws from, B batch, F features.
 
@@ -26,14 +26,14 @@ class ExampleSet:
         mean: What is subtracted from features, [F]; None for images.
         std: What features are divided by, [F]; None for images.
         places: Place of each example in the store, int64 [N]; None where `inputs` are its own.
-        weight_features: What a weight model weighs the examples by, standardised, float32 [N, F]; the
-            train set's alone, and None where its source has none.
+        weight_features: Features from which a weight model weights the examples, standardised, float32 [N,
+            F]; only of the train set, None where its source has none.
         targets: What a regression predicts, in original units, float32 [N]; None for classes.
         target_mean: What is subtracted from targets, []; None for classes.
         target_std: What targets are divided by, []; None for classes.
         stored: Where the images of a train set that is streamed are, in the rows `rows`, and the order in
             which passes go through them; `inputs` then have the shape of one and hold none, unless it
-            says that they are held in memory all the same.
+            says that they are held in memory anyway.
     """
 
     inputs: Tensor
@@ -54,7 +54,7 @@ class ExampleSet:
 
     @property
     def is_streamed(self) -> bool:
-        """Whether inputs come in batches of a pass only."""
+        """Whether inputs are available only in the batches of a pass."""
         return self.stored is not None and not self.stored.in_memory
 
     @property
@@ -64,7 +64,7 @@ class ExampleSet:
 
     @property
     def scales(self) -> dict[str, Tensor]:
-        """What features and targets are standardised by, by name of the attribute; empty of images."""
+        """The tensors that standardise features and targets, by attribute name; empty for images."""
         named = {name: getattr(self, name) for name in ("mean", "std", "target_mean", "target_std")}
         return {name: scale for name, scale in named.items() if scale is not None}
 
@@ -75,7 +75,7 @@ class ExampleSet:
 
         Args:
             index_B: Positions in this set, int64 [B].
-            change: What is done to the images, uint8 [B, C, H, W], before they are scaled.
+            change: Applied to the images, uint8 [B, C, H, W], before they are scaled.
 
         Raises:
             DataError: The set is streamed.
@@ -84,7 +84,7 @@ class ExampleSet:
         return self.scaled(self.inputs_of(index_B), change), self.answers(index_B)
 
     def inputs_of(self, index_B: Tensor) -> Tensor:
-        """Inputs as they were decoded, [B, …], a copy of them.
+        """Return a copy of inputs as decoded, [B, …].
 
         Args:
             index_B: Positions in this set, int64 [B], on its device.
@@ -97,20 +97,20 @@ class ExampleSet:
         return self.inputs.index_select(0, index_B if self.places is None else self.places[index_B])
 
     def streaming_error(self, problem: str) -> DataError:
-        """The error about an arm that wants more of a streamed set than its batches."""
+        """Return the error for a method that needs more of a streamed set than its batches."""
         assert self.stored is not None
         given = f"{{window: {self.stored.window}}}"
         return DataError("trial.data.stream", given, problem, "leave it out, or use another method")
 
     def scaled(self, inputs: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Inputs as a model takes them, float32 [B, …].
+        """Scale inputs for a model, float32 [B, …].
 
         Images are scaled to [−1, 1] by (x/255 − 0.5)/0.5, features standardised; one that is missing (NaN)
         becomes the mean, 0.
 
         Args:
             inputs: What `inputs_of` returned; features are overwritten.
-            change: What is done to the images, uint8 [B, C, H, W], before.
+            change: Applied to the images, uint8 [B, C, H, W], first.
         """
         x = inputs if change is None else change(inputs)
         if self.mean is None or self.std is None:
@@ -131,7 +131,7 @@ class ExampleSet:
         return (self.targets[index_B] - self.target_mean) / self.target_std
 
     def to(self, device: torch.device) -> Self:
-        """The same set on a device, where it holds no more than its own inputs."""
+        """Return the set on a device, with only its own inputs."""
         if device == self.labels.device:
             return self
         own = self if self.places is None else replace(self, inputs=self.inputs[self.places], places=None)
@@ -145,7 +145,7 @@ def feature_scale(features_NF: Tensor) -> tuple[Tensor, Tensor]:
 
     Missing values, NaN, do not count; a feature without any value has mean 0.
 
-    Computed in float64: a feature whose mean is large beside its spread keeps its digits.
+    Computed in float64: a feature whose mean is large relative to its spread keeps its precision.
 
     Args:
         features_NF: At least one row of features, float32 [N, F].

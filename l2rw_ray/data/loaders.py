@@ -1,4 +1,4 @@
-"""Batches as pure functions of seed, epoch and step, so that a resumed trial sees what it would have."""
+"""Batches as pure functions of seed, epoch and step, so that a resumed trial sees the same ones."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -36,7 +36,7 @@ class Batch:
 
 
 def steps_per_epoch(count: int, batch_size: int, world_size: int = 1) -> int:
-    """Steps of one pass: a last batch too small to give every rank an example is left out.
+    """Return the steps of one pass; a last batch with fewer examples than ranks is dropped.
 
     Args:
         count: Examples in the set.
@@ -48,7 +48,7 @@ def steps_per_epoch(count: int, batch_size: int, world_size: int = 1) -> int:
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
-    """The order of one pass over a set that all arms share, int64 [N].
+    """Return the order of one pass over a set, the same for all methods, int64 [N].
 
     Args:
         count: Examples in the set.
@@ -70,7 +70,7 @@ def epoch_batches(
     augment: Sequence[str] = (),
     read_parts: ReadParts = read_here,
 ) -> Generator[Batch]:
-    """One rank's shares of the batches of one pass over a set.
+    """Yield one rank's shares of the batches of one pass over a set.
 
     Args:
         examples: The train set.
@@ -82,7 +82,7 @@ def epoch_batches(
         order: Positions in the set in the order they come in, int64 [K]; None for that of all of them
             which a set with `stored` images has, else for their `epoch_order`.
         augment: `flip`, `crop`, or both, of images, drawn anew for each step.
-        read_parts: Brings the images of a set that is streamed here.
+        read_parts: Reads the images of a streamed set.
 
     Raises:
         DataError: The set is streamed, and an order is given; or its images cannot be read.
@@ -107,7 +107,7 @@ def epoch_batches(
 
 
 def _pass_order(examples: ExampleSet, seed: int, epoch: int) -> Tensor:
-    """Positions in a set in the order that all arms share, int64 [N]."""
+    """Return positions in a set in the order that all methods share, int64 [N]."""
     stored = examples.stored
     if stored is None:
         return epoch_order(len(examples), seed, epoch)
@@ -127,7 +127,7 @@ def _inputs(
 
 
 class MetaSampler:
-    """Batches of the meta set, without replacement in cycles that go through all of it.
+    """Batches of the meta set, drawn without replacement in cycles through all of it.
 
     Cycles follow one another without a gap, so a batch may hold the end of one and the beginning
     of the next. A fixed batch is the first one at every step. With more ranks than examples in a
@@ -153,7 +153,7 @@ class MetaSampler:
         self._whole: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
-        """One rank's share of the batch of a step: a function of seed and step alone.
+        """Return one rank's share of the batch of a step, a function of seed and step alone.
 
         Args:
             step: Steps before this one.

@@ -1,4 +1,4 @@
-"""Independent random streams, one per purpose."""
+"""Independent random number generators, one per purpose."""
 
 import hashlib
 

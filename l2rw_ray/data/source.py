@@ -13,7 +13,7 @@ from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
 
 NO_CLASS = -1
-"""Label of an example that is in none of the sets, its class being left out."""
+"""Label of an example whose class is left out, so that it is in none of the sets."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,21 @@ class Source:
         class_names: Name of each class.
         test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
         test_labels: Their labels, as `labels`.
-        groups: Index of each example's group, int64 [N]; None where each stands for itself.
+        groups: Index of each example's group, int64 [N]; None where each is its own.
         class_indices: Of a source whose other classes are left out: index of each class before.
-        difficulty: Probability that a place like the example's is another class's, float32 [N]; None
-            where it is not known.
-        skipped: What was left out on loading. Rows are numbered without it, everywhere.
-        weight_features: What tells how far an example can be trusted, float32 [N, F], for the arm
-            `weight_model`; None where nothing does.
-        train_labels: Labels that the train set has in place of `labels`, some of them wrong, as they
-            were given at first, int64 [N]; None for `labels`, which the other sets always have.
+        difficulty: Probability that an example at the same point is of another class, float32 [N]; None where
+            it is not known.
+        skipped: Rows skipped on loading. Row numbers do not count them.
+        weight_features: Features that say how far an example can be trusted, float32 [N, F], for the method
+            `weight_model`; None where there are none.
+        train_labels: Labels as they were given, some of them wrong, which the train set uses in place of
+            `labels`, int64 [N]; None to use `labels`, as the other sets always do.
         targets: What a regression predicts, float32 [N]; None for a classification.
         test_targets: Targets of the test set of its own.
         feature_names: Name of each of the F features; None where they have none.
         left_out: Examples that were left out for their targets.
         stored: Where the images of a train set that is streamed are; `inputs` then have the shape of one
-            and hold none, unless `stored` says that they are held in memory all the same.
+            and hold none, unless `stored` says that they are held in memory anyway.
     """
 
     inputs: Tensor
@@ -63,7 +63,7 @@ class Source:
     stored: StoredImages | None = None
 
     def take(self, rows_K: Tensor) -> Tensor:
-        """Inputs of some rows, [K, …], wherever they are.
+        """Return the inputs of some rows, [K, …], from memory or from files.
 
         Args:
             rows_K: The rows, each once, int64.
@@ -77,15 +77,15 @@ class Source:
 
     @property
     def skipped_rows(self) -> int:
-        """How many rows were left out."""
+        """Number of rows left out."""
         return sum(part.count for part in self.skipped)
 
     def class_index(self, given: int | str, field: str = "trial.data.bias.class") -> int:
-        """Index of a class given by index or by name.
+        """Return the index of a class given by index or by name.
 
         Args:
-            given: An index from 0, before classes were left out, or one of `class_names`.
-            field: Who names it, for the error.
+            given: An index from 0, counted before classes were left out, or one of `class_names`.
+            field: The field that names it, for the error.
 
         Raises:
             DataError: There is no such class.
@@ -99,7 +99,7 @@ class Source:
         raise DataError(field, given, "no class of this source", f"use one of {names}")
 
     def only(self, classes: Sequence[int]) -> Self:
-        """The same source with some of its classes, numbered in the order given.
+        """Return the source with only some of its classes, numbered in the order given.
 
         Rows stay as they are: examples of other classes get the label `NO_CLASS`.
 
@@ -122,7 +122,7 @@ class Source:
         )
 
     def feature_index(self, given: int | str) -> int:
-        """Place of a feature given by index or by name.
+        """Return the index of a feature given by index or by name.
 
         Args:
             given: An index from 0, or one of `feature_names`.
@@ -141,5 +141,5 @@ class Source:
 
 
 Loader = Callable[..., Source]
-"""Takes the trial's `data` section; one of the user's own takes its options as keyword arguments."""
+"""Takes the trial's `data` section; a custom loader takes its options as keyword arguments."""
 SOURCES: Registry[Loader] = Registry("trial.data.source", import_paths=True)

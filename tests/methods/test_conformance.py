@@ -84,7 +84,8 @@ def test_arm_trains_on_targets(make_trial: MakeTrial, arm: str, noise: str) -> N
 @pytest.mark.parametrize("arm", sorted(SECTIONS.keys() - OF_TARGETS))
 def test_arm_that_needs_classes_is_refused_for_targets(make_trial: MakeTrial, arm: str) -> None:
     method = {"name": arm} | SHORT.get(arm, {})
-    line = rf"^trial\.method\.name = '{arm}': it needs classes, the data are a regression; use another method$"
+    problem = "it needs classes, the data are a regression; use another method"
+    line = rf"^trial\.method\.name = '{arm}': {problem}$"
     trial = make_trial(data__source=SOURCE, data__noise={"kind": "none"}, method=method)
     with pytest.raises(ConfigError, match=line):
         train(trial)

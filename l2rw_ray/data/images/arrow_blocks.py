@@ -1,4 +1,4 @@
-"""Decoded images as Arrow tables, the form in which processes hand them to each other without a copy."""
+"""Decoded images as Arrow tables, which processes pass to each other without a copy."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ _COLUMN = "pixels"
 
 
 def as_block(images_B: Array) -> "pa.Table":
-    """A table of one column, each row the bytes of one image.
+    """Pack images into a table of one column, each row the bytes of one image.
 
     Args:
         images_B: uint8 [B, C, H, W].
@@ -27,7 +27,7 @@ def as_block(images_B: Array) -> "pa.Table":
 
 
 def from_block(block: "pa.Table", shape: tuple[int, ...]) -> Array:
-    """The images of a table that `as_block` made, or of several put together, a copy of their own.
+    """Return a copy of the images of one table, or of several concatenated, that `as_block` made.
 
     Args:
         block: The table.

@@ -13,19 +13,19 @@ _FIELD = "trial.data.image"
 
 
 def column_decoder(table: Table, column: str) -> ImageDecoder:
-    """What decodes a column, and complains about its rows."""
+    """Return the decoder of a column, which also reports errors about its rows."""
     return image_decoder(column, table.locate)
 
 
 def image_decoder(
     column: str, locate: Callable[[int], str], shape: tuple[int, ...] | None = None
 ) -> ImageDecoder:
-    """The same where no table is at hand.
+    """Return the decoder of a column of images without a table.
 
     Args:
         column: The column's name.
-        locate: Says where an image is, by its row.
-        shape: Shape of all; None where the first decides.
+        locate: Describes where an image is, by its row.
+        shape: Shape of all images; None to take the first one's.
     """
     return ImageDecoder(_FIELD, column, locate, "resize all images to one size", shape=shape)
 
@@ -63,7 +63,7 @@ def decode_column(table: Table, column: str, *, skip: bool) -> tuple[Array, Arra
 
 
 def encoded_values(values: pa.Array) -> list[Encoded]:
-    """Some values of a column, as bytes."""
+    """Return values of a column as bytes."""
     if pa.types.is_struct(values.type):
         return [None if value is None else value["bytes"] for value in values.to_pylist()]
     encoded: list[Encoded] = values.to_pylist()

@@ -30,7 +30,7 @@ _UNREADABLE = (
     zlib.error,
     Image.DecompressionBombError,
 )
-"""What Pillow's decoders raise on broken files."""
+"""Exceptions that Pillow's decoders raise on broken files."""
 Encoded = bytes | Path | None
 
 
@@ -45,10 +45,10 @@ class ImageDecoder:
     Attributes:
         field: The configuration field that names them, for error messages.
         value: What it says.
-        locate: Says where an image is, by its row.
-        resized: What to do where sizes differ.
+        locate: Describes where an image is, by its row.
+        resized: Remedy to suggest where sizes differ.
         size: Height and width that they are resized to; None leaves them.
-        shape: Shape of all; None until the first is decoded, which decides on colour and on the size.
+        shape: Shape of all images; None until the first is decoded, which sets colour and size.
     """
 
     field: str
@@ -79,11 +79,11 @@ class ImageDecoder:
         return image
 
     def error_at(self, row: int, problem: str, remedy: str) -> DataError:
-        """The error about one image."""
+        """Return the error about one image."""
         return DataError(self.field, self.value, f"{self.locate(row)} {problem}", remedy)
 
     def unreadable_error(self, row: int, problem: str = "is no readable image") -> DataError:
-        """The error about an image that is missing or broken."""
+        """Return the error about an image that is missing or broken."""
         remedy = "mend it, drop it, or set trial.data.bad_rows to skip"
         return self.error_at(row, problem, remedy)
 
@@ -105,13 +105,13 @@ def cached_images(
     decoder: ImageDecoder,
     bad: BadRows,
 ) -> Tensor:
-    """All images of a source, from the cache where they are there; those that cannot be read are marked.
+    """Return all images of a source, from the cache if they are there, and mark those that cannot be read.
 
     Args:
         identity: As for `cached`, where none may be skipped.
         decode: Calls `decode_all`.
-        decoder: Complains about an image.
-        bad: Takes note of those that cannot be read.
+        decoder: Makes the errors about images.
+        bad: Records images that cannot be read.
 
     Returns:
         uint8 [N, C, H, W]; bad ones are zeros.
@@ -133,7 +133,7 @@ def decode_all(
     Args:
         decoder: How.
         total: Number of images, N.
-        batches: Some of them after each other, each time with the row of the first.
+        batches: Consecutive images, with the row of the first of each batch.
         skip: Whether images that are missing or broken are left as zeros.
 
     Returns:
@@ -161,7 +161,7 @@ def decode_all(
 
 
 def decode_rows(decoder: ImageDecoder, rows: Sequence[int], encoded: Sequence[Encoded]) -> Array:
-    """Decode some images of a source of which none is left out.
+    """Decode some images of a source that skips none.
 
     Args:
         decoder: How.

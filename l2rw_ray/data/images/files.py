@@ -1,4 +1,4 @@
-"""Decoding images that are files of their own."""
+"""Decode images that are files of their own."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class ImageFiles:
         value: What it says.
         paths: The files, N of them.
         size: Height and width that images are resized to; None leaves them.
-        locate: Says which file is meant, by its place; None where its path does.
+        locate: Describes a file by its position; None to use its path.
     """
 
     field: str
@@ -33,13 +33,13 @@ class ImageFiles:
     locate: Callable[[int], str] | None = None
 
     def load(self, bad: BadRows) -> Tensor:
-        """Decode the files, or read from the cache what was decoded.
+        """Decode the files, or read the decoded images from the cache.
 
         Args:
-            bad: Takes note of files that cannot be read.
+            bad: Records files that cannot be read.
 
         Returns:
-            uint8 [N − bad, C, H, W]: without the rows that are marked as bad, by this or before.
+            uint8 [N − bad, C, H, W]: without the rows marked as bad, here or before.
 
         Raises:
             DataError: A file cannot be used. The message names it.
@@ -66,7 +66,7 @@ class ImageFiles:
 
 
 def _identity(path: Path) -> list[object]:
-    """What changes when the file does; a file that is not there is told by decoding it."""
+    """Return what changes when the file does; a missing file is reported when it is decoded."""
     try:
         found = path.stat()
     except OSError:

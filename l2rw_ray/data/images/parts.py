@@ -1,4 +1,4 @@
-"""Parts of an image column: what one process reads and decodes, wherever it runs."""
+"""Parts of an image column, each read and decoded by one process on any node."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _ROWS_AT_A_TIME = 256
 
 @dataclass(frozen=True)
 class ImagePart:
-    """Some images of a row group; small, and complete in itself, so that it can be sent to a process.
+    """Some images of a row group; small and self-contained, so that it can be sent to another process.
 
     Attributes:
         filesystem: Where the file is.
@@ -74,12 +74,12 @@ class ImagePart:
 
 
 class ReadParts(Protocol):
-    """How the images of a pass are brought to the process that trains on them."""
+    """Brings the images of a pass to the process that trains on them."""
 
     def __call__(self, parts: Sequence[ImagePart]) -> Generator[Array]:
         """Images of all parts, one part after the other, uint8 [B, C, H, W], any number at a time.
 
-        The iterator may be closed before its end; reading ends with it, and nothing stays behind.
+        Closing the iterator early ends the reading and frees everything.
 
         Args:
             parts: What to read.
@@ -90,6 +90,6 @@ class ReadParts(Protocol):
 
 
 def read_here(parts: Sequence[ImagePart]) -> Generator[Array]:
-    """See `ReadParts`: in this process, when they are asked for."""
+    """Read and decode parts in this process, on demand; see `ReadParts`."""
     for part in parts:
         yield from part.images()

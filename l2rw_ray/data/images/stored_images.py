@@ -1,4 +1,4 @@
-"""Images that stay in Parquet files, and the order in which passes go through them.
+"""Images that stay in Parquet files, and the order in which passes read them.
 
 Shape suffixes: N examples, G row groups.
 """
@@ -37,8 +37,8 @@ class StoredImages:
         shape: Shape of one image, (C, H, W).
         groups: The row groups, in order.
         window: Images that are shuffled together.
-        in_memory: Whether they are held in memory all the same; their order is that of their files.
-        identity: What they are cached by.
+        in_memory: Whether they are held in memory, still in the order of their files.
+        identity: Key of their cache entry.
     """
 
     filesystem: "FileSystem"
@@ -50,7 +50,7 @@ class StoredImages:
     identity: dict[str, object]
 
     def arrival(self, rows_N: Tensor, seed: int, epoch: int) -> Tensor:
-        """The order in which one pass reads some rows: row groups shuffled, each from its first row on.
+        """Return the order in which one pass reads rows: row groups shuffled, rows ascending within each.
 
         Args:
             rows_N: Row of each example in the table, each once, int64.
@@ -65,7 +65,7 @@ class StoredImages:
         return by_row[turn_G[self._group_of(rows_N[by_row])].argsort(stable=True)]
 
     def windowed(self, arrival_N: Tensor, seed: int, epoch: int) -> Tensor:
-        """The order in which one pass trains on examples, shuffled within windows as they arrive.
+        """Return the order in which one pass trains on examples: shuffled within windows of arrival order.
 
         Args:
             arrival_N: What `arrival` returned.
@@ -93,7 +93,7 @@ class StoredImages:
             yield ImagePart(self.filesystem, self.column, self.shape, group, places)
 
     def read(self, rows_K: Tensor) -> Tensor:
-        """Some images in memory, uint8 [K, C, H, W], cached; each seed has sets of its own.
+        """Read images into memory, uint8 [K, C, H, W], cached by rows.
 
         Args:
             rows_K: Their rows, in any order, each once, int64.
@@ -123,7 +123,7 @@ def stored_images(
     """The image column of a table of Parquet files.
 
     Args:
-        options: How the study wants them.
+        options: The study's streaming options.
         table: The table.
         column: The column's name.
         shape: Shape of one image, (C, H, W).

@@ -1,4 +1,4 @@
-"""Inputs of batches that are read while the ones before are trained on."""
+"""Read the inputs of the next batches while earlier ones are trained on."""
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
@@ -15,10 +15,10 @@ from l2rw_ray.data.tables.bad_rows import Array
 def streamed_inputs(
     stored: StoredImages, rows_N: Tensor, arrival_N: Tensor, shares: Sequence[Tensor], read_parts: ReadParts
 ) -> Generator[Tensor]:
-    """Inputs of one rank's share of each batch of a pass; no other rank's images are read.
+    """Yield the inputs of one rank's share of each batch of a pass, without reading other ranks' images.
 
-    What has arrived and is not wanted yet is held: no more than the rank's images of a window, what is read
-    at a time, and a batch.
+    Images that arrive before they are needed are held: at most the rank's images of a window, one read, and a
+    batch.
 
     Args:
         stored: Where the images are.
@@ -46,7 +46,7 @@ def streamed_inputs(
 def _arriving(
     own: Tensor, parts: Sequence[ImagePart], read_parts: ReadParts
 ) -> Generator[Iterable[tuple[int, Array]]]:
-    """Positions with their images, several at a time."""
+    """Yield positions with their images, several at a time."""
     done = 0
     with closing(read_parts(parts)) as reading:
         for images in reading:

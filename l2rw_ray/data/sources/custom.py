@@ -1,4 +1,4 @@
-"""A source of the user's own, checked to be what splits and models rely on."""
+"""Load a custom source and check what splits and models rely on."""
 
 import random
 
@@ -20,7 +20,7 @@ def load_custom(config: CustomData) -> Source:
 
     Raises:
         InputError: It cannot be imported, or raises.
-        DataError: What it returns is no `Source`, or its tensors are not what `Source` documents.
+        DataError: It returns no `Source`, or its tensors are not what `Source` documents.
     """
     load = SOURCES.get(config.source)
     torch.manual_seed(_SEED)  # so that a loader which draws gives every worker the same examples
@@ -54,7 +54,7 @@ def load_custom(config: CustomData) -> Source:
 
 
 def _check(config: CustomData, inputs: Tensor, labels: Tensor, source: Source, prefix: str) -> None:
-    """Refuse inputs or labels of another type or shape, and values that training cannot use."""
+    """Check types, shapes and values of inputs and labels."""
     is_image = isinstance(inputs, Tensor) and inputs.dtype == torch.uint8 and inputs.ndim == 4
     is_vector = isinstance(inputs, Tensor) and inputs.dtype == torch.float32 and inputs.ndim == 2
     if not is_image and not is_vector:

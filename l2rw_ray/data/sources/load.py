@@ -1,4 +1,4 @@
-"""From a trial's `data` section to its source."""
+"""Load the source of a trial's `data` section."""
 
 from l2rw_ray.config.data.sources import CustomData, Data
 from l2rw_ray.data.source import SOURCES, Source
@@ -14,6 +14,6 @@ def load_source(config: Data) -> Source:
     Raises:
         DataError: It is not there, or broken.
         OutOfReachError: Its store does not answer for the moment.
-        InputError: It is the user's own, and cannot be imported or raises.
+        InputError: It is custom code that cannot be imported or raises.
     """
     return load_custom(config) if isinstance(config, CustomData) else SOURCES.get(config.source)(config)

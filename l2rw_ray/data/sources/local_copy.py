@@ -1,4 +1,4 @@
-"""What lies on the disk of a source, in a line."""
+"""Describe in one line which files of a source are on disk."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _HAM10000_ROWS = 10_015
 
 
 def describe_copy(config: Data) -> str:
-    """Say what a source that could be loaded has on disk, and whether that is all of it.
+    """Describe what a loaded source has on disk, and whether it is complete.
 
     Args:
         config: The trial's `data` section.

@@ -7,11 +7,11 @@ from l2rw_ray.data.tables.bad_rows import Array
 
 
 def sample_images(source: Source, per_class: int) -> tuple[tuple[Array, ...], ...] | None:
-    """Images of each class, evenly spread over its rows.
+    """Return images of each class, evenly spread over its rows.
 
     Args:
         source: What `load_source` returned.
-        per_class: How many, where a class has so many.
+        per_class: How many at most.
 
     Returns:
         For each class its images, uint8 [H, W, C]; None where examples are vectors.

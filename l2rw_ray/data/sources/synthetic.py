@@ -9,7 +9,7 @@ from l2rw_ray.data.random_streams import stream
 from l2rw_ray.data.source import SOURCES, Source
 
 _CURVE_POINTS = 512
-"""Per class, that stand for the whole curve when densities are computed."""
+"""Points per class that represent the curve when densities are computed."""
 _INNER_RADIUS = 0.5
 
 
@@ -17,8 +17,8 @@ _INNER_RADIUS = 0.5
 def load_synthetic(config: SyntheticData) -> Source:
     """Points of a figure with Gaussian noise of deviation 1 around them, float32 [N, F].
 
-    Its difficulty is the probability, given where an example lies, that it is of another class: one
-    minus the posterior of its own, by the distribution that it was drawn from.
+    Difficulty is the probability, given an example's position, that it is of another class: one minus the
+    posterior of its own class under the distribution it was drawn from.
     """
     size, classes = config.size, config.classes
     labels = torch.arange(size) % classes

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Examples:
-    """What one table holds; N of its rows can be used.
+    """The usable content of one table: N rows.
 
     Attributes:
         inputs: As `Source.inputs`, [N, …].
         answers: Class indices, int64 [N], or targets, float32 [N].
         groups: Name of each example's group, [N]; None where the study names no groups.
         weight_features: As `Source.weight_features`, [N, F]; None where the study names none.
-        skipped: What was left out.
+        skipped: Rows that were skipped.
     """
 
     inputs: Tensor
@@ -60,8 +60,8 @@ def load_table(config: ParquetData) -> Source:
     Integer labels are class indices, named by the JSON list `class_names` in the train files'
     metadata where there is one; text labels become classes in sorted order. A target is a numeric
     column, whose deciles stand for classes where sets are stratified. Decoded inputs are cached on
-    disk by the files' path, size and time of change. With `stream` train images are not decoded, but
-    for the first, and the others are found broken only when they are read.
+    disk by the files' path, size and time of change. With `stream` only the first train image is decoded;
+    others are found to be broken when they are read.
 
     Raises:
         DataError: A file is missing or of another format; a column is missing; an image, a feature, a
@@ -80,7 +80,7 @@ def load_table(config: ParquetData) -> Source:
 
 
 def _load_classes(config: ParquetData, table: "Table") -> Source:
-    """The same of a table with a label."""
+    """Load a table with a label."""
     train, classes = _read(config, table)
     names = classes.names
     if config.test is None:
@@ -107,7 +107,7 @@ def _load_classes(config: ParquetData, table: "Table") -> Source:
 
 
 def _load_regression(config: ParquetData, table: "Table", target: str) -> Source:
-    """The same of a table with a target."""
+    """Load a table with a target."""
     train, test = _read_targets(config, table, target), None
     if config.test is not None:
         test_table = open_table(config, "trial.data.test", config.test)
@@ -134,7 +134,7 @@ def _check_same_shape(config: ParquetData, train: _Examples, test: _Examples) ->
 
 
 def open_table(config: ParquetData, field: str, given: str) -> "Table":
-    """The table that a field of the section names.
+    """Open the table that a field of the section names.
 
     Raises:
         DataError: It is missing, of another format, or empty.
@@ -146,7 +146,7 @@ def open_table(config: ParquetData, field: str, given: str) -> "Table":
 
 
 def _read(config: ParquetData, table: "Table", classes: _Classes | None = None) -> tuple[_Examples, _Classes]:
-    """A table's rows that can be used, and the classes; those of this table where none are given."""
+    """Return a table's usable rows and the classes; those of this table where none are given."""
     assert config.label is not None
     bad = BadRows(table.rows, skip=config.bad_rows == "skip")
     labels = table.labels(config.label, bad)
@@ -158,7 +158,7 @@ def _read(config: ParquetData, table: "Table", classes: _Classes | None = None) 
 
 
 def _read_targets(config: ParquetData, table: "Table", target: str, *, is_train: bool = True) -> _Examples:
-    """A table's rows that can be used, with their targets."""
+    """Return a table's usable rows with their targets."""
     bad = BadRows(table.rows, skip=config.bad_rows == "skip")
     identity: dict[str, object] = {"files": table.identity, "target": target}
     targets_N1 = _features(table, "target", (target,), identity, bad)
@@ -167,11 +167,11 @@ def _read_targets(config: ParquetData, table: "Table", target: str, *, is_train:
 
 @dataclass(frozen=True)
 class _Columns:
-    """What all rows of a table hold beside their answers.
+    """The content of all rows of a table beside labels or targets.
 
     Attributes:
         inputs: As `Source.inputs`, [N, …].
-        identity: What they are cached by.
+        identity: Key of their cache entry.
         groups: Name of each row's group, [N].
         weight_features: As `Source.weight_features`, [N, F].
     """
@@ -182,7 +182,7 @@ class _Columns:
     weight_features: Tensor | None
 
     def with_answers(self, answers: Tensor, bad: BadRows) -> _Examples:
-        """The rows that can be used, with their labels or targets."""
+        """Return the usable rows with their labels or targets."""
         kept, weight_features = bad.kept, self.weight_features
         return _Examples(
             cached_kept(self.identity, self.inputs, kept),
@@ -280,7 +280,7 @@ def _features(
 
 
 def _classes(train: "Table", labels: Array) -> _Classes:
-    """Text labels themselves, or names from the files' own metadata, or the indices up to the largest."""
+    """Return the class names: text labels, names from the files' metadata, or indices up to the largest."""
     if labels.dtype.kind == "U":
         return _Classes(tuple(np.unique(labels).tolist()), named=True)
     stated = train.metadata_list("class_names")
@@ -289,7 +289,7 @@ def _classes(train: "Table", labels: Array) -> _Classes:
 
 
 def _as_indices(config: ParquetData, table: "Table", labels: Array, classes: _Classes, bad: BadRows) -> Array:
-    """Class indices, int64 [N]; a label that is no class is refused or marked."""
+    """Return class indices, int64 [N]; a label that is no class is an error or marked as bad."""
     names, indices = classes.names, labels
     if classes.named or labels.dtype.kind == "U":
         index = {name: position for position, name in enumerate(names)} if classes.named else {}

@@ -1,4 +1,4 @@
-"""Whether a copy of a data set in torchvision's form is whole, file by file."""
+"""Check file by file whether a copy of a torchvision data set is complete."""
 
 import hashlib
 import zlib
@@ -9,17 +9,17 @@ from typing import Any
 
 _PART_BYTES = 2**20
 _CRC_AND_SIZE = 8
-"""Bytes at the end of a gzip file: CRC-32 and length of what it holds, RFC 1952."""
+"""Bytes at the end of a gzip file: CRC-32 and length of its content, RFC 1952."""
 
 
 @dataclass(frozen=True)
 class CopyState:
-    """What is known of a copy's files.
+    """State of a copy's files.
 
     Attributes:
-        files: How many there have to be.
+        files: Number of files of a complete copy.
         compared: How many match the MD5 that is published with torchvision.
-        fault: What is wrong with the first that is missing or damaged; None where nothing is.
+        fault: Problem of the first file that is missing or damaged; None where there is none.
     """
 
     files: int
@@ -28,7 +28,7 @@ class CopyState:
 
 
 def inspect_copy(dataset: Any, folder: Path) -> CopyState:
-    """Compare the files under a folder with what torchvision says of them.
+    """Compare the files in a folder with torchvision's checksums.
 
     MNIST's and Fashion-MNIST's published MD5s are those of the packed files, so that a copy without
     these cannot be compared.
@@ -43,7 +43,7 @@ def inspect_copy(dataset: Any, folder: Path) -> CopyState:
 
 
 def _checks(dataset: Any, folder: Path) -> Iterator[str | bool]:
-    """For each file, what is wrong with it, or whether it could be compared."""
+    """Yield for each file its problem, or whether it could be compared."""
     meta = [dataset.meta["filename"], dataset.meta["md5"]]
     for name, md5 in [*dataset.train_list, *dataset.test_list, meta]:
         yield _fault(folder / name, md5) or True
@@ -70,7 +70,7 @@ def _fault(path: Path, md5: str) -> str | None:
 
 
 def _differs(unpacked: Path, packed: Path) -> str | None:
-    """A file that is not what its packed one holds, by the checksum at that one's end."""
+    """Return whether a file differs from its packed form, by the checksum at the end of that."""
     checksum, size = 0, unpacked.stat().st_size % 2**32
     with unpacked.open("rb") as file:
         while part := file.read(_PART_BYTES):

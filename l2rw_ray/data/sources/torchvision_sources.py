@@ -25,7 +25,7 @@ CLASSES_AND_FOLDERS = {
 """Class in `torchvision.datasets`, and its folder under `root`, by source."""
 
 _DAMAGED = (RuntimeError, OSError, ValueError, LookupError, AssertionError, EOFError, UnpicklingError)
-"""What torchvision's readers raise where files are missing or damaged."""
+"""Exceptions that torchvision's readers raise for missing or damaged files."""
 
 
 @SOURCES.register("cifar10")
@@ -75,7 +75,7 @@ def _not_whole(config: TorchvisionData, folder: Path, error: Exception) -> DataE
 
 
 def _download(source: str, root: Path) -> tuple[Any, Any]:
-    """Download beside the place and move there when whole: several workers may do so at once."""
+    """Download to a temporary folder, then move it into place: several workers may do so at once."""
     folder = CLASSES_AND_FOLDERS[source][1]
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Drawing the clean sets: meta, validation and test.
+"""Draw the clean sets: meta, validation and test.
 
-Rows of a class stand in one seeded order. Test rows come from its front, validation rows after
-them, meta rows from its end, and what is between is left to train. So the meta set depends on its
-own size and proportions alone, and no clean set on the train set. Where examples come in groups, one
-of each group stands there for all, and the others follow it into the train set or are left out.
+Rows of a class are put in one seeded order. Test rows come from its front, validation rows after them, meta
+rows from its end, and the rows between are left to train. So the meta set depends only on its own size and
+proportions, and no clean set depends on the train set. Of examples in groups, one of each group is in the
+order; the others follow it into the train set or are left out.
 """
 
 from dataclasses import dataclass
@@ -80,12 +80,12 @@ def _order(source: Source, seed: int) -> Tensor:
 
 
 def _led_by_the_test_set(source: Source, order: Tensor, tested: Tensor, test_C: Tensor) -> Tensor:
-    """The order with the first rows of another one put to its front, and their groups left out of it.
+    """Return the order with the test rows of another seed's order moved to its front, their groups left out.
 
     Args:
-        source: Where they are rows of.
+        source: The source of the rows.
         order: The order of the trial's seed.
-        tested: The order of the seed that draws the test set.
+        tested: Order of the seed that draws the test set.
         test_C: Examples per class of the test set.
     """
     test = tested[_rank_in_class(source.labels[tested]) < test_C[source.labels[tested]]]
@@ -120,7 +120,7 @@ def stratified_counts(counts_C: Tensor, size: int, generator: torch.Generator) -
     Args:
         counts_C: Examples per class of the whole, int64 [C].
         size: Examples of the subset.
-        generator: Decides between classes with an equal claim to a remaining example.
+        generator: Breaks ties between classes with equal remainders.
 
     Returns:
         int64 [C] that sums to `size`.
@@ -155,7 +155,7 @@ def _draw_own_test(source: Source, config: Data, seed: int) -> Tensor:
 
 
 def _rank_in_class(labels_N: Tensor) -> Tensor:
-    """How many examples of the same class stand before each example, int64 [N]."""
+    """Return the number of earlier examples of the same class for each example, int64 [N]."""
     by_class = labels_N.argsort(stable=True)
     starts_C = labels_N.bincount().cumsum(0) - labels_N.bincount()
     rank_N = torch.empty_like(labels_N)
@@ -166,7 +166,7 @@ def _rank_in_class(labels_N: Tensor) -> Tensor:
 def _check_enough_examples(
     source: Source, config: Data, test_C: Tensor, validation_C: Tensor, meta_C: Tensor, counts_C: Tensor
 ) -> None:
-    """Refuse sizes that some class has too few examples for; the scarcest class is named."""
+    """Check that every class has enough examples for the sizes; the error names the scarcest."""
     spare_C = counts_C - test_C - validation_C
     scarcest = int((spare_C - meta_C).argmin())
     spare, meta, found = int(spare_C[scarcest]), int(meta_C[scarcest]), int(counts_C[scarcest])

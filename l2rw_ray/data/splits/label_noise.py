@@ -1,8 +1,8 @@
 """Label noise.
 
-For one generator state the labels flipped at a lower rate are among those flipped at a higher one, and but
-for `class_conditional` to the same classes; at one rate `uniform_noise` and `pair_noise` flip the same
-labels.
+For one generator state, the labels flipped at a lower rate are a subset of those flipped at a higher one and,
+except for `class_conditional`, are flipped to the same classes. At one rate `uniform_noise` and `pair_noise`
+flip the same labels.
 """
 
 import torch
@@ -23,13 +23,13 @@ from l2rw_ray.errors import DataError
 def corrupt(
     labels_N: Tensor, noise: LabelNoise, source: Source, generator: torch.Generator, field: str
 ) -> tuple[Tensor, Tensor]:
-    """Labels as a kind of noise leaves them.
+    """Apply label noise.
 
     Args:
         labels_N: Clean labels, [N].
-        noise: What to do to them.
-        source: Whose classes they are of.
-        generator: Where the draws come from.
+        noise: The kind of noise.
+        source: The source of the classes.
+        generator: Random number generator.
         field: Where the noise is configured, such as `trial.data.noise`, for errors.
 
     Returns:
@@ -66,7 +66,7 @@ def uniform_noise(
         labels_N: Clean labels, [N].
         rate: Fraction to flip, 0 to 1.
         classes: Number of classes, at least 2.
-        generator: Where the draws come from.
+        generator: Random number generator.
 
     Returns:
         The labels after flipping, and which were flipped, both [N].
@@ -92,15 +92,15 @@ def background_noise(
         labels_N: Clean labels, [N].
         rate: Fraction of the n labels to flip, 0 to 1.
         background: Index of the class they are flipped to.
-        generator: Where the draws come from.
+        generator: Random number generator.
 
     Returns:
         The labels after flipping, and which were flipped, both [N].
 
     Source:
         "BackgroundFlip" of Ren et al. 2018, section 4.3, with the number of flips fixed. Their released
-        code draws the fraction of all labels, those of the background class among them stay: as many of
-        the others on average. Its background class is random.
+        code draws the fraction from all labels and leaves those of the background class: as many of the
+        others on average. Its background class is random.
     """
     corrupted_N = _chosen(labels_N != background, rate, generator)
     return labels_N.masked_fill(corrupted_N, background), corrupted_N
@@ -111,13 +111,13 @@ def pair_noise(
 ) -> tuple[Tensor, Tensor]:
     """Flip a fraction of labels to the next class, those of the last class to the first.
 
-    Exactly round(rate · N) labels are flipped, each equally likely, whatever its class.
+    Exactly round(rate · N) labels are flipped, each equally likely in every class.
 
     Args:
         labels_N: Clean labels, [N].
         rate: Fraction to flip, 0 to 1.
         classes: Number of classes, at least 2.
-        generator: Where the draws come from.
+        generator: Random number generator.
 
     Returns:
         The labels after flipping, and which were flipped, both [N].
@@ -141,7 +141,7 @@ def class_conditional_noise(
     Args:
         labels_N: Clean labels, [N].
         matrix_CC: Probability of each label (column) given the true class (row), float64 [C, C].
-        generator: Where the draws come from.
+        generator: Random number generator.
 
     Returns:
         The labels after flipping, and which were flipped, both [N].
@@ -161,7 +161,7 @@ def class_conditional_noise(
 
 
 def _place_in_class(labels_N: Tensor, classes: int, generator: torch.Generator) -> Tensor:
-    """Places evenly spread over [0, 1) within each class, from a random start, float64 [N]."""
+    """Return positions evenly spread over [0, 1) within each class, from a random start, float64 [N]."""
     order_N = torch.randperm(len(labels_N), generator=generator)
     start_C = torch.rand(classes, dtype=torch.float64, generator=generator)
     by_class = order_N[labels_N[order_N].argsort(stable=True)]
@@ -172,7 +172,7 @@ def _place_in_class(labels_N: Tensor, classes: int, generator: torch.Generator) 
 
 
 def _chosen(eligible_N: Tensor, rate: float, generator: torch.Generator) -> Tensor:
-    """Which labels are flipped: exactly round(rate · n) of the n eligible ones, bool [N]."""
+    """Choose the labels to flip: exactly round(rate · n) of the n eligible ones, bool [N]."""
     order_N = torch.randperm(len(eligible_N), generator=generator)
     order_N = order_N[eligible_N[order_N]]
     chosen_N = torch.zeros_like(eligible_N)

@@ -1,4 +1,4 @@
-"""Examples per class that a bias asks for, given how many there are in all."""
+"""Examples per class under a bias, for a given size of the set."""
 
 import math
 from bisect import bisect_left
@@ -11,16 +11,16 @@ from l2rw_ray.data.random_streams import stream
 from l2rw_ray.data.source import Source
 
 Counts = Callable[[int], list[int]]
-"""From the examples in all to those of each class; of no class are there fewer in a larger set."""
+"""Maps the size of a set to examples per class; no class has fewer in a larger set."""
 _ROUNDING = 1e-9
 
 
 def counts_of(bias: DominantClass | LongTail | TwoClassBias, source: Source, seed: int, name: str) -> Counts:
-    """The examples per class that a bias asks for.
+    """Return the function that gives the examples per class under a bias.
 
     Args:
         bias: One that changes proportions.
-        source: Whose classes they are.
+        source: The source of the classes.
         seed: The trial's seed.
         name: `bias` or `meta_bias`: the field, and the stream that decides about odd examples.
 
@@ -38,7 +38,7 @@ def counts_of(bias: DominantClass | LongTail | TwoClassBias, source: Source, see
 
 
 def strength(bias: DominantClass | LongTail | TwoClassBias) -> tuple[str, float]:
-    """The field that says how far a bias goes, and its value."""
+    """Return the field that sets the strength of a bias, and its value."""
     if isinstance(bias, DominantClass):
         return "level", bias.level
     if isinstance(bias, LongTail):
@@ -47,7 +47,7 @@ def strength(bias: DominantClass | LongTail | TwoClassBias) -> tuple[str, float]
 
 
 def dominance(bias: DominantClass, source: Source, seed: int, name: str) -> tuple[int, list[int]]:
-    """The dominant class, and the others from the first to the last that gets an odd example."""
+    """Return the dominant class, and the other classes in the order in which they get odd examples."""
     dominant = source.class_index(bias.dominant_class, f"trial.data.{name}.class")
     others = [index for index in range(len(source.class_names)) if index != dominant]
     return dominant, [others[i] for i in torch.randperm(len(others), generator=stream(seed, name)).tolist()]
@@ -60,7 +60,7 @@ def dominated_counts(size: int, level: float, dominant: int, others: list[int]) 
 
 
 def class_counts(dominant: int, kept: int, others: list[int], rest: int) -> list[int]:
-    """Examples per class: `kept` of the dominant one, `rest` spread over the others.
+    """Return examples per class: `kept` of the dominant one, `rest` spread over the others.
 
     Args:
         dominant: Index of the dominant class.
@@ -104,9 +104,9 @@ def published_tail(largest: float, factor: float, order: Sequence[int]) -> list[
 def long_tail_counts(size: int, factor: float, order: Sequence[int]) -> list[int]:
     """The published profile, scaled so that its counts sum to `size`.
 
-    It is `published_tail` at a largest class that need not be whole: that gives fewer than C examples
-    too few at most, and each of these goes to the class whose next example is due first as the largest
-    class grows (Jefferson's method). So a size that `published_tail` sums to has just its counts.
+    It is `published_tail` for a largest class that need not be an integer: that falls short by fewer than C
+    examples, each of which goes to the class whose next example is due first as the largest class grows
+    (Jefferson's method). A size that `published_tail` sums to has exactly its counts.
 
     Args:
         size: Examples in all.
@@ -124,17 +124,17 @@ def long_tail_counts(size: int, factor: float, order: Sequence[int]) -> list[int
 
 
 def _lag(place: int, factor: float, classes: int) -> float:
-    """How many times smaller than the largest class the one at this place is."""
+    """Return how many times smaller the class at this position is than the largest."""
     return float(factor ** (place / (classes - 1)))
 
 
 def largest_fitting(counts: Counts, available: list[int], limit: int) -> int:
-    """The largest argument below `limit` for which every class has enough examples."""
+    """Return the largest argument below `limit` for which every class has enough examples."""
     return bisect_left(range(limit), True, key=lambda size: scarcest(counts(size), available) is not None) - 1
 
 
 def scarcest(wanted: list[int], available: list[int]) -> int | None:
-    """The class that lacks most examples; None where all have enough."""
+    """Return the class that lacks most examples; None where all have enough."""
     lacking = [need - found for need, found in zip(wanted, available, strict=True)]
     worst = max(range(len(lacking)), key=lacking.__getitem__)
     return worst if lacking[worst] > 0 else None

@@ -1,8 +1,8 @@
 """The four disjoint sets of a trial, and the protocols on the train and the meta set.
 
 The meta, validation and test sets depend on the source, the seed, their own sizes and, for the meta set,
-its own protocols alone, so that arms, bias levels and noise rates are compared on the same ones. A bias
-towards one of two classes leaves the other classes out of all four.
+its own protocols alone, so that methods, bias levels and noise rates are compared on the same ones. A
+two-class bias leaves the other classes out of all four.
 """
 
 import hashlib
@@ -31,16 +31,16 @@ _HASHED_AT_A_TIME = 2**16
 
 @dataclass(frozen=True)
 class Splits:
-    """What a trial learns from and is judged by.
+    """The four sets of a trial.
 
     Attributes:
         train: Possibly biased and mislabelled.
-        meta: Drives the weights; clean and balanced but for what is done to it on purpose.
-        validation: Clean; selects. May be empty.
-        test: Clean; only reported.
+        meta: Drives the weights; clean and balanced unless `meta_bias` or `meta_noise` change it.
+        validation: Clean; used for selection. May be empty.
+        test: Clean; used for reporting only.
         class_names: Name of each class that the sets hold.
         hashes: SHA-256 over the source rows of each set, by the set's name.
-        left_out: Examples of the source that are in none of them for their targets.
+        left_out: Examples of the source left out because of their targets.
     """
 
     train: ExampleSet
@@ -71,8 +71,8 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
         seed: The trial's seed.
 
     Raises:
-        DataError: A class has too few examples for what is asked, features are to be augmented, or a
-            protocol does not go with the data.
+        DataError: A class has too few examples, features are to be augmented, or a protocol does not fit the
+        data.
     """
     _check_fit(source, config)
     _check_class_count(source, config)
@@ -108,14 +108,14 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
 
 
 def check_disjoint(rows: dict[str, Tensor], *, own_test: bool) -> None:
-    """Refuse sets that overlap: no row of the source may be in two of them, or twice in one.
+    """Check that no row of the source is in two sets, or twice in one.
 
     Args:
         rows: Rows of each set, by its name.
-        own_test: The rows of `test` count in a file of its own.
+        own_test: Whether the rows of `test` are numbered in a file of their own.
 
     Raises:
-        DataError: They do.
+        DataError: A row is in two sets, or twice in one.
     """
     together = torch.cat([which for name, which in rows.items() if not (own_test and name == "test")])
     if len(together.unique()) < len(together):
@@ -125,7 +125,7 @@ def check_disjoint(rows: dict[str, Tensor], *, own_test: bool) -> None:
 
 
 def hash_rows(rows: Tensor, own_test: bool = False) -> str:
-    """SHA-256 over the sorted rows of a set; those of a test file of its own hash differently."""
+    """Return the SHA-256 of the sorted rows of a set; rows of a separate test file hash differently."""
     digest, comma = hashlib.sha256(b"test file:" if own_test else b""), ""
     for part in rows.sort().values.split(_HASHED_AT_A_TIME):  # the text of many rows is long
         digest.update((comma + ",".join(map(str, part.tolist()))).encode())
@@ -134,7 +134,7 @@ def hash_rows(rows: Tensor, own_test: bool = False) -> str:
 
 
 def _examples_of(source: Source, rows: dict[str, Tensor], *, own_test: bool) -> dict[str, ExampleSet]:
-    """The four sets; of a source that is streamed the clean ones have a store of their own."""
+    """Return the four sets; the clean sets of a streamed source have a store of their own."""
     sets = {name: _examples(source, which, own_test and name == "test") for name, which in rows.items()}
     if source.stored is None:
         return sets
@@ -178,7 +178,7 @@ def _check_class_count(source: Source, config: Data) -> None:
 
 
 def _scaled_weight_features(features_NF: Tensor, rows: Tensor, pool: Tensor) -> Tensor:
-    """Weight features of some rows, standardised as those of the rows that train may be drawn from are."""
+    """Return weight features of some rows, standardised with the statistics of the train pool."""
     mean_F, std_F = feature_scale(features_NF[pool])
     return (features_NF[rows] - mean_F) / std_F
 
@@ -192,7 +192,7 @@ def _mislabelled(
 
 
 def _two_classes(source: Source, bias: TwoClassBias) -> Source:
-    """The source with the two classes of a bias alone, in its own order."""
+    """Return the source with only the two classes of a bias, in its own order."""
     majority = source.class_index(bias.majority, "trial.data.bias.majority")
     minority = source.class_index(bias.minority, "trial.data.bias.minority")
     if majority == minority:

@@ -17,8 +17,8 @@ from l2rw_ray.errors import DataError
 
 _TENTHS = np.arange(1, 10) / 10
 _CORRUPTED_FROM = 1.0
-"""Noise that counts as a wrong target, in standard deviations of the target: knowing such a target tells less
-than the targets' mean does."""
+"""Noise beyond which a target counts as corrupted, in standard deviations of the target: such a target says
+less than the mean does."""
 
 
 def regression_source(
@@ -32,12 +32,12 @@ def regression_source(
     weight_features: Tensor | None = None,
     below: float | None = None,
 ) -> Source:
-    """A source with targets; deciles of the train targets stand for classes wherever sets are stratified.
+    """Make a source with targets; sets are stratified by deciles of the train targets.
 
     Args:
         inputs: As `Source.inputs`, [N, …].
         targets: What is predicted, float32 [N].
-        test_inputs: Inputs of a test set of its own.
+        test_inputs: Inputs of a separate test set.
         test_targets: Their targets.
         groups: As `Source.groups`, [N].
         feature_names: Name of each feature.
@@ -77,7 +77,7 @@ def regression_source(
 
 
 def decile_bounds(targets_N: Tensor) -> tuple[Tensor, tuple[str, ...]]:
-    """Where one decile of the targets ends and the next begins; equal targets are in one of them.
+    """Return the bounds between deciles of the targets; equal targets are in the same decile.
 
     Args:
         targets_N: At least one target, float32 [N].
@@ -101,7 +101,7 @@ def target_scale(targets_N: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def noisy(train: ExampleSet, noise: GaussianNoise, source: Source, pool: Tensor, seed: int) -> ExampleSet:
-    """The train set with noise on its targets; its strata stay those of the clean targets.
+    """Add noise to the targets of the train set; its strata remain those of the clean targets.
 
     The noise of an example is ε · d · `scale`, in units of the target's deviation in the train pool, where ε
     is standard Gaussian and d twice the mid-rank, from 0 to 1, of its feature `by` among the train pool;
@@ -110,8 +110,8 @@ def noisy(train: ExampleSet, noise: GaussianNoise, source: Source, pool: Tensor,
 
     Args:
         train: The train set, its targets with mean and deviation.
-        noise: How much, and by which feature.
-        source: Where the features are.
+        noise: Scale, and the feature it follows.
+        source: The source of the features.
         pool: Rows of the train pool, int64.
         seed: The trial's seed.
 
@@ -130,7 +130,7 @@ def noisy(train: ExampleSet, noise: GaussianNoise, source: Source, pool: Tensor,
 
 
 def _difficulty(train: ExampleSet, noise: GaussianNoise, source: Source, pool: Tensor) -> Tensor:
-    """How noisy each train target is, relative to the average one: float32 [N], from 0 to 2."""
+    """Return the noise scale of each train target relative to the mean: float32 [N], from 0 to 2."""
     if noise.by is None:
         return torch.ones(len(train))
     place = source.feature_index(noise.by)

@@ -1,7 +1,7 @@
-"""Drawing the train set from what the clean sets left, with the class proportions asked for.
+"""Draw the train set from the rows the clean sets leave, with the class proportions of its bias.
 
-The pool stands in one seeded order and the first examples of each class are taken, so that the
-train sets of two levels share as many as they can.
+The pool is put in one seeded order and the first examples of each class are taken, so that the train sets of
+two levels share as many examples as possible.
 """
 
 import math
@@ -35,7 +35,7 @@ def draw_train(source: Source, pool: Tensor, config: Data, seed: int) -> Tensor:
     """Rows of the train set.
 
     Args:
-        source: Where they are rows of.
+        source: The source of the rows.
         pool: Rows that may be drawn, ascending, int64.
         config: Size and bias of the train set.
         seed: The trial's seed.
@@ -59,9 +59,9 @@ def draw_train(source: Source, pool: Tensor, config: Data, seed: int) -> Tensor:
 
 
 def _draw_biased(source: Source, pool: Tensor, config: Data, bias: _Changing, seed: int) -> Tensor:
-    """The first examples of each class, as many as the bias asks for.
+    """Draw the first examples of each class, as many as the bias asks for.
 
-    With a `train_size` that many in all; without, as many as the classes allow.
+    With a `train_size`, that many in total; without, as many as the classes allow.
     """
     labels = source.labels[pool]
     available = labels.bincount(minlength=len(source.class_names)).tolist()
@@ -92,7 +92,7 @@ def _all_dominant(source: Source, bias: DominantClassBias, seed: int, available:
 def _as_many_as_fit(
     source: Source, bias: LongTailBias | TwoClassBias, seed: int, available: list[int]
 ) -> list[int]:
-    """The largest profile for which every class has enough (Cui et al. 2019), or the largest train set."""
+    """Return the largest profile for which every class has enough examples (Cui et al. 2019)."""
     counts: Counts
     if isinstance(bias, TwoClassBias):
         counts = counts_of(bias, source, seed, "bias")
@@ -123,7 +123,7 @@ def _check_train_size(source: Source, size: int, bias: _Changing, seed: int, ava
 def _check_classes_filled(
     source: Source, size: int | None, bias: LongTailBias | TwoClassBias, wanted: list[int]
 ) -> None:
-    """A class without an example is another task, and no ratio of its size to others is what was asked."""
+    """Check that no class is empty: that would be another task, with an undefined ratio of sizes."""
     if min(wanted) > 0:
         return
     field, value = strength(bias)

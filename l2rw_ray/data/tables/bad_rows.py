@@ -1,4 +1,4 @@
-"""What becomes of rows that cannot be used: the first ends loading, or all are left out and counted."""
+"""Unusable rows: raise an error at the first, or skip and count them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class SkippedRows:
 
     Attributes:
         count: How many; a row with several faults counts once.
-        first: What is wrong with the first, with its file and row.
+        first: Problem of the first, with its file and row.
     """
 
     count: int
@@ -25,11 +25,11 @@ class SkippedRows:
 
 
 class BadRows:
-    """Takes note of rows that cannot be used, or refuses the first.
+    """Records rows that cannot be used, or raises an error at the first.
 
     Args:
         total: Rows of the table.
-        skip: Whether they are left out.
+        skip: Whether to skip them.
     """
 
     def __init__(self, total: int, *, skip: bool) -> None:
@@ -38,15 +38,15 @@ class BadRows:
         self._reasons: dict[str, SkippedRows] = {}
 
     def mark(self, bad: Array, error: Callable[[int], DataError], start: int = 0) -> None:
-        """Mark some of the rows that follow each other.
+        """Mark bad rows among consecutive ones.
 
         Args:
             bad: Which of them cannot be used, bool [B].
-            error: Makes the complaint about a row.
+            error: Makes the error about a row.
             start: The first one's row.
 
         Raises:
-            DataError: One is bad, and none may be skipped.
+            DataError: One is bad, and rows may not be skipped.
         """
         before = self._bad_N[start : start + len(bad)]
         fresh = np.flatnonzero(bad & ~before)
@@ -64,10 +64,10 @@ class BadRows:
 
     @property
     def kept(self) -> Array:
-        """Which rows can be used, bool [N]."""
+        """The usable rows, bool [N]."""
         return ~self._bad_N
 
     @property
     def skipped(self) -> tuple[SkippedRows, ...]:
-        """What was left out, by reason."""
+        """Skipped rows by reason."""
         return tuple(self._reasons.values())

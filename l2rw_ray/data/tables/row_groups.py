@@ -1,4 +1,4 @@
-"""Row groups of Parquet files: what is read at a time where a table does not fit into memory."""
+"""Row groups of Parquet files: the unit of reading for tables that do not fit into memory."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,10 +13,10 @@ class RowGroup:
 
     Attributes:
         path: Its file.
-        number: Which of the file's row groups it is, from 0.
-        first: Row of its first one in the file.
-        start: The same over all files of the table.
-        rows: How many it has.
+        number: Its index among the file's row groups, from 0.
+        first: Its first row, counted in the file.
+        start: Its first row, counted over all files of the table.
+        rows: Number of rows.
     """
 
     path: str

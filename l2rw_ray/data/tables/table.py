@@ -26,10 +26,10 @@ class Table:
 
     Attributes:
         field: The configuration field that named it, for error messages.
-        given: What that field said.
-        form: How its files are read.
+        given: Value of that field.
+        form: Format of its files.
         filesystem: Where they are.
-        files: What the filesystem knows of them.
+        files: The filesystem's information about them.
         schemas: Columns of each file.
         sizes: Rows of each file.
     """
@@ -48,7 +48,7 @@ class Table:
 
         Args:
             field: The configuration field, for error messages.
-            given: What it says: a file or a folder, as a path or as a URI.
+            given: Its value: a file or a folder, as a path or a URI.
             form: The files' format.
 
         Raises:
@@ -71,7 +71,7 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """Rows of all files."""
+        """Number of rows of all files."""
         return sum(self.sizes)
 
     @property
@@ -81,7 +81,7 @@ class Table:
         return [[place, file.path, file.size, file.mtime_ns] for file in self.files]
 
     def locate(self, row: int) -> str:
-        """File and row, from 0, of a row counted over all files."""
+        """Return the file and row, from 0, of a row counted over all files."""
         for file, size in zip(self.files, self.sizes, strict=True):
             if row < size:
                 return f"row {row} of {file.path}"
@@ -89,10 +89,10 @@ class Table:
         raise IndexError(row)
 
     def metadata_list(self, key: str) -> tuple[str, ...] | None:
-        """A JSON list of different texts in the first file's metadata; None where there is none.
+        """Return a JSON list of distinct texts from the first file's metadata; None where there is none.
 
         Raises:
-            DataError: There is something else.
+            DataError: The metadata holds something else.
         """
         text = (self.schemas[0].metadata or {}).get(key.encode())
         if text is None:
@@ -107,7 +107,7 @@ class Table:
         return tuple(map(str, values))
 
     def require(self, column: str, field: str) -> tuple[pa.DataType, ...]:
-        """Types of a column in each file.
+        """Return the type of a column in each file.
 
         Args:
             column: Its name.
@@ -128,7 +128,7 @@ class Table:
         return tuple(schema.field(column).type for schema in self.schemas)
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Some columns a few rows at a time, each time with the number of the first row.
+        """Yield some columns a few rows at a time, with the number of the first row.
 
         Raises:
             DataError, OutOfReachError: A file cannot be read.
@@ -141,15 +141,15 @@ class Table:
                     start += len(batch)
 
     def labels(self, column: str, bad: BadRows, field: str = "trial.data.label") -> Array:
-        """A column of labels or of groups, as integers or as text, [N].
+        """Return a column of labels or groups, as integers or text, [N].
 
         Args:
             column: Its name.
-            bad: Takes note of rows without a value; they read 0, or nothing.
+            bad: Records rows without a value; they read as 0 or empty text.
             field: Where the study names it.
 
         Raises:
-            DataError: It is missing, is neither, or lacks a value that may not be skipped.
+            DataError: It is missing, is neither integer nor text, or lacks a value that may not be skipped.
         """
         types = [_plain(given) for given in self.require(column, field)]
         text = all(map(_is_text, types))
@@ -182,7 +182,7 @@ class Table:
         skip: bool = False,
         may_lack: bool = False,
     ) -> Array:
-        """Numeric columns side by side, float32 [N, F].
+        """Return numeric columns side by side, float32 [N, F].
 
         Args:
             columns: Their names.
@@ -212,7 +212,7 @@ class Table:
     def feature_error(
         self, column: str, row: int, value: object, field: str = "trial.data.features"
     ) -> DataError:
-        """The error about a value that is no finite number."""
+        """Return the error about a value that is no finite number."""
         problem = f"{value} in {self.locate(row)}"
         return self._error(field, column, problem, "fill in a finite number")
 
@@ -229,7 +229,7 @@ class Table:
 
 
 def _as_numbers(values: pa.Array, other_text: float) -> Array:
-    """Values as float32; null becomes NaN, and text that is no number what is given."""
+    """Return values as float32; null becomes NaN, and text that is no number becomes `other_text`."""
     if _is_text(values.type):
         is_number = pc.match_substring_regex(values, _NUMBER)
         values = pc.utf8_trim_whitespace(pc.if_else(is_number, values, str(other_text)))
@@ -245,7 +245,7 @@ def _head(field: str, form: TableFormat, filesystem: FileSystem, file: FileInfo)
 
 @contextmanager
 def readable(field: str, form: TableFormat, path: str) -> Iterator[None]:
-    """Turn what libraries raise on a file that cannot be read into a `DataError` that names it.
+    """Turn the exceptions of libraries about an unreadable file into a `DataError` that names it.
 
     Args:
         field: The configuration field that named the table.
@@ -253,7 +253,7 @@ def readable(field: str, form: TableFormat, path: str) -> Iterator[None]:
         path: The file.
 
     Raises:
-        DataError: It is not whole, or of another format.
+        DataError: It is incomplete or of another format.
         OutOfReachError: Its file system does not answer.
     """
     try:

@@ -1,4 +1,4 @@
-"""Files of tables, in the formats that are understood."""
+"""Files of tables, in the supported formats."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -16,16 +16,16 @@ _HEAD_BYTES = 2**16
 
 
 class TableFormat(Protocol):
-    """How a file of one format is read."""
+    """Reads files of one format."""
 
     name: str
     endings: tuple[str, ...]
-    """How names of its files end, where a folder holds others too."""
+    """Endings of its files' names, for folders that hold other files too."""
     guesses_types: bool
     """Whether a column's type was guessed from its values."""
 
     def columns_and_rows(self, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
-        """A file's columns, and how many rows it has.
+        """Return a file's schema and number of rows.
 
         Raises:
             OSError, ArrowException, ValueError: It is not readable.
@@ -34,11 +34,11 @@ class TableFormat(Protocol):
     def batches(
         self, filesystem: FileSystem, file: FileInfo, columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        """Some of its columns, a few rows at a time; raises as above."""
+        """Yield some of its columns, a few rows at a time; raises as `columns_and_rows` does."""
 
 
 class ParquetFormat:
-    """Parquet: the footer tells columns and rows."""
+    """Parquet; the footer holds columns and number of rows."""
 
     name = "Parquet"
     endings: tuple[str, ...] = (".parquet", ".pq")
@@ -58,7 +58,7 @@ class ParquetFormat:
 
 
 class CsvFormat:
-    """Comma-separated values under a line of names, packed or not; semicolons and tabs separate too.
+    """Comma-separated values under a header line, compressed or not; semicolons and tabs work too.
 
     A file is parsed once and kept, since types follow from all of its values.
     """
@@ -98,11 +98,11 @@ class CsvFormat:
 
 
 def find_files(given: str, endings: tuple[str, ...]) -> tuple[FileSystem, tuple[FileInfo, ...]]:
-    """Filesystem and files of a path or URI, in order of their paths.
+    """Return the filesystem and files of a path or URI, in order of their paths.
 
     Args:
-        given: A file, or a folder, whose hidden files and those with other endings are left out.
-        endings: How names of files in a folder end.
+        given: A file, or a folder, of which hidden files and files with other endings are ignored.
+        endings: Endings of file names in a folder.
     """
     if "://" in given:
         filesystem, path = FileSystem.from_uri(given)
@@ -122,6 +122,6 @@ def _is_part(path: str, endings: tuple[str, ...]) -> bool:
 
 
 def _delimiter(content: bytes) -> str:
-    """The one that the line of names has most of."""
+    """Return the delimiter that is most frequent in the header line."""
     names = content[:_HEAD_BYTES].split(b"\n", 1)[0].decode(errors="replace")
     return max(_DELIMITERS, key=names.count)
