@@ -1,4 +1,4 @@
-"""Gradients of parameters that are held as the vectors they are made of, where those are fewer.
+"""Gradients of parameters held as outer products where that takes less memory.
 
 Shape suffixes: M meta examples, O outputs, I inputs.
 """

@@ -1,4 +1,4 @@
-"""Algorithm 1 as it is printed, by double backward: slow, simple, and what everything must equal."""
+"""Algorithm 1 as printed, by double backward: slow, simple, and the reference for everything else."""
 
 import torch
 from torch import Tensor, nn

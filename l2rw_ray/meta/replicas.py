@@ -1,4 +1,4 @@
-"""What the ranks of one data-parallel group must share for a step to equal that of one process."""
+"""Communication between the ranks of a data-parallel group, so that a step equals that of one process."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Replicas:
         """The ranks of a DistributedDataParallel model, or the one process of any other module.
 
         Raises:
-            UnsupportedModelError: The model is spread over devices in another way.
+            UnsupportedModelError: The model is distributed in another way.
         """
         module, prefix, is_compiled, parallel = model, "", False, None
         while True:
@@ -115,8 +115,8 @@ class Replicas:
         """Mean gradient and mean loss over all ranks' examples, in one all-reduce.
 
         Args:
-            gradient: Gradient of the summed loss of this rank's examples, by parameter name; it is used
-                up, part by part, so that it and the mean are never both in memory.
+            gradient: Gradient of the summed loss of this rank's examples, by parameter name; it is consumed
+                part by part, so that it and the mean are never both in memory.
             loss_sum: That loss, a scalar.
             count: This rank's examples; shares may be unequal, or empty.
 
@@ -163,7 +163,7 @@ def _check_wrapper(module: nn.Module) -> None:
 
 
 def _check_forward_writes_nothing(module: nn.Module) -> None:
-    """A probe must write nothing.
+    """Check that a forward writes nothing.
 
     An embedding with `max_norm` shortens its vectors, and a lazy layer makes its parameters.
     """

@@ -1,4 +1,4 @@
-"""Scores of examples: how much each one helps the meta set.
+"""Scores of examples: how much each lowers the meta loss.
 
 Shape suffixes: B train batch of this rank, M its meta batch.
 """
@@ -37,7 +37,7 @@ def example_scores(
         meta_batch: Clean inputs [M, …] and targets [M, …], this rank's share.
         estimator: How alignments are computed: `ghost`, `forward_mode`, `finite_difference`,
             `central_difference`, `second_order`, `last_layer`, or `auto`, the cheapest exact one that
-            treats the model.
+            supports the model.
         lookahead: `zero`, the paper's plain SGD at ε = 0 (D = ∇L_meta(θ), learning rate 1),
             `optimizer`, the step that `optimizer` would make, or `sgd`, a plain one at its learning rate.
         optimizer: For the latter two: SGD, Adam or AdamW, whose state is read, or any for `sgd`.
@@ -50,7 +50,7 @@ def example_scores(
     Raises:
         InputError: A batch is no pair of tensors, a name is unknown, the loss function does not return a
             loss per example, or the optimiser has no lookahead rule.
-        UnsupportedModelError: The estimator cannot treat the model.
+        UnsupportedModelError: The estimator does not support the model.
 
     Source:
         Ren et al. 2018, Algorithm 1, lines 5 to 8; ε0: Shu et al. 2019, equation 3.

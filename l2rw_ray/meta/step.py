@@ -1,4 +1,4 @@
-"""One training step on the loss that the meta set has weighted.
+"""One training step on the loss weighted by the meta set.
 
 Shape suffixes: B train batch of this rank, M its meta batch.
 """
@@ -75,19 +75,19 @@ class ReweightedStep:
         optimizer: Steps on all of the model's parameters.
         loss_fn: Maps (output, target) to one loss per example.
         estimator: How alignments are computed; see `example_scores`.
-        update_every: Steps from one computation of weights to the next.
+        update_every: Steps per weight update.
         between: Weights of the steps in between: `hold` takes each example's last weight relative
             to uniform, normalised over the batch, `uniform` takes 1/B.
         table_size: Examples in the data set, for `hold`; without it the table grows as needed.
-        clip: What becomes of negative scores; the paper's is `relu`.
-        normalise: What weights add up to; the paper's is `batch_sum`.
+        clip: How negative scores are treated; `relu` is the paper's.
+        normalise: What weights add up to; `batch_sum` is the paper's.
         lookahead: `zero`, the paper's, `optimizer`, the step this optimiser would make, or `sgd`, a plain
             one at its learning rate.
         epsilon: ε0 of every example, in units of 1/B; other than 0 it needs one of the latter two.
-        meta_gradient_every: Computations of weights from one of the direction to the next; the
-            alignment is computed every time.
-        score_momentum: β of s_i ← β s_i + (1 − β) u_i, an example's scores from one time it is scored
-            to the next, in place of u_i; 0 for none.
+        meta_gradient_every: Weight updates per computation of the direction; the alignment is computed every
+            time.
+        score_momentum: β of s_i ← β s_i + (1 − β) u_i, a moving average over the times an example is scored,
+            in place of u_i; 0 for none.
         accumulation_steps: Calls per optimiser step; their gradients are averaged.
         max_grad_norm: Largest norm of the gradient; None for any.
         timer: Measures the phases `meta_gradient` (where it has a pass of its own), `alignment`,
@@ -98,7 +98,7 @@ class ReweightedStep:
 
     Raises:
         InputError: An option is unknown or out of its range.
-        UnsupportedModelError: The estimator cannot treat the model.
+        UnsupportedModelError: The estimator does not support the model.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class ReweightedStep:
         Raises:
             InputError: A batch is no pair of tensors of one length, positions are needed and missing or
                 unusable, or the meta batch is empty.
-            UnsupportedModelError: The estimator cannot treat the model.
+            UnsupportedModelError: The estimator does not support the model.
             NonFiniteError: The meta loss or a score is NaN or infinite, on any rank. The training
                 loss is not looked at, which would make every step wait for its update: see `loss`.
         """
@@ -269,7 +269,7 @@ class ReweightedStep:
             return normalised(relative_B, totals, rule), totals.weight.item()
 
     def state_dict(self) -> dict[str, Any]:
-        """Counters, held weights, smoothed scores and the last direction: all a resumed trial needs.
+        """Return counters, held weights, smoothed scores and the last direction.
 
         Raises:
             InputError: Some calls of an optimiser step that accumulates are still to come.
@@ -293,7 +293,7 @@ class ReweightedStep:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was taken.
+        """Restore the state that `state_dict` returned.
 
         Raises:
             InputError: It was taken from a step with other options.

@@ -1,4 +1,4 @@
-"""Optimiser steps on weighted losses: gradient accumulation, clipping, and what DDP asks for.
+"""Optimiser steps on weighted losses, with gradient accumulation, clipping and DDP.
 
 Shape suffixes: B train batch of this rank.
 """
@@ -114,7 +114,7 @@ class WeightedUpdate:
     def update_by_losses(
         self, batch: Batch, weigh: Callable[[Tensor], tuple[Tensor, float]]
     ) -> tuple[UpdateResult, Tensor]:
-        """Evaluate a batch, weigh its examples by their losses and add the weighted gradient.
+        """Evaluate a batch, weight its examples by their losses and add the weighted gradient.
 
         Args:
             batch: Inputs and targets of this rank.

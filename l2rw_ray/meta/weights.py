@@ -17,7 +17,7 @@ Normalise = Literal["batch_sum", "none", "mean_one"]
 
 
 def checked_rule(clip: str, normalise: str) -> tuple[Clip, Normalise]:
-    """The two parts of a weight rule, as they are.
+    """Return the two parts of a weight rule after checking them.
 
     Raises:
         InputError: One is unknown.
@@ -29,7 +29,7 @@ def checked_rule(clip: str, normalise: str) -> tuple[Clip, Normalise]:
 
 
 def clipped(scores_B: Tensor, clip: Clip) -> Tensor:
-    """Scores with their negative part removed (`relu`), kept (`none`) or turned over (`abs`)."""
+    """Return scores with their negative part removed (`relu`), kept (`none`) or negated (`abs`)."""
     match clip:
         case "relu":
             return scores_B.clamp_min(0)
@@ -60,7 +60,7 @@ def example_weights(
 
     Args:
         scores_B: Scores, of this rank's examples.
-        clip: What becomes of negative scores.
+        clip: How negative scores are treated.
         normalise: What the weights' magnitudes add up to: 1, their number, or what they do.
         replicas: The ranks that share the global batch, `Replicas.of(model)`; None for a single
             process.

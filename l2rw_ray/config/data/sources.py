@@ -69,7 +69,7 @@ class _Data(SourceFacts):
         for place, kind in enumerate(augment):
             if kind in augment[:place]:
                 raise conflict(f"[{place}]", kind, "it is named already", "name each once")
-        return tuple(sorted(augment))  # their order has no meaning, and shall not count as one
+        return tuple(sorted(augment))  # their order has no meaning
 
     def source_only(self) -> Self:
         """This section with all but the source's own fields at their defaults: what loading needs."""

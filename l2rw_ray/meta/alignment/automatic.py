@@ -1,4 +1,4 @@
-"""The cheapest exact estimator that treats the model at hand."""
+"""Choose the cheapest exact estimator that supports the model."""
 
 import logging
 
@@ -29,10 +29,10 @@ class Automatic:
         self._is_settled = False
 
     def check(self, module: nn.Module) -> None:
-        """There is always one."""
+        """Accept every module: finite differences support all of them."""
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
-        """See `Estimator`; what was refused once is not tried again."""
+        """Score with the first estimator that accepts the model; a refused one is not tried again."""
         state = forward.generators(batch)
         libraries = None if self._is_settled else LibraryGenerators.now()
         while True:

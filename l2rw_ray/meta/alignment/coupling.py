@@ -1,4 +1,4 @@
-"""Whether the examples of a batch see each other, which no layer's type tells.
+"""Detect coupling between the examples of a batch that layer types do not reveal.
 
 Shape suffixes: B train batch of this rank.
 """
@@ -12,15 +12,15 @@ from l2rw_ray.meta.generators import GeneratorState
 from l2rw_ray.meta.losses import Batch, example_losses
 
 _ROUNDING = 100.0
-"""Difference, in units of machine epsilon, that the same example may show among other neighbours."""
+"""Tolerance for the loss of one example beside different neighbours, in units of machine epsilon."""
 
 
 def check_independence(forward: Forward, batch: Batch, remedy: str) -> bool:
     """Check that an example's loss stays the same when its neighbours change, and no buffer is written.
 
-    Two examples are evaluated together, each beside the other one blanked, and with two more behind
-    them, which would see the batch's size; dropout draws the same masks. Each rank looks at its own
-    first examples.
+    Two examples are evaluated together, each with the other blanked, and with two more behind them, which
+    reveals dependence on the batch's size; dropout draws the same masks. Each rank examines its own first
+    examples.
 
     Args:
         forward: Evaluates losses.
@@ -28,7 +28,7 @@ def check_independence(forward: Forward, batch: Batch, remedy: str) -> bool:
         remedy: What to use instead.
 
     Returns:
-        Whether the losses depend on their inputs at all; where they do not, nothing has been learned.
+        Whether the losses depend on their inputs at all; if not, the check says nothing.
 
     Raises:
         UnsupportedModelError: They are coupled, or something would be written into a buffer.
@@ -62,7 +62,7 @@ class _Look:
 
     Attributes:
         is_random: Whether a forward has drawn any.
-        written: A sentence on the first buffer that a forward has written, if one has.
+        written: A sentence about the first buffer that a forward wrote, if any.
     """
 
     def __init__(self, forward: Forward, replay: GeneratorState) -> None:

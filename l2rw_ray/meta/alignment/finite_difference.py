@@ -39,10 +39,10 @@ class FiniteDifference:
         self._central = central
 
     def check(self, module: nn.Module) -> None:
-        """Any module will do."""
+        """Accept every module."""
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
-        """See `Estimator`; losses in less than single precision are refused.
+        """Score by differences of losses; losses below single precision are an error.
 
         Probes come before the training forward, so that only one of them is in memory at a time; they
         draw the masks that it will draw.
@@ -75,7 +75,7 @@ def central_difference() -> FiniteDifference:
 
 
 def _step_size(norm: Tensor, dtype: torch.dtype, *, central: bool) -> Tensor:
-    """The step h, so that ‖hD‖ balances rounding against curvature; any number where D is zero."""
+    """The step h, so that ‖hD‖ balances rounding against curvature; arbitrary where D is zero."""
     epsilon = torch.finfo(dtype).eps
     length = _CENTRAL_FACTOR * epsilon ** (1 / 3) if central else _ONE_SIDED_FACTOR * epsilon**0.5
     step: Tensor = length / norm.clamp_min(torch.finfo(dtype).tiny ** 0.5)

@@ -38,7 +38,7 @@ class ForwardMode:
         self._has_rules = False
 
     def check(self, module: nn.Module) -> None:
-        """Nothing can be said before the module is evaluated."""
+        """Accept every module; operations are checked when it is first evaluated."""
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """See `Estimator`."""
@@ -52,7 +52,7 @@ class ForwardMode:
         return GraphScoredBatch(losses_B, slopes_B, forward.replicas.world_size)
 
     def _try_rules(self, forward: Forward, batch: Batch, direction: Parameters) -> None:
-        """Find out, by a dry step on two examples, whether every operation has a forward-mode rule."""
+        """Check by a dry step on two examples that every operation has a forward-mode rule."""
         dry = Forward(forward.replicas, forward.loss_fn, dry=True)
         few, name = (batch[0][:2], batch[1][:2]), type(forward.module).__name__
         state = forward.generators(batch)
@@ -88,7 +88,7 @@ def _dual_losses(forward: Forward, batch: Batch, direction: Parameters) -> tuple
 
 @cache
 def _load_rules() -> None:
-    """Let torch load its forward-mode rules once, without its warning about its own use of torch.jit."""
+    """Load torch's forward-mode rules once, without its warning about torch.jit."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
         with forward_ad.dual_level():

@@ -27,7 +27,7 @@ from l2rw_ray.meta.outer_sum import Part, formed
 
 @ESTIMATORS.register("ghost")
 class Ghost:
-    """Exact alignments for modules whose layers have a rule and whose examples are not coupled.
+    """Exact alignments for modules whose layers have gradient rules and whose examples are independent.
 
     Coupling in the module's own code, and parameters used outside their layers, are looked for once, by
     dry passes over a few examples.
@@ -38,7 +38,7 @@ class Ghost:
         self._trained: TrainedLayers | None = None
 
     def check(self, module: nn.Module) -> None:
-        """Every layer that is trained must have a rule."""
+        """Check that every trained layer has a gradient rule."""
         self._layers_of(module).check()
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> "GhostScoredBatch":
@@ -67,7 +67,7 @@ class Ghost:
         return self._trained
 
     def _examine(self, forward: Forward, trained: TrainedLayers, batch: Batch) -> None:
-        """Examine until something has been learned; ranks, which see other examples, conclude together."""
+        """Check for coupling until the result is conclusive; all ranks conclude together."""
         if self._is_examined:
             return
         trained.check()
@@ -93,12 +93,12 @@ class Ghost:
 
 @dataclass(frozen=True)
 class GhostScoredBatch:
-    """A scored batch whose weighted gradient is made of what the pass has left.
+    """A scored batch whose weighted gradient is computed from what the pass recorded.
 
     Attributes:
         losses: Losses [B], detached.
         scores: Alignments [B], detached.
-        forward: What evaluated them.
+        forward: Evaluated them.
         found: Example gradients by parameter.
     """
 

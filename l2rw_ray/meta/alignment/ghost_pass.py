@@ -1,4 +1,4 @@
-"""One forward and one backward that leave, at every layer, what its examples' gradients are made of.
+"""One forward and one backward that record, at every layer, the parts of its example gradients.
 
 Layers with trainable parameters are replaced, while the pass lasts, by calls that keep their parameters
 out of autograd: what flows back is gradients with respect to activations only, and each layer turns its
@@ -73,7 +73,7 @@ class _Recorded:
 
 @dataclass(frozen=True)
 class TrainedLayers:
-    """What of a network is trained, looked up once instead of at every step.
+    """The trained parts of a network, looked up once instead of at every step.
 
     Attributes:
         layers: Those with trainable parameters of their own, by name.
@@ -103,11 +103,11 @@ class TrainedLayers:
         )
 
     def is_of(self, module: nn.Module) -> bool:
-        """Whether it still holds: no parameter has come, gone, been frozen or been set free."""
+        """Return whether it is current: no parameter was added, removed, frozen or unfrozen."""
         return self.everything == _identities(module)
 
     def check(self) -> None:
-        """Refuse a layer that no rule treats.
+        """Check that every layer has a gradient rule.
 
         Raises:
             UnsupportedModelError: There is one; the message names it.
@@ -191,7 +191,7 @@ class GhostPass:
 
 
 def layer_problem(layer: nn.Module) -> str | None:
-    """Why no rule treats a layer; None when one does."""
+    """Return why a layer has no gradient rule; None if it has one."""
     rule = layer_rule(layer)
     if rule is not None:
         strange = strange_parameter(layer)
@@ -203,5 +203,5 @@ def layer_problem(layer: nn.Module) -> str | None:
 
 
 def refusal(name: str, layer: nn.Module) -> UnsupportedModelError:
-    """The error that names a layer and what to use instead."""
+    """Return the error that names a layer and what to use instead."""
     return UnsupportedModelError("model", name or type(layer).__name__, layer_problem(layer) or "", REMEDY)

@@ -1,4 +1,4 @@
-"""What every estimator of the alignment ⟨D, ∇ℓ_i⟩ is given, and what it gives back.
+"""The interface of every estimator of the alignment ⟨D, ∇ℓ_i⟩.
 
 Shape suffixes: B train batch of this rank.
 """
@@ -39,10 +39,10 @@ class Estimator(Protocol):
     """One way of computing how each example's gradient aligns with a direction."""
 
     def check(self, module: nn.Module) -> None:
-        """Refuse a network that the estimator cannot treat.
+        """Check that the estimator supports a network.
 
         Raises:
-            UnsupportedModelError: It cannot; the message names the module and what to use instead.
+            UnsupportedModelError: It does not; the message names the module and what to use instead.
         """
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
@@ -54,8 +54,7 @@ class Estimator(Protocol):
             source: Gives the direction.
 
         Raises:
-            UnsupportedModelError: As from `check`, found out on the way and before anything is
-                written.
+            UnsupportedModelError: As for `check`, detected during scoring and before anything is written.
         """
 
 
@@ -84,7 +83,7 @@ class GraphScoredBatch:
 
 
 def check_not_compiled(forward: Forward, estimator: str) -> None:
-    """Refuse a training forward through torch.compile, for an estimator that must look inside it.
+    """Check that the training forward is not compiled, for an estimator that must look inside it.
 
     Args:
         forward: Evaluates losses.
