@@ -1,4 +1,4 @@
-"""Which trials take equally long, and which are alike enough to stand for one another."""
+"""Group trials by the cost of their steps, and choose representative groups to time."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +12,10 @@ _COSTS_NOTHING: Any = {
     "data": {"noise", "root", "download"},
     "optim": {"lr", "momentum", "dampening", "nesterov", "weight_decay", "epochs"},
 }
-"""Fields that change no step's time; epochs are counted apart."""
+"""Fields that do not change the time of a step; epochs are counted separately."""
 _OTHER_VALUE, _ONLY_ONE_HAS_IT = 4.0, 1.0
-"""Distances of two names, the same as of numbers that differ 16-fold, and of a field and none."""
+"""Distance between two names (as between numbers that differ 16-fold), and between a field and its
+absence."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class CostGroup:
     """Trials whose steps take equally long.
 
     Attributes:
-        fields: What that depends on, by path.
-        trials: Those of this kind, at least one.
+        fields: Values that the time of a step depends on, by path.
+        trials: The trials of this group, at least one.
     """
 
     fields: Mapping[str, Any]
@@ -36,12 +37,12 @@ class CostGroup:
 
 
 def group_by_cost(trials: Iterable[PlannedTrial]) -> list[CostGroup]:
-    """Trials by what their time depends on, kinds in plan order.
+    """Group trials by what the time of their steps depends on, groups in plan order.
 
-    What is not known to cost nothing makes a kind of its own.
+    Fields not known to be free of cost separate groups.
 
     Args:
-        trials: Those of a study.
+        trials: Trials of a study.
     """
     found: dict[str, tuple[Mapping[str, Any], list[PlannedTrial]]] = {}
     for trial in trials:
@@ -66,11 +67,11 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, A
 
 
 def farthest_first(kinds: Sequence[CostGroup], count: int) -> list[CostGroup]:
-    """Kinds such that each of the others is near one of them: the next is farthest from those before.
+    """Choose groups so that every other is near one of them: each next one is farthest from those before.
 
     Args:
-        kinds: At least one; the first one is taken first.
-        count: How many to take, at most.
+        kinds: At least one group; the first is chosen first.
+        count: Largest number to choose.
     """
     chosen = [kinds[0]]
     nearest = [distance(kind, kinds[0]) for kind in kinds]
@@ -82,7 +83,7 @@ def farthest_first(kinds: Sequence[CostGroup], count: int) -> list[CostGroup]:
 
 
 def distance(one: CostGroup, other: CostGroup) -> float:
-    """How unlike two kinds are: the sum over their fields, numbers by how many times they double."""
+    """Return the distance of two groups: the sum over their fields, of numbers the number of doublings."""
     return sum(
         _apart(one.fields[name], other.fields[name])
         if name in one.fields and name in other.fields

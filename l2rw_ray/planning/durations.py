@@ -1,8 +1,8 @@
-"""Durations for people."""
+"""Durations as text."""
 
 
 def duration_text(duration_s: float) -> str:
-    """A duration for people: `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Return a readable duration: `45 s`, `3 min 20 s`, `2 h 5 min`."""
     seconds = round(duration_s)
     if seconds < 60:
         return f"{seconds} s"

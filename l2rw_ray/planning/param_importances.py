@@ -1,4 +1,4 @@
-"""How much each parameter of a search mattered, kept in the study folder for its report."""
+"""Parameter importances of a search, kept in the study folder for its report."""
 
 import json
 
@@ -10,7 +10,7 @@ from l2rw_ray.results.folder import StudyFolder
 
 
 def keep_importances(spec: StudySpec, strategy: TrialStrategy, folder: StudyFolder) -> None:
-    """Write what the configurations so far tell of the first objective; and remove what is so no more.
+    """Write the importances for the first objective, or remove the file when there are none.
 
     Args:
         spec: The study.

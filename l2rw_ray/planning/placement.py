@@ -1,4 +1,4 @@
-"""What fits on a cluster: whole worker groups in the slots of its nodes."""
+"""Place worker groups on the nodes of a cluster."""
 
 import os
 from collections import Counter
@@ -13,7 +13,7 @@ Nodes = Sequence[Mapping[str, float]]
 
 
 def this_machine() -> Nodes:
-    """This machine as the only node, as far as it can be told without starting anything."""
+    """Return this machine as the only node, without starting anything."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     present = len(list(Path("/dev").glob("nvidia[0-9]*")))
     named = [name for name in (visible or "").split(",") if name and not name.startswith("-")]
@@ -23,7 +23,7 @@ def this_machine() -> Nodes:
 
 
 def group_count(resources: Resources, nodes: Nodes, trials: int | None, limit: int | None) -> int:
-    """How many worker groups of one kind fit: whole worker groups in the nodes' slots, at most one per trial.
+    """Return how many worker groups with these resources fit on the nodes, at most one per trial.
 
     Args:
         resources: What each worker takes.
@@ -49,20 +49,19 @@ def allocate(
     nodes: Nodes,
     limit: int | None = None,
 ) -> dict[Resources, int]:
-    """How many worker groups to start of each kind, where worker groups of several kinds share a cluster.
+    """Return how many worker groups to start for each kind of resources on a shared cluster.
 
-    The kinds take turns, those first that few places can hold, so that none waits for another that it
-    shares nothing with; what one leaves free, the others take. A group may spread over nodes, a worker
-    may not.
+    Kinds take turns, the hardest to place first, so that none waits for another that it shares nothing with;
+    slots that one kind leaves free go to the others. A group may span nodes, a worker may not.
 
     Args:
-        left: Trials of each kind, those under way among them; None where their number is not known.
-        running: Worker groups of each kind that there are.
+        left: Trials of each kind, running ones included; None where their number is not known.
+        running: Running worker groups of each kind.
         nodes: Each node's resources by Ray's names.
-        limit: Upper limit of worker groups, those that there are among them.
+        limit: Upper limit of worker groups, running ones included.
 
     Returns:
-        Worker groups to start, by kind; a kind has no more of them, with those that there are, than trials.
+        Worker groups to start, by kind; a kind never has more groups in total than trials.
     """
     room, kinds = _FreeSlots(nodes), sorted(left, key=_demand, reverse=True)
     for kind in sorted(running, key=_demand, reverse=True):
@@ -81,10 +80,10 @@ def allocate(
 
 
 def sequential_rounds(trials: Mapping[Resources, int], nodes: Nodes) -> int:
-    """How many trials one after the other it takes to run them all, each as long as any other.
+    """Return how many rounds it takes to run all trials if all take equally long.
 
     Args:
-        trials: How many of each kind, each of which fits.
+        trials: Number of trials of each kind; each kind fits.
         nodes: Each node's resources by Ray's names.
     """
     left, number = Counter(trials), 0
@@ -95,13 +94,13 @@ def sequential_rounds(trials: Mapping[Resources, int], nodes: Nodes) -> int:
 
 
 class _FreeSlots:
-    """What is free on each node."""
+    """Free slots of each node."""
 
     def __init__(self, nodes: Nodes) -> None:
         self._free = [(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes]
 
     def take(self, kind: Resources) -> bool:
-        """Place a worker group; False, and nothing taken, where it does not fit."""
+        """Take the slots of a worker group. Returns False, and takes nothing, where it does not fit."""
         free = list(self._free)
         for _ in range(kind.workers):
             place = next((place for place, node in enumerate(free) if _holds(node, kind)), None)
@@ -119,12 +118,12 @@ def _holds(node: tuple[float, float], kind: Resources) -> bool:
 
 
 def _demand(kind: Resources) -> tuple[float, int, int]:
-    """The larger, the fewer places hold it."""
+    """Return the demand of a kind, by which the hardest to place comes first."""
     return kind.workers * kind.gpus_per_worker, kind.workers * kind.cpus_per_worker, kind.workers
 
 
 def _does_not_fit(resources: Resources, nodes: Nodes) -> ConfigError:
-    """The complaint about what is scarce: a node's cores or GPUs for one worker, or nodes for a group."""
+    """Return the error about what is scarce: a node's cores or GPUs for one worker, or nodes for a group."""
     for field, name in (("cpus_per_worker", "CPU"), ("gpus_per_worker", "GPU")):
         wanted = getattr(resources, field)
         most = max((node.get(name, 0.0) for node in nodes), default=0.0)

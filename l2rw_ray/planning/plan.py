@@ -1,4 +1,4 @@
-"""From a study to the explicit list of its trials."""
+"""Turn a study into the explicit list of its trials."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -23,15 +23,15 @@ from l2rw_ray.config.overrides import Tree, assign, look_up
 from l2rw_ray.errors import ConfigError
 
 _RESOURCES = "resources"
-"""Section whose fields may be factors too, by a path that starts with it."""
+"""Section outside `trial` whose fields may be factors too."""
 _SELECTORS = ("source", "name", "kind")
-"""Keys that choose a section's variant, and with it which other keys the section has."""
+"""Keys that select a section's variant and thereby its other keys."""
 
 
 def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
-    """Every trial of a study that is known before any has run.
+    """Return the trials of a study that are known before any has run.
 
-    They are the design points in the order of the file, each at every seed; none of a search.
+    These are the design points in the order of the file, each at every seed; a search has none.
 
     Args:
         spec: The study.
@@ -62,7 +62,7 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
 
 
 def representative_trials(spec: StudySpec) -> list[PlannedTrial]:
-    """Trials of a search at every choice and both ends of each parameter, the others as they are.
+    """Return trials of a search at every choice and both ends of each parameter, to validate its space.
 
     Raises:
         ConfigError: One is no valid trial.
@@ -81,7 +81,7 @@ def representative_trials(spec: StudySpec) -> list[PlannedTrial]:
 
 
 def trials_at_ends(spec: StudySpec, fixed: Tree, space: Space) -> list[PlannedTrial]:
-    """Trials at every choice and both ends of each parameter of one search.
+    """Return trials at every choice and both ends of each parameter of one search.
 
     Args:
         spec: The study.
@@ -104,7 +104,7 @@ def trials_at_ends(spec: StudySpec, fixed: Tree, space: Space) -> list[PlannedTr
 
 
 def _lowest_that_meets(path: str, space: Space, when: Mapping[str, Where]) -> Tree:
-    """Values of the parameters that another one depends on, at which it has a meaning."""
+    """Return values of the parameters that another one depends on, at which it has a meaning."""
     values: Tree = {}
     for other, wanted in when.get(path, {}).items():
         values |= {**_lowest_that_meets(other, space, when), other: as_levels(wanted)[0]}
@@ -112,7 +112,7 @@ def _lowest_that_meets(path: str, space: Space, when: Mapping[str, Where]) -> Tr
 
 
 def by_resources(trials: Iterable[PlannedTrial]) -> dict[Resources, list[PlannedTrial]]:
-    """Trials by what they run on, each group and the groups in plan order."""
+    """Group trials by resources, in plan order."""
     groups: dict[Resources, list[PlannedTrial]] = {}
     for trial in trials:
         groups.setdefault(trial.resources, []).append(trial)
@@ -120,7 +120,7 @@ def by_resources(trials: Iterable[PlannedTrial]) -> dict[Resources, list[Planned
 
 
 def _design_points(design: FixedDesign | MinimumEffectiveDesign) -> Iterator[tuple[Tree, Tree]]:
-    """Levels of each design point, and the values they stand for, both by path."""
+    """Yield the levels of each design point and the values they stand for, both by path."""
     match design:
         case GridDesign():
             yield from ((point, point) for point in grid_points(design))
@@ -133,10 +133,10 @@ def _design_points(design: FixedDesign | MinimumEffectiveDesign) -> Iterator[tup
 
 
 def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
-    """The combinations of a grid's levels, in the order of the file, each once.
+    """Return the combinations of a grid's levels, in the order of the file, each once.
 
-    A factor whose condition is not met is left out of a combination; one whose condition names a
-    factor that is left out is left out too.
+    A factor whose condition is not met is left out of a combination, as is one whose condition names a
+    left-out factor.
     """
     points: list[dict[str, Any]] = []
     for point in crossed(grid.factors):
@@ -156,7 +156,7 @@ def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
 
 
 def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[TrialConfig, Resources]:
-    """The base trial and its resources with some values changed; errors name the point."""
+    """Return the base trial and its resources with some values changed; errors name the design point."""
     origin = ", ".join(f"{path} = {level}" for path, level in point.items())
     tree, resources = spec.trial.model_dump(mode="json"), spec.resources.model_dump(mode="json")
     for path in sorted(values, key=_selectors_first):
@@ -175,7 +175,7 @@ def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[TrialConfig, 
 
 
 def _selectors_first(path: str) -> tuple[int, bool]:
-    """Sections before what is in them, and a section's variant before its other keys."""
+    """Return a sort key that puts sections before their fields and selectors before other keys."""
     *parents, last = path.split(".")
     return len(parents), last not in _SELECTORS
 

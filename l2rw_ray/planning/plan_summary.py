@@ -1,4 +1,4 @@
-"""What a study would run, before anything runs."""
+"""Summarise what a study would run, before anything runs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,20 +20,20 @@ from l2rw_ray.results.trial_result import TrialResult
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """A study's plan and how it stands.
+    """A study's plan and its progress.
 
     Attributes:
         spec: The study.
-        planned: Its trials, as far as they are known.
-        missing: Those without a final record.
-        remaining: How many more its design may ask for at most; None where only hours bound them.
-        worker groups: Trials at a time at most, by what they run on.
-        nodes: Those of the cluster it is planned for.
-        trial_s: Mean duration of one trial; None when nothing tells.
-        basis: Where `trial_s` comes from.
-        longest_s: Duration of the longest trial; None when nothing tells.
-        detectable: Smallest true difference of the objective between two design points that so many
-            seeds find in four cases of five; None while its variance is not known.
+        planned: Its trials as far as they are known.
+        missing: Trials without a final record.
+        remaining: Largest number of further trials its design may ask for; None where only hours bound it.
+        groups: Largest number of concurrent trials, by resources.
+        nodes: Nodes of the cluster it is planned for.
+        trial_s: Mean duration of one trial; None if unknown.
+        basis: Source of `trial_s`.
+        longest_s: Duration of the longest trial; None if unknown.
+        detectable: Smallest true difference of the objective between two design points that the seeds detect
+            with power 0.8; None while the variance is unknown.
     """
 
     spec: StudySpec
@@ -54,36 +54,36 @@ class PlanSummary:
 
     @property
     def to_run(self) -> int | None:
-        """Trials that are left, at most; None where only hours bound them."""
+        """Largest number of trials left to run; None where only hours bound it."""
         return None if self.remaining is None else len(self.missing) + self.remaining
 
     @property
     def duration_s(self) -> float | None:
-        """Wall time of what is left, at most."""
+        """Upper bound of the remaining wall time."""
         if self.trial_s is None or self.remaining is None:
             return None
         return self.trial_s * sequential_rounds(Counter(self._wanted), self.nodes)
 
     @property
     def groups_at_a_time(self) -> int:
-        """Trials at a time, of all kinds together, as a run begins with."""
+        """Concurrent trials of all kinds at the start of a run."""
         if self.remaining is None or not self._wanted:
             return max(self.groups.values())
         return sum(allocate(Counter(self._wanted), {}, self.nodes).values())
 
     @property
     def core_hours(self) -> float | None:
-        """Core-hours of what is left."""
+        """Remaining core-hours."""
         return self._hours([own.workers * own.cpus_per_worker for own in self._wanted])
 
     @property
     def gpu_hours(self) -> float | None:
-        """GPU-hours of what is left."""
+        """Remaining GPU-hours."""
         return self._hours([own.workers * own.gpus_per_worker for own in self._wanted])
 
     @property
     def over_limit(self) -> str | None:
-        """What to say where a trial takes longer than the study allows; None where none is known to."""
+        """Warning that a trial exceeds the study's limit; None where none is known to."""
         limit_s = self.spec.limits.duration_s
         if limit_s is None or self.longest_s is None or self.longest_s <= limit_s:
             return None
@@ -102,7 +102,7 @@ class PlanSummary:
         return self.trial_s * sum(units) / 3600
 
     def as_dict(self) -> dict[str, Any]:
-        """The summarise_plan as plain values, for JSON."""
+        """Return the summary as plain values, for JSON."""
         missing = {trial.trial_id for trial in self.missing}
         return {
             "study": self.spec.name,
@@ -137,7 +137,7 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
         spec: The study.
         folder: Its folder, which need not exist.
         probe: Train a few steps of each kind of trial here, to estimate the duration.
-        nodes: Those of the cluster it is planned for.
+        nodes: Nodes of the cluster it is planned for.
 
     Raises:
         InputError: The study is invalid, does not fit the cluster, or the folder is a file or its ledger
@@ -184,7 +184,7 @@ def _ledger(spec: StudySpec, folder: StudyFolder) -> Mapping[str, TrialResult]:
 def _from_ledger(
     spec: StudySpec, planned: Sequence[PlannedTrial], ledger: Mapping[str, TrialResult], folder: StudyFolder
 ) -> dict[str, Any]:
-    """What earlier trials tell: how long one takes, and how much the objective varies."""
+    """Return estimates from finished trials: duration, and detectable difference of the objective."""
     completed = [
         trial
         for trial in planned

@@ -16,11 +16,11 @@ _UNITS = {
     "cpus_per_worker": ("CPU", " each"),
     "gpus_per_worker": ("GPU", " each"),
 }
-"""How each field of resources is told."""
+"""Unit and suffix of each field of resources."""
 
 
 def plan_text(seen: PlanSummary) -> str:
-    """The summarise_plan as lines for people."""
+    """Return the summary as text for the terminal."""
     spec = seen.spec
     lines = [f"{spec.name}: {spec.question}", *describe_design(spec, seen.planned)]
     bound = "as many as the hours allow" if seen.to_run is None else f"{_at_most(seen)}{seen.to_run}"
@@ -72,7 +72,7 @@ def _estimate(seen: PlanSummary) -> str:
 
 
 def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[str]:
-    """What is varied, and how many trials that makes, as lines."""
+    """Return lines that say what is varied and how many trials that makes."""
     seeds = len(spec.seed_values)
     match spec.design:
         case SearchDesign() as design:
@@ -135,7 +135,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _levels(planned: Sequence[PlannedTrial]) -> dict[str, list[Any]]:
-    """Levels by factor, as they are run, in plan order."""
+    """Return the levels of each factor in plan order."""
     levels: dict[str, list[Any]] = {}
     for trial in planned:
         for path, level in trial.factors.items():

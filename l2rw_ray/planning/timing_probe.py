@@ -1,4 +1,4 @@
-"""A timed probe: a few steps of each kind of trial, to say how long a study will take."""
+"""Estimate how long a study takes from a few timed steps of each kind of trial."""
 
 import math
 from collections.abc import Sequence
@@ -20,25 +20,25 @@ from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.overhead_probe import BETWEEN_STEPS
 
 _MAX_COST_GROUPS = 24
-"""Kinds that are timed, at most."""
+"""Largest number of groups to time."""
 _BUDGET_S = 120.0
-"""Time after which no further kind is begun."""
+"""Time after which no further group is started."""
 _STEPS = 5
-"""Steps of a timed epoch, or the cycle of an arm that computes weights less often than that."""
+"""Steps of a timed epoch, or the cycle of a method that computes weights less often than that."""
 _EPOCHS = 2
-"""Epochs timed, the first of which warms up; of an arm that then judges one more."""
+"""Timed epochs, the first of which warms up; one more for methods of two stages."""
 _EVALUATED = 500
-"""Examples that are evaluated, at most, of the validation and of the test set."""
+"""Largest number of examples evaluated of the validation and of the test set."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a probe found.
+    """Result of a probe.
 
     Attributes:
         trial_s: Mean seconds of one trial, in one process of this machine.
-        timed: Kinds of trial that were timed.
-        kinds: Kinds of trial that there are; the others were taken for the nearest that was timed.
+        timed: Number of groups timed.
+        kinds: Number of groups; the others are estimated from the nearest one timed.
         longest_s: Seconds of the longest trial.
     """
 
@@ -49,14 +49,14 @@ class Estimate:
 
     @property
     def basis(self) -> str:
-        """Where the figure comes from, for people."""
+        """Description of how the estimate was made."""
         counted = f"{self.timed}" if self.timed == self.kinds else f"{self.timed} of {self.kinds}"
         return f"a few steps of {counted} kind{'s' * (self.kinds > 1)} of trial, timed here"
 
 
 @dataclass(frozen=True)
 class _Cost:
-    """What a trial of a kind takes once, and in each of its epochs."""
+    """Fixed cost and cost per epoch of a trial."""
 
     once_s: float
     epoch_s: float
@@ -72,8 +72,8 @@ def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
         trials: At least one.
 
     Raises:
-        InputError: Data, a model or an arm cannot be used.
-        NonFiniteError: Every one that is tried diverges within its first steps.
+        InputError: Data, a model or a method cannot be used.
+        NonFiniteError: Every trial tried diverges within its first steps.
     """
     kinds = group_by_cost(trials)
     build_optimizer(trials[0].config.optim, torch.nn.Linear(1, 1))  # torch imports more for the first
@@ -116,9 +116,9 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
 
 
 def _shortened(trial: PlannedTrial) -> PlannedTrial:
-    """The trial with a short overhead probe of its own, which may be most of it, and a short first stage."""
-    sequential_rounds = min(trial.config.measurement.probe_rounds, 1)
-    measurement = trial.config.measurement.model_copy(update={"probe_rounds": sequential_rounds})
+    """Return the trial with a short overhead measurement and a short first stage."""
+    rounds = min(trial.config.measurement.probe_rounds, 1)
+    measurement = trial.config.measurement.model_copy(update={"probe_rounds": rounds})
     method = trial.config.method
     if isinstance(method, TwoStageMethod):  # so that the second of the timed epochs begins the second stage
         method = method.model_copy(update={"first_epochs": 1})
@@ -135,13 +135,13 @@ def _splits(trial: PlannedTrial, sources: dict[str, Source]) -> Splits:
 
 
 def _cycle(method: Method) -> int:
-    """Steps from one meta gradient to the next."""
+    """Return the steps per meta gradient."""
     every: int = getattr(method, "update_every", 1) * getattr(method, "meta_gradient_every", 1)
     return every
 
 
 def _thinned(examples: ExampleSet) -> ExampleSet:
-    """Some of the examples, classes in proportion."""
+    """Return a stratified subset of the examples."""
     if len(examples) <= _EVALUATED:
         return examples
     by_class = examples.labels.argsort(stable=True)
@@ -154,7 +154,7 @@ def _thinned(examples: ExampleSet) -> ExampleSet:
 
 
 class _Watch:
-    """Takes the events of a trial, ends it after its timed epochs, and says what they took."""
+    """Observes a trial, stops it after its timed epochs and computes their cost."""
 
     def __init__(self, epochs: int) -> None:
         self._most, self._epochs = epochs, list[EpochCompleted]()
@@ -170,14 +170,14 @@ class _Watch:
         return Verdict.STOP if len(self._epochs) == self._most else Verdict.CONTINUE
 
     def round_s(self, method: Method) -> float:
-        """What a round of the trial's own overhead probe takes: a plain step and each sort of the arm's."""
+        """Duration of one round of the overhead measurement: plain and reweighted steps."""
         assert self._ended is not None
-        figures = self._ended.metrics
+        metrics = self._ended.metrics
         sorts = min(getattr(method, "update_every", 1), BETWEEN_STEPS + 1)
-        return figures.get("step_time_plain_s", 0.0) + sorts * figures.get("step_time_s", 0.0)
+        return metrics.get("step_time_plain_s", 0.0) + sorts * metrics.get("step_time_s", 0.0)
 
     def cost(self, steps_ratio: float, validation_ratio: float, test_ratio: float) -> _Cost:
-        """What the whole trial takes, where its epochs and sets are so many times larger."""
+        """Return the cost of the whole trial, scaled to its epochs and sets."""
         assert self._ended is not None
         durations_s, stage_s = [e.duration_s for e in self._epochs], self._ended.metrics["time_stage_s"]
         if len(durations_s) < 3:  # judged in the last of them, or not at all

@@ -1,4 +1,4 @@
-"""From a study and its ledger to the strategies of a run."""
+"""Build the strategies of a run from a study and its ledger."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from l2rw_ray.results.trial_result import WEIGHTED
 def build_strategies(
     spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *, retry_failed: bool = False
 ) -> list[TrialStrategy]:
-    """What a run has to do: a strategy for each kind of resources, or one that decides as it goes.
+    """Return the strategies of a run: one per kind of resources, or a single adaptive one.
 
     Args:
         spec: The study.
@@ -43,7 +43,7 @@ def build_strategies(
 
 
 def objectives_of(spec: StudySpec) -> list[str]:
-    """The figures that decide what a study does next."""
+    """Return the metrics that decide what a study does next."""
     further = spec.design.further_objectives if isinstance(spec.design, SearchDesign) else ()
     return [spec.objective.metric, *(criterion.metric for criterion in further), WEIGHTED]
 

@@ -8,7 +8,7 @@ from l2rw_ray.results.trial_result import TrialResult
 
 
 class FixedStrategy:
-    """Trials known beforehand, in order.
+    """Returns a fixed list of trials in order.
 
     Args:
         trials: The trials to run, at least one.
@@ -22,11 +22,11 @@ class FixedStrategy:
 
     @property
     def remaining(self) -> int:
-        """See `TrialStrategy`."""
+        """Largest number of trials still to finish, running ones included."""
         return len(self._left) + len(self._under_way)
 
     def ask(self) -> PlannedTrial | None:
-        """See `TrialStrategy`."""
+        """Return the next trial to run; None while there is none."""
         if not self._left:
             return None
         self._under_way.add(self._left[0].trial_id)
@@ -34,12 +34,12 @@ class FixedStrategy:
 
     @property
     def is_done(self) -> bool:
-        """See `TrialStrategy`."""
+        """Whether `ask` will return no further trial."""
         return not self._left
 
-    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """Nothing depends on it."""
+    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Do nothing: the list of trials is fixed."""
 
     def tell(self, trial_id: str, result: TrialResult) -> None:
-        """See `TrialStrategy`."""
+        """Record the result of a trial that `ask` returned."""
         self._under_way.discard(trial_id)

@@ -1,4 +1,4 @@
-"""Where a run's trials come from: a list, or a design that chooses each by what the others found."""
+"""The interface of strategies, which choose the trials of a run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
@@ -7,19 +7,19 @@ from l2rw_ray.config import PlannedTrial, Resources
 from l2rw_ray.results.trial_result import TrialResult
 
 Ledger = Mapping[str, TrialResult]
-"""How trials ended, by trial id."""
+"""Results of trials by trial id."""
 
 
 RemainingTrials = Mapping[Resources, int | None]
-"""Trials still to come, by what they run on; None where nothing bounds their number."""
+"""Number of trials still to come by resources; None where it is unbounded."""
 
 
 def finished_trials(ledger: Ledger, *, retry_failed: bool) -> Ledger:
-    """The part of a ledger that is not run again.
+    """Return the part of a ledger that is not run again.
 
     Args:
-        ledger: How earlier trials ended; those that were interrupted go on.
-        retry_failed: Whether those that failed are run again.
+        ledger: Results of earlier trials; interrupted ones are resumed.
+        retry_failed: Whether failed trials are run again.
     """
     return {
         trial_id: result
@@ -29,41 +29,41 @@ def finished_trials(ledger: Ledger, *, retry_failed: bool) -> Ledger:
 
 
 class TrialStrategy(Protocol):
-    """Trials of one design, all on the same resources.
+    """Chooses the trials of one design, all on the same resources.
 
     Attributes:
-        ahead: Trials per worker group that may wait for it while it trains: none where each is chosen by what
-            the others found.
+        ahead: Trials per worker group that may be queued while it trains; 0 where the choice depends on
+            results.
     """
 
     ahead: int
 
     @property
     def resources(self) -> Resources:
-        """What each of them runs on."""
+        """Resources of each trial."""
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
-        """All trials asked for so far in plan order, those with a record among them."""
+        """All trials asked for so far, finished ones included, in plan order."""
 
     @property
     def remaining(self) -> int | None:
-        """How many trials it may still give, those under way among them; None while nothing bounds them."""
+        """Largest number of trials still to finish, running ones included; None if unbounded."""
 
     def ask(self) -> PlannedTrial | None:
-        """The next trial to run; None while that depends on trials under way, or when there is none."""
+        """Return the next trial to run; None while that depends on running trials, or when there is none."""
 
     @property
     def is_done(self) -> bool:
-        """Whether `next` will give no trial any more."""
+        """Whether `ask` will return no further trial."""
 
-    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """Take figures of a trial under way."""
+    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record metrics of a running trial."""
 
     def tell(self, trial_id: str, result: TrialResult) -> None:
-        """Take what became of a trial that `next` gave."""
+        """Record the result of a trial that `ask` returned."""
 
 
 def remaining_by_resources(strategies: Iterable[TrialStrategy]) -> RemainingTrials:
-    """What strategies, each of trials of another kind, may still give."""
+    """Return how many trials the strategies may still give, by resources."""
     return {strategy.resources: strategy.remaining for strategy in strategies}

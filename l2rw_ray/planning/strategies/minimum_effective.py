@@ -1,4 +1,4 @@
-"""The trials that find how little is enough: all levels at the study's seeds, then seeds where it is open."""
+"""The smallest effective level: all levels at the study's seeds, then more seeds where the answer is open."""
 
 import math
 from collections import deque
@@ -15,12 +15,12 @@ _NOTHING = TrialResult("missing")
 
 
 class MinimumEffectiveStrategy:
-    """Gives sequential_rounds of trials; each round depends on all figures of the sequential_rounds before.
+    """Returns trials in rounds; each round depends on the metrics of all rounds before.
 
     Args:
         spec: The study.
         design: Its design.
-        ledger: How earlier trials ended, with the objective's figures.
+        ledger: Results of earlier trials, with the objective.
         retry_failed: Whether trials recorded as failed are run again.
     """
 
@@ -42,14 +42,14 @@ class MinimumEffectiveStrategy:
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
-        """See `TrialStrategy`; level by level."""
+        """All trials asked for so far, finished ones included, in plan order."""
         return [
             self._trial(place, number) for place, size in enumerate(self._sizes) for number in range(size)
         ]
 
     @property
     def remaining(self) -> int:
-        """See `TrialStrategy`."""
+        """Largest number of trials still to finish, running ones included."""
         if self.is_done:
             return 0
         most, budget = self._looks[-1] * len(self._points), self._design.budget
@@ -59,22 +59,22 @@ class MinimumEffectiveStrategy:
 
     @property
     def is_done(self) -> bool:
-        """See `TrialStrategy`."""
+        """Whether `ask` will return no further trial."""
         return not self._left and not self._under_way
 
     def ask(self) -> PlannedTrial | None:
-        """See `TrialStrategy`."""
+        """Return the next trial to run; None while there is none."""
         if not self._left:
             return None
         trial = self._left.popleft()
         self._under_way.add(trial.trial_id)
         return trial
 
-    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """Only final figures count."""
+    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Do nothing: only final metrics count."""
 
     def tell(self, trial_id: str, result: TrialResult) -> None:
-        """See `TrialStrategy`."""
+        """Record the result of a trial that `ask` returned."""
         self._under_way.discard(trial_id)
         if result.is_final:
             self._ledger[trial_id] = result
@@ -82,14 +82,14 @@ class MinimumEffectiveStrategy:
             self._advance()
 
     def _advance(self) -> None:
-        """Plan sequential_rounds until one has trials to run, or the answer does not depend on more."""
+        """Plan rounds until one has trials to run or the answer needs no more."""
         while True:
             self._left += [trial for trial in self.planned if trial.trial_id not in self._ledger]
             if self._left or not self._grow():
                 return
 
     def _grow(self) -> bool:
-        """Give more seeds to the levels on which the answer depends, and to those they may fall behind."""
+        """Add seeds to the levels on which the answer depends, and to their rivals."""
         found = self.found
         rivals = (found.levels[place].rival for place in found.undecided)
         wanted = {*found.undecided, *(rival for rival in rivals if rival is not None)}
@@ -104,16 +104,16 @@ class MinimumEffectiveStrategy:
 
     @property
     def found(self) -> EffectiveLevel:
-        """What the figures so far tell of the levels, in the design's order."""
+        """Statistics of the levels so far, in the design's order."""
         metric = self._spec.objective.metric
-        figures: list[dict[int, float]] = [{} for _ in self._points]
+        values: list[dict[int, float]] = [{} for _ in self._points]
         for trial in self.planned:
             result = self._ledger.get(trial.trial_id, _NOTHING)
             value = result.metrics.get(metric, math.nan)
             if result.status == "completed" and math.isfinite(value):
-                figures[self._design.levels.index(trial.factors[self._design.factor])][trial.seed] = value
+                values[self._design.levels.index(trial.factors[self._design.factor])][trial.seed] = value
         return effective_level(
-            figures,
+            values,
             self._design.margin,
             alpha=1 - self._design.confidence,
             looks=len(self._looks),

@@ -1,4 +1,4 @@
-"""A search, kept by Optuna in the study folder: what was proposed, and what came of it."""
+"""An Optuna study stored in the study folder: proposed configurations and their results."""
 
 import math
 import warnings
@@ -36,12 +36,12 @@ _ASKED = tuple(_STATES)
 _EXHAUSTED = "exhausted_samplers"
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _POPULATION = 20
-"""Of a genetic search; Optuna's own 50 is more than many studies train."""
+"""Population of a genetic search; Optuna's default of 50 exceeds the trials of many studies."""
 
 
 @dataclass(frozen=True)
 class ProposedTrial:
-    """A configuration that the search wants to know about.
+    """A configuration proposed by the search.
 
     Attributes:
         number: Optuna's number of it.
@@ -57,13 +57,13 @@ class ProposedTrial:
 
 
 class OptunaStudy:
-    """Asks Optuna for configurations and tells it their figures; every answer is on disk at once.
+    """Asks Optuna for configurations and tells it their results, each stored on disk at once.
 
     Args:
         path: SQLite file; several searches may share one.
         key: Identifies the search; one of the same key in the file is resumed.
         space: What is varied.
-        options: Where parameters have a meaning; sampler and its seed.
+        options: Conditions of parameters; sampler and its seed.
         modes: `max` or `min`, by objective.
 
     Raises:
@@ -90,9 +90,9 @@ class OptunaStudy:
             self._study.sampler = _sampler(options, len(told))
 
     def proposals(self) -> list[ProposedTrial]:
-        """All configurations so far, in the order of their numbers.
+        """Return all configurations so far, in the order of their numbers.
 
-        One that a killed process left half proposed is failed, and left out.
+        A configuration that a killed process left incomplete is marked as failed and left out.
         """
         found = []
         for trial in self._study.get_trials(deepcopy=False, states=_ASKED):
@@ -106,7 +106,7 @@ class OptunaStudy:
         return found
 
     def ask(self) -> ProposedTrial:
-        """The next configuration."""
+        """Return the next configuration."""
         values: dict[str, Any] = {}
         with self._readable():
             trial = self._study.ask()
@@ -117,7 +117,7 @@ class OptunaStudy:
         return ProposedTrial(trial.number, values, "open")
 
     def re_ask(self, values: Mapping[str, Any]) -> ProposedTrial:
-        """A configuration that was asked for before and has ended, under a new number."""
+        """Propose an ended configuration again, under a new number."""
         with self._readable():
             self._study.enqueue_trial(dict(values))
         while (proposal := self.ask()).values != values:
@@ -126,45 +126,45 @@ class OptunaStudy:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether this sampler has had nothing new to propose."""
+        """Whether this sampler had nothing new to propose."""
         with self._readable():
             return self._sampler_name in self._study.user_attrs.get(_EXHAUSTED, ())
 
     def note_exhausted(self) -> None:
-        """Keep that for later runs; another sampler may know more."""
+        """Record for later runs that this sampler has nothing new to propose."""
         with self._readable():
             known = self._study.user_attrs.get(_EXHAUSTED, ())
             self._study.set_user_attr(_EXHAUSTED, sorted({*known, self._sampler_name}))
 
-    def report(self, number: int, epoch: int, figure: float) -> None:
-        """Take a figure on the way, which tells what a stopped configuration was worth."""
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Record an intermediate value of the objective, which a pruned configuration is judged by."""
         with self._readable():
             if number not in self._asked:  # in an earlier run
                 frozen = self._study.get_trials(deepcopy=False)[number]
                 self._asked[number] = Trial(self._study, frozen._trial_id)
-            self._asked[number].report(figure, epoch)
+            self._asked[number].report(value, epoch)
 
-    def tell(self, number: int, figures: Sequence[float] | None, *, pruned: bool = False) -> None:
-        """Take what came of a configuration.
+    def tell(self, number: int, values: Sequence[float] | None, *, pruned: bool = False) -> None:
+        """Record the result of a configuration.
 
         Args:
             number: Its number.
-            figures: Its objectives; None where it has none.
-            pruned: Whether it was stopped for lack of prospect.
+            values: Its objectives; None where it has none.
+            pruned: Whether it was pruned.
         """
         with self._readable():
             if pruned:
                 self._study.tell(number, state=TrialState.PRUNED)
-            elif figures is None or not all(map(math.isfinite, figures)):
+            elif values is None or not all(map(math.isfinite, values)):
                 self._study.tell(number, state=TrialState.FAIL)
             else:
-                self._study.tell(number, list(figures))
+                self._study.tell(number, list(values))
 
     def importances(self) -> dict[str, float]:
-        """Share of the first objective's variance by path, of the parameters that all configurations have.
+        """Return each common parameter's share of the first objective's variance, by path.
 
-        By fANOVA (Hutter et al. 2014), seeded; empty where the complete configurations tell nothing: fewer
-        than two, or all of the same figure.
+        By fANOVA (Hutter et al. 2014), seeded; empty with fewer than two complete configurations, or if all
+        have the same value.
         """
         with self._readable():
             complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -187,7 +187,7 @@ class OptunaStudy:
             raise _unusable(self._path, error) from error
 
     def _paths_of(self, values: Mapping[str, Any]) -> list[str]:
-        """The parameters that have a meaning beside these values."""
+        """Return the parameters that have a meaning beside these values."""
         known = dict(values)
         return [path for path in self._space if meets(known, self._when.get(path, {}))]
 
@@ -221,7 +221,7 @@ def _suggest(trial: Trial, path: str, parameter: FloatParameter | IntParameter |
 
 
 def _sampler(options: SearchOptions, told: int) -> optuna.samplers.BaseSampler:
-    """The sampler; its random numbers depend on how much is known, lest a resumed search repeat itself."""
+    """Return the sampler, seeded by the number of results so that a resumed search does not repeat itself."""
     seed = (options.sampler_seed + told) % 2**32
     samplers = optuna.samplers
     match options.sampler:

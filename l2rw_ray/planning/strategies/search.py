@@ -14,14 +14,14 @@ from l2rw_ray.planning.strategies.search_spec import SearchSpec
 from l2rw_ray.results.trial_result import TrialResult, with_costs
 
 _MAX_REPEATED_PROPOSALS = 100
-"""Proposals in a row that are known or invalid, after which the space counts as exhausted."""
-_FEW_VAIN = 5
-"""The same while trials are under way, whose figures the sampler still lacks."""
+"""Consecutive known or invalid proposals after which the space counts as exhausted."""
+_MAX_REPEATED_WHILE_RUNNING = 5
+"""The same while trials are running, whose results the sampler lacks."""
 
 
 @dataclass
 class _Configuration:
-    """A proposal, the trials it is tried in, and what came of them."""
+    """A proposal, its trials and their results."""
 
     proposal: ProposedTrial
     trials: list[PlannedTrial]
@@ -35,25 +35,25 @@ class _Configuration:
 
     @property
     def is_lost(self) -> bool:
-        """Whether a trial did not complete, so that the others can add nothing."""
+        """Whether a trial did not complete, so that the configuration has no result."""
         return any(result.status != "completed" for result in self.results.values())
 
-    def figures(self, metrics: Sequence[str]) -> list[float] | None:
-        """Means over its seeds; None while some are missing, NaN where a trial lacks the figure."""
+    def objectives(self, metrics: Sequence[str]) -> list[float] | None:
+        """Return means over its seeds; None while some are missing, NaN where a trial lacks the metric."""
         if self.is_lost or not self.is_complete:
             return None
-        figures = [with_costs(result.metrics) for result in self.results.values()]
-        return [fmean(figure.get(metric, math.nan) for figure in figures) for metric in metrics]
+        found = [with_costs(result.metrics) for result in self.results.values()]
+        return [fmean(each.get(metric, math.nan) for each in found) for metric in metrics]
 
 
 class SearchStrategy:
-    """Gives configurations until the budget is used; the Optuna study goes on from earlier runs.
+    """Returns trials of proposed configurations until the budget is used; resumes earlier runs.
 
     Args:
         search_spec: What is searched.
         optuna_study: Asks and tells Optuna.
-        ledger: How earlier trials ended.
-        retry_failed: Whether configurations recorded as failed are tried again.
+        ledger: Results of earlier trials.
+        retry_failed: Whether failed configurations are run again.
     """
 
     ahead = 0
@@ -84,12 +84,12 @@ class SearchStrategy:
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
-        """See `TrialStrategy`."""
+        """All trials asked for so far, finished ones included, in plan order."""
         return [trial for found in self._configurations.values() for trial in found.trials]
 
     @property
     def remaining(self) -> int | None:
-        """See `TrialStrategy`; how many hours allow is not known beforehand."""
+        """Largest number of trials still to finish; None while only hours bound it."""
         asked, limit = len(self._left) + len(self._under_way), self._search.design.budget.trials
         if self._is_spent or self._is_exhausted:
             return asked
@@ -99,16 +99,16 @@ class SearchStrategy:
 
     @property
     def is_done(self) -> bool:
-        """See `TrialStrategy`."""
+        """Whether `ask` will return no further trial."""
         return not self._left and (self._is_exhausted or self._is_spent)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is under way either."""
+        """Whether it is done and no trial is running."""
         return self.is_done and not self._under_way
 
     def ask(self) -> PlannedTrial | None:
-        """See `TrialStrategy`."""
+        """Return the next trial to run; None while there is none."""
         while not self._left and not self.is_done and self._propose():
             pass
         if not self._left:
@@ -117,15 +117,15 @@ class SearchStrategy:
         self._under_way.add(trial.trial_id)
         return trial
 
-    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """See `TrialStrategy`."""
-        figure = figures.get(self._search.metrics[0][0], math.nan)
+    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record metrics of a running trial."""
+        value = metrics.get(self._search.metrics[0][0], math.nan)
         found = self._configurations[self._number_of[trial_id]]
-        if self._search.prunes and not found.is_told and math.isfinite(figure):
-            self._optuna_study.report(found.proposal.number, epoch, figure)
+        if self._search.prunes and not found.is_told and math.isfinite(value):
+            self._optuna_study.report(found.proposal.number, epoch, value)
 
     def tell(self, trial_id: str, result: TrialResult) -> None:
-        """See `TrialStrategy`."""
+        """Record the result of a trial that `ask` returned."""
         self._under_way.discard(trial_id)
         if result.is_final:
             found = self._configurations[self._number_of[trial_id]]
@@ -138,14 +138,14 @@ class SearchStrategy:
         metric, mode = self._search.metrics[0]
         sign = 1 if mode == "max" else -1
         scored = [
-            (sign * figures[0], -number)
+            (sign * values[0], -number)
             for number, found in self._configurations.items()
-            if (figures := found.figures([metric])) is not None and math.isfinite(figures[0])
+            if (values := found.objectives([metric])) is not None and math.isfinite(values[0])
         ]
         return self._configurations[-max(scored)[1]].trials[0] if scored else None
 
     def importances(self) -> dict[str, float]:
-        """How much each parameter matters for the first objective, as far as is known."""
+        """Return parameter importances for the first objective."""
         return self._optuna_study.importances()
 
     @property
@@ -158,9 +158,9 @@ class SearchStrategy:
         return budget.hours is not None and used_h >= budget.hours
 
     def _propose(self) -> bool:
-        """Take up the next configuration that is valid and new; False where only what is known comes."""
+        """Add the next configuration that is valid and new. Returns False if only known ones come."""
         invalid: ConfigError | None = None
-        for _ in range(_FEW_VAIN if self._under_way else _MAX_REPEATED_PROPOSALS):
+        for _ in range(_MAX_REPEATED_WHILE_RUNNING if self._under_way else _MAX_REPEATED_PROPOSALS):
             proposal = self._optuna_study.ask()
             try:
                 found = _Configuration(proposal, self._search.trials(proposal.values))
@@ -182,13 +182,13 @@ class SearchStrategy:
         return False
 
     def _tell_as(self, known: _Configuration, proposal: ProposedTrial) -> None:
-        """Tell of a proposal what came of the same one before, as soon as that is known."""
+        """Tell Optuna a repeated proposal's result as soon as it is known."""
         known.repeats.append(proposal)
         if known.is_lost or known.is_complete:
             self._tell(known)
 
     def _take_up_earlier(self, proposal: ProposedTrial) -> None:
-        """Go on with a proposal of an earlier run; one that failed and shall be retried is proposed anew."""
+        """Resume a proposal of an earlier run; a failed one to be retried is proposed again."""
         try:
             found = _Configuration(proposal, self._search.trials(proposal.values))
         except ConfigError:
@@ -219,7 +219,7 @@ class SearchStrategy:
         self._conclude(found)
 
     def _conclude(self, found: _Configuration) -> None:
-        """Tell Optuna once it is clear what came of a configuration; drop seeds that can add nothing."""
+        """Tell Optuna the result of a finished configuration; drop seeds that can add nothing."""
         if found.is_lost:
             dropped = [trial for trial in found.trials if trial in self._left]
             found.trials = [trial for trial in found.trials if trial not in dropped]
@@ -232,7 +232,7 @@ class SearchStrategy:
         found.is_told, found.repeats = True, []
         pruned = any(result.status == "stopped" for result in found.results.values())
         for proposal in waiting:
-            self._optuna_study.tell(proposal.number, found.figures(self._metrics), pruned=pruned)
+            self._optuna_study.tell(proposal.number, found.objectives(self._metrics), pruned=pruned)
 
     @property
     def _metrics(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What each search of a study varies, and the key that its record and its trials are found by."""
+"""The searches of a study, and the key that identifies each."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ class SearchSpec:
         spec: The study.
         design: Its design.
         fixed: Values by path that every configuration has, such as those of an arm.
-        levels: Factor levels of its rows, beside the parameters.
+        levels: Factor levels of its trials, beside the parameters.
         space: What is varied.
         seeds: Seeds of each configuration.
     """

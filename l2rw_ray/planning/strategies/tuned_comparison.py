@@ -1,4 +1,4 @@
-"""The trials of a tuned comparison: a search per arm and level, then the best of each on fresh seeds."""
+"""A tuned comparison: a search per arm and level, then the best configuration of each on fresh seeds."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from l2rw_ray.results.trial_result import TrialResult
 
 
 class TunedComparisonStrategy:
-    """Gives one search after the other; final trials come once their search is over.
+    """Returns trials of one search after the other; the final trials follow once their search is over.
 
     Args:
         searches: One for each arm, at each combination of its factors' levels.
-        seeds: Those of the final trials, on which nothing was searched.
-        ledger: How earlier trials ended.
+        seeds: Seeds of the final trials, fresh ones.
+        ledger: Results of earlier trials.
         retry_failed: Whether final trials recorded as failed are run again.
     """
 
@@ -39,14 +39,14 @@ class TunedComparisonStrategy:
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
-        """See `TrialStrategy`; search by search, the final trials last."""
+        """All trials asked for so far, search by search, the final trials last."""
         searched = [trial for search in self._searches for trial in search.planned]
         places = range(len(self._searches))
         return [*searched, *(trial for place in places for trial in self._finals.get(place, ()))]
 
     @property
     def remaining(self) -> int | None:
-        """See `TrialStrategy`."""
+        """Largest number of trials still to finish, running ones included."""
         searched = [search.remaining for search in self._searches]
         to_choose = len(self._searches) - len(self._finals)
         finals = len(self._left) + len(self._seeds) * to_choose
@@ -54,12 +54,12 @@ class TunedComparisonStrategy:
 
     @property
     def is_done(self) -> bool:
-        """See `TrialStrategy`."""
+        """Whether `ask` will return no further trial."""
         self._choose()
         return not self._left and all(search.is_over for search in self._searches)
 
     def ask(self) -> PlannedTrial | None:
-        """See `TrialStrategy`."""
+        """Return the next trial to run; None while there is none."""
         self._choose()
         searched = None if self._left else self._next_searched()
         if searched is not None:
@@ -68,7 +68,7 @@ class TunedComparisonStrategy:
         return self._left.popleft() if self._left else None
 
     def _next_searched(self) -> PlannedTrial | None:
-        """The next trial of a search; what another one has tried or is trying is not run again."""
+        """Return the next trial of a search that no other search has run or is running."""
         for search in self._searches:
             while (trial := search.ask()) is not None:
                 if trial.trial_id in self._results:
@@ -80,13 +80,13 @@ class TunedComparisonStrategy:
                     return trial
         return None
 
-    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
-        """See `TrialStrategy`."""
+    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Record metrics of a running trial."""
         for search in self._asked_by.get(trial_id, ()):
-            search.report(trial_id, epoch, figures)
+            search.report(trial_id, epoch, metrics)
 
     def tell(self, trial_id: str, result: TrialResult) -> None:
-        """See `TrialStrategy`."""
+        """Record the result of a trial that `ask` returned."""
         if result.is_final:
             self._results[trial_id] = result
         for search in self._asked_by.pop(trial_id, ()):
