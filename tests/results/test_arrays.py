@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from l2rw_ray.events import (
@@ -16,12 +17,15 @@ from l2rw_ray.events import (
     without_arrays,
 )
 from l2rw_ray.results import (
+    StudyFolder,
     read_confusion,
     read_history,
     read_step_series,
     read_study,
     read_weight_histograms,
 )
+from l2rw_ray.results.schema import ARRAYS
+from l2rw_ray.results.status import count_statuses
 
 PUBLISHED = Path(__file__).parents[2] / "reports"
 WEIGHTS = WeightHistogram((3, 0), (0, 2))
@@ -76,13 +80,30 @@ def test_an_empty_ledger_has_no_arrays(folder):
         assert read(folder.path).num_rows == 0
 
 
-@pytest.mark.parametrize("name", ["bias-level", "california-housing"])
-def test_ledgers_written_before_are_readable(tmp_path, name):
-    published = tmp_path / name
-    shutil.copytree(PUBLISHED / name / "trials", published / "trials")
+@pytest.fixture
+def first_release(tmp_path):
+    """A study folder as version 0.1 wrote it: a file per trial, without the columns added since."""
+    source, folder = PUBLISHED / "bias-level", StudyFolder(tmp_path / "bias-level")
+    folder.create()
     for file in ("study.yaml", "plan.json"):
-        shutil.copy(PUBLISHED / name / file, published)
-    assert set(read_study(published)["schema_version"].to_pylist()) == {1}
-    assert read_history(published).num_rows > 0
+        shutil.copy(source / file, folder.path)
+    rows = pq.read_table(source / "trials" / "all.parquet").drop_columns([*ARRAYS, "split_sizes", "log"])
+    for number, trial_id in enumerate(rows["trial_id"].to_pylist()):
+        pq.write_table(rows.slice(number, 1), folder.trial_file(trial_id), compression="zstd")
+    return folder
+
+
+def test_ledgers_written_before_are_readable(first_release):
+    study = read_study(first_release.path)
+    assert set(study["schema_version"].to_pylist()) == {1}
+    assert study.equals(read_study(PUBLISHED / "bias-level"))
+    assert read_history(first_release.path).equals(read_history(PUBLISHED / "bias-level"))
     for read in (read_weight_histograms, read_step_series, read_confusion):
-        assert read(published).num_rows == 0
+        assert read(first_release.path).num_rows == 0
+
+
+def test_published_studies_are_readable():
+    studies = [file.parent for file in PUBLISHED.glob("*/study.yaml")]
+    assert len(studies) >= 13
+    for study in studies:
+        assert count_statuses(study)["missing"] == 0
