@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from l2rw_ray.results.folder import PlanRow, StudyFolder
 from l2rw_ray.results.schema import ARRAYS, SCHEMA
-from l2rw_ray.results.trial_files import trial_tables
+from l2rw_ray.results.trial_files import read_rows
 from l2rw_ray.results.trial_result import TrialResult
 
 FACTOR = "factor."
@@ -110,9 +110,7 @@ def trial_results(directory: Path | str, figures: Sequence[str] = ()) -> dict[st
 
 def _read(folder: StudyFolder, columns: list[str]) -> pa.Table:
     """The given columns of all trial files but damaged ones."""
-    wanted = pa.schema([SCHEMA.field(name) for name in columns])
-    tables = list(trial_tables(folder, wanted))
-    return pa.concat_tables(tables) if tables else wanted.empty_table()
+    return read_rows(folder, pa.schema([SCHEMA.field(name) for name in columns]))
 
 
 def _planned_rows(ledger: pa.Table, plan: Sequence[PlanRow]) -> pa.Table:

@@ -12,7 +12,7 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.atomic import is_being_written
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.schema import SCHEMA
-from l2rw_ray.results.trial_files import DamagedFileError, read_trial_file, trial_files
+from l2rw_ray.results.trial_files import DamagedFileError, is_of_one_trial, read_trial_file, trial_files
 from l2rw_ray.results.trial_result import TrialResult
 
 
@@ -38,7 +38,8 @@ def repair_folder(folder: StudyFolder) -> list[str]:
         try:
             table = _read_whole(folder, path)
         except DamagedFileError as damage:
-            lines.append(f"{damage}: now {_set_aside(folder, path).name}, and its trial counts as missing")
+            lost = "its trial counts" if is_of_one_trial(path) else "its trials count"
+            lines.append(f"{damage}: now {_set_aside(folder, path).name}, and {lost} as missing")
         else:
             rows = [] if table is None else table.select(["trial_id", "status", "reason"]).to_pylist()
             ended |= {row["trial_id"] for row in rows if _is_over(row)}

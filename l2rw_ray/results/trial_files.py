@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +12,11 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.folder import StudyFolder
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
-"""Name of a file of one trial; those of a published study hold many and are called otherwise."""
+"""Name of a file of one trial; a file of many trials, as of a published study, has another."""
+_CONSEQUENCE = {
+    True: "it counts as missing; `l2rw-ray run` sets it aside and runs its trial again",
+    False: "its trials count as missing; restore it, or `l2rw-ray run` sets it aside and runs them again",
+}
 _named: set[tuple[Path, int]] = set()
 """Damaged files that this process has told of, each with the time it was last written."""
 
@@ -35,8 +38,11 @@ class DamagedFileError(Exception):
         return f"trial file {self.path} is damaged ({self.reason})"
 
 
-def trial_tables(folder: StudyFolder, wanted: pa.Schema) -> Iterator[pa.Table]:
-    """The given columns of each file; a damaged one is left out, and told of once.
+def read_rows(folder: StudyFolder, wanted: pa.Schema) -> pa.Table:
+    """Read the given columns of all recorded trials, a row per trial.
+
+    A trial that has a file of its own is read from it, even if a file of many trials has it too: a
+    published study that was run again. A damaged file is skipped with one warning.
 
     Args:
         folder: The study folder.
@@ -45,19 +51,27 @@ def trial_tables(folder: StudyFolder, wanted: pa.Schema) -> Iterator[pa.Table]:
     Raises:
         StudyFolderError: A file may not be read.
     """
+    tables = [wanted.empty_table()]
     for path in trial_files(folder):
         try:
             table = read_trial_file(path, wanted)
         except DamagedFileError as damage:
             _name(damage)
         else:
-            if table is not None:
-                yield table
+            tables += [] if table is None else [table]
+    rows = pa.concat_tables(tables)
+    last = {trial_id: row for row, trial_id in enumerate(rows["trial_id"].to_pylist())}
+    return rows if len(last) == len(rows) else rows.take(pa.array(last.values(), pa.int64()))
 
 
 def trial_files(folder: StudyFolder) -> list[Path]:
-    """The ledger's files, damaged ones too, by name."""
-    return sorted(folder.trials.glob("*.parquet"))
+    """List the ledger's files by name, damaged ones too: first those of many trials, then those of one."""
+    return sorted(folder.trials.glob("*.parquet"), key=lambda path: (is_of_one_trial(path), path.name))
+
+
+def is_of_one_trial(path: Path) -> bool:
+    """Whether a file of the ledger holds a single trial, whose fingerprint is its name."""
+    return _FINGERPRINT.fullmatch(path.stem) is not None
 
 
 def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
@@ -82,7 +96,7 @@ def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
             problem, remedy = f"unreadable ({reason})", "see that it can be read"
             raise StudyFolderError("trial file", path, problem, remedy) from error
         raise DamagedFileError(path, reason) from error
-    if _FINGERPRINT.fullmatch(path.stem) and table["trial_id"].to_pylist() != [path.stem]:
+    if is_of_one_trial(path) and table["trial_id"].to_pylist() != [path.stem]:
         raise DamagedFileError(path, "it is of another trial")
     return table
 
@@ -106,5 +120,4 @@ def _name(damage: DamagedFileError) -> None:
         return
     if (damage.path, written) not in _named:
         _named.add((damage.path, written))
-        remedy = "`l2rw-ray run` sets it aside and runs its trial again"
-        logging.getLogger(__name__).warning("%s: it counts as missing; %s", damage, remedy)
+        logging.getLogger(__name__).warning("%s: %s", damage, _CONSEQUENCE[is_of_one_trial(damage.path)])

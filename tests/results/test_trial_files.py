@@ -11,6 +11,7 @@ from l2rw_ray.report import write_report
 from l2rw_ray.results import read_confusion, read_history, read_step_series, read_study
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.repair import repair_folder
+from l2rw_ray.results.schema import SCHEMA
 from l2rw_ray.results.status import describe_status, missing_trials
 from tests.results.damages import DAMAGES
 
@@ -57,11 +58,48 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(ledger, planned, m
     assert len(list(ledger.trials.glob("*.parquet"))) == 4
 
 
-def test_files_of_many_trials_are_read_as_ever(ledger, planned):
+@pytest.fixture
+def packed(ledger):
+    """The same ledger with all its trials in one file, as of a published study."""
     paths = sorted(ledger.trials.glob("*.parquet"))
     together = pa.concat_tables([pq.read_table(path) for path in paths])
     for path in paths:
         path.unlink()
     pq.write_table(together, ledger.trials / "all.parquet")
-    assert read_study(ledger.path).num_rows == 4
-    assert repair_folder(ledger) == []
+    return ledger
+
+
+def test_a_file_of_many_trials_is_read_like_theirs(packed, planned):
+    assert read_study(packed.path).num_rows == 4
+    assert repair_folder(packed) == []
+    assert missing_trials(planned, trial_results(packed.path)) == []
+
+
+@pytest.mark.parametrize("trial_id", [f"{digit}{15 * '0'}" for digit in "09af"])
+def test_the_own_file_of_a_trial_comes_before_a_file_of_many(packed, trial_id):
+    rows = pq.read_table(packed.trials / "all.parquet").to_pylist()[:1]
+    for path, status in (
+        (packed.trials / "all.parquet", "failed"),
+        (packed.trial_file(trial_id), "completed"),
+    ):
+        row = rows[0] | {"trial_id": trial_id, "status": status}
+        pq.write_table(pa.Table.from_pylist([row], schema=SCHEMA), path)
+    assert {key: result.status for key, result in trial_results(packed.path).items()} == {
+        trial_id: "completed"
+    }
+    assert read_study(packed.path, everything=True)["status"].to_pylist() == ["completed"]
+
+
+def test_a_damaged_file_of_many_trials_is_told_of_once_and_set_aside_by_a_run(packed, planned, caplog):
+    path = packed.trials / "all.parquet"
+    DAMAGES["garbage"](path)
+    for read in (read_study, trial_results, describe_status):
+        read(packed.path)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith(f"trial file {path} is damaged (")
+    assert line.endswith(
+        "its trials count as missing; restore it, or `l2rw-ray run` sets it aside and runs them again"
+    )
+    (line,) = repair_folder(packed)
+    assert line.endswith("now all.parquet.damaged, and its trials count as missing")
+    assert missing_trials(planned, trial_results(packed.path)) == list(planned)
