@@ -264,6 +264,20 @@ def report(
 
 
 @app.command()
+def publish(
+    directory: Directory,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Where to write it.", show_default="reports/<study name>", metavar="DIR"),
+    ] = None,
+) -> None:
+    """Write what readers want of a study to a folder: study file, ledger as one file, notes, report page."""
+    from l2rw_ray.cli.report import publish_study
+
+    print(publish_study(directory, out))
+
+
+@app.command()
 def status(directory: Directory) -> None:
     """Show which of a study's trials are done."""
     from l2rw_ray.results.opening import read_study_folder

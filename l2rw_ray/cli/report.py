@@ -1,4 +1,4 @@
-"""`l2rw-ray report`, and the report at the end of a run: written here, and put where the study is."""
+"""`l2rw-ray report` and `publish`, and the report at the end of a run, put where the study is."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -7,9 +7,14 @@ from pathlib import Path
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import write_joined_report, write_report
 from l2rw_ray.report.document.files import ReportPaths
+from l2rw_ray.report.writing import write_published_page
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.opening import read_study_folder
+from l2rw_ray.results.publishing import pack_study
 from l2rw_ray.results.remote.location import parse_location
+
+PUBLISHED = Path("reports")
+"""Where studies are published by default."""
 
 
 def report_on(named: Sequence[str], out: str | None) -> str:
@@ -49,6 +54,25 @@ def write_own_report(folder: StudyFolder) -> tuple[ReportPaths, str]:
         return paths, str(paths.html)
     folder.store.put_folder(folder.report)
     return paths, folder.store.location.inside(paths.html.relative_to(folder.path).as_posix())
+
+
+def publish_study(named: str, out: str | None) -> str:
+    """Copy what readers want of a study to a folder, and write its report there.
+
+    Args:
+        named: The study folder, or its address.
+        out: Folder of this machine to write to; None for `reports/<study name>`.
+
+    Returns:
+        Where its page is.
+
+    Raises:
+        StudyFolderError: There is no study, no finished trial, or it cannot be written there.
+    """
+    target = None if out is None else on_this_machine(out)
+    with read_study_folder(named) as folder:
+        published = pack_study(folder, target or PUBLISHED / folder.read_spec().name)
+    return str(write_published_page(published.path))
 
 
 def on_this_machine(out: str) -> Path:

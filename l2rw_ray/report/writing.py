@@ -1,6 +1,9 @@
 """Writing a study's report: one page, one Markdown text, its figures and the numbers behind them."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.errors import StudyFolderError
@@ -44,6 +47,32 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
         return _write(summary, folder)
     except OSError as error:
         raise StudyFolderError("report folder", folder, *unwritable(error)) from error
+
+
+def write_published_page(study_dir: Path) -> Path:
+    """Write the report of a published study beside its ledger: the page, the text and the plots it shows.
+
+    Args:
+        study_dir: The study folder.
+
+    Returns:
+        The page.
+
+    Raises:
+        StudyFolderError: There is no study, no finished trial, or the folder cannot be written.
+    """
+    summary = replace(summarise_study(study_dir), is_published=True)
+    try:
+        with TemporaryDirectory() as made:
+            (Path(made) / FIGURES).mkdir()
+            paths = _write(summary, Path(made))
+            plots = [path for path in paths.figures if path.suffix == ".svg"]
+            (study_dir / FIGURES).mkdir(exist_ok=True)
+            for file in (paths.html, paths.markdown, *plots):
+                shutil.copyfile(file, study_dir / file.relative_to(made))
+            return study_dir / paths.html.name
+    except OSError as error:
+        raise StudyFolderError("published study", study_dir, *unwritable(error)) from error
 
 
 def summarise_study(study_dir: Path) -> Summary:

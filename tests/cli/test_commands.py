@@ -1,6 +1,7 @@
 """What the commands print and return, without a cluster."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -104,7 +105,30 @@ def test_report_is_written_from_the_ledger_alone(call: Call, folder: StudyFolder
     assert "Does it work?" in (tmp_path / "report" / "report.md").read_text()
 
 
-@pytest.mark.parametrize("command", ["status", "report", "track", "ui"])
+def test_a_study_is_published_where_its_page_is_shown(
+    call: Call, folder: StudyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, output, _ = call("publish", str(folder.path))
+    name = folder.read_spec().name
+    assert (code, output) == (0, f"reports/{name}/report.html\n")
+    published = tmp_path / "reports" / name
+    assert {path.name for path in published.iterdir()} == {
+        *("study.yaml", "plan.json", "trials", "report.html", "report.md", "figures")
+    }
+    text = (published / "report.md").read_text()
+    links = re.findall(r"\]\((.+?)\)", text)
+    assert links
+    assert all((published / link).is_file() for link in links)
+    assert "writes all numbers at full precision to CSV files" in text
+    assert call("status", str(published)) == call("status", str(folder.path))
+    call("report", str(published))
+    call("report", str(folder.path))
+    for file in ("report.md", "report.html", "results.csv", "trials.csv"):
+        assert (published / "report" / file).read_text() == (folder.report / file).read_text()
+
+
+@pytest.mark.parametrize("command", ["status", "report", "publish", "track", "ui"])
 def test_folder_without_a_study_is_one_line_and_exit_code_2(call: Call, tmp_path: Path, command: str) -> None:
     code, output, error = call(command, str(tmp_path))
     assert (code, output, error.count("\n")) == (2, "", 1)

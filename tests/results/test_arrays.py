@@ -25,7 +25,6 @@ from l2rw_ray.results import (
     read_weight_histograms,
 )
 from l2rw_ray.results.schema import ARRAYS
-from l2rw_ray.results.status import count_statuses
 
 PUBLISHED = Path(__file__).parents[2] / "reports"
 WEIGHTS = WeightHistogram((3, 0), (0, 2))
@@ -100,10 +99,3 @@ def test_ledgers_written_before_are_readable(first_release):
     assert read_history(first_release.path).equals(read_history(PUBLISHED / "bias-level"))
     for read in (read_weight_histograms, read_step_series, read_confusion):
         assert read(first_release.path).num_rows == 0
-
-
-def test_published_studies_are_readable():
-    studies = [file.parent for file in PUBLISHED.glob("*/study.yaml")]
-    assert len(studies) >= 13
-    for study in studies:
-        assert count_statuses(study)["missing"] == 0

@@ -149,6 +149,7 @@ class Ablation:
         answer: A table that the finding rests on, where that is no difference to the control.
         details: Tables that only this kind of design has.
         figure: Name of the headline figure.
+        is_published: Whether the files of numbers are left out, as of a published study.
     """
 
     name: str
@@ -179,6 +180,7 @@ class Ablation:
     answer: Table | None = None
     details: tuple[Table, ...] = ()
     figure: str = HEADLINE
+    is_published: bool = False
 
     @property
     def measure(self) -> Measure:

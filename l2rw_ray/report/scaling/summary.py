@@ -65,6 +65,7 @@ class ScalingSummary:
         warnings: What a reader must know before trusting a figure.
         provenance: What was run, as pairs of a name and a text.
         trials: Each trial, with the hashes of its sets.
+        is_published: Whether the files of numbers are left out, as of a published study.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ScalingSummary:
     warnings: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
     trials: tuple[TrialLine, ...]
+    is_published: bool = False
 
 
 def summarise_scaling(directory: Path) -> ScalingSummary:

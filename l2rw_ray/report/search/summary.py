@@ -121,6 +121,7 @@ class SearchSummary:
         importance: Which parameters mattered; None where the run kept nothing of it.
         signatures: Signs in the trials that a configuration did not work as it should.
         figure: Name of the headline figure.
+        is_published: Whether the files of numbers are left out, as of a published study.
     """
 
     name: str
@@ -140,6 +141,7 @@ class SearchSummary:
     importance: Table | None = None
     signatures: Table | None = None
     figure: str = HEADLINE
+    is_published: bool = False
 
     @property
     def measure(self) -> Measure:
