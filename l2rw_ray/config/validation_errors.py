@@ -46,6 +46,7 @@ _PROBLEMS = {
     "too_short": "too few",
 }
 """Replacements for pydantic messages that speak of Python."""
+_REFERENCE = "Reference > Study file in the documentation"
 _MANY, _SHOWN = 50, 18
 """Of more names than the first number, only as many as the second are shown."""
 
@@ -83,21 +84,21 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
             problem, remedy = "unknown", f"use {context['expected']}"
         case kind:
             problem = _PROBLEMS.get(kind, problem)
-            remedy = _WANTED.get(kind, "see the README's table of fields").format(**context)
+            remedy = _WANTED.get(kind, f"see {_REFERENCE}").format(**context)
     if problem == "unknown" and BUILT_IN in first["loc"][-2:]:
         remedy = f"{remedy}, or name your own as {FORM}"
     if len(details) > 1:
-        remedy = f"{remedy} (and {len(details) - 1} more to mend)"
+        remedy = f"{remedy} (and {len(details) - 1} more errors)"
     return ConfigError(".".join(part for part in (prefix, path) if part), value, problem, remedy)
 
 
 def _comes_later(detail: ErrorDetails) -> int:
-    """A typo explains the rest."""
+    """Return the sort key of an error: an unknown key comes first, since a typo explains the rest."""
     return 0 if detail["type"] == "extra_forbidden" else 1
 
 
 def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[Section]]:
-    """Dotted path of a location without union tags, and the class that holds its last key."""
+    """Return the dotted path of a location without union tags, and the class that holds its last key."""
     path = ""
     holder, keyed = section, True
     variants, entries = Variants(None, {}), None
@@ -118,10 +119,10 @@ def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[S
 
 
 def _closest(given: str, known: Collection[str]) -> str:
-    """`use …` with the nearest known names, or all of them, of many the first."""
+    """Return the remedy for an unknown name: the nearest known name, or the known ones."""
     near = difflib.get_close_matches(str(given), known, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
     if len(known) > _MANY:
-        return f"use one of {', '.join(list(known)[:_SHOWN])} … ({len(known)} in all, see the README)"
+        return f"use one of {', '.join(list(known)[:_SHOWN])} … ({len(known)} in all, see {_REFERENCE})"
     return "use one of " + ", ".join(sorted(known))
