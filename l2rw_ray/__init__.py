@@ -6,8 +6,8 @@ These names are public; they are imported when first used, so that `import l2rw_
 - `load_study`, `plan_study`, `run_study`: studies from Python.
 - `read_study`, `read_history`, `write_report`: what a study found.
 
-Custom code may also use the names in the `__init__` of `l2rw_ray.meta`, `l2rw_ray.methods`, `l2rw_ray.data` and
-`l2rw_ray.training`. Everything else is private and may change in any release.
+Custom code may also use what `l2rw_ray.meta`, `l2rw_ray.methods`, `l2rw_ray.data` and `l2rw_ray.training`
+export. Everything else is private and may change in any release.
 """
 
 from importlib import import_module
