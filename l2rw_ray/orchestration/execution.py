@@ -4,24 +4,21 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ray
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.util import get_node_ip_address
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Observer
-from l2rw_ray.orchestration.broker.actor import Broker
 from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.event_pump import EventPump
 from l2rw_ray.orchestration.cluster.ray_cluster import usable_nodes
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
 from l2rw_ray.orchestration.tune.quiet import NullProgressCallback, NullProgressReporter
-from l2rw_ray.orchestration.tune.searcher import TuneSearcher, WorkerPool
+from l2rw_ray.orchestration.tune.searcher import TuneSearcher
 from l2rw_ray.orchestration.tune.trial_proxy import relay_trial
 from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
 from l2rw_ray.orchestration.workers.run_config import RunConfig
@@ -31,25 +28,25 @@ from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import missing_trials
 
 _LEAVE_S = 5.0
-"""How long worker groups may take to leave after Ctrl-C; the cluster's end takes what is left."""
+"""How long worker groups may take to exit after Ctrl-C; the end of the cluster ends the rest."""
 _GRACE_S = 30.0
-"""How long trials under way may take to reach their next report after Ctrl-C."""
+"""How long running trials may take to reach their next report after Ctrl-C."""
 _REPORT_EVERY_S = 0.5
-"""Shortest time between reports of epochs where no scheduler waits for them."""
-_SLIGHTLY = 0.0001
-"""What a proxy takes of its node's own resource, which there is one of: that keeps it beside the driver."""
+"""Minimum time between reports of epochs when no scheduler waits for them."""
+_NODE_SHARE = 0.0001
+"""Share of the driver node's own resource that each trial proxy takes, which pins it to that node."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What one run has, beside its strategies.
+    """Everything a run needs besides its strategies.
 
     Attributes:
         folder: The study folder.
-        begin: Takes note of a trial before it is trained.
+        begin: Records a trial before it is trained.
         ledger: The observer that must not fail.
-        observers: The others; one that fails is taken out.
-        max_concurrent_trials: The user's own limit of worker groups, if any.
+        observers: The others; one that fails is removed.
+        max_concurrent_trials: Maximum number of worker groups; None for as many as fit.
         trials_per_worker_group: Trials after which a worker group's workers are replaced.
     """
 
@@ -61,21 +58,21 @@ class Execution:
     trials_per_worker_group: int
 
     def run(self, strategies: Sequence[TrialStrategy], scratch: Path, spec: StudySpec) -> bool:
-        """Run the strategies' trials, from the start of their worker groups to the end.
+        """Start the worker groups, run the strategies' trials, and stop the worker groups.
 
         Args:
-            strategies: Where trials come from, each of trials of another kind.
-            scratch: A folder for what Tune and Train write.
+            strategies: Sources of trials, each for different resources.
+            scratch: A folder for the files of Tune and Train.
             spec: The study.
 
         Returns:
-            Whether the user interrupted.
+            Whether the user interrupted the run.
 
         Raises:
-            InfrastructureError: The cluster failed and trials are left.
+            InfrastructureError: The cluster failed before all trials had run.
             StudyFolderError: The ledger could not be written.
         """
-        broker = _beside_this_process(Broker).remote(spec.limits)
+        broker = BrokerClient.start(spec.limits)
         pump = EventPump(broker, self.ledger, self.observers)
         scheduler = early_stopping(spec)
         every_s = 0.0 if scheduler else _REPORT_EVERY_S
@@ -97,16 +94,16 @@ class Execution:
             errors = [_first_line(error)]
         except KeyboardInterrupt:
             interrupted = True
-            ray.get(broker.interrupt.remote(_GRACE_S))
+            broker.interrupt(_GRACE_S)
         finally:
             workers.stop_scaling()
-            broker.close.remote()
+            broker.close()
             pump.finish()
-            with suppress(KeyboardInterrupt):  # all is recorded
-                # a thread of theirs that calls Ray after its end would end this process without a word
+            with suppress(KeyboardInterrupt):  # everything is recorded
+                # a thread of theirs that calls Ray after its shutdown would kill this process silently
                 workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
         if pump.error is not None:
-            raise _not_recorded(pump.error) from pump.error
+            raise _ledger_error(pump.error) from pump.error
         ended = trial_results(self.folder.path)
         is_done = all(
             strategy.is_done and not missing_trials(strategy.planned, ended) for strategy in strategies
@@ -114,28 +111,28 @@ class Execution:
         if not is_done and not interrupted:
             reasons = "; ".join([*workers.errors, *errors]) or "the broker was lost"
             raise InfrastructureError(
-                f"the cluster failed with trials left ({reasons}); run the same command again"
+                f"the cluster failed before all trials had run ({reasons}); run the same command again"
             )
         return interrupted
 
     def _tune(
         self,
         strategies: Sequence[TrialStrategy],
-        broker: Any,
-        pool: WorkerPool,
+        broker: BrokerClient,
+        workers: WorkerGroupPool,
         storage: Path,
         scheduler: TrialScheduler | None,
     ) -> list[str]:
-        """Let Ray Tune schedule the trials; each of its trials only follows one at the broker.
+        """Run the trials through Ray Tune, each of whose trials is a proxy of one at the broker.
 
         Returns:
-            What went wrong with those that follow, if anything did.
+            The errors of proxies, a line each.
         """
-        follow = tune.with_parameters(relay_trial, broker=broker, tells_epochs=scheduler is not None)
+        proxy = tune.with_parameters(relay_trial, broker=broker, relay_epochs=scheduler is not None)
         tuner = tune.Tuner(
-            tune.with_resources(follow, {"CPU": 0, f"node:{get_node_ip_address()}": _SLIGHTLY}),
+            tune.with_resources(proxy, {"CPU": 0, f"node:{get_node_ip_address()}": _NODE_SHARE}),
             tune_config=tune.TuneConfig(
-                search_alg=TuneSearcher(strategies, BrokerClient(broker, self.begin), pool),
+                search_alg=TuneSearcher(strategies, broker, workers, self.begin),
                 scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,
@@ -151,18 +148,12 @@ class Execution:
         return [_first_line(error) for error in tuner.fit().errors]
 
 
-def _beside_this_process(actor: type) -> Any:
-    """An actor class without cores on the driver's own node, which no cluster takes back while it runs."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=here)(actor)
-
-
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _not_recorded(error: Exception) -> Exception:
-    """What to raise when the ledger could not take a record."""
+def _ledger_error(error: Exception) -> Exception:
+    """Return the error to raise when the ledger could not be written."""
     if isinstance(error, StudyFolderError):
         return error
-    return InfrastructureError(f"a record could not be made: {type(error).__name__}: {error}")
+    return InfrastructureError(f"the ledger could not be written: {type(error).__name__}: {error}")

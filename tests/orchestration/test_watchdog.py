@@ -19,8 +19,8 @@ class Machine:
 
     now, used_bytes = 50.0, 100
 
-    def watchdog(self, limits: Limits, place: object = "in epoch 3") -> Watchdog:
-        return Watchdog(limits, place, lambda: self.used_bytes, lambda: self.now)
+    def watchdog(self, limits: Limits, position: object = "in epoch 3") -> Watchdog:
+        return Watchdog(limits, position, lambda: self.used_bytes, lambda: self.now)
 
 
 @pytest.fixture
@@ -87,10 +87,10 @@ def _epoch(epoch: int) -> EpochCompleted:
     ],
 )
 def test_place_is_what_was_told_last(events: list, place: str) -> None:
-    whereabouts = TrialPosition()
+    position = TrialPosition()
     for event in events:
-        whereabouts.note(event)
-    assert str(whereabouts) == place
+        position.update(event)
+    assert str(position) == place
 
 
 def test_breach_is_told_once_in_another_thread_with_where_the_trial_is(machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""The actor that proxies, worker groups and driver meet at."""
+"""Actor that hands trials to worker groups and collects their events; `BrokerClient` calls it."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,39 +8,39 @@ from l2rw_ray.config import Limits, PlannedTrial, Resources
 from l2rw_ray.events import Event, TrialEnded, Verdict
 from l2rw_ray.orchestration.broker.failure_policy import Fault
 from l2rw_ray.orchestration.broker.trial_queue import Lease, PendingTrials, TrialQueue, WorkerGroupCommand
+from l2rw_ray.results.trial_result import INTERRUPTED
 
 _T = TypeVar("_T")
-_ALL_RANKS_WITHIN_S = 10.0
 _ASK_AGAIN_S = 60.0
 
 
 class Broker:
-    """A trial queue that several processes share; calls that ask for something wait for it a while.
+    """A trial queue that several processes share; calls that ask for something wait for it up to a time-out.
 
     It runs as an asyncio actor: one thread, so that the queue needs no lock.
 
     Args:
-        limits: What a trial may take.
+        limits: Limits of a trial.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._queue = TrialQueue(limits)
         self._changed = asyncio.Condition()
         self._gave_up = False
-        self._places: dict[str, Any] = {}
+        self._placements: dict[str, Any] = {}
 
     async def submit(self, trial: PlannedTrial) -> None:
-        """Let a trial wait for a worker group."""
+        """Put a trial into the queue."""
         await self._change(lambda: self._queue.submit(trial))
 
     async def complete(self, resources: Resources) -> None:
-        """Let the worker groups of one kind leave once no trial waits for them: no other will come."""
+        """Declare that no more trials for these resources will come; idle worker groups exit."""
         await self._change(lambda: self._queue.complete(resources))
 
     async def lease(
         self, group: str, incarnation: str, resources: Resources, wait_s: float
     ) -> Lease | WorkerGroupCommand:
-        """A trial for the worker group's worker group, or what to do without one after `wait_s` seconds."""
+        """Lease a trial to a worker group, or return what it does without one after `wait_s` seconds."""
         order = await self._change(lambda: self._queue.lease(group, incarnation, resources))
         if order is WorkerGroupCommand.WAIT:
             await self._wait_for(lambda: self._has_order_for(resources), wait_s)
@@ -48,37 +48,31 @@ class Broker:
         return order
 
     async def report(self, events: Sequence[Event], attempt: int) -> Verdict:
-        """Record events of one trial, at least one; the answer says whether it shall go on."""
+        """Record events of one trial, at least one. Returns whether the trial continues."""
         return await self._change(lambda: [self._queue.report(event, attempt) for event in events][-1])
 
     async def fail(
-        self,
-        trial_id: str,
-        attempt: int,
-        rank: int,
-        error: str,
-        traceback: str,
-        wait_s: float = _ALL_RANKS_WITHIN_S,
+        self, trial_id: str, attempt: int, rank: int, error: str, traceback: str, wait_s: float
     ) -> bool:
-        """Record what a trial did wrong on one rank; True when all of its ranks failed within `wait_s`."""
+        """Record a failure on one rank. Returns whether all ranks have failed within `wait_s`."""
         await self._change(lambda: self._queue.fail(trial_id, attempt, rank, error, traceback))
         return await self._wait_for(lambda: self._queue.all_ranks_failed(trial_id), wait_s)
 
     async def events_of(
-        self, trial_id: str, start: int, wait_s: float, *, at_its_end: bool
+        self, trial_id: str, start: int, wait_s: float, *, only_at_end: bool
     ) -> list[Event] | None:
-        """A trial's events from `start` on, once there are any; None when the run is abandoned.
+        """Return a trial's events from `start` on, once there are any; None when the run was given up.
 
         Args:
             trial_id: The trial.
             start: How many of its events are known.
             wait_s: How long to wait for more.
-            at_its_end: Wait for its last event, not for any.
+            only_at_end: Wait for its last event, not for any.
         """
 
         def has_news() -> bool:
             events = self._queue.events_of(trial_id, start)
-            return isinstance(events[-1], TrialEnded) if events and at_its_end else bool(events)
+            return isinstance(events[-1], TrialEnded) if events and only_at_end else bool(events)
 
         await self._wait_for(lambda: self._gave_up or has_news(), wait_s)
         if self._gave_up:
@@ -86,7 +80,7 @@ class Broker:
         return self._queue.events_of(trial_id, start) if has_news() else []
 
     async def drain(self, wait_s: float) -> list[Event]:
-        """All events since the last call, once there are any."""
+        """Return all events since the last call, once there are any."""
         await self._wait_for(lambda: self._queue.has_news, wait_s)
         return self._queue.drain()
 
@@ -95,45 +89,45 @@ class Broker:
         await self._change(lambda: self._queue.cancel(trial_ids, reason))
 
     async def interrupt(self, wait_s: float) -> bool:
-        """Stop everything; True when no trial is under way any more."""
+        """Stop all trials. Returns whether no trial is running after `wait_s`."""
         self._gave_up = True
-        await self._change(lambda: self._queue.cancel(self._queue.unfinished(), "interrupted"))
-        return await self._wait_for(lambda: not self._queue.under_way(), wait_s)
+        await self._change(lambda: self._queue.cancel(self._queue.unfinished(), INTERRUPTED))
+        return await self._wait_for(lambda: not self._queue.running(), wait_s)
 
     async def has_pending(self, resources: Resources) -> bool:
-        """Wait until a trial needs a worker group of this kind. Returns False when none will any more."""
+        """Wait until a trial needs these resources. Returns False when none will any more."""
         while not await self._wait_for(lambda: self._has_order_for(resources), _ASK_AGAIN_S):
             pass
         return self._queue.is_waiting(resources)
 
     async def pending(self) -> dict[Resources, PendingTrials]:
-        """How many trials wait for a worker group, and how many have one, by what they run on."""
+        """Return the numbers of waiting and running trials, by resources."""
         return self._queue.pending()
 
-    async def register_placement(self, group: str, place: Any) -> None:
-        """Take note of the placement group that a worker group's workers are in."""
-        self._places[group] = place
+    async def register_placement(self, group: str, placement: Any) -> None:
+        """Record the placement group of a worker group."""
+        self._placements[group] = placement
 
     async def note_loss(self, group: str, fault: Fault) -> None:
-        """A worker group has lost its workers; others will take their place."""
+        """Record that a worker group lost its workers, before new ones ask for a trial."""
         await self._change(lambda: self._queue.note_loss(group, fault))
 
     async def group_ended(self, group: str) -> Any:
         """Record that a worker group ended. Returns its placement group; None when it had none."""
         await self._change(lambda: self._queue.group_ended(group))
-        return self._places.pop(group, None)
+        return self._placements.pop(group, None)
 
     async def give_up(self) -> None:
-        """No worker group is left: let the proxies go."""
+        """Release the waiting trial proxies: no worker group is left."""
         self._gave_up = True
         await self.close()
 
     async def close(self) -> None:
-        """Send the worker groups home."""
+        """Tell worker groups to exit once the queue is empty."""
         await self._change(self._queue.close)
 
     def _has_order_for(self, resources: Resources) -> bool:
-        return self._queue.is_waiting(resources) or self._queue.is_over(resources)
+        return self._queue.is_waiting(resources) or self._queue.is_complete(resources)
 
     async def _change(self, change: Callable[[], _T]) -> _T:
         async with self._changed:

@@ -1,42 +1,45 @@
-"""Bringing the events of all trials from the broker to whoever observes them."""
+"""Deliver the events of all trials from the broker to the observers."""
 
 import logging
 import threading
-from typing import Any
 
 import ray
 
 from l2rw_ray.events import Event, Observer
+from l2rw_ray.orchestration.broker.client import BrokerClient
 
 _DRAIN_WAIT_S = 1.0
 _PAUSE_S = 0.2
-"""Between two rounds: events of many short epochs come together."""
+"""Pause between two rounds, in which events of short epochs accumulate."""
 
 
 class EventPump:
     """A thread of the driver that hands each event to every observer, in order.
 
     The ledger must not miss an event: its failure stops the run. Any other observer that fails is
-    left out from then on, with one warning; the trials go on.
+    dropped with one warning, and the trials continue.
+
+    Attributes:
+        error: Why the ledger failed; None while it has not.
 
     Args:
-        broker: Handle of the broker actor.
+        broker: Source of the events.
         ledger: The observer that must not fail.
-        observers: The others; one that fails is taken out of the list.
+        observers: The others; one that fails is removed from the list.
     """
 
-    def __init__(self, broker: Any, ledger: Observer, observers: list[Observer]) -> None:
+    def __init__(self, broker: BrokerClient, ledger: Observer, observers: list[Observer]) -> None:
         self._broker, self._ledger, self._observers = broker, ledger, observers
         self._finishing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self.error: Exception | None = None
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start to deliver events."""
         self._thread.start()
 
     def finish(self) -> None:
-        """Deliver what is left and stop."""
+        """Deliver the remaining events and stop."""
         self._finishing.set()
         self._thread.join()
 
@@ -45,25 +48,25 @@ class EventPump:
         while not last_round:
             last_round = self._finishing.is_set()
             try:
-                events = ray.get(self._broker.drain.remote(0.0 if last_round else _DRAIN_WAIT_S))
+                events = self._broker.drain(0.0 if last_round else _DRAIN_WAIT_S)
             except ray.exceptions.RayError:
-                return  # the broker died; the run itself finds out and says so
+                return  # the broker died; the run notices and reports it
             for event in events:
                 self._deliver(event)
             self._finishing.wait(_PAUSE_S)
 
     def _deliver(self, event: Event) -> None:
         if self.error is not None:
-            return  # nobody shall take for done what was not recorded
+            return  # observers must not see what is not recorded
         try:
             self._ledger(event)
         except Exception as error:  # noqa: BLE001  # the run ends with it: nothing is trained unrecorded
             self.error = error
-            self._broker.interrupt.remote(0.0)
+            self._broker.interrupt_async()
             return
         for observer in list(self._observers):
             try:
                 observer(event)
             except (Exception, SystemExit):  # an observer never fails a trial, nor does a closed pipe
                 self._observers.remove(observer)
-                logging.getLogger(__name__).warning("an observer failed and is left out", exc_info=True)
+                logging.getLogger(__name__).warning("an observer failed and was removed", exc_info=True)

@@ -1,43 +1,42 @@
-"""What to do with a trial that did not end by itself; pure, so that it is tested without a cluster."""
+"""Decide whether a trial whose attempt was cut short is retried; pure, so it is tested without a cluster."""
 
 from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What ended an attempt before its time."""
+    """What cut an attempt short."""
 
-    OWN_ERROR = "an exception of the trial's own"
-    OVER_LIMIT = "more time or memory than the study's limits allow"
-    WORKER_LOST = "its worker, worker group or node was lost"
-    NODE_OUT_OF_MEMORY = "Ray ended its worker because the node ran out of memory"
-    DATA_OUT_OF_REACH = "its data could not be read for the moment"
+    OWN_ERROR = "exception in the trial"
+    OVER_LIMIT = "limit exceeded"
+    WORKER_LOST = "worker lost"
+    NODE_OUT_OF_MEMORY = "worker killed because its node ran out of memory"
+    DATA_OUT_OF_REACH = "data out of reach"
 
 
 INFRASTRUCTURE = frozenset({Fault.WORKER_LOST, Fault.NODE_OUT_OF_MEMORY, Fault.DATA_OUT_OF_REACH})
-"""Faults that the trial itself need not meet again."""
+"""Faults that need not recur when the trial is retried."""
 MAX_ATTEMPTS_WITHOUT_PROGRESS = 5
-"""Attempts in a row, each ended by any of these and none an epoch further, that end the trial: who loses
-nodes now and then may well lose three under one trial."""
+"""Consecutive attempts without a new epoch after which the trial fails. Spot nodes can take three."""
 
 _REMEDIES = {
-    Fault.WORKER_LOST: "see that it does not end its process itself, and needs no more memory than there is",
+    Fault.WORKER_LOST: "check that the trial does not exit the process and fits into memory",
     Fault.NODE_OUT_OF_MEMORY: "use smaller batches, or fewer trials at a time (--max-concurrent-trials)",
-    Fault.DATA_OUT_OF_REACH: "see to their store or the network",
+    Fault.DATA_OUT_OF_REACH: "check the data's store and the network",
 }
 
 
 def failure_reason(fault: Fault, attempts_without_progress: int, error: str = "") -> str | None:
-    """Decide about a trial whose attempt ended before its time.
+    """Decide whether a trial whose attempt was cut short fails or is retried.
 
-    Only the infrastructure gives another chance: what a trial did by itself would happen again.
+    Only infrastructure failures are retried: a trial's own error would happen again.
 
     Args:
-        fault: What ended the attempt.
+        fault: What cut the attempt short.
         attempts_without_progress: Consecutive attempts, this one included, without a new epoch.
-        error: What to record of a trial that ended itself, in one line.
+        error: The trial's own error, in one line.
 
     Returns:
-        What to record of it; None where it is leased again, to go on from its checkpoint.
+        The error to record; None when the trial is retried from its checkpoint.
     """
     if fault not in INFRASTRUCTURE:
         return error
@@ -45,5 +44,5 @@ def failure_reason(fault: Fault, attempts_without_progress: int, error: str = ""
         return None
     return (
         f"InfrastructureError: {attempts_without_progress} attempts without progress, the last: {fault}; "
-        f"{_REMEDIES[fault]}"
+        + _REMEDIES[fault]
     )

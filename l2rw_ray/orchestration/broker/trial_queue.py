@@ -1,4 +1,4 @@
-"""Which trial is waiting, under way or ended, and what it has told: the broker without its waiting."""
+"""State of every trial (waiting, leased, ended) and its events. Pure; `Broker` adds the waiting."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from l2rw_ray.orchestration.watchdog import HANG_GRACE_S, TrialPosition, duratio
 
 
 class WorkerGroupCommand(StrEnum):
-    """What a worker group does when it is given no trial."""
+    """What a worker group does when it gets no trial."""
 
     WAIT = "wait"
     LEAVE = "leave"
@@ -30,7 +30,7 @@ class WorkerGroupCommand(StrEnum):
 
 @dataclass(frozen=True)
 class Lease:
-    """A trial, given to one worker group."""
+    """One attempt at a trial, given to one worker group."""
 
     trial: PlannedTrial
     attempt: int
@@ -38,15 +38,15 @@ class Lease:
 
 @dataclass(frozen=True)
 class PendingTrials:
-    """Trials of one kind of resources.
+    """Numbers of trials that need the same resources.
 
     Attributes:
-        left: Those that no worker group has; None where their number is not known.
-        leased: Those that worker groups have.
+        waiting: Trials without a worker group; None when their number is unknown.
+        running: Trials that worker groups hold.
     """
 
-    left: int | None
-    leased: int = 0
+    waiting: int | None
+    running: int = 0
 
 
 @dataclass
@@ -66,13 +66,13 @@ class TrialQueue:
     """Keeps every trial in exactly one of three places: waiting, leased to one worker group, or ended.
 
     Args:
-        limits: What a trial may take.
-        clock: Seconds since some moment.
+        limits: Limits of a trial.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(self, limits: Limits = Limits(), clock: Callable[[], float] = monotonic) -> None:  # noqa: B008  # frozen
         self._limits, self._clock = limits, clock
-        self._entries: dict[str, _TrialState] = {}
+        self._states: dict[str, _TrialState] = {}
         self._waiting: dict[Resources, deque[str]] = {}
         self._held: dict[str, str] = {}
         self._incarnations: dict[str, list[str]] = {}
@@ -81,122 +81,124 @@ class TrialQueue:
         self._closed = False
 
     def submit(self, trial: PlannedTrial) -> None:
-        """Let a trial wait for a worker group."""
-        known = self._entries.get(trial.trial_id)
-        assert known is None or known.ended, "a trial waits or is under way once"
-        self._entries[trial.trial_id] = _TrialState(Lease(trial, attempt=1))
+        """Put a trial into the queue."""
+        known = self._states.get(trial.trial_id)
+        assert known is None or known.ended, "a trial is in the queue at most once"
+        self._states[trial.trial_id] = _TrialState(Lease(trial, attempt=1))
         self._queue(trial).append(trial.trial_id)
 
     def complete(self, resources: Resources) -> None:
-        """Let the worker groups of one kind leave once no trial waits for them: no other will come."""
+        """Declare that no more trials for these resources will come; idle worker groups exit."""
         self._complete.add(resources)
 
     def lease(self, group: str, incarnation: str, resources: Resources) -> Lease | WorkerGroupCommand:
-        """The next trial for a worker group that is free, or that has just been started again.
+        """Lease the next trial to a worker group that is idle or was restarted.
 
-        A worker group that asks while it still holds a trial has lost its workers: it gets the same trial
-        again, unless that has been lost too often.
+        A worker group that asks while it still holds a trial has lost its workers: the trial goes to the
+        front of the queue, unless it has been lost too often.
 
         Args:
             group: Name of the worker group.
             incarnation: Identifies one start of the group; one that was replaced gets LEAVE.
-            resources: What its workers take: it trains trials that ask for just that.
+            resources: Resources of the group, which are those of its trials.
         """
         incarnations = self._incarnations.setdefault(group, [])
         if incarnation not in incarnations:
             incarnations.append(incarnation)
         if incarnation != incarnations[-1]:
             return WorkerGroupCommand.LEAVE
-        lost = self._held.pop(group, None)
-        if lost is not None:
-            self._after_loss(lost)
+        self.group_ended(group)
         if self.is_waiting(resources):
             trial_id = self._waiting[resources].popleft()
             self._held[group] = trial_id
-            entry = self._entries[trial_id]
-            entry.leased_at, entry.fault = self._clock(), Fault.WORKER_LOST
-            return entry.lease
-        return WorkerGroupCommand.LEAVE if self.is_over(resources) else WorkerGroupCommand.WAIT
+            state = self._states[trial_id]
+            state.leased_at, state.fault = self._clock(), Fault.WORKER_LOST
+            return state.lease
+        return WorkerGroupCommand.LEAVE if self.is_complete(resources) else WorkerGroupCommand.WAIT
 
     def report(self, event: Event, attempt: int) -> Verdict:
-        """Take an event of a trial under way and say whether it shall go on.
+        """Record an event of a running trial. Returns whether the trial continues.
 
-        A worker thought lost that reports after all is told to stop, and is not recorded.
+        An event of an earlier attempt, from a worker that was believed lost, is not recorded; the answer
+        is STOP.
         """
-        entry = self._entries[event.trial_id]
-        if entry.ended or attempt != entry.lease.attempt:
+        state = self._states[event.trial_id]
+        if state.ended or attempt != state.lease.attempt:
             return Verdict.STOP
         if isinstance(event, TrialEnded):
             stopped = event.status is TrialStatus.STOPPED
-            self._end(replace(event, error=entry.stop_reason) if stopped else event)
+            self._end(replace(event, error=state.stop_reason) if stopped else event)
         else:
             self._record(event)
-        return Verdict.STOP if entry.stop_reason else Verdict.CONTINUE
+        return Verdict.STOP if state.stop_reason else Verdict.CONTINUE
 
     def fail(self, trial_id: str, attempt: int, rank: int, error: str, traceback: str) -> None:
-        """Take the exception that a trial raised on one rank; that of a lost attempt is ignored."""
-        entry = self._entries[trial_id]
-        if attempt != entry.lease.attempt:
+        """Record a trial's failure on one rank; that of an earlier attempt is ignored."""
+        state = self._states[trial_id]
+        if attempt != state.lease.attempt:
             return
-        entry.failed_ranks.add(rank)
-        if not entry.ended:
+        state.failed_ranks.add(rank)
+        if not state.ended:
             self._end_early(trial_id, TrialStatus.FAILED, error, traceback)
 
     def all_ranks_failed(self, trial_id: str) -> bool:
         """Whether every rank has reported the failure."""
-        entry = self._entries[trial_id]
-        return len(entry.failed_ranks) == entry.lease.trial.resources.workers
+        state = self._states[trial_id]
+        return len(state.failed_ranks) == state.lease.trial.resources.workers
 
     def cancel(self, trial_ids: Sequence[str], reason: str) -> None:
-        """Stop trials: those under way at their next report, those that wait at once.
+        """Stop trials: running ones at their next report, waiting ones at once.
 
-        One that has told nothing yet leaves no record.
+        A trial without events leaves no record.
         """
         for trial_id in trial_ids:
-            entry = self._entries.get(trial_id)
-            if entry is not None and not entry.ended:
-                entry.stop_reason = reason
-                if trial_id in self._queue(entry.lease.trial):
-                    self._queue(entry.lease.trial).remove(trial_id)
-                    if entry.events:
+            state = self._states.get(trial_id)
+            if state is not None and not state.ended:
+                state.stop_reason = reason
+                if trial_id in self._queue(state.lease.trial):
+                    self._queue(state.lease.trial).remove(trial_id)
+                    if state.events:
                         self._end_early(trial_id, TrialStatus.STOPPED, reason, None)
-                    entry.ended = True
+                    state.ended = True
 
     def note_loss(self, group: str, fault: Fault) -> None:
-        """Take note of why a worker group has lost its workers, before others ask for its trial.
+        """Record why a worker group lost its workers, before new ones ask for its trial.
 
-        The first reason counts: what follows may only follow from it. A trial that had its worker group for
-        longer than it may was not lost: its process ended itself, when nothing else could.
+        The first reason counts, since later ones may be its consequences. A trial that was leased for longer
+        than its limit was not lost: its hung process has ended itself.
         """
-        entry = self._entries.get(self._held.get(group, ""))
-        if entry is None or entry.fault is not Fault.WORKER_LOST:
+        state = self._states.get(self._held.get(group, ""))
+        if state is None or state.fault is not Fault.WORKER_LOST:
             return
-        entry.fault, limit_s = fault, self._limits.duration_s
-        if limit_s is not None and self._clock() - entry.leased_at >= limit_s + HANG_GRACE_S:
-            entry.fault = Fault.OVER_LIMIT
+        state.fault, limit_s = fault, self._limits.duration_s
+        if limit_s is not None and self._clock() - state.leased_at >= limit_s + HANG_GRACE_S:
+            state.fault = Fault.OVER_LIMIT
 
     def group_ended(self, group: str) -> None:
-        """Note that a worker group will not come back; its trial waits for another one."""
+        """Take back the trial of a worker group that has lost its workers, if it held one."""
         lost = self._held.pop(group, None)
         if lost is not None:
             self._after_loss(lost)
 
     def close(self) -> None:
-        """Send worker groups home once nothing waits."""
+        """Tell worker groups to exit once the queue is empty."""
         self._closed = True
 
     def is_waiting(self, resources: Resources) -> bool:
-        """Whether a trial waits for a worker group of this kind."""
+        """Whether a trial waits for these resources."""
         return bool(self._waiting.get(resources))
 
-    def is_over(self, resources: Resources) -> bool:
-        """Whether worker groups of this kind that find no trial shall leave."""
+    def is_complete(self, resources: Resources) -> bool:
+        """Whether no more trials for these resources will be submitted."""
         return self._closed or resources in self._complete
 
     def pending(self) -> dict[Resources, PendingTrials]:
-        """How many trials wait for a worker group, and how many have one, by what they run on."""
-        leased = Counter(self._entries[trial_id].lease.trial.resources for trial_id in self._held.values())
-        return {kind: PendingTrials(len(queue), leased[kind]) for kind, queue in self._waiting.items()}
+        """Return the numbers of waiting and running trials, by resources."""
+        running = Counter(self._states[trial_id].lease.trial.resources for trial_id in self._held.values())
+        return {
+            resources: PendingTrials(len(queue), running[resources])
+            for resources, queue in self._waiting.items()
+        }
 
     @property
     def has_news(self) -> bool:
@@ -205,19 +207,19 @@ class TrialQueue:
 
     def unfinished(self) -> tuple[str, ...]:
         """Trials that have not ended."""
-        return tuple(trial_id for trial_id, entry in self._entries.items() if not entry.ended)
+        return tuple(trial_id for trial_id, state in self._states.items() if not state.ended)
 
-    def under_way(self) -> tuple[str, ...]:
+    def running(self) -> tuple[str, ...]:
         """Trials that a worker group holds."""
         return tuple(self._held.values())
 
     def events_of(self, trial_id: str, start: int) -> list[Event]:
-        """A trial's events from the given position on."""
-        entry = self._entries.get(trial_id)
-        return entry.events[start:] if entry else []
+        """Return a trial's events from position `start` on."""
+        state = self._states.get(trial_id)
+        return state.events[start:] if state else []
 
     def drain(self) -> list[Event]:
-        """All trials' events since the last call, in the order they came."""
+        """Return the events of all trials since the last call, in order of arrival."""
         log, self._log = self._log, []
         return log
 
@@ -225,37 +227,39 @@ class TrialQueue:
         return self._waiting.setdefault(trial.resources, deque())
 
     def _record(self, event: Event) -> None:
-        self._entries[event.trial_id].events.append(without_arrays(event))
+        self._states[event.trial_id].events.append(without_arrays(event))
         self._log.append(event)
 
     def _end(self, event: TrialEnded) -> None:
-        entry = self._entries[event.trial_id]
-        entry.ended = True
+        self._states[event.trial_id].ended = True
         for group in [group for group, held in self._held.items() if held == event.trial_id]:
             del self._held[group]
         self._record(event)
 
     def _after_loss(self, trial_id: str) -> None:
-        entry = self._entries[trial_id]
-        if entry.stop_reason:
-            self._end_early(trial_id, TrialStatus.STOPPED, entry.stop_reason, None)
+        """Requeue a trial whose attempt was lost, or end it."""
+        state = self._states[trial_id]
+        if state.stop_reason:
+            self._end_early(trial_id, TrialStatus.STOPPED, state.stop_reason, None)
             return
-        error = duration_error(self._limits.duration_s or 0.0, _place(entry.events))
-        told = len(_epochs_told(entry.events))
-        entry.attempts_without_progress = 0 if told > entry.furthest else entry.attempts_without_progress + 1
-        entry.furthest = max(entry.furthest, told)
-        reason = failure_reason(entry.fault, entry.attempts_without_progress, error)
+        error = duration_error(self._limits.duration_s or 0.0, _position(state.events))
+        epochs = len(_completed_epochs(state.events))
+        state.attempts_without_progress = (
+            0 if epochs > state.furthest else state.attempts_without_progress + 1
+        )
+        state.furthest = max(state.furthest, epochs)
+        reason = failure_reason(state.fault, state.attempts_without_progress, error)
         if reason is not None:
             self._end_early(trial_id, TrialStatus.FAILED, reason, None)
             return
-        self._log.append(AttemptLost(trial_id, entry.lease.attempt, entry.fault.value))
-        entry.lease = Lease(entry.lease.trial, entry.lease.attempt + 1)
-        entry.failed_ranks.clear()
-        self._queue(entry.lease.trial).appendleft(trial_id)
+        self._log.append(AttemptLost(trial_id, state.lease.attempt, state.fault.value))
+        state.lease = Lease(state.lease.trial, state.lease.attempt + 1)
+        state.failed_ranks.clear()
+        self._queue(state.lease.trial).appendleft(trial_id)
 
     def _end_early(self, trial_id: str, status: TrialStatus, error: str, traceback: str | None) -> None:
-        """End a trial in the broker's own words, with what it told of its last attempt."""
-        epochs = _epochs_told(self._entries[trial_id].events)
+        """End a trial that did not report its end, with the metrics of its last epoch."""
+        epochs = _completed_epochs(self._states[trial_id].events)
         last = epochs[-1] if epochs else None
         self._end(
             TrialEnded(
@@ -271,15 +275,15 @@ class TrialQueue:
         )
 
 
-def _place(events: Sequence[Event]) -> TrialPosition:
-    place = TrialPosition()
+def _position(events: Sequence[Event]) -> TrialPosition:
+    position = TrialPosition()
     for event in events:
-        place.note(event)
-    return place
+        position.update(event)
+    return position
 
 
-def _epochs_told(events: Sequence[Event]) -> list[EpochCompleted]:
-    """The epochs of a trial's last attempt, those it resumed from included."""
+def _completed_epochs(events: Sequence[Event]) -> list[EpochCompleted]:
+    """Return the epochs of a trial's last attempt, including those it resumed from."""
     epochs: list[EpochCompleted] = []
     for event in events:
         if isinstance(event, TrialStarted):

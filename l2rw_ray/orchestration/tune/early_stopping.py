@@ -11,7 +11,7 @@ from l2rw_ray.orchestration.tune.searcher import TIME
 
 
 def early_stopping(spec: StudySpec) -> TrialScheduler | None:
-    """Tune's scheduler that stops a search's trials early, where its design asks for one."""
+    """Return Tune's scheduler for the stopping rule of a search; None without one."""
     design, objective = spec.design, spec.objective
     stopping = design.stopping if isinstance(design, SearchDesign) else None
     ranked: dict[str, Any] = {"time_attr": TIME, "metric": objective.metric, "mode": objective.mode}
@@ -20,7 +20,8 @@ def early_stopping(spec: StudySpec) -> TrialScheduler | None:
             assert isinstance(design, SearchDesign)
             return AsyncHyperBandScheduler(
                 **ranked,
-                max_t=max_epochs(design, spec.trial.optim.epochs) + 1,  # who reaches it would be stopped
+                max_t=max_epochs(design, spec.trial.optim.epochs)
+                + 1,  # a trial that reaches it would be stopped
                 grace_period=stopping.grace_epochs,
                 reduction_factor=stopping.reduction_factor,
             )

@@ -1,4 +1,4 @@
-"""Keeping Ray Tune from telling progress: the run has a display of its own."""
+"""Disable Tune's progress output; the run prints its own."""
 
 from typing import Any
 
@@ -7,21 +7,21 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 
 class NullProgressReporter(ProgressReporter):  # type: ignore[misc]  # its base is not typed
-    """Says nothing."""
+    """Replaces Tune's table of trials."""
 
     def should_report(self, trials: list[Any], done: bool = False) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
     def report(self, trials: list[Any], done: bool, *sys_info: dict[str, Any]) -> None:
-        """Nothing."""
+        """Print nothing."""
 
 
 class NullProgressCallback(TrialProgressCallback):  # type: ignore[misc]  # its base is not typed
-    """Stands where Tune would put a callback that prints the end of every trial."""
+    """Replaces Tune's callback that prints the end of every trial."""
 
     def log_result(self, *arguments: Any, **named: Any) -> None:
-        """Nothing."""
+        """Print nothing."""
 
     def _print(self, msg: str) -> None:
-        """Nothing."""
+        """Print nothing."""

@@ -1,29 +1,29 @@
 """Ray Tune's side of a trial: a thin function that follows it at the broker and relays its reports."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import ray
 from ray import tune
 
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted
+from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.tune.searcher import LOST, RUNNING, STATUS, TIME
 
 _EVENTS_WAIT_S = 30.0
 
 
-def relay_trial(config: dict[str, Any], broker: Any, *, tells_epochs: bool) -> None:
-    """Relay to Tune how a trial ended and, where that can stop it, its latest epoch again and again.
+def relay_trial(config: dict[str, Any], broker: BrokerClient, *, relay_epochs: bool) -> None:
+    """Relay a trial's end and, when a scheduler uses them, its epochs to Tune.
 
     Args:
-        config: `{"trial_id": …}`, of a trial that the broker has.
-        broker: Handle of the broker actor.
-        tells_epochs: Whether a scheduler judges trials under way. Nobody else needs to know, and Tune's
-            loop takes more of a core than a small trial does.
+        config: `{"trial_id": …}`, of a trial that was submitted to the broker.
+        broker: Source of the trial's events.
+        relay_epochs: Whether a scheduler judges running trials. Without one, nothing else uses epochs, and
+            Tune's loop takes more of a core than a small trial does.
     """
     trial_id, epochs, seen = config["trial_id"], 0, 0
     while True:
-        news = broker.events_of.remote(trial_id, seen, _EVENTS_WAIT_S, at_its_end=not tells_epochs)
-        events = ray.get(news)
+        events = broker.events_of(trial_id, seen, _EVENTS_WAIT_S, only_at_end=not relay_epochs)
         if events is None:
             tune.report({STATUS: LOST})
             return
@@ -36,10 +36,10 @@ def relay_trial(config: dict[str, Any], broker: Any, *, tells_epochs: bool) -> N
                 return
 
 
-def _latest(events: list[Event], epochs: int) -> dict[str, Any] | None:
-    """What Tune needs to know of the newest events: each report waits for Tune's loop.
+def _latest(events: Sequence[Event], epochs: int) -> dict[str, Any] | None:
+    """Return the report of the newest event only, since every report waits for Tune's loop.
 
-    The last epoch is not told apart from the end, lest Tune stop what has finished.
+    The last epoch is reported with the end, so that Tune cannot stop a trial that has finished.
     """
     match events:
         case [*_, TrialEnded() as end]:

@@ -1,4 +1,4 @@
-"""A worker's way to the broker: events of short epochs are told together."""
+"""Buffer a trial's events so that those of short epochs are sent to the broker together."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -7,14 +7,14 @@ from l2rw_ray.events import EpochCompleted, Event, Verdict
 
 
 class EventBuffer:
-    """Takes a trial's events; epochs may wait a moment, its start and its end never.
+    """Emitter of a trial's events that delays epochs, but neither the trial's start nor its end.
 
     A call to the broker takes milliseconds of both processes, more than some epochs do.
 
     Args:
-        send: Takes events in order, and answers whether the trial shall go on.
-        every_s: Shortest time between two tellings of epochs; 0 tells each at once.
-        clock: Seconds since some moment.
+        send: Receives events in order and returns whether the trial continues.
+        every_s: Minimum time between two sends of epochs; 0 sends each at once.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(
@@ -25,18 +25,18 @@ class EventBuffer:
     ) -> None:
         self._send, self._every_s, self._clock = send, every_s, clock
         self._waiting: list[Event] = []
-        self._told_at = clock()
+        self._sent_at = clock()
 
     def __call__(self, event: Event) -> Verdict:
-        """The broker's answer, or that nothing speaks against going on where it was not asked."""
+        """Send or delay an event. Returns the broker's answer; CONTINUE for a delayed event."""
         self._waiting.append(event)
-        if isinstance(event, EpochCompleted) and self._clock() - self._told_at < self._every_s:
+        if isinstance(event, EpochCompleted) and self._clock() - self._sent_at < self._every_s:
             return Verdict.CONTINUE
         return self.flush()
 
     def flush(self) -> Verdict:
-        """Tell what waits."""
-        told, self._waiting = self._waiting, []
-        verdict = self._send(told) if told else Verdict.CONTINUE
-        self._told_at = self._clock()
+        """Send the delayed events."""
+        events, self._waiting = self._waiting, []
+        verdict = self._send(events) if events else Verdict.CONTINUE
+        self._sent_at = self._clock()
         return verdict

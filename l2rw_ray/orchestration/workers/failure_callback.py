@@ -1,4 +1,4 @@
-"""Why a worker group lost its workers, as Ray Train sees it, brought to the broker."""
+"""Tell the broker why a worker group lost its workers, as Ray Train sees it."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -8,16 +8,20 @@ import ray
 import ray.train
 
 from l2rw_ray.errors import OutOfReachError
+from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.failure_policy import Fault
 
-_WITHIN_S = 10.0
+_TIMEOUT_S = 10.0
 
 
 def classify_failure(errors: Iterable[BaseException]) -> Fault:
-    """What ended a worker group, from what Ray Train has of its ranks, or of the group as a whole.
+    """Classify why a worker group ended.
 
-    Ray tells when its own memory monitor ended a worker, and a worker when its data are out of reach. Of one
-    that the kernel killed nobody knows why.
+    Ray reports when its memory monitor killed a worker, and a worker when its data are out of reach. For a
+    worker that the kernel killed, the reason is unknown.
+
+    Args:
+        errors: Ray Train's errors, of single ranks or of the whole group.
     """
     causes = [cause for error in errors for cause in _causes(error)]
     if any(isinstance(cause, ray.exceptions.OutOfMemoryError) for cause in causes):
@@ -28,7 +32,7 @@ def classify_failure(errors: Iterable[BaseException]) -> Fault:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what Ray Train has wrapped in it."""
+    """Yield an error and those that Ray Train has wrapped in it."""
     yield error
     inner = [getattr(error, name, None) for name in ("health_check_failure", "controller_failure")]
     for cause in [*inner, *getattr(error, "worker_failures", {}).values()]:
@@ -37,18 +41,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 class FailureCallback(ray.train.UserCallback):  # type: ignore[misc]  # ray is not typed
-    """Tells the broker of a loss, in Ray Train's controller, before other workers take the place.
+    """Reports lost workers to the broker from Ray Train's controller, before it starts new ones.
 
     Args:
-        broker: Handle of the broker actor.
-        worker group: The worker group's name there.
+        broker: Receives the report.
+        group: Name of the worker group.
     """
 
-    def __init__(self, broker: Any, group: str) -> None:
+    def __init__(self, broker: BrokerClient, group: str) -> None:
         self._broker, self._group = broker, group
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        """See `ray.train.UserCallback`."""
-        told = self._broker.note_loss.remote(self._group, classify_failure(worker_exceptions.values()))
-        with suppress(ray.exceptions.RayError):  # without its broker the run ends, and says so
-            ray.get(told, timeout=_WITHIN_S)
+        """Report why the workers were lost; Ray Train calls this in its controller."""
+        fault = classify_failure(worker_exceptions.values())
+        with suppress(ray.exceptions.RayError):  # without its broker the run ends and reports it
+            self._broker.note_loss(self._group, fault, timeout_s=_TIMEOUT_S)

@@ -1,11 +1,12 @@
-"""Images of a train set that is streamed, read and decoded by tasks of Ray Data.
+"""Stream the images of a train set, read and decoded by tasks of Ray Data.
 
-Each rank runs an execution of its own, for the images of its share of the batches: none is decoded twice,
-but a row group that several ranks want something of is read by each. The tasks decode, so that the process
-that trains does not; what comes from them are raw pixels.
+Each rank runs its own execution for the images of its share of the batches: no image is decoded twice, but a
+row group that several ranks need is read by each of them. The tasks return raw pixels, so that the training
+process decodes nothing.
 """
 
 import logging
+import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -22,19 +23,19 @@ from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.errors import L2RWError
 
 _TASKS_AT_ONCE = 1
-"""Of each rank: blocks come in order, and a task decodes in threads."""
+"""Concurrent tasks of each rank: blocks arrive in order, and a task decodes in threads."""
 _IMAGES_PER_TASK = 16384
-"""At least: Ray ends a process that is idle between two tasks, and another one takes seconds to start."""
+"""Minimum: Ray ends a process that is idle between two tasks, and starting another one takes seconds."""
 _BLOCK_BYTES = 4 * 2**20
-"""Largest block that a task hands over."""
+"""Maximum size of a block that a task returns."""
 _AHEAD_BYTES = 64 * 2**20
-"""What a rank may have lying in Ray's object store, roughly."""
+"""Approximate maximum size of a rank's blocks in Ray's object store."""
 
 
 def read_through_ray_data(parts: Sequence[ImagePart]) -> Generator[Array]:
-    """See `ReadParts`: by tasks beside this process, a few blocks ahead of it.
+    """Yield the decoded images of parts in order, read by tasks a few blocks ahead; a `ReadParts`.
 
-    The tasks ask for no CPU, since worker groups hold all that there are: a fraction would wait for ever.
+    The tasks request no CPU, since worker groups hold all of them: even a fraction would never be granted.
     """
     if not parts:
         return
@@ -44,18 +45,18 @@ def read_through_ray_data(parts: Sequence[ImagePart]) -> Generator[Array]:
             _Images(tasks), num_cpus=0, concurrency=_TASKS_AT_ONCE, override_num_blocks=len(tasks)
         )
     batches = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow"))
-    with closing(batches) as blocks, _own_errors():
+    with closing(batches) as blocks, _unwrapped_errors():
         for block in blocks:
             images = from_block(block, parts[0].shape)
             left -= len(images)
             if not left:
-                next(blocks, None)  # goes to its end, which ends its threads: being closed leaves one behind
+                next(blocks, None)  # exhausting it ends its threads; closing it leaves one behind
             yield images
 
 
 @contextmanager
-def _own_errors() -> Iterator[None]:
-    """Raise what a task raised as it is, without the traces of the machinery in its message."""
+def _unwrapped_errors() -> Iterator[None]:
+    """Raise this package's errors in tasks as they are, without Ray's traceback in the message."""
     try:
         yield
     except RayTaskError as error:
@@ -65,18 +66,22 @@ def _own_errors() -> Iterator[None]:
 
 
 class _Images(Datasource):  # type: ignore[misc]  # its base is not typed
-    """Image parts as Ray Data reads them, some together in a task."""
+    """Image parts as a source of Ray Data.
+
+    Args:
+        tasks: The parts that each task reads.
+    """
 
     def __init__(self, tasks: Sequence[Sequence[ImagePart]]) -> None:
         super().__init__()
         self._tasks = tasks
 
     def estimate_inmemory_data_size(self) -> int:
-        """Bytes of all images, decoded."""
+        """Return the bytes of all decoded images."""
         return sum(_bytes(part) for parts in self._tasks for part in parts)
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
-        """All tasks, in their order."""
+        """Return all tasks in order."""
         return [
             ReadTask(
                 partial(_blocks, parts),
@@ -87,6 +92,7 @@ class _Images(Datasource):  # type: ignore[misc]  # its base is not typed
 
 
 def _bundled(parts: Sequence[ImagePart]) -> list[list[ImagePart]]:
+    """Group parts into tasks of at least `_IMAGES_PER_TASK` images; the last one may have fewer."""
     bundles: list[list[ImagePart]] = []
     count = _IMAGES_PER_TASK
     for part in parts:
@@ -104,15 +110,12 @@ def _blocks(parts: Sequence[ImagePart]) -> Iterable[Any]:
 
 
 def _bytes(part: ImagePart) -> int:
-    size = len(part)
-    for side in part.shape:
-        size *= side
-    return size
+    return len(part) * math.prod(part.shape)
 
 
 def _settings() -> DataContext:
-    """Blocks in order, few and small, and nothing printed."""
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of each pass
+    """Return settings for few, small and ordered blocks without console output."""
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it logs each execution
     settings = DataContext.get_current().copy()
     ahead = ExecutionResources.for_limits(object_store_memory=_AHEAD_BYTES)
     settings.execution_options = ExecutionOptions(ahead, preserve_order=True)

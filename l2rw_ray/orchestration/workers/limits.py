@@ -1,4 +1,4 @@
-"""Training under a study's limits: what goes over one is told to the broker, and its process ends."""
+"""Enforce a study's limits: fail a trial that exceeds one and end its process."""
 
 import os
 import threading
@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
-from typing import Any
 
 import psutil
 import ray
 
 from l2rw_ray.config import Limits
+from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.trial_queue import Lease
 from l2rw_ray.orchestration.watchdog import (
     HANG_GRACE_S,
@@ -23,14 +23,14 @@ from l2rw_ray.orchestration.watchdog import (
 )
 from l2rw_ray.orchestration.workers.trial_log import TrialLog
 
-_TELL_WITHIN_S = HANG_GRACE_S / 3
-_KILLED_WITHIN_S = HANG_GRACE_S / 3
-"""How long Ray may take to end the process; of one that ends itself it complains to the user."""
+_REPORT_TIMEOUT_S = HANG_GRACE_S / 3
+_KILL_TIMEOUT_S = HANG_GRACE_S / 3
+"""How long Ray may take to kill the process; it warns the user about one that exits by itself."""
 _STANDARD_ERROR = 2
 
 
 def own_memory_bytes() -> int:
-    """Resident memory of this process, without mapped files and what else it shares."""
+    """Return the resident memory of this process, without mapped files and other shared memory."""
     memory = psutil.Process().memory_info()
     used: int = memory.rss - getattr(memory, "shared", 0)
     return used
@@ -40,31 +40,31 @@ def own_memory_bytes() -> int:
 def enforce_limits(
     lease: Lease,
     limits: Limits,
-    broker: Any,
+    broker: BrokerClient,
     flush: Callable[[], object],
     log: TrialLog | None,
     *,
     rank: int,
     stacks: Path,
 ) -> Iterator[TrialPosition]:
-    """End this process, and the trial as failed, should the block take more than the limits allow.
+    """Fail the trial and end this process if the block exceeds a limit.
 
-    Every rank looks after itself; the first that is over a limit ends the trial, and with its process the
-    group, so that no rank is left inside.
+    Every rank checks itself. The first one over a limit fails the trial and ends its process; the whole
+    worker group is then restarted, so that no rank stays in the trial.
 
     Args:
         lease: The trial.
-        limits: What it may take.
-        broker: Handle of the broker actor.
-        flush: Tells the broker what the trial has emitted.
-        log: Its log, which is kept within its bound meanwhile.
-        rank: This process among the trial's workers.
-        stacks: File for the stacks, should no thread be able to send them.
+        limits: The study's limits.
+        broker: Receives the failure.
+        flush: Sends the trial's buffered events to the broker.
+        log: The trial's log, which is kept within its maximum size meanwhile.
+        rank: Rank of this process.
+        stacks: File for the stacks in case no thread can send them.
 
     Yields:
-        What takes note of the trial's events, so that the error can say where the trial was.
+        The trial's position for the error message; update it with the trial's events.
     """
-    place = TrialPosition() if rank == 0 else TrialPosition("under way")
+    position = TrialPosition() if rank == 0 else TrialPosition("running")
     training = threading.get_ident()
 
     def end(error: str) -> None:
@@ -73,18 +73,12 @@ def enforce_limits(
             os.write(_STANDARD_ERROR, f"{error}\n{found}".encode())
         try:
             flush()
-            told = broker.fail.remote(lease.trial.trial_id, lease.attempt, rank, error, found, wait_s=0.0)
-            ray.get(told, timeout=_TELL_WITHIN_S)
+            broker.fail(lease, rank, error, found, wait_s=0.0, timeout_s=_REPORT_TIMEOUT_S)
             ray.kill(ray.get_runtime_context().current_actor)
-            sleep(_KILLED_WITHIN_S)
-        finally:  # whatever went wrong: without its broker the run ends, and says so
+            sleep(_KILL_TIMEOUT_S)
+        finally:  # whatever went wrong: without its broker the run ends and reports it
             os._exit(1)
 
-    watchdog = Watchdog(limits, place, own_memory_bytes)
-    on_look = log.keep_bound if log else _nothing
-    with kill_if_hung(limits.duration_s, stacks), watch(watchdog, end, on_look):
-        yield place
-
-
-def _nothing() -> None:
-    """What there is to do where there is no log."""
+    watchdog = Watchdog(limits, position, own_memory_bytes)
+    with kill_if_hung(limits.duration_s, stacks), watch(watchdog, end, log.limit_size if log else None):
+        yield position

@@ -1,4 +1,4 @@
-"""WorkerGroupPool: long-lived Ray Train worker groups that train one trial after another."""
+"""Start, replace and stop the long-lived Ray Train worker groups of a run."""
 
 import logging
 import threading
@@ -16,6 +16,7 @@ from ray.train.torch import TorchTrainer
 from ray.util import remove_placement_group
 
 from l2rw_ray.config import Resources
+from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.failure_policy import Fault
 from l2rw_ray.orchestration.broker.trial_queue import PendingTrials
 from l2rw_ray.orchestration.workers.failure_callback import FailureCallback, classify_failure
@@ -26,21 +27,22 @@ from l2rw_ray.planning.placement import Nodes
 from l2rw_ray.planning.strategies.interface import RemainingTrials
 
 _MANY_TRIALS = 1000
-_LOSSES_PER_TRIAL = 20
-"""Of its workers that a worker group may have; how often one trial may be lost, the broker decides."""
-_FAILED_STARTS = 2
-"""Times a group may fail to come up before its worker group is given up."""
+"""Assumed number of trials of a strategy without a bound."""
+_MAX_LOSSES_PER_TRIAL = 20
+"""Restarts of a worker group per trial of the run; the broker decides how often one trial is retried."""
+_MAX_FAILED_STARTS = 2
+"""Failed starts after which a worker group is given up."""
 _UNUSED_CALLBACKS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
-_LOOK_AGAIN_S = 5.0
-"""How long a new node may go unnoticed."""
+_SCALE_EVERY_S = 5.0
+"""Maximum time until a new node is noticed."""
 
 
 class _WorkerGroupTrainer(TorchTrainer):  # type: ignore[misc]  # ray is not typed
-    """A trainer without the helpers of Ray Train that a worker group has no use for.
+    """A trainer without the helper processes of Ray Train that a worker group does not need.
 
-    Each is a process, which takes seconds to start. `DatasetManager` serves data sets that are given to the
-    trainer. `PlacementGroupCleaner` frees what a dead controller held, which `WorkerGroupPool` does itself;
-    it is detached, and stays for ever where it does not notice in time that its driver was killed.
+    Each of them takes seconds to start. `DatasetManager` serves data sets that are passed to the trainer.
+    `PlacementGroupCleaner` frees the resources of a dead controller, which `WorkerGroupPool` does itself; it
+    is detached and never exits if it misses that its driver was killed.
     """
 
     def _create_default_callbacks(self) -> list[Any]:
@@ -51,21 +53,24 @@ class _WorkerGroupTrainer(TorchTrainer):  # type: ignore[misc]  # ray is not typ
 class WorkerGroupPool:
     """The worker groups of one run, each driven by a thread of this process.
 
-    A further thread starts them where the cluster has room: at the beginning, when worker groups of another
-    kind have left for want of trials, when one was lost, and when nodes have joined.
+    One more thread starts them when the cluster has room: at the beginning, when worker groups for other
+    resources have exited because their trials are done, when one was lost, and when nodes have joined.
+
+    Attributes:
+        errors: Why worker groups failed, a line each.
 
     Args:
-        broker: Handle of the broker actor.
-        settings: What all worker groups share.
+        broker: Source of the trials.
+        settings: Settings shared by all worker groups.
         storage: Scratch folder for Ray Train.
-        remaining: Trials that the broker will be given.
-        nodes: Tells the resources of the nodes that there are.
-        limit: The user's own limit of worker groups, if any.
+        remaining: Trials that will be submitted to the broker.
+        nodes: Returns the resources of the cluster's nodes.
+        limit: Maximum number of worker groups; None for as many as fit.
     """
 
     def __init__(
         self,
-        broker: Any,
+        broker: BrokerClient,
         settings: RunConfig,
         storage: Path,
         *,
@@ -75,38 +80,38 @@ class WorkerGroupPool:
     ) -> None:
         self._broker, self._settings, self._storage = broker, settings, storage
         self._remaining, self._nodes, self._limit = remaining, nodes, limit
-        self._max_losses = _LOSSES_PER_TRIAL * sum(left or _MANY_TRIALS for left in remaining.values())
+        self._max_losses = _MAX_LOSSES_PER_TRIAL * sum(left or _MANY_TRIALS for left in remaining.values())
         self._names, self._lock = count(), threading.Lock()
         self._running: dict[threading.Thread, Resources] = {}
-        self._lost: Counter[Resources] = Counter()
+        self._failed: Counter[Resources] = Counter()
         self._known_nodes: Nodes = ()
         self._changed, self._ending = threading.Event(), threading.Event()
         self._scaler = threading.Thread(target=self._scale_loop, name="worker groups", daemon=True)
         self.errors: list[str] = []
 
     def start(self) -> None:
-        """Start the worker groups that there is room for; they come up in the background."""
+        """Start as many worker groups as fit; they come up in the background."""
         self._scale()
         self._scaler.start()
 
     def expect(self, remaining: RemainingTrials) -> None:
-        """See `WorkerPool`."""
+        """Update the number of trials that will still be submitted to the broker, by resources."""
         self._remaining = remaining
 
     def number(self, resources: Resources) -> int:
-        """See `WorkerPool`."""
+        """Return the number of worker groups for these resources, including those that are starting."""
         with self._lock:
             return list(self._running.values()).count(resources)
 
     def stop_scaling(self) -> None:
-        """Start no more worker groups."""
+        """Stop starting worker groups."""
         self._ending.set()
         self._changed.set()
         if self._scaler.is_alive():
             self._scaler.join()
 
     def join(self, timeout_s: float) -> None:
-        """Wait until the worker groups that were sent home have gone, all together no longer than this."""
+        """Wait until all worker groups have exited, at most `timeout_s` in total."""
         deadline = monotonic() + timeout_s
         with self._lock:
             running = list(self._running)
@@ -115,52 +120,52 @@ class WorkerGroupPool:
 
     def _scale_loop(self) -> None:
         while not self._ending.is_set():
-            self._changed.wait(_LOOK_AGAIN_S)
+            self._changed.wait(_SCALE_EVERY_S)
             self._changed.clear()
             try:
                 self._scale()
             except ray.exceptions.ActorDiedError:
-                return  # without its broker the run ends, and says so
+                return  # without its broker the run ends and reports it
             except ray.exceptions.RayError:
-                logging.getLogger(__name__).debug("no answer about worker groups", exc_info=True)
+                logging.getLogger(__name__).debug("could not scale worker groups", exc_info=True)
 
     def _scale(self) -> None:
         """Start worker groups for pending trials; give up when no worker group can ever train them."""
-        work, nodes = ray.get(self._broker.pending.remote()), self._nodes()
-        for kind, number in self._remaining.items():
-            known = work.get(kind, PendingTrials(0))
-            left = None if number is None or known.left is None else known.left + number
-            work[kind] = PendingTrials(left, known.leased)
+        pending, nodes = self._broker.pending(), self._nodes()
+        for resources, number in self._remaining.items():
+            known = pending.get(resources, PendingTrials(0))
+            waiting = None if number is None or known.waiting is None else known.waiting + number
+            pending[resources] = PendingTrials(waiting, known.running)
         if nodes != self._known_nodes:
             self._known_nodes = nodes
-            self._lost.clear()
+            self._failed.clear()
         with self._lock:
-            decision = decide_scaling(work, Counter(self._running.values()), self._lost, nodes, self._limit)
+            running = Counter(self._running.values())
+            decision = decide_scaling(pending, running, self._failed, nodes, self._limit)
         if self._ending.is_set():
             return
-        for kind, groups in decision.start.items():
+        for resources, groups in decision.start.items():
             for _ in range(groups):
-                self._start_one(kind)
+                self._start_one(resources)
         if decision.is_stuck:
-            self._broker.give_up.remote()
+            self._broker.give_up()
 
     def _start_one(self, resources: Resources) -> None:
-        name = f"worker group{next(self._names)}"
+        name = f"group{next(self._names)}"
         thread = threading.Thread(target=self._drive, args=(name, resources), name=name, daemon=True)
         with self._lock:
             self._running[thread] = resources
         thread.start()
 
     def _drive(self, name: str, resources: Resources) -> None:
+        """Run a worker group, with new workers each time it recycles, until no trial needs it."""
         fault: Fault | None = None
         try:
             for generation in count():
                 self._trainer(name, generation, resources).fit()
-                if not ray.get(self._broker.has_pending.remote(resources)):
+                if not self._broker.has_pending(resources):
                     break
-        except (
-            Exception
-        ) as error:  # whatever ended the worker group, its trial and the proxies must hear of it
+        except Exception as error:  # whatever ended the worker group, the broker must know
             last_line = (str(error).strip().splitlines() or [""])[-1]
             self.errors.append(f"{name}: {type(error).__name__}: {last_line}")
             logging.getLogger(__name__).debug("worker group %s ended", name, exc_info=True)
@@ -169,13 +174,13 @@ class WorkerGroupPool:
             with suppress(ray.exceptions.RayError):
                 if ray.is_initialized():
                     if fault is not None:
-                        ray.get(self._broker.note_loss.remote(name, fault))
-                    place = ray.get(self._broker.group_ended.remote(name))
-                    if fault is not None and place is not None:
-                        remove_placement_group(place)
+                        self._broker.note_loss(name, fault)
+                    placement = self._broker.group_ended(name)
+                    if fault is not None and placement is not None:
+                        remove_placement_group(placement)
             with self._lock:
                 del self._running[threading.current_thread()]
-                self._lost[resources] += fault is not None
+                self._failed[resources] += fault is not None
             self._changed.set()
 
     def _trainer(self, name: str, generation: int, resources: Resources) -> "_WorkerGroupTrainer":
@@ -195,7 +200,7 @@ class WorkerGroupPool:
                 name=f"{name}-{generation}",
                 storage_path=str(self._storage),
                 failure_config=ray.train.FailureConfig(
-                    max_failures=self._max_losses, controller_failure_limit=_FAILED_STARTS
+                    max_failures=self._max_losses, controller_failure_limit=_MAX_FAILED_STARTS
                 ),
                 logging_config=ray.train.LoggingConfig(log_level="ERROR"),
                 callbacks=[FailureCallback(self._broker, name)],

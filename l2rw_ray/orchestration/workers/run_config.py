@@ -1,4 +1,4 @@
-"""What all worker groups of a run have in common, sent to every worker."""
+"""Settings shared by all worker groups of a run, sent to every worker."""
 
 import os
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from l2rw_ray.results.remote.location import Location
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where the trials of a run leave what they make, and what they may take.
+    """Where the trials of a run write their files, and their limits.
 
     Attributes:
         checkpoints: The study's checkpoint folder.
         models: The study's folder of trained models.
         logs: The study's folder of logs.
-        store: Where checkpoints and models go instead of the folders; None where they stay there.
-        working_directory: Where relative paths of a study start: the driver's own folder.
-        checkpoint_policy: When trials are saved.
-        keep: What is kept of each trial besides its figures.
-        limits: What a trial may take.
-        report_every_s: Shortest time from one report of a trial's epochs to the next.
+        store: Object store that replaces the folders of checkpoints and models; None for no store.
+        working_directory: Base of relative paths in a study: the driver's working directory.
+        checkpoint_policy: When checkpoints are written.
+        keep: Artifacts to save with each trial's metrics.
+        limits: Limits of a trial.
+        report_every_s: Minimum time between two reports of a trial's epochs.
         trials_per_worker_group: Trials after which a worker group's workers are replaced.
     """
 
@@ -44,7 +44,7 @@ class RunConfig:
     def of(
         cls, spec: StudySpec, folder: StudyFolder, report_every_s: float, trials_per_worker_group: int
     ) -> Self:
-        """Those of a study, run from this process's working directory."""
+        """Return the settings of a study that runs from this process's working directory."""
         return cls(
             checkpoints=folder.checkpoints.resolve(),
             models=folder.models.resolve(),
@@ -59,9 +59,9 @@ class RunConfig:
         )
 
     def model_file(self, trial_id: str) -> Path | None:
-        """Where a worker writes a trial's model; None where none is kept."""
+        """Return the file that a worker saves a trial's model to; None when models are not kept."""
         if not self.keep.models:
             return None
         if self.store is None:
             return self.models / f"{trial_id}.pt"
-        return Path(gettempdir()) / f"l2rw-{os.getpid()}-{trial_id}.pt"  # until it is brought there
+        return Path(gettempdir()) / f"l2rw-{os.getpid()}-{trial_id}.pt"  # until it is uploaded

@@ -8,16 +8,16 @@ from l2rw_ray.orchestration.broker.trial_queue import PendingTrials
 from l2rw_ray.planning.placement import Nodes, allocate
 
 MAX_GROUP_FAILURES = 3
-"""Worker groups of one kind that may fail on the same nodes before no more are started there."""
+"""Failures of worker groups for the same resources, on the same nodes, after which no more are started."""
 
 
 @dataclass(frozen=True)
 class ScalingDecision:
-    """What to do about worker groups.
+    """Which worker groups to start, and whether to give up.
 
     Attributes:
-        start: WorkerGroupPool to start, by kind, those first that few places can hold.
-        is_stuck: Whether trials are left that no worker group will ever train.
+        start: Number of worker groups to start by resources; those that fit in the fewest places first.
+        is_stuck: Whether there are pending trials that no worker group will ever train.
     """
 
     start: Mapping[Resources, int]
@@ -25,26 +25,28 @@ class ScalingDecision:
 
 
 def decide_scaling(
-    work: Mapping[Resources, PendingTrials],
+    pending: Mapping[Resources, PendingTrials],
     running: Mapping[Resources, int],
-    lost: Mapping[Resources, int],
+    failed: Mapping[Resources, int],
     nodes: Nodes,
     limit: int | None,
 ) -> ScalingDecision:
-    """Decide which worker groups to start: as many as there is room for, and trials that wait.
+    """Decide which worker groups to start: as many as fit the cluster and have trials waiting for them.
 
     Args:
-        work: Trials by kind.
-        running: WorkerGroupPool by kind, those that come up among them.
-        lost: WorkerGroupPool by kind that failed since nodes last joined or left.
+        pending: Pending trials by resources.
+        running: Number of worker groups by resources, including those that are starting.
+        failed: Number of worker groups by resources that failed since nodes last joined or left.
         nodes: Each node's resources by Ray's names.
-        limit: The user's own limit of worker groups, if any.
+        limit: Maximum number of worker groups; None for as many as fit.
     """
     wanted = {
-        kind: None if trials.left is None else trials.left + trials.leased
-        for kind, trials in work.items()
-        if trials.left != 0 and lost.get(kind, 0) < MAX_GROUP_FAILURES
+        resources: None if trials.waiting is None else trials.waiting + trials.running
+        for resources, trials in pending.items()
+        if trials.waiting != 0 and failed.get(resources, 0) < MAX_GROUP_FAILURES
     }
-    start = {kind: number for kind, number in allocate(wanted, running, nodes, limit).items() if number}
+    start = {
+        resources: groups for resources, groups in allocate(wanted, running, nodes, limit).items() if groups
+    }
     is_idle = not start and not any(running.values())
-    return ScalingDecision(start, is_stuck=is_idle and any(trials.left != 0 for trials in work.values()))
+    return ScalingDecision(start, is_idle and any(trials.waiting != 0 for trials in pending.values()))

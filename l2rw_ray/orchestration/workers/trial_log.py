@@ -1,12 +1,11 @@
-"""What a worker prints while it trains a trial, in a file of the trial's own.
+"""Redirect a worker's output to one log file per trial.
 
-The process's standard output and error themselves are led into the file, not Python's `sys.stdout` alone:
-that costs two system calls a trial, catches what C libraries, warnings and `logging` print too, and what
-was printed is in the file even when the process is killed a moment later. Ray's own file of the worker's
-output has what is printed before, between and after trials.
+The process's standard output and error are redirected, not Python's `sys.stdout` alone: this costs two
+system calls per trial, includes the output of C libraries, warnings and `logging`, and loses nothing when the
+process is killed. Output before, between and after trials goes to Ray's log of the worker.
 
-The price is that nobody stands between a print and the disk, so the bound is kept by looking: what a
-chatty trial wrote beyond it since the last look is cut off again, and the rest goes nowhere.
+Since nothing stands between a print and the disk, the maximum size is enforced periodically: a log that has
+grown past it is truncated, and later output of the attempt is discarded.
 """
 
 import ctypes
@@ -18,18 +17,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 MAX_BYTES = 2**20
-"""Of what one attempt prints."""
-_CUT = b"\n--- the rest was left out: more than %d bytes ---\n"
+"""Maximum size of one attempt's output."""
+_TRUNCATED = b"\n--- truncated at %d bytes ---\n"
 _STANDARD = (1, 2)
 """Descriptors of standard output and error."""
 
 
 class TrialLog:
-    """An open log, which standard output and error lead into.
+    """An open log that standard output and error are redirected to.
 
     Args:
-        descriptor: Of the file, opened to append.
-        max_bytes: What the attempt may write.
+        descriptor: Descriptor of the file, opened for appending.
+        max_bytes: Maximum size of the attempt's output.
     """
 
     def __init__(self, descriptor: int, max_bytes: int) -> None:
@@ -37,12 +36,12 @@ class TrialLog:
         self._begin = os.fstat(descriptor).st_size
         self._max_bytes, self._is_full = max_bytes, False
 
-    def keep_bound(self) -> None:
-        """Cut off what is too much; nothing more is written then."""
-        with suppress(OSError):  # of a log, no trial fails
-            self._cut()
+    def limit_size(self) -> None:
+        """Truncate a log that is too large and discard further output."""
+        with suppress(OSError):  # a log never fails a trial
+            self._truncate()
 
-    def _cut(self) -> None:
+    def _truncate(self) -> None:
         end = self._begin + self._max_bytes
         if self._is_full or os.fstat(self._descriptor).st_size <= end:
             return
@@ -51,28 +50,28 @@ class TrialLog:
             for standard in _STANDARD:
                 os.dup2(nowhere.fileno(), standard)
         os.ftruncate(self._descriptor, end)
-        _write(self._descriptor, _CUT % self._max_bytes)
+        _write(self._descriptor, _TRUNCATED % self._max_bytes)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was written since it was opened."""
+        """Whether nothing was written since the log was opened."""
         return os.fstat(self._descriptor).st_size <= self._begin
 
 
 @contextmanager
 def logged(path: Path, attempt: int, max_bytes: int = MAX_BYTES) -> Iterator[TrialLog | None]:
-    """Lead standard output and error into a file while the block runs.
+    """Redirect standard output and error to a file while the block runs.
 
-    What earlier attempts left in the file stays, with a line between. A file that stays empty is removed.
+    Output of earlier attempts is kept, with a separator line. A file without output is removed.
 
     Args:
-        path: The file. Where its folder cannot be reached or written from here, as on a node that does
-            not share the study folder, output stays where it goes, which is Ray's file of this worker.
-        attempt: Which try of the trial this is, from 1.
-        max_bytes: What it may write.
+        path: The file. If it cannot be opened, as on a node that does not share the study folder, output
+            is not redirected and goes to Ray's log of the worker.
+        attempt: Number of the attempt, from 1.
+        max_bytes: Maximum size of the attempt's output.
 
     Yields:
-        The log; None where there is none.
+        The log; None if the file cannot be opened.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
@@ -85,14 +84,14 @@ def logged(path: Path, attempt: int, max_bytes: int = MAX_BYTES) -> Iterator[Tri
         _write(descriptor, header.encode())
     log = TrialLog(descriptor, max_bytes)
     try:
-        with _led_into(descriptor):
+        with _redirected_to(descriptor):
             try:
                 yield log
             finally:
                 _flush()
-                log.keep_bound()
+                log.limit_size()
     finally:
-        with suppress(OSError):  # of a log, no trial fails
+        with suppress(OSError):  # a log never fails a trial
             if log.is_empty:
                 os.ftruncate(descriptor, before)
             if log.is_empty and not before:
@@ -101,7 +100,7 @@ def logged(path: Path, attempt: int, max_bytes: int = MAX_BYTES) -> Iterator[Tri
 
 
 @contextmanager
-def _led_into(descriptor: int) -> Iterator[None]:
+def _redirected_to(descriptor: int) -> Iterator[None]:
     _flush()
     saved = [os.dup(standard) for standard in _STANDARD]
     for standard in _STANDARD:
@@ -109,13 +108,13 @@ def _led_into(descriptor: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for standard, own in zip(_STANDARD, saved, strict=True):
-            os.dup2(own, standard)
-            os.close(own)
+        for standard, original in zip(_STANDARD, saved, strict=True):
+            os.dup2(original, standard)
+            os.close(original)
 
 
 def _flush() -> None:
-    """Write out what Python and the C library hold back."""
+    """Flush the buffers of Python and of the C library."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # a full disk, a stream that the trial closed
             stream.flush()

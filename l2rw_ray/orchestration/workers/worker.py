@@ -1,4 +1,4 @@
-"""The loop of each worker in a worker group: lease a trial, train it with the others, report."""
+"""The loop of each worker in a worker group: lease a trial, train it with the other ranks, report."""
 
 import os
 import sys
@@ -6,7 +6,6 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 from uuid import uuid4
 
 import ray
@@ -20,6 +19,7 @@ from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError, OutOfReachError
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
+from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.failure_policy import INFRASTRUCTURE, Fault
 from l2rw_ray.orchestration.broker.trial_queue import Lease, WorkerGroupCommand
 from l2rw_ray.orchestration.custom_code import check_same_code
@@ -35,48 +35,48 @@ from l2rw_ray.retries import retry_transient
 from l2rw_ray.training import Artifacts, CheckpointStore, Ranks, is_lost_peer, train_trial
 
 _LEASE_WAIT_S = 20.0
-"""Well below the process group's time-out: idle ranks meet at least this often."""
+"""Well below the process group's time-out: idle ranks communicate at least this often."""
 
 
 @dataclass(frozen=True)
 class WorkerGroupConfig:
-    """What a worker group's workers are started with.
+    """Settings of the workers of one worker group.
 
     Attributes:
-        name: The worker group's name at the broker.
-        broker: Handle of the broker actor.
-        resources: What each worker takes.
-        run: What all worker groups of the run share.
+        name: Name of the worker group.
+        broker: Source of the trials.
+        resources: Resources of the worker group.
+        run: Settings shared by all worker groups of the run.
     """
 
     name: str
-    broker: Any
+    broker: BrokerClient
     resources: Resources
     run: RunConfig
 
 
 def run_worker(config: dict[str, WorkerGroupConfig]) -> None:
-    """Train trials until the broker sends the worker group home; the loop of every worker of a worker group.
-
-    Workers leave earlier when they are worn, see `RecyclePolicy`.
+    """Train trials until the broker has no more, or until `RecyclePolicy` asks for new workers.
 
     Args:
-        config: `{"settings": …}`, the form Ray Train passes configuration in.
+        config: `{"settings": …}`, the form in which Ray Train passes configuration.
     """
     settings = config["settings"]
     keep_freed_memory()
-    if settings.run.working_directory.is_dir():  # on another node it may not be there
+    if settings.run.working_directory.is_dir():  # it may not exist on other nodes
         os.chdir(settings.run.working_directory)
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
     if ranks.leads:
-        ray.get(settings.broker.register_placement.remote(settings.name, get_current_placement_group()))
-    incarnation, recycling = (
-        uuid4().hex,
-        RecyclePolicy(settings.run.trials_per_worker_group, settings.run.limits, _source.cache_clear),
-    )
+        settings.broker.register_placement(settings.name, get_current_placement_group())
+    incarnation = uuid4().hex
+    recycling = RecyclePolicy(settings.run.trials_per_worker_group, settings.run.limits, _source.cache_clear)
+
+    def lease() -> Lease | WorkerGroupCommand:
+        return settings.broker.lease(settings.name, incarnation, settings.resources, _LEASE_WAIT_S)
+
     while True:
-        order = ranks.broadcast(_ask(settings, incarnation) if ranks.leads else None)
+        order = ranks.broadcast(lease() if ranks.leads else None)
         if order is WorkerGroupCommand.LEAVE:
             return
         if isinstance(order, Lease):
@@ -85,55 +85,45 @@ def run_worker(config: dict[str, WorkerGroupConfig]) -> None:
                 return
 
 
-def _ask(settings: WorkerGroupConfig, incarnation: str) -> Lease | WorkerGroupCommand:
-    leased = settings.broker.lease.remote(settings.name, incarnation, settings.resources, _LEASE_WAIT_S)
-    order: Lease | WorkerGroupCommand = ray.get(leased)
-    return order
-
-
 def _train(lease: Lease, settings: WorkerGroupConfig, ranks: Ranks) -> None:
-    """Train one trial; its own exception is recorded and ends it, not the worker group.
+    """Train one trial; an exception in it is recorded and ends the trial, not the worker group.
 
     Raises:
-        InfrastructureError: Another rank or the broker was lost, the data are out of reach, or a rank has
-            not left the trial: the group must start anew, and the broker then decides whether the trial is
-            tried again.
+        InfrastructureError: Another rank or the broker was lost, the data are out of reach, or a rank is
+            stuck in the trial: the worker group must be restarted. The broker then decides whether the
+            trial is retried.
     """
-    trial_id = lease.trial.trial_id
-
-    def send(events: list[Event]) -> Verdict:
-        verdict: Verdict = ray.get(settings.broker.report.remote(events, lease.attempt))
-        return verdict
-
-    reports = EventBuffer(send, settings.run.report_every_s)
-    with logged(log_file(settings.run.logs, trial_id, ranks.rank), lease.attempt) as log:
+    buffer = EventBuffer(
+        lambda events: settings.broker.report(events, lease.attempt), settings.run.report_every_s
+    )
+    with logged(log_file(settings.run.logs, lease.trial.trial_id, ranks.rank), lease.attempt) as log:
         try:
-            _train_within_limits(lease, settings, ranks, reports, log)
+            _train_within_limits(lease, settings, ranks, buffer, log)
         except Exception as error:  # the trial boundary
             fault = _fault_of(error, ranks)
             if fault is Fault.DATA_OUT_OF_REACH:
                 _write_trace()
-                reports.flush()  # it may have got further
+                buffer.flush()  # new epochs count as progress
                 raise
             if fault in INFRASTRUCTURE:
                 raise InfrastructureError(f"rank {ranks.rank} lost the others: {error}") from error
-            reports.flush()
+            buffer.flush()
             _fail(lease, settings, ranks, error)
 
 
 def _train_within_limits(
-    lease: Lease, settings: WorkerGroupConfig, ranks: Ranks, reports: EventBuffer, log: TrialLog | None
+    lease: Lease, settings: WorkerGroupConfig, ranks: Ranks, buffer: EventBuffer, log: TrialLog | None
 ) -> None:
     trial, stacks = lease.trial, stacks_file(settings.run.logs, lease.trial.trial_id, ranks.rank)
-    within = enforce_limits(
-        *(lease, settings.run.limits, settings.broker, reports.flush, log), rank=ranks.rank, stacks=stacks
+    limited = enforce_limits(
+        *(lease, settings.run.limits, settings.broker, buffer.flush, log), rank=ranks.rank, stacks=stacks
     )
     model_file = settings.run.model_file(trial.trial_id)
-    with within as place:
+    with limited as position:
 
         def emit(event: Event) -> Verdict:
-            place.note(event)
-            return reports(event)
+            position.update(event)
+            return buffer(event)
 
         check_same_code(trial)
         splits = make_splits(
@@ -153,15 +143,12 @@ def _train_within_limits(
             ),
             attempt=lease.attempt,
             read_parts=read_through_ray_data,
-            keep=Artifacts(
-                model_file=model_file,
-                system_metrics=settings.run.keep.system_metrics,
-            ),
+            keep=Artifacts(model_file=model_file, system_metrics=settings.run.keep.system_metrics),
         )
 
 
 def _fault_of(error: Exception, ranks: Ranks) -> Fault:
-    """Whose fault it is; what a Ray task of the trial's own raised is the trial's."""
+    """Classify an exception; one that a Ray task of the trial raised is the trial's own."""
     if isinstance(error, OutOfReachError):
         return Fault.DATA_OUT_OF_REACH
     is_ray = isinstance(error, ray.exceptions.RayError) and not isinstance(error, ray.exceptions.RayTaskError)
@@ -170,17 +157,13 @@ def _fault_of(error: Exception, ranks: Ranks) -> Fault:
 
 
 def _fail(lease: Lease, settings: WorkerGroupConfig, ranks: Ranks, error: Exception) -> None:
-    """Tell the broker and the log of a trial's own exception, the one being handled."""
-    message, trace = f"{type(error).__name__}: {error}", _write_trace()
-    failure = settings.broker.fail.remote(lease.trial.trial_id, lease.attempt, ranks.rank, message, trace)
-    if not ray.get(failure):
-        raise InfrastructureError(
-            "some ranks are still inside a failed trial: start the worker group anew"
-        ) from error
+    """Report the trial's exception, the one being handled, to the broker and the log."""
+    if not settings.broker.fail(lease, ranks.rank, f"{type(error).__name__}: {error}", _write_trace()):
+        raise InfrastructureError("some ranks are stuck in a failed trial") from error
 
 
 def _write_trace() -> str:
-    """Write the traceback of the error being handled to the trial's log; the traceback."""
+    """Write the traceback of the error being handled to the trial's log and return it."""
     trace = traceback.format_exc()
     with suppress(OSError, ValueError):  # a full disk, a stream that the trial closed
         sys.stderr.write(trace)
@@ -189,5 +172,5 @@ def _write_trace() -> str:
 
 @lru_cache(maxsize=2)
 def _source(config: Data) -> Source:
-    """The decoded source, kept from one trial to the next where it is the same."""
+    """Return a decoded source, cached for later trials with the same one."""
     return load_source(config)

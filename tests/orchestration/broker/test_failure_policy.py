@@ -1,4 +1,4 @@
-"""Only the infrastructure gives another chance, as long as a trial gets further or has not tried often."""
+"""Only infrastructure failures are retried, while a trial makes progress or has had few attempts."""
 
 import pytest
 
@@ -10,16 +10,15 @@ from l2rw_ray.orchestration.broker.failure_policy import (
 )
 
 OWN = "ValueError: no"
-VAIN = f"InfrastructureError: {MAX_ATTEMPTS_WITHOUT_PROGRESS} attempts without progress, the last: "
+GIVEN_UP = f"InfrastructureError: {MAX_ATTEMPTS_WITHOUT_PROGRESS} attempts without progress, the last: "
 TABLE = {
     Fault.OWN_ERROR: OWN,
     Fault.OVER_LIMIT: OWN,
-    Fault.WORKER_LOST: f"{VAIN}its worker, worker group or node was lost; "
-    "see that it does not end its process itself, and needs no more memory than there is",
-    Fault.NODE_OUT_OF_MEMORY: f"{VAIN}Ray ended its worker because the node ran out of memory; "
+    Fault.WORKER_LOST: f"{GIVEN_UP}worker lost; "
+    "check that the trial does not exit the process and fits into memory",
+    Fault.NODE_OUT_OF_MEMORY: f"{GIVEN_UP}worker killed because its node ran out of memory; "
     "use smaller batches, or fewer trials at a time (--max-concurrent-trials)",
-    Fault.DATA_OUT_OF_REACH: f"{VAIN}its data could not be read for the moment; "
-    "see to their store or the network",
+    Fault.DATA_OUT_OF_REACH: f"{GIVEN_UP}data out of reach; check the data's store and the network",
 }
 
 
@@ -29,9 +28,9 @@ def test_reason_by_fault(fault: Fault) -> None:
         failure_reason(fault, attempts_without_progress, OWN)
         for attempts_without_progress in range(MAX_ATTEMPTS_WITHOUT_PROGRESS + 1)
     ]
-    patient = fault in INFRASTRUCTURE
-    assert found == [None if patient else OWN] * MAX_ATTEMPTS_WITHOUT_PROGRESS + [TABLE[fault]]
+    is_retried = fault in INFRASTRUCTURE
+    assert found == [None if is_retried else OWN] * MAX_ATTEMPTS_WITHOUT_PROGRESS + [TABLE[fault]]
 
 
-def test_what_is_of_the_infrastructure() -> None:
+def test_infrastructure_faults() -> None:
     assert {Fault.WORKER_LOST, Fault.NODE_OUT_OF_MEMORY, Fault.DATA_OUT_OF_REACH} == INFRASTRUCTURE

@@ -53,7 +53,7 @@ def test_trials_are_leased_in_order_and_each_once(
     assert queue.report(_start(trials[0]), 1) is Verdict.CONTINUE
     assert queue.report(_end(trials[0]), 1) is Verdict.CONTINUE
     assert queue.lease("a", "1", ONE) == Lease(trials[2], 1)
-    assert queue.under_way() == (trials[1].trial_id, trials[2].trial_id)
+    assert queue.running() == (trials[1].trial_id, trials[2].trial_id)
 
 
 def test_groups_wait_while_open_and_leave_when_closed() -> None:
@@ -72,7 +72,7 @@ def test_each_kind_of_group_trains_its_own_and_leaves_when_no_more_will_come(stu
     queue.submit(alone)
     queue.submit(together)
     assert queue.lease("b", "1", TWO) == Lease(together, 1)
-    assert queue.pending() == {ONE: PendingTrials(1), TWO: PendingTrials(0, leased=1)}
+    assert queue.pending() == {ONE: PendingTrials(1), TWO: PendingTrials(0, running=1)}
     queue.complete(ONE)
     assert queue.lease("a", "1", ONE) == Lease(alone, 1), "what waits is trained first"
     assert queue.lease("c", "1", ONE) is WorkerGroupCommand.LEAVE
@@ -179,7 +179,7 @@ def test_group_that_was_replaced_is_sent_home(queue: TrialQueue, trials: tuple[P
     queue.lease("a", "1", ONE)
     assert queue.lease("a", "2", ONE) == Lease(trials[0], 2)
     assert queue.lease("a", "1", ONE) is WorkerGroupCommand.LEAVE
-    assert queue.under_way() == (trials[0].trial_id,)
+    assert queue.running() == (trials[0].trial_id,)
 
 
 def test_exception_of_a_lost_attempt_does_not_end_the_next(

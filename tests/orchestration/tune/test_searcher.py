@@ -1,4 +1,4 @@
-"""The searcher between a strategy and Tune, with a broker that does what it is told."""
+"""The searcher between strategies and Tune, with a fake broker."""
 
 from collections.abc import Mapping
 
@@ -15,14 +15,14 @@ from l2rw_ray.results.trial_result import TrialResult
 
 
 class _Strategy(FixedStrategy):
-    """A list that remembers what it was told."""
+    """A list that remembers epochs and results."""
 
     def __init__(self, trials: tuple[PlannedTrial, ...]) -> None:
         super().__init__(trials)
         self.epochs: list[tuple[str, int]] = []
         self.results: dict[str, TrialResult] = {}
 
-    def report(self, trial_id: str, epoch: int, figures: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
         self.epochs.append((trial_id, epoch))
 
     def tell(self, trial_id: str, result: TrialResult) -> None:
@@ -31,18 +31,23 @@ class _Strategy(FixedStrategy):
 
 class _Broker:
     def __init__(self) -> None:
+        self.begun: list[str] = []
         self.submitted: list[str] = []
         self.complete_kinds: list[Resources] = []
         self.cancelled: list[str] = []
         self.ends: dict[str, TrialEnded] = {}
 
+    def begin(self, trial: PlannedTrial) -> None:
+        self.begun.append(trial.trial_id)
+
     def submit(self, trial: PlannedTrial) -> None:
+        assert self.begun[-1] == trial.trial_id, "a trial is recorded before it is submitted"
         self.submitted.append(trial.trial_id)
 
     def complete(self, resources: Resources) -> None:
         self.complete_kinds.append(resources)
 
-    def cancel(self, trial_id: str) -> None:
+    def cancel(self, trial_id: str, reason: str) -> None:
         self.cancelled.append(trial_id)
 
     def end_of(self, trial_id: str) -> TrialEnded | None:
@@ -65,9 +70,9 @@ def trials(study_tree: dict) -> tuple[PlannedTrial, ...]:
     return plan_study(parse_study(study_tree | {"seeds": 1}))
 
 
-def test_a_trial_is_told_as_it_ended(trials) -> None:
+def test_a_strategy_gets_the_end_of_its_trial(trials) -> None:
     strategy, broker = _Strategy(trials), _Broker()
-    searcher = TuneSearcher([strategy], broker, _Pool())
+    searcher = TuneSearcher([strategy], broker, _Pool(), broker.begin)
     assert searcher.suggest("a") == {"trial_id": trials[0].trial_id}
     searcher.on_trial_result("a", {"status": RUNNING, "epoch": 1, "validation_loss": 0.5})
     ended = {"status": "failed", "reason": "ValueError: no", "duration_s": 2.0, "epoch": 1}
@@ -79,9 +84,9 @@ def test_a_trial_is_told_as_it_ended(trials) -> None:
 
 
 @pytest.mark.parametrize("status", [TrialStatus.STOPPED, TrialStatus.COMPLETED])
-def test_a_trial_that_is_stopped_is_under_way_until_it_has_ended(trials, status) -> None:
+def test_a_stopped_trial_keeps_running_until_it_has_ended(trials, status) -> None:
     strategy, broker = _Strategy(trials[:1]), _Broker()
-    searcher = TuneSearcher([strategy], broker, _Pool())
+    searcher = TuneSearcher([strategy], broker, _Pool(), broker.begin)
     searcher.suggest("a")
     assert searcher.suggest("a2") is None, "it may still be stopped"
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
@@ -99,7 +104,7 @@ def test_the_next_trial_waits_for_the_group_of_one_that_is_stopped(study_tree: d
     trials = plan_study(parse_study(study_tree | {"seeds": 2}))
     strategy, broker = _Strategy(trials), _Broker()
     strategy.ahead = 0
-    searcher = TuneSearcher([strategy], broker, _Pool({trials[0].resources: 1}))
+    searcher = TuneSearcher([strategy], broker, _Pool({trials[0].resources: 1}), broker.begin)
     searcher.suggest("a")
     assert searcher.suggest("b") is None
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
@@ -111,26 +116,26 @@ def test_each_kind_of_trial_is_handed_out_as_its_groups_allow(study_tree: dict) 
     groups = by_resources(plan_study(parse_study(study_tree | {"seeds": 2})))
     (one, alone), (two, together) = groups.items()
     broker, pool = _Broker(), _Pool({one: 1})
-    searcher = TuneSearcher([_Strategy(tuple(alone)), _Strategy(tuple(together))], broker, pool)
+    searcher = TuneSearcher([_Strategy(tuple(alone)), _Strategy(tuple(together))], broker, pool, broker.begin)
     given = [searcher.suggest(str(number)) for number in range(4)]
     assert [each["trial_id"] for each in given[:3]] == [
         *(trial.trial_id for trial in alone[:2]),
         together[0].trial_id,
-    ], "one under way and one that waits; a kind without worker groups has one that waits for them"
+    ], "one runs and one waits; resources without worker groups have one that waits for them"
     assert given[3] is None
-    assert pool.remaining == {one: len(alone) - 2, two: len(together) - 1}, "told at once"
+    assert pool.remaining == {one: len(alone) - 2, two: len(together) - 1}, "the pool knows at once"
     pool.groups = {one: len(alone), two: len(together)}
     given = [searcher.suggest(f"{number} more") for number in range(len(alone) + len(together) - 3)]
     assert all(isinstance(each, dict) for each in given)
     assert searcher.suggest("z") is None, "Tune may still stop the last ones, whose ends are waited for"
     assert len(broker.submitted) == len(alone) + len(together)
-    assert set(broker.complete_kinds) == {one, two}, "worker groups of a kind leave when no more will come"
+    assert set(broker.complete_kinds) == {one, two}, "worker groups exit when no more trials will come"
 
 
 @pytest.mark.parametrize("result", [{"status": "lost"}, None])
 def test_nothing_is_begun_once_the_broker_is_lost(trials, result) -> None:
     strategy, broker = _Strategy(trials), _Broker()
-    searcher = TuneSearcher([strategy], broker, _Pool())
+    searcher = TuneSearcher([strategy], broker, _Pool(), broker.begin)
     searcher.suggest("a")
     searcher.on_trial_complete("a", result, error=result is None)
     assert not strategy.results[trials[0].trial_id].is_final

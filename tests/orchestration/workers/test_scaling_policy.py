@@ -14,12 +14,12 @@ CORES = [{"CPU": 4.0}]
     ("work", "running", "start"),
     [
         ({ONE: PendingTrials(9), TWO: PendingTrials(9)}, {}, {TWO: 1, ONE: 2}),
-        ({ONE: PendingTrials(4, leased=2)}, {ONE: 2}, {ONE: 2}),
-        ({ONE: PendingTrials(1, leased=2)}, {ONE: 2}, {ONE: 1}),
-        ({ONE: PendingTrials(1, leased=1)}, {ONE: 2}, {}),
-        ({ONE: PendingTrials(0, leased=1), TWO: PendingTrials(3)}, {ONE: 1}, {TWO: 1}),
+        ({ONE: PendingTrials(4, running=2)}, {ONE: 2}, {ONE: 2}),
+        ({ONE: PendingTrials(1, running=2)}, {ONE: 2}, {ONE: 1}),
+        ({ONE: PendingTrials(1, running=1)}, {ONE: 2}, {}),
+        ({ONE: PendingTrials(0, running=1), TWO: PendingTrials(3)}, {ONE: 1}, {TWO: 1}),
         ({ONE: PendingTrials(None)}, {ONE: 1}, {ONE: 3}),
-        ({ONE: PendingTrials(0, leased=4)}, {ONE: 4}, {}),
+        ({ONE: PendingTrials(0, running=4)}, {ONE: 4}, {}),
     ],
 )
 def test_groups_follow_the_trials(work: dict, running: dict, start: dict) -> None:

@@ -74,7 +74,7 @@ def test_a_model_is_in_the_store_before_its_trial_has_ended(location, tmp_path, 
     monkeypatch.setattr(StoreFiles, "write", refuse)
     keep(end)
     (warning,) = told[-1][0].warnings
-    assert "its model was not brought to the store (" in warning
+    assert "its model was not uploaded (" in warning
 
 
 def test_a_folder_of_its_own_needs_nothing(tmp_path):
