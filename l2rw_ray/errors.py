@@ -1,14 +1,14 @@
 """Every error this package raises on purpose, in one hierarchy.
 
-`InputError` and its children are the user's to mend: the command line prints them as one line
-and exits with 2. The others are failures of a trial or of the machinery around it.
+`InputError` and its subclasses can be fixed by the user: the command line prints them as one line and exits
+with 2. The others are failures of a trial or of the infrastructure around it.
 """
 
 from pathlib import PurePath
 
-_LONGEST_VALUE = 80
+_MAX_VALUE_LENGTH = 80
 _KEPT_END = 60
-"""Of a longer one: the end of an address tells more than its beginning. Paths stay whole, to be copied."""
+"""Characters kept of the end of a longer value, since an address differs at its end. Paths are not cut."""
 
 
 class L2RWError(Exception):
@@ -16,11 +16,11 @@ class L2RWError(Exception):
 
 
 class InputError(L2RWError):
-    """Something the user gave cannot be used.
+    """A value that the user gave cannot be used.
 
     Args:
-        field: What was given, as the user wrote it (`trial.data.bias.level`, a path, an option).
-        value: The offending value.
+        field: Name of the field, as the user wrote it (`trial.data.bias.level`, a path, an option).
+        value: The invalid value.
         problem: What is wrong with it, without a full stop.
         remedy: What to do instead, without a full stop.
     """
@@ -34,8 +34,8 @@ class InputError(L2RWError):
 
     def __str__(self) -> str:
         shown = repr(str(self.value)) if isinstance(self.value, str | PurePath) else str(self.value)
-        if len(shown) > _LONGEST_VALUE and not isinstance(self.value, PurePath):
-            shown = shown[: _LONGEST_VALUE - 1 - _KEPT_END] + "…" + shown[-_KEPT_END:]
+        if len(shown) > _MAX_VALUE_LENGTH and not isinstance(self.value, PurePath):
+            shown = shown[: _MAX_VALUE_LENGTH - 1 - _KEPT_END] + "…" + shown[-_KEPT_END:]
         return " ".join(f"{self.field} = {shown}: {self.problem}; {self.remedy}".split())
 
 
@@ -44,11 +44,11 @@ class ConfigError(InputError):
 
 
 class DataError(InputError):
-    """A data source is missing, broken, or too small for what the study asks of it."""
+    """A data source is missing, broken, or too small for the study."""
 
 
 class StudyFolderError(InputError):
-    """A study folder is missing, in use by another run, or holds something unreadable."""
+    """A study folder is missing, in use by another run, or has unreadable files."""
 
 
 class TrackingError(InputError):
@@ -56,7 +56,7 @@ class TrackingError(InputError):
 
 
 class UnsupportedModelError(InputError):
-    """An estimator cannot treat this model; the message names the module and what to use."""
+    """An estimator does not support this model; the message names the module and what to use."""
 
 
 class NonFiniteError(L2RWError):
@@ -64,8 +64,8 @@ class NonFiniteError(L2RWError):
 
     Args:
         step: Optimiser step, counted from 0 over the whole trial.
-        phase: Where it was seen (`meta_loss`, `scores`, `train_loss`, `validation_loss`, `test_loss`;
-            `outputs` of an arm's first stage).
+        phase: Where it occurred (`meta_loss`, `scores`, `train_loss`, `validation_loss`, `test_loss`;
+            `outputs` of a method's first stage).
     """
 
     def __init__(self, step: int, phase: str) -> None:
@@ -78,15 +78,15 @@ class NonFiniteError(L2RWError):
 
 
 class InfrastructureError(L2RWError):
-    """The cluster, not the trial, failed: a worker, a worker group or the broker was lost."""
+    """The infrastructure failed, not the trial: a worker, a worker group or the broker was lost."""
 
 
 class OutOfReachError(InfrastructureError):
-    """Data that are not known to be wrong cannot be read at the moment.
+    """Data that may be intact cannot be read at the moment.
 
     Args:
-        path: The file, or the path or URI that leads to it.
-        reason: What the file system says.
+        path: The file, or the path or URI that it was found through.
+        reason: The file system's error.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -95,4 +95,4 @@ class OutOfReachError(InfrastructureError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.path} is out of reach ({self.reason}): see to its store or the network, then try again"
+        return f"{self.path} is out of reach ({self.reason}): check its store and the network, then try again"

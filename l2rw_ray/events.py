@@ -1,7 +1,7 @@
 """Typed events: the only channel out of the training core.
 
-Training emits them, in order, on rank 0 only, and the broker those of lost attempts; ledger, tracking and
-progress display observe them.
+Training emits them in order, on rank 0 only; the broker emits those of lost attempts. The ledger, MLflow
+tracking and the progress display observe them.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,24 +18,24 @@ class TrialStatus(StrEnum):
 
 
 class Verdict(StrEnum):
-    """The answer to an event: go on, or leave at this point with what there is."""
+    """The answer to an event: continue, or stop now and keep what has been trained."""
 
     CONTINUE = "continue"
     STOP = "stop"
 
 
 WEIGHT_EDGES = (0.0, 0.0075, 0.013, 0.024, 0.042, 0.075, 0.13, 0.24, 0.42, 0.75, 1.3, 2.4, 4.2, 7.5, 13.0)
-"""Upper edges, inclusive, of a weight histogram's bins; the first takes all from 0 down, and one more bin
-all above the last edge. Four bins a decade, one of them around 1."""
+"""Upper edges, inclusive, of a weight histogram's bins, four per decade, one of them around 1. The first bin
+holds everything up to 0; one more bin holds everything above the last edge."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightHistogram:
-    """How many train examples had which mean weight over an epoch, relative to 1/B.
+    """Histogram of the train examples' mean weights over an epoch, relative to 1/B.
 
     Attributes:
-        clean: Examples with the right label per bin of `WEIGHT_EDGES`.
-        corrupted: Examples with a wrong label per bin.
+        clean: Examples with a clean label per bin of `WEIGHT_EDGES`.
+        corrupted: Examples with a corrupted label per bin.
     """
 
     clean: tuple[int, ...]
@@ -44,13 +44,13 @@ class WeightHistogram:
 
 @dataclass(frozen=True, slots=True)
 class StepSeries:
-    """What the steps of an epoch did, in chunks of equally many steps, the last of which may be shorter.
+    """Metrics of an epoch's steps, averaged over chunks of equal length; the last one may be shorter.
 
     Attributes:
         step: Optimiser steps of the whole trial at the end of each chunk.
-        train_loss: Mean over the chunk of the steps' losses without weights; None where none was evaluated.
-        effective_sample_size: Mean over the chunk's steps that computed weights, one of them positive;
-            None where there is no such step.
+        train_loss: Mean unweighted loss of the chunk's steps; None if none was evaluated.
+        effective_sample_size: Mean over the chunk's steps with at least one positive weight; None if there
+            is no such step.
     """
 
     step: tuple[int, ...]
@@ -60,11 +60,11 @@ class StepSeries:
 
 @dataclass(frozen=True, slots=True)
 class ConfusionMatrix:
-    """Examples of a set by true and predicted class.
+    """Numbers of examples of a set by true and predicted class.
 
     Attributes:
         class_names: Name of each class.
-        counts: Examples, a row per true class, a column per predicted one.
+        counts: Numbers of examples, a row per true class, a column per predicted class.
     """
 
     class_names: tuple[str, ...]
@@ -73,21 +73,22 @@ class ConfusionMatrix:
 
 @dataclass(frozen=True, slots=True)
 class EpochCompleted:
-    """One pass over the train set is done and evaluated on the validation set.
+    """One pass over the train set and its evaluation on the validation set are done.
 
     Attributes:
+        trial_id: Fingerprint of the trial.
         epoch: Epochs trained so far, from 1.
         step: Optimiser steps so far.
-        duration_s: Wall time of this epoch, evaluation included.
-        metrics: `train_loss`, the mean loss without weights of the examples stepped on;
-            `validation_*`, of a regression in the target's own unit but for the loss; and for arms with
-            weights `weighted_train_loss` (mean over the steps that updated), `mean_weight` (relative to
-            1/B), `effective_sample_size` (examples), `zero_weight_fraction`, `corrupted_weight_share`,
+        duration_s: Wall time of this epoch, including evaluation.
+        metrics: `train_loss`, the mean unweighted loss of the examples trained on; `validation_*`, for
+            regression in the unit of the target, except the loss; for methods with weights
+            `weighted_train_loss` (mean over the steps that updated), `mean_weight` (relative to 1/B),
+            `effective_sample_size` (examples), `zero_weight_fraction`, `corrupted_weight_share`,
             `corrupted_auroc`, `skipped_fraction` (of the epoch's steps), `skipped_steps` (of the whole
-            trial) and `direction_cosine` (of successive directions); and what an arm tells of its epoch,
+            trial) and `direction_cosine` (of successive directions); and metrics that a method reports,
             such as `dropped_fraction`.
-        weights: The examples' weights; None for an arm or an epoch without.
-        series: What the steps did.
+        weights: Histogram of the examples' weights; None for a method or an epoch without weights.
+        series: Metrics of the steps.
     """
 
     trial_id: str
@@ -101,21 +102,21 @@ class EpochCompleted:
 
 @dataclass(frozen=True, slots=True)
 class TrialStarted:
-    """Data and model are ready and the first step is next.
+    """Data and model are ready, and training is about to start.
 
     Attributes:
         trial_id: Fingerprint of the trial.
-        attempt: 1 for the first try, counted up when the infrastructure lost the trial.
+        attempt: Number of the attempt, from 1; a trial has several if the infrastructure lost some.
         world_size: Number of data-parallel workers.
-        device: Device type the model is on (`cpu`, `cuda`).
-        hardware: Processor or accelerator model and count, for people.
+        device: Device type of the model (`cpu`, `cuda`).
+        hardware: Model and number of the processors or accelerators, as text.
         train_examples: Size of the train set after the protocols.
-        epochs: Epochs the trial will train.
+        epochs: Number of epochs the trial will train.
         split_hashes: SHA-256 over the row indices of each of train, meta, validation and test.
-        class_counts: Train examples per class as labelled, class name to count.
-        history: Epochs trained in earlier attempts, which are not told again.
-        elapsed_s: Wall time that earlier attempts took up to the last of them.
-        split_sizes: Examples of each of train, meta, validation and test.
+        class_counts: Number of train examples by class name, by their given labels.
+        history: Epochs of earlier attempts that training resumes from; they are not emitted again.
+        elapsed_s: Wall time of the epochs in `history`.
+        split_sizes: Sizes of the train, meta, validation and test sets.
     """
 
     trial_id: str
@@ -134,12 +135,12 @@ class TrialStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLost:
-    """The infrastructure has ended an attempt; the trial waits for another, from its last checkpoint.
+    """An attempt was lost to the infrastructure; the trial is retried from its last checkpoint.
 
     Attributes:
         trial_id: Fingerprint of the trial.
-        attempt: The one that was lost, from 1.
-        reason: Why, in words.
+        attempt: Number of the lost attempt, from 1.
+        reason: Why it was lost, as text.
     """
 
     trial_id: str
@@ -148,24 +149,25 @@ class AttemptLost:
 
 
 CHECKPOINT_WARNING = "checkpoint"
-"""Begins the warnings that tell of files, not of how the arm did."""
+"""Prefix of warnings about checkpoint files, as opposed to the method's behaviour."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialEnded:
-    """The last event of a trial, whatever became of it.
+    """The last event of a trial, however it ended.
 
     Attributes:
+        trial_id: Fingerprint of the trial.
         status: How it ended.
         epochs: Epochs trained.
         steps: Optimiser steps taken.
         duration_s: Wall time of training, evaluation and measurement over all attempts.
-        metrics: Final figures, named as the ledger's columns.
+        metrics: Final metrics, named as the ledger's columns.
         error: `ExceptionType: message` of a failed trial, the reason of a stopped one.
         traceback: Full traceback of a failed trial.
-        warnings: Signs that the arm did not work as it should, with what to do; and checkpoints that could
+        warnings: Signs that the method did not work as intended, with remedies; and checkpoints that could
             not be written or used.
-        confusion: The test set by true and predicted class; None of a regression.
+        confusion: Confusion matrix of the test set; None for regression.
     """
 
     trial_id: str
@@ -182,23 +184,23 @@ class TrialEnded:
 
 Event = TrialStarted | EpochCompleted | AttemptLost | TrialEnded
 Emit = Callable[[Event], Verdict]
-"""How training emits an event, and learns whether to go on."""
+"""Emits an event of a trial and returns whether training continues."""
 Observer = Callable[[Event], None]
-"""Whoever takes note of events."""
+"""Receives the events of all trials."""
 
 
 def without_arrays(event: Event) -> Event:
-    """The event with its figures only, for who keeps the events of many trials."""
+    """Return the event without its arrays, which saves memory when events of many trials are kept."""
     match event:
         case EpochCompleted():
-            return _figures_only(event)
+            return _metrics_only(event)
         case TrialStarted():
-            return replace(event, history=tuple(_figures_only(epoch) for epoch in event.history))
+            return replace(event, history=tuple(_metrics_only(epoch) for epoch in event.history))
         case TrialEnded():
             return replace(event, confusion=None)
         case AttemptLost():
             return event
 
 
-def _figures_only(epoch: EpochCompleted) -> EpochCompleted:
+def _metrics_only(epoch: EpochCompleted) -> EpochCompleted:
     return replace(epoch, weights=None, series=None)

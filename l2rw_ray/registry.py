@@ -1,4 +1,4 @@
-"""Named implementations of one interface: our own by a short name, a user's by an import path."""
+"""Named implementations of one interface: built-in ones by a short name, custom ones by an import path."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
@@ -10,11 +10,11 @@ _T = TypeVar("_T")
 
 
 class Registry(Generic[_T]):
-    """Implementations by the name that a study file uses.
+    """Implementations by their names in study files.
 
     Args:
         field: The field that names one, for error messages.
-        import_paths: Whether a user may name one of their own.
+        import_paths: Whether custom implementations are allowed.
     """
 
     def __init__(self, field: str, *, import_paths: bool = False) -> None:
@@ -22,10 +22,10 @@ class Registry(Generic[_T]):
         self._entries: dict[str, _T] = {}
 
     def register(self, name: str) -> Callable[[_T], _T]:
-        """Decorator that makes something the implementation called `name`.
+        """Return a decorator that registers an implementation under a name.
 
         Raises:
-            ValueError: There is one of that name already.
+            ValueError: The name is already registered.
         """
 
         def add(implementation: _T) -> _T:
@@ -37,7 +37,7 @@ class Registry(Generic[_T]):
         return add
 
     def get(self, name: str) -> _T:
-        """The implementation of that name, imported where the name is an import path.
+        """Return the implementation of that name, imported if the name is an import path.
 
         Raises:
             InputError: There is none, or it cannot be imported.
@@ -51,5 +51,5 @@ class Registry(Generic[_T]):
         return self._entries[name]
 
     def names(self) -> tuple[str, ...]:
-        """Every registered name, sorted."""
+        """Return all registered names, sorted."""
         return tuple(sorted(self._entries))

@@ -1,4 +1,4 @@
-"""Telling an outage, which may be over in a moment, from an error that would come again."""
+"""Retry calls that fail because of an outage of a store or a network file system."""
 
 import errno
 import re
@@ -13,20 +13,20 @@ _T = TypeVar("_T")
 _OF_STORES = re.compile(
     r"AWS Error (NETWORK_CONNECTION|SLOW_DOWN|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|REQUEST_TIMEOUT"
     r"|THROTTLING)"
-    r"|HTTP status (429|5(?!01)\d\d)"  # an answer without a body, such as to a HEAD request, names no error
+    r"|HTTP status (429|5(?!01)\d\d)"  # a response without a body, such as to a HEAD request, names no error
     r"|google::cloud::Status\((UNAVAILABLE|DEADLINE_EXCEEDED|INTERNAL)"
 )
-"""Pyarrow's messages of S3 and Google Cloud; it gives no numbers."""
+"""Pyarrow's messages about S3 and Google Cloud; its exceptions have no error numbers."""
 _OF_MOUNTS = {
     *(errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED),
     *(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ESTALE),
 }
 _PAUSES_S = (1.0, 5.0, 20.0)
-"""Between tries, beside those of a store's own library."""
+"""Pauses between attempts, in addition to the retries of a store's library."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a store or a network file system may answer if it is asked again."""
+    """Whether an error is an outage, so that a retry may succeed."""
     if isinstance(error, OutOfReachError):
         return True
     if not isinstance(error, OSError):
@@ -35,7 +35,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def retry_transient(call: Callable[[], _T]) -> _T:
-    """What a call returns, tried three times more, over half a minute, while what it raises is an outage."""
+    """Return a call's result; during an outage, retry it three times over half a minute."""
     for pause_s in _PAUSES_S:
         try:
             return call()

@@ -9,7 +9,7 @@ def test_long_values_keep_their_ends() -> None:
     assert line.startswith("trial file = 's3://folder")
     assert line.endswith("folder/trial.parquet': unreadable; delete it")
     assert "…" in line
-    assert str(InputError("seeds", [1, 2], "no", "mend it")) == "seeds = [1, 2]: no; mend it"
+    assert str(InputError("seeds", [1, 2], "no", "fix it")) == "seeds = [1, 2]: no; fix it"
 
 
 def test_paths_stay_whole() -> None:

@@ -24,7 +24,7 @@ def test_form(path: str) -> None:
 )
 def test_malformed(path: str) -> None:
     assert is_import_path(path)
-    with pytest.raises(InputError, match=r"no import path; write it as module\.path:attribute"):
+    with pytest.raises(InputError, match=r"not an import path; write it as module\.path:attribute"):
         load(path, "trial.model.name")
 
 
@@ -73,13 +73,19 @@ def test_a_module_beside_the_named_one_is_not_found(write_code: WriteCode) -> No
             "nowhere.at.all:x",
             "trial.model.name = 'nowhere.at.all:x': no module 'nowhere.at.all' in {folder} or",
         ),
-        ("own.other:x", "no module 'own.other' in {folder} or in the environment; mend the path, or"),
+        ("own.other:x", "no module 'own.other' in {folder} or in the environment; fix the import path or"),
         ("own.models.deeper:x", "no module 'own.models.deeper'"),
-        ("own.models:x", "module 'own.models' has no 'x'; mend the path"),
-        ("own.models:WIDTH", "a int, nothing to call; name a function or class"),
-        ("own.wrong:x", r"raised ZeroDivisionError: division by zero (own/wrong.py, line 4); mend it"),
-        ("own.unreadable:x", "raised SyntaxError: '(' was never closed (unreadable.py, line 1); mend it"),
-        ("queue:x", "hides Python's own module 'queue'; give your module another name"),
+        ("own.models:x", "module 'own.models' has no 'x'; fix the import path"),
+        ("own.models:WIDTH", "of type int, which cannot be called; name a function or class"),
+        (
+            "own.wrong:x",
+            r"raised ZeroDivisionError: division by zero (own/wrong.py, line 4); fix the error in your code",
+        ),
+        (
+            "own.unreadable:x",
+            "raised SyntaxError: '(' was never closed (unreadable.py, line 1); fix the error in your code",
+        ),
+        ("queue:x", "hides Python's own module 'queue'; rename your module"),
     ],
 )
 def test_what_is_wrong_is_one_line(write_code: WriteCode, tmp_path: Path, path: str, line: str) -> None:
@@ -101,7 +107,7 @@ def test_a_module_that_something_else_imported_is_not_mistaken_for_the_users_own
 
     monkeypatch.setitem(sys.modules, "pydantic_core", pydantic_core)
     write_code("pydantic_core.py", "def build(): ...")
-    with pytest.raises(InputError, match="another module 'pydantic_core' is in use; give your module"):
+    with pytest.raises(InputError, match="another module 'pydantic_core' is in use; rename your module"):
         load("pydantic_core:build", "field")
 
 

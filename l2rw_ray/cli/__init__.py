@@ -1,4 +1,4 @@
-"""The command line: `app` declares the commands, the other modules do what they need."""
+"""The command line: `app` declares the commands, the other modules implement them."""
 
 from l2rw_ray.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs when it runs, so that help and plans are quick."""
+"""The commands. Each imports what it needs when it runs, so that help and plans are quick."""
 
 import errno
 import json
@@ -19,24 +19,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-data = typer.Typer(help="Sources of data, and what a study makes of its own.", no_args_is_help=True)
+data = typer.Typer(help="List data sources; check a study's data.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.", show_default=False)]
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.", show_default=False)]
 Directory = Annotated[
-    str, typer.Argument(metavar="DIR", help="A study folder, or its address.", show_default=False)
+    str, typer.Argument(metavar="DIR", help="Study folder or its address.", show_default=False)
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the study; may be repeated."),
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the study; can be repeated."),
 ]
-Address = Annotated[str | None, typer.Option(help="Running Ray cluster.", show_default="this machine")]
+Address = Annotated[
+    str | None, typer.Option(help="Address of a running Ray cluster.", show_default="this machine")
+]
 Out = Annotated[
     str | None,
     typer.Option(
-        help="Study folder, or its address: s3://BUCKET/PATH, gs://BUCKET/PATH.",
+        help="Study folder or its address: s3://BUCKET/PATH, gs://BUCKET/PATH.",
         show_default="results/<study name>",
         metavar="DIR",
     ),
@@ -46,9 +48,10 @@ TrackingUri = Annotated[
     typer.Option(help="MLflow server or store.", show_default="mlflow.db in the study folder", metavar="URI"),
 ]
 MaxConcurrentTrials = Annotated[
-    int | None, typer.Option(min=1, help="Trials at a time.", show_default="as many as fit")
+    int | None,
+    typer.Option(min=1, help="Maximum number of concurrent trials.", show_default="as many as fit"),
 ]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run trials recorded as failed again.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 
 TrialsPerWorkerGroup = Annotated[
     int, typer.Option(min=1, help="Trials after which a worker group's processes are replaced.")
@@ -57,7 +60,7 @@ _TRIALS_PER_WORKER_GROUP = 500
 
 
 def _renamed(new: str) -> Callable[[typer.CallbackParam, int | None], int | None]:
-    """Return the callback of an option's earlier name, which prints the new one."""
+    """Return a callback for an option's old name that prints the new one."""
 
     def warn(param: typer.CallbackParam, value: int | None) -> int | None:
         if value is not None:
@@ -77,7 +80,7 @@ OldLaneTrials = Annotated[
 
 
 def main() -> None:
-    """Run the command line; bad input is one line and exit code 2, never a traceback."""
+    """Run the command line; bad input prints one line and exits with 2, without a traceback."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read once, when torch is imported
     try:
         app()
@@ -90,7 +93,8 @@ def main() -> None:
             raise
         place = f"{error.filename}: " if error.filename else ""
         _fail(
-            f"error: {place}{os.strerror(error.errno).lower()}; free the disk, then run the command again", 1
+            f"error: {place}{os.strerror(error.errno).lower()}; free disk space, then run the command again",
+            1,
         )
 
 
@@ -105,10 +109,12 @@ def plan(
     overrides: Overrides = None,
     out: Out = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
-    probe: Annotated[bool, typer.Option("--probe", help="Time a few steps of each kind of trial.")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Measure the time per step for the estimate.")
+    ] = False,
     address: Address = None,
 ) -> None:
-    """Show what a study would run, how long that takes, and what is done already."""
+    """Show the trials to run, the estimated time, and whether the machine is large enough."""
     from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.cluster.nodes import nodes_of
     from l2rw_ray.planning.plan_summary import summarise_plan
@@ -117,8 +123,8 @@ def plan(
 
     spec = load_study(study, overrides or [])
     with read_study_folder(out or f"results/{spec.name}") as folder:
-        seen = summarise_plan(spec, folder, probe=probe, nodes=nodes_of(address))
-    print(json.dumps(seen.as_dict(), indent=2) if as_json else plan_text(seen))
+        summary = summarise_plan(spec, folder, probe=probe, nodes=nodes_of(address))
+    print(json.dumps(summary.as_dict(), indent=2) if as_json else plan_text(summary))
 
 
 @app.command()
@@ -134,7 +140,7 @@ def run(
     lanes: OldLanes = None,
     lane_trials: OldLaneTrials = None,
 ) -> None:
-    """Run what the study is missing and write its report."""
+    """Run the study's missing trials and write its report."""
     from l2rw_ray.cli.run import run_session
     from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.run import RunOptions
@@ -154,14 +160,14 @@ def submit(
     study: StudyFile,
     address: Annotated[
         str,
-        typer.Option(help="The cluster's dashboard, http://HOST:8265.", metavar="URL", show_default=False),
+        typer.Option(help="Dashboard of the cluster, http://HOST:8265.", metavar="URL", show_default=False),
     ],
     overrides: Overrides = None,
     out: Annotated[
         str | None,
         typer.Option(
-            help="Study folder on the cluster, or its address.",
-            show_default="<study name> in $L2RW_RAY_RESULTS there, or in ~/results where that is not set",
+            help="Study folder on the cluster or its address.",
+            show_default="<study name> in the cluster's $L2RW_RAY_RESULTS, else in ~/results",
             metavar="DIR",
         ),
     ] = None,
@@ -176,12 +182,12 @@ def submit(
         typer.Option(
             "--env",
             metavar="NAME",
-            help="Pass a variable of this shell on; the cluster's dashboard shows it. May be repeated.",
+            help="Pass an environment variable, visible on the dashboard, to the job; can be repeated.",
         ),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the log to its end.")] = True,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the log until the job ends.")] = True,
 ) -> None:
-    """Run what the study is missing as a Ray job; Ctrl-C stops following it, not the job."""
+    """Run the study's missing trials as a Ray job; Ctrl-C stops following it, not the job."""
     from l2rw_ray.cli.submit import submit_session
     from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.jobs.submission import Submission
@@ -199,7 +205,7 @@ def submit(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )
 def bench(context: typer.Context) -> None:
-    """Measure what a reweighted step costs on this machine, by estimator, beside a plain one."""
+    """Measure the cost of a reweighted step relative to a plain one on this machine, by estimator."""
     from l2rw_ray.bench.command import run_command
 
     def draw(rows: list[dict[str, Any]], path: Path) -> None:
@@ -212,7 +218,7 @@ def bench(context: typer.Context) -> None:
 
 @data.command("list")
 def list_sources() -> None:
-    """Show every source: what it is, how to get it, and its options."""
+    """List the data sources: what they hold, how to get them, and their options."""
     from l2rw_ray.cli.data import print_sources
 
     print_sources()
@@ -225,11 +231,11 @@ def check_data(
     out: Annotated[
         str | None,
         typer.Option(
-            help="Where sample images go.", show_default="results/<study name>/data-check", metavar="DIR"
+            help="Folder for sample images.", show_default="results/<study name>/data-check", metavar="DIR"
         ),
     ] = None,
 ) -> None:
-    """Load a study's data, count its sets by class, and draw a few images of each class."""
+    """Load a study's data, count the examples of each set by class, and draw a few images per class."""
     from l2rw_ray.cli.data import check_study_data
     from l2rw_ray.cli.report import on_this_machine
     from l2rw_ray.config import load_study
@@ -244,20 +250,20 @@ def report(
         list[str],
         typer.Argument(
             metavar="DIR...",
-            help="A study folder or its address, or several for one page.",
+            help="Study folder or its address; several for one combined report.",
             show_default=False,
         ),
     ],
     out: Annotated[
         str | None,
         typer.Option(
-            help="Where to write it.",
-            show_default="DIR/report, of several results/joined-report",
+            help="Folder of the report.",
+            show_default="DIR/report; results/joined-report for several",
             metavar="DIR",
         ),
     ] = None,
 ) -> None:
-    """Write the report of a study from its ledger alone, or of several studies on one page."""
+    """Write the report of a study from its ledger, or one combined report of several studies."""
     from l2rw_ray.cli.report import report_on
 
     print(report_on(directories, out))
@@ -268,10 +274,12 @@ def publish(
     directory: Directory,
     out: Annotated[
         str | None,
-        typer.Option(help="Where to write it.", show_default="reports/<study name>", metavar="DIR"),
+        typer.Option(
+            help="Folder of the published study.", show_default="reports/<study name>", metavar="DIR"
+        ),
     ] = None,
 ) -> None:
-    """Write what readers want of a study to a folder: study file, ledger as one file, notes, report page."""
+    """Copy a study for readers to a folder: study file, ledger as one file, notes and report page."""
     from l2rw_ray.cli.report import publish_study
 
     print(publish_study(directory, out))
@@ -279,7 +287,7 @@ def publish(
 
 @app.command()
 def status(directory: Directory) -> None:
-    """Show which of a study's trials are done."""
+    """Show how many of a study's trials are done."""
     from l2rw_ray.results.opening import read_study_folder
     from l2rw_ray.results.status import describe_status
 
@@ -289,14 +297,14 @@ def status(directory: Directory) -> None:
 
 @app.command()
 def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:
-    """Bring the MLflow mirror of a study up to date."""
+    """Update the MLflow mirror of a study."""
     from l2rw_ray.results.opening import read_study_folder
     from l2rw_ray.tracking.mirror import mirror_folder
     from l2rw_ray.tracking.uri import masked
 
     with read_study_folder(directory) as folder:
         count = mirror_folder(folder, tracking_uri).trials
-    print(f"{count} trials are at {masked(tracking_uri) if tracking_uri else folder.tracking_database}")
+    print(f"{count} trials mirrored to {masked(tracking_uri) if tracking_uri else folder.tracking_database}")
 
 
 @app.command()
@@ -304,12 +312,12 @@ def ui(
     directory: Annotated[
         str,
         typer.Argument(
-            metavar="DIR", help="A study folder or its address, or a folder of them.", show_default=False
+            metavar="DIR", help="Study folder or its address, or a folder of them.", show_default=False
         ),
     ],
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
 ) -> None:
-    """Open the MLflow UI on a study, or on all studies in a folder, on this machine only."""
+    """Serve the MLflow UI of a study, or of all studies in a folder, to this machine only."""
     from l2rw_ray.cli.ui import open_ui
     from l2rw_ray.results.opening import read_study_folder
 

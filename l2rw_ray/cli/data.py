@@ -1,4 +1,4 @@
-"""What `l2rw-ray data` prints: the sources there are, and what a study makes of its own."""
+"""Implement `l2rw-ray data`: list the data sources, check a study's data."""
 
 import json
 from pathlib import Path
@@ -20,25 +20,25 @@ _COMMON = "All share train_size, meta_per_class, validation_size, test_size, bia
 
 
 def print_sources() -> None:
-    """Print every source: what it is, what it holds, how to get it, and its options."""
+    """Print every source: what it holds, how to get it, and its options."""
     table = Table(show_lines=True)
     table.add_column("source", no_wrap=True)
-    table.add_column("what it is, how much, how to get it", ratio=1)
+    table.add_column("description, size, how to get it", ratio=1)
     table.add_column("options", no_wrap=True)
     names: dict[Any, list[str]] = {}
     for name, section in variants_of(TrialConfig, "data").classes.items():
-        names.setdefault(section, []).append("your own" if name == IMPORT_PATH else name)
-    for section, own in names.items():
+        names.setdefault(section, []).append("custom" if name == IMPORT_PATH else name)
+    for section, aliases in names.items():
         about = [(section.__doc__ or "").splitlines()[0].rstrip("."), section.holds, section.obtained]
         options = [_option(name, field) for name, field in section.own_options().items()]
-        table.add_row(*(Text("\n".join(lines)) for lines in (own, about, options)))
+        table.add_row(*(Text("\n".join(lines)) for lines in (aliases, about, options)))
     console = Console()
     console.print(table)
     console.print(_COMMON, highlight=False)
 
 
 def _option(name: str, field: FieldInfo) -> str:
-    """An option with its default, and what else it may be where that is known."""
+    """Return an option with its default and, for an enumeration, its other values."""
     if field.is_required():
         return f"{name} (required)"
     default = field.get_default(call_default_factory=True, validated_data={})
@@ -48,14 +48,14 @@ def _option(name: str, field: FieldInfo) -> str:
 
 
 def check_study_data(spec: StudySpec, out: Path) -> None:
-    """Print what each data section of a study makes of its source, and draw a few of its images.
+    """Print the sizes of the sets of each data section of a study, and draw sample images.
 
     Args:
         spec: The study.
-        out: Folder of the drawings.
+        out: Folder for sample images.
 
     Raises:
-        InputError: A source is missing or broken, or too small; or `out` cannot be written.
+        InputError: A source is missing, broken or too small, or `out` cannot be written.
     """
     from l2rw_ray.planning.plan import representative_trials
     from l2rw_ray.preflight.data_summary import summarise_data
@@ -74,7 +74,7 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
                 draw_samples(source.class_names, source.samples, path)
                 console.print(Text(f"samples  {path}"), soft_wrap=True)
         levels = ", ".join(f"{path} = {_plain(level)}" for path, level in summary.levels.items())
-        changed = any(own.before != own.after for own in summary.sets.values())
+        changed = any(counts.before != counts.after for counts in summary.sets.values())
         arrow = "; without bias and noise → with them" if changed else ""
         console.print(Text(f"\n{levels or 'the four sets'}, seed {summary.seed}{arrow}"), soft_wrap=True)
         console.print(_counts_table(source, summary.sets))
@@ -89,7 +89,7 @@ def _print_source(console: Console, source: "SourceSummary") -> None:
         "copy": source.copy,
     }
     if source.left_out:
-        lines["left out"] = f"{_rows(source.left_out)}, for their targets"
+        lines["excluded"] = f"{_rows(source.left_out)} because of their targets"
     lines["skipped"] = _rows(source.skipped_rows)
     for name, text in lines.items():
         console.print(Text(f"{name:<8} {text}"), soft_wrap=True)
@@ -98,17 +98,17 @@ def _print_source(console: Console, source: "SourceSummary") -> None:
 
 
 def _counts_table(source: "SourceSummary", sets: dict[str, Any]) -> Table:
-    """Examples of each class and set, without the protocol → with it where that changes them."""
+    """Return the numbers of examples by class and set: without the protocol → with it, if they differ."""
     table = Table()
     table.add_column("target" if source.is_regression else "class")
     for name in sets:
         table.add_column(name, justify="right")
     for label, name in enumerate(source.class_names):
-        table.add_row(Text(name), *(_change(own.before[label], own.after[label]) for own in sets.values()))
+        table.add_row(Text(name), *(_change(each.before[label], each.after[label]) for each in sets.values()))
     table.add_section()
-    table.add_row("all", *(_change(sum(own.before), sum(own.after)) for own in sets.values()))
-    if any(own.corrupted for own in sets.values()):
-        shares = (f"{own.corrupted:.1%}" if own.corrupted else "" for own in sets.values())
+    table.add_row("all", *(_change(sum(each.before), sum(each.after)) for each in sets.values()))
+    if any(each.corrupted for each in sets.values()):
+        shares = (f"{each.corrupted:.1%}" if each.corrupted else "" for each in sets.values())
         table.add_row("corrupted", *shares)
     return table
 

@@ -1,4 +1,4 @@
-"""The live table of a run: what is under way, how far, and when it will be done."""
+"""Show the progress of a run: a live table on a terminal, a line per trial elsewhere."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, Tria
 from l2rw_ray.planning.durations import duration_text
 
 _WHOLE_FROM = 1000
-"""Figures from here on are shown without decimals."""
+"""Values from here on are shown without decimals."""
 
 
 @dataclass
@@ -26,14 +26,14 @@ class _Running:
     label: str
     epochs: int
     epoch: int = 0
-    figure: float | None = None
+    value: float | None = None
 
 
 class ProgressDisplay:
-    """Observer that keeps one table up to date on a terminal, or prints a line per trial elsewhere.
+    """Observer that updates a table on a terminal, and prints a line per trial elsewhere.
 
     Args:
-        console: Where to show it.
+        console: Where to print.
         study: The study's name.
         metric: The epoch metric to show, such as `validation_balanced_accuracy`.
     """
@@ -54,13 +54,13 @@ class ProgressDisplay:
     def begin(
         self, known: Mapping[str, PlannedTrial], total: int | None, groups: int, *, is_exact: bool
     ) -> None:
-        """Say how much there is to do.
+        """Start to show the trials; an `ObserverFactory` has the arguments.
 
         Args:
             known: Trials by id; it may grow.
-            total: How many will run at most; None where that is not known.
-            groups: How many worker groups there are: trials at a time.
-            is_exact: Whether that many will run in any case.
+            total: Maximum number of trials that will run; None when unknown.
+            groups: Number of worker groups, which is the number of concurrent trials.
+            is_exact: Whether exactly `total` trials will run.
         """
         self._trials, self._total, self._groups, self._is_exact = known, total, groups, is_exact
         if not self._console.is_terminal:
@@ -79,7 +79,7 @@ class ProgressDisplay:
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event."""
+        """Update the display."""
         match event:
             case TrialStarted():
                 label = self._trials[event.trial_id].label
@@ -87,19 +87,18 @@ class ProgressDisplay:
                 self._reached[event.trial_id] = len(event.history)
             case AttemptLost():
                 self._running.pop(event.trial_id, None)
-                line = f"lost: {self._trials[event.trial_id].label}: {event.reason}; it is tried again"
-                self._print(line, "yellow")
+                self._print(f"retrying {self._trials[event.trial_id].label}: {event.reason}", "yellow")
             case EpochCompleted():
-                self._note_epoch(event)
+                self._update_epoch(event)
             case TrialEnded():
                 self._running.pop(event.trial_id, None)
                 self._reached[event.trial_id] = self._trials[event.trial_id].config.optim.epochs
                 self._ended[event.status] += 1
                 self._print_end(event)
 
-    def _note_epoch(self, event: EpochCompleted) -> None:
+    def _update_epoch(self, event: EpochCompleted) -> None:
         running = self._running[event.trial_id]
-        running.epoch, running.figure = event.epoch, event.metrics.get(self._metric)
+        running.epoch, running.value = event.epoch, event.metrics.get(self._metric)
         self._done_epochs += 1
         self._reached[event.trial_id] = event.epoch
         if self._first_epoch is None:
@@ -113,28 +112,27 @@ class ProgressDisplay:
             self._print(f"stopped after {event.epochs} epochs: {label}")
         elif not self._console.is_terminal:
             value = self._text(event.metrics.get(self._metric)) or "unknown"
-            figure = f"{self._title} {value}"
-            self._print(f"{self._done_text}  {label}  {figure}  {event.duration_s:.1f} s")
+            self._print(f"{self._done_text}  {label}  {self._title} {value}  {event.duration_s:.1f} s")
         for warning in event.warnings:
-            remedy = warning.partition(":")[2]  # the same in all trials; the figures before it differ
+            remedy = warning.partition(":")[2]  # the same in all trials; the numbers before it differ
             if remedy not in self._warned:
                 self._warned.add(remedy)
                 self._print(f"warning: {label}: {warning}", "yellow")
 
     def _print(self, line: str, style: str = "") -> None:
-        """A line of its own, which only a terminal breaks."""
+        """Print a line, which is wrapped only on a terminal."""
         self._console.print(Text(line, style=style), soft_wrap=not self._console.is_terminal)
 
     def render(self) -> Group:
-        """The table as it stands."""
+        """Return the current table."""
         table = Table(box=None, pad_edge=False, show_header=bool(self._running), header_style="dim")
-        table.add_column("trial under way", min_width=36)
+        table.add_column("running trial", min_width=36)
         table.add_column("epoch", justify="right")
         table.add_column("")
         table.add_column(self._title, justify="right")
         for row in self._running.values():
             bar = ProgressBar(total=row.epochs, completed=row.epoch, width=20)
-            table.add_row(row.label, f"{row.epoch}/{row.epochs}", bar, self._text(row.figure))
+            table.add_row(row.label, f"{row.epoch}/{row.epochs}", bar, self._text(row.value))
         return Group(self._headline(), table)
 
     def _headline(self) -> Text:
@@ -161,7 +159,7 @@ class ProgressDisplay:
 
     @property
     def _eta_s(self) -> float | None:
-        """Seconds left at the pace of epochs since the first one; None where there is none, or none left."""
+        """Estimated seconds left from the pace of epochs since the first one; None before the second one."""
         left = self._epochs_left
         if self._first_epoch is None or self._done_epochs < 2 or left <= 0:
             return None
@@ -170,16 +168,16 @@ class ProgressDisplay:
 
     @property
     def _epochs_left(self) -> float:
-        """Epochs that are to be trained yet; none where that is not known."""
+        """Epochs that are left to train; 0 when unknown."""
         if self._total is None:
             return 0.0
         wanted = self._total * fmean(trial.config.optim.epochs for trial in self._trials.values())
         return wanted - sum(self._reached.values())
 
-    def _text(self, figure: float | None) -> str:
-        """A figure of the metric for people: accuracies in percent."""
-        if figure is None:
+    def _text(self, value: float | None) -> str:
+        """Format a value of the metric; accuracies in percent."""
+        if value is None:
             return ""
         if self._metric.endswith("accuracy"):
-            return f"{100 * figure:.1f} %"
-        return f"{figure:,.0f}" if abs(figure) >= _WHOLE_FROM else f"{figure:.4g}"
+            return f"{100 * value:.1f} %"
+        return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}"

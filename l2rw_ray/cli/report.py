@@ -1,4 +1,4 @@
-"""`l2rw-ray report` and `publish`, and the report at the end of a run, put where the study is."""
+"""Write reports for `l2rw-ray report` and at the end of a run; publish studies."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,21 +14,21 @@ from l2rw_ray.results.publishing import pack_study
 from l2rw_ray.results.remote.location import parse_location
 
 PUBLISHED = Path("reports")
-"""Where studies are published by default."""
+"""Default folder of published studies."""
 
 
 def report_on(named: Sequence[str], out: str | None) -> str:
-    """Write the report of a study, or of several on one page.
+    """Write the report of a study, or a combined report of several.
 
     Args:
-        named: Study folders, or their addresses.
-        out: Folder of this machine to write to; None for the usual place.
+        named: Study folders or their addresses.
+        out: Local folder to write to; None for the default.
 
     Returns:
-        Where its page is.
+        Path or address of the report's page.
 
     Raises:
-        StudyFolderError: There is no study, no finished trial, or it cannot be written there.
+        StudyFolderError: There is no study or no finished trial, or the report cannot be written.
     """
     target = None if out is None else on_this_machine(out)
     with ExitStack() as stack:
@@ -41,13 +41,13 @@ def report_on(named: Sequence[str], out: str | None) -> str:
 
 
 def write_own_report(folder: StudyFolder) -> tuple[ReportPaths, str]:
-    """Write a study's report into its folder, and into the store that the folder stands for.
+    """Write a study's report into its folder and, if the study is on an object store, upload it.
 
     Returns:
-        Where its files are on this machine, and where its page is to be found.
+        The report's local files, and the path or address of its page.
 
     Raises:
-        StudyFolderError: There is no finished trial, or it cannot be written.
+        StudyFolderError: There is no finished trial, or the report cannot be written.
     """
     paths = write_report(folder.path)
     if folder.store is None:
@@ -57,17 +57,17 @@ def write_own_report(folder: StudyFolder) -> tuple[ReportPaths, str]:
 
 
 def publish_study(named: str, out: str | None) -> str:
-    """Copy what readers want of a study to a folder, and write its report there.
+    """Copy the files that readers need to a folder, and write the study's report there.
 
     Args:
-        named: The study folder, or its address.
-        out: Folder of this machine to write to; None for `reports/<study name>`.
+        named: Study folder or its address.
+        out: Local folder to write to; None for `reports/<study name>`.
 
     Returns:
-        Where its page is.
+        Path of the report's page.
 
     Raises:
-        StudyFolderError: There is no study, no finished trial, or it cannot be written there.
+        StudyFolderError: There is no study or no finished trial, or a file cannot be written.
     """
     target = None if out is None else on_this_machine(out)
     with read_study_folder(named) as folder:
@@ -76,7 +76,7 @@ def publish_study(named: str, out: str | None) -> str:
 
 
 def on_this_machine(out: str) -> Path:
-    """The folder that a user named for files of a command.
+    """Return the local folder that `--out` names.
 
     Raises:
         StudyFolderError: It is on an object store.
@@ -84,5 +84,5 @@ def on_this_machine(out: str) -> Path:
     place = parse_location(out)
     if isinstance(place, Path):
         return place
-    remedy = "give a folder of this machine, or leave --out away"
+    remedy = "give a folder of this machine, or omit --out"
     raise StudyFolderError("--out", place.address, "files are written to this machine", remedy)

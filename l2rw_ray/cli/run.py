@@ -1,4 +1,4 @@
-"""One `l2rw-ray run`: from the study file to the report, with everything a user sees on the way."""
+"""Implement `l2rw-ray run`: run, mirror and report a study, and print the progress."""
 
 import signal
 from collections.abc import Mapping
@@ -18,31 +18,31 @@ from l2rw_ray.tracking.background_mirror import Mirror
 from l2rw_ray.tracking.runs import trial_name
 from l2rw_ray.tracking.uri import check_store
 
-_INTERRUPTED = "interrupted: the same command goes on where this one stopped"
+_INTERRUPTED = "Interrupted. Run the same command again to resume."
 _MAX_LOGS = 3
-"""Of failed trials, that are named at the end of a run."""
+"""Maximum number of logs of failed trials that are listed at the end of a run."""
 
 
 def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, tracking_uri: str | None) -> int:
-    """Run what the study is missing, mirror it, report it.
+    """Run a study's missing trials, mirror them to MLflow and write the report.
 
     Args:
         spec: The study.
         folder: Its folder.
-        options: The user's choices about this run.
+        options: Options of this run.
         tracking_uri: MLflow store; None for the one in the folder.
 
     Returns:
-        0 when every planned trial is done, 1 when some failed or are missing or there is no report, 130
-        after Ctrl-C or SIGTERM.
+        0 if every planned trial is done, 1 if some failed or are missing or there is no report, 130 after
+        Ctrl-C or SIGTERM.
     """
     if tracking_uri is not None:
         check_store(tracking_uri)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop is a Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # treat SIGTERM as Ctrl-C
     console = Console()
     planned = plan_study(spec)
     folder.create()
-    if options.address is not None:  # of a job, nobody sees its shell
+    if options.address is not None:  # a job's log must say where its results are
         console.print(f"folder   {folder.address}", highlight=False, soft_wrap=True)
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
         for line in repair_folder(folder):
@@ -61,7 +61,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
                 console.print(_INTERRUPTED)
                 return 130
         mirror.finish()
-        _tell(console, folder, outcome)
+        _print_outcome(console, folder, outcome)
         is_reported = _report(console, folder, outcome)
     if tracking_uri is None:
         console.print(f"compare  l2rw-ray ui {folder.address}", highlight=False, soft_wrap=True)
@@ -70,31 +70,31 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     return 1 if outcome.counts["failed"] or outcome.counts["missing"] or not is_reported else 0
 
 
-def _tell(console: Console, folder: StudyFolder, outcome: RunOutcome) -> None:
+def _print_outcome(console: Console, folder: StudyFolder, outcome: RunOutcome) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in outcome.counts.items() if count)
     console.print(f"trials   {counts}", highlight=False)
     if outcome.interrupted:
         console.print(f"         {_INTERRUPTED}")
     if outcome.counts["failed"]:
-        console.print("         failed trials are run again with --retry-failed")
+        console.print("         run again with --retry-failed to retry failed trials")
         for line in _failed_logs(folder):
             console.print(line, highlight=False, soft_wrap=True)
     without = _without_model(folder)
     if without:
-        console.print(f"models   {without} completed trials have none; keep.models is for trials to come")
+        console.print(f"models   {without} completed trials have none; keep.models applies to new trials")
 
 
 def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
-    """Write the report and say where; False where there is something to report, and it cannot be done."""
+    """Write the report and print where it is. Returns False if it cannot be written."""
     if not outcome.counts["completed"] and not outcome.counts["failed"]:
         return True
     from l2rw_ray.cli.report import write_own_report
 
     try:
         paths, address = write_own_report(folder)
-    except StudyFolderError as error:  # the trials are recorded all the same
+    except StudyFolderError as error:  # the trials are recorded nevertheless
         console.print(f"report   none: {error}", highlight=False, soft_wrap=True)
-        later = f"`l2rw-ray report {folder.address}` writes it once that is mended"
+        later = f"`l2rw-ray report {folder.address}` writes it once this is fixed"
         console.print(f"         {later}", highlight=False, soft_wrap=True)
         return False
     console.print(f"found    {paths.finding}", highlight=False, soft_wrap=True)
@@ -105,7 +105,7 @@ def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
 
 
 def _without_model(folder: StudyFolder) -> int:
-    """Completed trials without a kept model, where the study asks for models and keeps them in its folder."""
+    """Count completed trials without a model, if the study keeps models in its folder."""
     if folder.store is not None or not folder.read_spec().keep.models:
         return 0
     rows = read_study(folder.path).select(["trial_id", "status"]).to_pylist()
@@ -114,7 +114,7 @@ def _without_model(folder: StudyFolder) -> int:
 
 
 def _failed_logs(folder: StudyFolder) -> list[str]:
-    """Where to read what failed trials printed last, a line for each of the first."""
+    """Return lines that name the logs of the first failed trials."""
     rows = [row for row in read_study(folder.path).to_pylist() if row["status"] == "failed" and row["log"]]
     lines = [f"log      {folder.path / row['log']} ({trial_name(row)})" for row in rows[:_MAX_LOGS]]
     if len(rows) > _MAX_LOGS:

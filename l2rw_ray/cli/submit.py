@@ -1,4 +1,4 @@
-"""One `l2rw-ray submit`: from the study file to the end of its job on a cluster."""
+"""Implement `l2rw-ray submit`: submit a study as a job and follow it."""
 
 import sys
 
@@ -8,13 +8,13 @@ from l2rw_ray.orchestration.jobs.submission import Submission
 
 
 def submit_session(spec: StudySpec, submission: Submission, address: str, *, wait: bool) -> int:
-    """Hand a study in, say how to find it again, and follow it.
+    """Submit a study, print how to follow and stop it, and follow it.
 
     Args:
         spec: The study.
-        submission: How it is to be run.
+        submission: Options of the job.
         address: Dashboard of the cluster.
-        wait: Whether to follow the job's log to its end.
+        wait: Whether to follow the job's log until it ends.
 
     Returns:
         The exit code of its `l2rw-ray run`; 0 without waiting, 130 after Ctrl-C.
@@ -26,7 +26,7 @@ def submit_session(spec: StudySpec, submission: Submission, address: str, *, wai
     try:
         return job.follow(_write)
     except KeyboardInterrupt:
-        print(f"\nnot followed any more; the job goes on\n{job.hints}", flush=True)
+        print(f"\nstopped following; the job continues\n{job.hints}", flush=True)
         return 130
 
 

@@ -1,4 +1,4 @@
-"""`l2rw-ray ui`: MLflow's pages on one study, or on all studies in a folder."""
+"""Implement `l2rw-ray ui`: serve MLflow's pages of one study, or of all studies in a folder."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from l2rw_ray.tracking.view import studies_page, study_page
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A study in a store.
+    """A study in an MLflow store.
 
     Attributes:
-        study: Its name there.
-        experiment: MLflow's number of it.
-        mirrored: What the store holds of it.
+        study: Name of the experiment.
+        experiment: MLflow's number of the experiment.
+        mirrored: Which of its trials are mirrored.
     """
 
     study: str
@@ -34,9 +34,9 @@ class Page:
 
 
 def open_ui(directory: Path, port: int) -> NoReturn:
-    """Bring the local store up to date, say where its pages are, and serve them until Ctrl-C.
+    """Update the local store, print the addresses of its pages, and serve them until Ctrl-C.
 
-    A study's own store is used; studies in one folder get a store in that folder, which they share.
+    One study uses its own store; the studies in a folder share a store in that folder.
 
     Args:
         directory: A study folder, or a folder of study folders.
@@ -74,31 +74,31 @@ def mirror_studies(directory: Path) -> list[Page]:
 
 
 def describe_pages(pages: Sequence[Page], site: str) -> str:
-    """Where the pages are, a line per study, and what is not drawn yet."""
+    """Return the addresses of the pages, a line per study, and how many trials have no plots yet."""
     lines = [f"MLflow UI of {page.study}: {site}{page.path}" for page in pages]
     if len(pages) > 1:
         every = studies_page([page.experiment for page in pages])
         lines.append(f"MLflow UI of all {len(pages)} studies: {site}{every}")
     late = sum(page.mirrored.without_files for page in pages)
     if late:
-        lines.append(f"{late} trials have no figures yet; the same command draws more of them")
-    return "\n".join([*lines, "they answer in a few seconds; Ctrl-C ends it"])
+        lines.append(f"{late} trials have no plots yet; run the command again to draw more")
+    return "\n".join([*lines, "available in a few seconds; Ctrl-C stops the server"])
 
 
 def _studies_in(directory: Path) -> list[StudyFolder]:
-    own = StudyFolder(directory)
-    if own.study_file.is_file() or not directory.is_dir():
-        own.require()
-        return [own]
+    itself = StudyFolder(directory)
+    if itself.study_file.is_file() or not directory.is_dir():
+        itself.require()
+        return [itself]
     found = [StudyFolder(path) for path in sorted(directory.iterdir())]
     found = [folder for folder in found if folder.study_file.is_file() and folder.plan_file.is_file()]
     if not found:
-        own.require()
+        itself.require()
     return found
 
 
 def _names_of(studies: list[StudyFolder]) -> list[str]:
-    """The studies' names, with their folders' where two are called the same."""
+    """Return the studies' names, with their folders' if two have the same name."""
     names = [folder.read_spec().name for folder in studies]
     counts = Counter(names)
     return [

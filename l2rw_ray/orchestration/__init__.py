@@ -1,4 +1,1 @@
-"""Planning a study and running it on Ray; the only package that imports ray or optuna.
-
-Importing the package itself, or `plan`, imports neither.
-"""
+"""Run a study on Ray; the only package that imports ray."""

@@ -1,4 +1,4 @@
-"""The user's own code that a study names: importing it here, and the same on every worker."""
+"""Import a study's custom code, send it to the workers, and check that they have the same."""
 
 import shutil
 from collections.abc import Sequence
@@ -13,51 +13,51 @@ def import_custom_code(trials: Sequence[PlannedTrial]) -> None:
     """Import everything that these trials name by an import path.
 
     Raises:
-        InputError: A module or attribute is missing, is nothing to call, or raises when imported.
+        InputError: A module or attribute is missing, cannot be called, or raises when imported.
     """
     for path, field in _import_paths(trials).items():
         load(path, field)
 
 
 def stage_custom_code(trials: Sequence[PlannedTrial], folder: Path) -> Path | None:
-    """Copy the packages that workers need sent: the user's own, not the installed.
+    """Copy the custom packages that workers need into a folder; installed packages are left out.
 
     Args:
-        trials: The trials that name them.
-        folder: A folder that is made for them.
+        trials: Trials that name the packages.
+        folder: Folder to create.
 
     Returns:
-        The folder; None where nothing is to be sent.
+        The folder; None when there is nothing to send.
 
     Raises:
-        InputError: There is no such module.
+        InputError: A module is missing.
     """
-    places = {locate(path, field) for path, field in _import_paths(trials).items()}
-    own = [place for place in places if is_local(place)]
-    for place in own:
+    locations = {locate(path, field) for path, field in _import_paths(trials).items()}
+    custom = [location for location in locations if is_local(location)]
+    for location in custom:
         folder.mkdir(parents=True, exist_ok=True)
-        if place.is_dir():
-            shutil.copytree(place, folder / place.name, ignore=shutil.ignore_patterns("__pycache__"))
+        if location.is_dir():
+            shutil.copytree(location, folder / location.name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(place, folder)
-    return folder if own else None
+            shutil.copy(location, folder)
+    return folder if custom else None
 
 
 def check_same_code(trial: PlannedTrial) -> None:
-    """Refuse a trial on a worker that finds other code than the run was started with.
+    """Check that this worker has the custom code that the run was started with.
 
     Raises:
-        InfrastructureError: It does, or another release of an installed package.
-        InputError: It does not find it.
+        InfrastructureError: The code, or the release of an installed package, differs.
+        InputError: A module is missing.
     """
     names = ", ".join(trial.config.import_paths.values())
     if names and trial_fingerprint(trial.config, trial.seed, trial.resources) != trial.trial_id:
         raise InfrastructureError(
-            f"a worker finds other code for {names} than the run was started with: "
-            "edit nothing while a run starts, and install the same packages on every node"
+            f"a worker's code for {names} differs from the code that the run was started with: "
+            "do not edit code while a run starts, and install the same packages on every node"
         )
 
 
 def _import_paths(trials: Sequence[PlannedTrial]) -> dict[str, str]:
-    """Field by import path."""
+    """Return the fields of these trials by their import paths."""
     return {path: field for trial in trials for field, path in trial.config.import_paths.items()}

@@ -1,4 +1,4 @@
-"""Running what a study is missing: from its plan to its ledger."""
+"""Run the trials that a study is missing: from its plan to its ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ from l2rw_ray.results.writer import LedgerWriter
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a user chooses about a run, not about the study.
+    """Options of a run that do not belong to the study.
 
     Attributes:
         address: Address of a running Ray cluster; None uses this machine.
-        max_concurrent_trials: Upper limit of trials at a time; None takes what the cluster holds.
+        max_concurrent_trials: Maximum number of worker groups; None for as many as fit.
         retry_failed: Whether trials recorded as failed are run again.
         trials_per_worker_group: Trials after which a worker group's workers are replaced by new processes.
     """
@@ -40,11 +40,11 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How the study stands after a run.
+    """State of the study after a run.
 
     Attributes:
-        counts: Planned trials by status; `missing` for those without a record.
-        interrupted: Whether the user stopped the run.
+        counts: Number of planned trials by status; `missing` for those without a record.
+        interrupted: Whether the user interrupted the run.
     """
 
     counts: Mapping[str, int]
@@ -52,19 +52,19 @@ class RunOutcome:
 
 
 class ObserverFactory(Protocol):
-    """Makes the observers of a run."""
+    """Creates the observers of a run."""
 
     def __call__(
         self, known: Mapping[str, PlannedTrial], total: int | None, groups: int, *, is_exact: bool
     ) -> Sequence[Observer]:
-        """The observers.
+        """Return the observers.
 
         Args:
-            known: Trials by id; it grows where the design asks for more.
-            total: How many will run at most; None where that is not known.
-            groups: How many worker groups there are: trials at a time.
-            is_exact: Whether that many will run in any case: a design that decides as it goes may find
-                trials in the ledger that it asks for.
+            known: Trials by id; it grows when the design asks for more.
+            total: Maximum number of trials that will run; None when unknown.
+            groups: Number of worker groups, which is the number of concurrent trials.
+            is_exact: Whether exactly `total` trials will run: a design that decides as it goes may ask for
+                trials that are in the ledger.
         """
 
 
@@ -77,33 +77,30 @@ def run_missing_trials(
 ) -> RunOutcome:
     """Run the trials that a study folder has no record of.
 
-    The plan is written once nothing speaks against running it: a run that is refused leaves the
-    folder as it was.
+    The plan is written after all checks have passed, so that a run that is refused leaves the folder
+    unchanged.
 
     Args:
         spec: The study.
-        planned: Its trials, as far as they are known beforehand.
-        folder: Where its ledger is, locked by the caller.
-        options: The user's choices about this run.
-        observe: Makes the observers once the number of trials and worker groups is known.
+        planned: Its trials that are known beforehand.
+        folder: The study folder, locked by the caller.
+        options: Options of this run.
+        observe: Creates the observers once the number of trials and worker groups is known.
 
     Raises:
-        InputError: The data or the model of a trial cannot be used, or the cluster cannot hold even
-            one trial.
-        InfrastructureError: The cluster failed and trials are left, or the data are out of reach.
+        InputError: The data or the model of a trial cannot be used, or the cluster is too small for a trial.
+        InfrastructureError: The cluster failed before all trials had run, or the data are out of reach.
         StudyFolderError: The ledger could not be written.
     """
     strategies = build_strategies(spec, planned, folder, retry_failed=options.retry_failed)
-    recorder_of_plan = _PlanRecorder(spec, planned, folder, strategies)
-    if recorder_of_plan.is_fixed:
+    plan = _PlanRecorder(spec, planned, folder, strategies)
+    if plan.is_fixed:
         strategies = [strategy for strategy in strategies if not strategy.is_done]
     if all(strategy.is_done for strategy in strategies):
-        recorder_of_plan.write()
-        recorder_of_plan.conclude()
+        plan.write()
+        plan.conclude()
         return RunOutcome(count_statuses(folder.path))
-    samples = (
-        list(recorder_of_plan.known.values()) if recorder_of_plan.is_fixed else representative_trials(spec)
-    )
+    samples = list(plan.known.values()) if plan.is_fixed else representative_trials(spec)
     _preflight(samples, spec, options)
     with (
         scratch_folder() as scratch,
@@ -113,35 +110,35 @@ def run_missing_trials(
 
         for strategy in strategies:
             group_count(strategy.resources, nodes, strategy.remaining, options.max_concurrent_trials)
-        at_first = allocate(remaining_by_resources(strategies), {}, nodes, options.max_concurrent_trials)
-        recorder_of_plan.write()
-        groups = sum(at_first.values())
-        observers = list(
-            observe(recorder_of_plan.known, _total(strategies), groups, is_exact=recorder_of_plan.is_fixed)
-        )
-        ledger = LedgerWriter(folder, recorder_of_plan.known, package_versions(), source_commit())
-        recorder = _delete_checkpoints(ledger, folder)
+        first = allocate(remaining_by_resources(strategies), {}, nodes, options.max_concurrent_trials)
+        plan.write()
+        groups = sum(first.values())
+        ledger = LedgerWriter(folder, plan.known, package_versions(), source_commit())
         execution = Execution(
             folder,
-            recorder_of_plan.begin,
-            recorder,
-            observers,
+            plan.begin,
+            _clean_up_after(ledger, folder),
+            list(observe(plan.known, _total(strategies), groups, is_exact=plan.is_fixed)),
             options.max_concurrent_trials,
             options.trials_per_worker_group,
         )
         interrupted = execution.run(strategies, scratch, spec)
-        recorder_of_plan.conclude()
+        plan.conclude()
     return RunOutcome(count_statuses(folder.path), interrupted)
 
 
 class _PlanRecorder:
-    """The trials that a study asks for, known beforehand or as it goes, and the folder's record of them.
+    """Records in the study folder the trials that a study asks for, beforehand or as it goes.
+
+    Attributes:
+        is_fixed: Whether all trials are known beforehand.
+        known: Trials by id; it grows when the design asks for more.
 
     Args:
         spec: The study.
-        planned: Its trials, as far as they are known beforehand.
+        planned: Its trials that are known beforehand.
         folder: The study folder.
-        strategies: Where the study's trials come from; a design that decides as it goes has one.
+        strategies: Sources of its trials; a design that decides as it goes has one.
     """
 
     def __init__(
@@ -156,7 +153,7 @@ class _PlanRecorder:
         self.known = {trial.trial_id: trial for strategy in strategies for trial in strategy.planned}
 
     def write(self) -> None:
-        """Record the study and what it asks for so far."""
+        """Record the study and the trials that it asks for so far."""
         self._folder.write_plan(self._spec, self._asked)
 
     def begin(self, trial: PlannedTrial) -> None:
@@ -164,10 +161,10 @@ class _PlanRecorder:
         if trial.trial_id not in self.known:
             self.known[trial.trial_id] = trial
             self._folder.write_rows(self._asked)
-            self._folder.keep_searches()  # a trial in the ledger is one that the search knows of
+            self._folder.keep_searches()  # the search must know every trial in the ledger
 
     def conclude(self) -> None:
-        """Record what a design that decides as it goes has come to."""
+        """Record the final trials and the parameter importances of a design that decides as it goes."""
         if not self.is_fixed:
             self._folder.write_rows(self._asked)
             self._folder.keep_searches()
@@ -179,28 +176,28 @@ class _PlanRecorder:
 
 
 def _preflight(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptions) -> None:
-    """Import the user's code and, where the trials run on this machine, load data and build models."""
+    """Import custom code and, if the trials run on this machine, check data and models."""
     import_custom_code(samples)
-    if options.address is None:  # the nodes of another cluster may see other files
+    if options.address is None:  # the nodes of a cluster may have other files
         from l2rw_ray.preflight.data_check import check_data
 
         check_data(samples, spec)
 
 
 def _total(strategies: Sequence[TrialStrategy]) -> int | None:
-    """How many trials all strategies may give; None where one is not bounded."""
-    left = [strategy.remaining for strategy in strategies]
-    return None if None in left else sum(number or 0 for number in left)
+    """Return how many trials the strategies have left; None when one has no bound."""
+    remaining = [strategy.remaining for strategy in strategies]
+    return None if None in remaining else sum(number or 0 for number in remaining)
 
 
-def _delete_checkpoints(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
-    """The ledger, which removes the checkpoints of a trial once its end is recorded."""
+def _clean_up_after(ledger: LedgerWriter, folder: StudyFolder) -> Observer:
+    """Return the ledger's observer, which also stores an ended trial's logs and deletes its checkpoints."""
 
     def write(event: Event) -> None:
         ledger(event)
         if isinstance(event, TrialEnded):
             folder.keep_logs(event.trial_id)
-        if isinstance(event, TrialEnded) and event.error != INTERRUPTED:  # that one goes on
-            folder.delete_checkpoints(event.trial_id)
+            if event.error != INTERRUPTED:  # an interrupted trial resumes
+                folder.delete_checkpoints(event.trial_id)
 
     return write

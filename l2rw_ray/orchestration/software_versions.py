@@ -1,4 +1,4 @@
-"""Which software made a result."""
+"""The software versions that are recorded with every result."""
 
 import platform
 import subprocess
@@ -9,12 +9,12 @@ _PACKAGES = ("l2rw-ray", "torch", "torchvision", "ray", "optuna", "mlflow", "pya
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a result."""
+    """Return the versions of Python and of the packages that can change a result."""
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
 def source_commit() -> str | None:
-    """Commit of this package's checkout, marked `-dirty` when it was changed since; None without one."""
+    """Return the commit of this package's checkout, with `-dirty` if it was changed; None without one."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""Trying out models and arms of the user's own on a few examples, before anything is started."""
+"""Check custom models and methods on a few examples before a run starts."""
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +18,15 @@ _EXAMPLES = 2
 
 
 def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, method: Method) -> None:
-    """Send two examples through a model; it must give as many outputs for each as the data and the arm want.
+    """Check a custom model's output for two examples: its shape must suit the data and the method.
 
     Raises:
-        ConfigError: It gives something else, what is not finite, or has nothing to train.
-        InputError: It raises.
+        ConfigError: The output has another shape or is not finite, or the model has no parameters to train.
+        InputError: The model raises.
     """
     field, path = "model.name", config.name
     if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise ConfigError(field, path, "returned a module without parameters", "give it some to train")
+        raise ConfigError(field, path, "returned a module without parameters", "add parameters to train")
     x, _ = splits.meta.take(torch.arange(_EXAMPLES))
     network.eval()
     with torch.no_grad(), users_code(path, field):
@@ -40,25 +40,25 @@ def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, metho
         raise ConfigError(field, path, problem, f"return a tensor of shape {wanted}")
     if not output.isfinite().all():
         problem = f"for {_EXAMPLES} examples its output is not finite, before any training"
-        raise ConfigError(field, path, problem, "mend it")
+        raise ConfigError(field, path, problem, "fix its initialisation")
 
 
-def check_arm(trial: PlannedTrial, method: CustomMethod, splits: Splits) -> None:
-    """Let an arm make one step on a network that is thrown away.
+def check_method(trial: PlannedTrial, method: CustomMethod, splits: Splits) -> None:
+    """Check that a custom method can make one step, on a network that is discarded.
 
     Raises:
-        ConfigError: It lacks part of the interface, or its step returns something else.
-        InputError: It raises.
+        ConfigError: The method lacks part of the interface, or returns something else.
+        InputError: The method raises.
     """
     field, path, config = "method.name", method.name, trial.config
-    arm = build_arm(method, build_context(trial, splits, Ranks(), torch.device("cpu")))
+    built = build_arm(method, build_context(trial, splits, Ranks(), torch.device("cpu")))
     batch = next(epoch_batches(splits.train, config.optim.batch_size, trial.seed, epoch=0))
     with users_code(path, field):
-        outcome: object = arm.step(batch, 0, 0)
-        state: object = arm.state_dict()
+        outcome: object = built.step(batch, 0, 0)
+        state: object = built.state_dict()
     if not isinstance(outcome, StepOutcome):
         problem = f"its step returned a {type(outcome).__name__}"
         raise ConfigError(field, path, problem, "return a l2rw_ray.methods.StepOutcome")
     if not isinstance(state, dict):
         problem = f"its state_dict returned a {type(state).__name__}"
-        raise ConfigError(field, path, problem, "return a dictionary, {} where there is no state")
+        raise ConfigError(field, path, problem, "return a dictionary, {} if there is no state")

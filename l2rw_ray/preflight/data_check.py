@@ -1,4 +1,4 @@
-"""Finding out that a study's data, models or arms cannot be used before anything is started for it."""
+"""Check a study's data, models and methods before a run starts."""
 
 import logging
 from collections.abc import Sequence
@@ -17,24 +17,24 @@ from l2rw_ray.methods.builtin.weight_model import weight_features
 from l2rw_ray.methods.output_layer import output_layer
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.models import build_model
-from l2rw_ray.preflight.custom_check import check_arm, check_outputs
+from l2rw_ray.preflight.custom_check import check_method, check_outputs
 from l2rw_ray.training.task import check_fit
 
 
 def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) -> None:
-    """Load, split and spoil every distinct data set of these trials once, and build its models.
+    """Load and split every distinct data set of these trials, corrupt its labels, and build its models.
 
-    What is decoded here is cached for the workers. Models and arms of the user's own are tried out.
+    Decoded data are cached for the workers. Custom models and methods are run on a few examples.
 
     Args:
-        trials: What the study runs.
-        spec: The study, for its objectives; None looks at none.
+        trials: The study's trials.
+        spec: The study, to check its objective; None skips that check.
 
     Raises:
-        InputError: A source is missing or broken, too small for what is asked (its meta set for a
-            meta batch, too), or of a shape that the model cannot treat; an arm, a loss or an objective does
-            not go with it; or code of the user's own raises, or is not what it has to be.
-        OutOfReachError: A source's store does not answer.
+        InputError: A source is missing or broken, too small for a set or a meta batch, or of a shape that
+            the model cannot process; a method, a loss or an objective does not suit it; or custom code
+            raises or does not have the required interface.
+        OutOfReachError: The store of a source is unreachable.
     """
     sources: dict[str, Source] = {}
     seen: set[str] = set()
@@ -48,7 +48,7 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
         name = only.model_dump_json()
         if name not in sources:
             sources[name] = load_source(only)
-            _tell_skipped(only.source, sources[name])
+            _warn_of_skipped_rows(only.source, sources[name])
         splits = make_splits(sources[name], trial.config.data, trial.seed)
         misfit = None if spec is None else spec.objective_misfit(is_regression=splits.is_regression)
         if misfit is not None:
@@ -57,12 +57,13 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
         absent |= _absent_classes(splits)
     for name, label in sorted(absent):
         logging.getLogger(__name__).warning(
-            "the %s set has no example of class %s, which its figures say nothing of: enlarge it", name, label
+            "the %s set has no example of class %s, which its metrics therefore ignore: enlarge it",
+            *(name, label),
         )
 
 
 def _absent_classes(splits: Splits) -> set[tuple[str, str]]:
-    """Sets that judge, each with a class that it lacks."""
+    """Return pairs of a set that metrics are computed on and a class that it lacks."""
     return {
         (name, label)
         for name in ("validation", "test")
@@ -71,17 +72,16 @@ def _absent_classes(splits: Splits) -> set[tuple[str, str]]:
     }
 
 
-def _tell_skipped(name: str, source: Source) -> None:
-    """Warn in one line of rows that were left out."""
+def _warn_of_skipped_rows(name: str, source: Source) -> None:
     if source.skipped:
         logging.getLogger(__name__).warning(
-            "source %s: bad rows skipped: %s, such as %s; `l2rw-ray data check` tells more",
+            "source %s: bad rows skipped: %s, such as %s; see `l2rw-ray data check`",
             *(name, f"{source.skipped_rows:,}", source.skipped[0].first),
         )
 
 
 def _key(trial: PlannedTrial) -> str:
-    """Equal for trials of which one check is enough."""
+    """Return a key that is equal for trials that need only one check."""
     config = trial.config
     is_custom = isinstance(config.method, CustomMethod)
     method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
@@ -91,7 +91,7 @@ def _key(trial: PlannedTrial) -> str:
     weighs = isinstance(config.method, WeightModelMethod)
     orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
     may_group = isinstance(config.data, CustomData | Ham10000Data) or hasattr(config.data, "group")
-    seed = trial.seed if "seeded" in orders or may_group else None  # decides how many are left to draw from
+    seed = trial.seed if "seeded" in orders or may_group else None  # the sizes of sets may depend on it
     sections = f"{config.data.model_dump_json()} {config.model.model_dump_json()} {config.optim.batch_size}"
     return f"{sections} {method} {needs} {weighs} {config.loss} {seed} {trial.resources.workers}"
 
@@ -113,11 +113,11 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     if isinstance(model, CustomModel):
         check_outputs(model, network, splits, method)
     if isinstance(trial.config.method, CustomMethod):
-        check_arm(trial, trial.config.method, splits)
+        check_method(trial, trial.config.method, splits)
 
 
 def _check_batch_norm_batches(trial: PlannedTrial, network: nn.Module, splits: Splits) -> None:
-    """Refuse batches of which a worker gets one example, where BatchNorm has nothing to average over."""
+    """Check that no worker gets a single example of a batch, which BatchNorm cannot normalise."""
     size, workers = trial.config.optim.batch_size, trial.resources.workers
     shares = [share for share in (size // workers, len(splits.train) % size // workers) if share]
     smallest = min(shares, default=0)
@@ -128,5 +128,7 @@ def _check_batch_norm_batches(trial: PlannedTrial, network: nn.Module, splits: S
         with torch.no_grad():
             network.train()(x)
     except ValueError as error:
-        problem = f"{len(splits.train)} train examples leave a worker one in a batch, too few for BatchNorm"
-        raise ConfigError("trial.optim.batch_size", size, problem, "use another") from error
+        problem = (
+            f"of {len(splits.train)} train examples, a worker gets one in a batch, too few for BatchNorm"
+        )
+        raise ConfigError("trial.optim.batch_size", size, problem, "use another batch size") from error

@@ -1,4 +1,4 @@
-"""What every data section of a study makes of its source, without training anything."""
+"""Summarise the data of a study: its sources and the sets that each data section draws from them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,20 +20,20 @@ _SAMPLES = 3
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """What a source holds.
+    """Contents of a source.
 
     Attributes:
-        name: As the study names it.
-        copy: What lies on the disk.
-        examples: How many there are, those of a test file of its own too.
-        form: Shape of one, and whether it is an image.
-        skipped: What was left out, a line per reason.
-        skipped_rows: How many rows that is.
-        left_out: Examples that were left out for their targets.
-        difficulty: Mean over the examples, where it is known.
+        name: Name of the source in the study.
+        copy: Description of its local copy.
+        examples: Number of examples, including those of a separate test file.
+        form: Shape of an example, and whether it is an image.
+        skipped: Bad rows that were skipped, a line per reason.
+        skipped_rows: Number of skipped rows.
+        left_out: Number of examples that were excluded because of their targets.
+        difficulty: Mean difficulty of the examples; None when unknown.
         samples: A few images of each class, uint8 [H, W, C]; None for vectors.
         class_names: Name of each class.
-        is_regression: Whether examples have targets, of which the classes are deciles.
+        is_regression: Whether examples have targets; the classes are then deciles of the target.
     """
 
     name: str
@@ -51,12 +51,12 @@ class SourceSummary:
 
 @dataclass(frozen=True)
 class SetSummary:
-    """One of the four sets.
+    """Contents of one of the four sets.
 
     Attributes:
-        before: Examples of each class without the protocol.
-        after: Examples of each class by the labels that are trained on.
-        corrupted: Share of labels or targets that are wrong on purpose.
+        before: Number of examples of each class without the protocol.
+        after: Number of examples of each class with it, by their given labels.
+        corrupted: Share of corrupted labels or targets.
     """
 
     before: tuple[int, ...]
@@ -66,13 +66,13 @@ class SetSummary:
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What one data section makes of its source.
+    """The sets that one data section draws from its source.
 
     Attributes:
-        levels: Fields in which the sections of the study differ, by path.
-        source: What the source holds; the same object for sections that share it.
-        seed: The seed it was drawn at.
-        sets: By their names.
+        levels: Values of the fields in which the study's data sections differ, by path.
+        source: Contents of the source; the same object for sections that share it.
+        seed: Seed of the draw.
+        sets: The four sets by name.
     """
 
     levels: dict[str, Any]
@@ -82,28 +82,28 @@ class DataSummary:
 
 
 def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
-    """Load, split and spoil every distinct data section of these trials, each at its first seed.
+    """Draw the sets of every distinct data section of these trials, each at its first seed.
 
     Args:
-        trials: Those of a study's plan.
+        trials: The trials of a study's plan.
 
     Raises:
-        InputError: A source is missing or broken, or too small for what is asked.
-        OutOfReachError: A source's store does not answer.
+        InputError: A source is missing, broken or too small.
+        OutOfReachError: The store of a source is unreachable.
     """
     firsts: dict[str, PlannedTrial] = {}
     for trial in trials:
         firsts.setdefault(trial.config.data.model_dump_json(), trial)
     levels = _differences([json.loads(section) for section in firsts])
     known: dict[str, tuple[Source, SourceSummary]] = {}
-    for trial, own in zip(firsts.values(), levels, strict=True):
+    for trial, section_levels in zip(firsts.values(), levels, strict=True):
         only = trial.config.data.source_only()
         key = only.model_dump_json()
         if key not in known:
             source = load_source(only)
             known[key] = source, _source_summary(only, source)
         source, summary = known[key]
-        yield DataSummary(own, summary, trial.seed, _sets(source, trial.config.data, trial.seed))
+        yield DataSummary(section_levels, summary, trial.seed, _sets(source, trial.config.data, trial.seed))
 
 
 def _source_summary(config: Data, source: Source) -> SourceSummary:
@@ -130,7 +130,7 @@ def _sets(source: Source, config: Data, seed: int) -> dict[str, SetSummary]:
     after = make_splits(source, config, seed)
     try:
         before = make_splits(source, config.without_protocol(), seed)
-    except DataError:  # such as a meta set that only its bias makes small enough for a rare class
+    except DataError:  # without its bias, the meta set may need more examples of a rare class than there are
         before = after
     return {
         name: SetSummary(_counts(before, name, source), _counts(after, name, source), _corrupted(after, name))
@@ -139,11 +139,11 @@ def _sets(source: Source, config: Data, seed: int) -> dict[str, SetSummary]:
 
 
 def _counts(splits: Splits, name: str, source: Source) -> tuple[int, ...]:
-    """Examples of each of the source's classes, 0 of those that a bias leaves out."""
+    """Count the examples of each of the source's classes; 0 for a class that a bias excludes."""
     examples: ExampleSet = getattr(splits, name)
     counts = examples.labels.bincount(minlength=len(splits.class_names)).tolist()
-    own = dict(zip(splits.class_names, counts, strict=True))
-    return tuple(own.get(label, 0) for label in source.class_names)
+    by_class = dict(zip(splits.class_names, counts, strict=True))
+    return tuple(by_class.get(label, 0) for label in source.class_names)
 
 
 def _corrupted(splits: Splits, name: str) -> float:
@@ -152,7 +152,7 @@ def _corrupted(splits: Splits, name: str) -> float:
 
 
 def _differences(sections: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each section, the fields in which they are not all the same, by dotted path."""
+    """Return, for each section, the fields in which the sections differ, by dotted path."""
     flat = [dict(_leaves(section)) for section in sections]
     paths = dict.fromkeys(path for section in flat for path in section)
     differing = [path for path in paths if len({json.dumps(section.get(path)) for section in flat}) > 1]

@@ -153,7 +153,7 @@ def test_track_mirrors_without_duplicates(folder: StudyFolder) -> None:
             text=True,
             check=True,
         )
-        assert done.stdout == f"3 trials are at {folder.tracking_database}\n"
+        assert done.stdout == f"3 trials mirrored to {folder.tracking_database}\n"
 
 
 @pytest.mark.parametrize(
@@ -221,4 +221,4 @@ def test_address_where_nobody_listens_is_refused_at_once(call: Call) -> None:
     code, output, error = call("plan", "studies/demo.yaml", "--address", address)
     assert code == 2
     assert not output
-    assert error.startswith(f"error: --address = '{address}': nobody answers there")
+    assert error.startswith(f"error: --address = '{address}': cannot connect")

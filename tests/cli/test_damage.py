@@ -113,7 +113,7 @@ def test_a_disk_that_is_full_anywhere_is_one_line(
         code, _, error = call()
         assert code == 1
         assert error == (
-            "error: importances.json: no space left on device; free the disk, then run the command again\n"
+            "error: importances.json: no space left on device; free disk space, then run the command again\n"
         )
     else:
         with pytest.raises(OSError, match="importances"):

@@ -117,7 +117,7 @@ def test_check_counts_targets_by_decile(call: Call, study: Path, tmp_path: Path)
     code, output, error = call(*command)
     assert (code, error) == (0, "")
     assert "400 vectors of 1, 10 deciles of the target" in output
-    assert "left out 10 rows, for their targets" in output
+    assert "excluded 10 rows because of their targets" in output
     assert "skipped  1 row" in output
     assert ["decile", "10", "30", "2", "0", "8"] in _words(output)
     assert any(words[:1] == ["corrupted"] for words in _words(output))

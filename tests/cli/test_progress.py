@@ -54,8 +54,8 @@ def ended(trial, status=TrialStatus.COMPLETED, **more) -> TrialEnded:
 def test_a_line_for_each_trial(printed, planned):
     first, second = planned
     lines = printed(started(first), epoch(first, 1), ended(first), started(second), ended(second))
-    figure = "validation balanced accuracy 62.5 %"
-    assert lines == [f"1 of 2  {first.label}  {figure}  7.0 s", f"2 of 2  {second.label}  {figure}  7.0 s"]
+    metric = "validation balanced accuracy 62.5 %"
+    assert lines == [f"1 of 2  {first.label}  {metric}  7.0 s", f"2 of 2  {second.label}  {metric}  7.0 s"]
 
 
 def test_a_design_that_decides_as_it_goes_has_a_bound(printed, planned):
@@ -63,14 +63,14 @@ def test_a_design_that_decides_as_it_goes_has_a_bound(printed, planned):
     assert line.startswith(f"1 of at most 2  {planned[0].label}")
 
 
-def test_an_attempt_that_was_lost_is_told_of(printed, planned):
+def test_a_lost_attempt_has_a_line(printed, planned):
     trial = planned[0]
-    lines = printed(started(trial), AttemptLost(trial.trial_id, 1, "its worker was lost"), ended(trial))
-    assert lines[0] == f"lost: {trial.label}: its worker was lost; it is tried again"
+    lines = printed(started(trial), AttemptLost(trial.trial_id, 1, "worker lost"), ended(trial))
+    assert lines[0] == f"retrying {trial.label}: worker lost"
     assert lines[1].startswith("1 of 2")
 
 
-def test_failed_and_stopped_ones_are_told_of(printed, planned):
+def test_failed_and_stopped_trials_have_a_line(printed, planned):
     first, second = planned
     lines = printed(
         *(started(first), ended(first, TrialStatus.FAILED, error="ValueError: no")),
@@ -95,7 +95,7 @@ def test_time_left_counts_what_was_trained_before(planned):
     assert display._eta_s is None, "nothing is left"
 
 
-def test_epochs_left_are_those_after_the_checkpoint_that_a_trial_goes_on_from(planned):
+def test_epochs_left_are_those_after_the_checkpoint_that_a_trial_resumes_from(planned):
     display = ProgressDisplay(Console(file=io.StringIO()), "small", METRIC)
     display.begin({trial.trial_id: trial for trial in planned}, len(planned), 1, is_exact=True)
     first, epochs = planned[0], planned[0].config.optim.epochs
@@ -103,14 +103,14 @@ def test_epochs_left_are_those_after_the_checkpoint_that_a_trial_goes_on_from(pl
     for number in range(epochs):
         display(epoch(first, number + 1))
     assert display._epochs_left == epochs
-    display(AttemptLost(first.trial_id, 1, "its worker was lost"))
+    display(AttemptLost(first.trial_id, 1, "worker lost"))
     display(replace(started(first), attempt=2, history=(epoch(first, 1),)))
     assert display._epochs_left == 2 * epochs - 1
     display(ended(first, TrialStatus.STOPPED))
     assert display._epochs_left == epochs, "it is trained no further"
 
 
-def test_a_warning_that_all_trials_have_is_told_once(printed, planned):
+def test_a_warning_that_all_trials_have_is_printed_once(printed, planned):
     lines = printed(
         *(
             event

@@ -56,7 +56,7 @@ def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(
         raise KeyboardInterrupt
 
     assert run(interrupted) == 130
-    line = "interrupted: the same command goes on where this one stopped"
+    line = "Interrupted. Run the same command again to resume."
     assert capsys.readouterr().out.splitlines() == ["small  preparing", line]
 
 
@@ -98,4 +98,4 @@ def test_a_report_that_cannot_be_written_is_no_success(
     printed = capsys.readouterr().out
     assert "4 completed" in printed
     assert "report   none: report folder = " in printed
-    assert f"`l2rw-ray report {tmp_path / 'out'}` writes it once that is mended" in printed
+    assert f"`l2rw-ray report {tmp_path / 'out'}` writes it once this is fixed" in printed

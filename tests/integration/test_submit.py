@@ -79,6 +79,6 @@ def test_cluster_that_wants_another_token_is_one_line(
 ) -> None:
     code, output = submit(write_study(), RAY_AUTH_TOKEN="0" * 32)
     assert code == 2
-    problem = "the cluster wants a token; this shell has none, or another one"
+    problem = "the cluster requires a token; none or a wrong one is set"
     assert f"{problem}; set RAY_AUTH_MODE=token" in output
     assert output.count("\n") == 1

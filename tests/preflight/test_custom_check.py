@@ -56,7 +56,7 @@ def _complaint(trials: tuple[PlannedTrial, ...]) -> str:
     ("body", "line"),
     [
         ("return 3", "returned a int; return a torch.nn.Module"),
-        ("return nn.Flatten()", "returned a module without parameters; give it some to train"),
+        ("return nn.Flatten()", "returned a module without parameters; add parameters to train"),
         (
             "return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes + 1))",
             "for 2 examples of 10 classes its output is shape [2, 11]; return a tensor of shape [2, 10]",
@@ -70,7 +70,7 @@ def _complaint(trials: tuple[PlannedTrial, ...]) -> str:
         (
             "net = nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes)); "
             "nn.init.constant_(net[1].bias, float('nan')); return net",
-            "its output is not finite, before any training; mend it",
+            "its output is not finite, before any training; fix its initialisation",
         ),
     ],
 )
@@ -94,11 +94,11 @@ def test_option_that_the_model_does_not_have_is_refused(study_tree: dict, write_
     [
         ({"last": ""}, "a Arm has no method 'load_state_dict'; implement l2rw_ray.methods.Arm"),
         ({"step": "return None"}, "its step returned a NoneType; return a l2rw_ray.methods.StepOutcome"),
-        ({"state": "None"}, "its state_dict returned a NoneType; return a dictionary, {} where"),
+        ({"state": "None"}, "its state_dict returned a NoneType; return a dictionary, {} if"),
         ({"step": "return 1 / 0"}, "raised ZeroDivisionError: division by zero (own_arm.py, line 10)"),
     ],
 )
-def test_arm_that_cannot_step_is_refused(
+def test_method_that_cannot_step_is_refused(
     study_tree: dict, write_code: WriteCode, parts: dict, line: str
 ) -> None:
     write_code("own_arm.py", _ARM.format(**{"step": _STEP, "state": "{}", "last": _LAST} | parts))
@@ -150,5 +150,5 @@ def test_other_code_on_a_worker_is_refused(
 ) -> None:
     check_same_code(own_trials[0])
     write_code("own/models.py", "def build(): return 'another'")
-    with pytest.raises(InfrastructureError, match=r"finds other code for own\.models:build, own_met"):
+    with pytest.raises(InfrastructureError, match=r"a worker's code for own\.models:build, own_met"):
         check_same_code(own_trials[0])

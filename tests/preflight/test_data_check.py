@@ -82,7 +82,7 @@ def test_a_weight_model_wants_weight_features(
 def test_a_batch_of_one_is_refused_where_batch_norm_cannot_treat_it(study_tree: dict) -> None:
     study_tree["trial"] |= {"model": {"name": "resnet18"}}
     study_tree["trial"]["data"] |= {"train_size": 61}
-    with pytest.raises(InputError, match=r"optim\.batch_size = 20: 61 train examples leave a worker one"):
+    with pytest.raises(InputError, match=r"optim\.batch_size = 20: of 61 train examples, a worker gets one"):
         _check(study_tree)
     _check(study_tree, trial__model__name="resnet18_gn")
 

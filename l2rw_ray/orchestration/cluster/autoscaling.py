@@ -1,7 +1,7 @@
-"""Nodes that are not there yet: what a cluster that grows on demand may still bring up.
+"""Nodes that an autoscaling cluster may still add.
 
-Ray's open-source autoscaler tells nobody what it may launch, so whoever describes the cluster says it in
-an environment variable of the head, as cluster.yaml does.
+Ray's open-source autoscaler does not publish which nodes it may launch, so the cluster's configuration lists
+them in an environment variable of the head, as cluster.yaml does.
 """
 
 import os
@@ -14,25 +14,25 @@ from l2rw_ray.errors import InputError
 
 GROWTH_VARIABLE = "L2RW_RAY_GROWS_TO"
 _HEAD = "node:__internal_head__"
-"""What Ray counts of a head alone."""
+"""Resource that only the head node has."""
 START_TIMEOUT_S = 900
-"""How long a worker group waits for its nodes; a GPU machine takes minutes to start."""
+"""How long a worker group waits for new nodes; a GPU machine takes minutes to start."""
 
 
 class NodeGroup(BaseModel):
-    """Nodes of one kind."""
+    """Nodes with the same resources."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     nodes: Annotated[int, Field(ge=0)]
-    """How many there are at most."""
+    """Maximum number of nodes."""
     CPU: Annotated[float, Field(ge=0)]
-    """Cores of each."""
+    """CPU cores of each node."""
     GPU: Annotated[float, Field(ge=0)] = 0.0
-    """GPUs of each."""
+    """GPUs of each node."""
 
-    def is_one(self, node: Mapping[str, float]) -> bool:
-        """Whether a node that is there is of this kind."""
+    def matches(self, node: Mapping[str, float]) -> bool:
+        """Whether a node has the resources of this group."""
         return node.get("CPU", 0.0) == self.CPU and node.get("GPU", 0.0) == self.GPU
 
 
@@ -40,10 +40,10 @@ _GROUPS = TypeAdapter(tuple[NodeGroup, ...])
 
 
 def growth_groups() -> tuple[NodeGroup, ...]:
-    """What the cluster may grow to, as the environment says; nothing where it does not.
+    """Return the node groups that the cluster may grow to, from the environment; empty if it lists none.
 
     Raises:
-        InputError: The variable cannot be read.
+        InputError: The variable cannot be parsed.
     """
     text = os.environ.get(GROWTH_VARIABLE)
     if not text:
@@ -59,16 +59,16 @@ def growth_groups() -> tuple[NodeGroup, ...]:
 def nodes_to_come(
     groups: Sequence[NodeGroup], alive: Sequence[Mapping[str, float]]
 ) -> list[dict[str, float]]:
-    """Resources of the nodes that the cluster may still bring up.
+    """Return the resources of the nodes that the cluster may still add.
 
     Args:
-        groups: What it may grow to.
-        alive: Resources of the nodes that are there, by Ray's names; the head is in no group.
+        groups: Node groups that it may grow to.
+        alive: Resources of the living nodes, by Ray's names; the head belongs to no group.
     """
     workers, remaining = [node for node in alive if _HEAD not in node], []
     for group in groups:
-        own = [node for node in workers if group.is_one(node)][: group.nodes]
-        for node in own:
-            workers.remove(node)  # it is of one group only, though another may look the same
-        remaining += [{"CPU": group.CPU, "GPU": group.GPU}] * (group.nodes - len(own))
+        members = [node for node in workers if group.matches(node)][: group.nodes]
+        for node in members:
+            workers.remove(node)  # a node counts for one group, even if another has the same resources
+        remaining += [{"CPU": group.CPU, "GPU": group.GPU}] * (group.nodes - len(members))
     return remaining

@@ -4,7 +4,7 @@ from l2rw_ray.planning.placement import Nodes, this_machine
 
 
 def nodes_of(address: str | None) -> Nodes:
-    """The nodes of a running cluster; without an address, this machine.
+    """Return the nodes of a running cluster; without an address, this machine.
 
     Raises:
         InfrastructureError: The cluster cannot be reached.

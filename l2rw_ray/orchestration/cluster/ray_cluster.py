@@ -1,4 +1,4 @@
-"""The Ray cluster a run uses: a private one on this machine, or one that is there already."""
+"""Connect to a running Ray cluster, or start a private one on this machine."""
 
 import logging
 import os
@@ -22,27 +22,27 @@ from l2rw_ray.orchestration.cluster.reaper import reaped
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # prints go where standard output goes, once
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # it would print twice
     "RAY_TRAIN_V2_ENABLED": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # the searcher bounds them
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial has no figure
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # the searcher limits them
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial has no metrics
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started|"
-    "A worker died or was killed|has been marked dead",  # the run says itself which trials go on
+    "A worker died or was killed|has been marked dead",  # the run itself prints which trials are retried
 }
-_FOR_NOBODY = {
+_UNUSED = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "30",  # who would start it again?
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "30",  # nothing would restart it
 }
-"""What a private cluster without a dashboard, on the one node there is, does for nobody."""
+"""Disables services that a private cluster of one node without a dashboard does not need."""
 
-_REMEDY = "give HOST:PORT of a running head node, and its token in RAY_AUTH_TOKEN where it has one"
+_REMEDY = "give HOST:PORT of a running head node, and set RAY_AUTH_TOKEN if it requires a token"
 
 
 @contextmanager
@@ -51,35 +51,33 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[
 
     Args:
         address: Address of a running cluster; None starts one on this machine's cores.
-        code: Folder of packages that every worker shall find first when it imports.
+        code: Folder of packages that workers import before any others.
 
     Yields:
-        Resources, by Ray's names, of each living node and of those that the cluster may still bring up.
+        Resources, by Ray's names, of each living node and of those that the cluster may still add.
 
     Raises:
-        InputError: No cluster lets us in at the address, or what the cluster may grow to cannot be read.
+        InputError: The connection is refused, or the nodes that the cluster may add cannot be parsed.
         InfrastructureError: A private cluster cannot be started, or the code cannot be sent.
     """
     if address is None:
-        os.environ.pop(GROWTH_VARIABLE, None)  # it is about another cluster
+        os.environ.pop(GROWTH_VARIABLE, None)  # it describes another cluster
     else:
         _check_reachable(address)
-    with nullcontext() if address else _for_itself(), _connection(address, code) as nodes:
+    with nullcontext() if address else _secured_and_reaped(), _connection(address, code) as nodes:
         yield nodes
 
 
 @contextmanager
-def _for_itself() -> Iterator[None]:
-    """Let nobody else into a private cluster, and nothing of it stay."""
-    with _others_kept_out(), ExitStack() as stack:
+def _secured_and_reaped() -> Iterator[None]:
+    """Secure the private cluster with a token and remove its processes at exit."""
+    with _token_required(), ExitStack() as stack:
         try:
             marks = stack.enter_context(reaped())
         except OSError as error:
-            raise InfrastructureError(
-                f"no process can be started on this machine: {error.strerror}"
-            ) from error
+            raise InfrastructureError(f"cannot start a process on this machine: {error.strerror}") from error
         try:
-            with _inherited(marks):
+            with _environment(marks):
                 yield
         finally:
             with _signals_ignored():
@@ -88,10 +86,10 @@ def _for_itself() -> Iterator[None]:
 
 @contextmanager
 def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[str, float]]]:
-    """See `ray_cluster`."""
+    """Connect to a cluster, or start one, and disconnect at the end of the block."""
     if growth_groups():
         os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
-    for name, value in (_QUIET if address else _QUIET | _FOR_NOBODY).items():
+    for name, value in (_QUIET if address else _QUIET | _UNUSED).items():
         os.environ.setdefault(name, value)
     import ray  # reads its environment when it is imported
 
@@ -100,7 +98,7 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
         try:
             _connect(address, code)
         finally:
-            signal.signal(signal.SIGTERM, on_sigterm)  # Ray puts its own in place
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray has replaced it
         _silence_ray()
         yield usable_nodes()
     finally:
@@ -109,33 +107,32 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
 
 
 def _connect(address: str | None, code: Path | None) -> None:
-    """See `ray_cluster`; what a cluster that did not come up has left runs on."""
+    """Initialise Ray; processes of a cluster that fails to start are left to the reaper."""
     import ray
 
     dashboard = {"include_dashboard": False} if address is None else {}
-    sent = {"working_dir": str(code)} if code else None  # not py_modules: this machine's folder precedes them
+    # not py_modules, which come after this machine's working directory
+    runtime_env = {"working_dir": str(code)} if code else None
     try:
         ray.init(
             address or "local",
-            runtime_env=sent,
+            runtime_env=runtime_env,
             log_to_driver=False,
             logging_level=logging.ERROR,
             **dashboard,
         )
     except ray.exceptions.RuntimeEnvSetupError as error:
-        raise InfrastructureError(
-            f"the study's own code could not be sent to the workers: {error}"
-        ) from error
-    except Exception as error:  # Ray raises the bare class of a node that does not come up
+        raise InfrastructureError(f"custom code could not be sent to the workers: {error}") from error
+    except Exception as error:  # Ray raises a bare Exception when a node does not start
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         if address is None:
-            raise InfrastructureError(f"no Ray cluster could be started on this machine: {reason}") from error
-        raise InputError("--address", address, f"no Ray cluster there ({reason})", _REMEDY) from error
+            raise InfrastructureError(f"cannot start Ray on this machine: {reason}") from error
+        raise InputError("--address", address, f"not a Ray cluster ({reason})", _REMEDY) from error
 
 
 @contextmanager
 def _signals_ignored() -> Iterator[None]:
-    """Let neither Ctrl-C nor SIGTERM cut short what takes seconds."""
+    """Ignore Ctrl-C and SIGTERM during a shutdown that takes seconds."""
     before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -145,10 +142,7 @@ def _signals_ignored() -> Iterator[None]:
 
 
 def usable_nodes() -> list[dict[str, float]]:
-    """Resources of the nodes of the cluster that this process is connected to, by Ray's names.
-
-    Of those that live, and of those that the cluster brings up when they are wanted.
-    """
+    """Return the resources of the connected cluster's living nodes and of those it may still add."""
     import ray
 
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -156,19 +150,19 @@ def usable_nodes() -> list[dict[str, float]]:
 
 
 @contextmanager
-def _others_kept_out() -> Iterator[None]:
-    """Have a token that only this cluster's own processes know: Ray listens on every network interface.
+def _token_required() -> Iterator[None]:
+    """Require a random token, since Ray listens on every network interface.
 
-    The user's own comes back at the end; where they have switched tokens off, there is none.
+    The user's token is restored at the end. If the user has disabled tokens, none is required.
     """
     mode = os.environ.get("RAY_AUTH_MODE", "token")
-    with _inherited({"RAY_AUTH_MODE": mode} | ({"RAY_AUTH_TOKEN": _token()} if mode == "token" else {})):
+    with _environment({"RAY_AUTH_MODE": mode} | ({"RAY_AUTH_TOKEN": _token()} if mode == "token" else {})):
         yield
 
 
 @contextmanager
-def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have variables in the environment of what is started within the block."""
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables within the block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -182,7 +176,7 @@ def _inherited(variables: Mapping[str, str]) -> Iterator[None]:
 
 @cache
 def _token() -> str:
-    """The token of this process's private clusters, one after the other: Ray reads it once per process."""
+    """Return the token of all private clusters of this process, since Ray reads it once per process."""
     return secrets.token_hex(32)
 
 
@@ -191,18 +185,18 @@ def _check_reachable(address: str) -> None:
         return
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        raise InputError("--address", address, "no HOST:PORT", _REMEDY)
+        raise InputError("--address", address, "not of the form HOST:PORT", _REMEDY)
     check_server_answers(address, host.strip("[]"), int(port), _REMEDY)
 
 
 def _silence_ray() -> None:
-    """Keep Ray's own console output for its log files; what failed is shown by the run itself."""
+    """Restrict Ray's console output to its log files; the run prints failures itself."""
     for name in ("ray", "ray.tune", "ray.train", "ray.data", "ray._private"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder for what Tune and Train insist on writing; removed at the end."""
+    """Create a temporary folder for the files of Tune and Train."""
     with tempfile.TemporaryDirectory(prefix="l2rw_ray_", ignore_cleanup_errors=True) as name:
         yield Path(name)

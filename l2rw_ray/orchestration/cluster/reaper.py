@@ -1,7 +1,7 @@
-"""Ends what a private cluster leaves, even where its driver was killed.
+"""Kill the processes that a private cluster leaves, even if its driver was killed.
 
-Ray's own processes notice the loss after up to a minute, and now and then one hangs in its own exit, and
-would stay for ever. `reaped` has this file run as a script of its own, beside them.
+Ray's processes notice the loss of the driver after up to a minute, and some hang while they exit. `reaped`
+runs this file as a script in a separate process.
 """
 
 import secrets
@@ -16,24 +16,24 @@ from pathlib import Path
 import psutil
 
 _MARK = "L2RW_RAY_CLUSTER"
-"""Variable of the environment that processes of a cluster inherit, whoever their parent is by now."""
+"""Environment variable that all processes of a cluster inherit, even those that change their parent."""
 _READABLE = {"SPT_NOENV": "1"}
-"""Keeps Ray's agents from writing their titles over their environment."""
+"""Keeps Ray's agents from overwriting their environment with their titles."""
 _PAUSE_S = 0.2
 _GRACE_S = 3.0
-"""How long processes may take to exit by themselves where the driver has let them go."""
+"""How long processes may take to exit by themselves after the driver has shut down."""
 MAX_S = _GRACE_S + 2.0
-"""How long reaping takes at most: what no signal ends may wait for a disk that does not answer."""
+"""Maximum time of reaping: a process that waits for a dead disk cannot be killed."""
 
 
 @contextmanager
 def reaped() -> Iterator[dict[str, str]]:
-    """Programs started with what this yields end with the block, or when this process is killed.
+    """End processes started in the block when the block ends or this process is killed.
 
     After the block they have some seconds to exit by themselves.
 
     Yields:
-        Variables that tell them, for their environment.
+        Environment variables that mark the processes to end.
 
     Raises:
         OSError: No process can be started.
@@ -41,24 +41,24 @@ def reaped() -> Iterator[dict[str, str]]:
     value = secrets.token_hex(16)
     mark = f"{_MARK}={value}"
     command = [sys.executable, "-P", __file__, mark]
-    nowhere = subprocess.DEVNULL
-    # in a session of its own: what ends a terminal's processes must not end it first
+    devnull = subprocess.DEVNULL
+    # in a new session, so that signals to the terminal's processes do not end it
     reaper = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=devnull, stderr=devnull, start_new_session=True
     )
     try:
         yield {_MARK: value, **_READABLE}
     finally:
-        reaper.communicate(b"let go")
-        if reaper.returncode != 0:  # somebody has killed it
+        reaper.communicate(b"done")
+        if reaper.returncode != 0:  # it was killed
             reap(mark, _GRACE_S)
 
 
 def reap(mark: str, grace_s: float) -> None:
-    """Kill all processes that have a mark, until two looks in a row find none.
+    """Kill all processes with a mark, until two consecutive searches find none.
 
     Args:
-        mark: `NAME=value`, as it stands in their environment.
+        mark: `NAME=value`, as in their environment.
         grace_s: How long they may take to exit by themselves.
     """
     psutil.wait_procs(_marked(mark), timeout=grace_s)
@@ -66,7 +66,7 @@ def reap(mark: str, grace_s: float) -> None:
     while clear < 2 and time.monotonic() < deadline:
         found = _marked(mark)
         for process in found:
-            with suppress(psutil.Error):  # it is gone, or another user's
+            with suppress(psutil.Error):  # it has exited, or belongs to another user
                 process.kill()
         clear = 0 if found else clear + 1
         time.sleep(_PAUSE_S)
@@ -82,7 +82,7 @@ def _marked(mark: str) -> list[psutil.Process]:
 
 
 def _environment(process: psutil.Process) -> bytes:
-    """The variables that a process was started with, `NAME=value` each."""
+    """Return the environment that a process was started with, as `NAME=value` entries."""
     file = Path("/proc") / str(process.pid) / "environ"
     if file.parent.exists():
         return file.read_bytes()
@@ -92,5 +92,5 @@ def _environment(process: psutil.Process) -> bytes:
 if __name__ == "__main__":
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they are meant for the driver
         signal.signal(ending, signal.SIG_IGN)
-    is_let_go = bool(sys.stdin.buffer.read(1))  # else the driver is no more
-    reap(sys.argv[1], _GRACE_S if is_let_go else 0.0)
+    has_shut_down = bool(sys.stdin.buffer.read(1))  # else the driver was killed
+    reap(sys.argv[1], _GRACE_S if has_shut_down else 0.0)

@@ -1,4 +1,4 @@
-"""A study as a Ray job: handing it in, following its log, and what its exit code is."""
+"""Submit a study as a Ray job, follow its log, and return its exit code."""
 
 import asyncio
 import logging
@@ -20,20 +20,20 @@ from l2rw_ray.orchestration.jobs.submission import Submission, staged
 _REMEDY = "give http://HOST:8265 of the cluster's dashboard"
 _PORTS = {"http": 80, "https": 443}
 _LOST_S = 60.0
-"""How long a cluster may be out of reach before its job is not followed any more."""
-_ASK_AGAIN_S = 0.5
+"""How long a cluster may be unreachable before following its job ends."""
+_POLL_EVERY_S = 0.5
 _NO_COMMAND = 127
-"""What a shell returns for a command it does not find."""
+"""Exit code of a shell for a missing command."""
 
 
 @dataclass(frozen=True)
 class StudyJob:
-    """A study that was handed in.
+    """A submitted study.
 
     Attributes:
         client: Ray's client of the cluster.
-        address: The address it was handed in at.
-        job_id: Its name there.
+        address: Address of the cluster's dashboard.
+        job_id: Ray's name of the job.
     """
 
     client: Any
@@ -42,93 +42,92 @@ class StudyJob:
 
     @property
     def hints(self) -> str:
-        """How to follow and how to stop it from elsewhere."""
+        """The commands that follow and stop the job."""
         return (
             f"follow   ray job logs --follow {self.job_id} --address {self.address}\n"
             f"stop     ray job stop {self.job_id} --address {self.address}"
         )
 
     def follow(self, write: Callable[[str], object]) -> int:
-        """Pass the job's log on until it ends.
+        """Stream the job's log until it ends.
 
         Args:
-            write: Takes the next piece of the log.
+            write: Receives the next piece of the log.
 
         Returns:
-            The exit code of its `l2rw-ray run`; 130 where it was stopped, 1 where it has none.
+            The exit code of its `l2rw-ray run`; 130 if the job was stopped.
 
         Raises:
-            InfrastructureError: The cluster is lost, or lacks this package.
-            KeyboardInterrupt: The user looks away; the job goes on.
+            InfrastructureError: The cluster is unreachable, lacks this package, or could not start the job.
+            KeyboardInterrupt: The user stopped following; the job continues.
         """
         log, lost_since = _Log(write), None
         while True:
             try:
                 asyncio.run(log.tail(self.client, self.job_id))
                 info = self.client.get_job_info(self.job_id)
-            except (
-                OSError,
-                RuntimeError,
-                ClientError,
-            ) as error:  # the job may go on where nobody can be reached
+            except (OSError, RuntimeError, ClientError) as error:  # the job may still be running
                 now = time.monotonic()
-                if lost_since is None or log.broke_off:  # it was in reach until now
+                if lost_since is None or log.was_interrupted:  # it was reachable until now
                     lost_since = now
                 if now - lost_since >= _LOST_S:
                     raise InfrastructureError(
-                        f"the cluster is out of reach ({error}); its job may go on:\n{self.hints}"
+                        f"the cluster is unreachable ({error}); its job may still be running:\n{self.hints}"
                     ) from error
             else:
                 lost_since = None
                 if info.status.is_terminal():
                     return self._exit_code(info)
-            time.sleep(_ASK_AGAIN_S)
+            time.sleep(_POLL_EVERY_S)
 
     def _exit_code(self, info: Any) -> int:
         if info.status == "STOPPED":
             return 130
         if info.driver_exit_code == _NO_COMMAND:
             raise InfrastructureError(
-                "the cluster's nodes have no command l2rw-ray: install this package there, "
-                "as cluster.yaml does, before Ray is started"
+                "the cluster's nodes have no command l2rw-ray: install this package there before Ray starts, "
+                "as cluster.yaml does"
             )
-        if info.driver_exit_code is None:  # it never began, or died with its node
+        if info.driver_exit_code is None:  # it did not start, or its node died
             last = (info.message or "").strip().splitlines() or ["no reason given"]
             raise InfrastructureError(f"job {self.job_id} failed: {last[-1]}")
         return int(info.driver_exit_code)
 
 
 class _Log:
-    """Passes a log on once, though it is read from the start again after a lost connection."""
+    """Writes a log once, although each new connection reads it from the start.
+
+    Attributes:
+        was_interrupted: Whether the last connection was lost after it had returned something.
+    """
 
     def __init__(self, write: Callable[[str], object]) -> None:
-        self._write, self._passed = write, 0
-        self.broke_off = False
-        """Whether the last connection was lost after something had come of it."""
+        self._write, self._written = write, 0
+        self.was_interrupted = False
 
     async def tail(self, client: Any, job_id: str) -> None:
-        """Pass on what is new until the log ends."""
-        read, self.broke_off = 0, False
+        """Write what is new until the log ends."""
+        read, self.was_interrupted = 0, False
         async for piece in client.tail_job_logs(job_id):
-            self.broke_off = True
-            new = piece[max(self._passed - read, 0) :]
+            self.was_interrupted = True
+            new = piece[max(self._written - read, 0) :]
             read += len(piece)
             if new:
                 self._write(new)
-                self._passed = read
-        self.broke_off = False
+                self._written = read
+        self.was_interrupted = False
 
 
 def submit_study(spec: StudySpec, submission: Submission, address: str) -> StudyJob:
-    """Hand a study in as a job that runs what the study is missing, as `l2rw-ray run` does.
+    """Submit a study as a job that runs its missing trials, as `l2rw-ray run` does.
 
     Args:
         spec: The study.
-        submission: How it is to be run.
+        submission: Options of the job.
         address: Dashboard of the cluster, `http://HOST:8265`.
 
     Raises:
-        InputError: Nobody answers at the address, or not to us; or what is to be sent cannot be.
+        InputError: The connection is refused, the token is wrong, or an option cannot be used.
         InfrastructureError: The cluster refused the job.
     """
     submission.check_usable()
@@ -146,10 +145,10 @@ def submit_study(spec: StudySpec, submission: Submission, address: str) -> Study
 
 
 def _connect(address: str) -> Any:
-    """Ray's client of the cluster at a dashboard's address."""
+    """Return Ray's client of the cluster at a dashboard's address."""
     url = _dashboard_url(address)
     for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
-        os.environ.pop(name, None)  # Ray lets these override what the user gave
+        os.environ.pop(name, None)  # they would override the given address
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
@@ -159,22 +158,22 @@ def _connect(address: str) -> Any:
         return JobSubmissionClient(url)
     except AuthenticationError as error:
         remedy = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or the file ~/.ray/auth_token"
-        problem = "the cluster wants a token; this shell has none, or another one"
+        problem = "the cluster requires a token; none or a wrong one is set"
         raise InputError("--address", address, problem, remedy) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        problem = f"no Ray dashboard ({_first_line(error)})"
+        problem = f"not a Ray dashboard ({_first_line(error)})"
         raise InputError("--address", address, problem, _REMEDY) from error
 
 
 def _dashboard_url(address: str) -> str:
-    """The address with its scheme, once somebody answers there."""
+    """Return the address with its scheme, after a connection has been made."""
     url = address if "://" in address else f"http://{address}"
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError as error:
-        raise InputError("--address", address, f"no address ({error})".lower(), _REMEDY) from error
-    is_word = not {".", ":"} & set(address)  # such as auto, which is this machine's own to Ray
+        raise InputError("--address", address, f"not an address ({error})".lower(), _REMEDY) from error
+    is_word = not {".", ":"} & set(address)  # such as auto, which to Ray means this machine
     if parts.scheme not in _PORTS or not parts.hostname or is_word:
         raise InputError("--address", address, "not the address of a dashboard", _REMEDY)
     check_server_answers(address, parts.hostname, port, _REMEDY)

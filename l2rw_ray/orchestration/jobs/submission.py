@@ -1,4 +1,4 @@
-"""A study made ready for a cluster that others keep: what is sent there, and the command that runs it."""
+"""Prepare a study for a remote cluster: the files that are sent, and the command that runs it."""
 
 import os
 import shlex
@@ -19,29 +19,29 @@ from l2rw_ray.tracking.uri import check_known_store, masked
 
 STUDY_FILE = "study.yaml"
 RESULTS_VARIABLE = "L2RW_RAY_RESULTS"
-"""On a cluster, the folder of study folders, on storage that all of its nodes share."""
+"""Environment variable of a cluster: the folder of study folders, on storage that all nodes share."""
 
 _RELATIVE = "relative to a folder that ends with the job"
 _MAX_BYTES = 50 * 2**20
 _STOP_WAIT_S = 120
-"""How long a stopped job may take: its trials 30 s, worker groups 5 s, Ray's processes 5 s, files for MLflow
-20 s, and a large report a minute."""
+"""Time for a job to stop: trials 30 s, worker groups 5 s, Ray's processes 5 s, MLflow's files 20 s, and a
+large report a minute."""
 _DATA_FIELDS = ("root", "train", "test")
 _OWN_VARIABLES = {
-    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # a run sends the user's code to its workers by itself
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # the run itself sends custom code to its workers
     "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_WAIT_S),
 }
 
 
 @dataclass(frozen=True)
 class Submission:
-    """How a study is to be run as a job.
+    """Options of a study's job.
 
     Attributes:
-        out: Study folder on the cluster; None for one below its `L2RW_RAY_RESULTS`, or `~/results`.
-        tracking_uri: MLflow store as the cluster reaches it; None for the one in the study folder.
-        variables: Names of environment variables that are passed on to the job.
-        arguments: Further options of `l2rw-ray run`.
+        out: Study folder on the cluster; None for a folder in its `L2RW_RAY_RESULTS`, or in `~/results`.
+        tracking_uri: MLflow store, as reached from the cluster; None for the one in the study folder.
+        variables: Names of environment variables that are passed to the job.
+        arguments: More options of `l2rw-ray run`.
     """
 
     out: str | None = None
@@ -50,11 +50,10 @@ class Submission:
     arguments: Sequence[str] = ()
 
     def check_usable(self) -> None:
-        """Check what can be checked without the cluster.
+        """Check the options as far as possible without the cluster.
 
         Raises:
-            InputError: A path is relative to a folder that ends with the job, a variable is not set, or a
-                password would be shown to everybody.
+            InputError: A path is relative, a variable is not set, or a password would be visible to others.
         """
         if self.out is not None and "://" in self.out:
             parse_location(self.out)
@@ -62,12 +61,12 @@ class Submission:
             raise InputError("--out", self.out, _RELATIVE, "give an absolute path that the nodes share")
         for name in self.variables:
             if name not in os.environ:
-                raise InputError("--env", name, "not set in this shell", "set it, or leave it out")
+                raise InputError("--env", name, "not set in this shell", "set it, or omit the option")
         if self.tracking_uri is not None:
             _check_store(self.tracking_uri)
 
     def entrypoint(self, study: str) -> str:
-        """The shell command of the job.
+        """Return the shell command of the job.
 
         Args:
             study: The study's name.
@@ -75,35 +74,34 @@ class Submission:
         command = ["l2rw-ray", "run", STUDY_FILE, "--address", "auto", *self.arguments]
         if self.tracking_uri is not None:
             command += ["--tracking-uri", self.tracking_uri]
-        # `exec` lets a stopped job's signal and exit code pass the shell
+        # with `exec`, the signal that stops the job reaches the command, and its exit code is the job's
         return f"{self._warning()}exec {shlex.join(command)} --out {self._out(study)}"
 
     def _warning(self) -> str:
-        """A shell command that warns of a folder that nobody has chosen."""
+        """Return a shell command that warns about the default folder; empty if a folder is given."""
         if self.out is not None:
             return ""
-        text = f"warning: {RESULTS_VARIABLE} is not set on the cluster: results go to ~/results of one node"
+        text = f"warning: {RESULTS_VARIABLE} is not set on the cluster; results go to ~/results of one node"
         return f'[ -n "${RESULTS_VARIABLE}" ] || echo {shlex.quote(text)} >&2; '
 
     def _out(self, study: str) -> str:
-        """The study folder, quoted but for what the cluster's shell shall expand."""
+        """Return the study folder, quoted except for what the cluster's shell expands."""
         if self.out is None:
             return f'"${{{RESULTS_VARIABLE}:-$HOME/results}}"/{study}'
         in_home = self.out.startswith("~/")
         return f"~/{shlex.quote(self.out[2:])}" if in_home else shlex.quote(self.out)
 
     def environment(self) -> dict[str, str]:
-        """The job's environment variables, by name."""
+        """Return the job's environment variables by name."""
         return {name: os.environ[name] for name in self.variables} | _OWN_VARIABLES
 
 
 @contextmanager
 def staged(spec: StudySpec) -> Iterator[Path]:
-    """A folder with all that the job needs: the resolved study, and the user's own packages that it names.
+    """Create a temporary folder with the job's files: the resolved study and the custom packages it names.
 
     Raises:
-        InputError: There is no such package, the packages are too large to send, or data are named by a
-            path that the nodes do not have.
+        InputError: A package is missing, the packages are too large to send, or a path to data is relative.
     """
     trials = representative_trials(spec)
     _check_absolute_paths(trials)
@@ -130,8 +128,8 @@ def _check_size(folder: Path) -> None:
     total = sum(sizes.values())
     if total > _MAX_BYTES:
         largest = max(sizes, key=lambda file: sizes[file]).relative_to(folder)
-        problem = f"{total / 2**20:.0f} MiB of the study's own code, of which {largest} is the largest file"
-        remedy = f"keep data out of its packages; at most {_MAX_BYTES // 2**20} MiB are sent"
+        problem = f"{total / 2**20:.0f} MiB of custom code, of which {largest} is the largest file"
+        remedy = f"keep data out of the packages; at most {_MAX_BYTES // 2**20} MiB are sent"
         raise InputError("study", folder.name, problem, remedy)
 
 
@@ -139,10 +137,10 @@ def _check_store(uri: str) -> None:
     check_known_store(uri)
     parts, shown = urlsplit(uri), masked(uri)
     if shown != uri:
-        problem = "its password or token would be shown on the cluster's dashboard"
+        problem = "its password or token would be visible on the cluster's dashboard"
         remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, there"
         if not parts.scheme.startswith("http"):
-            remedy = "give the http address of an MLflow server that keeps it"
+            remedy = "give the http address of an MLflow server that holds the password"
         raise InputError("--tracking-uri", shown, problem, remedy)
     if parts.scheme.startswith("sqlite") and not parts.path.startswith("//"):
         raise InputError("--tracking-uri", uri, _RELATIVE, "give sqlite:////FOLDER/FILE.db, or a server")

@@ -91,7 +91,10 @@ def test_a_loader_that_draws_gives_every_process_the_same_examples(write_code: W
             "has a test set without examples; fill it, or leave it out",
         ),
         ("test = {'difficulty': labels}", "difficulty is int64 [60]; give numbers as float32 [60], or None"),
-        ("raise ValueError('no disk')", "raised ValueError: no disk (own_data.py, line 7); mend it"),
+        (
+            "raise ValueError('no disk')",
+            "raised ValueError: no disk (own_data.py, line 7); fix the error in your code",
+        ),
     ],
 )
 def test_what_is_no_source_is_refused(write_code: WriteCode, change: str, line: str) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from l2rw_ray.errors import InfrastructureError, InputError
 from l2rw_ray.orchestration.cluster.ray_cluster import (
-    _inherited,
-    _others_kept_out,
+    _environment,
     _signals_ignored,
+    _token_required,
     ray_cluster,
 )
 
@@ -18,7 +18,7 @@ from l2rw_ray.orchestration.cluster.ray_cluster import (
 @pytest.mark.parametrize("address", ["", "nonsense", "localhost", "ray://", "host:name", ":6379"])
 def test_what_is_no_address_is_refused_at_once(address: str) -> None:
     with (
-        pytest.raises(InputError, match="no HOST:PORT; give HOST:PORT of"),
+        pytest.raises(InputError, match="not of the form HOST:PORT; give HOST:PORT of"),
         ray_cluster(address),
     ):
         pass
@@ -35,7 +35,7 @@ def test_users_own_token_comes_back(
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, value)
-    with _others_kept_out():
+    with _token_required():
         is_open = own[0] == "disabled"
         assert os.environ["RAY_AUTH_MODE"] == ("disabled" if is_open else "token")
         assert len(os.environ.get("RAY_AUTH_TOKEN", "")) == (0 if is_open else 64)
@@ -44,7 +44,7 @@ def test_users_own_token_comes_back(
 
 def test_a_block_within_another_gives_back_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUTER", "outer")
-    with _inherited({"OUTER": "inner", "NEW": "inner"}):
+    with _environment({"OUTER": "inner", "NEW": "inner"}):
         assert (os.environ["OUTER"], os.environ["NEW"]) == ("inner", "inner")
     assert (os.environ["OUTER"], os.environ.get("NEW")) == ("outer", None)
 
@@ -66,5 +66,5 @@ def test_a_machine_that_starts_no_process_is_one_line(monkeypatch: pytest.Monkey
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr("subprocess.Popen", refuse)
-    with pytest.raises(InfrastructureError, match="no process can be started"), ray_cluster(None):
+    with pytest.raises(InfrastructureError, match="cannot start a process"), ray_cluster(None):
         pass

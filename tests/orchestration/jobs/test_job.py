@@ -46,7 +46,7 @@ class _Cluster:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "_ASK_AGAIN_S", 0.0)
+    monkeypatch.setattr(job, "_POLL_EVERY_S", 0.0)
 
 
 def _follow(cluster: _Cluster) -> tuple[int, str]:
@@ -68,13 +68,17 @@ def test_log_is_passed_on_once_though_connections_break() -> None:
     assert _follow(_Cluster(shown, broken={0, 1})) == (0, "one\ntwo\nthree\n")
 
 
-def test_cluster_out_of_reach_is_told_with_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_about_an_unreachable_cluster_says_how_to_follow_the_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(job, "_LOST_S", 0.0)
-    with pytest.raises(InfrastructureError, match=r"may go on:\nfollow +ray job logs --follow small-1"):
+    with pytest.raises(
+        InfrastructureError, match=r"may still be running:\nfollow +ray job logs --follow small-1"
+    ):
         _follow(_Cluster([["a"], *[[]] * 8], broken=set(range(9))))
 
 
-def test_cluster_that_was_in_reach_again_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cluster_that_was_reachable_again_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = iter(range(0, 36_000, 3600))
     monkeypatch.setattr(
         job, "time", SimpleNamespace(monotonic=lambda: float(next(hours)), sleep=lambda _: None)
@@ -96,7 +100,7 @@ def test_job_that_never_began_says_why() -> None:
 
 @pytest.fixture
 def other_server() -> Iterator[str]:
-    """Something that speaks HTTP and is no Ray dashboard."""
+    """Something that speaks HTTP and is not a Ray dashboard."""
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -116,7 +120,7 @@ def other_server() -> Iterator[str]:
 
 
 def test_server_that_is_no_dashboard_is_refused(study_tree: dict, other_server: str) -> None:
-    with pytest.raises(InputError, match=r"no Ray dashboard .*give http://HOST:8265"):
+    with pytest.raises(InputError, match=r"not a Ray dashboard .*give http://HOST:8265"):
         submit_study(parse_study(study_tree), Submission(), other_server)
 
 
@@ -124,7 +128,7 @@ def test_address_where_nobody_listens_is_refused(study_tree: dict) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
-    with pytest.raises(InputError, match="nobody answers there"):
+    with pytest.raises(InputError, match="cannot connect"):
         submit_study(parse_study(study_tree), Submission(), address)
 
 

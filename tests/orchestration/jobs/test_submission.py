@@ -129,7 +129,9 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(chosen: Submission,
     ],
 )
 def test_password_of_a_store_is_not_sent_and_not_shown(given: str, shown: str) -> None:
-    with pytest.raises(InputError, match="its password or token would be shown on the cluster's") as refused:
+    with pytest.raises(
+        InputError, match="its password or token would be visible on the cluster's"
+    ) as refused:
         Submission(tracking_uri=given).check_usable()
     assert f"'{shown}'" in str(refused.value)
     assert "hush" not in str(refused.value)
