@@ -33,7 +33,7 @@ def run_study(
         out: The study folder, or its address on an object store; `results/<study name>` by default.
         address: Address of a running Ray cluster; None starts one on this machine.
         tracking_uri: MLflow server or store; None for `mlflow.db` in the study folder.
-        max_concurrent_trials: Upper limit of trials at a time; None for as many as fit.
+        max_concurrent_trials: Maximum number of concurrent trials; None for as many as fit.
         retry_failed: Whether to run trials recorded as failed again.
         observers: Called with each event of the run, such as `l2rw_ray.events.EpochCompleted`.
 
@@ -42,7 +42,7 @@ def run_study(
 
     Raises:
         InputError: The study, its data or its models cannot be used, or it does not fit the cluster.
-        InfrastructureError: The cluster failed and trials are left.
+        InfrastructureError: The cluster failed before all trials had run.
         StudyFolderError: The folder cannot be written, or another run uses it.
     """
     spec = study if isinstance(study, StudySpec) else load_study(study)

@@ -57,7 +57,7 @@ def test_interrupted_once(undisturbed: Undisturbed, disturb: Disturb, tries: Tri
     expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", seeds=1)
     process = _interrupt(study)
     tries.add()
-    assert "the same command goes on" in study.end(process, 130)
+    assert "Run the same command again to resume" in study.end(process, 130)
     study.must_have_ended(_EXIT_S)
     study.complete()
     study.must_equal(expected)

@@ -34,7 +34,7 @@ def test_each_rank_killed_in_turn(disturb: Disturb, tries: Tries) -> None:
     _next_group(study, killed)
     process.send_signal(signal.SIGINT)
     tries.add()
-    assert "the same command goes on" in study.end(process, 130)
+    assert "Run the same command again to resume" in study.end(process, 130)
     study.complete()
     study.must_equal(calm.out)
 
