@@ -4,6 +4,7 @@ import signal
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.text import Text
 
 from l2rw_ray.cli.progress import ProgressDisplay
 from l2rw_ray.config import PlannedTrial, StudySpec
@@ -43,45 +44,52 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     planned = plan_study(spec)
     folder.create()
     if options.address is not None:  # a job's log must say where its results are
-        console.print(f"folder   {folder.address}", highlight=False, soft_wrap=True)
+        _print(console, f"folder   {folder.address}")
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
         for line in repair_folder(folder):
-            console.print(line, highlight=False, soft_wrap=True)
+            _print(console, line)
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
 
             def observe(
                 known: Mapping[str, PlannedTrial], total: int | None, groups: int, *, is_exact: bool
             ) -> list[Observer]:
+                if is_exact and total is not None and total < len(planned):
+                    _print(console, f"resumed  {len(planned) - total} of {len(planned)} trials are recorded")
                 display.begin(known, total, groups, is_exact=is_exact)
                 return [display, mirror]
 
             try:
                 outcome = run_missing_trials(spec, planned, folder, options, observe)
             except KeyboardInterrupt:  # before the first trial, or a second one while the run ends
-                console.print(_INTERRUPTED)
+                _print(console, _INTERRUPTED)
                 return 130
         mirror.finish()
         _print_outcome(console, folder, outcome)
         is_reported = _report(console, folder, outcome)
     if tracking_uri is None:
-        console.print(f"compare  l2rw-ray ui {folder.address}", highlight=False, soft_wrap=True)
+        _print(console, f"compare  l2rw-ray ui {folder.address}")
     if outcome.interrupted:
         return 130
     return 1 if outcome.counts["failed"] or outcome.counts["missing"] or not is_reported else 0
 
 
+def _print(console: Console, line: str) -> None:
+    """Print a line as it is: not wrapped, without highlights or markup."""
+    console.print(Text(line), soft_wrap=True)
+
+
 def _print_outcome(console: Console, folder: StudyFolder, outcome: RunOutcome) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in outcome.counts.items() if count)
-    console.print(f"trials   {counts}", highlight=False)
+    _print(console, f"trials   {counts}")
     if outcome.interrupted:
-        console.print(f"         {_INTERRUPTED}")
+        _print(console, f"         {_INTERRUPTED}")
     if outcome.counts["failed"]:
-        console.print("         run again with --retry-failed to retry failed trials")
+        _print(console, "         run again with --retry-failed to retry failed trials")
         for line in _failed_logs(folder):
-            console.print(line, highlight=False, soft_wrap=True)
+            _print(console, line)
     without = _without_model(folder)
     if without:
-        console.print(f"models   {without} completed trials have none; keep.models applies to new trials")
+        _print(console, f"models   {without} completed trials have none; keep.models applies to new trials")
 
 
 def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
@@ -93,14 +101,13 @@ def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
     try:
         paths, address = write_own_report(folder)
     except StudyFolderError as error:  # the trials are recorded nevertheless
-        console.print(f"report   none: {error}", highlight=False, soft_wrap=True)
-        later = f"`l2rw-ray report {folder.address}` writes it once this is fixed"
-        console.print(f"         {later}", highlight=False, soft_wrap=True)
+        _print(console, f"report   none: {error}")
+        _print(console, f"         `l2rw-ray report {folder.address}` writes it once this is fixed")
         return False
-    console.print(f"found    {paths.finding}", highlight=False, soft_wrap=True)
+    _print(console, f"found    {paths.finding}")
     if folder.store is not None:
-        console.print(f"here     {paths.html}", highlight=False, soft_wrap=True)
-    console.print(f"report   {address}", highlight=False, soft_wrap=True)
+        _print(console, f"here     {paths.html}")
+    _print(console, f"report   {address}")
     return True
 
 

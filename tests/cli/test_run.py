@@ -35,7 +35,7 @@ def test_logs_of_the_first_failed_trials_are_named_and_the_others_counted(
 
 @pytest.fixture
 def run(study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Runs a study of four trials in `tmp_path`, or what stands for it; the exit code."""
+    """Runs a study of four trials in `tmp_path` with a fake run; returns the exit code."""
 
     def session(run_missing_trials: Callable[..., RunOutcome], **changes: object) -> int:
         monkeypatch.setattr("l2rw_ray.cli.run.run_missing_trials", run_missing_trials)
@@ -60,8 +60,20 @@ def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(
     assert capsys.readouterr().out.splitlines() == ["small  preparing", line]
 
 
+def test_a_resumed_run_says_how_many_trials_are_recorded(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object) -> RunOutcome:
+        observe = arguments[-1]
+        observe({}, 3, 1, is_exact=True)
+        raise KeyboardInterrupt
+
+    assert run(interrupted) == 130
+    assert "resumed  1 of 4 trials are recorded" in capsys.readouterr().out.splitlines()
+
+
 def ending(status: str) -> Callable[..., RunOutcome]:
-    """Stands for a run in which all trials end in one way."""
+    """Returns a fake run in which all trials end in one way."""
 
     def run_missing_trials(
         spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object
