@@ -1,4 +1,4 @@
-"""What goes over a limit is noticed, named and ended; what does not is left alone."""
+"""A trial over a limit is ended with an error that names the limit; others are left alone."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from l2rw_ray.orchestration.workers.limits import own_memory_bytes
 
 
 class Machine:
-    """A clock and a process's memory, both as they are told."""
+    """A clock and a process's memory, both set by the test."""
 
     now, used_bytes = 50.0, 100
 
@@ -50,13 +50,13 @@ def test_trial_is_over_its_memory_above_the_limit(machine: Machine) -> None:
     )
 
 
-def test_without_limits_nothing_is_too_much(machine: Machine) -> None:
+def test_without_limits_there_is_no_breach(machine: Machine) -> None:
     watchdog = machine.watchdog(Limits())
     machine.now, machine.used_bytes = 1e9, 10**15
     assert watchdog.breach() is None
 
 
-def test_nothing_is_overslept(machine: Machine) -> None:
+def test_pause_ends_at_the_limit(machine: Machine) -> None:
     watchdog = machine.watchdog(Limits(duration_s=10))
     assert watchdog.pause_s == 1
     machine.now += 9.75
@@ -76,7 +76,7 @@ def _epoch(epoch: int) -> EpochCompleted:
 
 
 @pytest.mark.parametrize(
-    ("events", "place"),
+    ("events", "position_text"),
     [
         ([], "preparing its data and model"),
         ([_started(0)], "in epoch 1"),
@@ -86,44 +86,46 @@ def _epoch(epoch: int) -> EpochCompleted:
         ([_started(2), _epoch(3)], "in its last evaluation"),
     ],
 )
-def test_place_is_what_was_told_last(events: list, place: str) -> None:
+def test_position_follows_the_events(events: list, position_text: str) -> None:
     position = TrialPosition()
     for event in events:
         position.update(event)
-    assert str(position) == place
+    assert str(position) == position_text
 
 
-def test_breach_is_told_once_in_another_thread_with_where_the_trial_is(machine: Machine) -> None:
-    told: list[tuple[str, str]] = []
-    is_told = threading.Event()
+def test_breach_is_reported_once_in_another_thread_with_the_stacks(machine: Machine) -> None:
+    breaches: list[tuple[str, str]] = []
+    is_reported = threading.Event()
     training = threading.get_ident()
 
     def on_breach(error: str) -> None:
-        told.append((error, thread_stacks(first=training)))
-        is_told.set()
+        breaches.append((error, thread_stacks(first=training)))
+        is_reported.set()
 
     with watch(machine.watchdog(Limits(duration_s=1e-9)), on_breach):
         machine.now += 1
-        waits_here(is_told)
-    ((error, stacks),) = told
+        waits_here(is_reported)
+    ((error, stacks),) = breaches
     assert error.startswith("over limits.duration_s")
     assert stacks.startswith("Thread MainThread (most recent call last):\n")
     first, *others = stacks.split("\nThread ")
     assert "in waits_here" in first
-    assert not any("thread_stacks" in stack for stack in [first, *others]), "who looks is left out"
+    assert not any("thread_stacks" in stack for stack in [first, *others]), (
+        "the watchdog's own thread is left out"
+    )
 
 
-def waits_here(is_told: threading.Event) -> None:
-    assert is_told.wait(10)
+def waits_here(is_reported: threading.Event) -> None:
+    assert is_reported.wait(10)
 
 
-def test_nobody_looks_any_more_after_the_end(machine: Machine) -> None:
+def test_no_thread_is_left_after_the_end(machine: Machine) -> None:
     with watch(machine.watchdog(Limits(duration_s=1000)), pytest.fail):
         pass
     assert "watchdog" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_each_look_does_what_else_is_to_be_done(machine: Machine) -> None:
+def test_each_check_calls_on_check(machine: Machine) -> None:
     looked = threading.Event()
     with watch(machine.watchdog(Limits(duration_s=1e-9)), lambda error: None, looked.set):
         machine.now += 1

@@ -53,7 +53,7 @@ def test_every_seed_is_checked_where_it_decides_which_class_is_large(
     assert seeds == checked
 
 
-def test_rows_that_are_skipped_are_told_in_one_line(study_tree: dict, tmp_path: Path, caplog) -> None:
+def test_skipped_rows_are_a_warning(study_tree: dict, tmp_path: Path, caplog) -> None:
     table = tmp_path / "train.csv"
     rows = [f"{number},{number % 2}" for number in range(400)]
     table.write_text("\n".join(["x,label", "nan,1", *rows]) + "\n")
@@ -95,14 +95,14 @@ def test_an_arm_that_needs_an_output_layer_refuses_a_network_without_one(
     write_code("own_net.py", code)
     study_tree["trial"]["model"] = {"name": "own_net:build"}
     _check(study_tree)
-    for arm in ("ldam_drw", "mahalanobis_filter", "ood_classifier"):
-        study_tree["design"]["factors"]["method.name"] = [arm]
+    for method in ("ldam_drw", "mahalanobis_filter", "ood_classifier"):
+        study_tree["design"]["factors"]["method.name"] = [method]
         study_tree["trial"]["optim"]["epochs"] = 4
         with pytest.raises(InputError, match="it has no linear layer"):
             _check(study_tree)
 
 
-def test_a_class_that_no_test_example_is_of_is_told(study_tree: dict, caplog) -> None:
+def test_a_class_without_test_examples_is_a_warning(study_tree: dict, caplog) -> None:
     study_tree["trial"]["data"] |= {"test_size": 9, "validation_size": 40}
     _check(study_tree)
     (line,) = [record.getMessage() for record in caplog.records]

@@ -11,7 +11,7 @@ def _summaries(tree: dict) -> list[DataSummary]:
     return list(summarise_data(plan_study(parse_study(tree))))
 
 
-def test_one_section_is_told_once(study_tree: dict) -> None:
+def test_one_section_has_one_summary(study_tree: dict) -> None:
     (summary,) = _summaries(study_tree)
     assert summary.levels == {}
     assert (summary.source.name, summary.source.examples, summary.source.form) == (
@@ -29,7 +29,7 @@ def test_one_section_is_told_once(study_tree: dict) -> None:
     assert summary.sets["train"].before != summary.sets["train"].after
 
 
-def test_levels_of_data_factors_are_told_and_share_their_source(study_tree: dict) -> None:
+def test_levels_of_data_factors_share_their_source(study_tree: dict) -> None:
     study_tree["trial"]["data"]["noise"]["rate"] = 0.0
     bias = {"kind": "dominant_class", "level": 0.5, "class": 3}
     study_tree["design"]["factors"] = {"data.bias": [{"kind": "none"}, bias], "method.name": ["uniform"]}

@@ -1,4 +1,4 @@
-"""What was not recorded ends the run; what another observer does wrong, nobody notices."""
+"""A failing ledger ends the run; another failing observer is removed."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,7 @@ from l2rw_ray.orchestration.broker.event_pump import EventPump
 ENDS = [TrialEnded(name, TrialStatus.COMPLETED, 1, 3, 1.0) for name in "abc"]
 
 
-def test_an_end_that_was_not_recorded_is_told_to_nobody() -> None:
+def test_observers_do_not_see_an_end_that_was_not_recorded() -> None:
     interrupts: list[bool] = []
     broker = SimpleNamespace(interrupt_async=lambda: interrupts.append(True))
     seen: list[Event] = []
@@ -30,7 +30,7 @@ def test_an_end_that_was_not_recorded_is_told_to_nobody() -> None:
 
 
 @pytest.mark.parametrize("raised", [ValueError("odd"), SystemExit(1)])  # the latter of a closed pipe
-def test_an_observer_that_fails_is_left_out(raised: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_observer_that_fails_is_removed(raised: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     recorded: list[Event] = []
     seen: list[Event] = []
 

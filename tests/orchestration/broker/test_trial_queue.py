@@ -28,8 +28,8 @@ def queue(trials: tuple[PlannedTrial, ...]) -> TrialQueue:
     return queue
 
 
-def _told(queue: TrialQueue) -> list[Event]:
-    """What has been told of trials since the last call, losses left out."""
+def _drained(queue: TrialQueue) -> list[Event]:
+    """Return the events since the last call, except losses."""
     return [event for event in queue.drain() if not isinstance(event, AttemptLost)]
 
 
@@ -97,14 +97,14 @@ def test_group_that_asks_again_has_lost_its_workers(
 def test_attempts_that_got_further_do_not_count(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
     for attempt in range(1, 4 * MOST + 1):
         assert queue.lease("a", str(attempt), ONE) == Lease(trials[0], attempt)
-        told = [_epoch(trials[0], epoch + 1) for epoch in range(attempt // 2)]
-        queue.report(replace(_start(trials[0]), history=tuple(told[:-1])), attempt)
-        if told:
-            queue.report(told[-1], attempt)
-    assert not [event for event in _told(queue) if isinstance(event, TrialEnded)]
+        epochs = [_epoch(trials[0], epoch + 1) for epoch in range(attempt // 2)]
+        queue.report(replace(_start(trials[0]), history=tuple(epochs[:-1])), attempt)
+        if epochs:
+            queue.report(epochs[-1], attempt)
+    assert not [event for event in _drained(queue) if isinstance(event, TrialEnded)]
 
 
-def test_each_loss_is_told_with_its_reason(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
+def test_each_loss_has_its_reason(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
     queue.lease("a", "1", ONE)
     queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
     queue.lease("a", "2", ONE)
@@ -117,7 +117,7 @@ def test_the_same_epochs_again_are_no_progress(queue: TrialQueue, trials: tuple[
         queue.report(_start(trials[0]), attempt)
         queue.report(_epoch(trials[0], 1), attempt)
     assert queue.lease("a", "last", ONE) == Lease(trials[1], 1)
-    assert isinstance(_told(queue)[-1], TrialEnded)
+    assert isinstance(_drained(queue)[-1], TrialEnded)
 
 
 def test_trial_of_a_group_that_is_gone_goes_to_another(
@@ -128,13 +128,13 @@ def test_trial_of_a_group_that_is_gone_goes_to_another(
     assert queue.lease("b", "1", ONE) == Lease(trials[0], 2)
 
 
-def test_worker_thought_lost_is_told_to_stop_and_not_recorded(
+def test_worker_believed_lost_must_stop_and_is_not_recorded(
     queue: TrialQueue, trials: tuple[PlannedTrial, ...]
 ) -> None:
     queue.lease("a", "1", ONE)
     queue.lease("a", "1", ONE)
     assert queue.report(_epoch(trials[0]), 1) is Verdict.STOP
-    assert not _told(queue)
+    assert not _drained(queue)
     assert queue.report(_epoch(trials[0]), 2) is Verdict.CONTINUE
     assert queue.has_news
 
@@ -157,7 +157,7 @@ def test_exception_ends_the_trial_with_what_was_trained(
     queue.report(_epoch(trials[0]), 1)
     queue.fail(trials[0].trial_id, 1, 0, "NonFiniteError: loss", "Traceback …")
     assert queue.all_ranks_failed(trials[0].trial_id)
-    ended = _told(queue)[-1]
+    ended = _drained(queue)[-1]
     assert (ended.status, ended.epochs, ended.steps) == (TrialStatus.FAILED, 1, 3)
     assert queue.lease("a", "1", ONE) == Lease(trials[1], 1)
 
@@ -172,10 +172,10 @@ def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> No
     assert not queue.all_ranks_failed(trial.trial_id)
     queue.fail(trial.trial_id, 1, 0, "error", "")
     assert queue.all_ranks_failed(trial.trial_id)
-    assert len(_told(queue)) == 1
+    assert len(_drained(queue)) == 1
 
 
-def test_group_that_was_replaced_is_sent_home(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
+def test_group_that_was_replaced_must_leave(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
     queue.lease("a", "1", ONE)
     assert queue.lease("a", "2", ONE) == Lease(trials[0], 2)
     assert queue.lease("a", "1", ONE) is WorkerGroupCommand.LEAVE
@@ -188,7 +188,7 @@ def test_exception_of_a_lost_attempt_does_not_end_the_next(
     queue.lease("a", "1", ONE)
     queue.lease("a", "2", ONE)
     queue.fail(trials[0].trial_id, 1, 0, "RuntimeError: too late", "")
-    assert not _told(queue)
+    assert not _drained(queue)
 
 
 def test_failure_of_one_rank_ends_a_trial_for_good_while_the_other_is_inside(study_tree: dict) -> None:
@@ -202,8 +202,8 @@ def test_failure_of_one_rank_ends_a_trial_for_good_while_the_other_is_inside(stu
     assert queue.report(_epoch(trials[0]), 1) is Verdict.STOP
     queue.fail(trials[0].trial_id, 1, 0, "RuntimeError: what followed", "")
     queue.note_loss("a", Fault.WORKER_LOST)
-    assert queue.lease("a", "2", TWO) == Lease(trials[1], 1), "it is not leased again"
-    (ended,) = _told(queue)
+    assert queue.lease("a", "2", TWO) == Lease(trials[1], 1), "it is not retried"
+    (ended,) = _drained(queue)
     assert (ended.status, ended.error, ended.traceback) == (
         TrialStatus.FAILED,
         "over limits.duration_s",
@@ -219,7 +219,7 @@ class Clock:
 
 
 def _lost_after(study_tree: dict, held_s: float, limits: Limits) -> tuple[Lease | WorkerGroupCommand, list]:
-    """What comes of a trial that had a worker group for some time, when its process was gone."""
+    """Return what follows when a process is lost after its trial was leased for some time."""
     trial, clock = plan_study(parse_study(study_tree))[0], Clock()
     queue = TrialQueue(limits, clock)
     queue.submit(trial)
@@ -229,7 +229,7 @@ def _lost_after(study_tree: dict, held_s: float, limits: Limits) -> tuple[Lease 
     clock.now += held_s
     queue.note_loss("a", Fault.WORKER_LOST)
     clock.now += 1000  # until others have taken their place
-    return queue.lease("a", "2", ONE), _told(queue)[1:]
+    return queue.lease("a", "2", ONE), _drained(queue)[1:]
 
 
 def test_trial_whose_process_ended_itself_after_its_time_is_over_its_limit(study_tree: dict) -> None:
@@ -243,7 +243,7 @@ def test_trial_whose_process_ended_itself_after_its_time_is_over_its_limit(study
 
 
 @pytest.mark.parametrize(("held_s", "limit_s"), [(59 + HANG_GRACE_S, 60), (5000, None)])
-def test_trial_lost_in_its_time_is_tried_again(
+def test_trial_lost_within_its_limit_is_retried(
     study_tree: dict, held_s: float, limit_s: float | None
 ) -> None:
     order, events = _lost_after(study_tree, held_s, Limits(duration_s=limit_s))
@@ -256,7 +256,7 @@ def test_each_attempt_has_its_own_time_and_cause(queue: TrialQueue, trials: tupl
         assert queue.lease("a", str(incarnation), ONE) == Lease(trials[0], incarnation)
         queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY if incarnation == 1 else Fault.WORKER_LOST)
     queue.lease("a", "last", ONE)
-    (ended,) = _told(queue)
+    (ended,) = _drained(queue)
     assert "ran out of memory" not in str(ended.error)
 
 
@@ -266,10 +266,10 @@ def test_first_reason_of_a_loss_counts(queue: TrialQueue, trials: tuple[PlannedT
     queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
     queue.note_loss("a", Fault.WORKER_LOST)
     queue.group_ended("a")
-    (ended,) = _told(queue)
+    (ended,) = _drained(queue)
     assert "ran out of memory" in str(ended.error)
 
 
-def test_loss_of_a_group_without_a_trial_is_nothing(queue: TrialQueue) -> None:
+def test_loss_of_a_group_without_a_trial_has_no_effect(queue: TrialQueue) -> None:
     queue.note_loss("a", Fault.NODE_OUT_OF_MEMORY)
     assert not queue.has_news

@@ -87,7 +87,7 @@ def test_cluster_that_was_reachable_again_is_not_given_up(monkeypatch: pytest.Mo
     assert _follow(_Cluster(shown, broken={0, 1})) == (0, "a\nb\nc\n")
 
 
-def test_cluster_without_this_package_is_told_what_to_do() -> None:
+def test_cluster_without_this_package_gets_a_remedy() -> None:
     with pytest.raises(InfrastructureError, match="no command l2rw-ray: install this package there"):
         _follow(_Cluster([["sh: l2rw-ray: not found\n"]], "FAILED", 127))
 

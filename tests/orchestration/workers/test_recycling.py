@@ -1,4 +1,4 @@
-"""When a worker is replaced, by trials and by memory."""
+"""Workers are replaced after many trials or when their memory has grown."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def used(monkeypatch):
 
 
 def lived(used, limits: Limits, max_trials: int = 100) -> int:
-    """How many trials a worker trains until it is worn; all that there are if it never is."""
+    """Return how many trials a worker trains until it is recycled; all of them if it never is."""
     number, worker = len(used), recycling.RecyclePolicy(max_trials, limits, lambda: None)
     for trial in range(number):
         if worker.should_recycle(Ranks()):
@@ -26,22 +26,22 @@ def lived(used, limits: Limits, max_trials: int = 100) -> int:
     return number
 
 
-def test_many_trials_wear(used):
+def test_many_trials(used):
     used += [500 * MIB] * 5
     assert lived(used, Limits(), max_trials=3) == 3
 
 
-def test_growth_wears(used):
+def test_growth(used):
     used += [500 * MIB, 2500 * MIB, 2600 * MIB, 2600 * MIB]
     assert lived(used, Limits()) == 3
 
 
-def test_under_a_limit_less_growth_wears(used):
+def test_growth_under_a_limit(used):
     used += [500 * MIB, 590 * MIB, 610 * MIB, 610 * MIB]
     assert lived(used, Limits(memory_bytes=1000 * MIB)) == 3
 
 
-def test_all_ranks_go_where_one_has_grown(used, monkeypatch):
+def test_all_ranks_are_recycled_when_one_has_grown(used, monkeypatch):
     used += [500 * MIB] * 2
     worker, grown = recycling.RecyclePolicy(100, Limits(), lambda: None), iter([0, 3000 * MIB])
     monkeypatch.setattr(Ranks, "maximum", lambda self, own: max(own, next(grown)))
@@ -49,12 +49,12 @@ def test_all_ranks_go_where_one_has_grown(used, monkeypatch):
 
 
 @pytest.mark.parametrize(("limits", "expected"), [(Limits(), 0), (Limits(memory_bytes=2**30), 2)])
-def test_only_a_limit_makes_it_forget(used, monkeypatch, limits, expected):
-    forgotten, given_back = [], []
-    monkeypatch.setattr(recycling, "give_back_freed_memory", lambda: given_back.append(len(forgotten)))
+def test_only_a_limit_clears_the_cache(used, monkeypatch, limits, expected):
+    cleared, given_back = [], []
+    monkeypatch.setattr(recycling, "give_back_freed_memory", lambda: given_back.append(len(cleared)))
     used += [500 * MIB] * 2
-    worker = recycling.RecyclePolicy(100, limits, lambda: forgotten.append(1))
+    worker = recycling.RecyclePolicy(100, limits, lambda: cleared.append(1))
     for _ in range(2):
         worker.should_recycle(Ranks())
-    assert len(forgotten) == expected
-    assert given_back == list(range(1, expected + 1)), "after what was kept has been let go"
+    assert len(cleared) == expected
+    assert given_back == list(range(1, expected + 1)), "after the cache was cleared"

@@ -1,4 +1,4 @@
-"""Worker groups start where trials wait and there is room; a run is given up where there will be neither."""
+"""Worker groups start when trials wait and fit; a run without any is given up."""
 
 import pytest
 
@@ -11,7 +11,7 @@ CORES = [{"CPU": 4.0}]
 
 
 @pytest.mark.parametrize(
-    ("work", "running", "start"),
+    ("pending", "running", "start"),
     [
         ({ONE: PendingTrials(9), TWO: PendingTrials(9)}, {}, {TWO: 1, ONE: 2}),
         ({ONE: PendingTrials(4, running=2)}, {ONE: 2}, {ONE: 2}),
@@ -22,8 +22,8 @@ CORES = [{"CPU": 4.0}]
         ({ONE: PendingTrials(0, running=4)}, {ONE: 4}, {}),
     ],
 )
-def test_groups_follow_the_trials(work: dict, running: dict, start: dict) -> None:
-    decision = decide_scaling(work, running, {}, CORES, None)
+def test_groups_follow_the_trials(pending: dict, running: dict, start: dict) -> None:
+    decision = decide_scaling(pending, running, {}, CORES, None)
     assert decision.start == start
     assert not decision.is_stuck
 
@@ -46,10 +46,10 @@ def test_a_lost_group_is_replaced_until_its_kind_has_lost_too_many() -> None:
 
 
 def test_trials_of_a_lost_kind_do_not_end_those_of_another() -> None:
-    work = {ONE: PendingTrials(1), TWO: PendingTrials(1)}
-    decision = decide_scaling(work, {}, {ONE: MAX_GROUP_FAILURES}, CORES, 1)
+    pending = {ONE: PendingTrials(1), TWO: PendingTrials(1)}
+    decision = decide_scaling(pending, {}, {ONE: MAX_GROUP_FAILURES}, CORES, 1)
     assert decision.start == {TWO: 1}, "even where the user allows one worker group only"
-    assert not decide_scaling(work, {TWO: 1}, {ONE: MAX_GROUP_FAILURES}, CORES, 1).is_stuck
+    assert not decide_scaling(pending, {TWO: 1}, {ONE: MAX_GROUP_FAILURES}, CORES, 1).is_stuck
     assert decide_scaling(
         {ONE: PendingTrials(1), TWO: PendingTrials(0)}, {}, {ONE: MAX_GROUP_FAILURES}, CORES, 1
     ).is_stuck
@@ -59,9 +59,9 @@ def test_the_users_limit_counts_all_groups() -> None:
     assert decide_scaling({TWO: PendingTrials(3)}, {ONE: 1}, {}, [{"CPU": 64.0}], 2).start == {TWO: 1}
 
 
-def test_a_run_that_is_done_is_not_hopeless() -> None:
+def test_a_run_that_is_done_is_not_stuck() -> None:
     assert not decide_scaling({ONE: PendingTrials(0)}, {}, {}, CORES, None).is_stuck
 
 
-def test_a_run_whose_nodes_are_gone_is_hopeless() -> None:
+def test_a_run_whose_nodes_are_gone_is_stuck() -> None:
     assert decide_scaling({ONE: PendingTrials(2)}, {}, {}, [], None).is_stuck

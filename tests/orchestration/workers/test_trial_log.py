@@ -50,7 +50,7 @@ def test_log_has_what_is_printed_inside_by_whatever_means(log: Path) -> None:
     assert "after" not in text
 
 
-def test_further_attempts_are_told_apart_and_a_silent_one_leaves_no_line(log: Path) -> None:
+def test_attempts_are_separated_and_a_silent_one_leaves_no_line(log: Path) -> None:
     log.parent.mkdir()
     run(log, "    print('first')")
     run(log, "    pass", attempt=2)

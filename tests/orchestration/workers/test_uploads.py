@@ -1,4 +1,4 @@
-"""What workers bring to an object store, on an S3 of our own."""
+"""Uploads to an object store, on a local S3 server."""
 
 import pickle
 
@@ -24,7 +24,7 @@ def location(tmp_path):
     return parse_location(f"s3://{BUCKET}/{tmp_path.name}/small")
 
 
-def test_another_node_goes_on_from_a_checkpoint(location, tmp_path):
+def test_another_node_resumes_from_a_checkpoint(location, tmp_path):
     files = checkpoint_files(location, "aaaa")
     store = CheckpointStore(tmp_path / "here", "aaaa", files=files)
     for step in (3, 6, 9):
@@ -55,11 +55,11 @@ def test_a_checkpoint_that_the_store_refuses_ends_no_trial(location, tmp_path, m
 
 
 def test_a_model_is_in_the_store_before_its_trial_has_ended(location, tmp_path, monkeypatch):
-    file, told = tmp_path / "aaaa.pt", []
+    file, emitted = tmp_path / "aaaa.pt", []
     models = StoreFiles(location, "models")
 
     def emit(event):
-        told.append((event, models.names()))
+        emitted.append((event, models.names()))
         return Verdict.CONTINUE
 
     end = TrialEnded("aaaa", TrialStatus.COMPLETED, 1, 3, 1.0)
@@ -67,16 +67,16 @@ def test_a_model_is_in_the_store_before_its_trial_has_ended(location, tmp_path, 
     assert keep(end) is Verdict.CONTINUE
     file.write_bytes(b"weights")
     keep(end)
-    assert told == [(end, []), (end, ["aaaa.pt"])]
+    assert emitted == [(end, []), (end, ["aaaa.pt"])]
     assert models.read("aaaa.pt") == b"weights"
-    assert not file.exists(), "of it, only the store's stays"
+    assert not file.exists(), "only the uploaded copy stays"
     file.write_bytes(b"weights")
     monkeypatch.setattr(StoreFiles, "write", refuse)
     keep(end)
-    (warning,) = told[-1][0].warnings
+    (warning,) = emitted[-1][0].warnings
     assert "its model was not uploaded (" in warning
 
 
-def test_a_folder_of_its_own_needs_nothing(tmp_path):
+def test_without_a_store_nothing_is_uploaded(tmp_path):
     assert checkpoint_files(None, "aaaa") is None
     assert uploading_model(print, None, "aaaa", tmp_path / "aaaa.pt") is print
