@@ -96,3 +96,8 @@ class OutOfReachError(InfrastructureError):
 
     def __str__(self) -> str:
         return f"{self.path} is out of reach ({self.reason}): check its store and the network, then try again"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type if it has no message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 from l2rw_ray.config.data.sources import Cifar10Data, Cifar100Data, FashionMnistData, MnistData
 from l2rw_ray.data.source import SOURCES, Source
 from l2rw_ray.data.sources.torchvision_files import inspect_copy
-from l2rw_ray.errors import DataError
+from l2rw_ray.errors import DataError, first_line
 
 TorchvisionData = Cifar10Data | Cifar100Data | MnistData | FashionMnistData
 CLASSES_AND_FOLDERS = {
@@ -68,7 +68,7 @@ def _not_whole(config: TorchvisionData, folder: Path, error: Exception) -> DataE
         from torchvision import datasets
 
         dataset = getattr(datasets, CLASSES_AND_FOLDERS[config.source][0])
-        fault = inspect_copy(dataset, folder).fault or _line(error)
+        fault = inspect_copy(dataset, folder).fault or first_line(error)
         problem = f"holds no whole {folder.name} ({fault})"
         remedy = f"remove {folder.name} and set trial.data.download to true, or put a whole one there"
     return DataError("trial.data.root", config.root, problem, remedy)
@@ -84,7 +84,7 @@ def _download(source: str, root: Path) -> tuple[Any, Any]:
             with suppress(OSError):  # another worker was first
                 (Path(scratch) / folder).rename(root / folder)
     except (RuntimeError, OSError, HTTPException) as error:
-        problem = f"the download into {root} failed ({_line(error)})"
+        problem = f"the download into {root} failed ({first_line(error)})"
         remedy = f"put {folder} into trial.data.root by hand, or use source parquet"
         raise DataError("trial.data.download", True, problem, remedy) from error
     return train, test
@@ -108,7 +108,3 @@ def _channels_first(images: object) -> Tensor:
     """uint8 [N, C, H, W] of [N, H, W, C] or, where images are grey, of [N, H, W]."""
     stored = torch.as_tensor(images)
     return stored.unsqueeze(1) if stored.ndim == 3 else stored.permute(0, 3, 1, 2).contiguous()
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

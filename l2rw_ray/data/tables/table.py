@@ -14,7 +14,7 @@ from pyarrow.fs import FileInfo, FileSystem
 
 from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.data.tables.table_files import TableFormat, find_files
-from l2rw_ray.errors import DataError, OutOfReachError
+from l2rw_ray.errors import DataError, OutOfReachError, first_line
 from l2rw_ray.retries import is_transient
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
@@ -59,8 +59,10 @@ class Table:
             filesystem, files = find_files(given, form.endings)
         except (OSError, ImportError, pa.ArrowException) as error:  # a URI may want another package
             if is_transient(error):
-                raise OutOfReachError(given, _line(error)) from error
-            raise DataError(field, given, f"cannot be opened ({_line(error)})", "check the path") from error
+                raise OutOfReachError(given, first_line(error)) from error
+            raise DataError(
+                field, given, f"cannot be opened ({first_line(error)})", "check the path"
+            ) from error
         if not files:
             raise DataError(field, given, f"no {form.name} file there", "give a file, a folder or a URI")
         heads = [_head(field, form, filesystem, file) for file in files]
@@ -260,16 +262,12 @@ def readable(field: str, form: TableFormat, path: str) -> Iterator[None]:
         yield
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         if is_transient(error):
-            raise OutOfReachError(path, _line(error)) from error
-        problem = f"no readable {form.name} file ({_line(error)})"
+            raise OutOfReachError(path, first_line(error)) from error
+        problem = f"no readable {form.name} file ({first_line(error)})"
         remedy = f"give a whole {form.name} file"
         if form.name == "Parquet" and ".csv" in path:
             remedy += ", or set trial.data.source to csv"
         raise DataError(field, path, problem, remedy) from error
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _plain(given: pa.DataType) -> pa.DataType:

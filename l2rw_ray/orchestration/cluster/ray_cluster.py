@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
-from l2rw_ray.errors import InfrastructureError, InputError
+from l2rw_ray.errors import InfrastructureError, InputError, first_line
 from l2rw_ray.orchestration.cluster.address import check_server_answers
 from l2rw_ray.orchestration.cluster.autoscaling import (
     GROWTH_VARIABLE,
@@ -124,7 +124,7 @@ def _connect(address: str | None, code: Path | None) -> None:
     except ray.exceptions.RuntimeEnvSetupError as error:
         raise InfrastructureError(f"custom code could not be sent to the workers: {error}") from error
     except Exception as error:  # Ray raises a bare Exception when a node does not start
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         if address is None:
             raise InfrastructureError(f"cannot start Ray on this machine: {reason}") from error
         raise InputError("--address", address, f"not a Ray cluster ({reason})", _REMEDY) from error

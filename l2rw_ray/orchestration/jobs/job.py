@@ -13,7 +13,7 @@ from uuid import uuid4
 from aiohttp import ClientError
 
 from l2rw_ray.config import StudySpec
-from l2rw_ray.errors import InfrastructureError, InputError
+from l2rw_ray.errors import InfrastructureError, InputError, first_line
 from l2rw_ray.orchestration.cluster.address import check_server_answers
 from l2rw_ray.orchestration.jobs.submission import Submission, staged
 
@@ -140,7 +140,7 @@ def submit_study(spec: StudySpec, submission: Submission, address: str) -> Study
                 entrypoint=submission.entrypoint(spec.name), submission_id=job_id, runtime_env=runtime_env
             )
         except (OSError, RuntimeError, ValueError) as error:
-            raise InfrastructureError(f"the cluster refused the job: {_first_line(error)}") from error
+            raise InfrastructureError(f"the cluster refused the job: {first_line(error)}") from error
     return StudyJob(client, address, job_id)
 
 
@@ -161,7 +161,7 @@ def _connect(address: str) -> Any:
         problem = "the cluster requires a token; none or a wrong one is set"
         raise InputError("--address", address, problem, remedy) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        problem = f"not a Ray dashboard ({_first_line(error)})"
+        problem = f"not a Ray dashboard ({first_line(error)})"
         raise InputError("--address", address, problem, _REMEDY) from error
 
 
@@ -178,7 +178,3 @@ def _dashboard_url(address: str) -> str:
         raise InputError("--address", address, "not the address of a dashboard", _REMEDY)
     check_server_answers(address, parts.hostname, port, _REMEDY)
     return url.rstrip("/")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
