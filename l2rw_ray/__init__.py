@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from l2rw_ray.report import write_report
     from l2rw_ray.results import read_history, read_study
 
-__version__ = "0.1.0"
-
 __all__ = [
     "ReweightedStep",
     "example_scores",
@@ -49,6 +47,10 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("l2rw-ray")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOME[name]), name)

@@ -79,6 +79,23 @@ OldLaneTrials = Annotated[
 ]
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        import l2rw_ray
+
+        print(l2rw_ray.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Accept the options that come before a command."""
+
+
 def main() -> None:
     """Run the command line; bad input prints one line and exits with 2, without a traceback."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read once, when torch is imported

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,10 @@ def folder(study_tree: dict, tmp_path: Path) -> StudyFolder:
         ledger(EpochCompleted(trial.trial_id, 1, 3, 0.5, metrics))
         ledger(TrialEnded(trial.trial_id, status, 1, 3, 7.0, metrics, error))
     return folder
+
+
+def test_version_is_that_of_the_installed_package(call: Call) -> None:
+    assert call("--version") == (0, f"{version('l2rw-ray')}\n", "")
 
 
 def test_plan_counts_what_is_done_and_estimates_from_the_ledger(
