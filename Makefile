@@ -1,4 +1,4 @@
-# On a machine with Python >= 3.11, pip and make, each target sets up all it needs.
+# Needs Python >= 3.11, pip and make; each target installs everything else.
 
 PYTHON ?= python3
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
@@ -6,16 +6,19 @@ export UV_HTTP_TIMEOUT ?= 300
 # Two data-parallel workers where there are two cores.
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(2, len(os.sched_getaffinity(0))))" 2>/dev/null || echo 1)
 
-.PHONY: setup demo test faults soak check benchmark-check format clean
+.PHONY: setup help demo test faults soak check benchmark-check format clean
 
-setup: .venv/.ready ## create .venv from uv.lock
+setup: .venv/.ready ## install uv.lock's packages into .venv
 
 .venv/.ready: pyproject.toml uv.lock
 	@command -v $(UV) >/dev/null || $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .uv uv
 	$(UV) sync --frozen --compile-bytecode --quiet --python $(PYTHON)
 	@touch $@
 
-demo: setup ## the whole way on bundled data: plan, train, log, report
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: setup ## run a study on bundled images: plan, train, log, report
 	.venv/bin/l2rw-ray run studies/demo.yaml --set resources.workers=$(WORKERS)
 
 test: setup ## every test
@@ -28,15 +31,16 @@ faults: setup ## break what can break while a study runs, and count what survive
 soak: setup ## hundreds of small trials on two nodes while something is killed every 20 s
 	.venv/bin/python -m pytest -m soak tests/faults --soak-report=reports/soak.json
 
-check: setup ## lint, format and types
+check: setup ## lint, formatting, types and declared dependencies
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/deptry .
 
-benchmark-check: setup ## step times relative to plain steps, against their limits
+benchmark-check: setup ## check the cost of a reweighted step against its limits
 	.venv/bin/python benchmarks/step_ratio_check.py
 
-format: setup ## mend what ruff can mend
+format: setup ## fix what ruff can fix
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 

@@ -1,6 +1,6 @@
 """Intervals, comparisons and tests over seeds, as pure functions.
 
-What needs all of scipy's statistics or statsmodels stays in its module (`significance`, `bootstrap`,
+What needs all of scipy's statistics stays in its module (`significance`, `bootstrap`,
 `aggregates`), so that a plan, which needs none of it, is told in well under a second.
 """
 

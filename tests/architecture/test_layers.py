@@ -68,7 +68,6 @@ ONLY_IN = {
     "mlflow": {"tracking"},
     "pyarrow": {"results", "data"},
     "scipy": {"statistics"},
-    "statsmodels": {"statistics"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
