@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from l2rw_ray.events import WEIGHT_EDGES
-from l2rw_ray.report.design_points.labels import headline_of, validation_figure
+from l2rw_ray.report.design_points.labels import headline_of, validation_metric
 from l2rw_ray.report.document.palette import COLORS, QUIET
 from l2rw_ray.report.document.style import drawing
 from l2rw_ray.report.document.svg import save_svg
@@ -35,7 +35,7 @@ class TrialSummary:
 
     Attributes:
         name: Arm, levels and seed.
-        measure: Name of the validation figure that is followed.
+        metric: Name of the validation metric that is followed.
         measured: Epochs that have it, and its values.
         step: Optimiser steps at the ends of chunks of steps.
         train_loss: Mean loss of each chunk; NaN where there is none.
@@ -47,7 +47,7 @@ class TrialSummary:
     """
 
     name: str
-    measure: str
+    metric: str
     measured: tuple[tuple[int, float], ...]
     step: tuple[int, ...]
     train_loss: tuple[float, ...]
@@ -74,14 +74,14 @@ def summarise_trial(
         weights: Its rows of `read_weight_histograms`.
         confusion: Its row of `read_confusion`.
     """
-    known = {figure for row in history for figure, value in row.items() if value is not None}
-    measure = validation_figure(headline_of({figure.replace("validation_", "test_", 1) for figure in known}))
+    known = {name for row in history for name, value in row.items() if value is not None}
+    metric = validation_metric(headline_of({name.replace("validation_", "test_", 1) for name in known}))
     losses = [loss for epoch in series for loss in epoch["train_loss"]]
     shape = (len(weights), len(WEIGHT_EDGES) + 1)
     return TrialSummary(
         name=name,
-        measure=measure,
-        measured=tuple((row["epoch"], row[measure]) for row in history if row.get(measure) is not None),
+        metric=metric,
+        measured=tuple((row["epoch"], row[metric]) for row in history if row.get(metric) is not None),
         step=tuple(step for epoch in series for step in epoch["step"]),
         train_loss=tuple(np.nan if loss is None else loss for loss in losses),
         epochs=tuple(row["epoch"] for row in weights),
@@ -130,7 +130,7 @@ def _draw_learning(summary: TrialSummary, axes: Axes) -> None:
     beside = axes.twinx()
     beside.grid(visible=False)
     beside.plot(steps, values, color=_VERMILLION, marker="o", markersize=3)
-    beside.set_ylabel(summary.measure.replace("_", " "), color=_VERMILLION)
+    beside.set_ylabel(summary.metric.replace("_", " "), color=_VERMILLION)
 
 
 def _draw_weights(summary: TrialSummary, axes: Axes) -> None:

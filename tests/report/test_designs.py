@@ -33,20 +33,20 @@ def test_a_search_tells_its_best_and_what_goals_trade(study_tree: dict, folder: 
         "budget": {"trials": 12},
     }
 
-    def figures(trial: PlannedTrial) -> dict[str, float] | str:
+    def metrics(trial: PlannedTrial) -> dict[str, float] | str:
         if trial.config.optim.epochs == 9:
             return "failed"
         memory = 1e6 * trial.config.optim.epochs
         accuracy = best_at_a_tenth(trial)[METRIC] - 0.1 / trial.config.optim.epochs
         return {METRIC: accuracy, "peak_memory_bytes": memory, "test_balanced_accuracy": 0.5}
 
-    play(parse_study(study_tree | {"design": design, "seeds": 2}), folder, figures)
+    play(parse_study(study_tree | {"design": design, "seeds": 2}), folder, metrics)
     summary = summarise_search(folder.path)
-    best = max(summary.measured, key=lambda each: each.figures[0])
+    best = max(summary.measured, key=lambda each: each.goal_values[0])
     assert summary.front[0] == summary.ranked[0] == best
     assert summary.finding.startswith("best of 12 configurations: validation balanced accuracy")
     assert "(test 50.0 %)" in summary.finding
-    memory = [each.figures[1] for each in summary.front]
+    memory = [each.goal_values[1] for each in summary.front]
     assert memory == sorted(memory, reverse=True), "less accuracy is only worth it for less memory"
     paths = write_report(folder.path)
     page, text = paths.html.read_text(), paths.markdown.read_text()
@@ -62,8 +62,8 @@ def test_a_search_tells_its_best_and_what_goals_trade(study_tree: dict, folder: 
 def test_the_front_is_what_nothing_beats() -> None:
     goals = (Goal(METRIC, "max"), Goal("overhead_ratio", "min"))
 
-    def tried(number: int, *figures: float) -> Configuration:
-        return Configuration(number, {}, "completed", figures, None, 1)
+    def tried(number: int, *goal_values: float) -> Configuration:
+        return Configuration(number, {}, "completed", goal_values, None, 1)
 
     cheap, middle, dear = tried(1, 0.5, 1.0), tried(2, 0.7, 1.2), tried(3, 0.8, 2.0)
     beaten, equal = tried(4, 0.7, 1.3), tried(5, 0.8, 2.0)
@@ -88,21 +88,21 @@ TUNED = {
 
 
 def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: StudyFolder) -> None:
-    def figures(trial: PlannedTrial) -> dict[str, float]:
+    def metrics(trial: PlannedTrial) -> dict[str, float]:
         is_searched = trial.seed == 1_000_000
         gain = 0.1 * (trial.config.method.name == "l2rw") + trial.seed / 1e8
         test = 0.99 if is_searched else 0.5 + gain
         return {**best_at_a_tenth(trial), "test_balanced_accuracy": test}
 
     spec = parse_study(study_tree | {"design": TUNED, "seeds": 3})
-    play(spec, folder, figures)
+    play(spec, folder, metrics)
     summary = summarise(folder.path)
     assert "l2rw − uniform: +10.0 points" in summary.finding
     assert summary.finding.endswith("the same at every seed, so no test can tell how certain it is")
     assert read_study(folder.path)["stage"].to_pylist() == ["search"] * 8 + ["final"] * 6
     assert summary.counts.planned == 6
     assert (
-        max(value for cell in summary.cells for value in cell.samples["test_balanced_accuracy"].values())
+        max(value for cell in summary.cells for value in cell.by_seed["test_balanced_accuracy"].values())
         < 0.7
     )
     (table,) = summary.details
@@ -116,14 +116,14 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
 
 
 def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, folder: StudyFolder) -> None:
-    def figures(trial: PlannedTrial) -> dict[str, float]:
+    def metrics(trial: PlannedTrial) -> dict[str, float]:
         gain = trial.config.data.noise.rate * (trial.config.method.name == "l2rw")
         return {**best_at_a_tenth(trial), "test_balanced_accuracy": 0.5 + gain + trial.seed / 1e8}
 
     chance = {"set": {"method.name": "random"}}
     arms = {"plain": TUNED["arms"]["uniform"], "chance": chance, "ours": TUNED["arms"]["l2rw"]}
     design = TUNED | {"arms": arms, "factors": {"data.noise.rate": [0.2, 0.4]}}
-    play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, figures)
+    play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, metrics)
     summary = summarise(folder.path)
     assert "ours − plain: +30.0 points" in summary.finding
     assert summary.arms == ("plain", "chance", "ours")
@@ -172,12 +172,12 @@ def test_how_little_is_enough_is_told_with_its_limits(study_tree: dict, folder: 
     }
     means = {1: 0.4, 2: 0.79, 4: 0.8}
 
-    def figures(trial: PlannedTrial) -> dict[str, float]:
+    def metrics(trial: PlannedTrial) -> dict[str, float]:
         level = trial.config.data.meta_per_class
         noise = np.random.default_rng([level, trial.seed]).normal(0, 0.005)
         return {METRIC: means[level] + noise, "test_balanced_accuracy": means[level]}
 
-    play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, figures)
+    play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, metrics)
     summary = summarise(folder.path)
     behind = summary.answer.lines[1].entries[1].text
     assert summary.finding == (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from l2rw_ray.report import summarise, write_report
-from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, MINUS, headline_of
+from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MINUS, headline_of
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.schema import TrialRecord
 from l2rw_ray.results.writer import write_record
@@ -45,14 +45,14 @@ def regression(tmp_path: Path, plain: FakeStudy) -> Callable[..., Path]:
 
 def test_the_answer_is_about_the_error_and_says_which_way_is_better(regression) -> None:
     summary = summarise(regression())
-    assert summary.figure == "test_rmse"
+    assert summary.metric == "test_rmse"
     finding = summary.finding
     assert finding.startswith(f"l2rw {MINUS} uniform: {MINUS}")
     assert " in test RMSE, less is better (95 % interval " in finding
     assert "points" not in finding
     interval = summary.pooled[0].difference.interval
     assert interval.high < 0
-    assert summary.measure.signed(interval.mean) in finding
+    assert summary.metric_spec.signed(interval.mean) in finding
     worse = summary.further_findings[0]
     assert worse.startswith(f"random {MINUS} uniform: +")
 
@@ -95,8 +95,8 @@ def test_a_study_with_classes_is_still_judged_by_accuracy() -> None:
 
 
 def test_errors_of_any_size_show_four_digits() -> None:
-    measure = MEASURES["test_rmse"]
-    shown = [measure.text(value) for value in (58312.4, 581.26, 0.012345, 0.0)]
+    metric_spec = METRICS["test_rmse"]
+    shown = [metric_spec.text(value) for value in (58312.4, 581.26, 0.012345, 0.0)]
     assert shown == ["58,312", "581.3", "0.01235", "0"]
-    assert measure.signed(-412.34) == f"{MINUS}412.3"
-    assert measure.signed_limits(Interval(-200, -512.34, 1.5, 3)) == f"{MINUS}512.3 to +1.5"
+    assert metric_spec.signed(-412.34) == f"{MINUS}412.3"
+    assert metric_spec.signed_limits(Interval(-200, -512.34, 1.5, 3)) == f"{MINUS}512.3 to +1.5"

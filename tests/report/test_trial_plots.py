@@ -22,7 +22,7 @@ CONFUSION = {"class_names": ["cat", "<dog>"], "counts": [[3, 1], [0, 4]]}
 
 def test_a_weighed_trial_has_four_figures(tmp_path):
     summary = summarise_trial("l2rw · seed 0", history(), SERIES, WEIGHTS, CONFUSION)
-    assert summary.measure == "validation_balanced_accuracy"
+    assert summary.metric == "validation_balanced_accuracy"
     assert summary.measured == ((1, 0.5), (2, 0.5))
     assert summary.corrupted.sum() == 2
     files = write_trial_figures(summary, tmp_path)

@@ -61,7 +61,7 @@ def test_an_interaction_is_of_settings_that_both_circumstances_have(
     path = fake_study(replace(plain, factors=factors, seeds=2, failing=None, missing=[4, 5, 6, 7]))
     summary = summarise(path)
     at = {
-        (cell.arm, *(level for _, level in cell.setting.levels)): np.array([*cell.samples[HEADLINE].values()])
+        (cell.arm, *(level for _, level in cell.setting.levels)): np.array([*cell.by_seed[HEADLINE].values()])
         for cell in summary.cells
     }
     expected = (at["l2rw", 0.9, 0.0] - at["uniform", 0.9, 0.0]) - (
@@ -169,13 +169,13 @@ def test_variants_have_lines_of_their_own_over_settings_that_all_levels_have(
     spec = parse_study(study_tree | {"trial": trial, "design": design, "seeds": 1})
     folder.write_plan(spec, plan_study(spec))
 
-    def figures(trial: PlannedTrial) -> dict[str, float] | str:
+    def metrics(trial: PlannedTrial) -> dict[str, float] | str:
         data, method = trial.config.data, trial.config.method.name
         if (data.noise.rate, data.bias.level, method) == (0.4, 0.9, "uniform"):
             return "failed"
         return {HEADLINE: 0.1 + data.noise.rate + data.bias.level / 10 + 0.2 * (method == "l2rw")}
 
-    play(spec, folder, figures)
+    play(spec, folder, metrics)
     summary = summarise(folder.path)
     along = {effect.factor.path: effect for effect in summary.effects}
     told = {(point.arm, point.level): point.interval.mean for point in along[RATE].points}
@@ -211,11 +211,11 @@ def test_the_control_of_a_tuned_comparison_is_the_designs_first_arm(
         "factors": {RATE: [0.2, 0.4]},
     }
 
-    def figures(trial: PlannedTrial) -> dict[str, float] | str:
+    def metrics(trial: PlannedTrial) -> dict[str, float] | str:
         is_lost = trial.config.method.name == "uniform" and trial.seed < 1000
         return "failed" if is_lost else {**best_at_a_tenth(trial), HEADLINE: 0.5}
 
-    play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, figures)
+    play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, metrics)
     summary = summarise(folder.path)
     assert summary.finding == "no final trial of plain completed: nothing to compare with yet"
     assert (summary.control, summary.comparisons, summary.pooled) == ("plain", (), ())

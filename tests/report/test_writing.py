@@ -16,7 +16,7 @@ import pytest
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.ablation.tables import accuracy_tables
-from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES
+from l2rw_ray.report.design_points.labels import HEADLINE, METRICS
 from l2rw_ray.results import StudyFolder
 from tests.report.conftest import FakeStudy, write_study
 
@@ -127,7 +127,7 @@ def test_csv_table_and_summary_agree(study, written):
         assert float(row[f"{HEADLINE}_mean"]) == interval.mean
         assert float(row[f"{HEADLINE}_low"]) == interval.low
         assert int(row[f"{HEADLINE}_n"]) == interval.n
-        shown = MEASURES[HEADLINE].text(interval.mean)
+        shown = METRICS[HEADLINE].text(interval.mean)
         entries = table.lines[summary.settings.index(cell.setting)].entries
         assert entries[summary.arms.index(cell.arm)].text == shown
         assert shown in page

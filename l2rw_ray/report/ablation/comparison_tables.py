@@ -23,7 +23,7 @@ def difference_table(summary: Ablation) -> Table | None:
     columns, lines = _lines(list(zip(names, shown, strict=True)))
     return Table(
         key="differences",
-        title=f"Difference to {summary.control} in {summary.measure.label}{_unit(shown[0])}",
+        title=f"Difference to {summary.control} in {summary.metric_spec.label}{_unit(shown[0])}",
         corner=corner,
         columns=columns,
         lines=lines,
@@ -87,18 +87,18 @@ def _lines(
 
 
 def _entries(each: Comparison | Interaction) -> tuple[Entry, ...]:
-    interval, evidence, measure = each.difference.interval, each.evidence, each.measure
+    interval, evidence, metric_spec = each.difference.interval, each.evidence, each.metric_spec
     if interval is None or evidence is None:
         return (_NOTHING,) * 4
     bootstrap, size = evidence.bootstrap, evidence.effect_size
     return (
         Entry(
-            measure.signed(interval.mean),
-            measure.signed_limits(interval),
+            metric_spec.signed(interval.mean),
+            metric_spec.signed_limits(interval),
             interval.n if interval.is_conclusive else None,
             is_clear=evidence.is_clear,
         ),
-        _NOTHING if bootstrap is None else Entry(measure.signed_limits(bootstrap)),
+        _NOTHING if bootstrap is None else Entry(metric_spec.signed_limits(bootstrap)),
         _NOTHING if size is None else Entry(f"{size:+.1f}".replace("-", MINUS)),
         Entry(p_text(evidence.p_holm)),
     )
@@ -120,7 +120,7 @@ def _names(shown: Sequence[Comparison]) -> tuple[str, list[str]]:
 
 
 def _unit(each: Comparison | Interaction) -> str:
-    return " (points)" if each.measure.is_share else each.measure.direction
+    return " (points)" if each.metric_spec.is_share else each.metric_spec.direction
 
 
 def _note(shown: Sequence[Comparison | Interaction]) -> str:

@@ -13,7 +13,7 @@ from l2rw_ray.statistics import Interval
 
 
 def render_csv(summary: Ablation) -> str:
-    """A line per design point: factors, arm, and of each figure its seeds, mean and 95 % limits."""
+    """A line per design point: factors, arm, and of each metric its seeds, mean and 95 % limits."""
     shown = [name for name in SUMMARISED if any(name in cell.intervals for cell in summary.cells)]
     paths = [factor.path for factor in summary.factors]
     text = io.StringIO()
@@ -30,7 +30,7 @@ def render_csv(summary: Ablation) -> str:
                 *([cell.arm] if is_of_arms else []),
                 cell.method,
                 cell.timing_usable,
-                *_figures(cell, shown),
+                *_metric_columns(cell, shown),
             ]
         )
     return text.getvalue()
@@ -53,7 +53,7 @@ def comparisons_csv(summary: Ablation) -> str:
     ]
     for kind, found in kinds:
         for each in found:
-            names = (kind, each.treatment, each.control, each.where, each.figure)
+            names = (kind, each.treatment, each.control, each.where, each.metric)
             writer.writerow([*names, *_difference(each)])
     return text.getvalue()
 
@@ -76,7 +76,7 @@ def _limits(interval: Interval | None) -> tuple[object, ...]:
     return (interval.n, interval.mean, "", "")
 
 
-def _figures(cell: Cell, names: list[str]) -> Iterator[object]:
-    """Empty fields where a figure is missing or one seed gives no limits."""
+def _metric_columns(cell: Cell, names: list[str]) -> Iterator[object]:
+    """Empty fields where a metric is missing or one seed gives no limits."""
     for name in names:
         yield from _limits(cell.intervals.get(name))

@@ -66,21 +66,21 @@ def draw_curve_panel(
 def _fill_panel(
     axes: Axes, summary: Ablation, curves: Sequence[Curve], setting: Setting, *, by_time: bool
 ) -> None:
-    styles, measure = styles_of(summary), curves[0].measure
+    styles, metric_spec = styles_of(summary), curves[0].metric_spec
     for curve in curves:
         if curve.setting.covers(setting):
             _draw_curve(axes, curve, styles[curve.arm], by_time=by_time)
-    means = [measure.scale * interval.mean for curve in curves for interval in curve.intervals]
-    margin = 0.15 * (max(means) - min(means)) + (1 if measure.is_share else 0.01 * max(means))
-    axes.set_ylim(max(0, min(means) - margin), min(highest(measure), max(means) + margin))
+    means = [metric_spec.scale * interval.mean for curve in curves for interval in curve.intervals]
+    margin = 0.15 * (max(means) - min(means)) + (1 if metric_spec.is_share else 0.01 * max(means))
+    axes.set_ylim(max(0, min(means) - margin), min(highest(metric_spec), max(means) + margin))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=not by_time))
     axes.set_xlabel("training time (s)" if by_time else "epoch")
-    label = measure.heading.removeprefix("validation ") + measure.direction
+    label = metric_spec.heading.removeprefix("validation ") + metric_spec.direction
     axes.set_ylabel(fill(label, _LABEL_CHARACTERS))
 
 
 def _draw_curve(axes: Axes, curve: Curve, style: Style, *, by_time: bool) -> None:
-    scale, places = curve.measure.scale, curve.times_s if by_time else curve.epochs
+    scale, places = curve.metric_spec.scale, curve.times_s if by_time else curve.epochs
     axes.plot(
         places,
         [scale * interval.mean for interval in curve.intervals],

@@ -1,4 +1,4 @@
-"""What is drawn along an axis: the headline figure along each factor, and curves over epochs."""
+"""What is drawn along an axis: the headline metric along each factor, and curves over epochs."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 from l2rw_ray.report.ablation.summary import Curve, Effect, EffectPoint
 from l2rw_ray.report.comparisons.contrast import Contrast, in_common, lines_of
 from l2rw_ray.report.design_points.design_point import Cell
-from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, measure_of
+from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, metric_spec_for
 from l2rw_ray.report.design_points.points import ARM_FACTOR, Outcome
 from l2rw_ray.report.design_points.setting import Factor, Setting
 from l2rw_ray.results import read_history
@@ -21,12 +21,12 @@ EpochRow = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One trial's figure at the ends of its epochs.
+    """One trial's metric at the ends of its epochs.
 
     Attributes:
         epochs: Epochs trained.
         times_s: Wall time since its start, evaluation included.
-        values: The figure.
+        values: The metric.
     """
 
     epochs: tuple[int, ...]
@@ -43,35 +43,35 @@ def effects_of(
     arms: Sequence[str],
     factors: Sequence[Factor],
     cells: Sequence[Cell],
-    figure: str = HEADLINE,
+    metric: str = HEADLINE,
 ) -> tuple[Effect, ...]:
-    """The headline figure along each factor, or over the arms of a design that varies nothing else."""
+    """The headline metric along each factor, or over the arms of a design that varies nothing else."""
     if not factors:
         points = tuple(
-            EffectPoint(cell.arm, cell.arm, cell.intervals[figure])
+            EffectPoint(cell.arm, cell.arm, cell.intervals[metric])
             for cell in cells
-            if figure in cell.intervals
+            if metric in cell.intervals
         )
         return (Effect(Factor(ARM_FACTOR, tuple(arms)), points),)
-    measured = [cell for cell in cells if figure in cell.samples]
+    measured = [cell for cell in cells if metric in cell.by_seed]
     return tuple(
-        Effect(factor, _points(factor, lines_of(contrast, arms, measured, factor), figure))
+        Effect(factor, _points(factor, lines_of(contrast, arms, measured, factor), metric))
         for factor in factors
     )
 
 
-def _points(factor: Factor, lines: Mapping[str, Sequence[Cell]], figure: str) -> tuple[EffectPoint, ...]:
+def _points(factor: Factor, lines: Mapping[str, Sequence[Cell]], metric: str) -> tuple[EffectPoint, ...]:
     points = []
     for arm, cells in lines.items():
         groups = [
             [cell for cell in cells if _stands_at(cell.setting, factor, level)] for level in factor.levels
         ]
         for level, group in zip(factor.levels, in_common(groups, factor.path), strict=True):
-            samples = [cell.samples[figure] for cell in group]
-            shared = set(samples[0]).intersection(*samples[1:]) if samples else set()
+            by_seed = [cell.by_seed[metric] for cell in group]
+            shared = set(by_seed[0]).intersection(*by_seed[1:]) if by_seed else set()
             if shared:
-                means = [fmean(sample[seed] for sample in samples) for seed in sorted(shared)]
-                points.append(EffectPoint(arm, level, MEASURES[figure].within(mean_interval(means))))
+                means = [fmean(values[seed] for values in by_seed) for seed in sorted(shared)]
+                points.append(EffectPoint(arm, level, METRICS[metric].within(mean_interval(means))))
     return tuple(points)
 
 
@@ -82,7 +82,7 @@ def _stands_at(setting: Setting, factor: Factor, level: Any) -> bool:
 
 
 def read_epochs(directory: Path, metrics: Sequence[str]) -> list[EpochRow]:
-    """The epochs of all trials, with only these figures of those that there are."""
+    """The epochs of all trials, with only these metrics of those that there are."""
     table = read_history(directory)
     wanted = [name for name in ("trial_id", "epoch", "duration_s", *metrics) if name in table.column_names]
     rows: list[EpochRow] = table.select(wanted).to_pylist()
@@ -90,7 +90,7 @@ def read_epochs(directory: Path, metrics: Sequence[str]) -> list[EpochRow]:
 
 
 def histories_of(outcomes: Sequence[Outcome], epochs: Iterable[EpochRow], metric: str) -> Histories:
-    """Each completed trial's figure per epoch, in plan order; without trials that do not have it."""
+    """Each completed trial's metric per epoch, in plan order; without trials that do not have it."""
     told: dict[str, dict[int, tuple[int, float, float | None]]] = {}
     for row in epochs:  # once for each place of the plan that asks for the trial
         epoch = row["epoch"]
@@ -104,7 +104,7 @@ def histories_of(outcomes: Sequence[Outcome], epochs: Iterable[EpochRow], metric
 
 
 def _history(rows: Iterable[tuple[int, float, float | None]]) -> History | None:
-    """Epochs with a finite figure, their times cumulated over all; None where there are none."""
+    """Epochs with a finite metric, their times cumulated over all; None where there are none."""
     known, time_s = [], 0.0
     for epoch, duration_s, value in sorted(rows, key=lambda row: row[0]):
         time_s += duration_s
@@ -116,15 +116,15 @@ def _history(rows: Iterable[tuple[int, float, float | None]]) -> History | None:
     return History(epochs, times_s, values)
 
 
-def curves_of(histories: Histories, figure: str) -> tuple[Curve, ...]:
-    """A figure per epoch over seeds, per arm and setting, in plan order."""
+def curves_of(histories: Histories, metric: str) -> tuple[Curve, ...]:
+    """A metric per epoch over seeds, per arm and setting, in plan order."""
     groups: dict[tuple[str, Setting], list[History]] = {}
     for (arm, setting, _), history in histories.items():
         groups.setdefault((arm, setting), []).append(history)
-    return tuple(_curve(arm, setting, seeds, figure) for (arm, setting), seeds in groups.items())
+    return tuple(_curve(arm, setting, seeds, metric) for (arm, setting), seeds in groups.items())
 
 
-def _curve(arm: str, setting: Setting, seeds: Sequence[History], figure: str) -> Curve:
+def _curve(arm: str, setting: Setting, seeds: Sequence[History], metric: str) -> Curve:
     shared = set(seeds[0].epochs).intersection(*(seed.epochs for seed in seeds[1:]))
     epochs = tuple(sorted(shared))
     values = [dict(zip(seed.epochs, seed.values, strict=True)) for seed in seeds]
@@ -135,7 +135,7 @@ def _curve(arm: str, setting: Setting, seeds: Sequence[History], figure: str) ->
         epochs=epochs,
         times_s=tuple(fmean(seed[epoch] for seed in times) for epoch in epochs),
         intervals=tuple(
-            measure_of(figure).within(mean_interval(seed[epoch] for seed in values)) for epoch in epochs
+            metric_spec_for(metric).within(mean_interval(seed[epoch] for seed in values)) for epoch in epochs
         ),
-        figure=figure,
+        metric=metric,
     )

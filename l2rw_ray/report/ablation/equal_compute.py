@@ -12,7 +12,7 @@ from l2rw_ray.report.ablation.summary import Ablation, ComputeLine
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of
 from l2rw_ray.report.design_points.design_point import Cell
-from l2rw_ray.report.design_points.labels import MEASURES, Measure, p_text, validation_figure
+from l2rw_ray.report.design_points.labels import METRICS, MetricSpec, p_text, validation_metric
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.report.document.table import Entry, Line, Table
 from l2rw_ray.statistics import Interval, mean_interval, pooled_paired_difference
@@ -27,7 +27,7 @@ BySeed = dict[int, float]
 
 @dataclass(frozen=True)
 class _Reached:
-    """Figures at the budget of a treatment and its control in one setting, and the shares used."""
+    """Values at the budget of a treatment and its control in one setting, and the shares used."""
 
     treatment: BySeed
     control: BySeed
@@ -36,7 +36,7 @@ class _Reached:
 
 
 def equal_compute(
-    contrast: Contrast, cells: Sequence[Cell], histories: Histories, figure: str
+    contrast: Contrast, cells: Sequence[Cell], histories: Histories, metric: str
 ) -> tuple[ComputeLine, ...]:
     """The arms at equal training time, the control first; none where times or curves are missing.
 
@@ -48,7 +48,7 @@ def equal_compute(
         contrast: What is compared.
         cells: Design points.
         histories: Each completed trial's epochs.
-        figure: Name of the validation figure.
+        metric: Name of the validation metric.
     """
     if not contrast.treatments or not all(cell.timing_usable for cell in cells):
         return ()
@@ -57,23 +57,23 @@ def equal_compute(
     for level in contrast.treatments:
         pairs = pairs_of(contrast, cells, level)
         reached = [each for pair in pairs if (each := _reach(pair, budgets, histories)).treatment]
-        figures = _line_figures(reached, of_control=False)
-        if not figures[0]:  # no seed that all settings have
+        values_and_used = _values_and_used(reached, of_control=False)
+        if not values_and_used[0]:  # no seed that all settings have
             continue
-        lines.append((contrast.name(level), figures))
-        controls.append(_line_figures(reached, of_control=True))
+        lines.append((contrast.name(level), values_and_used))
+        controls.append(_values_and_used(reached, of_control=True))
         difference = pooled_paired_difference([(each.treatment, each.control) for each in reached])
-        difference = MEASURES[figure].difference_within(difference)
+        difference = METRICS[metric].difference_within(difference)
         names = contrast.name(level), contrast.name(contrast.control)
-        comparisons.append(Comparison(*names, None, len(reached), len(pairs), difference, figure))
+        comparisons.append(Comparison(*names, None, len(reached), len(pairs), difference, metric))
     told = [
-        ComputeLine(name, *_value(figures, MEASURES[figure]), comparison)
-        for (name, figures), comparison in zip(lines, with_evidence(comparisons), strict=True)
+        ComputeLine(name, *_means(values_and_used, METRICS[metric]), comparison)
+        for (name, values_and_used), comparison in zip(lines, with_evidence(comparisons), strict=True)
     ]
     if not told:
         return ()
-    widest = max(controls, key=lambda figures: len(figures[1]))
-    control = ComputeLine(contrast.name(contrast.control), *_value(widest, MEASURES[figure]), None)
+    widest = max(controls, key=lambda values_and_used: len(values_and_used[1]))
+    control = ComputeLine(contrast.name(contrast.control), *_means(widest, METRICS[metric]), None)
     return (control, *told)
 
 
@@ -111,17 +111,17 @@ def _at(history: History, budget_s: float) -> float:
     return float(np.interp(budget_s, history.times_s, history.values, left=np.nan))
 
 
-def _line_figures(reached: Sequence[_Reached], *, of_control: bool) -> tuple[list[float], list[float]]:
-    """Figures averaged over settings within each seed that all have, and the shares used."""
-    samples = [each.control if of_control else each.treatment for each in reached]
+def _values_and_used(reached: Sequence[_Reached], *, of_control: bool) -> tuple[list[float], list[float]]:
+    """Values averaged over settings within each seed that all have, and the shares used."""
+    by_seed = [each.control if of_control else each.treatment for each in reached]
     used = [each.control_used if of_control else each.treatment_used for each in reached]
-    shared = sorted(set(samples[0]).intersection(*samples[1:])) if samples else []
-    return [fmean(sample[seed] for sample in samples) for seed in shared], [x for own in used for x in own]
+    shared = sorted(set(by_seed[0]).intersection(*by_seed[1:])) if by_seed else []
+    return [fmean(values[seed] for values in by_seed) for seed in shared], [x for own in used for x in own]
 
 
-def _value(figures: tuple[list[float], list[float]], measure: Measure) -> tuple[Interval, float]:
-    values, used = figures
-    return measure.within(mean_interval(values)), fmean(used)
+def _means(reached: tuple[list[float], list[float]], metric_spec: MetricSpec) -> tuple[Interval, float]:
+    values, used = reached
+    return metric_spec.within(mean_interval(values)), fmean(used)
 
 
 def equal_compute_table(summary: Ablation) -> Table | None:
@@ -129,14 +129,14 @@ def equal_compute_table(summary: Ablation) -> Table | None:
     lines = summary.equal_compute
     if not lines:
         return None
-    measure = MEASURES[validation_figure(summary.figure)]
-    heading = measure.heading + measure.direction
+    metric_spec = METRICS[validation_metric(summary.metric)]
+    heading = metric_spec.heading + metric_spec.direction
     return Table(
         key="equal-compute",
         title="At equal training time",
         corner="arm",
         columns=(heading, f"difference to {lines[0].name}", "p (Holm)", "of its training (%)"),
-        lines=tuple(Line(each.name, _entries(each, measure)) for each in lines),
+        lines=tuple(Line(each.name, _entries(each, metric_spec)) for each in lines),
         note=(
             "Where each arm's validation curve stands when the shortest training of the same setting and "
             "seed is over, evaluation included, interpolated between epochs and averaged over settings. "
@@ -159,10 +159,10 @@ def _adds_up(lines: Sequence[ComputeLine]) -> bool:
     )
 
 
-def _entries(line: ComputeLine, measure: Measure) -> tuple[Entry, ...]:
+def _entries(line: ComputeLine, metric_spec: MetricSpec) -> tuple[Entry, ...]:
     seeds = line.value.n if line.value.is_conclusive else None
     return (
-        Entry(measure.text(line.value.mean), measure.limits(line.value), seeds),
+        Entry(metric_spec.text(line.value.mean), metric_spec.limits(line.value), seeds),
         *_difference(line.comparison),
         Entry(f"{100 * line.used:.0f}"),
     )
@@ -172,9 +172,11 @@ def _difference(comparison: Comparison | None) -> tuple[Entry, Entry]:
     interval = comparison.difference.interval if comparison is not None else None
     if comparison is None or interval is None:
         return _NOTHING, _NOTHING
-    measure = comparison.measure
+    metric_spec = comparison.metric_spec
     seeds = interval.n if interval.is_conclusive else None
     return (
-        Entry(measure.signed(interval.mean), measure.signed_limits(interval), seeds, comparison.is_clear),
+        Entry(
+            metric_spec.signed(interval.mean), metric_spec.signed_limits(interval), seeds, comparison.is_clear
+        ),
         Entry(p_text(comparison.evidence.p_holm if comparison.evidence is not None else None)),
     )

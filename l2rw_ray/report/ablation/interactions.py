@@ -8,7 +8,7 @@ from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.ablation.summary import Interaction
-from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, samples_of
+from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, values_of
 from l2rw_ray.report.comparisons.evidence import assess
 from l2rw_ray.report.design_points.design_point import Cell
 from l2rw_ray.report.design_points.setting import Factor
@@ -18,7 +18,7 @@ _Pairs = Sequence[Pair[Cell]]
 
 
 def interactions_of(
-    spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], cells: Sequence[Cell], figure: str
+    spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], cells: Sequence[Cell], metric: str
 ) -> tuple[Interaction, ...]:
     """Differences of differences, one family by Holm; none where the design has one factor only.
 
@@ -27,20 +27,20 @@ def interactions_of(
         contrast: What is compared.
         factors: All factors but the method.
         cells: Design points.
-        figure: Name of the headline figure.
+        metric: Name of the headline metric.
     """
-    measured = [cell for cell in cells if figure in cell.samples]
+    measured = [cell for cell in cells if metric in cell.by_seed]
     pairs = {level: pairs_of(contrast, measured, level) for level in contrast.treatments}
     found = [
-        *_along_factors(contrast, factors, pairs, figure),
-        *_of_pairs(spec, contrast, pairs, figure),
+        *_along_factors(contrast, factors, pairs, metric),
+        *_of_pairs(spec, contrast, pairs, metric),
     ]
     evidence = assess([interaction.difference for interaction in found])
     return tuple(replace(each, evidence=own) for each, own in zip(found, evidence, strict=True))
 
 
 def _along_factors(
-    contrast: Contrast, factors: Sequence[Factor], pairs: dict[Any, list[Pair[Cell]]], figure: str
+    contrast: Contrast, factors: Sequence[Factor], pairs: dict[Any, list[Pair[Cell]]], metric: str
 ) -> list[Interaction]:
     """The gain at each level of each other factor, less that at its first."""
     found = []
@@ -55,13 +55,13 @@ def _along_factors(
                     what = f"{factor.text(level)} against {factor.text(base)}"
                     found += [
                         replace(each, factor=factor.name)
-                        for each in _interaction(*names, what, there, here, figure, factor.path)
+                        for each in _interaction(*names, what, there, here, metric, factor.path)
                     ]
     return found
 
 
 def _of_pairs(
-    spec: StudySpec, contrast: Contrast, pairs: dict[Any, list[Pair[Cell]]], figure: str
+    spec: StudySpec, contrast: Contrast, pairs: dict[Any, list[Pair[Cell]]], metric: str
 ) -> list[Interaction]:
     """The gain of two variants together, less the sum of their gains."""
     if not isinstance(spec.design, AblationDesign) or contrast.factor.path != VARIANT:
@@ -76,12 +76,12 @@ def _of_pairs(
             if single.setting == pair.setting
         ]
         what = f"together with {one}, against alone"
-        found += _interaction(other, contrast.name(contrast.control), what, with_first, second, figure)
+        found += _interaction(other, contrast.name(contrast.control), what, with_first, second, metric)
     return found
 
 
 def _interaction(
-    treatment: str, control: str, what: str, there: _Pairs, here: _Pairs, figure: str, path: str = ""
+    treatment: str, control: str, what: str, there: _Pairs, here: _Pairs, metric: str, path: str = ""
 ) -> list[Interaction]:
     """The difference of two gains over the settings that both have; none where they share no setting.
 
@@ -90,9 +90,9 @@ def _interaction(
     (there, only_there), (here, only_here) = _matched(there, here, path), _matched(here, there, path)
     if not there or not here:
         return []
-    difference = difference_of_differences(samples_of(there, figure), samples_of(here, figure))
+    difference = difference_of_differences(values_of(there, metric), values_of(here, metric))
     settings, left_out = max(len(there), len(here)), only_there + only_here
-    return [Interaction(treatment, control, what, difference, figure, settings=settings, left_out=left_out)]
+    return [Interaction(treatment, control, what, difference, metric, settings=settings, left_out=left_out)]
 
 
 def _matched(pairs: _Pairs, others: _Pairs, path: str) -> tuple[_Pairs, int]:

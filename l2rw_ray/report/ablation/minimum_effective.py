@@ -7,7 +7,7 @@ from typing import Any
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
-from l2rw_ray.report.design_points.labels import Measure, count, factor_name, level_text, measure_of
+from l2rw_ray.report.design_points.labels import MetricSpec, count, factor_name, level_text, metric_spec_for
 from l2rw_ray.report.design_points.points import Outcome
 from l2rw_ray.report.document.table import Entry, Line, Table
 from l2rw_ray.statistics.effective import EffectiveLevel, LevelVerdict, Verdict, effective_level, look_sizes
@@ -31,44 +31,46 @@ def effective_answer(spec: StudySpec, outcomes: Sequence[Outcome]) -> EffectiveA
     design = spec.design
     if not isinstance(design, MinimumEffectiveDesign):
         return None
-    figures = [_figures(outcomes, spec.objective.metric, design.factor, level) for level in design.levels]
+    by_level = [
+        _values_by_seed(outcomes, spec.objective.metric, design.factor, level) for level in design.levels
+    ]
     first = len(spec.seed_values)
     found = effective_level(
-        figures,
+        by_level,
         design.margin,
         alpha=1 - design.confidence,
         looks=len(look_sizes(first, max(design.most_seeds, first))),
         cheapest_first=design.seek == "smallest",
         more_is_better=spec.objective.mode == "max",
     )
-    measure = measure_of(spec.objective.metric)
+    metric_spec = metric_spec_for(spec.objective.metric)
     lines = [
-        Line(level_text(design.factor, level), _entries(design, measure, verdict, len(figures[place])))
+        Line(level_text(design.factor, level), _entries(design, metric_spec, verdict, len(by_level[place])))
         for place, (level, verdict) in enumerate(zip(design.levels, found.levels, strict=True))
     ]
     table = Table(
         key="enough",
-        title=f"How little is enough, by {measure.label}",
+        title=f"How little is enough, by {metric_spec.label}",
         corner=factor_name(design.factor),
-        columns=("verdict", f"falls behind by ({_unit(measure)})", "against", "seeds"),
+        columns=("verdict", f"falls behind by ({_unit(metric_spec)})", "against", "seeds"),
         lines=tuple(lines),
-        note=_note(design, measure),
+        note=_note(design, metric_spec),
     )
-    return EffectiveAnswer(_finding(design, measure, found), table)
+    return EffectiveAnswer(_finding(design, metric_spec, found), table)
 
 
-def _figures(outcomes: Sequence[Outcome], metric: str, factor: str, level: Any) -> dict[int, float]:
+def _values_by_seed(outcomes: Sequence[Outcome], metric: str, factor: str, level: Any) -> dict[int, float]:
     found = (
-        (outcome.seed, outcome.figure(metric))
+        (outcome.seed, outcome.metric(metric))
         for outcome in outcomes
         if outcome.setting.level(factor) == level
     )
     return {seed: value for seed, value in found if value is not None and math.isfinite(value)}
 
 
-def _finding(design: MinimumEffectiveDesign, measure: Measure, found: EffectiveLevel) -> str:
+def _finding(design: MinimumEffectiveDesign, metric_spec: MetricSpec, found: EffectiveLevel) -> str:
     name = factor_name(design.factor)
-    margin = f"{measure.text(design.margin)} {_unit(measure)} of {measure.label}"
+    margin = f"{metric_spec.text(design.margin)} {_unit(metric_spec)} of {metric_spec.label}"
     if all(verdict.verdict is Verdict.UNKNOWN for verdict in found.levels):
         return f"no two levels of {name} have two completed seeds each: nothing can be concluded"
     still_open = ", ".join(level_text(design.factor, design.levels[place]) for place in found.undecided)
@@ -82,29 +84,30 @@ def _finding(design: MinimumEffectiveDesign, measure: Measure, found: EffectiveL
         undecided = f"; open: {still_open}" if still_open else ""
         return f"no {name} is shown to stay within {margin} of all others{undecided}{nothing_of}"
     level = level_text(design.factor, design.levels[found.answer])
+    distance = _distance(design, metric_spec, found.levels[found.answer])
     text = (
         f"{name} {level} is enough: not worse than any other level by more than {margin} "
-        f"(confidence {100 * design.confidence:g} %){_distance(design, measure, found.levels[found.answer])}"
+        f"(confidence {100 * design.confidence:g} %){distance}"
     )
     text += nothing_of
     return f"{text}; whether {still_open} is enough remains open" if still_open else text
 
 
-def _distance(design: MinimumEffectiveDesign, measure: Measure, verdict: LevelVerdict) -> str:
+def _distance(design: MinimumEffectiveDesign, metric_spec: MetricSpec, verdict: LevelVerdict) -> str:
     """How far a level may fall behind its strongest rival."""
     if verdict.rival is None:
         return ""
-    limits = f"{measure.signed(verdict.shortfall_low)} to {measure.signed(verdict.shortfall_high)}"
+    limits = f"{metric_spec.signed(verdict.shortfall_low)} to {metric_spec.signed(verdict.shortfall_high)}"
     return f", {limits} behind {level_text(design.factor, design.levels[verdict.rival])}"
 
 
 def _entries(
-    design: MinimumEffectiveDesign, measure: Measure, verdict: LevelVerdict, seeds: int
+    design: MinimumEffectiveDesign, metric_spec: MetricSpec, verdict: LevelVerdict, seeds: int
 ) -> tuple[Entry, ...]:
     decided = verdict.verdict in (Verdict.ENOUGH, Verdict.WORSE)
     rival = "–" if verdict.rival is None else level_text(design.factor, design.levels[verdict.rival])
     known = not math.isnan(verdict.shortfall_high)
-    limits = f"{measure.signed(verdict.shortfall_low)} to {measure.signed(verdict.shortfall_high)}"
+    limits = f"{metric_spec.signed(verdict.shortfall_low)} to {metric_spec.signed(verdict.shortfall_high)}"
     return (
         Entry(verdict.verdict.value, is_clear=decided),
         Entry(limits if known else "–"),
@@ -113,14 +116,14 @@ def _entries(
     )
 
 
-def _note(design: MinimumEffectiveDesign, measure: Measure) -> str:
+def _note(design: MinimumEffectiveDesign, metric_spec: MetricSpec) -> str:
     return (
         "Each level against the one it may fall behind most, at equal seeds. Enough: behind no other by more "
-        f"than {measure.text(design.margin)} {_unit(measure)}. The limits allow for all levels and for every "
-        f"look on the way to {count(design.most_seeds, 'seed')} (Bonferroni): a wrong “enough” has a "
-        f"probability of at most {100 * (1 - design.confidence):g} % in all."
+        f"than {metric_spec.text(design.margin)} {_unit(metric_spec)}. The limits allow for all levels and "
+        f"for every look on the way to {count(design.most_seeds, 'seed')} (Bonferroni): a wrong “enough” has "
+        f"a probability of at most {100 * (1 - design.confidence):g} % in all."
     )
 
 
-def _unit(measure: Measure) -> str:
-    return "points" if measure.unit == "%" else measure.unit or "units"
+def _unit(metric_spec: MetricSpec) -> str:
+    return "points" if metric_spec.unit == "%" else metric_spec.unit or "units"

@@ -14,7 +14,7 @@ from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
 from l2rw_ray.report.ablation.styles import styles_of
 from l2rw_ray.report.ablation.summary import Ablation, Curve
 from l2rw_ray.report.ablation.tables import accuracy_tables, cost_table, weight_table
-from l2rw_ray.report.design_points.labels import MEASURES
+from l2rw_ray.report.design_points.labels import METRICS
 from l2rw_ray.report.design_points.setting import Setting, narrowest
 from l2rw_ray.report.document.html import Panel, _page
 from l2rw_ray.report.document.markdown import _text
@@ -40,8 +40,8 @@ def render_html(summary: Ablation) -> str:
         time_curves, weight_curves = _time_panels(summary), _weight_panels(summary)
     return _page(
         study=summary,
-        number=summary.measure.signed(headline.mean) if headline else "",
-        number_unit="points" if summary.measure.is_share else summary.measure.label,
+        number=summary.metric_spec.signed(headline.mean) if headline else "",
+        number_unit="points" if summary.metric_spec.is_share else summary.metric_spec.label,
         number_is_clear=headline is not None and summary.pooled[0].is_clear,
         answers=answers,
         answer_note=_MEANS_NOTE,
@@ -71,11 +71,11 @@ def _headline(summary: Ablation) -> Interval | None:
 
 
 def _answer_panels(summary: Ablation) -> list[Panel]:
-    measure = summary.measure.label
+    metric_spec = summary.metric_spec.label
     panels = []
     for number, effect in enumerate(summary.effects):
         if effect.points:
-            title = f"{measure[0].upper()}{measure[1:]} by {effect.factor.name}"
+            title = f"{metric_spec[0].upper()}{metric_spec[1:]} by {effect.factor.name}"
             svg = inline_svg(draw_effect(summary, effect), f"effect{number}", title)
             panels.append(Panel(title, svg))
     differences = draw_differences(summary)
@@ -114,7 +114,7 @@ def _weight_panels(summary: Ablation) -> list[Panel]:
             curves,
             curve_settings(curves, MAX_FURTHER_PANELS),
             name.replace("_", "-"),
-            MEASURES[name].label,
+            METRICS[name].label,
         )
     ]
 
@@ -132,7 +132,7 @@ def _panels(
 
 def _pictures(summary: Ablation) -> list[Picture]:
     """The figures of a study of design points."""
-    label = summary.measure.label
+    label = summary.metric_spec.label
     pictures = [
         Picture(
             "effect" if number == 0 else f"effect-{number + 1}",
@@ -158,7 +158,7 @@ def _pictures(summary: Ablation) -> list[Picture]:
         if few:
             figure = draw_curves(summary, curves_of_weights, few)
             key = f"weights-{name.replace('_', '-')}"
-            pictures.append(Picture(key, f"{MEASURES[name].label} per epoch", figure))
+            pictures.append(Picture(key, f"{METRICS[name].label} per epoch", figure))
     return pictures
 
 

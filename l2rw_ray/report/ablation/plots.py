@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from l2rw_ray.report.ablation.styles import styles_of
 from l2rw_ray.report.ablation.summary import Ablation, Effect, EffectPoint
 from l2rw_ray.report.comparisons.comparison import Comparison
-from l2rw_ray.report.design_points.labels import Measure
+from l2rw_ray.report.design_points.labels import MetricSpec
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.report.document.canvas import PANEL, bar_lengths, legend_above, panel
 from l2rw_ray.report.document.palette import INK, Style
@@ -26,7 +26,7 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
 
     Levels whose names do not fit beside each other stand one below the other.
     """
-    levels, measure = [effect.factor.text(level) for level in effect.factor.levels], summary.measure
+    levels, metric_spec = [effect.factor.text(level) for level in effect.factor.levels], summary.metric_spec
     is_flat = not effect.factor.is_ordered and sum(len(level) + 2 for level in levels) > _LEVEL_CHARACTERS
     figure, axes = _rows_panel(len(levels)) if is_flat else panel()
     styles, across_arms = styles_of(summary), not summary.factors
@@ -35,21 +35,21 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
     for number, arm in enumerate(lines):
         points = [point for point in effect.points if point.arm == arm]
         offset = 0.0 if across_arms else _DODGE * (number - (len(lines) - 1) / 2)
-        _draw_points(axes, effect, points, offset, styles[arm], measure, is_flat=is_flat)
+        _draw_points(axes, effect, points, offset, styles[arm], metric_spec, is_flat=is_flat)
     values, places = (axes.xaxis, axes.yaxis) if is_flat else (axes.yaxis, axes.xaxis)
     places.set_ticks(range(len(levels)), [fill(level, _NAME_CHARACTERS) for level in levels])
-    _set_limits(axes, len(levels), measure, is_flat=is_flat)
+    _set_limits(axes, len(levels), metric_spec, is_flat=is_flat)
     axes.grid(visible=False, axis="y" if is_flat else "x")
     places.set_label_text("" if is_flat else effect.factor.name)
-    values.set_label_text(measure.heading + measure.direction)
+    values.set_label_text(metric_spec.heading + metric_spec.direction)
     if len(lines) > 1 and not across_arms:
         legend_above(figure, axes)
     return figure
 
 
-def _set_limits(axes: Axes, levels: int, measure: Measure, *, is_flat: bool) -> None:
+def _set_limits(axes: Axes, levels: int, metric_spec: MetricSpec, *, is_flat: bool) -> None:
     low, high = axes.get_xlim() if is_flat else axes.get_ylim()
-    limits = max(low, 0), min(high, highest(measure))  # t intervals of few seeds can reach beyond
+    limits = max(low, 0), min(high, highest(metric_spec))  # t intervals of few seeds can reach beyond
     if is_flat:
         axes.set(xlim=limits, ylim=(levels - 0.5, -0.5))
     else:
@@ -62,7 +62,7 @@ def _draw_points(
     points: Sequence[EffectPoint],
     offset: float,
     style: Style,
-    measure: Measure,
+    metric_spec: MetricSpec,
     *,
     is_flat: bool,
 ) -> None:
@@ -70,8 +70,8 @@ def _draw_points(
         return
     places = [effect.factor.levels.index(point.level) + offset for point in points]
     intervals = [point.interval for point in points]
-    means = [measure.scale * interval.mean for interval in intervals]
-    bars = bar_lengths(intervals, measure.scale)
+    means = [metric_spec.scale * interval.mean for interval in intervals]
+    bars = bar_lengths(intervals, metric_spec.scale)
     axes.errorbar(
         means if is_flat else places,
         places if is_flat else means,
@@ -109,8 +109,8 @@ def draw_differences(summary: Ablation) -> Figure | None:
     axes.set_yticks(range(len(names)), [fill(name, _NAME_CHARACTERS) if is_list else name for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    measure = summary.measure
-    unit = "points" if measure.is_share else measure.label + measure.direction
+    metric_spec = summary.metric_spec
+    unit = "points" if metric_spec.is_share else metric_spec.label + metric_spec.direction
     axes.set_xlabel(fill(f"difference to {summary.control} ({unit})", _LEVEL_CHARACTERS))
     if not is_list:
         legend_above(figure, axes)
@@ -142,7 +142,7 @@ def _draw_difference(
     drawn = [(row, c.treatment, c.difference.interval) for row, c in found if c.difference.interval]
     if not drawn:
         return
-    intervals, scale = [interval for _, _, interval in drawn], found[0][1].measure.scale
+    intervals, scale = [interval for _, _, interval in drawn], found[0][1].metric_spec.scale
     axes.errorbar(
         [scale * interval.mean for interval in intervals],
         [row + offset for row, _, _ in drawn],
@@ -162,6 +162,6 @@ def _rows_panel(rows: int) -> tuple[Figure, Axes]:
     return panel((PANEL[0], max(PANEL[1], 0.8 + _ROW * rows)))
 
 
-def highest(measure: Measure) -> float:
+def highest(metric_spec: MetricSpec) -> float:
     """The largest value that there can be, in the shown unit."""
-    return 100.0 if measure.is_share else math.inf
+    return 100.0 if metric_spec.is_share else math.inf

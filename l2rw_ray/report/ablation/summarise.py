@@ -18,12 +18,12 @@ from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import Contrast, choose_contrast, compare, compare_pooled, sentence
 from l2rw_ray.report.design_points.design_point import Cell
 from l2rw_ray.report.design_points.labels import (
-    MEASURES,
+    METRICS,
     MINUS,
     WEIGHT_CURVES,
     count,
     headline_of,
-    validation_figure,
+    validation_metric,
 )
 from l2rw_ray.report.design_points.points import (
     ARM_FACTOR,
@@ -62,20 +62,20 @@ def summarise(directory: Path) -> Ablation:
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
     factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
     contrast = choose_contrast(arms, factors, _methods_of(spec))
-    figure = headline_of({name for cell in cells for name in cell.samples})
-    pooled = with_evidence(compare_pooled(contrast, cells, outcomes, figure))
-    validation = validation_figure(figure)
+    metric = headline_of({name for cell in cells for name in cell.by_seed})
+    pooled = with_evidence(compare_pooled(contrast, cells, outcomes, metric))
+    validation = validation_metric(metric)
     epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
     histories = histories_of(outcomes, epochs, validation)
     signatures = signatures_of(outcomes)
-    over_tasks = tasks_table(contrast, arms, cells, figure)
+    over_tasks = tasks_table(contrast, arms, cells, metric)
     level = effective_answer(spec, outcomes)
     pooled_text = tuple(sentence(comparison) for comparison in pooled)
     return Ablation(
         name=spec.name,
         question=spec.question,
         notes=paragraphs(folder.notes),
-        finding=_finding(contrast, pooled, cells, figure) if level is None else level.finding,
+        finding=_finding(contrast, pooled, cells, metric) if level is None else level.finding,
         further_findings=pooled_text[1:] if level is None else pooled_text,
         factors=factors,
         arms=arms,
@@ -83,9 +83,9 @@ def summarise(directory: Path) -> Ablation:
         headline=contrast.name((*contrast.treatments, contrast.control)[0]),
         settings=narrowest(outcome.setting for outcome in outcomes),
         cells=cells,
-        comparisons=with_evidence(compare(contrast, cells, figure)),
+        comparisons=with_evidence(compare(contrast, cells, metric)),
         pooled=pooled,
-        effects=effects_of(contrast, arms, factors, cells, figure),
+        effects=effects_of(contrast, arms, factors, cells, metric),
         curves=curves_of(histories, validation),
         weight_curves={name: curves_of(histories_of(outcomes, epochs, name), name) for name in WEIGHT_CURVES},
         equal_compute=equal_compute(contrast, cells, histories, validation),
@@ -98,13 +98,13 @@ def summarise(directory: Path) -> Ablation:
             *signature_notice(signatures),
         ),
         provenance=provenance_of(spec, outcomes, counts, contrast, tuning),
-        design=design_of(spec, contrast, factors, all_outcomes, figure),
+        design=design_of(spec, contrast, factors, all_outcomes, metric),
         trials=trials_of(all_outcomes, spec.objective.metric),
-        interactions=interactions_of(spec, contrast, factors, cells, figure),
+        interactions=interactions_of(spec, contrast, factors, cells, metric),
         signatures=signature_table(signatures),
         answer=None if level is None else level.table,
         details=(*([over_tasks] if over_tasks else []), *tuning_tables(spec, all_outcomes)),
-        figure=figure,
+        metric=metric,
     )
 
 
@@ -131,22 +131,24 @@ def _methods_of(spec: StudySpec) -> dict[str, str] | None:
     return {name: str(arm.set.get(ARM_FACTOR, own)) for name, arm in spec.design.arms.items()}
 
 
-def _finding(contrast: Contrast, pooled: Sequence[Comparison], cells: Sequence[Cell], figure: str) -> str:
+def _finding(contrast: Contrast, pooled: Sequence[Comparison], cells: Sequence[Cell], metric: str) -> str:
     if cells and not any(contrast.level_of(cell) == contrast.control for cell in cells):
         return f"no final trial of {contrast.name(contrast.control)} completed: nothing to compare with yet"
     if pooled:
         return sentence(pooled[0])
-    measured = [cell for cell in cells if figure in cell.intervals]
+    measured = [cell for cell in cells if metric in cell.intervals]
     if not measured:
         return "no trial with test figures completed: nothing can be concluded"
     if len(measured) > 1:
         return "no seed completed in both of two levels: nothing can be compared"
-    measure, interval = MEASURES[figure], measured[0].intervals[figure]
-    value = f"{measure.text(interval.mean)} {measure.unit}".rstrip()
+    metric_spec, interval = METRICS[metric], measured[0].intervals[metric]
+    value = f"{metric_spec.text(interval.mean)} {metric_spec.unit}".rstrip()
     certainty = "one seed"
     if interval.is_conclusive:
-        certainty = f"95 % interval {measure.limits(interval)}, {count(interval.n, 'seed')}"
-    return f"{measured[0].arm}: {value} {measure.label} ({certainty}); there is nothing to compare it with"
+        certainty = f"95 % interval {metric_spec.limits(interval)}, {count(interval.n, 'seed')}"
+    return (
+        f"{measured[0].arm}: {value} {metric_spec.label} ({certainty}); there is nothing to compare it with"
+    )
 
 
 def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[str, ...]:

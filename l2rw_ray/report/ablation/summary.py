@@ -1,4 +1,4 @@
-"""What a report says, as one typed object; every table, figure and sentence renders from it."""
+"""What a report says, as one typed object; every table, metric and sentence renders from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.design_points.design_point import Cell, Problem, TrialCounts, TrialLine
-from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, Measure, measure_of
+from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MetricSpec, metric_spec_for
 from l2rw_ray.report.design_points.setting import Factor, Setting
 from l2rw_ray.report.document.table import Table
 from l2rw_ray.statistics import Difference, Interval
@@ -20,7 +20,7 @@ class ComputeLine:
 
     Attributes:
         name: Readable level of the contrasted factor.
-        value: Validation figure at the budget, with its interval over seeds.
+        value: Validation metric at the budget, with its interval over seeds.
         used: Share of its own training time that the budget allows, the mean over trials.
         comparison: Difference to the control at the budget; None for the control.
     """
@@ -40,7 +40,7 @@ class Interaction:
         control: Readable level it is compared with.
         what: The two levels, or circumstances, that are set against each other.
         difference: Difference in the first less difference in the second, in the ledger's unit.
-        figure: Name of the figure.
+        metric: Name of the metric.
         evidence: What else is known of it, all interactions of the study considered.
         factor: Name of the factor whose levels they are; empty where they are of none.
         settings: How many settings of the other factors both circumstances have.
@@ -51,7 +51,7 @@ class Interaction:
     control: str
     what: str
     difference: Difference
-    figure: str = HEADLINE
+    metric: str = HEADLINE
     evidence: Evidence | None = None
     factor: str = ""
     settings: int = 1
@@ -68,9 +68,9 @@ class Interaction:
         return f" (in {self.settings} of {self.settings + self.left_out} settings)" if self.left_out else ""
 
     @property
-    def measure(self) -> Measure:
-        """How the figure is shown."""
-        return MEASURES[self.figure]
+    def metric_spec(self) -> MetricSpec:
+        """How the metric is shown."""
+        return METRICS[self.metric]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class EffectPoint:
 
 @dataclass(frozen=True)
 class Effect:
-    """The headline figure along one factor."""
+    """The headline metric along one factor."""
 
     factor: Factor
     points: tuple[EffectPoint, ...]
@@ -92,15 +92,15 @@ class Effect:
 
 @dataclass(frozen=True)
 class Curve:
-    """A figure per epoch of one arm in one setting, over seeds.
+    """A metric per epoch of one arm in one setting, over seeds.
 
     Attributes:
         arm: Name of the method.
         setting: Levels of all factors but the method.
         epochs: Epochs that all seeds have.
         times_s: Mean wall time from the start of training to the end of each, evaluation included.
-        intervals: Mean and interval of the figure there.
-        figure: Name of the figure.
+        intervals: Mean and interval of the metric there.
+        metric: Name of the metric.
     """
 
     arm: str
@@ -108,12 +108,12 @@ class Curve:
     epochs: tuple[int, ...]
     times_s: tuple[float, ...]
     intervals: tuple[Interval, ...]
-    figure: str
+    metric: str
 
     @property
-    def measure(self) -> Measure:
-        """How the figure is shown."""
-        return measure_of(self.figure)
+    def metric_spec(self) -> MetricSpec:
+        """How the metric is shown."""
+        return metric_spec_for(self.metric)
 
 
 @dataclass(frozen=True)
@@ -134,13 +134,13 @@ class Ablation:
         cells: Design points that have a completed seed.
         comparisons: Paired differences per setting.
         pooled: Paired differences averaged over settings, the headline first.
-        effects: The headline figure along each factor.
+        effects: The headline metric along each factor.
         curves: Learning curves, on the validation set.
-        weight_curves: How the weights behaved per epoch, by name of the figure.
+        weight_curves: How the weights behaved per epoch, by name of the metric.
         equal_compute: The arms at equal training time, the control first.
         counts: What became of the planned trials.
         problems: Failed and stopped trials.
-        warnings: What a reader must know before trusting a figure.
+        warnings: What a reader must know before trusting a metric.
         provenance: What was run, as pairs of a name and a text.
         design: What was asked of which trials, likewise.
         trials: All planned trials.
@@ -148,7 +148,7 @@ class Ablation:
         signatures: Signs in the trials that an arm did not work as it should.
         answer: A table that the finding rests on, where that is no difference to the control.
         details: Tables that only this kind of design has.
-        figure: Name of the headline figure.
+        metric: Name of the headline metric.
         is_published: Whether the files of numbers are left out, as of a published study.
     """
 
@@ -179,13 +179,13 @@ class Ablation:
     signatures: Table | None = None
     answer: Table | None = None
     details: tuple[Table, ...] = ()
-    figure: str = HEADLINE
+    metric: str = HEADLINE
     is_published: bool = False
 
     @property
-    def measure(self) -> Measure:
-        """How the headline figure is shown."""
-        return MEASURES[self.figure]
+    def metric_spec(self) -> MetricSpec:
+        """How the headline metric is shown."""
+        return METRICS[self.metric]
 
     @property
     def has_variants(self) -> bool:

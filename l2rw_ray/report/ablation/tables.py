@@ -6,11 +6,11 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.design_points.design_point import Cell
 from l2rw_ray.report.design_points.labels import (
-    COST_MEASURES,
-    MEASURES,
-    TEST_MEASURES,
-    TIMING_MEASURES,
-    WEIGHT_MEASURES,
+    COST_METRICS,
+    METRICS,
+    TEST_METRICS,
+    TIMING_METRICS,
+    WEIGHT_METRICS,
 )
 from l2rw_ray.report.design_points.setting import point_name, short_names
 from l2rw_ray.report.document.table import Entry, Line, Table
@@ -21,10 +21,10 @@ _MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "core_hours", "
 
 
 def accuracy_tables(summary: Ablation) -> tuple[Table, ...]:
-    """Settings by arms, for each test figure that there is, the headline first."""
+    """Settings by arms, for each test metric that there is, the headline first."""
     return tuple(
         _settings_by_arms(summary, name)
-        for name in TEST_MEASURES
+        for name in TEST_METRICS
         if any(name in cell.intervals for cell in summary.cells)
     )
 
@@ -35,7 +35,7 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
     for setting, row in zip(summary.settings, names, strict=True):
         cells = [summary.cell(arm, setting) for arm in summary.arms]
         lines.append(Line(row, tuple(_entry(cell, name) for cell in cells)))
-    heading = MEASURES[name].heading + MEASURES[name].direction
+    heading = METRICS[name].heading + METRICS[name].direction
     return Table(
         key=name.replace("_", "-"),
         title=heading[0].upper() + heading[1:],
@@ -48,14 +48,14 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
 
 def weight_table(summary: Ablation) -> Table | None:
     """How the weights behaved, for arms that have any; None where there are none."""
-    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in WEIGHT_MEASURES)]
+    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in WEIGHT_METRICS)]
     note = "At the end of training."
     if any("corrupted_auroc" in cell.intervals for cell in cells):
         note += (
             " Weight on wrong labels: their share of all weight; equal weights would give them their share "
             "of the examples. AUROC 0.5 is chance, 1 gives every wrong label the lowest weights."
         )
-    return _points_by_measures("weights", "What the weights did", cells, WEIGHT_MEASURES, note)
+    return _points_by_metrics("weights", "What the weights did", cells, WEIGHT_METRICS, note)
 
 
 def cost_table(summary: Ablation) -> Table | None:
@@ -68,11 +68,11 @@ def cost_table(summary: Ablation) -> Table | None:
     )
     if not all(cell.timing_usable for cell in summary.cells):
         note += " Trials that shared a GPU have no usable step times."
-    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in COST_MEASURES)]
-    return _points_by_measures("cost", "What it cost", cells, COST_MEASURES, note)
+    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in COST_METRICS)]
+    return _points_by_metrics("cost", "What it cost", cells, COST_METRICS, note)
 
 
-def _points_by_measures(
+def _points_by_metrics(
     key: str, title: str, cells: Sequence[Cell], names: Sequence[str], note: str
 ) -> Table | None:
     shown = [name for name in names if any(name in cell.intervals for cell in cells)]
@@ -83,14 +83,14 @@ def _points_by_measures(
         Line(point, tuple(_entry(cell, name) for name in shown))
         for point, cell in zip(points, cells, strict=True)
     )
-    headings = tuple(MEASURES[name].heading for name in shown)
+    headings = tuple(METRICS[name].heading for name in shown)
     return Table(key, title, corner, headings, tuple(lines), note + _cut_off(cells, shown))
 
 
 def _cut_off(cells: Sequence[Cell], names: Sequence[str]) -> str:
-    """What to say of t limits that would lie beyond what a figure can be; nothing where none does."""
+    """What to say of t limits that would lie beyond what a metric can be; nothing where none does."""
     reached = {
-        f"{MEASURES[name].text(limit)}{' %' if MEASURES[name].is_share else ''}"
+        f"{METRICS[name].text(limit)}{' %' if METRICS[name].is_share else ''}"
         for name in names
         if name not in _MEANS_ONLY
         for cell in cells
@@ -103,8 +103,8 @@ def _cut_off(cells: Sequence[Cell], names: Sequence[str]) -> str:
 
 
 def _cut(cell: Cell, name: str) -> tuple[float, ...]:
-    """The limits of a figure that are not those of its t interval."""
-    interval, whole = cell.intervals[name], mean_interval(cell.samples[name].values())
+    """The limits of a metric that are not those of its t interval."""
+    interval, whole = cell.intervals[name], mean_interval(cell.by_seed[name].values())
     sides = ((interval.low, whole.low), (interval.high, whole.high))
     return tuple(shown for shown, own in sides if interval.is_conclusive and shown != own)
 
@@ -112,12 +112,12 @@ def _cut(cell: Cell, name: str) -> tuple[float, ...]:
 def _entry(cell: Cell | None, name: str) -> Entry:
     if cell is None or name not in cell.intervals:
         return _NOTHING
-    if name in TIMING_MEASURES and not cell.timing_usable:
+    if name in TIMING_METRICS and not cell.timing_usable:
         return Entry("unusable", "GPU shared")
-    measure, interval = MEASURES[name], cell.intervals[name]
+    metric_spec, interval = METRICS[name], cell.intervals[name]
     if name in _MEANS_ONLY:
-        return Entry(measure.text(interval.mean))
-    return Entry(measure.text(interval.mean), measure.limits(interval), _seeds(interval))
+        return Entry(metric_spec.text(interval.mean))
+    return Entry(metric_spec.text(interval.mean), metric_spec.limits(interval), _seeds(interval))
 
 
 def _seeds(interval: Interval) -> int | None:

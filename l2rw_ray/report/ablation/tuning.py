@@ -9,7 +9,7 @@ from l2rw_ray.config import Stage, StudySpec
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.overrides import look_up
-from l2rw_ray.report.design_points.labels import count, factor_name, measure_of
+from l2rw_ray.report.design_points.labels import count, factor_name, metric_spec_for
 from l2rw_ray.report.design_points.points import Outcome, plain
 from l2rw_ray.report.design_points.setting import Setting, point_name
 from l2rw_ray.report.document.table import Entry, Line, Table
@@ -32,7 +32,7 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
     if not isinstance(design, TunedComparisonDesign):
         return ()
     paths = list(dict.fromkeys(path for arm in design.arms for path in design.space_of(arm)))
-    measure, seeds = measure_of(spec.objective.metric), count(len(design.search_seeds), "seed")
+    metric_spec, seeds = metric_spec_for(spec.objective.metric), count(len(design.search_seeds), "seed")
     lines = []
     for arm, point in _searches(design):
         own = [outcome for outcome in outcomes if _is_of(outcome, arm, point)]
@@ -40,16 +40,21 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
         chosen = next((outcome for outcome in own if outcome.stage is Stage.FINAL and outcome.row), None)
         values = [_chosen(chosen, path, path in design.space_of(arm)) for path in paths]
         best = _best(tried, spec)
-        figure = _NOTHING if best is None else Entry(measure.text(best))
+        value = _NOTHING if best is None else Entry(metric_spec.text(best))
         spent = sum(_cost(each) for each in own if each.stage is Stage.SEARCH)
-        entries = (Entry(str(len(tried))), Entry(f"{spent:.3g}"), *values, figure)
+        entries = (Entry(str(len(tried))), Entry(f"{spent:.3g}"), *values, value)
         lines.append(Line(point_name(arm, point), entries))
     return (
         Table(
             key="tuning",
             title="What tuning chose",
             corner="arm",
-            columns=("configurations", "core-hours", *(factor_name(path) for path in paths), measure.heading),
+            columns=(
+                "configurations",
+                "core-hours",
+                *(factor_name(path) for path in paths),
+                metric_spec.heading,
+            ),
             lines=tuple(lines),
             note=(
                 f"Each {_searched(spec)} was searched by {design.sampler} with the same budget, at {seeds} "
@@ -120,9 +125,9 @@ def _best(tried: dict[Setting, list[Outcome]], spec: StudySpec) -> float | None:
     metric, seeds = spec.objective.metric, len(getattr(spec.design, "search_seeds", ()))
     means = []
     for outcomes in tried.values():
-        figures = [figure for outcome in outcomes if (figure := outcome.figure(metric)) is not None]
-        if len(figures) == seeds:
-            means.append(fmean(figures))
+        values = [value for outcome in outcomes if (value := outcome.metric(metric)) is not None]
+        if len(values) == seeds:
+            means.append(fmean(values))
     if not means:
         return None
     return max(means) if spec.objective.mode == "max" else min(means)

@@ -46,7 +46,7 @@ def draw_forest(contrast: SharedContrast) -> Figure:
     """The difference in each study, with its interval."""
     rows = len(contrast.found)
     figure = Figure(figsize=(_WIDTH, 1.1 + _ROW * rows), layout="constrained")
-    axes, scale = figure.subplots(), contrast.measure.scale
+    axes, scale = figure.subplots(), contrast.metric_spec.scale
     for row, (_, comparison) in enumerate(contrast.found):
         interval = comparison.difference.interval
         assert interval is not None
@@ -65,7 +65,11 @@ def draw_forest(contrast: SharedContrast) -> Figure:
     axes.set_yticks(range(rows), [fill(key, _NAME_CHARACTERS) for key, _ in contrast.found])
     axes.set_ylim(rows - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    unit = "points" if contrast.measure.is_share else contrast.measure.label + contrast.measure.direction
+    unit = (
+        "points"
+        if contrast.metric_spec.is_share
+        else contrast.metric_spec.label + contrast.metric_spec.direction
+    )
     axes.set_xlabel(f"difference to {contrast.control} ({unit})")
     return figure
 
@@ -93,7 +97,7 @@ def forest_table(summary: JoinedSummary) -> Table | None:
 
 
 def _heading(contrast: SharedContrast) -> str:
-    return f"{contrast.name} ({'points' if contrast.measure.is_share else contrast.measure.label})"
+    return f"{contrast.name} ({'points' if contrast.metric_spec.is_share else contrast.metric_spec.label})"
 
 
 def _found(contrast: SharedContrast, key: str) -> Entry:
@@ -101,9 +105,9 @@ def _found(contrast: SharedContrast, key: str) -> Entry:
     interval = comparison.difference.interval if comparison else None
     if comparison is None or interval is None:
         return Entry("–")
-    measure, seeds = contrast.measure, interval.n if interval.is_conclusive else None
-    limits = measure.signed_limits(interval)
-    return Entry(measure.signed(interval.mean), limits, seeds, is_clear=comparison.is_clear)
+    metric_spec, seeds = contrast.metric_spec, interval.n if interval.is_conclusive else None
+    limits = metric_spec.signed_limits(interval)
+    return Entry(metric_spec.signed(interval.mean), limits, seeds, is_clear=comparison.is_clear)
 
 
 def main_picture(study: StudySummary) -> Picture | None:
@@ -118,12 +122,12 @@ def _main_figure(study: StudySummary) -> tuple[str, Figure] | None:
             title = "Overhead ratio beside its bound"
             return None if scaling.median_ratio is None else (title, draw_ratios(scaling.points))
         case SearchSummary() as search:
-            title = f"{search.goals[0].measure.label} in the order of the search"
+            title = f"{search.goals[0].metric_spec.label} in the order of the search"
             return (title, draw_history(search)) if search.measured else None
         case ablation:
             effect = next((each for each in ablation.effects if each.points), None)
             if effect is not None:
-                title = f"{ablation.measure.label} by {effect.factor.name}"
+                title = f"{ablation.metric_spec.label} by {effect.factor.name}"
                 return title, draw_effect(ablation, effect)
             differences = draw_differences(ablation)
             return None if differences is None else (f"difference to {ablation.control}", differences)
@@ -144,16 +148,16 @@ def joined_csv(studies: Sequence[StudySummary]) -> str:
     """A line per study and difference, at full precision and in the ledgers' units."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    figures = ("figure", "treatment", "control", "settings", "n", "mean", "low", "high")
-    writer.writerow(["study", "question", "finding", *figures, "hardware", "commit"])
+    columns = ("figure", "treatment", "control", "settings", "n", "mean", "low", "high")
+    writer.writerow(["study", "question", "finding", *columns, "hardware", "commit"])
     for study in studies:
         about = [study.key, study.summary.question, study.summary.finding]
         rows = [
-            [each.figure, each.treatment, each.control, each.settings, i.n, i.mean]
+            [each.metric, each.treatment, each.control, each.settings, i.n, i.mean]
             + ([i.low, i.high] if i.is_conclusive else ["", ""])
             for each in study.comparisons
             if (i := each.difference.interval) is not None
         ]
-        for row in rows or [[""] * len(figures)]:
+        for row in rows or [[""] * len(columns)]:
             writer.writerow([*about, *row, study.hardware, study.commit])
     return text.getvalue()

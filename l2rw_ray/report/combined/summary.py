@@ -8,7 +8,7 @@ from pathlib import Path
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.comparisons.comparison import Comparison
-from l2rw_ray.report.design_points.labels import MEASURES, MINUS, Measure, count
+from l2rw_ray.report.design_points.labels import METRICS, MINUS, MetricSpec, count
 from l2rw_ray.report.scaling.summary import ScalingSummary
 from l2rw_ray.report.writing import Summary, summarise_study
 
@@ -51,13 +51,13 @@ class SharedContrast:
     Attributes:
         treatment: Readable level that is compared.
         control: What it is compared with.
-        figure: Name of the figure.
+        metric: Name of the metric.
         found: Key of the study and its difference, averaged over its settings.
     """
 
     treatment: str
     control: str
-    figure: str
+    metric: str
     found: tuple[tuple[str, Comparison], ...]
 
     @property
@@ -66,9 +66,9 @@ class SharedContrast:
         return f"{self.treatment} {MINUS} {self.control}"
 
     @property
-    def measure(self) -> Measure:
-        """How the figure is shown."""
-        return MEASURES[self.figure]
+    def metric_spec(self) -> MetricSpec:
+        """How the metric is shown."""
+        return METRICS[self.metric]
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _keys(names: Sequence[str]) -> list[str]:
     keys: list[str] = []
     for name in names:
         number, key = 1, name
-        while key in (*keys, "figures"):  # the folder of the figures stands beside those of the studies
+        while key in (*keys, "figures"):  # the folder of the columns stands beside those of the studies
             number += 1
             key = f"{name}-{number}"
         keys.append(key)
@@ -162,9 +162,12 @@ def _effect(summary: Summary) -> tuple[str, str]:
         return f"{summary.median_ratio:.2f} plain steps", f"median of {count(summary.median_of, 'setting')}"
     if isinstance(summary, Ablation) and summary.pooled:
         comparison = summary.pooled[0]
-        interval, measure = comparison.difference.interval, comparison.measure
+        interval, metric_spec = comparison.difference.interval, comparison.metric_spec
         if interval is not None:
-            return f"{measure.signed(interval.mean)} {measure.of_difference}", measure.signed_limits(interval)
+            return (
+                f"{metric_spec.signed(interval.mean)} {metric_spec.of_difference}",
+                metric_spec.signed_limits(interval),
+            )
     return "", ""
 
 
@@ -179,7 +182,7 @@ def _shared(studies: Sequence[StudySummary]) -> tuple[SharedContrast, ...]:
     for study in studies:
         for each in study.comparisons:
             if each.difference.interval is not None:
-                group = groups.setdefault((each.treatment, each.control, each.figure), [])
+                group = groups.setdefault((each.treatment, each.control, each.metric), [])
                 group.append((study.key, each))
     return tuple(SharedContrast(*key, tuple(found)) for key, found in groups.items() if len(found) > 1)
 
@@ -192,8 +195,8 @@ def _sentence(contrast: SharedContrast) -> str:
     shown = [f"the 95 % interval is above zero in {above}, below in {below}"] if certain else []
     if len(certain) < len(intervals):
         shown.append(f"one seed in {len(intervals) - len(certain)}")
-    means, measure = [interval.mean for interval in intervals], contrast.measure
+    means, metric_spec = [interval.mean for interval in intervals], contrast.metric_spec
     return (
-        f"{contrast.name}: {measure.signed(min(means))} to {measure.signed(max(means))} "
-        f"{measure.of_difference} over {len(intervals)} studies; {'; '.join(shown)}"
+        f"{contrast.name}: {metric_spec.signed(min(means))} to {metric_spec.signed(max(means))} "
+        f"{metric_spec.of_difference} over {len(intervals)} studies; {'; '.join(shown)}"
     )

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from l2rw_ray.report.comparisons.evidence import Evidence, assess
-from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, Measure
+from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MetricSpec
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.statistics import Difference
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired difference of the headline figure between two levels of the contrasted factor.
+    """Paired difference of the headline metric between two levels of the contrasted factor.
 
     Attributes:
         treatment: Readable level that is compared.
@@ -20,7 +20,7 @@ class Comparison:
         settings: How many settings went into it.
         planned_settings: How many the design has.
         difference: Treatment minus control, in the ledger's unit.
-        figure: Name of the figure.
+        metric: Name of the metric.
         evidence: What else is known of the difference, its family considered.
     """
 
@@ -30,13 +30,13 @@ class Comparison:
     settings: int
     planned_settings: int
     difference: Difference
-    figure: str = HEADLINE
+    metric: str = HEADLINE
     evidence: Evidence | None = None
 
     @property
-    def measure(self) -> Measure:
-        """How the figure is shown."""
-        return MEASURES[self.figure]
+    def metric_spec(self) -> MetricSpec:
+        """How the metric is shown."""
+        return METRICS[self.metric]
 
     @property
     def where(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.design_point import Cell
-from l2rw_ray.report.design_points.labels import HEADLINE, MEASURES, MINUS, count, p_text
+from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MINUS, count, p_text
 from l2rw_ray.report.design_points.points import ARM_FACTOR
 from l2rw_ray.report.design_points.setting import Factor, Setting, narrowest
 from l2rw_ray.statistics import pooled_paired_difference
@@ -107,7 +107,7 @@ def choose_contrast(
 def lines_of(
     contrast: Contrast, arms: Sequence[str], cells: Iterable[Cell], factor: Factor
 ) -> dict[str, list[Cell]]:
-    """Design points by what a figure along a factor has a line for: an arm, or a variant of one.
+    """Design points by what a metric along a factor has a line for: an arm, or a variant of one.
 
     Args:
         contrast: What is compared.
@@ -135,16 +135,16 @@ def in_common(groups: Sequence[Sequence[Cell]], path: str) -> list[list[Cell]]:
     ]
 
 
-def compare(contrast: Contrast, cells: Sequence[Cell], figure: str = HEADLINE) -> tuple[Comparison, ...]:
+def compare(contrast: Contrast, cells: Sequence[Cell], metric: str = HEADLINE) -> tuple[Comparison, ...]:
     """Paired differences of all pairs of design points that differ in the contrasted factor only.
 
     An arm without some factor has one design point; two such arms are compared once, not at every level.
     """
-    measured = [cell for cell in cells if figure in cell.samples]
+    measured = [cell for cell in cells if metric in cell.by_seed]
     pairs = [(level, pair) for level in contrast.treatments for pair in pairs_of(contrast, measured, level)]
     order = {pair.setting: None for _, pair in sorted(pairs, key=lambda found: found[1].place)}
     return tuple(
-        _comparison(contrast, level, [pair], 1, figure)
+        _comparison(contrast, level, [pair], 1, metric)
         for setting in order
         for level, pair in pairs
         if pair.setting == setting
@@ -152,7 +152,7 @@ def compare(contrast: Contrast, cells: Sequence[Cell], figure: str = HEADLINE) -
 
 
 def compare_pooled(
-    contrast: Contrast, cells: Sequence[Cell], planned: Sequence[Point], figure: str = HEADLINE
+    contrast: Contrast, cells: Sequence[Cell], planned: Sequence[Point], metric: str = HEADLINE
 ) -> tuple[Comparison, ...]:
     """Paired differences averaged over settings.
 
@@ -161,20 +161,20 @@ def compare_pooled(
 
     Args:
         contrast: What is compared.
-        cells: Design points with figures.
+        cells: Design points with metrics.
         planned: All design points.
-        figure: Name of the headline figure.
+        metric: Name of the headline metric.
     """
-    measured, pooled = [cell for cell in cells if figure in cell.samples], []
+    measured, pooled = [cell for cell in cells if metric in cell.by_seed], []
     for level in contrast.treatments:
         pairs = pairs_of(contrast, measured, level)
-        shared = [pair for pair in pairs if _shared_seeds(pair, figure)]
+        shared = [pair for pair in pairs if _shared_seeds(pair, metric)]
         if shared:
-            if pooled_paired_difference(samples_of(shared, figure)).interval is None:
-                most = max(_shared_seeds(pair, figure) for pair in shared)
-                shared = [pair for pair in shared if _shared_seeds(pair, figure) == most]
+            if pooled_paired_difference(values_of(shared, metric)).interval is None:
+                most = max(_shared_seeds(pair, metric) for pair in shared)
+                shared = [pair for pair in shared if _shared_seeds(pair, metric) == most]
             settings = len(pairs_of(contrast, planned, level))
-            pooled.append(replace(_comparison(contrast, level, shared, settings, figure), setting=None))
+            pooled.append(replace(_comparison(contrast, level, shared, settings, metric), setting=None))
     return tuple(pooled)
 
 
@@ -200,42 +200,42 @@ def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[
 
 
 def _comparison(
-    contrast: Contrast, level: Any, pairs: Sequence["Pair[Cell]"], planned: int, figure: str
+    contrast: Contrast, level: Any, pairs: Sequence["Pair[Cell]"], planned: int, metric: str
 ) -> Comparison:
-    difference = pooled_paired_difference(samples_of(pairs, figure))
+    difference = pooled_paired_difference(values_of(pairs, metric))
     return Comparison(
         treatment=contrast.name(level),
         control=contrast.name(contrast.control),
         setting=pairs[0].setting,
         settings=len(pairs),
         planned_settings=planned,
-        difference=MEASURES[figure].difference_within(difference),
-        figure=figure,
+        difference=METRICS[metric].difference_within(difference),
+        metric=metric,
     )
 
 
-def samples_of(
-    pairs: Iterable["Pair[Cell]"], figure: str
+def values_of(
+    pairs: Iterable["Pair[Cell]"], metric: str
 ) -> list[tuple[Mapping[int, float], Mapping[int, float]]]:
-    """The figure by seed of treatment and control, of each pair."""
-    return [(pair.treatment.samples[figure], pair.control.samples[figure]) for pair in pairs]
+    """The metric by seed of treatment and control, of each pair."""
+    return [(pair.treatment.by_seed[metric], pair.control.by_seed[metric]) for pair in pairs]
 
 
-def _shared_seeds(pair: "Pair[Cell]", figure: str) -> int:
-    return len(pair.treatment.samples[figure].keys() & pair.control.samples[figure].keys())
+def _shared_seeds(pair: "Pair[Cell]", metric: str) -> int:
+    return len(pair.treatment.by_seed[metric].keys() & pair.control.by_seed[metric].keys())
 
 
 def sentence(comparison: Comparison) -> str:
     """What a comparison shows, with its uncertainty, in one sentence without a full stop."""
-    measure, interval = comparison.measure, comparison.difference.interval
+    metric_spec, interval = comparison.metric_spec, comparison.difference.interval
     names = f"{comparison.treatment} {MINUS} {comparison.control}"
     if interval is None:
         return f"{names}: no seed completed at every setting of both: nothing can be compared"
-    found = f"{names}: {measure.signed(interval.mean)} {measure.of_difference}"
+    found = f"{names}: {metric_spec.signed(interval.mean)} {metric_spec.of_difference}"
     averaged = _averaged(comparison)
     if not interval.is_conclusive:
         return f"{found}{averaged} (one seed: nothing can be concluded)"
-    limits = measure.signed_limits(interval)
+    limits = metric_spec.signed_limits(interval)
     found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
     if is_constant(comparison.difference.values):
         return f"{found}: the same at every seed, so no test can tell how certain it is"

@@ -15,15 +15,15 @@ class Cell:
     Attributes:
         arm: Name of the method.
         setting: Levels of all factors but the method.
-        samples: Figure by seed, by name of the figure; finite values only.
-        intervals: Mean and interval over those seeds, by name of the figure.
+        by_seed: Value of each metric by seed, by name of the metric; finite ones only.
+        intervals: Mean and interval over those seeds, by name of the metric.
         timing_usable: False where packed trials shared a GPU, which spoils step times and ratios.
         method: Name of the method that its trials used, which a variant or an arm may have changed.
     """
 
     arm: str
     setting: Setting
-    samples: Mapping[str, Mapping[int, float]]
+    by_seed: Mapping[str, Mapping[int, float]]
     intervals: Mapping[str, Interval]
     timing_usable: bool
     method: str = ""
@@ -61,7 +61,7 @@ class TrialLine:
         seed: Its seed.
         stage: `search` or `final`.
         status: `completed`, `stopped`, `failed` or `missing`.
-        figures: Final figures by name; those of a search are on validation only.
+        metrics: Final metrics by name; those of a search are on validation only.
         recorded: What the ledger tells of how it ran.
         method: Name of the method it used; empty where it has not run.
     """
@@ -72,7 +72,7 @@ class TrialLine:
     seed: int
     stage: str
     status: str
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     recorded: Mapping[str, Any]
     method: str = ""
 

@@ -1,4 +1,4 @@
-"""Readable names, units and number formats of factors and figures."""
+"""Readable names, units and number formats of factors and metrics."""
 
 import json
 import math
@@ -53,8 +53,8 @@ _PERCENT_FACTORS = {"data.bias.level", "data.meta_bias.level", "data.meta_noise.
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """How a figure of the ledger is shown.
+class MetricSpec:
+    """How a metric of the ledger is shown.
 
     Attributes:
         label: Name in a sentence.
@@ -95,11 +95,11 @@ class Measure:
         return f"points of {self.label}" if self.is_share else f"in {self.label}{self.direction}"
 
     def within(self, interval: Interval) -> Interval:
-        """The interval without limits that the figure cannot reach."""
+        """The interval without limits that the metric cannot reach."""
         return interval.clipped(self.lowest, self.highest)
 
     def difference_within(self, difference: Difference) -> Difference:
-        """The difference, its interval without limits that two figures cannot differ by."""
+        """The difference, its interval without limits that two metrics cannot differ by."""
         if difference.interval is None:
             return difference
         widest = self.highest - self.lowest
@@ -115,7 +115,7 @@ class Measure:
 
     def _text(self, value: float, places: int, sign: str) -> str:
         shown = round(value * self.scale, places) + 0.0  # adding 0 turns −0 into 0
-        comma = "," if self.digits is None else ""  # such figures may be of any size
+        comma = "," if self.digits is None else ""  # such metrics may be of any size
         return f"{shown:{sign}{comma}.{places}f}".replace("-", MINUS)
 
     def _places(self, *values: float) -> int:
@@ -140,44 +140,44 @@ class Measure:
         return f"{self._text(interval.low, places, sign)} to {self._text(interval.high, places, sign)}"
 
 
-def _share(label: str) -> Measure:
-    return Measure(label, "%", 100, 1, highest=1.0)
+def _share(label: str) -> MetricSpec:
+    return MetricSpec(label, "%", 100, 1, highest=1.0)
 
 
-MEASURES: Mapping[str, Measure] = {
+METRICS: Mapping[str, MetricSpec] = {
     "test_balanced_accuracy": _share("test balanced accuracy"),
     "test_accuracy": _share("test accuracy"),
     "test_worst_class_accuracy": _share("test accuracy of the worst class"),
     "validation_balanced_accuracy": _share("validation balanced accuracy"),
     "validation_accuracy": _share("validation accuracy"),
     "validation_worst_class_accuracy": _share("validation accuracy of the worst class"),
-    "test_rmse": Measure("test RMSE", "", 1, None, less_is_better=True),
-    "test_mae": Measure("test MAE", "", 1, None, less_is_better=True),
-    "test_r2": Measure("test R²", "", 1, 4, lowest=-math.inf, highest=1.0),
-    "validation_rmse": Measure("validation RMSE", "", 1, None, less_is_better=True),
-    "validation_mae": Measure("validation MAE", "", 1, None, less_is_better=True),
-    "validation_r2": Measure("validation R²", "", 1, 4, lowest=-math.inf, highest=1.0),
-    "validation_loss": Measure("validation loss", "", 1, 4, lowest=-math.inf),
-    "effective_sample_size": Measure("effective sample size", "examples per batch", 1, 1),
+    "test_rmse": MetricSpec("test RMSE", "", 1, None, less_is_better=True),
+    "test_mae": MetricSpec("test MAE", "", 1, None, less_is_better=True),
+    "test_r2": MetricSpec("test R²", "", 1, 4, lowest=-math.inf, highest=1.0),
+    "validation_rmse": MetricSpec("validation RMSE", "", 1, None, less_is_better=True),
+    "validation_mae": MetricSpec("validation MAE", "", 1, None, less_is_better=True),
+    "validation_r2": MetricSpec("validation R²", "", 1, 4, lowest=-math.inf, highest=1.0),
+    "validation_loss": MetricSpec("validation loss", "", 1, 4, lowest=-math.inf),
+    "effective_sample_size": MetricSpec("effective sample size", "examples per batch", 1, 1),
     "zero_weight_fraction": _share("examples of weight zero"),
     "corrupted_weight_share": _share("weight on wrong labels"),
-    "corrupted_auroc": Measure("wrong labels found", "AUROC", 1, 3, highest=1.0),
-    "step_time_plain_s": Measure("plain step", "ms", 1000, 2),
-    "step_time_s": Measure("its step", "ms", 1000, 2),
-    "overhead_ratio": Measure("overhead ratio", "", 1, 2),
-    "duration_s": Measure("duration of a trial", "s", 1, 1),
-    "core_hours": Measure("cost of a trial", "core-hours", 1, None),
-    "peak_memory_bytes": Measure("peak memory", "MiB", 2**-20, 1),
+    "corrupted_auroc": MetricSpec("wrong labels found", "AUROC", 1, 3, highest=1.0),
+    "step_time_plain_s": MetricSpec("plain step", "ms", 1000, 2),
+    "step_time_s": MetricSpec("its step", "ms", 1000, 2),
+    "overhead_ratio": MetricSpec("overhead ratio", "", 1, 2),
+    "duration_s": MetricSpec("duration of a trial", "s", 1, 1),
+    "core_hours": MetricSpec("cost of a trial", "core-hours", 1, None),
+    "peak_memory_bytes": MetricSpec("peak memory", "MiB", 2**-20, 1),
 }
 
 
-def measure_of(name: str) -> Measure:
-    """How any figure is shown, one of a user's own too."""
-    return MEASURES.get(name) or Measure(name.replace("_", " "), "", 1, 4, lowest=-math.inf)
+def metric_spec_for(name: str) -> MetricSpec:
+    """How any metric is shown, one of a user's own too."""
+    return METRICS.get(name) or MetricSpec(name.replace("_", " "), "", 1, 4, lowest=-math.inf)
 
 
-def validation_figure(test_figure: str) -> str:
-    """Name of the same figure on the validation set."""
+def validation_metric(test_figure: str) -> str:
+    """Name of the same metric on the validation set."""
     return test_figure.replace("test_", "validation_", 1)
 
 
@@ -185,13 +185,13 @@ def headline_of(known: Container[str]) -> str:
     """What a study is judged by: the error of a regression, or balanced accuracy.
 
     Args:
-        known: Names of the figures that its trials have.
+        known: Names of the metrics that its trials have.
     """
     is_regression = HEADLINE not in known and REGRESSION_HEADLINE in known
     return REGRESSION_HEADLINE if is_regression else HEADLINE
 
 
-TEST_MEASURES = (
+TEST_METRICS = (
     "test_balanced_accuracy",
     "test_accuracy",
     "test_worst_class_accuracy",
@@ -199,7 +199,7 @@ TEST_MEASURES = (
     "test_mae",
     "test_r2",
 )
-WEIGHT_MEASURES = (
+WEIGHT_METRICS = (
     "effective_sample_size",
     "zero_weight_fraction",
     "corrupted_weight_share",
@@ -207,8 +207,8 @@ WEIGHT_MEASURES = (
 )
 WEIGHT_CURVES = ("effective_sample_size", "corrupted_weight_share")
 """What is drawn of the weights per epoch."""
-TIMING_MEASURES = ("step_time_plain_s", "step_time_s", "overhead_ratio")
-COST_MEASURES = (*TIMING_MEASURES, "duration_s", "core_hours", "peak_memory_bytes")
+TIMING_METRICS = ("step_time_plain_s", "step_time_s", "overhead_ratio")
+COST_METRICS = (*TIMING_METRICS, "duration_s", "core_hours", "peak_memory_bytes")
 
 
 def factor_name(path: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.design_points.design_point import Cell, Problem, TrialCounts
-from l2rw_ray.report.design_points.labels import COST_MEASURES, MEASURES, TEST_MEASURES, WEIGHT_MEASURES
+from l2rw_ray.report.design_points.labels import COST_METRICS, METRICS, TEST_METRICS, WEIGHT_METRICS
 from l2rw_ray.report.design_points.setting import Factor, Setting, point_name
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.folder import PlanRow
@@ -18,7 +18,7 @@ from l2rw_ray.results.trial_result import TrialResult
 from l2rw_ray.statistics import mean_interval
 
 ARM_FACTOR = "method.name"
-SUMMARISED = (*TEST_MEASURES, *WEIGHT_MEASURES, *COST_MEASURES)
+SUMMARISED = (*TEST_METRICS, *WEIGHT_METRICS, *COST_METRICS)
 
 Row = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ class Outcome:
         arm: Name of its method.
         setting: Levels of all factors but the method.
         row: Its row in the ledger, None where it has not ended.
-        stage: Whether its test figures count, or it was only tried to choose a configuration.
+        stage: Whether its test values count, or it was only tried to choose a configuration.
     """
 
     trial_id: str
@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def is_completed(self) -> bool:
-        """Whether it has final figures that count."""
+        """Whether it has final values that count."""
         return self.row is not None and self.row["status"] == "completed"
 
     @property
@@ -60,14 +60,14 @@ class Outcome:
         """Readable name of its design point."""
         return point_name(self.arm, self.setting)
 
-    def figure(self, name: str) -> float | None:
-        """A final figure, None where the trial is not completed or does not have it."""
+    def metric(self, name: str) -> float | None:
+        """A final metric, None where the trial is not completed or does not have it."""
         value = self.row.get(name) if self.row is not None and self.is_completed else None
         return None if value is None else float(value)
 
 
 def read_rows(directory: Path) -> list[dict[str, Any]]:
-    """Rows of the ledger; figures without a column of their own stand beside the others.
+    """Rows of the ledger; values without a column of their own stand beside the others.
 
     Raises:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
@@ -133,7 +133,7 @@ def cells_of(outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
 
 
 def final_cells(directory: Path) -> tuple[Cell, ...]:
-    """The design points whose test figures count.
+    """The design points whose test values count.
 
     Raises:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
@@ -144,22 +144,22 @@ def final_cells(directory: Path) -> tuple[Cell, ...]:
 
 
 def _cell(arm: str, setting: Setting, group: Sequence[Outcome]) -> Cell:
-    samples = {name: sample for name in SUMMARISED if (sample := _sample(group, name))}
+    by_seed = {name: values for name in SUMMARISED if (values := _values_by_seed(group, name))}
     return Cell(
         arm=arm,
         setting=setting,
-        samples=samples,
+        by_seed=by_seed,
         intervals={
-            name: MEASURES[name].within(mean_interval(sample.values())) for name, sample in samples.items()
+            name: METRICS[name].within(mean_interval(values.values())) for name, values in by_seed.items()
         },
         timing_usable=not any(_shares_gpu(outcome.row) for outcome in group),
         method=" / ".join(dict.fromkeys(outcome.row["method"] for outcome in group if outcome.row)),
     )
 
 
-def _sample(group: Sequence[Outcome], name: str) -> dict[int, float]:
-    figures = ((outcome.seed, outcome.figure(name)) for outcome in group)
-    return {seed: value for seed, value in figures if value is not None and math.isfinite(value)}
+def _values_by_seed(group: Sequence[Outcome], name: str) -> dict[int, float]:
+    values = ((outcome.seed, outcome.metric(name)) for outcome in group)
+    return {seed: value for seed, value in values if value is not None and math.isfinite(value)}
 
 
 def _shares_gpu(row: Row | None) -> bool:
@@ -199,7 +199,7 @@ def warnings_of(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
         for outcome in outcomes
         for name in SUMMARISED
-        if (value := outcome.figure(name)) is not None and not math.isfinite(value)
+        if (value := outcome.metric(name)) is not None and not math.isfinite(value)
     ]
     return tuple(lost)
 

@@ -7,7 +7,7 @@ from l2rw_ray.config.design.kinds import SearchingDesign
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter
 from l2rw_ray.report.comparisons.contrast import Contrast
-from l2rw_ray.report.design_points.labels import MEASURES, count, factor_name, level_text
+from l2rw_ray.report.design_points.labels import METRICS, count, factor_name, level_text
 from l2rw_ray.report.design_points.points import ARM_FACTOR, Outcome
 from l2rw_ray.report.design_points.setting import Factor
 
@@ -21,7 +21,7 @@ _KINDS = {
 
 
 def design_of(
-    spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], outcomes: Sequence[Outcome], figure: str
+    spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], outcomes: Sequence[Outcome], metric: str
 ) -> tuple[tuple[str, str], ...]:
     """Pairs of a name and a text.
 
@@ -30,7 +30,7 @@ def design_of(
         contrast: What is compared.
         factors: All factors but the method.
         outcomes: All planned trials.
-        figure: Name of the headline figure.
+        metric: Name of the headline metric.
     """
     final = [outcome for outcome in outcomes if outcome.stage is Stage.FINAL]
     arms = list(dict.fromkeys(outcome.arm for outcome in final))
@@ -44,7 +44,7 @@ def design_of(
         ("Kind", _KINDS[spec.design.kind]),
         *((_sentence_case(factor.name), ", ".join(map(factor.text, factor.levels))) for factor in shown),
         *([("Compared", compared)] if compared else []),
-        ("Judged by", MEASURES[figure].label + MEASURES[figure].direction),
+        ("Judged by", METRICS[metric].label + METRICS[metric].direction),
         (
             "Size",
             f"{count(points, 'design point')}, {count(seeds, 'seed')}: {count(len(final), 'trial')}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from l2rw_ray.report.design_points.design_point import TrialLine
-from l2rw_ray.report.design_points.labels import TEST_MEASURES
+from l2rw_ray.report.design_points.labels import TEST_METRICS
 from l2rw_ray.report.design_points.points import Outcome
 
 _RECORDED = (
@@ -33,15 +33,15 @@ def trials_of(outcomes: Sequence[Outcome], selected_by: str) -> tuple[TrialLine,
 
     Args:
         outcomes: The trials.
-        selected_by: The objective's figure; those of trials that were searched on show no other.
+        selected_by: The objective's metric; those of trials that were searched on show no other.
     """
     return tuple(_line(outcome, selected_by) for outcome in outcomes)
 
 
 def _line(outcome: Outcome, selected_by: str) -> TrialLine:
     row = outcome.row or {}
-    shown = (selected_by,) if outcome.stage.value == "search" else (selected_by, *TEST_MEASURES)
-    figures = {name: value for name in shown if (value := outcome.figure(name)) is not None}
+    shown = (selected_by,) if outcome.stage.value == "search" else (selected_by, *TEST_METRICS)
+    metrics = {name: value for name in shown if (value := outcome.metric(name)) is not None}
     return TrialLine(
         trial_id=outcome.trial_id,
         arm=outcome.arm,
@@ -49,7 +49,7 @@ def _line(outcome: Outcome, selected_by: str) -> TrialLine:
         seed=outcome.seed,
         stage=outcome.stage.value,
         status=row.get("status", "missing"),
-        figures=figures,
+        metrics=metrics,
         recorded={name: row.get(name) for name in _RECORDED},
         method=row.get("method", ""),
     )
@@ -58,7 +58,7 @@ def _line(outcome: Outcome, selected_by: str) -> TrialLine:
 def trials_csv(trials: Sequence[TrialLine]) -> str:
     """A line per trial, at full precision and in the ledger's units."""
     paths = list(dict.fromkeys(path for trial in trials for path, _ in trial.setting.levels))
-    names = list(dict.fromkeys(name for trial in trials for name in trial.figures))
+    names = list(dict.fromkeys(name for trial in trials for name in trial.metrics))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial_id", "arm", "method.name", *paths, "seed", "stage", "status", *names, *_RECORDED])
@@ -72,7 +72,7 @@ def trials_csv(trials: Sequence[TrialLine]) -> str:
                 trial.seed,
                 trial.stage,
                 trial.status,
-                *(trial.figures.get(name, "") for name in names),
+                *(trial.metrics.get(name, "") for name in names),
                 *(_text(trial.recorded[name]) for name in _RECORDED),
             ]
         )

@@ -1,4 +1,4 @@
-"""What a reader of a scaling report must know before trusting a figure."""
+"""What a reader of a scaling report must know before trusting a metric."""
 
 import math
 from collections.abc import Sequence
@@ -78,5 +78,5 @@ def _lost(outcomes: Sequence[Outcome]) -> list[str]:
         f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
         for outcome in outcomes
         for name in MEASURED
-        if (value := outcome.figure(name)) is not None and not math.isfinite(value)
+        if (value := outcome.metric(name)) is not None and not math.isfinite(value)
     ]

@@ -22,7 +22,7 @@ _ALWAYS = (FAMILY, ESTIMATOR, BATCH, META, TRAIN, UPDATES, WORKERS, PARAMETERS)
 
 
 def scaling_csv(summary: ScalingSummary) -> str:
-    """A line per point: what it depends on, and of each figure its seeds, mean and 95 % limits."""
+    """A line per point: what it depends on, and of each metric its seeds, mean and 95 % limits."""
     levels = [dict(point.facets.levels) for point in summary.points]
     paths = sorted({path for each in levels for path in each})
     varied = [path for path in paths if len({each.get(path) for each in levels}) > 1]
@@ -30,8 +30,8 @@ def scaling_csv(summary: ScalingSummary) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     suffixes = ("n", "mean", "low", "high")
-    figures = [f"{name}_{suffix}" for name in MEASURED for suffix in suffixes]
-    writer.writerow(["model.name", "method.name", *shown, "bound", "timing_usable", *figures])
+    columns = [f"{name}_{suffix}" for name in MEASURED for suffix in suffixes]
+    writer.writerow(["model.name", "method.name", *shown, "bound", "timing_usable", *columns])
     for point, own in zip(summary.points, levels, strict=True):
         known = [own.get(path, "") for path in shown]
         bound = "" if point.bound is None else point.bound
@@ -40,7 +40,7 @@ def scaling_csv(summary: ScalingSummary) -> str:
 
 
 def _numbers(point: ScalingPoint) -> Iterator[object]:
-    """Empty fields where a figure is missing or one seed gives no limits."""
+    """Empty fields where a metric is missing or one seed gives no limits."""
     for name in MEASURED:
         interval = point.intervals.get(name)
         if interval is None:

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from l2rw_ray.report.design_points.labels import Measure
+from l2rw_ray.report.design_points.labels import MetricSpec
 from l2rw_ray.report.document.html import fill_page
 from l2rw_ray.report.document.markdown import fill_text
 from l2rw_ray.report.document.section import Section, inline_panels
 from l2rw_ray.report.scaling.summary import ScalingSummary
 
-_RATIO = Measure("overhead ratio", "", 1, 2)
+_RATIO = MetricSpec("overhead ratio", "", 1, 2)
 _POINTS = "points"
 
 

@@ -39,7 +39,7 @@ class ScalingPoint:
         model: Name of its model.
         arm: Name of its method.
         facets: All that its cost may depend on, by path; what the name of the model tells is apart.
-        samples: Figure by seed, by name; without times where trials shared a GPU.
+        by_seed: Value of each metric by seed, by name; without times where trials shared a GPU.
         intervals: Mean and interval over those seeds, by name.
         bound: The arithmetic that any exact method needs, in plain steps: 1 + M/B with new weights at
             every step. Times may be below, where they grow more slowly than the batch. None where the arm
@@ -50,7 +50,7 @@ class ScalingPoint:
     model: str
     arm: str
     facets: Setting
-    samples: Mapping[str, Mapping[int, float]]
+    by_seed: Mapping[str, Mapping[int, float]]
     intervals: Mapping[str, Interval]
     bound: float | None
     timing_usable: bool
@@ -76,7 +76,7 @@ def scaling_points(outcomes: Sequence[Outcome], class_counts: Mapping[str, int])
     """
     groups: dict[tuple[str, Setting], list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.figure(RATIO) is not None:
+        if outcome.metric(RATIO) is not None:
             groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
     named = [(group[0].point, _point(group, class_counts[group[0].trial_id])) for group in groups.values()]
     numbers = Counter((point.model, point.arm, point.facets) for _, point in named)
@@ -107,23 +107,23 @@ def _point(group: Sequence[Outcome], classes: int) -> ScalingPoint:
     config = json.loads(row["config"])
     usable = not any(0 < ((each.row or {}).get("gpus_per_worker") or 0) < 1 for each in group)
     names = [name for name in (*MEASURED, "parameters") if usable or name not in TIMED]
-    samples = {name: found for name in names if (found := dict(_figures(group, name)))}
+    by_seed = {name: found for name in names if (found := dict(_finite_values(group, name)))}
     meta_size = _meta_size(config, classes)
-    parameters = round(fmean(samples.pop("parameters").values())) if "parameters" in samples else None
+    parameters = round(fmean(by_seed.pop("parameters").values())) if "parameters" in by_seed else None
     return ScalingPoint(
         model=str(config["model"]["name"]),
         arm=str(config["method"]["name"]),
         facets=_facets(config, row, meta_size, parameters),
-        samples=samples,
-        intervals={name: mean_interval(sample.values()) for name, sample in samples.items()},
+        by_seed=by_seed,
+        intervals={name: mean_interval(values.values()) for name, values in by_seed.items()},
         bound=None if meta_size is None else _bound(config, meta_size),
         timing_usable=usable,
     )
 
 
-def _figures(group: Sequence[Outcome], name: str) -> Iterator[tuple[int, float]]:
+def _finite_values(group: Sequence[Outcome], name: str) -> Iterator[tuple[int, float]]:
     for outcome in group:
-        value = outcome.figure(name)
+        value = outcome.metric(name)
         if value is not None and math.isfinite(value) and value > 0:
             yield outcome.seed, value
 

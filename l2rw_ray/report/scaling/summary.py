@@ -8,7 +8,7 @@ from statistics import median
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.design_points.design_point import Problem, TrialLine
-from l2rw_ray.report.design_points.labels import Measure, count
+from l2rw_ray.report.design_points.labels import MetricSpec, count
 from l2rw_ray.report.design_points.points import counts_of, join, problems_of, read_rows
 from l2rw_ray.report.provenance.notes import paragraphs
 from l2rw_ray.report.provenance.trials import trials_of
@@ -39,8 +39,8 @@ from l2rw_ray.results import StudyFolder, read_study
 
 PAPER, PAPERS_RATIO = "arXiv:2405.06859", 3
 """How many plain steps a reweighted one takes, by the estimate of that paper."""
-EXPONENT = Measure("exponent", "", 1, 2)
-SPEEDUP = Measure("speed-up", "", 1, 2)
+EXPONENT = MetricSpec("exponent", "", 1, 2)
+SPEEDUP = MetricSpec("speed-up", "", 1, 2)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class ScalingSummary:
         choices: Estimators beside each other.
         workers: Speed-up by workers.
         problems: Failed and stopped trials.
-        warnings: What a reader must know before trusting a figure.
+        warnings: What a reader must know before trusting a metric.
         provenance: What was run, as pairs of a name and a text.
         trials: Each trial, with the hashes of its sets.
         is_published: Whether the files of numbers are left out, as of a published study.
@@ -109,7 +109,7 @@ def summarise_scaling(directory: Path) -> ScalingSummary:
         remedy = "let `l2rw-ray run` finish some, with measurement.probe_rounds above 0"
         raise StudyFolderError("study folder", directory, problem, remedy)
     trends, workers = trends_of(points), worker_curves(points)
-    learned = [point for point in points if point.bound is not None and RATIO in point.samples]
+    learned = [point for point in points if point.bound is not None and RATIO in point.by_seed]
     return ScalingSummary(
         name=spec.name,
         question=spec.question,
@@ -175,7 +175,7 @@ def _without_bound(points: Sequence[ScalingPoint]) -> str:
     reweighted = [point for point in points if point.level(META) is not None]
     if not reweighted:
         return "no arm computes a meta gradient: there is no reweighted step to compare with a plain one"
-    timed = [point for point in reweighted if RATIO in point.samples]
+    timed = [point for point in reweighted if RATIO in point.by_seed]
     if not timed:
         return (
             "no time of a reweighted step is usable, since trials shared a GPU: nothing can be concluded "

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from l2rw_ray.report.design_points.labels import MEASURES, Measure, count
+from l2rw_ray.report.design_points.labels import METRICS, MetricSpec, count
 from l2rw_ray.report.document.table import Entry, Line, Table
 from l2rw_ray.report.scaling.names import LEFT_OUT, estimator_name, names_of
 from l2rw_ray.report.scaling.points import (
@@ -23,14 +23,14 @@ from l2rw_ray.statistics import Interval
 from l2rw_ray.statistics.scaling import Scaling, SerialFraction
 
 SCALED = {
-    PLAIN_S: Measure("plain step", "ms", 1000, 2),
-    STEP_S: Measure("reweighted step", "ms", 1000, 2),
-    RATIO: MEASURES[RATIO],
-    PLAIN_BYTES: Measure("memory of a plain step", "MiB", 2**-20, 1),
-    PEAK_BYTES: Measure("memory of a reweighted step", "MiB", 2**-20, 1),
+    PLAIN_S: MetricSpec("plain step", "ms", 1000, 2),
+    STEP_S: MetricSpec("reweighted step", "ms", 1000, 2),
+    RATIO: METRICS[RATIO],
+    PLAIN_BYTES: MetricSpec("memory of a plain step", "MiB", 2**-20, 1),
+    PEAK_BYTES: MetricSpec("memory of a reweighted step", "MiB", 2**-20, 1),
 }
 """How what was measured is shown."""
-_EFFICIENCY = Measure("efficiency", "%", 100, 0)
+_EFFICIENCY = MetricSpec("efficiency", "%", 100, 0)
 _MULTIPLES = (2, 4, 8)
 """Of the most workers that were measured: what is projected to."""
 _NOTHING = Entry("–")
@@ -65,12 +65,12 @@ _POINTS_NOTE = (
 )
 
 
-def entry_of(measure: Measure, interval: Interval | None, *, is_clear: bool = False) -> Entry:
+def entry_of(metric_spec: MetricSpec, interval: Interval | None, *, is_clear: bool = False) -> Entry:
     """A mean with its limits and seeds, or that there is none."""
     if interval is None:
         return _NOTHING
     seeds = interval.n if interval.is_conclusive else None
-    return Entry(measure.text(interval.mean), measure.limits(interval), seeds, is_clear=is_clear)
+    return Entry(metric_spec.text(interval.mean), metric_spec.limits(interval), seeds, is_clear=is_clear)
 
 
 def estimator_table(summary: ScalingSummary) -> Table | None:

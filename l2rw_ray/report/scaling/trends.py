@@ -63,7 +63,7 @@ class Trend:
         fixed: The facets that are equal.
         levels: The size at each point.
         points: The points, at least two.
-        laws: Power law of each figure that all points have.
+        laws: Power law of each metric that all points have.
     """
 
     axis: Axis
@@ -137,8 +137,8 @@ def _trend(axis: Axis, fixed: Setting, group: Sequence[ScalingPoint]) -> Trend:
     laws = {
         name: law
         for name in MEASURED
-        if all(name in point.samples for point in ordered)
-        and (law := power_law(levels, [point.samples[name] for point in ordered])) is not None
+        if all(name in point.by_seed for point in ordered)
+        and (law := power_law(levels, [point.by_seed[name] for point in ordered])) is not None
     }
     return Trend(axis, fixed, levels, tuple(ordered), laws)
 
@@ -146,10 +146,10 @@ def _trend(axis: Axis, fixed: Setting, group: Sequence[ScalingPoint]) -> Trend:
 def ratio_laws(points: Sequence[ScalingPoint]) -> tuple[RatioLaw, ...]:
     """The overhead ratio by M/B, wherever that takes three values or more."""
     laws = []
-    timed = [point for point in points if point.bound is not None and RATIO in point.samples]
+    timed = [point for point in points if point.bound is not None and RATIO in point.by_seed]
     for fixed, group in groups_of(timed, BATCH, META).items():
         shares = [(point.bound or 1) - 1 for point in group]
-        law = affine_law(shares, [point.samples[RATIO] for point in group])
+        law = affine_law(shares, [point.by_seed[RATIO] for point in group])
         if law is not None and law.levels > 2:
             laws.append(RatioLaw(fixed, law, tuple(group)))
     return tuple(laws)
@@ -157,7 +157,7 @@ def ratio_laws(points: Sequence[ScalingPoint]) -> tuple[RatioLaw, ...]:
 
 def estimator_choices(points: Sequence[ScalingPoint]) -> tuple[EstimatorChoice, ...]:
     """The estimators beside each other, wherever two or more were measured."""
-    timed = [point for point in points if RATIO in point.samples]
+    timed = [point for point in points if RATIO in point.by_seed]
     groups = groups_of(timed, ESTIMATOR, needed=[ESTIMATOR])
     return tuple(_choice(fixed, group) for fixed, group in groups.items() if len(group) > 1)
 
@@ -165,5 +165,5 @@ def estimator_choices(points: Sequence[ScalingPoint]) -> tuple[EstimatorChoice, 
 def _choice(fixed: Setting, group: Sequence[ScalingPoint]) -> EstimatorChoice:
     by_estimator = {str(point.facets.level(ESTIMATOR)): point for point in group}
     ranked = sorted(by_estimator, key=lambda name: by_estimator[name].intervals[RATIO].mean)
-    first, second = (by_estimator[name].samples[RATIO] for name in ranked[:2])
+    first, second = (by_estimator[name].by_seed[RATIO] for name in ranked[:2])
     return EstimatorChoice(fixed, by_estimator, ranked[0], paired_ratio(second, first))

@@ -62,7 +62,7 @@ class WorkersCurve:
 
 def worker_curves(points: Sequence[ScalingPoint]) -> tuple[WorkersCurve, ...]:
     """Strong scaling, then weak, wherever one worker and more were measured; plain steps first."""
-    timed = [point for point in points if RATIO in point.samples]
+    timed = [point for point in points if RATIO in point.by_seed]
     curves = []
     for (scaling, fixed, share), group in _groups(timed).items():
         for step in STEPS:
@@ -99,14 +99,14 @@ def _curve(
     if len(found) < 2:  # no other one shares a seed with one worker
         return None
     workers = [entry.workers for entry in found]
-    serial = serial_fraction(scaling, workers, [entry.point.samples[step] for entry in found])
+    serial = serial_fraction(scaling, workers, [entry.point.by_seed[step] for entry in found])
     return WorkersCurve(scaling, step, fixed, share, tuple(found), serial)
 
 
 def _against_one(
     scaling: Scaling, step: str, alone: ScalingPoint, point: ScalingPoint
 ) -> WorkersPoint | None:
-    shortened = paired_ratio(alone.samples[step], point.samples[step])
+    shortened = paired_ratio(alone.by_seed[step], point.by_seed[step])
     if shortened is None:
         return None
     workers = _size(point, WORKERS)

@@ -5,29 +5,29 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from l2rw_ray.report.design_points.labels import factor_name, measure_of
+from l2rw_ray.report.design_points.labels import factor_name, metric_spec_for
 from l2rw_ray.report.document.table import Entry, Line, Table
 
 ABSENT = "left out: the folder has no importances.json, which a run writes at the end of a search"
 
 
 def read_importances(file: Path) -> tuple[str, dict[str, float]] | None:
-    """The figure, and the share of its variance by parameter, largest first; None without a usable file."""
+    """The metric, and the share of its variance by parameter, largest first; None without a usable file."""
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
         shares = {str(path): float(share) for path, share in told["importances"].items()}
-        figure = str(told["figure"])
+        metric = str(told["figure"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     known = {path: share for path, share in shares.items() if math.isfinite(share)}
-    return (figure, dict(sorted(known.items(), key=lambda pair: -pair[1]))) if known else None
+    return (metric, dict(sorted(known.items(), key=lambda pair: -pair[1]))) if known else None
 
 
-def importance_table(figure: str, shares: Mapping[str, float]) -> Table:
+def importance_table(metric: str, shares: Mapping[str, float]) -> Table:
     """A line per parameter."""
     return Table(
         key="importance",
-        title=f"Which parameters mattered for {measure_of(figure).label}",
+        title=f"Which parameters mattered for {metric_spec_for(metric).label}",
         corner="parameter",
         columns=("share of the variance (%)",),
         lines=tuple(Line(factor_name(path), (Entry(f"{100 * each:.0f}"),)) for path, each in shares.items()),

@@ -1,4 +1,4 @@
-"""The figures of a search: its progress, what its goals trade, and each parameter by itself."""
+"""The goal_values of a search: its progress, what its goals trade, and each parameter by itself."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,15 +14,15 @@ _BEST, _OTHER = COLORS[1], COLORS[0]
 
 
 def search_pictures(summary: SearchSummary) -> list[Picture]:
-    """The report's figures; none while nothing completed."""
+    """The report's goal_values; none while nothing completed."""
     if not summary.measured:
         return []
-    label = summary.goals[0].measure.label
+    label, *others = (goal.metric_spec.label for goal in summary.goals)
     return [
         Picture("history", f"{label} in the order of the search", draw_history(summary)),
         *(
-            Picture(f"front-{place}", f"{label} against {other.measure.label}", draw_front(summary, place))
-            for place, other in enumerate(summary.goals[1:], start=1)
+            Picture(f"front-{place}", f"{label} against {other}", draw_front(summary, place))
+            for place, other in enumerate(others, start=1)
         ),
         *(
             Picture(f"parameter-{number}", f"{label} by {parameter.name}", draw_parameter(summary, parameter))
@@ -36,13 +36,13 @@ def draw_history(summary: SearchSummary) -> Figure:
     figure, axes = panel()
     goal, tried = summary.goals[0], summary.measured
     numbers = [each.number for each in tried]
-    values = [_shown(goal, each.figures[0]) for each in tried]
+    values = [_shown(goal, each.goal_values[0]) for each in tried]
     best = [max(values[: place + 1], key=lambda value: goal.gain(value)) for place in range(len(values))]
     axes.plot(numbers, values, "o", color=_OTHER, markersize=5, label="configuration")
     axes.step(numbers, best, where="post", color=_BEST, linewidth=1.8, label="best so far")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("configuration")
-    axes.set_ylabel(goal.measure.heading)
+    axes.set_ylabel(goal.metric_spec.heading)
     figure.legend(loc="outside upper left", ncols=2)
     return figure
 
@@ -53,15 +53,15 @@ def draw_front(summary: SearchSummary, place: int) -> Figure:
     first, other = summary.goals[0], summary.goals[place]
 
     def points(chosen: tuple[Configuration, ...]) -> tuple[list[float], list[float]]:
-        ordered = sorted(chosen, key=lambda each: each.figures[place])
-        across = [_shown(other, each.figures[place]) for each in ordered]
-        return across, [_shown(first, each.figures[0]) for each in ordered]
+        ordered = sorted(chosen, key=lambda each: each.goal_values[place])
+        across = [_shown(other, each.goal_values[place]) for each in ordered]
+        return across, [_shown(first, each.goal_values[0]) for each in ordered]
 
     axes.plot(*points(summary.measured), "o", color=_OTHER, markersize=5, alpha=0.5, label="configuration")
     line = "o-" if len(summary.goals) == 2 else "o"
     axes.plot(*points(summary.front), line, color=_BEST, markersize=6, linewidth=1.5, label="Pareto front")
-    axes.set_xlabel(f"{other.measure.heading}, {'more' if other.mode == 'max' else 'less'} is better")
-    axes.set_ylabel(first.measure.heading)
+    axes.set_xlabel(f"{other.metric_spec.heading}, {'more' if other.mode == 'max' else 'less'} is better")
+    axes.set_ylabel(first.metric_spec.heading)
     figure.legend(loc="outside upper left", ncols=2)
     return figure
 
@@ -84,11 +84,11 @@ def draw_parameter(summary: SearchSummary, parameter: SearchParameter) -> Figure
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
-    shown = [_shown(goal, each.figures[0]) for each in tried]
+    shown = [_shown(goal, each.goal_values[0]) for each in tried]
     axes.plot(places, shown, "o", color=_OTHER, markersize=5)
     _mark_best(axes, summary, tried, places, shown)
     axes.set_xlabel(parameter.name)
-    axes.set_ylabel(goal.measure.heading)
+    axes.set_ylabel(goal.metric_spec.heading)
     return figure
 
 
@@ -106,4 +106,4 @@ def _mark_best(
 
 
 def _shown(goal: Goal, value: float) -> float:
-    return value * goal.measure.scale
+    return value * goal.metric_spec.scale

@@ -13,13 +13,13 @@ from l2rw_ray.config.design.space import CategoricalParameter
 from l2rw_ray.report.design_points.design_point import Problem, TrialLine
 from l2rw_ray.report.design_points.labels import (
     HEADLINE,
-    MEASURES,
-    Measure,
+    METRICS,
+    MetricSpec,
     count,
     factor_name,
     headline_of,
     level_text,
-    measure_of,
+    metric_spec_for,
 )
 from l2rw_ray.report.design_points.points import (
     ARM_FACTOR,
@@ -43,15 +43,15 @@ from l2rw_ray.results.trial_result import with_costs
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure that the search optimises."""
+    """A metric that the search optimises."""
 
     metric: str
     mode: str
 
     @property
-    def measure(self) -> Measure:
+    def metric_spec(self) -> MetricSpec:
         """How it is shown."""
-        return measure_of(self.metric)
+        return metric_spec_for(self.metric)
 
     def gain(self, value: float) -> float:
         """The value, larger for better."""
@@ -80,15 +80,15 @@ class Configuration:
         number: Order in which it was proposed, from 1.
         values: Value by path; without the parameters that have no meaning beside the others.
         status: `completed`, `stopped`, `failed` or `missing`.
-        figures: Mean over its seeds of each goal; empty unless it completed with all of them.
-        test: Mean headline test figure, None where there is none. It chooses nothing.
+        goal_values: Mean over its seeds of each goal; empty unless it completed with all of them.
+        test: Mean headline test metric, None where there is none. It chooses nothing.
         seeds: How many seeds completed.
     """
 
     number: int
     values: Mapping[str, Any]
     status: str
-    figures: tuple[float, ...]
+    goal_values: tuple[float, ...]
     test: float | None
     seeds: int
 
@@ -109,7 +109,7 @@ class SearchSummary:
         notes: Paragraphs of the study folder's `notes.md`.
         finding: The best configuration in one sentence.
         further_findings: What the other goals add.
-        warnings: What a reader must know before trusting a figure.
+        warnings: What a reader must know before trusting a metric.
         parameters: What was varied.
         goals: What was optimised, the study's objective first.
         configurations: All that were tried, in order.
@@ -120,7 +120,7 @@ class SearchSummary:
         trials: All planned trials.
         importance: Which parameters mattered; None where the run kept nothing of it.
         signatures: Signs in the trials that a configuration did not work as it should.
-        figure: Name of the headline figure.
+        metric: Name of the headline metric.
         is_published: Whether the files of numbers are left out, as of a published study.
     """
 
@@ -140,24 +140,24 @@ class SearchSummary:
     trials: tuple[TrialLine, ...] = ()
     importance: Table | None = None
     signatures: Table | None = None
-    figure: str = HEADLINE
+    metric: str = HEADLINE
     is_published: bool = False
 
     @property
-    def measure(self) -> Measure:
-        """How the headline figure is shown."""
-        return MEASURES[self.figure]
+    def metric_spec(self) -> MetricSpec:
+        """How the headline metric is shown."""
+        return METRICS[self.metric]
 
     @property
     def measured(self) -> tuple[Configuration, ...]:
-        """The configurations with all figures, in order."""
-        return tuple(each for each in self.configurations if each.figures)
+        """The configurations that completed with a value of each goal, in order."""
+        return tuple(each for each in self.configurations if each.goal_values)
 
     @property
     def ranked(self) -> tuple[Configuration, ...]:
         """The same, the best in the first goal first."""
         goal = self.goals[0]
-        return tuple(sorted(self.measured, key=lambda each: -goal.gain(each.figures[0])))
+        return tuple(sorted(self.measured, key=lambda each: -goal.gain(each.goal_values[0])))
 
 
 def value_text(path: str, value: Any) -> str:
@@ -184,8 +184,8 @@ def summarise_search(directory: Path) -> SearchSummary:
         Goal(spec.objective.metric, spec.objective.mode),
         *(Goal(criterion.metric, criterion.mode) for criterion in design.further_objectives),
     )
-    figure = headline_of({name for row in rows for name, value in row.items() if value is not None})
-    configurations = _configurations(outcomes, goals, list(design.space), figure)
+    metric = headline_of({name for row in rows for name, value in row.items() if value is not None})
+    configurations = _configurations(outcomes, goals, list(design.space), metric)
     counts = counts_of(outcomes)
     importances = read_importances(folder.importances)
     front, signatures = pareto_front(configurations, goals), signatures_of(outcomes)
@@ -193,7 +193,7 @@ def summarise_search(directory: Path) -> SearchSummary:
         name=spec.name,
         question=spec.question,
         notes=paragraphs(folder.notes),
-        finding=_finding(front, configurations, goals, MEASURES[figure]),
+        finding=_finding(front, configurations, goals, METRICS[metric]),
         further_findings=_extremes(front, goals),
         warnings=(*_caution(spec, configurations), *warnings_of(outcomes), *signature_notice(signatures)),
         parameters=tuple(
@@ -213,16 +213,16 @@ def summarise_search(directory: Path) -> SearchSummary:
         importance=importance_table(*importances) if importances else None,
         trials=trials_of(outcomes, spec.objective.metric),
         signatures=signature_table(signatures),
-        figure=figure,
+        metric=metric,
     )
 
 
 def pareto_front(configurations: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[Configuration, ...]:
     """The configurations than which no other is as good in every goal and better in one."""
-    measured = [each for each in configurations if each.figures]
+    measured = [each for each in configurations if each.goal_values]
 
     def gains(each: Configuration) -> tuple[float, ...]:
-        return tuple(goal.gain(value) for goal, value in zip(goals, each.figures, strict=True))
+        return tuple(goal.gain(value) for goal, value in zip(goals, each.goal_values, strict=True))
 
     def beats(one: Configuration, other: Configuration) -> bool:
         pairs = list(zip(gains(one), gains(other), strict=True))
@@ -233,43 +233,43 @@ def pareto_front(configurations: Sequence[Configuration], goals: Sequence[Goal])
 
 
 def _configurations(
-    outcomes: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], figure: str
+    outcomes: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], metric: str
 ) -> tuple[Configuration, ...]:
     groups: dict[tuple[Any, ...], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
     numbered = enumerate(groups.values(), start=1)
-    return tuple(_configuration(number, group, goals, paths, figure) for number, group in numbered)
+    return tuple(_configuration(number, group, goals, paths, metric) for number, group in numbered)
 
 
 def _configuration(
-    number: int, group: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], figure: str
+    number: int, group: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], metric: str
 ) -> Configuration:
     values = dict(group[0].setting.levels) | {ARM_FACTOR: group[0].arm}
     statuses = [outcome.status for outcome in group]
     status = next((each for each in ("failed", "stopped", "missing") if each in statuses), "completed")
-    figures = [_mean(group, goal.metric) for goal in goals] if status == "completed" else []
+    means = [_mean(group, goal.metric) for goal in goals] if status == "completed" else []
     return Configuration(
         number=number,
         values={path: values[path] for path in paths if path in values},
         status=status,
-        figures=() if None in figures else tuple(figure for figure in figures if figure is not None),
-        test=_mean(group, figure),
+        goal_values=() if None in means else tuple(mean for mean in means if mean is not None),
+        test=_mean(group, metric),
         seeds=statuses.count("completed"),
     )
 
 
 def _mean(group: Sequence[Outcome], name: str) -> float | None:
-    figures = [outcome.figure(name) for outcome in group]
-    known = [figure for figure in figures if figure is not None and math.isfinite(figure)]
-    return fmean(known) if known and len(known) == len(figures) else None
+    values = [outcome.metric(name) for outcome in group]
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 def _finding(
     front: Sequence[Configuration],
     configurations: Sequence[Configuration],
     goals: Sequence[Goal],
-    test: Measure,
+    test: MetricSpec,
 ) -> str:
     tried = count(len(configurations), "configuration")
     if not front:
@@ -281,23 +281,23 @@ def _extremes(front: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[st
     """For each further goal, the configuration on the front that is best in it."""
     sentences = []
     for place, goal in enumerate(goals[1:], start=1):
-        best = max(front, key=lambda each: goal.gain(each.figures[place]), default=None)
+        best = max(front, key=lambda each: goal.gain(each.goal_values[place]), default=None)
         if best is not None and best is not front[0]:
-            sentences.append(f"best in {goal.measure.label}: {_told(best, goals)}")
+            sentences.append(f"best in {goal.metric_spec.label}: {_told(best, goals)}")
     return tuple(sentences)
 
 
-def _told(each: Configuration, goals: Sequence[Goal], measure: Measure | None = None) -> str:
-    figures = ", ".join(
-        f"{goal.measure.label} {_value(goal.measure, value)}"
-        for goal, value in zip(goals, each.figures, strict=True)
+def _told(each: Configuration, goals: Sequence[Goal], metric_spec: MetricSpec | None = None) -> str:
+    reached = ", ".join(
+        f"{goal.metric_spec.label} {_value(goal.metric_spec, value)}"
+        for goal, value in zip(goals, each.goal_values, strict=True)
     )
-    test = "" if each.test is None or measure is None else f" (test {_value(measure, each.test)})"
-    return f"{figures}{test} with {each.text}"
+    test = "" if each.test is None or metric_spec is None else f" (test {_value(metric_spec, each.test)})"
+    return f"{reached}{test} with {each.text}"
 
 
-def _value(measure: Measure, value: float) -> str:
-    return f"{measure.text(value)} {measure.unit}".strip()
+def _value(metric_spec: MetricSpec, value: float) -> str:
+    return f"{metric_spec.text(value)} {metric_spec.unit}".strip()
 
 
 def _caution(spec: StudySpec, configurations: Sequence[Configuration]) -> list[str]:

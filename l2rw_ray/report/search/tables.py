@@ -21,7 +21,7 @@ def search_tables(summary: SearchSummary) -> list[Table]:
     shown = summary.ranked[:_MAX_LINES]
     title = f"The best {len(shown)} of {len(summary.configurations)} configurations"
     note = (
-        f"By {summary.goals[0].measure.label}. Only the best one's test figure is shown: "
+        f"By {summary.goals[0].metric_spec.label}. Only the best one's test figure is shown: "
         "choosing by test figures would spoil them."
     )
     tables.append(_table(summary, "best", title, shown, note))
@@ -30,9 +30,9 @@ def search_tables(summary: SearchSummary) -> list[Table]:
 
 def _table(summary: SearchSummary, key: str, title: str, shown: Sequence[Configuration], note: str) -> Table:
     headings = (
-        *(goal.measure.heading for goal in summary.goals),
+        *(goal.metric_spec.heading for goal in summary.goals),
         *(parameter.name for parameter in summary.parameters),
-        summary.measure.heading,
+        summary.metric_spec.heading,
     )
     return Table(
         key=key,
@@ -46,16 +46,16 @@ def _table(summary: SearchSummary, key: str, title: str, shown: Sequence[Configu
 
 def _entries(summary: SearchSummary, each: Configuration) -> tuple[Entry, ...]:
     is_best = each is summary.front[0]
-    figures = (
-        Entry(goal.measure.text(value), is_clear=is_best and place == 0)
-        for place, (goal, value) in enumerate(zip(summary.goals, each.figures, strict=True))
+    goal_values = (
+        Entry(goal.metric_spec.text(value), is_clear=is_best and place == 0)
+        for place, (goal, value) in enumerate(zip(summary.goals, each.goal_values, strict=True))
     )
     values = (
         Entry(value_text(path, each.values[path]) if path in each.values else "–")
         for path in (parameter.path for parameter in summary.parameters)
     )
-    test = Entry(summary.measure.text(each.test)) if is_best and each.test is not None else Entry("")
-    return (*figures, *values, test)
+    test = Entry(summary.metric_spec.text(each.test)) if is_best and each.test is not None else Entry("")
+    return (*goal_values, *values, test)
 
 
 def search_csv(summary: SearchSummary) -> str:
@@ -66,8 +66,6 @@ def search_csv(summary: SearchSummary) -> str:
     goals = [goal.metric for goal in summary.goals]
     writer.writerow(["configuration", "status", "seeds", *paths, *goals])
     for each in summary.configurations:
-        figures = each.figures or [""] * len(goals)
-        writer.writerow(
-            [each.number, each.status, each.seeds, *(each.values.get(path, "") for path in paths), *figures]
-        )
+        values = [*(each.values.get(path, "") for path in paths), *(each.goal_values or [""] * len(goals))]
+        writer.writerow([each.number, each.status, each.seeds, *values])
     return text.getvalue()

@@ -94,8 +94,8 @@ def test_csv_table_and_forest_agree(joined):
     found = [row for row in rows if row["treatment"] == "l2rw"]
     assert [100 * float(row["mean"]) for row in found] == pytest.approx(drawn)
     for row, line in zip(found, table.lines, strict=True):
-        assert line.entries[0].text == contrast.measure.signed(float(row["mean"]))
-        low, high = (contrast.measure.signed(float(row[side])) for side in ("low", "high"))
+        assert line.entries[0].text == contrast.metric_spec.signed(float(row["mean"]))
+        low, high = (contrast.metric_spec.signed(float(row[side])) for side in ("low", "high"))
         assert line.entries[0].detail == f"{low} to {high}"
 
 

@@ -89,7 +89,7 @@ def test_tables_csv_and_summary_tell_the_same_differences(written, summary):
         assert float(row["mean"]) == each.difference.interval.mean
         assert float(row["bootstrap_low"]) == each.evidence.bootstrap.low
         assert float(row["p_holm"]) == each.evidence.p_holm
-        text = each.measure.signed(float(row["mean"]))
+        text = each.metric_spec.signed(float(row["mean"]))
         assert text in page
         if row["kind"] in ("setting", "average"):
             assert text in shown
@@ -147,11 +147,11 @@ def test_an_arm_without_the_factor_is_counted_once(study_tree, tmp_path):
     design = {"kind": "grid", "factors": factors, "when": {"method.gamma": {"method.name": "focal"}}}
     gain = {"uniform": 0.0, "l2rw": 0.1, "focal": 0.2}
 
-    def figures(trial):
+    def metrics(trial):
         noise = np.random.default_rng([trial.seed, len(trial.config.method.name)]).normal(0, 0.01)
         return {HEADLINE: 0.5 + gain[trial.config.method.name] + noise}
 
-    play_grid(parse_study(study_tree | {"design": design, "seeds": 3}), folder, figures)
+    play_grid(parse_study(study_tree | {"design": design, "seeds": 3}), folder, metrics)
     summary = summarise(folder.path)
     assert [(each.treatment, each.settings) for each in summary.pooled] == [("l2rw", 1), ("focal", 2)]
     assert [each.planned_settings for each in summary.pooled] == [1, 2]
@@ -163,11 +163,11 @@ def test_an_arm_without_the_factor_is_counted_once(study_tree, tmp_path):
     assert write_report(folder.path).finding == summary.finding
 
 
-def play_grid(spec, folder, figures):
+def play_grid(spec, folder, metrics):
     from l2rw_ray.planning.plan import plan_study
 
     folder.write_plan(spec, plan_study(spec))
-    play(spec, folder, figures)
+    play(spec, folder, metrics)
 
 
 def test_at_equal_time_a_dear_arm_stands_where_its_curve_is(complete, summary, written):
@@ -187,7 +187,7 @@ def test_several_sources_have_one_figure_for_each_arm(fake_study, plain):
     factors = {"data.source": ["digits", "mnist"], "method.name": ["uniform", "l2rw"]}
     summary = summarise(fake_study(replace(plain, factors=factors, failing=None)))
     (table,) = summary.details
-    tasks = [[*cell.samples[HEADLINE].values()] for cell in summary.cells if cell.arm == "l2rw"]
+    tasks = [[*cell.by_seed[HEADLINE].values()] for cell in summary.cells if cell.arm == "l2rw"]
     assert [line.name for line in table.lines] == ["uniform", "l2rw"]
     assert table.lines[1].entries[0].text == f"{100 * interquartile_mean(tasks):.1f}"
 

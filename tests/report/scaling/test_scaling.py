@@ -134,7 +134,7 @@ def test_each_curve_is_projected_by_its_own_law_to_the_same_numbers(workers):
 
 def test_workers_without_a_seed_of_one_worker_are_no_curve(workers):
     others = [
-        replace(point, samples={name: {9: 1.0} for name in point.samples})
+        replace(point, by_seed={name: {9: 1.0} for name in point.by_seed})
         for point in workers.points
         if point.level("resources.workers") > 1
     ]
