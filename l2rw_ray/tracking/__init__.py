@@ -1,6 +1,6 @@
 """Mirroring a study's ledger into MLflow."""
 
 from l2rw_ray.tracking.mlflow_mirror import MlflowMirror
-from l2rw_ray.tracking.runs import DesignPoint
+from l2rw_ray.tracking.runs import DesignPointRun
 
-__all__ = ["DesignPoint", "MlflowMirror"]
+__all__ = ["DesignPointRun", "MlflowMirror"]

@@ -194,18 +194,18 @@ def _add_model(file: Path, made: Path) -> None:
 
 def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
     """A run per design point, where the study has any whose figures count."""
-    from l2rw_ray.report.design_points.points import final_cells
-    from l2rw_ray.tracking import DesignPoint
+    from l2rw_ray.report.design_points.points import final_design_points
+    from l2rw_ray.tracking import DesignPointRun
 
     if isinstance(folder.read_spec().design, SearchDesign):  # its configurations are its trials
         return
     final = {row.trial_id for row in folder.read_plan() if row.stage is Stage.FINAL}
     if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
         mirror.summarise(
-            DesignPoint(
-                cell.method, dict(cell.setting.levels), {k: asdict(v) for k, v in cell.intervals.items()}
+            DesignPointRun(
+                point.method, dict(point.setting.levels), {k: asdict(v) for k, v in point.intervals.items()}
             )
-            for cell in final_cells(folder.path)
+            for point in final_design_points(folder.path)
         )
 
 

@@ -24,7 +24,7 @@ from l2rw_ray.tracking.database import check_database_answers
 from l2rw_ray.tracking.inputs import DataInput, data_inputs
 from l2rw_ray.tracking.runs import (
     PLANNED,
-    DesignPoint,
+    DesignPointRun,
     MetricPoint,
     Row,
     end_of,
@@ -188,7 +188,7 @@ class MlflowMirror:
                     store.client.set_tag(store.trials[trial_id].info.run_id, PLANNED, mark)
                     tags[PLANNED] = mark
 
-    def summarise(self, points: Iterable[DesignPoint]) -> None:
+    def summarise(self, points: Iterable[DesignPointRun]) -> None:
         """Write a run per design point with the figures over its seeds, or update the one there is.
 
         Raises:
@@ -258,7 +258,7 @@ class MlflowMirror:
                 params=pairs[number * _MAX_PARAMS : (number + 1) * _MAX_PARAMS],
             )
 
-    def _write_point(self, store: _Store, point: DesignPoint) -> None:
+    def _write_point(self, store: _Store, point: DesignPointRun) -> None:
         known, metrics = store.points.get(point.key), point.metrics()
         if known and known.data.metrics == metrics and _has_ended(known):
             return

@@ -25,23 +25,23 @@ _COMMIT = "mlflow.source.git.commit"  # the name that MLflow's pages know
 _NOT_METRICS = {"seed", "attempt", *_RESOURCES, "schema_version"}
 _NOT_EPOCH_METRICS = {"seed", "epoch", "step"}
 _EPOCH_NAMES = {"duration_s": "epoch_duration_s"}
-"""Of figures whose name means another thing of the whole trial."""
+"""Of metrics whose name means another thing of the whole trial."""
 _LONGEST_TEXT = 1000
 
 
 @dataclass(frozen=True)
-class DesignPoint:
-    """Figures of one design point over its seeds.
+class DesignPointRun:
+    """What the run of a design point shows: its metrics over its seeds.
 
     Attributes:
         method: The method that its trials ran.
         factors: Levels of the other factors, by path relative to `trial`; the variant among them.
-        figures: `mean`, `low`, `high` and `n` by name of the figure.
+        intervals: `mean`, `low`, `high` and `n` by name of the metric.
     """
 
     method: str
     factors: Mapping[str, Any]
-    figures: Mapping[str, Mapping[str, float]]
+    intervals: Mapping[str, Mapping[str, float]]
 
     @property
     def key(self) -> str:
@@ -54,10 +54,10 @@ class DesignPoint:
         return trial_label(self.method, self.factors, "all seeds")
 
     def metrics(self) -> dict[str, float]:
-        """Figures as flat metrics, such as `test_accuracy.mean`; what is not finite is left out."""
+        """Return them as flat metrics, such as `test_accuracy.mean`; what is not finite is left out."""
         return {
             f"{name}.{part}": float(value)
-            for name, parts in self.figures.items()
+            for name, parts in self.intervals.items()
             for part, value in parts.items()
             if math.isfinite(value)
         }
@@ -187,11 +187,11 @@ def end_of(row: Row) -> datetime:
 
 
 def _final_metrics(row: Row) -> dict[str, float]:
-    own = {name: float(value) for name, value in row.items() if _is_number(value) and _is_figure(name)}
+    own = {name: float(value) for name, value in row.items() if _is_number(value) and _is_metric(name)}
     return own | {name: float(value) for name, value in row.get("metrics") or ()}
 
 
-def _is_figure(name: str) -> bool:
+def _is_metric(name: str) -> bool:
     return name not in _NOT_METRICS and not name.startswith(FACTOR)
 
 

@@ -102,7 +102,7 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
     assert read_study(folder.path)["stage"].to_pylist() == ["search"] * 8 + ["final"] * 6
     assert summary.counts.planned == 6
     assert (
-        max(value for cell in summary.cells for value in cell.by_seed["test_balanced_accuracy"].values())
+        max(value for point in summary.points for value in point.by_seed["test_balanced_accuracy"].values())
         < 0.7
     )
     (table,) = summary.details

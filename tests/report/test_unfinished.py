@@ -61,8 +61,10 @@ def test_an_interaction_is_of_settings_that_both_circumstances_have(
     path = fake_study(replace(plain, factors=factors, seeds=2, failing=None, missing=[4, 5, 6, 7]))
     summary = summarise(path)
     at = {
-        (cell.arm, *(level for _, level in cell.setting.levels)): np.array([*cell.by_seed[HEADLINE].values()])
-        for cell in summary.cells
+        (point.arm, *(level for _, level in point.setting.levels)): np.array(
+            [*point.by_seed[HEADLINE].values()]
+        )
+        for point in summary.points
     }
     expected = (at["l2rw", 0.9, 0.0] - at["uniform", 0.9, 0.0]) - (
         at["l2rw", 0.5, 0.0] - at["uniform", 0.5, 0.0]

@@ -120,16 +120,16 @@ def test_markup_in_texts_is_shown_not_obeyed(fake_study, plain):
 def test_csv_table_and_summary_agree(study, written):
     paths, summary = written, summarise(study)
     rows = list(csv.DictReader(paths.csv.read_text(encoding="utf-8").splitlines()))
-    assert len(rows) == len(summary.cells) == 9
+    assert len(rows) == len(summary.points) == 9
     page, table = paths.html.read_text(encoding="utf-8"), accuracy_tables(summary)[0]
-    for row, cell in zip(rows, summary.cells, strict=True):
-        interval = cell.intervals[HEADLINE]
+    for row, point in zip(rows, summary.points, strict=True):
+        interval = point.intervals[HEADLINE]
         assert float(row[f"{HEADLINE}_mean"]) == interval.mean
         assert float(row[f"{HEADLINE}_low"]) == interval.low
         assert int(row[f"{HEADLINE}_n"]) == interval.n
         shown = METRICS[HEADLINE].text(interval.mean)
-        entries = table.lines[summary.settings.index(cell.setting)].entries
-        assert entries[summary.arms.index(cell.arm)].text == shown
+        entries = table.lines[summary.settings.index(point.setting)].entries
+        assert entries[summary.arms.index(point.arm)].text == shown
         assert shown in page
 
 

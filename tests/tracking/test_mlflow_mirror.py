@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from l2rw_ray.errors import TrackingError
-from l2rw_ray.tracking import DesignPoint, MlflowMirror
+from l2rw_ray.tracking import DesignPointRun, MlflowMirror
 from l2rw_ray.tracking.view import study_view
 
 QUESTION = "Does it pay?"
@@ -42,8 +42,8 @@ def content(runs):
 
 
 def point(mean=0.5):
-    figures = {"test_accuracy": {"mean": mean, "low": 0.4, "high": 0.6, "n": 3}}
-    return DesignPoint("l2rw", {"data.bias.level": 0.9}, figures)
+    intervals = {"test_accuracy": {"mean": mean, "low": 0.4, "high": 0.6, "n": 3}}
+    return DesignPointRun("l2rw", {"data.bias.level": 0.9}, intervals)
 
 
 def test_a_trial_is_a_run_below_its_study(mirror, runs, store_uri, trial_row, history_rows):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from l2rw_ray.tracking.runs import (
-    DesignPoint,
+    DesignPointRun,
     factor_tags,
     factors_of,
     metric_points,
@@ -64,12 +64,12 @@ def test_factors_of_a_trial_beyond_the_plan_are_none(trial_row):
 
 
 def test_design_points_are_identified_by_arm_and_levels():
-    figures = {"test_accuracy": {"mean": 0.5, "low": math.nan, "high": math.nan, "n": 1}}
-    point = DesignPoint("l2rw", {"data.bias.level": 0.9}, figures)
+    intervals = {"test_accuracy": {"mean": 0.5, "low": math.nan, "high": math.nan, "n": 1}}
+    point = DesignPointRun("l2rw", {"data.bias.level": 0.9}, intervals)
     assert point.metrics() == {"test_accuracy.mean": 0.5, "test_accuracy.n": 1.0}
     assert point.name == "l2rw · bias 0.9 · all seeds"
-    assert point.key == DesignPoint("l2rw", {"data.bias.level": 0.9}, {}).key
-    assert point.key != DesignPoint("uniform", {"data.bias.level": 0.9}, {}).key
+    assert point.key == DesignPointRun("l2rw", {"data.bias.level": 0.9}, {}).key
+    assert point.key != DesignPointRun("uniform", {"data.bias.level": 0.9}, {}).key
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.ablation.summary import Ablation, Interaction
 from l2rw_ray.report.comparisons.comparison import Comparison
-from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.points import SUMMARISED
 from l2rw_ray.statistics import Interval
 
 
 def render_csv(summary: Ablation) -> str:
     """A line per design point: factors, arm, and of each metric its seeds, mean and 95 % limits."""
-    shown = [name for name in SUMMARISED if any(name in cell.intervals for cell in summary.cells)]
+    shown = [name for name in SUMMARISED if any(name in point.intervals for point in summary.points)]
     paths = [factor.path for factor in summary.factors]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -22,15 +22,15 @@ def render_csv(summary: Ablation) -> str:
     columns = [f"{name}_{suffix}" for name in shown for suffix in suffixes]
     is_of_arms = VARIANT not in paths  # else the variant says more than the arm it is one of
     writer.writerow([*paths, *(["arm"] if is_of_arms else []), "method.name", "timing_usable", *columns])
-    for cell in summary.cells:
-        levels = [cell.setting.level(path) for path in paths]
+    for point in summary.points:
+        levels = [point.setting.level(path) for path in paths]
         writer.writerow(
             [
                 *levels,
-                *([cell.arm] if is_of_arms else []),
-                cell.method,
-                cell.timing_usable,
-                *_metric_columns(cell, shown),
+                *([point.arm] if is_of_arms else []),
+                point.method,
+                point.timing_usable,
+                *_metric_columns(point, shown),
             ]
         )
     return text.getvalue()
@@ -76,7 +76,7 @@ def _limits(interval: Interval | None) -> tuple[object, ...]:
     return (interval.n, interval.mean, "", "")
 
 
-def _metric_columns(cell: Cell, names: list[str]) -> Iterator[object]:
+def _metric_columns(point: DesignPoint, names: list[str]) -> Iterator[object]:
     """Empty fields where a metric is missing or one seed gives no limits."""
     for name in names:
-        yield from _limits(cell.intervals.get(name))
+        yield from _limits(point.intervals.get(name))

@@ -9,7 +9,7 @@ from typing import Any
 
 from l2rw_ray.report.ablation.summary import Curve, Effect, EffectPoint
 from l2rw_ray.report.comparisons.contrast import Contrast, in_common, lines_of
-from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, metric_spec_for
 from l2rw_ray.report.design_points.points import ARM_FACTOR, Outcome
 from l2rw_ray.report.design_points.setting import Factor, Setting
@@ -42,37 +42,39 @@ def effects_of(
     contrast: Contrast,
     arms: Sequence[str],
     factors: Sequence[Factor],
-    cells: Sequence[Cell],
+    points: Sequence[DesignPoint],
     metric: str = HEADLINE,
 ) -> tuple[Effect, ...]:
     """The headline metric along each factor, or over the arms of a design that varies nothing else."""
     if not factors:
-        points = tuple(
-            EffectPoint(cell.arm, cell.arm, cell.intervals[metric])
-            for cell in cells
-            if metric in cell.intervals
+        effect_points = tuple(
+            EffectPoint(point.arm, point.arm, point.intervals[metric])
+            for point in points
+            if metric in point.intervals
         )
-        return (Effect(Factor(ARM_FACTOR, tuple(arms)), points),)
-    measured = [cell for cell in cells if metric in cell.by_seed]
+        return (Effect(Factor(ARM_FACTOR, tuple(arms)), effect_points),)
+    measured = [point for point in points if metric in point.by_seed]
     return tuple(
-        Effect(factor, _points(factor, lines_of(contrast, arms, measured, factor), metric))
+        Effect(factor, _effect_points(factor, lines_of(contrast, arms, measured, factor), metric))
         for factor in factors
     )
 
 
-def _points(factor: Factor, lines: Mapping[str, Sequence[Cell]], metric: str) -> tuple[EffectPoint, ...]:
-    points = []
-    for arm, cells in lines.items():
+def _effect_points(
+    factor: Factor, lines: Mapping[str, Sequence[DesignPoint]], metric: str
+) -> tuple[EffectPoint, ...]:
+    effect_points = []
+    for arm, points in lines.items():
         groups = [
-            [cell for cell in cells if _stands_at(cell.setting, factor, level)] for level in factor.levels
+            [point for point in points if _stands_at(point.setting, factor, level)] for level in factor.levels
         ]
         for level, group in zip(factor.levels, in_common(groups, factor.path), strict=True):
-            by_seed = [cell.by_seed[metric] for cell in group]
+            by_seed = [point.by_seed[metric] for point in group]
             shared = set(by_seed[0]).intersection(*by_seed[1:]) if by_seed else set()
             if shared:
                 means = [fmean(values[seed] for values in by_seed) for seed in sorted(shared)]
-                points.append(EffectPoint(arm, level, METRICS[metric].within(mean_interval(means))))
-    return tuple(points)
+                effect_points.append(EffectPoint(arm, level, METRICS[metric].within(mean_interval(means))))
+    return tuple(effect_points)
 
 
 def _stands_at(setting: Setting, factor: Factor, level: Any) -> bool:

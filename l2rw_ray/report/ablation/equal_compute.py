@@ -11,7 +11,7 @@ from l2rw_ray.report.ablation.effects import Histories, History
 from l2rw_ray.report.ablation.summary import Ablation, ComputeLine
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of
-from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import METRICS, MetricSpec, p_text, validation_metric
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.report.document.table import Entry, Line, Table
@@ -36,7 +36,7 @@ class _Reached:
 
 
 def equal_compute(
-    contrast: Contrast, cells: Sequence[Cell], histories: Histories, metric: str
+    contrast: Contrast, points: Sequence[DesignPoint], histories: Histories, metric: str
 ) -> tuple[ComputeLine, ...]:
     """The arms at equal training time, the control first; none where times or curves are missing.
 
@@ -46,16 +46,16 @@ def equal_compute(
 
     Args:
         contrast: What is compared.
-        cells: Design points.
+        points: Design points.
         histories: Each completed trial's epochs.
         metric: Name of the validation metric.
     """
-    if not contrast.treatments or not all(cell.timing_usable for cell in cells):
+    if not contrast.treatments or not all(point.timing_usable for point in points):
         return ()
-    budgets = _budgets(contrast, cells, histories)
+    budgets = _budgets(contrast, points, histories)
     lines, comparisons, controls = [], [], []
     for level in contrast.treatments:
-        pairs = pairs_of(contrast, cells, level)
+        pairs = pairs_of(contrast, points, level)
         reached = [each for pair in pairs if (each := _reach(pair, budgets, histories)).treatment]
         values_and_used = _values_and_used(reached, of_control=False)
         if not values_and_used[0]:  # no seed that all settings have
@@ -78,10 +78,10 @@ def equal_compute(
 
 
 def _budgets(
-    contrast: Contrast, cells: Sequence[Cell], histories: Histories
+    contrast: Contrast, points: Sequence[DesignPoint], histories: Histories
 ) -> Mapping[tuple[Setting, int], float]:
     """The shortest training by setting without the contrasted factor, and by seed."""
-    known = {(cell.arm, cell.setting) for cell in cells}
+    known = {(point.arm, point.setting) for point in points}
     shortest: dict[tuple[Setting, int], float] = {}
     for (arm, setting, seed), history in histories.items():
         if (arm, setting) in known:
@@ -90,11 +90,13 @@ def _budgets(
     return shortest
 
 
-def _reach(pair: Pair[Cell], budgets: Mapping[tuple[Setting, int], float], histories: Histories) -> _Reached:
+def _reach(
+    pair: Pair[DesignPoint], budgets: Mapping[tuple[Setting, int], float], histories: Histories
+) -> _Reached:
     reached = _Reached({}, {}, [], [])
     rests = [rest for rest, _ in budgets if rest.covers(pair.setting)]
     for seed in sorted({seed for _, seed in budgets}):
-        own = [histories.get((cell.arm, cell.setting, seed)) for cell in (pair.treatment, pair.control)]
+        own = [histories.get((point.arm, point.setting, seed)) for point in (pair.treatment, pair.control)]
         budget = min((budgets[rest, seed] for rest in rests if (rest, seed) in budgets), default=np.inf)
         if None in own:
             continue

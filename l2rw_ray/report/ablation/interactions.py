@@ -10,15 +10,15 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.ablation.summary import Interaction
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, values_of
 from l2rw_ray.report.comparisons.evidence import assess
-from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.setting import Factor
 from l2rw_ray.statistics import difference_of_differences
 
-_Pairs = Sequence[Pair[Cell]]
+_Pairs = Sequence[Pair[DesignPoint]]
 
 
 def interactions_of(
-    spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], cells: Sequence[Cell], metric: str
+    spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], points: Sequence[DesignPoint], metric: str
 ) -> tuple[Interaction, ...]:
     """Differences of differences, one family by Holm; none where the design has one factor only.
 
@@ -26,10 +26,10 @@ def interactions_of(
         spec: The study.
         contrast: What is compared.
         factors: All factors but the method.
-        cells: Design points.
+        points: Design points.
         metric: Name of the headline metric.
     """
-    measured = [cell for cell in cells if metric in cell.by_seed]
+    measured = [point for point in points if metric in point.by_seed]
     pairs = {level: pairs_of(contrast, measured, level) for level in contrast.treatments}
     found = [
         *_along_factors(contrast, factors, pairs, metric),
@@ -40,7 +40,7 @@ def interactions_of(
 
 
 def _along_factors(
-    contrast: Contrast, factors: Sequence[Factor], pairs: dict[Any, list[Pair[Cell]]], metric: str
+    contrast: Contrast, factors: Sequence[Factor], pairs: dict[Any, list[Pair[DesignPoint]]], metric: str
 ) -> list[Interaction]:
     """The gain at each level of each other factor, less that at its first."""
     found = []
@@ -61,7 +61,7 @@ def _along_factors(
 
 
 def _of_pairs(
-    spec: StudySpec, contrast: Contrast, pairs: dict[Any, list[Pair[Cell]]], metric: str
+    spec: StudySpec, contrast: Contrast, pairs: dict[Any, list[Pair[DesignPoint]]], metric: str
 ) -> list[Interaction]:
     """The gain of two variants together, less the sum of their gains."""
     if not isinstance(spec.design, AblationDesign) or contrast.factor.path != VARIANT:

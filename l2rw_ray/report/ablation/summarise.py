@@ -16,7 +16,7 @@ from l2rw_ray.report.ablation.tasks import tasks_table
 from l2rw_ray.report.ablation.tuning import has_tuned_levels, tuning_gaps, tuning_tables
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import Contrast, choose_contrast, compare, compare_pooled, sentence
-from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import (
     METRICS,
     MINUS,
@@ -28,8 +28,8 @@ from l2rw_ray.report.design_points.labels import (
 from l2rw_ray.report.design_points.points import (
     ARM_FACTOR,
     Outcome,
-    cells_of,
     counts_of,
+    design_points_of,
     factors_of,
     join,
     problems_of,
@@ -60,35 +60,35 @@ def summarise(directory: Path) -> Ablation:
     outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
     tuning = [outcome for outcome in all_outcomes if outcome.stage is Stage.SEARCH]
     arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
-    factors, cells, counts = factors_of(outcomes), cells_of(outcomes), counts_of(outcomes)
+    factors, points, counts = factors_of(outcomes), design_points_of(outcomes), counts_of(outcomes)
     contrast = choose_contrast(arms, factors, _methods_of(spec))
-    metric = headline_of({name for cell in cells for name in cell.by_seed})
-    pooled = with_evidence(compare_pooled(contrast, cells, outcomes, metric))
+    metric = headline_of({name for point in points for name in point.by_seed})
+    pooled = with_evidence(compare_pooled(contrast, points, outcomes, metric))
     validation = validation_metric(metric)
     epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
     histories = histories_of(outcomes, epochs, validation)
     signatures = signatures_of(outcomes)
-    over_tasks = tasks_table(contrast, arms, cells, metric)
+    over_tasks = tasks_table(contrast, arms, points, metric)
     level = effective_answer(spec, outcomes)
     pooled_text = tuple(sentence(comparison) for comparison in pooled)
     return Ablation(
         name=spec.name,
         question=spec.question,
         notes=paragraphs(folder.notes),
-        finding=_finding(contrast, pooled, cells, metric) if level is None else level.finding,
+        finding=_finding(contrast, pooled, points, metric) if level is None else level.finding,
         further_findings=pooled_text[1:] if level is None else pooled_text,
         factors=factors,
         arms=arms,
         control=contrast.name(contrast.control),
         headline=contrast.name((*contrast.treatments, contrast.control)[0]),
         settings=narrowest(outcome.setting for outcome in outcomes),
-        cells=cells,
-        comparisons=with_evidence(compare(contrast, cells, metric)),
+        points=points,
+        comparisons=with_evidence(compare(contrast, points, metric)),
         pooled=pooled,
-        effects=effects_of(contrast, arms, factors, cells, metric),
+        effects=effects_of(contrast, arms, factors, points, metric),
         curves=curves_of(histories, validation),
         weight_curves={name: curves_of(histories_of(outcomes, epochs, name), name) for name in WEIGHT_CURVES},
-        equal_compute=equal_compute(contrast, cells, histories, validation),
+        equal_compute=equal_compute(contrast, points, histories, validation),
         counts=counts,
         problems=problems_of(outcomes),
         warnings=(
@@ -100,7 +100,7 @@ def summarise(directory: Path) -> Ablation:
         provenance=provenance_of(spec, outcomes, counts, contrast, tuning),
         design=design_of(spec, contrast, factors, all_outcomes, metric),
         trials=trials_of(all_outcomes, spec.objective.metric),
-        interactions=interactions_of(spec, contrast, factors, cells, metric),
+        interactions=interactions_of(spec, contrast, factors, points, metric),
         signatures=signature_table(signatures),
         answer=None if level is None else level.table,
         details=(*([over_tasks] if over_tasks else []), *tuning_tables(spec, all_outcomes)),
@@ -131,12 +131,14 @@ def _methods_of(spec: StudySpec) -> dict[str, str] | None:
     return {name: str(arm.set.get(ARM_FACTOR, own)) for name, arm in spec.design.arms.items()}
 
 
-def _finding(contrast: Contrast, pooled: Sequence[Comparison], cells: Sequence[Cell], metric: str) -> str:
-    if cells and not any(contrast.level_of(cell) == contrast.control for cell in cells):
+def _finding(
+    contrast: Contrast, pooled: Sequence[Comparison], points: Sequence[DesignPoint], metric: str
+) -> str:
+    if points and not any(contrast.level_of(point) == contrast.control for point in points):
         return f"no final trial of {contrast.name(contrast.control)} completed: nothing to compare with yet"
     if pooled:
         return sentence(pooled[0])
-    measured = [cell for cell in cells if metric in cell.intervals]
+    measured = [point for point in points if metric in point.intervals]
     if not measured:
         return "no trial with test figures completed: nothing can be concluded"
     if len(measured) > 1:

@@ -7,7 +7,7 @@ from typing import Any
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.evidence import Evidence
-from l2rw_ray.report.design_points.design_point import Cell, Problem, TrialCounts, TrialLine
+from l2rw_ray.report.design_points.design_point import DesignPoint, Problem, TrialCounts, TrialLine
 from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MetricSpec, metric_spec_for
 from l2rw_ray.report.design_points.setting import Factor, Setting
 from l2rw_ray.report.document.table import Table
@@ -131,7 +131,7 @@ class Ablation:
         control: The arm or level the others are compared with.
         headline: The arm or level the finding is about; equal to `control` where there is no other.
         settings: Combinations of the factors' levels in plan order; none that covers another one.
-        cells: Design points that have a completed seed.
+        points: Design points that have a completed seed.
         comparisons: Paired differences per setting.
         pooled: Paired differences averaged over settings, the headline first.
         effects: The headline metric along each factor.
@@ -162,7 +162,7 @@ class Ablation:
     control: str
     headline: str
     settings: tuple[Setting, ...]
-    cells: tuple[Cell, ...]
+    points: tuple[DesignPoint, ...]
     comparisons: tuple[Comparison, ...]
     pooled: tuple[Comparison, ...]
     effects: tuple[Effect, ...]
@@ -192,7 +192,7 @@ class Ablation:
         """Whether settings are variants, which may be other arms than the one they are variants of."""
         return len(self.arms) == 1 and any(factor.path == VARIANT for factor in self.factors)
 
-    def cell(self, arm: str, setting: Setting) -> Cell | None:
+    def point(self, arm: str, setting: Setting) -> DesignPoint | None:
         """The design point of an arm in a setting, None where no seed of it completed."""
-        found = (cell for cell in self.cells if cell.arm == arm and cell.setting.covers(setting))
+        found = (point for point in self.points if point.arm == arm and point.setting.covers(setting))
         return next(found, None)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.ablation.summary import Ablation
-from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import (
     COST_METRICS,
     METRICS,
@@ -25,7 +25,7 @@ def accuracy_tables(summary: Ablation) -> tuple[Table, ...]:
     return tuple(
         _settings_by_arms(summary, name)
         for name in TEST_METRICS
-        if any(name in cell.intervals for cell in summary.cells)
+        if any(name in point.intervals for point in summary.points)
     )
 
 
@@ -33,8 +33,8 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
     corner, names = short_names(summary.settings)
     lines = []
     for setting, row in zip(summary.settings, names, strict=True):
-        cells = [summary.cell(arm, setting) for arm in summary.arms]
-        lines.append(Line(row, tuple(_entry(cell, name) for cell in cells)))
+        points = [summary.point(arm, setting) for arm in summary.arms]
+        lines.append(Line(row, tuple(_entry(point, name) for point in points)))
     heading = METRICS[name].heading + METRICS[name].direction
     return Table(
         key=name.replace("_", "-"),
@@ -42,20 +42,21 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
         corner=corner,
         columns=("mean",) if summary.has_variants else summary.arms,
         lines=tuple(lines),
-        note="Mean over completed seeds, 95 % t interval, number of seeds." + _cut_off(summary.cells, [name]),
+        note="Mean over completed seeds, 95 % t interval, number of seeds."
+        + _cut_off(summary.points, [name]),
     )
 
 
 def weight_table(summary: Ablation) -> Table | None:
     """How the weights behaved, for arms that have any; None where there are none."""
-    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in WEIGHT_METRICS)]
+    points = [point for point in summary.points if any(name in point.intervals for name in WEIGHT_METRICS)]
     note = "At the end of training."
-    if any("corrupted_auroc" in cell.intervals for cell in cells):
+    if any("corrupted_auroc" in point.intervals for point in points):
         note += (
             " Weight on wrong labels: their share of all weight; equal weights would give them their share "
             "of the examples. AUROC 0.5 is chance, 1 gives every wrong label the lowest weights."
         )
-    return _points_by_metrics("weights", "What the weights did", cells, WEIGHT_METRICS, note)
+    return _points_by_metrics("weights", "What the weights did", points, WEIGHT_METRICS, note)
 
 
 def cost_table(summary: Ablation) -> Table | None:
@@ -66,55 +67,55 @@ def cost_table(summary: Ablation) -> Table | None:
         "are the duration times the cores that the trial held. Peak memory is what steps allocate beyond "
         "parameters and optimiser state."
     )
-    if not all(cell.timing_usable for cell in summary.cells):
+    if not all(point.timing_usable for point in summary.points):
         note += " Trials that shared a GPU have no usable step times."
-    cells = [cell for cell in summary.cells if any(name in cell.intervals for name in COST_METRICS)]
-    return _points_by_metrics("cost", "What it cost", cells, COST_METRICS, note)
+    points = [point for point in summary.points if any(name in point.intervals for name in COST_METRICS)]
+    return _points_by_metrics("cost", "What it cost", points, COST_METRICS, note)
 
 
 def _points_by_metrics(
-    key: str, title: str, cells: Sequence[Cell], names: Sequence[str], note: str
+    key: str, title: str, points: Sequence[DesignPoint], names: Sequence[str], note: str
 ) -> Table | None:
-    shown = [name for name in names if any(name in cell.intervals for cell in cells)]
+    shown = [name for name in names if any(name in point.intervals for point in points)]
     if not shown:
         return None
-    corner, points = _points(cells)
+    corner, row_names = _row_names(points)
     lines = (
-        Line(point, tuple(_entry(cell, name) for name in shown))
-        for point, cell in zip(points, cells, strict=True)
+        Line(row_name, tuple(_entry(point, name) for name in shown))
+        for row_name, point in zip(row_names, points, strict=True)
     )
     headings = tuple(METRICS[name].heading for name in shown)
-    return Table(key, title, corner, headings, tuple(lines), note + _cut_off(cells, shown))
+    return Table(key, title, corner, headings, tuple(lines), note + _cut_off(points, shown))
 
 
-def _cut_off(cells: Sequence[Cell], names: Sequence[str]) -> str:
+def _cut_off(points: Sequence[DesignPoint], names: Sequence[str]) -> str:
     """What to say of t limits that would lie beyond what a metric can be; nothing where none does."""
     reached = {
         f"{METRICS[name].text(limit)}{' %' if METRICS[name].is_share else ''}"
         for name in names
         if name not in _MEANS_ONLY
-        for cell in cells
-        if name in cell.intervals
-        for limit in _cut(cell, name)
+        for point in points
+        if name in point.intervals
+        for limit in _cut(point, name)
     }
     if not reached:
         return ""
     return f" Limits beyond what there can be are cut off there ({', '.join(sorted(reached))})."
 
 
-def _cut(cell: Cell, name: str) -> tuple[float, ...]:
+def _cut(point: DesignPoint, name: str) -> tuple[float, ...]:
     """The limits of a metric that are not those of its t interval."""
-    interval, whole = cell.intervals[name], mean_interval(cell.by_seed[name].values())
+    interval, whole = point.intervals[name], mean_interval(point.by_seed[name].values())
     sides = ((interval.low, whole.low), (interval.high, whole.high))
     return tuple(shown for shown, own in sides if interval.is_conclusive and shown != own)
 
 
-def _entry(cell: Cell | None, name: str) -> Entry:
-    if cell is None or name not in cell.intervals:
+def _entry(point: DesignPoint | None, name: str) -> Entry:
+    if point is None or name not in point.intervals:
         return _NOTHING
-    if name in TIMING_METRICS and not cell.timing_usable:
+    if name in TIMING_METRICS and not point.timing_usable:
         return Entry("unusable", "GPU shared")
-    metric_spec, interval = METRICS[name], cell.intervals[name]
+    metric_spec, interval = METRICS[name], point.intervals[name]
     if name in _MEANS_ONLY:
         return Entry(metric_spec.text(interval.mean))
     return Entry(metric_spec.text(interval.mean), metric_spec.limits(interval), _seeds(interval))
@@ -124,9 +125,9 @@ def _seeds(interval: Interval) -> int | None:
     return interval.n if interval.is_conclusive else None
 
 
-def _points(cells: Sequence[Cell]) -> tuple[str, tuple[str, ...]]:
+def _row_names(points: Sequence[DesignPoint]) -> tuple[str, tuple[str, ...]]:
     """A heading and the names of design points below it."""
-    if any(VARIANT in dict(cell.setting.levels) or not cell.setting.levels for cell in cells):
-        return "design point", tuple(point_name(cell.arm, cell.setting) for cell in cells)
-    heading, names = short_names([cell.setting for cell in cells])
-    return f"arm, {heading}", tuple(f"{cell.arm}, {name}" for cell, name in zip(cells, names, strict=True))
+    if any(VARIANT in dict(point.setting.levels) or not point.setting.levels for point in points):
+        return "design point", tuple(point_name(point.arm, point.setting) for point in points)
+    heading, names = short_names([point.setting for point in points])
+    return f"arm, {heading}", tuple(f"{point.arm}, {name}" for point, name in zip(points, names, strict=True))

@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
-from l2rw_ray.report.design_points.design_point import Cell
+from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MINUS, count, p_text
 from l2rw_ray.report.design_points.points import ARM_FACTOR
 from l2rw_ray.report.design_points.setting import Factor, Setting, narrowest
@@ -17,7 +17,7 @@ _PREFERRED_CONTROL = "uniform"
 _PREFERRED_HEADLINE = "l2rw"
 
 
-class Point(Protocol):
+class HasSetting(Protocol):
     """A design point, or a trial of one."""
 
     @property
@@ -29,7 +29,7 @@ class Point(Protocol):
         """Levels of all factors but the method."""
 
 
-P = TypeVar("P", bound=Point)
+P = TypeVar("P", bound=HasSetting)
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Pair(Generic[P]):
     """Two design points that differ in the contrasted factor only.
 
     Attributes:
-        place: Place of the setting in the plan.
+        position: Place of the setting in the plan.
         setting: Levels of the factors that are not compared, as far as one of the two has them.
         treatment: The point that is compared.
         control: The point it is compared with.
     """
 
-    place: int
+    position: int
     setting: Setting
     treatment: P
     control: P
@@ -63,7 +63,7 @@ class Contrast:
     control: Any
     treatments: tuple[Any, ...]
 
-    def level_of(self, point: Point) -> Any:
+    def level_of(self, point: HasSetting) -> Any:
         """The point's level of the contrasted factor."""
         return point.arm if self.factor.path == ARM_FACTOR else point.setting.level(self.factor.path)
 
@@ -105,44 +105,46 @@ def choose_contrast(
 
 
 def lines_of(
-    contrast: Contrast, arms: Sequence[str], cells: Iterable[Cell], factor: Factor
-) -> dict[str, list[Cell]]:
+    contrast: Contrast, arms: Sequence[str], points: Iterable[DesignPoint], factor: Factor
+) -> dict[str, list[DesignPoint]]:
     """Design points by what a metric along a factor has a line for: an arm, or a variant of one.
 
     Args:
         contrast: What is compared.
         arms: Methods in plan order.
-        cells: Design points.
+        points: Design points.
         factor: The factor along which they are shown.
     """
     if contrast.factor.path != VARIANT or factor.path == VARIANT:
-        return {arm: [cell for cell in cells if cell.arm == arm] for arm in arms}
-    lines: dict[str, list[Cell]] = {contrast.name(level): [] for level in contrast.factor.levels}
-    for cell in cells:
-        lines[contrast.name(contrast.level_of(cell))].append(cell)
+        return {arm: [point for point in points if point.arm == arm] for arm in arms}
+    lines: dict[str, list[DesignPoint]] = {contrast.name(level): [] for level in contrast.factor.levels}
+    for point in points:
+        lines[contrast.name(contrast.level_of(point))].append(point)
     return lines
 
 
-def in_common(groups: Sequence[Sequence[Cell]], path: str) -> list[list[Cell]]:
+def in_common(groups: Sequence[Sequence[DesignPoint]], path: str) -> list[list[DesignPoint]]:
     """Of each group, the design points whose levels but that of one factor all groups that have any have.
 
     Averages over different settings would differ by the settings.
     """
-    rests = [[cell.setting.without(path) for cell in group] for group in groups if group]
+    rests = [[point.setting.without(path) for point in group] for group in groups if group]
     return [
-        [cell for cell in group if all(cell.setting.without(path).meets(others) for others in rests)]
+        [point for point in group if all(point.setting.without(path).meets(others) for others in rests)]
         for group in groups
     ]
 
 
-def compare(contrast: Contrast, cells: Sequence[Cell], metric: str = HEADLINE) -> tuple[Comparison, ...]:
+def compare(
+    contrast: Contrast, points: Sequence[DesignPoint], metric: str = HEADLINE
+) -> tuple[Comparison, ...]:
     """Paired differences of all pairs of design points that differ in the contrasted factor only.
 
     An arm without some factor has one design point; two such arms are compared once, not at every level.
     """
-    measured = [cell for cell in cells if metric in cell.by_seed]
+    measured = [point for point in points if metric in point.by_seed]
     pairs = [(level, pair) for level in contrast.treatments for pair in pairs_of(contrast, measured, level)]
-    order = {pair.setting: None for _, pair in sorted(pairs, key=lambda found: found[1].place)}
+    order = {pair.setting: None for _, pair in sorted(pairs, key=lambda found: found[1].position)}
     return tuple(
         _comparison(contrast, level, [pair], 1, metric)
         for setting in order
@@ -152,7 +154,7 @@ def compare(contrast: Contrast, cells: Sequence[Cell], metric: str = HEADLINE) -
 
 
 def compare_pooled(
-    contrast: Contrast, cells: Sequence[Cell], planned: Sequence[Point], metric: str = HEADLINE
+    contrast: Contrast, points: Sequence[DesignPoint], planned: Sequence[HasSetting], metric: str = HEADLINE
 ) -> tuple[Comparison, ...]:
     """Paired differences averaged over settings.
 
@@ -161,11 +163,11 @@ def compare_pooled(
 
     Args:
         contrast: What is compared.
-        cells: Design points with metrics.
+        points: Design points with metrics.
         planned: All design points.
         metric: Name of the headline metric.
     """
-    measured, pooled = [cell for cell in cells if metric in cell.by_seed], []
+    measured, pooled = [point for point in points if metric in point.by_seed], []
     for level in contrast.treatments:
         pairs = pairs_of(contrast, measured, level)
         shared = [pair for pair in pairs if _shared_seeds(pair, metric)]
@@ -186,7 +188,7 @@ def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[
         {contrast.rest_of(point.setting): point for point in points if contrast.level_of(point) == wanted}
         for wanted in (level, contrast.control)
     )
-    for place, setting in enumerate(settings):
+    for position, setting in enumerate(settings):
         treatment, control = (
             at.get(setting) or next((at[rest] for rest in at if rest.covers(setting)), None)
             for at in (treatments, controls)
@@ -195,12 +197,12 @@ def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[
             own = contrast.rest_of(treatment.setting), contrast.rest_of(control.setting)
             levels = {pair for each in own for pair in each.levels}
             common = Setting(tuple(pair for pair in setting.levels if pair in levels))
-            pairs.setdefault(own, Pair(place, common, treatment, control))
+            pairs.setdefault(own, Pair(position, common, treatment, control))
     return list(pairs.values())
 
 
 def _comparison(
-    contrast: Contrast, level: Any, pairs: Sequence["Pair[Cell]"], planned: int, metric: str
+    contrast: Contrast, level: Any, pairs: Sequence["Pair[DesignPoint]"], planned: int, metric: str
 ) -> Comparison:
     difference = pooled_paired_difference(values_of(pairs, metric))
     return Comparison(
@@ -215,13 +217,13 @@ def _comparison(
 
 
 def values_of(
-    pairs: Iterable["Pair[Cell]"], metric: str
+    pairs: Iterable["Pair[DesignPoint]"], metric: str
 ) -> list[tuple[Mapping[int, float], Mapping[int, float]]]:
     """The metric by seed of treatment and control, of each pair."""
     return [(pair.treatment.by_seed[metric], pair.control.by_seed[metric]) for pair in pairs]
 
 
-def _shared_seeds(pair: "Pair[Cell]", metric: str) -> int:
+def _shared_seeds(pair: "Pair[DesignPoint]", metric: str) -> int:
     return len(pair.treatment.by_seed[metric].keys() & pair.control.by_seed[metric].keys())
 
 

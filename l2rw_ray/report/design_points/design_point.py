@@ -9,7 +9,7 @@ from l2rw_ray.statistics import Interval
 
 
 @dataclass(frozen=True)
-class Cell:
+class DesignPoint:
     """One design point: an arm in a setting, over its completed seeds.
 
     Attributes:

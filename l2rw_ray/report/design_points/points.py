@@ -9,7 +9,7 @@ from typing import Any
 
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report.design_points.design_point import Cell, Problem, TrialCounts
+from l2rw_ray.report.design_points.design_point import DesignPoint, Problem, TrialCounts
 from l2rw_ray.report.design_points.labels import COST_METRICS, METRICS, TEST_METRICS, WEIGHT_METRICS
 from l2rw_ray.report.design_points.setting import Factor, Setting, point_name
 from l2rw_ray.results import StudyFolder, read_study
@@ -123,16 +123,16 @@ def factors_of(outcomes: Sequence[Outcome]) -> tuple[Factor, ...]:
     return tuple(Factor(path, tuple(seen)) for path, seen in levels.items())
 
 
-def cells_of(outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
+def design_points_of(outcomes: Sequence[Outcome]) -> tuple[DesignPoint, ...]:
     """The design points that have a completed seed, in plan order."""
     groups: dict[tuple[str, Setting], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.is_completed:
             groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
-    return tuple(_cell(arm, setting, group) for (arm, setting), group in groups.items())
+    return tuple(_design_point(arm, setting, group) for (arm, setting), group in groups.items())
 
 
-def final_cells(directory: Path) -> tuple[Cell, ...]:
+def final_design_points(directory: Path) -> tuple[DesignPoint, ...]:
     """The design points whose test values count.
 
     Raises:
@@ -140,12 +140,12 @@ def final_cells(directory: Path) -> tuple[Cell, ...]:
     """
     folder = StudyFolder(directory)
     joined = join(folder.read_plan(), read_rows(directory), folder.read_spec().trial.method.name)
-    return cells_of([outcome for outcome in joined if outcome.stage is Stage.FINAL])
+    return design_points_of([outcome for outcome in joined if outcome.stage is Stage.FINAL])
 
 
-def _cell(arm: str, setting: Setting, group: Sequence[Outcome]) -> Cell:
+def _design_point(arm: str, setting: Setting, group: Sequence[Outcome]) -> DesignPoint:
     by_seed = {name: values for name in SUMMARISED if (values := _values_by_seed(group, name))}
-    return Cell(
+    return DesignPoint(
         arm=arm,
         setting=setting,
         by_seed=by_seed,

@@ -29,10 +29,10 @@ def values(path, level, method):
 def test_cells_hold_the_ledgers_figures(default_study):
     summary = summarise(default_study)
     assert summary.arms == ("uniform", "random", "l2rw")
-    for cell in summary.cells:
-        expected = values(default_study, cell.setting.level(LEVEL), cell.arm)
-        assert cell.by_seed[HEADLINE] == expected
-        assert cell.intervals[HEADLINE] == mean_interval(expected.values()).clipped(0, 1)
+    for point in summary.points:
+        expected = values(default_study, point.setting.level(LEVEL), point.arm)
+        assert point.by_seed[HEADLINE] == expected
+        assert point.intervals[HEADLINE] == mean_interval(expected.values()).clipped(0, 1)
 
 
 def test_differences_are_paired_with_the_control(default_study):
@@ -109,8 +109,8 @@ def test_limits_are_called_cut_off_only_where_they_are(default_study):
     def note(*values):
         sample = dict(enumerate(values))
         interval = mean_interval(values).clipped(0, 1)
-        cells = (replace(summary.cells[0], by_seed={HEADLINE: sample}, intervals={HEADLINE: interval}),)
-        return accuracy_tables(replace(summary, cells=cells))[0].note
+        points = (replace(summary.points[0], by_seed={HEADLINE: sample}, intervals={HEADLINE: interval}),)
+        return accuracy_tables(replace(summary, points=points))[0].note
 
     assert "cut off" not in note(1.0, 1.0)
     assert "(100.0 %)" in note(1.0, 0.9)
@@ -121,9 +121,9 @@ def test_effects_average_the_other_factors_within_seeds(fake_study, plain):
     summary = summarise(fake_study(replace(plain, factors=factors, failing=None)))
     effect = summary.effects[0]
     point = next(point for point in effect.points if (point.arm, point.level) == ("l2rw", 0.5))
-    cells = [c for c in summary.cells if c.arm == "l2rw" and c.setting.level(LEVEL) == 0.5]
-    means = [sum(cell.by_seed[HEADLINE][seed] for cell in cells) / 2 for seed in range(3)]
-    assert len(cells) == 2
+    points = [c for c in summary.points if c.arm == "l2rw" and c.setting.level(LEVEL) == 0.5]
+    means = [sum(point.by_seed[HEADLINE][seed] for point in points) / 2 for seed in range(3)]
+    assert len(points) == 2
     assert point.interval.mean == pytest.approx(mean_interval(means).mean)
     assert point.interval.high == pytest.approx(mean_interval(means).high)
 
@@ -161,7 +161,7 @@ def test_what_is_not_finite_is_left_out_and_told(default_study):
     pq.write_table(table.set_column(place, table.schema.field(place), [[math.nan]]), path)
     summary = summarise(default_study)
     assert any("not finite: test_balanced_accuracy" in warning for warning in summary.warnings)
-    assert 0 not in summary.cells[0].by_seed[HEADLINE]
+    assert 0 not in summary.points[0].by_seed[HEADLINE]
 
 
 def test_nothing_finished_is_refused(fake_study, plain):

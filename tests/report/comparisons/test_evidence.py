@@ -187,7 +187,7 @@ def test_several_sources_have_one_figure_for_each_arm(fake_study, plain):
     factors = {"data.source": ["digits", "mnist"], "method.name": ["uniform", "l2rw"]}
     summary = summarise(fake_study(replace(plain, factors=factors, failing=None)))
     (table,) = summary.details
-    tasks = [[*cell.by_seed[HEADLINE].values()] for cell in summary.cells if cell.arm == "l2rw"]
+    tasks = [[*point.by_seed[HEADLINE].values()] for point in summary.points if point.arm == "l2rw"]
     assert [line.name for line in table.lines] == ["uniform", "l2rw"]
     assert table.lines[1].entries[0].text == f"{100 * interquartile_mean(tasks):.1f}"
 
