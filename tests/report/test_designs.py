@@ -106,9 +106,9 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
         < 0.7
     )
     (table,) = summary.details
-    assert [line.name for line in table.lines] == ["uniform", "l2rw"]
-    assert [line.entries[0].text for line in table.lines] == ["4", "4"]
-    assert [line.entries[1].text for line in table.lines] == ["0.04", "0.04"], "36 s each"
+    assert [row.name for row in table.rows] == ["uniform", "l2rw"]
+    assert [row.cells[0].text for row in table.rows] == ["4", "4"]
+    assert [row.cells[1].text for row in table.rows] == ["0.04", "0.04"], "36 s each"
     assert dict(summary.provenance)["Tuning before"] == "8 trials, 5 min, 0.08 core-hours"
     page = write_report(folder.path).html.read_text()
     assert "What tuning chose" in page
@@ -132,12 +132,12 @@ def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, fol
         (arm, level) for arm in summary.arms for level in (0.2, 0.4)
     ]
     (table,) = summary.details
-    assert [line.name for line in table.lines] == [
+    assert [row.name for row in table.rows] == [
         f"{arm}, share of wrong labels {percent}\N{NO-BREAK SPACE}%"
         for arm in summary.arms
         for percent in (20, 40)
     ]
-    assert [line.entries[0].text for line in table.lines] == ["4"] * 6
+    assert [row.cells[0].text for row in table.rows] == ["4"] * 6
     assert table.note.startswith("Each arm at each combination of its levels was searched by ")
     assert write_report(folder.path).finding == summary.finding
 
@@ -179,12 +179,12 @@ def test_how_little_is_enough_is_told_with_its_limits(study_tree: dict, folder: 
 
     play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, metrics)
     summary = summarise(folder.path)
-    behind = summary.answer.lines[1].entries[1].text
+    behind = summary.answer.rows[1].cells[1].text
     assert summary.finding == (
         "clean examples per class 2 is enough: not worse than any other level by more than "
         f"5.0 points of validation balanced accuracy (confidence 95 %), {behind} behind 4"
     )
-    assert [line.entries[0].text for line in summary.answer.lines] == ["worse", "enough", "enough"]
+    assert [row.cells[0].text for row in summary.answer.rows] == ["worse", "enough", "enough"]
     page = write_report(folder.path).html.read_text()
     assert "How little is enough" in page
     assert "is enough: not worse" in page

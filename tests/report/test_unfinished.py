@@ -37,7 +37,7 @@ def test_an_arm_without_a_seed_that_all_settings_have_is_not_told_at_equal_time(
     factors = {LEVEL: [0.5, 0.9], METHOD: ["uniform", "l2rw", "random"]}
     lacking = [3, 8, 5, 10, 11]  # l2rw has other seeds at each level, random one trial
     summary = summarise(fake_study(replace(plain, factors=factors, seeds=2, failing=None, missing=lacking)))
-    assert [line.name for line in summary.equal_compute] == ["uniform", "random"]
+    assert [result.name for result in summary.equal_compute] == ["uniform", "random"]
     table = equal_compute_table(summary)
     assert table is not None
     assert "need not differ" not in table.note
@@ -74,7 +74,7 @@ def test_an_interaction_is_of_settings_that_both_circumstances_have(
     assert (bias.settings, bias.left_out) == (noise.settings, noise.left_out) == (1, 1)
     table = interaction_table(summary)
     assert table is not None
-    assert table.lines[0].name.endswith("(in 1 of 2 settings)")
+    assert table.rows[0].name.endswith("(in 1 of 2 settings)")
 
 
 def test_an_arm_without_a_common_seed_is_in_no_family(fake_study: Write, plain: FakeStudy) -> None:
@@ -85,7 +85,7 @@ def test_an_arm_without_a_common_seed_is_in_no_family(fake_study: Write, plain: 
     table = difference_table(disjoint)
     assert table is not None
     assert "corrected for the one comparison (Holm)" in table.note
-    assert [line.name for line in table.lines] == ["random"]
+    assert [row.name for row in table.rows] == ["random"]
 
 
 def test_a_note_counts_what_p_values_were_corrected_for(fake_study: Write, plain: FakeStudy) -> None:

@@ -128,8 +128,8 @@ def test_csv_table_and_summary_agree(study, written):
         assert float(row[f"{HEADLINE}_low"]) == interval.low
         assert int(row[f"{HEADLINE}_n"]) == interval.n
         shown = METRICS[HEADLINE].text(interval.mean)
-        entries = table.lines[summary.settings.index(point.setting)].entries
-        assert entries[summary.arms.index(point.arm)].text == shown
+        cells = table.rows[summary.settings.index(point.setting)].cells
+        assert cells[summary.arms.index(point.arm)].text == shown
         assert shown in page
 
 

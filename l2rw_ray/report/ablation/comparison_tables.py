@@ -6,11 +6,11 @@ from l2rw_ray.report.ablation.summary import Ablation, Interaction
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.labels import MINUS, count, p_text
 from l2rw_ray.report.design_points.setting import short_names
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.interval_cells import EMPTY, difference_cell
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.statistics.bootstrap import MIN_SEEDS
 from l2rw_ray.statistics.intervals import is_constant
 
-_NOTHING = Entry("–")
 _EFFECT_SIZE = "g"
 
 
@@ -20,13 +20,13 @@ def difference_table(summary: Ablation) -> Table | None:
     if not shown:
         return None
     corner, names = _names(shown)
-    columns, lines = _lines(list(zip(names, shown, strict=True)))
+    columns, rows = _rows(list(zip(names, shown, strict=True)))
     return Table(
         key="differences",
         title=f"Difference to {summary.control} in {summary.metric_spec.label}{_unit(shown[0])}",
         corner=corner,
         columns=columns,
-        lines=lines,
+        rows=rows,
         note=_note(shown),
     )
 
@@ -54,7 +54,7 @@ def interaction_table(summary: Ablation) -> Table | None:
         return None
     factors = {each.factor for each in shown}
     is_one = len(factors) == 1 and min(factors) != ""
-    columns, lines = _lines(
+    columns, rows = _rows(
         [(f"{each.treatment}, {each.what + each.part if is_one else each.where}", each) for each in shown]
     )
     return Table(
@@ -62,45 +62,40 @@ def interaction_table(summary: Ablation) -> Table | None:
         title=f"What the difference to {summary.control} depends on{_unit(shown[0])}",
         corner=f"compared, {min(factors)}" if is_one else "compared, where against where",
         columns=columns,
-        lines=lines,
+        rows=rows,
         note="The difference in the first circumstance less that in the second, averaged over all others. "
         + _note(shown),
     )
 
 
-def _lines(
+def _rows(
     named: Sequence[tuple[str, Comparison | Interaction]],
-) -> tuple[tuple[str, ...], tuple[Line, ...]]:
-    """Headings and lines; without the columns that no line has anything in."""
+) -> tuple[tuple[str, ...], tuple[TableRow, ...]]:
+    """Headings and rows; without the columns that no row has anything in."""
     columns = ("difference", "bootstrap", _EFFECT_SIZE, "p (Holm)")
-    entries = [_entries(each) for _, each in named]
+    cells = [_cells(each) for _, each in named]
     kept = [
         place
         for place in range(len(columns))
-        if (place != 1 and place != 2) or any(line[place] is not _NOTHING for line in entries)
+        if (place != 1 and place != 2) or any(row[place] is not EMPTY for row in cells)
     ]
-    lines = tuple(
-        Line(name, tuple(line[place] for place in kept))
-        for (name, _), line in zip(named, entries, strict=True)
+    rows = tuple(
+        TableRow(name, tuple(row[place] for place in kept))
+        for (name, _), row in zip(named, cells, strict=True)
     )
-    return tuple(columns[place] for place in kept), lines
+    return tuple(columns[place] for place in kept), rows
 
 
-def _entries(each: Comparison | Interaction) -> tuple[Entry, ...]:
+def _cells(each: Comparison | Interaction) -> tuple[TableCell, ...]:
     interval, evidence, metric_spec = each.difference.interval, each.evidence, each.metric_spec
     if interval is None or evidence is None:
-        return (_NOTHING,) * 4
+        return (EMPTY,) * 4
     bootstrap, size = evidence.bootstrap, evidence.effect_size
     return (
-        Entry(
-            metric_spec.signed(interval.mean),
-            metric_spec.signed_limits(interval),
-            interval.n if interval.is_conclusive else None,
-            is_clear=evidence.is_clear,
-        ),
-        _NOTHING if bootstrap is None else Entry(metric_spec.signed_limits(bootstrap)),
-        _NOTHING if size is None else Entry(f"{size:+.1f}".replace("-", MINUS)),
-        Entry(p_text(evidence.p_holm)),
+        difference_cell(metric_spec, interval, is_clear=evidence.is_clear),
+        EMPTY if bootstrap is None else TableCell(metric_spec.signed_limits(bootstrap)),
+        EMPTY if size is None else TableCell(f"{size:+.1f}".replace("-", MINUS)),
+        TableCell(p_text(evidence.p_holm)),
     )
 
 

@@ -8,16 +8,16 @@ from statistics import fmean
 import numpy as np
 
 from l2rw_ray.report.ablation.effects import Histories, History
-from l2rw_ray.report.ablation.summary import Ablation, ComputeLine
+from l2rw_ray.report.ablation.summary import Ablation, EqualComputeResult
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import METRICS, MetricSpec, p_text, validation_metric
 from l2rw_ray.report.design_points.setting import Setting
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.interval_cells import EMPTY, difference_cell, mean_cell
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.statistics import Interval, mean_interval, pooled_paired_difference
 
-_NOTHING = Entry("–")
 _UNEQUAL = (
     " Each difference is of the settings and seeds that its two arms share; the first line's value is of "
     "those that it shares with the arm that has most, so values need not differ by what is printed."
@@ -37,7 +37,7 @@ class _Reached:
 
 def equal_compute(
     contrast: Contrast, points: Sequence[DesignPoint], histories: Histories, metric: str
-) -> tuple[ComputeLine, ...]:
+) -> tuple[EqualComputeResult, ...]:
     """The arms at equal training time, the control first; none where times or curves are missing.
 
     The budget is set anew for each setting and seed, as the shortest of the trainings there; a curve
@@ -53,27 +53,27 @@ def equal_compute(
     if not contrast.treatments or not all(point.timing_usable for point in points):
         return ()
     budgets = _budgets(contrast, points, histories)
-    lines, comparisons, controls = [], [], []
+    treatments, comparisons, controls = [], [], []
     for level in contrast.treatments:
         pairs = pairs_of(contrast, points, level)
         reached = [each for pair in pairs if (each := _reach(pair, budgets, histories)).treatment]
         values_and_used = _values_and_used(reached, of_control=False)
         if not values_and_used[0]:  # no seed that all settings have
             continue
-        lines.append((contrast.name(level), values_and_used))
+        treatments.append((contrast.name(level), values_and_used))
         controls.append(_values_and_used(reached, of_control=True))
         difference = pooled_paired_difference([(each.treatment, each.control) for each in reached])
         difference = METRICS[metric].difference_within(difference)
         names = contrast.name(level), contrast.name(contrast.control)
         comparisons.append(Comparison(*names, None, len(reached), len(pairs), difference, metric))
     told = [
-        ComputeLine(name, *_means(values_and_used, METRICS[metric]), comparison)
-        for (name, values_and_used), comparison in zip(lines, with_evidence(comparisons), strict=True)
+        EqualComputeResult(name, *_means(values_and_used, METRICS[metric]), comparison)
+        for (name, values_and_used), comparison in zip(treatments, with_evidence(comparisons), strict=True)
     ]
     if not told:
         return ()
     widest = max(controls, key=lambda values_and_used: len(values_and_used[1]))
-    control = ComputeLine(contrast.name(contrast.control), *_means(widest, METRICS[metric]), None)
+    control = EqualComputeResult(contrast.name(contrast.control), *_means(widest, METRICS[metric]), None)
     return (control, *told)
 
 
@@ -128,8 +128,8 @@ def _means(reached: tuple[list[float], list[float]], metric_spec: MetricSpec) ->
 
 def equal_compute_table(summary: Ablation) -> Table | None:
     """The arms at equal training time; None where there are none."""
-    lines = summary.equal_compute
-    if not lines:
+    results = summary.equal_compute
+    if not results:
         return None
     metric_spec = METRICS[validation_metric(summary.metric)]
     heading = metric_spec.heading + metric_spec.direction
@@ -137,20 +137,20 @@ def equal_compute_table(summary: Ablation) -> Table | None:
         key="equal-compute",
         title="At equal training time",
         corner="arm",
-        columns=(heading, f"difference to {lines[0].name}", "p (Holm)", "of its training (%)"),
-        lines=tuple(Line(each.name, _entries(each, metric_spec)) for each in lines),
+        columns=(heading, f"difference to {results[0].name}", "p (Holm)", "of its training (%)"),
+        rows=tuple(TableRow(each.name, _cells(each, metric_spec)) for each in results),
         note=(
             "Where each arm's validation curve stands when the shortest training of the same setting and "
             "seed is over, evaluation included, interpolated between epochs and averaged over settings. "
             "It is the validation figure: test figures are taken at the end only."
-            + ("" if _adds_up(lines) else _UNEQUAL)
+            + ("" if _adds_up(results) else _UNEQUAL)
         ),
     )
 
 
-def _adds_up(lines: Sequence[ComputeLine]) -> bool:
+def _adds_up(results: Sequence[EqualComputeResult]) -> bool:
     """Whether each difference is that of the two values shown."""
-    control, *treatments = lines
+    control, *treatments = results
     return all(
         each.comparison is not None
         and each.comparison.difference.interval is not None
@@ -161,24 +161,19 @@ def _adds_up(lines: Sequence[ComputeLine]) -> bool:
     )
 
 
-def _entries(line: ComputeLine, metric_spec: MetricSpec) -> tuple[Entry, ...]:
-    seeds = line.value.n if line.value.is_conclusive else None
+def _cells(result: EqualComputeResult, metric_spec: MetricSpec) -> tuple[TableCell, ...]:
     return (
-        Entry(metric_spec.text(line.value.mean), metric_spec.limits(line.value), seeds),
-        *_difference(line.comparison),
-        Entry(f"{100 * line.used:.0f}"),
+        mean_cell(metric_spec, result.value),
+        *_difference(result.comparison),
+        TableCell(f"{100 * result.used:.0f}"),
     )
 
 
-def _difference(comparison: Comparison | None) -> tuple[Entry, Entry]:
+def _difference(comparison: Comparison | None) -> tuple[TableCell, TableCell]:
     interval = comparison.difference.interval if comparison is not None else None
     if comparison is None or interval is None:
-        return _NOTHING, _NOTHING
-    metric_spec = comparison.metric_spec
-    seeds = interval.n if interval.is_conclusive else None
+        return EMPTY, EMPTY
     return (
-        Entry(
-            metric_spec.signed(interval.mean), metric_spec.signed_limits(interval), seeds, comparison.is_clear
-        ),
-        Entry(p_text(comparison.evidence.p_holm if comparison.evidence is not None else None)),
+        difference_cell(comparison.metric_spec, interval, is_clear=comparison.is_clear),
+        TableCell(p_text(comparison.evidence.p_holm if comparison.evidence is not None else None)),
     )

@@ -9,7 +9,7 @@ from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.report.design_points.labels import MetricSpec, count, factor_name, level_text, metric_spec_for
 from l2rw_ray.report.design_points.points import Outcome
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.statistics.effective import EffectiveLevel, LevelVerdict, Verdict, effective_level, look_sizes
 
 
@@ -44,8 +44,8 @@ def effective_answer(spec: StudySpec, outcomes: Sequence[Outcome]) -> EffectiveA
         more_is_better=spec.objective.mode == "max",
     )
     metric_spec = metric_spec_for(spec.objective.metric)
-    lines = [
-        Line(level_text(design.factor, level), _entries(design, metric_spec, verdict, len(by_level[place])))
+    rows = [
+        TableRow(level_text(design.factor, level), _cells(design, metric_spec, verdict, len(by_level[place])))
         for place, (level, verdict) in enumerate(zip(design.levels, found.levels, strict=True))
     ]
     table = Table(
@@ -53,7 +53,7 @@ def effective_answer(spec: StudySpec, outcomes: Sequence[Outcome]) -> EffectiveA
         title=f"How little is enough, by {metric_spec.label}",
         corner=factor_name(design.factor),
         columns=("verdict", f"falls behind by ({_unit(metric_spec)})", "against", "seeds"),
-        lines=tuple(lines),
+        rows=tuple(rows),
         note=_note(design, metric_spec),
     )
     return EffectiveAnswer(_finding(design, metric_spec, found), table)
@@ -101,18 +101,18 @@ def _distance(design: MinimumEffectiveDesign, metric_spec: MetricSpec, verdict: 
     return f", {limits} behind {level_text(design.factor, design.levels[verdict.rival])}"
 
 
-def _entries(
+def _cells(
     design: MinimumEffectiveDesign, metric_spec: MetricSpec, verdict: LevelVerdict, seeds: int
-) -> tuple[Entry, ...]:
+) -> tuple[TableCell, ...]:
     decided = verdict.verdict in (Verdict.ENOUGH, Verdict.WORSE)
     rival = "–" if verdict.rival is None else level_text(design.factor, design.levels[verdict.rival])
     known = not math.isnan(verdict.shortfall_high)
     limits = f"{metric_spec.signed(verdict.shortfall_low)} to {metric_spec.signed(verdict.shortfall_high)}"
     return (
-        Entry(verdict.verdict.value, is_clear=decided),
-        Entry(limits if known else "–"),
-        Entry(rival),
-        Entry(str(seeds)),
+        TableCell(verdict.verdict.value, is_clear=decided),
+        TableCell(limits if known else "–"),
+        TableCell(rival),
+        TableCell(str(seeds)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.evidence import Evidence
-from l2rw_ray.report.design_points.design_point import DesignPoint, Problem, TrialCounts, TrialLine
+from l2rw_ray.report.design_points.design_point import DesignPoint, Problem, TrialCounts, TrialRow
 from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MetricSpec, metric_spec_for
 from l2rw_ray.report.design_points.setting import Factor, Setting
 from l2rw_ray.report.document.table import Table
@@ -15,7 +15,7 @@ from l2rw_ray.statistics import Difference, Interval
 
 
 @dataclass(frozen=True)
-class ComputeLine:
+class EqualComputeResult:
     """One arm at equal training time, averaged over settings within each seed.
 
     Attributes:
@@ -172,10 +172,10 @@ class Ablation:
     warnings: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
     design: tuple[tuple[str, str], ...] = ()
-    trials: tuple[TrialLine, ...] = ()
+    trials: tuple[TrialRow, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     weight_curves: Mapping[str, tuple[Curve, ...]] = field(default_factory=dict)
-    equal_compute: tuple[ComputeLine, ...] = ()
+    equal_compute: tuple[EqualComputeResult, ...] = ()
     signatures: Table | None = None
     answer: Table | None = None
     details: tuple[Table, ...] = ()

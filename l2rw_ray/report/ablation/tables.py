@@ -13,10 +13,10 @@ from l2rw_ray.report.design_points.labels import (
     WEIGHT_METRICS,
 )
 from l2rw_ray.report.design_points.setting import point_name, short_names
-from l2rw_ray.report.document.table import Entry, Line, Table
-from l2rw_ray.statistics import Interval, mean_interval
+from l2rw_ray.report.document.interval_cells import EMPTY, mean_cell
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
+from l2rw_ray.statistics import mean_interval
 
-_NOTHING = Entry("–")
 _MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "core_hours", "peak_memory_bytes")
 
 
@@ -31,17 +31,17 @@ def accuracy_tables(summary: Ablation) -> tuple[Table, ...]:
 
 def _settings_by_arms(summary: Ablation, name: str) -> Table:
     corner, names = short_names(summary.settings)
-    lines = []
-    for setting, row in zip(summary.settings, names, strict=True):
+    rows = []
+    for setting, row_name in zip(summary.settings, names, strict=True):
         points = [summary.point(arm, setting) for arm in summary.arms]
-        lines.append(Line(row, tuple(_entry(point, name) for point in points)))
+        rows.append(TableRow(row_name, tuple(_cell(point, name) for point in points)))
     heading = METRICS[name].heading + METRICS[name].direction
     return Table(
         key=name.replace("_", "-"),
         title=heading[0].upper() + heading[1:],
         corner=corner,
         columns=("mean",) if summary.has_variants else summary.arms,
-        lines=tuple(lines),
+        rows=tuple(rows),
         note="Mean over completed seeds, 95 % t interval, number of seeds."
         + _cut_off(summary.points, [name]),
     )
@@ -80,12 +80,12 @@ def _points_by_metrics(
     if not shown:
         return None
     corner, row_names = _row_names(points)
-    lines = (
-        Line(row_name, tuple(_entry(point, name) for name in shown))
+    rows = (
+        TableRow(row_name, tuple(_cell(point, name) for name in shown))
         for row_name, point in zip(row_names, points, strict=True)
     )
     headings = tuple(METRICS[name].heading for name in shown)
-    return Table(key, title, corner, headings, tuple(lines), note + _cut_off(points, shown))
+    return Table(key, title, corner, headings, tuple(rows), note + _cut_off(points, shown))
 
 
 def _cut_off(points: Sequence[DesignPoint], names: Sequence[str]) -> str:
@@ -110,19 +110,15 @@ def _cut(point: DesignPoint, name: str) -> tuple[float, ...]:
     return tuple(shown for shown, own in sides if interval.is_conclusive and shown != own)
 
 
-def _entry(point: DesignPoint | None, name: str) -> Entry:
+def _cell(point: DesignPoint | None, name: str) -> TableCell:
     if point is None or name not in point.intervals:
-        return _NOTHING
+        return EMPTY
     if name in TIMING_METRICS and not point.timing_usable:
-        return Entry("unusable", "GPU shared")
+        return TableCell("unusable", "GPU shared")
     metric_spec, interval = METRICS[name], point.intervals[name]
     if name in _MEANS_ONLY:
-        return Entry(metric_spec.text(interval.mean))
-    return Entry(metric_spec.text(interval.mean), metric_spec.limits(interval), _seeds(interval))
-
-
-def _seeds(interval: Interval) -> int | None:
-    return interval.n if interval.is_conclusive else None
+        return TableCell(metric_spec.text(interval.mean))
+    return mean_cell(metric_spec, interval)
 
 
 def _row_names(points: Sequence[DesignPoint]) -> tuple[str, tuple[str, ...]]:

@@ -9,7 +9,8 @@ from l2rw_ray.report.comparisons.contrast import Contrast, in_common, lines_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import METRICS
 from l2rw_ray.report.design_points.setting import Factor
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.interval_cells import mean_cell
+from l2rw_ray.report.document.table import Table, TableRow
 from l2rw_ray.statistics.aggregates import interquartile_mean_interval
 
 SOURCE = "data.source"
@@ -31,7 +32,7 @@ def tasks_table(
     sources = list(dict.fromkeys(point.setting.level(SOURCE) for point in points))
     if len(sources) < 2 or not metric_spec.is_share:
         return None
-    lines = []
+    rows = []
     measured = [point for point in points if metric in point.by_seed]
     found_lines = lines_of(contrast, arms, measured, Factor(SOURCE, tuple(sources)))
     for arm, own in found_lines.items():
@@ -39,14 +40,13 @@ def tasks_table(
         tasks = [_values(group, metric) for group in in_common(groups, SOURCE)]
         if all(tasks):
             found = interquartile_mean_interval(tasks, np.random.default_rng(_SEED))
-            seeds = found.n if found.is_conclusive else None
-            lines.append(Line(arm, (Entry(metric_spec.text(found.mean), metric_spec.limits(found), seeds),)))
+            rows.append(TableRow(arm, (mean_cell(metric_spec, found),)))
     return Table(
         key="tasks",
         title=f"Over all data sources: {metric_spec.label}",
         corner="arm",
         columns=(f"interquartile mean ({metric_spec.unit})",),
-        lines=tuple(lines),
+        rows=tuple(rows),
         note=(
             f"Mean of the middle half of all figures of {len(sources)} sources, one for each seed; 95 % "
             "bootstrap interval, seeds resampled within each source (Agarwal et al. 2021), too narrow with "

@@ -12,14 +12,13 @@ from l2rw_ray.config.overrides import look_up
 from l2rw_ray.report.design_points.labels import count, factor_name, metric_spec_for
 from l2rw_ray.report.design_points.points import Outcome, plain
 from l2rw_ray.report.design_points.setting import Setting, point_name
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.interval_cells import EMPTY
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.report.search.summary import value_text
-
-_NOTHING = Entry("–")
 
 
 def has_tuned_levels(spec: StudySpec) -> bool:
-    """Whether arms were tuned at several levels of some factor, so that they are its lines."""
+    """Whether arms were tuned at several levels of some factor, so that they are its rows."""
     design = spec.design
     return isinstance(design, TunedComparisonDesign) and any(
         len(design.points_of(arm)) > 1 for arm in design.arms
@@ -33,17 +32,17 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
         return ()
     paths = list(dict.fromkeys(path for arm in design.arms for path in design.space_of(arm)))
     metric_spec, seeds = metric_spec_for(spec.objective.metric), count(len(design.search_seeds), "seed")
-    lines = []
+    rows = []
     for arm, point in _searches(design):
         own = [outcome for outcome in outcomes if _is_of(outcome, arm, point)]
         tried = _by_configuration([outcome for outcome in own if outcome.stage is Stage.SEARCH])
         chosen = next((outcome for outcome in own if outcome.stage is Stage.FINAL and outcome.row), None)
         values = [_chosen(chosen, path, path in design.space_of(arm)) for path in paths]
         best = _best(tried, spec)
-        value = _NOTHING if best is None else Entry(metric_spec.text(best))
+        value = EMPTY if best is None else TableCell(metric_spec.text(best))
         spent = sum(_cost(each) for each in own if each.stage is Stage.SEARCH)
-        entries = (Entry(str(len(tried))), Entry(f"{spent:.3g}"), *values, value)
-        lines.append(Line(point_name(arm, point), entries))
+        cells = (TableCell(str(len(tried))), TableCell(f"{spent:.3g}"), *values, value)
+        rows.append(TableRow(point_name(arm, point), cells))
     return (
         Table(
             key="tuning",
@@ -55,7 +54,7 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
                 *(factor_name(path) for path in paths),
                 metric_spec.heading,
             ),
-            lines=tuple(lines),
+            rows=tuple(rows),
             note=(
                 f"Each {_searched(spec)} was searched by {design.sampler} with the same budget, at {seeds} "
                 "that no other figure of this report is of; a trial that two searches share counts in both "
@@ -133,8 +132,8 @@ def _best(tried: dict[Setting, list[Outcome]], spec: StudySpec) -> float | None:
     return max(means) if spec.objective.mode == "max" else min(means)
 
 
-def _chosen(outcome: Outcome | None, path: str, is_searched: bool) -> Entry:
+def _chosen(outcome: Outcome | None, path: str, is_searched: bool) -> TableCell:
     if outcome is None or outcome.row is None or not is_searched:
-        return _NOTHING
+        return EMPTY
     value: Any = look_up(json.loads(outcome.row["config"]), path)
-    return _NOTHING if value is None else Entry(value_text(path, value))
+    return EMPTY if value is None else TableCell(value_text(path, value))

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
 from l2rw_ray.report.ablation.tables import accuracy_tables
 from l2rw_ray.report.combined.summary import JoinedSummary, SharedContrast, StudySummary
+from l2rw_ray.report.document.interval_cells import EMPTY, difference_cell
 from l2rw_ray.report.document.palette import COLORS, INK
 from l2rw_ray.report.document.section import Picture
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.report.scaling.plots import draw_ratios
 from l2rw_ray.report.scaling.summary import ScalingSummary
 from l2rw_ray.report.scaling.tables import estimator_table, points_table
@@ -80,18 +81,18 @@ def forest_table(summary: JoinedSummary) -> Table | None:
         return None
     keys = [study.key for study in summary.studies if any(study.key in dict(s.found) for s in summary.shared)]
     columns = tuple(_heading(contrast) for contrast in summary.shared)
-    lines = [Line(key, tuple(_found(contrast, key) for contrast in summary.shared)) for key in keys]
+    rows = [TableRow(key, tuple(_found(contrast, key) for contrast in summary.shared)) for key in keys]
     corner = "study"
     if len(columns) > _MAX_COLUMNS:
         found = [tuple(_found(contrast, key) for key in keys) for contrast in summary.shared]
-        lines = [Line(name, entries) for name, entries in zip(columns, found, strict=True)]
+        rows = [TableRow(name, cells) for name, cells in zip(columns, found, strict=True)]
         corner, columns = "compared", tuple(keys)
     return Table(
         key="across-studies",
         title="Difference to the control, by study",
         corner=corner,
         columns=columns,
-        lines=tuple(lines),
+        rows=tuple(rows),
         note="Paired by seed, 95 % interval, number of pairs. Bold: clear, corrected for its study's others.",
     )
 
@@ -100,14 +101,12 @@ def _heading(contrast: SharedContrast) -> str:
     return f"{contrast.name} ({'points' if contrast.metric_spec.is_share else contrast.metric_spec.label})"
 
 
-def _found(contrast: SharedContrast, key: str) -> Entry:
+def _found(contrast: SharedContrast, key: str) -> TableCell:
     comparison = dict(contrast.found).get(key)
-    interval = comparison.difference.interval if comparison else None
-    if comparison is None or interval is None:
-        return Entry("–")
-    metric_spec, seeds = contrast.metric_spec, interval.n if interval.is_conclusive else None
-    limits = metric_spec.signed_limits(interval)
-    return Entry(metric_spec.signed(interval.mean), limits, seeds, is_clear=comparison.is_clear)
+    if comparison is None:
+        return EMPTY
+    interval, is_clear = comparison.difference.interval, comparison.is_clear
+    return difference_cell(contrast.metric_spec, interval, is_clear=is_clear)
 
 
 def main_picture(study: StudySummary) -> Picture | None:

@@ -51,7 +51,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class TrialLine:
+class TrialRow:
     """A planned trial.
 
     Attributes:

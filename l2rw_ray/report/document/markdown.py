@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from l2rw_ray.report.document.html import COMMAND
-from l2rw_ray.report.document.table import Entry
+from l2rw_ray.report.document.table import TableCell
 
 
 def _text(**fields: Any) -> str:
@@ -23,7 +23,7 @@ def fill_text(template: str, **fields: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["plain"] = plain
-    environment.filters["entry"] = _entry
+    environment.filters["cell"] = _cell
     text = environment.get_template(template).render(command=COMMAND, **fields)
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -34,7 +34,7 @@ def plain(text: str) -> str:
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _entry(entry: Entry) -> str:
-    text = f"**{plain(entry.text)}**" if entry.is_clear else plain(entry.text)
-    seeds = f", n = {entry.seeds}" if entry.seeds is not None else ""
-    return f"{text} ({plain(entry.detail)}{seeds})" if entry.detail else text
+def _cell(cell: TableCell) -> str:
+    text = f"**{plain(cell.text)}**" if cell.is_clear else plain(cell.text)
+    seeds = f", n = {cell.seeds}" if cell.seeds is not None else ""
+    return f"{text} ({plain(cell.detail)}{seeds})" if cell.detail else text

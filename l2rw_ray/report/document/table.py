@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A cell of a table: what matters, and what qualifies it.
+class TableCell:
+    """A cell of a table: a value and what qualifies it.
 
     Attributes:
         text: The value.
-        detail: Its interval, or why there is no value.
+        detail: Its interval, or the reason why there is no value.
         seeds: How many seeds the interval is over, None without interval.
-        is_clear: Whether it is a difference whose interval excludes zero.
+        is_clear: Whether it is shown bold, as a difference that was shown.
     """
 
     text: str
@@ -21,11 +21,11 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Line:
+class TableRow:
     """A row of a table."""
 
     name: str
-    entries: tuple[Entry, ...]
+    cells: tuple[TableCell, ...]
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Table:
         title: What it shows, with the unit.
         corner: Heading of the row names.
         columns: Headings of the others.
-        lines: Its rows.
+        rows: Its rows.
         note: How to read it.
-        is_text: Whether its entries are words, not numbers.
+        is_text: Whether its cells are words, not numbers.
     """
 
     key: str
     title: str
     corner: str
     columns: tuple[str, ...]
-    lines: tuple[Line, ...]
+    rows: tuple[TableRow, ...]
     note: str = ""
     is_text: bool = False

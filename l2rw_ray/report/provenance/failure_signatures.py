@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from l2rw_ray.events import CHECKPOINT_WARNING
 from l2rw_ray.report.design_points.labels import count
 from l2rw_ray.report.design_points.points import Outcome
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ def signature_table(signatures: Sequence[Signature]) -> Table | None:
         title="Failure signatures",
         corner="seen",
         columns=("first in", "trials", "what to do"),
-        lines=tuple(
-            Line(
+        rows=tuple(
+            TableRow(
                 each.sign,
                 (
-                    Entry(each.point, f"seed {each.seed}"),
-                    Entry(f"{each.trials:,} of {each.of:,}"),
-                    Entry(each.remedy or "–"),
+                    TableCell(each.point, f"seed {each.seed}"),
+                    TableCell(f"{each.trials:,} of {each.of:,}"),
+                    TableCell(each.remedy or "–"),
                 ),
             )
             for each in signatures

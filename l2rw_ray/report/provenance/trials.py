@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from l2rw_ray.report.design_points.design_point import TrialLine
+from l2rw_ray.report.design_points.design_point import TrialRow
 from l2rw_ray.report.design_points.labels import TEST_METRICS
 from l2rw_ray.report.design_points.points import Outcome
 
@@ -28,7 +28,7 @@ _RECORDED = (
 )
 
 
-def trials_of(outcomes: Sequence[Outcome], selected_by: str) -> tuple[TrialLine, ...]:
+def trials_of(outcomes: Sequence[Outcome], selected_by: str) -> tuple[TrialRow, ...]:
     """All planned trials, in plan order.
 
     Args:
@@ -38,11 +38,11 @@ def trials_of(outcomes: Sequence[Outcome], selected_by: str) -> tuple[TrialLine,
     return tuple(_line(outcome, selected_by) for outcome in outcomes)
 
 
-def _line(outcome: Outcome, selected_by: str) -> TrialLine:
+def _line(outcome: Outcome, selected_by: str) -> TrialRow:
     row = outcome.row or {}
     shown = (selected_by,) if outcome.stage.value == "search" else (selected_by, *TEST_METRICS)
     metrics = {name: value for name in shown if (value := outcome.metric(name)) is not None}
-    return TrialLine(
+    return TrialRow(
         trial_id=outcome.trial_id,
         arm=outcome.arm,
         setting=outcome.setting,
@@ -55,7 +55,7 @@ def _line(outcome: Outcome, selected_by: str) -> TrialLine:
     )
 
 
-def trials_csv(trials: Sequence[TrialLine]) -> str:
+def trials_csv(trials: Sequence[TrialRow]) -> str:
     """A line per trial, at full precision and in the ledger's units."""
     paths = list(dict.fromkeys(path for trial in trials for path, _ in trial.setting.levels))
     names = list(dict.fromkeys(name for trial in trials for name in trial.metrics))

@@ -7,7 +7,7 @@ from statistics import median
 
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report.design_points.design_point import Problem, TrialLine
+from l2rw_ray.report.design_points.design_point import Problem, TrialRow
 from l2rw_ray.report.design_points.labels import MetricSpec, count
 from l2rw_ray.report.design_points.points import counts_of, join, problems_of, read_rows
 from l2rw_ray.report.provenance.notes import paragraphs
@@ -83,7 +83,7 @@ class ScalingSummary:
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
     provenance: tuple[tuple[str, str], ...]
-    trials: tuple[TrialLine, ...]
+    trials: tuple[TrialRow, ...]
     is_published: bool = False
 
 

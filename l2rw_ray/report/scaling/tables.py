@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from l2rw_ray.report.design_points.labels import METRICS, MetricSpec, count
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.interval_cells import EMPTY, mean_cell
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.report.scaling.names import LEFT_OUT, estimator_name, names_of
 from l2rw_ray.report.scaling.points import (
     MEASURED,
@@ -19,7 +20,6 @@ from l2rw_ray.report.scaling.points import (
 from l2rw_ray.report.scaling.summary import EXPONENT, SPEEDUP, ScalingSummary
 from l2rw_ray.report.scaling.trends import EstimatorChoice, Trend
 from l2rw_ray.report.scaling.workers import WorkersCurve, WorkersPoint
-from l2rw_ray.statistics import Interval
 from l2rw_ray.statistics.scaling import Scaling, SerialFraction
 
 SCALED = {
@@ -33,8 +33,7 @@ SCALED = {
 _EFFICIENCY = MetricSpec("efficiency", "%", 100, 0)
 _MULTIPLES = (2, 4, 8)
 """Of the most workers that were measured: what is projected to."""
-_NOTHING = Entry("–")
-_SHARED = Entry("unusable", "GPU shared")
+_SHARED = TableCell("unusable", "GPU shared")
 _CHOICE_NOTE = (
     "Mean over seeds, 95 % interval, number of seeds. Bold: the cheapest, where its lead over the next is "
     f"beyond the 95 % interval of their ratio, paired by seed. {LEFT_OUT}"
@@ -65,14 +64,6 @@ _POINTS_NOTE = (
 )
 
 
-def entry_of(metric_spec: MetricSpec, interval: Interval | None, *, is_clear: bool = False) -> Entry:
-    """A mean with its limits and seeds, or that there is none."""
-    if interval is None:
-        return _NOTHING
-    seeds = interval.n if interval.is_conclusive else None
-    return Entry(metric_spec.text(interval.mean), metric_spec.limits(interval), seeds, is_clear=is_clear)
-
-
 def estimator_table(summary: ScalingSummary) -> Table | None:
     """The overhead ratio under each estimator, wherever several were measured; None where none were."""
     if not summary.choices:
@@ -86,18 +77,18 @@ def estimator_table(summary: ScalingSummary) -> Table | None:
         title="Overhead ratio by estimator",
         corner="setting",
         columns=tuple(map(estimator_name, estimators)),
-        lines=tuple(
-            Line(name, tuple(_choice(choice, each) for each in estimators))
+        rows=tuple(
+            TableRow(name, tuple(_choice(choice, each) for each in estimators))
             for name, choice in zip(names, summary.choices, strict=True)
         ),
         note=_CHOICE_NOTE,
     )
 
 
-def _choice(choice: EstimatorChoice, estimator: str) -> Entry:
+def _choice(choice: EstimatorChoice, estimator: str) -> TableCell:
     point = choice.by_estimator.get(estimator)
     is_clear = choice.is_clear and estimator == choice.cheapest
-    return entry_of(SCALED[RATIO], point.intervals[RATIO] if point else None, is_clear=is_clear)
+    return mean_cell(SCALED[RATIO], point.intervals[RATIO] if point else None, is_clear=is_clear)
 
 
 def ratio_law_table(summary: ScalingSummary) -> Table | None:
@@ -106,13 +97,13 @@ def ratio_law_table(summary: ScalingSummary) -> Table | None:
         return None
     names = names_of([(each.points[0], each.fixed) for each in summary.ratio_laws])
     shares = bound_text([point for each in summary.ratio_laws for point in each.points]).removeprefix("1 + ")
-    lines = (
-        Line(
+    rows = (
+        TableRow(
             name,
             (
-                entry_of(EXPONENT, each.law.constant),
-                entry_of(EXPONENT, each.law.slope),
-                Entry(f"{100 * each.law.misfit:.0f} %"),
+                mean_cell(EXPONENT, each.law.constant),
+                mean_cell(EXPONENT, each.law.slope),
+                TableCell(f"{100 * each.law.misfit:.0f} %"),
             ),
         )
         for name, each in zip(names, summary.ratio_laws, strict=True)
@@ -122,7 +113,7 @@ def ratio_law_table(summary: ScalingSummary) -> Table | None:
         title=f"Overhead ratio = constant + slope · {shares}",
         corner="estimator",
         columns=("constant", "slope", "fits within"),
-        lines=tuple(lines),
+        rows=tuple(rows),
         note=_LAW_NOTE,
     )
 
@@ -132,18 +123,18 @@ def trend_table(trends: Sequence[Trend]) -> Table:
     shown = [name for name in MEASURED if any(name in trend.laws for trend in trends)]
     axis = trends[0].axis
     names = names_of([(trend.points[0], trend.fixed) for trend in trends])
-    lines = []
+    rows = []
     for name, trend in zip(names, trends, strict=True):
         exponents = [trend.laws[each].exponent if each in trend.laws else None for each in shown]
         misfit = max((law.misfit for law in trend.laws.values()), default=0.0)
-        fit = Entry(f"{100 * misfit:.0f} %" if len(set(trend.levels)) > 2 else "two levels")
-        lines.append(Line(name, (*(entry_of(EXPONENT, each) for each in exponents), fit)))
+        fit = TableCell(f"{100 * misfit:.0f} %" if len(set(trend.levels)) > 2 else "two levels")
+        rows.append(TableRow(name, (*(mean_cell(EXPONENT, each) for each in exponents), fit)))
     return Table(
         key=f"growth-by-{axis.name.replace(' ', '-')}",
         title=f"Exponents: what grows as which power of {axis.name}",
         corner="under",
         columns=(*(SCALED[name].label for name in shown), "fits within"),
-        lines=tuple(lines),
+        rows=tuple(rows),
         note=_TREND_NOTE,
     )
 
@@ -157,8 +148,8 @@ def workers_table(curves: Sequence[WorkersCurve]) -> Table:
         title=f"At an equal {equal}",
         corner="step",
         columns=("step time (ms)", "speed-up", "efficiency (%)", "overhead ratio", "peak memory (MiB)"),
-        lines=tuple(
-            Line(f"{curve.name}, {count(each.workers, 'worker')}", _workers_entries(curve, each))
+        rows=tuple(
+            TableRow(f"{curve.name}, {count(each.workers, 'worker')}", _workers_cells(curve, each))
             for curve in curves
             for each in curve.points
         ),
@@ -166,12 +157,12 @@ def workers_table(curves: Sequence[WorkersCurve]) -> Table:
     )
 
 
-def _workers_entries(curve: WorkersCurve, each: WorkersPoint) -> tuple[Entry, ...]:
+def _workers_cells(curve: WorkersCurve, each: WorkersPoint) -> tuple[TableCell, ...]:
     alone, point = each.workers == 1, each.point
     return (
-        entry_of(SCALED[curve.step], point.intervals[curve.step]),
-        Entry("1") if alone else entry_of(SPEEDUP, each.speedup),
-        Entry("100") if alone else entry_of(_EFFICIENCY, each.efficiency),
+        mean_cell(SCALED[curve.step], point.intervals[curve.step]),
+        TableCell("1") if alone else mean_cell(SPEEDUP, each.speedup),
+        TableCell("100") if alone else mean_cell(_EFFICIENCY, each.efficiency),
         _measured(point, RATIO),
         _measured(point, PLAIN_BYTES if curve.step == PLAIN_S else PEAK_BYTES),
     )
@@ -184,27 +175,29 @@ def projection_table(summary: ScalingSummary) -> Table | None:
         return None
     measured = sorted({curve.points[-1].workers for curve in curves})
     numbers = tuple(multiple * measured[-1] for multiple in _MULTIPLES)
-    lines = []
+    rows = []
     for curve in curves:
-        entries = (_projected(curve.serial, number) for number in numbers if curve.serial)
-        lines.append(
-            Line(curve.name, (entry_of(EXPONENT, curve.serial.interval if curve.serial else None), *entries))
+        cells = (_projected(curve.serial, number) for number in numbers if curve.serial)
+        rows.append(
+            TableRow(
+                curve.name, (mean_cell(EXPONENT, curve.serial.interval if curve.serial else None), *cells)
+            )
         )
     return Table(
         key="projection",
         title="Projected speed-up: not measured",
         corner="step",
         columns=("serial fraction", *(f"{number} workers" for number in numbers)),
-        lines=tuple(lines),
+        rows=tuple(rows),
         note=_PROJECTION_NOTE.format(" or ".join(map(str, measured))),
     )
 
 
-def _projected(serial: SerialFraction, workers: int) -> Entry:
+def _projected(serial: SerialFraction, workers: int) -> TableCell:
     speedup = serial.project(workers)
     if speedup is not None:
-        return entry_of(SPEEDUP, speedup)
-    return Entry("no gain" if serial.interval.mean >= 1 else "no limit seen")
+        return mean_cell(SPEEDUP, speedup)
+    return TableCell("no gain" if serial.interval.mean >= 1 else "no limit seen")
 
 
 def points_table(summary: ScalingSummary) -> Table:
@@ -214,8 +207,8 @@ def points_table(summary: ScalingSummary) -> Table:
         known |= set(TIMED)
     shown = [name for name in MEASURED if name in known]
     names = names_of([(point, point.facets) for point in summary.points])
-    lines = (
-        Line(name, (*(_measured(point, each) for each in shown), _bound(point)))
+    rows = (
+        TableRow(name, (*(_measured(point, each) for each in shown), _bound(point)))
         for name, point in zip(names, summary.points, strict=True)
     )
     return Table(
@@ -223,17 +216,17 @@ def points_table(summary: ScalingSummary) -> Table:
         title="All points",
         corner="point",
         columns=(*(SCALED[name].heading for name in shown), f"bound {bound_text(summary.points)}"),
-        lines=tuple(lines),
+        rows=tuple(rows),
         note=_POINTS_NOTE,
     )
 
 
-def _measured(point: ScalingPoint, name: str) -> Entry:
+def _measured(point: ScalingPoint, name: str) -> TableCell:
     interval = point.intervals.get(name)
     if interval is None:
-        return _NOTHING if point.timing_usable or name not in TIMED else _SHARED
-    return entry_of(SCALED[name], interval) if name == RATIO else Entry(SCALED[name].text(interval.mean))
+        return EMPTY if point.timing_usable or name not in TIMED else _SHARED
+    return mean_cell(SCALED[name], interval) if name == RATIO else TableCell(SCALED[name].text(interval.mean))
 
 
-def _bound(point: ScalingPoint) -> Entry:
-    return _NOTHING if point.bound is None else Entry(SCALED[RATIO].text(point.bound))
+def _bound(point: ScalingPoint) -> TableCell:
+    return EMPTY if point.bound is None else TableCell(SCALED[RATIO].text(point.bound))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from l2rw_ray.report.design_points.labels import factor_name, metric_spec_for
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
 
 ABSENT = "left out: the folder has no importances.json, which a run writes at the end of a search"
 
@@ -30,7 +30,9 @@ def importance_table(metric: str, shares: Mapping[str, float]) -> Table:
         title=f"Which parameters mattered for {metric_spec_for(metric).label}",
         corner="parameter",
         columns=("share of the variance (%)",),
-        lines=tuple(Line(factor_name(path), (Entry(f"{100 * each:.0f}"),)) for path, each in shares.items()),
+        rows=tuple(
+            TableRow(factor_name(path), (TableCell(f"{100 * each:.0f}"),)) for path, each in shares.items()
+        ),
         note=(
             "fANOVA (Hutter et al. 2014) by Optuna over the configurations that completed, of the parameters "
             "that all of them have, interactions shared out. A forest's estimate, without an interval: with "

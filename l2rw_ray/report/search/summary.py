@@ -10,7 +10,7 @@ from typing import Any
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.space import CategoricalParameter
-from l2rw_ray.report.design_points.design_point import Problem, TrialLine
+from l2rw_ray.report.design_points.design_point import Problem, TrialRow
 from l2rw_ray.report.design_points.labels import (
     HEADLINE,
     METRICS,
@@ -137,7 +137,7 @@ class SearchSummary:
     problems: tuple[Problem, ...]
     provenance: tuple[tuple[str, str], ...]
     design: tuple[tuple[str, str], ...] = ()
-    trials: tuple[TrialLine, ...] = ()
+    trials: tuple[TrialRow, ...] = ()
     importance: Table | None = None
     signatures: Table | None = None
     metric: str = HEADLINE

@@ -4,10 +4,10 @@ import csv
 import io
 from collections.abc import Sequence
 
-from l2rw_ray.report.document.table import Entry, Line, Table
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.report.search.summary import Configuration, SearchSummary, value_text
 
-_MAX_LINES = 15
+_MAX_ROWS = 15
 
 
 def search_tables(summary: SearchSummary) -> list[Table]:
@@ -18,7 +18,7 @@ def search_tables(summary: SearchSummary) -> list[Table]:
     if len(summary.goals) > 1:
         note = "No other configuration is as good in every goal and better in one."
         tables.append(_table(summary, "front", "Pareto front", summary.front, note))
-    shown = summary.ranked[:_MAX_LINES]
+    shown = summary.ranked[:_MAX_ROWS]
     title = f"The best {len(shown)} of {len(summary.configurations)} configurations"
     note = (
         f"By {summary.goals[0].metric_spec.label}. Only the best one's test figure is shown: "
@@ -39,23 +39,23 @@ def _table(summary: SearchSummary, key: str, title: str, shown: Sequence[Configu
         title=title,
         corner="configuration",
         columns=headings,
-        lines=tuple(Line(str(each.number), _entries(summary, each)) for each in shown),
+        rows=tuple(TableRow(str(each.number), _cells(summary, each)) for each in shown),
         note=note,
     )
 
 
-def _entries(summary: SearchSummary, each: Configuration) -> tuple[Entry, ...]:
+def _cells(summary: SearchSummary, each: Configuration) -> tuple[TableCell, ...]:
     is_best = each is summary.front[0]
     goal_values = (
-        Entry(goal.metric_spec.text(value), is_clear=is_best and place == 0)
+        TableCell(goal.metric_spec.text(value), is_clear=is_best and place == 0)
         for place, (goal, value) in enumerate(zip(summary.goals, each.goal_values, strict=True))
     )
     values = (
-        Entry(value_text(path, each.values[path]) if path in each.values else "–")
+        TableCell(value_text(path, each.values[path]) if path in each.values else "–")
         for path in (parameter.path for parameter in summary.parameters)
     )
-    test = Entry(summary.metric_spec.text(each.test)) if is_best and each.test is not None else Entry("")
-    return (*goal_values, *values, test)
+    test = summary.metric_spec.text(each.test) if is_best and each.test is not None else ""
+    return (*goal_values, *values, TableCell(test))
 
 
 def search_csv(summary: SearchSummary) -> str:

@@ -192,9 +192,9 @@ def test_what_trials_warned_of_is_told_once_for_each_remedy(default_study):
         field = table.schema.field("warnings")
         pq.write_table(table.set_column(column, field, pa.array([[warning]], field.type)), path)
     summary = summarise(default_study)
-    (line,) = summary.signatures.lines
-    where, trials, remedy = line.entries
-    assert line.name == "on 20% of the steps"
+    (row,) = summary.signatures.rows
+    where, trials, remedy = row.cells
+    assert row.name == "on 20% of the steps"
     assert where.text.startswith("random, dominance")
     assert (where.detail, trials.text, remedy.text) == ("seed 0", "2 of 26", "clean it")
     assert summary.warnings[-1].startswith("1 failure signature was found")

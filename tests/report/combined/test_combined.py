@@ -93,10 +93,10 @@ def test_csv_table_and_forest_agree(joined):
     drawn = [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "o"]
     found = [row for row in rows if row["treatment"] == "l2rw"]
     assert [100 * float(row["mean"]) for row in found] == pytest.approx(drawn)
-    for row, line in zip(found, table.lines, strict=True):
-        assert line.entries[0].text == contrast.metric_spec.signed(float(row["mean"]))
-        low, high = (contrast.metric_spec.signed(float(row[side])) for side in ("low", "high"))
-        assert line.entries[0].detail == f"{low} to {high}"
+    for found_row, row in zip(found, table.rows, strict=True):
+        assert row.cells[0].text == contrast.metric_spec.signed(float(found_row["mean"]))
+        low, high = (contrast.metric_spec.signed(float(found_row[side])) for side in ("low", "high"))
+        assert row.cells[0].detail == f"{low} to {high}"
 
 
 def test_the_page_links_to_each_study_and_its_own_report(studies, tmp_path):

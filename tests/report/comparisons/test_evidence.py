@@ -84,7 +84,7 @@ def test_tables_csv_and_summary_tell_the_same_differences(written, summary):
         "equal time"
     ] * 2
     table, page = difference_table(summary), written.html.read_text()
-    shown = [entry.text for line in table.lines for entry in line.entries]
+    shown = [cell.text for row in table.rows for cell in row.cells]
     for row, each in zip(rows, told, strict=True):
         assert float(row["mean"]) == each.difference.interval.mean
         assert float(row["bootstrap_low"]) == each.evidence.bootstrap.low
@@ -158,7 +158,7 @@ def test_an_arm_without_the_factor_is_counted_once(study_tree, tmp_path):
     assert "averaged" not in summary.finding
     assert "averaged over 2 settings" in summary.further_findings[0]
     assert [each.treatment for each in summary.comparisons].count("l2rw") == 1
-    names = [line.name for line in difference_table(summary).lines]
+    names = [row.name for row in difference_table(summary).rows]
     assert names == ["l2rw", "focal, 1", "focal, 2", "focal, average of 2"]
     assert write_report(folder.path).finding == summary.finding
 
@@ -171,13 +171,13 @@ def play_grid(spec, folder, metrics):
 
 
 def test_at_equal_time_a_dear_arm_stands_where_its_curve_is(complete, summary, written):
-    lines = {line.name: line for line in equal_compute_table(summary).lines}
-    assert list(lines) == ["uniform", "l2rw", "random"]
-    assert lines["l2rw"].entries[3].text == "50"
-    rows = [row for row in read_history(complete).to_pylist() if row["factor.method.name"] == "l2rw"]
-    half = [row["validation_balanced_accuracy"] for row in rows if row["epoch"] == 6]
-    assert lines["l2rw"].entries[0].text == f"{100 * np.mean(half):.1f}"
-    assert lines["uniform"].entries[3].text == "100"
+    rows = {row.name: row for row in equal_compute_table(summary).rows}
+    assert list(rows) == ["uniform", "l2rw", "random"]
+    assert rows["l2rw"].cells[3].text == "50"
+    epochs = [row for row in read_history(complete).to_pylist() if row["factor.method.name"] == "l2rw"]
+    half = [row["validation_balanced_accuracy"] for row in epochs if row["epoch"] == 6]
+    assert rows["l2rw"].cells[0].text == f"{100 * np.mean(half):.1f}"
+    assert rows["uniform"].cells[3].text == "100"
     page = written.html.read_text()
     assert "At equal training time" in page
     assert "Learning curves over training time" in page
@@ -188,8 +188,8 @@ def test_several_sources_have_one_figure_for_each_arm(fake_study, plain):
     summary = summarise(fake_study(replace(plain, factors=factors, failing=None)))
     (table,) = summary.details
     tasks = [[*point.by_seed[HEADLINE].values()] for point in summary.points if point.arm == "l2rw"]
-    assert [line.name for line in table.lines] == ["uniform", "l2rw"]
-    assert table.lines[1].entries[0].text == f"{100 * interquartile_mean(tasks):.1f}"
+    assert [row.name for row in table.rows] == ["uniform", "l2rw"]
+    assert table.rows[1].cells[0].text == f"{100 * interquartile_mean(tasks):.1f}"
 
 
 def test_times_of_packed_trials_are_not_set_against_each_other(fake_study, plain):
@@ -230,7 +230,7 @@ def test_importances_are_shown_where_the_run_kept_them(study_tree, tmp_path):
     told = {"figure": "validation_balanced_accuracy", "importances": {"optim.momentum": 0.2, "optim.lr": 0.8}}
     folder.importances.write_text(json.dumps(told))
     table = summarise_search(folder.path).importance
-    assert [(line.name, line.entries[0].text) for line in table.lines] == [
+    assert [(row.name, row.cells[0].text) for row in table.rows] == [
         ("learning rate", "80"),
         ("optim.momentum", "20"),
     ]

@@ -9,7 +9,7 @@ import pytest
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import write_report
 from l2rw_ray.report.document.style import drawing
-from l2rw_ray.report.document.table import Entry
+from l2rw_ray.report.document.table import TableCell
 from l2rw_ray.report.scaling.csv_files import scaling_csv
 from l2rw_ray.report.scaling.names import names_of
 from l2rw_ray.report.scaling.page import scaling_text
@@ -90,7 +90,7 @@ def test_the_cheapest_estimator_is_named_where_its_lead_is_clear(overhead):
     assert {choice.cheapest for choice in overhead.choices} == {"auto"}
     table = estimator_table(overhead)
     assert table.columns == ("auto", "finite difference", "second order")
-    bold = [[entry.is_clear for entry in line.entries] for line in table.lines]
+    bold = [[cell.is_clear for cell in row.cells] for row in table.rows]
     assert [True, False, False] in bold
     for line, choice in zip(bold, overhead.choices, strict=True):
         assert any(line) == (choice.lead.low > 1)
@@ -126,9 +126,9 @@ def test_each_curve_is_projected_by_its_own_law_to_the_same_numbers(workers):
     curves = (replace(first, points=first.points[:2]), second)
     table = projection_table(replace(workers, workers=curves))
     assert table.columns[1:] == ("8 workers", "16 workers", "32 workers")
-    for line, curve in zip(table.lines, curves, strict=True):
+    for row, curve in zip(table.rows, curves, strict=True):
         means = [curve.serial.project(number).mean for number in (8, 16, 32)]
-        assert [entry.text for entry in line.entries[1:]] == [f"{mean:.2f}" for mean in means]
+        assert [cell.text for cell in row.cells[1:]] == [f"{mean:.2f}" for mean in means]
     assert "from up to 2 or 4 workers" in table.note
 
 
@@ -162,12 +162,12 @@ def test_a_study_of_the_last_layer_alone_has_a_finding(tmp_path):
 def test_csv_tables_and_figures_have_the_same_numbers(overhead):
     rows = list(csv.DictReader(scaling_csv(overhead).splitlines()))
     table = points_table(overhead)
-    for row, point, line in zip(rows, overhead.points, table.lines, strict=True):
-        for name, entry in zip(MEASURED, line.entries, strict=False):
-            assert float(row[f"{name}_mean"]) == point.intervals[name].mean
-            assert float(row[f"{name}_low"]) == point.intervals[name].low
-            assert entry.text == SCALED[name].text(point.intervals[name].mean)
-        assert float(row["bound"]) == point.bound
+    for csv_row, point, row in zip(rows, overhead.points, table.rows, strict=True):
+        for name, cell in zip(MEASURED, row.cells, strict=False):
+            assert float(csv_row[f"{name}_mean"]) == point.intervals[name].mean
+            assert float(csv_row[f"{name}_low"]) == point.intervals[name].low
+            assert cell.text == SCALED[name].text(point.intervals[name].mean)
+        assert float(csv_row["bound"]) == point.bound
     with drawing():
         pictures = {p.name: p.figure for s in scaling_sections(overhead) for p in s.pictures}
     trend, axes = trend_of(overhead, "batch size"), pictures["time-by-batch-size"].axes[0]
@@ -219,7 +219,7 @@ def test_times_from_a_shared_gpu_are_left_out_and_memory_is_kept(tmp_path):
     assert summary.median_ratio is None
     assert not summary.choices
     assert trend_of(summary, "batch size").laws.keys() == {"peak_memory_plain_bytes", "peak_memory_bytes"}
-    assert points_table(summary).lines[0].entries[1] == Entry("unusable", "GPU shared")
+    assert points_table(summary).rows[0].cells[1] == TableCell("unusable", "GPU shared")
 
 
 def test_a_study_without_a_measured_step_is_refused(tmp_path):
