@@ -1,4 +1,4 @@
-"""Writing a study's report: one page, one Markdown text, its figures and the numbers behind them."""
+"""Write a study's report: a page, a Markdown text, their plots and the numbers behind them."""
 
 import shutil
 from dataclasses import replace
@@ -8,26 +8,26 @@ from tempfile import TemporaryDirectory
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation.csv_files import comparisons_csv, render_csv
-from l2rw_ray.report.ablation.page import _pictures, render_html, render_markdown
+from l2rw_ray.report.ablation.sections import ablation_sections
 from l2rw_ray.report.ablation.summarise import summarise
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.document.files import FIGURES, ReportPaths, write_texts
-from l2rw_ray.report.document.section import write_pictures
+from l2rw_ray.report.document.html import fill_page
+from l2rw_ray.report.document.markdown import fill_text
+from l2rw_ray.report.document.section import Section, inline_plots, plots_of, write_plots
 from l2rw_ray.report.document.style import drawing
 from l2rw_ray.report.provenance.trials import trials_csv
 from l2rw_ray.report.scaling.csv_files import scaling_csv
-from l2rw_ray.report.scaling.page import scaling_page, scaling_text
 from l2rw_ray.report.scaling.sections import scaling_sections
 from l2rw_ray.report.scaling.summary import ScalingSummary, summarise_scaling
-from l2rw_ray.report.search.page import render_search_html, render_search_markdown
-from l2rw_ray.report.search.plots import search_pictures
+from l2rw_ray.report.search.sections import search_sections
 from l2rw_ray.report.search.summary import SearchSummary, summarise_search
 from l2rw_ray.report.search.tables import search_csv
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.folder import unwritable
 
-Summary = Ablation | SearchSummary | ScalingSummary
-"""What there is to say of a study, of whatever kind."""
+StudyReport = Ablation | SearchSummary | ScalingSummary
+"""The summary of a study, whatever its kind."""
 
 
 def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
@@ -36,6 +36,9 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
     Args:
         study_dir: The study folder.
         out: Where to write; `report` inside the study folder by default.
+
+    Returns:
+        The files written, and the finding.
 
     Raises:
         StudyFolderError: There is no study, no finished trial, or `out` cannot be written.
@@ -66,7 +69,7 @@ def write_published_page(study_dir: Path) -> Path:
         with TemporaryDirectory() as made:
             (Path(made) / FIGURES).mkdir()
             paths = _write(summary, Path(made))
-            plots = [path for path in paths.figures if path.suffix == ".svg"]
+            plots = [path for path in paths.plots if path.suffix == ".svg"]
             (study_dir / FIGURES).mkdir(exist_ok=True)
             for file in (paths.html, paths.markdown, *plots):
                 shutil.copyfile(file, study_dir / file.relative_to(made))
@@ -75,14 +78,14 @@ def write_published_page(study_dir: Path) -> Path:
         raise StudyFolderError("published study", study_dir, *unwritable(error)) from error
 
 
-def summarise_study(study_dir: Path) -> Summary:
-    """Everything the report of any kind of study says.
+def summarise_study(study_dir: Path) -> StudyReport:
+    """Return everything that the report of a study says, whatever its kind.
 
     Args:
         study_dir: The study folder.
 
     Raises:
-        StudyFolderError: There is no study, or nothing in it that its report could be about.
+        StudyFolderError: There is no study, or nothing in it to report.
     """
     spec = StudyFolder(study_dir).read_spec()
     if isinstance(spec.design, SearchDesign):
@@ -90,28 +93,34 @@ def summarise_study(study_dir: Path) -> Summary:
     return summarise_scaling(study_dir) if spec.report == "scaling" else summarise(study_dir)
 
 
-def _write(summary: Summary, folder: Path) -> ReportPaths:
-    if isinstance(summary, ScalingSummary):
-        return _write_scaling(summary, folder)
+def _write(summary: StudyReport, folder: Path) -> ReportPaths:
+    csv_files = _csv_files(summary)
     with drawing():
-        pictures = _pictures(summary) if isinstance(summary, Ablation) else search_pictures(summary)
-        files = write_pictures(pictures, folder / FIGURES)
-    titles = {picture.title: f"{FIGURES}/{picture.name}.svg" for picture in pictures}
-    if isinstance(summary, Ablation):
-        texts = render_html(summary), render_markdown(summary, titles), render_csv(summary)
-    else:
-        texts = render_search_html(summary), render_search_markdown(summary, titles), search_csv(summary)
-    further = {"trials.csv": trials_csv(summary.trials)}
-    if isinstance(summary, Ablation) and summary.pooled:
-        further["comparisons.csv"] = comparisons_csv(summary)
-    return write_texts(texts, folder, files, summary.finding, further)
+        sections = _sections(summary)
+        plots = write_plots(plots_of(sections), folder / FIGURES)
+        fields = {"summary": summary, "sections": sections, "csv_files": tuple(csv_files)}
+        page = fill_page("report.html.j2", svgs=inline_plots(sections), **fields)
+    return write_texts(page, fill_text("report.md.j2", **fields), csv_files, folder, plots, summary.finding)
 
 
-def _write_scaling(summary: ScalingSummary, folder: Path) -> ReportPaths:
-    with drawing():
-        sections = scaling_sections(summary)
-        pictures = [picture for section in sections for picture in section.pictures]
-        files = write_pictures(pictures, folder / FIGURES)
-        page = scaling_page(summary, sections)
-    texts = page, scaling_text(summary, sections), scaling_csv(summary)
-    return write_texts(texts, folder, files, summary.finding, {"trials.csv": trials_csv(summary.trials)})
+def _sections(summary: StudyReport) -> list[Section]:
+    match summary:
+        case ScalingSummary():
+            return scaling_sections(summary)
+        case SearchSummary():
+            return search_sections(summary)
+        case Ablation():
+            return ablation_sections(summary)
+
+
+def _csv_files(summary: StudyReport) -> dict[str, str]:
+    """Return the CSV files by name, the numbers behind the answer first."""
+    trials = {"trials.csv": trials_csv(summary.trials)}
+    match summary:
+        case ScalingSummary():
+            return {"results.csv": scaling_csv(summary)} | trials
+        case SearchSummary():
+            return {"results.csv": search_csv(summary)} | trials
+        case Ablation():
+            comparisons = {"comparisons.csv": comparisons_csv(summary)} if summary.pooled else {}
+            return {"results.csv": render_csv(summary)} | trials | comparisons

@@ -56,7 +56,7 @@ def test_a_search_tells_its_best_and_what_goals_trade(study_tree: dict, folder: 
     assert page.count("50.0") == text.count("50.0"), "the test figure of the best, no other"
     rows = list(csv.DictReader(io.StringIO(paths.csv.read_text())))
     assert len(rows) == 12
-    assert {path.name for path in paths.figures} >= {"history.svg", "front-1.svg", "parameter-2.svg"}
+    assert {path.name for path in paths.plots} >= {"history.svg", "front-1.svg", "parameter-2.svg"}
 
 
 def test_the_front_is_what_nothing_beats() -> None:

@@ -76,11 +76,11 @@ def test_the_page_needs_nothing_else(written):
 def test_ink_follows_the_page_and_files_have_a_ground(written):
     paths = written
     assert "#1b1f24" not in re.sub(r"<style>.*?</style>", "", paths.html.read_text(), flags=re.DOTALL)
-    for path in paths.figures:
+    for path in paths.plots:
         if path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
             assert "fill: #ffffff" in path.read_text()
-    assert [path.name for path in paths.figures if path.suffix == ".png"] == ["effect.png"]
+    assert [path.name for path in paths.plots if path.suffix == ".png"] == ["effect.png"]
 
 
 def spoil(folder, trial_id, **values):
@@ -152,13 +152,13 @@ def test_ratios_from_a_shared_gpu_are_unusable(fake_study, plain):
 )
 def test_every_shape_of_study_has_a_report(fake_study, plain, change):
     paths = write_report(fake_study(replace(plain, **change)))
-    assert all(path.stat().st_size > 30 for path in (paths.html, paths.markdown, paths.csv, *paths.figures))
+    assert all(path.stat().st_size > 30 for path in (paths.html, paths.markdown, paths.csv, *paths.plots))
 
 
 def test_writing_elsewhere_and_again_gives_the_same_bytes(default_study, tmp_path):
     first = write_report(default_study, tmp_path / "a")
     second = write_report(default_study, tmp_path / "b")
-    for one, other in zip((first.html, *first.figures), (second.html, *second.figures), strict=True):
+    for one, other in zip((first.html, *first.plots), (second.html, *second.plots), strict=True):
         assert one.read_bytes() == other.read_bytes()
     assert not StudyFolder(default_study).report.exists()
 

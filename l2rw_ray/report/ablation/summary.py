@@ -7,10 +7,11 @@ from typing import Any
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.evidence import Evidence
-from l2rw_ray.report.design_points.design_point import DesignPoint, Problem, TrialCounts, TrialRow
+from l2rw_ray.report.design_points.design_point import DesignPoint, TrialCounts
 from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MetricSpec, metric_spec_for
 from l2rw_ray.report.design_points.setting import Factor, Setting
 from l2rw_ray.report.document.table import Table
+from l2rw_ray.report.summary import HeadlineNumber, Summary
 from l2rw_ray.statistics import Difference, Interval
 
 
@@ -116,16 +117,11 @@ class Curve:
         return metric_spec_for(self.metric)
 
 
-@dataclass(frozen=True)
-class Ablation:
+@dataclass(frozen=True, kw_only=True)
+class Ablation(Summary):
     """A finished or unfinished study of design points over seeds.
 
     Attributes:
-        name: Name of the study.
-        question: What it asks.
-        notes: Paragraphs of the study folder's `notes.md`.
-        finding: The answer in one sentence.
-        further_findings: One sentence for each other level of the contrasted factor.
         factors: All factors but the method.
         arms: Methods in plan order.
         control: The arm or level the others are compared with.
@@ -139,24 +135,12 @@ class Ablation:
         weight_curves: How the weights behaved per epoch, by name of the metric.
         equal_compute: The arms at equal training time, the control first.
         counts: What became of the planned trials.
-        problems: Failed and stopped trials.
-        warnings: What a reader must know before trusting a metric.
-        provenance: What was run, as pairs of a name and a text.
-        design: What was asked of which trials, likewise.
-        trials: All planned trials.
         interactions: How differences change with other factors.
-        signatures: Signs in the trials that an arm did not work as it should.
         answer: A table that the finding rests on, where that is no difference to the control.
         details: Tables that only this kind of design has.
         metric: Name of the headline metric.
-        is_published: Whether the files of numbers are left out, as of a published study.
     """
 
-    name: str
-    question: str
-    notes: tuple[str, ...]
-    finding: str
-    further_findings: tuple[str, ...]
     factors: tuple[Factor, ...]
     arms: tuple[str, ...]
     control: str
@@ -168,24 +152,26 @@ class Ablation:
     effects: tuple[Effect, ...]
     curves: tuple[Curve, ...]
     counts: TrialCounts
-    problems: tuple[Problem, ...]
-    warnings: tuple[str, ...]
-    provenance: tuple[tuple[str, str], ...]
-    design: tuple[tuple[str, str], ...] = ()
-    trials: tuple[TrialRow, ...] = ()
     interactions: tuple[Interaction, ...] = ()
     weight_curves: Mapping[str, tuple[Curve, ...]] = field(default_factory=dict)
     equal_compute: tuple[EqualComputeResult, ...] = ()
-    signatures: Table | None = None
     answer: Table | None = None
     details: tuple[Table, ...] = ()
     metric: str = HEADLINE
-    is_published: bool = False
 
     @property
     def metric_spec(self) -> MetricSpec:
         """How the headline metric is shown."""
         return METRICS[self.metric]
+
+    @property
+    def number(self) -> HeadlineNumber | None:
+        """The first difference; None where there is another kind of answer, or nothing can be concluded."""
+        interval = self.pooled[0].difference.interval if self.pooled and self.answer is None else None
+        if interval is None or not interval.is_conclusive:
+            return None
+        unit = "points" if self.metric_spec.is_share else self.metric_spec.label
+        return HeadlineNumber(self.metric_spec.signed(interval.mean), unit, self.pooled[0].is_clear)
 
     @property
     def has_variants(self) -> bool:

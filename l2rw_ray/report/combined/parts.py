@@ -12,7 +12,7 @@ from l2rw_ray.report.ablation.tables import accuracy_tables
 from l2rw_ray.report.combined.summary import JoinedSummary, SharedContrast, StudySummary
 from l2rw_ray.report.document.interval_cells import EMPTY, difference_cell
 from l2rw_ray.report.document.palette import COLORS, INK
-from l2rw_ray.report.document.section import Picture
+from l2rw_ray.report.document.section import Plot
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.report.scaling.plots import draw_ratios
 from l2rw_ray.report.scaling.summary import ScalingSummary
@@ -31,10 +31,10 @@ FOREST_NOTE = (
 )
 
 
-def forest_pictures(summary: JoinedSummary) -> tuple[Picture, ...]:
+def forest_plots(summary: JoinedSummary) -> tuple[Plot, ...]:
     """A forest plot per difference that studies share; call inside `drawing()`."""
     return tuple(
-        Picture(
+        Plot(
             f"across-{number}",
             f"Difference of {contrast.treatment} to {contrast.control}",
             draw_forest(contrast),
@@ -109,13 +109,13 @@ def _found(contrast: SharedContrast, key: str) -> TableCell:
     return difference_cell(contrast.metric_spec, interval, is_clear=is_clear)
 
 
-def main_picture(study: StudySummary) -> Picture | None:
+def main_plot(study: StudySummary) -> Plot | None:
     """The figure that its own report begins with; None where there is none. Call inside `drawing()`."""
-    found = _main_figure(study)
-    return None if found is None else Picture(f"study-{study.key}", *found)
+    found = _draw_main(study)
+    return None if found is None else Plot(f"study-{study.key}", *found)
 
 
-def _main_figure(study: StudySummary) -> tuple[str, Figure] | None:
+def _draw_main(study: StudySummary) -> tuple[str, Figure] | None:
     match study.summary:
         case ScalingSummary() as scaling:
             title = "Overhead ratio beside its bound"

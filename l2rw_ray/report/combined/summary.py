@@ -10,7 +10,7 @@ from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.labels import METRICS, MINUS, MetricSpec, count
 from l2rw_ray.report.scaling.summary import ScalingSummary
-from l2rw_ray.report.writing import Summary, summarise_study
+from l2rw_ray.report.writing import StudyReport, summarise_study
 
 _COMMIT = re.compile(r"\b([0-9a-f]{7})[0-9a-f]{33}\b")
 _NOT_RECORDED = "not recorded"
@@ -31,7 +31,7 @@ class StudySummary:
     """
 
     key: str
-    summary: Summary
+    summary: StudyReport
     effect: str
     limits: str
     seeds: str
@@ -114,7 +114,7 @@ def summarise_joined(directories: Sequence[Path]) -> JoinedSummary:
     return JoinedSummary(studies, shared, told[0] if told else nothing, told[1:])
 
 
-def _read(directories: Sequence[Path]) -> list[Summary]:
+def _read(directories: Sequence[Path]) -> list[StudyReport]:
     summaries, broken = [], []
     for directory in directories:
         try:
@@ -141,7 +141,7 @@ def _keys(names: Sequence[str]) -> list[str]:
     return keys
 
 
-def _brief(key: str, summary: Summary) -> StudySummary:
+def _brief(key: str, summary: StudyReport) -> StudySummary:
     known = dict(summary.provenance)
     effect, limits = _effect(summary)
     return StudySummary(
@@ -155,7 +155,7 @@ def _brief(key: str, summary: Summary) -> StudySummary:
     )
 
 
-def _effect(summary: Summary) -> tuple[str, str]:
+def _effect(summary: StudyReport) -> tuple[str, str]:
     if isinstance(summary, ScalingSummary):
         if summary.median_ratio is None:
             return "", ""
@@ -171,7 +171,7 @@ def _effect(summary: Summary) -> tuple[str, str]:
     return "", ""
 
 
-def _seeds(summary: Summary, listed: str) -> str:
+def _seeds(summary: StudyReport, listed: str) -> str:
     if isinstance(summary, Ablation) and summary.pooled and summary.pooled[0].difference.interval:
         return str(summary.pooled[0].difference.interval.n)
     return str(len(listed.split(","))) if listed else "–"

@@ -6,17 +6,17 @@ from pathlib import Path
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.combined.parts import (
     FOREST_NOTE,
-    forest_pictures,
+    forest_plots,
     forest_table,
     joined_csv,
-    main_picture,
+    main_plot,
     main_table,
 )
-from l2rw_ray.report.combined.summary import JoinedSummary, summarise_joined
+from l2rw_ray.report.combined.summary import JoinedSummary, StudySummary, summarise_joined
 from l2rw_ray.report.document.files import FIGURES, ReportPaths, write_texts
 from l2rw_ray.report.document.html import fill_page
 from l2rw_ray.report.document.markdown import fill_text
-from l2rw_ray.report.document.section import Section, inline_panels, write_pictures
+from l2rw_ray.report.document.section import Section, inline_plots, plots_of, table_section, write_plots
 from l2rw_ray.report.document.style import drawing
 from l2rw_ray.report.writing import write_report
 from l2rw_ray.results.folder import unwritable
@@ -47,18 +47,22 @@ def write_joined_report(directories: Sequence[Path], out: Path | None = None) ->
 
 def _write(summary: JoinedSummary, folder: Path) -> ReportPaths:
     with drawing():
-        forests = forest_pictures(summary)
-        pictures = {study.key: main_picture(study) for study in summary.studies}
-        own = tuple(picture for picture in pictures.values() if picture is not None)
-        across = forest_table(summary)
-        section = Section("Across studies", forests, (across,) if across else (), FOREST_NOTE)
-        fields = {
-            "joined": summary,
-            "across": section if forests else None,
-            "pictures": pictures,
-            "tables": {study.key: main_table(study) for study in summary.studies},
-        }
-        page = fill_page("joined.html.j2", panels=inline_panels([section, Section("", own)]), **fields)
-        text = fill_text("joined.md.j2", **fields)
-        files = write_pictures((*forests, *own), folder / FIGURES)
-    return write_texts((page, text, joined_csv(summary.studies)), folder, files, summary.finding)
+        across = _across(summary)
+        parts = {study.key: _part(study) for study in summary.studies}
+        sections = [*across, *parts.values()]
+        plots = write_plots(plots_of(sections), folder / FIGURES)
+        fields = {"summary": summary, "across": across, "parts": parts}
+        page = fill_page("joined.html.j2", svgs=inline_plots(sections), **fields)
+    csv_files = {"results.csv": joined_csv(summary.studies)}
+    return write_texts(page, fill_text("joined.md.j2", **fields), csv_files, folder, plots, summary.finding)
+
+
+def _across(summary: JoinedSummary) -> list[Section]:
+    table, plots = forest_table(summary), forest_plots(summary)
+    return [Section("Across studies", plots, (table,) if table else (), FOREST_NOTE)] if plots else []
+
+
+def _part(study: StudySummary) -> Section:
+    plot, table = main_plot(study), main_table(study)
+    folded = (table_section(table),) if table else ()
+    return Section(study.summary.question, (plot,) if plot else (), folded=folded)

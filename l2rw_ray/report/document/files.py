@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 FIGURES = "figures"
+"""Folder of the plots."""
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,9 @@ class ReportPaths:
 
     Attributes:
         html: The page, with everything in it.
-        markdown: The text that links to the figures.
-        csv: The design points' figures.
-        figures: SVG files, and the main figure as PNG.
+        markdown: The text that links to the plots.
+        csv: The numbers behind the answer.
+        plots: SVG files, and the first plot as PNG.
         finding: The answer in one sentence.
         further_csv: Each trial, and all differences where there are any.
     """
@@ -24,29 +24,26 @@ class ReportPaths:
     html: Path
     markdown: Path
     csv: Path
-    figures: tuple[Path, ...]
+    plots: tuple[Path, ...]
     finding: str
     further_csv: tuple[Path, ...] = ()
 
 
 def write_texts(
-    texts: tuple[str, str, str],
-    folder: Path,
-    figures: tuple[Path, ...],
-    finding: str,
-    further: Mapping[str, str] = MappingProxyType({}),
+    page: str, text: str, csv_files: Mapping[str, str], folder: Path, plots: tuple[Path, ...], finding: str
 ) -> ReportPaths:
     """Write a report's page, text and numbers.
 
     Args:
-        texts: The three, in this order.
-        folder: Where to, an existing folder.
-        figures: Its figures, written before.
+        page: The page.
+        text: The Markdown text.
+        csv_files: CSV by name of the file, the numbers behind the answer first.
+        folder: Where to write; an existing folder.
+        plots: The plots, already written.
         finding: The answer in one sentence.
-        further: Further numbers by name of the file.
     """
-    names = ("report.html", "report.md", "results.csv", *further)
-    for name, text in zip(names, (*texts, *further.values()), strict=True):
-        (folder / name).write_text(text, encoding="utf-8")
-    html, markdown, csv, *others = (folder / name for name in names)
-    return ReportPaths(html, markdown, csv, figures, finding, tuple(others))
+    texts = {"report.html": page, "report.md": text, **csv_files}
+    for name, content in texts.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    html, markdown, csv, *further = (folder / name for name in texts)
+    return ReportPaths(html, markdown, csv, plots, finding, tuple(further))

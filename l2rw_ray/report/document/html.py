@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -11,20 +10,8 @@ from markupsafe import Markup
 COMMAND = "l2rw-ray run study.yaml"
 
 
-@dataclass(frozen=True)
-class Panel:
-    """A figure of the page."""
-
-    title: str
-    svg: Markup
-
-
-def _page(**fields: Any) -> str:
-    return fill_page("report.html.j2", **fields)
-
-
 def fill_page(template: str, **fields: Any) -> str:
-    """A page from one of the templates; all texts are escaped, and a field left out is an error."""
+    """Return a page from one of the templates; all texts are escaped, and a field left out is an error."""
     environment = Environment(
         loader=PackageLoader("l2rw_ray.report.document"),
         autoescape=True,

@@ -9,12 +9,8 @@ from l2rw_ray.report.document.html import COMMAND
 from l2rw_ray.report.document.table import TableCell
 
 
-def _text(**fields: Any) -> str:
-    return fill_text("report.md.j2", **fields)
-
-
 def fill_text(template: str, **fields: Any) -> str:
-    """A Markdown text from one of the templates; a field left out is an error."""
+    """Return a Markdown text from one of the templates; a field left out is an error."""
     environment = Environment(  # noqa: S701  # Markdown; texts pass the filter `plain`
         loader=PackageLoader("l2rw_ray.report.document"),
         undefined=StrictUndefined,
@@ -29,7 +25,7 @@ def fill_text(template: str, **fields: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """The text with everything escaped that Markdown or HTML would take for markup, on one line."""
+    """Return the text with everything escaped that Markdown or HTML would take for markup, on one line."""
     escaped = re.sub(r"([\\`*_\[\]|#])", r"\\\1", " ".join(str(text).split()))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

@@ -1,29 +1,34 @@
-"""What stands under one heading of a report: figures and the tables that go with them."""
+"""Sections of a report: the plots and tables under one heading."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from l2rw_ray.report.document.palette import Style
 from l2rw_ray.report.document.svg import inline_svg, save_png, save_svg
 from l2rw_ray.report.document.table import Table
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure with its caption.
+class Plot:
+    """A plot with its caption.
 
     Attributes:
         name: Name of its file, without suffix; unique in the report.
         title: What it shows.
-        figure: The figure.
+        figure: The drawing.
+        panels: Its panels one by one, which the page lays out in place of the whole.
+        legend: Labels and styles of the lines in its panels.
     """
 
     name: str
     title: str
     figure: Figure
+    panels: tuple["Plot", ...] = ()
+    legend: tuple[tuple[str, Style], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,35 +37,52 @@ class Section:
 
     Attributes:
         title: Its heading.
-        pictures: Its figures.
+        plots: Its plots.
         tables: Its tables.
-        note: How to read the figures.
-        folded: Whether the page shows its tables on demand only.
+        note: How to read the plots.
+        folded: Parts that the page shows on demand.
+        is_wide: Whether the page shows plots large even if there are many.
     """
 
     title: str
-    pictures: tuple[Picture, ...] = ()
+    plots: tuple[Plot, ...] = ()
     tables: tuple[Table, ...] = ()
     note: str = ""
-    folded: bool = False
+    folded: tuple["Section", ...] = ()
+    is_wide: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing below the heading."""
+        return not (self.plots or self.tables or self.folded)
 
 
-def inline_panels(sections: Sequence[Section]) -> dict[str, Markup]:
-    """All figures as SVG elements, by name; call inside `drawing()`."""
+def table_section(table: Table, *folded: Section) -> Section:
+    """Return a section of one table, under the title of the table."""
+    return Section(table.title, tables=(table,), folded=folded)
+
+
+def plots_of(sections: Iterable[Section]) -> list[Plot]:
+    """Return all plots in the order they are shown, those of folded parts included."""
+    return [plot for section in sections for plot in (*section.plots, *plots_of(section.folded))]
+
+
+def inline_plots(sections: Iterable[Section]) -> dict[str, Markup]:
+    """Return what the page shows, plots or their panels, as SVG elements by name; call inside `drawing()`."""
     return {
-        picture.name: inline_svg(picture.figure, picture.name, picture.title)
-        for section in sections
-        for picture in section.pictures
+        shown.name: inline_svg(shown.figure, shown.name, " ".join(dict.fromkeys((plot.title, shown.title))))
+        for plot in plots_of(sections)
+        for shown in plot.panels or (plot,)
     }
 
 
-def write_pictures(pictures: Sequence[Picture], folder: Path) -> tuple[Path, ...]:
-    """Each figure as SVG, the first one as PNG too."""
+def write_plots(plots: Sequence[Plot], folder: Path) -> tuple[Path, ...]:
+    """Write each plot as SVG, the first one as PNG too. Returns the files."""
     files = []
-    for number, picture in enumerate(pictures):
-        files.append(folder / f"{picture.name}.svg")
-        save_svg(picture.figure, files[-1])
+    for number, plot in enumerate(plots):
+        files.append(folder / f"{plot.name}.svg")
+        save_svg(plot.figure, files[-1])
         if number == 0:
-            files.append(folder / f"{picture.name}.png")
-            save_png(picture.figure, files[-1])
+            files.append(folder / f"{plot.name}.png")
+            save_png(plot.figure, files[-1])
     return tuple(files)

@@ -1,6 +1,6 @@
 """The sections of a scaling report, in order."""
 
-from l2rw_ray.report.document.section import Picture, Section
+from l2rw_ray.report.document.section import Plot, Section, table_section
 from l2rw_ray.report.scaling.plots import MAX_TRENDS, draw_ratios, draw_trends, draw_workers
 from l2rw_ray.report.scaling.points import PEAK_BYTES, PLAIN_BYTES, PLAIN_S, RATIO, STEP_S
 from l2rw_ray.report.scaling.summary import ScalingSummary
@@ -28,7 +28,7 @@ _SCALINGS = {
 
 
 def scaling_sections(summary: ScalingSummary) -> list[Section]:
-    """Everything between the finding and what was run; draw inside `drawing()`."""
+    """Return everything between the finding and what was run; call inside `drawing()`."""
     sections = [_overall(summary)]
     for axis in AXES:
         trends = [trend for trend in summary.trends if trend.axis == axis and trend.laws]
@@ -36,15 +36,15 @@ def scaling_sections(summary: ScalingSummary) -> list[Section]:
             sections.append(_growth(trends))
     if summary.workers:
         sections.append(_workers(summary))
-    everything = Section("Everything measured", tables=(points_table(summary),), folded=True)
-    return [section for section in (*sections, everything) if section.pictures or section.tables]
+    sections.append(Section("Everything measured", folded=(table_section(points_table(summary)),)))
+    return [section for section in sections if not section.is_empty]
 
 
 def _overall(summary: ScalingSummary) -> Section:
-    pictures: tuple[Picture, ...] = ()
+    plots: tuple[Plot, ...] = ()
     if summary.median_ratio is not None:
         title = "Overhead ratio beside its bound"
-        pictures = (Picture("ratios", title, draw_ratios(summary.points)),)
+        plots = (Plot("ratios", title, draw_ratios(summary.points)),)
     found = (estimator_table(summary), ratio_law_table(summary))
     note = (
         "The overhead ratio is the time of a reweighted step over that of a plain one. Each point is one "
@@ -52,30 +52,28 @@ def _overall(summary: ScalingSummary) -> Section:
         "gradient that any exact method needs: 1 + M/B, or 1 + M/(N·B) with new weights at every Nth step."
     )
     tables = tuple(table for table in found if table)
-    return Section("What a reweighted step costs", pictures, tables, note if pictures else "")
+    return Section("What a reweighted step costs", plots, tables, note if plots else "")
 
 
 def _growth(trends: list[Trend]) -> Section:
     axis = trends[0].axis.name
-    pictures = tuple(
-        Picture(
-            f"{key}-by-{axis.replace(' ', '-')}", f"{title} by {axis}", draw_trends(trends, shown, beside)
-        )
+    plots = tuple(
+        Plot(f"{key}-by-{axis.replace(' ', '-')}", f"{title} by {axis}", draw_trends(trends, shown, beside))
         for key, shown, beside, title in _COSTS
         if any(shown in trend.laws for trend in trends)
     )
     few = f" The first {MAX_TRENDS} of {len(trends)} lines are drawn." if len(trends) > MAX_TRENDS else ""
-    return Section(f"By {axis}", pictures, (trend_table(trends),), _BARS + few)
+    return Section(f"By {axis}", plots, (trend_table(trends),), _BARS + few)
 
 
 def _workers(summary: ScalingSummary) -> Section:
-    pictures, tables = [], []
+    plots, tables = [], []
     for scaling, title in _SCALINGS.items():
         curves = [curve for curve in summary.workers if curve.scaling is scaling]
         if curves:
-            pictures.append(Picture(f"{scaling.value}-speed-up", title, draw_workers(curves)))
+            plots.append(Plot(f"{scaling.value}-speed-up", title, draw_workers(curves)))
             tables.append(workers_table(curves))
     projection = projection_table(summary)
     if projection:
         tables.append(projection)
-    return Section("What more workers bring", tuple(pictures), tuple(tables), _BARS)
+    return Section("What more workers bring", tuple(plots), tuple(tables), _BARS)

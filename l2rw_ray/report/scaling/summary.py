@@ -7,7 +7,6 @@ from statistics import median
 
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report.design_points.design_point import Problem, TrialRow
 from l2rw_ray.report.design_points.labels import MetricSpec, count
 from l2rw_ray.report.design_points.points import counts_of, join, problems_of, read_rows
 from l2rw_ray.report.provenance.notes import paragraphs
@@ -35,24 +34,21 @@ from l2rw_ray.report.scaling.trends import (
     trends_of,
 )
 from l2rw_ray.report.scaling.workers import WorkersCurve, worker_curves
+from l2rw_ray.report.summary import HeadlineNumber, Summary
 from l2rw_ray.results import StudyFolder, read_study
 
 PAPER, PAPERS_RATIO = "arXiv:2405.06859", 3
 """How many plain steps a reweighted one takes, by the estimate of that paper."""
+_RATIO = MetricSpec("overhead ratio", "", 1, 2)
 EXPONENT = MetricSpec("exponent", "", 1, 2)
 SPEEDUP = MetricSpec("speed-up", "", 1, 2)
 
 
-@dataclass(frozen=True)
-class ScalingSummary:
+@dataclass(frozen=True, kw_only=True)
+class ScalingSummary(Summary):
     """A finished or unfinished study of what a reweighted step costs.
 
     Attributes:
-        name: Name of the study.
-        question: What it asks.
-        notes: Paragraphs of the study folder's `notes.md`.
-        finding: The answer in one sentence.
-        further_findings: One for each estimator, size and number of workers.
         median_ratio: Median of the overhead ratio over the points that the bound holds for; None where none
             of them has usable times.
         median_of: How many points those are.
@@ -61,18 +57,8 @@ class ScalingSummary:
         ratio_laws: The overhead ratio by M/B.
         choices: Estimators beside each other.
         workers: Speed-up by workers.
-        problems: Failed and stopped trials.
-        warnings: What a reader must know before trusting a metric.
-        provenance: What was run, as pairs of a name and a text.
-        trials: Each trial, with the hashes of its sets.
-        is_published: Whether the files of numbers are left out, as of a published study.
     """
 
-    name: str
-    question: str
-    notes: tuple[str, ...]
-    finding: str
-    further_findings: tuple[str, ...]
     median_ratio: float | None
     median_of: int
     points: tuple[ScalingPoint, ...]
@@ -80,11 +66,18 @@ class ScalingSummary:
     ratio_laws: tuple[RatioLaw, ...]
     choices: tuple[EstimatorChoice, ...]
     workers: tuple[WorkersCurve, ...]
-    problems: tuple[Problem, ...]
-    warnings: tuple[str, ...]
-    provenance: tuple[tuple[str, str], ...]
-    trials: tuple[TrialRow, ...]
-    is_published: bool = False
+
+    @property
+    def number(self) -> HeadlineNumber | None:
+        """The median overhead ratio."""
+        if self.median_ratio is None:
+            return None
+        return HeadlineNumber(_RATIO.text(self.median_ratio), "plain steps, median")
+
+    @property
+    def rows_name(self) -> str:
+        """What the rows of `results.csv` are."""
+        return "points"
 
 
 def summarise_scaling(directory: Path) -> ScalingSummary:

@@ -7,28 +7,28 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from l2rw_ray.report.design_points.labels import level_text
 from l2rw_ray.report.document.canvas import panel
 from l2rw_ray.report.document.palette import COLORS, QUIET
-from l2rw_ray.report.document.section import Picture
+from l2rw_ray.report.document.section import Plot
 from l2rw_ray.report.search.summary import Configuration, Goal, SearchParameter, SearchSummary
 
 _BEST, _OTHER = COLORS[1], COLORS[0]
 
 
-def search_pictures(summary: SearchSummary) -> list[Picture]:
+def search_plots(summary: SearchSummary) -> tuple[Plot, ...]:
     """The report's goal_values; none while nothing completed."""
     if not summary.measured:
-        return []
+        return ()
     label, *others = (goal.metric_spec.label for goal in summary.goals)
-    return [
-        Picture("history", f"{label} in the order of the search", draw_history(summary)),
+    return (
+        Plot("history", f"{label} in the order of the search", draw_history(summary)),
         *(
-            Picture(f"front-{place}", f"{label} against {other}", draw_front(summary, place))
+            Plot(f"front-{place}", f"{label} against {other}", draw_front(summary, place))
             for place, other in enumerate(others, start=1)
         ),
         *(
-            Picture(f"parameter-{number}", f"{label} by {parameter.name}", draw_parameter(summary, parameter))
+            Plot(f"parameter-{number}", f"{label} by {parameter.name}", draw_parameter(summary, parameter))
             for number, parameter in enumerate(summary.parameters, start=1)
         ),
-    ]
+    )
 
 
 def draw_history(summary: SearchSummary) -> Figure:

@@ -10,7 +10,6 @@ from typing import Any
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.space import CategoricalParameter
-from l2rw_ray.report.design_points.design_point import Problem, TrialRow
 from l2rw_ray.report.design_points.labels import (
     HEADLINE,
     METRICS,
@@ -37,6 +36,7 @@ from l2rw_ray.report.provenance.notes import paragraphs
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
 from l2rw_ray.report.search.importance import ABSENT, importance_table, read_importances
+from l2rw_ray.report.summary import Summary
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.trial_result import with_costs
 
@@ -99,54 +99,35 @@ class Configuration:
         return ", ".join(f"{name} {value}" for name, value in named)
 
 
-@dataclass(frozen=True)
-class SearchSummary:
+@dataclass(frozen=True, kw_only=True)
+class SearchSummary(Summary):
     """A finished or unfinished search.
 
     Attributes:
-        name: Name of the study.
-        question: What it asks.
-        notes: Paragraphs of the study folder's `notes.md`.
-        finding: The best configuration in one sentence.
-        further_findings: What the other goals add.
-        warnings: What a reader must know before trusting a metric.
         parameters: What was varied.
         goals: What was optimised, the study's objective first.
         configurations: All that were tried, in order.
         front: Those that no other one beats in every goal, best in the first goal first.
-        problems: Failed and stopped trials.
-        provenance: What was run, as pairs of a name and a text.
-        design: What was asked of which trials, likewise.
-        trials: All planned trials.
         importance: Which parameters mattered; None where the run kept nothing of it.
-        signatures: Signs in the trials that a configuration did not work as it should.
         metric: Name of the headline metric.
-        is_published: Whether the files of numbers are left out, as of a published study.
     """
 
-    name: str
-    question: str
-    notes: tuple[str, ...]
-    finding: str
-    further_findings: tuple[str, ...]
-    warnings: tuple[str, ...]
     parameters: tuple[SearchParameter, ...]
     goals: tuple[Goal, ...]
     configurations: tuple[Configuration, ...]
     front: tuple[Configuration, ...]
-    problems: tuple[Problem, ...]
-    provenance: tuple[tuple[str, str], ...]
-    design: tuple[tuple[str, str], ...] = ()
-    trials: tuple[TrialRow, ...] = ()
     importance: Table | None = None
-    signatures: Table | None = None
     metric: str = HEADLINE
-    is_published: bool = False
 
     @property
     def metric_spec(self) -> MetricSpec:
         """How the headline metric is shown."""
         return METRICS[self.metric]
+
+    @property
+    def rows_name(self) -> str:
+        """What the rows of `results.csv` are."""
+        return "configurations"
 
     @property
     def measured(self) -> tuple[Configuration, ...]:

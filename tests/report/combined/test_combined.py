@@ -9,7 +9,7 @@ import pytest
 from l2rw_ray.config import parse_study
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import write_joined_report
-from l2rw_ray.report.combined.parts import draw_forest, forest_table, joined_csv, main_picture, main_table
+from l2rw_ray.report.combined.parts import draw_forest, forest_table, joined_csv, main_plot, main_table
 from l2rw_ray.report.combined.summary import JoinedSummary, summarise_joined
 from l2rw_ray.report.combined.writing import JOINED
 from l2rw_ray.report.document.style import drawing
@@ -74,7 +74,7 @@ def test_each_study_is_told_in_brief(joined):
     assert costs.limits == "median of 5 settings"
     assert not costs.comparisons
     with drawing():
-        assert all(main_picture(study) is not None for study in joined.studies)
+        assert all(main_plot(study) is not None for study in joined.studies)
     assert all(main_table(study) is not None for study in joined.studies)
 
 
@@ -112,7 +112,7 @@ def test_the_page_links_to_each_study_and_its_own_report(studies, tmp_path):
     assert "<b>half" not in text
     ids = re.findall(r'\bid="([^"]*)"', page)
     assert len(ids) == len(set(ids))
-    names = {path.name for path in paths.figures}
+    names = {path.name for path in paths.plots}
     assert names == {"across-1.svg", "across-1.png", "study-second.svg", "study-third.svg"}
     assert not re.search(r'(src|href)="https?:', page)
 
@@ -143,5 +143,5 @@ def test_a_search_joins_with_its_finding_and_its_best(study_tree: dict, studies:
     assert (first.effect != "", search.effect) == (True, "")
     assert search.summary.finding.startswith("best of 3 configurations")
     with drawing():
-        assert main_picture(search) is not None
+        assert main_plot(search) is not None
     assert main_table(search).title.startswith("The best 3")
