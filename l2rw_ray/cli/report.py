@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report import write_joined_report, write_report
+from l2rw_ray.report import write_combined_report, write_report
 from l2rw_ray.report.document.files import ReportPaths
 from l2rw_ray.report.writing import write_published_page
 from l2rw_ray.results.folder import StudyFolder
@@ -34,7 +34,7 @@ def report_on(named: Sequence[str], out: str | None) -> str:
     with ExitStack() as stack:
         folders = [stack.enter_context(read_study_folder(name)) for name in named]
         if len(folders) > 1:
-            return str(write_joined_report([folder.path for folder in folders], target).html)
+            return str(write_combined_report([folder.path for folder in folders], target).html)
         if target is not None:
             return str(write_report(folders[0].path, target).html)
         return write_own_report(folders[0])[1]

@@ -1,8 +1,8 @@
 """A study's report, from its ledger alone: HTML, Markdown, figures and CSV."""
 
 from l2rw_ray.report.ablation.summarise import summarise
-from l2rw_ray.report.combined.writing import write_joined_report
+from l2rw_ray.report.combined.writing import write_combined_report
 from l2rw_ray.report.document.files import ReportPaths
 from l2rw_ray.report.writing import write_report
 
-__all__ = ["ReportPaths", "summarise", "write_joined_report", "write_report"]
+__all__ = ["ReportPaths", "summarise", "write_combined_report", "write_report"]

@@ -1,4 +1,4 @@
-"""Figures, tables and numbers of a joined report."""
+"""Plots, tables and CSV of a combined report."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
 from l2rw_ray.report.ablation.tables import accuracy_tables
-from l2rw_ray.report.combined.summary import JoinedSummary, SharedContrast, StudySummary
+from l2rw_ray.report.combined.summary import CombinedSummary, SharedContrast, StudySummary
 from l2rw_ray.report.document.interval_cells import EMPTY, difference_cell
 from l2rw_ray.report.document.palette import COLORS, INK
 from l2rw_ray.report.document.section import Plot
@@ -25,14 +25,13 @@ _WIDTH, _ROW = 4.7, 0.42  # inches
 _NAME_CHARACTERS = 24
 _MAX_COLUMNS = 5
 FOREST_NOTE = (
-    "Each study's mean difference over its settings and its own 95 % interval, which captures the seeds of "
-    "that study. Studies differ in data and design: nothing is pooled over them, and nothing is said of a "
-    "study that is not here."
+    "Mean difference of each study over its settings, with the 95 % interval over the seeds of that study. "
+    "Studies differ in data and design: nothing is pooled over them, and nothing follows for other studies."
 )
 
 
-def forest_plots(summary: JoinedSummary) -> tuple[Plot, ...]:
-    """A forest plot per difference that studies share; call inside `drawing()`."""
+def forest_plots(summary: CombinedSummary) -> tuple[Plot, ...]:
+    """Return a forest plot for each difference that studies share; call inside `drawing()`."""
     return tuple(
         Plot(
             f"across-{number}",
@@ -44,7 +43,7 @@ def forest_plots(summary: JoinedSummary) -> tuple[Plot, ...]:
 
 
 def draw_forest(contrast: SharedContrast) -> Figure:
-    """The difference in each study, with its interval."""
+    """Draw the difference in each study, with its interval."""
     rows = len(contrast.found)
     figure = Figure(figsize=(_WIDTH, 1.1 + _ROW * rows), layout="constrained")
     axes, scale = figure.subplots(), contrast.metric_spec.scale
@@ -75,8 +74,8 @@ def draw_forest(contrast: SharedContrast) -> Figure:
     return figure
 
 
-def forest_table(summary: JoinedSummary) -> Table | None:
-    """Studies by shared differences; None where there are none."""
+def forest_table(summary: CombinedSummary) -> Table | None:
+    """Return the shared differences of each study; None where there are none."""
     if not summary.shared:
         return None
     keys = [study.key for study in summary.studies if any(study.key in dict(s.found) for s in summary.shared)]
@@ -93,7 +92,7 @@ def forest_table(summary: JoinedSummary) -> Table | None:
         corner=corner,
         columns=columns,
         rows=tuple(rows),
-        note="Paired by seed, 95 % interval, number of pairs. Bold: clear, corrected for its study's others.",
+        note="Paired by seed, 95 % interval, number of pairs. Bold: shown, corrected for the other comparisons of the study.",
     )
 
 
@@ -110,7 +109,7 @@ def _found(contrast: SharedContrast, key: str) -> TableCell:
 
 
 def main_plot(study: StudySummary) -> Plot | None:
-    """The figure that its own report begins with; None where there is none. Call inside `drawing()`."""
+    """Return the first plot of the study's own report, if any; call inside `drawing()`."""
     found = _draw_main(study)
     return None if found is None else Plot(f"study-{study.key}", *found)
 
@@ -133,7 +132,7 @@ def _draw_main(study: StudySummary) -> tuple[str, Figure] | None:
 
 
 def main_table(study: StudySummary) -> Table | None:
-    """The table that the finding rests on; None where there is none."""
+    """Return the table behind the finding, if there is one."""
     match study.summary:
         case ScalingSummary() as scaling:
             return estimator_table(scaling) or points_table(scaling)
@@ -143,8 +142,8 @@ def main_table(study: StudySummary) -> Table | None:
             return ablation.answer or next(iter(accuracy_tables(ablation)), None)
 
 
-def joined_csv(studies: Sequence[StudySummary]) -> str:
-    """A line per study and difference, at full precision and in the ledgers' units."""
+def combined_csv(studies: Sequence[StudySummary]) -> str:
+    """Return a row per study and difference as CSV, at full precision and in the units of the ledgers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = ("figure", "treatment", "control", "settings", "n", "mean", "low", "high")

@@ -1,4 +1,4 @@
-"""Summing up several studies beside each other, each from its own ledger."""
+"""Summarise several studies side by side, each from its own ledger."""
 
 import re
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ class StudySummary:
     """One of the studies.
 
     Attributes:
-        key: Its name, numbered where several have the same; anchor, and folder of its own report.
-        summary: All that its own report says.
-        effect: What was found, in numbers; empty where there is no one number.
-        limits: Its 95 % interval, or why there is none.
-        seeds: How many it is over.
-        hardware: What it ran on.
+        key: Its name, numbered where several have the same; used as anchor and as folder of its report.
+        summary: The summary behind its own report.
+        effect: The effect found, as a number; empty without a single number.
+        limits: The 95 % interval of the effect, or why there is none.
+        seeds: Number of seeds behind it.
+        hardware: Hardware it ran on.
         commit: The first digits of the commits of its trials.
     """
 
@@ -40,7 +40,7 @@ class StudySummary:
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Its paired differences to the control, averaged over its settings."""
+        """Paired differences to the control, averaged over settings."""
         return self.summary.pooled if isinstance(self.summary, Ablation) else ()
 
 
@@ -72,13 +72,13 @@ class SharedContrast:
 
 
 @dataclass(frozen=True)
-class JoinedSummary:
+class CombinedSummary:
     """Several studies.
 
     Attributes:
         studies: Each of them, in the order given.
-        shared: Differences that two or more have measured.
-        finding: What they say together, in one sentence.
+        shared: Differences that two or more studies have measured.
+        finding: The answer of all studies together, in one sentence.
         further_findings: One sentence per shared difference.
     """
 
@@ -88,11 +88,11 @@ class JoinedSummary:
     further_findings: tuple[str, ...]
 
 
-def summarise_joined(directories: Sequence[Path]) -> JoinedSummary:
-    """Everything a joined report says.
+def summarise_combined(directories: Sequence[Path]) -> CombinedSummary:
+    """Return everything that a combined report says.
 
-    Nothing is pooled over studies: they differ in data and design, and are no sample of anything. Each
-    difference keeps its study's own interval, which captures that study's seeds.
+    Nothing is pooled over studies: they differ in data and design and are no random sample of studies. Each
+    difference keeps the interval of its own study, which captures the seeds of that study.
 
     Args:
         directories: The study folders.
@@ -103,15 +103,15 @@ def summarise_joined(directories: Sequence[Path]) -> JoinedSummary:
     seen: set[Path] = set()
     for directory in directories:
         if directory.resolve() in seen:
-            raise StudyFolderError("study folder", directory, "given twice", "name each once")
+            raise StudyFolderError("study folder", directory, "given twice", "name each study once")
         seen.add(directory.resolve())
     summaries = _read(directories)
     keys = _keys([summary.name for summary in summaries])
-    studies = tuple(_brief(key, summary) for key, summary in zip(keys, summaries, strict=True))
+    studies = tuple(_study_summary(key, summary) for key, summary in zip(keys, summaries, strict=True))
     shared = _shared(studies)
-    told = tuple(_sentence(contrast) for contrast in shared)
-    nothing = f"{len(studies)} studies that share no comparison: each has an answer of its own"
-    return JoinedSummary(studies, shared, told[0] if told else nothing, told[1:])
+    findings = tuple(_sentence(contrast) for contrast in shared)
+    nothing = f"{len(studies)} studies without a comparison in common: see the answer of each"
+    return CombinedSummary(studies, shared, findings[0] if findings else nothing, findings[1:])
 
 
 def _read(directories: Sequence[Path]) -> list[StudyReport]:
@@ -126,7 +126,7 @@ def _read(directories: Sequence[Path]) -> list[StudyReport]:
     if broken:
         named = ", ".join(f"{directory} ({error.problem})" for directory, error in broken)
         many = f"{len(broken)} of {len(directories)}"
-        raise StudyFolderError("study folders", many, f"unusable: {named}", "mend them or leave them out")
+        raise StudyFolderError("study folders", many, f"unusable: {named}", "repair them or leave them out")
     return summaries
 
 
@@ -141,7 +141,7 @@ def _keys(names: Sequence[str]) -> list[str]:
     return keys
 
 
-def _brief(key: str, summary: StudyReport) -> StudySummary:
+def _study_summary(key: str, summary: StudyReport) -> StudySummary:
     known = dict(summary.provenance)
     effect, limits = _effect(summary)
     return StudySummary(

@@ -1,4 +1,4 @@
-"""Writing several studies' reports as one page, with each one's own report beside it."""
+"""Write one report of several studies, with the report of each beside it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.combined.parts import (
     FOREST_NOTE,
+    combined_csv,
     forest_plots,
     forest_table,
-    joined_csv,
     main_plot,
     main_table,
 )
-from l2rw_ray.report.combined.summary import JoinedSummary, StudySummary, summarise_joined
+from l2rw_ray.report.combined.summary import CombinedSummary, StudySummary, summarise_combined
 from l2rw_ray.report.document.files import FIGURES, ReportPaths, write_texts
 from l2rw_ray.report.document.html import fill_page
 from l2rw_ray.report.document.markdown import fill_text
@@ -21,11 +21,11 @@ from l2rw_ray.report.document.style import drawing
 from l2rw_ray.report.writing import write_report
 from l2rw_ray.results.folder import unwritable
 
-JOINED = Path("results") / "joined-report"
-"""Where it is written by default."""
+DEFAULT_FOLDER = Path("results") / "joined-report"
+"""Where a combined report is written by default."""
 
 
-def write_joined_report(directories: Sequence[Path], out: Path | None = None) -> ReportPaths:
+def write_combined_report(directories: Sequence[Path], out: Path | None = None) -> ReportPaths:
     """Write one report of several studies, from their ledgers alone.
 
     Args:
@@ -35,7 +35,7 @@ def write_joined_report(directories: Sequence[Path], out: Path | None = None) ->
     Raises:
         StudyFolderError: A folder is given twice, some cannot be read, or `out` cannot be written.
     """
-    summary, folder = summarise_joined(directories), out or JOINED
+    summary, folder = summarise_combined(directories), out or DEFAULT_FOLDER
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
         for study, directory in zip(summary.studies, directories, strict=True):
@@ -45,19 +45,19 @@ def write_joined_report(directories: Sequence[Path], out: Path | None = None) ->
         raise StudyFolderError("report folder", folder, *unwritable(error)) from error
 
 
-def _write(summary: JoinedSummary, folder: Path) -> ReportPaths:
+def _write(summary: CombinedSummary, folder: Path) -> ReportPaths:
     with drawing():
         across = _across(summary)
         parts = {study.key: _part(study) for study in summary.studies}
         sections = [*across, *parts.values()]
         plots = write_plots(plots_of(sections), folder / FIGURES)
         fields = {"summary": summary, "across": across, "parts": parts}
-        page = fill_page("joined.html.j2", svgs=inline_plots(sections), **fields)
-    csv_files = {"results.csv": joined_csv(summary.studies)}
-    return write_texts(page, fill_text("joined.md.j2", **fields), csv_files, folder, plots, summary.finding)
+        page = fill_page("combined.html.j2", svgs=inline_plots(sections), **fields)
+    csv_files = {"results.csv": combined_csv(summary.studies)}
+    return write_texts(page, fill_text("combined.md.j2", **fields), csv_files, folder, plots, summary.finding)
 
 
-def _across(summary: JoinedSummary) -> list[Section]:
+def _across(summary: CombinedSummary) -> list[Section]:
     table, plots = forest_table(summary), forest_plots(summary)
     return [Section("Across studies", plots, (table,) if table else (), FOREST_NOTE)] if plots else []
 

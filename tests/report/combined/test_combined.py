@@ -8,10 +8,10 @@ import pytest
 
 from l2rw_ray.config import parse_study
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report import write_joined_report
-from l2rw_ray.report.combined.parts import draw_forest, forest_table, joined_csv, main_plot, main_table
-from l2rw_ray.report.combined.summary import JoinedSummary, summarise_joined
-from l2rw_ray.report.combined.writing import JOINED
+from l2rw_ray.report import write_combined_report
+from l2rw_ray.report.combined.parts import combined_csv, draw_forest, forest_table, main_plot, main_table
+from l2rw_ray.report.combined.summary import CombinedSummary, summarise_combined
+from l2rw_ray.report.combined.writing import DEFAULT_FOLDER
 from l2rw_ray.report.document.style import drawing
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.writer import write_record
@@ -48,46 +48,46 @@ def _write(folder: StudyFolder, fake: FakeStudy) -> Path:
 
 
 @pytest.fixture(scope="module")
-def joined(studies: list[Path]) -> JoinedSummary:
-    return summarise_joined(studies)
+def combined(studies: list[Path]) -> CombinedSummary:
+    return summarise_combined(studies)
 
 
-def test_what_studies_share_stands_side_by_side_and_is_not_pooled(joined):
-    shared = {contrast.name: [key for key, _ in contrast.found] for contrast in joined.shared}
+def test_what_studies_share_stands_side_by_side_and_is_not_pooled(combined):
+    shared = {contrast.name: [key for key, _ in contrast.found] for contrast in combined.shared}
     assert shared == {
         "l2rw − uniform": ["first", "second", "third"],
         "random − uniform": ["first", "second"],
     }
-    own = [study.comparisons[0] for study in joined.studies[:3]]
-    assert [comparison for _, comparison in joined.shared[0].found] == own
+    own = [study.comparisons[0] for study in combined.studies[:3]]
+    assert [comparison for _, comparison in combined.shared[0].found] == own
     means = sorted(comparison.difference.interval.mean for comparison in own)
     above = sum(comparison.difference.interval.low > 0 for comparison in own)
-    assert f"{100 * means[0]:+.1f} to {100 * means[-1]:+.1f} points" in joined.finding
-    assert f"over 3 studies; the 95 % interval is above zero in {above}, below in 0" in joined.finding
+    assert f"{100 * means[0]:+.1f} to {100 * means[-1]:+.1f} points" in combined.finding
+    assert f"over 3 studies; the 95 % interval is above zero in {above}, below in 0" in combined.finding
 
 
-def test_each_study_is_told_in_brief(joined):
-    first, *_, costs = joined.studies
+def test_each_study_has_a_summary(combined):
+    first, *_, costs = combined.studies
     assert (first.seeds, first.hardware, first.commit) == ("3", "Imagined CPU, 2 cores", "1234567")
     assert first.effect.endswith("points of test balanced accuracy")
     assert costs.effect.endswith("plain steps")
     assert costs.limits == "median of 5 settings"
     assert not costs.comparisons
     with drawing():
-        assert all(main_plot(study) is not None for study in joined.studies)
-    assert all(main_table(study) is not None for study in joined.studies)
+        assert all(main_plot(study) is not None for study in combined.studies)
+    assert all(main_table(study) is not None for study in combined.studies)
 
 
 def test_one_seed_counts_as_no_interval(studies, tmp_path):
     lone = FakeStudy(name="lone", factors=TWO, failing=None, seeds=1)
-    found = summarise_joined([studies[0], _write(StudyFolder(tmp_path / "lone"), lone)])
+    found = summarise_combined([studies[0], _write(StudyFolder(tmp_path / "lone"), lone)])
     assert found.finding.endswith("above zero in 1, below in 0; one seed in 1")
 
 
-def test_csv_table_and_forest_agree(joined):
-    rows = list(csv.DictReader(joined_csv(joined.studies).splitlines()))
+def test_csv_table_and_forest_agree(combined):
+    rows = list(csv.DictReader(combined_csv(combined.studies).splitlines()))
     assert [row["study"] for row in rows] == ["first", "first", "second", "second", "third", "costs"]
-    contrast, table = joined.shared[0], forest_table(joined)
+    contrast, table = combined.shared[0], forest_table(combined)
     with drawing():
         axes = draw_forest(contrast).axes[0]
     drawn = [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "o"]
@@ -100,13 +100,13 @@ def test_csv_table_and_forest_agree(joined):
 
 
 def test_the_page_links_to_each_study_and_its_own_report(studies, tmp_path):
-    paths = write_joined_report(studies[1:3], tmp_path / "joined")
+    paths = write_combined_report(studies[1:3], tmp_path / "combined")
     page, text = paths.html.read_text("utf-8"), paths.markdown.read_text("utf-8")
     for key in ("second", "third"):
         assert f'href="#study-{key}"' in page
         assert f'id="study-{key}"' in page
         assert f'href="{key}/report.html"' in page
-        assert (tmp_path / "joined" / key / "report.html").is_file()
+        assert (tmp_path / "combined" / key / "report.html").is_file()
         assert f"]({key}/report.md)" in text
     assert "<b>half" not in page
     assert "<b>half" not in text
@@ -119,18 +119,18 @@ def test_the_page_links_to_each_study_and_its_own_report(studies, tmp_path):
 
 def test_equal_names_are_numbered(studies, tmp_path):
     shutil.copytree(studies[0], tmp_path / "copy")
-    keys = [study.key for study in summarise_joined([studies[0], tmp_path / "copy"]).studies]
+    keys = [study.key for study in summarise_combined([studies[0], tmp_path / "copy"]).studies]
     assert keys == ["first", "first-2"]
 
 
 def test_all_unusable_folders_are_named_in_one_line(studies, tmp_path):
     with pytest.raises(StudyFolderError, match=r"2 of 3.*nowhere \(no such folder\).*\(it has no study"):
-        summarise_joined([tmp_path / "nowhere", studies[0], tmp_path])
+        summarise_combined([tmp_path / "nowhere", studies[0], tmp_path])
     with pytest.raises(StudyFolderError, match=r"nowhere': no such folder; give the folder"):
-        summarise_joined([tmp_path / "nowhere", studies[0]])
+        summarise_combined([tmp_path / "nowhere", studies[0]])
     with pytest.raises(StudyFolderError, match="given twice"):
-        summarise_joined([studies[0], studies[0]])
-    assert Path("results/joined-report") == JOINED
+        summarise_combined([studies[0], studies[0]])
+    assert Path("results/combined-report") == DEFAULT_FOLDER
 
 
 def test_a_search_joins_with_its_finding_and_its_best(study_tree: dict, studies: list[Path], tmp_path: Path):
@@ -139,7 +139,7 @@ def test_a_search_joins_with_its_finding_and_its_best(study_tree: dict, studies:
     space = {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}}
     design = {"kind": "search", "space": space, "budget": {"trials": 3}}
     play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, best_at_a_tenth)
-    first, search = summarise_joined([studies[0], folder.path]).studies
+    first, search = summarise_combined([studies[0], folder.path]).studies
     assert (first.effect != "", search.effect) == (True, "")
     assert search.summary.finding.startswith("best of 3 configurations")
     with drawing():
