@@ -92,7 +92,7 @@ def forest_table(summary: CombinedSummary) -> Table | None:
         corner=corner,
         columns=columns,
         rows=tuple(rows),
-        note="Paired by seed, 95 % interval, number of pairs. Bold: shown, corrected for the other comparisons of the study.",
+        note="Paired by seed, 95 % interval, number of pairs. Bold: clear, corrected within each study.",
     )
 
 
