@@ -126,15 +126,15 @@ def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, fol
     play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, metrics)
     summary = summarise(folder.path)
     assert "ours − plain: +30.0 points" in summary.finding
-    assert summary.arms == ("plain", "chance", "ours")
+    assert summary.methods == ("plain", "chance", "ours")
     (effect,) = summary.effects
-    assert [(point.arm, point.level) for point in effect.points] == [
-        (arm, level) for arm in summary.arms for level in (0.2, 0.4)
+    assert [(point.method, point.level) for point in effect.points] == [
+        (arm, level) for arm in summary.methods for level in (0.2, 0.4)
     ]
     (table,) = summary.details
     assert [row.name for row in table.rows] == [
         f"{arm}, share of wrong labels {percent}\N{NO-BREAK SPACE}%"
-        for arm in summary.arms
+        for arm in summary.methods
         for percent in (20, 40)
     ]
     assert [row.cells[0].text for row in table.rows] == ["4"] * 6

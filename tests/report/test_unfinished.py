@@ -61,7 +61,7 @@ def test_an_interaction_is_of_settings_that_both_circumstances_have(
     path = fake_study(replace(plain, factors=factors, seeds=2, failing=None, missing=[4, 5, 6, 7]))
     summary = summarise(path)
     at = {
-        (point.arm, *(level for _, level in point.setting.levels)): np.array(
+        (point.method, *(level for _, level in point.setting.levels)): np.array(
             [*point.by_seed[HEADLINE].values()]
         )
         for point in summary.points
@@ -180,7 +180,7 @@ def test_variants_have_lines_of_their_own_over_settings_that_all_levels_have(
     play(spec, folder, metrics)
     summary = summarise(folder.path)
     along = {effect.factor.path: effect for effect in summary.effects}
-    told = {(point.arm, point.level): point.interval.mean for point in along[RATE].points}
+    told = {(point.method, point.level): point.interval.mean for point in along[RATE].points}
     assert told == pytest.approx(
         {
             ("baseline", 0.0): 0.37,

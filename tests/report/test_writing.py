@@ -129,7 +129,7 @@ def test_csv_table_and_summary_agree(study, written):
         assert int(row[f"{HEADLINE}_n"]) == interval.n
         shown = METRICS[HEADLINE].text(interval.mean)
         cells = table.rows[summary.settings.index(point.setting)].cells
-        assert cells[summary.arms.index(point.arm)].text == shown
+        assert cells[summary.methods.index(point.method)].text == shown
         assert shown in page
 
 

@@ -13,22 +13,22 @@ from l2rw_ray.statistics import Interval
 
 
 def render_csv(summary: Ablation) -> str:
-    """A line per design point: factors, arm, and of each metric its seeds, mean and 95 % limits."""
+    """A line per design point: factors, method, and of each metric its seeds, mean and 95 % limits."""
     shown = [name for name in SUMMARISED if any(name in point.intervals for point in summary.points)]
     paths = [factor.path for factor in summary.factors]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     suffixes = ("n", "mean", "low", "high")
     columns = [f"{name}_{suffix}" for name in shown for suffix in suffixes]
-    is_of_arms = VARIANT not in paths  # else the variant says more than the arm it is one of
-    writer.writerow([*paths, *(["arm"] if is_of_arms else []), "method.name", "timing_usable", *columns])
+    has_arm_column = VARIANT not in paths  # else the variant says more than its method
+    writer.writerow([*paths, *(["arm"] if has_arm_column else []), "method.name", "timing_usable", *columns])
     for point in summary.points:
         levels = [point.setting.level(path) for path in paths]
         writer.writerow(
             [
                 *levels,
-                *([point.arm] if is_of_arms else []),
-                point.method,
+                *([point.method] if has_arm_column else []),
+                point.method_used,
                 point.timing_usable,
                 *_metric_columns(point, shown),
             ]

@@ -69,7 +69,7 @@ def _fill_panel(
     styles, metric_spec = styles_of(summary), curves[0].metric_spec
     for curve in curves:
         if curve.setting.covers(setting):
-            _draw_curve(axes, curve, styles[curve.arm], by_time=by_time)
+            _draw_curve(axes, curve, styles[curve.method], by_time=by_time)
     means = [metric_spec.scale * interval.mean for curve in curves for interval in curve.intervals]
     margin = 0.15 * (max(means) - min(means)) + (1 if metric_spec.is_share else 0.01 * max(means))
     axes.set_ylim(max(0, min(means) - margin), min(highest(metric_spec), max(means) + margin))
@@ -87,7 +87,7 @@ def _draw_curve(axes: Axes, curve: Curve, style: Style, *, by_time: bool) -> Non
         color=style.color,
         linestyle=style.dash,
         linewidth=1.8,
-        label=curve.arm,
+        label=curve.method,
     )
     if all(interval.is_conclusive for interval in curve.intervals):
         low = [scale * interval.low for interval in curve.intervals]

@@ -11,7 +11,7 @@ from l2rw_ray.report.ablation.summary import Curve, Effect, EffectPoint
 from l2rw_ray.report.comparisons.contrast import Contrast, in_common, lines_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, metric_spec_for
-from l2rw_ray.report.design_points.points import ARM_FACTOR, Outcome
+from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome
 from l2rw_ray.report.design_points.setting import Factor, Setting
 from l2rw_ray.results import read_history
 from l2rw_ray.statistics import mean_interval
@@ -35,27 +35,27 @@ class History:
 
 
 Histories = Mapping[tuple[str, Setting, int], History]
-"""By arm, setting and seed."""
+"""By method, setting and seed."""
 
 
 def effects_of(
     contrast: Contrast,
-    arms: Sequence[str],
+    methods: Sequence[str],
     factors: Sequence[Factor],
     points: Sequence[DesignPoint],
     metric: str = HEADLINE,
 ) -> tuple[Effect, ...]:
-    """The headline metric along each factor, or over the arms of a design that varies nothing else."""
+    """The headline metric along each factor, or over the methods of a design that varies nothing else."""
     if not factors:
         effect_points = tuple(
-            EffectPoint(point.arm, point.arm, point.intervals[metric])
+            EffectPoint(point.method, point.method, point.intervals[metric])
             for point in points
             if metric in point.intervals
         )
-        return (Effect(Factor(ARM_FACTOR, tuple(arms)), effect_points),)
+        return (Effect(Factor(METHOD_FACTOR, tuple(methods)), effect_points),)
     measured = [point for point in points if metric in point.by_seed]
     return tuple(
-        Effect(factor, _effect_points(factor, lines_of(contrast, arms, measured, factor), metric))
+        Effect(factor, _effect_points(factor, lines_of(contrast, methods, measured, factor), metric))
         for factor in factors
     )
 
@@ -64,7 +64,7 @@ def _effect_points(
     factor: Factor, lines: Mapping[str, Sequence[DesignPoint]], metric: str
 ) -> tuple[EffectPoint, ...]:
     effect_points = []
-    for arm, points in lines.items():
+    for method, points in lines.items():
         groups = [
             [point for point in points if _stands_at(point.setting, factor, level)] for level in factor.levels
         ]
@@ -73,7 +73,7 @@ def _effect_points(
             shared = set(by_seed[0]).intersection(*by_seed[1:]) if by_seed else set()
             if shared:
                 means = [fmean(values[seed] for values in by_seed) for seed in sorted(shared)]
-                effect_points.append(EffectPoint(arm, level, METRICS[metric].within(mean_interval(means))))
+                effect_points.append(EffectPoint(method, level, METRICS[metric].within(mean_interval(means))))
     return tuple(effect_points)
 
 
@@ -101,7 +101,7 @@ def histories_of(outcomes: Sequence[Outcome], epochs: Iterable[EpochRow], metric
     for outcome in outcomes:
         history = _history(told.get(outcome.trial_id, {}).values()) if outcome.is_completed else None
         if history is not None:
-            found[outcome.arm, outcome.setting, outcome.seed] = history
+            found[outcome.method, outcome.setting, outcome.seed] = history
     return found
 
 
@@ -119,20 +119,20 @@ def _history(rows: Iterable[tuple[int, float, float | None]]) -> History | None:
 
 
 def curves_of(histories: Histories, metric: str) -> tuple[Curve, ...]:
-    """A metric per epoch over seeds, per arm and setting, in plan order."""
+    """A metric per epoch over seeds, per method and setting, in plan order."""
     groups: dict[tuple[str, Setting], list[History]] = {}
-    for (arm, setting, _), history in histories.items():
-        groups.setdefault((arm, setting), []).append(history)
-    return tuple(_curve(arm, setting, seeds, metric) for (arm, setting), seeds in groups.items())
+    for (method, setting, _), history in histories.items():
+        groups.setdefault((method, setting), []).append(history)
+    return tuple(_curve(method, setting, seeds, metric) for (method, setting), seeds in groups.items())
 
 
-def _curve(arm: str, setting: Setting, seeds: Sequence[History], metric: str) -> Curve:
+def _curve(method: str, setting: Setting, seeds: Sequence[History], metric: str) -> Curve:
     shared = set(seeds[0].epochs).intersection(*(seed.epochs for seed in seeds[1:]))
     epochs = tuple(sorted(shared))
     values = [dict(zip(seed.epochs, seed.values, strict=True)) for seed in seeds]
     times = [dict(zip(seed.epochs, seed.times_s, strict=True)) for seed in seeds]
     return Curve(
-        arm=arm,
+        method=method,
         setting=setting,
         epochs=epochs,
         times_s=tuple(fmean(seed[epoch] for seed in times) for epoch in epochs),

@@ -1,4 +1,4 @@
-"""What each arm reaches by the time at which the cheapest arm's whole training is over."""
+"""What each method reaches by the time at which the cheapest arm's whole training is over."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class _Reached:
 def equal_compute(
     contrast: Contrast, points: Sequence[DesignPoint], histories: Histories, metric: str
 ) -> tuple[EqualComputeResult, ...]:
-    """The arms at equal training time, the control first; none where times or curves are missing.
+    """The methods at equal training time, the control first; none where times or curves are missing.
 
     The budget is set anew for each setting and seed, as the shortest of the trainings there; a curve
     is interpolated between the ends of two epochs. A seed whose budget is over before some arm's first
@@ -81,10 +81,10 @@ def _budgets(
     contrast: Contrast, points: Sequence[DesignPoint], histories: Histories
 ) -> Mapping[tuple[Setting, int], float]:
     """The shortest training by setting without the contrasted factor, and by seed."""
-    known = {(point.arm, point.setting) for point in points}
+    known = {(point.method, point.setting) for point in points}
     shortest: dict[tuple[Setting, int], float] = {}
-    for (arm, setting, seed), history in histories.items():
-        if (arm, setting) in known:
+    for (method, setting, seed), history in histories.items():
+        if (method, setting) in known:
             key = contrast.rest_of(setting), seed
             shortest[key] = min(shortest.get(key, np.inf), history.times_s[-1])
     return shortest
@@ -96,7 +96,7 @@ def _reach(
     reached = _Reached({}, {}, [], [])
     rests = [rest for rest, _ in budgets if rest.covers(pair.setting)]
     for seed in sorted({seed for _, seed in budgets}):
-        own = [histories.get((point.arm, point.setting, seed)) for point in (pair.treatment, pair.control)]
+        own = [histories.get((point.method, point.setting, seed)) for point in (pair.treatment, pair.control)]
         budget = min((budgets[rest, seed] for rest in rests if (rest, seed) in budgets), default=np.inf)
         if None in own:
             continue
@@ -127,7 +127,7 @@ def _means(reached: tuple[list[float], list[float]], metric_spec: MetricSpec) ->
 
 
 def equal_compute_table(summary: Ablation) -> Table | None:
-    """The arms at equal training time; None where there are none."""
+    """The methods at equal training time; None where there are none."""
     results = summary.equal_compute
     if not results:
         return None

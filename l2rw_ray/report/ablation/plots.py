@@ -15,34 +15,34 @@ from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.report.document.canvas import PANEL, bar_lengths, legend_above, panel
 from l2rw_ray.report.document.palette import INK, Style
 
-_DODGE = 0.09  # between arms, in steps of the axis
+_DODGE = 0.09  # between methods, in steps of the axis
 _LEVEL_CHARACTERS = 44  # that fit beside each other below a panel
 _NAME_CHARACTERS = 28  # of a line of a name beside the axis
 _ROW = 0.36  # inches of a line of the axis
 
 
 def draw_effect(summary: Ablation, effect: Effect) -> Figure:
-    """The headline figure along one factor: a line per arm, error bars are intervals over seeds.
+    """The headline figure along one factor: a line per method, error bars are intervals over seeds.
 
     Levels whose names do not fit beside each other stand one below the other.
     """
     levels, metric_spec = [effect.factor.text(level) for level in effect.factor.levels], summary.metric_spec
     is_flat = not effect.factor.is_ordered and sum(len(level) + 2 for level in levels) > _LEVEL_CHARACTERS
     figure, axes = _rows_panel(len(levels)) if is_flat else panel()
-    styles, across_arms = styles_of(summary), not summary.factors
-    drawn = {point.arm for point in effect.points}
+    styles, along_methods = styles_of(summary), not summary.factors
+    drawn = {point.method for point in effect.points}
     lines = [name for name in styles if name in drawn]
-    for number, arm in enumerate(lines):
-        points = [point for point in effect.points if point.arm == arm]
-        offset = 0.0 if across_arms else _DODGE * (number - (len(lines) - 1) / 2)
-        _draw_points(axes, effect, points, offset, styles[arm], metric_spec, is_flat=is_flat)
+    for number, method in enumerate(lines):
+        points = [point for point in effect.points if point.method == method]
+        offset = 0.0 if along_methods else _DODGE * (number - (len(lines) - 1) / 2)
+        _draw_points(axes, effect, points, offset, styles[method], metric_spec, is_flat=is_flat)
     values, places = (axes.xaxis, axes.yaxis) if is_flat else (axes.yaxis, axes.xaxis)
     places.set_ticks(range(len(levels)), [fill(level, _NAME_CHARACTERS) for level in levels])
     _set_limits(axes, len(levels), metric_spec, is_flat=is_flat)
     axes.grid(visible=False, axis="y" if is_flat else "x")
     places.set_label_text("" if is_flat else effect.factor.name)
     values.set_label_text(metric_spec.heading + metric_spec.direction)
-    if len(lines) > 1 and not across_arms:
+    if len(lines) > 1 and not along_methods:
         legend_above(figure, axes)
     return figure
 
@@ -80,7 +80,7 @@ def _draw_points(
         color=style.color,
         marker=style.marker,
         linestyle="-" if effect.factor.is_ordered else "none",
-        label=points[0].arm,
+        label=points[0].method,
         linewidth=1.8,
         markersize=6,
         capsize=3,

@@ -118,7 +118,7 @@ def _curves_plot(
         )
         for number, setting in enumerate(settings)
     )
-    drawn, styles = {curve.arm for curve in curves}, styles_of(summary)
-    arms = [] if summary.has_variants else [arm for arm in summary.arms if arm in drawn]
+    drawn, styles = {curve.method for curve in curves}, styles_of(summary)
+    methods = [] if summary.has_variants else [method for method in summary.methods if method in drawn]
     figure = draw_curves(summary, curves, settings, by_time=by_time)
-    return Plot(name, title, figure, tuple(panels), tuple((arm, styles[arm]) for arm in arms))
+    return Plot(name, title, figure, tuple(panels), tuple((method, styles[method]) for method in methods))

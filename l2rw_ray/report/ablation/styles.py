@@ -25,12 +25,12 @@ _OTHERS = tuple(
 
 
 def styles_of(summary: Ablation) -> dict[str, Style]:
-    """The style of each arm, and of each level that is compared."""
+    """The style of each method, and of each level that is compared."""
     compared = (comparison.treatment for comparison in summary.pooled)
-    lines = (point.arm for effect in summary.effects for point in effect.points)
-    names = list(dict.fromkeys((*summary.arms, *compared, *lines)))
+    lines = (point.method for effect in summary.effects for point in effect.points)
+    names = list(dict.fromkeys((*summary.methods, *compared, *lines)))
     others = cycle(_OTHERS)
-    styles: dict[str, Style] = {summary.arms[0]: _HEADLINE} if len(summary.arms) == 1 else {}
+    styles: dict[str, Style] = {summary.methods[0]: _HEADLINE} if len(summary.methods) == 1 else {}
     for name in [name for name in names if name not in styles]:
         if name == summary.headline:
             styles[name] = _HEADLINE

@@ -26,7 +26,7 @@ from l2rw_ray.report.design_points.labels import (
     validation_metric,
 )
 from l2rw_ray.report.design_points.points import (
-    ARM_FACTOR,
+    METHOD_FACTOR,
     Outcome,
     counts_of,
     design_points_of,
@@ -59,16 +59,16 @@ def summarise(directory: Path) -> Ablation:
     all_outcomes = _read_outcomes(folder, spec)
     outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
     tuning = [outcome for outcome in all_outcomes if outcome.stage is Stage.SEARCH]
-    arms = tuple(dict.fromkeys(outcome.arm for outcome in outcomes))
+    methods = tuple(dict.fromkeys(outcome.method for outcome in outcomes))
     factors, points, counts = factors_of(outcomes), design_points_of(outcomes), counts_of(outcomes)
-    contrast = choose_contrast(arms, factors, _methods_of(spec))
+    contrast = choose_contrast(methods, factors, _tuned_arms(spec))
     metric = headline_of({name for point in points for name in point.by_seed})
     pooled = with_evidence(compare_pooled(contrast, points, outcomes, metric))
     validation = validation_metric(metric)
     epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
     histories = histories_of(outcomes, epochs, validation)
     signatures = signatures_of(outcomes)
-    over_tasks = tasks_table(contrast, arms, points, metric)
+    over_tasks = tasks_table(contrast, methods, points, metric)
     level = effective_answer(spec, outcomes)
     pooled_text = tuple(sentence(comparison) for comparison in pooled)
     return Ablation(
@@ -78,14 +78,14 @@ def summarise(directory: Path) -> Ablation:
         finding=_finding(contrast, pooled, points, metric) if level is None else level.finding,
         further_findings=pooled_text[1:] if level is None else pooled_text,
         factors=factors,
-        arms=arms,
+        methods=methods,
         control=contrast.name(contrast.control),
         headline=contrast.name((*contrast.treatments, contrast.control)[0]),
         settings=narrowest(outcome.setting for outcome in outcomes),
         points=points,
         comparisons=with_evidence(compare(contrast, points, metric)),
         pooled=pooled,
-        effects=effects_of(contrast, arms, factors, points, metric),
+        effects=effects_of(contrast, methods, factors, points, metric),
         curves=curves_of(histories, validation),
         weight_curves={name: curves_of(histories_of(outcomes, epochs, name), name) for name in WEIGHT_CURVES},
         equal_compute=equal_compute(contrast, points, histories, validation),
@@ -114,8 +114,8 @@ def _read_outcomes(folder: StudyFolder, spec: StudySpec) -> tuple[Outcome, ...]:
     Raises:
         StudyFolderError: No final trial has finished.
     """
-    arm_factor = VARIANT if has_tuned_levels(spec) else ARM_FACTOR
-    outcomes = join(folder.read_plan(), read_rows(folder.path), spec.trial.method.name, arm_factor=arm_factor)
+    factor = VARIANT if has_tuned_levels(spec) else METHOD_FACTOR
+    outcomes = join(folder.read_plan(), read_rows(folder.path), spec.trial.method.name, method_factor=factor)
     if not any(outcome.row for outcome in outcomes if outcome.stage is Stage.FINAL):
         raise StudyFolderError(
             "study folder", folder.path, "no final trial has finished yet", "let `l2rw-ray run` finish some"
@@ -123,12 +123,12 @@ def _read_outcomes(folder: StudyFolder, spec: StudySpec) -> tuple[Outcome, ...]:
     return outcomes
 
 
-def _methods_of(spec: StudySpec) -> dict[str, str] | None:
+def _tuned_arms(spec: StudySpec) -> dict[str, str] | None:
     """The method of each arm of a tuned comparison, in the design's order; None for another design."""
     if not isinstance(spec.design, TunedComparisonDesign):
         return None
     own = spec.trial.method.name
-    return {name: str(arm.set.get(ARM_FACTOR, own)) for name, arm in spec.design.arms.items()}
+    return {name: str(tuned.set.get(METHOD_FACTOR, own)) for name, tuned in spec.design.arms.items()}
 
 
 def _finding(
@@ -148,9 +148,8 @@ def _finding(
     certainty = "one seed"
     if interval.is_conclusive:
         certainty = f"95 % interval {metric_spec.limits(interval)}, {count(interval.n, 'seed')}"
-    return (
-        f"{measured[0].arm}: {value} {metric_spec.label} ({certainty}); there is nothing to compare it with"
-    )
+    found = f"{measured[0].method}: {value} {metric_spec.label} ({certainty})"
+    return f"{found}; there is nothing to compare it with"
 
 
 def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[str, ...]:

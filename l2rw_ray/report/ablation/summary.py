@@ -17,7 +17,7 @@ from l2rw_ray.statistics import Difference, Interval
 
 @dataclass(frozen=True)
 class EqualComputeResult:
-    """One arm at equal training time, averaged over settings within each seed.
+    """One method at equal training time, averaged over settings within each seed.
 
     Attributes:
         name: Readable level of the contrasted factor.
@@ -76,9 +76,9 @@ class Interaction:
 
 @dataclass(frozen=True)
 class EffectPoint:
-    """An arm at one level of a factor, averaged over the other factors within each seed."""
+    """A method at one level of a factor, averaged over the other factors within each seed."""
 
-    arm: str
+    method: str
     level: Any
     interval: Interval
 
@@ -93,10 +93,10 @@ class Effect:
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric per epoch of one arm in one setting, over seeds.
+    """A metric per epoch of one method in one setting, over seeds.
 
     Attributes:
-        arm: Name of the method.
+        method: Name of the method.
         setting: Levels of all factors but the method.
         epochs: Epochs that all seeds have.
         times_s: Mean wall time from the start of training to the end of each, evaluation included.
@@ -104,7 +104,7 @@ class Curve:
         metric: Name of the metric.
     """
 
-    arm: str
+    method: str
     setting: Setting
     epochs: tuple[int, ...]
     times_s: tuple[float, ...]
@@ -123,9 +123,9 @@ class Ablation(Summary):
 
     Attributes:
         factors: All factors but the method.
-        arms: Methods in plan order.
-        control: The arm or level the others are compared with.
-        headline: The arm or level the finding is about; equal to `control` where there is no other.
+        methods: Methods in plan order.
+        control: The method or level the others are compared with.
+        headline: The method or level the finding is about; equal to `control` where there is no other.
         settings: Combinations of the factors' levels in plan order; none that covers another one.
         points: Design points that have a completed seed.
         comparisons: Paired differences per setting.
@@ -133,7 +133,7 @@ class Ablation(Summary):
         effects: The headline metric along each factor.
         curves: Learning curves, on the validation set.
         weight_curves: How the weights behaved per epoch, by name of the metric.
-        equal_compute: The arms at equal training time, the control first.
+        equal_compute: The methods at equal training time, the control first.
         counts: What became of the planned trials.
         interactions: How differences change with other factors.
         answer: A table that the finding rests on, where that is no difference to the control.
@@ -142,7 +142,7 @@ class Ablation(Summary):
     """
 
     factors: tuple[Factor, ...]
-    arms: tuple[str, ...]
+    methods: tuple[str, ...]
     control: str
     headline: str
     settings: tuple[Setting, ...]
@@ -175,10 +175,10 @@ class Ablation(Summary):
 
     @property
     def has_variants(self) -> bool:
-        """Whether settings are variants, which may be other arms than the one they are variants of."""
-        return len(self.arms) == 1 and any(factor.path == VARIANT for factor in self.factors)
+        """Whether settings are variants, which may be other methods than the one they are variants of."""
+        return len(self.methods) == 1 and any(factor.path == VARIANT for factor in self.factors)
 
-    def point(self, arm: str, setting: Setting) -> DesignPoint | None:
-        """The design point of an arm in a setting, None where no seed of it completed."""
-        found = (point for point in self.points if point.arm == arm and point.setting.covers(setting))
+    def point(self, method: str, setting: Setting) -> DesignPoint | None:
+        """The design point of a method in a setting, None where no seed of it completed."""
+        found = (point for point in self.points if point.method == method and point.setting.covers(setting))
         return next(found, None)

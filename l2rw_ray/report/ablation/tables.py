@@ -21,7 +21,7 @@ _MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "core_hours", "
 
 
 def accuracy_tables(summary: Ablation) -> tuple[Table, ...]:
-    """Settings by arms, for each test metric that there is, the headline first."""
+    """Settings by methods, for each test metric that there is, the headline first."""
     return tuple(
         _settings_by_arms(summary, name)
         for name in TEST_METRICS
@@ -33,14 +33,14 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
     corner, names = short_names(summary.settings)
     rows = []
     for setting, row_name in zip(summary.settings, names, strict=True):
-        points = [summary.point(arm, setting) for arm in summary.arms]
+        points = [summary.point(method, setting) for method in summary.methods]
         rows.append(TableRow(row_name, tuple(_cell(point, name) for point in points)))
     heading = METRICS[name].heading + METRICS[name].direction
     return Table(
         key=name.replace("_", "-"),
         title=heading[0].upper() + heading[1:],
         corner=corner,
-        columns=("mean",) if summary.has_variants else summary.arms,
+        columns=("mean",) if summary.has_variants else summary.methods,
         rows=tuple(rows),
         note="Mean over completed seeds, 95 % t interval, number of seeds."
         + _cut_off(summary.points, [name]),
@@ -48,7 +48,7 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
 
 
 def weight_table(summary: Ablation) -> Table | None:
-    """How the weights behaved, for arms that have any; None where there are none."""
+    """How the weights behaved, for methods that have any; None where there are none."""
     points = [point for point in summary.points if any(name in point.intervals for name in WEIGHT_METRICS)]
     note = "At the end of training."
     if any("corrupted_auroc" in point.intervals for point in points):
@@ -124,6 +124,8 @@ def _cell(point: DesignPoint | None, name: str) -> TableCell:
 def _row_names(points: Sequence[DesignPoint]) -> tuple[str, tuple[str, ...]]:
     """A heading and the names of design points below it."""
     if any(VARIANT in dict(point.setting.levels) or not point.setting.levels for point in points):
-        return "design point", tuple(point_name(point.arm, point.setting) for point in points)
+        return "design point", tuple(point_name(point.method, point.setting) for point in points)
     heading, names = short_names([point.setting for point in points])
-    return f"arm, {heading}", tuple(f"{point.arm}, {name}" for point, name in zip(points, names, strict=True))
+    return f"arm, {heading}", tuple(
+        f"{point.method}, {name}" for point, name in zip(points, names, strict=True)
+    )

@@ -1,4 +1,4 @@
-"""One metric per arm over several data sources, where a study has them."""
+"""One metric per method over several data sources, where a study has them."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -18,13 +18,13 @@ _SEED = 0  # of the resampling
 
 
 def tasks_table(
-    contrast: Contrast, arms: Sequence[str], points: Sequence[DesignPoint], metric: str
+    contrast: Contrast, methods: Sequence[str], points: Sequence[DesignPoint], metric: str
 ) -> Table | None:
     """Interquartile mean over sources; None with fewer than two, or of metrics without a common scale.
 
     Args:
         contrast: What is compared.
-        arms: Methods in plan order.
+        methods: Methods in plan order.
         points: Design points.
         metric: Name of the headline metric.
     """
@@ -34,13 +34,13 @@ def tasks_table(
         return None
     rows = []
     measured = [point for point in points if metric in point.by_seed]
-    found_lines = lines_of(contrast, arms, measured, Factor(SOURCE, tuple(sources)))
-    for arm, own in found_lines.items():
+    found_lines = lines_of(contrast, methods, measured, Factor(SOURCE, tuple(sources)))
+    for method, own in found_lines.items():
         groups = [[point for point in own if point.setting.level(SOURCE) == source] for source in sources]
         tasks = [_values(group, metric) for group in in_common(groups, SOURCE)]
         if all(tasks):
             found = interquartile_mean_interval(tasks, np.random.default_rng(_SEED))
-            rows.append(TableRow(arm, (mean_cell(metric_spec, found),)))
+            rows.append(TableRow(method, (mean_cell(metric_spec, found),)))
     return Table(
         key="tasks",
         title=f"Over all data sources: {metric_spec.label}",

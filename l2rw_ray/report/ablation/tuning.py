@@ -105,7 +105,7 @@ def _searches(design: TunedComparisonDesign) -> list[tuple[str, Setting]]:
 
 def _is_of(outcome: Outcome, arm: str, point: Setting) -> bool:
     """Whether a trial was asked for by one search."""
-    return arm == (outcome.setting.level(VARIANT) or outcome.arm) and point.covers(outcome.setting)
+    return arm == (outcome.setting.level(VARIANT) or outcome.method) and point.covers(outcome.setting)
 
 
 def _cost(outcome: Outcome) -> float:

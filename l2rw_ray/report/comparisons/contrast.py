@@ -8,7 +8,7 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MINUS, count, p_text
-from l2rw_ray.report.design_points.points import ARM_FACTOR
+from l2rw_ray.report.design_points.points import METHOD_FACTOR
 from l2rw_ray.report.design_points.setting import Factor, Setting, narrowest
 from l2rw_ray.statistics import pooled_paired_difference
 from l2rw_ray.statistics.intervals import is_constant
@@ -21,7 +21,7 @@ class HasSetting(Protocol):
     """A design point, or a trial of one."""
 
     @property
-    def arm(self) -> str:
+    def method(self) -> str:
         """Name of its method."""
 
     @property
@@ -65,7 +65,7 @@ class Contrast:
 
     def level_of(self, point: HasSetting) -> Any:
         """The point's level of the contrasted factor."""
-        return point.arm if self.factor.path == ARM_FACTOR else point.setting.level(self.factor.path)
+        return point.method if self.factor.path == METHOD_FACTOR else point.setting.level(self.factor.path)
 
     def rest_of(self, setting: Setting) -> Setting:
         """The levels of the factors that are not compared."""
@@ -74,49 +74,49 @@ class Contrast:
     def name(self, level: Any) -> str:
         """Readable level; a method's name needs no other word."""
         text = self.factor.text(level)
-        return text if self.factor.path in (ARM_FACTOR, VARIANT) else f"{self.factor.name} {text}"
+        return text if self.factor.path in (METHOD_FACTOR, VARIANT) else f"{self.factor.name} {text}"
 
 
 def choose_contrast(
-    arms: Sequence[str], factors: Sequence[Factor], methods: Mapping[str, str] | None = None
+    methods: Sequence[str], factors: Sequence[Factor], tuned_arms: Mapping[str, str] | None = None
 ) -> Contrast:
     """Methods against `uniform`, or the levels of the first factor against its first.
 
     Args:
-        arms: Methods in plan order, at least one.
+        methods: Methods in plan order, at least one.
         factors: The other factors.
-        methods: Where arms have names of their own, the method of each, in the design's order: all are
-            compared with the first, whichever of them have trials yet.
+        tuned_arms: In a tuned comparison, the method of each arm, in the design's order. All are compared
+            with the first, even if it has no trial yet.
     """
-    if methods is not None:
+    if tuned_arms is not None:
         is_level = factors and factors[0].path == VARIANT
-        known = factors[0].levels if is_level else arms
-        control, *others = (arm for arm in methods if arm in known or arm == next(iter(methods)))
-        others.sort(key=lambda arm: methods[arm] != _PREFERRED_HEADLINE)
-        factor = factors[0] if is_level else Factor(ARM_FACTOR, tuple(arms))
+        known = factors[0].levels if is_level else methods
+        control, *others = (arm for arm in tuned_arms if arm in known or arm == next(iter(tuned_arms)))
+        others.sort(key=lambda arm: tuned_arms[arm] != _PREFERRED_HEADLINE)
+        factor = factors[0] if is_level else Factor(METHOD_FACTOR, tuple(methods))
         return Contrast(factor, control, tuple(others))
-    if len(arms) > 1 or not factors:
-        control = _PREFERRED_CONTROL if _PREFERRED_CONTROL in arms else arms[0]
-        others = [arm for arm in arms if arm != control]
-        others.sort(key=lambda arm: arm != _PREFERRED_HEADLINE)
-        return Contrast(Factor(ARM_FACTOR, tuple(arms)), control, tuple(others))
+    if len(methods) > 1 or not factors:
+        control = _PREFERRED_CONTROL if _PREFERRED_CONTROL in methods else methods[0]
+        others = [method for method in methods if method != control]
+        others.sort(key=lambda method: method != _PREFERRED_HEADLINE)
+        return Contrast(Factor(METHOD_FACTOR, tuple(methods)), control, tuple(others))
     control, *others = factors[0].levels
     return Contrast(factors[0], control, tuple(reversed(others)))
 
 
 def lines_of(
-    contrast: Contrast, arms: Sequence[str], points: Iterable[DesignPoint], factor: Factor
+    contrast: Contrast, methods: Sequence[str], points: Iterable[DesignPoint], factor: Factor
 ) -> dict[str, list[DesignPoint]]:
-    """Design points by what a metric along a factor has a line for: an arm, or a variant of one.
+    """Design points by what a metric along a factor has a line for: a method, or a variant of one.
 
     Args:
         contrast: What is compared.
-        arms: Methods in plan order.
+        methods: Methods in plan order.
         points: Design points.
         factor: The factor along which they are shown.
     """
     if contrast.factor.path != VARIANT or factor.path == VARIANT:
-        return {arm: [point for point in points if point.arm == arm] for arm in arms}
+        return {method: [point for point in points if point.method == method] for method in methods}
     lines: dict[str, list[DesignPoint]] = {contrast.name(level): [] for level in contrast.factor.levels}
     for point in points:
         lines[contrast.name(contrast.level_of(point))].append(point)
@@ -140,7 +140,7 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Paired differences of all pairs of design points that differ in the contrasted factor only.
 
-    An arm without some factor has one design point; two such arms are compared once, not at every level.
+    A method without some factor has one design point; two such methods are compared once, not at every level.
     """
     measured = [point for point in points if metric in point.by_seed]
     pairs = [(level, pair) for level in contrast.treatments for pair in pairs_of(contrast, measured, level)]

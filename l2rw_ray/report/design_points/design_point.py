@@ -10,23 +10,23 @@ from l2rw_ray.statistics import Interval
 
 @dataclass(frozen=True)
 class DesignPoint:
-    """One design point: an arm in a setting, over its completed seeds.
+    """One design point: a method in a setting, over its completed seeds.
 
     Attributes:
-        arm: Name of the method.
+        method: Name of the method, or of the arm of a tuned comparison.
         setting: Levels of all factors but the method.
         by_seed: Value of each metric by seed, by name of the metric; finite ones only.
         intervals: Mean and interval over those seeds, by name of the metric.
         timing_usable: False where packed trials shared a GPU, which spoils step times and ratios.
-        method: Name of the method that its trials used, which a variant or an arm may have changed.
+        method_used: Name of the method that its trials used, which a variant may have changed.
     """
 
-    arm: str
+    method: str
     setting: Setting
     by_seed: Mapping[str, Mapping[int, float]]
     intervals: Mapping[str, Interval]
     timing_usable: bool
-    method: str = ""
+    method_used: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,25 @@ class TrialRow:
 
     Attributes:
         trial_id: Its fingerprint.
-        arm: Name of its method.
+        method: Name of its method, or of its arm in a tuned comparison.
         setting: Levels of all factors but the method.
         seed: Its seed.
         stage: `search` or `final`.
         status: `completed`, `stopped`, `failed` or `missing`.
         metrics: Final metrics by name; those of a search are on validation only.
         recorded: What the ledger tells of how it ran.
-        method: Name of the method it used; empty where it has not run.
+        method_used: Name of the method it used; empty where it has not run.
     """
 
     trial_id: str
-    arm: str
+    method: str
     setting: Setting
     seed: int
     stage: str
     status: str
     metrics: Mapping[str, float]
     recorded: Mapping[str, Any]
-    method: str = ""
+    method_used: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from l2rw_ray.results.folder import PlanRow
 from l2rw_ray.results.trial_result import TrialResult
 from l2rw_ray.statistics import mean_interval
 
-ARM_FACTOR = "method.name"
+METHOD_FACTOR = "method.name"
 SUMMARISED = (*TEST_METRICS, *WEIGHT_METRICS, *COST_METRICS)
 
 Row = Mapping[str, Any]
@@ -30,7 +30,7 @@ class Outcome:
     Attributes:
         trial_id: Its fingerprint.
         seed: Its seed.
-        arm: Name of its method.
+        method: Name of its method, or of its arm in a tuned comparison.
         setting: Levels of all factors but the method.
         row: Its row in the ledger, None where it has not ended.
         stage: Whether its test values count, or it was only tried to choose a configuration.
@@ -38,7 +38,7 @@ class Outcome:
 
     trial_id: str
     seed: int
-    arm: str
+    method: str
     setting: Setting
     row: Row | None
     stage: Stage = Stage.FINAL
@@ -58,7 +58,7 @@ class Outcome:
     @property
     def point(self) -> str:
         """Readable name of its design point."""
-        return point_name(self.arm, self.setting)
+        return point_name(self.method, self.setting)
 
     def metric(self, name: str) -> float | None:
         """A final metric, None where the trial is not completed or does not have it."""
@@ -88,24 +88,26 @@ def core_hours(row: Row) -> float | None:
 
 
 def join(
-    plan: Sequence[PlanRow], rows: Iterable[Row], only_arm: str, arm_factor: str = ARM_FACTOR
+    plan: Sequence[PlanRow], rows: Iterable[Row], only_method: str, method_factor: str = METHOD_FACTOR
 ) -> tuple[Outcome, ...]:
     """The planned trials in order.
 
     Args:
         plan: The study's plan.
         rows: Rows of the ledger.
-        only_arm: Name of the method where the design does not vary it.
-        arm_factor: The factor whose levels are the arms.
+        only_method: Name of the method where the design does not vary it.
+        method_factor: The factor whose levels are the methods.
     """
     by_id = {row["trial_id"]: row for row in rows}
     return tuple(
         Outcome(
             trial_id=planned.trial_id,
             seed=planned.seed,
-            arm=str(planned.factors.get(arm_factor, only_arm)),
+            method=str(planned.factors.get(method_factor, only_method)),
             setting=Setting(
-                tuple((path, plain(level)) for path, level in planned.factors.items() if path != arm_factor)
+                tuple(
+                    (path, plain(level)) for path, level in planned.factors.items() if path != method_factor
+                )
             ),
             row=by_id.get(planned.trial_id),
             stage=planned.stage,
@@ -128,8 +130,8 @@ def design_points_of(outcomes: Sequence[Outcome]) -> tuple[DesignPoint, ...]:
     groups: dict[tuple[str, Setting], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.is_completed:
-            groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
-    return tuple(_design_point(arm, setting, group) for (arm, setting), group in groups.items())
+            groups.setdefault((outcome.method, outcome.setting), []).append(outcome)
+    return tuple(_design_point(method, setting, group) for (method, setting), group in groups.items())
 
 
 def final_design_points(directory: Path) -> tuple[DesignPoint, ...]:
@@ -143,17 +145,17 @@ def final_design_points(directory: Path) -> tuple[DesignPoint, ...]:
     return design_points_of([outcome for outcome in joined if outcome.stage is Stage.FINAL])
 
 
-def _design_point(arm: str, setting: Setting, group: Sequence[Outcome]) -> DesignPoint:
+def _design_point(method: str, setting: Setting, group: Sequence[Outcome]) -> DesignPoint:
     by_seed = {name: values for name in SUMMARISED if (values := _values_by_seed(group, name))}
     return DesignPoint(
-        arm=arm,
+        method=method,
         setting=setting,
         by_seed=by_seed,
         intervals={
             name: METRICS[name].within(mean_interval(values.values())) for name, values in by_seed.items()
         },
         timing_usable=not any(_shares_gpu(outcome.row) for outcome in group),
-        method=" / ".join(dict.fromkeys(outcome.row["method"] for outcome in group if outcome.row)),
+        method_used=" / ".join(dict.fromkeys(outcome.row["method"] for outcome in group if outcome.row)),
     )
 
 

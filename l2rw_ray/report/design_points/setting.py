@@ -56,7 +56,7 @@ class Setting:
     def covers(self, other: "Setting") -> bool:
         """Whether it holds at another setting too, which has all of its levels and perhaps more.
 
-        An arm without some factor has one design point, which stands at every level of that factor.
+        A method without some factor has one design point, which stands at every level of that factor.
         """
         return set(self.levels) <= set(other.levels)
 
@@ -69,11 +69,11 @@ class Setting:
         return any(self.covers(other) or other.covers(self) for other in others)
 
 
-def point_name(arm: str, setting: Setting) -> str:
-    """Readable name of a design point; a variant of an ablation may be another arm, and speaks for itself."""
+def point_name(method: str, setting: Setting) -> str:
+    """Return the readable name of a design point; that of a variant goes without the method."""
     if VARIANT in dict(setting.levels):
         return setting.text
-    return f"{arm}, {setting.text}" if setting.levels else arm
+    return f"{method}, {setting.text}" if setting.levels else method
 
 
 def short_names(settings: Sequence[Setting]) -> tuple[str, tuple[str, ...]]:

@@ -23,7 +23,7 @@ COLORS = (_BLUE, _VERMILLION, _GREEN, _PURPLE, _ORANGE, _SKY)
 
 @dataclass(frozen=True)
 class Style:
-    """How one arm is drawn everywhere."""
+    """How one method is drawn everywhere."""
 
     color: str
     marker: str

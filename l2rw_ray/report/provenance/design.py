@@ -8,7 +8,7 @@ from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.labels import METRICS, count, factor_name, level_text
-from l2rw_ray.report.design_points.points import ARM_FACTOR, Outcome
+from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome
 from l2rw_ray.report.design_points.setting import Factor
 
 _KINDS = {
@@ -33,9 +33,9 @@ def design_of(
         metric: Name of the headline metric.
     """
     final = [outcome for outcome in outcomes if outcome.stage is Stage.FINAL]
-    arms = list(dict.fromkeys(outcome.arm for outcome in final))
-    shown = [Factor(ARM_FACTOR, tuple(arms)), *factors] if len(arms) > 1 or not factors else factors
-    points = len({(outcome.arm, outcome.setting) for outcome in final})
+    methods = list(dict.fromkeys(outcome.method for outcome in final))
+    shown = [Factor(METHOD_FACTOR, tuple(methods)), *factors] if len(methods) > 1 or not factors else factors
+    points = len({(outcome.method, outcome.setting) for outcome in final})
     seeds = len({outcome.seed for outcome in final})
     treatments = ", ".join(contrast.name(level) for level in contrast.treatments)
     compared = f"{treatments} with {contrast.name(contrast.control)}, at equal seeds" if treatments else ""

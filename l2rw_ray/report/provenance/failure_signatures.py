@@ -1,4 +1,4 @@
-"""Failure signatures: signs in the trials themselves that an arm did not work as it should."""
+"""Failure signatures: signs in the trials themselves that a method did not work as it should."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

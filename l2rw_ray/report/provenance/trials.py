@@ -44,14 +44,14 @@ def _line(outcome: Outcome, selected_by: str) -> TrialRow:
     metrics = {name: value for name in shown if (value := outcome.metric(name)) is not None}
     return TrialRow(
         trial_id=outcome.trial_id,
-        arm=outcome.arm,
+        method=outcome.method,
         setting=outcome.setting,
         seed=outcome.seed,
         stage=outcome.stage.value,
         status=row.get("status", "missing"),
         metrics=metrics,
         recorded={name: row.get(name) for name in _RECORDED},
-        method=row.get("method", ""),
+        method_used=row.get("method", ""),
     )
 
 
@@ -66,8 +66,8 @@ def trials_csv(trials: Sequence[TrialRow]) -> str:
         writer.writerow(
             [
                 trial.trial_id,
-                trial.arm,
                 trial.method,
+                trial.method_used,
                 *(trial.setting.level(path) for path in paths),
                 trial.seed,
                 trial.stage,

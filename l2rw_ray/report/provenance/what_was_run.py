@@ -8,7 +8,7 @@ from l2rw_ray.config import StudySpec
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.design_point import TrialCounts
 from l2rw_ray.report.design_points.labels import count, level_text
-from l2rw_ray.report.design_points.points import ARM_FACTOR, Outcome, Row
+from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome, Row
 from l2rw_ray.report.design_points.setting import Setting
 
 INTERVALS = (
@@ -63,7 +63,7 @@ def provenance_of(
 
 
 def _rows(outcomes: Iterable[Outcome]) -> list[Row]:
-    """A row for each trial that has ended; two arms may ask for the same one, which runs once."""
+    """A row for each trial that has ended; two methods may ask for the same one, which runs once."""
     return list({outcome.trial_id: outcome.row for outcome in outcomes if outcome.row is not None}.values())
 
 
@@ -129,7 +129,7 @@ def _test_size(configs: Sequence[Any]) -> str:
 
 def _pairing(outcomes: Sequence[Outcome], contrast: Contrast | None) -> str:
     """Whether what is compared was trained and tested on the same rows at equal setting and seed."""
-    is_of_methods = contrast is None or contrast.factor.path == ARM_FACTOR
+    is_of_methods = contrast is None or contrast.factor.path == METHOD_FACTOR
     seen: dict[tuple[Setting, int], list[tuple[Any, ...]]] = {}
     for outcome in outcomes:
         if outcome.row is not None and outcome.row["split_hash_train"] is not None:

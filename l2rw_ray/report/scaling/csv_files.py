@@ -35,7 +35,7 @@ def scaling_csv(summary: ScalingSummary) -> str:
     for point, own in zip(summary.points, levels, strict=True):
         known = [own.get(path, "") for path in shown]
         bound = "" if point.bound is None else point.bound
-        writer.writerow([point.model, point.arm, *known, bound, point.timing_usable, *_numbers(point)])
+        writer.writerow([point.model, point.method, *known, bound, point.timing_usable, *_numbers(point)])
     return text.getvalue()
 
 

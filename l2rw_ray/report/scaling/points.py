@@ -37,18 +37,18 @@ class ScalingPoint:
 
     Attributes:
         model: Name of its model.
-        arm: Name of its method.
+        method: Name of its method.
         facets: All that its cost may depend on, by path; what the name of the model tells is apart.
         by_seed: Value of each metric by seed, by name; without times where trials shared a GPU.
         intervals: Mean and interval over those seeds, by name.
         bound: The arithmetic that any exact method needs, in plain steps: 1 + M/B with new weights at
-            every step. Times may be below, where they grow more slowly than the batch. None where the arm
+            every step. Times may be below, where they grow more slowly than the batch. None where the method
             computes no meta gradient, or only of the last layer.
         timing_usable: False where packed trials shared a GPU.
     """
 
     model: str
-    arm: str
+    method: str
     facets: Setting
     by_seed: Mapping[str, Mapping[int, float]]
     intervals: Mapping[str, Interval]
@@ -77,11 +77,11 @@ def scaling_points(outcomes: Sequence[Outcome], class_counts: Mapping[str, int])
     groups: dict[tuple[str, Setting], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.metric(RATIO) is not None:
-            groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
+            groups.setdefault((outcome.method, outcome.setting), []).append(outcome)
     named = [(group[0].point, _point(group, class_counts[group[0].trial_id])) for group in groups.values()]
-    numbers = Counter((point.model, point.arm, point.facets) for _, point in named)
+    numbers = Counter((point.model, point.method, point.facets) for _, point in named)
     return tuple(
-        point if numbers[point.model, point.arm, point.facets] == 1 else _apart(point, name)
+        point if numbers[point.model, point.method, point.facets] == 1 else _apart(point, name)
         for name, point in named
     )
 
@@ -112,7 +112,7 @@ def _point(group: Sequence[Outcome], classes: int) -> ScalingPoint:
     parameters = round(fmean(by_seed.pop("parameters").values())) if "parameters" in by_seed else None
     return ScalingPoint(
         model=str(config["model"]["name"]),
-        arm=str(config["method"]["name"]),
+        method=str(config["method"]["name"]),
         facets=_facets(config, row, meta_size, parameters),
         by_seed=by_seed,
         intervals={name: mean_interval(values.values()) for name, values in by_seed.items()},
@@ -129,7 +129,7 @@ def _finite_values(group: Sequence[Outcome], name: str) -> Iterator[tuple[int, f
 
 
 def _meta_size(config: Mapping[str, Any], classes: int) -> int | None:
-    """Meta examples of a step that computes weights; None for an arm without meta gradient."""
+    """Meta examples of a step that computes weights; None for a method without meta gradient."""
     if "meta_batch_size" not in config["method"]:
         return None
     given = config["method"]["meta_batch_size"]

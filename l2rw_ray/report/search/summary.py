@@ -21,7 +21,7 @@ from l2rw_ray.report.design_points.labels import (
     metric_spec_for,
 )
 from l2rw_ray.report.design_points.points import (
-    ARM_FACTOR,
+    METHOD_FACTOR,
     Outcome,
     counts_of,
     join,
@@ -160,7 +160,7 @@ def summarise_search(directory: Path) -> SearchSummary:
     design = spec.design
     assert isinstance(design, SearchDesign), "the caller looks"
     rows = [with_costs(row) if row["status"] == "completed" else row for row in read_rows(directory)]
-    outcomes = join(folder.read_plan(), rows, only_arm=spec.trial.method.name)
+    outcomes = join(folder.read_plan(), rows, only_method=spec.trial.method.name)
     goals = (
         Goal(spec.objective.metric, spec.objective.mode),
         *(Goal(criterion.metric, criterion.mode) for criterion in design.further_objectives),
@@ -218,7 +218,7 @@ def _configurations(
 ) -> tuple[Configuration, ...]:
     groups: dict[tuple[Any, ...], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault((outcome.arm, outcome.setting), []).append(outcome)
+        groups.setdefault((outcome.method, outcome.setting), []).append(outcome)
     numbered = enumerate(groups.values(), start=1)
     return tuple(_configuration(number, group, goals, paths, metric) for number, group in numbered)
 
@@ -226,7 +226,7 @@ def _configurations(
 def _configuration(
     number: int, group: Sequence[Outcome], goals: Sequence[Goal], paths: Sequence[str], metric: str
 ) -> Configuration:
-    values = dict(group[0].setting.levels) | {ARM_FACTOR: group[0].arm}
+    values = dict(group[0].setting.levels) | {METHOD_FACTOR: group[0].method}
     statuses = [outcome.status for outcome in group]
     status = next((each for each in ("failed", "stopped", "missing") if each in statuses), "completed")
     means = [_mean(group, goal.metric) for goal in goals] if status == "completed" else []

@@ -28,9 +28,9 @@ def values(path, level, method):
 
 def test_cells_hold_the_ledgers_figures(default_study):
     summary = summarise(default_study)
-    assert summary.arms == ("uniform", "random", "l2rw")
+    assert summary.methods == ("uniform", "random", "l2rw")
     for point in summary.points:
-        expected = values(default_study, point.setting.level(LEVEL), point.arm)
+        expected = values(default_study, point.setting.level(LEVEL), point.method)
         assert point.by_seed[HEADLINE] == expected
         assert point.intervals[HEADLINE] == mean_interval(expected.values()).clipped(0, 1)
 
@@ -76,7 +76,7 @@ def test_without_arms_the_last_level_is_compared_with_the_first(fake_study, plai
     factors = {"data.meta_per_class": [1, 5, 20]}
     summary = summarise(fake_study(replace(plain, factors=factors, failing=None)))
     assert summary.finding.startswith("clean examples per class 20 − clean examples per class 1: ")
-    assert summary.arms == ("l2rw",)
+    assert summary.methods == ("l2rw",)
 
 
 def test_a_single_point_is_reported_without_comparison(fake_study, plain):
@@ -120,8 +120,8 @@ def test_effects_average_the_other_factors_within_seeds(fake_study, plain):
     factors = {LEVEL: [0.5, 0.9], "data.noise.rate": [0.0, 0.4], "method.name": ["uniform", "l2rw"]}
     summary = summarise(fake_study(replace(plain, factors=factors, failing=None)))
     effect = summary.effects[0]
-    point = next(point for point in effect.points if (point.arm, point.level) == ("l2rw", 0.5))
-    points = [c for c in summary.points if c.arm == "l2rw" and c.setting.level(LEVEL) == 0.5]
+    point = next(point for point in effect.points if (point.method, point.level) == ("l2rw", 0.5))
+    points = [c for c in summary.points if c.method == "l2rw" and c.setting.level(LEVEL) == 0.5]
     means = [sum(point.by_seed[HEADLINE][seed] for point in points) / 2 for seed in range(3)]
     assert len(points) == 2
     assert point.interval.mean == pytest.approx(mean_interval(means).mean)

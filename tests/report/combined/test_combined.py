@@ -130,7 +130,7 @@ def test_all_unusable_folders_are_named_in_one_line(studies, tmp_path):
         summarise_combined([tmp_path / "nowhere", studies[0]])
     with pytest.raises(StudyFolderError, match="given twice"):
         summarise_combined([studies[0], studies[0]])
-    assert Path("results/combined-report") == DEFAULT_FOLDER
+    assert Path("results/joined-report") == DEFAULT_FOLDER
 
 
 def test_a_search_joins_with_its_finding_and_its_best(study_tree: dict, studies: list[Path], tmp_path: Path):

@@ -136,7 +136,7 @@ def test_one_seed_has_no_p_value_and_no_effect_size(fake_study, plain):
     assert "| l2rw, 50 % |" in text
     assert "One seed: nothing can be concluded." in text
     assert "(one seed) | – |" in text
-    assert "**+" not in text.split("## Tables")[1]
+    assert "**+" not in text.split("## Test balanced accuracy (%)")[1]
 
 
 def test_an_arm_without_the_factor_is_counted_once(study_tree, tmp_path):
@@ -187,7 +187,7 @@ def test_several_sources_have_one_figure_for_each_arm(fake_study, plain):
     factors = {"data.source": ["digits", "mnist"], "method.name": ["uniform", "l2rw"]}
     summary = summarise(fake_study(replace(plain, factors=factors, failing=None)))
     (table,) = summary.details
-    tasks = [[*point.by_seed[HEADLINE].values()] for point in summary.points if point.arm == "l2rw"]
+    tasks = [[*point.by_seed[HEADLINE].values()] for point in summary.points if point.method == "l2rw"]
     assert [row.name for row in table.rows] == ["uniform", "l2rw"]
     assert table.rows[1].cells[0].text == f"{100 * interquartile_mean(tasks):.1f}"
 
