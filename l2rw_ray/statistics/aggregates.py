@@ -1,4 +1,4 @@
-"""One figure over several tasks.
+"""Aggregate a metric over several tasks.
 
 Source: Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice".
 """
@@ -15,9 +15,9 @@ _SHARE_CUT = 0.25
 
 
 def interquartile_mean(tasks: Sequence[Sequence[float]]) -> float:
-    """Mean of the middle half of all figures, a seed of a task being one.
+    """Return the mean of the middle half of all values, one per task and seed.
 
-    Less moved by one odd task than the mean, and less wasteful than the median.
+    It is more robust to an outlying task than the mean, and more efficient than the median.
     """
     return float(stats.trim_mean(np.concatenate([np.asarray(task) for task in tasks]), _SHARE_CUT))
 
@@ -28,25 +28,26 @@ def interquartile_mean_interval(
     confidence: float = 0.95,
     resamples: int = _RESAMPLES,
 ) -> Interval:
-    """Interquartile mean over tasks with a stratified percentile bootstrap interval.
+    """Return the interquartile mean over tasks with a stratified percentile bootstrap interval.
 
-    Captures the variation between seeds within each task: seeds are resampled task by task. The tasks
-    are fixed, so nothing is said of others. Percentile limits of few seeds a task are too narrow.
+    The interval captures the variation between seeds within each task: seeds are resampled task by task.
+    The tasks are fixed, so nothing follows for other tasks. With few seeds per task the limits are too
+    narrow.
 
     Args:
-        tasks: Figures of each task's seeds, on one scale, at least one each.
+        tasks: Values by seed of each task, on one scale, at least one each.
         rng: Draws the resamples.
         confidence: Nominal coverage, between 0 and 1.
-        resamples: How often seeds are drawn.
+        resamples: Number of bootstrap resamples.
 
     Returns:
-        The interval, whose `n` is the smallest number of seeds of a task; limits are NaN where that is one.
+        The interval. `n` is the smallest number of seeds of a task; if it is one, the limits are NaN.
 
     Raises:
-        ValueError: No tasks, or a task without figures.
+        ValueError: There are no tasks, or a task has no values.
     """
     if not tasks or any(len(task) == 0 for task in tasks):
-        raise ValueError("every task needs a figure")
+        raise ValueError("every task needs a value")
     found, fewest = interquartile_mean(tasks), min(map(len, tasks))
     if fewest < 2:
         return Interval(found, float("nan"), float("nan"), fewest)

@@ -1,4 +1,4 @@
-"""Intervals by resampling seeds, as a check on those that suppose a normal distribution."""
+"""Bootstrap intervals over seeds, a check on intervals that assume a normal distribution."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from scipy import stats
 from l2rw_ray.statistics.intervals import Interval, is_constant
 
 MIN_SEEDS = 5
-"""Below, even the range of all seeds covers the centre of the differences less than nine times in ten."""
+"""With fewer, even the range of all differences covers their centre less than nine times in ten."""
 _RESAMPLES = 9999
 
 
@@ -19,20 +19,20 @@ def bootstrap_interval(
     confidence: float = 0.95,
     resamples: int = _RESAMPLES,
 ) -> Interval | None:
-    """Mean and BCa bootstrap interval (Efron 1987) of differences at equal seeds.
+    """Return the mean of paired differences with a BCa bootstrap interval (Efron 1987).
 
-    Captures the variation between seeds, skewed or not. Seeds are resampled whole: differences that are
-    pooled over levels are averaged within each seed first, so what levels of one seed share stays
-    together. Its limits lie within the smallest and the largest difference, so with few seeds it is
-    too narrow: of normal differences it covers about 84 % with 5 seeds and 90 % with 10 where it says
-    95 %. With n = 3 the range of the differences itself covers 75 % at best, so fewer than five seeds
-    have none. The t interval is the headline; where this one disagrees, differences are skewed.
+    Captures the variation between seeds, skewed or not. Whole seeds are resampled: differences that are
+    pooled over levels are averaged within each seed first, which keeps the dependence between levels of
+    one seed. The limits lie between the smallest and the largest difference, so the interval is too narrow
+    with few seeds: for normal differences a nominal 95 % interval covers about 84 % with 5 seeds and 90 %
+    with 10. With 3 seeds the range of the differences covers 75 % at best; below five seeds there is no
+    interval. The t interval is the headline; a clear disagreement points to skewed differences.
 
     Args:
         differences: Treatment minus control, one per seed, finite.
         rng: Draws the resamples.
         confidence: Nominal coverage, between 0 and 1.
-        resamples: How often seeds are drawn.
+        resamples: Number of bootstrap resamples.
 
     Returns:
         The interval; None with fewer than five seeds.

@@ -1,4 +1,4 @@
-"""Differences between two arms that were trained on the same seeds."""
+"""Paired differences between two methods that were trained on the same seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class Difference:
     """Treatment minus control.
 
     Attributes:
-        interval: Mean difference and its limits over the seeds that both arms have; None if none.
-        unpaired: Seeds left out because one of the arms, at one of the levels, does not have them.
-        values: The difference at each of those seeds, seeds ascending.
+        interval: Mean difference and its limits over the seeds that both have; None if there are none.
+        unpaired: Number of seeds left out because a value is missing for one of the two at some level.
+        values: The difference at each of the shared seeds, seeds ascending.
     """
 
     interval: Interval | None
@@ -25,35 +25,35 @@ class Difference:
 
 
 def paired_difference(treatment: BySeed, control: BySeed, confidence: float = 0.95) -> Difference:
-    """Mean of the differences at equal seeds, with a t interval over seeds.
+    """Return the mean of the differences at equal seeds, with a t interval over seeds.
 
-    A seed fixes split, corruption and initial weights of both arms, so what they share cancels out.
-    Captures the variation between seeds of the difference, at this one design point.
+    A seed fixes split, corruption and initial weights of both, so that their common variation cancels.
+    The interval captures the variation of the difference between seeds, in this one setting.
 
     Args:
-        treatment: Figure by seed.
-        control: Figure by seed.
+        treatment: Value by seed.
+        control: Value by seed.
         confidence: Nominal coverage, between 0 and 1.
 
     Raises:
-        ValueError: A figure is not finite.
+        ValueError: A value is not finite.
     """
     return pooled_paired_difference([(treatment, control)], confidence)
 
 
 def pooled_paired_difference(levels: Sequence[tuple[BySeed, BySeed]], confidence: float = 0.95) -> Difference:
-    """The paired difference averaged over levels within each seed, then a t interval over seeds.
+    """Return the paired difference averaged over levels within each seed, with a t interval over seeds.
 
-    Captures the variation between seeds of the average over exactly these levels. The levels are
-    fixed, not a sample: nothing is said of others. Averaging before the interval keeps the levels
-    of one seed, which share data and initial weights, from being counted as independent.
+    The interval captures the variation between seeds of the average over exactly these levels. The levels
+    are fixed, not a sample: nothing follows for other levels. Because levels of one seed share data and
+    initial weights, they are averaged first and not counted as independent.
 
     Args:
         levels: Treatment and control, by seed, at each level.
         confidence: Nominal coverage, between 0 and 1.
 
     Raises:
-        ValueError: No levels, or a figure that is not finite.
+        ValueError: There are no levels, or a value is not finite.
     """
     if not levels:
         raise ValueError("a comparison needs at least one level")
@@ -64,21 +64,21 @@ def pooled_paired_difference(levels: Sequence[tuple[BySeed, BySeed]], confidence
 def difference_of_differences(
     levels: Sequence[tuple[BySeed, BySeed]], base: Sequence[tuple[BySeed, BySeed]], confidence: float = 0.95
 ) -> Difference:
-    """The interaction of a treatment with a factor: its gain at a level less its gain at another one.
+    """Return the interaction of a treatment with a factor: its gain at one level minus its gain at another.
 
-    Each gain is averaged over the remaining factors within each seed, and so is their difference, which
-    then gets a t interval over seeds. Captures the variation between seeds of how the gain changes
-    between exactly these two levels. A contrast with one figure a seed needs no sphericity; the F test of
-    a two-way repeated-measures analysis does, has no correction for it in statsmodels, and with the few
-    seeds and many levels of a study calls too much significant.
+    Each gain is averaged over the remaining factors within each seed; their difference by seed gets a t
+    interval over seeds, which captures the variation between seeds of the change between exactly these two
+    levels. A contrast with one value per seed does not require sphericity. The F test of a two-way
+    repeated-measures analysis does, statsmodels has no correction for it, and with few seeds and many
+    levels it rejects too often.
 
     Args:
         levels: Treatment and control, by seed, in each setting with the level.
-        base: The same with the level it is compared with.
+        base: The same in each setting with the base level.
         confidence: Nominal coverage, between 0 and 1.
 
     Raises:
-        ValueError: No settings, or a figure that is not finite.
+        ValueError: There are no settings, or a value is not finite.
     """
     if not levels or not base:
         raise ValueError("an interaction needs settings at both levels")
@@ -89,7 +89,7 @@ def difference_of_differences(
 
 
 def seed_differences(levels: Sequence[tuple[BySeed, BySeed]]) -> tuple[dict[int, float], int]:
-    """Treatment minus control by seed, averaged over levels; and how many seeds lack a partner."""
+    """Return treatment minus control by seed, averaged over levels, and the number of unpaired seeds."""
     samples = [sample for pair in levels for sample in pair]
     shared = set(samples[0]).intersection(*samples[1:])
     unpaired = len(set().union(*samples) - shared)

@@ -1,4 +1,4 @@
-"""How large a paired difference is beside its variation between seeds."""
+"""Effect size: a paired difference relative to its variation between seeds."""
 
 import math
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from scipy import special
 from l2rw_ray.statistics.intervals import is_constant
 
 _FEWEST = 3
-"""With two seeds the correction is zero: nothing unbiased can be said."""
+"""With two seeds the correction is zero: there is no unbiased estimate."""
 
 
 def hedges_g(differences: Sequence[float]) -> float | None:
-    """Cohen's d of paired differences (d_z) with Hedges' exact correction for few seeds.
+    """Return Cohen's d of paired differences (d_z) with Hedges' exact correction for few seeds.
 
-    The mean difference in units of its deviation between seeds. It says how reliably a treatment beats
-    its control on the same split, corruption and initial weights, which is what a user who trains once
-    wants to know; with d of 1 about five of six seeds gain. It is a point estimate and captures no
-    uncertainty. Not to be set beside d of unpaired figures, whose deviation includes what seeds share.
+    This is the mean difference in units of its standard deviation between seeds: how reliably a treatment
+    beats its control on the same split, corruption and initial weights. With d = 1 about five of six seeds
+    gain. It is a point estimate without uncertainty, and not comparable with d of unpaired values, whose
+    deviation includes the variation that paired seeds share.
 
     Args:
         differences: Treatment minus control, one per seed.
@@ -34,6 +34,6 @@ def hedges_g(differences: Sequence[float]) -> float | None:
 
 
 def _correction(freedom: int) -> float:
-    """Hedges' J, by which d is too large on average."""
+    """Return Hedges' J, the factor that removes the bias of d."""
     log_ratio = special.gammaln(freedom / 2) - special.gammaln((freedom - 1) / 2)
     return math.exp(log_ratio) / math.sqrt(freedom / 2)

@@ -1,4 +1,4 @@
-"""How little is enough: the levels of a factor that are shown not to be worse than the best by a margin."""
+"""Minimum effective level: the levels shown to be no worse than the best by more than a margin."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from l2rw_ray.statistics.intervals import is_constant
 
 _FEWEST = 2
 _GROWTH = 1.5
-"""Ratio of the numbers of seeds at two successive looks; fewer looks cost less confidence."""
+"""Ratio of the numbers of seeds at successive looks; fewer looks need a smaller correction."""
 
 
 class Verdict(StrEnum):
-    """What is shown of a level."""
+    """What has been shown about a level."""
 
     ENOUGH = "enough"
     WORSE = "worse"
@@ -28,10 +28,10 @@ class LevelVerdict:
 
     Attributes:
         verdict: Whether it is shown not to be worse than the best by more than the margin, shown to be
-            worse by more, or neither; unknown where it has fewer than two figures.
-        rival: Position of the level that it may fall behind most; None where no other has figures.
-        shortfall_low: Lower confidence limit of how far it falls behind that, NaN where unknown.
-        shortfall_high: Upper limit.
+            worse by more, or neither; unknown with fewer than two values.
+        rival: Position of the level that it may fall behind most; None if no other level has values.
+        shortfall_low: Lower confidence limit of how far it falls behind the rival; NaN if unknown.
+        shortfall_high: Upper confidence limit; NaN if unknown.
     """
 
     verdict: Verdict
@@ -42,13 +42,13 @@ class LevelVerdict:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveLevel:
-    """What is known of the cheapest level that is enough.
+    """The cheapest level that is enough, as far as it is known.
 
     Attributes:
         answer: Its position, None while none is shown to be enough.
         is_settled: Whether all cheaper levels are shown to be worse.
         undecided: Positions of the levels on which the answer still depends.
-        levels: Each level's verdict, in the order of the figures.
+        levels: Verdict on each level, in the order of the values.
     """
 
     answer: int | None
@@ -58,7 +58,7 @@ class EffectiveLevel:
 
 
 def look_sizes(first: int, most: int) -> tuple[int, ...]:
-    """Numbers of seeds at which the figures are looked at, from `first` to `most`, growing by half."""
+    """Return the numbers of seeds at which the values are examined: `first` to `most`, growing by half."""
     sizes = [first]
     while sizes[-1] < most:
         sizes.append(min(math.ceil(_GROWTH * sizes[-1]), most))
@@ -66,7 +66,7 @@ def look_sizes(first: int, most: int) -> tuple[int, ...]:
 
 
 def effective_level(
-    figures: Sequence[Mapping[int, float]],
+    values: Sequence[Mapping[int, float]],
     margin: float,
     *,
     alpha: float,
@@ -74,30 +74,31 @@ def effective_level(
     cheapest_first: bool = True,
     more_is_better: bool = True,
 ) -> EffectiveLevel:
-    """Judge levels by their figures at equal seeds.
+    """Judge levels by their values at equal seeds.
 
-    A level is enough where, against every other level, the upper limit of the mean paired difference
-    is at most the margin: an intersection-union test, so rivals need no correction. It is worse where
-    some lower limit is above the margin. A level with fewer than two figures is no rival and no answer.
-    Differences that are the same at every seed show no variation to judge by and leave a level open; only
-    where all are exactly zero, as of levels that make no difference, does it fall behind by nothing.
-    Limits are one-sided t limits at `alpha` shared out evenly
-    over levels and looks (Bonferroni), so that the probability of calling any level enough that is not,
-    at any look, is at most `alpha`, where each look has the numbers of seeds that were planned for it;
-    what is called worse has no such promise. Supposes differences that are independent over seeds and roughly
-    normal; captures the variation between seeds only.
+    A level is enough if, against every other level, the upper limit of the mean paired difference is at most
+    the margin: an intersection-union test, so rivals need no correction. It is worse if some lower limit is
+    above the margin. A level with fewer than two values is neither rival
+    nor answer. Differences that are the same at every seed show no variation to judge by and leave a level
+    open, unless all of them are exactly zero.
+
+    Limits are one-sided t limits at `alpha` divided evenly over levels and looks (Bonferroni), so that the
+    probability of calling any level enough that is not, at any look, is at most `alpha`, provided that each
+    look uses the planned number of seeds. The verdict "worse" has no such guarantee. The limits assume
+    differences that are independent between seeds and roughly normal, and capture the variation between
+    seeds only.
 
     Args:
-        figures: Figure by seed, of each level, levels in order of their cost.
-        margin: How far a level may fall behind, in the unit of the figures.
+        values: Value by seed of each level, levels in order of their cost.
+        margin: Largest acceptable shortfall, in the unit of the values.
         alpha: Probability of a wrong answer.
-        looks: How often the question is asked while seeds are added.
-        cheapest_first: Whether the first level is the cheapest, or the last.
-        more_is_better: Whether figures are to be large.
+        looks: Number of looks planned while seeds are added.
+        cheapest_first: Whether the first level is the cheapest; otherwise the last is.
+        more_is_better: Whether larger values are better.
     """
     sign = 1 if more_is_better else -1
-    signed = [{seed: sign * figure for seed, figure in level.items()} for level in figures]
-    confidence = 1 - 2 * alpha / (len(figures) * looks)  # of a two-sided interval with these limits
+    signed = [{seed: sign * value for seed, value in level.items()} for level in values]
+    confidence = 1 - 2 * alpha / (len(values) * looks)  # of a two-sided interval with these limits
     levels = tuple(_judge(place, signed, margin, confidence) for place in range(len(signed)))
     cheapest = list(range(len(levels)))
     if not cheapest_first:
@@ -109,13 +110,13 @@ def effective_level(
 
 
 def _judge(
-    place: int, figures: Sequence[Mapping[int, float]], margin: float, confidence: float
+    place: int, values: Sequence[Mapping[int, float]], margin: float, confidence: float
 ) -> LevelVerdict:
-    if len(figures[place]) < _FEWEST:
+    if len(values[place]) < _FEWEST:
         return LevelVerdict(Verdict.UNKNOWN, None, math.nan, math.nan)
     shortfalls = {
-        rival: paired_difference(other, figures[place], confidence)
-        for rival, other in enumerate(figures)
+        rival: paired_difference(other, values[place], confidence)
+        for rival, other in enumerate(values)
         if rival != place and len(other) >= _FEWEST
     }
     if not shortfalls:

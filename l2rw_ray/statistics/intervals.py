@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 ROUNDING = 1e-12
-"""Relative deviation up to which values are taken as equal."""
+"""Relative deviation up to which values count as equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Interval:
         mean: Arithmetic mean.
         low: Lower limit, NaN with one value.
         high: Upper limit, NaN with one value.
-        n: How many values, which are seeds.
+        n: Number of values, one per seed.
     """
 
     mean: float
@@ -29,43 +29,43 @@ class Interval:
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether there are limits at all; one seed has none."""
+        """Whether there are limits; one seed has none."""
         return self.n > 1
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies outside the limits; False where there are none."""
+        """Whether zero lies outside the limits; False without limits."""
         return self.low > 0 or self.high < 0
 
     def clipped(self, lowest: float, highest: float) -> "Interval":
-        """The same with limits cut off at the least and the largest value that there can be.
+        """Return the interval with its limits clipped to the possible range of the mean.
 
-        What is cut off cannot hold the true mean, so the coverage stays exactly what it was. A t interval
-        on logits stays in bounds, too, and covers skewed shares near 1 better (94 against 90 % of a mean
-        of 0.95 with 5 seeds), but it has no value at 0 and 1, where the worst class often is, is not of
-        the mean that is printed, and has no counterpart for paired differences.
+        The part that is cut off cannot contain the true mean, so the coverage is unchanged. A t interval on
+        logits stays in bounds as well and covers skewed proportions near 1 better (94 against 90 % for a
+        mean of 0.95 with 5 seeds). But it is undefined at 0 and 1, where the worst class often is, is not
+        an interval of the mean that is printed, and has no counterpart for paired differences.
         """
         low, high = (min(max(limit, lowest), highest) for limit in (self.low, self.high))
         return replace(self, low=low, high=high) if self.is_conclusive else self
 
 
 def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
-    """Mean and two-sided Student t interval.
+    """Return the mean with a two-sided Student t interval.
 
-    Captures how far the mean over these seeds may lie from the mean over all seeds: draw of split,
-    corruption, initial weights and order together. Does not capture another data set or model. It
-    supposes values that are independent and roughly normal; with a few seeds, a skewed or discrete
-    distribution makes it too narrow.
+    The interval captures how far the mean over these seeds may lie from the mean over all seeds, that is
+    the draws of split, corruption, initial weights and order together; not another data set or model. It
+    assumes independent, roughly normal values; with few seeds, a skewed or discrete distribution makes it
+    too narrow.
 
     Args:
-        values: One figure per seed, finite.
+        values: One finite value per seed.
         confidence: Nominal coverage, between 0 and 1.
 
     Returns:
-        The interval; with one value its limits are NaN: one seed supports no conclusion.
+        The interval. With one value its limits are NaN: one seed supports no conclusion.
 
     Raises:
-        ValueError: No values, a value that is not finite, or a confidence outside (0, 1).
+        ValueError: There are no values, a value is not finite, or the confidence is outside (0, 1).
     """
     sample = np.array(list(values), dtype=np.float64)
     if not 0 < confidence < 1:
@@ -82,9 +82,9 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
 
 
 def is_constant(values: Sequence[float]) -> bool:
-    """Whether values do not vary but for rounding: nothing then tells how far off their mean may be.
+    """Return whether values are equal up to rounding, so that the error of their mean cannot be estimated.
 
-    A single value is no such case, nor are zeros: equal figures at every seed are no difference.
+    False for a single value, and for zeros: equal values at every seed are a difference of zero.
     """
     sample = np.asarray(values, dtype=np.float64)
     size = float(np.abs(sample).max(initial=0.0))
@@ -92,6 +92,6 @@ def is_constant(values: Sequence[float]) -> bool:
 
 
 def half_width(deviation: float, n: int, confidence: float) -> float:
-    """Half the width of the t interval of a mean of `n` values with this sample deviation."""
+    """Return half the width of the t interval of a mean of `n` values with this sample deviation."""
     quantile = special.stdtrit(n - 1, (1 + confidence) / 2)
     return float(quantile * deviation / math.sqrt(n))

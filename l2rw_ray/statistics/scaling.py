@@ -1,10 +1,9 @@
-"""How a figure grows with a size: power laws, affine laws, ratios, and what more workers bring.
+"""Scaling of costs with a size: power laws, affine laws, ratios and speed-up by workers.
 
-Every fit is made within each seed, and its interval is Student's t over the seeds' fits. A seed's levels
-share data and initial weights, so they are not counted as independent: where all seeds have all levels
-this is least squares with errors clustered by seed. All intervals capture the variation between seeds on
-the machine that was measured; none captures another machine, nor that the law itself may not hold, which
-`misfit` tells.
+Every law is fitted within each seed, with a Student t interval over the fits. Levels of one seed share
+data and initial weights, so they are not counted as independent; if all seeds have all levels, this is
+least squares with errors clustered by seed. Intervals capture the variation between seeds on the machine
+that was measured, not other machines. `misfit` shows whether the law itself holds.
 
 Shape suffixes: S seeds, L levels.
 """
@@ -28,10 +27,10 @@ class PowerLaw:
     """y = factor · x^exponent.
 
     Attributes:
-        exponent: Mean over the seeds' exponents, and its limits.
-        factor: Geometric mean over the seeds of y at x = 1.
+        exponent: Mean exponent over seeds, and its limits.
+        factor: Geometric mean over seeds of y at x = 1.
         misfit: Largest relative distance of a level's geometric mean from the law; 0 with two levels.
-        levels: How many different x there are.
+        levels: Number of different x.
     """
 
     exponent: Interval
@@ -40,7 +39,7 @@ class PowerLaw:
     levels: int
 
     def at(self, x: float) -> float:
-        """The law's y."""
+        """Return y at `x`."""
         return self.factor * math.pow(x, self.exponent.mean)
 
 
@@ -49,10 +48,10 @@ class AffineLaw:
     """y = constant + slope · x.
 
     Attributes:
-        constant: Mean over the seeds, and its limits.
-        slope: The same.
+        constant: Mean over seeds, and its limits.
+        slope: Mean over seeds, and its limits.
         misfit: Largest relative distance of a point's mean from the law; 0 with two levels.
-        levels: How many different x there are.
+        levels: Number of different x.
     """
 
     constant: Interval
@@ -65,20 +64,20 @@ class Scaling(StrEnum):
     """What stays equal while workers are added."""
 
     STRONG = "strong"
-    """The work of all together: Amdahl's law."""
+    """The total work: Amdahl's law."""
     WEAK = "weak"
-    """The work of each: Gustafson's law."""
+    """The work per worker: Gustafson's law."""
 
 
 @dataclass(frozen=True, slots=True)
 class SerialFraction:
-    """The share of a step that more workers do not shorten.
+    """The share of a step that is not shortened by more workers.
 
     Attributes:
-        scaling: By which law it was fitted.
+        scaling: The law that was fitted.
         interval: Mean over seeds, and its limits; below 0 where speed-up is more than linear, above 1
             where more workers are slower than one.
-        by_seed: Each seed's own.
+        by_seed: The fraction of each seed.
     """
 
     scaling: Scaling
@@ -86,14 +85,17 @@ class SerialFraction:
     by_seed: tuple[float, ...]
 
     def project(self, workers: int) -> Interval | None:
-        """Speed-up the law would give so many workers: a projection, not a measurement.
+        """Return the speed-up that the law predicts: a projection, not a measurement.
 
-        The law has no term for communication that grows with the workers. Each seed's fraction is
-        taken for 0 or 1 where it lies beyond, and the interval is then too narrow. None where the mean
-        does: more workers were slower than one, or more than linearly faster, and there is no law to go by.
+        The law has no term for communication that grows with the workers. Fractions of single seeds are
+        clipped to 0 and 1, which makes the interval too narrow.
 
         Args:
-            workers: How many, 1 or more.
+            workers: Number of workers, 1 or more.
+
+        Returns:
+            The speed-up; None if the mean fraction is outside (0, 1): more workers were slower than one, or
+            more than linearly faster, so that the law does not apply.
         """
         if not 0 < self.interval.mean < 1:
             return None
@@ -104,24 +106,24 @@ class SerialFraction:
 
 
 def power_law(levels: Sequence[float], samples: Sequence[BySeed]) -> PowerLaw | None:
-    """Fit a line to the logarithms of both, within each seed.
+    """Fit a line to the logarithms of x and y, within each seed.
 
     Args:
         levels: x of each level, above 0.
-        samples: y by seed at each level, above 0; only seeds that all levels have count.
+        samples: y by seed at each level, above 0; only seeds present at all levels count.
 
     Returns:
-        The law; None with fewer than two different levels, or no seed that all of them have.
+        The law; None with fewer than two different levels, or without a seed present at all of them.
 
     Raises:
-        ValueError: An x or y is not finite and above 0.
+        ValueError: An x or y is not finite or not above 0.
     """
     y_SL = _shared(samples)
     if len(set(levels)) < 2 or y_SL is None:
         return None
     x_L = np.array(levels, dtype=np.float64)
     if not (np.isfinite(x_L).all() and np.isfinite(y_SL).all() and x_L.min() > 0 and y_SL.min() > 0):
-        raise ValueError("a power law wants finite values above 0")
+        raise ValueError("a power law needs finite values above 0")
     constant_S, slope_S = lines(np.log(x_L), np.log(y_SL))
     fitted_L = constant_S.mean() + slope_S.mean() * np.log(x_L)
     misfit = float(np.abs(np.expm1(np.log(y_SL).mean(axis=0) - fitted_L)).max())
@@ -134,10 +136,10 @@ def affine_law(levels: Sequence[float], samples: Sequence[BySeed]) -> AffineLaw 
 
     Args:
         levels: x of each point; several points may share one.
-        samples: y by seed at each point; only seeds that all points have count.
+        samples: y by seed at each point; only seeds present at all points count.
 
     Returns:
-        The law; None with fewer than two different levels, or no seed that all points have.
+        The law; None with fewer than two different levels, or without a seed present at all points.
 
     Raises:
         ValueError: An x or y is not finite.
@@ -147,7 +149,7 @@ def affine_law(levels: Sequence[float], samples: Sequence[BySeed]) -> AffineLaw 
         return None
     x_L = np.array(levels, dtype=np.float64)
     if not (np.isfinite(x_L).all() and np.isfinite(y_SL).all()):
-        raise ValueError("an affine law wants finite values")
+        raise ValueError("an affine law needs finite values")
     constant_S, slope_S = lines(x_L, y_SL)
     fitted_L = constant_S.mean() + slope_S.mean() * x_L
     mean_L = y_SL.mean(axis=0)
@@ -156,27 +158,27 @@ def affine_law(levels: Sequence[float], samples: Sequence[BySeed]) -> AffineLaw 
 
 
 def paired_ratio(numerator: BySeed, denominator: BySeed, confidence: float = 0.95) -> Interval | None:
-    """Geometric mean of the ratios at equal seeds, with the t interval of their logarithms.
+    """Return the geometric mean of the ratios at equal seeds, with the t interval of their logarithms.
 
-    Captures the variation between seeds of the ratio. Right whether or not the two vary together; its
-    limits are above 0, and those of the inverse ratio are their inverses.
+    The interval captures the variation of the ratio between seeds and is valid whether or not the two are
+    correlated. Its limits are above 0, and those of the inverse ratio are their inverses.
 
     Args:
-        numerator: Figure by seed, above 0.
-        denominator: The same.
+        numerator: Value by seed, above 0.
+        denominator: Value by seed, above 0.
         confidence: Nominal coverage, between 0 and 1.
 
     Returns:
-        The interval, whose `mean` is the geometric one; None where they share no seed.
+        The interval, with the geometric mean as `mean`; None if they share no seed.
 
     Raises:
-        ValueError: A figure of a shared seed is not finite and above 0.
+        ValueError: A value of a shared seed is not finite or not above 0.
     """
     pair_SL = _shared([numerator, denominator])
     if pair_SL is None:
         return None
     if not (np.isfinite(pair_SL).all() and pair_SL.min() > 0):
-        raise ValueError("a ratio wants finite values above 0")
+        raise ValueError("a ratio needs finite values above 0")
     return _geometric(np.log(pair_SL[:, 0] / pair_SL[:, 1]), confidence)
 
 
@@ -185,16 +187,16 @@ def serial_fraction(
 ) -> SerialFraction | None:
     """Fit Amdahl's or Gustafson's law within each seed, by least squares.
 
-    With one worker's time as 1, a step of W takes s + (1 − s)/W (Amdahl 1967), and W workers do
-    W − s (W − 1) times one's work in its time (Gustafson 1988).
+    Relative to one worker, a step of W workers takes the time s + (1 − s)/W (Amdahl 1967), and W workers do
+    W − s (W − 1) times the work in the same time (Gustafson 1988).
 
     Args:
-        scaling: Which of the two.
+        scaling: The law to fit.
         workers: Numbers of workers, one of them 1.
-        times: Step time by seed of each, above 0; only seeds that all have count.
+        times: Step time by seed of each, above 0; only seeds present for all numbers count.
 
     Returns:
-        The fraction; None without a single worker, without more than one, or where they share no seed.
+        The fraction; None without one worker, without several workers, or if they share no seed.
     """
     t_SL = _shared(times)
     if 1 not in workers or len(set(workers)) < 2 or t_SL is None:
@@ -205,7 +207,7 @@ def serial_fraction(
 
 
 def serial_fractions(scaling: Scaling, w_L: Array, t_SL: Array) -> Array:
-    """Each seed's serial fraction [S]; one of `w_L` is 1."""
+    """Return the serial fraction [S] of each seed; one of `w_L` is 1."""
     alone_S = t_SL[:, list(w_L).index(1.0)]
     if scaling is Scaling.STRONG:
         lost_SL, most_L = t_SL / alone_S[:, None] - 1 / w_L, 1 - 1 / w_L
@@ -216,14 +218,14 @@ def serial_fractions(scaling: Scaling, w_L: Array, t_SL: Array) -> Array:
 
 
 def lines(x_L: Array, y_SL: Array) -> tuple[Array, Array]:
-    """Constant and slope [S] of each seed's line of least squares."""
+    """Return constant and slope [S] of the least-squares line of each seed."""
     centred_L = x_L - x_L.mean()
     slope_S: Array = (y_SL * centred_L).sum(axis=1) / np.square(centred_L).sum()
     return y_SL.mean(axis=1) - slope_S * x_L.mean(), slope_S
 
 
 def _shared(samples: Sequence[BySeed]) -> Array | None:
-    """Values [S, L] at the seeds that all samples have; None where there are none."""
+    """Return the values [S, L] at the seeds that all samples share; None if there are none."""
     seeds = sorted(set(samples[0]).intersection(*samples[1:])) if samples else []
     return np.array([[sample[seed] for sample in samples] for seed in seeds]) if seeds else None
 
@@ -235,5 +237,5 @@ def _geometric(logarithm_S: Array, confidence: float = 0.95) -> Interval:
 
 
 def _no_less(misfit: float) -> float:
-    """Without what rounding leaves of nothing."""
+    """Return the misfit, with rounding errors set to 0."""
     return misfit if misfit > 1e-12 else 0.0

@@ -1,4 +1,4 @@
-"""Whether a paired difference is more than chance: two tests, and Holm's correction for asking often."""
+"""Two tests of a paired difference, and Holm's correction for multiple comparisons."""
 
 import math
 from collections.abc import Sequence
@@ -10,22 +10,22 @@ from scipy import special
 from l2rw_ray.statistics.intervals import is_constant
 
 _MAX_FLIPPED = 14
-"""Seeds up to which all sign flips are gone through, 16,384 of them."""
+"""Seeds up to which all sign flips are enumerated, 16,384 of them."""
 
 
 def paired_t_test(differences: Sequence[float]) -> float | None:
-    """Two-sided p of a mean difference of zero, by Student's t over seeds.
+    """Return the two-sided p value of a mean difference of zero, by Student's t test over seeds.
 
-    Captures the variation between seeds. Supposes differences that are independent and roughly normal.
-    It is the headline test: it goes with the t interval, which excludes zero at 95 % exactly where this p
-    is below 0.05, and unlike a permutation test it can find something with three or five seeds.
+    Captures the variation between seeds and assumes independent, roughly normal differences. It is the
+    headline test: the 95 % t interval excludes zero exactly if p is below 0.05, and unlike a permutation
+    test it has power with three or five seeds.
 
     Args:
         differences: Treatment minus control, one per seed.
 
     Returns:
-        The p value; None with fewer than two seeds, of which nothing can be concluded, and where the
-        differences are the same at each seed but not zero, so that nothing tells how certain they are.
+        The p value; None with fewer than two seeds, and if the differences are the same at each seed but
+        not zero, so that their error cannot be estimated.
     """
     sample = np.asarray(differences, dtype=np.float64)
     if sample.size < 2 or is_constant(differences):
@@ -40,16 +40,16 @@ def paired_t_test(differences: Sequence[float]) -> float | None:
 def sign_flip_test(
     differences: Sequence[float], rng: np.random.Generator, resamples: int = 9999
 ) -> float | None:
-    """Two-sided p of a difference that is symmetric around zero, by flipping signs.
+    """Return the two-sided p value of a sign-flip test: differences are symmetric around zero.
 
-    Captures the variation between seeds without supposing a normal distribution. Exact up to 14 seeds,
-    where all flips are gone through. With n seeds it cannot fall below 2^(1−n): 0.25 with three, 0.0625
-    with five, so it confirms a t test of six seeds or more and says little of fewer.
+    Captures the variation between seeds without assuming a normal distribution. Exact up to 14 seeds, for
+    which all flips are enumerated. With n seeds p is at least 2^(1−n), 0.25 with three and 0.0625 with
+    five, so it can confirm a t test with six seeds or more.
 
     Args:
         differences: Treatment minus control, one per seed.
-        rng: Draws the flips of more than 14 seeds.
-        resamples: How many it draws.
+        rng: Draws flips with more than 14 seeds.
+        resamples: Number of flips drawn.
 
     Returns:
         The p value; None with fewer than two seeds.
@@ -68,17 +68,17 @@ def sign_flip_test(
 
 
 def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """P values corrected by Holm's step-down method over the whole family.
+    """Return p values corrected by Holm's step-down method over the whole family.
 
-    Keeps the probability of calling any true null significant at 5 %, however the tests depend on each
-    other. Comparisons without a p value are no part of the family. Equal to `multipletests` of
-    statsmodels, which collects garbage at each call and is a second's import.
+    Controls the probability of rejecting any true null hypothesis, whatever the dependence between tests.
+    Comparisons without a p value do not belong to the family. Equal to `multipletests` of statsmodels,
+    which takes a second to import and collects garbage at each call.
 
     Args:
-        p_values: Of each comparison; None where it has none.
+        p_values: One per comparison; None if it has none.
 
     Returns:
-        The corrected ones in the same order, at most 1.
+        The corrected p values in the same order, at most 1.
     """
     known = np.array([p for p in p_values if p is not None])
     order = np.argsort(known, kind="stable")

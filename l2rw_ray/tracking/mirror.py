@@ -203,7 +203,8 @@ def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row])
     if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
         mirror.summarise(
             DesignPointRun(
-                point.method_used, dict(point.setting.levels), {k: asdict(v) for k, v in point.intervals.items()}
+                point.method_used, dict(point.setting.levels), {k: asdict(v) for k, v in
+                point.intervals.items()}
             )
             for point in final_design_points(folder.path)
         )
