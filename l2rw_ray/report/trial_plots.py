@@ -92,7 +92,7 @@ def summarise_trial(
     )
 
 
-def write_trial_figures(summary: TrialSummary, folder: Path) -> list[str]:
+def write_trial_plots(summary: TrialSummary, folder: Path) -> list[str]:
     """Draw what a trial has something to say of, as SVG files.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Mirroring a study while it runs."""
+"""Mirror a study while it runs."""
 
 import logging
 import threading
@@ -13,18 +13,19 @@ from l2rw_ray.tracking.mirror import mirror_folder
 from l2rw_ray.tracking.uri import masked, masked_of
 
 _PAUSE_S = 5.0
-"""Between two passes over the ledger while a run is under way, at least."""
+"""Shortest pause between two passes over the ledger during a run."""
 _PAUSES_PER_PASS = 10
-"""A pause is this many times as long as the pass before it: the run's own cores do the work."""
+"""Pause relative to the duration of the pass before it, because mirroring takes cores from the run."""
 FILES_S = 20.0
-"""What a user is kept waiting for the files and figures of trials; `l2rw-ray track` makes all."""
+"""Longest time at the end of a run for the files and plots of trials; `l2rw-ray track` has no limit."""
 
 
 class Mirror:
-    """Observer that mirrors finished trials from a thread of its own.
+    """Observer that mirrors finished trials in a background thread.
 
-    Figures and summaries wait for the last pass. A store that cannot be reached costs one warning and
-    is tried once more at the end; the ledger has everything, and `l2rw-ray track` completes the mirror.
+    Plots and summaries are left to the last pass. If the store cannot be reached, the user is warned once
+    and the mirror tries again at the end. The ledger is complete in any case, and `l2rw-ray track` completes
+    the mirror.
     """
 
     def __init__(self, folder: StudyFolder, tracking_uri: str | None) -> None:
@@ -42,7 +43,7 @@ class Mirror:
         self._ending.set()
 
     def __call__(self, event: Event) -> None:
-        """Note that a trial ended."""
+        """Schedule a pass when a trial has ended."""
         if isinstance(event, TrialEnded):
             self._news.set()
             if not self._started:
@@ -68,7 +69,7 @@ class Mirror:
     def _mirror(self, files_s: float) -> None:
         try:
             mirror_folder(self._folder, self._tracking_uri, files_s)
-        except Exception as error:  # whatever a store does, the ledger has everything
+        except Exception as error:  # a failing store never fails a run: the ledger is complete
             if not isinstance(error, TrackingError | StudyFolderError):
                 logging.getLogger(__name__).debug("the mirror failed", exc_info=error)
             if not self._warned:
@@ -78,7 +79,7 @@ class Mirror:
     def _warn(self, error: Exception) -> None:
         uri = self._tracking_uri
         logging.getLogger(__name__).warning(
-            "%s; the study goes on, `l2rw-ray track %s%s` completes the mirror",
+            "%s; the study continues, `l2rw-ray track %s%s` completes the mirror",
             " ".join(masked_of(str(error), uri or "").split()),
             self._folder.address,
             f" --tracking-uri {masked(uri)}" if uri else "",

@@ -1,4 +1,4 @@
-"""Databases that MLflow talks to without a server."""
+"""Databases that MLflow accesses without a server."""
 
 import sqlalchemy
 
@@ -6,13 +6,13 @@ _CONNECT_S = 5
 
 
 def check_database_answers(uri: str) -> None:
-    """Fail within seconds where MLflow would try for minutes to reach a PostgreSQL.
+    """Fail within seconds if a PostgreSQL database is unreachable; MLflow would retry for minutes.
 
     Args:
-        uri: Any store; those of other kinds are passed over.
+        uri: Address of a store; only PostgreSQL is checked.
 
     Raises:
-        SQLAlchemyError: It cannot be reached, or does not let us in.
+        SQLAlchemyError: It cannot be reached, or refuses access.
     """
     if not uri.startswith("postgresql"):
         return

@@ -1,4 +1,4 @@
-"""Which data a trial trained on and was judged by, without any tracking library."""
+"""Data sets of a trial as MLflow shows them; imports no tracking library."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ _DIGEST_CHARACTERS = 32
 
 @dataclass(frozen=True, slots=True)
 class DataInput:
-    """One of a trial's four sets.
+    """One of the four sets of a trial.
 
     Attributes:
         split: `train`, `meta`, `validation` or `test`.
         name: Name of the source.
-        digest: Beginning of the SHA-256 over the set's row indices.
-        source: The part of the configuration that makes the set, as JSON.
-        profile: Number of examples, and of the train set the classes' counts, as JSON; None if unknown.
+        digest: First characters of the SHA-256 of the row indices.
+        source: The data section of the configuration, as JSON.
+        profile: Number of examples, and class counts of the train set, as JSON; None if unknown.
     """
 
     split: str
@@ -31,7 +31,7 @@ class DataInput:
 
 
 def data_inputs(row: Mapping[str, Any]) -> list[DataInput]:
-    """The sets of a row of `read_study`; of one that failed before it had data there are none."""
+    """Return the sets of a row of `read_study`; none if the trial failed before it had loaded data."""
     config = json.loads(row["config"]).get("data", {}) if row["config"] else {}
     sizes, counts = dict(row.get("split_sizes") or ()), dict(row.get("class_counts") or ())
     if row.get("train_examples") is not None:

@@ -1,4 +1,4 @@
-"""A trained model in MLflow's own form; apart from the mirror, because `mlflow.pytorch` imports torch."""
+"""Write a trained model as an MLflow model. A separate module because `mlflow.pytorch` imports torch."""
 
 import logging
 import warnings
@@ -15,16 +15,16 @@ _QUIET = ("mlflow.utils.requirements_utils", "mlflow.utils.environment", "mlflow
 def write_logged_model(network: Any, input_shape: tuple[int, ...], folder: Path) -> None:
     """Write a network as an MLflow model with signature and input example.
 
-    It is exported as a graph, so that loading it takes neither this package nor unpickling; the number
-    of examples in a batch stays free.
+    The network is exported as a graph, so that it can be loaded without this package and without unpickling;
+    the batch size stays variable.
 
     Args:
         network: A `torch.nn.Module` on the CPU, in evaluation mode.
         input_shape: Shape of one input.
-        folder: Where to; must not exist.
+        folder: Folder to write; must not exist.
 
     Raises:
-        Exception: Whatever torch raises of a network whose graph cannot be exported.
+        Exception: Torch cannot export the graph of the network.
     """
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Bringing the MLflow mirror of a study folder up to date with its ledger."""
+"""Bring the MLflow mirror of a study folder up to date with its ledger."""
 
 import fcntl
 import logging
@@ -35,12 +35,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a study is mirrored to.
+    """Destination of a mirror.
 
     Attributes:
         uri: MLflow store.
-        experiment: Name of the study there; None for its own.
-        artifacts: Folder of the study's artifacts; None leaves it to the server.
+        experiment: Name of the experiment; None for the name of the study.
+        artifacts: Folder of the artifacts; None lets the server choose.
     """
 
     uri: str
@@ -50,11 +50,11 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """What a mirror holds.
+    """State of a mirror.
 
     Attributes:
-        trials: Trials of the ledger, all of which it holds.
-        without_files: Trials whose files and figures there was no time for.
+        trials: Number of trials in the ledger, all of them mirrored.
+        without_files: Number of trials whose files and plots are missing because time ran out.
     """
 
     trials: int
@@ -64,15 +64,15 @@ class Mirrored:
 def mirror_folder(
     folder: StudyFolder, tracking_uri: str | None = None, files_s: float = math.inf
 ) -> Mirrored:
-    """Mirror a study to a store named by its address; see `mirror_to`.
+    """Mirror a study to the store at an address.
 
     Args:
         folder: The study folder.
         tracking_uri: MLflow store; None for the one in the folder.
-        files_s: Time for the trials' files and figures.
+        files_s: Time limit for the files and plots of trials, in seconds.
 
     Raises:
-        TrackingError: The store is of no known kind, or cannot be reached.
+        TrackingError: The kind of store is unknown, or it cannot be reached.
         StudyFolderError: The folder holds no study.
     """
     if tracking_uri is None:
@@ -84,13 +84,14 @@ def mirror_folder(
 
 
 def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = math.inf) -> Mirrored:
-    """Mirror every trial of the ledger that the store does not have.
+    """Mirror every trial of the ledger that the store lacks.
 
     Args:
-        destination: Where to.
+        destination: Where to mirror it.
         folder: The study folder.
-        files_s: Time for the trials' files and figures, which take longer than all the rest. Where
-            there is none at all, summaries of design points wait as well, and the study's run stays open.
+        files_s: Time limit for the files and plots of trials, in seconds; they take longer than all the
+            rest. With 0, summaries of design points are left out as well, and the run of the study stays
+            open.
 
     Raises:
         TrackingError: The store cannot be reached.
@@ -128,10 +129,10 @@ def _record(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) ->
 def _attach(
     mirror: "MlflowMirror", folder: StudyFolder, lacking: Sequence[Row], time_s: float
 ) -> Sequence[Row]:
-    """Make the trials' files until the time is over; returns those that it was too short for."""
+    """Attach files to trials until the time is over. Returns the trials left without files."""
     if not lacking:
         return lacking
-    from l2rw_ray.report.trial_plots import summarise_trial, write_trial_figures
+    from l2rw_ray.report.trial_plots import summarise_trial, write_trial_plots
     from l2rw_ray.tracking.runs import trial_files, trial_name
 
     readers = (read_history, read_step_series, read_weight_histograms, read_confusion)
@@ -145,11 +146,11 @@ def _attach(
         with TemporaryDirectory(prefix="l2rw-") as made:
             for name, text in trial_files(row).items():
                 (Path(made) / name).write_text(text, encoding="utf-8")
-            figures = Path(made) / "figures"
-            figures.mkdir()
-            told = history.of(trial_id), series.of(trial_id), weights.of(trial_id)
+            plots = Path(made) / "figures"
+            plots.mkdir()
+            records = history.of(trial_id), series.of(trial_id), weights.of(trial_id)
             matrix = next(iter(confusion.of(trial_id)), None)
-            write_trial_figures(summarise_trial(trial_name(row), *told, matrix), figures)
+            write_trial_plots(summarise_trial(trial_name(row), *records, matrix), plots)
             if fetches:
                 _fetch_model(folder, trial_id)
             _add_model(folder.model_file(trial_id), Path(made))
@@ -158,7 +159,7 @@ def _attach(
 
 
 def _fetch_model(folder: StudyFolder, trial_id: str) -> None:
-    """Bring a trial's model here from the store that a worker brought it to, if there is one."""
+    """Download the model of a trial from the object store, if it was uploaded there."""
     file = folder.model_file(trial_id)
     if folder.store is None or file.exists():
         return
@@ -170,14 +171,14 @@ def _fetch_model(folder: StudyFolder, trial_id: str) -> None:
     except OSError as error:
         problem = f"cannot be read ({reason_of(error)})"
         raise StudyFolderError(
-            "kept models", models, problem, "see to the store, then track again"
+            "kept models", models, problem, "make the store accessible, then run `l2rw-ray track` again"
         ) from error
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content)
 
 
 def _add_model(file: Path, made: Path) -> None:
-    """The trained model, where it is kept; one of the user's own code as it is, for that is not run here."""
+    """Add the trained model, if it was kept; with custom code as it is, since no custom code runs here."""
     if not file.exists():
         return
     from l2rw_ray.tracking.logged_model import write_logged_model
@@ -193,7 +194,7 @@ def _add_model(file: Path, made: Path) -> None:
 
 
 def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
-    """A run per design point, where the study has any whose figures count."""
+    """Write a run per design point that has completed final trials."""
     from l2rw_ray.report.design_points.points import final_design_points
     from l2rw_ray.tracking import DesignPointRun
 
@@ -203,8 +204,9 @@ def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row])
     if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
         mirror.summarise(
             DesignPointRun(
-                point.method_used, dict(point.setting.levels), {k: asdict(v) for k, v in
-                point.intervals.items()}
+                point.method_used,
+                dict(point.setting.levels),
+                {k: asdict(v) for k, v in point.intervals.items()},
             )
             for point in final_design_points(folder.path)
         )
@@ -212,11 +214,11 @@ def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row])
 
 @contextmanager
 def _alone(folder: StudyFolder) -> Iterator[None]:
-    """Wait for another mirror of this folder to end: two at once would write trials twice."""
+    """Wait until no other process mirrors this folder: two at once would write trials twice."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context((folder.path / ".mirror.lock").open("a"))
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
-            pass  # a folder that is only read, or a file system without locks
+            pass  # a read-only folder, or a file system without locks
         yield

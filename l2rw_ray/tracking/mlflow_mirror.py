@@ -50,12 +50,12 @@ _LOUDEST = {
     "alembic": logging.WARNING,
     "urllib3": logging.ERROR,
 }
-"""Levels of loggers; a retry is no news, and the error that is raised says all."""
+"""Log levels; retries are not shown, since the error that is raised at the end says enough."""
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
 def experiment_of(tracking_uri: str, study_name: str) -> str:
-    """MLflow's number of a study in a store, which its pages are found by.
+    """Return the ID of the experiment of a study, which is part of the addresses of its pages.
 
     Raises:
         TrackingError: The store cannot be opened, or the study is not in it.
@@ -86,16 +86,18 @@ class _Store:
 
 
 class MlflowMirror:
-    """Writes a study's trials and design points as nested runs; use from one thread of one process.
+    """Mirror of a study in MLflow, with trials and design points as nested runs.
+
+    Use it from one thread of one process.
 
     Each method raises TrackingError within seconds when the store cannot be reached or written.
 
     Args:
         tracking_uri: MLflow store, `sqlite:///…` or a server's `http://…`.
         study_name: Name of the experiment.
-        question: What the study asks, shown as the description.
-        artifact_root: Folder for artifacts of a local store; None leaves it to the server.
-        clock: The present, in UTC.
+        question: The question of the study, shown as the description.
+        artifact_root: Folder for artifacts of a local store; None lets the server choose.
+        clock: Returns the present time in UTC.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class MlflowMirror:
         self._opened: _Store | None = None
 
     def holds(self, trial_row: Row) -> bool:
-        """Whether a run holds this outcome of a trial.
+        """Return whether a run holds this outcome of a trial.
 
         Raises:
             TrackingError: The store cannot be reached.
@@ -126,7 +128,7 @@ class MlflowMirror:
     def record(
         self, trial_row: Row, history_rows: Sequence[Row] = (), series_rows: Sequence[Row] = ()
     ) -> None:
-        """Write a finished trial, unless a run already holds this outcome of it.
+        """Write a finished trial, unless a run already holds this outcome.
 
         Args:
             trial_row: Its row of `read_study(…).to_pylist()`.
@@ -149,7 +151,7 @@ class MlflowMirror:
             )
 
     def lacks_files(self, trial_row: Row) -> bool:
-        """Whether a recorded trial has no files of this outcome yet.
+        """Return whether a recorded trial still lacks the files of this outcome.
 
         Raises:
             TrackingError: The store cannot be reached.
@@ -159,7 +161,7 @@ class MlflowMirror:
             return known is not None and known.data.tags.get(_FILES) != outcome_of(trial_row)
 
     def attach(self, trial_row: Row, folder: Path) -> None:
-        """Keep all files of a folder with a recorded trial; those of equal names are replaced.
+        """Attach all files of a folder to a recorded trial; files of the same name are replaced.
 
         Raises:
             TrackingError: The store or its artifacts cannot be reached or written.
@@ -172,10 +174,10 @@ class MlflowMirror:
             store.trials[trial_row["trial_id"]] = store.client.get_run(run_id)
 
     def mark_planned(self, planned: Mapping[str, bool]) -> None:
-        """Tell recorded trials that the study asks for from those that it asked for with other settings.
+        """Tag recorded trials by whether the study still plans them.
 
         Args:
-            planned: Whether it does, by trial id; those of other study folders are not among them.
+            planned: Whether the study plans a trial, by trial id; without trials of other study folders.
 
         Raises:
             TrackingError: The store cannot be reached or written.
@@ -189,7 +191,7 @@ class MlflowMirror:
                     tags[PLANNED] = mark
 
     def summarise(self, points: Iterable[DesignPointRun]) -> None:
-        """Write a run per design point with the figures over its seeds, or update the one there is.
+        """Write a run per design point with its metrics over seeds, or update the existing one.
 
         Raises:
             TrackingError: The store cannot be reached or written.
@@ -200,7 +202,7 @@ class MlflowMirror:
                 self._write_point(store, point)
 
     def offer_view(self, state: str) -> None:
-        """Let the UI open with this state of its page of runs; see `study_view`.
+        """Set the state in which the UI opens the page of runs, as `study_view` returns it.
 
         Raises:
             TrackingError: The store cannot be reached or written.
@@ -316,7 +318,7 @@ class MlflowMirror:
 
 @contextmanager
 def _guarded(uri: str) -> Iterator[None]:
-    """Quiet and impatient inside the block; what the store raises becomes a TrackingError."""
+    """Silence MLflow and limit its retries inside the block; errors of the store become a TrackingError."""
     for name, level in _LOUDEST.items():
         logging.getLogger(name).setLevel(level)
     try:
@@ -325,14 +327,14 @@ def _guarded(uri: str) -> Iterator[None]:
             warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
             yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        # masked before it is cut, which could part a password from its address
+        # masked before it is cut, which could split a password
         reason = masked_of(str(error) or type(error).__name__, uri).splitlines()[0][:200]
         raise TrackingError(
             "tracking store",
             masked(uri),
             f"cannot be used ({reason})",
-            "start or mend it, or give another --tracking-uri",
-        ) from None  # the store's own words may hold a password
+            "start or repair it, or give another --tracking-uri",
+        ) from None  # the message of the store may contain a password
 
 
 def _all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
@@ -347,7 +349,7 @@ def _all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
 
 @contextmanager
 def _impatience() -> Iterator[None]:
-    """Few retries and short waits, unless the environment says otherwise."""
+    """Limit retries and timeouts, unless the environment sets them."""
     added = {name: value for name, value in _IMPATIENT.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -363,7 +365,7 @@ def _dataset(data: DataInput) -> DatasetInput:
 
 
 def _is_of(run: Run, row: Row) -> bool:
-    """Whether a run holds a trial's outcome in full."""
+    """Return whether a run holds the complete outcome of a trial."""
     return run.data.tags.get(_OUTCOME) == outcome_of(row) and _has_ended(run)
 
 

@@ -1,4 +1,4 @@
-"""What a tracking run says of a trial or a design point, without any tracking library."""
+"""Names, tags and metrics of tracking runs; imports no tracking library."""
 
 import json
 import math
@@ -14,14 +14,14 @@ Row = Mapping[str, Any]
 
 FACTOR = "factor."
 PLANNED = "l2rw.planned"
-"""Tag: `yes`, or `no` of settings that the study no longer asks for."""
+"""Tag: `yes`, or `no` for trials that the study no longer plans."""
 STEP = "step/"
-"""Begins the names of metrics whose axis is optimiser steps; of all others it is epochs."""
+"""Prefix of metrics over optimiser steps; all others are over epochs."""
 _MAX_STEP_POINTS = 300
-"""Of one series of a trial; MLflow's charts draw no more than about as many."""
+"""Per series of a trial; MLflow's charts draw about as many."""
 _RESOURCES = ("workers", "cpus_per_worker", "gpus_per_worker")
 _TAGGED = ("method", "status", "seed", "reason", "error", "device", "hardware", "commit")
-_COMMIT = "mlflow.source.git.commit"  # the name that MLflow's pages know
+_COMMIT = "mlflow.source.git.commit"  # MLflow's own name for it
 _NOT_METRICS = {"seed", "attempt", *_RESOURCES, "schema_version"}
 _NOT_EPOCH_METRICS = {"seed", "epoch", "step"}
 _EPOCH_NAMES = {"duration_s": "epoch_duration_s"}
@@ -31,7 +31,7 @@ _LONGEST_TEXT = 1000
 
 @dataclass(frozen=True)
 class DesignPointRun:
-    """What the run of a design point shows: its metrics over its seeds.
+    """Contents of the run of a design point: its metrics over its seeds.
 
     Attributes:
         method: The method that its trials ran.
@@ -45,7 +45,7 @@ class DesignPointRun:
 
     @property
     def key(self) -> str:
-        """What identifies the point within its study."""
+        """Identifier of the point within its study."""
         return json.dumps({"method": self.method, **self.factors}, sort_keys=True, default=str)
 
     @property
@@ -54,7 +54,7 @@ class DesignPointRun:
         return trial_label(self.method, self.factors, "all seeds")
 
     def metrics(self) -> dict[str, float]:
-        """Return them as flat metrics, such as `test_accuracy.mean`; what is not finite is left out."""
+        """Return flat metrics such as `test_accuracy.mean`, without values that are not finite."""
         return {
             f"{name}.{part}": float(value)
             for name, parts in self.intervals.items()
@@ -68,8 +68,8 @@ class MetricPoint:
     """One value of a metric.
 
     Attributes:
-        step: Epochs trained; of a metric whose name begins with `step/`, optimiser steps.
-        at: When it was measured, as far as the ledger tells.
+        step: Epochs trained; optimiser steps for a metric whose name begins with `step/`.
+        at: When it was measured, estimated from the ledger.
     """
 
     name: str
@@ -79,18 +79,18 @@ class MetricPoint:
 
 
 def trial_name(row: Row) -> str:
-    """Name of a trial's run: arm, levels and seed."""
+    """Return the name of the run of a trial: method, levels and seed."""
     return trial_label(row["method"], factors_of(row), f"seed {row['seed']}")
 
 
 def factors_of(row: Row) -> dict[str, Any]:
-    """A trial's levels by path, the method left out."""
+    """Return the levels of a trial by path, without the method."""
     levels = {name.removeprefix(FACTOR): level for name, level in row.items() if name.startswith(FACTOR)}
     return {path: level for path, level in levels.items() if path != "method.name" and level is not None}
 
 
 def trial_params(row: Row) -> dict[str, str]:
-    """The trial's configuration with dotted keys, its seed and its resources."""
+    """Return the configuration of a trial with dotted keys, its seed and its resources."""
     params = dict(_flatten(json.loads(row["config"]))) if row["config"] else {}
     params["seed"] = str(row["seed"])
     for name in _RESOURCES:
@@ -99,7 +99,7 @@ def trial_params(row: Row) -> dict[str, str]:
 
 
 def trial_tags(row: Row) -> dict[str, str]:
-    """What the runs of a study are filtered and grouped by, and where and with what a trial ran."""
+    """Return the tags of a trial: what runs are filtered and grouped by, and its environment."""
     tags: dict[str, Any] = dict(factor_tags(factors_of(row)))
     tags |= {name: row[name] for name in _TAGGED}
     tags |= {name: level for name, level in row.items() if name.startswith(FACTOR)}
@@ -109,7 +109,7 @@ def trial_tags(row: Row) -> dict[str, str]:
 
 
 def factor_tags(factors: Mapping[str, Any]) -> dict[str, str]:
-    """Levels by short names, such as `bias`, where no two factors nor another tag have the same."""
+    """Return levels by short names such as `bias`, as far as these are unique among factors and tags."""
     names = [short_name(path) for path in factors]
     return {
         name: level_text(level)
@@ -119,7 +119,7 @@ def factor_tags(factors: Mapping[str, Any]) -> dict[str, str]:
 
 
 def trial_files(row: Row) -> dict[str, str]:
-    """Texts to keep beside a trial's run, by file name."""
+    """Return the text files to attach to the run of a trial, by file name."""
     config = json.loads(row["config"]) if row["config"] else {}
     place = {name: row.get(name) for name in ("commit", "hardware", "device", *_RESOURCES)}
     environment = place | {"versions": json.loads(row.get("versions") or "{}")}
@@ -128,24 +128,24 @@ def trial_files(row: Row) -> dict[str, str]:
 
 
 def outcome_of(row: Row) -> str:
-    """What changes when a trial is run again, so that its run is written again."""
+    """Return a text that changes when a trial is run again, so that its run is replaced."""
     return f"{row['status']} {row['started_at'].isoformat()} attempt {row['attempt']}"
 
 
 def metric_points(row: Row, history: Sequence[Row], series: Sequence[Row] = ()) -> list[MetricPoint]:
-    """All metrics of a trial: per epoch, the final ones that its last epoch does not hold, per step."""
+    """Return all metrics of a trial: per epoch, final ones that differ from the last epoch, per step."""
     points: list[MetricPoint] = []
     last: dict[str, float] = {}
     at = row["started_at"]
     for epoch in sorted(history, key=lambda epoch: int(epoch["epoch"])):
         at += timedelta(seconds=epoch["duration_s"])
-        told = {
+        values = {
             _EPOCH_NAMES.get(name, name): float(value)
             for name, value in epoch.items()
             if _is_epoch_metric(name, value)
         }
-        points += [MetricPoint(name, value, epoch["epoch"], at) for name, value in told.items()]
-        last = told
+        points += [MetricPoint(name, value, epoch["epoch"], at) for name, value in values.items()]
+        last = values
     end, step = end_of(row), row["epochs"] or 0
     return (
         points
@@ -159,7 +159,7 @@ def metric_points(row: Row, history: Sequence[Row], series: Sequence[Row] = ()) 
 
 
 def _step_points(row: Row, history: Sequence[Row], series: Sequence[Row]) -> list[MetricPoint]:
-    """The step series, thinned evenly over the whole trial."""
+    """Return the step series, thinned evenly over the whole trial."""
     durations = {epoch["epoch"]: epoch["duration_s"] for epoch in history}
     total = sum(len(epoch["step"]) for epoch in series)
     stride = -(-total // _MAX_STEP_POINTS) or 1
@@ -181,7 +181,7 @@ def _step_points(row: Row, history: Sequence[Row], series: Sequence[Row]) -> lis
 
 
 def end_of(row: Row) -> datetime:
-    """When a trial ended."""
+    """Return when a trial ended."""
     started: datetime = row["started_at"]
     return started + timedelta(seconds=row["duration_s"] or 0.0)
 

@@ -1,4 +1,4 @@
-"""Serving the MLflow UI of one store to this machine."""
+"""Serve the MLflow UI of a store on this machine."""
 
 import os
 import socket
@@ -16,10 +16,10 @@ QUIET = {
 
 
 def check_port_free(port: int) -> None:
-    """Make sure that a port of 127.0.0.1 is free.
+    """Check that a port of 127.0.0.1 is free.
 
     Raises:
-        TrackingError: Something listens there already.
+        TrackingError: The port is in use.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,12 +31,12 @@ def check_port_free(port: int) -> None:
 
 
 def serve_ui(store: str, artifacts: Path, port: int) -> NoReturn:
-    """Become MLflow's server on 127.0.0.1; Ctrl-C or SIGTERM ends it; see `check_port_free`.
+    """Replace this process by MLflow's server on 127.0.0.1, which Ctrl-C or SIGTERM ends.
 
     Args:
         store: SQLite URI of the store.
         artifacts: Folder of its artifacts.
-        port: Port to listen on.
+        port: Port to listen on, checked by `check_port_free`.
     """
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
@@ -44,4 +44,4 @@ def serve_ui(store: str, artifacts: Path, port: int) -> NoReturn:
         *("--uvicorn-opts", "--log-level warning"),
         *("--backend-store-uri", store, "--default-artifact-root", str(artifacts.resolve())),
     ]
-    os.execve(sys.executable, command, os.environ | QUIET)  # noqa: S606  # no shell is wanted
+    os.execve(sys.executable, command, os.environ | QUIET)  # noqa: S606  # no shell is needed

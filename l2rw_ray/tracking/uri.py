@@ -1,4 +1,4 @@
-"""Addresses of tracking stores: which kinds there are, and how they are shown without their passwords."""
+"""Addresses of tracking stores: known kinds, and masking of passwords."""
 
 import os
 import re
@@ -17,12 +17,12 @@ _SECRET_OPTION = re.compile(
 
 
 def masked(text: str) -> str:
-    """The text with every address in it stripped of user, password and secret options."""
+    """Return the text with user, password and secret options of every address masked."""
     return _SECRET_OPTION.sub(r"\1***", _USER.sub("***@", text))
 
 
 def masked_of(text: str, uri: str) -> str:
-    """The text without what is secret in an address, in whichever form another library quotes it."""
+    """Return the text with the secrets of an address masked, in whatever form a library quotes them."""
     user_info = urlparse(uri).netloc.rpartition("@")[0]
     password = user_info.partition(":")[2]
     text = masked(text)
@@ -32,15 +32,15 @@ def masked_of(text: str, uri: str) -> str:
 
 
 def local_store(folder: Path) -> str:
-    """URI of the SQLite store inside a folder."""
+    """Return the URI of the SQLite store inside a folder."""
     return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
 
 
 def check_known_store(uri: str) -> None:
-    """Check that MLflow, or a plugin of it, knows stores of this kind.
+    """Check that MLflow or one of its plugins supports this kind of store.
 
     Raises:
-        TrackingError: It does not.
+        TrackingError: No such kind is known.
     """
     scheme = urlparse(uri).scheme.partition("+")[0]
     if scheme in _SCHEMES or uri in _SCHEMES or scheme in entry_points(group="mlflow.tracking_store").names:
@@ -50,10 +50,10 @@ def check_known_store(uri: str) -> None:
 
 
 def check_store(uri: str) -> None:
-    """Check that this process can talk to stores of this kind.
+    """Check that this process can access stores of this kind.
 
     Raises:
-        TrackingError: MLflow knows no such stores, or the driver of the database is not installed.
+        TrackingError: MLflow does not know the kind, or the database driver is not installed.
     """
     check_known_store(uri)
     if not is_database(uri) or uri.startswith("sqlite"):
@@ -64,19 +64,19 @@ def check_store(uri: str) -> None:
     try:
         make_url(uri).get_dialect().import_dbapi()
     except (ImportError, SQLAlchemyError) as error:
-        problem = f"no driver for such a database ({masked_of(str(error), uri)})"
-        package = "pip install 'l2rw-ray[postgres]'" if uri.startswith("postgresql") else "install it"
+        problem = f"the database driver is missing ({masked_of(str(error), uri)})"
+        package = "pip install 'l2rw-ray[postgres]'" if uri.startswith("postgresql") else "install the driver"
         remedy = f"{package}, or give http://HOST:PORT of an MLflow server"
         raise TrackingError("--tracking-uri", masked(uri), problem, remedy) from None
 
 
 def is_database(uri: str) -> bool:
-    """Whether a store is a database that MLflow talks to without a server, and that keeps no files."""
+    """Return whether a store is a database, which MLflow accesses directly and which holds no files."""
     return urlparse(uri).scheme.partition("+")[0] in _DATABASES
 
 
 def check_writable_folder(uri: str) -> None:
-    """Fail at once where MLflow would retry for minutes to open a database file.
+    """Fail at once if the folder of a database file is not writable; MLflow would retry for minutes.
 
     Raises:
         PermissionError: The file's folder cannot be written.
@@ -84,4 +84,4 @@ def check_writable_folder(uri: str) -> None:
     if uri.startswith("sqlite:///"):
         folder = Path(uri.removeprefix("sqlite:///")).parent
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(f"{folder} is no folder that can be written")
+            raise PermissionError(f"{folder} is not a writable folder")

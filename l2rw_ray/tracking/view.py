@@ -1,6 +1,6 @@
-"""What MLflow's page of runs shows of a study at first: charts of trials, the arms' seeds averaged.
+"""Initial view of a study in MLflow: charts of its trials, averaged over the seeds of each method.
 
-MLflow keeps the state of a page that someone shares as a tag of the experiment, in its own terms.
+MLflow stores the state of a shared page as a tag of the experiment, in its own format.
 """
 
 import json
@@ -13,11 +13,11 @@ from l2rw_ray.tracking.runs import FACTOR, PLANNED, factor_tags, factors_of
 VIEW_TAG = "mlflow.sharedViewState.l2rw"
 _IS_TRIAL = f"tags.`l2rw.trial_id` LIKE '%' AND tags.`{PLANNED}` = 'yes'"
 _HEADLINES = {"test_balanced_accuracy": False, "test_rmse": True}
-"""What trials are sorted by, and whether less is better; sorted by time they would hide in their study."""
+"""Metrics to sort trials by, and whether less is better; sorted by time they are nested in their study."""
 
 
 def study_view(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The state of the page for a study's trials.
+    """Return the state of the page for the trials of a study.
 
     Args:
         rows: Its rows of `read_study(…).to_pylist()`.
@@ -32,12 +32,12 @@ def study_view(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def study_page(experiment: str) -> str:
-    """Path of the page that charts the trials of one study."""
+    """Return the path of the page that charts the trials of a study."""
     return f"#/experiments/{experiment}/runs?viewStateShareKey=l2rw&compareRunsMode=CHART"
 
 
 def studies_page(experiments: Sequence[str]) -> str:
-    """Path of the page that charts the trials of several studies."""
+    """Return the path of the page that charts the trials of several studies."""
     query = {
         "experiments": json.dumps(list(experiments), separators=(",", ":")),
         **_trials("test_balanced_accuracy"),
@@ -61,7 +61,7 @@ def _headline(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _factor_names(rows: Sequence[Mapping[str, Any]]) -> Collection[str]:
-    """Tags of the factors that the study varies: short names where there are any, else whole ones."""
+    """Return the tags of the factors that the study varies: the short name if there is one, else the path."""
     names: dict[str, None] = {}
     for row in rows:
         factors = factors_of(row)

@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from l2rw_ray.events import WEIGHT_EDGES
-from l2rw_ray.report.trial_plots import summarise_trial, write_trial_figures
+from l2rw_ray.report.trial_plots import summarise_trial, write_trial_plots
 
 BINS = len(WEIGHT_EDGES) + 1
 
@@ -25,7 +25,7 @@ def test_a_weighed_trial_has_four_figures(tmp_path):
     assert summary.metric == "validation_balanced_accuracy"
     assert summary.measured == ((1, 0.5), (2, 0.5))
     assert summary.corrupted.sum() == 2
-    files = write_trial_figures(summary, tmp_path)
+    files = write_trial_plots(summary, tmp_path)
     assert files == [
         "learning_curves.svg",
         "weights_over_time.svg",
@@ -42,14 +42,14 @@ def test_a_weighed_trial_has_four_figures(tmp_path):
 @pytest.mark.parametrize("clean", [[0] * BINS, [1] * BINS])
 def test_kinds_of_labels_are_compared_where_there_are_two(tmp_path, clean):
     weights = [{"epoch": 1, "clean": clean, "corrupted": [2 - 2 * clean[0]] * BINS}]
-    files = write_trial_figures(summarise_trial("a", [], [], weights, None), tmp_path)
+    files = write_trial_plots(summarise_trial("a", [], [], weights, None), tmp_path)
     assert files == ["weights_over_time.svg"]
 
 
 def test_a_trial_of_an_older_ledger_has_its_curve_only(tmp_path):
     summary = summarise_trial("a", history(), [], [], None)
-    assert write_trial_figures(summary, tmp_path) == ["learning_curves.svg"]
+    assert write_trial_plots(summary, tmp_path) == ["learning_curves.svg"]
 
 
 def test_a_trial_that_failed_at_once_has_no_figure(tmp_path):
-    assert write_trial_figures(summarise_trial("a", [], [], [], None), tmp_path) == []
+    assert write_trial_plots(summarise_trial("a", [], [], [], None), tmp_path) == []

@@ -153,7 +153,7 @@ def test_what_no_store_explains_is_logged_with_its_traceback(tmp_path, monkeypat
         mirror.finish()
     assert any(record.exc_info and record.levelno == logging.DEBUG for record in caplog.records)
     (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
-    assert warning.getMessage().startswith("odd; the study goes on")
+    assert warning.getMessage().startswith("odd; the study continues")
 
 
 def test_a_store_that_is_gone_at_the_end_costs_one_warning(tmp_path, monkeypatch, caplog) -> None:

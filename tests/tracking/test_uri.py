@@ -49,8 +49,8 @@ def test_a_database_without_its_driver_is_refused_without_its_password(monkeypat
     with pytest.raises(TrackingError) as raised:
         check_store("postgresql://ann:s3cret@host/db")
     message = str(raised.value)
-    assert "--tracking-uri = 'postgresql://***@host/db': no driver for such a database" in message
+    assert "--tracking-uri = 'postgresql://***@host/db': the database driver is missing" in message
     assert "pip install 'l2rw-ray[postgres]', or give http://HOST:PORT of an MLflow server" in message
     assert "s3cret" not in message
-    with pytest.raises(TrackingError, match="no driver for such a database"):
+    with pytest.raises(TrackingError, match="the database driver is missing"):
         check_store("postgresql+none://host/db")
