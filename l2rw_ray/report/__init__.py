@@ -1,4 +1,4 @@
-"""A study's report, from its ledger alone: HTML, Markdown, figures and CSV."""
+"""The report of a study, from its ledger alone: HTML, Markdown, plots and CSV."""
 
 from l2rw_ray.report.ablation.summarise import summarise
 from l2rw_ray.report.combined.writing import write_combined_report

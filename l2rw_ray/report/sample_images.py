@@ -1,4 +1,4 @@
-"""A few images of each class of a data set, in one figure."""
+"""A plot with a few images of each class of a data set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,21 +12,21 @@ from l2rw_ray.report.document.style import drawing
 
 _IMAGE_INCHES, _NAME_INCHES, _ROWS = 0.7, 1.3, 20
 _GAP = 0.08
-"""Between images, as a share of one's size."""
+"""Gap between images, relative to their size."""
 _LONGEST_NAME = 18
 Image = np.ndarray[Any, Any]
 
 
 def draw_samples(class_names: Sequence[str], images: Sequence[Sequence[Image]], path: Path) -> None:
-    """Draw a row of images for each class, with its name; many classes stand in several columns.
+    """Draw a row of images for each class, with its name; many classes fill several columns.
 
     Args:
         class_names: Name of each class.
-        images: Some of each, uint8 [H, W, 1 or 3].
-        path: PNG to write.
+        images: Images of each class, uint8 [H, W, 1 or 3].
+        path: PNG file to write.
 
     Raises:
-        InputError: It cannot be written.
+        InputError: The file cannot be written.
     """
     most = max(len(row) for row in images)
     columns = -(-len(images) // _ROWS)

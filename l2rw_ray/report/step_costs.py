@@ -1,4 +1,4 @@
-"""The figure of `l2rw-ray bench`: what each estimator's step costs, relative to a plain one."""
+"""The plot of `l2rw-ray bench`: the cost of a step by estimator, relative to a plain step."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def draw_step_costs(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     Args:
         rows: Rows as `l2rw-ray bench --json` prints them.
-        path: Where to write it; the suffix says the format.
+        path: File to write; its suffix determines the format.
 
     Raises:
         InputError: The format is unknown, or the file cannot be written.

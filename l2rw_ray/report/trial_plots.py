@@ -1,4 +1,4 @@
-"""Figures of a single trial: how it learnt, whom it gave weight, what it mistook for what."""
+"""Plots of a single trial: learning curves, weights and confusion matrix."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,28 +22,28 @@ Counts = npt.NDArray[np.int64]
 
 _SIZE = (5.4, 3.4)  # inches
 _AXES = (0.18, 0.15, 0.68, 0.69)
-"""Left, bottom, width and height in parts of the figure; room for a second axis at the right."""
+"""Left, bottom, width and height relative to the figure, with room for a second axis at the right."""
 _MAX_NUMBERED = 12
-"""Classes up to which a cell of the confusion matrix has room for its number."""
+"""Largest number of classes for which the confusion matrix shows counts."""
 _MAX_NAMED = 30
 _BLUE, _VERMILLION = COLORS[:2]
 
 
 @dataclass(frozen=True)
 class TrialSummary:
-    """What the figures of a trial show.
+    """Data of the plots of a trial.
 
     Attributes:
-        name: Arm, levels and seed.
-        metric: Name of the validation metric that is followed.
-        measured: Epochs that have it, and its values.
+        name: Method, levels and seed.
+        metric: Name of the validation metric that is shown.
+        measured: Epochs with a value of it, and the values.
         step: Optimiser steps at the ends of chunks of steps.
-        train_loss: Mean loss of each chunk; NaN where there is none.
+        train_loss: Mean loss of each chunk; NaN if there is none.
         epochs: Epochs with weights.
-        clean: Examples with the right label per epoch and bin of `WEIGHT_EDGES`.
-        corrupted: Examples with a wrong label per epoch and bin.
+        clean: Number of examples with a right label per epoch and bin of `WEIGHT_EDGES`.
+        corrupted: Number of examples with a wrong label per epoch and bin.
         class_names: Name of each class.
-        confusion: Test examples by true and predicted class; None of a regression.
+        confusion: Number of test examples by true and predicted class; None for a regression.
     """
 
     name: str
@@ -65,10 +65,10 @@ def summarise_trial(
     weights: Sequence[Row],
     confusion: Row | None,
 ) -> TrialSummary:
-    """What a trial's figures show, from its rows of the ledger.
+    """Return the data of the plots of a trial, from its rows of the ledger.
 
     Args:
-        name: Arm, levels and seed.
+        name: Method, levels and seed.
         history: Its rows of `read_history`.
         series: Its rows of `read_step_series`.
         weights: Its rows of `read_weight_histograms`.
@@ -93,7 +93,7 @@ def summarise_trial(
 
 
 def write_trial_plots(summary: TrialSummary, folder: Path) -> list[str]:
-    """Draw what a trial has something to say of, as SVG files.
+    """Draw the plots that a trial has data for, as SVG files.
 
     Returns:
         The names of the files.
@@ -109,7 +109,7 @@ def write_trial_plots(summary: TrialSummary, folder: Path) -> list[str]:
         draws["confusion_matrix.svg"] = _draw_confusion
     with drawing():
         for file, draw in draws.items():
-            figure = Figure(figsize=_SIZE)  # with margins of its own: measured ones double the time
+            figure = Figure(figsize=_SIZE)  # fixed margins: a constrained layout doubles the time
             axes = figure.add_axes(_AXES)
             draw(summary, axes)
             figure.suptitle(summary.name, x=0.01, ha="left", fontsize=9, color=QUIET)
@@ -164,7 +164,7 @@ def _draw_kinds(summary: TrialSummary, axes: Axes) -> None:
     axes.grid(visible=False, axis="x")
     axes.set(
         xlabel="mean weight relative to 1/B",
-        ylabel="share of the examples of a kind",
+        ylabel="share of these examples",
         title=f"Weights of right and wrong labels, epoch {summary.epochs[-1]}",
     )
     axes.legend()
@@ -176,7 +176,7 @@ def _draw_confusion(summary: TrialSummary, axes: Axes) -> None:
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.grid(visible=False)
-    axes.set(xlabel="predicted class", ylabel="true class", title="Confusions on the test set")
+    axes.set(xlabel="predicted class", ylabel="true class", title="Confusion matrix of the test set")
     longest = max(map(len, summary.class_names))
     if classes <= _MAX_NAMED:
         axes.set_xticks(range(classes), summary.class_names, rotation=0 if longest <= 3 else 90)

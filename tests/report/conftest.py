@@ -1,4 +1,4 @@
-"""Ledgers of studies that were never trained: figures drawn from a seeded generator."""
+"""Ledgers of studies that were never trained: values drawn from a seeded generator."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ GAIN = {"uniform": 0.0, "random": -0.01, "l2rw": 0.08}
 
 @dataclass(frozen=True)
 class FakeStudy:
-    """What a fake ledger shall look like."""
+    """Contents of a fake ledger."""
 
     name: str = "bias-level"
     question: str = "From which dominance on does reweighting pay, and against what?"

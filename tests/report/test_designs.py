@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> StudyFolder:
     return folder
 
 
-def test_a_search_tells_its_best_and_what_goals_trade(study_tree: dict, folder: StudyFolder) -> None:
+def test_a_search_reports_its_best_and_the_pareto_front(study_tree: dict, folder: StudyFolder) -> None:
     design = {
         "kind": "search",
         "space": {"optim.lr": LEARNING_RATE, "optim.epochs": {"kind": "int", "low": 1, "high": 9}},
@@ -98,7 +98,7 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
     play(spec, folder, metrics)
     summary = summarise(folder.path)
     assert "l2rw − uniform: +10.0 points" in summary.finding
-    assert summary.finding.endswith("the same at every seed, so no test can tell how certain it is")
+    assert summary.finding.endswith("the same at every seed, so its error is unknown")
     assert read_study(folder.path)["stage"].to_pylist() == ["search"] * 8 + ["final"] * 6
     assert summary.counts.planned == 6
     assert (
@@ -155,14 +155,14 @@ def test_one_seed_of_a_level_concludes_nothing(study_tree: dict, folder: StudyFo
     assert summarise(folder.path).finding.endswith("two completed seeds each: nothing can be concluded")
 
 
-def test_what_a_budget_leaves_open_is_told_as_such(study_tree: dict, folder: StudyFolder) -> None:
+def test_an_unused_budget_is_a_warning(study_tree: dict, folder: StudyFolder) -> None:
     design = {"kind": "search", "space": {"optim.lr": LEARNING_RATE}, "budget": {"trials": 3}}
     play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, best_at_a_tenth, trials=2)
     assert "Tried so far: 2 of at most 3 configurations" in write_report(folder.path).markdown.read_text()
     assert "at most 3 by the search's budget" in describe_status(folder.path)
 
 
-def test_how_little_is_enough_is_told_with_its_limits(study_tree: dict, folder: StudyFolder) -> None:
+def test_the_minimum_effective_level_has_limits(study_tree: dict, folder: StudyFolder) -> None:
     design = {
         "kind": "minimum_effective",
         "factor": "data.meta_per_class",

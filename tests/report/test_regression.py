@@ -65,7 +65,7 @@ def test_every_part_of_the_report_follows(regression) -> None:
         assert "Test accuracy" not in text
         assert "Test RMSE, less is better" in text
         assert "in test RMSE, less is better" in text
-        assert "965 examples, for their targets" in text
+        assert "965 examples, because of their targets" in text
     assert "difference to uniform (test RMSE, less is" in page, "the rest is on the next line"
     assert "<span>test RMSE</span>" in page
     assert "Test R²" in page

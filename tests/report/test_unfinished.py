@@ -31,7 +31,7 @@ LEVEL, RATE, METHOD = "data.bias.level", "data.noise.rate", "method.name"
 Write = Callable[[FakeStudy], Path]
 
 
-def test_an_arm_without_a_seed_that_all_settings_have_is_not_told_at_equal_time(
+def test_a_method_without_a_seed_in_all_settings_is_left_out_at_equal_time(
     fake_study: Write, plain: FakeStudy
 ) -> None:
     factors = {LEVEL: [0.5, 0.9], METHOD: ["uniform", "l2rw", "random"]}
@@ -46,7 +46,7 @@ def test_an_arm_without_a_seed_that_all_settings_have_is_not_told_at_equal_time(
     assert interactions.note.endswith("No pair of equal seed: nothing to compare.")
 
 
-def test_values_that_do_not_add_up_are_told(fake_study: Write, plain: FakeStudy) -> None:
+def test_values_that_do_not_add_up_have_a_note(fake_study: Write, plain: FakeStudy) -> None:
     factors = {LEVEL: [0.5, 0.9], METHOD: ["uniform", "l2rw", "random"]}
     summary = summarise(fake_study(replace(plain, factors=factors, failing=None, missing=[15, 16, 17])))
     table = equal_compute_table(summary)
@@ -180,8 +180,8 @@ def test_variants_have_lines_of_their_own_over_settings_that_all_levels_have(
     play(spec, folder, metrics)
     summary = summarise(folder.path)
     along = {effect.factor.path: effect for effect in summary.effects}
-    told = {(point.method, point.level): point.interval.mean for point in along[RATE].points}
-    assert told == pytest.approx(
+    means = {(point.method, point.level): point.interval.mean for point in along[RATE].points}
+    assert means == pytest.approx(
         {
             ("baseline", 0.0): 0.37,
             ("baseline", 0.4): 0.77,
@@ -219,7 +219,7 @@ def test_the_control_of_a_tuned_comparison_is_the_designs_first_arm(
 
     play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, metrics)
     summary = summarise(folder.path)
-    assert summary.finding == "no final trial of plain completed: nothing to compare with yet"
+    assert summary.finding == "no final trial of plain completed: there is nothing to compare with yet"
     assert (summary.control, summary.comparisons, summary.pooled) == ("plain", (), ())
     rows = list(csv.DictReader(render_csv(summary).splitlines()))
     assert {(row["arm"], row["method.name"]) for row in rows} == {("chance", "random"), ("ours", "l2rw")}

@@ -16,7 +16,7 @@ def test_less_is_better_of_a_regression(trial_row):
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`test_rmse`", True)
 
 
-def test_factors_of_equal_short_names_are_told_apart(trial_row):
+def test_factors_of_equal_short_names_are_distinguished(trial_row):
     rows = [{**trial_row, "factor.data.meta_bias.level": 1, "factor.optim.bias": 1, "factor.a.bias": 2}]
     keys = [key["groupByData"] for key in json.loads(study_view(rows))["groupBy"]["groupByKeys"]]
     assert keys == ["method", "factor.data.bias.level", "meta_bias", "factor.optim.bias", "factor.a.bias"]

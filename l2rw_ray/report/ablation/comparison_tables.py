@@ -1,4 +1,4 @@
-"""Tables of differences, and how far they can be trusted."""
+"""Tables of differences with their uncertainty."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _EFFECT_SIZE = "g"
 
 
 def difference_table(summary: Ablation) -> Table | None:
-    """Paired differences to the control, each treatment's average after its settings; None without any."""
+    """Return paired differences to the control, settings before averages; None if there are none."""
     shown = shown_comparisons(summary)
     if not shown:
         return None
@@ -32,7 +32,7 @@ def difference_table(summary: Ablation) -> Table | None:
 
 
 def shown_comparisons(summary: Ablation) -> list[Comparison]:
-    """All comparisons, treatment by treatment; averages where a treatment has several settings."""
+    """Return all comparisons by treatment, with the average of treatments in several settings."""
     shown = []
     for pooled in summary.pooled:
         own = [each for each in summary.comparisons if each.treatment == pooled.treatment]
@@ -43,12 +43,12 @@ def shown_comparisons(summary: Ablation) -> list[Comparison]:
 
 
 def has_averages(summary: Ablation) -> bool:
-    """Whether averages over settings say more than the comparisons themselves."""
+    """Return whether averages over settings add to the comparisons themselves."""
     return any(pooled.settings > 1 for pooled in summary.pooled)
 
 
 def interaction_table(summary: Ablation) -> Table | None:
-    """How differences change with other factors; None where there are none."""
+    """Return how differences change with other factors; None if there is nothing to show."""
     shown = summary.interactions
     if not shown:
         return None
@@ -60,10 +60,10 @@ def interaction_table(summary: Ablation) -> Table | None:
     return Table(
         key="interactions",
         title=f"What the difference to {summary.control} depends on{_unit(shown[0])}",
-        corner=f"compared, {min(factors)}" if is_one else "compared, where against where",
+        corner=f"compared, {min(factors)}" if is_one else "compared, case against case",
         columns=columns,
         rows=rows,
-        note="The difference in the first circumstance less that in the second, averaged over all others. "
+        note="The difference in the first case minus that in the second, averaged over the other factors. "
         + _note(shown),
     )
 
@@ -71,7 +71,7 @@ def interaction_table(summary: Ablation) -> Table | None:
 def _rows(
     named: Sequence[tuple[str, Comparison | Interaction]],
 ) -> tuple[tuple[str, ...], tuple[TableRow, ...]]:
-    """Headings and rows; without the columns that no row has anything in."""
+    """Return headings and rows, without empty columns."""
     columns = ("difference", "bootstrap", _EFFECT_SIZE, "p (Holm)")
     cells = [_cells(each) for _, each in named]
     kept = [
@@ -100,7 +100,7 @@ def _cells(each: Comparison | Interaction) -> tuple[TableCell, ...]:
 
 
 def _names(shown: Sequence[Comparison]) -> tuple[str, list[str]]:
-    """A heading and the names of comparisons below it."""
+    """Return a heading and the names of comparisons below it."""
     settings = [each.setting for each in shown if each.setting is not None and each.setting.levels]
     heading, short = short_names(settings)
     text = dict(zip(settings, short, strict=True))
@@ -124,26 +124,28 @@ def _note(shown: Sequence[Comparison | Interaction]) -> str:
         return (
             "One seed: nothing can be concluded." if seeds else "No pair of equal seed: nothing to compare."
         )
-    told = ["Paired by seed; 95 % t interval, number of pairs."]
+    sentences = ["Paired by seed; 95 % t interval, number of pairs."]
     if any(each.evidence is not None and each.evidence.effect_size is not None for each in shown):
-        told.append("g: effect size, the difference in deviations between seeds (Hedges).")
+        sentences.append("g: effect size, the difference in standard deviations between seeds (Hedges).")
     if any(each.evidence is not None and each.evidence.bootstrap is not None for each in shown):
-        told.append("Bootstrap: 95 % BCa limits over seeds, too narrow with few.")
+        sentences.append("Bootstrap: 95 % BCa limits over seeds, too narrow with few seeds.")
     else:
-        told.append(f"Bootstrap intervals need {MIN_SEEDS} seeds.")
+        sentences.append(f"Bootstrap intervals need {MIN_SEEDS} seeds.")
     if any(is_constant(each.difference.values) for each in shown):
-        told.append("A difference that is the same at every seed has no p: nothing tells how certain it is.")
+        sentences.append("A difference that is the same at every seed has no p value: its error is unknown.")
     single, averages = _family(shown, of_averages=False), _family(shown, of_averages=True)
     families = [f"all {single}" if single > 1 else "the one comparison"] if single else []
     if averages:
         families.append(f"the {count(averages, 'average')} by themselves" if families else "all averages")
     if families:
-        told.append(f"p: paired t test, corrected for {', and for '.join(families)} (Holm). Bold: p < 0.05.")
-    return " ".join(told)
+        sentences.append(
+            f"p: paired t test, corrected for {', and for '.join(families)} (Holm). Bold: p < 0.05."
+        )
+    return " ".join(sentences)
 
 
 def _family(shown: Sequence[Comparison | Interaction], *, of_averages: bool) -> int:
-    """How many differences p values were corrected for; zero where none of these has one."""
+    """Return the number of differences that p values were corrected for; 0 without p values."""
     return max(
         (
             each.evidence.family

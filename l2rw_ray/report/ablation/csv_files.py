@@ -1,4 +1,4 @@
-"""The summary's design points and comparisons as CSV, at full precision and in the ledger's units."""
+"""Design points and comparisons as CSV, at full precision and in the units of the ledger."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from l2rw_ray.statistics import Interval
 
 
 def render_csv(summary: Ablation) -> str:
-    """A line per design point: factors, method, and of each metric its seeds, mean and 95 % limits."""
+    """Return a row per design point: factors, method, and number of seeds, mean and 95 % limits by metric."""
     shown = [name for name in SUMMARISED if any(name in point.intervals for point in summary.points)]
     paths = [factor.path for factor in summary.factors]
     text = io.StringIO()
@@ -40,7 +40,7 @@ _EVIDENCE = ("bootstrap_low", "bootstrap_high", "hedges_g", "p", "p_sign_flip", 
 
 
 def comparisons_csv(summary: Ablation) -> str:
-    """A line per difference: to the control in each setting, averages, what it depends on, equal time."""
+    """Return a row per difference: by setting, averages, interactions, and at equal training time."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = ("kind", "treatment", "control", "where", "figure", "n", "mean", "low", "high", *_EVIDENCE)
@@ -49,7 +49,7 @@ def comparisons_csv(summary: Ablation) -> str:
         ("setting", summary.comparisons),
         ("average", summary.pooled),
         ("interaction", summary.interactions),
-        ("equal time", [line.comparison for line in summary.equal_compute if line.comparison]),
+        ("equal time", [result.comparison for result in summary.equal_compute if result.comparison]),
     ]
     for kind, found in kinds:
         for each in found:
@@ -77,6 +77,6 @@ def _limits(interval: Interval | None) -> tuple[object, ...]:
 
 
 def _metric_columns(point: DesignPoint, names: list[str]) -> Iterator[object]:
-    """Empty fields where a metric is missing or one seed gives no limits."""
+    """Yield the fields of each metric, empty if the metric or its limits are missing."""
     for name in names:
         yield from _limits(point.intervals.get(name))

@@ -1,4 +1,4 @@
-"""Curves over epochs or over training time, drawn from the summary only."""
+"""Plots of curves over epochs or training time."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -21,7 +21,7 @@ _LABEL_CHARACTERS = 26  # that fit beside a panel
 
 
 def curve_settings(curves: Sequence[Curve], most: int = MAX_CURVE_PANELS) -> tuple[Setting, ...]:
-    """The settings whose curves are shown: all, or a few spread evenly over the plan."""
+    """Return the settings whose curves are shown: all, or a few spread evenly over the plan."""
     settings = narrowest(curve.setting for curve in curves if len(curve.epochs) > 1)
     if len(settings) <= most:
         return settings
@@ -32,13 +32,13 @@ def curve_settings(curves: Sequence[Curve], most: int = MAX_CURVE_PANELS) -> tup
 def draw_curves(
     summary: Ablation, curves: Sequence[Curve], settings: Sequence[Setting], *, by_time: bool = False
 ) -> Figure:
-    """Curves as small multiples with one legend.
+    """Draw curves as small multiples with one legend.
 
     Args:
         summary: The study.
-        curves: What to draw, of one figure.
-        settings: Which to draw, at least one.
-        by_time: Whether they run over training time instead of epochs.
+        curves: Curves of one metric.
+        settings: Settings to draw, at least one.
+        by_time: Whether the axis is training time instead of epochs.
     """
     columns = min(3, len(settings))
     lines = -(-len(settings) // columns)
@@ -57,7 +57,7 @@ def draw_curves(
 def draw_curve_panel(
     summary: Ablation, curves: Sequence[Curve], setting: Setting, *, by_time: bool = False
 ) -> Figure:
-    """One panel of curves, without title and legend, on the scale of all panels."""
+    """Draw one panel of curves, without title and legend, on the scale of all panels."""
     figure, axes = panel(_CURVE_PANEL)
     _fill_panel(axes, summary, curves, setting, by_time=by_time)
     return figure

@@ -1,4 +1,4 @@
-"""What is drawn along an axis: the headline metric along each factor, and curves over epochs."""
+"""Data of the plots: the headline metric along each factor, and curves over epochs."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,12 +21,12 @@ EpochRow = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One trial's metric at the ends of its epochs.
+    """A metric of one trial at the ends of its epochs.
 
     Attributes:
         epochs: Epochs trained.
         times_s: Wall time since its start, evaluation included.
-        values: The metric.
+        values: Value of the metric.
     """
 
     epochs: tuple[int, ...]
@@ -45,7 +45,7 @@ def effects_of(
     points: Sequence[DesignPoint],
     metric: str = HEADLINE,
 ) -> tuple[Effect, ...]:
-    """The headline metric along each factor, or over the methods of a design that varies nothing else."""
+    """Return the headline metric along each factor, or by method if nothing else varies."""
     if not factors:
         effect_points = tuple(
             EffectPoint(point.method, point.method, point.intervals[metric])
@@ -78,13 +78,13 @@ def _effect_points(
 
 
 def _stands_at(setting: Setting, factor: Factor, level: Any) -> bool:
-    """Whether a setting has this level, or not the factor at all."""
+    """Return whether a setting has this level, or lacks the factor."""
     own = dict(setting.levels)
     return factor.path not in own or own[factor.path] == level
 
 
 def read_epochs(directory: Path, metrics: Sequence[str]) -> list[EpochRow]:
-    """The epochs of all trials, with only these metrics of those that there are."""
+    """Return the epochs of all trials, with these metrics as far as they were recorded."""
     table = read_history(directory)
     wanted = [name for name in ("trial_id", "epoch", "duration_s", *metrics) if name in table.column_names]
     rows: list[EpochRow] = table.select(wanted).to_pylist()
@@ -92,21 +92,21 @@ def read_epochs(directory: Path, metrics: Sequence[str]) -> list[EpochRow]:
 
 
 def histories_of(outcomes: Sequence[Outcome], epochs: Iterable[EpochRow], metric: str) -> Histories:
-    """Each completed trial's metric per epoch, in plan order; without trials that do not have it."""
-    told: dict[str, dict[int, tuple[int, float, float | None]]] = {}
-    for row in epochs:  # once for each place of the plan that asks for the trial
+    """Return the metric per epoch of each completed trial that has it, in plan order."""
+    by_trial: dict[str, dict[int, tuple[int, float, float | None]]] = {}
+    for row in epochs:  # a trial planned twice has its rows twice
         epoch = row["epoch"]
-        told.setdefault(row["trial_id"], {})[epoch] = (epoch, row["duration_s"], row.get(metric))
+        by_trial.setdefault(row["trial_id"], {})[epoch] = (epoch, row["duration_s"], row.get(metric))
     found = {}
     for outcome in outcomes:
-        history = _history(told.get(outcome.trial_id, {}).values()) if outcome.is_completed else None
+        history = _history(by_trial.get(outcome.trial_id, {}).values()) if outcome.is_completed else None
         if history is not None:
             found[outcome.method, outcome.setting, outcome.seed] = history
     return found
 
 
 def _history(rows: Iterable[tuple[int, float, float | None]]) -> History | None:
-    """Epochs with a finite metric, their times cumulated over all; None where there are none."""
+    """Return the epochs with a finite value, with cumulative times; None if there are none."""
     known, time_s = [], 0.0
     for epoch, duration_s, value in sorted(rows, key=lambda row: row[0]):
         time_s += duration_s
@@ -119,7 +119,7 @@ def _history(rows: Iterable[tuple[int, float, float | None]]) -> History | None:
 
 
 def curves_of(histories: Histories, metric: str) -> tuple[Curve, ...]:
-    """A metric per epoch over seeds, per method and setting, in plan order."""
+    """Return a metric per epoch over seeds, by method and setting, in plan order."""
     groups: dict[tuple[str, Setting], list[History]] = {}
     for (method, setting, _), history in histories.items():
         groups.setdefault((method, setting), []).append(history)

@@ -1,4 +1,4 @@
-"""What each method reaches by the time at which the cheapest arm's whole training is over."""
+"""Comparison of methods at equal training time: that of the shortest training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.statistics import Interval, mean_interval, pooled_paired_difference
 
 _UNEQUAL = (
-    " Each difference is of the settings and seeds that its two arms share; the first line's value is of "
-    "those that it shares with the arm that has most, so values need not differ by what is printed."
+    " Each difference is over the settings and seeds that the two share; the value in the first row is over "
+    "those shared with the most complete other row. Values therefore need not differ by what is printed."
 )
 BySeed = dict[int, float]
 
 
 @dataclass(frozen=True)
 class _Reached:
-    """Values at the budget of a treatment and its control in one setting, and the shares used."""
+    """Values of treatment and control at the budget in one setting, and the shares of training used."""
 
     treatment: BySeed
     control: BySeed
@@ -38,17 +38,19 @@ class _Reached:
 def equal_compute(
     contrast: Contrast, points: Sequence[DesignPoint], histories: Histories, metric: str
 ) -> tuple[EqualComputeResult, ...]:
-    """The methods at equal training time, the control first; none where times or curves are missing.
+    """Compare methods at equal training time.
 
-    The budget is set anew for each setting and seed, as the shortest of the trainings there; a curve
-    is interpolated between the ends of two epochs. A seed whose budget is over before some arm's first
-    epoch is left out.
+    The budget of each setting and seed is the shortest training there. Curves are interpolated between the
+    ends of epochs. A seed whose budget ends before the first epoch of some method is left out.
 
     Args:
         contrast: What is compared.
         points: Design points.
         histories: Each completed trial's epochs.
         metric: Name of the validation metric.
+
+    Returns:
+        The control first, then the treatments; nothing if times or curves are missing.
     """
     if not contrast.treatments or not all(point.timing_usable for point in points):
         return ()
@@ -66,21 +68,21 @@ def equal_compute(
         difference = METRICS[metric].difference_within(difference)
         names = contrast.name(level), contrast.name(contrast.control)
         comparisons.append(Comparison(*names, None, len(reached), len(pairs), difference, metric))
-    told = [
+    results = [
         EqualComputeResult(name, *_means(values_and_used, METRICS[metric]), comparison)
         for (name, values_and_used), comparison in zip(treatments, with_evidence(comparisons), strict=True)
     ]
-    if not told:
+    if not results:
         return ()
     widest = max(controls, key=lambda values_and_used: len(values_and_used[1]))
     control = EqualComputeResult(contrast.name(contrast.control), *_means(widest, METRICS[metric]), None)
-    return (control, *told)
+    return (control, *results)
 
 
 def _budgets(
     contrast: Contrast, points: Sequence[DesignPoint], histories: Histories
 ) -> Mapping[tuple[Setting, int], float]:
-    """The shortest training by setting without the contrasted factor, and by seed."""
+    """Return the shortest training by setting, without the contrasted factor, and by seed."""
     known = {(point.method, point.setting) for point in points}
     shortest: dict[tuple[Setting, int], float] = {}
     for (method, setting, seed), history in histories.items():
@@ -114,7 +116,7 @@ def _at(history: History, budget_s: float) -> float:
 
 
 def _values_and_used(reached: Sequence[_Reached], *, of_control: bool) -> tuple[list[float], list[float]]:
-    """Values averaged over settings within each seed that all have, and the shares used."""
+    """Return values averaged over settings within each shared seed, and the shares of training used."""
     by_seed = [each.control if of_control else each.treatment for each in reached]
     used = [each.control_used if of_control else each.treatment_used for each in reached]
     shared = sorted(set(by_seed[0]).intersection(*by_seed[1:])) if by_seed else []
@@ -127,7 +129,7 @@ def _means(reached: tuple[list[float], list[float]], metric_spec: MetricSpec) ->
 
 
 def equal_compute_table(summary: Ablation) -> Table | None:
-    """The methods at equal training time; None where there are none."""
+    """Return the methods at equal training time as a table, if there are any."""
     results = summary.equal_compute
     if not results:
         return None
@@ -136,20 +138,19 @@ def equal_compute_table(summary: Ablation) -> Table | None:
     return Table(
         key="equal-compute",
         title="At equal training time",
-        corner="arm",
+        corner="compared",
         columns=(heading, f"difference to {results[0].name}", "p (Holm)", "of its training (%)"),
         rows=tuple(TableRow(each.name, _cells(each, metric_spec)) for each in results),
         note=(
-            "Where each arm's validation curve stands when the shortest training of the same setting and "
-            "seed is over, evaluation included, interpolated between epochs and averaged over settings. "
-            "It is the validation figure: test figures are taken at the end only."
-            + ("" if _adds_up(results) else _UNEQUAL)
+            "Validation metric at the time when the shortest training of the same setting and seed ends, "
+            "evaluation included, interpolated between epochs and averaged over settings. Test metrics are "
+            "measured at the end only." + ("" if _adds_up(results) else _UNEQUAL)
         ),
     )
 
 
 def _adds_up(results: Sequence[EqualComputeResult]) -> bool:
-    """Whether each difference is that of the two values shown."""
+    """Return whether each difference equals that of the two values shown."""
     control, *treatments = results
     return all(
         each.comparison is not None

@@ -1,4 +1,4 @@
-"""Whether a treatment's gain depends on another factor, and whether two variants' gains add up."""
+"""Interactions: whether a gain depends on another factor, and whether two gains add up."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ _Pairs = Sequence[Pair[DesignPoint]]
 def interactions_of(
     spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], points: Sequence[DesignPoint], metric: str
 ) -> tuple[Interaction, ...]:
-    """Differences of differences, one family by Holm; none where the design has one factor only.
+    """Return differences of differences as one family for Holm's correction.
 
     Args:
         spec: The study.
@@ -42,7 +42,7 @@ def interactions_of(
 def _along_factors(
     contrast: Contrast, factors: Sequence[Factor], pairs: dict[Any, list[Pair[DesignPoint]]], metric: str
 ) -> list[Interaction]:
-    """The gain at each level of each other factor, less that at its first."""
+    """Return the gain at each level of each other factor minus the gain at its first level."""
     found = []
     for treatment, own in pairs.items():
         for factor in factors:
@@ -63,7 +63,7 @@ def _along_factors(
 def _of_pairs(
     spec: StudySpec, contrast: Contrast, pairs: dict[Any, list[Pair[DesignPoint]]], metric: str
 ) -> list[Interaction]:
-    """The gain of two variants together, less the sum of their gains."""
+    """Return the gain of two variants together minus the sum of their gains."""
     if not isinstance(spec.design, AblationDesign) or contrast.factor.path != VARIANT:
         return []
     found = []
@@ -83,9 +83,9 @@ def _of_pairs(
 def _interaction(
     treatment: str, control: str, what: str, there: _Pairs, here: _Pairs, metric: str, path: str = ""
 ) -> list[Interaction]:
-    """The difference of two gains over the settings that both have; none where they share no setting.
+    """Return the difference of two gains over the settings they share; nothing if they share none.
 
-    Over different sets of settings, the effect of another factor would pass for that of `path`.
+    Over different sets of settings, the effect of another factor would be confounded with that of `path`.
     """
     (there, only_there), (here, only_here) = _matched(there, here, path), _matched(here, there, path)
     if not there or not here:
@@ -96,7 +96,7 @@ def _interaction(
 
 
 def _matched(pairs: _Pairs, others: _Pairs, path: str) -> tuple[_Pairs, int]:
-    """The pairs whose other levels are among those of some others, and how many are not."""
+    """Return the pairs whose other levels also occur among `others`, and the number of the rest."""
     rests = [pair.setting.without(path) for pair in others]
     matched = [pair for pair in pairs if pair.setting.without(path).meets(rests)]
     return matched, len(pairs) - len(matched)

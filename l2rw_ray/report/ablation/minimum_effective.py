@@ -1,4 +1,4 @@
-"""The answer of a design that looks for how little is enough."""
+"""Answer of a minimum effective level design."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from l2rw_ray.statistics.effective import EffectiveLevel, LevelVerdict, Verdict,
 
 @dataclass(frozen=True)
 class EffectiveAnswer:
-    """What is shown of the levels.
+    """The cheapest level that is enough.
 
     Attributes:
-        finding: In one sentence, without a full stop.
-        table: Each level's verdict, with the limits it rests on.
+        finding: The answer in one sentence, without a full stop.
+        table: Verdict on each level, with its limits.
     """
 
     finding: str
@@ -27,7 +27,7 @@ class EffectiveAnswer:
 
 
 def effective_answer(spec: StudySpec, outcomes: Sequence[Outcome]) -> EffectiveAnswer | None:
-    """The answer, from the trials that have completed; None for another kind of design."""
+    """Return the answer from the completed trials; None for another kind of design."""
     design = spec.design
     if not isinstance(design, MinimumEffectiveDesign):
         return None
@@ -94,7 +94,7 @@ def _finding(design: MinimumEffectiveDesign, metric_spec: MetricSpec, found: Eff
 
 
 def _distance(design: MinimumEffectiveDesign, metric_spec: MetricSpec, verdict: LevelVerdict) -> str:
-    """How far a level may fall behind its strongest rival."""
+    """Return the limits of the shortfall against the strongest rival, in words."""
     if verdict.rival is None:
         return ""
     limits = f"{metric_spec.signed(verdict.shortfall_low)} to {metric_spec.signed(verdict.shortfall_high)}"
@@ -118,10 +118,10 @@ def _cells(
 
 def _note(design: MinimumEffectiveDesign, metric_spec: MetricSpec) -> str:
     return (
-        "Each level against the one it may fall behind most, at equal seeds. Enough: behind no other by more "
-        f"than {metric_spec.text(design.margin)} {_unit(metric_spec)}. The limits allow for all levels and "
-        f"for every look on the way to {count(design.most_seeds, 'seed')} (Bonferroni): a wrong “enough” has "
-        f"a probability of at most {100 * (1 - design.confidence):g} % in all."
+        "Each level against the one it may fall behind most, paired by seed. Enough: behind no other by more "
+        f"than {metric_spec.text(design.margin)} {_unit(metric_spec)}. The limits are corrected for all "
+        f"levels and all looks up to {count(design.most_seeds, 'seed')} (Bonferroni): the probability of any "
+        f"wrong “enough” is at most {100 * (1 - design.confidence):g} %."
     )
 
 

@@ -1,4 +1,4 @@
-"""The report's figures, drawn from the summary only."""
+"""Plots of the answer: the headline metric along factors, and differences to the control."""
 
 import math
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ _ROW = 0.36  # inches of a line of the axis
 
 
 def draw_effect(summary: Ablation, effect: Effect) -> Figure:
-    """The headline figure along one factor: a line per method, error bars are intervals over seeds.
+    """Draw the headline metric along one factor: a line per method, with intervals over seeds.
 
-    Levels whose names do not fit beside each other stand one below the other.
+    Levels with long names are drawn below each other.
     """
     levels, metric_spec = [effect.factor.text(level) for level in effect.factor.levels], summary.metric_spec
     is_flat = not effect.factor.is_ordered and sum(len(level) + 2 for level in levels) > _LEVEL_CHARACTERS
@@ -49,7 +49,7 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
 
 def _set_limits(axes: Axes, levels: int, metric_spec: MetricSpec, *, is_flat: bool) -> None:
     low, high = axes.get_xlim() if is_flat else axes.get_ylim()
-    limits = max(low, 0), min(high, highest(metric_spec))  # t intervals of few seeds can reach beyond
+    limits = max(low, 0), min(high, highest(metric_spec))  # t intervals of few seeds can exceed the range
     if is_flat:
         axes.set(xlim=limits, ylim=(levels - 0.5, -0.5))
     else:
@@ -89,9 +89,9 @@ def _draw_points(
 
 
 def draw_differences(summary: Ablation) -> Figure | None:
-    """Paired differences to the control per setting, and their average; None where there are none.
+    """Draw paired differences to the control by setting, and their average; None if there are none.
 
-    In a single setting each treatment has a row of its own.
+    In a single setting each treatment has its own row.
     """
     if not summary.pooled:
         return None
@@ -118,7 +118,7 @@ def draw_differences(summary: Ablation) -> Figure | None:
 
 
 def _difference_rows(summary: Ablation) -> list[tuple[str, dict[str, Comparison]]]:
-    """Comparisons by treatment, for each setting and then for the average."""
+    """Return comparisons by treatment, for each setting and then for the average."""
     rows: dict[str, dict[str, Comparison]] = {}
     for comparison in summary.comparisons:
         rows.setdefault(_row_name(summary, comparison.setting), {})[comparison.treatment] = comparison
@@ -158,10 +158,10 @@ def _draw_difference(
 
 
 def _rows_panel(rows: int) -> tuple[Figure, Axes]:
-    """A panel high enough for so many rows with a name beside them."""
+    """Return an empty plot high enough for this number of named rows."""
     return panel((PANEL[0], max(PANEL[1], 0.8 + _ROW * rows)))
 
 
 def highest(metric_spec: MetricSpec) -> float:
-    """The largest value that there can be, in the shown unit."""
+    """Return the largest possible value, in the shown unit."""
     return 100.0 if metric_spec.is_share else math.inf

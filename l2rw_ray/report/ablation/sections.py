@@ -30,7 +30,7 @@ def ablation_sections(summary: Ablation) -> list[Section]:
     differences = (difference_table(summary), interaction_table(summary))
     details = (summary.signatures, *summary.details, cost_table(summary))
     sections = [
-        Section("The answer in figures", _answer_plots(summary), note=_POINTS_NOTE, is_wide=True),
+        Section("The answer in plots", _answer_plots(summary), note=_POINTS_NOTE, is_wide=True),
         *_answer_tables(summary),
         *(table_section(table) for table in differences if table),
         *_learning_curves(summary),
@@ -58,7 +58,7 @@ def _answer_plots(summary: Ablation) -> tuple[Plot, ...]:
 
 
 def _answer_tables(summary: Ablation) -> list[Section]:
-    """Return the first table in sight, with the others folded below it."""
+    """Return a section of the first table, with the others folded."""
     tables = (*([summary.answer] if summary.answer else []), *accuracy_tables(summary))
     if not tables:
         return []

@@ -21,11 +21,11 @@ _OTHERS = tuple(
     Style(color, marker, dash)
     for marker, (color, dash) in zip(_MARKERS * 4, cycle(_COLORS_AND_DASHES), strict=False)
 )
-"""Twenty-eight, no two of one colour and one marker."""
+"""Twenty-eight styles, no two with the same colour and marker."""
 
 
 def styles_of(summary: Ablation) -> dict[str, Style]:
-    """The style of each method, and of each level that is compared."""
+    """Return the style of each method and of each level that is compared."""
     compared = (comparison.treatment for comparison in summary.pooled)
     lines = (point.method for effect in summary.effects for point in effect.points)
     names = list(dict.fromkeys((*summary.methods, *compared, *lines)))

@@ -1,4 +1,4 @@
-"""Summing up a study of design points over seeds, from its ledger alone."""
+"""Summarise a study of design points over seeds, from its ledger alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +46,7 @@ from l2rw_ray.results import StudyFolder
 
 
 def summarise(directory: Path) -> Ablation:
-    """Everything a report says about a study.
+    """Return everything that the report of a study says.
 
     Args:
         directory: The study folder.
@@ -109,7 +109,7 @@ def summarise(directory: Path) -> Ablation:
 
 
 def _read_outcomes(folder: StudyFolder, spec: StudySpec) -> tuple[Outcome, ...]:
-    """All planned trials with their records.
+    """Return all planned trials with their ledger rows.
 
     Raises:
         StudyFolderError: No final trial has finished.
@@ -118,13 +118,13 @@ def _read_outcomes(folder: StudyFolder, spec: StudySpec) -> tuple[Outcome, ...]:
     outcomes = join(folder.read_plan(), read_rows(folder.path), spec.trial.method.name, method_factor=factor)
     if not any(outcome.row for outcome in outcomes if outcome.stage is Stage.FINAL):
         raise StudyFolderError(
-            "study folder", folder.path, "no final trial has finished yet", "let `l2rw-ray run` finish some"
+            "study folder", folder.path, "no final trial has finished yet", "finish some with `l2rw-ray run`"
         )
     return outcomes
 
 
 def _tuned_arms(spec: StudySpec) -> dict[str, str] | None:
-    """The method of each arm of a tuned comparison, in the design's order; None for another design."""
+    """Return the method of each arm of a tuned comparison, in plan order; None for another design."""
     if not isinstance(spec.design, TunedComparisonDesign):
         return None
     own = spec.trial.method.name
@@ -135,12 +135,13 @@ def _finding(
     contrast: Contrast, pooled: Sequence[Comparison], points: Sequence[DesignPoint], metric: str
 ) -> str:
     if points and not any(contrast.level_of(point) == contrast.control for point in points):
-        return f"no final trial of {contrast.name(contrast.control)} completed: nothing to compare with yet"
+        control = contrast.name(contrast.control)
+        return f"no final trial of {control} completed: there is nothing to compare with yet"
     if pooled:
         return sentence(pooled[0])
     measured = [point for point in points if metric in point.intervals]
     if not measured:
-        return "no trial with test figures completed: nothing can be concluded"
+        return "no trial with test metrics completed: nothing can be concluded"
     if len(measured) > 1:
         return "no seed completed in both of two levels: nothing can be compared"
     metric_spec, interval = METRICS[metric], measured[0].intervals[metric]
@@ -159,7 +160,7 @@ def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[st
         gaps.append(f"The study is incomplete: {missing} of {counts.planned:,} not run yet")
     ended_early = counts.failed + counts.stopped
     if ended_early:
-        gaps.append(f"{count(ended_early, 'trial')} failed or stopped, left out of all figures")
+        gaps.append(f"{count(ended_early, 'trial')} failed or stopped, excluded from all results")
     gaps += [
         f"The average of {comparison.treatment} {MINUS} {comparison.control} leaves out "
         f"{count(comparison.difference.unpaired, 'seed')} that "

@@ -1,4 +1,4 @@
-"""What a report says, as one typed object; every table, metric and sentence renders from it."""
+"""Everything that the report of a study of design points says, as one typed object."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from l2rw_ray.statistics import Difference, Interval
 
 @dataclass(frozen=True)
 class EqualComputeResult:
-    """One method at equal training time, averaged over settings within each seed.
+    """A method at equal training time, averaged over settings within each seed.
 
     Attributes:
-        name: Readable level of the contrasted factor.
+        name: Name of the level of the contrasted factor.
         value: Validation metric at the budget, with its interval over seeds.
-        used: Share of its own training time that the budget allows, the mean over trials.
+        used: Share of its own training within the budget, averaged over trials.
         comparison: Difference to the control at the budget; None for the control.
     """
 
@@ -34,18 +34,18 @@ class EqualComputeResult:
 
 @dataclass(frozen=True)
 class Interaction:
-    """How a treatment's difference to the control changes with something else.
+    """How the difference of a treatment to the control changes with another factor.
 
     Attributes:
-        treatment: Readable level that is compared.
-        control: Readable level it is compared with.
-        what: The two levels, or circumstances, that are set against each other.
-        difference: Difference in the first less difference in the second, in the ledger's unit.
+        treatment: Name of the level that is compared.
+        control: Name of the level it is compared with.
+        what: The two levels, or cases, that are compared.
+        difference: Difference in the first case minus that in the second, in the unit of the ledger.
         metric: Name of the metric.
-        evidence: What else is known of it, all interactions of the study considered.
-        factor: Name of the factor whose levels they are; empty where they are of none.
-        settings: How many settings of the other factors both circumstances have.
-        left_out: Settings that only one of them has.
+        evidence: Further evidence, corrected for all interactions of the study.
+        factor: Name of the factor of the levels; empty if the cases are not levels.
+        settings: Number of settings of the other factors that both cases share.
+        left_out: Number of settings that only one of them has.
     """
 
     treatment: str
@@ -60,17 +60,17 @@ class Interaction:
 
     @property
     def where(self) -> str:
-        """The circumstances in words."""
+        """The two cases in words."""
         return f"{self.factor} {self.what}{self.part}".lstrip()
 
     @property
     def part(self) -> str:
-        """How many settings it is of, where not of all."""
+        """The number of settings in words, if some were left out."""
         return f" (in {self.settings} of {self.settings + self.left_out} settings)" if self.left_out else ""
 
     @property
     def metric_spec(self) -> MetricSpec:
-        """How the metric is shown."""
+        """Label, unit and format of the metric."""
         return METRICS[self.metric]
 
 
@@ -93,14 +93,14 @@ class Effect:
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric per epoch of one method in one setting, over seeds.
+    """A metric per epoch of a method in a setting, over seeds.
 
     Attributes:
         method: Name of the method.
         setting: Levels of all factors but the method.
-        epochs: Epochs that all seeds have.
-        times_s: Mean wall time from the start of training to the end of each, evaluation included.
-        intervals: Mean and interval of the metric there.
+        epochs: Epochs shared by all seeds.
+        times_s: Mean wall time until the end of each epoch, evaluation included.
+        intervals: Mean and interval of the metric at each epoch.
         metric: Name of the metric.
     """
 
@@ -113,7 +113,7 @@ class Curve:
 
     @property
     def metric_spec(self) -> MetricSpec:
-        """How the metric is shown."""
+        """Label, unit and format of the metric."""
         return metric_spec_for(self.metric)
 
 
@@ -124,20 +124,20 @@ class Ablation(Summary):
     Attributes:
         factors: All factors but the method.
         methods: Methods in plan order.
-        control: The method or level the others are compared with.
-        headline: The method or level the finding is about; equal to `control` where there is no other.
-        settings: Combinations of the factors' levels in plan order; none that covers another one.
+        control: The method or level that the others are compared with.
+        headline: The method or level of the finding; equal to `control` if there is no other.
+        settings: Combinations of levels in plan order; none covers another one.
         points: Design points that have a completed seed.
         comparisons: Paired differences per setting.
         pooled: Paired differences averaged over settings, the headline first.
         effects: The headline metric along each factor.
         curves: Learning curves, on the validation set.
-        weight_curves: How the weights behaved per epoch, by name of the metric.
+        weight_curves: Metrics of the weights per epoch, by name.
         equal_compute: The methods at equal training time, the control first.
-        counts: What became of the planned trials.
+        counts: Planned trials by status.
         interactions: How differences change with other factors.
-        answer: A table that the finding rests on, where that is no difference to the control.
-        details: Tables that only this kind of design has.
+        answer: The table behind the finding, if the finding is not a difference to the control.
+        details: Tables specific to the kind of design.
         metric: Name of the headline metric.
     """
 
@@ -161,7 +161,7 @@ class Ablation(Summary):
 
     @property
     def metric_spec(self) -> MetricSpec:
-        """How the headline metric is shown."""
+        """Label, unit and format of the headline metric."""
         return METRICS[self.metric]
 
     @property
@@ -175,10 +175,10 @@ class Ablation(Summary):
 
     @property
     def has_variants(self) -> bool:
-        """Whether settings are variants, which may be other methods than the one they are variants of."""
+        """Whether settings are variants of one method."""
         return len(self.methods) == 1 and any(factor.path == VARIANT for factor in self.factors)
 
     def point(self, method: str, setting: Setting) -> DesignPoint | None:
-        """The design point of a method in a setting, None where no seed of it completed."""
+        """Return the design point of a method in a setting; None if no seed completed."""
         found = (point for point in self.points if point.method == method and point.setting.covers(setting))
         return next(found, None)

@@ -1,4 +1,4 @@
-"""Tables as text, shared by the HTML and the Markdown report."""
+"""Tables of test metrics, weights and costs."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ _MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "core_hours", "
 
 
 def accuracy_tables(summary: Ablation) -> tuple[Table, ...]:
-    """Settings by methods, for each test metric that there is, the headline first."""
+    """Return a table of settings by methods for each test metric, the headline first."""
     return tuple(
         _settings_by_arms(summary, name)
         for name in TEST_METRICS
@@ -48,24 +48,24 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
 
 
 def weight_table(summary: Ablation) -> Table | None:
-    """How the weights behaved, for methods that have any; None where there are none."""
+    """Return the metrics of the weights; None if no method has weights."""
     points = [point for point in summary.points if any(name in point.intervals for name in WEIGHT_METRICS)]
     note = "At the end of training."
     if any("corrupted_auroc" in point.intervals for point in points):
         note += (
             " Weight on wrong labels: their share of all weight; equal weights would give them their share "
-            "of the examples. AUROC 0.5 is chance, 1 gives every wrong label the lowest weights."
+            "of the examples. AUROC: 0.5 is chance; at 1 every wrong label has a lower weight than any "
+            "right one."
         )
     return _points_by_metrics("weights", "What the weights did", points, WEIGHT_METRICS, note)
 
 
 def cost_table(summary: Ablation) -> Table | None:
-    """Step times, durations and memory; None where nothing was measured."""
+    """Return step times, durations and memory; None if nothing was measured."""
     note = (
-        "Step times are medians of interleaved plain and reweighted steps on a copy of the trial's state, "
-        "then the mean over seeds; so are duration and memory. The ratio has its 95 % interval. Core-hours "
-        "are the duration times the cores that the trial held. Peak memory is what steps allocate beyond "
-        "parameters and optimiser state."
+        "Means over seeds, with a 95 % interval for the ratio. Step times are medians of interleaved plain "
+        "and reweighted steps on a copy of the trial's state. Core-hours are the duration times the cores "
+        "that the trial held. Peak memory is what steps allocate beyond parameters and optimiser state."
     )
     if not all(point.timing_usable for point in summary.points):
         note += " Trials that shared a GPU have no usable step times."
@@ -89,7 +89,7 @@ def _points_by_metrics(
 
 
 def _cut_off(points: Sequence[DesignPoint], names: Sequence[str]) -> str:
-    """What to say of t limits that would lie beyond what a metric can be; nothing where none does."""
+    """Return a note on t limits outside the range of a metric; empty if there are none."""
     reached = {
         f"{METRICS[name].text(limit)}{' %' if METRICS[name].is_share else ''}"
         for name in names
@@ -100,11 +100,11 @@ def _cut_off(points: Sequence[DesignPoint], names: Sequence[str]) -> str:
     }
     if not reached:
         return ""
-    return f" Limits beyond what there can be are cut off there ({', '.join(sorted(reached))})."
+    return f" Limits outside the possible range are cut off at its end ({', '.join(sorted(reached))})."
 
 
 def _cut(point: DesignPoint, name: str) -> tuple[float, ...]:
-    """The limits of a metric that are not those of its t interval."""
+    """Return the limits of a metric that differ from those of its t interval."""
     interval, whole = point.intervals[name], mean_interval(point.by_seed[name].values())
     sides = ((interval.low, whole.low), (interval.high, whole.high))
     return tuple(shown for shown, own in sides if interval.is_conclusive and shown != own)
@@ -122,10 +122,10 @@ def _cell(point: DesignPoint | None, name: str) -> TableCell:
 
 
 def _row_names(points: Sequence[DesignPoint]) -> tuple[str, tuple[str, ...]]:
-    """A heading and the names of design points below it."""
+    """Return a heading and the names of design points below it."""
     if any(VARIANT in dict(point.setting.levels) or not point.setting.levels for point in points):
         return "design point", tuple(point_name(point.method, point.setting) for point in points)
     heading, names = short_names([point.setting for point in points])
-    return f"arm, {heading}", tuple(
+    return f"method, {heading}", tuple(
         f"{point.method}, {name}" for point, name in zip(points, names, strict=True)
     )

@@ -1,4 +1,4 @@
-"""One metric per method over several data sources, where a study has them."""
+"""The headline metric of each method, aggregated over several data sources."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -20,7 +20,7 @@ _SEED = 0  # of the resampling
 def tasks_table(
     contrast: Contrast, methods: Sequence[str], points: Sequence[DesignPoint], metric: str
 ) -> Table | None:
-    """Interquartile mean over sources; None with fewer than two, or of metrics without a common scale.
+    """Return the interquartile mean over sources; None with one source, or without a common scale.
 
     Args:
         contrast: What is compared.
@@ -44,19 +44,20 @@ def tasks_table(
     return Table(
         key="tasks",
         title=f"Over all data sources: {metric_spec.label}",
-        corner="arm",
+        corner="compared",
         columns=(f"interquartile mean ({metric_spec.unit})",),
         rows=tuple(rows),
         note=(
-            f"Mean of the middle half of all figures of {len(sources)} sources, one for each seed; 95 % "
-            "bootstrap interval, seeds resampled within each source (Agarwal et al. 2021), too narrow with "
-            "few. The sources are fixed: nothing is said of others. n: the fewest seeds of a source."
+            f"Mean of the middle half of all values of {len(sources)} sources, one per seed. 95 % bootstrap "
+            "interval, seeds resampled within each source (Agarwal et al. 2021); too narrow with few "
+            "seeds. The sources are fixed: nothing follows for others. n: smallest number of seeds of a "
+            "source."
         ),
     )
 
 
 def _values(points: Sequence[DesignPoint], metric: str) -> list[float]:
-    """The metric by seed, averaged over the other factors; seeds that all points have."""
+    """Return the value of each seed that all points share, averaged over the other factors."""
     by_seed = [point.by_seed[metric] for point in points]
     shared = sorted(set(by_seed[0]).intersection(*by_seed[1:])) if by_seed else []
     return [fmean(values[seed] for values in by_seed) for seed in shared]

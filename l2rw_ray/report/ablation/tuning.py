@@ -1,4 +1,4 @@
-"""What tuning chose for each arm of a tuned comparison."""
+"""Configurations that tuning chose for the arms of a tuned comparison."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from l2rw_ray.report.search.summary import value_text
 
 
 def has_tuned_levels(spec: StudySpec) -> bool:
-    """Whether arms were tuned at several levels of some factor, so that they are its rows."""
+    """Return whether arms were tuned at several levels of a factor, so that plots have a line for each."""
     design = spec.design
     return isinstance(design, TunedComparisonDesign) and any(
         len(design.points_of(arm)) > 1 for arm in design.arms
@@ -26,7 +26,7 @@ def has_tuned_levels(spec: StudySpec) -> bool:
 
 
 def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, ...]:
-    """One table, a row for each arm at each combination of its factors' levels; none for another design."""
+    """Return the table of chosen configurations, a row per search; nothing for another design."""
     design = spec.design
     if not isinstance(design, TunedComparisonDesign):
         return ()
@@ -57,9 +57,9 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
             rows=tuple(rows),
             note=(
                 f"Each {_searched(spec)} was searched by {design.sampler} with the same budget, at {seeds} "
-                "that no other figure of this report is of; a trial that two searches share counts in both "
-                "rows. The last column is what the choice was made by, and flatters it; the test figures "
-                f"above are of fresh seeds, {_tested_on(spec)}"
+                "used nowhere else in this report; a trial shared by two searches counts in both rows. The "
+                "last column is the metric of the selection, so it is optimistic; the test metrics above "
+                f"are from fresh seeds, {_tested_on(spec)}"
             ),
         ),
     )
@@ -71,31 +71,33 @@ def _searched(spec: StudySpec) -> str:
 
 def _tested_on(spec: StudySpec) -> str:
     if spec.trial.data.test_seed is not None:
-        return "on a test set that all trials share and none is searched on."
-    return (  # as in studies of before there was a shared one
-        "on a test set per seed where the source has none of its own: some of its examples may have been "
-        "validated on in the search."
+        return "on a test set that all trials share and none is tuned on."
+    return (  # studies of version 0.1
+        "on a test set drawn per seed if the source has none: some of its examples may have been validation "
+        "examples in the search."
     )
 
 
 def tuning_gaps(spec: StudySpec, outcomes: Sequence[Outcome]) -> list[str]:
-    """What a reader must know of arms and configurations that are missing; nothing for another design."""
+    """Return warnings about missing arms and configurations; nothing for another design."""
     design = spec.design
     if not isinstance(design, TunedComparisonDesign):
         return []
-    told = []
+    warnings = []
     for arm, point in _searches(design):
         name, own = point_name(arm, point), [outcome for outcome in outcomes if _is_of(outcome, arm, point)]
         if not any(outcome.stage is Stage.FINAL for outcome in own):
-            told.append(f"{name} has no final trial: its search is not over, or no configuration completed")
+            warnings.append(
+                f"{name} has no final trial: its search has not finished, or no configuration completed"
+            )
         lost = [each for each in own if each.stage is Stage.SEARCH and each.row and not each.is_completed]
         if lost:
-            told.append(f"{count(len(lost), 'trial')} of the search of {name} failed or stopped")
-    return told
+            warnings.append(f"{count(len(lost), 'trial')} of the search of {name} failed or stopped")
+    return warnings
 
 
 def _searches(design: TunedComparisonDesign) -> list[tuple[str, Setting]]:
-    """Each search by its arm and the levels that all of its trials have."""
+    """Return the searches, each by its arm and the levels that all of its trials share."""
     return [
         (arm, Setting(tuple((path, plain(level)) for path, level in levels.items())))
         for arm in design.arms
@@ -104,12 +106,12 @@ def _searches(design: TunedComparisonDesign) -> list[tuple[str, Setting]]:
 
 
 def _is_of(outcome: Outcome, arm: str, point: Setting) -> bool:
-    """Whether a trial was asked for by one search."""
+    """Return whether a trial belongs to a search."""
     return arm == (outcome.setting.level(VARIANT) or outcome.method) and point.covers(outcome.setting)
 
 
 def _cost(outcome: Outcome) -> float:
-    """Core-hours of a trial that has ended, however it did."""
+    """Return the core-hours of a trial that has ended, whatever its status."""
     return float(outcome.row["core_hours"] or 0.0) if outcome.row is not None else 0.0
 
 

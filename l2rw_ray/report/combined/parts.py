@@ -117,7 +117,7 @@ def main_plot(study: StudySummary) -> Plot | None:
 def _draw_main(study: StudySummary) -> tuple[str, Figure] | None:
     match study.summary:
         case ScalingSummary() as scaling:
-            title = "Overhead ratio beside its bound"
+            title = "Overhead ratio and its bound"
             return None if scaling.median_ratio is None else (title, draw_ratios(scaling.points))
         case SearchSummary() as search:
             title = f"{search.goals[0].metric_spec.label} in the order of the search"

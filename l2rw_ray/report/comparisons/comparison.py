@@ -14,14 +14,14 @@ class Comparison:
     """Paired difference of the headline metric between two levels of the contrasted factor.
 
     Attributes:
-        treatment: Readable level that is compared.
-        control: Readable level it is compared with.
-        setting: Levels of the other factors; None for the average over all of them.
-        settings: How many settings went into it.
-        planned_settings: How many the design has.
-        difference: Treatment minus control, in the ledger's unit.
+        treatment: Name of the level that is compared.
+        control: Name of the level it is compared with.
+        setting: Levels of the other factors; None for the average over settings.
+        settings: Number of settings averaged.
+        planned_settings: Number of settings in the design.
+        difference: Treatment minus control, in the unit of the ledger.
         metric: Name of the metric.
-        evidence: What else is known of the difference, its family considered.
+        evidence: Further evidence, corrected for the family of comparisons.
     """
 
     treatment: str
@@ -35,7 +35,7 @@ class Comparison:
 
     @property
     def metric_spec(self) -> MetricSpec:
-        """How the metric is shown."""
+        """Label, unit and format of the metric."""
         return METRICS[self.metric]
 
     @property
@@ -45,11 +45,11 @@ class Comparison:
 
     @property
     def is_clear(self) -> bool:
-        """Whether a difference is shown, all comparisons of its family considered."""
+        """Whether the difference is significant after correction for its family."""
         return self.evidence is not None and self.evidence.is_clear
 
 
 def with_evidence(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """One family of comparisons with what is known of each, corrected for their number."""
+    """Return a family of comparisons with their evidence, corrected for their number."""
     found = assess([comparison.difference for comparison in comparisons])
     return tuple(replace(each, evidence=own) for each, own in zip(comparisons, found, strict=True))

@@ -1,4 +1,4 @@
-"""The comparison a study is about: which levels, against what, and the sentence that answers."""
+"""The comparison of a study: which levels are compared, with what, and the sentence that answers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _PREFERRED_HEADLINE = "l2rw"
 
 
 class HasSetting(Protocol):
-    """A design point, or a trial of one."""
+    """A design point, or a trial of a design point."""
 
     @property
     def method(self) -> str:
@@ -38,7 +38,7 @@ class Pair(Generic[P]):
 
     Attributes:
         position: Place of the setting in the plan.
-        setting: Levels of the factors that are not compared, as far as one of the two has them.
+        setting: Levels of the factors that are not compared, if one of the two points has them.
         treatment: The point that is compared.
         control: The point it is compared with.
     """
@@ -51,12 +51,12 @@ class Pair(Generic[P]):
 
 @dataclass(frozen=True)
 class Contrast:
-    """Which levels of which factor are compared.
+    """The levels of a factor that are compared.
 
     Attributes:
-        factor: The method, or the first factor of a design that does not vary it.
+        factor: The method, or the first factor of a design with one method.
         control: The level that the others are compared with.
-        treatments: The others, the headline first.
+        treatments: The other levels, the headline first.
     """
 
     factor: Factor
@@ -64,15 +64,15 @@ class Contrast:
     treatments: tuple[Any, ...]
 
     def level_of(self, point: HasSetting) -> Any:
-        """The point's level of the contrasted factor."""
+        """Return the level of the contrasted factor at a point."""
         return point.method if self.factor.path == METHOD_FACTOR else point.setting.level(self.factor.path)
 
     def rest_of(self, setting: Setting) -> Setting:
-        """The levels of the factors that are not compared."""
+        """Return the levels of the factors that are not compared."""
         return Setting(tuple(pair for pair in setting.levels if pair[0] != self.factor.path))
 
     def name(self, level: Any) -> str:
-        """Readable level; a method's name needs no other word."""
+        """Return the name of a level, with the name of the factor unless it is a method or variant."""
         text = self.factor.text(level)
         return text if self.factor.path in (METHOD_FACTOR, VARIANT) else f"{self.factor.name} {text}"
 
@@ -80,7 +80,7 @@ class Contrast:
 def choose_contrast(
     methods: Sequence[str], factors: Sequence[Factor], tuned_arms: Mapping[str, str] | None = None
 ) -> Contrast:
-    """Methods against `uniform`, or the levels of the first factor against its first.
+    """Compare methods with `uniform`, or the levels of the first factor with its first level.
 
     Args:
         methods: Methods in plan order, at least one.
@@ -107,7 +107,7 @@ def choose_contrast(
 def lines_of(
     contrast: Contrast, methods: Sequence[str], points: Iterable[DesignPoint], factor: Factor
 ) -> dict[str, list[DesignPoint]]:
-    """Design points by what a metric along a factor has a line for: a method, or a variant of one.
+    """Group design points by the lines of a plot along a factor: by method, or by variant.
 
     Args:
         contrast: What is compared.
@@ -124,9 +124,9 @@ def lines_of(
 
 
 def in_common(groups: Sequence[Sequence[DesignPoint]], path: str) -> list[list[DesignPoint]]:
-    """Of each group, the design points whose levels but that of one factor all groups that have any have.
+    """Return each group without the design points whose other levels are missing from some group.
 
-    Averages over different settings would differ by the settings.
+    Averages over different settings would be confounded with the settings. Empty groups are ignored.
     """
     rests = [[point.setting.without(path) for point in group] for group in groups if group]
     return [
@@ -138,9 +138,10 @@ def in_common(groups: Sequence[Sequence[DesignPoint]], path: str) -> list[list[D
 def compare(
     contrast: Contrast, points: Sequence[DesignPoint], metric: str = HEADLINE
 ) -> tuple[Comparison, ...]:
-    """Paired differences of all pairs of design points that differ in the contrasted factor only.
+    """Compare all pairs of design points that differ in the contrasted factor only.
 
-    A method without some factor has one design point; two such methods are compared once, not at every level.
+    A method without some factor has one design point; two such methods are compared once, not at every
+    level.
     """
     measured = [point for point in points if metric in point.by_seed]
     pairs = [(level, pair) for level in contrast.treatments for pair in pairs_of(contrast, measured, level)]
@@ -156,15 +157,15 @@ def compare(
 def compare_pooled(
     contrast: Contrast, points: Sequence[DesignPoint], planned: Sequence[HasSetting], metric: str = HEADLINE
 ) -> tuple[Comparison, ...]:
-    """Paired differences averaged over settings.
+    """Compare levels by paired differences averaged over settings.
 
-    Settings in which no seed of both levels completed are left out. Where an unfinished study has
-    no seed that completed in all others, only the settings with most seeds count.
+    Settings without a completed seed of both levels are left out. If an unfinished study has no seed that
+    completed in all others, only the settings with the most seeds count.
 
     Args:
         contrast: What is compared.
-        points: Design points with metrics.
-        planned: All design points.
+        points: Design points with their values.
+        planned: All planned design points or trials.
         metric: Name of the headline metric.
     """
     measured, pooled = [point for point in points if metric in point.by_seed], []
@@ -181,7 +182,7 @@ def compare_pooled(
 
 
 def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[P]"]:
-    """Each pair of a treatment's and the control's design points in a common setting, once."""
+    """Return each pair of design points of a treatment and the control in a common setting, once."""
     pairs: dict[tuple[Setting, Setting], Pair[P]] = {}
     settings = narrowest(contrast.rest_of(point.setting) for point in points)
     treatments, controls = (
@@ -219,7 +220,7 @@ def _comparison(
 def values_of(
     pairs: Iterable["Pair[DesignPoint]"], metric: str
 ) -> list[tuple[Mapping[int, float], Mapping[int, float]]]:
-    """The metric by seed of treatment and control, of each pair."""
+    """Return the values by seed of treatment and control, for each pair."""
     return [(pair.treatment.by_seed[metric], pair.control.by_seed[metric]) for pair in pairs]
 
 
@@ -228,7 +229,7 @@ def _shared_seeds(pair: "Pair[DesignPoint]", metric: str) -> int:
 
 
 def sentence(comparison: Comparison) -> str:
-    """What a comparison shows, with its uncertainty, in one sentence without a full stop."""
+    """Return what a comparison shows, with its uncertainty, in one sentence without a full stop."""
     metric_spec, interval = comparison.metric_spec, comparison.difference.interval
     names = f"{comparison.treatment} {MINUS} {comparison.control}"
     if interval is None:
@@ -240,12 +241,12 @@ def sentence(comparison: Comparison) -> str:
     limits = metric_spec.signed_limits(interval)
     found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
     if is_constant(comparison.difference.values):
-        return f"{found}: the same at every seed, so no test can tell how certain it is"
+        return f"{found}: the same at every seed, so its error is unknown"
     if not interval.excludes_zero:
         return f"{found}: no difference was shown"
     evidence = comparison.evidence
     if evidence is not None and evidence.p_holm is not None and not evidence.is_clear:
-        compared = f"open once corrected for {evidence.family} comparisons"
+        compared = f"not significant after correction for {evidence.family} comparisons"
         return f"{found}: {compared} (p {p_text(evidence.p_holm)} by Holm)"
     return found
 

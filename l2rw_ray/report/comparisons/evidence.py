@@ -1,4 +1,4 @@
-"""How far a paired difference can be trusted, beside its t interval."""
+"""Evidence on a paired difference besides its t interval: bootstrap, effect size and p values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from l2rw_ray.statistics.bootstrap import bootstrap_interval
 from l2rw_ray.statistics.significance import holm, paired_t_test, sign_flip_test
 
 _LEVEL = 0.05
-_SEED = 0  # of every resampling, so that equal differences always have the same limits
+_SEED = 0  # of all resampling, so that equal differences have equal limits
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What else is known of one of a family of differences.
+    """Evidence on one difference of a family.
 
     Attributes:
         bootstrap: BCa bootstrap interval over seeds; None with too few.
         effect_size: Hedges' g of paired differences; None with too few seeds.
-        p: Two-sided p of the paired t test; None with one seed, or of differences that do not vary.
-        p_sign_flip: The same of the sign-flip permutation test.
-        p_holm: The t test's, corrected for the family.
-        family: How many differences the family has that could be tested.
+        p: Two-sided p value of the paired t test; None with one seed, or without variation.
+        p_sign_flip: Two-sided p value of the sign-flip permutation test.
+        p_holm: The p value of the t test, corrected for the family by Holm's method.
+        family: Number of differences in the family that have a p value.
     """
 
     bootstrap: Interval | None
@@ -35,12 +35,12 @@ class Evidence:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the difference is shown, the whole family considered."""
+        """Whether the difference is significant after correction for the family."""
         return self.p_holm is not None and self.p_holm < _LEVEL
 
 
 def assess(differences: Sequence[Difference]) -> tuple[Evidence, ...]:
-    """Evidence on each of a family of differences, in their order."""
+    """Return evidence on each difference of a family, in their order."""
     p_values = [paired_t_test(difference.values) for difference in differences]
     family = sum(p is not None for p in p_values)
     return tuple(

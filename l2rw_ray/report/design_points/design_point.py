@@ -15,9 +15,9 @@ class DesignPoint:
     Attributes:
         method: Name of the method, or of the arm of a tuned comparison.
         setting: Levels of all factors but the method.
-        by_seed: Value of each metric by seed, by name of the metric; finite ones only.
+        by_seed: Finite values by seed, by name of the metric.
         intervals: Mean and interval over those seeds, by name of the metric.
-        timing_usable: False where packed trials shared a GPU, which spoils step times and ratios.
+        timing_usable: False if trials shared a GPU, which distorts step times and ratios.
         method_used: Name of the method that its trials used, which a variant may have changed.
     """
 
@@ -38,8 +38,8 @@ class Problem:
         status: `failed` or `stopped`.
         point: Name of its design point.
         seed: Its seed.
-        why: Its error, or the reason it was stopped for.
-        log: What it printed, a file relative to the study folder; None where that is nothing.
+        why: Its error, or the reason why it was stopped.
+        log: File with its output, relative to the study folder; None if there is none.
     """
 
     trial_id: str
@@ -61,8 +61,8 @@ class TrialRow:
         seed: Its seed.
         stage: `search` or `final`.
         status: `completed`, `stopped`, `failed` or `missing`.
-        metrics: Final metrics by name; those of a search are on validation only.
-        recorded: What the ledger tells of how it ran.
+        metrics: Final metrics by name; for search trials, validation metrics only.
+        recorded: Ledger columns about its run.
         method_used: Name of the method it used; empty where it has not run.
     """
 
@@ -79,7 +79,7 @@ class TrialRow:
 
 @dataclass(frozen=True)
 class TrialCounts:
-    """What became of the planned trials."""
+    """Number of planned trials by status."""
 
     planned: int
     completed: int

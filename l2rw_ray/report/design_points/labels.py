@@ -9,9 +9,9 @@ from typing import Any
 from l2rw_ray.statistics import Difference, Interval
 
 HEADLINE = "test_balanced_accuracy"
-"""What a classification is judged by."""
+"""Headline metric of a classification."""
 REGRESSION_HEADLINE = "test_rmse"
-"""What a regression is judged by."""
+"""Headline metric of a regression."""
 MINUS = "−"
 
 _FACTOR_NAMES = {
@@ -54,16 +54,16 @@ _PERCENT_FACTORS = {"data.bias.level", "data.meta_bias.level", "data.meta_noise.
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """How a metric of the ledger is shown.
+    """Label, unit and number format of a metric.
 
     Attributes:
-        label: Name in a sentence.
-        unit: Unit after scaling, empty for ratios.
-        scale: Factor from the ledger's unit to the shown one.
-        digits: Decimal places; None for as many as show four digits.
-        less_is_better: Whether small values are good ones.
-        lowest: The least value there can be, in the ledger's unit.
-        highest: The largest.
+        label: Name within a sentence.
+        unit: Unit after scaling; empty for ratios.
+        scale: Factor from the unit of the ledger to the shown unit.
+        digits: Decimal places; None for four significant digits.
+        less_is_better: Whether smaller values are better.
+        lowest: Smallest possible value, in the unit of the ledger.
+        highest: Largest possible value.
     """
 
     label: str
@@ -81,56 +81,56 @@ class MetricSpec:
 
     @property
     def is_share(self) -> bool:
-        """Whether it is told in percent, and differences in points."""
+        """Whether it is shown in percent, and differences in points."""
         return self.unit == "%"
 
     @property
     def direction(self) -> str:
-        """What to add where a reader might take a large value for a good one."""
+        """Suffix for metrics of which smaller values are better."""
         return ", less is better" if self.less_is_better else ""
 
     @property
     def of_difference(self) -> str:
-        """What follows the number of a difference."""
+        """Words after the number of a difference."""
         return f"points of {self.label}" if self.is_share else f"in {self.label}{self.direction}"
 
     def within(self, interval: Interval) -> Interval:
-        """The interval without limits that the metric cannot reach."""
+        """Return the interval clipped to the range of the metric."""
         return interval.clipped(self.lowest, self.highest)
 
     def difference_within(self, difference: Difference) -> Difference:
-        """The difference, its interval without limits that two metrics cannot differ by."""
+        """Return the difference with its interval clipped to the range of differences."""
         if difference.interval is None:
             return difference
         widest = self.highest - self.lowest
         return replace(difference, interval=difference.interval.clipped(-widest, widest))
 
     def text(self, value: float) -> str:
-        """The value in the shown unit, with a proper minus sign."""
+        """Return the value in the shown unit, with a typographic minus sign."""
         return self._text(value, self._places(value), "-")
 
     def signed(self, value: float) -> str:
-        """The value in the shown unit, with its sign always."""
+        """Return the value in the shown unit, always with its sign."""
         return self._text(value, self._places(value), "+")
 
     def _text(self, value: float, places: int, sign: str) -> str:
         shown = round(value * self.scale, places) + 0.0  # adding 0 turns −0 into 0
-        comma = "," if self.digits is None else ""  # such metrics may be of any size
+        comma = "," if self.digits is None else ""  # these may be of any magnitude
         return f"{shown:{sign}{comma}.{places}f}".replace("-", MINUS)
 
     def _places(self, *values: float) -> int:
-        """Decimal places that values which stand together are shown with."""
+        """Return the number of decimal places for values shown together."""
         if self.digits is not None:
             return self.digits
         largest = max(abs(value * self.scale) for value in values)
         return max(0, 3 - math.floor(math.log10(largest))) if largest else 0
 
     def limits(self, interval: Interval) -> str:
-        """`low to high`, or what a single seed allows to say."""
+        """Return `low to high`, or `one seed`."""
         return self._limits(interval, "-")
 
     def signed_limits(self, interval: Interval) -> str:
-        """`low to high` of a difference."""
+        """Return `low to high` of a difference, with signs."""
         return self._limits(interval, "+")
 
     def _limits(self, interval: Interval, sign: str) -> str:
@@ -163,7 +163,7 @@ METRICS: Mapping[str, MetricSpec] = {
     "corrupted_weight_share": _share("weight on wrong labels"),
     "corrupted_auroc": MetricSpec("wrong labels found", "AUROC", 1, 3, highest=1.0),
     "step_time_plain_s": MetricSpec("plain step", "ms", 1000, 2),
-    "step_time_s": MetricSpec("its step", "ms", 1000, 2),
+    "step_time_s": MetricSpec("step time", "ms", 1000, 2),
     "overhead_ratio": MetricSpec("overhead ratio", "", 1, 2),
     "duration_s": MetricSpec("duration of a trial", "s", 1, 1),
     "core_hours": MetricSpec("cost of a trial", "core-hours", 1, None),
@@ -172,20 +172,20 @@ METRICS: Mapping[str, MetricSpec] = {
 
 
 def metric_spec_for(name: str) -> MetricSpec:
-    """How any metric is shown, one of a user's own too."""
+    """Return label, unit and format of any metric, custom ones included."""
     return METRICS.get(name) or MetricSpec(name.replace("_", " "), "", 1, 4, lowest=-math.inf)
 
 
 def validation_metric(test_figure: str) -> str:
-    """Name of the same metric on the validation set."""
+    """Return the name of the same metric on the validation set."""
     return test_figure.replace("test_", "validation_", 1)
 
 
 def headline_of(known: Container[str]) -> str:
-    """What a study is judged by: the error of a regression, or balanced accuracy.
+    """Return the headline metric of a study: RMSE of a regression, or balanced accuracy.
 
     Args:
-        known: Names of the metrics that its trials have.
+        known: Names of the metrics of its trials.
     """
     is_regression = HEADLINE not in known and REGRESSION_HEADLINE in known
     return REGRESSION_HEADLINE if is_regression else HEADLINE
@@ -206,18 +206,18 @@ WEIGHT_METRICS = (
     "corrupted_auroc",
 )
 WEIGHT_CURVES = ("effective_sample_size", "corrupted_weight_share")
-"""What is drawn of the weights per epoch."""
+"""Metrics of the weights that are plotted per epoch."""
 TIMING_METRICS = ("step_time_plain_s", "step_time_s", "overhead_ratio")
 COST_METRICS = (*TIMING_METRICS, "duration_s", "core_hours", "peak_memory_bytes")
 
 
 def factor_name(path: str) -> str:
-    """Readable name of a factor, its path where there is none."""
+    """Return the readable name of a factor, or its path."""
     return _FACTOR_NAMES.get(path, path)
 
 
 def level_text(path: str, level: Any) -> str:
-    """A factor's level for people; a section, given as JSON text, as `pair, rate 40 %`."""
+    """Return a readable level; a section, given as JSON text, becomes `pair, rate 40 %`."""
     if isinstance(level, str) and (fields := _section(level)):
         kind = [fields.pop("kind")] if "kind" in fields else []
         return ", ".join([*kind, *(f"{key} {level_text(f'{path}.{key}', fields[key])}" for key in fields)])
@@ -231,7 +231,7 @@ def level_text(path: str, level: Any) -> str:
 
 
 def _section(level: str) -> dict[str, Any] | None:
-    """The fields of a section given as JSON text; None for other text."""
+    """Return the fields of a section given as JSON text; None for other text."""
     try:
         fields = json.loads(level)
     except ValueError:
@@ -240,12 +240,12 @@ def _section(level: str) -> dict[str, Any] | None:
 
 
 def p_text(p: float | None) -> str:
-    """A p value as it is printed; a dash where there is none."""
+    """Return a p value as printed, or a dash."""
     if p is None:
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def count(number: int, noun: str) -> str:
-    """`1 seed`, `3 seeds`."""
+    """Return `1 seed` or `3 seeds`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

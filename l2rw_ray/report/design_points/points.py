@@ -1,4 +1,4 @@
-"""Joining plan and ledger: each planned trial with its levels and its row."""
+"""Join plan and ledger: each planned trial with its levels and its row."""
 
 import json
 import math
@@ -25,15 +25,15 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """A planned trial and what the ledger holds of it.
+    """A planned trial with its row of the ledger.
 
     Attributes:
         trial_id: Its fingerprint.
         seed: Its seed.
         method: Name of its method, or of its arm in a tuned comparison.
         setting: Levels of all factors but the method.
-        row: Its row in the ledger, None where it has not ended.
-        stage: Whether its test values count, or it was only tried to choose a configuration.
+        row: Its row of the ledger; None if it has not ended.
+        stage: Whether it is a final trial or a trial of a search.
     """
 
     trial_id: str
@@ -45,12 +45,12 @@ class Outcome:
 
     @property
     def is_completed(self) -> bool:
-        """Whether it has final values that count."""
+        """Whether it completed, so that its metrics count."""
         return self.row is not None and self.row["status"] == "completed"
 
     @property
     def status(self) -> str:
-        """How it ended; `missing` where a run would still do it, as after an interruption."""
+        """How it ended; `missing` if a run would still run it, as after an interruption."""
         if self.row is None or not TrialResult(self.row["status"], self.row["reason"]).is_final:
             return "missing"
         return str(self.row["status"])
@@ -61,13 +61,13 @@ class Outcome:
         return point_name(self.method, self.setting)
 
     def metric(self, name: str) -> float | None:
-        """A final metric, None where the trial is not completed or does not have it."""
+        """Return a final metric; None if the trial did not complete or lacks it."""
         value = self.row.get(name) if self.row is not None and self.is_completed else None
         return None if value is None else float(value)
 
 
 def read_rows(directory: Path) -> list[dict[str, Any]]:
-    """Rows of the ledger; values without a column of their own stand beside the others.
+    """Return the rows of the ledger, with custom metrics as further columns.
 
     Raises:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
@@ -75,13 +75,13 @@ def read_rows(directory: Path) -> list[dict[str, Any]]:
     rows = read_study(directory).drop_columns(["class_counts", "traceback"]).to_pylist()
     if not rows:
         raise StudyFolderError(
-            "study folder", directory, "no trial has finished yet", "let `l2rw-ray run` finish some"
+            "study folder", directory, "no trial has finished yet", "finish some with `l2rw-ray run`"
         )
     return [{**dict(row.pop("metrics") or ()), **row, "core_hours": core_hours(row)} for row in rows]
 
 
 def core_hours(row: Row) -> float | None:
-    """What a trial took of the machine: wall time by the cores that its workers held."""
+    """Return the core-hours of a trial: wall time multiplied by the cores of its workers."""
     if row["duration_s"] is None:
         return None
     return float(row["duration_s"]) / 3600 * (row["workers"] or 1) * (row["cpus_per_worker"] or 1)
@@ -90,13 +90,13 @@ def core_hours(row: Row) -> float | None:
 def join(
     plan: Sequence[PlanRow], rows: Iterable[Row], only_method: str, method_factor: str = METHOD_FACTOR
 ) -> tuple[Outcome, ...]:
-    """The planned trials in order.
+    """Return the planned trials with their rows, in plan order.
 
     Args:
         plan: The study's plan.
         rows: Rows of the ledger.
-        only_method: Name of the method where the design does not vary it.
-        method_factor: The factor whose levels are the methods.
+        only_method: Name of the method if the design does not vary it.
+        method_factor: Path of the factor whose levels are the methods.
     """
     by_id = {row["trial_id"]: row for row in rows}
     return tuple(
@@ -117,7 +117,7 @@ def join(
 
 
 def factors_of(outcomes: Sequence[Outcome]) -> tuple[Factor, ...]:
-    """All factors but the method, with their levels in plan order."""
+    """Return all factors but the method, with their levels in plan order."""
     levels: dict[str, dict[Any, None]] = {}
     for outcome in outcomes:
         for path, level in outcome.setting.levels:
@@ -126,7 +126,7 @@ def factors_of(outcomes: Sequence[Outcome]) -> tuple[Factor, ...]:
 
 
 def design_points_of(outcomes: Sequence[Outcome]) -> tuple[DesignPoint, ...]:
-    """The design points that have a completed seed, in plan order."""
+    """Return the design points with a completed seed, in plan order."""
     groups: dict[tuple[str, Setting], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.is_completed:
@@ -135,14 +135,14 @@ def design_points_of(outcomes: Sequence[Outcome]) -> tuple[DesignPoint, ...]:
 
 
 def final_design_points(directory: Path) -> tuple[DesignPoint, ...]:
-    """The design points whose test values count.
+    """Return the design points of final trials.
 
     Raises:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
     """
     folder = StudyFolder(directory)
-    joined = join(folder.read_plan(), read_rows(directory), folder.read_spec().trial.method.name)
-    return design_points_of([outcome for outcome in joined if outcome.stage is Stage.FINAL])
+    outcomes = join(folder.read_plan(), read_rows(directory), folder.read_spec().trial.method.name)
+    return design_points_of([outcome for outcome in outcomes if outcome.stage is Stage.FINAL])
 
 
 def _design_point(method: str, setting: Setting, group: Sequence[Outcome]) -> DesignPoint:
@@ -169,7 +169,7 @@ def _shares_gpu(row: Row | None) -> bool:
 
 
 def counts_of(outcomes: Sequence[Outcome]) -> TrialCounts:
-    """What became of the planned trials."""
+    """Return the number of planned trials by status."""
     ended = [outcome.status for outcome in outcomes]
     return TrialCounts(
         planned=len(outcomes),
@@ -180,7 +180,7 @@ def counts_of(outcomes: Sequence[Outcome]) -> TrialCounts:
 
 
 def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
-    """Failed and stopped trials, in plan order."""
+    """Return failed and stopped trials, in plan order."""
     return tuple(
         Problem(
             trial_id=outcome.trial_id,
@@ -196,7 +196,7 @@ def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
 
 
 def warnings_of(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """Figures that are left out as not finite."""
+    """Return a warning for each metric left out because it is not finite."""
     lost = [
         f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
         for outcome in outcomes
@@ -207,5 +207,5 @@ def warnings_of(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
 
 
 def plain(level: Any) -> Any:
-    """The level itself, or its JSON where it is a list or a section."""
+    """Return the level, or its JSON text if it is a list or a section."""
     return json.dumps(level, sort_keys=True) if isinstance(level, list | dict) else level

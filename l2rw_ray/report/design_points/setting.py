@@ -1,4 +1,4 @@
-"""What a design varies, and the settings in which it is compared."""
+"""Factors of a design, and the settings in which methods are compared."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _MAX_IN_HEADING = 3
 
 @dataclass(frozen=True)
 class Factor:
-    """Something the design varies.
+    """A factor that the design varies.
 
     Attributes:
         path: Path relative to `trial`.
@@ -29,11 +29,11 @@ class Factor:
 
     @property
     def is_ordered(self) -> bool:
-        """Whether all levels are numbers, so that a line may join them."""
+        """Whether all levels are numbers, so that a line may connect them."""
         return all(isinstance(level, int | float) and not isinstance(level, bool) for level in self.levels)
 
     def text(self, level: Any) -> str:
-        """Readable level."""
+        """Return the readable level."""
         return level_text(self.path, level)
 
 
@@ -45,27 +45,27 @@ class Setting:
 
     @property
     def text(self) -> str:
-        """Readable, with the names of the factors."""
+        """The levels in words, with the names of the factors."""
         named = (f"{factor_name(path)} {level_text(path, level)}" for path, level in self.levels)
         return ", ".join(named) or "all trials"
 
     def level(self, path: str) -> Any:
-        """The level of one of its factors, None where it does not have it."""
+        """Return the level of one of its factors; None if it lacks the factor."""
         return dict(self.levels).get(path)
 
     def covers(self, other: "Setting") -> bool:
-        """Whether it holds at another setting too, which has all of its levels and perhaps more.
+        """Return whether another setting has all levels of this one, and perhaps more.
 
-        A method without some factor has one design point, which stands at every level of that factor.
+        A method without some factor has one design point, which applies at every level of that factor.
         """
         return set(self.levels) <= set(other.levels)
 
     def without(self, path: str) -> "Setting":
-        """The levels of the other factors."""
+        """Return the setting without one factor."""
         return Setting(tuple(pair for pair in self.levels if pair[0] != path))
 
     def meets(self, others: Iterable["Setting"]) -> bool:
-        """Whether one of some settings covers it, or it one of them."""
+        """Return whether it covers one of the settings, or is covered by one."""
         return any(self.covers(other) or other.covers(self) for other in others)
 
 
@@ -77,7 +77,7 @@ def point_name(method: str, setting: Setting) -> str:
 
 
 def short_names(settings: Sequence[Setting]) -> tuple[str, tuple[str, ...]]:
-    """A heading, and the settings' names below it, which then need not repeat the factors' names."""
+    """Return a heading with the names of the factors, and the names of the settings below it."""
     paths = {tuple(path for path, _ in setting.levels) for setting in settings}
     if len(paths) != 1 or not 1 <= len(min(paths)) <= _MAX_IN_HEADING:
         return "setting", tuple(setting.text for setting in settings)
@@ -86,7 +86,7 @@ def short_names(settings: Sequence[Setting]) -> tuple[str, tuple[str, ...]]:
 
 
 def narrowest(settings: Iterable[Setting]) -> tuple[Setting, ...]:
-    """Settings in order, each once, without those that cover another one."""
+    """Return the distinct settings in order, without those that cover another one."""
     distinct = tuple(dict.fromkeys(settings))
     if len({len(setting.levels) for setting in distinct}) < 2:
         return distinct

@@ -1,4 +1,4 @@
-"""What every figure of a report is drawn on: its size, its legend, its error bars."""
+"""Size, legend and error bars of the plots of a report."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ _CHARACTERS_PER_INCH = 11.5  # of a legend
 
 
 def panel(size: tuple[float, float] = PANEL) -> tuple[Figure, Axes]:
-    """A figure with one set of axes; its size in inches."""
+    """Return a figure with one set of axes; the size is in inches."""
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots()
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:
-    """One legend above all panels, in as many columns as fit."""
+    """Draw one legend above all panels, in as many columns as fit."""
     handles, names = axes.get_legend_handles_labels()
     characters = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
     columns = max(1, characters // (max(map(len, names), default=0) + 5))
@@ -27,7 +27,7 @@ def legend_above(figure: Figure, axes: Axes) -> None:
 
 
 def bar_lengths(intervals: Sequence[Interval], scale: float) -> list[list[float]]:
-    """Lengths of error bars in the shown unit below and above the mean; none for one seed."""
+    """Return the lengths of error bars below and above the mean, in the shown unit; 0 for one seed."""
     below = [scale * (i.mean - i.low) if i.is_conclusive else 0.0 for i in intervals]
     above = [scale * (i.high - i.mean) if i.is_conclusive else 0.0 for i in intervals]
     return [below, above]

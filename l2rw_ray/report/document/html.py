@@ -23,7 +23,7 @@ def fill_page(template: str, **fields: Any) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(
         command=COMMAND,
-        script=Markup(script),  # noqa: S704  # our own, with nothing of a study in it
+        script=Markup(script),  # noqa: S704  # a constant, without content of a study
         script_hash=f"sha256-{digest}",
         **fields,
     )

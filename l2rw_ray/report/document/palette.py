@@ -1,6 +1,6 @@
-"""Colours that colour-blind readers can tell apart, on light and on dark ground.
+"""Colours that colour-blind readers can distinguish, on light and on dark background.
 
-Source: Okabe and Ito 2008, "Color Universal Design". Markers and dashes repeat what colour says.
+Source: Okabe and Ito 2008, "Color Universal Design". Markers and dashes repeat the information of the colour.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ COLORS = (_BLUE, _VERMILLION, _GREEN, _PURPLE, _ORANGE, _SKY)
 
 @dataclass(frozen=True)
 class Style:
-    """How one method is drawn everywhere."""
+    """How a method is drawn in all plots."""
 
     color: str
     marker: str

@@ -1,4 +1,4 @@
-"""How figures look, without touching matplotlib's settings for anyone else."""
+"""Style of the plots; matplotlib's settings are restored afterwards."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from l2rw_ray.report.document.palette import INK, QUIET
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw and save inside this block; afterwards matplotlib's settings are as they were."""
+    """Apply the style of the plots inside the block."""
     with mpl.rc_context(
         {
             "axes.axisbelow": True,

@@ -1,4 +1,4 @@
-"""Figures as SVG: inside a page, where they follow its colours, and as files on a light card."""
+"""Plots as SVG: inline, in the colours of the page, and as files on a white background."""
 
 import io
 import re
@@ -14,12 +14,12 @@ _UNDATED = {"Date": None}
 
 
 def inline_svg(figure: Figure, key: str, description: str) -> Markup:
-    """The figure as an SVG element whose ink takes the colour of the text around it.
+    """Return the figure as an SVG element that takes the text colour of the page.
 
     Args:
-        figure: What to show.
-        key: Unique within the page; its ids start with it.
-        description: What a screen reader says.
+        figure: The figure.
+        key: Prefix of its ids, unique within the page.
+        description: Text for screen readers.
     """
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata=_UNDATED)
@@ -36,10 +36,10 @@ def inline_svg(figure: Figure, key: str, description: str) -> Markup:
 
 
 def save_svg(figure: Figure, path: Path) -> None:
-    """Write the figure as a file that is legible on any ground."""
+    """Write the figure as a file that is legible on any background."""
     figure.savefig(path, format="svg", facecolor=_CARD, metadata=_UNDATED)
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Write the figure as a bitmap of twice the usual resolution."""
+    """Write the figure as a bitmap at twice the usual resolution."""
     figure.savefig(path, format="png", facecolor=_CARD, dpi=200)

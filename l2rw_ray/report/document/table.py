@@ -1,4 +1,4 @@
-"""A table as text, whatever it is rendered to."""
+"""A table of text, independent of the output format."""
 
 from dataclasses import dataclass
 
@@ -33,10 +33,10 @@ class Table:
     """A table with row names in its first column.
 
     Attributes:
-        key: Short name, for anchors.
+        key: Short name for anchors.
         title: What it shows, with the unit.
         corner: Heading of the row names.
-        columns: Headings of the others.
+        columns: Headings of the other columns.
         rows: Its rows.
         note: How to read it.
         is_text: Whether its cells are words, not numbers.

@@ -14,8 +14,8 @@ from l2rw_ray.report.design_points.setting import Factor
 _KINDS = {
     "grid": "grid: every combination of the levels",
     "ablation": "ablation: one part changed at a time",
-    "search": "search: configurations proposed one after the other",
-    "tuned_comparison": "tuned comparison: each arm at the best its own search found",
+    "search": "search: configurations proposed one after another",
+    "tuned_comparison": "tuned comparison: each arm at the best configuration of its own search",
     "minimum_effective": "minimum effective level: seeds are added until it is clear how little is enough",
 }
 
@@ -23,7 +23,7 @@ _KINDS = {
 def design_of(
     spec: StudySpec, contrast: Contrast, factors: Sequence[Factor], outcomes: Sequence[Outcome], metric: str
 ) -> tuple[tuple[str, str], ...]:
-    """Pairs of a name and a text.
+    """Return the design as pairs of a name and a text.
 
     Args:
         spec: The study.
@@ -48,14 +48,14 @@ def design_of(
         (
             "Size",
             f"{count(points, 'design point')}, {count(seeds, 'seed')}: {count(len(final), 'trial')}"
-            + (f", after {count(searched, 'trial')} of the searches" if searched else ""),
+            + (f", after {count(searched, 'search trial')}" if searched else ""),
         ),
         *search_of(spec),
     )
 
 
 def search_of(spec: StudySpec) -> tuple[tuple[str, str], ...]:
-    """What a search varied, and what it might spend; nothing for another design."""
+    """Return the space and budget of a search; nothing for another design."""
     design = spec.design
     if not isinstance(design, SearchingDesign):
         return ()
@@ -73,12 +73,12 @@ def search_of(spec: StudySpec) -> tuple[tuple[str, str], ...]:
 
 
 def kind_of(spec: StudySpec) -> tuple[str, str]:
-    """What kind of design it is."""
+    """Return the kind of the design."""
     return "Kind", _KINDS[spec.design.kind]
 
 
 def _sentence_case(name: str) -> str:
-    """The name as it begins a line; a path stays as it is."""
+    """Return the name with a capital letter; paths are unchanged."""
     return name if "." in name else name[0].upper() + name[1:]
 
 

@@ -1,4 +1,4 @@
-"""Failure signatures: signs in the trials themselves that a method did not work as it should."""
+"""Failure signatures: signs within the trials that a method did not work as intended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from l2rw_ray.report.document.table import Table, TableCell, TableRow
 
 @dataclass(frozen=True)
 class Signature:
-    """One kind of warning that trials gave.
+    """A kind of warning that trials gave.
 
     Attributes:
         point: Design point of the first trial that has it.
         seed: That trial's seed.
-        sign: What was seen there.
+        sign: What was observed there.
         remedy: What to do.
-        trials: How many completed trials have it.
-        of: How many completed.
+        trials: Number of completed trials that have it.
+        of: Number of completed trials.
     """
 
     point: str
@@ -31,14 +31,14 @@ class Signature:
 
 
 def signatures_of(outcomes: Sequence[Outcome]) -> tuple[Signature, ...]:
-    """Each kind of warning once, told apart by its remedy, in plan order."""
+    """Return each kind of warning once, as identified by its remedy, in plan order."""
     completed = [outcome for outcome in outcomes if outcome.row is not None and outcome.is_completed]
     by_remedy: dict[str, list[tuple[Outcome, str]]] = {}
     for outcome in completed:
         assert outcome.row is not None
         for warning in outcome.row["warnings"] or ():
             if warning.startswith(CHECKPOINT_WARNING):
-                continue  # says nothing of the result
+                continue  # does not concern the result
             sign, _, remedy = warning.partition(": ")
             by_remedy.setdefault(remedy, []).append((outcome, sign))
     return tuple(
@@ -55,16 +55,16 @@ def signatures_of(outcomes: Sequence[Outcome]) -> tuple[Signature, ...]:
 
 
 def signature_notice(signatures: Sequence[Signature]) -> tuple[str, ...]:
-    """One line that sends the reader to the table; none where there is none."""
+    """Return a line that refers to the table; nothing without signatures."""
     if not signatures:
         return ()
     verb = "was" if len(signatures) == 1 else "were"
     found = f"{count(len(signatures), 'failure signature')} {verb} found"
-    return (f"{found}: {'; '.join(each.sign for each in signatures)}; see the table of them",)
+    return (f"{found}: {'; '.join(each.sign for each in signatures)}; see the table of failure signatures",)
 
 
 def signature_table(signatures: Sequence[Signature]) -> Table | None:
-    """What was seen, where, how often and what to do; None where nothing was."""
+    """Return what was observed, where, how often and what to do; None without signatures."""
     if not signatures:
         return None
     return Table(
@@ -83,6 +83,6 @@ def signature_table(signatures: Sequence[Signature]) -> Table | None:
             )
             for each in signatures
         ),
-        note="Signs by which the trials themselves tell that the weights did not work as they should.",
+        note="Signs within the trials that the weights did not work as intended.",
         is_text=True,
     )

@@ -1,11 +1,11 @@
-"""What a user has written about a study, for its report to quote."""
+"""Notes that a user wrote about a study, which its report quotes."""
 
 import re
 from pathlib import Path
 
 
 def paragraphs(notes: Path) -> tuple[str, ...]:
-    """Paragraphs of a free text, each on one line; none where there is no such file."""
+    """Return the paragraphs of a text file, each on one line; nothing if there is no such file."""
     if not notes.is_file():
         return ()
     blocks = re.split(r"\n\s*\n", notes.read_text(encoding="utf-8", errors="replace").strip())

@@ -1,4 +1,4 @@
-"""Every planned trial with what identifies it: its seed, its sets' hashes, what it ran on."""
+"""Every planned trial with its seed, the hashes of its sets and its hardware."""
 
 import csv
 import io
@@ -29,11 +29,11 @@ _RECORDED = (
 
 
 def trials_of(outcomes: Sequence[Outcome], selected_by: str) -> tuple[TrialRow, ...]:
-    """All planned trials, in plan order.
+    """Return all planned trials, in plan order.
 
     Args:
         outcomes: The trials.
-        selected_by: The objective's metric; those of trials that were searched on show no other.
+        selected_by: Metric of the objective; search trials show no other metric.
     """
     return tuple(_line(outcome, selected_by) for outcome in outcomes)
 
@@ -56,7 +56,7 @@ def _line(outcome: Outcome, selected_by: str) -> TrialRow:
 
 
 def trials_csv(trials: Sequence[TrialRow]) -> str:
-    """A line per trial, at full precision and in the ledger's units."""
+    """Return a row per trial as CSV, at full precision and in the units of the ledger."""
     paths = list(dict.fromkeys(path for trial in trials for path, _ in trial.setting.levels))
     names = list(dict.fromkeys(name for trial in trials for name in trial.metrics))
     text = io.StringIO()

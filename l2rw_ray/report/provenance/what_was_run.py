@@ -1,4 +1,4 @@
-"""What was run: everything a reader needs to judge or repeat the study."""
+"""Provenance: everything a reader needs to assess or repeat the study."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -25,14 +25,14 @@ def provenance_of(
     contrast: Contrast | None = None,
     tuning: Sequence[Outcome] = (),
 ) -> tuple[tuple[str, str], ...]:
-    """Pairs of a name and a text, in the order they are shown.
+    """Return the provenance as pairs of a name and a text, in the order shown.
 
     Args:
         spec: The study.
         outcomes: The trials.
-        counts: What became of them.
-        contrast: What is compared; None for methods.
-        tuning: Trials that only served to choose configurations.
+        counts: Number of trials by status.
+        contrast: The comparison; None for methods.
+        tuning: Trials of the searches that chose configurations.
     """
     rows = _rows(outcomes)
     configs = [json.loads(row["config"]) for row in rows]
@@ -58,17 +58,17 @@ def provenance_of(
         *_tuning(_rows(tuning)),
         ("Versions", _versions(rows)),
         ("Commit", _distinct(row["commit"] for row in rows)),
-        ("Selection", f"{spec.objective.metric}; test figures select nothing"),
+        ("Selection", f"{spec.objective.metric}; test metrics select nothing"),
     )
 
 
 def _rows(outcomes: Iterable[Outcome]) -> list[Row]:
-    """A row for each trial that has ended; two methods may ask for the same one, which runs once."""
+    """Return a row for each trial that has ended, once even if it was planned twice."""
     return list({outcome.trial_id: outcome.row for outcome in outcomes if outcome.row is not None}.values())
 
 
 def _tuning(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
-    """What tuning took before; nothing where there was none."""
+    """Return the cost of tuning; nothing without tuning."""
     if not rows:
         return ()
     return (("Tuning before", f"{count(len(rows), 'trial')}, {_total_time(rows)}, {_total_cost(rows)}"),)
@@ -81,7 +81,7 @@ def _trials(counts: TrialCounts) -> str:
 
 
 def _distinct(values: Iterable[Any]) -> str:
-    """The different values in order of appearance, numbers ascending."""
+    """Return the distinct values in order of appearance, numbers in ascending order."""
     seen = [value for value in dict.fromkeys(values) if value is not None]
     if all(isinstance(value, int | float) for value in seen):
         return ", ".join(f"{value:,}" for value in sorted(seen)) or "not recorded"
@@ -89,9 +89,9 @@ def _distinct(values: Iterable[Any]) -> str:
 
 
 def _left_out(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
-    """How many examples of the source are in no set for their targets; nothing where there are none."""
+    """Return the number of examples left out because of their targets; nothing if there are none."""
     counts = [int(row["left_out_examples"]) for row in rows if row.get("left_out_examples") is not None]
-    return (("Left out", f"{_distinct(counts)} examples, for their targets"),) if counts else ()
+    return (("Left out", f"{_distinct(counts)} examples, because of their targets"),) if counts else ()
 
 
 def _meta_set(configs: Sequence[Any]) -> str:
@@ -101,19 +101,19 @@ def _meta_set(configs: Sequence[Any]) -> str:
 
 
 def _cleanness(configs: Sequence[Any]) -> str:
-    """`clean`, or what was done to the meta set on purpose."""
+    """Return `clean`, or how the meta set was corrupted on purpose."""
     done: dict[str, None] = {}
     for config in configs:
         changes = {
             what: config["data"].get(field) or {"kind": "none"}
             for field, what in (("meta_noise", "wrong labels"), ("meta_bias", "biased"))
         }
-        told = [
+        changed = [
             f"{what} ({level_text('data.noise', json.dumps(change))})"
             for what, change in changes.items()
             if change["kind"] != "none"
         ]
-        done[" and ".join(told) or "clean"] = None
+        done[" and ".join(changed) or "clean"] = None
     if len(done) < 2:
         return next(iter(done), "clean")
     first = ["clean"] if "clean" in done else []
@@ -128,7 +128,7 @@ def _test_size(configs: Sequence[Any]) -> str:
 
 
 def _pairing(outcomes: Sequence[Outcome], contrast: Contrast | None) -> str:
-    """Whether what is compared was trained and tested on the same rows at equal setting and seed."""
+    """Return whether compared trials used the same rows at equal setting and seed."""
     is_of_methods = contrast is None or contrast.factor.path == METHOD_FACTOR
     seen: dict[tuple[Setting, int], list[tuple[Any, ...]]] = {}
     for outcome in outcomes:
@@ -155,7 +155,7 @@ def _pairing(outcomes: Sequence[Outcome], contrast: Contrast | None) -> str:
 def _total_time(rows: Sequence[Row]) -> str:
     total_s = sum(row["duration_s"] or 0.0 for row in rows)
     if total_s < 120:
-        return f"{total_s:.0f} s in these trials together"
+        return f"{total_s:.0f} s over all trials"
     return f"{total_s / 60:.0f} min" if total_s < 7200 else f"{total_s / 3600:.1f} h"
 
 
@@ -174,5 +174,5 @@ def _versions(rows: Sequence[Row]) -> str:
     for row in rows:
         for package, version in json.loads(row["versions"] or "{}").items():
             seen.setdefault(package, {})[version] = None
-    told = (f"{package} {' / '.join(found)}" for package, found in sorted(seen.items()))
-    return ", ".join(told) or "not recorded"
+    listed = (f"{package} {' / '.join(found)}" for package, found in sorted(seen.items()))
+    return ", ".join(listed) or "not recorded"

@@ -1,4 +1,4 @@
-"""What a reader of a scaling report must know before trusting a metric."""
+"""Warnings of a scaling report: what a reader must know before trusting a number."""
 
 import math
 from collections.abc import Sequence
@@ -9,57 +9,59 @@ from l2rw_ray.report.design_points.points import Outcome, Row, counts_of
 from l2rw_ray.report.scaling.points import MEASURED, ScalingPoint
 
 _NEXT_TO_ALONE = 1.2
-"""Trials at a time that come of one beginning while the last one is being recorded."""
+"""Trials running at once, on average, if each starts while the one before it is being recorded."""
 
 
 def scaling_warnings(outcomes: Sequence[Outcome], points: Sequence[ScalingPoint]) -> tuple[str, ...]:
-    """One sentence without a full stop for each thing to know.
+    """Return one sentence without a full stop per warning.
 
     Args:
         outcomes: The study's trials.
-        points: What was measured.
+        points: The design points measured.
     """
     rows = [outcome.row for outcome in outcomes if outcome.row is not None]
     return (*_incomplete(outcomes), *_doubtful(points), *_disturbed(rows), *_lost(outcomes))
 
 
 def _incomplete(outcomes: Sequence[Outcome]) -> list[str]:
-    counts, said = counts_of(outcomes), []
+    counts, warnings = counts_of(outcomes), []
     if counts.missing:
         missing = count(counts.missing, "planned trial")
-        said.append(f"The study is incomplete: {missing} of {counts.planned:,} not run yet")
+        warnings.append(f"The study is incomplete: {missing} of {counts.planned:,} not run yet")
     if counts.failed + counts.stopped:
         ended = count(counts.failed + counts.stopped, "trial")
-        said.append(f"{ended} failed or stopped, left out of all figures")
-    return said
+        warnings.append(f"{ended} failed or stopped, excluded from all results")
+    return warnings
 
 
 def _doubtful(points: Sequence[ScalingPoint]) -> list[str]:
-    said = []
+    warnings = []
     shared = sum(not point.timing_usable for point in points)
     if shared:
-        said.append(f"Step times of {count(shared, 'design point')} are unusable: trials shared a GPU")
+        warnings.append(f"Step times of {count(shared, 'design point')} are unusable: trials shared a GPU")
     if all(interval.n == 1 for point in points for interval in point.intervals.values()):
-        said.append("One seed: there are no intervals, and a difference may be chance")
-    return said
+        warnings.append("One seed: there are no intervals, and a difference may be chance")
+    return warnings
 
 
 def _disturbed(rows: Sequence[Row]) -> list[str]:
-    said = []
+    warnings = []
     machines = {row["hardware"] for row in rows} - {None}
     if len(machines) > 1:
-        said.append(f"Times are of {len(machines)} kinds of hardware, and what differs may be theirs")
+        warnings.append(
+            f"Times were measured on {len(machines)} kinds of hardware, which may explain differences"
+        )
     together = _at_a_time(rows)
     if together > _NEXT_TO_ALONE:
-        said.append(
-            f"On average {together:.1f} trials ran at a time: where they shared a machine, step times hold "
-            "what they took from each other, ratios less so; --max-concurrent-trials 1 avoids it"
+        warnings.append(
+            f"On average {together:.1f} trials ran at once: if they shared a machine, they slowed each other "
+            "down, which biases step times and, less so, ratios; --max-concurrent-trials 1 avoids it"
         )
-    return said
+    return warnings
 
 
 def _at_a_time(rows: Sequence[Row]) -> float:
-    """How many trials were under way on average, while any was."""
+    """Return how many trials ran at once, averaged over the time in which any ran."""
     spans = sorted(
         (row["started_at"], row["started_at"] + timedelta(seconds=row["duration_s"]))
         for row in rows
@@ -73,7 +75,7 @@ def _at_a_time(rows: Sequence[Row]) -> float:
 
 
 def _lost(outcomes: Sequence[Outcome]) -> list[str]:
-    """Figures that are left out as not finite."""
+    """Return a warning for each metric left out because it is not finite."""
     return [
         f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
         for outcome in outcomes

@@ -1,4 +1,4 @@
-"""All points of a scaling report as CSV, at full precision and in the ledger's units."""
+"""All points of a scaling report as CSV, at full precision and in the units of the ledger."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ _ALWAYS = (FAMILY, ESTIMATOR, BATCH, META, TRAIN, UPDATES, WORKERS, PARAMETERS)
 
 
 def scaling_csv(summary: ScalingSummary) -> str:
-    """A line per point: what it depends on, and of each metric its seeds, mean and 95 % limits."""
+    """Return a row per point: its facets, and number of seeds, mean and 95 % limits by metric."""
     levels = [dict(point.facets.levels) for point in summary.points]
     paths = sorted({path for each in levels for path in each})
     varied = [path for path in paths if len({each.get(path) for each in levels}) > 1]
@@ -40,7 +40,7 @@ def scaling_csv(summary: ScalingSummary) -> str:
 
 
 def _numbers(point: ScalingPoint) -> Iterator[object]:
-    """Empty fields where a metric is missing or one seed gives no limits."""
+    """Yield the fields of each metric, empty if the metric or its limits are missing."""
     for name in MEASURED:
         interval = point.intervals.get(name)
         if interval is None:

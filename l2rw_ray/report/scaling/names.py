@@ -1,4 +1,4 @@
-"""Readable names of points and groups of points: what they differ in, and nothing else."""
+"""Readable names of points and groups of points, reduced to what they differ in."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from l2rw_ray.report.scaling.points import (
     ScalingPoint,
 )
 
-LEFT_OUT = "What a name leaves out is as in the first one."
+LEFT_OUT = "Names list what differs from the first one."
 _MODEL = (FAMILY, DEPTH, WIDTH)
 _ORDER = (*_MODEL, BATCH, META, UPDATES, TRAIN, WORKERS)
 _FORMS = {
@@ -36,13 +36,13 @@ _ONE = {UPDATES: "weights every step", WORKERS: "1 worker"}
 
 
 def names_of(groups: Sequence[tuple[ScalingPoint, Setting]]) -> tuple[str, ...]:
-    """Names that tell groups of points apart.
+    """Return names that distinguish groups of points.
 
-    Where most groups share a level, and one has all such levels, that one comes with all its levels and the
-    others with those in which they differ from it.
+    If most groups share a level, and the first has all such levels, the first is named in full and the
+    others by the levels in which they differ from it.
 
     Args:
-        groups: A point of each, and the facets that are equal among its points.
+        groups: A point of each group, and the facets that its points share.
     """
     settings = [dict(setting.levels) for _, setting in groups]
     varied = [path for path in _paths(settings) if len({setting.get(path) for setting in settings}) > 1]
@@ -54,12 +54,12 @@ def names_of(groups: Sequence[tuple[ScalingPoint, Setting]]) -> tuple[str, ...]:
 
 
 def estimator_name(name: object) -> str:
-    """An estimator's name in words."""
+    """Return the name of an estimator in words."""
     return str(name).replace("_", " ")
 
 
 def _paths(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """All facets there are, sizes first, the estimator last."""
+    """Return all facets, sizes first and the estimator last."""
     paths = {path for setting in settings for path in setting} - {PARAMETERS}
     known = [path for path in _ORDER if path in paths]
     rest = sorted(paths - {*_ORDER, ESTIMATOR})
@@ -67,7 +67,7 @@ def _paths(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _common(settings: Sequence[Mapping[str, Any]], varied: Sequence[str]) -> dict[str, Any]:
-    """Each facet's level that most groups have; none at all unless the first group has all of them."""
+    """Return the level of each facet that most groups share; empty unless the first group has all."""
     found = {}
     for path in varied:
         level, number = Counter(setting.get(path) for setting in settings).most_common(1)[0]
@@ -91,7 +91,7 @@ def _name(point: ScalingPoint, setting: Setting, paths: Sequence[str]) -> str:
 
 
 def _model(point: ScalingPoint, own: Mapping[str, Any]) -> str:
-    """The model's name, or its family's where depth or width are not fixed."""
+    """Return the name of the model, or of its family if depth or width are not fixed."""
     if all(own.get(path) == point.facets.level(path) for path in _MODEL):
         options = [_named(path, own[path]) for path in (DEPTH, WIDTH) if path in own]
         return ", ".join([point.model, *(options if point.model == own[FAMILY] else [])])

@@ -1,4 +1,4 @@
-"""The figures of a scaling report, drawn from the summary only."""
+"""The plots of a scaling report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ _NARROW = (3.9, 3.2)  # inches: three stand beside each other
 _MARKERS, _DASHES = "osD^vPX*", ("-", "-.", ":")
 MAX_TRENDS = 12
 _HEADINGS = {STEP_S: "step time (ms)", PEAK_BYTES: "peak memory (MiB)"}
-"""Of axes that show plain steps too."""
+"""Labels of axes that show plain steps as well."""
 
 
 @dataclass(frozen=True)
 class _Look:
-    """How a trend is drawn: the estimator by colour, what else differs by marker and dash.
+    """Style of a trend: colour by estimator, marker and dash by other differences.
 
     Attributes:
-        color: Of its line.
-        plain_color: Of the plain steps beside it.
-        other: Which of the groups it is in that differ in more than the estimator.
+        color: Colour of its line.
+        plain_color: Colour of the plain steps.
+        other: Index of its group among those that differ in more than the estimator.
     """
 
     color: str
@@ -39,7 +39,7 @@ class _Look:
 
 
 def draw_ratios(points: Sequence[ScalingPoint]) -> Figure:
-    """Every point's overhead ratio over its bound, by estimator."""
+    """Draw the overhead ratio of every point against its bound, by estimator."""
     figure, axes = panel()
     known = [point for point in points if point.bound is not None and RATIO in point.intervals]
     estimators = list(dict.fromkeys(point.facets.level(ESTIMATOR) for point in known))
@@ -67,12 +67,12 @@ def draw_ratios(points: Sequence[ScalingPoint]) -> Figure:
 
 
 def draw_trends(trends: Sequence[Trend], shown: str, beside: str | None = None) -> Figure:
-    """A figure along one size, a line per trend.
+    """Draw a metric along one size, a line per trend.
 
     Args:
-        trends: Along the same size.
-        shown: Name of the figure; the overhead ratio also has its bound beside it.
-        beside: Name of a figure that is the same whatever the estimator, drawn dashed.
+        trends: Trends along the same size.
+        shown: Name of the metric; the overhead ratio is drawn with its bound.
+        beside: Name of a metric that does not depend on the estimator, drawn dashed.
     """
     figure, axes = panel(_NARROW)
     drawn = [trend for trend in trends if _has(trend, shown)][:MAX_TRENDS]
@@ -95,10 +95,10 @@ def draw_trends(trends: Sequence[Trend], shown: str, beside: str | None = None) 
 
 
 def draw_workers(curves: Sequence[WorkersCurve]) -> Figure:
-    """Speed-up of plain and reweighted steps by workers, and what is ideal.
+    """Draw the speed-up of plain and reweighted steps by workers, with the ideal.
 
     Args:
-        curves: Of the same scaling.
+        curves: Curves of the same kind of scaling.
     """
     figure, axes = panel()
     numbers = sorted({each.workers for curve in curves for each in curve.points})
@@ -163,13 +163,13 @@ def _draw_line(axes: Axes, trend: Trend, shown: str, label: str, look: _Look) ->
 
 def _draw_beside(axes: Axes, trend: Trend, name: str, color: str) -> None:
     known = axes.get_legend_handles_labels()[1]
-    label = "_" if "plain step" in known else "plain step"  # matplotlib leaves the first out of legends
+    label = "_" if "plain step" in known else "plain step"  # matplotlib omits labels that begin with _
     values = [SCALED[name].scale * point.intervals[name].mean for point in trend.points]
     axes.plot(trend.levels, values, color=color, linewidth=1.2, linestyle="--", label=label)
 
 
 def _draw_bound(axes: Axes, trends: Sequence[Trend]) -> None:
-    """The bound, where it is the same for all trends."""
+    """Draw the bound if it is the same for all trends."""
     bounds = {
         tuple((level, point.bound) for level, point in zip(trend.levels, trend.points, strict=True))
         for trend in trends
@@ -187,7 +187,7 @@ def _draw_bound(axes: Axes, trends: Sequence[Trend]) -> None:
 
 
 def _set_scales(axes: Axes, trends: Sequence[Trend], names: Sequence[str], *, is_log: bool) -> None:
-    """Limits by means, so that a wide interval is cut off and does not hide the rest."""
+    """Set limits by the means, so that wide intervals are cut off."""
     means = [
         SCALED[name].scale * point.intervals[name].mean
         for trend in trends
@@ -211,7 +211,7 @@ def _set_scales(axes: Axes, trends: Sequence[Trend], names: Sequence[str], *, is
 
 
 def _apart(levels: Sequence[float]) -> list[float]:
-    """Levels that are far enough from each other to be written below a logarithmic axis."""
+    """Return levels far enough apart for labels on a logarithmic axis."""
     shown: list[float] = []
     least = max((levels[-1] / levels[0]) ** 0.13, 1.05)
     for level in levels:

@@ -1,4 +1,4 @@
-"""The design points of a scaling study: what a step's cost may depend on, and what it cost."""
+"""The design points of a scaling study: what the cost of a step may depend on, and the cost."""
 
 import json
 import math
@@ -22,7 +22,7 @@ PLAIN_S, STEP_S, RATIO = "step_time_plain_s", "step_time_s", "overhead_ratio"
 PLAIN_BYTES, PEAK_BYTES = "peak_memory_plain_bytes", "peak_memory_bytes"
 MEASURED = (PLAIN_S, STEP_S, RATIO, PLAIN_BYTES, PEAK_BYTES)
 TIMED = (PLAIN_S, STEP_S, RATIO)
-"""Those that trials which share a GPU spoil."""
+"""Metrics that are distorted if trials share a GPU."""
 
 _NAMED = re.compile(r"(?P<kind>resnet|wrn|vgg|densenet)(?P<depth>\d+)(_(?P<width>\d+))?(_(?P<norm>bn|gn))?")
 _KINDS = {"resnet": "ResNet", "wrn": "wide ResNet", "vgg": "VGG", "densenet": "DenseNet"}
@@ -33,18 +33,18 @@ _NO_COST = ("measurement", "metrics")
 
 @dataclass(frozen=True)
 class ScalingPoint:
-    """One design point whose step was measured, over its completed seeds.
+    """A design point with measured steps, over its completed seeds.
 
     Attributes:
         model: Name of its model.
         method: Name of its method.
-        facets: All that its cost may depend on, by path; what the name of the model tells is apart.
-        by_seed: Value of each metric by seed, by name; without times where trials shared a GPU.
+        facets: All settings that its cost may depend on, by path; the model as family, depth and width.
+        by_seed: Values by seed, by name of the metric; without times if trials shared a GPU.
         intervals: Mean and interval over those seeds, by name.
-        bound: The arithmetic that any exact method needs, in plain steps: 1 + M/B with new weights at
-            every step. Times may be below, where they grow more slowly than the batch. None where the method
-            computes no meta gradient, or only of the last layer.
-        timing_usable: False where packed trials shared a GPU.
+        bound: Arithmetic operations of any exact method, in plain steps: 1 + M/B with new weights at every
+            step. Times may be below it if they grow more slowly than the batch. None without a meta
+            gradient, or with that of the last layer only.
+        timing_usable: False if trials shared a GPU.
     """
 
     model: str
@@ -56,23 +56,23 @@ class ScalingPoint:
     timing_usable: bool
 
     def level(self, path: str) -> float | None:
-        """A facet as a number; None where it has none."""
+        """Return a facet as a number; None if it is not a number."""
         value = self.facets.level(path)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         return float(value)
 
     def without(self, *paths: str) -> Setting:
-        """All facets but some: what is equal among the points of a trend."""
+        """Return all facets but some: those that the points of a trend share."""
         return Setting(tuple(pair for pair in self.facets.levels if pair[0] not in paths))
 
 
 def scaling_points(outcomes: Sequence[Outcome], class_counts: Mapping[str, int]) -> tuple[ScalingPoint, ...]:
-    """The design points with a completed seed whose probe compared a step with a plain one, in plan order.
+    """Return the design points with a completed seed and measured steps, in plan order.
 
     Args:
         outcomes: The study's trials.
-        class_counts: How many classes each trial's train set has, by trial id; 0 for targets.
+        class_counts: Number of classes in the train set by trial id; 0 for a regression.
     """
     groups: dict[tuple[str, Setting], list[Outcome]] = {}
     for outcome in outcomes:
@@ -87,7 +87,7 @@ def scaling_points(outcomes: Sequence[Outcome], class_counts: Mapping[str, int])
 
 
 def bound_text(points: Sequence[ScalingPoint]) -> str:
-    """The bound as a formula; N is the number of steps that share a meta gradient."""
+    """Return the bound as a formula; N is the number of steps that share a meta gradient."""
     plain = all(
         point.bound == 1 + (point.level(META) or 0) / (point.level(BATCH) or 1)
         for point in points
@@ -97,7 +97,7 @@ def bound_text(points: Sequence[ScalingPoint]) -> str:
 
 
 def _apart(point: ScalingPoint, name: str) -> ScalingPoint:
-    """A point whose cost depends on nothing that others do not have as well, under its own name."""
+    """Return a point with its name as a further facet, for points with equal facets."""
     return replace(point, facets=Setting(tuple(sorted((*point.facets.levels, (VARIANT, name))))))
 
 
@@ -129,7 +129,7 @@ def _finite_values(group: Sequence[Outcome], name: str) -> Iterator[tuple[int, f
 
 
 def _meta_size(config: Mapping[str, Any], classes: int) -> int | None:
-    """Meta examples of a step that computes weights; None for a method without meta gradient."""
+    """Return the meta examples of a step that computes weights; None without meta gradient."""
     if "meta_batch_size" not in config["method"]:
         return None
     given = config["method"]["meta_batch_size"]
@@ -137,7 +137,7 @@ def _meta_size(config: Mapping[str, Any], classes: int) -> int | None:
 
 
 def _bound(config: Mapping[str, Any], meta_size: int) -> float | None:
-    """A plain step and the gradient of the meta examples, spread over the steps that use it."""
+    """Return the cost of a plain step and of the meta gradient, divided among the steps that use it."""
     method = config["method"]
     if method.get("estimator") == "last_layer":
         return None
@@ -148,7 +148,7 @@ def _bound(config: Mapping[str, Any], meta_size: int) -> float | None:
 def _facets(config: Mapping[str, Any], row: Row, meta_size: int | None, parameters: int | None) -> Setting:
     leaves = {path: value for path, value in _leaves(config) if path.split(".")[0] not in _NO_COST}
     if leaves.get(META) is None:
-        leaves.pop("data.meta_per_class", None)  # it has no other part in a step than the batch's size
+        leaves.pop("data.meta_per_class", None)  # it affects a step only through the size of the meta batch
     leaves |= _shape(config["model"])
     leaves[TRAIN] = leaves.get(TRAIN) or row["train_examples"]
     leaves |= {f"resources.{name}": row[name] for name in ("workers", "cpus_per_worker", "gpus_per_worker")}
@@ -158,7 +158,7 @@ def _facets(config: Mapping[str, Any], row: Row, meta_size: int | None, paramete
 
 
 def _leaves(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """All plain values of a configuration by path; lists as JSON."""
+    """Yield all values of a configuration by path; lists as JSON."""
     for name, value in section.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{above}{name}.")
@@ -167,10 +167,10 @@ def _leaves(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
 
 
 def _shape(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Family, depth and width of a model, as far as its name and its options tell."""
+    """Return family, depth and width of a model, as far as its name contains them."""
     named = _NAMED.fullmatch(model["name"])
     if named is None:
-        return {FAMILY: model["name"]}  # an mlp's depth and width are options, and leaves already
+        return {FAMILY: model["name"]}  # depth and width of an mlp are options, already among the leaves
     norm = _NORMS.get(named["norm"] or ("bn" if named["kind"] == "wrn" else ""))
     family = ", ".join(filter(None, (_KINDS[named["kind"]], norm)))
     width = {WIDTH: int(named["width"])} if named["width"] else {}

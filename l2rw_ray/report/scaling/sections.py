@@ -22,8 +22,8 @@ _COSTS = (
     ("memory", PEAK_BYTES, PLAIN_BYTES, "Peak memory"),
 )
 _SCALINGS = {
-    Scaling.STRONG: "Speed-up at an equal batch of all workers together",
-    Scaling.WEAK: "Speed-up at an equal share of each worker",
+    Scaling.STRONG: "Speed-up at an equal total batch",
+    Scaling.WEAK: "Speed-up at an equal batch per worker",
 }
 
 
@@ -36,14 +36,14 @@ def scaling_sections(summary: ScalingSummary) -> list[Section]:
             sections.append(_growth(trends))
     if summary.workers:
         sections.append(_workers(summary))
-    sections.append(Section("Everything measured", folded=(table_section(points_table(summary)),)))
+    sections.append(Section("All measurements", folded=(table_section(points_table(summary)),)))
     return [section for section in sections if not section.is_empty]
 
 
 def _overall(summary: ScalingSummary) -> Section:
     plots: tuple[Plot, ...] = ()
     if summary.median_ratio is not None:
-        title = "Overhead ratio beside its bound"
+        title = "Overhead ratio and its bound"
         plots = (Plot("ratios", title, draw_ratios(summary.points)),)
     found = (estimator_table(summary), ratio_law_table(summary))
     note = (
@@ -76,4 +76,4 @@ def _workers(summary: ScalingSummary) -> Section:
     projection = projection_table(summary)
     if projection:
         tables.append(projection)
-    return Section("What more workers bring", tuple(plots), tuple(tables), _BARS)
+    return Section("Speed-up by workers", tuple(plots), tuple(tables), _BARS)

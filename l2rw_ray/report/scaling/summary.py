@@ -1,4 +1,4 @@
-"""Summing up what a reweighted step costs, and how that grows, from a study's ledger alone."""
+"""Summarise what a reweighted step costs and how the cost grows, from the ledger of a study alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ from l2rw_ray.report.summary import HeadlineNumber, Summary
 from l2rw_ray.results import StudyFolder, read_study
 
 PAPER, PAPERS_RATIO = "arXiv:2405.06859", 3
-"""How many plain steps a reweighted one takes, by the estimate of that paper."""
+"""Number of plain steps that a reweighted step takes, as estimated in that paper."""
 _RATIO = MetricSpec("overhead ratio", "", 1, 2)
 EXPONENT = MetricSpec("exponent", "", 1, 2)
 SPEEDUP = MetricSpec("speed-up", "", 1, 2)
@@ -49,13 +49,12 @@ class ScalingSummary(Summary):
     """A finished or unfinished study of what a reweighted step costs.
 
     Attributes:
-        median_ratio: Median of the overhead ratio over the points that the bound holds for; None where none
-            of them has usable times.
-        median_of: How many points those are.
-        points: All that was measured.
+        median_ratio: Median overhead ratio over the points with a bound; None if none has usable times.
+        median_of: Number of these points.
+        points: All points measured.
         trends: Points along each size.
         ratio_laws: The overhead ratio by M/B.
-        choices: Estimators beside each other.
+        choices: Estimators compared with each other.
         workers: Speed-up by workers.
     """
 
@@ -81,7 +80,7 @@ class ScalingSummary(Summary):
 
 
 def summarise_scaling(directory: Path) -> ScalingSummary:
-    """Everything a scaling report says about a study.
+    """Return everything that the scaling report of a study says.
 
     Args:
         directory: The study folder.
@@ -99,7 +98,7 @@ def summarise_scaling(directory: Path) -> ScalingSummary:
     points = scaling_points(outcomes, _class_counts(directory))
     if not points:
         problem = "no trial has measured a reweighted step yet"
-        remedy = "let `l2rw-ray run` finish some, with measurement.probe_rounds above 0"
+        remedy = "finish some with `l2rw-ray run` and measurement.probe_rounds above 0"
         raise StudyFolderError("study folder", directory, problem, remedy)
     trends, workers = trends_of(points), worker_curves(points)
     learned = [point for point in points if point.bound is not None and RATIO in point.by_seed]
@@ -128,7 +127,7 @@ def summarise_scaling(directory: Path) -> ScalingSummary:
 
 
 def _class_counts(directory: Path) -> dict[str, int]:
-    """Classes of each trial's train set; 0 for targets."""
+    """Return the number of classes in the train set by trial id; 0 for a regression."""
     rows = read_study(directory).select(["trial_id", "class_counts"]).to_pylist()
     return {row["trial_id"]: len(row["class_counts"] or ()) for row in rows}
 
@@ -138,7 +137,7 @@ def _ratios(points: Sequence[ScalingPoint]) -> list[float]:
 
 
 def _span(values: Sequence[float]) -> str:
-    """`1.36 to 4.10`, or the one value there is."""
+    """Return `1.36 to 4.10`, or a single value."""
     low, high = f"{min(values):.2f}", f"{max(values):.2f}"
     return low if low == high else f"{low} to {high}"
 
@@ -164,17 +163,17 @@ def _takes(points: Sequence[ScalingPoint]) -> str:
 
 
 def _without_bound(points: Sequence[ScalingPoint]) -> str:
-    """What can be said where no usable point has a meta gradient of the whole model."""
+    """Return the finding if no usable point has a meta gradient of the whole model."""
     reweighted = [point for point in points if point.level(META) is not None]
     if not reweighted:
-        return "no arm computes a meta gradient: there is no reweighted step to compare with a plain one"
+        return "no method computes a meta gradient: there is no reweighted step to compare with a plain one"
     timed = [point for point in reweighted if RATIO in point.by_seed]
     if not timed:
         return (
             "no time of a reweighted step is usable, since trials shared a GPU: nothing can be concluded "
             "about times"
         )
-    return f"{_takes(timed)} with the meta gradient of the last layer alone, which no bound is known for"
+    return f"{_takes(timed)} with the meta gradient of the last layer only, for which no bound is known"
 
 
 def _range(numbers: Sequence[int]) -> str:
@@ -197,10 +196,10 @@ def _by_estimator(learned: Sequence[ScalingPoint]) -> tuple[str, ...]:
 
 
 def _growth(trends: Sequence[Trend]) -> tuple[str, ...]:
-    """The first trend along each size, which is the baseline's."""
-    told = [trend for trend in trends if trend.axis.path != WORKERS]  # speed-up tells that
-    first = {trend.axis.path: trend for trend in reversed(told)}
-    return tuple(_power(first[path]) for path in dict.fromkeys(trend.axis.path for trend in told))
+    """Return a sentence on the first trend along each size, which is that of the baseline."""
+    shown = [trend for trend in trends if trend.axis.path != WORKERS]  # covered by speed-up
+    first = {trend.axis.path: trend for trend in reversed(shown)}
+    return tuple(_power(first[path]) for path in dict.fromkeys(trend.axis.path for trend in shown))
 
 
 def _power(trend: Trend) -> str:
@@ -211,7 +210,7 @@ def _power(trend: Trend) -> str:
     if not laws:
         return f"{span}{under}: no seed has usable times at all of its levels"
     text = ", ".join(
-        f"the {'step grows' if name == STEP_S else 'ratio'} as its power "
+        f"the {'step time grows' if name == STEP_S else 'ratio'} with exponent "
         f"{EXPONENT.text(law.exponent.mean)} ({EXPONENT.limits(law.exponent)})"
         for name, law in laws
     )

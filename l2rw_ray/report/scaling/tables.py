@@ -29,43 +29,43 @@ SCALED = {
     PLAIN_BYTES: MetricSpec("memory of a plain step", "MiB", 2**-20, 1),
     PEAK_BYTES: MetricSpec("memory of a reweighted step", "MiB", 2**-20, 1),
 }
-"""How what was measured is shown."""
+"""Label, unit and format of the metrics measured."""
 _EFFICIENCY = MetricSpec("efficiency", "%", 100, 0)
 _MULTIPLES = (2, 4, 8)
-"""Of the most workers that were measured: what is projected to."""
+"""Numbers of workers to project to, relative to the largest number measured."""
 _SHARED = TableCell("unusable", "GPU shared")
 _CHOICE_NOTE = (
-    "Mean over seeds, 95 % interval, number of seeds. Bold: the cheapest, where its lead over the next is "
-    f"beyond the 95 % interval of their ratio, paired by seed. {LEFT_OUT}"
+    "Mean over seeds, 95 % interval, number of seeds. Bold: the cheapest, if the 95 % interval of its ratio "
+    f"to the next, paired by seed, excludes 1. {LEFT_OUT}"
 )
 _LAW_NOTE = (
-    "M meta examples beside a batch of B. By arithmetic no exact method is below constant 1 and slope 1; by "
-    "time it may be, where a step's time grows more slowly than its batch. Least squares within each seed, "
-    "95 % t interval over seeds."
+    "M meta examples and a batch of B. In arithmetic operations no exact method is below constant 1 and "
+    "slope 1; in time it may be, if step time grows more slowly than the batch. Least squares within each "
+    "seed, 95 % t interval over seeds."
 )
 _TREND_NOTE = (
-    "A power law within each seed, 95 % t interval over seeds; and how far the means of the levels lie from "
-    "it at most."
+    "Power laws fitted within each seed, 95 % t interval over seeds. Fits within: the largest distance of a "
+    "level's mean from its law."
 )
 _WORKERS_NOTE = (
-    "Speed-up: work in a given time against one worker's. Geometric mean of the ratios at equal seeds, 95 % "
-    "t interval of their logarithms. The meta batch is one for all workers together, whatever their number. "
-    "Memory is the largest worker's."
+    "Speed-up: work per unit of time relative to one worker. Geometric mean of the ratios at equal seeds, "
+    "95 % t interval of their logarithms. All workers together use one meta batch, whatever their number. "
+    "Memory is that of the worker with the highest peak."
 )
 _PROJECTION_NOTE = (
-    "A projection from up to {} workers by Amdahl's law at an equal batch and Gustafson's at an equal share. "
-    "They know no communication that grows with the workers: expect less. Intervals are over seeds, on this "
-    "machine alone. A fraction above 1: more workers were slower than one; below 0: more than linearly "
-    "faster; neither is projected."
+    "Projected from up to {} workers by Amdahl's law at an equal total batch and Gustafson's law at an "
+    "equal batch per worker. Neither includes communication that grows with the workers: expect less. "
+    "Intervals are over seeds, on this machine. Fractions above 1 (more workers are slower than one) and "
+    "below 0 (more than linear speed-up) are not projected."
 )
 _POINTS_NOTE = (
     "Medians of interleaved plain and reweighted steps, then the mean over seeds; 95 % interval of the "
-    f"ratio. Memory is what a step allocates at its peak beyond parameters. {LEFT_OUT}"
+    f"ratio. Memory is the peak that a step allocates beyond parameters. {LEFT_OUT}"
 )
 
 
 def estimator_table(summary: ScalingSummary) -> Table | None:
-    """The overhead ratio under each estimator, wherever several were measured; None where none were."""
+    """Return the overhead ratio by estimator, for settings with several; None if there are none."""
     if not summary.choices:
         return None
     points = [next(iter(choice.by_estimator.values())) for choice in summary.choices]
@@ -92,7 +92,7 @@ def _choice(choice: EstimatorChoice, estimator: str) -> TableCell:
 
 
 def ratio_law_table(summary: ScalingSummary) -> Table | None:
-    """The overhead ratio as a constant and a multiple of M/B; None where there is no fit."""
+    """Return the overhead ratio as a constant and a multiple of M/B; None without a fit."""
     if not summary.ratio_laws:
         return None
     names = names_of([(each.points[0], each.fixed) for each in summary.ratio_laws])
@@ -119,7 +119,7 @@ def ratio_law_table(summary: ScalingSummary) -> Table | None:
 
 
 def trend_table(trends: Sequence[Trend]) -> Table:
-    """The exponents of all trends along one size."""
+    """Return the exponents of all trends along one size."""
     shown = [name for name in MEASURED if any(name in trend.laws for trend in trends)]
     axis = trends[0].axis
     names = names_of([(trend.points[0], trend.fixed) for trend in trends])
@@ -131,8 +131,8 @@ def trend_table(trends: Sequence[Trend]) -> Table:
         rows.append(TableRow(name, (*(mean_cell(EXPONENT, each) for each in exponents), fit)))
     return Table(
         key=f"growth-by-{axis.name.replace(' ', '-')}",
-        title=f"Exponents: what grows as which power of {axis.name}",
-        corner="under",
+        title=f"Exponents of growth with {axis.name}",
+        corner="setting",
         columns=(*(SCALED[name].label for name in shown), "fits within"),
         rows=tuple(rows),
         note=_TREND_NOTE,
@@ -140,9 +140,9 @@ def trend_table(trends: Sequence[Trend]) -> Table:
 
 
 def workers_table(curves: Sequence[WorkersCurve]) -> Table:
-    """Step time, speed-up and efficiency by workers, of all curves of one kind of scaling."""
+    """Return step time, speed-up and efficiency by workers, for curves of one kind of scaling."""
     scaling = curves[0].scaling
-    equal = "batch of all together" if scaling is Scaling.STRONG else "share of each worker"
+    equal = "total batch" if scaling is Scaling.STRONG else "batch per worker"
     return Table(
         key=f"{scaling.value}-scaling",
         title=f"At an equal {equal}",
@@ -169,7 +169,7 @@ def _workers_cells(curve: WorkersCurve, each: WorkersPoint) -> tuple[TableCell, 
 
 
 def projection_table(summary: ScalingSummary) -> Table | None:
-    """What fitted laws would give more workers; None without workers to compare."""
+    """Return the speed-up that fitted laws predict for more workers; None without fits."""
     curves = [curve for curve in summary.workers if curve.serial is not None]
     if not curves:
         return None
@@ -197,11 +197,11 @@ def _projected(serial: SerialFraction, workers: int) -> TableCell:
     speedup = serial.project(workers)
     if speedup is not None:
         return mean_cell(SPEEDUP, speedup)
-    return TableCell("no gain" if serial.interval.mean >= 1 else "no limit seen")
+    return TableCell("no gain" if serial.interval.mean >= 1 else "no limit observed")
 
 
 def points_table(summary: ScalingSummary) -> Table:
-    """All that was measured, a line per point."""
+    """Return all measurements, a row per point."""
     known = {name for point in summary.points for name in point.intervals}
     if not all(point.timing_usable for point in summary.points):
         known |= set(TIMED)

@@ -1,4 +1,4 @@
-"""How costs grow along one size while all else stays equal."""
+"""Growth of costs along one size, all else equal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Axis:
     """A size along which costs may grow.
 
     Attributes:
-        path: The facet that it is.
+        path: Path of the facet.
         name: Readable name.
         follows: Facets that change with it.
     """
@@ -50,20 +50,20 @@ AXES = (
 
 
 def size_text(level: float) -> str:
-    """A level of an axis for people."""
+    """Return a readable level of an axis."""
     return f"{level:,.0f}" if level == round(level) else f"{level:g}"
 
 
 @dataclass(frozen=True)
 class Trend:
-    """Points that differ in one size alone, in its order.
+    """Points that differ in one size only, ordered by it.
 
     Attributes:
         axis: The size.
-        fixed: The facets that are equal.
+        fixed: The facets that the points share.
         levels: The size at each point.
         points: The points, at least two.
-        laws: Power law of each metric that all points have.
+        laws: Power law of each metric that all points have, by name.
     """
 
     axis: Axis
@@ -75,7 +75,7 @@ class Trend:
 
 @dataclass(frozen=True)
 class RatioLaw:
-    """The overhead ratio of points that differ in batch and meta batch alone, by M/B: affine in it."""
+    """The overhead ratio as an affine function of M/B, for points that differ only in B and M."""
 
     fixed: Setting
     law: AffineLaw
@@ -84,13 +84,14 @@ class RatioLaw:
 
 @dataclass(frozen=True)
 class EstimatorChoice:
-    """Points that differ in the estimator alone.
+    """Points that differ only in the estimator.
 
     Attributes:
-        fixed: The facets that are equal.
-        by_estimator: The points.
+        fixed: The facets that the points share.
+        by_estimator: The points by estimator.
         cheapest: The estimator with the lowest mean overhead ratio.
-        lead: The next one's ratio over the cheapest's, paired by seed; None where they share no seed.
+        lead: Overhead ratio of the next one relative to the cheapest, paired by seed; None without a
+            shared seed.
     """
 
     fixed: Setting
@@ -100,19 +101,19 @@ class EstimatorChoice:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the cheapest one's lead over the next is beyond its interval."""
+        """Whether the interval of the lead excludes 1."""
         return self.lead is not None and self.lead.low > 1
 
 
 def groups_of(
     points: Iterable[ScalingPoint], *paths: str, needed: Sequence[str] = ()
 ) -> dict[Setting, list[ScalingPoint]]:
-    """Points by the facets that are equal among them, in plan order.
+    """Group points by the facets that they share, in plan order.
 
     Args:
         points: The points.
-        paths: The facets that may differ.
-        needed: Those that a point must have to count.
+        paths: Facets that may differ.
+        needed: Facets that a point must have to count.
     """
     groups: dict[Setting, list[ScalingPoint]] = {}
     for point in points:
@@ -122,7 +123,7 @@ def groups_of(
 
 
 def trends_of(points: Sequence[ScalingPoint]) -> tuple[Trend, ...]:
-    """All trends there are, by axis and then in plan order."""
+    """Return all trends, by axis and then in plan order."""
     return tuple(
         _trend(axis, fixed, group)
         for axis in AXES
@@ -144,7 +145,7 @@ def _trend(axis: Axis, fixed: Setting, group: Sequence[ScalingPoint]) -> Trend:
 
 
 def ratio_laws(points: Sequence[ScalingPoint]) -> tuple[RatioLaw, ...]:
-    """The overhead ratio by M/B, wherever that takes three values or more."""
+    """Return the overhead ratio by M/B, for groups with three values of it or more."""
     laws = []
     timed = [point for point in points if point.bound is not None and RATIO in point.by_seed]
     for fixed, group in groups_of(timed, BATCH, META).items():
@@ -156,7 +157,7 @@ def ratio_laws(points: Sequence[ScalingPoint]) -> tuple[RatioLaw, ...]:
 
 
 def estimator_choices(points: Sequence[ScalingPoint]) -> tuple[EstimatorChoice, ...]:
-    """The estimators beside each other, wherever two or more were measured."""
+    """Return the estimators compared, for settings with two or more."""
     timed = [point for point in points if RATIO in point.by_seed]
     groups = groups_of(timed, ESTIMATOR, needed=[ESTIMATOR])
     return tuple(_choice(fixed, group) for fixed, group in groups.items() if len(group) > 1)

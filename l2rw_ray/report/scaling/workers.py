@@ -1,4 +1,4 @@
-"""What more workers bring: speed-up and efficiency, at an equal batch and at an equal share of it."""
+"""Speed-up and efficiency by workers, at an equal total batch and at an equal batch per worker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ STEPS = {PLAIN_S: "plain step", STEP_S: "reweighted step"}
 
 @dataclass(frozen=True)
 class WorkersPoint:
-    """So many workers against one.
+    """A number of workers compared with one.
 
     Attributes:
-        point: What was measured.
-        workers: How many.
-        speedup: Work in a given time against one worker's: geometric mean over seeds, and its limits.
-        efficiency: The same per worker.
+        point: The point measured.
+        workers: Number of workers.
+        speedup: Work per unit of time relative to one worker: geometric mean over seeds, and its limits.
+        efficiency: Speed-up per worker.
     """
 
     point: ScalingPoint
@@ -31,15 +31,15 @@ class WorkersPoint:
 
 @dataclass(frozen=True)
 class WorkersCurve:
-    """One kind of step over the numbers of workers.
+    """One kind of step by number of workers.
 
     Attributes:
         scaling: What stays equal.
         step: Name of the step's time.
-        fixed: The facets that are equal, but for the batch where that grows with the workers.
-        share: Examples per worker where that is equal, else of all together.
-        points: One per number of workers, from 1; at least two.
-        serial: Its serial fraction, None where there is no fit.
+        fixed: The facets that are equal, without the batch if it grows with the workers.
+        share: Batch per worker in weak scaling, total batch in strong scaling.
+        points: One per number of workers, ascending from 1; at least two.
+        serial: Its serial fraction; None without a fit.
     """
 
     scaling: Scaling
@@ -56,12 +56,12 @@ class WorkersCurve:
 
     @property
     def name(self) -> str:
-        """Which step, and what stays equal, in words."""
+        """The step and what stays equal, in words."""
         return f"{STEPS[self.step]}, {self.equal}"
 
 
 def worker_curves(points: Sequence[ScalingPoint]) -> tuple[WorkersCurve, ...]:
-    """Strong scaling, then weak, wherever one worker and more were measured; plain steps first."""
+    """Return strong, then weak scaling of plain and reweighted steps, where one worker was measured."""
     timed = [point for point in points if RATIO in point.by_seed]
     curves = []
     for (scaling, fixed, share), group in _groups(timed).items():
@@ -96,7 +96,7 @@ def _curve(
     if _size(alone, WORKERS) != 1:
         return None
     found = [entry for point in ordered if (entry := _against_one(scaling, step, alone, point)) is not None]
-    if len(found) < 2:  # no other one shares a seed with one worker
+    if len(found) < 2:  # no larger number shares a seed with one worker
         return None
     workers = [entry.workers for entry in found]
     serial = serial_fraction(scaling, workers, [entry.point.by_seed[step] for entry in found])

@@ -1,4 +1,4 @@
-"""How much each parameter of a search mattered, as the run kept it."""
+"""Importance of the parameters of a search, as saved by the run."""
 
 import json
 import math
@@ -12,11 +12,11 @@ ABSENT = "left out: the folder has no importances.json, which a run writes at th
 
 
 def read_importances(file: Path) -> tuple[str, dict[str, float]] | None:
-    """The metric, and the share of its variance by parameter, largest first; None without a usable file."""
+    """Return the metric and the share of its variance by parameter, largest first; None without the file."""
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        shares = {str(path): float(share) for path, share in told["importances"].items()}
-        metric = str(told["figure"])
+        saved = json.loads(file.read_text(encoding="utf-8"))
+        shares = {str(path): float(share) for path, share in saved["importances"].items()}
+        metric = str(saved["figure"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     known = {path: share for path, share in shares.items() if math.isfinite(share)}
@@ -24,7 +24,7 @@ def read_importances(file: Path) -> tuple[str, dict[str, float]] | None:
 
 
 def importance_table(metric: str, shares: Mapping[str, float]) -> Table:
-    """A line per parameter."""
+    """Return a table with a row per parameter."""
     return Table(
         key="importance",
         title=f"Which parameters mattered for {metric_spec_for(metric).label}",
@@ -34,8 +34,9 @@ def importance_table(metric: str, shares: Mapping[str, float]) -> Table:
             TableRow(factor_name(path), (TableCell(f"{100 * each:.0f}"),)) for path, each in shares.items()
         ),
         note=(
-            "fANOVA (Hutter et al. 2014) by Optuna over the configurations that completed, of the parameters "
-            "that all of them have, interactions shared out. A forest's estimate, without an interval: with "
-            "few configurations it is rough, and a parameter whose range was narrow matters little."
+            "fANOVA (Hutter et al. 2014) by Optuna, over completed configurations and the parameters that "
+            "all of them have; interactions are divided among parameters. An estimate by a random forest "
+            "without an interval: rough with few configurations, and small for a parameter with a narrow "
+            "range."
         ),
     )

@@ -32,7 +32,7 @@ def search_plots(summary: SearchSummary) -> tuple[Plot, ...]:
 
 
 def draw_history(summary: SearchSummary) -> Figure:
-    """The first goal of each configuration in the order they were proposed, and the best so far."""
+    """Draw the first goal of each configuration in the order of proposal, and the best so far."""
     figure, axes = panel()
     goal, tried = summary.goals[0], summary.measured
     numbers = [each.number for each in tried]
@@ -48,7 +48,7 @@ def draw_history(summary: SearchSummary) -> Figure:
 
 
 def draw_front(summary: SearchSummary, place: int) -> Figure:
-    """The first goal against another one, with the configurations that no other beats in all goals."""
+    """Draw the first goal against another one, with the Pareto front."""
     figure, axes = panel()
     first, other = summary.goals[0], summary.goals[place]
 
@@ -67,7 +67,7 @@ def draw_front(summary: SearchSummary, place: int) -> Figure:
 
 
 def draw_parameter(summary: SearchSummary, parameter: SearchParameter) -> Figure:
-    """The first goal by the values of one parameter, of the configurations that have it."""
+    """Draw the first goal by the values of a parameter, for the configurations that have it."""
     figure, axes = panel()
     goal = summary.goals[0]
     tried = [each for each in summary.measured if parameter.path in each.values]

@@ -10,7 +10,7 @@ _NOTE = "Points are configurations, means over their seeds; the best one is mark
 
 def search_sections(summary: SearchSummary) -> list[Section]:
     """Return everything between the finding and what was run; call inside `drawing()`."""
-    plots = Section("The answer in figures", search_plots(summary), note=_NOTE, is_wide=True)
+    plots = Section("The answer in plots", search_plots(summary), note=_NOTE, is_wide=True)
     signatures = [summary.signatures] if summary.signatures else []
     tables = [table_section(table) for table in (*search_tables(summary), *signatures)]
     return [*([] if plots.is_empty else [plots]), *tables]

@@ -1,4 +1,4 @@
-"""Summing up a search: its configurations, the best of them, and what they trade against each other."""
+"""Summarise a search: its configurations, the best of them, and the Pareto front."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -50,17 +50,17 @@ class Goal:
 
     @property
     def metric_spec(self) -> MetricSpec:
-        """How it is shown."""
+        """Label, unit and format of the metric."""
         return metric_spec_for(self.metric)
 
     def gain(self, value: float) -> float:
-        """The value, larger for better."""
+        """Return the value with its sign such that larger is better."""
         return value if self.mode == "max" else -value
 
 
 @dataclass(frozen=True)
 class SearchParameter:
-    """Something the search varied."""
+    """A parameter that the search varied."""
 
     path: str
     is_log: bool
@@ -74,15 +74,15 @@ class SearchParameter:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Values that were tried.
+    """A configuration that was tried.
 
     Attributes:
-        number: Order in which it was proposed, from 1.
-        values: Value by path; without the parameters that have no meaning beside the others.
+        number: Order of its proposal, from 1.
+        values: Value by path, without parameters that do not apply.
         status: `completed`, `stopped`, `failed` or `missing`.
-        goal_values: Mean over its seeds of each goal; empty unless it completed with all of them.
-        test: Mean headline test metric, None where there is none. It chooses nothing.
-        seeds: How many seeds completed.
+        goal_values: Mean of each goal over its seeds; empty unless all of them completed.
+        test: Mean headline test metric, not used for selection; None if there is none.
+        seeds: Number of completed seeds.
     """
 
     number: int
@@ -94,7 +94,7 @@ class Configuration:
 
     @property
     def text(self) -> str:
-        """Its values in words."""
+        """The values in words."""
         named = ((factor_name(path), value_text(path, value)) for path, value in self.values.items())
         return ", ".join(f"{name} {value}" for name, value in named)
 
@@ -104,11 +104,11 @@ class SearchSummary(Summary):
     """A finished or unfinished search.
 
     Attributes:
-        parameters: What was varied.
-        goals: What was optimised, the study's objective first.
-        configurations: All that were tried, in order.
-        front: Those that no other one beats in every goal, best in the first goal first.
-        importance: Which parameters mattered; None where the run kept nothing of it.
+        parameters: The parameters varied.
+        goals: The goals optimised, the objective of the study first.
+        configurations: All configurations tried, in order.
+        front: The Pareto front, best in the first goal first.
+        importance: Importance of the parameters; None if the run saved none.
         metric: Name of the headline metric.
     """
 
@@ -121,7 +121,7 @@ class SearchSummary(Summary):
 
     @property
     def metric_spec(self) -> MetricSpec:
-        """How the headline metric is shown."""
+        """Label, unit and format of the headline metric."""
         return METRICS[self.metric]
 
     @property
@@ -136,18 +136,18 @@ class SearchSummary(Summary):
 
     @property
     def ranked(self) -> tuple[Configuration, ...]:
-        """The same, the best in the first goal first."""
+        """The same configurations, best in the first goal first."""
         goal = self.goals[0]
         return tuple(sorted(self.measured, key=lambda each: -goal.gain(each.goal_values[0])))
 
 
 def value_text(path: str, value: Any) -> str:
-    """A value as it is told; of numbers that were drawn three digits are enough."""
+    """Return a readable value, sampled numbers with three significant digits."""
     return level_text(path, float(f"{value:.3g}") if isinstance(value, float) else value)
 
 
 def summarise_search(directory: Path) -> SearchSummary:
-    """Everything a report says about a search.
+    """Return everything that the report of a search says.
 
     Args:
         directory: The study folder.
@@ -158,7 +158,7 @@ def summarise_search(directory: Path) -> SearchSummary:
     folder = StudyFolder(directory)
     spec = folder.read_spec()
     design = spec.design
-    assert isinstance(design, SearchDesign), "the caller looks"
+    assert isinstance(design, SearchDesign), "checked by the caller"
     rows = [with_costs(row) if row["status"] == "completed" else row for row in read_rows(directory)]
     outcomes = join(folder.read_plan(), rows, only_method=spec.trial.method.name)
     goals = (
@@ -199,7 +199,7 @@ def summarise_search(directory: Path) -> SearchSummary:
 
 
 def pareto_front(configurations: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[Configuration, ...]:
-    """The configurations than which no other is as good in every goal and better in one."""
+    """Return the configurations that no other one dominates: as good in every goal and better in one."""
     measured = [each for each in configurations if each.goal_values]
 
     def gains(each: Configuration) -> tuple[float, ...]:
@@ -255,20 +255,20 @@ def _finding(
     tried = count(len(configurations), "configuration")
     if not front:
         return f"none of {tried} completed: nothing can be concluded"
-    return f"best of {tried}: {_told(front[0], goals, test)}"
+    return f"best of {tried}: {_described(front[0], goals, test)}"
 
 
 def _extremes(front: Sequence[Configuration], goals: Sequence[Goal]) -> tuple[str, ...]:
-    """For each further goal, the configuration on the front that is best in it."""
+    """Return a sentence for each further goal on the configuration that is best in it."""
     sentences = []
     for place, goal in enumerate(goals[1:], start=1):
         best = max(front, key=lambda each: goal.gain(each.goal_values[place]), default=None)
         if best is not None and best is not front[0]:
-            sentences.append(f"best in {goal.metric_spec.label}: {_told(best, goals)}")
+            sentences.append(f"best in {goal.metric_spec.label}: {_described(best, goals)}")
     return tuple(sentences)
 
 
-def _told(each: Configuration, goals: Sequence[Goal], metric_spec: MetricSpec | None = None) -> str:
+def _described(each: Configuration, goals: Sequence[Goal], metric_spec: MetricSpec | None = None) -> str:
     reached = ", ".join(
         f"{goal.metric_spec.label} {_value(goal.metric_spec, value)}"
         for goal, value in zip(goals, each.goal_values, strict=True)
@@ -283,14 +283,14 @@ def _value(metric_spec: MetricSpec, value: float) -> str:
 
 def _caution(spec: StudySpec, configurations: Sequence[Configuration]) -> list[str]:
     seeds, open_ = len(spec.seed_values), sum(each.status == "missing" for each in configurations)
-    told = [
-        f"Each configuration was tried at {count(seeds, 'seed')}: the best one's figure flatters it, "
-        "and small differences mean nothing; a tuned_comparison runs the best on fresh seeds"
+    warnings = [
+        f"Each configuration was tried at {count(seeds, 'seed')}: the value of the best one is optimistic, "
+        "and small differences may be chance; a tuned_comparison runs the best on fresh seeds"
     ]
     assert isinstance(spec.design, SearchDesign)
     budget = spec.design.budget.trials
     if open_:
-        told.append(f"The search is incomplete: {count(open_, 'configuration')} not finished yet")
+        warnings.append(f"The search is incomplete: {count(open_, 'configuration')} not finished yet")
     if budget is not None and len(configurations) < budget:
-        told.append(f"Tried so far: {len(configurations):,} of at most {count(budget, 'configuration')}")
-    return told
+        warnings.append(f"Tried so far: {len(configurations):,} of at most {count(budget, 'configuration')}")
+    return warnings

@@ -1,4 +1,4 @@
-"""The tables of a search, and all its configurations as CSV."""
+"""Tables of a search, and all its configurations as CSV."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ _MAX_ROWS = 15
 
 
 def search_tables(summary: SearchSummary) -> list[Table]:
-    """The Pareto front of several goals, and the best configurations; none while nothing completed."""
+    """Return the Pareto front of several goals and the best configurations; nothing if none completed."""
     if not summary.measured:
         return []
     tables = []
@@ -21,8 +21,8 @@ def search_tables(summary: SearchSummary) -> list[Table]:
     shown = summary.ranked[:_MAX_ROWS]
     title = f"The best {len(shown)} of {len(summary.configurations)} configurations"
     note = (
-        f"By {summary.goals[0].metric_spec.label}. Only the best one's test figure is shown: "
-        "choosing by test figures would spoil them."
+        f"By {summary.goals[0].metric_spec.label}. The test metric is shown for the best one only: "
+        "choosing by test metrics would bias them."
     )
     tables.append(_table(summary, "best", title, shown, note))
     return [*tables, *([summary.importance] if summary.importance else [])]
@@ -59,7 +59,7 @@ def _cells(summary: SearchSummary, each: Configuration) -> tuple[TableCell, ...]
 
 
 def search_csv(summary: SearchSummary) -> str:
-    """A line per configuration, at full precision and in the ledger's units."""
+    """Return a row per configuration as CSV, at full precision and in the units of the ledger."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     paths = [parameter.path for parameter in summary.parameters]

@@ -154,7 +154,7 @@ def test_no_seed_in_common_compares_nothing(fake_study, plain):
     assert summary.finding.endswith("nothing can be compared")
 
 
-def test_what_is_not_finite_is_left_out_and_told(default_study):
+def test_values_that_are_not_finite_are_left_out_with_a_warning(default_study):
     path = next(StudyFolder(default_study).trials.glob("0000*"))
     table = pq.read_table(path)
     place = table.schema.get_field_index(HEADLINE)
@@ -171,10 +171,10 @@ def test_nothing_finished_is_refused(fake_study, plain):
 
 def test_only_failures_conclude_nothing(fake_study, plain):
     summary = summarise(fake_study(replace(plain, missing=[i for i in range(27) if i != 4])))
-    assert summary.finding == "no trial with test figures completed: nothing can be concluded"
+    assert summary.finding == "no trial with test metrics completed: nothing can be concluded"
 
 
-def test_arms_that_saw_other_rows_are_told(default_study):
+def test_methods_that_saw_other_rows_are_reported(default_study):
     path = next(StudyFolder(default_study).trials.glob("0000*"))
     table = pq.read_table(path)
     place = table.schema.get_field_index("split_hash_train")
@@ -182,7 +182,7 @@ def test_arms_that_saw_other_rows_are_told(default_study):
     assert "methods differ in their data" in dict(summarise(default_study).provenance)["Splits"]
 
 
-def test_what_trials_warned_of_is_told_once_for_each_remedy(default_study):
+def test_warnings_of_trials_are_listed_once_for_each_remedy(default_study):
     folder = StudyFolder(default_study)
     warned = {"0700" * 4: "on 20% of the steps: clean it", "0701" * 4: "on 30% of the steps: clean it"}
     for trial_id, warning in warned.items():

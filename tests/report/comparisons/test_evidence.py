@@ -79,13 +79,13 @@ def test_tables_csv_and_summary_tell_the_same_differences(written, summary):
     file = next(path for path in written.further_csv if path.name == "comparisons.csv")
     rows = list(csv.DictReader(file.read_text().splitlines()))
     at_equal_time = [line.comparison for line in summary.equal_compute[1:]]
-    told = [*summary.comparisons, *summary.pooled, *summary.interactions, *at_equal_time]
+    expected = [*summary.comparisons, *summary.pooled, *summary.interactions, *at_equal_time]
     assert [row["kind"] for row in rows] == ["setting"] * 6 + ["average"] * 2 + ["interaction"] * 4 + [
         "equal time"
     ] * 2
     table, page = difference_table(summary), written.html.read_text()
     shown = [cell.text for row in table.rows for cell in row.cells]
-    for row, each in zip(rows, told, strict=True):
+    for row, each in zip(rows, expected, strict=True):
         assert float(row["mean"]) == each.difference.interval.mean
         assert float(row["bootstrap_low"]) == each.evidence.bootstrap.low
         assert float(row["p_holm"]) == each.evidence.p_holm
@@ -126,7 +126,7 @@ def test_what_is_clear_alone_but_not_among_all_is_open(fake_study, plain):
     (pooled, *_) = summary.pooled
     assert pooled.difference.interval.excludes_zero
     assert pooled.evidence.p < 0.05 < pooled.evidence.p_holm
-    assert ": open once corrected for 5 comparisons (p " in summary.finding
+    assert ": not significant after correction for 5 comparisons (p " in summary.finding
 
 
 def test_one_seed_has_no_p_value_and_no_effect_size(fake_study, plain):
@@ -208,7 +208,7 @@ def test_every_trial_is_listed_with_its_seed_and_the_hashes_of_its_sets(complete
         assert float(row[HEADLINE]) == ledger[row["trial_id"]][HEADLINE]
 
 
-def test_what_reproduces_the_study_is_told(written):
+def test_the_report_has_what_reproduces_the_study(written):
     page = written.html.read_text()
     for text in (
         "l2rw-ray run study.yaml",
@@ -227,8 +227,11 @@ def test_importances_are_shown_where_the_run_kept_them(study_tree, tmp_path):
     space = {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}}
     design = {"kind": "search", "space": space, "budget": {"trials": 3}, "sampler": "random"}
     play(parse_study(study_tree | {"design": design, "seeds": 1}), folder)
-    told = {"figure": "validation_balanced_accuracy", "importances": {"optim.momentum": 0.2, "optim.lr": 0.8}}
-    folder.importances.write_text(json.dumps(told))
+    saved = {
+        "figure": "validation_balanced_accuracy",
+        "importances": {"optim.momentum": 0.2, "optim.lr": 0.8},
+    }
+    folder.importances.write_text(json.dumps(saved))
     table = summarise_search(folder.path).importance
     assert [(row.name, row.cells[0].text) for row in table.rows] == [
         ("learning rate", "80"),

@@ -116,7 +116,7 @@ def test_speed_up_is_amdahls_and_its_projection_is_called_one(workers):
     assert [strong.serial.project(8).mean] == pytest.approx([1 / (SERIAL + 0.1)], rel=0.02)
     table = projection_table(workers)
     assert "not measured" in table.title
-    assert "projection from up to 4 workers" in table.note
+    assert "Projected from up to 4 workers" in table.note
     assert any("4 workers at batch 50: " in sentence for sentence in workers.further_findings)
 
 
@@ -155,7 +155,7 @@ def test_a_study_of_the_last_layer_alone_has_a_finding(tmp_path):
     design = {"kind": "grid", "factors": {"method.estimator": ["last_layer"]}}
     summary = summarise_scaling(write_scaling_study(tmp_path / "last", design))
     assert summary.finding.startswith("A reweighted step takes 1.3")
-    assert "the last layer alone" in summary.finding
+    assert "the last layer only" in summary.finding
 
 
 def test_csv_tables_and_figures_have_the_same_numbers(overhead):
@@ -184,7 +184,7 @@ def test_the_study_file_chooses_the_report(workers_study):
         paths.finding,
         "By batch size",
         "By workers",
-        "What more workers bring",
+        "Speed-up by workers",
         "not measured",
         "Imagined CPU",
     ):
@@ -228,6 +228,6 @@ def test_a_study_without_a_measured_step_is_refused(tmp_path):
     assert scaling_points([], {}) == ()
 
 
-def test_trials_at_a_time_are_told(tmp_path):
+def test_trials_at_once_are_a_warning(tmp_path):
     summary = summarise_scaling(write_scaling_study(tmp_path / "together", WORKERS, seeds=1))
-    assert any(warning.startswith("On average 5.0 trials ran at a time") for warning in summary.warnings)
+    assert any(warning.startswith("On average 5.0 trials ran at once") for warning in summary.warnings)
