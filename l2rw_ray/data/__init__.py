@@ -3,7 +3,7 @@
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.images.parts import ImagePart, ReadParts, read_here
 from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, epoch_order, steps_per_epoch
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.sources import digits, ham10000, image_folder, synthetic, table_source, torchvision_sources
 from l2rw_ray.data.sources.load import load_source
@@ -28,8 +28,8 @@ __all__ = [
     "make_splits",
     "read_here",
     "regression_source",
+    "rng_for",
     "steps_per_epoch",
-    "stream",
     "synthetic",
     "table_source",
     "torchvision_sources",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.errors import DataError
 
 FLIP, CROP = "flip", "crop"
@@ -30,7 +30,7 @@ def draw_changes(kinds: Sequence[str], seed: int, epoch: int, step: int, count: 
     Returns:
         int64 [B, 3]: rows and columns that the image is moved by, and whether it is mirrored.
     """
-    generator = stream(seed, "augment", epoch, step)
+    generator = rng_for(seed, "augment", epoch, step)
     moves_B2 = torch.randint(-PADDING, PADDING + 1, (count, 2), generator=generator)
     mirrored_B1 = torch.randint(2, (count, 1), generator=generator)
     return torch.cat([moves_B2 * (CROP in kinds), mirrored_B1 * (FLIP in kinds)], dim=1)

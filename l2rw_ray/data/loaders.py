@@ -12,7 +12,7 @@ from l2rw_ray.data.augmentation import augmented, draw_changes
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.images.parts import ReadParts, read_here
 from l2rw_ray.data.images.streamed_inputs import streamed_inputs
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.errors import DataError
 
 
@@ -55,7 +55,7 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
         seed: The trial's seed.
         epoch: Passes before this one.
     """
-    return torch.randperm(count, generator=stream(seed, "order", epoch))
+    return torch.randperm(count, generator=rng_for(seed, "order", epoch))
 
 
 def epoch_batches(
@@ -181,7 +181,7 @@ class MetaSampler:
         """Order of one pass over the meta set; the last two are kept, steps being mostly consecutive."""
         if cycle not in self._cycles:
             self._cycles = dict(list(self._cycles.items())[-1:])
-            generator = stream(self._seed, "meta_order", cycle)
+            generator = rng_for(self._seed, "meta_order", cycle)
             self._cycles[cycle] = torch.randperm(len(self.examples), generator=generator)
         return self._cycles[cycle]
 

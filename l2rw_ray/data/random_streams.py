@@ -5,8 +5,8 @@ import hashlib
 import torch
 
 
-def stream(seed: int, purpose: str, *counters: int) -> torch.Generator:
-    """A generator that depends on its arguments alone, on every machine and in every process.
+def rng_for(seed: int, purpose: str, *counters: int) -> torch.Generator:
+    """Return a generator that its arguments alone determine, on every machine and in every process.
 
     Args:
         seed: The trial's seed.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.config.method.methods import MetaWeightNetMethod, WeightModelMethod
-from l2rw_ray.data import stream
+from l2rw_ray.data import rng_for
 from l2rw_ray.meta import Replicas
 
 
@@ -37,7 +37,7 @@ class WeightNetwork:
         replicas: Replicas,
     ) -> None:
         sizes = (inputs, *config.hidden, 1)
-        self.module = _perceptron(sizes, stream(seed, "weight_network")).to(like.device, like.dtype)
+        self.module = _perceptron(sizes, rng_for(seed, "weight_network")).to(like.device, like.dtype)
         self._optimizer = torch.optim.Adam(
             self.module.parameters(), lr=config.lr, weight_decay=config.weight_decay
         )

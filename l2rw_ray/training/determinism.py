@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from l2rw_ray.data import stream
+from l2rw_ray.data import rng_for
 
 RngState = dict[str, Any]
 
@@ -31,7 +31,7 @@ def seed_globals(seed: int, purpose: str, *counters: int) -> None:
 
     Modules initialise and drop out with the global generators, and a user's own model may use any.
     """
-    value = int(torch.randint(2**31, (), generator=stream(seed, purpose, *counters)))
+    value = int(torch.randint(2**31, (), generator=rng_for(seed, purpose, *counters)))
     torch.manual_seed(value)
     np.random.seed(value)  # noqa: NPY002  # a user's model may draw from the legacy generator
     random.seed(value)

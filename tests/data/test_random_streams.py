@@ -1,10 +1,10 @@
 import torch
 
-from l2rw_ray.data import stream
+from l2rw_ray.data import rng_for
 
 
 def draw(*key) -> list[int]:
-    return torch.randint(0, 1000, (6,), generator=stream(*key)).tolist()
+    return torch.randint(0, 1000, (6,), generator=rng_for(*key)).tolist()
 
 
 def test_the_same_key_gives_the_same_draws() -> None:

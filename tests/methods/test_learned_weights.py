@@ -11,7 +11,7 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from l2rw_ray.data import Batch, stream
+from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.errors import DataError, NonFiniteError
 from l2rw_ray.methods import TrainingContext
 from tests.methods.learned_cases import (
@@ -274,7 +274,7 @@ def test_initial_network_is_a_function_of_the_seed_alone() -> None:
     assert [tuple(p.shape) for p in first.parameters()] == [(7, 3), (7,), (5, 7), (5,), (1, 5), (1,)]
     for parameter, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(parameter, other)
-    generator = stream(0, "weight_network")
+    generator = rng_for(0, "weight_network")
     bound = 3**-0.5
     expected = torch.empty(7, 3).uniform_(-bound, bound, generator=generator)
     torch.testing.assert_close(next(first.parameters()).detach().float(), expected)

@@ -15,7 +15,7 @@ from torch import Tensor
 from l2rw_ray.config.data.streaming import StreamOptions
 from l2rw_ray.data.cache import CacheSection, cached
 from l2rw_ray.data.images.parts import ImagePart, read_here
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.data.tables.row_groups import RowGroup, row_groups
 
@@ -60,7 +60,7 @@ class StoredImages:
         Returns:
             Positions in `rows_N`, int64 [N].
         """
-        turn_G = torch.randperm(len(self.groups), generator=stream(seed, "row_groups", epoch)).argsort()
+        turn_G = torch.randperm(len(self.groups), generator=rng_for(seed, "row_groups", epoch)).argsort()
         by_row = rows_N.argsort()
         return by_row[turn_G[self._group_of(rows_N[by_row])].argsort(stable=True)]
 
@@ -75,7 +75,7 @@ class StoredImages:
         Returns:
             int64 [N].
         """
-        generator = stream(seed, "window", epoch)
+        generator = rng_for(seed, "window", epoch)
         windows = arrival_N.split(self.window)
         return torch.cat([part[torch.randperm(len(part), generator=generator)] for part in windows])
 

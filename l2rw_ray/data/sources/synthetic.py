@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config.data.sources import SyntheticData
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import SOURCES, Source
 
 _CURVE_POINTS = 512
@@ -22,10 +22,10 @@ def load_synthetic(config: SyntheticData) -> Source:
     """
     size, classes = config.size, config.classes
     labels = torch.arange(size) % classes
-    labels = labels[torch.randperm(size, generator=stream(config.seed, "synthetic labels"))]
-    noise = torch.randn(size, config.features, generator=stream(config.seed, "synthetic noise"))
+    labels = labels[torch.randperm(size, generator=rng_for(config.seed, "synthetic labels"))]
+    noise = torch.randn(size, config.features, generator=rng_for(config.seed, "synthetic noise"))
     curves = [points.float().mul(config.separation) for points in figure(config)]
-    place = torch.rand(size, generator=stream(config.seed, "synthetic places"))
+    place = torch.rand(size, generator=rng_for(config.seed, "synthetic places"))
     inputs, shown = noise, config.figure_features
     for label, points in enumerate(curves):
         own = (labels == label).nonzero().flatten()

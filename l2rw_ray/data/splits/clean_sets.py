@@ -13,7 +13,7 @@ from torch import Tensor
 
 from l2rw_ray.config.data.protocols import NoBias
 from l2rw_ray.config.data.sources import Data
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import NO_CLASS, Source
 from l2rw_ray.data.splits.proportions import counts_of, strength
 from l2rw_ray.errors import DataError
@@ -55,11 +55,11 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
         tested = _order(source, test_seed)
         size = round(_TEST_FRACTION * len(tested)) if config.test_size is None else config.test_size
         tested_C = source.labels[tested].bincount(minlength=classes)
-        test_C = stratified_counts(tested_C, size, stream(test_seed, "test"))
+        test_C = stratified_counts(tested_C, size, rng_for(test_seed, "test"))
         order = order if test_seed == seed else _led_by_the_test_set(source, order, tested, test_C)
     label, rank = source.labels[order], _rank_in_class(source.labels[order])
     counts_C = label.bincount(minlength=classes)
-    validation_C = test_C + stratified_counts(counts_C, config.validation_size, stream(seed, "validation"))
+    validation_C = test_C + stratified_counts(counts_C, config.validation_size, rng_for(seed, "validation"))
     meta_C = _meta_counts(source, config, seed)
     _check_enough_examples(source, config, test_C, validation_C - test_C, meta_C, counts_C)
     in_test, before_meta = rank < test_C[label], rank < (counts_C - meta_C)[label]
@@ -74,7 +74,7 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
 
 def _order(source: Source, seed: int) -> Tensor:
     """Rows that may be in a clean set, one of each group, in the order of a seed."""
-    order = torch.randperm(len(source.labels), generator=stream(seed, "split"))
+    order = torch.randperm(len(source.labels), generator=rng_for(seed, "split"))
     order = order[source.labels[order] != NO_CLASS]
     return order if source.groups is None else order[_rank_in_class(source.groups[order]) == 0]
 
@@ -146,7 +146,7 @@ def _draw_own_test(source: Source, config: Data, seed: int) -> Tensor:
     if size > len(rows):
         problem = f"the test file has {len(rows)} examples"
         raise DataError("trial.data.test_size", size, problem, "lower it, or use null for all")
-    generator = stream(seed, "test")
+    generator = rng_for(seed, "test")
     order = torch.randperm(len(labels), generator=generator)
     order = order[labels[order] != NO_CLASS]
     counts_C = labels[rows].bincount(minlength=len(source.class_names))

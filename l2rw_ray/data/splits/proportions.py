@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from l2rw_ray.config.data.protocols import DominantClass, LongTail, TwoClassBias
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 
 Counts = Callable[[int], list[int]]
@@ -50,7 +50,7 @@ def dominance(bias: DominantClass, source: Source, seed: int, name: str) -> tupl
     """Return the dominant class, and the other classes in the order in which they get odd examples."""
     dominant = source.class_index(bias.dominant_class, f"trial.data.{name}.class")
     others = [index for index in range(len(source.class_names)) if index != dominant]
-    return dominant, [others[i] for i in torch.randperm(len(others), generator=stream(seed, name)).tolist()]
+    return dominant, [others[i] for i in torch.randperm(len(others), generator=rng_for(seed, name)).tolist()]
 
 
 def dominated_counts(size: int, level: float, dominant: int, others: list[int]) -> list[int]:
@@ -87,7 +87,7 @@ def tail_order(bias: LongTail, source: Source, seed: int) -> list[int]:
     count = len(source.class_names)
     if bias.order == "index":
         return list(range(count))
-    return torch.randperm(count, generator=stream(seed, "class_order")).tolist()
+    return torch.randperm(count, generator=rng_for(seed, "class_order")).tolist()
 
 
 def published_tail(largest: float, factor: float, order: Sequence[int]) -> list[int]:

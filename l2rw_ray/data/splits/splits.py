@@ -18,7 +18,7 @@ from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.task import data_misfit
 from l2rw_ray.data.augmentation import check_images
 from l2rw_ray.data.examples import ExampleSet, feature_scale
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits.clean_sets import draw_clean_sets
 from l2rw_ray.data.splits.label_noise import corrupt
@@ -186,7 +186,7 @@ def _scaled_weight_features(features_NF: Tensor, rows: Tensor, pool: Tensor) -> 
 def _mislabelled(
     examples: ExampleSet, noise: LabelNoise, source: Source, seed: int, purpose: str
 ) -> ExampleSet:
-    generator = stream(seed, purpose)
+    generator = rng_for(seed, purpose)
     labels, corrupted = corrupt(examples.labels, noise, source, generator, f"trial.data.{purpose}")
     return replace(examples, labels=labels, corrupted=corrupted)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 from l2rw_ray.errors import DataError
 
@@ -120,7 +120,7 @@ def noisy(train: ExampleSet, noise: GaussianNoise, source: Source, pool: Tensor,
     """
     assert train.targets is not None
     assert train.target_std is not None
-    drawn_N = torch.randn(len(train), generator=stream(seed, "target_noise"))
+    drawn_N = torch.randn(len(train), generator=rng_for(seed, "target_noise"))
     relative_N = noise.scale * drawn_N * _difficulty(train, noise, source, pool)
     return replace(
         train,

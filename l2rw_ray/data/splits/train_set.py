@@ -12,7 +12,7 @@ from torch import Tensor
 
 from l2rw_ray.config.data.protocols import DominantClassBias, LongTailBias, NoBias, TwoClassBias
 from l2rw_ray.config.data.sources import Data
-from l2rw_ray.data.random_streams import stream
+from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits.proportions import (
     Counts,
@@ -46,7 +46,7 @@ def draw_train(source: Source, pool: Tensor, config: Data, seed: int) -> Tensor:
     Raises:
         DataError: The pool, or a class in it, has too few examples.
     """
-    order = torch.randperm(len(source.labels), generator=stream(seed, "train"))
+    order = torch.randperm(len(source.labels), generator=rng_for(seed, "train"))
     shuffled = order[torch.isin(order, pool)]
     if not isinstance(config.bias, NoBias):
         return _draw_biased(source, shuffled, config, config.bias, seed)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config.method.stages import OodClassifierMethod
-from l2rw_ray.data import stream
+from l2rw_ray.data import rng_for
 from l2rw_ray.meta import Replicas
 from l2rw_ray.methods.interface import TrainingContext
 from l2rw_ray.methods.output_layer import output_layer
@@ -72,5 +72,5 @@ class OodClassifierArm(TwoStageArm):
         context = self._context
         features_NF = features_of(context.train, context, step)
         meta_MF = features_of(context.meta.examples, context, step)
-        found_N = in_distribution(features_NF, meta_MF, stream(context.seed, "ood_folds"))
+        found_N = in_distribution(features_NF, meta_MF, rng_for(context.seed, "ood_folds"))
         return found_N.to(context.train.labels.device)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config.method.methods import RandomMethod
-from l2rw_ray.data import Batch, stream
+from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import ARMS
 from l2rw_ray.methods.weighted_step import WeightedStep
@@ -31,7 +31,7 @@ class RandomArm:
 
     def _scores(self, epoch: int) -> Tensor:
         if epoch != self._epoch:
-            generator = stream(self._context.seed, "random_weights", epoch)
+            generator = rng_for(self._context.seed, "random_weights", epoch)
             self._gaussian_N = torch.randn(self._context.train_size, generator=generator)
             self._epoch = epoch
         return self._gaussian_N

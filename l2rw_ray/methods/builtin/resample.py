@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from l2rw_ray.config.method.imbalance import ResampleMethod
-from l2rw_ray.data import Batch, stream
+from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.methods.builtin.class_weights import class_counts, inverse_frequency_weights
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import ARMS
@@ -27,7 +27,7 @@ class ResampleArm:
         """Draw as many examples as there are."""
         train = self._context.train
         weights_C = inverse_frequency_weights(class_counts(train, self._context.classes))
-        generator = stream(self._context.seed, "resample", epoch)
+        generator = rng_for(self._context.seed, "resample", epoch)
         order = torch.multinomial(
             weights_C[train.labels].cpu(), len(train), replacement=True, generator=generator
         )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from l2rw_ray.config.data.sources import DigitsData
-from l2rw_ray.data import Source, stream
+from l2rw_ray.data import Source, rng_for
 from l2rw_ray.data.splits.clean_sets import CleanSets, draw_clean_sets, stratified_counts
 from l2rw_ray.errors import DataError
 
@@ -23,14 +23,14 @@ def per_class(labels: torch.Tensor, rows: torch.Tensor, classes: int) -> list[in
 def test_every_class_gets_its_share_to_within_one(counts, fraction, seed) -> None:
     counts_C = torch.tensor(counts)
     size = round(fraction * sum(counts))
-    subset_C = stratified_counts(counts_C, size, stream(seed, "test"))
+    subset_C = stratified_counts(counts_C, size, rng_for(seed, "test"))
     assert subset_C.sum() == size
     assert (subset_C <= counts_C).all()
     assert ((subset_C - counts_C * size / sum(counts)).abs() < 1).all()
 
 
 def test_the_seed_decides_between_equal_claims() -> None:
-    favoured = {stratified_counts(torch.tensor([9, 9, 9]), 1, stream(s, "test")).argmax() for s in range(20)}
+    favoured = {stratified_counts(torch.tensor([9, 9, 9]), 1, rng_for(s, "test")).argmax() for s in range(20)}
     assert len(set(map(int, favoured))) == 3
 
 
