@@ -6,7 +6,7 @@ from typing import NamedTuple
 from l2rw_ray.config.data.protocols import NoBias, NoNoise
 from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.config.data.sources import Data
-from l2rw_ray.config.method.methods import Method
+from l2rw_ray.config.method.methods import MethodConfig
 
 FIGURES = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
 """Metrics of every evaluation of a classification."""
@@ -47,7 +47,7 @@ def data_misfit(data: Data, *, is_regression: bool) -> Misfit | None:
     return None
 
 
-def trial_misfit(method: Method, loss: str | None, *, is_regression: bool) -> Misfit | None:
+def trial_misfit(method: MethodConfig, loss: str | None, *, is_regression: bool) -> Misfit | None:
     """Return the method or loss that is undefined for the data; None where both fit.
 
     Args:

@@ -6,8 +6,8 @@ from pydantic import Field, field_validator, model_validator
 
 from l2rw_ray.config.custom import ImportPath
 from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
-from l2rw_ray.config.method.methods import Method, WeightModelMethod
-from l2rw_ray.config.method.stages import FinetuneMetaMethod, TwoStageMethod
+from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
+from l2rw_ray.config.method.stages import FinetuneMetaConfig, TwoStageConfig
 from l2rw_ray.config.model import CustomModel, MlpModel, Model
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, data_misfit, trial_misfit
@@ -77,7 +77,7 @@ class TrialConfig(Section):
     """Where examples come from, and how the sets are drawn."""
     model: Model
     """Network that is trained."""
-    method: Method
+    method: MethodConfig
     """How examples are weighted."""
     optim: Optim
     """Optimiser, batches and epochs."""
@@ -151,7 +151,7 @@ class TrialConfig(Section):
     @model_validator(mode="after")
     def _stages_fit_into_epochs(self) -> Self:
         method, epochs = self.method, self.optim.epochs
-        stages = {TwoStageMethod: "first_epochs", FinetuneMetaMethod: "finetune_epochs"}
+        stages = {TwoStageConfig: "first_epochs", FinetuneMetaConfig: "finetune_epochs"}
         for kind, field in stages.items():
             if isinstance(method, kind) and (given := getattr(method, field)) >= epochs:
                 problem = f"optim.epochs counts all stages together and is {epochs}"
@@ -161,7 +161,7 @@ class TrialConfig(Section):
 
     @model_validator(mode="after")
     def _weight_model_has_features(self) -> Self:
-        if not isinstance(self.method, WeightModelMethod) or isinstance(self.data, CustomData):
+        if not isinstance(self.method, WeightModelConfig) or isinstance(self.data, CustomData):
             return self
         if not isinstance(self.data, ParquetData):
             problem = f"data source {self.data.source!r} has no weight_features to weigh examples by"

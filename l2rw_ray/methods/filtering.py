@@ -8,7 +8,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.method.stages import FilterMethod
+from l2rw_ray.config.method.stages import FilterConfig
 from l2rw_ray.data import Batch, epoch_order
 from l2rw_ray.errors import DataError
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
@@ -22,7 +22,7 @@ class FilterArm(TwoStageArm):
     epoch of the second stage has as many steps as one of the first, so that all arms have equal budgets.
     """
 
-    def __init__(self, config: FilterMethod, context: TrainingContext) -> None:
+    def __init__(self, config: FilterConfig, context: TrainingContext) -> None:
         super().__init__(config, context)
         self._first_epochs = config.first_epochs
         self._fraction, self.reference = config.drop_fraction, config.reference

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.method.methods import MetaWeightNetMethod, WeightModelMethod
+from l2rw_ray.config.method.methods import MetaWeightNetConfig, WeightModelConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.meta import WeightedUpdate
@@ -56,7 +56,7 @@ class LearnedWeightsArm:
 
     def __init__(
         self,
-        config: MetaWeightNetMethod | WeightModelMethod,
+        config: MetaWeightNetConfig | WeightModelConfig,
         context: TrainingContext,
         inputs: int,
         features: Features,

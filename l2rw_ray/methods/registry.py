@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from l2rw_ray.config.method.methods import CustomMethod, Method
+from l2rw_ray.config.method.methods import CustomMethodConfig, MethodConfig
 from l2rw_ray.data import Splits
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code
@@ -15,7 +15,7 @@ _INTERFACE = ("step", "state_dict", "load_state_dict")
 ARMS: Registry[ArmFactory] = Registry(_FIELD, import_paths=True)
 
 
-def adapted_network(config: Method, network: nn.Module) -> nn.Module:
+def adapted_network(config: MethodConfig, network: nn.Module) -> nn.Module:
     """The network as the arm trains it: its class may have a static method `adapt`, which changes it.
 
     Args:
@@ -26,7 +26,7 @@ def adapted_network(config: Method, network: nn.Module) -> nn.Module:
     return network if adapt is None else adapt(network)
 
 
-def output_count(config: Method, splits: Splits) -> int:
+def output_count(config: MethodConfig, splits: Splits) -> int:
     """Outputs of the network: one per class; of a regression one, or the `outputs` of the arm's class.
 
     Args:
@@ -38,14 +38,14 @@ def output_count(config: Method, splits: Splits) -> int:
     return int(getattr(ARMS.get(config.name), "outputs", 1))
 
 
-def build_arm(config: Method, context: TrainingContext) -> Arm:
+def build_arm(config: MethodConfig, context: TrainingContext) -> Arm:
     """The arm that a trial's `method` section asks for.
 
     Raises:
         InputError: It is the user's own, and cannot be imported, raises or lacks part of the interface.
     """
     factory = ARMS.get(config.name)
-    if not isinstance(config, CustomMethod):
+    if not isinstance(config, CustomMethodConfig):
         return factory(config, context)
     with users_code(config.name, _FIELD):
         arm = factory(context, **config.options)

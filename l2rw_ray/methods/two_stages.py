@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from l2rw_ray.config.method.stages import TwoStageMethod
+from l2rw_ray.config.method.stages import TwoStageConfig
 from l2rw_ray.data import Batch, steps_per_epoch
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
 from l2rw_ray.methods.weighted_step import WeightedStep
@@ -22,7 +22,7 @@ class TwoStageArm(ABC):
     first.
     """
 
-    def __init__(self, config: TwoStageMethod, context: TrainingContext) -> None:
+    def __init__(self, config: TwoStageConfig, context: TrainingContext) -> None:
         self._context, self._step = context, WeightedStep(context)
         self._first_epochs = config.first_epochs
         self._weights_N: Tensor | None = None

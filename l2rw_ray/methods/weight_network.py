@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.config.method.methods import MetaWeightNetMethod, WeightModelMethod
+from l2rw_ray.config.method.methods import MetaWeightNetConfig, WeightModelConfig
 from l2rw_ray.data import rng_for
 from l2rw_ray.meta import Replicas
 
@@ -31,7 +31,7 @@ class WeightNetwork:
     def __init__(
         self,
         inputs: int,
-        config: MetaWeightNetMethod | WeightModelMethod,
+        config: MetaWeightNetConfig | WeightModelConfig,
         seed: int,
         like: Tensor,
         replicas: Replicas,

@@ -9,8 +9,8 @@ from time import perf_counter
 import torch
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.config.method.methods import Method
-from l2rw_ray.config.method.stages import TwoStageMethod
+from l2rw_ray.config.method.methods import MethodConfig
+from l2rw_ray.config.method.stages import TwoStageConfig
 from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
@@ -104,7 +104,7 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
     of_epoch = steps_per_epoch(len(whole.train), trial.config.optim.batch_size)
     cycle = _cycle(trial.config.method)
     steps = min(cycle * math.ceil(_STEPS / cycle), of_epoch)
-    watch = _Watch(_EPOCHS + isinstance(trial.config.method, TwoStageMethod))
+    watch = _Watch(_EPOCHS + isinstance(trial.config.method, TwoStageConfig))
     train_trial(_shortened(trial), fewer, watch, epoch_steps=steps)
     cost = watch.cost(
         of_epoch / steps,
@@ -120,7 +120,7 @@ def _shortened(trial: PlannedTrial) -> PlannedTrial:
     rounds = min(trial.config.measurement.probe_rounds, 1)
     measurement = trial.config.measurement.model_copy(update={"probe_rounds": rounds})
     method = trial.config.method
-    if isinstance(method, TwoStageMethod):  # so that the second of the timed epochs begins the second stage
+    if isinstance(method, TwoStageConfig):  # so that the second of the timed epochs begins the second stage
         method = method.model_copy(update={"first_epochs": 1})
     changes = {"measurement": measurement, "method": method}
     return replace(trial, config=trial.config.model_copy(update=changes))
@@ -134,7 +134,7 @@ def _splits(trial: PlannedTrial, sources: dict[str, Source]) -> Splits:
     return make_splits(sources[name], trial.config.data, trial.seed)
 
 
-def _cycle(method: Method) -> int:
+def _cycle(method: MethodConfig) -> int:
     """Return the steps per meta gradient."""
     every: int = getattr(method, "update_every", 1) * getattr(method, "meta_gradient_every", 1)
     return every
@@ -169,7 +169,7 @@ class _Watch:
             self._ended, self._test_s = event, perf_counter() - self._last
         return Verdict.STOP if len(self._epochs) == self._most else Verdict.CONTINUE
 
-    def round_s(self, method: Method) -> float:
+    def round_s(self, method: MethodConfig) -> float:
         """Duration of one round of the overhead measurement: plain and reweighted steps."""
         assert self._ended is not None
         metrics = self._ended.metrics

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.config.method.methods import CustomMethod, Method
+from l2rw_ray.config.method.methods import CustomMethodConfig, MethodConfig
 from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import Splits, epoch_batches
 from l2rw_ray.errors import ConfigError
@@ -17,7 +17,7 @@ from l2rw_ray.training.ranks import Ranks
 _EXAMPLES = 2
 
 
-def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, method: Method) -> None:
+def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, method: MethodConfig) -> None:
     """Check a custom model's output for two examples: its shape must suit the data and the method.
 
     Raises:
@@ -43,7 +43,7 @@ def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, metho
         raise ConfigError(field, path, problem, "fix its initialisation")
 
 
-def check_method(trial: PlannedTrial, method: CustomMethod, splits: Splits) -> None:
+def check_method(trial: PlannedTrial, method: CustomMethodConfig, splits: Splits) -> None:
     """Check that a custom method can make one step, on a network that is discarded.
 
     Raises:

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.data.sources import CustomData, Ham10000Data
-from l2rw_ray.config.method.methods import CustomMethod, WeightModelMethod
+from l2rw_ray.config.method.methods import CustomMethodConfig, WeightModelConfig
 from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
 from l2rw_ray.errors import ConfigError
@@ -83,12 +83,12 @@ def _warn_of_skipped_rows(name: str, source: Source) -> None:
 def _key(trial: PlannedTrial) -> str:
     """Return a key that is equal for trials that need only one check."""
     config = trial.config
-    is_custom = isinstance(config.method, CustomMethod)
+    is_custom = isinstance(config.method, CustomMethodConfig)
     method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
     needs = [
         getattr(config.method, f"needs_{what}", False) for what in ("classes", "targets", "output_layer")
     ]
-    weighs = isinstance(config.method, WeightModelMethod)
+    weighs = isinstance(config.method, WeightModelConfig)
     orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
     may_group = isinstance(config.data, CustomData | Ham10000Data) or hasattr(config.data, "group")
     seed = trial.seed if "seeded" in orders or may_group else None  # the sizes of sets may depend on it
@@ -104,7 +104,7 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
     check_fit(trial.config, splits)
     model, method = trial.config.model, trial.config.method
-    if isinstance(method, WeightModelMethod):
+    if isinstance(method, WeightModelConfig):
         weight_features(splits.train)
     network = build_model(model.name, splits.train.input_shape, output_count(method, splits), model.options)
     if getattr(method, "needs_output_layer", False):
@@ -112,7 +112,7 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     _check_batch_norm_batches(trial, network, splits)
     if isinstance(model, CustomModel):
         check_outputs(model, network, splits, method)
-    if isinstance(trial.config.method, CustomMethod):
+    if isinstance(trial.config.method, CustomMethodConfig):
         check_method(trial, trial.config.method, splits)
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.config.method.methods import MetaMethod
+from l2rw_ray.config.method.methods import MetaMethodConfig
 from l2rw_ray.data import MetaSampler, Splits
 from l2rw_ray.methods import TrainingContext
 from l2rw_ray.methods.registry import adapted_network, output_count
@@ -64,7 +64,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
 
 def _meta_sampler(trial: PlannedTrial, splits: Splits) -> MetaSampler:
     method = trial.config.method
-    if not isinstance(method, MetaMethod):
+    if not isinstance(method, MetaMethodConfig):
         return MetaSampler(splits.meta, None, trial.seed)
     is_fixed = method.meta_batches == "fixed"
     return MetaSampler(splits.meta, method.meta_batch_size, trial.seed, fixed=is_fixed)

@@ -10,7 +10,7 @@ import torch
 from torch.optim import Optimizer
 
 from l2rw_ray.config import TrialConfig
-from l2rw_ray.config.method.methods import L2RWMethod, MetaMethod, Method, UniformMethod
+from l2rw_ray.config.method.methods import L2RWConfig, MetaMethodConfig, MethodConfig, UniformConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
 from l2rw_ray.methods import TrainingContext, build_arm
@@ -63,16 +63,16 @@ def _measure(
     config: TrialConfig, context: TrainingContext, batches: list[Batch], ranks: Ranks
 ) -> dict[str, float]:
     device, rounds = device_of(context.model), config.measurement.probe_rounds
-    plain = _Stepper(UniformMethod(name="uniform"), _copy_of(context, config, ranks), batches)
+    plain = _Stepper(UniformConfig(name="uniform"), _copy_of(context, config, ranks), batches)
     plain.step()
     plain_bytes = plain.peak_bytes(device)
-    if isinstance(config.method, UniformMethod):
+    if isinstance(config.method, UniformConfig):
         return {"peak_memory_bytes": plain_bytes}
     copied = _copy_of(context, config, ranks)
     update_every, gradient_every = 1, 1
-    if isinstance(config.method, MetaMethod):
+    if isinstance(config.method, MetaMethodConfig):
         update_every = config.method.update_every
-    if isinstance(config.method, L2RWMethod):
+    if isinstance(config.method, L2RWConfig):
         gradient_every = config.method.meta_gradient_every
     stepper = _Stepper(config.method, copied, batches)
     runs: dict[str, Callable[[], object]] = {"plain": plain.step, "scored": stepper.scored()}
@@ -124,7 +124,7 @@ class _Stepper:
         batches: Batches to step on.
     """
 
-    def __init__(self, method: Method, context: TrainingContext, batches: list[Batch]) -> None:
+    def __init__(self, method: MethodConfig, context: TrainingContext, batches: list[Batch]) -> None:
         endless = cycle(replace(batch, is_last=False) for batch in batches)
         self._arm, self._numbered = build_arm(method, context), zip(count(), endless)
         self._optimizer = context.optimizer

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from l2rw_ray.config import parse_study
-from l2rw_ray.config.method.methods import UniformMethod
+from l2rw_ray.config.method.methods import UniformConfig
 from l2rw_ray.config.section import Section
 from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, trial_misfit
 from l2rw_ray.errors import ConfigError
@@ -14,7 +14,7 @@ from l2rw_ray.planning.plan import plan_study
 _TABLE = {"source": "parquet", "train": "a", "features": ["x"], "target": "y"}
 
 
-class ClassesMethod(Section):
+class ClassesConfig(Section):
     """An arm that counts classes."""
 
     needs_classes: ClassVar[bool] = True
@@ -59,11 +59,11 @@ def test_a_source_of_the_users_own_may_be_either(study_tree: dict, write_code) -
 
 
 def test_arms_that_need_classes_are_refused_once_for_all() -> None:
-    misfit = trial_misfit(ClassesMethod(), None, is_regression=True)  # type: ignore[arg-type]
+    misfit = trial_misfit(ClassesConfig(), None, is_regression=True)  # type: ignore[arg-type]
     assert misfit is not None
     assert (misfit.field, misfit.value) == ("method.name", "inverse")
-    assert trial_misfit(ClassesMethod(), None, is_regression=False) is None  # type: ignore[arg-type]
-    assert trial_misfit(UniformMethod(name="uniform"), "absolute", is_regression=True) is None
+    assert trial_misfit(ClassesConfig(), None, is_regression=False) is None  # type: ignore[arg-type]
+    assert trial_misfit(UniformConfig(name="uniform"), "absolute", is_regression=True) is None
 
 
 def test_what_is_new_leaves_old_fingerprints_alone(study_tree: dict) -> None:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from l2rw_ray.config.method.methods import Method
+from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.data import Batch, ExampleSet, MetaSampler
 from l2rw_ray.methods import Arm, StepOutcome, TrainingContext, build_arm
 
@@ -76,7 +76,7 @@ def _examples(count: int) -> ExampleSet:
 
 
 def make_arm(method: dict[str, Any], context: TrainingContext) -> Arm:
-    return build_arm(TypeAdapter(Method).validate_python(method), context)
+    return build_arm(TypeAdapter(MethodConfig).validate_python(method), context)
 
 
 def batch_of(context: TrainingContext, number: int) -> Batch:

@@ -11,7 +11,7 @@ from torch import nn
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
 from l2rw_ray.config.data.sources import DigitsData
-from l2rw_ray.config.method.methods import Method
+from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.config.overrides import variants_of
 from l2rw_ray.data import Batch, MetaSampler, Splits, epoch_batches, load_source, make_splits
 from l2rw_ray.methods import TrainingContext, build_arm
@@ -24,7 +24,9 @@ WEIGHTED = {"random", "l2rw", "inverse_frequency", "class_balanced", "ldam_drw",
 WEIGHTED |= {"meta_weight_net", "weight_model"}
 PLAIN = {"uniform", "resample", "focal", "finetune_meta", "meta_only", "mahalanobis_filter", "msp_filter"}
 """Arms of which no example has a weight of its own within a batch."""
-CONFIGS = {name: TypeAdapter(Method).validate_python({"name": name}) for name in sorted(WEIGHTED | PLAIN)}
+CONFIGS = {
+    name: TypeAdapter(MethodConfig).validate_python({"name": name}) for name in sorted(WEIGHTED | PLAIN)
+}
 
 
 @pytest.fixture(scope="module")

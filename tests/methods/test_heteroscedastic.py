@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from l2rw_ray.config.data.sources import CustomData
-from l2rw_ray.config.method.methods import Method
+from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.data import MetaSampler, Splits, epoch_batches, make_splits, regression_source
 from l2rw_ray.methods import TrainingContext, build_arm
 from l2rw_ray.methods.builtin.heteroscedastic import likelihood_loss, location_and_scale
@@ -95,7 +95,7 @@ def _splits(seed: int) -> Splits:
 
 
 def _trained(splits: Splits, method: dict, epochs: int = 15) -> nn.Module:
-    config = TypeAdapter(Method).validate_python(method)
+    config = TypeAdapter(MethodConfig).validate_python(method)
     torch.manual_seed(0)
     model = build_model("mlp", splits.train.input_shape, output_count(config, splits))
     context = TrainingContext(

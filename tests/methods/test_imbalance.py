@@ -8,7 +8,7 @@ from torch.nn import functional
 from torch.utils.data import WeightedRandomSampler
 from torchvision.ops import sigmoid_focal_loss
 
-from l2rw_ray.config.method.imbalance import LdamDrwMethod
+from l2rw_ray.config.method.imbalance import LdamDrwConfig
 from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.events import EpochCompleted
@@ -128,7 +128,7 @@ def test_ldam_layer_gives_scaled_cosines_in_place_of_the_last_layer(make_trial: 
         LdamDrwArm.adapt(nn.Sequential(nn.Flatten()))
     object.__setattr__(context, "model", nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
     with pytest.raises(UnsupportedModelError, match="no normalised output layer"):
-        LdamDrwArm(LdamDrwMethod(name="ldam_drw"), context)
+        LdamDrwArm(LdamDrwConfig(name="ldam_drw"), context)
 
 
 @pytest.mark.parametrize(("epochs", "first"), [(1, 0), (2, 1), (3, 2), (5, 4), (10, 8)])

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from l2rw_ray.config.data.sources import CustomData
-from l2rw_ray.config.method.methods import Method
+from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.data import MetaSampler, Source, epoch_batches, load_source, make_splits
 from l2rw_ray.import_path import load, look_in
 from l2rw_ray.methods import TrainingContext, build_arm
@@ -55,7 +55,7 @@ def _train(source: Source, method: dict[str, Any], seed: int) -> Trained:
         seed=seed,
         restart=lambda: None,
     )
-    arm = build_arm(TypeAdapter(Method).validate_python(method), context)
+    arm = build_arm(TypeAdapter(MethodConfig).validate_python(method), context)
     relative_N = torch.ones(len(splits.train))
     for epoch in range(EPOCHS):
         for batch in epoch_batches(splits.train, 100, seed, epoch):

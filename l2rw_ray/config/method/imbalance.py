@@ -7,7 +7,7 @@ from pydantic import Field
 from l2rw_ray.config.section import Section
 
 
-class InverseFrequencyMethod(Section):
+class InverseFrequencyConfig(Section):
     """Weights each class by one over its number of train examples."""
 
     needs_classes: ClassVar[bool] = True
@@ -15,7 +15,7 @@ class InverseFrequencyMethod(Section):
     name: Literal["inverse_frequency"]
 
 
-class ClassBalancedMethod(Section):
+class ClassBalancedConfig(Section):
     """Weights each class by one over its effective number of train examples, Cui et al. 2019."""
 
     needs_classes: ClassVar[bool] = True
@@ -25,7 +25,7 @@ class ClassBalancedMethod(Section):
     """Close to 1, weights follow inverse frequency; 0 gives equal weights."""
 
 
-class ResampleMethod(Section):
+class ResampleConfig(Section):
     """Draws examples with replacement so that all classes are equally frequent."""
 
     needs_classes: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class ResampleMethod(Section):
     name: Literal["resample"]
 
 
-class FocalMethod(Section):
+class FocalConfig(Section):
     """The focal loss, Lin et al. 2017."""
 
     needs_classes: ClassVar[bool] = True
@@ -44,7 +44,7 @@ class FocalMethod(Section):
     """How strongly well-predicted examples are discounted; 0 for not at all."""
 
 
-class LdamDrwMethod(Section):
+class LdamDrwConfig(Section):
     """Margins that depend on the label distribution, with deferred reweighting, Cao et al. 2019."""
 
     needs_classes: ClassVar[bool] = True

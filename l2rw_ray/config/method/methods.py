@@ -6,19 +6,19 @@ from pydantic import Field, Tag, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
 from l2rw_ray.config.method.imbalance import (
-    ClassBalancedMethod,
-    FocalMethod,
-    InverseFrequencyMethod,
-    LdamDrwMethod,
-    ResampleMethod,
+    ClassBalancedConfig,
+    FocalConfig,
+    InverseFrequencyConfig,
+    LdamDrwConfig,
+    ResampleConfig,
 )
 from l2rw_ray.config.method.stages import (
-    FinetuneMetaMethod,
-    JttMethod,
-    MahalanobisFilterMethod,
-    MetaOnlyMethod,
-    MspFilterMethod,
-    OodClassifierMethod,
+    FinetuneMetaConfig,
+    JttConfig,
+    MahalanobisFilterConfig,
+    MetaOnlyConfig,
+    MspFilterConfig,
+    OodClassifierConfig,
 )
 from l2rw_ray.config.section import Section, conflict
 
@@ -33,19 +33,19 @@ EstimatorName = Literal[
 ]
 
 
-class UniformMethod(Section):
+class UniformConfig(Section):
     """Plain training: every example counts the same."""
 
     name: Literal["uniform"]
 
 
-class RandomMethod(Section):
+class RandomConfig(Section):
     """Rectified Gaussian weights: the control of Ren et al. 2018 that reweighting must beat."""
 
     name: Literal["random"]
 
 
-class L2RWMethod(Section):
+class L2RWConfig(Section):
     """Learning to reweight, Ren et al. 2018, Algorithm 1."""
 
     name: Literal["l2rw"]
@@ -114,13 +114,13 @@ class _LearnedWeights(Section):
     """Whether meta batches cycle through the meta set or are the same at every step."""
 
 
-class MetaWeightNetMethod(_LearnedWeights):
+class MetaWeightNetConfig(_LearnedWeights):
     """Meta-Weight-Net, Shu et al. 2019: the weight is a learned function of the example's loss."""
 
     name: Literal["meta_weight_net"]
 
 
-class WeightModelMethod(_LearnedWeights):
+class WeightModelConfig(_LearnedWeights):
     """The weight is a learned function of the example's `weight_features`."""
 
     name: Literal["weight_model"]
@@ -139,11 +139,11 @@ class WeightModelMethod(_LearnedWeights):
         return self
 
 
-MetaMethod = L2RWMethod | MetaWeightNetMethod | WeightModelMethod
+MetaMethodConfig = L2RWConfig | MetaWeightNetConfig | WeightModelConfig
 """Sections of methods that take meta batches, and not necessarily at every step."""
 
 
-class HeteroscedasticMethod(Section):
+class HeteroscedasticConfig(Section):
     """Regression that predicts location and scale, by likelihood; Seitzer et al. 2022 for `beta`."""
 
     needs_targets: ClassVar[bool] = True
@@ -156,33 +156,33 @@ class HeteroscedasticMethod(Section):
     squared or absolute error."""
 
 
-class CustomMethod(CustomSection):
+class CustomMethodConfig(CustomSection):
     """A custom method: `method(context, **options)` returns a `l2rw_ray.methods.Method`."""
 
     name: ImportPath
 
 
 _BuiltIn = Annotated[
-    UniformMethod
-    | RandomMethod
-    | L2RWMethod
-    | InverseFrequencyMethod
-    | ClassBalancedMethod
-    | ResampleMethod
-    | FocalMethod
-    | LdamDrwMethod
-    | FinetuneMetaMethod
-    | MetaOnlyMethod
-    | JttMethod
-    | MahalanobisFilterMethod
-    | MspFilterMethod
-    | OodClassifierMethod
-    | MetaWeightNetMethod
-    | WeightModelMethod
-    | HeteroscedasticMethod,
+    UniformConfig
+    | RandomConfig
+    | L2RWConfig
+    | InverseFrequencyConfig
+    | ClassBalancedConfig
+    | ResampleConfig
+    | FocalConfig
+    | LdamDrwConfig
+    | FinetuneMetaConfig
+    | MetaOnlyConfig
+    | JttConfig
+    | MahalanobisFilterConfig
+    | MspFilterConfig
+    | OodClassifierConfig
+    | MetaWeightNetConfig
+    | WeightModelConfig
+    | HeteroscedasticConfig,
     Field(discriminator="name"),
 ]
-Method = Annotated[
-    Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomMethod, Tag(IMPORT_PATH)],
+MethodConfig = Annotated[
+    Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomMethodConfig, Tag(IMPORT_PATH)],
     Field(discriminator=by_form("name")),
 ]

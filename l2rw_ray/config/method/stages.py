@@ -10,13 +10,13 @@ from pydantic import Field
 from l2rw_ray.config.section import Section
 
 
-class MetaOnlyMethod(Section):
+class MetaOnlyConfig(Section):
     """Plain training on the meta set alone."""
 
     name: Literal["meta_only"]
 
 
-class FinetuneMetaMethod(Section):
+class FinetuneMetaConfig(Section):
     """Plain training, with the last epochs on the meta set."""
 
     name: Literal["finetune_meta"]
@@ -26,7 +26,7 @@ class FinetuneMetaMethod(Section):
     """Learning rate factor in these epochs."""
 
 
-class TwoStageMethod(Section):
+class TwoStageConfig(Section):
     """Options of methods that judge the train examples by a first model and then train a new one."""
 
     needs_whole_train_set: ClassVar[bool] = True
@@ -35,7 +35,7 @@ class TwoStageMethod(Section):
     """Epochs of the first model; fewer than `optim.epochs`."""
 
 
-class JttMethod(TwoStageMethod):
+class JttConfig(TwoStageConfig):
     """Upweights examples that a first model gets wrong, Liu et al. 2021."""
 
     needs_classes: ClassVar[bool] = True
@@ -45,7 +45,7 @@ class JttMethod(TwoStageMethod):
     """Weight of an example that the first model gets wrong; others have 1."""
 
 
-class FilterMethod(TwoStageMethod):
+class FilterConfig(TwoStageConfig):
     """Options of methods that drop train examples."""
 
     needs_classes: ClassVar[bool] = True
@@ -56,7 +56,7 @@ class FilterMethod(TwoStageMethod):
     """Whether an example is compared with its labelled class or with the class it fits best."""
 
 
-class MahalanobisFilterMethod(FilterMethod):
+class MahalanobisFilterConfig(FilterConfig):
     """Drops the examples farthest from class means by Mahalanobis distance, Lee et al. 2018."""
 
     needs_output_layer: ClassVar[bool] = True
@@ -64,13 +64,13 @@ class MahalanobisFilterMethod(FilterMethod):
     name: Literal["mahalanobis_filter"]
 
 
-class MspFilterMethod(FilterMethod):
+class MspFilterConfig(FilterConfig):
     """Drops the examples of the smallest softmax probability, Hendrycks & Gimpel 2017."""
 
     name: Literal["msp_filter"]
 
 
-class OodClassifierMethod(TwoStageMethod):
+class OodClassifierConfig(TwoStageConfig):
     """Weights each train example by the probability that its features are those of a meta example."""
 
     needs_output_layer: ClassVar[bool] = True

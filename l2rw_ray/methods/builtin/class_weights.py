@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.method.imbalance import ClassBalancedMethod, InverseFrequencyMethod
+from l2rw_ray.config.method.imbalance import ClassBalancedConfig, InverseFrequencyConfig
 from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import ARMS
@@ -70,7 +70,7 @@ class InverseFrequencyArm(_ClassWeightsArm):
     as long as those of other arms.
     """
 
-    def __init__(self, config: InverseFrequencyMethod, context: TrainingContext) -> None:
+    def __init__(self, config: InverseFrequencyConfig, context: TrainingContext) -> None:
         super().__init__(inverse_frequency_weights(class_counts(context.train, context.classes)), context)
 
 
@@ -83,6 +83,6 @@ class ClassBalancedArm(_ClassWeightsArm):
     steps on batches of frequent classes are shorter.
     """
 
-    def __init__(self, config: ClassBalancedMethod, context: TrainingContext) -> None:
+    def __init__(self, config: ClassBalancedConfig, context: TrainingContext) -> None:
         counts_C = class_counts(context.train, context.classes)
         super().__init__(effective_number_weights(counts_C, config.beta), context)

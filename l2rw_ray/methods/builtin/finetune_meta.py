@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from l2rw_ray.config.method.stages import FinetuneMetaMethod
+from l2rw_ray.config.method.stages import FinetuneMetaConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.methods.builtin.meta_only import MetaStep
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
@@ -18,7 +18,7 @@ class FinetuneMetaArm:
     These epochs have as many steps as the others; the optimiser keeps its memory of the earlier ones.
     """
 
-    def __init__(self, config: FinetuneMetaMethod, context: TrainingContext) -> None:
+    def __init__(self, config: FinetuneMetaConfig, context: TrainingContext) -> None:
         self._plain, self._meta = WeightedStep(context), MetaStep(context)
         self._optimizer, self._factor = context.optimizer, config.lr_factor
         self._rates = [group["lr"] for group in context.optimizer.param_groups]

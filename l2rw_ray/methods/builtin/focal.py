@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.method.imbalance import FocalMethod
+from l2rw_ray.config.method.imbalance import FocalConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
@@ -42,7 +42,7 @@ class FocalArm:
     arm's `train_loss` is the focal loss; the losses of the other sets are cross entropies.
     """
 
-    def __init__(self, config: FocalMethod, context: TrainingContext) -> None:
+    def __init__(self, config: FocalConfig, context: TrainingContext) -> None:
         self._step = WeightedStep(context, focal_loss(context.loss_fn, config.gamma))
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from l2rw_ray.config.method.methods import HeteroscedasticMethod
+from l2rw_ray.config.method.methods import HeteroscedasticConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import LossFunction, WeightedUpdate
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
@@ -28,7 +28,7 @@ class HeteroscedasticArm:
 
     outputs: ClassVar[int] = 2
 
-    def __init__(self, config: HeteroscedasticMethod, context: TrainingContext) -> None:
+    def __init__(self, config: HeteroscedasticConfig, context: TrainingContext) -> None:
         loss_fn = likelihood_loss(config.likelihood, config.beta)
         self._update = WeightedUpdate(context.model, context.optimizer, loss_fn, **context.update_options)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.method.stages import JttMethod
+from l2rw_ray.config.method.stages import JttConfig
 from l2rw_ray.methods.interface import TrainingContext
 from l2rw_ray.methods.registry import ARMS
 from l2rw_ray.methods.two_stages import TwoStageArm
@@ -20,7 +20,7 @@ class JttArm(TwoStageArm):
     examples λ times instead, which makes its epochs longer.
     """
 
-    def __init__(self, config: JttMethod, context: TrainingContext) -> None:
+    def __init__(self, config: JttConfig, context: TrainingContext) -> None:
         super().__init__(config, context)
         self._upweight = config.upweight
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from l2rw_ray.config.method.methods import L2RWMethod
+from l2rw_ray.config.method.methods import L2RWConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import ReweightedStep
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
@@ -13,7 +13,7 @@ from l2rw_ray.methods.registry import ARMS
 class L2RWArm:
     """Weights follow the alignment of each example's gradient with the meta set's."""
 
-    def __init__(self, config: L2RWMethod, context: TrainingContext) -> None:
+    def __init__(self, config: L2RWConfig, context: TrainingContext) -> None:
         self._meta = context.meta
         self._rank, self._world_size = context.rank, context.world_size
         self._is_uniform_between = config.between == "uniform"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from l2rw_ray.config.method.imbalance import LdamDrwMethod
+from l2rw_ray.config.method.imbalance import LdamDrwConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import LossFunction, Replicas
@@ -75,7 +75,7 @@ class LdamDrwArm:
         UnsupportedModelError: The network's output layer is not normalised; see `adapt`.
     """
 
-    def __init__(self, config: LdamDrwMethod, context: TrainingContext) -> None:
+    def __init__(self, config: LdamDrwConfig, context: TrainingContext) -> None:
         counts_C = class_counts(context.train, context.classes)
         network = Replicas.of(context.model).module
         layers = [part for part in network.modules() if isinstance(part, CosineLayer)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from l2rw_ray.config.method.stages import MahalanobisFilterMethod
+from l2rw_ray.config.method.stages import MahalanobisFilterConfig
 from l2rw_ray.meta import Replicas
 from l2rw_ray.methods.filtering import FilterArm
 from l2rw_ray.methods.interface import TrainingContext
@@ -60,7 +60,7 @@ class MahalanobisFilterArm(FilterArm):
         UnsupportedModelError: The network has no linear layer.
     """
 
-    def __init__(self, config: MahalanobisFilterMethod, context: TrainingContext) -> None:
+    def __init__(self, config: MahalanobisFilterConfig, context: TrainingContext) -> None:
         output_layer(Replicas.of(context.model).module)  # refused now, not after the first stage
         super().__init__(config, context)
 

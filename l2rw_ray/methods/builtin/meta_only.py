@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from l2rw_ray.config.method.stages import MetaOnlyMethod
+from l2rw_ray.config.method.stages import MetaOnlyConfig
 from l2rw_ray.data import Batch, MetaSampler
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import ARMS
@@ -32,7 +32,7 @@ class MetaOnlyArm:
     An epoch has as many steps as one over the train set. `train_loss` is that of the meta examples.
     """
 
-    def __init__(self, config: MetaOnlyMethod, context: TrainingContext) -> None:
+    def __init__(self, config: MetaOnlyConfig, context: TrainingContext) -> None:
         self._step = MetaStep(context)
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.method.stages import OodClassifierMethod
+from l2rw_ray.config.method.stages import OodClassifierConfig
 from l2rw_ray.data import rng_for
 from l2rw_ray.meta import Replicas
 from l2rw_ray.methods.interface import TrainingContext
@@ -63,7 +63,7 @@ class OodClassifierArm(TwoStageArm):
         UnsupportedModelError: The network has no linear layer.
     """
 
-    def __init__(self, config: OodClassifierMethod, context: TrainingContext) -> None:
+    def __init__(self, config: OodClassifierConfig, context: TrainingContext) -> None:
         output_layer(Replicas.of(context.model).module)  # refused now, not after the first stage
         super().__init__(config, context)
 

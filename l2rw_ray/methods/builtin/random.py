@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.method.methods import RandomMethod
+from l2rw_ray.config.method.methods import RandomConfig
 from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import ARMS
@@ -20,7 +20,7 @@ class RandomArm:
     epoch, so that every number of workers sees the same weights.
     """
 
-    def __init__(self, config: RandomMethod, context: TrainingContext) -> None:
+    def __init__(self, config: RandomConfig, context: TrainingContext) -> None:
         self._context, self._step = context, WeightedStep(context)
         self._epoch = -1
         self._gaussian_N = torch.empty(0)

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from l2rw_ray.config.method.imbalance import ResampleMethod
+from l2rw_ray.config.method.imbalance import ResampleConfig
 from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.methods.builtin.class_weights import class_counts, inverse_frequency_weights
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
@@ -20,7 +20,7 @@ class ResampleArm:
     over the train set; `visited_fraction` tells which share of the set it came across.
     """
 
-    def __init__(self, config: ResampleMethod, context: TrainingContext) -> None:
+    def __init__(self, config: ResampleConfig, context: TrainingContext) -> None:
         self._context, self._step = context, WeightedStep(context)
 
     def begin_epoch(self, epoch: int) -> Epoch:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from l2rw_ray.config.method.methods import UniformMethod
+from l2rw_ray.config.method.methods import UniformConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import ARMS
@@ -13,7 +13,7 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 class UniformArm:
     """Every example of the global batch weighs 1/B."""
 
-    def __init__(self, config: UniformMethod, context: TrainingContext) -> None:
+    def __init__(self, config: UniformConfig, context: TrainingContext) -> None:
         self._step = WeightedStep(context)
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.method.methods import WeightModelMethod
+from l2rw_ray.config.method.methods import WeightModelConfig
 from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.errors import DataError
 from l2rw_ray.meta import WeightedUpdate
@@ -19,7 +19,7 @@ from l2rw_ray.methods.weight_network import WeightNetwork
 
 
 @ARMS.register("weight_model")
-def weight_model(config: WeightModelMethod, context: TrainingContext) -> Arm:
+def weight_model(config: WeightModelConfig, context: TrainingContext) -> Arm:
     """Learned on the meta loss, or jointly with the network.
 
     The weights cannot collapse under the former: what teaches them is the loss of the clean examples,
@@ -58,7 +58,7 @@ class JointWeightsArm:
         features_NF: Weight features of the train set.
     """
 
-    def __init__(self, config: WeightModelMethod, context: TrainingContext, features_NF: Tensor) -> None:
+    def __init__(self, config: WeightModelConfig, context: TrainingContext, features_NF: Tensor) -> None:
         self._features_NF = features_NF
         self._update = WeightedUpdate(
             context.model, context.optimizer, context.loss_fn, **context.update_options
