@@ -90,7 +90,7 @@ def epoch_batches(
     if order is None:
         order = _pass_order(examples, seed, epoch)
     elif examples.is_streamed:
-        raise examples.streaming_error("the arm goes through the train set in an order of its own")
+        raise examples.streaming_error("the method goes through the train set in an order of its own")
     device, steps = examples.labels.device, steps_per_epoch(len(order), batch_size, world_size)
     order = order.to("cpu" if examples.is_streamed else device)
     wholes = order.split(batch_size)[:steps]

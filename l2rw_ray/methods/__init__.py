@@ -1,4 +1,6 @@
-"""The arms of a study: each decides how one batch becomes one optimiser step."""
+"""The methods of a study: each decides how one batch becomes one optimiser step."""
+
+import warnings
 
 from l2rw_ray.methods.builtin import (
     class_weights,
@@ -18,16 +20,16 @@ from l2rw_ray.methods.builtin import (
     uniform,
     weight_model,
 )
-from l2rw_ray.methods.interface import Arm, Epoch, StagedArm, StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import build_arm
+from l2rw_ray.methods.interface import Epoch, Method, StagedMethod, StepOutcome, TrainingContext
+from l2rw_ray.methods.registry import build_method
 
 __all__ = [
-    "Arm",
     "Epoch",
-    "StagedArm",
+    "Method",
+    "StagedMethod",
     "StepOutcome",
     "TrainingContext",
-    "build_arm",
+    "build_method",
     "class_weights",
     "finetune_meta",
     "focal",
@@ -45,3 +47,14 @@ __all__ = [
     "uniform",
     "weight_model",
 ]
+
+_RENAMED = {"Arm": Method, "StagedArm": StagedMethod}
+
+
+def __getattr__(name: str) -> object:
+    """Return a renamed class under its old name, with a warning; removed in the next release."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _RENAMED[name]
+    warnings.warn(f"{__name__}.{name} is now {__name__}.{new.__name__}", DeprecationWarning, stacklevel=2)
+    return new

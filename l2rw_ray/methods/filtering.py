@@ -1,4 +1,4 @@
-"""Arms that drop the train examples which a first model finds odd.
+"""Methods that drop the train examples which a first model finds odd.
 
 Shape suffixes: N train examples.
 """
@@ -12,14 +12,14 @@ from l2rw_ray.config.method.stages import FilterConfig
 from l2rw_ray.data import Batch, epoch_order
 from l2rw_ray.errors import DataError
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
-from l2rw_ray.methods.two_stages import TwoStageArm
+from l2rw_ray.methods.two_stages import TwoStageMethod
 
 
-class FilterArm(TwoStageArm):
+class FilterMethod(TwoStageMethod):
     """Plain training, the second stage of it on what is kept.
 
-    Passes over the kept examples, each in the order all arms share, follow one another without a gap. An
-    epoch of the second stage has as many steps as one of the first, so that all arms have equal budgets.
+    Passes over the kept examples, each in the order all methods share, follow one another without a gap. An
+    epoch of the second stage has as many steps as one of the first, so that all methods have equal budgets.
     """
 
     def __init__(self, config: FilterConfig, context: TrainingContext) -> None:

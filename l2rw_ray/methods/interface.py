@@ -1,4 +1,4 @@
-"""What every arm is given, and what it gives back for each step.
+"""What every method is given, and what it gives back for each step.
 
 Shape suffixes: B train batch of this rank, M meta set.
 """
@@ -26,14 +26,14 @@ class TrainingContext:
         meta: Sampler over the clean meta set; the set itself is its `examples`.
         train: The train set.
         classes: Number of classes; of a regression that of the strata which sets are drawn by.
-        epochs: Epochs of the whole trial, all stages of an arm together.
+        epochs: Epochs of the whole trial, all stages of a method together.
         batch_size: Examples per step on all ranks together.
         seed: The trial's seed.
         restart: Puts model and optimiser back to where the trial began, on all ranks, in place.
         rank: This process among the trial's workers.
         world_size: Number of the trial's workers.
         timer: Measures the phases of a step by name; None measures nothing.
-        update_options: `accumulation_steps` and `max_grad_norm` of every arm's updates.
+        update_options: `accumulation_steps` and `max_grad_norm` of every method's updates.
     """
 
     model: nn.Module
@@ -64,8 +64,8 @@ class Epoch:
     Attributes:
         examples: The set whose examples are stepped on; None for the train set.
         order: Positions in that set in the order they come in, int64 [K], any of them more than once;
-            None for each once, in the order that all arms share. Equal on all ranks.
-        figures: What the arm has to tell of this epoch, for its metrics.
+            None for each once, in the order that all methods share. Equal on all ranks.
+        figures: What the method has to tell of this epoch, for its metrics.
     """
 
     examples: ExampleSet | None = None
@@ -97,8 +97,8 @@ class StepOutcome:
     has_new_weights: bool = True
 
 
-class Arm(Protocol):
-    """One arm during one trial."""
+class Method(Protocol):
+    """One method during one trial."""
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """Make one optimiser step.
@@ -117,8 +117,8 @@ class Arm(Protocol):
 
 
 @runtime_checkable
-class StagedArm(Arm, Protocol):
-    """An arm that decides what its epochs go through, or that has stages."""
+class StagedMethod(Method, Protocol):
+    """A method that decides what its epochs go through, or that has stages."""
 
     def begin_epoch(self, epoch: int) -> Epoch:
         """Prepare for an epoch; all ranks call this together before its first step.
@@ -131,6 +131,6 @@ class StagedArm(Arm, Protocol):
         """
 
 
-ArmFactory = Callable[..., Arm]
+MethodFactory = Callable[..., Method]
 """Takes the trial's `method` section and its context; one of the user's own takes the context and its
 options, by keyword."""

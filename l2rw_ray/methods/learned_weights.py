@@ -31,7 +31,7 @@ Features = Callable[[Tensor, Tensor], Tensor]
 """Maps losses [B], detached, and positions in the train set [B] to z, [B, F]."""
 
 
-class LearnedWeightsArm:
+class LearnedWeightsMethod:
     """The weight network follows the meta loss, the network the loss that it weighs.
 
     A step that updates φ looks where the present weights lead, makes one step of Adam on φ, and weighs
@@ -48,7 +48,7 @@ class LearnedWeightsArm:
     batch's size.
 
     Args:
-        config: The arm's section.
+        config: The method's section.
         context: What the trial trains with.
         inputs: F.
         features: Gives z.

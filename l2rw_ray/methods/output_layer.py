@@ -14,5 +14,5 @@ def output_layer(network: nn.Module) -> tuple[str, nn.Linear]:
     found = [(name, part) for name, part in network.named_modules() if isinstance(part, nn.Linear)]
     if not found:
         problem = "it has no linear layer, whose inputs would be its features"
-        raise UnsupportedModelError("model", type(network).__name__, problem, "use a model or arm that fits")
+        raise UnsupportedModelError("model", type(network).__name__, problem, "use another model or method")
     return found[-1]

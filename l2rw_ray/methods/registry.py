@@ -1,4 +1,4 @@
-"""Which class implements which arm."""
+"""Which class implements which method."""
 
 from torch import nn
 
@@ -6,28 +6,28 @@ from l2rw_ray.config.method.methods import CustomMethodConfig, MethodConfig
 from l2rw_ray.data import Splits
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code
-from l2rw_ray.methods.interface import Arm, ArmFactory, TrainingContext
+from l2rw_ray.methods.interface import Method, MethodFactory, TrainingContext
 from l2rw_ray.registry import Registry
 
 _FIELD = "method.name"
 _INTERFACE = ("step", "state_dict", "load_state_dict")
 
-ARMS: Registry[ArmFactory] = Registry(_FIELD, import_paths=True)
+METHODS: Registry[MethodFactory] = Registry(_FIELD, import_paths=True)
 
 
 def adapted_network(config: MethodConfig, network: nn.Module) -> nn.Module:
-    """The network as the arm trains it: its class may have a static method `adapt`, which changes it.
+    """The network as the method trains it: its class may have a static method `adapt`, which changes it.
 
     Args:
         config: The trial's `method` section.
         network: Freshly initialised, on the CPU, not wrapped.
     """
-    adapt = getattr(ARMS.get(config.name), "adapt", None)
+    adapt = getattr(METHODS.get(config.name), "adapt", None)
     return network if adapt is None else adapt(network)
 
 
 def output_count(config: MethodConfig, splits: Splits) -> int:
-    """Outputs of the network: one per class; of a regression one, or the `outputs` of the arm's class.
+    """Outputs of the network: one per class; of a regression one, or the `outputs` of the method's class.
 
     Args:
         config: The trial's `method` section.
@@ -35,22 +35,22 @@ def output_count(config: MethodConfig, splits: Splits) -> int:
     """
     if not splits.is_regression:
         return len(splits.class_names)
-    return int(getattr(ARMS.get(config.name), "outputs", 1))
+    return int(getattr(METHODS.get(config.name), "outputs", 1))
 
 
-def build_arm(config: MethodConfig, context: TrainingContext) -> Arm:
-    """The arm that a trial's `method` section asks for.
+def build_method(config: MethodConfig, context: TrainingContext) -> Method:
+    """The method that a trial's `method` section asks for.
 
     Raises:
         InputError: It is the user's own, and cannot be imported, raises or lacks part of the interface.
     """
-    factory = ARMS.get(config.name)
+    factory = METHODS.get(config.name)
     if not isinstance(config, CustomMethodConfig):
         return factory(config, context)
     with users_code(config.name, _FIELD):
-        arm = factory(context, **config.options)
-    missing = [name for name in _INTERFACE if not callable(getattr(arm, name, None))]
+        method = factory(context, **config.options)
+    missing = [name for name in _INTERFACE if not callable(getattr(method, name, None))]
     if missing:
-        problem = f"a {type(arm).__name__} has no method {missing[0]!r}"
-        raise ConfigError(_FIELD, config.name, problem, "implement l2rw_ray.methods.Arm")
-    return arm
+        problem = f"a {type(method).__name__} has no method {missing[0]!r}"
+        raise ConfigError(_FIELD, config.name, problem, "implement l2rw_ray.methods.Method")
+    return method

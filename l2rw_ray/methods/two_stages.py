@@ -1,4 +1,4 @@
-"""Arms that judge the train examples by a first model, and begin anew.
+"""Methods that judge the train examples by a first model, and begin anew.
 
 Shape suffixes: N train examples.
 """
@@ -15,7 +15,7 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 from l2rw_ray.methods.whole_set import from_first_rank
 
 
-class TwoStageArm(ABC):
+class TwoStageMethod(ABC):
     """Plain training for `first_epochs`; then fresh weights, and training on weighted examples.
 
     The stages together take the trial's epochs. The second one starts from the initial weights of the
@@ -36,7 +36,7 @@ class TwoStageArm(ABC):
         """
 
     def figures(self, weights_N: Tensor) -> dict[str, float]:
-        """What the arm has to tell of the examples it judged."""
+        """What the method has to tell of the examples it judged."""
         return {}
 
     def begin_epoch(self, epoch: int) -> Epoch:

@@ -1,4 +1,4 @@
-"""The optimiser step that most arms make: on the plain or the weighted loss of the global batch."""
+"""The optimiser step that most methods make: on the plain or the weighted loss of the global batch."""
 
 from torch import Tensor
 

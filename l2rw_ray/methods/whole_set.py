@@ -82,6 +82,9 @@ def _features(network: nn.Module, x: Tensor) -> Tensor:
     finally:
         handle.remove()
     if not seen or len(seen[-1]) != len(x):
-        problem, remedy = "its inputs are not the features of a batch, [B, F]", "use a model or arm that fits"
+        problem, remedy = (
+            "its inputs are not the features of a batch, [B, F]",
+            "use another model or method",
+        )
         raise UnsupportedModelError("model", name, problem, remedy)
     return seen[-1]

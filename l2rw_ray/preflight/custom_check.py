@@ -9,7 +9,7 @@ from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import Splits, epoch_batches
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code
-from l2rw_ray.methods import StepOutcome, build_arm
+from l2rw_ray.methods import StepOutcome, build_method
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.ranks import Ranks
@@ -43,19 +43,19 @@ def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, metho
         raise ConfigError(field, path, problem, "fix its initialisation")
 
 
-def check_method(trial: PlannedTrial, method: CustomMethodConfig, splits: Splits) -> None:
+def check_method(trial: PlannedTrial, config: CustomMethodConfig, splits: Splits) -> None:
     """Check that a custom method can make one step, on a network that is discarded.
 
     Raises:
         ConfigError: The method lacks part of the interface, or returns something else.
         InputError: The method raises.
     """
-    field, path, config = "method.name", method.name, trial.config
-    built = build_arm(method, build_context(trial, splits, Ranks(), torch.device("cpu")))
-    batch = next(epoch_batches(splits.train, config.optim.batch_size, trial.seed, epoch=0))
+    field, path = "method.name", config.name
+    method = build_method(config, build_context(trial, splits, Ranks(), torch.device("cpu")))
+    batch = next(epoch_batches(splits.train, trial.config.optim.batch_size, trial.seed, epoch=0))
     with users_code(path, field):
-        outcome: object = built.step(batch, 0, 0)
-        state: object = built.state_dict()
+        outcome: object = method.step(batch, 0, 0)
+        state: object = method.state_dict()
     if not isinstance(outcome, StepOutcome):
         problem = f"its step returned a {type(outcome).__name__}"
         raise ConfigError(field, path, problem, "return a l2rw_ray.methods.StepOutcome")

@@ -72,7 +72,7 @@ class TrialRecord:
         reason: Why a stopped trial stopped: `scheduler` or `interrupted`.
         error: `ExceptionType: message` of a failed trial.
         config: The resolved trial as JSON.
-        method: Name of the arm.
+        method: Name of the method.
         measures: Final figures by name, those of `MEASURES`.
         metrics: Final figures without a column of their own.
         split_hashes: SHA-256 over the row indices of train, meta, validation and test.
@@ -81,7 +81,7 @@ class TrialRecord:
         commit: Commit of this package's source, None outside a repository.
         device: Device type, None where the trial failed before it had one.
         started_at: UTC start of the first attempt.
-        warnings: Signs that the arm did not work as it should, with what to do; and checkpoints that could
+        warnings: Signs that the method did not work as it should, with what to do; and checkpoints that could
             not be written or used.
         history: Epochs, in order.
         confusion: The test set by true and predicted class.

@@ -11,11 +11,11 @@ SCHEDULER = "scheduler"
 
 
 WEIGHTED = "effective_sample_size"
-"""A figure that every arm with weights has, and no other."""
+"""A figure that every method with weights has, and no other."""
 
 
 def with_costs(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Final figures; those of an arm without weights with the overhead ratio that it has by definition."""
+    """Final figures; those of a method without weights with the overhead ratio that it has by definition."""
     has_weights = figures.get(WEIGHTED) is not None
     known = {name: value for name, value in figures.items() if value is not None}
     return dict(figures) if has_weights else {**figures, "overhead_ratio": 1.0, **known}

@@ -28,7 +28,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
         device: Where to train.
 
     Raises:
-        InputError: The model cannot be built, a meta batch is larger than the meta set, or the arm or the
+        InputError: The model cannot be built, a meta batch is larger than the meta set, or the method or the
             loss does not go with the data.
     """
     config, loss_fn = trial.config, task_loss(trial.config, splits)

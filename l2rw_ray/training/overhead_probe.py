@@ -13,7 +13,7 @@ from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.method.methods import L2RWConfig, MetaMethodConfig, MethodConfig, UniformConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
-from l2rw_ray.methods import TrainingContext, build_arm
+from l2rw_ray.methods import TrainingContext, build_method
 from l2rw_ray.training.determinism import restore_rng, rng_state
 from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
@@ -28,7 +28,7 @@ _STANDSTILL = 1e-6
 def probe_overhead(
     config: TrialConfig, context: TrainingContext, batches: list[Batch], ranks: Ranks
 ) -> dict[str, float]:
-    """Measure what a step of the trial's arm costs beside a plain one.
+    """Measure what a step of the trial's method costs beside a plain one.
 
     The copies hardly move, so that what is timed is the state that is trained; each step makes an update
     of its own, also where the trial accumulates gradients. Model,
@@ -43,7 +43,7 @@ def probe_overhead(
 
     Returns:
         `peak_memory_bytes`, what steps allocate beyond parameters and optimiser state, gradients and what
-        is kept from step to step included; and for a reweighted arm `step_time_plain_s`,
+        is kept from step to step included; and for a reweighted method `step_time_plain_s`,
         `step_time_s` (the mean over a cycle of steps, from one meta gradient to the next),
         `overhead_ratio`,
         `peak_memory_plain_bytes`, `phase_<name>_s` per step that computes weights, and `parameters`, how
@@ -116,24 +116,24 @@ def _copy_of(context: TrainingContext, config: TrialConfig, ranks: Ranks) -> Tra
 
 
 class _Stepper:
-    """Steps of an arm on batches in turn.
+    """Steps of a method on batches in turn.
 
     Args:
-        method: The arm.
+        method: The method.
         context: What it trains.
         batches: Batches to step on.
     """
 
     def __init__(self, method: MethodConfig, context: TrainingContext, batches: list[Batch]) -> None:
         endless = cycle(replace(batch, is_last=False) for batch in batches)
-        self._arm, self._numbered = build_arm(method, context), zip(count(), endless)
+        self._method, self._numbered = build_method(method, context), zip(count(), endless)
         self._optimizer = context.optimizer
-        self._fresh = self._arm.state_dict()
+        self._fresh = self._method.state_dict()
 
     def step(self) -> object:
         """The next one."""
         number, batch = next(self._numbered)
-        return self._arm.step(batch, number, epoch=0)
+        return self._method.step(batch, number, epoch=0)
 
     def peak_bytes(self, device: torch.device) -> float:
         """Memory at the peak of a step that computes weights and the one after it, from no gradients on."""
@@ -152,13 +152,13 @@ class _Stepper:
         Args:
             after: How many steps come before it, once; 0 for the first of a trial.
         """
-        self._arm.load_state_dict(self._fresh)
+        self._method.load_state_dict(self._fresh)
         for _ in range(after):
             self.step()
-        start = self._arm.state_dict() if after else self._fresh
+        start = self._method.state_dict() if after else self._fresh
 
         def scored() -> object:
-            self._arm.load_state_dict(start)
+            self._method.load_state_dict(start)
             return self.step()
 
         return scored

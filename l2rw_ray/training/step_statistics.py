@@ -59,7 +59,7 @@ class StepStatistics:
 
         Args:
             ranks: The trial's workers.
-            weighted: Whether the arm has weights.
+            weighted: Whether the method has weights.
 
         Raises:
             NonFiniteError: A loss is NaN or infinite.

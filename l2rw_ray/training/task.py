@@ -1,4 +1,4 @@
-"""The loss that a trial's data ask for, whatever its arm.
+"""The loss that a trial's data ask for, whatever its method.
 
 Shape suffixes: B batch.
 """
@@ -20,7 +20,7 @@ def task_loss(config: TrialConfig, splits: Splits) -> LossFunction:
         splits: Its data.
 
     Raises:
-        ConfigError: Its arm or its loss is undefined for such data.
+        ConfigError: Its method or its loss is undefined for such data.
     """
     check_fit(config, splits)
     if not splits.is_regression:
@@ -29,7 +29,7 @@ def task_loss(config: TrialConfig, splits: Splits) -> LossFunction:
 
 
 def check_fit(config: TrialConfig, splits: Splits) -> None:
-    """Refuse an arm or a loss that is undefined for the data, which only now may be known.
+    """Refuse a method or a loss that is undefined for the data, which only now may be known.
 
     Raises:
         ConfigError: It is.

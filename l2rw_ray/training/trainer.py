@@ -27,7 +27,7 @@ from l2rw_ray.events import (
 )
 from l2rw_ray.import_path import load
 from l2rw_ray.measurement import SYSTEM, PhaseTimer, SystemLoad, describe_hardware
-from l2rw_ray.methods import Epoch, StagedArm, build_arm
+from l2rw_ray.methods import Epoch, StagedMethod, build_method
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.training.checkpoint import CheckpointSchedule, CheckpointStore, restored_history
 from l2rw_ray.training.context import build_context
@@ -121,7 +121,7 @@ class Trainer:
         self._read_parts = read_parts
         self._timer = PhaseTimer(device, synchronise=False)
         self._context = build_context(trial, self._splits, ranks, device)
-        self._arm = build_arm(self._config.method, self._context)
+        self._method = build_method(self._config.method, self._context)
         self._metrics = load_metrics(self._config.metrics)
         self._epoch, self._step, self._skipped = 0, 0, 0
         self._earlier_s, self._started = 0.0, perf_counter()
@@ -148,7 +148,8 @@ class Trainer:
     def _train_epoch(self) -> EpochCompleted:
         started = perf_counter()
         with self._timer("stage"):
-            plan = self._arm.begin_epoch(self._epoch) if isinstance(self._arm, StagedArm) else Epoch()
+            method = self._method
+            plan = method.begin_epoch(self._epoch) if isinstance(method, StagedMethod) else Epoch()
         train = self._splits.train
         examples = train if plan.examples is None else plan.examples
         visited, batch_size = examples if plan.order is None else plan.order, self._config.optim.batch_size
@@ -163,7 +164,7 @@ class Trainer:
                 with self._timer("data"):
                     batch = next(batches)
                 with self._timer("step"):
-                    outcome = self._arm.step(batch, self._step, self._epoch)
+                    outcome = self._method.step(batch, self._step, self._epoch)
                 figures.add(position, outcome)
                 sizes_S[position] = batch.global_size
                 if outcome.weights_B is not None and examples is train:
@@ -336,7 +337,7 @@ class Trainer:
         return {
             "model": unwrapped(self._context.model).state_dict(),
             "optimizer": self._context.optimizer.state_dict(),
-            "arm": self._arm.state_dict(),
+            "arm": self._method.state_dict(),
             "epoch": self._epoch,
             "step": self._step,
             "skipped": self._skipped,
@@ -358,7 +359,7 @@ class Trainer:
             return
         unwrapped(self._context.model).load_state_dict(state["model"])
         self._context.optimizer.load_state_dict(state["optimizer"])
-        self._arm.load_state_dict(state["arm"])
+        self._method.load_state_dict(state["arm"])
         self._epoch, self._step, self._skipped = state["epoch"], state["step"], state["skipped"]
         self._earlier_s, self._probed = state["elapsed_s"], state["probed"]
         self._timer.total_s.update(state["times_s"])

@@ -9,10 +9,10 @@ from l2rw_ray.meta import WeightHealth, failure_signatures
 def health_warnings(
     epochs: Sequence[Mapping[str, float]], batch_size: int, corrupted_fraction: float
 ) -> tuple[str, ...]:
-    """Failure signatures of a trial whose arm follows a meta set, with what to do.
+    """Failure signatures of a trial whose method follows a meta set, with what to do.
 
     Args:
-        epochs: Each epoch's figures; those of arms that follow no direction are passed over.
+        epochs: Each epoch's figures; those of methods that follow no direction are passed over.
         batch_size: Examples per step over all workers.
         corrupted_fraction: Share of the train examples with a wrong label.
     """

@@ -17,13 +17,13 @@ WriteCode = Callable[[str, str], Path]
 
 @pytest.fixture
 def own_tree(study_tree: dict, write_code: WriteCode) -> dict:
-    """The small study with source, model, arm and metric of the user's own, which nothing executes."""
+    """The small study with source, model, method and metric of the user's own, which nothing executes."""
     for module in ("__init__", "data", "models", "methods", "metrics"):
         write_code(f"own/{module}.py", "raise SystemExit")
     trial = study_tree["trial"]
     trial["data"] |= {"source": "own.data:load", "options": {"blur": 0.1}}
     trial["model"] = {"name": "own.models:build", "options": {"width": 32}}
-    trial["method"] = {"name": "own.methods:Arm"}
+    trial["method"] = {"name": "own.methods:Method"}
     trial["metrics"] = ["own.metrics:top_two"]
     study_tree["design"]["factors"] = {"model.options.width": [16, 32]}
     return study_tree
@@ -36,7 +36,7 @@ def _ids(tree: dict) -> list[str]:
 def test_options_are_factors_and_overrides(own_tree: dict, tmp_path: Path) -> None:
     trials = plan_study(parse_study(own_tree))
     assert [trial.config.model.options for trial in trials] == [{"width": w} for w in (16, 16, 32, 32)]
-    assert trials[0].label == "Arm · width 16 · seed 0"
+    assert trials[0].label == "Method · width 16 · seed 0"
     dump_study(parse_study(own_tree), tmp_path / "study.yaml")
     overrides = ["design.factors={optim.lr: [0.1]}", "trial.model.options.width=8"]
     spec = load_study(tmp_path / "study.yaml", overrides)
@@ -51,12 +51,12 @@ def test_options_go_when_one_of_our_own_takes_the_place(own_tree: dict) -> None:
     assert "options" not in own_tree["trial"]["data"]
 
 
-def test_an_option_may_be_varied_for_its_arm_only(own_tree: dict) -> None:
-    arm = "own.methods:Arm"
+def test_an_option_may_be_varied_for_its_method_only(own_tree: dict) -> None:
+    method = "own.methods:Method"
     own_tree["design"] = {
         "kind": "grid",
-        "factors": {"method.name": ["uniform", arm], "method.options.keep": [0.5, 0.8]},
-        "when": {"method.options.keep": {"method.name": arm}},
+        "factors": {"method.name": ["uniform", method], "method.options.keep": [0.5, 0.8]},
+        "when": {"method.options.keep": {"method.name": method}},
     }
     trials = plan_study(parse_study(own_tree | {"seeds": 1}))
     assert [getattr(trial.config.method, "options", None) for trial in trials] == [
@@ -103,10 +103,10 @@ def test_options_and_paths_count(own_tree: dict, path: str, value: object) -> No
 
 
 def test_code_counts_for_the_trials_that_name_it(study_tree: dict, write_code: WriteCode) -> None:
-    write_code("own_arm.py", "")
-    study_tree["design"]["factors"] = {"method.name": ["uniform", "own_arm:Arm"]}
+    write_code("own_method.py", "")
+    study_tree["design"]["factors"] = {"method.name": ["uniform", "own_method:Method"]}
     before = _ids(study_tree)
-    write_code("own_arm.py", "# edited")
+    write_code("own_method.py", "# edited")
     after = _ids(study_tree)
     assert after[:2] == before[:2], "plain training names no code"
     assert not set(after[2:]) & set(before[2:])

@@ -15,7 +15,7 @@ _TABLE = {"source": "parquet", "train": "a", "features": ["x"], "target": "y"}
 
 
 class ClassesConfig(Section):
-    """An arm that counts classes."""
+    """A method that counts classes."""
 
     needs_classes: ClassVar[bool] = True
     name: Literal["inverse"] = "inverse"
@@ -58,7 +58,7 @@ def test_a_source_of_the_users_own_may_be_either(study_tree: dict, write_code) -
         ]
 
 
-def test_arms_that_need_classes_are_refused_once_for_all() -> None:
+def test_methods_that_need_classes_are_refused_once_for_all() -> None:
     misfit = trial_misfit(ClassesConfig(), None, is_regression=True)  # type: ignore[arg-type]
     assert misfit is not None
     assert (misfit.field, misfit.value) == ("method.name", "inverse")
@@ -77,7 +77,7 @@ _LABELLED = {"source": "parquet", "train": "a", "features": ["x"]}
 
 
 @pytest.mark.parametrize("name", ["jtt", "mahalanobis_filter", "msp_filter", "ood_classifier", "resample"])
-def test_arms_that_look_at_the_whole_train_set_do_not_stream(study_tree: dict, name: str) -> None:
+def test_methods_that_look_at_the_whole_train_set_do_not_stream(study_tree: dict, name: str) -> None:
     tree = study_tree | {"design": {"kind": "grid", "factors": {"method.name": ["uniform", name]}}}
     tree["trial"]["optim"]["epochs"] = 3
     data = {"source": "parquet", "train": "a", "test_size": 9}

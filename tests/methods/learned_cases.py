@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.data import Batch, ExampleSet, MetaSampler
-from l2rw_ray.methods import Arm, StepOutcome, TrainingContext, build_arm
+from l2rw_ray.methods import Method, StepOutcome, TrainingContext, build_method
 
 EXAMPLES, FEATURES, CLASSES, META, BATCH = 24, 6, 4, 5, 8
 STEPS = 6
@@ -35,7 +35,7 @@ PARALLEL: list[dict[str, Any]] = [
 
 
 CASES = list(product(PARALLEL, ({}, {"accumulation_steps": 2, "max_grad_norm": 0.05})))
-"""Arms and the options of their updates that ranks share."""
+"""Methods and the options of their updates that ranks share."""
 
 
 class Sampler(MetaSampler):
@@ -75,8 +75,8 @@ def _examples(count: int) -> ExampleSet:
     return ExampleSet(x, y, nothing.bool(), nothing.long(), weight_features=torch.randn(count, 3))
 
 
-def make_arm(method: dict[str, Any], context: TrainingContext) -> Arm:
-    return build_arm(TypeAdapter(MethodConfig).validate_python(method), context)
+def make_method(method: dict[str, Any], context: TrainingContext) -> Method:
+    return build_method(TypeAdapter(MethodConfig).validate_python(method), context)
 
 
 def batch_of(context: TrainingContext, number: int) -> Batch:
@@ -88,8 +88,8 @@ def batch_of(context: TrainingContext, number: int) -> Batch:
     return Batch(x.double(), y, index, BATCH)
 
 
-def run_steps(arm: Arm, context: TrainingContext, numbers: range) -> list[StepOutcome]:
-    return [arm.step(batch_of(context, number), number, 0) for number in numbers]
+def run_steps(method: Method, context: TrainingContext, numbers: range) -> list[StepOutcome]:
+    return [method.step(batch_of(context, number), number, 0) for number in numbers]
 
 
 def run_rank(rank: int, folder: str) -> None:
@@ -99,12 +99,12 @@ def run_rank(rank: int, folder: str) -> None:
     found = []
     for method, options in CASES:
         context = make_context("momentum", parallel=True, **options)
-        arm = make_arm(method, context)
-        outcomes = run_steps(arm, context, range(STEPS))
+        built = make_method(method, context)
+        outcomes = run_steps(built, context, range(STEPS))
         weights: list[Any] = [None, None]
         dist.all_gather_object(weights, [outcome.weights_B for outcome in outcomes])
         states: list[Any] = [None, None]
-        dist.all_gather_object(states, list(arm._network.module.parameters()))
+        dist.all_gather_object(states, list(built._network.module.parameters()))
         found.append(
             {
                 "parameters": [parameter.detach() for parameter in context.model.parameters()],

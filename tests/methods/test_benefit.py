@@ -1,4 +1,4 @@
-"""Each arm is better than plain training where it should be, on means over two seeds."""
+"""Each method is better than plain training where it should be, on means over two seeds."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,9 +51,9 @@ def score(make_trial: MakeTrial) -> Callable[..., float]:
 
 
 def test_under_a_dominant_class(score: Callable[..., float]) -> None:
-    arms = ("inverse_frequency", "class_balanced", "resample", "focal", "ldam_drw", "ood_classifier")
+    methods = ("inverse_frequency", "class_balanced", "resample", "focal", "ldam_drw", "ood_classifier")
     plain = score(_DOMINATED, 20, name="uniform")
-    gained = {name: score(_DOMINATED, 20, name=name) - plain for name in arms}
+    gained = {name: score(_DOMINATED, 20, name=name) - plain for name in methods}
     assert min(gained.values()) > 0.01, gained
     assert max(gained.values()) > 0.05, gained
 

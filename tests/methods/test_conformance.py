@@ -1,4 +1,4 @@
-"""Every arm trains on every data protocol, to the last figure alike each time, and tells what it cost."""
+"""Every method trains on every data protocol, to the last figure alike each time, and tells what it cost."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ SECTIONS = {
     for name, section in sorted(variants_of(TrialConfig, "method").classes.items())
     if name != IMPORT_PATH
 }
-ARMS = [name for name, section in SECTIONS.items() if not getattr(section, "needs_targets", False)]
+METHODS = [name for name, section in SECTIONS.items() if not getattr(section, "needs_targets", False)]
 OF_TARGETS = [name for name, section in SECTIONS.items() if not getattr(section, "needs_classes", False)]
 SHORT = {
     name: {"first_epochs": 1} for name in ("jtt", "mahalanobis_filter", "msp_filter", "ood_classifier")
@@ -61,31 +61,31 @@ TARGET_NOISE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("arm", ARMS)
-def test_arm_trains_on_a_protocol(make_trial: MakeTrial, arm: str, protocol: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_method_trains_on_a_protocol(make_trial: MakeTrial, method: str, protocol: str) -> None:
     fields = {"noise": {"kind": "none"}} | PROTOCOLS[protocol]
-    changes = data_for(arm) | {f"data__{name}": value for name, value in fields.items()}
-    changes |= {"method": {"name": arm} | SHORT.get(arm, {}), "optim__epochs": 2}
+    changes = data_for(method) | {f"data__{name}": value for name, value in fields.items()}
+    changes |= {"method": {"name": method} | SHORT.get(method, {}), "optim__epochs": 2}
     events = train(make_trial(measurement__probe_rounds=1, **changes))
-    _expect_costs(events, arm, "test_balanced_accuracy")
+    _expect_costs(events, method, "test_balanced_accuracy")
     assert results(train(make_trial(**changes))) == results(events)
 
 
 @pytest.mark.parametrize("noise", TARGET_NOISE)
-@pytest.mark.parametrize("arm", OF_TARGETS)
-def test_arm_trains_on_targets(make_trial: MakeTrial, arm: str, noise: str) -> None:
+@pytest.mark.parametrize("method", OF_TARGETS)
+def test_method_trains_on_targets(make_trial: MakeTrial, method: str, noise: str) -> None:
     changes = {"data__source": SOURCE, "data__noise": TARGET_NOISE[noise]}
-    changes |= {"method": {"name": arm} | SHORT.get(arm, {}), "optim__epochs": 2}
+    changes |= {"method": {"name": method} | SHORT.get(method, {}), "optim__epochs": 2}
     events = train(make_trial(measurement__probe_rounds=1, **changes))
-    _expect_costs(events, arm, "test_rmse")
+    _expect_costs(events, method, "test_rmse")
     assert results(train(make_trial(**changes))) == results(events)
 
 
-@pytest.mark.parametrize("arm", sorted(SECTIONS.keys() - OF_TARGETS))
-def test_arm_that_needs_classes_is_refused_for_targets(make_trial: MakeTrial, arm: str) -> None:
-    method = {"name": arm} | SHORT.get(arm, {})
+@pytest.mark.parametrize("name", sorted(SECTIONS.keys() - OF_TARGETS))
+def test_method_that_needs_classes_is_refused_for_targets(make_trial: MakeTrial, name: str) -> None:
+    method = {"name": name} | SHORT.get(name, {})
     problem = "it needs classes, the data are a regression; use another method"
-    line = rf"^trial\.method\.name = '{arm}': {problem}$"
+    line = rf"^trial\.method\.name = '{name}': {problem}$"
     trial = make_trial(data__source=SOURCE, data__noise={"kind": "none"}, method=method)
     with pytest.raises(ConfigError, match=line):
         train(trial)
@@ -93,7 +93,7 @@ def test_arm_that_needs_classes_is_refused_for_targets(make_trial: MakeTrial, ar
         make_trial(data={"source": "parquet", "train": "t", "features": ["x"], "target": "y"}, method=method)
 
 
-def _expect_costs(events: Sequence[Event], arm: str, figure: str) -> None:
+def _expect_costs(events: Sequence[Event], method: str, figure: str) -> None:
     *_, ended = events
     assert isinstance(ended, TrialEnded)
     assert figure in ended.metrics
@@ -101,4 +101,4 @@ def _expect_costs(events: Sequence[Event], arm: str, figure: str) -> None:
     assert ended.steps > 0
     assert ended.duration_s > 0
     assert ended.metrics["peak_memory_bytes"] > 0
-    assert ("overhead_ratio" in ended.metrics) == (arm != "uniform")
+    assert ("overhead_ratio" in ended.metrics) == (method != "uniform")

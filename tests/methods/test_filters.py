@@ -9,12 +9,12 @@ from torch import nn
 from l2rw_ray.data import Batch
 from l2rw_ray.errors import DataError, NonFiniteError, UnsupportedModelError
 from l2rw_ray.events import EpochCompleted
-from l2rw_ray.methods import build_arm
+from l2rw_ray.methods import build_method
 from l2rw_ray.methods.builtin.mahalanobis_filter import mahalanobis_distances
 from l2rw_ray.methods.builtin.ood_classifier import in_distribution
 from l2rw_ray.methods.whole_set import features_of, outputs_of
 from tests.methods.conftest import built
-from tests.methods.test_arms import CONFIGS
+from tests.methods.test_methods import CONFIGS
 from tests.training.conftest import MakeTrial, train
 
 
@@ -81,7 +81,7 @@ def test_networks_without_features_are_refused_before_they_are_trained(
     _, context = built(make_trial, optim__epochs=4)
     object.__setattr__(context, "model", nn.Sequential(nn.Conv2d(1, 10, 8), nn.Flatten()))
     with pytest.raises(UnsupportedModelError, match="it has no linear layer"):
-        build_arm(CONFIGS[name], context)
+        build_method(CONFIGS[name], context)
 
 
 def test_outputs_that_are_not_finite_fail_with_their_step(make_trial: MakeTrial) -> None:
@@ -97,7 +97,7 @@ def test_the_oddest_are_dropped_and_the_others_come_in_their_order(
     make_trial: MakeTrial, name: str, reference: str
 ) -> None:
     method = {"name": name, "drop_fraction": 0.25, "reference": reference}
-    arm, context = built(make_trial, optim__epochs=4, method=method)
+    filtering, context = built(make_trial, optim__epochs=4, method=method)
     labels, rows = context.train.labels, torch.arange(60)
     if name == "msp_filter":
         likeness = outputs_of(context.train, context, 0).softmax(dim=1)
@@ -108,9 +108,9 @@ def test_the_oddest_are_dropped_and_the_others_come_in_their_order(
             likeness = (likeness.square() / -2).log_softmax(dim=1)
     likeness = likeness[rows, labels] if reference == "given_class" else likeness.amax(dim=1)
     dropped = likeness.argsort()[:15]
-    plan = arm.begin_epoch(2)
+    plan = filtering.begin_epoch(2)
     assert set(plan.order.tolist()) == set(range(60)) - set(dropped.tolist())
-    assert len(plan.order) == 60, "as many steps as any other arm's epoch"
+    assert len(plan.order) == 60, "as many steps as any other built's epoch"
     assert len(plan.order[:45].unique()) == 45
     assert plan.figures["dropped_fraction"] == 0.25
     wrong = context.train.corrupted[dropped].double().mean().item()
@@ -124,8 +124,8 @@ def test_kept_examples_are_trained_on_for_the_epochs_that_are_left(make_trial: M
 
 
 def test_passes_over_the_kept_examples_follow_one_another(make_trial: MakeTrial) -> None:
-    arm, _ = built(make_trial, optim__epochs=5, method={"name": "msp_filter", "drop_fraction": 0.3})
-    visited = torch.cat([arm.begin_epoch(epoch).order for epoch in (2, 3, 4)])
+    method, _ = built(make_trial, optim__epochs=5, method={"name": "msp_filter", "drop_fraction": 0.3})
+    visited = torch.cat([method.begin_epoch(epoch).order for epoch in (2, 3, 4)])
     passes = visited[: 42 * 4].view(4, 42)
     assert len(visited) == 180
     assert all(len(one.unique()) == 42 for one in passes)
@@ -133,15 +133,15 @@ def test_passes_over_the_kept_examples_follow_one_another(make_trial: MakeTrial)
 
 
 def test_figures_of_labels_need_wrong_ones(make_trial: MakeTrial) -> None:
-    arm, _ = built(make_trial, optim__epochs=4, method__name="msp_filter", data__noise__rate=0.0)
-    assert arm.begin_epoch(2).figures == {"dropped_fraction": 0.1}
+    method, _ = built(make_trial, optim__epochs=4, method__name="msp_filter", data__noise__rate=0.0)
+    assert method.begin_epoch(2).figures == {"dropped_fraction": 0.1}
 
 
 def test_a_filter_that_leaves_too_little_is_refused(make_trial: MakeTrial) -> None:
-    arm, context = built(make_trial, optim__epochs=4, method={"name": "msp_filter", "drop_fraction": 0.99})
+    method, context = built(make_trial, optim__epochs=4, method={"name": "msp_filter", "drop_fraction": 0.99})
     object.__setattr__(context, "world_size", 2)
     with pytest.raises(DataError, match=r"drop_fraction = 0.99: keeps 1 of 60 .*; lower it"):
-        arm.judge(0)
+        method.judge(0)
 
 
 def test_classifier_is_scikit_learns_fitted_without_the_example_it_scores() -> None:
@@ -168,11 +168,11 @@ def test_classifier_finds_the_train_examples_that_look_like_meta_examples() -> N
 
 
 def test_classifier_weighs_by_probability(make_trial: MakeTrial) -> None:
-    arm, context = built(make_trial, optim__epochs=4, method__name="ood_classifier")
-    probabilities = arm.judge(0)
+    method, context = built(make_trial, optim__epochs=4, method__name="ood_classifier")
+    probabilities = method.judge(0)
     assert ((probabilities > 0) & (probabilities < 1)).all()
-    arm.begin_epoch(2)
+    method.begin_epoch(2)
     x, y = context.train.take(torch.arange(20))
-    outcome = arm.step(Batch(x, y, torch.arange(20), 20, is_last=True), 6, 2)
+    outcome = method.step(Batch(x, y, torch.arange(20), 20, is_last=True), 6, 2)
     expected = probabilities[:20] / probabilities[:20].sum()
     assert outcome.weights_B.tolist() == pytest.approx(expected.tolist(), rel=1e-5)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from l2rw_ray.config.data.sources import CustomData
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.data import MetaSampler, Splits, epoch_batches, make_splits, regression_source
-from l2rw_ray.methods import TrainingContext, build_arm
+from l2rw_ray.methods import TrainingContext, build_method
 from l2rw_ray.methods.builtin.heteroscedastic import likelihood_loss, location_and_scale
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.models import build_model
@@ -110,10 +110,10 @@ def _trained(splits: Splits, method: dict, epochs: int = 15) -> nn.Module:
         seed=0,
         restart=lambda: None,
     )
-    arm, step = build_arm(config, context), 0
+    built, step = build_method(config, context), 0
     for epoch in range(epochs):
         for batch in epoch_batches(splits.train, 50, 0, epoch):
-            outcome = arm.step(batch, step, epoch)
+            outcome = built.step(batch, step, epoch)
             step += 1
     assert outcome.loss.isfinite()
     return model

@@ -1,4 +1,4 @@
-"""Arms for unequal classes: their weights, draws and losses, by hand and beside other libraries'."""
+"""Methods for unequal classes: their weights, draws and losses, by hand and beside other libraries'."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.events import EpochCompleted
 from l2rw_ray.methods.builtin.class_weights import effective_number_weights, inverse_frequency_weights
 from l2rw_ray.methods.builtin.focal import focal_loss
-from l2rw_ray.methods.builtin.ldam_drw import CosineLayer, LdamDrwArm, ldam_loss, margins
+from l2rw_ray.methods.builtin.ldam_drw import CosineLayer, LdamDrwMethod, ldam_loss, margins
 from tests.methods.conftest import built
 from tests.training.conftest import MakeTrial, train
 
@@ -46,27 +46,27 @@ def test_effective_numbers_by_hand() -> None:
 @pytest.mark.parametrize("name", ["inverse_frequency", "class_balanced"])
 def test_a_step_is_torchs_weighted_cross_entropy(name: str, make_trial: MakeTrial) -> None:
     """Its weights count the labels given, the corrupted ones too."""
-    arm, context = built(make_trial, method__name=name)
+    method, context = built(make_trial, method__name=name)
     counts = torch.bincount(context.train.labels, minlength=10).double()
     weights = 1 / counts if name == "inverse_frequency" else 1 / (1 - 0.9999**counts)
     batch = _batch(context.train, torch.arange(20))
     expected = functional.cross_entropy(context.model(batch.x), batch.y, weight=weights.float())
-    outcome = arm.step(batch, 0, 0)
+    outcome = method.step(batch, 0, 0)
     assert outcome.loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert outcome.weights_B.sum().item() == pytest.approx(1)
 
 
 def test_resampling_draws_as_torchs_sampler_does(make_trial: MakeTrial) -> None:
     bias = {"kind": "dominant_class", "level": 0.6, "class": 3}
-    arm, context = built(make_trial, method__name="resample", data__bias=bias)
+    method, context = built(make_trial, method__name="resample", data__bias=bias)
     labels = context.train.labels
-    drawn = torch.cat([labels[arm.begin_epoch(epoch).order] for epoch in range(200)])
+    drawn = torch.cat([labels[method.begin_epoch(epoch).order] for epoch in range(200)])
     weights = (1 / labels.bincount().double())[labels]
     sampler = WeightedRandomSampler(weights, len(drawn), generator=torch.Generator().manual_seed(0))
     expected = labels[torch.tensor(list(sampler))].bincount().double() / len(drawn)
     assert (drawn.bincount() / len(drawn)).tolist() == pytest.approx(expected.tolist(), abs=0.015)
-    assert arm.begin_epoch(7).order.equal(arm.begin_epoch(7).order)
-    assert not arm.begin_epoch(7).order.equal(arm.begin_epoch(8).order)
+    assert method.begin_epoch(7).order.equal(method.begin_epoch(7).order)
+    assert not method.begin_epoch(7).order.equal(method.begin_epoch(8).order)
 
 
 def test_resampled_epochs_have_the_steps_of_others(make_trial: MakeTrial) -> None:
@@ -94,11 +94,11 @@ def test_focal_loss_has_a_slope_where_the_prediction_is_certain(gamma: float) ->
     assert logits.grad[1, 0] < 0
 
 
-def test_focal_arm_trains_on_that_loss(make_trial: MakeTrial) -> None:
-    arm, context = built(make_trial, method={"name": "focal", "gamma": 1.5})
+def test_focal_method_trains_on_that_loss(make_trial: MakeTrial) -> None:
+    method, context = built(make_trial, method={"name": "focal", "gamma": 1.5})
     batch = _batch(context.train, torch.arange(20))
     expected = focal_loss(CROSS_ENTROPY, 1.5)(context.model(batch.x), batch.y).mean()
-    assert arm.step(batch, 0, 0).loss.item() == pytest.approx(expected.item())
+    assert method.step(batch, 0, 0).loss.item() == pytest.approx(expected.item())
 
 
 def test_margins_and_loss_by_hand() -> None:
@@ -122,34 +122,34 @@ def test_ldam_layer_gives_scaled_cosines_in_place_of_the_last_layer(make_trial: 
     torch.testing.assert_close(context.model(x), 7 * cosines)
     context.restart()
     assert layer.scale == 7
-    alone = LdamDrwArm.adapt(nn.Linear(4, 3))
+    alone = LdamDrwMethod.adapt(nn.Linear(4, 3))
     assert alone.weight.shape == (3, 4)
     with pytest.raises(UnsupportedModelError, match="model = 'Sequential': it has no linear layer"):
-        LdamDrwArm.adapt(nn.Sequential(nn.Flatten()))
+        LdamDrwMethod.adapt(nn.Sequential(nn.Flatten()))
     object.__setattr__(context, "model", nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
     with pytest.raises(UnsupportedModelError, match="no normalised output layer"):
-        LdamDrwArm(LdamDrwConfig(name="ldam_drw"), context)
+        LdamDrwMethod(LdamDrwConfig(name="ldam_drw"), context)
 
 
 @pytest.mark.parametrize(("epochs", "first"), [(1, 0), (2, 1), (3, 2), (5, 4), (10, 8)])
 def test_ldam_weights_the_last_epoch_at_least(make_trial: MakeTrial, epochs: int, first: int) -> None:
-    arm, context = built(make_trial, method__name="ldam_drw", optim__epochs=epochs)
+    method, context = built(make_trial, method__name="ldam_drw", optim__epochs=epochs)
     batch = _batch(context.train, torch.arange(20))
-    weighted = [arm.step(batch, 0, epoch).weights_B is not None for epoch in range(epochs)]
+    weighted = [method.step(batch, 0, epoch).weights_B is not None for epoch in range(epochs)]
     assert weighted.index(True) == first
 
 
 def test_ldam_weights_come_in_late(make_trial: MakeTrial) -> None:
     """Four of five epochs by default; then the loss is the weighted one of the authors' code."""
-    arm, context = built(make_trial, method__name="ldam_drw", optim__epochs=5)
+    method, context = built(make_trial, method__name="ldam_drw", optim__epochs=5)
     batch = _batch(context.train, torch.arange(20))
     counts = torch.bincount(context.train.labels, minlength=10).double()
     losses = ldam_loss(CROSS_ENTROPY, 30 * margins(counts, 0.5))(context.model(batch.x), batch.y)
-    first = arm.step(batch, 0, 3)
+    first = method.step(batch, 0, 3)
     assert first.weights_B is None
     assert first.loss.item() == pytest.approx(losses.mean().item())
     context.restart()
     weights = (1 / (1 - 0.9999**counts))[batch.y]
-    later = arm.step(batch, 0, 4)
+    later = method.step(batch, 0, 4)
     assert later.weights_B.tolist() == pytest.approx((weights / weights.sum()).tolist(), rel=1e-5)
     assert later.loss.item() == pytest.approx((weights @ losses.double() / weights.sum()).item(), rel=1e-5)

@@ -22,8 +22,8 @@ from tests.methods.learned_cases import (
     PARALLEL,
     STEPS,
     batch_of,
-    make_arm,
     make_context,
+    make_method,
     run_rank,
     run_steps,
 )
@@ -122,16 +122,16 @@ def _assert_close(module: nn.Module, expected: Named) -> None:
 def test_equals_double_backward(name: str, optimizer: str, lookahead: str, estimator: str) -> None:
     method = {"name": name, "lookahead": lookahead, "estimator": estimator}
     context = make_context(optimizer)
-    arm = make_arm(method, context)
-    reference = Reference(method, optimizer, arm._network.module)
-    start = {name: p.detach().clone() for name, p in arm._network.module.named_parameters()}
+    built = make_method(method, context)
+    reference = Reference(method, optimizer, built._network.module)
+    start = {name: p.detach().clone() for name, p in built._network.module.named_parameters()}
     for number in range(3):
-        outcome = arm.step(batch_of(context, number), number, 0)
+        outcome = built.step(batch_of(context, number), number, 0)
         expected_B = reference.step(batch_of(context, number))
         torch.testing.assert_close(outcome.weights_B, expected_B, **CLOSE)
-        _assert_close(arm._network.module, reference.phi)
+        _assert_close(built._network.module, reference.phi)
         _assert_close(context.model, reference.theta)
-    moved = [(p - start[name]).abs().max() for name, p in arm._network.module.named_parameters()]
+    moved = [(p - start[name]).abs().max() for name, p in built._network.module.named_parameters()]
     assert min(moved) > 1e-3, "φ has not moved: the comparison says nothing"
 
 
@@ -140,9 +140,9 @@ def test_equals_double_backward(name: str, optimizer: str, lookahead: str, estim
 def test_gradient_is_that_of_the_meta_loss(name: str, lookahead: str) -> None:
     """Against central differences in φ, through a step of the real optimiser where that is looked through."""
     context = make_context("momentum")
-    arm = make_arm({"name": name, "lookahead": lookahead, "estimator": "ghost", "hidden": [6]}, context)
-    run_steps(arm, context, range(2))
-    batch, module = batch_of(context, 2), copy.deepcopy(arm._network.module)
+    method = make_method({"name": name, "lookahead": lookahead, "estimator": "ghost", "hidden": [6]}, context)
+    run_steps(method, context, range(2))
+    batch, module = batch_of(context, 2), copy.deepcopy(method._network.module)
     meta_loss = _meta_loss(context, batch, module, name, lookahead)
     expected = []
     for parameter in module.parameters():
@@ -154,8 +154,8 @@ def test_gradient_is_that_of_the_meta_loss(name: str, lookahead: str) -> None:
                 values.append(meta_loss())
                 flat[place] -= change
             expected.append((values[0] - values[1]) / 2e-4)
-    arm.step(batch, 2, 0)
-    found = torch.cat([parameter.grad.view(-1) for parameter in arm._network.module.parameters()])
+    method.step(batch, 2, 0)
+    found = torch.cat([parameter.grad.view(-1) for parameter in method._network.module.parameters()])
     expected_P = torch.stack(expected)
     assert expected_P.norm() > 1e-5
     torch.testing.assert_close(found, expected_P, rtol=1e-5, atol=1e-6 * expected_P.norm().item())
@@ -186,24 +186,24 @@ def _meta_loss(
 
 def test_weights_between_updates_are_those_of_the_present_network() -> None:
     context = make_context("momentum")
-    arm = make_arm({"name": "meta_weight_net", "update_every": 2}, context)
-    arm.step(batch_of(context, 0), 0, 0)
-    before, batch = arm._network.state_dict()["module"], batch_of(context, 1)
+    method = make_method({"name": "meta_weight_net", "update_every": 2}, context)
+    method.step(batch_of(context, 0), 0, 0)
+    before, batch = method._network.state_dict()["module"], batch_of(context, 1)
     losses_B = LOSS(context.model(batch.x), batch.y).detach()
-    outcome = arm.step(batch, 1, 0)
-    values_B = arm._network(losses_B.unsqueeze(1)).detach()
+    outcome = method.step(batch, 1, 0)
+    values_B = method._network(losses_B.unsqueeze(1)).detach()
     torch.testing.assert_close(outcome.weights_B, values_B / values_B.sum())
-    for name, value in arm._network.state_dict()["module"].items():
+    for name, value in method._network.state_dict()["module"].items():
         assert torch.equal(value, before[name])
     assert outcome.direction_cosine is None
-    assert arm.step(batch_of(context, 2), 2, 0).direction_cosine is not None
+    assert method.step(batch_of(context, 2), 2, 0).direction_cosine is not None
 
 
 @pytest.mark.parametrize("method", PARALLEL)
 def test_goes_on_exactly_from_a_state_that_stays_as_it_was(method: dict[str, Any]) -> None:
     context, twin = make_context("momentum"), make_context("momentum")
-    whole = run_steps(make_arm(method, context), context, range(STEPS))
-    first = make_arm(method, twin)
+    whole = run_steps(make_method(method, context), context, range(STEPS))
+    first = make_method(method, twin)
     run_steps(first, twin, range(3))
     state = first.state_dict()
     kept, model, optimizer = copy.deepcopy((state, twin.model.state_dict(), twin.optimizer.state_dict()))
@@ -211,7 +211,7 @@ def test_goes_on_exactly_from_a_state_that_stays_as_it_was(method: dict[str, Any
     for _ in range(2):
         twin.model.load_state_dict(model)
         twin.optimizer.load_state_dict(copy.deepcopy(optimizer))
-        second = make_arm(method, twin)
+        second = make_method(method, twin)
         second.load_state_dict(state)
         for again, outcome in zip(run_steps(second, twin, range(3, STEPS)), whole[3:], strict=True):
             assert torch.equal(again.weights_B, outcome.weights_B)
@@ -222,8 +222,8 @@ def test_goes_on_exactly_from_a_state_that_stays_as_it_was(method: dict[str, Any
 
 def test_joint_objective_is_one_loss_of_both_networks() -> None:
     context, twin = make_context("momentum"), make_context("momentum")
-    arm = make_arm({"name": "weight_model", "objective": "joint"}, context)
-    module = copy.deepcopy(arm._network.module)
+    method = make_method({"name": "weight_model", "objective": "joint"}, context)
+    module = copy.deepcopy(method._network.module)
     adam = torch.optim.Adam(module.parameters(), lr=1e-3, weight_decay=1e-4)
     for number in range(3):
         batch = batch_of(twin, number)
@@ -233,9 +233,9 @@ def test_joint_objective_is_one_loss_of_both_networks() -> None:
         (values_B * LOSS(twin.model(batch.x), batch.y)).mean().backward()
         twin.optimizer.step()
         adam.step()
-        outcome = arm.step(batch, number, 0)
+        outcome = method.step(batch, number, 0)
         torch.testing.assert_close(outcome.weights_B, values_B.detach() / BATCH)
-    _assert_close(arm._network.module, dict(module.named_parameters()))
+    _assert_close(method._network.module, dict(module.named_parameters()))
     _assert_close(context.model, dict(twin.model.named_parameters()))
 
 
@@ -251,12 +251,12 @@ def test_two_ranks_equal_one_process(found: list[dict[str, Any]], number: int) -
     together, (method, options), close = found[number], CASES[number], {"rtol": 1e-9, "atol": 1e-12}
     context = make_context("momentum", **options)
     start = [parameter.detach().clone() for parameter in context.model.parameters()]
-    arm = make_arm(method, context)
-    outcomes = run_steps(arm, context, range(STEPS))
+    built = make_method(method, context)
+    outcomes = run_steps(built, context, range(STEPS))
     for weights, outcome in zip(together["weights"], outcomes, strict=True):
         torch.testing.assert_close(weights, outcome.weights_B, **close)
     for network in together["networks"]:
-        torch.testing.assert_close(network, list(arm._network.module.parameters()), **close)
+        torch.testing.assert_close(network, list(built._network.module.parameters()), **close)
     for parameter, twin, before in zip(
         context.model.parameters(), together["parameters"], start, strict=True
     ):
@@ -267,10 +267,10 @@ def test_two_ranks_equal_one_process(found: list[dict[str, Any]], number: int) -
 def test_initial_network_is_a_function_of_the_seed_alone() -> None:
     context = make_context("plain")
     drawn = torch.get_rng_state()
-    first = make_arm({"name": "weight_model", "hidden": [7, 5]}, context)._network.module
+    first = make_method({"name": "weight_model", "hidden": [7, 5]}, context)._network.module
     assert torch.equal(torch.get_rng_state(), drawn)
     torch.rand(1)
-    second = make_arm({"name": "weight_model", "hidden": [7, 5]}, context)._network.module
+    second = make_method({"name": "weight_model", "hidden": [7, 5]}, context)._network.module
     assert [tuple(p.shape) for p in first.parameters()] == [(7, 3), (7,), (5, 7), (5,), (1, 5), (1,)]
     for parameter, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(parameter, other)
@@ -284,14 +284,14 @@ def test_a_train_set_without_weight_features_is_refused() -> None:
     context = make_context("plain")
     object.__setattr__(context.train, "weight_features", None)
     with pytest.raises(DataError, match=r"trial\.data\.weight_features = None: the source has none"):
-        make_arm({"name": "weight_model"}, context)
+        make_method({"name": "weight_model"}, context)
 
 
 @pytest.mark.parametrize(("broken", "phase"), [("meta", "meta_loss"), ("train", "scores")])
 def test_what_is_not_finite_fails(broken: str, phase: str) -> None:
     context = make_context("plain")
-    arm = make_arm({"name": "weight_model", "lookahead": "zero"}, context)
+    method = make_method({"name": "weight_model", "lookahead": "zero"}, context)
     inputs = context.train.inputs if broken == "train" else context.meta.examples.inputs
     inputs[0, 0] = torch.nan
     with pytest.raises(NonFiniteError, match=f"non-finite {phase} at step 0"):
-        arm.step(batch_of(context, 0), 0, 0)
+        method.step(batch_of(context, 0), 0, 0)

@@ -1,4 +1,4 @@
-"""Two workers with half a batch each train every arm as one process does."""
+"""Two workers with half a batch each train every method as one process does."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import torch
 import torch.multiprocessing as mp
 
 from tests.methods.lines import SOURCE
-from tests.methods.parallel_arms import resume_on_rank, run_rank
-from tests.methods.test_arms import CONFIGS
+from tests.methods.parallel_methods import resume_on_rank, run_rank
+from tests.methods.test_methods import CONFIGS
 from tests.methods.weighed_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
 from tests.training.test_exact_resume import NORMALISED
@@ -19,7 +19,7 @@ Found = dict[str, list[dict[str, float]]]
 
 @pytest.fixture
 def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
-    """Figures of each epoch and of the end, by arm: of two ranks, and of one process."""
+    """Figures of each epoch and of the end, by method: of two ranks, and of one process."""
     trials = {
         name: make_trial(**data_for(name), method__name=name, optim__epochs=4, data__train_size=130)
         for name in CONFIGS

@@ -15,7 +15,7 @@ from l2rw_ray.config.data.sources import CustomData
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.data import MetaSampler, Source, epoch_batches, load_source, make_splits
 from l2rw_ray.import_path import load, look_in
-from l2rw_ray.methods import TrainingContext, build_arm
+from l2rw_ray.methods import TrainingContext, build_method
 from l2rw_ray.models import build_model
 
 STUDY = Path(__file__).parents[2] / "studies" / "weight_model"
@@ -55,11 +55,11 @@ def _train(source: Source, method: dict[str, Any], seed: int) -> Trained:
         seed=seed,
         restart=lambda: None,
     )
-    arm = build_arm(TypeAdapter(MethodConfig).validate_python(method), context)
+    built = build_method(TypeAdapter(MethodConfig).validate_python(method), context)
     relative_N = torch.ones(len(splits.train))
     for epoch in range(EPOCHS):
         for batch in epoch_batches(splits.train, 100, seed, epoch):
-            weights_B = arm.step(batch, 0, epoch).weights_B
+            weights_B = built.step(batch, 0, epoch).weights_B
             if weights_B is not None:
                 relative_N[batch.index] = weights_B * batch.global_size
     x, y = splits.test.take(torch.arange(len(splits.test)))

@@ -18,6 +18,6 @@ def load() -> Source:
 SOURCE = "tests.methods.weighed_digits:load"
 
 
-def data_for(arm: str) -> dict[str, str]:
-    """Changes to a trial's data that an arm needs, as `make_trial` takes them."""
-    return {"data__source": SOURCE} if arm == "weight_model" else {}
+def data_for(method: str) -> dict[str, str]:
+    """Changes to a trial's data that a method needs, as `make_trial` takes them."""
+    return {"data__source": SOURCE} if method == "weight_model" else {}

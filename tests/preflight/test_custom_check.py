@@ -19,11 +19,11 @@ from torch import nn
 def build(input_shape, num_classes, width=4):
     {body}
 """
-_ARM = """
+_METHOD = """
 import torch
 from l2rw_ray.methods import StepOutcome
 
-class Arm:
+class Doubling:
     def __init__(self, context, scale=1.0):
         self.context = context
 
@@ -92,26 +92,26 @@ def test_option_that_the_model_does_not_have_is_refused(study_tree: dict, write_
 @pytest.mark.parametrize(
     ("parts", "line"),
     [
-        ({"last": ""}, "a Arm has no method 'load_state_dict'; implement l2rw_ray.methods.Arm"),
+        ({"last": ""}, "a Doubling has no method 'load_state_dict'; implement l2rw_ray.methods.Method"),
         ({"step": "return None"}, "its step returned a NoneType; return a l2rw_ray.methods.StepOutcome"),
         ({"state": "None"}, "its state_dict returned a NoneType; return a dictionary, {} if"),
-        ({"step": "return 1 / 0"}, "raised ZeroDivisionError: division by zero (own_arm.py, line 10)"),
+        ({"step": "return 1 / 0"}, "raised ZeroDivisionError: division by zero (own_method.py, line 10)"),
     ],
 )
 def test_method_that_cannot_step_is_refused(
     study_tree: dict, write_code: WriteCode, parts: dict, line: str
 ) -> None:
-    write_code("own_arm.py", _ARM.format(**{"step": _STEP, "state": "{}", "last": _LAST} | parts))
-    complaint = _complaint(_trials(study_tree, method={"name": "own_arm:Arm"}))
-    assert complaint.startswith("method.name = 'own_arm:Arm': ")
+    write_code("own_method.py", _METHOD.format(**{"step": _STEP, "state": "{}", "last": _LAST} | parts))
+    complaint = _complaint(_trials(study_tree, method={"name": "own_method:Doubling"}))
+    assert complaint.startswith("method.name = 'own_method:Doubling': ")
     assert line in complaint
 
 
 def test_good_ones_pass(study_tree: dict, write_code: WriteCode) -> None:
-    write_code("own_arm.py", _ARM.format(step=_STEP, state="{}", last=_LAST))
+    write_code("own_method.py", _METHOD.format(step=_STEP, state="{}", last=_LAST))
     body = "return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, num_classes))"
     write_code("own_model.py", _MODEL.format(body=body))
-    method = {"name": "own_arm:Arm", "options": {"scale": 2}}
+    method = {"name": "own_method:Doubling", "options": {"scale": 2}}
     check_data(_trials(study_tree, model={"name": "own_model:build"}, method=method))
 
 

@@ -87,7 +87,7 @@ def test_a_batch_of_one_is_refused_where_batch_norm_cannot_treat_it(study_tree: 
     _check(study_tree, trial__model__name="resnet18_gn")
 
 
-def test_an_arm_that_needs_an_output_layer_refuses_a_network_without_one(
+def test_a_method_that_needs_an_output_layer_refuses_a_network_without_one(
     study_tree: dict, write_code: Callable[[str, str], Path]
 ) -> None:
     code = "from torch import nn\n\ndef build(input_shape, classes):\n"

@@ -69,7 +69,7 @@ def trained(
     splits = _splits(trial.config.data, trial.seed)
     plain = (torch.device("cpu"), store, 1, None, read_here, Artifacts())
     trainer = Trainer(trial, splits, emit, ranks, *plain)
-    drawn, step = {}, trainer._arm.step
+    drawn, step = {}, trainer._method.step
 
     def watched(batch: Any, number: int, epoch: int) -> Any:
         outcome = step(batch, number, epoch)
@@ -78,7 +78,7 @@ def trained(
         at_step(number)
         return outcome
 
-    trainer._arm.step = watched
+    trainer._method.step = watched
     trainer.run()
     told = [*getattr(events[0], "history", ()), *events] if events else []
     return Ending(unwrapped(trainer._context.model).state_dict(), results(told), drawn)

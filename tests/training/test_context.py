@@ -1,4 +1,4 @@
-"""What arms may ask of the trainer: epochs of their own, a fresh start, a network that fits them."""
+"""What methods may ask of the trainer: epochs of their own, a fresh start, a network that fits them."""
 
 from typing import Any, ClassVar
 
@@ -9,15 +9,15 @@ from torch import nn
 from l2rw_ray.data import Batch, load_source, make_splits
 from l2rw_ray.events import EpochCompleted
 from l2rw_ray.methods import Epoch, StepOutcome, TrainingContext
-from l2rw_ray.methods.builtin.uniform import UniformArm
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.builtin.uniform import UniformMethod
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.training.checkpoint import CheckpointStore
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.ranks import Ranks
 from tests.training.conftest import MakeTrial, results, train
 
 
-class StagesArm(UniformArm):
+class StagesMethod(UniformMethod):
     """Trains on each example twice, then begins anew on the clean examples."""
 
     seen: ClassVar[list[tuple[int, int]]] = []
@@ -44,16 +44,16 @@ class StagesArm(UniformArm):
 
 
 @pytest.fixture(autouse=True)
-def staged_arm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ARMS._entries, "uniform", StagesArm)
-    StagesArm.seen.clear()
+def staged_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METHODS._entries, "uniform", StagesMethod)
+    StagesMethod.seen.clear()
 
 
-def test_an_arm_decides_what_its_epochs_go_through(make_trial: MakeTrial) -> None:
+def test_a_method_decides_what_its_epochs_go_through(make_trial: MakeTrial) -> None:
     trial = make_trial(method__name="uniform", optim__epochs=3)
     epochs = [event for event in train(trial) if isinstance(event, EpochCompleted)]
     splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
-    visited = [sum(size for at, size in StagesArm.seen if at == epoch) for epoch in range(3)]
+    visited = [sum(size for at, size in StagesMethod.seen if at == epoch) for epoch in range(3)]
     assert visited == [2 * len(splits.train), len(splits.meta), len(splits.meta)]
     assert [epoch.metrics["stage"] for epoch in epochs] == [1.0, 2.0, 2.0]
 

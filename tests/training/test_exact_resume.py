@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.training import trainer
 from tests.methods.lines import SOURCE
 from tests.methods.test_conformance import SHORT
@@ -34,7 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "meta_weight_net, seldom": {"update_every": 2, "meta_batch_size": 7},
     "weight_model, joint": {"objective": "joint"},
 }
-CASES = {name: {"name": name, **SHORT.get(name, {})} for name in ARMS.names()} | {
+CASES = {name: {"name": name, **SHORT.get(name, {})} for name in METHODS.names()} | {
     case: {"name": case.split(",")[0].split()[0], **options} for case, options in OPTIONS.items()
 }
 ADAM = {"name": "adam", "lr": 0.01, "batch_size": 20, "epochs": EPOCHS}

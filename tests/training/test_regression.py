@@ -1,4 +1,4 @@
-"""Trials on targets: arms train, figures are scikit-learn's, what needs classes is refused."""
+"""Trials on targets: methods train, figures are scikit-learn's, what needs classes is refused."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ from l2rw_ray.training.metrics import RegressionMetrics
 from l2rw_ray.training.task import absolute_error, squared_error
 from tests.training.conftest import results, train
 
-ARMS: list[dict[str, Any]] = [
+METHODS: list[dict[str, Any]] = [
     {"name": "uniform"},
     {"name": "random"},
     *({"name": "l2rw", "estimator": each} for each in ("ghost", "forward_mode", "last_layer")),
@@ -67,8 +67,8 @@ def _trial(tree: dict[str, Any], method: dict[str, Any], **changes: Any) -> Plan
     return plan_study(parse_study({**tree, "trial": trial, "design": design}))[0]
 
 
-@pytest.mark.parametrize("method", ARMS, ids=lambda method: "-".join(map(str, method.values())))
-def test_every_arm_learns_a_target(tree: dict, method: dict) -> None:
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: "-".join(map(str, method.values())))
+def test_every_method_learns_a_target(tree: dict, method: dict) -> None:
     optim = {"name": "sgd", "lr": 0.01, "momentum": 0.9, "batch_size": 20, "epochs": 12}
     started, *epochs, ended = train(_trial(tree, method, optim=optim))
     assert isinstance(started, TrialStarted)
@@ -205,7 +205,7 @@ def test_metrics_of_the_users_own_see_standardised_targets(tree: dict, write_cod
     assert abs(ended.metrics["test_bias"]) < 1
 
 
-def test_the_loss_is_as_the_study_says_and_outputs_follow_the_arm(tree: dict) -> None:
+def test_the_loss_is_as_the_study_says_and_outputs_follow_the_method(tree: dict) -> None:
     for method, outputs in (({"name": "uniform"}, 1), ({"name": "heteroscedastic"}, 2)):
         for loss, expected in ((None, squared_error), ("absolute", absolute_error)):
             trial = _trial(tree, method, loss=loss)

@@ -31,7 +31,7 @@ def test_a_kept_model_predicts_as_the_trained_one(kept):
     assert not loaded.network.training
 
 
-def test_what_an_arm_adds_to_a_network_is_kept(tmp_path, make_trial):
+def test_what_a_method_adds_to_a_network_is_kept(tmp_path, make_trial):
     config = make_trial(method={"name": "ldam_drw"}).config
     network = adapted_network(config.method, build_model(config.model.name, (1, 8, 8), 10))
     save_model(tmp_path / "a.pt", SavedModel(network, config, (1, 8, 8), 10, _NAMES, {}))

@@ -17,7 +17,7 @@ from l2rw_ray.config import parse_study
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.errors import DataError
 from l2rw_ray.methods import Epoch
-from l2rw_ray.methods.builtin.uniform import UniformArm
+from l2rw_ray.methods.builtin.uniform import UniformMethod
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.planning.timing_probe import probe_trials
 from l2rw_ray.preflight.data_check import check_data
@@ -90,15 +90,15 @@ def test_checks_estimates_and_summaries_need_no_train_images(make_streamed) -> N
     assert probe_trials([make_streamed({"window": 32}, optim__epochs=1)]).trial_s > 0
 
 
-class BackwardsArm(UniformArm):
+class BackwardsMethod(UniformMethod):
     """Plain training on the train set from its end to its beginning."""
 
     def begin_epoch(self, epoch: int) -> Epoch:
         return Epoch(order=torch.arange(89, -1, -1))
 
 
-def test_an_arm_with_an_order_of_its_own_is_refused(make_streamed, monkeypatch) -> None:
-    monkeypatch.setattr(trainer, "build_arm", lambda config, context: BackwardsArm(config, context))
+def test_a_method_with_an_order_of_its_own_is_refused(make_streamed, monkeypatch) -> None:
+    monkeypatch.setattr(trainer, "build_method", lambda config, context: BackwardsMethod(config, context))
     with pytest.raises(DataError, match=r"trial\.data\.stream.*order of its own"):
         train(make_streamed({}, method__name="uniform"))
 

@@ -14,7 +14,7 @@ from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.meta import ReweightedStep, StepResult
 from l2rw_ray.methods import StepOutcome
-from l2rw_ray.methods.builtin.l2rw import L2RWArm
+from l2rw_ray.methods.builtin.l2rw import L2RWMethod
 from l2rw_ray.training import Ranks
 from l2rw_ray.training.evaluation import evaluate
 from tests.training.conftest import MakeTrial, results, train
@@ -36,9 +36,9 @@ def test_events_come_in_order_and_say_what_happened(make_trial: MakeTrial) -> No
     assert not any(name.startswith("test_") for name in second.metrics), "selection never sees test"
 
 
-@pytest.mark.parametrize("arm", ["uniform", "random", "l2rw"])
-def test_result_does_not_depend_on_what_the_process_ran_before(make_trial: MakeTrial, arm: str) -> None:
-    trial = make_trial(method__name=arm)
+@pytest.mark.parametrize("method", ["uniform", "random", "l2rw"])
+def test_result_does_not_depend_on_what_the_process_ran_before(make_trial: MakeTrial, method: str) -> None:
+    trial = make_trial(method__name=method)
     first = results(train(trial))
     with pytest.raises(NonFiniteError):
         train(make_trial(optim__lr=1e20, model__name="lenet"))
@@ -129,13 +129,13 @@ def test_probed_steps_with_the_optimisers_lookahead_are_updates(
     make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At a learning rate of 0 no example would move the meta loss, and every step would be skipped."""
-    outcomes, own = [], L2RWArm.step
+    outcomes, own = [], L2RWMethod.step
 
-    def step(self: L2RWArm, *arguments, **named) -> StepOutcome:
+    def step(self: L2RWMethod, *arguments, **named) -> StepOutcome:
         outcomes.append(own(self, *arguments, **named))
         return outcomes[-1]
 
-    monkeypatch.setattr(L2RWArm, "step", step)
+    monkeypatch.setattr(L2RWMethod, "step", step)
     trial = make_trial(method__lookahead="optimizer", measurement__probe_rounds=2)
     trained = train(trial)[-1].steps
     probed = outcomes[:-trained]
@@ -185,15 +185,15 @@ def test_stopped_trial_goes_on_exactly(make_trial: MakeTrial, tmp_path: Path, me
     assert resumed[-1].duration_s > stopped[-1].duration_s
 
 
-@pytest.mark.parametrize("arm", ["uniform", "l2rw"])
-def test_loss_that_is_not_finite_fails_with_its_step(make_trial: MakeTrial, arm: str) -> None:
+@pytest.mark.parametrize("method", ["uniform", "l2rw"])
+def test_loss_that_is_not_finite_fails_with_its_step(make_trial: MakeTrial, method: str) -> None:
     with pytest.raises(NonFiniteError, match=r"non-finite \w+ at step [0-5]: "):
-        train(make_trial(method__name=arm, optim__lr=1e20))
+        train(make_trial(method__name=method, optim__lr=1e20))
 
 
-@pytest.mark.parametrize("arm", ["uniform", "random", "l2rw"])
-def test_divergence_at_the_last_step_fails_too(make_trial: MakeTrial, arm: str) -> None:
-    whole_set = make_trial(method__name=arm, optim__lr=1e38, optim__batch_size=1000, optim__epochs=1)
+@pytest.mark.parametrize("method", ["uniform", "random", "l2rw"])
+def test_divergence_at_the_last_step_fails_too(make_trial: MakeTrial, method: str) -> None:
+    whole_set = make_trial(method__name=method, optim__lr=1e38, optim__batch_size=1000, optim__epochs=1)
     with pytest.raises(NonFiniteError, match="non-finite validation_loss at step 1: "):
         train(whole_set)
 

@@ -1,4 +1,4 @@
-"""Warnings of a trial: only for arms that follow a meta set, each with what to do."""
+"""Warnings of a trial: only for methods that follow a meta set, each with what to do."""
 
 from l2rw_ray.events import TrialEnded
 from l2rw_ray.training.weight_health import health_warnings
@@ -29,7 +29,7 @@ def test_each_sign_is_told_with_its_remedy() -> None:
     assert trusted.startswith("corrupted examples are 40% of the batch and have 50% of the weight: check")
 
 
-def test_arms_that_follow_no_direction_are_not_judged() -> None:
+def test_methods_that_follow_no_direction_are_not_judged() -> None:
     assert health_warnings([{"corrupted_weight_share": 0.9}], batch_size=64, corrupted_fraction=0.4) == ()
 
 

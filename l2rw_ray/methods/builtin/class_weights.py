@@ -12,7 +12,7 @@ from torch import Tensor
 from l2rw_ray.config.method.imbalance import ClassBalancedConfig, InverseFrequencyConfig
 from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
@@ -44,7 +44,7 @@ def _per_example(weights_C: Tensor, counts_C: Tensor) -> Tensor:
     return found_C * counts_C.sum() / (found_C * counts_C).sum()
 
 
-class _ClassWeightsArm:
+class _ClassWeightsMethod:
     """Examples weigh what their class does, normalised over the global batch."""
 
     def __init__(self, weights_C: Tensor, context: TrainingContext) -> None:
@@ -62,20 +62,20 @@ class _ClassWeightsArm:
         """Nothing to take up."""
 
 
-@ARMS.register("inverse_frequency")
-class InverseFrequencyArm(_ClassWeightsArm):
+@METHODS.register("inverse_frequency")
+class InverseFrequencyMethod(_ClassWeightsMethod):
     """Each class weighs one over its number of train examples.
 
     As in torch's weighted cross entropy, a step's weights are divided by their sum, so that steps are
-    as long as those of other arms.
+    as long as those of other methods.
     """
 
     def __init__(self, config: InverseFrequencyConfig, context: TrainingContext) -> None:
         super().__init__(inverse_frequency_weights(class_counts(context.train, context.classes)), context)
 
 
-@ARMS.register("class_balanced")
-class ClassBalancedArm(_ClassWeightsArm):
+@METHODS.register("class_balanced")
+class ClassBalancedMethod(_ClassWeightsMethod):
     """Each class weighs one over its effective number of train examples.
 
     Source: Cui et al. 2019, with softmax cross entropy. Deviation: a step's weights are divided by their

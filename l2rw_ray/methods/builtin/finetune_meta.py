@@ -6,12 +6,12 @@ from l2rw_ray.config.method.stages import FinetuneMetaConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.methods.builtin.meta_only import MetaStep
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
-@ARMS.register("finetune_meta")
-class FinetuneMetaArm:
+@METHODS.register("finetune_meta")
+class FinetuneMetaMethod:
     """The last epochs go through the meta set, at a lower learning rate.
 
     Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which does not tell its settings.

@@ -12,7 +12,7 @@ from l2rw_ray.config.method.imbalance import FocalConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
@@ -33,13 +33,13 @@ def focal_loss(cross_entropy: LossFunction, gamma: float) -> LossFunction:
     return losses
 
 
-@ARMS.register("focal")
-class FocalArm:
+@METHODS.register("focal")
+class FocalMethod:
     """Trains on the mean focal loss of the softmax.
 
     Source: Lin et al. 2017, equation 4, for several classes. Deviations: no factor α per class (theirs
     is for two), and a mean over examples, where detectors divide by the number of matched boxes. The
-    arm's `train_loss` is the focal loss; the losses of the other sets are cross entropies.
+    method's `train_loss` is the focal loss; the losses of the other sets are cross entropies.
     """
 
     def __init__(self, config: FocalConfig, context: TrainingContext) -> None:
@@ -50,7 +50,7 @@ class FocalArm:
         return self._step.plain(batch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the arm has no state."""
+        """Nothing: the method has no state."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

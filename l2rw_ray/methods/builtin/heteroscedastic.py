@@ -13,14 +13,14 @@ from l2rw_ray.config.method.methods import HeteroscedasticConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import LossFunction, WeightedUpdate
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 
 _SMALLEST_SCALE = 1e-3
 """In standard deviations of the target; no example can draw a likelihood without bound."""
 
 
-@ARMS.register("heteroscedastic")
-class HeteroscedasticArm:
+@METHODS.register("heteroscedastic")
+class HeteroscedasticMethod:
     """Every example counts by how sure the network is of it: plain steps on a likelihood.
 
     The first output is the location, which is evaluated; the second makes the scale.
@@ -40,7 +40,7 @@ class HeteroscedasticArm:
         return StepOutcome(done.loss, done.losses)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the arm has no state."""
+        """Nothing: the method has no state."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

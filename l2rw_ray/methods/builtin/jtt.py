@@ -5,13 +5,13 @@ from torch import Tensor
 
 from l2rw_ray.config.method.stages import JttConfig
 from l2rw_ray.methods.interface import TrainingContext
-from l2rw_ray.methods.registry import ARMS
-from l2rw_ray.methods.two_stages import TwoStageArm
+from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.two_stages import TwoStageMethod
 from l2rw_ray.methods.whole_set import outputs_of
 
 
-@ARMS.register("jtt")
-class JttArm(TwoStageArm):
+@METHODS.register("jtt")
+class JttMethod(TwoStageMethod):
     """Examples that the first model misclassifies weigh λ, the others 1.
 
     Source: Liu et al. 2021, Algorithm 1 and equation 4; they tune T (`first_epochs`) and λ (`upweight`),

@@ -6,11 +6,11 @@ from l2rw_ray.config.method.methods import L2RWConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import ReweightedStep
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 
 
-@ARMS.register("l2rw")
-class L2RWArm:
+@METHODS.register("l2rw")
+class L2RWMethod:
     """Weights follow the alignment of each example's gradient with the meta set's."""
 
     def __init__(self, config: L2RWConfig, context: TrainingContext) -> None:

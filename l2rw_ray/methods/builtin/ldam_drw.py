@@ -16,7 +16,7 @@ from l2rw_ray.meta import LossFunction, Replicas
 from l2rw_ray.methods.builtin.class_weights import class_counts, effective_number_weights
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.output_layer import output_layer
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
@@ -61,8 +61,8 @@ def ldam_loss(cross_entropy: LossFunction, shift_C: Tensor) -> LossFunction:
     return losses
 
 
-@ARMS.register("ldam_drw")
-class LdamDrwArm:
+@METHODS.register("ldam_drw")
+class LdamDrwMethod:
     """The LDAM loss on a normalised output layer, weighted by effective numbers in the last epochs.
 
     Source: Cao et al. 2019, equation 13 and Algorithm 1, with their code's margins (at most 0.5), scale
@@ -81,7 +81,7 @@ class LdamDrwArm:
         layers = [part for part in network.modules() if isinstance(part, CosineLayer)]
         if not layers:  # margins have no meaning on logits without a bound
             problem = "it has no normalised output layer"
-            remedy = "build it by l2rw_ray.methods.builtin.ldam_drw.LdamDrwArm.adapt"
+            remedy = "build it by l2rw_ray.methods.builtin.ldam_drw.LdamDrwMethod.adapt"
             raise UnsupportedModelError("model", type(network).__name__, problem, remedy)
         for layer in layers:
             layer.scale = config.scale

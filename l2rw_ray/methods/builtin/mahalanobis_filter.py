@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from l2rw_ray.config.method.stages import MahalanobisFilterConfig
 from l2rw_ray.meta import Replicas
-from l2rw_ray.methods.filtering import FilterArm
+from l2rw_ray.methods.filtering import FilterMethod
 from l2rw_ray.methods.interface import TrainingContext
 from l2rw_ray.methods.output_layer import output_layer
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.whole_set import features_of
 
 _CHUNK = 4096
@@ -45,8 +45,8 @@ def mahalanobis_distances(features_NF: Tensor, labels_N: Tensor, classes: int) -
     return torch.cat(found).where(counts_C > 0, torch.inf)
 
 
-@ARMS.register("mahalanobis_filter")
-class MahalanobisFilterArm(FilterArm):
+@METHODS.register("mahalanobis_filter")
+class MahalanobisFilterMethod(FilterMethod):
     """Drops the examples whose penultimate features lie farthest from class means, by Mahalanobis distance.
 
     Source: Lee et al. 2018, equations 1 and 2, without their input perturbation and their ensemble of

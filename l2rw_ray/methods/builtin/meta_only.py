@@ -6,7 +6,7 @@ from typing import Any
 from l2rw_ray.config.method.stages import MetaOnlyConfig
 from l2rw_ray.data import Batch, MetaSampler
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
@@ -25,8 +25,8 @@ class MetaStep:
         return self._step.plain(replace(batch, x=x, y=y, global_size=self._size))
 
 
-@ARMS.register("meta_only")
-class MetaOnlyArm:
+@METHODS.register("meta_only")
+class MetaOnlyMethod:
     """Plain training on the meta set alone: what the clean examples are worth without the others.
 
     An epoch has as many steps as one over the train set. `train_loss` is that of the meta examples.

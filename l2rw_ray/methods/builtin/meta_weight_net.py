@@ -1,15 +1,15 @@
 """Meta-Weight-Net, Shu et al. 2019 (arXiv:1902.07379): the weight is a learned function of the loss."""
 
 from l2rw_ray.config.method.methods import MetaWeightNetConfig
-from l2rw_ray.methods.interface import Arm, TrainingContext
-from l2rw_ray.methods.learned_weights import LearnedWeightsArm
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.interface import Method, TrainingContext
+from l2rw_ray.methods.learned_weights import LearnedWeightsMethod
+from l2rw_ray.methods.registry import METHODS
 
 
-@ARMS.register("meta_weight_net")
-def meta_weight_net(config: MetaWeightNetConfig, context: TrainingContext) -> Arm:
+@METHODS.register("meta_weight_net")
+def meta_weight_net(config: MetaWeightNetConfig, context: TrainingContext) -> Method:
     """z_i is the loss of the example, through which nothing is differentiated.
 
-    How far that is what was published: `LearnedWeightsArm`.
+    How far that is what was published: `LearnedWeightsMethod`.
     """
-    return LearnedWeightsArm(config, context, 1, lambda losses_B, index_B: losses_B.unsqueeze(1))
+    return LearnedWeightsMethod(config, context, 1, lambda losses_B, index_B: losses_B.unsqueeze(1))

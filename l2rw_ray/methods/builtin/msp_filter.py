@@ -5,13 +5,13 @@ Shape suffixes: N train examples, C classes.
 
 from torch import Tensor
 
-from l2rw_ray.methods.filtering import FilterArm
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.filtering import FilterMethod
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.whole_set import outputs_of
 
 
-@ARMS.register("msp_filter")
-class MspFilterArm(FilterArm):
+@METHODS.register("msp_filter")
+class MspFilterMethod(FilterMethod):
     """Drops the examples with the smallest softmax probability.
 
     Source: Hendrycks & Gimpel 2017, who tell foreign inputs by the largest probability (`reference:

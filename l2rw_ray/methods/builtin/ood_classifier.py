@@ -12,8 +12,8 @@ from l2rw_ray.data import rng_for
 from l2rw_ray.meta import Replicas
 from l2rw_ray.methods.interface import TrainingContext
 from l2rw_ray.methods.output_layer import output_layer
-from l2rw_ray.methods.registry import ARMS
-from l2rw_ray.methods.two_stages import TwoStageArm
+from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.two_stages import TwoStageMethod
 from l2rw_ray.methods.whole_set import features_of
 
 _FOLDS = 5
@@ -48,8 +48,8 @@ def in_distribution(train_NF: Tensor, meta_MF: Tensor, generator: torch.Generato
     return torch.from_numpy(probability_N)
 
 
-@ARMS.register("ood_classifier")
-class OodClassifierArm(TwoStageArm):
+@METHODS.register("ood_classifier")
+class OodClassifierMethod(TwoStageMethod):
     """Each train example weighs the probability that it is in-distribution, which is what meta is.
 
     After the first stage `in_distribution` scores the train examples on its model's penultimate features;

@@ -8,12 +8,12 @@ from torch import Tensor
 from l2rw_ray.config.method.methods import RandomConfig
 from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
-@ARMS.register("random")
-class RandomArm:
+@METHODS.register("random")
+class RandomMethod:
     """Weights are rectified standard Gaussians, normalised over the global batch.
 
     Source: Ren et al. 2018, section 4.1 ("Random"). One Gaussian is drawn per train example and

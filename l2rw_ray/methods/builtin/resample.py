@@ -8,12 +8,12 @@ from l2rw_ray.config.method.imbalance import ResampleConfig
 from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.methods.builtin.class_weights import class_counts, inverse_frequency_weights
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
-@ARMS.register("resample")
-class ResampleArm:
+@METHODS.register("resample")
+class ResampleMethod:
     """Examples are drawn with replacement, with probabilities that make classes come equally often.
 
     As torch's WeightedRandomSampler with one over each class's count. An epoch has as many steps as one

@@ -1,16 +1,16 @@
-"""Plain training, the arm everything else is compared with."""
+"""Plain training, the method everything else is compared with."""
 
 from typing import Any
 
 from l2rw_ray.config.method.methods import UniformConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
-@ARMS.register("uniform")
-class UniformArm:
+@METHODS.register("uniform")
+class UniformMethod:
     """Every example of the global batch weighs 1/B."""
 
     def __init__(self, config: UniformConfig, context: TrainingContext) -> None:
@@ -21,7 +21,7 @@ class UniformArm:
         return self._step.plain(batch)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the arm has no state."""
+        """Nothing: the method has no state."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

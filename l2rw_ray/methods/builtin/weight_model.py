@@ -12,14 +12,14 @@ from l2rw_ray.config.method.methods import WeightModelConfig
 from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.errors import DataError
 from l2rw_ray.meta import WeightedUpdate
-from l2rw_ray.methods.interface import Arm, StepOutcome, TrainingContext
-from l2rw_ray.methods.learned_weights import LearnedWeightsArm
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods.interface import Method, StepOutcome, TrainingContext
+from l2rw_ray.methods.learned_weights import LearnedWeightsMethod
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.weight_network import WeightNetwork
 
 
-@ARMS.register("weight_model")
-def weight_model(config: WeightModelConfig, context: TrainingContext) -> Arm:
+@METHODS.register("weight_model")
+def weight_model(config: WeightModelConfig, context: TrainingContext) -> Method:
     """Learned on the meta loss, or jointly with the network.
 
     The weights cannot collapse under the former: what teaches them is the loss of the clean examples,
@@ -30,9 +30,9 @@ def weight_model(config: WeightModelConfig, context: TrainingContext) -> Arm:
     """
     features_NF = weight_features(context.train)
     if config.objective == "joint":
-        return JointWeightsArm(config, context, features_NF)
+        return JointWeightsMethod(config, context, features_NF)
     inputs = features_NF.shape[1]
-    return LearnedWeightsArm(config, context, inputs, lambda losses_B, index_B: features_NF[index_B])
+    return LearnedWeightsMethod(config, context, inputs, lambda losses_B, index_B: features_NF[index_B])
 
 
 def weight_features(train: ExampleSet) -> Tensor:
@@ -47,13 +47,13 @@ def weight_features(train: ExampleSet) -> Tensor:
     return train.weight_features
 
 
-class JointWeightsArm:
+class JointWeightsMethod:
     """What does not work: one step of both networks on the loss (1/B) Σ V(z_i; φ) ℓ_i.
 
     The loss is lowest where all weights are zero, and there they go.
 
     Args:
-        config: The arm's section.
+        config: The method's section.
         context: What the trial trains with.
         features_NF: Weight features of the train set.
     """

@@ -1,4 +1,4 @@
-"""What each gloo rank runs: a trial of every arm; rank 0 writes what it saw for the test to judge."""
+"""What each gloo rank runs: a trial of every method; rank 0 writes what it saw for the test to judge."""
 
 import os
 from contextlib import suppress

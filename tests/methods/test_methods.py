@@ -1,4 +1,4 @@
-"""Every arm steps, learns, and goes on from its state; each is the arm it says it is."""
+"""Every method steps, learns, and goes on from its state; each is the method it says it is."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +8,15 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
+import l2rw_ray.methods
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
 from l2rw_ray.config.data.sources import DigitsData
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.config.overrides import variants_of
 from l2rw_ray.data import Batch, MetaSampler, Splits, epoch_batches, load_source, make_splits
-from l2rw_ray.methods import TrainingContext, build_arm
-from l2rw_ray.methods.registry import ARMS
+from l2rw_ray.methods import Method, StagedMethod, TrainingContext, build_method
+from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.models import build_model
 from tests.methods.weighed_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
@@ -23,7 +24,7 @@ from tests.training.conftest import MakeTrial, results, train
 WEIGHTED = {"random", "l2rw", "inverse_frequency", "class_balanced", "ldam_drw", "jtt", "ood_classifier"}
 WEIGHTED |= {"meta_weight_net", "weight_model"}
 PLAIN = {"uniform", "resample", "focal", "finetune_meta", "meta_only", "mahalanobis_filter", "msp_filter"}
-"""Arms of which no example has a weight of its own within a batch."""
+"""Methods of which no example has a weight of its own within a batch."""
 CONFIGS = {
     name: TypeAdapter(MethodConfig).validate_python({"name": name}) for name in sorted(WEIGHTED | PLAIN)
 }
@@ -58,16 +59,16 @@ def _steps(splits: Splits, epochs: range) -> list[tuple[Batch, int]]:
     return [(batch, epoch) for epoch in epochs for batch in epoch_batches(splits.train, 20, 0, epoch)]
 
 
-def test_every_configured_arm_is_registered_once() -> None:
+def test_every_configured_method_is_registered_once() -> None:
     configured = variants_of(TrialConfig, "method").classes.keys() - {IMPORT_PATH}
-    assert ARMS.names() == tuple(sorted(configured))
-    assert ARMS.names() == tuple(sorted([*CONFIGS, "heteroscedastic"])), "the last has tests of its own"
+    assert METHODS.names() == tuple(sorted(configured))
+    assert METHODS.names() == tuple(sorted([*CONFIGS, "heteroscedastic"])), "the last has tests of its own"
     with pytest.raises(ValueError, match="registered twice"):
-        ARMS.register("l2rw")(lambda config, context: None)
+        METHODS.register("l2rw")(lambda config, context: None)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_arm_learns_and_says_whether_it_weighs(name: str, make_trial: MakeTrial) -> None:
+def test_method_learns_and_says_whether_it_weighs(name: str, make_trial: MakeTrial) -> None:
     trial = make_trial(**data_for(name), method__name=name, optim__epochs=16, data__noise__rate=0.0)
     *_, last, ended = train(trial)
     assert last.metrics["validation_accuracy"] > 0.6
@@ -76,7 +77,7 @@ def test_arm_learns_and_says_whether_it_weighs(name: str, make_trial: MakeTrial)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_arm_goes_on_exactly_after_any_epoch(name: str, make_trial: MakeTrial, tmp_path: Path) -> None:
+def test_method_goes_on_exactly_after_any_epoch(name: str, make_trial: MakeTrial, tmp_path: Path) -> None:
     trial = make_trial(**data_for(name), method__name=name, optim__epochs=4)
     undisturbed = results(train(trial))
     for epoch in range(1, 4):
@@ -86,18 +87,18 @@ def test_arm_goes_on_exactly_after_any_epoch(name: str, make_trial: MakeTrial, t
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_arm_is_probed_without_a_trace(name: str, make_trial: MakeTrial) -> None:
+def test_method_is_probed_without_a_trace(name: str, make_trial: MakeTrial) -> None:
     changes = {**data_for(name), "method__name": name, "optim__epochs": 3}
     probed = train(make_trial(**changes, measurement__probe_rounds=1))
     assert results(probed) == results(train(make_trial(**changes)))
     assert ("overhead_ratio" in probed[-1].metrics) == (name != "uniform")
 
 
-def test_uniform_arm_is_plain_training(splits: Splits) -> None:
+def test_uniform_method_is_plain_training(splits: Splits) -> None:
     context, plain = _context(splits), _context(splits)
-    arm = build_arm(CONFIGS["uniform"], context)
+    method = build_method(CONFIGS["uniform"], context)
     for number, (batch, epoch) in enumerate(_steps(splits, range(2))):
-        arm.step(batch, number, epoch)
+        method.step(batch, number, epoch)
         plain.optimizer.zero_grad()
         nn.functional.cross_entropy(plain.model(batch.x), batch.y).backward()
         plain.optimizer.step()
@@ -105,12 +106,20 @@ def test_uniform_arm_is_plain_training(splits: Splits) -> None:
         torch.testing.assert_close(parameter, other)
 
 
-def test_random_arm_weighs_by_rectified_gaussians(splits: Splits) -> None:
-    arm = build_arm(CONFIGS["random"], _context(splits))
-    weights = [arm.step(batch, 0, epoch).weights_B for batch, epoch in _steps(splits, range(40))]
+def test_random_method_weighs_by_rectified_gaussians(splits: Splits) -> None:
+    method = build_method(CONFIGS["random"], _context(splits))
+    weights = [method.step(batch, 0, epoch).weights_B for batch, epoch in _steps(splits, range(40))]
     assert all(weight.sum().item() == pytest.approx(1) for weight in weights)
     together = torch.cat(weights)
     assert together.eq(0).double().mean().item() == pytest.approx(0.5, abs=0.04)
     positive = together[together > 0] * 20
     # of a half-normal: variance over squared mean is π/2 − 1
     assert (positive.var() / positive.mean() ** 2).item() == pytest.approx(torch.pi / 2 - 1, abs=0.1)
+
+
+@pytest.mark.parametrize(("old", "new"), [("Arm", Method), ("StagedArm", StagedMethod)])
+def test_former_names_give_the_renamed_class_and_a_warning(old: str, new: type) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"methods\.{old} is now l2rw_ray\.methods\.{new.__name__}$"):
+        assert getattr(l2rw_ray.methods, old) is new
+    with pytest.raises(AttributeError, match="has no attribute 'Leg'"):
+        _ = l2rw_ray.methods.Leg
