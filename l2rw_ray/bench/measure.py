@@ -89,7 +89,7 @@ class BenchRow:
         relative_error: Of the scores, against double backward in float64; None where that is out of
             reach.
         cosine: Of the weights, against the same.
-        refused: Why there are no figures.
+        refused: Why there are no measurements.
     """
 
     model: str
@@ -114,7 +114,7 @@ def run_bench(options: BenchOptions, tell: Callable[[str], None] = lambda line: 
 
     Returns:
         Rows by model, the plain step first; an estimator that refuses a model has a row without
-        figures.
+        measurements.
 
     Raises:
         InputError: A model is unknown.

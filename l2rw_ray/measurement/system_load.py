@@ -4,7 +4,7 @@ import psutil
 import torch
 
 SYSTEM = "system/"
-"""Begins the names of such figures, as MLflow's own."""
+"""Begins the names of such metrics, as MLflow's own."""
 _MEGABYTE = 1e6
 
 
@@ -20,12 +20,12 @@ class SystemLoad:
         self.sample()  # from here on there is a last sample
 
     def sample(self) -> dict[str, float]:
-        """Figures by name: percentages, and memory in megabytes (10⁶ bytes) as their names say.
+        """Metrics by name: percentages, and memory in megabytes (10⁶ bytes) as their names say.
 
         A process that keeps two cores busy has a share of 200 %.
         """
         memory = psutil.virtual_memory()
-        figures = {
+        metrics = {
             "cpu_utilization_percentage": psutil.cpu_percent(),
             "system_memory_usage_megabytes": memory.used / _MEGABYTE,
             "system_memory_usage_percentage": memory.percent,
@@ -34,6 +34,6 @@ class SystemLoad:
         }
         if self._device.type == "cuda":
             free, total = torch.cuda.mem_get_info(self._device)
-            figures["gpu_memory_usage_megabytes"] = (total - free) / _MEGABYTE
-            figures["gpu_memory_usage_percentage"] = 100 * (total - free) / total
-        return {SYSTEM + name: float(value) for name, value in figures.items()}
+            metrics["gpu_memory_usage_megabytes"] = (total - free) / _MEGABYTE
+            metrics["gpu_memory_usage_percentage"] = 100 * (total - free) / total
+        return {SYSTEM + name: float(value) for name, value in metrics.items()}

@@ -54,7 +54,7 @@ def interleaved_times(
         warm_up_rounds: Rounds made before, and not counted.
 
     Returns:
-        Seconds by name, one figure per round.
+        Seconds by name, one value per round.
     """
     times_s: dict[str, list[float]] = {name: [] for name in runs}
     timer = PhaseTimer(device, synchronise=True)

@@ -54,12 +54,12 @@ class FilterMethod(TwoStageMethod):
         orders = [epoch_order(size, self._context.seed, self._first_epochs + number) for number in passes]
         together = torch.cat([order[kept_N[order]] for order in orders])
         offset = start - passes.start * kept
-        return Epoch(order=together[offset : offset + size], figures=self.figures(weights_N))
+        return Epoch(order=together[offset : offset + size], metrics=self.metrics(weights_N))
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean loss."""
         return self._step.plain(batch)
 
-    def figures(self, weights_N: Tensor) -> dict[str, float]:
+    def metrics(self, weights_N: Tensor) -> dict[str, float]:
         """`dropped_fraction` and `dropped_corrupted_fraction`."""
-        return self.share_figures("dropped", weights_N == 0)
+        return self.share_metrics("dropped", weights_N == 0)

@@ -3,8 +3,9 @@
 Shape suffixes: B train batch of this rank, M meta set.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -65,12 +66,20 @@ class Epoch:
         examples: The set whose examples are stepped on; None for the train set.
         order: Positions in that set in the order they come in, int64 [K], any of them more than once;
             None for each once, in the order that all methods share. Equal on all ranks.
-        figures: What the method has to tell of this epoch, for its metrics.
+        metrics: What the method reports of this epoch, by name.
+        figures: Former name of `metrics`, which warns.
     """
 
     examples: ExampleSet | None = None
     order: Tensor | None = None
-    figures: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    figures: InitVar[Mapping[str, float] | None] = None
+
+    def __post_init__(self, figures: Mapping[str, float] | None) -> None:
+        if figures is not None:
+            message = "Epoch(figures=...) is now Epoch(metrics=...)"
+            warnings.warn(message, DeprecationWarning, stacklevel=3)
+            object.__setattr__(self, "metrics", figures)
 
 
 @dataclass(frozen=True, slots=True)

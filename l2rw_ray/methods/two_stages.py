@@ -35,7 +35,7 @@ class TwoStageMethod(ABC):
             step: Steps made so far, for errors.
         """
 
-    def figures(self, weights_N: Tensor) -> dict[str, float]:
+    def metrics(self, weights_N: Tensor) -> dict[str, float]:
         """What the method has to tell of the examples it judged."""
         return {}
 
@@ -52,7 +52,7 @@ class TwoStageMethod(ABC):
 
     def second_stage(self, epoch: int, weights_N: Tensor) -> Epoch:
         """What an epoch of the second stage goes through: the train set."""
-        return Epoch(figures=self.figures(weights_N))
+        return Epoch(metrics=self.metrics(weights_N))
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean, later the weighted loss."""
@@ -60,13 +60,13 @@ class TwoStageMethod(ABC):
             return self._step.plain(batch)
         return self._step.weighted(batch, self._weights_N[batch.index])
 
-    def share_figures(self, name: str, chosen_N: Tensor) -> dict[str, float]:
+    def share_metrics(self, name: str, chosen_N: Tensor) -> dict[str, float]:
         """Share of the examples that was chosen, and where labels are known to be wrong, theirs in it."""
         corrupted_N = self._context.train.corrupted
-        figures = {f"{name}_fraction": chosen_N.double().mean().item()}
+        metrics = {f"{name}_fraction": chosen_N.double().mean().item()}
         if corrupted_N.any() and chosen_N.any():
-            figures[f"{name}_corrupted_fraction"] = corrupted_N[chosen_N].double().mean().item()
-        return figures
+            metrics[f"{name}_corrupted_fraction"] = corrupted_N[chosen_N].double().mean().item()
+        return metrics
 
     def state_dict(self) -> dict[str, Any]:
         """The weights of the second stage, None before it."""

@@ -13,7 +13,7 @@ def paper_cnn(input_shape: InputShape, classes: int) -> nn.Module:
     """Three blocks of 3×3 convolution, ReLU and max pooling (32, 64, 128 channels), then 256 units.
 
     A smaller stand-in for the AlexNet variant (64-192-384-256-256, FC 4096-4096) whose CIFAR-10
-    figures arXiv:2405.06859 reports; like it, it has no normalisation layers.
+    results arXiv:2405.06859 reports; like it, it has no normalisation layers.
     """
     channels, height, width = image_shape("paper_cnn", input_shape, smallest=8)
     blocks: list[nn.Module] = []

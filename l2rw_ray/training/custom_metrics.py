@@ -28,8 +28,8 @@ def load_metrics(paths: Iterable[str]) -> dict[str, Metric]:
     return {path: METRICS.get(path) for path in paths}
 
 
-def measure(metrics: Mapping[str, Metric], outputs_NC: Tensor, targets_N: Tensor) -> dict[str, float]:
-    """Each metric's number, by the name that its figures have.
+def compute_metrics(metrics: Mapping[str, Metric], outputs_NC: Tensor, targets_N: Tensor) -> dict[str, float]:
+    """Return each metric's value by its name, the last part of the import path.
 
     Args:
         metrics: Metrics by import path.

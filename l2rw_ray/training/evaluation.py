@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from l2rw_ray.data import ExampleSet
 from l2rw_ray.meta import LossFunction
-from l2rw_ray.training.custom_metrics import Metric, measure
-from l2rw_ray.training.metrics import figures_for
+from l2rw_ray.training.custom_metrics import Metric, compute_metrics
+from l2rw_ray.training.metrics import metrics_for
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 
 _BATCH = 512
@@ -20,12 +20,12 @@ class Evaluation:
     """What a model makes of a set.
 
     Attributes:
-        figures: The figures of `ClassificationMetrics` or `RegressionMetrics`, `loss` and the user's own
-            figures; empty for an empty set.
+        metrics: Those of `ClassificationMetrics` or `RegressionMetrics`, `loss` and the custom metrics; empty
+            for an empty set.
         confusion_CC: Examples by true and predicted class, int64; None where there are no classes.
     """
 
-    figures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     confusion_CC: Tensor | None = None
 
 
@@ -36,7 +36,7 @@ def evaluate(
     classes: int,
     loss_fn: LossFunction,
     ranks: Ranks,
-    metrics: Mapping[str, Metric] | None = None,
+    custom: Mapping[str, Metric] | None = None,
 ) -> Evaluation:
     """Mean loss and what fits the set, of classes accuracies, of targets errors, over all ranks together.
 
@@ -48,15 +48,15 @@ def evaluate(
         classes: Number of classes.
         loss_fn: Maps (output, target) to one loss per example.
         ranks: The trial's workers.
-        metrics: Metrics of the user's own, by import path; every rank computes them on the whole set.
+        custom: Custom metrics, by import path; every rank computes them on the whole set.
 
     Raises:
-        ConfigError: A metric of the user's own returned no number.
+        ConfigError: A custom metric returned no number.
     """
     if not len(examples):
         return Evaluation()
     network, device = unwrapped(model), device_of(model)
-    figures = figures_for(examples, classes, device)
+    sums = metrics_for(examples, classes, device)
     total_loss = torch.zeros((), dtype=torch.float64, device=device)
     kept: list[Tensor] = []
     network.eval()
@@ -64,25 +64,25 @@ def evaluate(
     for index in share.split(_BATCH):
         x, y = examples.take(index)
         output = network(x)
-        figures.add(output, y)
+        sums.add(output, y)
         total_loss += loss_fn(output, y).double().sum()
-        if metrics:
+        if custom:
             kept.append(output.cpu())
     network.train()
     summary = {
-        **figures.summarise(ranks),
+        **sums.summarise(ranks),
         "loss": ranks.sum(total_loss).item() / len(examples),
-        **_own_figures(metrics or {}, kept, examples, ranks),
+        **_custom_metrics(custom or {}, kept, examples, ranks),
     }
-    return Evaluation(summary, figures.confusion)
+    return Evaluation(summary, sums.confusion)
 
 
-def _own_figures(
-    metrics: Mapping[str, Metric], kept: list[Tensor], examples: ExampleSet, ranks: Ranks
+def _custom_metrics(
+    custom: Mapping[str, Metric], kept: list[Tensor], examples: ExampleSet, ranks: Ranks
 ) -> dict[str, float]:
-    """What the user's own metrics say of the outputs of all ranks, whose shares follow one another."""
-    if not metrics:
+    """Compute the custom metrics on the outputs of all ranks, in order of rank."""
+    if not custom:
         return {}
     outputs_NC = torch.cat([part for parts in ranks.gather(kept) for part in parts])
     targets_N = examples.answers(torch.arange(len(examples), device=examples.labels.device))
-    return measure(metrics, outputs_NC, targets_N.cpu())
+    return compute_metrics(custom, outputs_NC, targets_N.cpu())

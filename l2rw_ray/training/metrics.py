@@ -13,7 +13,7 @@ from l2rw_ray.data import ExampleSet
 from l2rw_ray.training.ranks import Ranks
 
 
-class Figures(Protocol):
+class MetricSums(Protocol):
     """Sums over the examples that a rank has evaluated."""
 
     def add(self, output: Tensor, y_B: Tensor) -> None:
@@ -25,15 +25,15 @@ class Figures(Protocol):
         """
 
     def summarise(self, ranks: Ranks) -> dict[str, float]:
-        """The figures by name; every rank calls this, once."""
+        """Return the metrics by name; every rank calls this, once."""
 
     @property
     def confusion(self) -> Tensor | None:
         """Examples by true and predicted class, [C, C], once summed up of all ranks; None without classes."""
 
 
-def figures_for(examples: ExampleSet, classes: int, device: torch.device) -> Figures:
-    """The figures that fit a set.
+def metrics_for(examples: ExampleSet, classes: int, device: torch.device) -> MetricSums:
+    """Return the sums for the metrics of a set's task.
 
     Args:
         examples: What is evaluated.
@@ -64,7 +64,7 @@ class ClassificationMetrics:
         self._confusion_CC += pairs.bincount(minlength=classes * classes).view(classes, classes)
 
     def summarise(self, ranks: Ranks) -> dict[str, float]:
-        """The three figures."""
+        """Return the three metrics."""
         counts_CC = ranks.sum(self._confusion_CC).double()
         recall_C = (counts_CC.diagonal() / counts_CC.sum(dim=1))[counts_CC.sum(dim=1) > 0]
         return {
@@ -99,7 +99,7 @@ class RegressionMetrics:
         self._sums_2 += torch.stack([error_B.square().sum(), error_B.abs().sum()])
 
     def summarise(self, ranks: Ranks) -> dict[str, float]:
-        """The three figures."""
+        """Return the three metrics."""
         squares, magnitudes = ranks.sum(self._sums_2).tolist()
         explained = 1 - squares / self._spread if self._spread else float(squares == 0)
         return {

@@ -32,7 +32,7 @@ def probe_overhead(
 
     The copies hardly move, so that what is timed is the state that is trained; each step makes an update
     of its own, also where the trial accumulates gradients. Model,
-    optimiser and random generators are left as they were. With several ranks each figure is the
+    optimiser and random generators are left as they were. With several ranks each metric is the
     slowest rank's.
 
     Args:
@@ -53,10 +53,10 @@ def probe_overhead(
         return {}
     generators = rng_state()
     try:
-        figures = _measure(config, context, batches, ranks)
+        metrics = _measure(config, context, batches, ranks)
     finally:
         restore_rng(generators)
-    return {name: ranks.maximum(value) for name, value in figures.items()} | _ratio(figures, ranks)
+    return {name: ranks.maximum(value) for name, value in metrics.items()} | _ratio(metrics, ranks)
 
 
 def _measure(
@@ -97,11 +97,11 @@ def _measure(
     }
 
 
-def _ratio(figures: dict[str, float], ranks: Ranks) -> dict[str, float]:
-    if "step_time_s" not in figures:
+def _ratio(metrics: dict[str, float], ranks: Ranks) -> dict[str, float]:
+    if "step_time_s" not in metrics:
         return {}
     return {
-        "overhead_ratio": ranks.maximum(figures["step_time_s"]) / ranks.maximum(figures["step_time_plain_s"])
+        "overhead_ratio": ranks.maximum(metrics["step_time_s"]) / ranks.maximum(metrics["step_time_plain_s"])
     }
 
 

@@ -18,12 +18,12 @@ class EpochLosses:
     """What the steps of one epoch did.
 
     Attributes:
-        figures: `train_loss`, and with weights `weighted_train_loss`, `skipped_fraction` and
+        metrics: `train_loss`, and with weights `weighted_train_loss`, `skipped_fraction` and
             `direction_cosine`, each where there is one; see `EpochCompleted`.
         loss_S: Mean loss without weights of each step, NaN where none was evaluated.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     loss_S: Tensor
 
 
@@ -55,7 +55,7 @@ class StepStatistics:
             self._cosine_S[step] = outcome.direction_cosine
 
     def summarise(self, ranks: Ranks, *, weighted: bool) -> EpochLosses:
-        """The epoch's figures; every rank calls this, once.
+        """Return the epoch's metrics; every rank calls this, once.
 
         Args:
             ranks: The trial's workers.

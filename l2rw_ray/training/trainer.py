@@ -1,4 +1,4 @@
-"""Training one trial, from its split to its last figure."""
+"""Training one trial, from its split to its last metric."""
 
 import math
 from collections.abc import Generator
@@ -49,7 +49,7 @@ _MAX_CLASSES = 200
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What is kept of a trial besides its figures.
+    """Artifacts to save with a trial's metrics.
 
     Attributes:
         model_file: Where the trained model goes; None keeps none.
@@ -85,7 +85,7 @@ def train_trial(
         attempt: Which try this is, from 1.
         epoch_steps: Steps after which an epoch is over, for who only wants to time them; None for all.
         read_parts: Brings the images of a train set that is streamed here; by default this process reads.
-        keep: What is kept besides the figures.
+        keep: Artifacts to save.
 
     Raises:
         NonFiniteError: A loss or score became NaN or infinite.
@@ -156,7 +156,7 @@ class Trainer:
         steps = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
         steps = min(steps, self._epoch_steps or steps)
         weights = WeightStatistics(train.corrupted, steps, self._device)
-        figures = StepStatistics(steps, self._step, self._device)
+        losses = StepStatistics(steps, self._step, self._device)
         sizes_S = torch.zeros(steps, dtype=torch.float64)
         weighted = False
         with closing(self._batches(self._epoch, plan, self._read_parts)) as batches:
@@ -165,7 +165,7 @@ class Trainer:
                     batch = next(batches)
                 with self._timer("step"):
                     outcome = self._method.step(batch, self._step, self._epoch)
-                figures.add(position, outcome)
+                losses.add(position, outcome)
                 sizes_S[position] = batch.global_size
                 if outcome.weights_B is not None and examples is train:
                     weighted = True
@@ -181,11 +181,11 @@ class Trainer:
         self._epoch += 1
         self._ranks.share_buffers(self._context.model)  # what is evaluated, judged by and saved is one model
         with self._timer("evaluation"):
-            losses = figures.summarise(self._ranks, weighted=weighted)
-            metrics = losses.figures | self._evaluate("validation")[0]
+            stepped = losses.summarise(self._ranks, weighted=weighted)
+            metrics = stepped.metrics | self._evaluate("validation")[0]
         weighed = weights.summarise(sizes_S, self._ranks) if weighted else None
         if weighed:
-            metrics |= weighed.figures | {"skipped_steps": float(self._skipped)}
+            metrics |= weighed.metrics | {"skipped_steps": float(self._skipped)}
         if self._load:
             metrics |= self._load.sample()
         event = EpochCompleted(
@@ -193,10 +193,10 @@ class Trainer:
             epoch=self._epoch,
             step=self._step,
             duration_s=perf_counter() - started,
-            metrics={**metrics, **plan.figures},
+            metrics={**metrics, **plan.metrics},
             weights=weighed.histogram if weighed else None,
             series=step_series(
-                losses.loss_S,
+                stepped.loss_S,
                 weighed.effective_S if weighed else None,
                 self._step - steps,
                 self._config.optim.epochs,
@@ -220,7 +220,7 @@ class Trainer:
         )
 
     def _evaluate(self, name: str) -> tuple[dict[str, float], Tensor | None]:
-        """The figures of one of the sets, and its examples by true and predicted class."""
+        """Return the metrics of a set, and its examples by true and predicted class."""
         found = evaluate(
             self._context.model,
             getattr(self._splits, name),
@@ -229,10 +229,10 @@ class Trainer:
             self._ranks,
             self._metrics,
         )
-        for metric, value in found.figures.items():
+        for metric, value in found.metrics.items():
             if not math.isfinite(value):
                 raise NonFiniteError(self._step, f"{name}_{metric}")
-        return {f"{name}_{metric}": value for metric, value in found.figures.items()}, found.confusion_CC
+        return {f"{name}_{metric}": value for metric, value in found.metrics.items()}, found.confusion_CC
 
     def _probe(self) -> None:
         if self._probed or self._epoch:
@@ -260,15 +260,15 @@ class Trainer:
         )
 
     def _end(self, status: TrialStatus) -> None:
-        # an epoch that computed no weights has no figures of them: the latest of each count
-        told = (figure for event in self._history for figure in event.metrics.items())
-        latest = {name: value for name, value in told if not name.startswith(SYSTEM)}
+        # an epoch that computed no weights has no metrics of them: the latest of each count
+        reported = (metric for event in self._history for metric in event.metrics.items())
+        latest = {name: value for name, value in reported if not name.startswith(SYSTEM)}
         tested, confusion_CC = self._evaluate("test")
         warnings = (*self._warnings(), *self._keep_model())
-        figures = latest | tested | self._probed
+        metrics = latest | tested | self._probed
         if self._splits.left_out:
-            figures["left_out_examples"] = float(self._splits.left_out)
-        figures |= {f"time_{phase}_s": total for phase, total in sorted(self._timer.total_s.items())}
+            metrics["left_out_examples"] = float(self._splits.left_out)
+        metrics |= {f"time_{phase}_s": total for phase, total in sorted(self._timer.total_s.items())}
         self._tell(
             TrialEnded(
                 trial_id=self._trial.trial_id,
@@ -276,7 +276,7 @@ class Trainer:
                 epochs=self._epoch,
                 steps=self._step,
                 duration_s=self._elapsed_s(),
-                metrics=figures,
+                metrics=metrics,
                 warnings=warnings,
                 confusion=self._confusion(confusion_CC),
             )

@@ -12,16 +12,16 @@ def health_warnings(
     """Failure signatures of a trial whose method follows a meta set, with what to do.
 
     Args:
-        epochs: Each epoch's figures; those of methods that follow no direction are passed over.
+        epochs: Each epoch's metrics; those of methods that follow no direction are passed over.
         batch_size: Examples per step over all workers.
         corrupted_fraction: Share of the train examples with a wrong label.
     """
-    judged = [figures for figures in epochs if "direction_cosine" in figures]
+    judged = [metrics for metrics in epochs if "direction_cosine" in metrics]
     if not judged:
         return ()
 
     def mean(name: str) -> float | None:
-        values = [figures[name] for figures in judged if name in figures]
+        values = [metrics[name] for metrics in judged if name in metrics]
         return fmean(values) if values else None
 
     health = WeightHealth(

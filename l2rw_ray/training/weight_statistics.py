@@ -17,7 +17,7 @@ class EpochWeights:
     """The weights of one epoch.
 
     Attributes:
-        figures: `mean_weight` (relative to 1/B), `effective_sample_size` ((Σw)²/Σw², examples),
+        metrics: `mean_weight` (relative to 1/B), `effective_sample_size` ((Σw)²/Σw², examples),
             `zero_weight_fraction`, `corrupted_weight_share` and, where both kinds of label occur,
             `corrupted_auroc`: the probability that a corrupted example weighs less than a clean one.
         effective_S: Effective sample size of each step, NaN where no weights were computed or none of
@@ -25,7 +25,7 @@ class EpochWeights:
         histogram: Mean relative weights of the examples that came.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     effective_S: Tensor
     histogram: WeightHistogram
 
@@ -57,7 +57,7 @@ class WeightStatistics:
             weights_B: This rank's weights.
             index_B: The examples they belong to.
             global_size: Examples in the global batch.
-            is_new: Whether they were computed at this step; figures per step are of such steps alone.
+            is_new: Whether they were computed at this step; metrics per step are of such steps alone.
         """
         weights_B = weights_B.detach().double()
         wrong_B = self._corrupted_N[index_B]

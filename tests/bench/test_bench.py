@@ -1,4 +1,4 @@
-"""The benchmark measures what it says, with torch alone, and its figures have the promised form."""
+"""The benchmark measures what it says, with torch alone, and its metrics have the promised form."""
 
 import json
 import subprocess

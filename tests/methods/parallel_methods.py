@@ -20,7 +20,7 @@ def run_rank(rank: int, folder: str, world_size: int, trials: dict[str, PlannedT
     torch.set_num_threads(1)
     rendezvous, patience = f"file://{folder}/rendezvous", timedelta(minutes=2)  # for ranks that part ways
     dist.init_process_group("gloo", rendezvous, patience, world_size=world_size, rank=rank)
-    found = {name: _figures(trial, Ranks(rank, world_size)) for name, trial in trials.items()}
+    found = {name: _metrics(trial, Ranks(rank, world_size)) for name, trial in trials.items()}
     if rank == 0:
         torch.save(found, Path(folder) / "found.pt")
     dist.barrier()
@@ -53,7 +53,7 @@ def resume_on_rank(rank: int, folder: str, world_size: int, trials: dict[str, Pl
     os._exit(0)
 
 
-def _figures(trial: PlannedTrial, ranks: Ranks) -> list[dict[str, float]]:
+def _metrics(trial: PlannedTrial, ranks: Ranks) -> list[dict[str, float]]:
     events: list[Event] = []
 
     def emit(event: Event) -> Verdict:
@@ -62,4 +62,4 @@ def _figures(trial: PlannedTrial, ranks: Ranks) -> list[dict[str, float]]:
 
     splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
     train_trial(trial, splits, emit, ranks=ranks)
-    return [figures for _, _, figures in results(events)]
+    return [metrics for _, _, metrics in results(events)]

@@ -1,4 +1,4 @@
-"""Every method trains on every data protocol, to the last figure alike each time, and tells what it cost."""
+"""Every method trains on every data protocol, with equal metrics each time, and reports what it cost."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -93,10 +93,10 @@ def test_method_that_needs_classes_is_refused_for_targets(make_trial: MakeTrial,
         make_trial(data={"source": "parquet", "train": "t", "features": ["x"], "target": "y"}, method=method)
 
 
-def _expect_costs(events: Sequence[Event], method: str, figure: str) -> None:
+def _expect_costs(events: Sequence[Event], method: str, metric: str) -> None:
     *_, ended = events
     assert isinstance(ended, TrialEnded)
-    assert figure in ended.metrics
+    assert metric in ended.metrics
     assert ended.epochs == 2
     assert ended.steps > 0
     assert ended.duration_s > 0

@@ -112,9 +112,9 @@ def test_the_oddest_are_dropped_and_the_others_come_in_their_order(
     assert set(plan.order.tolist()) == set(range(60)) - set(dropped.tolist())
     assert len(plan.order) == 60, "as many steps as any other built's epoch"
     assert len(plan.order[:45].unique()) == 45
-    assert plan.figures["dropped_fraction"] == 0.25
+    assert plan.metrics["dropped_fraction"] == 0.25
     wrong = context.train.corrupted[dropped].double().mean().item()
-    assert plan.figures["dropped_corrupted_fraction"] == pytest.approx(wrong)
+    assert plan.metrics["dropped_corrupted_fraction"] == pytest.approx(wrong)
 
 
 def test_kept_examples_are_trained_on_for_the_epochs_that_are_left(make_trial: MakeTrial) -> None:
@@ -134,7 +134,7 @@ def test_passes_over_the_kept_examples_follow_one_another(make_trial: MakeTrial)
 
 def test_figures_of_labels_need_wrong_ones(make_trial: MakeTrial) -> None:
     method, _ = built(make_trial, optim__epochs=4, method__name="msp_filter", data__noise__rate=0.0)
-    assert method.begin_epoch(2).figures == {"dropped_fraction": 0.1}
+    assert method.begin_epoch(2).metrics == {"dropped_fraction": 0.1}
 
 
 def test_a_filter_that_leaves_too_little_is_refused(make_trial: MakeTrial) -> None:

@@ -15,7 +15,7 @@ from l2rw_ray.config.data.sources import DigitsData
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.config.overrides import variants_of
 from l2rw_ray.data import Batch, MetaSampler, Splits, epoch_batches, load_source, make_splits
-from l2rw_ray.methods import Method, StagedMethod, TrainingContext, build_method
+from l2rw_ray.methods import Epoch, Method, StagedMethod, TrainingContext, build_method
 from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.models import build_model
 from tests.methods.weighed_digits import data_for
@@ -123,3 +123,8 @@ def test_former_names_give_the_renamed_class_and_a_warning(old: str, new: type) 
         assert getattr(l2rw_ray.methods, old) is new
     with pytest.raises(AttributeError, match="has no attribute 'Leg'"):
         _ = l2rw_ray.methods.Leg
+
+
+def test_the_former_keyword_of_an_epochs_metrics_gives_them_and_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match=r"is now Epoch\(metrics="):
+        assert Epoch(figures={"a": 1.0}) == Epoch(metrics={"a": 1.0})

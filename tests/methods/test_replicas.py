@@ -19,7 +19,7 @@ Found = dict[str, list[dict[str, float]]]
 
 @pytest.fixture
 def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
-    """Figures of each epoch and of the end, by method: of two ranks, and of one process."""
+    """Metrics of each epoch and of the end, by method: of two ranks, and of one process."""
     trials = {
         name: make_trial(**data_for(name), method__name=name, optim__epochs=4, data__train_size=130)
         for name in CONFIGS
@@ -30,15 +30,15 @@ def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
         for name in ("l2rw", "heteroscedastic")
     }
     mp.spawn(run_rank, (str(tmp_path), 2, trials), nprocs=2)
-    alone = {name: [figures for _, _, figures in results(train(trial))] for name, trial in trials.items()}
+    alone = {name: [metrics for _, _, metrics in results(train(trial))] for name, trial in trials.items()}
     return torch.load(tmp_path / "found.pt"), alone
 
 
 def test_two_ranks_equal_one_process(found: tuple[Found, Found]) -> None:
     together, alone = found
     for name in alone:
-        for figures, expected in zip(together[name], alone[name], strict=True):
-            assert figures == pytest.approx(expected, rel=1e-4, abs=1e-6), name
+        for metrics, expected in zip(together[name], alone[name], strict=True):
+            assert metrics == pytest.approx(expected, rel=1e-4, abs=1e-6), name
 
 
 def test_ranks_of_batch_norm_networks_judge_by_one_model_and_resume_exactly(

@@ -72,17 +72,17 @@ def test_jtt_upweights_what_the_first_model_gets_wrong(make_trial: MakeTrial) ->
     jtt, context = built(make_trial, method=method, optim__epochs=4)
     start = [parameter.detach().clone() for parameter in context.model.parameters()]
     for epoch in range(2):
-        assert not jtt.begin_epoch(epoch).figures
+        assert not jtt.begin_epoch(epoch).metrics
         assert all(jtt.step(batch, 0, epoch).weights_B is None for batch in _batches(context, epoch))
     x, labels = context.train.take(torch.arange(60))
     is_error = context.model(x).argmax(dim=1) != labels
     assert 0 < is_error.sum() < 60
-    figures = jtt.begin_epoch(2).figures
+    metrics = jtt.begin_epoch(2).metrics
     for parameter, before in zip(context.model.parameters(), start, strict=True):
         assert torch.equal(parameter, before)
     wrong = context.train.corrupted
-    assert figures["error_set_fraction"] == pytest.approx(is_error.double().mean().item())
-    assert figures["error_set_corrupted_fraction"] == pytest.approx(wrong[is_error].double().mean().item())
+    assert metrics["error_set_fraction"] == pytest.approx(is_error.double().mean().item())
+    assert metrics["error_set_corrupted_fraction"] == pytest.approx(wrong[is_error].double().mean().item())
     batch = _batches(context, 2)[0]
     by_hand = 1 + 2.0 * is_error[batch.index]
     losses = nn.functional.cross_entropy(context.model(batch.x), batch.y, reduction="none")

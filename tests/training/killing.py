@@ -35,7 +35,7 @@ class Ending:
 
     Attributes:
         tensors: Parameters and buffers.
-        results: Figures by epoch and at the end, but for times.
+        results: Metrics by epoch and at the end, but for times.
         drawn: What the global generators gave at each step, by its number.
     """
 
@@ -95,7 +95,7 @@ def raise_at(step: int) -> Callable[[int], None]:
 
 
 def differences(one: Ending, other: Ending) -> list[str]:
-    """The tensors, figures and draws in which two endings differ in any bit; draws of steps of both."""
+    """The tensors, metrics and draws in which two endings differ in any bit; draws of steps of both."""
     found = [
         name
         for name in {*one.tensors, *other.tensors}
@@ -104,7 +104,7 @@ def differences(one: Ending, other: Ending) -> list[str]:
         or not torch.equal(one.tensors[name], other.tensors[name])
     ]
     if repr(one.results) != repr(other.results):  # a NaN is equal to itself
-        found.append("figures")
+        found.append("metrics")
     both = one.drawn.keys() & other.drawn.keys()
     return found + [f"draws of step {step}" for step in both if one.drawn[step] != other.drawn[step]]
 

@@ -33,10 +33,10 @@ class StagesMethod(UniformMethod):
 
     def begin_epoch(self, epoch: int) -> Epoch:
         if epoch == 0:
-            return Epoch(order=torch.arange(self._staged.train_size).repeat(2), figures={"stage": 1.0})
+            return Epoch(order=torch.arange(self._staged.train_size).repeat(2), metrics={"stage": 1.0})
         if epoch == 1:
             self._staged.restart()
-        return Epoch(self._staged.meta.examples, figures={"stage": 2.0})
+        return Epoch(self._staged.meta.examples, metrics={"stage": 2.0})
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         self.seen.append((epoch, batch.global_size))

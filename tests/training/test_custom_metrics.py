@@ -11,14 +11,14 @@ from l2rw_ray.data import ExampleSet
 from l2rw_ray.errors import ConfigError, NonFiniteError
 from l2rw_ray.events import EpochCompleted, TrialEnded
 from l2rw_ray.training import Ranks
-from l2rw_ray.training.custom_metrics import measure
+from l2rw_ray.training.custom_metrics import compute_metrics
 from l2rw_ray.training.evaluation import evaluate
 from tests.training.conftest import MakeTrial, train
 
 WriteCode = Callable[[str, str], Path]
 
 
-def test_figures_are_in_every_epoch_and_at_the_end(make_trial: MakeTrial, write_code: WriteCode) -> None:
+def test_metrics_are_in_every_epoch_and_at_the_end(make_trial: MakeTrial, write_code: WriteCode) -> None:
     write_code(
         "own_metrics.py",
         """
@@ -52,7 +52,7 @@ def test_a_metric_sees_all_examples_at_once_in_order() -> None:
         return 0.25
 
     loss_fn = nn.CrossEntropyLoss(reduction="none")
-    found = evaluate(model, examples, 4, loss_fn, Ranks(), {"own:note": note}).figures
+    found = evaluate(model, examples, 4, loss_fn, Ranks(), {"own:note": note}).metrics
     assert found["note"] == 0.25
     torch.testing.assert_close(seen["outputs"], model(inputs).detach())
     assert torch.equal(seen["targets"], labels)
@@ -69,7 +69,7 @@ def test_a_metric_sees_all_examples_at_once_in_order() -> None:
 )
 def test_what_is_no_number_is_refused(returned: object, line: str) -> None:
     with pytest.raises(ConfigError, match=f"trial.metrics = 'own:x': {line}; return a float"):
-        measure({"own:x": lambda outputs, targets: returned}, torch.zeros(2, 2), torch.zeros(2))
+        compute_metrics({"own:x": lambda outputs, targets: returned}, torch.zeros(2, 2), torch.zeros(2))
 
 
 def test_nan_fails_the_trial_with_step_and_phase(make_trial: MakeTrial, write_code: WriteCode) -> None:

@@ -1,4 +1,4 @@
-"""Trials on targets: methods train, figures are scikit-learn's, what needs classes is refused."""
+"""Trials on targets: methods train, metrics are scikit-learn's, what needs classes is refused."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -75,7 +75,7 @@ def test_every_method_learns_a_target(tree: dict, method: dict) -> None:
     assert set(started.class_counts) == {f"decile {number}" for number in range(1, 11)}
     assert isinstance(ended, TrialEnded)
     for name in ("test", "validation"):
-        assert {f"{name}_{figure}" for figure in ("rmse", "mae", "r2", "loss")} <= ended.metrics.keys()
+        assert {f"{name}_{metric}" for metric in ("rmse", "mae", "r2", "loss")} <= ended.metrics.keys()
     assert not any("accuracy" in name for name in ended.metrics)
     assert all(isinstance(event, EpochCompleted) for event in epochs)
     assert 0.6 < ended.metrics["test_r2"] < 1
@@ -95,7 +95,7 @@ def test_a_stopped_trial_goes_on_exactly_and_is_probed(tree: dict, tmp_path: Pat
 
 
 @pytest.mark.parametrize("loss_fn", [squared_error, absolute_error])
-def test_figures_are_those_of_scikit_learn_in_original_units(loss_fn) -> None:
+def test_metrics_are_those_of_scikit_learn_in_original_units(loss_fn) -> None:
     torch.manual_seed(0)
     count = 1300
     inputs, targets = torch.randn(count, 4), 200_000 + 50_000 * torch.randn(count)
@@ -112,7 +112,7 @@ def test_figures_are_those_of_scikit_learn_in_original_units(loss_fn) -> None:
         target_std=torch.tensor(40_000.0),
     )
     model = nn.Linear(4, 2)
-    found = evaluate(model, examples, 1, loss_fn, Ranks()).figures
+    found = evaluate(model, examples, 1, loss_fn, Ranks()).metrics
     predicted = model(inputs)[:, 0].detach().double().numpy() * 40_000 + 190_000
     true = targets.double().numpy()
     assert found["rmse"] == pytest.approx(mean_squared_error(true, predicted) ** 0.5, rel=1e-6)
@@ -188,7 +188,7 @@ def test_equal_targets_have_scikit_learns_share(shift: float) -> None:
     examples = ExampleSet(zeros[:, None], zeros.long(), zeros.bool(), zeros.long(), targets=zeros, **scale)
     model = nn.Linear(1, 1)
     nn.init.constant_(model.bias, shift)
-    found = evaluate(model, examples, 1, squared_error, Ranks()).figures
+    found = evaluate(model, examples, 1, squared_error, Ranks()).metrics
     assert found["r2"] == r2_score(zeros, zeros + shift)
 
 

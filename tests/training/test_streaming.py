@@ -1,4 +1,4 @@
-"""Training on a train set that is streamed: figures equal, bit for bit, those of the same order in memory."""
+"""Training on a train set that is streamed: metrics equal, bit for bit, those of the same order in memory."""
 
 import io
 from collections.abc import Callable
@@ -59,13 +59,13 @@ def make_streamed(make_trial: MakeTrial, digits: str) -> Callable[..., Any]:
     "method",
     [HELD, {"name": "l2rw", "score_momentum": 0.5}, {"name": "meta_weight_net"}, {"name": "finetune_meta"}],
 )
-def test_figures_equal_those_of_the_same_order_in_memory(make_streamed, method: dict) -> None:
+def test_metrics_equal_those_of_the_same_order_in_memory(make_streamed, method: dict) -> None:
     changes = {"method": method, "optim__epochs": 3, "data__augment": ["crop"]}
     streamed = results(train(make_streamed({"window": 32}, **changes)))
     assert streamed == results(train(make_streamed({"window": 32, "in_memory": True}, **changes)))
     others = [make_streamed({"window": 8}, **changes), make_streamed(None, **changes)]
     for other in others:
-        assert results(train(other)) != streamed, "another order gives other figures"
+        assert results(train(other)) != streamed, "another order gives other metrics"
 
 
 def test_a_resumed_trial_ends_as_an_undisturbed_one(make_streamed, tmp_path: Path) -> None:

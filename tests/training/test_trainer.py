@@ -58,7 +58,7 @@ def test_probe_changes_no_result_and_reports_the_overhead(make_trial: MakeTrial)
 
 
 @pytest.mark.parametrize("between", ["hold", "uniform"])
-def test_figures_of_weights_are_those_of_the_last_epoch_that_computed_any(
+def test_metrics_of_weights_are_those_of_the_last_epoch_that_computed_any(
     make_trial: MakeTrial, between: str
 ) -> None:
     seldom = {"name": "l2rw", "update_every": 5, "between": between}
@@ -204,7 +204,7 @@ def test_evaluation_equals_scikit_learn() -> None:
     zeros = torch.zeros(700)
     examples = ExampleSet(inputs, labels, zeros.bool(), zeros.long())
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 4))
-    found = evaluate(model, examples, 4, nn.CrossEntropyLoss(reduction="none"), Ranks()).figures
+    found = evaluate(model, examples, 4, nn.CrossEntropyLoss(reduction="none"), Ranks()).metrics
     x, y = examples.take(torch.arange(700))
     logits = model(x).detach()
     predicted = logits.argmax(dim=1)

@@ -1,4 +1,4 @@
-"""Weight statistics of an epoch against figures worked out by hand."""
+"""Weight statistics of an epoch against metrics worked out by hand."""
 
 import pytest
 import torch
@@ -8,13 +8,13 @@ from l2rw_ray.training.ranks import Ranks
 from l2rw_ray.training.weight_statistics import WeightStatistics
 
 
-def test_figures_of_two_steps() -> None:
+def test_metrics_of_two_steps() -> None:
     corrupted = torch.tensor([False, False, True, True])
     statistics = WeightStatistics(corrupted, steps=2, device=torch.device("cpu"))
     statistics.add(0, torch.tensor([0.5, 0.5]), torch.tensor([0, 2]), global_size=2)
     statistics.add(1, torch.tensor([1.0, 0.0]), torch.tensor([1, 3]), global_size=2)
-    figures = statistics.summarise(torch.tensor([2.0, 2.0]), Ranks()).figures
-    assert figures == pytest.approx(
+    metrics = statistics.summarise(torch.tensor([2.0, 2.0]), Ranks()).metrics
+    assert metrics == pytest.approx(
         {
             "zero_weight_fraction": 0.25,
             "mean_weight": 1.0,
@@ -29,15 +29,15 @@ def test_an_example_that_comes_twice_counts_by_its_mean_weight() -> None:
     statistics = WeightStatistics(torch.tensor([False, True]), steps=2, device=torch.device("cpu"))
     statistics.add(0, torch.tensor([0.9, 0.1]), torch.tensor([1, 0]), global_size=2)
     statistics.add(1, torch.tensor([0.4, 0.3, 0.3]), torch.tensor([0, 1, 1]), global_size=3)
-    figures = statistics.summarise(torch.tensor([2.0, 3.0]), Ranks()).figures
-    assert figures["corrupted_auroc"] == 0.0, "1.8, 0.9 and 0.9 are on average more than 0.2 and 1.2"
+    metrics = statistics.summarise(torch.tensor([2.0, 3.0]), Ranks()).metrics
+    assert metrics["corrupted_auroc"] == 0.0, "1.8, 0.9 and 0.9 are on average more than 0.2 and 1.2"
 
 
 def test_step_without_positive_weight_counts_as_zeros_only() -> None:
     statistics = WeightStatistics(torch.tensor([False, True]), steps=1, device=torch.device("cpu"))
     statistics.add(0, torch.zeros(2), torch.tensor([0, 1]), global_size=2)
-    figures = statistics.summarise(torch.tensor([2.0]), Ranks()).figures
-    assert figures == {"zero_weight_fraction": 1.0, "corrupted_auroc": 0.5}
+    metrics = statistics.summarise(torch.tensor([2.0]), Ranks()).metrics
+    assert metrics == {"zero_weight_fraction": 1.0, "corrupted_auroc": 0.5}
 
 
 def test_examples_are_counted_by_their_mean_weight() -> None:

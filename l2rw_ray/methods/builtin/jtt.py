@@ -30,6 +30,6 @@ class JttMethod(TwoStageMethod):
         is_error_N = outputs_of(train, self._context, step).argmax(dim=1) != train.labels
         return torch.where(is_error_N, self._upweight, 1.0)
 
-    def figures(self, weights_N: Tensor) -> dict[str, float]:
+    def metrics(self, weights_N: Tensor) -> dict[str, float]:
         """`error_set_fraction` and `error_set_corrupted_fraction`."""
-        return self.share_figures("error_set", weights_N > 1)
+        return self.share_metrics("error_set", weights_N > 1)

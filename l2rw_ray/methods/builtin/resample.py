@@ -31,7 +31,7 @@ class ResampleMethod:
         order = torch.multinomial(
             weights_C[train.labels].cpu(), len(train), replacement=True, generator=generator
         )
-        return Epoch(order=order, figures={"visited_fraction": len(order.unique()) / len(train)})
+        return Epoch(order=order, metrics={"visited_fraction": len(order.unique()) / len(train)})
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean loss."""
