@@ -98,7 +98,7 @@ def train(table: str, way: str, window: int) -> dict[str, float]:
     from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
     from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
     from l2rw_ray.planning.plan import plan_study
-    from l2rw_ray.training import train_trial
+    from l2rw_ray.training import TrainingOptions, train_trial
 
     stream = {"stream": {"window": window, "in_memory": way == "held"}}
     trial = {
@@ -125,7 +125,7 @@ def train(table: str, way: str, window: int) -> dict[str, float]:
     with peak.watching():
         splits = make_splits(load_source(planned.config.data), planned.config.data, planned.seed)
         figures["load_s"] = perf_counter() - started
-        train_trial(planned, splits, emit, read_parts=read_through_ray_data)
+        train_trial(planned, splits, emit, TrainingOptions(read_parts=read_through_ray_data))
     figures["examples"] = len(splits.train)
     figures |= {f"{name}_mib": most - before[name] for name, most in peak.found.items()}
     return figures | {"base_mib": before["private"]}

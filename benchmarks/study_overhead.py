@@ -21,7 +21,7 @@ from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_fold
 from l2rw_ray.orchestration.run import RunOptions, run_missing_trials
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.training import Ranks, train_trial
+from l2rw_ray.training import Ranks, TrainingOptions, train_trial
 
 
 def one_second_study(trials: int, workers: int) -> StudySpec:
@@ -89,7 +89,8 @@ def train_alone(config: dict[str, PlannedTrial]) -> None:
     trial = config["trial"]
     context = ray.train.get_context()
     splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
-    train_trial(trial, splits, emit, ranks=Ranks(context.get_world_rank(), context.get_world_size()))
+    ranks = Ranks(context.get_world_rank(), context.get_world_size())
+    train_trial(trial, splits, emit, TrainingOptions(ranks=ranks))
 
 
 def fit_overhead(spec: StudySpec, fits: int) -> dict[str, float]:

@@ -15,7 +15,7 @@ from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits, 
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
 from l2rw_ray.planning.cost_groups import CostGroup, distance, farthest_first, group_by_cost
-from l2rw_ray.training import train_trial
+from l2rw_ray.training import TrainingOptions, train_trial
 from l2rw_ray.training.optimizers import build_optimizer
 from l2rw_ray.training.overhead_probe import BETWEEN_STEPS
 
@@ -105,7 +105,7 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
     cycle = _cycle(trial.config.method)
     steps = min(cycle * math.ceil(_STEPS / cycle), of_epoch)
     watch = _Watch(_EPOCHS + isinstance(trial.config.method, TwoStageConfig))
-    train_trial(_shortened(trial), fewer, watch, epoch_steps=steps)
+    train_trial(_shortened(trial), fewer, watch, TrainingOptions(epoch_steps=steps))
     cost = watch.cost(
         of_epoch / steps,
         len(whole.validation) / max(len(fewer.validation), 1),

@@ -1,15 +1,16 @@
 """One trial in pure torch: no Ray, no tracking, no ledger; events are the only way out."""
 
 from l2rw_ray.training.checkpoint import CheckpointStore
+from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.ranks import Ranks, is_lost_peer
 from l2rw_ray.training.saved_model import SavedModel, load_model, save_model
-from l2rw_ray.training.trainer import Artifacts, train_trial
+from l2rw_ray.training.trainer import train_trial
 
 __all__ = [
-    "Artifacts",
     "CheckpointStore",
     "Ranks",
     "SavedModel",
+    "TrainingOptions",
     "is_lost_peer",
     "load_model",
     "save_model",

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -29,13 +28,14 @@ from l2rw_ray.import_path import load
 from l2rw_ray.measurement import SYSTEM, PhaseTimer, SystemLoad, describe_hardware
 from l2rw_ray.methods import Epoch, StagedMethod, build_method
 from l2rw_ray.methods.registry import output_count
-from l2rw_ray.training.checkpoint import CheckpointSchedule, CheckpointStore, restored_history
+from l2rw_ray.training.checkpoint import CheckpointSchedule, restored_history
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.evaluation import evaluate
+from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
-from l2rw_ray.training.ranks import Ranks, unwrapped
+from l2rw_ray.training.ranks import unwrapped
 from l2rw_ray.training.saved_model import SavedModel, save_model
 from l2rw_ray.training.step_series import step_series
 from l2rw_ray.training.step_statistics import StepStatistics
@@ -47,89 +47,48 @@ _MAX_CLASSES = 200
 """Of a confusion matrix that is kept."""
 
 
-@dataclass(frozen=True)
-class Artifacts:
-    """Artifacts to save with a trial's metrics.
-
-    Attributes:
-        model_file: Where the trained model goes; None keeps none.
-        system_metrics: Whether each epoch tells how busy the machine was.
-    """
-
-    model_file: Path | None = None
-    system_metrics: bool = False
-
-
 def train_trial(
     trial: PlannedTrial,
     splits: Splits,
     emit: Emit,
-    *,
-    ranks: Ranks = Ranks(),  # noqa: B008  # frozen
-    device: torch.device | None = None,
-    checkpoints: CheckpointStore | None = None,
-    attempt: int = 1,
-    epoch_steps: int | None = None,
-    read_parts: ReadParts = read_here,
-    keep: Artifacts = Artifacts(),  # frozen
+    options: TrainingOptions = TrainingOptions(),  # noqa: B008  # frozen
 ) -> None:
-    """Train and evaluate one trial; every rank of it calls this with equal arguments.
+    """Train and evaluate one trial. All its ranks call this, with arguments that differ in `ranks` alone.
 
     Args:
         trial: What to train.
         splits: Its data, as `make_splits` returned it for the trial's seed.
-        emit: Takes the events, on rank 0 only; its answer to an `EpochCompleted` is obeyed by all.
-        ranks: This process among the trial's workers.
-        device: Where to train; the CPU by default.
-        checkpoints: Where to save, as its policy says, and go on from; None saves nothing.
-        attempt: Which try this is, from 1.
-        epoch_steps: Steps after which an epoch is over, for who only wants to time them; None for all.
-        read_parts: Brings the images of a train set that is streamed here; by default this process reads.
-        keep: Artifacts to save.
+        emit: Receives the events, on rank 0 only; all ranks obey its answer to an `EpochCompleted`.
+        options: How to run it.
 
     Raises:
         NonFiniteError: A loss or score became NaN or infinite.
         InputError: The model or its data cannot be used.
     """
-    device = device or torch.device("cpu")
-    Trainer(trial, splits, emit, ranks, device, checkpoints, attempt, epoch_steps, read_parts, keep).run()
+    Trainer(trial, splits, emit, options).run()
 
 
 class Trainer:
-    """The state of one trial under way; see `train_trial` for the arguments."""
+    """The state of one running trial; the arguments are those of `train_trial`."""
 
-    def __init__(
-        self,
-        trial: PlannedTrial,
-        splits: Splits,
-        emit: Emit,
-        ranks: Ranks,
-        device: torch.device,
-        checkpoints: CheckpointStore | None,
-        attempt: int,
-        epoch_steps: int | None,
-        read_parts: ReadParts,
-        keep: Artifacts,
-    ) -> None:
+    def __init__(self, trial: PlannedTrial, splits: Splits, emit: Emit, options: TrainingOptions) -> None:
         for field, path in trial.config.import_paths.items():
-            load(path, field)  # before anything is seeded: what is imported once may draw random numbers
+            load(path, field)  # before anything is seeded: an import may draw random numbers
         reset_process(trial.resources.cpus_per_worker)
-        self._trial, self._config = trial, trial.config
-        self._splits = splits.to(device)
-        self._emit, self._ranks, self._device = emit, ranks, device
-        self._checkpoints, self._attempt, self._epoch_steps = checkpoints, attempt, epoch_steps
-        self._read_parts = read_parts
-        self._timer = PhaseTimer(device, synchronise=False)
-        self._context = build_context(trial, self._splits, ranks, device)
+        self._trial, self._config, self._options = trial, trial.config, options
+        self._emit, self._ranks, self._device = emit, options.ranks, options.device
+        self._splits = splits.to(options.device)
+        self._timer = PhaseTimer(options.device, synchronise=False)
+        self._context = build_context(trial, self._splits, options.ranks, options.device)
         self._method = build_method(self._config.method, self._context)
         self._metrics = load_metrics(self._config.metrics)
         self._epoch, self._step, self._skipped = 0, 0, 0
         self._earlier_s, self._started = 0.0, perf_counter()
         self._history: list[EpochCompleted] = []
         self._probed: dict[str, float] = {}
-        self._schedule = CheckpointSchedule(checkpoints.policy) if checkpoints else None
-        self._load = SystemLoad(device) if keep.system_metrics and ranks.leads else None
-        self._model_file = keep.model_file
+        self._checkpoints = options.checkpoints
+        self._schedule = CheckpointSchedule(self._checkpoints.policy) if self._checkpoints else None
+        self._load = SystemLoad(options.device) if options.system_metrics and options.ranks.leads else None
 
     def run(self) -> None:
         """Train until the last epoch or until told to stop."""
@@ -154,12 +113,12 @@ class Trainer:
         examples = train if plan.examples is None else plan.examples
         visited, batch_size = examples if plan.order is None else plan.order, self._config.optim.batch_size
         steps = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
-        steps = min(steps, self._epoch_steps or steps)
+        steps = min(steps, self._options.epoch_steps or steps)
         weights = WeightStatistics(train.corrupted, steps, self._device)
         losses = StepStatistics(steps, self._step, self._device)
         sizes_S = torch.zeros(steps, dtype=torch.float64)
         weighted = False
-        with closing(self._batches(self._epoch, plan, self._read_parts)) as batches:
+        with closing(self._batches(self._epoch, plan, self._options.read_parts)) as batches:
             for position in range(steps):
                 with self._timer("data"):
                     batch = next(batches)
@@ -246,7 +205,7 @@ class Trainer:
         counts_C = splits.train.labels.bincount(minlength=len(splits.class_names)).tolist()
         return TrialStarted(
             trial_id=self._trial.trial_id,
-            attempt=self._attempt,
+            attempt=self._options.attempt,
             world_size=self._ranks.world_size,
             device=self._device.type,
             hardware=describe_hardware(self._device),
@@ -289,7 +248,8 @@ class Trainer:
 
     def _keep_model(self) -> tuple[str, ...]:
         """Keep the model if that is wanted; why it could not be kept."""
-        if self._model_file is None or not self._ranks.leads:
+        file = self._options.model_file
+        if file is None or not self._ranks.leads:
             return ()
         model = SavedModel(
             unwrapped(self._context.model),
@@ -300,7 +260,7 @@ class Trainer:
             self._splits.train.scales,
         )
         try:
-            save_model(self._model_file, model)
+            save_model(file, model)
         except OSError as error:
             return (f"its model could not be kept ({error.strerror or error}): see to the study folder",)
         return ()

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.events import Event, Verdict
-from l2rw_ray.training import Ranks, train_trial
+from l2rw_ray.training import Ranks, TrainingOptions, train_trial
 from tests.training.conftest import results
 from tests.training.killing import DeathError, differences, raise_at, trained
 
@@ -61,5 +61,5 @@ def _metrics(trial: PlannedTrial, ranks: Ranks) -> list[dict[str, float]]:
         return Verdict.CONTINUE
 
     splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
-    train_trial(trial, splits, emit, ranks=ranks)
+    train_trial(trial, splits, emit, TrainingOptions(ranks=ranks))
     return [metrics for _, _, metrics in results(events)]

@@ -109,8 +109,8 @@ def test_times_of_parts_are_those_of_the_whole(study_tree: dict, monkeypatch: py
     """Epochs of 4 and 3 s, of which evaluation 1 s; 2 s to set up, next to none for the test set."""
     seen = []
 
-    def train(trial, splits, emit, *, epoch_steps):
-        seen.append((epoch_steps, len(splits.train), len(splits.validation), len(splits.test)))
+    def train(trial, splits, emit, options):
+        seen.append((options.epoch_steps, len(splits.train), len(splits.validation), len(splits.test)))
         assert trial.config.measurement.probe_rounds == 1
         assert emit(EpochCompleted("", 1, 0, 4.0, {})) is Verdict.CONTINUE
         assert emit(EpochCompleted("", 2, 0, 3.0, {})) is Verdict.STOP
@@ -137,9 +137,9 @@ def test_a_cycle_of_steps_is_timed_whole(study_tree: dict, monkeypatch: pytest.M
     seen: list[int] = []
     real = trial_probe.train_trial
 
-    def train(trial, splits, emit, *, epoch_steps):
-        seen.append(epoch_steps)
-        real(trial, splits, emit, epoch_steps=epoch_steps)
+    def train(trial, splits, emit, options):
+        seen.append(options.epoch_steps)
+        real(trial, splits, emit, options)
 
     monkeypatch.setattr(trial_probe, "train_trial", train)
     study_tree["trial"]["optim"]["batch_size"] = 5

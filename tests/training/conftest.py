@@ -13,7 +13,7 @@ from l2rw_ray.config.study import StudySpec
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.planning.plan import plan_study
-from l2rw_ray.training import CheckpointStore, train_trial
+from l2rw_ray.training import CheckpointStore, TrainingOptions, train_trial
 
 MakeTrial = Callable[..., PlannedTrial]
 
@@ -50,7 +50,7 @@ def train(
 
     splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
     store = CheckpointStore(checkpoints, trial.trial_id, policy) if checkpoints else None
-    train_trial(trial, splits, emit, checkpoints=store)
+    train_trial(trial, splits, emit, TrainingOptions(checkpoints=store))
     return events
 
 

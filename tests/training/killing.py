@@ -15,11 +15,12 @@ from torch import Tensor
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.run_options import CheckpointPolicy
-from l2rw_ray.data import Splits, load_source, make_splits, read_here
+from l2rw_ray.data import Splits, load_source, make_splits
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.training import CheckpointStore, Ranks
+from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.ranks import unwrapped
-from l2rw_ray.training.trainer import Artifacts, Trainer
+from l2rw_ray.training.trainer import Trainer
 from tests.training.conftest import results
 
 EVERY_EPOCH = CheckpointPolicy(every_s=None, every_epochs=1)
@@ -67,8 +68,7 @@ def trained(
 
     store = CheckpointStore(folder, trial.trial_id, EVERY_EPOCH) if folder else None
     splits = _splits(trial.config.data, trial.seed)
-    plain = (torch.device("cpu"), store, 1, None, read_here, Artifacts())
-    trainer = Trainer(trial, splits, emit, ranks, *plain)
+    trainer = Trainer(trial, splits, emit, TrainingOptions(ranks=ranks, checkpoints=store))
     drawn, step = {}, trainer._method.step
 
     def watched(batch: Any, number: int, epoch: int) -> Any:

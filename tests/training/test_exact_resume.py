@@ -13,7 +13,7 @@ import torch
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.methods.registry import METHODS
-from l2rw_ray.training import trainer
+from l2rw_ray.training import CheckpointStore, trainer
 from tests.methods.lines import SOURCE
 from tests.methods.test_conformance import SHORT
 from tests.methods.weighed_digits import data_for
@@ -101,16 +101,16 @@ def test_a_generator_that_is_not_restored_is_noticed(
 def test_a_weight_that_is_off_by_one_bit_is_noticed(
     make_trial: MakeTrial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial, load = _trial(make_trial, {"name": "l2rw"}), trainer.CheckpointStore.load
+    trial, load = _trial(make_trial, {"name": "l2rw"}), CheckpointStore.load
 
-    def perturbed(self: trainer.CheckpointStore, *arguments: Any) -> Any:
+    def perturbed(self: CheckpointStore, *arguments: Any) -> Any:
         state = load(self, *arguments)
         if state is not None:
             bias = state["model"]["4.bias"]
             bias[0] = torch.nextafter(bias[0], torch.tensor(torch.inf))
         return state
 
-    monkeypatch.setattr(trainer.CheckpointStore, "load", perturbed)
+    monkeypatch.setattr(CheckpointStore, "load", perturbed)
     assert "4.bias" in differences(_killed_and_resumed(trial, tmp_path, 7), trained(trial))
 
 

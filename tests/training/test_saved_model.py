@@ -8,7 +8,7 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.events import Verdict
 from l2rw_ray.methods.registry import adapted_network
 from l2rw_ray.models import build_model
-from l2rw_ray.training import Artifacts, SavedModel, load_model, save_model, train_trial
+from l2rw_ray.training import SavedModel, TrainingOptions, load_model, save_model, train_trial
 
 _NAMES = tuple("0123456789")
 
@@ -73,7 +73,7 @@ def test_a_trial_keeps_the_model_that_it_tested(tmp_path, make_trial):
         events.append(event)
         return Verdict.CONTINUE
 
-    train_trial(trial, splits, emit, keep=Artifacts(file, system_metrics=True))
+    train_trial(trial, splits, emit, TrainingOptions(model_file=file, system_metrics=True))
     ended, kept = events[-1], load_model(file)
     images_N, labels_N = splits.test.take(torch.arange(len(splits.test)))
     right = kept.network(images_N).argmax(1) == labels_N
@@ -92,7 +92,7 @@ def test_a_model_that_cannot_be_kept_is_a_warning(tmp_path, make_trial):
         trial,
         splits,
         lambda event: events.append(event) or Verdict.CONTINUE,
-        keep=Artifacts(tmp_path / "models" / "trial.pt"),
+        TrainingOptions(model_file=tmp_path / "models" / "trial.pt"),
     )
     assert events[-1].status == "completed"
     assert "could not be kept" in events[-1].warnings[-1]

@@ -32,7 +32,7 @@ from l2rw_ray.orchestration.workers.trial_log import TrialLog, logged
 from l2rw_ray.orchestration.workers.uploads import checkpoint_files, uploading_model
 from l2rw_ray.results.trial_logs import log_file, stacks_file
 from l2rw_ray.retries import retry_transient
-from l2rw_ray.training import Artifacts, CheckpointStore, Ranks, is_lost_peer, train_trial
+from l2rw_ray.training import CheckpointStore, Ranks, TrainingOptions, is_lost_peer, train_trial
 
 _LEASE_WAIT_S = 20.0
 """Well below the process group's time-out: idle ranks communicate at least this often."""
@@ -133,17 +133,20 @@ def _train_within_limits(
             trial,
             splits,
             uploading_model(emit, settings.run.store, trial.trial_id, model_file),
-            ranks=ranks,
-            device=ray.train.torch.get_device(),
-            checkpoints=CheckpointStore(
-                settings.run.checkpoints,
-                trial.trial_id,
-                settings.run.checkpoint_policy,
-                checkpoint_files(settings.run.store, trial.trial_id),
+            TrainingOptions(
+                ranks=ranks,
+                device=ray.train.torch.get_device(),
+                checkpoints=CheckpointStore(
+                    settings.run.checkpoints,
+                    trial.trial_id,
+                    settings.run.checkpoint_policy,
+                    checkpoint_files(settings.run.store, trial.trial_id),
+                ),
+                attempt=lease.attempt,
+                read_parts=read_through_ray_data,
+                model_file=model_file,
+                system_metrics=settings.run.keep.system_metrics,
             ),
-            attempt=lease.attempt,
-            read_parts=read_through_ray_data,
-            keep=Artifacts(model_file=model_file, system_metrics=settings.run.keep.system_metrics),
         )
 
 
