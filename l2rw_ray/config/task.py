@@ -56,11 +56,11 @@ def trial_misfit(method: MethodConfig, loss: str | None, *, is_regression: bool)
         is_regression: Whether the data have targets.
     """
     name = method.name
-    if is_regression and getattr(method, "needs_classes", False):
+    if is_regression and method.needs_classes:
         return Misfit(
             "method.name", name, "it needs classes, the data are a regression", "use another method"
         )
-    if not is_regression and getattr(method, "needs_targets", False):
+    if not is_regression and method.needs_targets:
         return Misfit(
             "method.name", name, "it is for a regression, the data have classes", "use another method"
         )

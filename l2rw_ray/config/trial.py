@@ -141,7 +141,7 @@ class TrialConfig(Section):
         if data.test is None and data.test_size is None:
             problem = "with data.stream the test set is held in memory, null takes a fifth of the table"
             raise conflict("data.test_size", None, problem, "give it a number")
-        if getattr(self.method, "needs_whole_train_set", False):
+        if self.method.needs_whole_train_set:
             problem = "it looks at the whole train set in an order of its own, data.stream reads it in passes"
             raise conflict(
                 "method.name", self.method.name, problem, "use another method, or data.stream: null"

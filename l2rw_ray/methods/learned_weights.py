@@ -75,7 +75,7 @@ class LearnedWeightsMethod:
         )
         like = next(iter(trainable(module).values()))
         self._network = WeightNetwork(inputs, config, context.seed, like, self._replicas)
-        self._update_every = config.update_every
+        self._update_every = config.steps_per_weight_update
         self._timer: Timer = context.timer or (lambda phase: nullcontext())
         self._steps = 0
         self._direction: Direction | None = None

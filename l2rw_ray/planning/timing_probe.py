@@ -102,7 +102,7 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
     whole = _splits(trial, sources)
     fewer = replace(whole, validation=_thinned(whole.validation), test=_thinned(whole.test))
     of_epoch = steps_per_epoch(len(whole.train), trial.config.optim.batch_size)
-    cycle = _cycle(trial.config.method)
+    cycle = trial.config.method.steps_per_meta_gradient
     steps = min(cycle * math.ceil(_STEPS / cycle), of_epoch)
     watch = _Watch(_EPOCHS + isinstance(trial.config.method, TwoStageConfig))
     train_trial(_shortened(trial), fewer, watch, TrainingOptions(epoch_steps=steps))
@@ -132,12 +132,6 @@ def _splits(trial: PlannedTrial, sources: dict[str, Source]) -> Splits:
     if name not in sources:
         sources[name] = load_source(only)
     return make_splits(sources[name], trial.config.data, trial.seed)
-
-
-def _cycle(method: MethodConfig) -> int:
-    """Return the steps per meta gradient."""
-    every: int = getattr(method, "update_every", 1) * getattr(method, "meta_gradient_every", 1)
-    return every
 
 
 def _thinned(examples: ExampleSet) -> ExampleSet:
@@ -173,7 +167,7 @@ class _Watch:
         """Duration of one round of the overhead measurement: plain and reweighted steps."""
         assert self._ended is not None
         metrics = self._ended.metrics
-        sorts = min(getattr(method, "update_every", 1), BETWEEN_STEPS + 1)
+        sorts = min(method.steps_per_weight_update, BETWEEN_STEPS + 1)
         return metrics.get("step_time_plain_s", 0.0) + sorts * metrics.get("step_time_s", 0.0)
 
     def cost(self, steps_ratio: float, validation_ratio: float, test_ratio: float) -> _Cost:

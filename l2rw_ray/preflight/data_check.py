@@ -107,7 +107,7 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     if isinstance(method, WeightModelConfig):
         weight_features(splits.train)
     network = build_model(model.name, splits.train.input_shape, output_count(method, splits), model.options)
-    if getattr(method, "needs_output_layer", False):
+    if method.needs_output_layer:
         output_layer(network)
     _check_batch_norm_batches(trial, network, splits)
     if isinstance(model, CustomModel):

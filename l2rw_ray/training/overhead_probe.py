@@ -10,7 +10,7 @@ import torch
 from torch.optim import Optimizer
 
 from l2rw_ray.config import TrialConfig
-from l2rw_ray.config.method.methods import L2RWConfig, MetaMethodConfig, MethodConfig, UniformConfig
+from l2rw_ray.config.method.methods import MethodConfig, UniformConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
 from l2rw_ray.methods import TrainingContext, build_method
@@ -69,11 +69,8 @@ def _measure(
     if isinstance(config.method, UniformConfig):
         return {"peak_memory_bytes": plain_bytes}
     copied = _copy_of(context, config, ranks)
-    update_every, gradient_every = 1, 1
-    if isinstance(config.method, MetaMethodConfig):
-        update_every = config.method.update_every
-    if isinstance(config.method, L2RWConfig):
-        gradient_every = config.method.meta_gradient_every
+    update_every = config.method.steps_per_weight_update
+    gradient_every = config.method.steps_per_meta_gradient // update_every
     stepper = _Stepper(config.method, copied, batches)
     runs: dict[str, Callable[[], object]] = {"plain": plain.step, "scored": stepper.scored()}
     runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, BETWEEN_STEPS))}

@@ -6,7 +6,7 @@ import pytest
 
 from l2rw_ray.config import parse_study
 from l2rw_ray.config.method.methods import UniformConfig
-from l2rw_ray.config.section import Section
+from l2rw_ray.config.method.section import MethodSection
 from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, trial_misfit
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
@@ -14,7 +14,7 @@ from l2rw_ray.planning.plan import plan_study
 _TABLE = {"source": "parquet", "train": "a", "features": ["x"], "target": "y"}
 
 
-class ClassesConfig(Section):
+class ClassesConfig(MethodSection):
     """A method that counts classes."""
 
     needs_classes: ClassVar[bool] = True

@@ -19,8 +19,8 @@ SECTIONS = {
     for name, section in sorted(variants_of(TrialConfig, "method").classes.items())
     if name != IMPORT_PATH
 }
-METHODS = [name for name, section in SECTIONS.items() if not getattr(section, "needs_targets", False)]
-OF_TARGETS = [name for name, section in SECTIONS.items() if not getattr(section, "needs_classes", False)]
+METHODS = [name for name, section in SECTIONS.items() if not section.needs_targets]
+OF_TARGETS = [name for name, section in SECTIONS.items() if not section.needs_classes]
 SHORT = {
     name: {"first_epochs": 1} for name in ("jtt", "mahalanobis_filter", "msp_filter", "ood_classifier")
 } | {"finetune_meta": {"finetune_epochs": 1}}

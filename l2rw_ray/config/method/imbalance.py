@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from l2rw_ray.config.section import Section
+from l2rw_ray.config.method.section import MethodSection
 
 
-class InverseFrequencyConfig(Section):
+class InverseFrequencyConfig(MethodSection):
     """Weights each class by one over its number of train examples."""
 
     needs_classes: ClassVar[bool] = True
@@ -15,7 +15,7 @@ class InverseFrequencyConfig(Section):
     name: Literal["inverse_frequency"]
 
 
-class ClassBalancedConfig(Section):
+class ClassBalancedConfig(MethodSection):
     """Weights each class by one over its effective number of train examples, Cui et al. 2019."""
 
     needs_classes: ClassVar[bool] = True
@@ -25,7 +25,7 @@ class ClassBalancedConfig(Section):
     """Close to 1, weights follow inverse frequency; 0 gives equal weights."""
 
 
-class ResampleConfig(Section):
+class ResampleConfig(MethodSection):
     """Draws examples with replacement so that all classes are equally frequent."""
 
     needs_classes: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class ResampleConfig(Section):
     name: Literal["resample"]
 
 
-class FocalConfig(Section):
+class FocalConfig(MethodSection):
     """The focal loss, Lin et al. 2017."""
 
     needs_classes: ClassVar[bool] = True
@@ -44,7 +44,7 @@ class FocalConfig(Section):
     """How strongly well-predicted examples are discounted; 0 for not at all."""
 
 
-class LdamDrwConfig(Section):
+class LdamDrwConfig(MethodSection):
     """Margins that depend on the label distribution, with deferred reweighting, Cao et al. 2019."""
 
     needs_classes: ClassVar[bool] = True

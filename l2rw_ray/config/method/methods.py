@@ -12,6 +12,7 @@ from l2rw_ray.config.method.imbalance import (
     LdamDrwConfig,
     ResampleConfig,
 )
+from l2rw_ray.config.method.section import MethodSection
 from l2rw_ray.config.method.stages import (
     FinetuneMetaConfig,
     JttConfig,
@@ -20,7 +21,7 @@ from l2rw_ray.config.method.stages import (
     MspFilterConfig,
     OodClassifierConfig,
 )
-from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.section import conflict
 
 EstimatorName = Literal[
     "auto",
@@ -33,19 +34,19 @@ EstimatorName = Literal[
 ]
 
 
-class UniformConfig(Section):
+class UniformConfig(MethodSection):
     """Plain training: every example counts the same."""
 
     name: Literal["uniform"]
 
 
-class RandomConfig(Section):
+class RandomConfig(MethodSection):
     """Rectified Gaussian weights: the control of Ren et al. 2018 that reweighting must beat."""
 
     name: Literal["random"]
 
 
-class L2RWConfig(Section):
+class L2RWConfig(MethodSection):
     """Learning to reweight, Ren et al. 2018, Algorithm 1."""
 
     name: Literal["l2rw"]
@@ -73,6 +74,16 @@ class L2RWConfig(Section):
     meta_batches: Literal["cycled", "fixed"] = "cycled"
     """Whether meta batches cycle through the meta set or are the same at every step."""
 
+    @property
+    def steps_per_weight_update(self) -> int:
+        """Steps from one computation of scores to the next."""
+        return self.update_every
+
+    @property
+    def steps_per_meta_gradient(self) -> int:
+        """Steps from one meta gradient to the next."""
+        return self.update_every * self.meta_gradient_every
+
     @model_validator(mode="after")
     def _epsilon_has_a_learning_rate(self) -> Self:
         if self.epsilon and self.lookahead == "zero":
@@ -91,7 +102,7 @@ class L2RWConfig(Section):
         return self
 
 
-class _LearnedWeights(Section):
+class _LearnedWeights(MethodSection):
     """Weights V(z_i; φ) over their sum in the batch, V being a small network that the meta set teaches."""
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (100,)
@@ -112,6 +123,11 @@ class _LearnedWeights(Section):
     """Meta examples per update of the weight network; null takes all."""
     meta_batches: Literal["cycled", "fixed"] = "cycled"
     """Whether meta batches cycle through the meta set or are the same at every step."""
+
+    @property
+    def steps_per_weight_update(self) -> int:
+        """Steps from one update of the weight network to the next."""
+        return self.update_every
 
 
 class MetaWeightNetConfig(_LearnedWeights):
@@ -143,7 +159,7 @@ MetaMethodConfig = L2RWConfig | MetaWeightNetConfig | WeightModelConfig
 """Sections of methods that take meta batches, and not necessarily at every step."""
 
 
-class HeteroscedasticConfig(Section):
+class HeteroscedasticConfig(MethodSection):
     """Regression that predicts location and scale, by likelihood; Seitzer et al. 2022 for `beta`."""
 
     needs_targets: ClassVar[bool] = True
@@ -156,7 +172,7 @@ class HeteroscedasticConfig(Section):
     squared or absolute error."""
 
 
-class CustomMethodConfig(CustomSection):
+class CustomMethodConfig(CustomSection, MethodSection):
     """A custom method: `method(context, **options)` returns a `l2rw_ray.methods.Method`."""
 
     name: ImportPath

@@ -7,16 +7,16 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from l2rw_ray.config.section import Section
+from l2rw_ray.config.method.section import MethodSection
 
 
-class MetaOnlyConfig(Section):
+class MetaOnlyConfig(MethodSection):
     """Plain training on the meta set alone."""
 
     name: Literal["meta_only"]
 
 
-class FinetuneMetaConfig(Section):
+class FinetuneMetaConfig(MethodSection):
     """Plain training, with the last epochs on the meta set."""
 
     name: Literal["finetune_meta"]
@@ -26,7 +26,7 @@ class FinetuneMetaConfig(Section):
     """Learning rate factor in these epochs."""
 
 
-class TwoStageConfig(Section):
+class TwoStageConfig(MethodSection):
     """Options of methods that judge the train examples by a first model and then train a new one."""
 
     needs_whole_train_set: ClassVar[bool] = True

@@ -17,13 +17,13 @@ class L2RWMethod:
         self._meta = context.meta
         self._rank, self._world_size = context.rank, context.world_size
         self._is_uniform_between = config.between == "uniform"
-        self._meta_every = config.update_every * config.meta_gradient_every
+        self._meta_every = config.steps_per_meta_gradient
         self._step = ReweightedStep(
             context.model,
             context.optimizer,
             context.loss_fn,
             estimator=config.estimator,
-            update_every=config.update_every,
+            update_every=config.steps_per_weight_update,
             between=config.between,
             table_size=context.train_size,
             clip=config.clip,
