@@ -4,7 +4,6 @@ Shape suffixes: B train batch of this rank, C classes.
 """
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from l2rw_ray.config.method.imbalance import ClassBalancedConfig, InverseFrequen
 from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
@@ -44,7 +44,7 @@ def _per_example(weights_C: Tensor, counts_C: Tensor) -> Tensor:
     return found_C * counts_C.sum() / (found_C * counts_C).sum()
 
 
-class _ClassWeightsMethod:
+class _ClassWeightsMethod(StatelessMethod):
     """Examples weigh what their class does, normalised over the global batch."""
 
     def __init__(self, weights_C: Tensor, context: TrainingContext) -> None:
@@ -53,13 +53,6 @@ class _ClassWeightsMethod:
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the weighted loss."""
         return self._step.weighted(batch, self._weights_C[batch.y])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the weights are a function of the train set."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
 
 
 @METHODS.register("inverse_frequency")

@@ -1,17 +1,16 @@
 """Plain training, then a few epochs on the clean examples."""
 
-from typing import Any
-
 from l2rw_ray.config.method.stages import FinetuneMetaConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.methods.builtin.meta_only import MetaStep
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 @METHODS.register("finetune_meta")
-class FinetuneMetaMethod:
+class FinetuneMetaMethod(StatelessMethod):
     """The last epochs go through the meta set, at a lower learning rate.
 
     Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which does not tell its settings.
@@ -34,10 +33,3 @@ class FinetuneMetaMethod:
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean loss of train, later of meta examples."""
         return self._plain.plain(batch) if epoch < self._finetuned_from else self._meta(batch, number)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: stage and batches are a function of epoch and step."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""

@@ -3,8 +3,6 @@
 Shape suffixes: B train batch of this rank, C classes.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -13,6 +11,7 @@ from l2rw_ray.data import Batch
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
@@ -34,7 +33,7 @@ def focal_loss(cross_entropy: LossFunction, gamma: float) -> LossFunction:
 
 
 @METHODS.register("focal")
-class FocalMethod:
+class FocalMethod(StatelessMethod):
     """Trains on the mean focal loss of the softmax.
 
     Source: Lin et al. 2017, equation 4, for several classes. Deviations: no factor α per class (theirs
@@ -48,10 +47,3 @@ class FocalMethod:
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean focal loss."""
         return self._step.plain(batch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the method has no state."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""

@@ -4,23 +4,25 @@ Shape suffixes: B train batch of this rank.
 """
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from l2rw_ray.config.method.methods import HeteroscedasticConfig
 from l2rw_ray.data import Batch
-from l2rw_ray.meta import LossFunction, WeightedUpdate
+from l2rw_ray.meta import LossFunction
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.stateless import StatelessMethod
+from l2rw_ray.methods.weighted_step import WeightedStep
 
 _SMALLEST_SCALE = 1e-3
 """In standard deviations of the target; no example can draw a likelihood without bound."""
 
 
 @METHODS.register("heteroscedastic")
-class HeteroscedasticMethod:
+class HeteroscedasticMethod(StatelessMethod):
     """Every example counts by how sure the network is of it: plain steps on a likelihood.
 
     The first output is the location, which is evaluated; the second makes the scale.
@@ -29,22 +31,11 @@ class HeteroscedasticMethod:
     outputs: ClassVar[int] = 2
 
     def __init__(self, config: HeteroscedasticConfig, context: TrainingContext) -> None:
-        loss_fn = likelihood_loss(config.likelihood, config.beta)
-        self._update = WeightedUpdate(context.model, context.optimizer, loss_fn, **context.update_options)
+        self._step = WeightedStep(context, likelihood_loss(config.likelihood, config.beta))
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean loss, which is the one that is told."""
-        weights_B = batch.x.new_full((len(batch.index),), 1.0 / batch.global_size)
-        with self._update.micro_batch(flush=batch.is_last):
-            done = self._update.update((batch.x, batch.y), weights_B, total=1.0)
-        return StepOutcome(done.loss, done.losses)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the method has no state."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
+        return self._step.plain(batch)
 
 
 def likelihood_loss(likelihood: Literal["gaussian", "laplace"], beta: float) -> LossFunction:

@@ -3,8 +3,6 @@
 Shape suffixes: B train batch of this rank, C classes, F features.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +15,7 @@ from l2rw_ray.methods.builtin.class_weights import class_counts, effective_numbe
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.output_layer import output_layer
 from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
@@ -62,7 +61,7 @@ def ldam_loss(cross_entropy: LossFunction, shift_C: Tensor) -> LossFunction:
 
 
 @METHODS.register("ldam_drw")
-class LdamDrwMethod:
+class LdamDrwMethod(StatelessMethod):
     """The LDAM loss on a normalised output layer, weighted by effective numbers in the last epochs.
 
     Source: Cao et al. 2019, equation 13 and Algorithm 1, with their code's margins (at most 0.5), scale
@@ -111,10 +110,3 @@ class LdamDrwMethod:
         if epoch < self._weighted_from:
             return self._step.plain(batch)
         return self._step.weighted(batch, self._weights_C[batch.y])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: margins and weights are a function of the train set."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""

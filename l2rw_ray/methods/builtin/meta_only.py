@@ -1,12 +1,12 @@
 """Training on the clean examples themselves."""
 
 from dataclasses import replace
-from typing import Any
 
 from l2rw_ray.config.method.stages import MetaOnlyConfig
 from l2rw_ray.data import Batch, MetaSampler
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
@@ -26,7 +26,7 @@ class MetaStep:
 
 
 @METHODS.register("meta_only")
-class MetaOnlyMethod:
+class MetaOnlyMethod(StatelessMethod):
     """Plain training on the meta set alone: what the clean examples are worth without the others.
 
     An epoch has as many steps as one over the train set. `train_loss` is that of the meta examples.
@@ -38,10 +38,3 @@ class MetaOnlyMethod:
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean loss of meta examples."""
         return self._step(batch, number)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: batches are a function of seed and step."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""

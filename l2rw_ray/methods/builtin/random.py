@@ -1,7 +1,5 @@
 """Random weights, the control of Ren et al. 2018 without which a claim for L2RW is empty."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -9,11 +7,12 @@ from l2rw_ray.config.method.methods import RandomConfig
 from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 @METHODS.register("random")
-class RandomMethod:
+class RandomMethod(StatelessMethod):
     """Weights are rectified standard Gaussians, normalised over the global batch.
 
     Source: Ren et al. 2018, section 4.1 ("Random"). One Gaussian is drawn per train example and
@@ -35,10 +34,3 @@ class RandomMethod:
             self._gaussian_N = torch.randn(self._context.train_size, generator=generator)
             self._epoch = epoch
         return self._gaussian_N
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the weights are a function of seed and epoch."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""

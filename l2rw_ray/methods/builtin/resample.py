@@ -1,7 +1,5 @@
 """Sampling by class: the frequent less often, the rare again and again."""
 
-from typing import Any
-
 import torch
 
 from l2rw_ray.config.method.imbalance import ResampleConfig
@@ -9,11 +7,12 @@ from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.methods.builtin.class_weights import class_counts, inverse_frequency_weights
 from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 @METHODS.register("resample")
-class ResampleMethod:
+class ResampleMethod(StatelessMethod):
     """Examples are drawn with replacement, with probabilities that make classes come equally often.
 
     As torch's WeightedRandomSampler with one over each class's count. An epoch has as many steps as one
@@ -36,10 +35,3 @@ class ResampleMethod:
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean loss."""
         return self._step.plain(batch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: what is drawn is a function of seed and epoch."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""

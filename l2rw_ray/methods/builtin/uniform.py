@@ -1,16 +1,15 @@
 """Plain training, the method everything else is compared with."""
 
-from typing import Any
-
 from l2rw_ray.config.method.methods import UniformConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
+from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 @METHODS.register("uniform")
-class UniformMethod:
+class UniformMethod(StatelessMethod):
     """Every example of the global batch weighs 1/B."""
 
     def __init__(self, config: UniformConfig, context: TrainingContext) -> None:
@@ -19,10 +18,3 @@ class UniformMethod:
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """One optimiser step on the mean loss."""
         return self._step.plain(batch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the method has no state."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to take up."""
