@@ -1,4 +1,4 @@
-"""Methods that drop the train examples which a first model finds odd.
+"""Methods that drop the train examples that fit a first model worst.
 
 Shape suffixes: N train examples.
 """
@@ -16,10 +16,10 @@ from l2rw_ray.methods.two_stages import TwoStageMethod
 
 
 class FilterMethod(TwoStageMethod):
-    """Plain training, the second stage of it on what is kept.
+    """Plain training in two stages, the second without the dropped examples.
 
-    Passes over the kept examples, each in the order all methods share, follow one another without a gap. An
-    epoch of the second stage has as many steps as one of the first, so that all methods have equal budgets.
+    The second stage passes over the kept examples again and again, each time in the order that all methods
+    share. Its epochs have as many steps as those of the first, so that all methods have equal budgets.
     """
 
     def __init__(self, config: FilterConfig, context: TrainingContext) -> None:
@@ -29,10 +29,10 @@ class FilterMethod(TwoStageMethod):
 
     @abstractmethod
     def oddness(self, step: int) -> Tensor:
-        """How odd each train example is, [N]; those with the largest are dropped."""
+        """Return how badly each train example fits, [N]; the largest are dropped."""
 
     def judge(self, step: int) -> Tensor:
-        """1 for the examples that are kept, 0 for the others.
+        """Return 1 for the examples that are kept, 0 for the others.
 
         Raises:
             DataError: Fewer are kept than there are workers.
@@ -47,7 +47,7 @@ class FilterMethod(TwoStageMethod):
         return kept_N
 
     def second_stage(self, epoch: int, weights_N: Tensor) -> Epoch:
-        """The kept examples, from where the epoch before stopped."""
+        """Return the kept examples, starting where the epoch before stopped."""
         size, kept_N = self._context.train_size, weights_N.cpu() > 0
         start, kept = (epoch - self._first_epochs) * size, int(kept_N.sum())
         passes = range(start // kept, -(-(start + size) // kept))
@@ -57,9 +57,9 @@ class FilterMethod(TwoStageMethod):
         return Epoch(order=together[offset : offset + size], metrics=self.metrics(weights_N))
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the mean loss."""
+        """Make one optimiser step on the mean loss."""
         return self._step.plain(batch)
 
     def metrics(self, weights_N: Tensor) -> dict[str, float]:
-        """`dropped_fraction` and `dropped_corrupted_fraction`."""
+        """Return `dropped_fraction` and `dropped_corrupted_fraction`."""
         return self.share_metrics("dropped", weights_N == 0)

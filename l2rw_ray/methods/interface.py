@@ -1,4 +1,4 @@
-"""What every method is given, and what it gives back for each step.
+"""The interface of a method: what it is given, and what it returns for each step.
 
 Shape suffixes: B train batch of this rank, M meta set.
 """
@@ -30,10 +30,10 @@ class TrainingContext:
         epochs: Epochs of the whole trial, all stages of a method together.
         batch_size: Examples per step on all ranks together.
         seed: The trial's seed.
-        restart: Puts model and optimiser back to where the trial began, on all ranks, in place.
+        restart: Resets model and optimiser to the start of the trial, on all ranks, in place.
         rank: This process among the trial's workers.
         world_size: Number of the trial's workers.
-        timer: Measures the phases of a step by name; None measures nothing.
+        timer: Times the phases of a step by name; None times nothing.
         update_options: `accumulation_steps` and `max_grad_norm` of every method's updates.
     """
 
@@ -60,12 +60,12 @@ class TrainingContext:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch goes through.
+    """The examples that an epoch visits, and what the method reports of them.
 
     Attributes:
-        examples: The set whose examples are stepped on; None for the train set.
-        order: Positions in that set in the order they come in, int64 [K], any of them more than once;
-            None for each once, in the order that all methods share. Equal on all ranks.
+        examples: The set to train on; None for the train set.
+        order: Positions in that set, in order, int64 [K], with repetitions allowed; None for each once, in
+            the order that all methods share. Equal on all ranks.
         metrics: What the method reports of this epoch, by name.
         figures: Former name of `metrics`, which warns.
     """
@@ -84,7 +84,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What one step did.
+    """The result of one step.
 
     Attributes:
         loss: Weighted loss of this rank's share of the batch, a detached scalar; the shares of all
@@ -92,10 +92,10 @@ class StepOutcome:
         losses_B: Losses of this rank's examples without weights, detached; None where a skipped step
             evaluated none.
         weights_B: Weight of each example of this rank's share; None for a plain step.
-        skipped: No example of the global batch had a positive weight and nothing was updated.
-        direction_cosine: Cosine of this step's direction with the one before, a scalar; None where
-            there are not two.
-        has_new_weights: Whether the weights were computed at this step, not held from earlier ones.
+        skipped: Whether no example of the global batch had a positive weight, so that nothing was updated.
+        direction_cosine: Cosine between this step's direction and the one before, a scalar; None without
+            two of them.
+        has_new_weights: Whether the weights were computed at this step, not held from an earlier one.
     """
 
     loss: Tensor
@@ -107,7 +107,7 @@ class StepOutcome:
 
 
 class Method(Protocol):
-    """One method during one trial."""
+    """A method in one trial."""
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """Make one optimiser step.
@@ -119,21 +119,21 @@ class Method(Protocol):
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything a later `load_state_dict` needs to go on exactly; tensors and plain values."""
+        """Return all that `load_state_dict` needs to resume exactly: tensors and plain values."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
 
 
 @runtime_checkable
 class StagedMethod(Method, Protocol):
-    """A method that decides what its epochs go through, or that has stages."""
+    """A method that chooses the examples of its epochs, or that has stages."""
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Prepare for an epoch; all ranks call this together before its first step.
+        """Prepare an epoch and return its examples; all ranks call this together before its first step.
 
-        A resumed trial calls it again for the epoch it goes on with, after `load_state_dict`. Steps of the
-        overhead probe come without it.
+        A resumed trial calls it after `load_state_dict`, for the epoch it resumes with. The overhead probe
+        makes steps without calling it.
 
         Args:
             epoch: Passes before this one.
@@ -141,5 +141,5 @@ class StagedMethod(Method, Protocol):
 
 
 MethodFactory = Callable[..., Method]
-"""Takes the trial's `method` section and its context; one of the user's own takes the context and its
+"""Builds a method from the trial's `method` section and its context; a custom one from the context and its
 options, by keyword."""

@@ -1,4 +1,4 @@
-"""Weights that are a learned function of what is known of examples, on the exact, cheap scores.
+"""Weights that are a learned function of an example's features, taught by the exact, cheap scores.
 
 The weights of a batch are w_i = V(z_i; φ) / Σ_j V(z_j; φ). With u_i = −∂L_meta/∂w_i, the scores of the
 core at ε0 = w, no second derivative is needed: ∂L_meta/∂V_j = −(u_j − Σ_i w_i u_i) / Σ_i V(z_i; φ).
@@ -32,10 +32,11 @@ Features = Callable[[Tensor, Tensor], Tensor]
 
 
 class LearnedWeightsMethod:
-    """The weight network follows the meta loss, the network the loss that it weighs.
+    """Train the weight network on the meta loss, and the network on the loss that it weights.
 
-    A step that updates φ looks where the present weights lead, makes one step of Adam on φ, and weighs
-    the same batch by the new φ. Losses and alignments are of one forward, which is then trained on.
+    A step that updates φ evaluates the meta loss after a lookahead with the present weights, makes one step
+    of Adam on φ, and weights the same batch with the new φ. Losses and alignments come from one forward
+    pass, which the network is then trained on.
 
     Source: Shu et al. 2019, equations 3 to 5; `lookahead="sgd"` is theirs: plain SGD at the trial's
     learning rate, without momentum and decay.
@@ -51,7 +52,7 @@ class LearnedWeightsMethod:
         config: The method's section.
         context: What the trial trains with.
         inputs: F.
-        features: Gives z.
+        features: Computes z.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class LearnedWeightsMethod:
         self._direction: Direction | None = None
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One step of the weight network, where it is due, and one of the optimiser."""
+        """Make one step of the optimiser, after one of the weight network where that is due."""
         is_due = self._steps % self._update_every == 0
         with self._update.micro_batch(flush=batch.is_last):
             outcome = self._learning_step(batch, number) if is_due else self._weighted_step(batch)
@@ -121,19 +122,19 @@ class LearnedWeightsMethod:
 
     @torch.no_grad()
     def _weights(self, losses_B: Tensor, index_B: Tensor) -> tuple[Tensor, float]:
-        """Weights [B] with sum 1 over the global batch, and the sum of V there; one all-reduce."""
+        """Return weights [B] with sum 1 over the global batch, and the sum of V there; one all-reduce."""
         values_B = self._network(self._features(losses_B, index_B))
         totals = self._replicas.batch_totals(values_B.sum(), len(values_B))
         return normalised(values_B, totals, "batch_sum"), totals.weight.item()
 
     @torch.no_grad()
     def _learn(self, losses_B: Tensor, scores_B: Tensor, index_B: Tensor) -> None:
-        """One step of Adam on φ; two all-reduces."""
+        """Make one step of Adam on φ; two all-reduces."""
         assert self._direction is not None
         z_BF = self._features(losses_B, index_B)
         values_B = self._network(z_BF)
         scores_B = scores_B.to(values_B)
-        if self._is_at_zero:  # the step that is looked at has a learning rate, if no length
+        if self._is_at_zero:  # scores at zero leave out the learning rate
             scores_B = scores_B * float(self._context.optimizer.param_groups[0]["lr"])
         meta_loss = self._direction.meta_loss
         poison = 0.0 * meta_loss  # a broken meta loss need not show in the scores
@@ -145,14 +146,14 @@ class LearnedWeightsMethod:
             self._network.learn(z_BF, -(scores_B - weighted / total) / total)
 
     def state_dict(self) -> dict[str, Any]:
-        """φ, Adam's moments, the last direction and the number of steps."""
+        """Return φ, Adam's moments, the last direction and the number of steps."""
         state: dict[str, Any] = {"steps": self._steps, "network": self._network.state_dict()}
         if self._direction is not None:
             state["direction"] = self._direction.state()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where an earlier attempt stood."""
+        """Restore a state that `state_dict` returned."""
         self._steps = state["steps"]
         self._network.load_state_dict(state["network"])
         self._direction = None

@@ -1,4 +1,4 @@
-"""Finding the layer that turns features into logits."""
+"""The layer that turns features into logits."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ from l2rw_ray.errors import UnsupportedModelError
 
 
 def output_layer(network: nn.Module) -> tuple[str, nn.Linear]:
-    """Name and module of the last linear layer, in order of registration.
+    """Return name and module of the last linear layer, in order of registration.
 
     Raises:
         UnsupportedModelError: There is none.

@@ -1,4 +1,4 @@
-"""Which class implements which method."""
+"""The methods by name."""
 
 from torch import nn
 
@@ -16,7 +16,7 @@ METHODS: Registry[MethodFactory] = Registry(_FIELD, import_paths=True)
 
 
 def adapted_network(config: MethodConfig, network: nn.Module) -> nn.Module:
-    """The network as the method trains it: its class may have a static method `adapt`, which changes it.
+    """Return the network as the method trains it, changed by the method's static `adapt` if it has one.
 
     Args:
         config: The trial's `method` section.
@@ -27,7 +27,7 @@ def adapted_network(config: MethodConfig, network: nn.Module) -> nn.Module:
 
 
 def output_count(config: MethodConfig, splits: Splits) -> int:
-    """Outputs of the network: one per class; of a regression one, or the `outputs` of the method's class.
+    """Return the number of outputs: one per class; for a regression 1, or the method's `outputs`.
 
     Args:
         config: The trial's `method` section.
@@ -39,10 +39,10 @@ def output_count(config: MethodConfig, splits: Splits) -> int:
 
 
 def build_method(config: MethodConfig, context: TrainingContext) -> Method:
-    """The method that a trial's `method` section asks for.
+    """Build the method of a trial's `method` section.
 
     Raises:
-        InputError: It is the user's own, and cannot be imported, raises or lacks part of the interface.
+        InputError: It is custom code that cannot be imported, raises or lacks part of the interface.
     """
     factory = METHODS.get(config.name)
     if not isinstance(config, CustomMethodConfig):

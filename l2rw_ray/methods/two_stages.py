@@ -1,4 +1,4 @@
-"""Methods that judge the train examples by a first model, and begin anew.
+"""Methods that weight the train examples by a first model, and train a second from scratch.
 
 Shape suffixes: N train examples.
 """
@@ -16,10 +16,9 @@ from l2rw_ray.methods.whole_set import from_first_rank
 
 
 class TwoStageMethod(ABC):
-    """Plain training for `first_epochs`; then fresh weights, and training on weighted examples.
+    """Plain training for `first_epochs`, then training from scratch on weighted examples.
 
-    The stages together take the trial's epochs. The second one starts from the initial weights of the
-    first.
+    The stages share the trial's epochs. The second starts from the initial parameters of the first.
     """
 
     def __init__(self, config: TwoStageConfig, context: TrainingContext) -> None:
@@ -29,18 +28,18 @@ class TwoStageMethod(ABC):
 
     @abstractmethod
     def judge(self, step: int) -> Tensor:
-        """Weights [N] of the train examples in the second stage, by the model of the first.
+        """Return the weights [N] of the train examples in the second stage, from the model of the first.
 
         Args:
-            step: Steps made so far, for errors.
+            step: Steps made so far, for error messages.
         """
 
     def metrics(self, weights_N: Tensor) -> dict[str, float]:
-        """What the method has to tell of the examples it judged."""
+        """Return metrics of the weights, by name."""
         return {}
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Judge and begin anew when the first stage is over."""
+        """Compute weights and restart when the first stage is over."""
         if epoch < self._first_epochs:
             return Epoch()
         if self._weights_N is None:
@@ -51,17 +50,17 @@ class TwoStageMethod(ABC):
         return self.second_stage(epoch, self._weights_N)
 
     def second_stage(self, epoch: int, weights_N: Tensor) -> Epoch:
-        """What an epoch of the second stage goes through: the train set."""
+        """Return the examples of an epoch of the second stage: the train set."""
         return Epoch(metrics=self.metrics(weights_N))
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the mean, later the weighted loss."""
+        """Make one optimiser step on the mean, later the weighted loss."""
         if self._weights_N is None:
             return self._step.plain(batch)
         return self._step.weighted(batch, self._weights_N[batch.index])
 
     def share_metrics(self, name: str, chosen_N: Tensor) -> dict[str, float]:
-        """Share of the examples that was chosen, and where labels are known to be wrong, theirs in it."""
+        """Return the share of chosen examples, and the share of known wrong labels among them."""
         corrupted_N = self._context.train.corrupted
         metrics = {f"{name}_fraction": chosen_N.double().mean().item()}
         if corrupted_N.any() and chosen_N.any():
@@ -69,10 +68,10 @@ class TwoStageMethod(ABC):
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        """The weights of the second stage, None before it."""
+        """Return the weights of the second stage, None before it."""
         return {"weights_N": self._weights_N}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where an earlier attempt stood."""
+        """Restore a state that `state_dict` returned."""
         weights_N = state["weights_N"]
         self._weights_N = None if weights_N is None else weights_N.to(self._context.train.labels.device)

@@ -1,4 +1,4 @@
-"""The network V(z; φ) that makes weights of what is known of examples, and the Adam that learns it.
+"""The network V(z; φ) that computes weights from features, and the Adam that trains it.
 
 Shape suffixes: B train batch of this rank, F features.
 """
@@ -16,16 +16,16 @@ from l2rw_ray.meta import Replicas
 
 
 class WeightNetwork:
-    """Layers with ReLU and a sigmoid at the end, learned alike on all ranks.
+    """Layers with ReLU and a final sigmoid, equal on all ranks.
 
     Source: Shu et al. 2019: 1-100-1, Adam at 1e-3 with weight decay 1e-4.
 
     Args:
         inputs: F.
-        config: Its hidden layers, and how it is learned.
-        seed: The trial's seed, from whose stream `weight_network` the initial φ is drawn.
-        like: A tensor of the type and on the device that φ shall have.
-        replicas: The ranks that learn it together.
+        config: Its hidden layers and the options of its training.
+        seed: The trial's seed; the generator `weight_network` draws the initial φ.
+        like: A tensor with the dtype and device of φ.
+        replicas: The ranks that train it together.
     """
 
     def __init__(
@@ -44,16 +44,16 @@ class WeightNetwork:
         self._replicas = replicas
 
     def __call__(self, z_BF: Tensor) -> Tensor:
-        """V(z_i; φ), between 0 and 1, [B]."""
+        """Return V(z_i; φ), between 0 and 1, [B]."""
         with torch.autocast(z_BF.device.type, enabled=False):
             values_B1: Tensor = self.module(z_BF.to(next(self.module.parameters())))
         return values_B1.squeeze(1)
 
     def learn(self, z_BF: Tensor, slopes_B: Tensor) -> None:
-        """One step of Adam, which lowers a loss with these slopes; one all-reduce.
+        """Make one step of Adam that lowers a loss with these slopes; one all-reduce.
 
         Args:
-            z_BF: What is known of this rank's examples.
+            z_BF: Features of this rank's examples.
             slopes_B: Derivatives of the loss with respect to their V(z_i; φ).
         """
         named = dict(self.module.named_parameters())
@@ -66,18 +66,18 @@ class WeightNetwork:
         self._optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies of φ and of Adam's moments."""
+        """Return copies of φ and of Adam's moments."""
         state = {"module": self.module.state_dict(), "optimizer": self._optimizer.state_dict()}
         return copy.deepcopy(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up a state, which stays as it is."""
+        """Restore a state, which is copied."""
         self.module.load_state_dict(state["module"])
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
 
 
 def _perceptron(sizes: tuple[int, ...], generator: torch.Generator) -> nn.Sequential:
-    """Linear layers initialised as torch does it, from a generator of their own."""
+    """Build linear layers initialised as torch does it, from the given generator."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
         layer: nn.Linear = torch.nn.utils.skip_init(nn.Linear, inputs, outputs, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""The optimiser step that most methods make: on the plain or the weighted loss of the global batch."""
+"""The optimiser step of most methods, on the plain or the weighted loss of the global batch."""
 
 from torch import Tensor
 
@@ -9,11 +9,11 @@ from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 
 
 class WeightedStep:
-    """Makes steps whose weights add up to 1 over the examples of all ranks.
+    """Optimiser steps whose weights sum to 1 over the examples of all ranks.
 
     Args:
-        context: What is trained.
-        loss_fn: Maps (output, target) to one loss per example; None for the trial's own.
+        context: What the trial trains with.
+        loss_fn: Maps (output, target) to one loss per example; None for the trial's.
     """
 
     def __init__(self, context: TrainingContext, loss_fn: LossFunction | None = None) -> None:
@@ -22,18 +22,18 @@ class WeightedStep:
         )
 
     def plain(self, batch: Batch) -> StepOutcome:
-        """One step in which every example of the global batch weighs 1/B."""
+        """Make one step with weight 1/B for every example of the global batch."""
         weights_B = batch.x.new_full((len(batch.y),), 1.0 / batch.global_size)
         with self._update.micro_batch(flush=batch.is_last):
             done = self._update.update((batch.x, batch.y), weights_B, total=1.0)
         return StepOutcome(done.loss, done.losses)
 
     def weighted(self, batch: Batch, relative_B: Tensor) -> StepOutcome:
-        """One step in which examples weigh in proportion to what is given; skipped where that is all 0.
+        """Make one step with weights in proportion to those given; skip it where all are 0.
 
         Args:
             batch: This rank's share.
-            relative_B: Non-negative, of any scale, one of each example of the share.
+            relative_B: A non-negative weight of any scale for each example of the share.
         """
         relative_B = relative_B.to(batch.x)
         totals = self._update.forward.replicas.batch_totals(relative_B.sum(), len(relative_B))

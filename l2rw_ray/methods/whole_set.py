@@ -1,4 +1,4 @@
-"""What the model makes of a whole set, evaluated by all ranks together.
+"""Outputs and features of a whole set, computed by all ranks together.
 
 Shape suffixes: N examples of the set, C classes, F features, B batch.
 """
@@ -19,12 +19,12 @@ _BATCH = 512
 
 
 def outputs_of(examples: ExampleSet, context: TrainingContext, step: int) -> Tensor:
-    """Logits [N, C] of a set, by the model in eval mode, equal on all ranks; all call this together.
+    """Return logits [N, C] of a set, from the model in eval mode, equal on all ranks, which all call this.
 
     Args:
         examples: The set.
-        context: What is trained; its ranks evaluate a share each.
-        step: Steps made so far, for the error.
+        context: What the trial trains with; each rank evaluates a share.
+        step: Steps made so far, for the error message.
 
     Raises:
         NonFiniteError: One is NaN or infinite.
@@ -33,17 +33,17 @@ def outputs_of(examples: ExampleSet, context: TrainingContext, step: int) -> Ten
 
 
 def features_of(examples: ExampleSet, context: TrainingContext, step: int) -> Tensor:
-    """Penultimate features [N, F], the inputs of the network's last linear layer; else as `outputs_of`.
+    """Return penultimate features [N, F], the inputs of the last linear layer; else as `outputs_of`.
 
     Raises:
         NonFiniteError: One is NaN or infinite.
-        UnsupportedModelError: The network has no linear layer, or does not run it.
+        UnsupportedModelError: The network has no linear layer, or does not call it.
     """
     return _of_all_ranks(examples, context, _features, step)
 
 
 def from_first_rank(tensor: Tensor, context: TrainingContext) -> Tensor:
-    """The tensor of rank 0, on every rank: what ranks decide by must not differ in the last digit."""
+    """Return rank 0's tensor on every rank, so that decisions do not depend on a last digit."""
     if context.world_size > 1:
         dist.broadcast(tensor, src=0)
     return tensor

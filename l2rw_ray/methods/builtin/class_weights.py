@@ -1,4 +1,4 @@
-"""Weights by class: one rule with two formulas.
+"""Weights by class, by inverse frequency or by effective number.
 
 Shape suffixes: B train batch of this rank, C classes.
 """
@@ -17,12 +17,12 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 def class_counts(examples: ExampleSet, classes: int) -> Tensor:
-    """Examples of each class by the labels given, right or wrong, float64 [C]."""
+    """Return the number of examples per given label, right or wrong, float64 [C]."""
     return examples.labels.bincount(minlength=classes).double()
 
 
 def inverse_frequency_weights(counts_C: Tensor) -> Tensor:
-    """One over each class's count, scaled to a mean of 1 over the examples; 0 for a class without any.
+    """Return one over each class's count, scaled to a mean of 1 over the examples; 0 for an empty class.
 
     Source: King & Zeng 2001; scikit-learn's class weights "balanced".
     """
@@ -30,7 +30,7 @@ def inverse_frequency_weights(counts_C: Tensor) -> Tensor:
 
 
 def effective_number_weights(counts_C: Tensor, beta: float) -> Tensor:
-    """One over each class's effective number (1 − βⁿ)/(1 − β), scaled to a mean of 1 over the examples.
+    """Return one over each class's effective number (1 − βⁿ)/(1 − β), scaled to a mean of 1 over examples.
 
     Source: Cui et al. 2019, equation 4; theirs are scaled to a mean of 1 over the classes. A class
     without examples has weight 0.
@@ -45,19 +45,19 @@ def _per_example(weights_C: Tensor, counts_C: Tensor) -> Tensor:
 
 
 class _ClassWeightsMethod(StatelessMethod):
-    """Examples weigh what their class does, normalised over the global batch."""
+    """Weight examples by class, normalised over the global batch."""
 
     def __init__(self, weights_C: Tensor, context: TrainingContext) -> None:
         self._weights_C, self._step = weights_C, WeightedStep(context)
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the weighted loss."""
+        """Make one optimiser step on the weighted loss."""
         return self._step.weighted(batch, self._weights_C[batch.y])
 
 
 @METHODS.register("inverse_frequency")
 class InverseFrequencyMethod(_ClassWeightsMethod):
-    """Each class weighs one over its number of train examples.
+    """Weight each class by one over its number of train examples.
 
     As in torch's weighted cross entropy, a step's weights are divided by their sum, so that steps are
     as long as those of other methods.
@@ -69,7 +69,7 @@ class InverseFrequencyMethod(_ClassWeightsMethod):
 
 @METHODS.register("class_balanced")
 class ClassBalancedMethod(_ClassWeightsMethod):
-    """Each class weighs one over its effective number of train examples.
+    """Weight each class by one over its effective number of train examples.
 
     Source: Cui et al. 2019, with softmax cross entropy. Deviation: a step's weights are divided by their
     sum, as in the code of Cao et al. 2019; there the weighted losses are averaged over the batch, and

@@ -11,10 +11,10 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 @METHODS.register("finetune_meta")
 class FinetuneMetaMethod(StatelessMethod):
-    """The last epochs go through the meta set, at a lower learning rate.
+    """Train the last epochs on the meta set, at a lower learning rate.
 
-    Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which does not tell its settings.
-    These epochs have as many steps as the others; the optimiser keeps its memory of the earlier ones.
+    Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which does not give its settings.
+    These epochs have as many steps as the others; the optimiser keeps its state.
     """
 
     def __init__(self, config: FinetuneMetaConfig, context: TrainingContext) -> None:
@@ -24,12 +24,12 @@ class FinetuneMetaMethod(StatelessMethod):
         self._finetuned_from = context.epochs - config.finetune_epochs
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Set the learning rate of the epoch's stage, whatever a checkpoint brought along."""
+        """Set the learning rate of the epoch's stage, also after a checkpoint restored another."""
         factor = self._factor if epoch >= self._finetuned_from else 1.0
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
         return Epoch()
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the mean loss of train, later of meta examples."""
+        """Make one optimiser step on the mean loss of train, later of meta examples."""
         return self._plain.plain(batch) if epoch < self._finetuned_from else self._meta(batch, number)

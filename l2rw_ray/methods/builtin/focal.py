@@ -1,4 +1,4 @@
-"""A loss that looks away from what is predicted well already.
+"""The focal loss, which discounts examples that are predicted well.
 
 Shape suffixes: B train batch of this rank, C classes.
 """
@@ -16,7 +16,7 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 def focal_loss(cross_entropy: LossFunction, gamma: float) -> LossFunction:
-    """Losses (1 − p)^γ · −log p, where p is the predicted probability of the label.
+    """Return a function for the losses (1 − p)^γ · −log p, p being the predicted probability of the label.
 
     Args:
         cross_entropy: Maps logits [B, C] and labels [B] to −log p, [B].
@@ -34,7 +34,7 @@ def focal_loss(cross_entropy: LossFunction, gamma: float) -> LossFunction:
 
 @METHODS.register("focal")
 class FocalMethod(StatelessMethod):
-    """Trains on the mean focal loss of the softmax.
+    """Train on the mean focal loss of the softmax.
 
     Source: Lin et al. 2017, equation 4, for several classes. Deviations: no factor α per class (theirs
     is for two), and a mean over examples, where detectors divide by the number of matched boxes. The
@@ -45,5 +45,5 @@ class FocalMethod(StatelessMethod):
         self._step = WeightedStep(context, focal_loss(context.loss_fn, config.gamma))
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the mean focal loss."""
+        """Make one optimiser step on the mean focal loss."""
         return self._step.plain(batch)

@@ -1,4 +1,4 @@
-"""Predicting location and scale: the answer where examples sit on a spectrum of predictability.
+"""Regression that predicts a location and a scale, for targets that differ in how predictable they are.
 
 Shape suffixes: B train batch of this rank.
 """
@@ -18,14 +18,14 @@ from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
 
 _SMALLEST_SCALE = 1e-3
-"""In standard deviations of the target; no example can draw a likelihood without bound."""
+"""Floor of the scale in standard deviations of the target; it bounds the likelihood of an example."""
 
 
 @METHODS.register("heteroscedastic")
 class HeteroscedasticMethod(StatelessMethod):
-    """Every example counts by how sure the network is of it: plain steps on a likelihood.
+    """Train with plain steps on a likelihood, so that uncertain examples count less.
 
-    The first output is the location, which is evaluated; the second makes the scale.
+    The first output is the location, which is evaluated; the second gives the scale.
     """
 
     outputs: ClassVar[int] = 2
@@ -34,12 +34,12 @@ class HeteroscedasticMethod(StatelessMethod):
         self._step = WeightedStep(context, likelihood_loss(config.likelihood, config.beta))
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the mean loss, which is the one that is told."""
+        """Make one optimiser step on the mean loss, which is also the one reported."""
         return self._step.plain(batch)
 
 
 def likelihood_loss(likelihood: Literal["gaussian", "laplace"], beta: float) -> LossFunction:
-    """The β-NLL: each example's negative log-likelihood times a power of its scale, which is held fixed.
+    """Return the β-NLL: negative log-likelihood times a power of the scale, which is not differentiated.
 
     At β = 0 it is the plain likelihood, under which examples that fit badly are given a large scale and
     hardly learned from; at β = 1 the location's gradient is that of half the squared, or of the absolute,
@@ -50,11 +50,11 @@ def likelihood_loss(likelihood: Literal["gaussian", "laplace"], beta: float) -> 
     is a softplus with a floor.
 
     Args:
-        likelihood: Of the target around its location.
+        likelihood: Distribution of the target around its location.
         beta: From 0 to 1.
 
     Returns:
-        Maps outputs [B, 2] and targets [B] to a loss per example, [B].
+        A function from outputs [B, 2] and targets [B] to a loss per example, [B].
     """
 
     def loss_fn(output: Tensor, target_B: Tensor) -> Tensor:
@@ -70,5 +70,5 @@ def likelihood_loss(likelihood: Literal["gaussian", "laplace"], beta: float) -> 
 
 
 def location_and_scale(output: Tensor) -> tuple[Tensor, Tensor]:
-    """What the two outputs [B, 2] say: location, [B], and standard deviation or Laplace scale, [B]."""
+    """Split outputs [B, 2] into location, [B], and standard deviation or Laplace scale, [B]."""
     return output[:, 0], softplus(output[:, 1]) + _SMALLEST_SCALE

@@ -1,4 +1,4 @@
-"""Just train twice: what a first model gets wrong counts more for the second."""
+"""Just train twice: upweight the examples that a first model misclassifies."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from l2rw_ray.methods.whole_set import outputs_of
 
 @METHODS.register("jtt")
 class JttMethod(TwoStageMethod):
-    """Examples that the first model misclassifies weigh λ, the others 1.
+    """Weight examples that the first model misclassifies by λ, the others by 1.
 
     Source: Liu et al. 2021, Algorithm 1 and equation 4; they tune T (`first_epochs`) and λ (`upweight`),
     the defaults here are theirs for CivilComments. Deviations: both models share one optimiser's
@@ -25,11 +25,11 @@ class JttMethod(TwoStageMethod):
         self._upweight = config.upweight
 
     def judge(self, step: int) -> Tensor:
-        """λ where the prediction is not the given label."""
+        """Return λ where the prediction is not the given label, else 1."""
         train = self._context.train
         is_error_N = outputs_of(train, self._context, step).argmax(dim=1) != train.labels
         return torch.where(is_error_N, self._upweight, 1.0)
 
     def metrics(self, weights_N: Tensor) -> dict[str, float]:
-        """`error_set_fraction` and `error_set_corrupted_fraction`."""
+        """Return `error_set_fraction` and `error_set_corrupted_fraction`."""
         return self.share_metrics("error_set", weights_N > 1)

@@ -1,4 +1,4 @@
-"""Learning to reweight: Ren et al. 2018, Algorithm 1, on the exact, cheap core."""
+"""Learning to reweight: Ren et al. 2018, Algorithm 1, with the exact, cheap scores of `meta`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from l2rw_ray.methods.registry import METHODS
 
 @METHODS.register("l2rw")
 class L2RWMethod:
-    """Weights follow the alignment of each example's gradient with the meta set's."""
+    """Weight examples by the alignment of their gradients with that of the meta set."""
 
     def __init__(self, config: L2RWConfig, context: TrainingContext) -> None:
         self._meta = context.meta
@@ -37,7 +37,7 @@ class L2RWMethod:
         )
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the loss that the meta set weighted."""
+        """Make one optimiser step on the reweighted loss."""
         meta = self._meta.batch(number // self._meta_every, self._rank, self._world_size)
         result = self._step((batch.x, batch.y), meta, batch.index, flush=batch.is_last)
         is_plain = result.scores is None and self._is_uniform_between
@@ -51,9 +51,9 @@ class L2RWMethod:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What the step keeps: counters, held weights, smoothed scores, the last direction."""
+        """Return the state of the step: counters, held weights, smoothed scores, the last direction."""
         return self._step.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where an earlier attempt stood."""
+        """Restore a state that `state_dict` returned."""
         self._step.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Margins that are wider for rare classes, and class weights that come in late.
+"""LDAM-DRW: wider margins for rare classes, and deferred class weights.
 
 Shape suffixes: B train batch of this rank, C classes, F features.
 """
@@ -20,7 +20,7 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 class CosineLayer(nn.Module):
-    """Logits are scaled cosines between the features and a vector per class.
+    """Output layer whose logits are scaled cosines between the features and a vector per class.
 
     Args:
         features: Length of the input vectors.
@@ -34,19 +34,19 @@ class CosineLayer(nn.Module):
         self.scale = scale
 
     def forward(self, features_BF: Tensor) -> Tensor:
-        """Logits [B, C]."""
+        """Return logits [B, C]."""
         features_BF = functional.normalize(features_BF, dim=-1)
         return self.scale * functional.linear(features_BF, functional.normalize(self.weight))
 
 
 def margins(counts_C: Tensor, max_margin: float) -> Tensor:
-    """Margins in proportion to n^(−1/4), that of the rarest class `max_margin`; 0 for a class without any."""
+    """Return margins proportional to n^(−1/4), `max_margin` for the rarest class and 0 for an empty one."""
     roots_C = counts_C.pow(-0.25).where(counts_C > 0, 0.0)
     return roots_C * (max_margin / roots_C.max())
 
 
 def ldam_loss(cross_entropy: LossFunction, shift_C: Tensor) -> LossFunction:
-    """Losses of logits from which the label's own shift was taken first.
+    """Return a loss function that first subtracts the label's shift from its logit.
 
     Args:
         cross_entropy: Maps logits [B, C] and labels [B] to losses [B].
@@ -62,13 +62,13 @@ def ldam_loss(cross_entropy: LossFunction, shift_C: Tensor) -> LossFunction:
 
 @METHODS.register("ldam_drw")
 class LdamDrwMethod(StatelessMethod):
-    """The LDAM loss on a normalised output layer, weighted by effective numbers in the last epochs.
+    """Train on the LDAM loss of a normalised output layer, weighted by effective numbers in the last epochs.
 
     Source: Cao et al. 2019, equation 13 and Algorithm 1, with their code's margins (at most 0.5), scale
     30 and deferral to the last fifth (160 of 200 epochs), the last epoch at least. Deviations: the
-    learning rate stays constant, where theirs falls when the weights come in. The output layer scales its
-    cosines itself, so that losses without margins, of the other sets, are those of a softmax over scaled
-    cosines too.
+    learning rate stays constant, where theirs falls when the weights start. The output layer scales its
+    cosines itself, so that the losses of the other sets, without margins, are also of a softmax over scaled
+    cosines.
 
     Raises:
         UnsupportedModelError: The network's output layer is not normalised; see `adapt`.
@@ -92,7 +92,7 @@ class LdamDrwMethod(StatelessMethod):
 
     @staticmethod
     def adapt(network: nn.Module) -> nn.Module:
-        """Put a `CosineLayer` in place of the output layer.
+        """Replace the output layer by a `CosineLayer`.
 
         Raises:
             UnsupportedModelError: The network has no linear layer.
@@ -106,7 +106,7 @@ class LdamDrwMethod(StatelessMethod):
         return network
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the mean, later the weighted LDAM loss."""
+        """Make one optimiser step on the mean, later the weighted LDAM loss."""
         if epoch < self._weighted_from:
             return self._step.plain(batch)
         return self._step.weighted(batch, self._weights_C[batch.y])

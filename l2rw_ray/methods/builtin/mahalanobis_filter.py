@@ -1,4 +1,4 @@
-"""Dropping the examples that lie far from their class in feature space.
+"""Drop the examples that lie far from their class in feature space.
 
 Shape suffixes: N train examples, F features, C classes.
 """
@@ -19,15 +19,14 @@ _CHUNK = 4096
 
 
 def mahalanobis_distances(features_NF: Tensor, labels_N: Tensor, classes: int) -> Tensor:
-    """Distances [N, C], float64, to each class's mean under the covariance that all classes share.
+    """Return distances [N, C], float64, to each class's mean under the covariance that all classes share.
 
-    Directions in which classes spread no more than rounding of the features would do not count, as in
-    scikit-learn's EmpiricalCovariance, which Lee et al. use. The mean of a class without examples is
-    infinitely far.
+    Directions with no more spread than rounding causes are left out, as in scikit-learn's
+    EmpiricalCovariance, which Lee et al. use. The mean of a class without examples is infinitely far.
 
     Args:
         features_NF: Features.
-        labels_N: The classes whose means and spread are taken.
+        labels_N: Their classes, which give means and covariance.
         classes: Number of classes.
     """
     chunks = list(zip(features_NF.split(_CHUNK), labels_N.split(_CHUNK), strict=True))
@@ -47,25 +46,25 @@ def mahalanobis_distances(features_NF: Tensor, labels_N: Tensor, classes: int) -
 
 @METHODS.register("mahalanobis_filter")
 class MahalanobisFilterMethod(FilterMethod):
-    """Drops the examples whose penultimate features lie farthest from class means, by Mahalanobis distance.
+    """Drop the examples whose penultimate features lie farthest from class means, by Mahalanobis distance.
 
     Source: Lee et al. 2018, equations 1 and 2, without their input perturbation and their ensemble of
-    layers. They tell foreign inputs by the distance to the nearest mean (`reference: best_class`).
-    Deviation by default: how improbable the given label is in the Gaussian classifier that these
-    distances make, with equal priors (`given_class`), since what is wrong in a train set is mostly a
-    label; the bare distance to its mean hardly tells that, as all directions count the same in it. Means
-    and covariance are of the given labels, right or wrong.
+    layers. They detect out-of-distribution inputs by the distance to the nearest mean
+    (`reference: best_class`). Deviation by default: how improbable the given label is in the Gaussian
+    classifier that these distances define, with equal priors (`given_class`), since errors in a train set
+    are mostly wrong labels; the distance to the mean of the given class hardly shows those, as all
+    directions count the same in it. Means and covariance are of the given labels, right or wrong.
 
     Raises:
         UnsupportedModelError: The network has no linear layer.
     """
 
     def __init__(self, config: MahalanobisFilterConfig, context: TrainingContext) -> None:
-        output_layer(Replicas.of(context.model).module)  # refused now, not after the first stage
+        output_layer(Replicas.of(context.model).module)  # raise now, not after the first stage
         super().__init__(config, context)
 
     def oddness(self, step: int) -> Tensor:
-        """The distance, or minus the logarithm of the label's probability, [N]."""
+        """Return the distance, or minus the logarithm of the label's probability, [N]."""
         train = self._context.train
         features_NF = features_of(train, self._context, step)
         distances_NC = mahalanobis_distances(features_NF, train.labels, self._context.classes)

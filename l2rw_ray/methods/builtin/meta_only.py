@@ -1,4 +1,4 @@
-"""Training on the clean examples themselves."""
+"""Train on the meta set itself."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 class MetaStep:
-    """Makes plain steps on batches of min(B, M) meta examples, in cycles through the meta set."""
+    """Plain steps on batches of min(B, M) meta examples, in cycles through the meta set."""
 
     def __init__(self, context: TrainingContext) -> None:
         meta = context.meta.examples
@@ -20,14 +20,14 @@ class MetaStep:
         self._context, self._step = context, WeightedStep(context)
 
     def __call__(self, batch: Batch, number: int) -> StepOutcome:
-        """One step in the place of one on a train batch, which is not looked at."""
+        """Make one step on a meta batch in place of the train batch."""
         x, y = self._meta.batch(number, self._context.rank, self._context.world_size)
         return self._step.plain(replace(batch, x=x, y=y, global_size=self._size))
 
 
 @METHODS.register("meta_only")
 class MetaOnlyMethod(StatelessMethod):
-    """Plain training on the meta set alone: what the clean examples are worth without the others.
+    """Train on the meta set alone, to show what its examples achieve without the train set.
 
     An epoch has as many steps as one over the train set. `train_loss` is that of the meta examples.
     """
@@ -36,5 +36,5 @@ class MetaOnlyMethod(StatelessMethod):
         self._step = MetaStep(context)
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the mean loss of meta examples."""
+        """Make one optimiser step on the mean loss of meta examples."""
         return self._step(batch, number)

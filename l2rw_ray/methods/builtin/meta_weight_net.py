@@ -8,8 +8,8 @@ from l2rw_ray.methods.registry import METHODS
 
 @METHODS.register("meta_weight_net")
 def meta_weight_net(config: MetaWeightNetConfig, context: TrainingContext) -> Method:
-    """z_i is the loss of the example, through which nothing is differentiated.
+    """Build the method: z_i is the example's loss, which is not differentiated.
 
-    How far that is what was published: `LearnedWeightsMethod`.
+    `LearnedWeightsMethod` lists the deviations from the paper.
     """
     return LearnedWeightsMethod(config, context, 1, lambda losses_B, index_B: losses_B.unsqueeze(1))

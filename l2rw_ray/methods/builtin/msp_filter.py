@@ -1,4 +1,4 @@
-"""Dropping the examples that a first model is not sure of.
+"""Drop the examples that a first model is least sure of.
 
 Shape suffixes: N train examples, C classes.
 """
@@ -12,15 +12,15 @@ from l2rw_ray.methods.whole_set import outputs_of
 
 @METHODS.register("msp_filter")
 class MspFilterMethod(FilterMethod):
-    """Drops the examples with the smallest softmax probability.
+    """Drop the examples with the smallest softmax probability.
 
-    Source: Hendrycks & Gimpel 2017, who tell foreign inputs by the largest probability (`reference:
-    best_class`). Deviation by default: the probability of the given label (`given_class`), since what is
-    wrong in a train set is mostly a label, and the largest probability does not look at it.
+    Source: Hendrycks & Gimpel 2017, who detect out-of-distribution inputs by the largest probability
+    (`reference: best_class`). Deviation by default: the probability of the given label (`given_class`),
+    since errors in a train set are mostly wrong labels, which the largest probability ignores.
     """
 
     def oddness(self, step: int) -> Tensor:
-        """Minus the logarithm of the probability, [N]: it does not round to the same number as soon."""
+        """Return minus the log-probability, [N], which distinguishes values that round to 0 or 1."""
         train = self._context.train
         log_probability_NC = outputs_of(train, self._context, step).double().log_softmax(dim=1)
         if self.reference == "best_class":

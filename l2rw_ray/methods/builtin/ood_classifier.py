@@ -1,4 +1,4 @@
-"""Weights from a classifier that tells clean examples from the train set's.
+"""Weights from a classifier that separates meta examples from train examples.
 
 Shape suffixes: N train examples, M meta set, F features.
 """
@@ -20,11 +20,11 @@ _FOLDS = 5
 
 
 def in_distribution(train_NF: Tensor, meta_MF: Tensor, generator: torch.Generator) -> Tensor:
-    """The probability [N] that each train example's features are those of a meta example.
+    """Return the probability [N] that each train example's features are those of a meta example.
 
-    By a logistic regression of meta (in) against train (out) on standardised features, with scikit-learn's
-    L2 penalty (C = 1), in which both count the same in total. It is cross-fitted: the train examples are
-    cut into five parts, and each is scored by a fit on the four others and the whole meta set.
+    Fits a logistic regression of meta (in) against train (out) on standardised features, with
+    scikit-learn's L2 penalty (C = 1) and equal total weight of both sets. It is cross-fitted: the train
+    examples are split into five parts, each scored by a fit on the other four and the whole meta set.
 
     Args:
         train_NF: Features of the train examples, at least two.
@@ -50,25 +50,25 @@ def in_distribution(train_NF: Tensor, meta_MF: Tensor, generator: torch.Generato
 
 @METHODS.register("ood_classifier")
 class OodClassifierMethod(TwoStageMethod):
-    """Each train example weighs the probability that it is in-distribution, which is what meta is.
+    """Weight each train example by the probability that it comes from the meta set's distribution.
 
     After the first stage `in_distribution` scores the train examples on its model's penultimate features;
     the second stage trains with these probabilities as weights, divided by their sum in each step. They
-    follow the ratio of densities of meta and train set: where the meta set is balanced, examples of rare
-    classes weigh more. They do not look at labels. With few meta examples beside the number of features
-    the classifier tells the two sets apart by chance, and probabilities are spread, and mostly low, though
-    the sets are alike: only the train examples are cross-fitted.
+    follow the ratio of densities of meta and train set: where the meta set is balanced, rare classes get
+    larger weights. Labels are not used. With few meta examples for the number of features the classifier
+    separates the two sets by chance, and probabilities are spread and mostly low even for equal
+    distributions: only the train examples are cross-fitted.
 
     Raises:
         UnsupportedModelError: The network has no linear layer.
     """
 
     def __init__(self, config: OodClassifierConfig, context: TrainingContext) -> None:
-        output_layer(Replicas.of(context.model).module)  # refused now, not after the first stage
+        output_layer(Replicas.of(context.model).module)  # raise now, not after the first stage
         super().__init__(config, context)
 
     def judge(self, step: int) -> Tensor:
-        """The probabilities, [N]."""
+        """Return the probabilities, [N]."""
         context = self._context
         features_NF = features_of(context.train, context, step)
         meta_MF = features_of(context.meta.examples, context, step)

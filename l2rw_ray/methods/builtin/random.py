@@ -1,4 +1,4 @@
-"""Random weights, the control of Ren et al. 2018 without which a claim for L2RW is empty."""
+"""Random weights, the control of Ren et al. 2018 that L2RW must beat."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 @METHODS.register("random")
 class RandomMethod(StatelessMethod):
-    """Weights are rectified standard Gaussians, normalised over the global batch.
+    """Weight examples by rectified standard Gaussians, normalised over the global batch.
 
     Source: Ren et al. 2018, section 4.1 ("Random"). One Gaussian is drawn per train example and
     epoch, so that every number of workers sees the same weights.
@@ -25,7 +25,7 @@ class RandomMethod(StatelessMethod):
         self._gaussian_N = torch.empty(0)
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the randomly weighted loss."""
+        """Make one optimiser step on the randomly weighted loss."""
         return self._step.weighted(batch, self._scores(epoch)[batch.index.cpu()].clamp_min(0))
 
     def _scores(self, epoch: int) -> Tensor:

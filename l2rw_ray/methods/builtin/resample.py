@@ -1,4 +1,4 @@
-"""Sampling by class: the frequent less often, the rare again and again."""
+"""Sampling by class: frequent classes less often, rare ones more often."""
 
 import torch
 
@@ -13,17 +13,17 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 @METHODS.register("resample")
 class ResampleMethod(StatelessMethod):
-    """Examples are drawn with replacement, with probabilities that make classes come equally often.
+    """Draw examples with replacement, with probabilities under which all classes are equally frequent.
 
     As torch's WeightedRandomSampler with one over each class's count. An epoch has as many steps as one
-    over the train set; `visited_fraction` tells which share of the set it came across.
+    over the train set; `visited_fraction` is the share of the set that was drawn.
     """
 
     def __init__(self, config: ResampleConfig, context: TrainingContext) -> None:
         self._context, self._step = context, WeightedStep(context)
 
     def begin_epoch(self, epoch: int) -> Epoch:
-        """Draw as many examples as there are."""
+        """Draw as many examples as the train set has."""
         train = self._context.train
         weights_C = inverse_frequency_weights(class_counts(train, self._context.classes))
         generator = rng_for(self._context.seed, "resample", epoch)
@@ -33,5 +33,5 @@ class ResampleMethod(StatelessMethod):
         return Epoch(order=order, metrics={"visited_fraction": len(order.unique()) / len(train)})
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the mean loss."""
+        """Make one optimiser step on the mean loss."""
         return self._step.plain(batch)

@@ -1,4 +1,4 @@
-"""Plain training, the method everything else is compared with."""
+"""Plain training, the baseline."""
 
 from l2rw_ray.config.method.methods import UniformConfig
 from l2rw_ray.data import Batch
@@ -10,11 +10,11 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 @METHODS.register("uniform")
 class UniformMethod(StatelessMethod):
-    """Every example of the global batch weighs 1/B."""
+    """Train with weight 1/B for every example of the global batch."""
 
     def __init__(self, config: UniformConfig, context: TrainingContext) -> None:
         self._step = WeightedStep(context)
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One optimiser step on the mean loss."""
+        """Make one optimiser step on the mean loss."""
         return self._step.plain(batch)

@@ -20,10 +20,10 @@ from l2rw_ray.methods.weight_network import WeightNetwork
 
 @METHODS.register("weight_model")
 def weight_model(config: WeightModelConfig, context: TrainingContext) -> Method:
-    """Learned on the meta loss, or jointly with the network.
+    """Build the method, learned on the meta loss or jointly with the network.
 
-    The weights cannot collapse under the former: what teaches them is the loss of the clean examples,
-    which shrinking all of them does not lower, and their mean over the global batch is one (1/B).
+    On the meta loss the weights cannot collapse: shrinking all of them does not lower it, and their sum
+    over the global batch is 1.
 
     Raises:
         DataError: The train set has no weight features.
@@ -36,21 +36,21 @@ def weight_model(config: WeightModelConfig, context: TrainingContext) -> Method:
 
 
 def weight_features(train: ExampleSet) -> Tensor:
-    """Weight features of a train set, [N, F].
+    """Return the weight features of a train set, [N, F].
 
     Raises:
         DataError: It has none.
     """
     if train.weight_features is None:
-        problem = "the source has none, and method 'weight_model' weighs examples by them"
+        problem = "the source has none, and method 'weight_model' computes weights from them"
         raise DataError("trial.data.weight_features", None, problem, "give some, or use 'meta_weight_net'")
     return train.weight_features
 
 
 class JointWeightsMethod:
-    """What does not work: one step of both networks on the loss (1/B) Σ V(z_i; φ) ℓ_i.
+    """Train both networks on the loss (1/B) Σ V(z_i; φ) ℓ_i, to show that this fails.
 
-    The loss is lowest where all weights are zero, and there they go.
+    The loss is lowest where all weights are zero, and they converge there.
 
     Args:
         config: The method's section.
@@ -69,10 +69,10 @@ class JointWeightsMethod:
         self._network = WeightNetwork(inputs, config, context.seed, like, self._replicas)
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """One step of Adam on φ and one of the optimiser, both from where they stood."""
+        """Make one step of Adam on φ and one of the optimiser, both at the present parameters."""
         z_BF = self._features_NF[batch.index]
 
-        def weigh(losses_B: Tensor) -> tuple[Tensor, float]:
+        def weights(losses_B: Tensor) -> tuple[Tensor, float]:
             with torch.no_grad():
                 weights_B = self._network(z_BF) / batch.global_size
                 totals = self._replicas.batch_totals(weights_B.sum(), len(weights_B))
@@ -80,13 +80,13 @@ class JointWeightsMethod:
             return weights_B, totals.weight.item()
 
         with self._update.micro_batch(flush=batch.is_last):
-            done, weights_B = self._update.update_by_losses((batch.x, batch.y), weigh)
+            done, weights_B = self._update.update_by_losses((batch.x, batch.y), weights)
         return StepOutcome(done.loss, done.losses, weights_B, done.skipped)
 
     def state_dict(self) -> dict[str, Any]:
-        """φ and Adam's moments."""
+        """Return φ and Adam's moments."""
         return self._network.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where an earlier attempt stood."""
+        """Restore a state that `state_dict` returned."""
         self._network.load_state_dict(state)
