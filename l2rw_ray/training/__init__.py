@@ -1,4 +1,4 @@
-"""One trial in pure torch: no Ray, no tracking, no ledger; events are the only way out."""
+"""One trial in pure torch, without Ray, tracking or ledger; it reports through events alone."""
 
 from l2rw_ray.training.checkpoint import CheckpointStore
 from l2rw_ray.training.options import TrainingOptions

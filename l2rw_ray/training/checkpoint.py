@@ -1,4 +1,4 @@
-"""Where a trial goes on after its worker was lost."""
+"""Checkpoints, from which a trial resumes after its worker was lost."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ from l2rw_ray.training.checkpoint_files import CheckpointFiles, LocalFiles
 State = dict[str, Any]
 
 _FORMAT = 2
-"""Counted up when the meaning of a state changes: those of other versions are passed over."""
+"""Version of the state; checkpoints of other versions are skipped."""
 _NAME = re.compile(r"(?P<step>\d{9,})-(?P<digest>[0-9a-f]{16})\.pt")
 _DEFAULT = CheckpointPolicy()
 _LOGGER = logging.getLogger(__name__)
@@ -28,18 +28,17 @@ _LOGGER = logging.getLogger(__name__)
 class CheckpointStore:
     """The last checkpoints of a trial, `<trial_id>/<step>-<digest>.pt`.
 
-    Names sort by step and tell what the content hashes to: `torch.load` itself does not notice a changed
-    byte. A checkpoint is a convenience, so none that cannot be written or read ends a trial; `warnings`
-    tells of them.
+    Names sort by step and contain a hash of the content, since `torch.load` does not notice a changed byte.
+    A checkpoint that cannot be written or read never fails the trial; it adds to `warnings`.
 
     Args:
         folder: The study's checkpoint folder, reachable from every node that may run the trial.
         trial_id: The trial's fingerprint.
-        policy: When it saves, and how many are kept.
-        files: Where they lie instead, if not in a folder.
+        policy: When to save, and how many to keep.
+        files: Where to store them, if not in the folder.
 
     Attributes:
-        warnings: What went wrong and what came of it, each once.
+        warnings: Problems and their consequences, each once.
     """
 
     def __init__(
@@ -56,12 +55,12 @@ class CheckpointStore:
         self._has_failed = False
 
     def save(self, state: State) -> None:
-        """Add a checkpoint, then remove those that are not kept.
+        """Add a checkpoint, then remove old ones beyond the number to keep.
 
-        Those of the same or of later steps go too: the trial did not go on from them.
+        Those of the same or of later steps are removed too: the trial did not resume from them.
 
         Args:
-            state: Tensors and plain values; `step` is the number of steps made.
+            state: Tensors and plain values, with the number of steps made as `step`.
         """
         buffer = io.BytesIO()
         torch.save({"format": _FORMAT, "warnings": self.warnings, **state}, buffer)
@@ -76,34 +75,34 @@ class CheckpointStore:
         except OSError as error:
             if not self._has_failed:
                 self._has_failed = True
-                remedy = f"see to the disk of {self._disk}"
+                remedy = f"check the disk of {self._disk}"
                 self._warn(f"{name} was not written ({_reason(error)})", remedy)
 
     def load(self, misfit: Callable[[State], str | None] = lambda state: None) -> State | None:
-        """The last state that can be used; None where there is none.
+        """Return the last usable state, or None.
 
         Args:
-            misfit: What speaks against going on from a state; None where nothing does.
+            misfit: Returns why a state cannot be resumed from, or None.
         """
-        passed_over, state = [], None
+        skipped, state = [], None
         try:
             self._files.sweep()
             names = self._names()
         except OSError as error:
-            self._warn(f"folder {self._place} cannot be read ({_reason(error)})", "the trial began anew")
+            self._warn(f"folder {self._place} cannot be read ({_reason(error)})", "the trial starts over")
             return None
         for name in reversed(names):
             state, problem = self._read(name, misfit)
             if state is not None:
                 self.warnings = state.pop("warnings", [])
                 break
-            passed_over.append(f"{name} was passed over ({problem})")
-        for what in passed_over:
-            self._warn(what, "the trial went on from an earlier one" if state else "the trial began anew")
+            skipped.append(f"{name} was skipped ({problem})")
+        for what in skipped:
+            self._warn(what, "the trial resumes from an earlier one" if state else "the trial starts over")
         return state
 
     def _read(self, name: str, misfit: Callable[[State], str | None]) -> tuple[State | None, str | None]:
-        """A checkpoint, or what is wrong with it."""
+        """Return a checkpoint, or what is wrong with it."""
         try:
             content = self._files.read(name)
         except OSError as error:
@@ -130,11 +129,11 @@ class CheckpointStore:
 
 
 class CheckpointSchedule:
-    """Tells when the next checkpoint is due; spans are those of a clock that nobody sets.
+    """Decides when the next checkpoint is due, by a monotonic clock.
 
     Args:
         policy: The intervals.
-        clock: Seconds since some moment.
+        clock: Returns seconds since some moment.
     """
 
     def __init__(self, policy: CheckpointPolicy, clock: Callable[[], float] = monotonic) -> None:
@@ -142,7 +141,7 @@ class CheckpointSchedule:
         self._saved_at, self._saved_epoch = clock(), 0
 
     def is_due(self, epoch: int) -> bool:
-        """Whether an interval is over.
+        """Return whether an interval is over.
 
         Args:
             epoch: Epochs trained.
@@ -151,13 +150,13 @@ class CheckpointSchedule:
         by_time = every_s is not None and self._clock() - self._saved_at >= every_s
         return by_time or (every_epochs is not None and epoch - self._saved_epoch >= every_epochs)
 
-    def note(self, epoch: int) -> None:
-        """Take note that there is a checkpoint of this epoch."""
+    def saved(self, epoch: int) -> None:
+        """Restart the intervals after a checkpoint of this epoch."""
         self._saved_at, self._saved_epoch = self._clock(), epoch
 
 
 def restored_history(saved: Iterable[Mapping[str, Any]]) -> list[EpochCompleted]:
-    """The epochs that a checkpoint holds as dictionaries."""
+    """Return the epochs that a checkpoint holds as dictionaries."""
     parts = {"weights": WeightHistogram, "series": StepSeries}
     return [
         EpochCompleted(

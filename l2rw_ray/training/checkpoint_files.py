@@ -1,4 +1,4 @@
-"""Where one trial's checkpoints lie: the few operations on files that checkpoints need."""
+"""The file operations that checkpoints need, and their implementation in a folder."""
 
 import os
 from pathlib import Path
@@ -8,44 +8,44 @@ _DRAFT = ".tmp"
 
 
 class CheckpointFiles(Protocol):
-    """Files of one trial, by name. What fails raises OSError."""
+    """Files of one trial, by name. Failures raise OSError."""
 
     def names(self) -> list[str]:
-        """Those that were written wholly, in order; none where there never were any."""
+        """Return the names of complete files, sorted."""
 
     def read(self, name: str) -> bytes:
-        """The content of one."""
+        """Return the content of a file."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Make one: it is there wholly or not at all, whatever happens meanwhile."""
+        """Write a file atomically: after a crash it is complete or absent."""
 
     def remove(self, name: str) -> None:
-        """Delete one, where it is still there."""
+        """Delete a file if it exists."""
 
     def sweep(self) -> None:
-        """Delete what killed processes left half written."""
+        """Delete drafts that killed processes left. Only the caller may be writing."""
 
 
 class LocalFiles:
-    """Files in a folder, which is made with the first of them.
+    """Files in a folder, which the first write creates.
 
     Args:
-        folder: The trial's own folder, reachable from every node that may run it.
+        folder: The trial's folder, reachable from every node that may run it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def names(self) -> list[str]:
-        """See `CheckpointFiles`."""
+        """Return the names of all files but drafts, sorted."""
         return [name for name in self._entries() if not name.endswith(_DRAFT)]
 
     def read(self, name: str) -> bytes:
-        """See `CheckpointFiles`."""
+        """Return the content of a file."""
         return (self._folder / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a draft, and rename it once its content is on the disk; then the name is made to last too."""
+        """Write and sync a draft, rename it, and sync the folder."""
         self._folder.mkdir(parents=True, exist_ok=True)
         draft = self._folder / f".{name}.{os.getpid()}{_DRAFT}"
         try:
@@ -59,11 +59,11 @@ class LocalFiles:
         self._sync_folder()
 
     def remove(self, name: str) -> None:
-        """See `CheckpointFiles`."""
+        """Delete a file if it exists."""
         (self._folder / name).unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """See `CheckpointFiles`; who calls it is the only one to write here."""
+        """Delete all drafts."""
         for name in self._entries():
             if name.endswith(_DRAFT):
                 self.remove(name)

@@ -1,4 +1,4 @@
-"""What a trial trains with, made from its configuration and its data."""
+"""Build what a trial trains with from its configuration and data."""
 
 from collections.abc import Callable
 
@@ -19,17 +19,17 @@ from l2rw_ray.training.task import task_loss
 
 
 def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: torch.device) -> TrainingContext:
-    """A freshly initialised model with its optimiser, loss and clean batches.
+    """Build a freshly initialised model with its optimiser, loss and meta batches.
 
     Args:
-        trial: What is trained; its seed draws the initial weights.
+        trial: What to train; its seed draws the initial parameters.
         splits: Its data, on the device.
         ranks: This process among the trial's workers.
         device: Where to train.
 
     Raises:
         InputError: The model cannot be built, a meta batch is larger than the meta set, or the method or the
-            loss does not go with the data.
+            loss is undefined for the data.
     """
     config, loss_fn = trial.config, task_loss(trial.config, splits)
     outputs = output_count(config.method, splits)
@@ -71,7 +71,7 @@ def _meta_sampler(trial: PlannedTrial, splits: Splits) -> MetaSampler:
 
 
 def _restart(network: nn.Module, optimizer: Optimizer, build: Callable[[], nn.Module]) -> None:
-    """Initial weights and buffers, and an optimiser without memory; wrappers keep their tensors."""
+    """Reset parameters, buffers and optimiser in place, so that wrappers keep their tensors."""
     generators = rng_state()
     try:
         network.load_state_dict(build().state_dict())

@@ -1,4 +1,4 @@
-"""Metrics of the user's own: computed on all outputs of a set at once.
+"""Custom metrics, computed on all outputs of a set at once.
 
 Shape suffixes: N examples, C classes.
 """
@@ -20,7 +20,7 @@ METRICS: Registry[Metric] = Registry(_FIELD, import_paths=True)
 
 
 def load_metrics(paths: Iterable[str]) -> dict[str, Metric]:
-    """The metrics that a trial names, by import path.
+    """Import the metrics that a trial names; returns them by import path.
 
     Raises:
         InputError: One cannot be imported.
@@ -37,7 +37,7 @@ def compute_metrics(metrics: Mapping[str, Metric], outputs_NC: Tensor, targets_N
         targets_N: The clean labels, or the standardised targets.
 
     Raises:
-        ConfigError: One returned no number.
+        ConfigError: A metric did not return a number.
     """
     return {
         attribute_name(path): _as_number(path, metric(outputs_NC, targets_N))

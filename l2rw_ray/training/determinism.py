@@ -1,4 +1,4 @@
-"""A trial's result must not depend on what its process ran before."""
+"""Process-wide state of torch and random generators, so that a trial's result depends on its seed alone."""
 
 import random
 from typing import Any
@@ -12,10 +12,10 @@ RngState = dict[str, Any]
 
 
 def reset_process(threads: int) -> None:
-    """Put torch's process-wide settings back to what every trial starts from.
+    """Reset torch's process-wide settings to those that every trial starts with.
 
     Args:
-        threads: Intra-operation threads; fewer or more change the order of additions.
+        threads: Intra-operation threads; their number changes the order of additions.
     """
     torch.set_num_threads(threads)
     torch.set_default_dtype(torch.float32)
@@ -27,18 +27,18 @@ def reset_process(threads: int) -> None:
 
 
 def seed_globals(seed: int, purpose: str, *counters: int) -> None:
-    """Seed torch's, NumPy's and Python's global generators from one stream.
+    """Seed torch's, NumPy's and Python's global generators.
 
-    Modules initialise and drop out with the global generators, and a user's own model may use any.
+    Modules initialise and drop out with the global generators, and custom models may use any.
     """
     value = int(torch.randint(2**31, (), generator=rng_for(seed, purpose, *counters)))
     torch.manual_seed(value)
-    np.random.seed(value)  # noqa: NPY002  # a user's model may draw from the legacy generator
+    np.random.seed(value)  # noqa: NPY002  # a custom model may draw from the legacy generator
     random.seed(value)
 
 
 def rng_state() -> RngState:
-    """The global generators' state, in types that `torch.load(weights_only=True)` accepts."""
+    """Return the global generators' state, in types that `torch.load(weights_only=True)` accepts."""
     name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
     return {
         "torch": torch.get_rng_state(),
@@ -49,7 +49,7 @@ def rng_state() -> RngState:
 
 
 def restore_rng(state: RngState) -> None:
-    """Put the global generators back to a state that `rng_state` returned."""
+    """Restore a state of the global generators that `rng_state` returned."""
     torch.set_rng_state(state["torch"])
     if state["cuda"]:
         torch.cuda.set_rng_state_all(state["cuda"])

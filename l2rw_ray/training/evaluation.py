@@ -1,4 +1,4 @@
-"""How good a model is on a set of clean examples."""
+"""Evaluate a model on a set of clean examples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ _BATCH = 512
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model makes of a set.
+    """The metrics of a model on a set.
 
     Attributes:
         metrics: Those of `ClassificationMetrics` or `RegressionMetrics`, `loss` and the custom metrics; empty
@@ -38,12 +38,12 @@ def evaluate(
     ranks: Ranks,
     custom: Mapping[str, Metric] | None = None,
 ) -> Evaluation:
-    """Mean loss and what fits the set, of classes accuracies, of targets errors, over all ranks together.
+    """Return mean loss, accuracies or errors, and custom metrics of a set; all ranks call this together.
 
     Each rank evaluates its share, and the shares are added up.
 
     Args:
-        model: Network, wrapped or not; evaluated in eval mode and put back into train mode.
+        model: Network, wrapped or not; evaluated in eval mode and returned to train mode.
         examples: Examples with clean labels or targets.
         classes: Number of classes.
         loss_fn: Maps (output, target) to one loss per example.

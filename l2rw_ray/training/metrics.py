@@ -1,4 +1,4 @@
-"""What evaluations report, added up batch by batch and over ranks.
+"""Metrics of evaluations, added up batch by batch and over ranks.
 
 Shape suffixes: N examples, B batch, C classes.
 """
@@ -20,8 +20,8 @@ class MetricSums(Protocol):
         """Count a batch.
 
         Args:
-            output: What the model gave, [B, …].
-            y_B: What `ExampleSet.take` gave.
+            output: The model's output, [B, …].
+            y_B: What `ExampleSet.take` returned.
         """
 
     def summarise(self, ranks: Ranks) -> dict[str, float]:
@@ -29,15 +29,15 @@ class MetricSums(Protocol):
 
     @property
     def confusion(self) -> Tensor | None:
-        """Examples by true and predicted class, [C, C], once summed up of all ranks; None without classes."""
+        """Examples by true and predicted class, [C, C], over all ranks after `summarise`; or None."""
 
 
 def metrics_for(examples: ExampleSet, classes: int, device: torch.device) -> MetricSums:
     """Return the sums for the metrics of a set's task.
 
     Args:
-        examples: What is evaluated.
-        classes: Number of classes, where it has classes.
+        examples: The set.
+        classes: Number of classes, if any.
         device: Where outputs are.
     """
     return (
@@ -82,7 +82,7 @@ class ClassificationMetrics:
 class RegressionMetrics:
     """`rmse` and `mae` in the target's own unit, and `r2`, of the first output.
 
-    Equal targets have the `r2` of scikit-learn's `r2_score`: 1 where all are met, else 0.
+    For equal targets `r2` is that of scikit-learn's `r2_score`: 1 where all predictions are exact, else 0.
     """
 
     def __init__(self, examples: ExampleSet, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""The optimiser that a trial's `optim` section asks for."""
+"""Build the optimiser of a trial's `optim` section."""
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -7,7 +7,7 @@ from l2rw_ray.config.trial import AdamConfig, Optim, SgdConfig
 
 
 def build_optimizer(config: Optim, model: nn.Module) -> Optimizer:
-    """An optimiser over all parameters of the model."""
+    """Return an optimiser over all parameters of the model."""
     parameters, lr, weight_decay = model.parameters(), config.lr, config.weight_decay
     if isinstance(config, SgdConfig):
         return SGD(

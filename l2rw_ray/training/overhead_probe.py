@@ -1,4 +1,4 @@
-"""The overhead probe: plain and reweighted steps, interleaved, on a copy of a trial's own state."""
+"""The overhead probe: plain and reweighted steps, interleaved, on a copy of a trial's state."""
 
 import copy
 from collections.abc import Callable
@@ -20,34 +20,32 @@ from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 
 _PHASE_ROUNDS = 2
 BETWEEN_STEPS = 3
-"""Steps without new weights that are timed in a round, of the many there may be in a cycle."""
+"""Most steps without new weights that are timed in a round; a cycle may have more."""
 _STANDSTILL = 1e-6
-"""Factor on the learning rate of the copies; at 0 a lookahead through the optimiser would see nothing."""
+"""Factor on the learning rate of the copies; at 0 a lookahead through the optimiser would have no effect."""
 
 
 def probe_overhead(
     config: TrialConfig, context: TrainingContext, batches: list[Batch], ranks: Ranks
 ) -> dict[str, float]:
-    """Measure what a step of the trial's method costs beside a plain one.
+    """Measure the cost of a step of the trial's method and of a plain step.
 
-    The copies hardly move, so that what is timed is the state that is trained; each step makes an update
-    of its own, also where the trial accumulates gradients. Model,
-    optimiser and random generators are left as they were. With several ranks each metric is the
-    slowest rank's.
+    The copies hardly change, so that the timed state is the one that is trained. Each step makes an update,
+    also where the trial accumulates gradients. Model, optimiser and random generators stay as they were.
+    With several ranks each metric is the slowest rank's.
 
     Args:
         config: The trial.
-        context: The state it trains with, of which copies are made.
-        batches: Batches to step on, used in turn.
+        context: The state it trains with, which is copied.
+        batches: Batches to step on, in turn.
         ranks: The trial's workers.
 
     Returns:
-        `peak_memory_bytes`, what steps allocate beyond parameters and optimiser state, gradients and what
-        is kept from step to step included; and for a reweighted method `step_time_plain_s`,
-        `step_time_s` (the mean over a cycle of steps, from one meta gradient to the next),
-        `overhead_ratio`,
-        `peak_memory_plain_bytes`, `phase_<name>_s` per step that computes weights, and `parameters`, how
-        many the model has. Empty when no rounds are asked for.
+        `peak_memory_bytes`, what steps allocate beyond parameters and optimiser state, including gradients
+        and what is held between steps; and for a reweighted method `step_time_plain_s`, `step_time_s` (the
+        mean over a cycle of steps, from one meta gradient to the next), `overhead_ratio`,
+        `peak_memory_plain_bytes`, `phase_<name>_s` per step that computes weights, and `parameters`, their
+        number. Empty without rounds.
     """
     if config.measurement.probe_rounds == 0:
         return {}
@@ -116,8 +114,8 @@ class _Stepper:
     """Steps of a method on batches in turn.
 
     Args:
-        method: The method.
-        context: What it trains.
+        method: The `method` section.
+        context: What it trains with.
         batches: Batches to step on.
     """
 
@@ -128,12 +126,12 @@ class _Stepper:
         self._fresh = self._method.state_dict()
 
     def step(self) -> object:
-        """The next one."""
+        """Make the next step."""
         number, batch = next(self._numbered)
         return self._method.step(batch, number, epoch=0)
 
     def peak_bytes(self, device: torch.device) -> float:
-        """Memory at the peak of a step that computes weights and the one after it, from no gradients on."""
+        """Return the peak memory of a step that computes weights and the next, starting without gradients."""
         self._optimizer.zero_grad(set_to_none=True)
         scored = self.scored()
 
@@ -144,10 +142,10 @@ class _Stepper:
         return float(peak_memory_bytes(both, device))
 
     def scored(self, after: int = 0) -> Callable[[], object]:
-        """A step that computes weights, whenever it is called.
+        """Return a function that makes a step which computes weights, at each call.
 
         Args:
-            after: How many steps come before it, once; 0 for the first of a trial.
+            after: Number of steps made once before it; 0 for the first of a trial.
         """
         self._method.load_state_dict(self._fresh)
         for _ in range(after):

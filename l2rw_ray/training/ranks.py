@@ -16,7 +16,7 @@ class Ranks:
 
     Attributes:
         rank: Position, from 0.
-        world_size: How many there are; above 1 a default process group exists.
+        world_size: Number of ranks; above 1 a default process group exists.
     """
 
     rank: int = 0
@@ -24,17 +24,17 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one rank that emits events and writes files."""
+        """Whether this is the rank that emits events and writes files."""
         return self.rank == 0
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model under DistributedDataParallel, or as it is when there is one worker."""
+        """Return the model wrapped in DistributedDataParallel, or unchanged for one worker."""
         if self.world_size == 1:
             return model
         return nn.parallel.DistributedDataParallel(model)
 
     def broadcast(self, value: _T | None) -> _T:
-        """Rank 0's value, on every rank; what the others give does not count."""
+        """Return rank 0's value on every rank."""
         box: list[Any] = [value]
         if self.world_size > 1:
             dist.broadcast_object_list(box, src=0)
@@ -42,7 +42,7 @@ class Ranks:
         return result
 
     def gather(self, value: _T) -> list[_T]:
-        """Every rank's value, in order of rank."""
+        """Return every rank's value, in order of rank."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -50,30 +50,30 @@ class Ranks:
         return values
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Elementwise sum over ranks, in place."""
+        """Sum a tensor over ranks in place, and return it."""
         if self.world_size > 1:
             dist.all_reduce(tensor)
         return tensor
 
     def share_buffers(self, model: nn.Module) -> None:
-        """Rank 0's buffers on every rank: each has run BatchNorm's statistics over its own batches."""
+        """Copy rank 0's buffers to every rank: BatchNorm's statistics differ between ranks."""
         if self.world_size > 1:
             for buffer in unwrapped(model).buffers():
                 dist.broadcast(buffer, src=0)
 
     def maximum(self, value: float) -> float:
-        """The largest of the ranks' values."""
+        """Return the largest of the ranks' values."""
         return max(self.gather(value))
 
     def share(self, count: int) -> slice:
-        """The contiguous part of `count` items that belongs to this rank."""
+        """Return this rank's contiguous part of `count` items."""
         return slice(count * self.rank // self.world_size, count * (self.rank + 1) // self.world_size)
 
 
 def is_lost_peer(error: BaseException) -> bool:
-    """Whether an exception says that another rank has gone, rather than that this one did wrong.
+    """Return whether an exception means that another rank was lost, rather than an error of this one.
 
-    Gloo reports it as a plain RuntimeError that names its transport.
+    Gloo raises a plain RuntimeError that names its transport.
     """
     if isinstance(error, dist.DistError):
         return True
@@ -81,7 +81,7 @@ def is_lost_peer(error: BaseException) -> bool:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The network inside a DistributedDataParallel wrapper, or the network itself."""
+    """Return the network inside a DistributedDataParallel wrapper, or the network itself."""
     if isinstance(model, nn.parallel.DistributedDataParallel):
         inner: nn.Module = model.module
         return inner
@@ -89,5 +89,5 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where the model's parameters live."""
+    """Return the device of the model's parameters."""
     return next(model.parameters()).device

@@ -1,4 +1,4 @@
-"""Trained models that outlive their trial, each in a file that holds all it takes to build it again."""
+"""Saved models: files from which a trained model can be rebuilt."""
 
 import os
 import pickle
@@ -16,7 +16,7 @@ from l2rw_ray.models import build_model
 
 _FORMAT = 1
 _UNREADABLE = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, TypeError, ValueError)
-"""What loading another file, or building its model, may raise."""
+"""What `torch.load` of any file, or rebuilding its model, may raise."""
 _REMEDY = "give a file that a study with `keep: {models: true}` wrote"
 
 
@@ -25,13 +25,13 @@ class SavedModel:
     """A trained model as it was evaluated on the test set.
 
     Attributes:
-        network: The model itself, not wrapped.
+        network: The model, not wrapped.
         config: The trial it was trained in.
-        input_shape: Shape of one input. Images want values from −1 to 1.
+        input_shape: Shape of one input. Images have values from −1 to 1.
         outputs: Number of outputs.
-        class_names: What these stand for, in order; a regression has one name.
-        scales: `mean` and `std` of features and `target_mean` and `target_std` of targets, by which inputs
-            are to be standardised and outputs are; none of images and classes.
+        class_names: Names of the outputs; one for a regression.
+        scales: `mean` and `std` to standardise features by, and `target_mean` and `target_std` that targets
+            were standardised by; none for images and classes.
     """
 
     network: nn.Module
@@ -46,13 +46,13 @@ def save_model(path: Path, model: SavedModel) -> None:
     """Write a trained model to a file, replacing an earlier one in one step.
 
     Args:
-        path: The file; its folder is made, in one that is there.
+        path: The file. Its folder is created, but not the folder above.
         model: The model.
 
     Raises:
         OSError: The file cannot be written.
     """
-    path.parent.mkdir(exist_ok=True)  # not its parents: where they are missing, this is another machine
+    path.parent.mkdir(exist_ok=True)  # not its parents: they are missing on other machines
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     content = {
         "format": _FORMAT,
@@ -72,28 +72,28 @@ def save_model(path: Path, model: SavedModel) -> None:
 
 
 def load_model(path: Path, *, own_code: bool = True) -> SavedModel:
-    """The model of a file that `save_model` wrote, on the CPU and in evaluation mode.
+    """Load a model that `save_model` wrote, on the CPU and in eval mode.
 
     Args:
         path: The file.
-        own_code: Whether a model of the user's own may be built by the user's own code, which must be
-            importable.
+        own_code: Whether custom code may be imported to build the model.
 
     Raises:
-        InputError: There is no such file, it is no such file, or its model can no longer be built.
+        InputError: The file does not exist, is not a saved model, or its model can no longer be built.
     """
     try:
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        if kept["format"] != _FORMAT:
-            raise InputError("model file", path, f"has format {kept['format']}", _REMEDY)
-        config = TrialConfig.model_validate_json(kept["config"])
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        if saved["format"] != _FORMAT:
+            raise InputError("model file", path, f"has format {saved['format']}", _REMEDY)
+        config = TrialConfig.model_validate_json(saved["config"])
         if config.import_paths and not own_code:
-            raise InputError("model file", path, "is built by the user's own code", "load it yourself")
-        shape, outputs = tuple(kept["input_shape"]), kept["outputs"]
+            raise InputError("model file", path, "is built by custom code", "load it yourself")
+        shape, outputs = tuple(saved["input_shape"]), saved["outputs"]
         network = build_model(config.model.name, shape, outputs, config.model.options)
         network = adapted_network(config.method, network)
-        network.load_state_dict(kept["state"])
-        return SavedModel(network.eval(), config, shape, outputs, tuple(kept["class_names"]), kept["scales"])
+        network.load_state_dict(saved["state"])
+        names, scales = tuple(saved["class_names"]), saved["scales"]
+        return SavedModel(network.eval(), config, shape, outputs, names, scales)
     except FileNotFoundError:
         raise InputError("model file", path, "no such file", _REMEDY) from None
     except _UNREADABLE as error:

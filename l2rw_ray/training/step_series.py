@@ -1,4 +1,4 @@
-"""The steps of one epoch as series short enough to keep.
+"""The steps of one epoch as a short series.
 
 Shape suffixes: S steps of the epoch, K chunks.
 """
@@ -11,18 +11,18 @@ from torch import Tensor
 from l2rw_ray.events import StepSeries
 
 _MAX_POINTS, _MIN_POINTS = 200, 20
-"""Per epoch; where a trial has many epochs, fewer."""
+"""Points per epoch; fewer where a trial has many epochs."""
 _POINTS_OF_A_TRIAL = 2000
 
 
 def step_series(loss_S: Tensor, effective_S: Tensor | None, first: int, epochs: int) -> StepSeries:
-    """Means over chunks of steps.
+    """Average the steps of an epoch over chunks.
 
     Args:
         loss_S: Each step's loss, NaN where it has none.
         effective_S: Each step's effective sample size, NaN where it has none; None for a plain epoch.
         first: Steps of the trial before these.
-        epochs: Epochs the trial will train.
+        epochs: Epochs of the trial.
     """
     steps = len(loss_S)
     most = min(_MAX_POINTS, max(_MIN_POINTS, _POINTS_OF_A_TRIAL // epochs))

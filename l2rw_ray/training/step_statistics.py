@@ -1,4 +1,4 @@
-"""What the steps of one epoch did, over all ranks.
+"""Losses of the steps of one epoch, over all ranks.
 
 Shape suffixes: S steps of the epoch.
 """
@@ -15,11 +15,11 @@ from l2rw_ray.training.ranks import Ranks
 
 @dataclass(frozen=True, slots=True)
 class EpochLosses:
-    """What the steps of one epoch did.
+    """Losses of the steps of one epoch.
 
     Attributes:
         metrics: `train_loss`, and with weights `weighted_train_loss`, `skipped_fraction` and
-            `direction_cosine`, each where there is one; see `EpochCompleted`.
+            `direction_cosine`, as `EpochCompleted` defines them, each where there is one.
         loss_S: Mean loss without weights of each step, NaN where none was evaluated.
     """
 
@@ -28,11 +28,11 @@ class EpochLosses:
 
 
 class StepStatistics:
-    """Collects one epoch's losses without waiting for the device, and sums them up at its end.
+    """Collects one epoch's losses without waiting for the device.
 
     Args:
         steps: Steps of the epoch.
-        first: Number of the first of them in the whole trial.
+        first: Steps of the trial before this epoch.
         device: Where the losses are.
     """
 

@@ -1,4 +1,4 @@
-"""The loss that a trial's data ask for, whatever its method.
+"""The loss of a trial's task, which does not depend on its method.
 
 Shape suffixes: B batch.
 """
@@ -13,14 +13,14 @@ from l2rw_ray.meta import LossFunction
 
 
 def task_loss(config: TrialConfig, splits: Splits) -> LossFunction:
-    """Cross-entropy of classes; of a regression the error of the first output, as `loss` says.
+    """Return cross-entropy for classes; for a regression the error of the first output, by `loss`.
 
     Args:
         config: The trial.
         splits: Its data.
 
     Raises:
-        ConfigError: Its method or its loss is undefined for such data.
+        ConfigError: Its method or loss is undefined for the data.
     """
     check_fit(config, splits)
     if not splits.is_regression:
@@ -29,10 +29,10 @@ def task_loss(config: TrialConfig, splits: Splits) -> LossFunction:
 
 
 def check_fit(config: TrialConfig, splits: Splits) -> None:
-    """Refuse a method or a loss that is undefined for the data, which only now may be known.
+    """Check that method and loss are defined for the data, whose task may only be known once loaded.
 
     Raises:
-        ConfigError: It is.
+        ConfigError: One is undefined.
     """
     misfit = trial_misfit(config.method, config.loss, is_regression=splits.is_regression)
     if misfit is not None:
@@ -40,10 +40,10 @@ def check_fit(config: TrialConfig, splits: Splits) -> None:
 
 
 def squared_error(output: Tensor, target_B: Tensor) -> Tensor:
-    """(ŷ − y)² of the first output of each example, [B]."""
+    """Return (ŷ − y)² of the first output of each example, [B]."""
     return (output[:, 0] - target_B).square()
 
 
 def absolute_error(output: Tensor, target_B: Tensor) -> Tensor:
-    """|ŷ − y| of the first output of each example, [B]."""
+    """Return |ŷ − y| of the first output of each example, [B]."""
     return (output[:, 0] - target_B).abs()

@@ -1,4 +1,4 @@
-"""Training one trial, from its split to its last metric."""
+"""Train one trial, from its splits to its test metrics."""
 
 import math
 from collections.abc import Generator
@@ -44,7 +44,7 @@ from l2rw_ray.training.weight_statistics import WeightStatistics
 
 _PROBE_BATCHES = 4
 _MAX_CLASSES = 200
-"""Of a confusion matrix that is kept."""
+"""Largest number of classes for which a confusion matrix is reported."""
 
 
 def train_trial(
@@ -91,13 +91,13 @@ class Trainer:
         self._load = SystemLoad(options.device) if options.system_metrics and options.ranks.leads else None
 
     def run(self) -> None:
-        """Train until the last epoch or until told to stop."""
+        """Train until the last epoch, or until an answer to an event stops the trial."""
         seed_globals(self._trial.seed, "training", self._ranks.rank)
         self._resume()
-        self._tell(self._start_event())
+        self._send(self._start_event())
         self._probe()
         while self._epoch < self._config.optim.epochs:
-            verdict = self._tell(self._train_epoch())
+            verdict = self._send(self._train_epoch())
             self._save(at_once=verdict is Verdict.STOP)
             if verdict is Verdict.STOP:
                 self._end(TrialStatus.STOPPED)
@@ -138,13 +138,13 @@ class Trainer:
                 self._skipped += outcome.skipped
                 self._step += 1
         self._epoch += 1
-        self._ranks.share_buffers(self._context.model)  # what is evaluated, judged by and saved is one model
+        self._ranks.share_buffers(self._context.model)  # all ranks evaluate and save the same model
         with self._timer("evaluation"):
             stepped = losses.summarise(self._ranks, weighted=weighted)
             metrics = stepped.metrics | self._evaluate("validation")[0]
-        weighed = weights.summarise(sizes_S, self._ranks) if weighted else None
-        if weighed:
-            metrics |= weighed.metrics | {"skipped_steps": float(self._skipped)}
+        weight_summary = weights.summarise(sizes_S, self._ranks) if weighted else None
+        if weight_summary:
+            metrics |= weight_summary.metrics | {"skipped_steps": float(self._skipped)}
         if self._load:
             metrics |= self._load.sample()
         event = EpochCompleted(
@@ -153,10 +153,10 @@ class Trainer:
             step=self._step,
             duration_s=perf_counter() - started,
             metrics={**metrics, **plan.metrics},
-            weights=weighed.histogram if weighed else None,
+            weights=weight_summary.histogram if weight_summary else None,
             series=step_series(
                 stepped.loss_S,
-                weighed.effective_S if weighed else None,
+                weight_summary.effective_S if weight_summary else None,
                 self._step - steps,
                 self._config.optim.epochs,
             ),
@@ -196,8 +196,8 @@ class Trainer:
     def _probe(self) -> None:
         if self._probed or self._epoch:
             return
-        with closing(self._batches(0, Epoch(), read_here)) as pass_:  # of which there are only a few
-            batches = list(islice(pass_, _PROBE_BATCHES))
+        with closing(self._batches(0, Epoch(), read_here)) as epoch:  # only its first few
+            batches = list(islice(epoch, _PROBE_BATCHES))
         self._probed = probe_overhead(self._config, self._context, batches, self._ranks)
 
     def _start_event(self) -> TrialStarted:
@@ -219,16 +219,16 @@ class Trainer:
         )
 
     def _end(self, status: TrialStatus) -> None:
-        # an epoch that computed no weights has no metrics of them: the latest of each count
+        # an epoch without new weights lacks their metrics: take the latest of each
         reported = (metric for event in self._history for metric in event.metrics.items())
         latest = {name: value for name, value in reported if not name.startswith(SYSTEM)}
         tested, confusion_CC = self._evaluate("test")
-        warnings = (*self._warnings(), *self._keep_model())
+        warnings = (*self._warnings(), *self._save_model())
         metrics = latest | tested | self._probed
         if self._splits.left_out:
             metrics["left_out_examples"] = float(self._splits.left_out)
         metrics |= {f"time_{phase}_s": total for phase, total in sorted(self._timer.total_s.items())}
-        self._tell(
+        self._send(
             TrialEnded(
                 trial_id=self._trial.trial_id,
                 status=status,
@@ -246,8 +246,8 @@ class Trainer:
             return None
         return ConfusionMatrix(tuple(self._splits.class_names), tuple(map(tuple, counts_CC.tolist())))
 
-    def _keep_model(self) -> tuple[str, ...]:
-        """Keep the model if that is wanted; why it could not be kept."""
+    def _save_model(self) -> tuple[str, ...]:
+        """Save the model if asked to. Returns a warning where that failed."""
         file = self._options.model_file
         if file is None or not self._ranks.leads:
             return ()
@@ -262,7 +262,7 @@ class Trainer:
         try:
             save_model(file, model)
         except OSError as error:
-            return (f"its model could not be kept ({error.strerror or error}): see to the study folder",)
+            return (f"its model could not be saved ({error.strerror or error}): check the study folder",)
         return ()
 
     def _warnings(self) -> tuple[str, ...]:
@@ -273,20 +273,20 @@ class Trainer:
         )
         return (*of_health, *(self._checkpoints.warnings if self._checkpoints else ()))
 
-    def _tell(self, event: Event) -> Verdict:
-        """Emit on rank 0 and let every rank know the answer, so that all leave together."""
+    def _send(self, event: Event) -> Verdict:
+        """Emit an event on rank 0. Returns the answer on every rank, so that all stop together."""
         return self._ranks.broadcast(self._emit(event) if self._ranks.leads else None)
 
     def _elapsed_s(self) -> float:
         return self._earlier_s + perf_counter() - self._started
 
     def _save(self, *, at_once: bool) -> None:
-        """Write a checkpoint where one is due: epochs may be many and short."""
+        """Write a checkpoint if one is due, which may not be every epoch."""
         if self._checkpoints is None or self._schedule is None:
             return
         if not self._ranks.broadcast(at_once or self._schedule.is_due(self._epoch)):
             return
-        self._schedule.note(self._epoch)
+        self._schedule.saved(self._epoch)
         generators = self._ranks.gather(rng_state())
         if not self._ranks.leads:
             return
@@ -308,10 +308,10 @@ class Trainer:
         }
 
     def _resume(self) -> None:
-        """Go on from the last checkpoint that can be used, if there is one."""
+        """Resume from the last usable checkpoint, if there is one."""
         if self._checkpoints is None or self._schedule is None:
             return
-        # one rank's view of the folder counts: on another node it may be another folder
+        # rank 0's view of the folder counts: other nodes may have another folder
         state: dict[str, Any] | None = self._ranks.broadcast(
             self._checkpoints.load(self._misfit) if self._ranks.leads else None
         )
@@ -324,11 +324,11 @@ class Trainer:
         self._earlier_s, self._probed = state["elapsed_s"], state["probed"]
         self._timer.total_s.update(state["times_s"])
         self._history = restored_history(state["history"])
-        self._schedule.note(self._epoch)
+        self._schedule.saved(self._epoch)
         restore_rng(state["generators"][self._ranks.rank])
 
     def _misfit(self, state: dict[str, Any]) -> str | None:
-        """What speaks against going on from a checkpoint."""
+        """Return why a checkpoint cannot be resumed from, or None."""
         if state.keys() != self._state().keys() | {"generators"}:
             return "with other parts"
         own = unwrapped(self._context.model).state_dict()

@@ -1,4 +1,4 @@
-"""Whether a trial's weights did what they should."""
+"""Warnings about a trial's weights."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -9,12 +9,12 @@ from l2rw_ray.meta import WeightHealth, failure_signatures
 def health_warnings(
     epochs: Sequence[Mapping[str, float]], batch_size: int, corrupted_fraction: float
 ) -> tuple[str, ...]:
-    """Failure signatures of a trial whose method follows a meta set, with what to do.
+    """Return the failure signatures of a trial whose method follows a meta set, with remedies.
 
     Args:
-        epochs: Each epoch's metrics; those of methods that follow no direction are passed over.
+        epochs: Each epoch's metrics; epochs without `direction_cosine` are skipped.
         batch_size: Examples per step over all workers.
-        corrupted_fraction: Share of the train examples with a wrong label.
+        corrupted_fraction: Share of train examples with a wrong label.
     """
     judged = [metrics for metrics in epochs if "direction_cosine" in metrics]
     if not judged:

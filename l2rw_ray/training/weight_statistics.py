@@ -1,4 +1,4 @@
-"""What the weights of one epoch looked like, over all ranks.
+"""Statistics of the weights of one epoch, over all ranks.
 
 Shape suffixes: S steps of the epoch, N train examples, B batch.
 """
@@ -19,10 +19,10 @@ class EpochWeights:
     Attributes:
         metrics: `mean_weight` (relative to 1/B), `effective_sample_size` ((Σw)²/Σw², examples),
             `zero_weight_fraction`, `corrupted_weight_share` and, where both kinds of label occur,
-            `corrupted_auroc`: the probability that a corrupted example weighs less than a clean one.
-        effective_S: Effective sample size of each step, NaN where no weights were computed or none of
-            them positive.
-        histogram: Mean relative weights of the examples that came.
+            `corrupted_auroc`: the probability that a corrupted example has a smaller weight than a clean one.
+        effective_S: Effective sample size of each step, NaN where no weights were computed or none is
+            positive.
+        histogram: Mean relative weights of the examples that were visited.
     """
 
     metrics: dict[str, float]
@@ -31,7 +31,7 @@ class EpochWeights:
 
 
 class WeightStatistics:
-    """Collects one epoch's weights without waiting for the device, and sums them up at its end.
+    """Collects one epoch's weights without waiting for the device.
 
     Args:
         corrupted_N: Which train examples carry a wrong label.
@@ -57,7 +57,7 @@ class WeightStatistics:
             weights_B: This rank's weights.
             index_B: The examples they belong to.
             global_size: Examples in the global batch.
-            is_new: Whether they were computed at this step; metrics per step are of such steps alone.
+            is_new: Whether they were computed at this step; metrics per step count such steps alone.
         """
         weights_B = weights_B.detach().double()
         wrong_B = self._corrupted_N[index_B]
@@ -74,7 +74,7 @@ class WeightStatistics:
         self._seen_N.index_add_(0, index_B, torch.ones_like(weights_B))
 
     def summarise(self, global_sizes_S: Tensor, ranks: Ranks) -> EpochWeights:
-        """Means over the steps that computed weights, one of them positive, and each example's weight.
+        """Average over the steps that computed weights, one of them positive, and per example over the epoch.
 
         Args:
             global_sizes_S: Examples in each step's global batch.
@@ -104,6 +104,6 @@ class WeightStatistics:
 
 
 def _counts(relative_N: Tensor) -> tuple[int, ...]:
-    """Examples per bin of `WEIGHT_EDGES`."""
+    """Return the number of examples per bin of `WEIGHT_EDGES`."""
     edges = torch.tensor(WEIGHT_EDGES, dtype=relative_N.dtype)
     return tuple(torch.bucketize(relative_N, edges).bincount(minlength=len(edges) + 1).tolist())

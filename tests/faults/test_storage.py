@@ -91,7 +91,7 @@ def test_damaged_checkpoint(undisturbed: Undisturbed, disturb: Disturb, tries: T
         for warning in pq.read_table(path)["warnings"][0].as_py()
     ]
     for path in last:
-        assert any(path.name in warning and "went on from an earlier one" in warning for warning in told)
+        assert any(path.name in warning and "resumes from an earlier one" in warning for warning in told)
 
 
 @pytest.mark.fault("a damaged file of the ledger", "all; it is named and set aside, its trial is run again")

@@ -1,4 +1,4 @@
-"""Checkpoints are kept and passed over as they should, and none that fails ends a trial."""
+"""Checkpoints are kept and skipped as they should, and none that fails ends a trial."""
 
 import errno
 import hashlib
@@ -103,7 +103,7 @@ def test_a_damaged_one_is_passed_over_for_the_one_before(
     assert [epoch.epoch for epoch in started.history] == [1, 2]
     (warning,) = ended.warnings
     assert warning.startswith(f"{CHECKPOINT_WARNING} {last.name.partition('-')[0]}-")
-    assert warning.endswith(": the trial went on from an earlier one")
+    assert warning.endswith(": the trial resumes from an earlier one")
     assert results(events)[-1] == results(train(trial))[-1]
     assert first.exists()
 
@@ -118,7 +118,7 @@ def test_without_a_whole_one_the_trial_begins_anew(make_trial: MakeTrial, tmp_pa
     started, *_, ended = events = train(trial, checkpoints=tmp_path)
     assert started.history == ()
     assert ended.warnings == tuple(
-        f"checkpoint {name} was passed over (damaged): the trial began anew" for name in reversed(names)
+        f"checkpoint {name} was skipped (damaged): the trial starts over" for name in reversed(names)
     )
     assert results(events) == results(train(trial))
 
@@ -157,7 +157,7 @@ def test_a_full_disk_costs_one_warning_and_no_training(
     monkeypatch.setattr("l2rw_ray.training.checkpoint_files.os.fsync", is_full)
     events = train(trial, checkpoints=tmp_path, policy=CheckpointPolicy(every_epochs=1))
     (warning,) = events[-1].warnings
-    assert "was not written (no space left on device): see to the disk of " in warning
+    assert "was not written (no space left on device): check the disk of " in warning
     assert results(events) == undisturbed
     assert list((tmp_path / trial.trial_id).iterdir()) == []
     assert [record.getMessage() for record in caplog.records] == [warning]
@@ -185,7 +185,7 @@ def test_a_checkpoint_is_due_when_the_first_interval_is_over(
     for begins_at in (0, 7):  # from the start of a trial, and from one checkpoint to the next
         now[0] += after_s
         assert schedule.is_due(begins_at + epoch) == is_due
-        schedule.note(7)
+        schedule.saved(7)
 
 
 @pytest.mark.parametrize("jump_s", [-86400.0, 86400.0])

@@ -95,4 +95,4 @@ def test_a_model_that_cannot_be_kept_is_a_warning(tmp_path, make_trial):
         TrainingOptions(model_file=tmp_path / "models" / "trial.pt"),
     )
     assert events[-1].status == "completed"
-    assert "could not be kept" in events[-1].warnings[-1]
+    assert "could not be saved" in events[-1].warnings[-1]
