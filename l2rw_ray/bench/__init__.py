@@ -1,6 +1,6 @@
-"""What a reweighted step costs on this machine, by estimator; runs with torch alone.
+"""The benchmark: cost of a reweighted step on this machine by estimator, with torch alone.
 
-`python -m l2rw_ray.bench --help` is the same as `l2rw-ray bench --help`, without what that installs.
+`python -m l2rw_ray.bench` takes the options of `l2rw-ray bench` and needs none of its other dependencies.
 """
 
 from l2rw_ray.bench.measure import BenchOptions, BenchRow, run_bench

@@ -1,4 +1,4 @@
-"""`python -m l2rw_ray.bench`: the benchmark for a machine that has torch and nothing else."""
+"""`python -m l2rw_ray.bench`: the benchmark on a machine with torch alone."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A model with its batches, and a step of it by plain training or by an estimator."""
+"""A model with its batches, and steps by plain training or by an estimator."""
 
 import copy
 from collections.abc import Callable
@@ -15,16 +15,16 @@ PLAIN = "plain"
 _CLASSES = 10
 _LOSS = nn.CrossEntropyLoss(reduction="none")
 _REFERENCE_LIMIT = 2e8
-"""Parameters times examples above which double backward in float64 is left out."""
+"""Parameters times examples above which double backward in float64 is skipped."""
 
 
 @dataclass(frozen=True)
 class Stepper:
-    """Steps of one kind, a cycle of them each time it is called.
+    """Steps of one kind; each call makes a cycle of them.
 
     Attributes:
-        cycle: Makes them.
-        forget: Drops what is kept from one to the next, but for the optimiser's state.
+        cycle: Makes the steps.
+        forget: Drops state that is held between steps, except the optimiser's.
     """
 
     cycle: Callable[[], object]
@@ -37,13 +37,13 @@ class Stepper:
 
 @dataclass(frozen=True)
 class BenchCase:
-    """What all steps of one comparison share.
+    """Model and batches that all steps of a comparison share.
 
     Attributes:
         network: Fresh weights, seed 0.
         train: Inputs, standard normal, and labels, uniform.
         meta: The same.
-        autocast: Makes the context that forwards run in.
+        autocast: Returns the context in which forward passes run.
     """
 
     network: nn.Module
@@ -87,7 +87,7 @@ class BenchCase:
         )
 
     def stepper(self, estimator: str, update_every: int = 1, *, compiled: bool = False) -> Stepper:
-        """Makes cycles of steps on a copy of the network that never learns.
+        """Return cycles of steps on a copy of the network, at a learning rate of 0.
 
         Args:
             estimator: A name, or `plain`.
@@ -95,7 +95,7 @@ class BenchCase:
             compiled: Whether the model is compiled.
 
         Raises:
-            UnsupportedModelError: The estimator cannot treat the model.
+            UnsupportedModelError: The estimator does not support the model.
         """
         network = copy.deepcopy(self.network)
         optimizer = torch.optim.SGD(network.parameters(), lr=0.0, momentum=0.9)
@@ -129,7 +129,7 @@ class BenchCase:
         optimizer.step()
 
     def reference(self) -> Tensor | None:
-        """Scores [B] of Algorithm 1 in float64; None where they are out of reach."""
+        """Return the scores [B] of Algorithm 1 in float64; None for models too large for that."""
         parameters = sum(parameter.numel() for parameter in self.network.parameters())
         if parameters * len(self.train[1]) > _REFERENCE_LIMIT:
             return None
@@ -138,7 +138,7 @@ class BenchCase:
         return reference_scores(network, _LOSS, train, meta)
 
     def deviation(self, estimator: str, reference_B: Tensor | None) -> tuple[float | None, float | None]:
-        """Relative error of the scores, and cosine of the weights, against the reference."""
+        """Return the relative error of the scores and the cosine of the weights against the reference."""
         if reference_B is None or estimator == PLAIN:
             return None, None
         with self.autocast():

@@ -1,4 +1,4 @@
-"""The command line of the benchmark, the same with and without the rest of the platform."""
+"""The command line of the benchmark, shared by `l2rw-ray bench` and `python -m l2rw_ray.bench`."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ from l2rw_ray.import_path import look_in
 from l2rw_ray.measurement import keep_freed_memory
 
 FORMATS = (".svg", ".png", ".pdf")
-_MODEL_HELP = "network, or module.path:builder of your own; may be repeated"
+_MODEL_HELP = "network, or module.path:builder for custom code; may be repeated"
 Draw = Callable[[list[dict[str, Any]], Path], None]
 """Draws the rows of `--json` into a file."""
 
@@ -26,15 +26,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None) -> None:
-    """Measure and print.
+    """Parse arguments, measure and print.
 
     Args:
-        program: What the user called.
-        arguments: What the user gave it.
-        draw: Draws the figure of `--figure`; without it there is no such option.
+        program: Name of the command, for its help.
+        arguments: Arguments of the command.
+        draw: Draws the plot of `--figure`; None leaves that option out.
 
     Raises:
-        InputError: An argument is unknown or out of its range.
+        InputError: An argument is unknown or out of range.
     """
     given = vars(_parser(program, draws=draw is not None).parse_args(arguments))
     as_text, figure = as_json if given.pop("json") else as_table, given.pop("figure", None)
@@ -54,9 +54,7 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
 
 def _check_writable(figure: Path) -> None:
     if not os.access(figure.parent, os.W_OK) or figure.is_dir():
-        raise InputError(
-            "--figure", figure, "cannot be written there", "name a file in a folder that is yours"
-        )
+        raise InputError("--figure", figure, "not writable", "name a file in a writable folder")
     if figure.suffix not in FORMATS:
         raise InputError("--figure", figure, "unknown format", f"end it in {', '.join(FORMATS)}")
 
@@ -65,7 +63,7 @@ def _parser(program: str, *, draws: bool) -> argparse.ArgumentParser:
     default = BenchOptions()
     parser = _Parser(
         prog=program,
-        description="Measure what a reweighted step costs on this machine, by estimator, beside a plain one.",
+        description="Measure the cost of a reweighted step on this machine, by estimator.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
@@ -73,15 +71,22 @@ def _parser(program: str, *, draws: bool) -> argparse.ArgumentParser:
     add("--model", dest="models", action="append", default=None, metavar="M", help=_MODEL_HELP)
     add("--batch-size", type=int, default=default.batch_size, metavar="B", help="train examples per step")
     add("--meta-size", type=int, default=default.meta_size, metavar="M", help="meta examples per step")
-    add("--estimators", nargs="+", default=default.estimators, metavar="E", help="names")
+    add("--estimators", nargs="+", default=default.estimators, metavar="E", help="estimators to measure")
     add("--update-every", type=int, default=1, metavar="N", help="steps per computation of weights")
-    add("--rounds", type=int, default=default.rounds, help="interleaved rounds that medians are taken over")
-    add("--input-shape", type=int, nargs="+", default=default.input_shape, metavar="N", help="of one input")
-    add("--device", choices=["cpu", "cuda"], default=None, help="where; None: what there is")
+    add("--rounds", type=int, default=default.rounds, help="interleaved rounds to take medians over")
+    add(
+        "--input-shape",
+        type=int,
+        nargs="+",
+        default=default.input_shape,
+        metavar="N",
+        help="shape of an input",
+    )
+    add("--device", choices=["cpu", "cuda"], default=None, help="device; None: cuda if available")
     add("--dtype", default=default.dtype, help="float32, or bfloat16 for autocast")
     add("--channels-last", action="store_true", default=False, help="memory layout of images")
     add("--compile", dest="compiled", action="store_true", default=False, help="apply torch.compile")
-    add("--threads", type=int, default=None, metavar="N", help="of an operation; None: torch's choice")
+    add("--threads", type=int, default=None, metavar="N", help="threads; None: torch's choice")
     add("--json", action="store_true", default=False, help="print JSON instead of a table")
     if draws:
         add("--figure", type=Path, default=None, metavar="FILE.svg", help="also draw the ratios")

@@ -1,4 +1,4 @@
-"""Measuring steps side by side: time, FLOPs, memory, and what the scores are worth."""
+"""Measure steps side by side: time, FLOPs, memory, and the error of the scores."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ DEFAULT_ESTIMATORS = ("ghost", "forward_mode", "finite_difference", "second_orde
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What is measured.
+    """What to measure.
 
     Attributes:
         models: Names of networks.
@@ -30,12 +30,12 @@ class BenchOptions:
         meta_size: M.
         estimators: Names; `plain` is always measured.
         update_every: Steps per computation of weights; times are of the mean step.
-        rounds: Interleaved rounds that medians are taken over.
-        input_shape: Of one input.
-        device: `cpu`, `cuda`, or None for what there is.
+        rounds: Interleaved rounds to take medians over.
+        input_shape: Shape of one input.
+        device: `cpu`, `cuda`, or None for cuda if available.
         dtype: `float32`, or `bfloat16` for autocast.
         channels_last: Memory layout of images.
-        compiled: Whether torch.compile is applied to the model.
+        compiled: Whether to apply torch.compile to the model.
         threads: Intra-operation threads; None leaves torch's choice.
     """
 
@@ -63,18 +63,18 @@ class BenchOptions:
         for name in self.models:
             find_builder(name)
         if self.threads is not None and self.threads < 1:
-            raise InputError("threads", self.threads, "no number of threads", "use 1 or more")
+            raise InputError("threads", self.threads, "not a number of threads", "use 1 or more")
         if self.channels_last and len(self.input_shape) != 3:
             raise InputError(
-                "input_shape", self.input_shape, "no image to lay out", "leave --channels-last out"
+                "input_shape", self.input_shape, "not the shape of an image", "leave --channels-last out"
             )
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise InputError("device", self.device, "there is none here", "use cpu")
+            raise InputError("device", self.device, "not available", "use cpu")
 
 
 @dataclass(frozen=True)
 class BenchRow:
-    """What one kind of step costs.
+    """The cost of one kind of step.
 
     Attributes:
         model: The network.
@@ -85,10 +85,10 @@ class BenchRow:
         ratio: Median over rounds of its time relative to the plain step's.
         flops_ratio: Floating-point operations relative to the plain step's, by torch's counter.
         peak_memory_bytes: Memory that a step allocates beyond parameters, optimiser state and batches,
-            at its peak; gradients count, and so does what is kept from one step to the next.
-        relative_error: Of the scores, against double backward in float64; None where that is out of
-            reach.
-        cosine: Of the weights, against the same.
+            at its peak, including gradients and what is held between steps.
+        relative_error: Error of the scores against double backward in float64; None where that is too
+            large.
+        cosine: Cosine of the weights against the same.
         refused: Why there are no measurements.
     """
 
@@ -105,15 +105,15 @@ class BenchRow:
     refused: str | None = field(default=None)
 
 
-def run_bench(options: BenchOptions, tell: Callable[[str], None] = lambda line: None) -> list[BenchRow]:
+def run_bench(options: BenchOptions, report: Callable[[str], None] = lambda line: None) -> list[BenchRow]:
     """Measure every model with every estimator.
 
     Args:
-        options: What is measured.
-        tell: Takes a line on what is measured now.
+        options: What to measure.
+        report: Receives a line on what is measured next.
 
     Returns:
-        Rows by model, the plain step first; an estimator that refuses a model has a row without
+        Rows by model, the plain step first. An estimator that does not support a model has a row without
         measurements.
 
     Raises:
@@ -122,11 +122,11 @@ def run_bench(options: BenchOptions, tell: Callable[[str], None] = lambda line: 
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    return [row for model in options.models for row in _measure(model, options, device, tell)]
+    return [row for model in options.models for row in _measure(model, options, device, report)]
 
 
 def _measure(
-    model: str, options: BenchOptions, device: torch.device, tell: Callable[[str], None]
+    model: str, options: BenchOptions, device: torch.device, report: Callable[[str], None]
 ) -> list[BenchRow]:
     case = BenchCase.build(
         model,
@@ -155,13 +155,13 @@ def _measure(
         raise InputError(
             "batch_size", options.batch_size, "a plain step is out of memory", "use a smaller one"
         )
-    treated = list(steppers)
-    tell(f"{model}: rounds ({options.rounds}) of {', '.join(treated)}")
+    measured = list(steppers)
+    report(f"{model}: rounds ({options.rounds}) of {', '.join(measured)}")
     times_s = interleaved_times(steppers, options.rounds, device, _WARM_UP_ROUNDS)
-    steps = {name: 1 if name == PLAIN else options.update_every for name in treated}
-    flops = {name: _flops(steppers[name]) / steps[name] for name in treated}
-    tell(f"{model}: memory, and double backward in float64")
-    peaks = {name: _peak_bytes(steppers[name], device) for name in treated}
+    steps = {name: 1 if name == PLAIN else options.update_every for name in measured}
+    flops = {name: _flops(steppers[name]) / steps[name] for name in measured}
+    report(f"{model}: memory, and double backward in float64")
+    peaks = {name: _peak_bytes(steppers[name], device) for name in measured}
     reference_B = _reference(case)
     rows = []
     for name in (PLAIN, *options.estimators):
@@ -188,7 +188,7 @@ def _measure(
 
 
 def _peak_bytes(stepper: Stepper, device: torch.device) -> int:
-    """Of two cycles from nothing: at the second all is there that is kept from one to the next."""
+    """Return the peak of two cycles from scratch: the second holds all that is kept between them."""
     stepper.forget()
 
     def twice() -> None:
@@ -199,7 +199,7 @@ def _peak_bytes(stepper: Stepper, device: torch.device) -> int:
 
 
 def _reference(case: BenchCase) -> torch.Tensor | None:
-    """Scores by double backward, None where they are out of reach."""
+    """Return scores by double backward, None where they cannot be computed."""
     try:
         return case.reference()
     except RuntimeError as problem:
@@ -223,7 +223,7 @@ def _flops(run: Callable[[], object]) -> int:
 def _convolution_backward_flops(
     gradient: Sequence[int], x: Sequence[int], weight: Sequence[int], *others: Any, **named: Any
 ) -> int:
-    """Of a convolution with any number of groups, which torch's own formula takes for one."""
+    """Count the FLOPs of a convolution with groups, for which torch's formula assumes one group."""
     wanted = named.get("output_mask", others[7] if len(others) > 7 else (True, True, False))
     flops: int = 2 * prod(gradient) * prod(weight[1:]) * sum(wanted[:2])
     return flops

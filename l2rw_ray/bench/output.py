@@ -1,4 +1,4 @@
-"""Showing what was measured."""
+"""Print measurements as a table or JSON."""
 
 import json
 import platform
@@ -24,7 +24,7 @@ _COLUMNS: tuple[tuple[str, Callable[[BenchRow], str]], ...] = (
 
 
 def as_table(rows: Sequence[BenchRow], options: BenchOptions) -> str:
-    """The rows as text, with what they were measured on."""
+    """Return the rows as text, with machine and versions."""
     cells = [[name for name, _ in _COLUMNS], *([show(row) for _, show in _COLUMNS] for row in rows)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(_COLUMNS))]
     lines = [
@@ -44,7 +44,7 @@ def as_table(rows: Sequence[BenchRow], options: BenchOptions) -> str:
 
 
 def as_json(rows: Sequence[BenchRow], options: BenchOptions) -> str:
-    """Everything as JSON: `hardware`, `versions`, `options` and `rows`."""
+    """Return JSON with `hardware`, `versions`, `options` and `rows`."""
     found = _machine(options) | {"options": asdict(options), "rows": [asdict(row) for row in rows]}
     return json.dumps(found, indent=2)
 

@@ -1,4 +1,4 @@
-"""What a step costs: time, memory and the machine it was measured on; no more than torch and psutil."""
+"""Measure time, memory and the machine; needs torch and psutil alone."""
 
 from l2rw_ray.measurement.allocator import give_back_freed_memory, keep_freed_memory
 from l2rw_ray.measurement.hardware import describe_hardware

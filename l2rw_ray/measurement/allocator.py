@@ -1,4 +1,4 @@
-"""Keeping freed memory for the next step, where the C library would give it back, and giving it back."""
+"""Make glibc hold freed memory for the next step, or return it to the kernel."""
 
 import ctypes
 import gc
@@ -11,13 +11,13 @@ _KEPT_BYTES = 2**30
 
 
 def keep_freed_memory() -> bool:
-    """Have glibc keep up to a gibibyte of what was freed, for the whole process.
+    """Make glibc hold up to a gibibyte of freed memory in this process.
 
-    By default it gives the memory of large tensors back to the kernel, which hands out zeroed pages
-    again a moment later: on a CPU that is a tenth to a fifth of a convolutional network's step.
+    By default it returns the memory of large tensors to the kernel, which hands out zeroed pages again a
+    moment later: on a CPU that takes a tenth to a fifth of a convolutional network's step.
 
     Returns:
-        Whether there was a glibc to tell.
+        Whether it took effect; it does not without glibc.
     """
     mallopt = _glibc("mallopt")
     if mallopt is None:
@@ -27,10 +27,10 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_freed_memory() -> bool:
-    """Give the kernel back what nothing refers to any more, so that resident memory tells what is in use.
+    """Return unreferenced memory to the kernel, so that resident memory is memory in use.
 
     Returns:
-        Whether there was a glibc to tell.
+        Whether it took effect; it does not without glibc.
     """
     gc.collect()
     malloc_trim = _glibc("malloc_trim")
@@ -41,7 +41,7 @@ def give_back_freed_memory() -> bool:
 
 
 def _glibc(function: str) -> Callable[..., int] | None:
-    """A function of glibc; None with another C library."""
+    """Return a function of glibc; None with another C library."""
     try:
         found: Callable[..., int] = getattr(ctypes.CDLL("libc.so.6"), function)
     except (OSError, AttributeError):

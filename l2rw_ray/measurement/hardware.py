@@ -1,4 +1,4 @@
-"""What a trial ran on, in words for a report."""
+"""A description of the machine for reports."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import torch
 
 
 def describe_hardware(device: torch.device) -> str:
-    """Name of the accelerator, or of the processor and the number of its cores."""
+    """Return the name of the accelerator, or that of the processor with its number of cores."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{_processor()}, {os.cpu_count()} cores"

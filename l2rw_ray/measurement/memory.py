@@ -1,4 +1,4 @@
-"""Memory that a piece of work allocates at its peak."""
+"""Peak memory of a piece of work."""
 
 import os
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def peak_memory_bytes(work: Callable[[], object], device: torch.device) -> int:
-    """Tensor memory allocated while something runs, at its peak, beyond what was allocated before.
+    """Return the peak of tensor memory allocated while work runs, beyond what was allocated before.
 
-    It counts what torch's allocator is asked for: not the interpreter, not what earlier work left to
-    the allocator's caches, so equal work has equal peaks in every process.
+    It counts requests to torch's allocator, neither the interpreter nor the allocator's caches, so that
+    equal work has equal peaks in every process.
 
     Args:
-        work: What to run; it runs once, on CPUs under torch's profiler, which slows it down.
+        work: Called once; on CPUs under torch's profiler, which slows it down.
         device: Where it runs.
     """
     if device.type == "cuda":
@@ -41,7 +41,7 @@ def peak_memory_bytes(work: Callable[[], object], device: torch.device) -> int:
 
 @cache
 def _begin_profiling() -> None:
-    """Use the profiler once while nobody listens: at first it complains of any thread but the main one."""
+    """Use the profiler once with standard error discarded: it warns at first use outside the main thread."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     standard_error = 2
     saved = os.dup(standard_error)

@@ -1,10 +1,10 @@
-"""How busy a machine is while it trains."""
+"""How busy a machine is during training."""
 
 import psutil
 import torch
 
 SYSTEM = "system/"
-"""Begins the names of such metrics, as MLflow's own."""
+"""Prefix of the names of system metrics, as in MLflow."""
 _MEGABYTE = 1e6
 
 
@@ -17,10 +17,10 @@ class SystemLoad:
 
     def __init__(self, device: torch.device) -> None:
         self._device, self._process = device, psutil.Process()
-        self.sample()  # from here on there is a last sample
+        self.sample()  # the reference of the first shares
 
     def sample(self) -> dict[str, float]:
-        """Metrics by name: percentages, and memory in megabytes (10⁶ bytes) as their names say.
+        """Return metrics by name, which includes their unit: percent, or megabytes of 10⁶ bytes.
 
         A process that keeps two cores busy has a share of 200 %.
         """

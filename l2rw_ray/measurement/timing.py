@@ -1,4 +1,4 @@
-"""What things take, measured so that a machine that slows down slows all of them."""
+"""Wall times, measured in turn so that a slower machine slows all of them down."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -43,15 +43,15 @@ def interleaved_times(
     device: torch.device,
     warm_up_rounds: int = _WARM_UP_ROUNDS,
 ) -> dict[str, list[float]]:
-    """Wall times of several things, from rounds that do each of them once, in turn.
+    """Return wall times of several functions, from rounds that call each of them once, in turn.
 
-    Ratios within a round survive what slows the machine down for longer than a round.
+    Ratios within a round do not change when the machine slows down for longer than a round.
 
     Args:
         runs: What to time, by name.
-        rounds: Rounds counted.
-        device: Where the work runs; CUDA is waited for before and after each.
-        warm_up_rounds: Rounds made before, and not counted.
+        rounds: Number of timed rounds.
+        device: Where the work runs; CUDA is synchronised before and after each call.
+        warm_up_rounds: Rounds before that are not counted.
 
     Returns:
         Seconds by name, one value per round.

@@ -1,4 +1,4 @@
-"""Networks, fitted to a source's input shape and number of classes."""
+"""Networks, built for a source's input shape and number of classes."""
 
 from l2rw_ray.models import alexnet_small, lenet, mlp, paper_cnn, resnet, wide_resnet
 from l2rw_ray.models.building import build_model, find_builder

@@ -11,7 +11,7 @@ _HIDDEN = 4096
 
 @MODELS.register("alexnet_small")
 def alexnet_small(input_shape: InputShape, classes: int) -> nn.Module:
-    """Five convolutions of 64, 192, 384, 256 and 256 channels, then 4096, 4096 and the classes.
+    """Build convolutions of 64, 192, 384, 256 and 256 channels, and layers of 4096, 4096 and the classes.
 
     Source: arXiv:2405.06859; 3×3 kernels, and pooling after the first, second and last convolution.
     """

@@ -1,4 +1,4 @@
-"""From a network's name to the network."""
+"""Build a network by its name."""
 
 import difflib
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ _NEAR = 3
 
 
 def find_builder(name: str) -> Builder:
-    """What builds the network of that name: one of ours, the user's own, or one of torchvision's.
+    """Return the builder of a network: one of this package, a custom one, or one of torchvision.
 
     Args:
         name: A registered name, the import path of a builder, or a classification model of torchvision.
 
     Raises:
-        InputError: There is none, or it cannot be imported.
+        InputError: The name is unknown, or cannot be imported.
     """
     if name in MODELS.names() or is_import_path(name):
         return MODELS.get(name)
@@ -30,24 +30,24 @@ def find_builder(name: str) -> Builder:
     known = (*MODELS.names(), *torchvision_names())
     near = difflib.get_close_matches(name, known, n=_NEAR)
     remedy = f"did you mean {' or '.join(map(repr, near))}?" if near else f"use {', '.join(MODELS.names())}"
-    without = "" if torchvision_names() else " (torchvision, which brings more, is not installed)"
+    without = "" if torchvision_names() else " (torchvision, which has more, is not installed)"
     raise ConfigError(FIELD, name, "unknown", f"{remedy}, or name your own as {FORM}{without}")
 
 
 def build_model(
     name: str, input_shape: InputShape, classes: int, options: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """A freshly initialised network; its weights come from torch's global generator.
+    """Build a freshly initialised network; its weights come from torch's global generator.
 
     Args:
-        name: As of `find_builder`.
+        name: A name, as for `find_builder`.
         input_shape: Shape of one input.
         classes: Outputs, one logit per class.
         options: Keyword arguments for the builder.
 
     Raises:
-        InputError: The name is unknown, or the network cannot treat such inputs; or the user's own
-            builder cannot be imported, raises or returns no module.
+        InputError: The name is unknown, the network does not support such inputs, or a custom builder
+            cannot be imported, raises or returns no module.
     """
     build = find_builder(name)
     if not is_import_path(name):

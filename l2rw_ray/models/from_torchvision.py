@@ -1,12 +1,12 @@
-"""Classification models of torchvision, fitted to the source's images.
+"""Classification models of torchvision, adapted to the source's images.
 
-They are built without trained weights and, where torchvision has auxiliary classifiers, without those.
-Of images whose shorter side is below 64, the stem keeps the size: in ResNet, ResNeXt, Wide ResNet and
+They are built without trained weights and without auxiliary classifiers. For images whose shorter side is
+below 64, the stem keeps the size: in ResNet, ResNeXt, Wide ResNet and
 DenseNet it becomes a 3×3 convolution of stride 1 without pooling; in the others whose first convolution
 is 3×3 (EfficientNet, MobileNet, MNASNet, RegNet, ShuffleNet, SqueezeNet 1.1, Inception) that has
-stride 1. The rest (AlexNet, ConvNeXt, GoogLeNet, SqueezeNet 1.0, Swin, VGG, ViT) stay as they are. What
-cannot treat a size is refused, which a forward of shapes alone finds out: AlexNet below 63×63, say, ViT on
-images that are no square of whole patches, and MaxViT on all that its windows do not divide.
+stride 1. The rest (AlexNet, ConvNeXt, GoogLeNet, SqueezeNet 1.0, Swin, VGG, ViT) stay as they are. A
+forward pass on the meta device rejects sizes that a model does not support, such as below 63×63 for
+AlexNet, images that are no square of whole patches for ViT, and sizes not divisible by MaxViT's windows.
 """
 
 from functools import cache, partial
@@ -22,16 +22,16 @@ _SMALL = 64
 """Shorter side below which the stem keeps the size of the images."""
 _CHANNELS = 3
 _GROUPS = 32
-"""Of GroupNorm, as in Wu & He 2018."""
+"""Groups of GroupNorm, as in Wu & He 2018."""
 _GN = "_gn"
 _GN_DEPTHS = (18, 34, 50, 101, 152)
 _PROBED = 2
-"""Images of the forward that finds out whether a network can treat their size."""
+"""Images of the forward pass that checks their size."""
 
 
 @cache
 def torchvision_names() -> tuple[str, ...]:
-    """The names that `torchvision_builder` takes, sorted; none where torchvision is not installed."""
+    """Return the names that `torchvision_builder` accepts, sorted; none without torchvision."""
     try:
         from torchvision import models
     except ModuleNotFoundError:
@@ -41,7 +41,7 @@ def torchvision_names() -> tuple[str, ...]:
 
 
 def torchvision_builder(name: str) -> Builder:
-    """What builds the network of that name, one of `torchvision_names`."""
+    """Return the builder of a network by its name, one of `torchvision_names`."""
     return partial(_build, name)
 
 
@@ -52,13 +52,13 @@ def _build(name: str, input_shape: InputShape, classes: int) -> nn.Module:
         _forward_shapes(network, input_shape)
     except (AssertionError, RuntimeError, ValueError) as error:
         size = "×".join(map(str, input_shape[1:]))
-        problem = f"it cannot treat images of {size} ({str(error).rstrip('.!')})"
-        raise ConfigError(FIELD, name, problem, "use one that can, such as 'resnet18'") from error
+        problem = f"it does not support images of {size} ({str(error).rstrip('.!')})"
+        raise ConfigError(FIELD, name, problem, "use one that does, such as 'resnet18'") from error
     return network
 
 
 def _forward_shapes(network: nn.Module, input_shape: InputShape) -> None:
-    """A forward on the meta device: nothing is computed, drawn or written."""
+    """Run a forward pass on the meta device, which computes, draws and writes nothing."""
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
     with torch.no_grad():
@@ -108,7 +108,7 @@ def _first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
 
 
 def _stem(replaced: nn.Conv2d, channels: int, **changes: Any) -> nn.Conv2d:
-    """A first convolution like another, for so many channels, with Kaiming initialisation."""
+    """Return a first convolution like another, for a number of channels, with Kaiming initialisation."""
     kept = {name: getattr(replaced, name) for name in ("kernel_size", "stride", "padding")}
     layer = nn.Conv2d(channels, replaced.out_channels, **(kept | changes), bias=replaced.bias is not None)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

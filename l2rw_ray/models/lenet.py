@@ -7,7 +7,7 @@ from l2rw_ray.models.registry import MODELS, InputShape, image_shape
 
 @MODELS.register("lenet")
 def lenet(input_shape: InputShape, classes: int) -> nn.Module:
-    """Convolutions of 6 and 16 channels, fully connected layers of 120 and 84.
+    """Build convolutions of 6 and 16 channels and fully connected layers of 120 and 84.
 
     Source: LeCun et al. 1998, as commonly modernised: ReLU, max pooling, 'same' padding so that
     8×8 images survive two poolings.

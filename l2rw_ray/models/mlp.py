@@ -10,7 +10,7 @@ from l2rw_ray.models.registry import MODELS, InputShape
 
 @MODELS.register("mlp")
 def mlp(input_shape: InputShape, classes: int, width: int = 128, depth: int = 2) -> nn.Module:
-    """Hidden layers with ReLU, on flattened inputs of any shape.
+    """Build hidden layers with ReLU, on flattened inputs of any shape.
 
     Args:
         input_shape: Shape of one input.

@@ -1,4 +1,4 @@
-"""A small CNN in the manner of the design's paper, sized for a CPU."""
+"""A small CNN like that of arXiv:2405.06859, sized for a CPU."""
 
 from torch import nn
 
@@ -10,7 +10,7 @@ _HIDDEN = 256
 
 @MODELS.register("paper_cnn")
 def paper_cnn(input_shape: InputShape, classes: int) -> nn.Module:
-    """Three blocks of 3×3 convolution, ReLU and max pooling (32, 64, 128 channels), then 256 units.
+    """Build three blocks of 3×3 convolution, ReLU and max pooling (32, 64, 128 channels), then 256 units.
 
     A smaller stand-in for the AlexNet variant (64-192-384-256-256, FC 4096-4096) whose CIFAR-10
     results arXiv:2405.06859 reports; like it, it has no normalisation layers.

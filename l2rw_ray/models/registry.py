@@ -1,4 +1,4 @@
-"""Which function builds which of our networks."""
+"""The builders of this package's networks by name."""
 
 from collections.abc import Callable
 
@@ -10,23 +10,23 @@ from l2rw_ray.registry import Registry
 InputShape = tuple[int, ...]
 """(channels, height, width) of images, (features,) of vectors."""
 Builder = Callable[..., nn.Module]
-"""Takes the input shape and the number of classes, and its options by keyword."""
+"""Builds a network from the input shape, the number of classes, and options by keyword."""
 FIELD = "model.name"
 
 MODELS: Registry[Builder] = Registry(FIELD, import_paths=True)
 
 
 def image_shape(name: str, input_shape: InputShape, smallest: int) -> InputShape:
-    """The input shape, checked to be that of images a convolutional network can treat.
+    """Check that an input shape is of images a convolutional network supports, and return it.
 
     Raises:
-        ConfigError: It is a vector, or too small.
+        ConfigError: It is of vectors, or too small.
     """
     if len(input_shape) != 3 or min(input_shape[1:]) < smallest:
         raise ConfigError(
             FIELD,
             name,
-            f"inputs have shape {input_shape}, it wants images of at least {smallest}×{smallest}",
+            f"inputs have shape {input_shape}, it needs images of at least {smallest}×{smallest}",
             "use 'mlp'",
         )
     return input_shape

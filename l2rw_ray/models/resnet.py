@@ -16,7 +16,7 @@ _WIDTHS = (16, 32, 64)
 
 
 class _Block(nn.Module):
-    """Two convolutions beside an identity, which is subsampled and padded with zeros where shapes differ."""
+    """Two convolutions and an identity, which is subsampled and zero-padded where shapes differ."""
 
     def __init__(self, channels: int, wider: int, stride: int, norm: Norm) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class _Block(nn.Module):
 
 
 def resnet(input_shape: InputShape, classes: int, depth: int, norm: Norm) -> nn.Module:
-    """A residual network of 6n + 2 layers: three stages of 16, 32 and 64 channels, n blocks each.
+    """Build a residual network of 6n + 2 layers: three stages of 16, 32 and 64 channels, n blocks each.
 
     Source: He et al. 2016, section 4.2, with parameter-free shortcuts (option A); Kaiming
     initialisation.
@@ -63,7 +63,7 @@ def resnet(input_shape: InputShape, classes: int, depth: int, norm: Norm) -> nn.
 
 @torch.no_grad()
 def initialise(network: nn.Module) -> None:
-    """Kaiming initialisation of every convolution (He et al. 2015)."""
+    """Initialise every convolution by Kaiming's rule (He et al. 2015)."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

@@ -10,7 +10,7 @@ _WIDTHS = (16, 32, 64)
 
 
 class _Block(nn.Module):
-    """Normalise, rectify, convolve, twice, beside an identity or a 1×1 convolution."""
+    """Normalise, rectify and convolve, twice, and add an identity or a 1×1 convolution."""
 
     def __init__(self, channels: int, wider: int, stride: int, norm: Norm) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class _Block(nn.Module):
 
 
 def wide_resnet(input_shape: InputShape, classes: int, depth: int, width: int, norm: Norm) -> nn.Module:
-    """A pre-activation residual network of 6n + 4 layers whose stages are `width` times as wide.
+    """Build a pre-activation residual network of 6n + 4 layers with stages `width` times as wide.
 
     Source: Zagoruyko & Komodakis 2016, without dropout.
     """

@@ -67,8 +67,12 @@ def test_large_images_of_three_channels_get_the_network_of_torchvision() -> None
 @pytest.mark.parametrize(
     ("name", "shape", "line"),
     [
-        ("alexnet", (3, 32, 32), r"model.name = 'alexnet': it cannot treat images of 32×32 \(Given input"),
-        ("vgg11", (1, 28, 28), r"cannot treat images of 28×28 .*; use one that can, such as 'resnet18'"),
+        (
+            "alexnet",
+            (3, 32, 32),
+            r"model.name = 'alexnet': it does not support images of 32×32 \(Given input",
+        ),
+        ("vgg11", (1, 28, 28), r"does not support images of 28×28 .*; use one that does, such as 'resnet18'"),
         ("vit_b_32", (3, 40, 40), "Input shape indivisible by patch size"),
         ("resnet18", (5,), "inputs have shape"),
     ],

@@ -56,7 +56,7 @@ class L2RWConfig(MethodSection):
     clip: Literal["relu", "none", "abs"] = "relu"
     """How negative scores are treated; `relu` is the paper's."""
     normalise: Literal["batch_sum", "none", "mean_one"] = "batch_sum"
-    """What a batch's weights add up to: 1, the batch size, or unnormalised."""
+    """Sum of a batch's weights: 1 (`batch_sum`), the batch size (`mean_one`), or unnormalised (`none`)."""
     lookahead: Literal["zero", "optimizer"] = "zero"
     """Where the meta gradient is taken: at the parameters (the paper), or after the optimiser's step."""
     epsilon: float = 0.0
@@ -103,20 +103,20 @@ class L2RWConfig(MethodSection):
 
 
 class _LearnedWeights(MethodSection):
-    """Weights V(z_i; φ) over their sum in the batch, V being a small network that the meta set teaches."""
+    """Weights V(z_i; φ) divided by their sum in the batch, with a small network V trained on the meta set."""
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (100,)
     """Units of each hidden layer of the weight network; an empty list for none."""
     lr: float = Field(default=1e-3, gt=0)
-    """Learning rate of the Adam that learns the weight network."""
+    """Learning rate of the Adam that trains the weight network."""
     weight_decay: float = Field(default=1e-4, ge=0)
-    """L2 penalty that this Adam adds to the gradient, which grows with `optim.lr`: the published 1e-4 goes
-    with a rate of 0.1; at a hundredth of that it outweighs what the meta set says, and weights stay equal."""
+    """L2 penalty that this Adam adds to the gradient. The gradient grows with `optim.lr`: the published 1e-4
+    goes with a rate of 0.1; at a hundredth of that rate it dominates the gradient and weights stay equal."""
     estimator: EstimatorName = "auto"
-    """How the alignment of meta and example gradients is computed; see l2rw."""
+    """How the alignment of meta and example gradients is computed, as for `l2rw`."""
     lookahead: Literal["sgd", "optimizer", "zero"] = "sgd"
-    """Where the meta loss is evaluated: after a plain SGD step on the present weights at `optim.lr`
-    (published), after the step of the trial's own optimiser on them, or at the parameters (cheapest)."""
+    """Where the meta loss is evaluated: after a plain SGD step with the present weights at `optim.lr`
+    (published), after a step of the trial's optimiser with them, or at the parameters (cheapest)."""
     update_every: int = Field(default=1, ge=1)
     """Steps between updates of the weight network; it weights the examples of every step."""
     meta_batch_size: int | None = Field(default=None, ge=1)
@@ -145,12 +145,12 @@ class WeightModelConfig(_LearnedWeights):
     known failure whose unnormalised weights go to zero."""
 
     @model_validator(mode="after")
-    def _joint_looks_at_no_meta_set(self) -> Self:
+    def _joint_uses_no_meta_set(self) -> Self:
         if self.objective == "meta":
             return self
         for name in ("estimator", "lookahead", "update_every", "meta_batch_size", "meta_batches"):
             if getattr(self, name) != type(self).model_fields[name].default:
-                problem = "objective 'joint' looks at no meta set"
+                problem = "objective 'joint' uses no meta set"
                 raise conflict(name, getattr(self, name), problem, "leave it out, or use objective: meta")
         return self
 

@@ -1,1 +1,1 @@
-"""Interleaved spirals: a source, a network, a method and a metric of one's own."""
+"""Interleaved spirals: a source, a network, an arm and a metric of one's own."""

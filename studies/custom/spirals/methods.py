@@ -39,7 +39,7 @@ class SmallestLosses:
         return StepOutcome(done.loss, done.losses, weights_B)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: the method keeps nothing from one step to the next."""
+        """Nothing: the arm keeps nothing from one step to the next."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
