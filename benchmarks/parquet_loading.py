@@ -1,9 +1,9 @@
-"""What it costs to load a Parquet file of images: the first time, and from the cache.
+"""Time and memory of loading a Parquet file of images, the first time and from the cache.
 
 Each load runs in a fresh process, the first with an empty cache. Times are those of `load_source`
 and of a pass over all pixels after it; imports are timed apart. Memory is the process's peak
-resident set (VmHWM, Linux) at the end less the decoded data ("over data"); what the imports alone
-take is a part of that and shown beside it.
+resident set (VmHWM, Linux) at the end minus the decoded data ("over data"); the part that the
+imports take is shown separately.
 
     python benchmarks/parquet_loading.py FILE [--image image] [--label label] [--rounds 3]
 """
@@ -22,18 +22,18 @@ _GIB = 2**30
 _TARGETS = {"first": 30.0, "cached": 2.0}
 _MEMORY_TARGET_BYTES = _GIB
 
-Figures = dict[str, float]
+Results = dict[str, float]
 
 
 def peak_memory_bytes() -> int:
-    """Largest resident set of this process so far."""
+    """Return the largest resident set of this process so far."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise OSError("no VmHWM in /proc/self/status")
 
 
-def load_once(options: argparse.Namespace) -> Figures:
+def load_once(options: argparse.Namespace) -> Results:
     """Load the file in this process and measure."""
     started = perf_counter()
     import pyarrow.parquet  # noqa: F401  # the source imports it when it is first used
@@ -58,20 +58,20 @@ def load_once(options: argparse.Namespace) -> Figures:
     }
 
 
-def in_fresh_process(options: argparse.Namespace, cache: Path) -> Figures:
-    """The figures of one load in a process of its own."""
+def in_fresh_process(options: argparse.Namespace, cache: Path) -> Results:
+    """Return the results of one load in a process of its own."""
     command = [sys.executable, __file__, options.file, "--image", options.image, "--label", options.label]
     environment = os.environ | {"L2RW_RAY_CACHE": str(cache)}
     done = subprocess.run(
         [*command, "--once"], env=environment, check=True, stdout=subprocess.PIPE, text=True
     )
-    figures: Figures = json.loads(done.stdout)
-    return figures
+    results: Results = json.loads(done.stdout)
+    return results
 
 
-def measure(options: argparse.Namespace) -> dict[str, list[Figures]]:
-    """Rounds of a first and a cached load, each round with a cache folder of its own."""
-    rounds: dict[str, list[Figures]] = {"first": [], "cached": []}
+def measure(options: argparse.Namespace) -> dict[str, list[Results]]:
+    """Run rounds of a first and a cached load, each round with its own cache folder."""
+    rounds: dict[str, list[Results]] = {"first": [], "cached": []}
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory() as name:
             for kind in rounds:
@@ -79,7 +79,7 @@ def measure(options: argparse.Namespace) -> dict[str, list[Figures]]:
     return rounds
 
 
-def show(rounds: dict[str, list[Figures]]) -> None:
+def show(rounds: dict[str, list[Results]]) -> None:
     """Print the table: medians over the rounds, the worst load time, and whether targets are met."""
     one = rounds["first"][0]
     print(f"{one['examples']:.0f} examples, {one['data_bytes'] / _GIB:.3f} GiB decoded")
@@ -99,7 +99,7 @@ def show(rounds: dict[str, list[Figures]]) -> None:
 
 
 def main() -> None:
-    """Measure and print a table, or one load's figures as JSON."""
+    """Measure and print a table, or one load's results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("file", help="Parquet file of images")
     parser.add_argument("--image", default="image", help="column of encoded images")

@@ -1,4 +1,4 @@
-"""How long `l2rw-ray plan` takes for many trials, without a ledger and beside a full one.
+"""Time of `l2rw-ray plan` for many trials, without a ledger and with a full one.
 
     python benchmarks/planning.py [--trials 2000] [--rounds 3]
 
@@ -24,7 +24,7 @@ from l2rw_ray.results.writer import write_record
 
 
 def large_study(trials: int) -> StudySpec:
-    """A grid of so many trials, ten seeds each."""
+    """Return a grid of that many trials, ten seeds each."""
     levels = [round(0.001 * (number + 1), 6) for number in range(trials // 10)]
     return parse_study(
         {
@@ -68,7 +68,7 @@ def fill(folder: StudyFolder, spec: StudySpec) -> None:
 
 
 def seconds(study: Path, out: Path, rounds: int) -> float:
-    """Median wall time of the command in a process of its own."""
+    """Return the median wall time of the command in a process of its own."""
     command = [sys.executable, "-c", "from l2rw_ray.cli import main; main()", "plan", str(study)]
     times = []
     for _ in range(rounds):
@@ -91,8 +91,8 @@ def main() -> None:
         alone_s = seconds(study, out, options.rounds)
         fill(StudyFolder(out), spec)
         beside_s = seconds(study, out, options.rounds)
-    figures = {"trials": len(plan_study(spec)), "plan_s": alone_s, "plan_beside_full_ledger_s": beside_s}
-    print(json.dumps(figures, indent=2))
+    results = {"trials": len(plan_study(spec)), "plan_s": alone_s, "plan_beside_full_ledger_s": beside_s}
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What it costs to write the report of a large study, from a ledger whose figures are drawn.
+"""Time of writing the report of a large study, from a ledger of random metrics.
 
-The ledger has ten arms at five levels over ten seeds, 500 trials of 50 epochs. The report is written
+The ledger has ten methods at five levels over ten seeds, 500 trials of 50 epochs. The report is written
 by `l2rw-ray report` in a fresh process, imports included.
 
     python benchmarks/report_time.py [--trials 500] [--epochs 50] [--target 20] [--json]
@@ -23,7 +23,7 @@ from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.schema import EpochRecord, TrialRecord
 from l2rw_ray.results.writer import write_record
 
-_ARMS = (
+_METHODS = (
     *("uniform", "l2rw", "random", "focal", "resample"),
     *("inverse_frequency", "class_balanced", "meta_only", "finetune_meta", "jtt"),
 )
@@ -39,7 +39,7 @@ def draw_study(folder: StudyFolder, trials: int, epochs: int) -> None:
         trials: How many; rounded up to whole seeds.
         epochs: Of each.
     """
-    seeds = -(-trials // (len(_ARMS) * len(_LEVELS)))
+    seeds = -(-trials // (len(_METHODS) * len(_LEVELS)))
     spec = parse_study(
         {
             "name": "report-time",
@@ -56,7 +56,7 @@ def draw_study(folder: StudyFolder, trials: int, epochs: int) -> None:
             },
             "design": {
                 "kind": "grid",
-                "factors": {"data.bias.level": list(_LEVELS), "method.name": list(_ARMS)},
+                "factors": {"data.bias.level": list(_LEVELS), "method.name": list(_METHODS)},
             },
             "seeds": seeds,
         }
@@ -70,7 +70,7 @@ def draw_study(folder: StudyFolder, trials: int, epochs: int) -> None:
 
 
 def _plan(spec: StudySpec) -> list[PlannedTrial]:
-    points = [{"data.bias.level": level, "method.name": arm} for level in _LEVELS for arm in _ARMS]
+    points = [{"data.bias.level": level, "method.name": method} for level in _LEVELS for method in _METHODS]
     return [
         PlannedTrial(f"{number:04x}{seed:04x}" * 2, spec.trial, seed, Resources(), point)
         for number, point in enumerate(points)
@@ -108,7 +108,7 @@ def _record(trial: PlannedTrial, epochs: int, rng: np.random.Generator) -> Trial
 
 
 def report_time_s(folder: Path) -> float:
-    """Wall time of the command in a process of its own."""
+    """Return the wall time of the command in a process of its own."""
     started = perf_counter()
     subprocess.run([sys.executable, "-c", _REPORT, str(folder)], check=True, stdout=subprocess.DEVNULL)
     return perf_counter() - started

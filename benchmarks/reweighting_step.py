@@ -1,4 +1,4 @@
-"""A reweighted step by this library's estimators, beside the implementations with `higher` and `torchopt`.
+"""A reweighted step by this library's estimators, compared with implementations by `higher` and `torchopt`.
 
 All steps take turns in one run on the same network and batches, and none of them learns (learning
 rate 0); ratios are to the plain step of the same round.
@@ -45,7 +45,7 @@ def with_higher(case: BenchCase) -> Callable[[], object]:
 
 
 def with_torchopt(case: BenchCase) -> Callable[[], object]:
-    """The same by `torchopt.MetaSGD`, which steps in place and is undone afterwards."""
+    """Algorithm 1 by `torchopt.MetaSGD`, which steps in place and is undone afterwards."""
     import torchopt
 
     network = copy.deepcopy(case.network)

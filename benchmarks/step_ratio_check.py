@@ -1,7 +1,7 @@
-"""Fails when a reweighted step has become dearer, relative to a plain one, than it may be.
+"""Fail when a reweighted step costs more than its limit, relative to a plain one.
 
-Steps take turns in one process, so a slow machine slows both; limits leave a generous margin over what
-is measured on two cores (`README.md`). `make benchmark-check` runs it.
+Steps take turns in one process, so a slow machine slows both; limits leave a wide margin over the
+measurements on two cores (`README.md`). `make benchmark-check` runs it.
 
     python benchmarks/step_ratio_check.py
 """
@@ -21,11 +21,11 @@ LIMITS = {
 
 
 _TRIES = 3
-"""Other work on the machine can slow one kind of step more than another; a dearer step stays so."""
+"""Tries per model: other work on the machine can slow one kind of step more than another."""
 
 
 def main() -> int:
-    """Measure; 1 when a limit is passed each time."""
+    """Measure; return 1 when a limit is exceeded in every try."""
     keep_freed_memory()
     failed = []
     for model in dict.fromkeys(model for model, _ in LIMITS):
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _passed_limits(model: str) -> list[str]:
-    """Measure a model's steps; what is above its limit."""
+    """Measure a model's steps; return a line for each ratio above its limit."""
     names = tuple(estimator for owner, estimator in LIMITS if owner == model)
     options = BenchOptions(models=(model,), estimators=names, rounds=7, threads=2)
     rows = run_bench(options)

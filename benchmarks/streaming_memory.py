@@ -1,11 +1,11 @@
-"""Memory and speed of a train set that is streamed through Ray Data, beside the same one held in memory.
+"""Memory and speed of a train set that is streamed through Ray Data, compared with one held in memory.
 
 A synthetic Parquet file of JPEG images, ten times a limit once it is decoded, is made, trained on for one
 short epoch (mlp, l2rw with the ghost estimator), and deleted. Each way has a private Ray cluster and an
 empty cache of its own; the worker is an actor that holds a CPU, as a worker group's is.
 
-Memory of the worker is what it takes beyond what it took after its imports: `private` is anonymous memory,
-`resident` counts mapped files too, as those of the cache are. Readers are Ray Data's tasks, all together.
+Memory of the worker is counted beyond that after its imports: `private` is anonymous memory,
+`resident` includes mapped files, such as the cache. Readers are Ray Data's tasks, all together.
 
     python benchmarks/streaming_memory.py [--limit-mib 200] [--window 1024] [--ways streamed held]
 """
@@ -37,7 +37,7 @@ _SIZES = {"meta_per_class": 10, "validation_size": 250, "test_size": 250}
 
 
 def write_table(path: Path, rows: int) -> None:
-    """Images of coloured noise, a few hundred different ones again and again, with labels."""
+    """Return images of coloured noise, a few hundred different ones repeated, with labels."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -112,23 +112,23 @@ def train(table: str, way: str, window: int) -> dict[str, float]:
     spec = parse_study({"name": "memory", "question": "?", "trial": trial, "design": design, "seeds": 1})
     planned = plan_study(spec)[0]
     warm_up()
-    figures: dict[str, float] = {}
+    results: dict[str, float] = {}
 
     def emit(event: Event) -> Verdict:
         if isinstance(event, EpochCompleted):
-            figures["epoch_s"] = event.duration_s
+            results["epoch_s"] = event.duration_s
         elif isinstance(event, TrialEnded):
-            figures["waiting_s"] = event.metrics["time_data_s"]
+            results["waiting_s"] = event.metrics["time_data_s"]
         return Verdict.CONTINUE
 
     before, peak, started = own_memory(), Peak(own_memory), perf_counter()
     with peak.watching():
         splits = make_splits(load_source(planned.config.data), planned.config.data, planned.seed)
-        figures["load_s"] = perf_counter() - started
+        results["load_s"] = perf_counter() - started
         train_trial(planned, splits, emit, TrainingOptions(read_parts=read_through_ray_data))
-    figures["examples"] = len(splits.train)
-    figures |= {f"{name}_mib": most - before[name] for name, most in peak.found.items()}
-    return figures | {"base_mib": before["private"]}
+    results["examples"] = len(splits.train)
+    results |= {f"{name}_mib": most - before[name] for name, most in peak.found.items()}
+    return results | {"base_mib": before["private"]}
 
 
 def warm_up() -> None:
@@ -160,7 +160,7 @@ def beside() -> dict[str, float]:
 
 
 def measure_one(table: str, way: str, window: int) -> dict[str, float]:
-    """One way, on a private cluster with two workers' worth of CPUs, of which the worker holds one."""
+    """Run one way on a private cluster with the CPUs of two workers, one of them held by the worker."""
     from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster
 
     peak = Peak(beside)
@@ -169,18 +169,18 @@ def measure_one(table: str, way: str, window: int) -> dict[str, float]:
 
         worker = ray.remote(num_cpus=os.cpu_count() or 1)(train)
         with peak.watching():
-            figures: dict[str, float] = ray.get(worker.remote(table, way, window))
-    return figures | peak.found
+            results: dict[str, float] = ray.get(worker.remote(table, way, window))
+    return results | peak.found
 
 
 def in_fresh_process(table: Path, way: str, options: argparse.Namespace) -> dict[str, Any]:
-    """The figures of one way, with a cache of its own."""
+    """Return the results of one way, with a cache of its own."""
     command = [sys.executable, __file__, "--once", str(table), "--ways", way, "--window", str(options.window)]
     with tempfile.TemporaryDirectory(dir=table.parent) as cache:
         environment = os.environ | {"L2RW_RAY_CACHE": cache}
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    results: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return results
 
 
 def show(found: dict[str, dict[str, float]], limit_mib: int) -> None:
@@ -196,9 +196,9 @@ def show(found: dict[str, dict[str, float]], limit_mib: int) -> None:
     )
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     print(f"| train set | {' | '.join(columns)} | examples/s |\n|{'---|' * (len(columns) + 2)}")
-    for way, figures in found.items():
-        speed = figures["examples"] / figures["epoch_s"]
-        print(f"| {way} | {' | '.join(f'{figures[name]:.0f}' for name in columns)} | {speed:.0f} |")
+    for way, results in found.items():
+        speed = results["examples"] / results["epoch_s"]
+        print(f"| {way} | {' | '.join(f'{results[name]:.0f}' for name in columns)} | {speed:.0f} |")
     if "streamed" in found:
         most_mib = found["streamed"]["private_mib"]
         verdict = "met" if most_mib < limit_mib else "NOT MET"
@@ -206,7 +206,7 @@ def show(found: dict[str, dict[str, float]], limit_mib: int) -> None:
 
 
 def main() -> None:
-    """Measure both ways and print a table, or one way's figures as JSON."""
+    """Measure both ways and print a table, or one way's results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--limit-mib", type=int, default=200, help="memory that a streamed worker may take")
     parser.add_argument("--window", type=int, default=1024, help="images that are shuffled together")

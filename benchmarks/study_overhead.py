@@ -1,4 +1,4 @@
-"""What a worker group costs per trial, beside one `TorchTrainer.fit()` per trial, in the same run.
+"""Overhead of a worker group per trial, compared with one `TorchTrainer.fit()` per trial in the same run.
 
 Twenty trials of about one second of training go through one warm worker group. Overhead of the worker group
 is its wall time after the first trial over the training time the trials themselves report; overhead of the

@@ -1,4 +1,4 @@
-"""What scheduling costs over many trials: wall time beside a bare loop, and memory of the driver.
+"""Cost of scheduling many trials: wall time against a bare loop, and memory of the driver.
 
     python benchmarks/study_throughput.py throughput [--trials 60] [--rounds 3]
     python benchmarks/study_throughput.py memory [--trials 500]
@@ -71,7 +71,7 @@ class Watch:
 
 
 def run_on_groups(spec: StudySpec) -> tuple[Watch, float]:
-    """Run a study in a folder of its own; what was seen, and the moment it was asked for."""
+    """Run a study in a folder of its own; return its observations and the time of the start."""
     watch, asked = Watch(), time()
     with tempfile.TemporaryDirectory() as name:
         folder = StudyFolder(Path(name) / "study")
@@ -160,10 +160,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of the throughput, in turn")
     options = parser.parse_args()
     if options.what == "throughput":
-        figures = throughput(options.trials or 60, options.rounds)
+        results = throughput(options.trials or 60, options.rounds)
     else:
-        figures = memory(options.trials or 500)
-    print(json.dumps(figures, indent=2))
+        results = memory(options.trials or 500)
+    print(json.dumps(results, indent=2))
 
 
 if __name__ == "__main__":

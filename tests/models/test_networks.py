@@ -67,7 +67,7 @@ build_model("lenet", (1, 8, 8), 3)
 try:
     build_model("efficientnet_b0", (3, 32, 32), 3)
 except InputError as error:
-    assert "torchvision, which brings more, is not installed" in str(error)
+    assert "torchvision, which has more, is not installed" in str(error)
 else:
     raise SystemExit("built")
 """
