@@ -8,7 +8,6 @@ from itertools import islice
 from time import perf_counter
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from l2rw_ray.config import PlannedTrial
@@ -32,15 +31,13 @@ from l2rw_ray.training.checkpoint import CheckpointSchedule, restored_history
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
+from l2rw_ray.training.epoch_statistics import EpochStatistics
 from l2rw_ray.training.evaluation import evaluate
 from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.ranks import unwrapped
 from l2rw_ray.training.saved_model import SavedModel, save_model
-from l2rw_ray.training.step_series import step_series
-from l2rw_ray.training.step_statistics import StepStatistics
 from l2rw_ray.training.weight_health import health_warnings
-from l2rw_ray.training.weight_statistics import WeightStatistics
 
 _PROBE_BATCHES = 4
 _MAX_CLASSES = 200
@@ -114,37 +111,23 @@ class Trainer:
         visited, batch_size = examples if plan.order is None else plan.order, self._config.optim.batch_size
         steps = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
         steps = min(steps, self._options.epoch_steps or steps)
-        weights = WeightStatistics(train.corrupted, steps, self._device)
-        losses = StepStatistics(steps, self._step, self._device)
-        sizes_S = torch.zeros(steps, dtype=torch.float64)
-        weighted = False
+        statistics = EpochStatistics(train.corrupted, steps, self._step, self._device)
         with closing(self._batches(self._epoch, plan, self._options.read_parts)) as batches:
             for position in range(steps):
                 with self._timer("data"):
                     batch = next(batches)
                 with self._timer("step"):
-                    outcome = self._method.step(batch, self._step, self._epoch)
-                losses.add(position, outcome)
-                sizes_S[position] = batch.global_size
-                if outcome.weights_B is not None and examples is train:
-                    weighted = True
-                    weights.add(
-                        position,
-                        outcome.weights_B,
-                        batch.index,
-                        batch.global_size,
-                        is_new=outcome.has_new_weights,
-                    )
+                    outcome = method.step(batch, self._step, self._epoch)
+                statistics.add(position, batch, outcome, is_train=examples is train)
                 self._skipped += outcome.skipped
                 self._step += 1
         self._epoch += 1
         self._ranks.share_buffers(self._context.model)  # all ranks evaluate and save the same model
         with self._timer("evaluation"):
-            stepped = losses.summarise(self._ranks, weighted=weighted)
-            metrics = stepped.metrics | self._evaluate("validation")[0]
-        weight_summary = weights.summarise(sizes_S, self._ranks) if weighted else None
-        if weight_summary:
-            metrics |= weight_summary.metrics | {"skipped_steps": float(self._skipped)}
+            summary = statistics.summarise(self._ranks, self._config.optim.epochs)
+            metrics = summary.metrics | self._evaluate("validation")[0]
+        if summary.weights:
+            metrics["skipped_steps"] = float(self._skipped)
         if self._load:
             metrics |= self._load.sample()
         event = EpochCompleted(
@@ -153,13 +136,8 @@ class Trainer:
             step=self._step,
             duration_s=perf_counter() - started,
             metrics={**metrics, **plan.metrics},
-            weights=weight_summary.histogram if weight_summary else None,
-            series=step_series(
-                stepped.loss_S,
-                weight_summary.effective_S if weight_summary else None,
-                self._step - steps,
-                self._config.optim.epochs,
-            ),
+            weights=summary.weights,
+            series=summary.series,
         )
         self._history.append(event)
         return event
