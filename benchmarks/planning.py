@@ -62,7 +62,7 @@ def fill(folder: StudyFolder, spec: StudySpec) -> None:
             cpus_per_worker=1,
             gpus_per_worker=0.0,
             started_at=datetime.now(UTC),
-            measures={"validation_balanced_accuracy": 0.5 + trial.seed / 100},
+            metrics={"validation_balanced_accuracy": 0.5 + trial.seed / 100},
         )
         write_record(folder, record)
 

@@ -102,7 +102,7 @@ def _record(trial: PlannedTrial, epochs: int, rng: np.random.Generator) -> Trial
         cpus_per_worker=1,
         gpus_per_worker=0.0,
         started_at=datetime(2024, 5, 1, tzinfo=UTC),
-        measures={"test_balanced_accuracy": final, "test_accuracy": final, "overhead_ratio": 2.0, **weights},
+        metrics={"test_balanced_accuracy": final, "test_accuracy": final, "overhead_ratio": 2.0, **weights},
         history=history,
     )
 

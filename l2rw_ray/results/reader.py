@@ -85,24 +85,24 @@ def unnested(table: pa.Table, column: str) -> tuple[dict[str, Any], pa.Array]:
     return {name: table[name].take(owner) for name in table.column_names if name != column}, lists.flatten()
 
 
-def trial_results(directory: Path | str, figures: Sequence[str] = ()) -> dict[str, TrialResult]:
+def trial_results(directory: Path | str, metrics: Sequence[str] = ()) -> dict[str, TrialResult]:
     """How every trial in the ledger ended, by trial id.
 
     Args:
         directory: The study folder.
-        figures: Names of final figures to read with it, columns or entries of the column `metrics`.
+        metrics: Names of final metrics to read with it, from their columns or the column `metrics`.
 
     Raises:
         StudyFolderError: A trial's file may not be read.
     """
-    columns = [name for name in dict.fromkeys(figures) if name in SCHEMA.names]
-    others = [name for name in dict.fromkeys(figures) if name not in SCHEMA.names]
+    columns = [name for name in dict.fromkeys(metrics) if name in SCHEMA.names]
+    others = [name for name in dict.fromkeys(metrics) if name not in SCHEMA.names]
     wanted = ["trial_id", "status", "reason", "duration_s", *columns, *(["metrics"] if others else [])]
     ledger = _read(StudyFolder(Path(directory)), list(dict.fromkeys(wanted)))
     results = {}
     for row in ledger.to_pylist():
-        metrics = dict(row.get("metrics") or ())
-        found = {name: row[name] for name in columns} | {name: metrics.get(name) for name in others}
+        rest = dict(row.get("metrics") or ())
+        found = {name: row[name] for name in columns} | {name: rest.get(name) for name in others}
         known = {name: float(value) for name, value in found.items() if value is not None}
         results[row["trial_id"]] = TrialResult(row["status"], row["reason"], row["duration_s"], known)
     return results

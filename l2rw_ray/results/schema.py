@@ -16,7 +16,7 @@ from l2rw_ray.events import ConfusionMatrix, StepSeries, WeightHistogram
 SCHEMA_VERSION = 3
 """2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`; rows written before do not have them."""
 
-MEASURES = (
+METRIC_COLUMNS = (
     "test_accuracy",
     "test_balanced_accuracy",
     "test_worst_class_accuracy",
@@ -38,7 +38,7 @@ MEASURES = (
     "zero_weight_fraction",
     "corrupted_auroc",
 )
-"""Final figures with a column of their own; all others go to the column `metrics`."""
+"""Final metrics with their own column; all others go to the column `metrics`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class EpochRecord:
         epoch: Epochs trained, from 1.
         step: Optimiser steps so far.
         duration_s: Wall time of the epoch, evaluation included.
-        metrics: Figures by name.
+        metrics: Metrics by name.
         weights: The examples' weights.
         series: What the steps did.
     """
@@ -73,8 +73,7 @@ class TrialRecord:
         error: `ExceptionType: message` of a failed trial.
         config: The resolved trial as JSON.
         method: Name of the method.
-        measures: Final figures by name, those of `MEASURES`.
-        metrics: Final figures without a column of their own.
+        metrics: Final metrics by name.
         split_hashes: SHA-256 over the row indices of train, meta, validation and test.
         class_counts: Train examples per class as labelled.
         versions: Package name to version.
@@ -110,7 +109,6 @@ class TrialRecord:
     train_examples: int | None = None
     device: str | None = None
     hardware: str | None = None
-    measures: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     split_hashes: Mapping[str, str] = field(default_factory=dict)
     class_counts: Mapping[str, int] = field(default_factory=dict)
@@ -153,7 +151,7 @@ SCHEMA = pa.schema(
         ("traceback", pa.string()),
         ("config", pa.string()),
         ("method", pa.string()),
-        *((name, pa.float64()) for name in MEASURES),
+        *((name, pa.float64()) for name in METRIC_COLUMNS),
         ("train_examples", pa.int64()),
         ("epochs", pa.int64()),
         ("steps", pa.int64()),
@@ -192,18 +190,19 @@ def as_table(record: TrialRecord) -> pa.Table:
 def _as_row(record: TrialRecord) -> dict[str, Any]:
     row = {name: getattr(record, name) for name in SCHEMA.names if hasattr(record, name)}
     hashes = {f"split_hash_{split}": digest for split, digest in record.split_hashes.items()}
-    unknown = sorted(set(record.measures) - set(MEASURES)) + sorted(set(hashes) - set(SCHEMA.names))
+    unknown = sorted(set(hashes) - set(SCHEMA.names))
     if unknown:
         raise ValueError(f"the ledger has no column {unknown[0]!r}")
+    metrics = {name: float(value) for name, value in record.metrics.items()}
     return {
         **row,
-        **record.measures,
+        **{name: metrics.pop(name) for name in METRIC_COLUMNS if name in metrics},
         **hashes,
         "class_counts": list(record.class_counts.items()),
         "split_sizes": list(record.split_sizes.items()),
         "versions": json.dumps(dict(record.versions), sort_keys=True),
         "schema_version": SCHEMA_VERSION,
-        "metrics": list(record.metrics.items()),
+        "metrics": list(metrics.items()),
         "history": [_epoch_row(epoch) for epoch in record.history],
         "weight_histograms": [
             {"epoch": epoch.epoch, **asdict(epoch.weights)} for epoch in record.history if epoch.weights

@@ -11,14 +11,14 @@ SCHEDULER = "scheduler"
 
 
 WEIGHTED = "effective_sample_size"
-"""A figure that every method with weights has, and no other."""
+"""A metric that every method with weights has, and no other."""
 
 
-def with_costs(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Final figures; those of a method without weights with the overhead ratio that it has by definition."""
-    has_weights = figures.get(WEIGHTED) is not None
-    known = {name: value for name, value in figures.items() if value is not None}
-    return dict(figures) if has_weights else {**figures, "overhead_ratio": 1.0, **known}
+def with_costs(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return final metrics, with an overhead ratio of 1 for methods without weights."""
+    has_weights = metrics.get(WEIGHTED) is not None
+    known = {name: value for name, value in metrics.items() if value is not None}
+    return dict(metrics) if has_weights else {**metrics, "overhead_ratio": 1.0, **known}
 
 
 @dataclass(frozen=True, slots=True)

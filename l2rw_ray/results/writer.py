@@ -12,7 +12,7 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.schema import MEASURES, EpochRecord, TrialRecord, as_table
+from l2rw_ray.results.schema import EpochRecord, TrialRecord, as_table
 from l2rw_ray.results.trial_logs import found_log, taken_stacks
 
 Clock = Callable[[], datetime]
@@ -110,7 +110,6 @@ class LedgerWriter:
         planned = self._planned[event.trial_id]
         collected = self._running.get(event.trial_id)
         started = collected.started if collected else None
-        measures, metrics = _split(event.metrics)
         stopped = event.status is TrialStatus.STOPPED
         left = (self._folder.logs, event.trial_id, planned.resources.workers)
         stacks, log = taken_stacks(*left), found_log(*left)
@@ -124,8 +123,7 @@ class LedgerWriter:
             traceback=event.traceback or (stacks if event.status is TrialStatus.FAILED else None),
             config=planned.config.model_dump_json(),
             method=planned.config.method.name,
-            measures=measures,
-            metrics=metrics,
+            metrics=event.metrics,
             train_examples=started.train_examples if started else None,
             epochs=event.epochs,
             steps=event.steps,
@@ -149,13 +147,6 @@ class LedgerWriter:
 
     def _before_now(self, duration_s: float) -> datetime:
         return self._clock() - timedelta(seconds=duration_s if math.isfinite(duration_s) else 0)
-
-
-def _split(metrics: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-    """Metrics with a column of their own, and the rest."""
-    own = {name: float(value) for name, value in metrics.items() if name in MEASURES}
-    rest = {name: float(value) for name, value in metrics.items() if name not in MEASURES}
-    return own, rest
 
 
 def _history(collected: _Collected | None) -> tuple[EpochRecord, ...]:

@@ -41,7 +41,7 @@ def finish_one(folder: StudyFolder, study_tree: dict) -> None:
     planned = plan_study(spec)
     folder.create()
     folder.write_plan(spec, planned)
-    record(folder, planned[0], measures={"test_balanced_accuracy": 0.5})
+    record(folder, planned[0], metrics={"test_balanced_accuracy": 0.5})
 
 
 def test_a_store_is_planned_for_looked_at_and_reported_on(

@@ -81,5 +81,5 @@ def end(
 ) -> None:
     status, figures = (outcome, {}) if isinstance(outcome, str) else ("completed", outcome)
     reason = "scheduler" if status == "stopped" else None
-    record(folder, trial, status=status, reason=reason, measures=figures, duration_s=36.0)
+    record(folder, trial, status=status, reason=reason, metrics=figures, duration_s=36.0)
     strategy.tell(trial.trial_id, TrialResult(status, reason, 36.0, {**figures, "duration_s": 36.0}))

@@ -39,7 +39,7 @@ def _write(folder: StudyFolder, trial, duration_s: float, value: float) -> None:
             cpus_per_worker=1,
             gpus_per_worker=0.0,
             started_at=datetime(2024, 5, 1, tzinfo=UTC),
-            measures={"validation_balanced_accuracy": value},
+            metrics={"validation_balanced_accuracy": value},
         ),
     )
 

@@ -12,7 +12,7 @@ import pytest
 
 from l2rw_ray.config import PlannedTrial, Resources, StudySpec, parse_study
 from l2rw_ray.results import StudyFolder
-from l2rw_ray.results.schema import MEASURES, EpochRecord, TrialRecord
+from l2rw_ray.results.schema import METRIC_COLUMNS, EpochRecord, TrialRecord
 from l2rw_ray.results.writer import write_record
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -91,7 +91,7 @@ def records_of(study: FakeStudy, plan: Sequence[PlannedTrial]) -> Iterator[Trial
                 status="failed",
                 error="NonFiniteError: non-finite train_loss at step 37: lower the learning rate",
                 traceback="Traceback …",
-                measures={},
+                metrics={},
                 history=record.history[:3],
                 log=f"logs/{trial.trial_id}.log",
             )
@@ -123,14 +123,14 @@ def _record(study: FakeStudy, trial: PlannedTrial, seed_effect: float, noise: np
         train_examples=800,
         device="cpu",
         hardware="Imagined CPU, 2 cores",
-        measures=_measures(trial.seed, method, final, noise),
+        metrics=_metrics(trial.seed, method, final, noise),
         split_hashes=dict.fromkeys(("train", "meta", "validation", "test"), f"{level}-{trial.seed}"),
         history=_history(method, final, noise),
     )
 
 
-def _measures(seed: int, method: str, final: float, noise: np.ndarray) -> dict[str, float]:
-    measures = {
+def _metrics(seed: int, method: str, final: float, noise: np.ndarray) -> dict[str, float]:
+    metrics = {
         "test_balanced_accuracy": final,
         "test_accuracy": final + 0.02,
         "test_worst_class_accuracy": final - 0.15 + noise[1],
@@ -141,7 +141,7 @@ def _measures(seed: int, method: str, final: float, noise: np.ndarray) -> dict[s
     if method != "uniform":
         plain_s = 0.0031 + 0.0001 * noise[3]
         ratio = (2.1 if method == "l2rw" else 1.04) + 4 * noise[4]
-        measures |= {
+        metrics |= {
             "effective_sample_size": (21 if method == "l2rw" else 32) + 60 * noise[5],
             "zero_weight_fraction": 0.48 + noise[6],
             "corrupted_auroc": (0.86 if method == "l2rw" else 0.5) + noise[7],
@@ -149,7 +149,7 @@ def _measures(seed: int, method: str, final: float, noise: np.ndarray) -> dict[s
             "step_time_s": plain_s * ratio,
             "overhead_ratio": ratio,
         }
-    return {name: value for name, value in measures.items() if name in MEASURES}
+    return {name: value for name, value in metrics.items() if name in METRIC_COLUMNS}
 
 
 def _history(method: str, final: float, noise: np.ndarray) -> tuple[EpochRecord, ...]:

@@ -18,14 +18,14 @@ from tests.report.conftest import FakeStudy, plan_of, records_of, spec_of
 
 def _as_regression(record: TrialRecord) -> TrialRecord:
     """The same trial, whose error is small where its accuracy was high."""
-    final = record.measures[HEADLINE]
-    measures = {name: value for name, value in record.measures.items() if "accuracy" not in name}
-    measures |= {"test_rmse": 2e5 * (1 - final), "test_mae": 1.4e5 * (1 - final), "test_r2": final - 0.2}
+    final = record.metrics[HEADLINE]
+    metrics = {name: value for name, value in record.metrics.items() if "accuracy" not in name}
+    metrics |= {"test_rmse": 2e5 * (1 - final), "test_mae": 1.4e5 * (1 - final), "test_r2": final - 0.2}
     history = tuple(
         replace(epoch, metrics={"validation_rmse": 2e5 * (1 - epoch.metrics["validation_balanced_accuracy"])})
         for epoch in record.history
     )
-    return replace(record, measures=measures, history=history, metrics={"left_out_examples": 965.0})
+    return replace(record, metrics=metrics | {"left_out_examples": 965.0}, history=history)
 
 
 @pytest.fixture

@@ -87,14 +87,15 @@ def _record(trial: PlannedTrial, noise: list[float], changes: Mapping[str, Any])
         "train_examples": 800,
         "device": "cpu",
         "hardware": "Imagined CPU, 2 cores",
-        "measures": {
+        "metrics": {
             "step_time_plain_s": plain_s,
             "step_time_s": plain_s * ratio,
             "overhead_ratio": ratio,
             "peak_memory_bytes": 1e5 * (trial.config.optim.batch_size + 10),
             "test_balanced_accuracy": 0.3,
+            "peak_memory_plain_bytes": 1e5 * trial.config.optim.batch_size,
+            "parameters": 2.7e5,
         },
-        "metrics": {"peak_memory_plain_bytes": 1e5 * trial.config.optim.batch_size, "parameters": 2.7e5},
         "class_counts": {str(label): 80 for label in range(10)},
     }
     return TrialRecord(**{**fields, **changes})

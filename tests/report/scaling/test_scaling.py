@@ -222,7 +222,7 @@ def test_times_from_a_shared_gpu_are_left_out_and_memory_is_kept(tmp_path):
 
 
 def test_a_study_without_a_measured_step_is_refused(tmp_path):
-    path = write_scaling_study(tmp_path / "plain", WORKERS, seeds=1, measures={})
+    path = write_scaling_study(tmp_path / "plain", WORKERS, seeds=1, metrics={"parameters": 2.7e5})
     with pytest.raises(StudyFolderError, match=r"no trial has measured.*probe_rounds"):
         write_report(path)
     assert scaling_points([], {}) == ()
