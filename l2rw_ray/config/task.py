@@ -8,9 +8,9 @@ from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.method.methods import MethodConfig
 
-FIGURES = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
+METRICS = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
 """Metrics of every evaluation of a classification."""
-REGRESSION_FIGURES = ("rmse", "mae", "r2", "loss")
+REGRESSION_METRICS = ("rmse", "mae", "r2", "loss")
 """Metrics of every evaluation of a regression."""
 _BEST_MODE = {"validation_rmse": "min", "validation_mae": "min", "validation_r2": "max"}
 
@@ -82,14 +82,14 @@ def metric_misfit(
         is_regression: Whether the data are one; None where only loading them tells.
     """
     names = {
-        True: REGRESSION_FIGURES,
-        False: FIGURES,
-        None: (*FIGURES[:-1], *REGRESSION_FIGURES),
+        True: REGRESSION_METRICS,
+        False: METRICS,
+        None: (*METRICS[:-1], *REGRESSION_METRICS),
     }[is_regression]
     usable = [*(f"validation_{name}" for name in names), *own]
     if metric not in usable:
         problem, remedy = "unknown", f"use one of {', '.join(usable)}"
-        if is_regression and metric.removeprefix("validation_") in FIGURES:
+        if is_regression and metric.removeprefix("validation_") in METRICS:
             problem = "the data are a regression"
             remedy = f"use validation_rmse with mode: min, or one of {', '.join(usable[1:])}"
         return Misfit(field, metric, problem, remedy)

@@ -10,7 +10,7 @@ from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
 from l2rw_ray.config.method.stages import FinetuneMetaConfig, TwoStageConfig
 from l2rw_ray.config.model import CustomModel, MlpModel, Model
 from l2rw_ray.config.section import Section, conflict
-from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, data_misfit, trial_misfit
+from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, data_misfit, trial_misfit
 from l2rw_ray.import_path import attribute_name, is_import_path
 
 
@@ -104,7 +104,7 @@ class TrialConfig(Section):
     @field_validator("metrics")
     @classmethod
     def _metrics_have_names_of_their_own(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
-        ours = (*FIGURES, *REGRESSION_FIGURES)
+        ours = (*METRICS, *REGRESSION_METRICS)
         names = [*ours, *map(attribute_name, metrics)]
         for place, path in enumerate(metrics):
             if attribute_name(path) in names[: len(ours) + place]:

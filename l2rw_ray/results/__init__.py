@@ -1,4 +1,4 @@
-"""The ledger of a study: one Parquet file per finished trial, the truth everything else reads."""
+"""The ledger of a study: one Parquet file per finished trial, the truth that everything else reads."""
 
 from l2rw_ray.results.arrays import read_confusion, read_step_series, read_weight_histograms
 from l2rw_ray.results.folder import StudyFolder

@@ -1,4 +1,4 @@
-"""Reading what the ledger holds beyond figures; trials of an older ledger are absent."""
+"""Read the arrays of the ledger; trials of an older ledger have none."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from l2rw_ray.results.reader import read_column, unnested
 
 
 def read_weight_histograms(directory: Path | str) -> pa.Table:
-    """The weights of the epochs of the trials that `read_study` returns.
+    """Read the weights of the epochs of the trials that `read_study` returns.
 
     Returns:
         A row per trial and epoch with weights: `trial_id`, `seed`, `factor.<path>` …, `epoch`, and
@@ -23,12 +23,12 @@ def read_weight_histograms(directory: Path | str) -> pa.Table:
 
 
 def read_step_series(directory: Path | str) -> pa.Table:
-    """What the steps did, of the trials that `read_study` returns.
+    """Read the step series of the trials that `read_study` returns.
 
     Returns:
         A row per trial and epoch: `trial_id`, `seed`, `factor.<path>` …, `epoch`, and lists of equal
-        length: `step`, `train_loss`, `effective_sample_size` (null where a chunk of steps has none);
-        see `StepSeries`.
+        length: `step`, `train_loss`, `effective_sample_size` (null where a chunk of steps has none), as
+        `StepSeries` defines them.
 
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file may not be read.
@@ -38,7 +38,7 @@ def read_step_series(directory: Path | str) -> pa.Table:
 
 
 def read_confusion(directory: Path | str) -> pa.Table:
-    """The test set by true and predicted class, of the trials that `read_study` returns.
+    """Read the test set by true and predicted class, of the trials that `read_study` returns.
 
     Returns:
         A row per trial that has one: `trial_id`, `seed`, `factor.<path>` …, `class_names`, and `counts`,
@@ -61,7 +61,7 @@ def _epochs(directory: Path | str, column: str, names: tuple[str, ...]) -> pa.Ta
 
 
 class TrialRows:
-    """A table's rows trial by trial, made into dictionaries only when they are asked for.
+    """The rows of a table by trial, made into dictionaries on demand.
 
     Args:
         table: What `read_history` or one of the functions above returns.
@@ -74,6 +74,6 @@ class TrialRows:
             self._places.setdefault(trial_id, []).append(place)
 
     def of(self, trial_id: str) -> list[dict[str, Any]]:
-        """A trial's rows, each epoch once also where several design points share the trial."""
+        """Return a trial's rows, each epoch once even where several design points share the trial."""
         rows = self._table.take(pa.array(self._places.get(trial_id, []), pa.int64())).to_pylist()
         return list({row.get("epoch"): row for row in rows}.values())

@@ -1,4 +1,4 @@
-"""Files that are either wholly there or not there at all."""
+"""Atomic writing of files."""
 
 import os
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from pathlib import Path
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder, which replaces `path` when the block succeeds.
 
-    Content is on the disk before the name changes, so that a crash leaves the old file or the new
-    one. The temporary name ends in `.tmp`, which no reader looks at.
+    Content is synced to the disk before the name changes, so that a crash leaves the old file or the new
+    one. The temporary name ends in `.tmp`, which readers ignore.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -24,7 +24,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def is_being_written(temporary: Path) -> bool:
-    """Whether another living process of this machine has the id of the one that made a temporary path."""
+    """Return whether another running process of this machine has the id of the one that made the path."""
     process = temporary.name.split(".")[-2]
     if not process.isdigit() or int(process) == os.getpid():
         return False

@@ -1,4 +1,4 @@
-"""The study folder: where everything of one study lies, and who may write to it."""
+"""The study folder: the paths of a study's files, and the lock on them."""
 
 import errno
 import fcntl
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 4096
-"""What a file system that is not full takes."""
+"""Bytes written to check that a folder is writable and its disk not full."""
 
 
 def unwritable(error: OSError) -> tuple[str, str]:
-    """What to say of a folder that cannot be written: the problem, and the remedy."""
+    """Return problem and remedy of a folder that cannot be written."""
     remedy = f"{'free the disk, or ' if error.errno in _FULL else ''}choose another --out"
     return (error.strerror or "cannot be written").lower(), remedy
 
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One trial that the study's current plan asks for.
+    """One trial of the study's current plan.
 
     Attributes:
         trial_id: Its fingerprint.
@@ -57,11 +57,11 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """A folder that holds one study: its specification, plan, ledger and whatever derives from them.
+    """A folder that holds one study: its specification, plan, ledger and what derives from them.
 
     Attributes:
         path: The folder on this machine.
-        store: The object store that the folder stands for; None of a folder that stands for itself.
+        store: The object store that the folder is a working copy of; None for a local study folder.
     """
 
     path: Path
@@ -69,7 +69,7 @@ class StudyFolder:
 
     @property
     def address(self) -> str:
-        """How a user names it."""
+        """The name that users give it."""
         return str(self.path) if self.store is None else self.store.location.address
 
     @property
@@ -79,7 +79,7 @@ class StudyFolder:
 
     @property
     def plan_file(self) -> Path:
-        """The trials that the resolved study asks for."""
+        """The trials of the resolved study."""
         return self.path / "plan.json"
 
     @property
@@ -94,7 +94,7 @@ class StudyFolder:
 
     @property
     def importances(self) -> Path:
-        """How much each parameter of a search mattered, as a run keeps it at its end."""
+        """Importance of each parameter of a search, written at the end of a run."""
         return self.path / "importances.json"
 
     @property
@@ -114,17 +114,17 @@ class StudyFolder:
 
     @property
     def logs(self) -> Path:
-        """What trials printed: `<trial_id>.log`, of further ranks `<trial_id>.rank<n>.log`."""
+        """Output of trials: `<trial_id>.log`, for further ranks `<trial_id>.rank<n>.log`."""
         return self.path / "logs"
 
     @property
     def models(self) -> Path:
-        """Trained models of a study that keeps them: `<trial_id>.pt` per trial."""
+        """Trained models, where the study keeps them: `<trial_id>.pt` per trial."""
         return self.path / "models"
 
     @property
     def report(self) -> Path:
-        """Where the report is written by default."""
+        """Default folder of the report."""
         return self.path / "report"
 
     @property
@@ -133,23 +133,23 @@ class StudyFolder:
         return self.path / "notes.md"
 
     def trial_file(self, trial_id: str) -> Path:
-        """The ledger's file of one trial."""
+        """Return the ledger's file of one trial."""
         return self.trials / f"{trial_id}.parquet"
 
     def model_file(self, trial_id: str) -> Path:
-        """The file of one trial's trained model."""
+        """Return the file of one trial's trained model."""
         return self.models / f"{trial_id}.pt"
 
     def delete_checkpoints(self, trial_id: str) -> None:
-        """Remove the checkpoints of a trial, and the single file that earlier releases kept."""
+        """Remove the checkpoints of a trial, including the single file of earlier releases."""
         shutil.rmtree(self.checkpoints / trial_id, ignore_errors=True)
-        with suppress(OSError, StudyFolderError):  # what is left costs room alone
+        with suppress(OSError, StudyFolderError):  # leftovers only take space
             (self.checkpoints / f"{trial_id}.pt").unlink(missing_ok=True)
             if self.store is not None:
                 self.store.remove(self.checkpoints / trial_id)
 
     def with_checkpoints(self) -> set[str]:
-        """The trials that have checkpoints, here or in the store that the folder stands for.
+        """Return the trials that have checkpoints, here or in the store.
 
         Raises:
             StudyFolderError: The store cannot be read.
@@ -160,10 +160,10 @@ class StudyFolder:
         return found
 
     def create(self) -> None:
-        """Make the folder and those in it that a run writes to, and see that they take files.
+        """Create the folder and its subfolders and check that they are writable.
 
         Raises:
-            StudyFolderError: The path cannot be made a folder, or nothing can be written there.
+            StudyFolderError: The folder cannot be created or written.
         """
         self.check_not_a_file()
         with self._writable():
@@ -173,17 +173,17 @@ class StudyFolder:
                     probe.write(bytes(_PROBE_BYTES))
 
     def check_not_a_file(self) -> None:
-        """Raise StudyFolderError where the path is of a file, which can be made no folder, or unreadable."""
+        """Raise StudyFolderError if the path is a file or unreadable."""
         with self._writable():
             if self.path.exists() and not self.path.is_dir():
                 raise self._error("a file, no folder", "choose another --out")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other runs out of the folder; the operating system frees it when this process dies.
+        """Lock the folder against other runs; the operating system releases it when this process ends.
 
         Raises:
-            StudyFolderError: Another run holds the folder, or it cannot be written.
+            StudyFolderError: Another run has locked the folder, or it cannot be written.
         """
         with self._open_lock() as file:
             try:
@@ -205,16 +205,16 @@ class StudyFolder:
 
     @contextmanager
     def replaced(self, path: Path) -> Iterator[Path]:
-        """Yield a temporary path that replaces a file of the folder when the block succeeds, wherever it is.
+        """Yield a temporary path that replaces a file of the folder, and of its store, if the block succeeds.
 
         Raises:
-            StudyFolderError: The store that the folder stands for cannot be written.
+            StudyFolderError: The store cannot be written.
         """
         with atomic_path(path) if self.store is None else self.store.replaced(path) as temporary:
             yield temporary
 
     def keep_searches(self) -> None:
-        """Bring Optuna's record to the store that the folder stands for, if it does.
+        """Copy Optuna's record to the store, if there is one.
 
         Raises:
             StudyFolderError: The store cannot be written.
@@ -223,7 +223,7 @@ class StudyFolder:
             self.store.put_copy(self.searches)
 
     def keep_logs(self, trial_id: str) -> None:
-        """Bring what a trial printed on this machine to the store that the folder stands for, if it does."""
+        """Copy a trial's logs on this machine to the store, if there is one."""
         if self.store is None:
             return
         with suppress(StudyFolderError):  # a log is a convenience
@@ -245,7 +245,7 @@ class StudyFolder:
         self.write_rows(planned)
 
     def write_rows(self, planned: Sequence[PlannedTrial]) -> None:
-        """Write the trials alone, where a study that is under way has asked for more.
+        """Write the trials alone, after a running study added some.
 
         Raises:
             StudyFolderError: The folder cannot be written.
@@ -262,7 +262,7 @@ class StudyFolder:
             raise self._error(*unwritable(error)) from error
 
     def read_spec(self) -> StudySpec:
-        """The study this folder was last run with.
+        """Return the study that this folder was last run with.
 
         Raises:
             StudyFolderError: There is no study in the folder, or its file is broken.
@@ -274,7 +274,7 @@ class StudyFolder:
             raise self._error(f"its study.yaml is unusable ({error})", "run the study again") from error
 
     def read_plan(self) -> tuple[PlanRow, ...]:
-        """The trials this folder was last asked for, in order.
+        """Return the trials of the last plan, in order.
 
         Raises:
             StudyFolderError: There is no plan in the folder, or its file is broken.

@@ -1,4 +1,4 @@
-"""From what a user names as a study folder to one that can be worked with."""
+"""Open a study folder by path or by the address of an object store."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from l2rw_ray.results.remote.location import Location, parse_location
 
 @contextmanager
 def open_study_folder(named: str) -> Iterator[StudyFolder]:
-    """A study folder to run a study in; of one on an object store, nothing is fetched before its lock.
+    """Yield a study folder to run a study in. From an object store, only `lock` fetches files.
 
     Errors about the working folder of a store name the store instead.
 
@@ -21,7 +21,7 @@ def open_study_folder(named: str) -> Iterator[StudyFolder]:
         named: A path, `file:///…`, or the address of an object store.
 
     Raises:
-        StudyFolderError: It is an address that cannot be used.
+        StudyFolderError: The address cannot be used.
     """
     place = parse_location(named)
     if isinstance(place, Path):
@@ -43,10 +43,10 @@ def open_study_folder(named: str) -> Iterator[StudyFolder]:
 
 @contextmanager
 def read_study_folder(named: str) -> Iterator[StudyFolder]:
-    """A study folder to look at; of one on an object store, what it holds now.
+    """Yield a study folder to read; from an object store, its present content is fetched.
 
     Raises:
-        StudyFolderError: It is an address that cannot be used, or the store cannot be read.
+        StudyFolderError: The address cannot be used, or the store cannot be read.
     """
     with open_study_folder(named) as folder:
         if folder.store is not None:
@@ -55,7 +55,7 @@ def read_study_folder(named: str) -> Iterator[StudyFolder]:
 
 
 def _working_folder(location: Location) -> Path:
-    """Where this machine keeps what it works on of a study on a store."""
+    """Return this machine's working folder of a study on a store, created if missing."""
     digest = hashlib.sha256(location.uri.encode()).hexdigest()[:16]
     name = PurePosixPath(location.address.partition("?")[0]).name
     path = cache_folder() / "studies" / digest / name
@@ -63,6 +63,6 @@ def _working_folder(location: Location) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = (error.strerror or "cannot be made").lower()
-        remedy = "let L2RW_RAY_CACHE name a folder that can be written"
+        remedy = "set L2RW_RAY_CACHE to a writable folder"
         raise StudyFolderError("working folder", path, reason, remedy) from error
     return path

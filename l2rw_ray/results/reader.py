@@ -1,6 +1,6 @@
-"""Reading a study's ledger into Arrow tables.
+"""Read a study's ledger into Arrow tables.
 
-A damaged file counts as missing, and is told of once.
+A damaged file counts as missing, with one warning.
 """
 
 import json
@@ -21,14 +21,14 @@ _ROW_COLUMNS = [name for name in SCHEMA.names if name not in ("history", *ARRAYS
 
 
 def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
-    """The finished trials of a study, a row per trial that its current plan names, in plan order.
+    """Read the finished trials of a study, a row per trial of its current plan, in plan order.
 
     Args:
         directory: The study folder.
         everything: Append trials of earlier plans, which have no factors.
 
     Returns:
-        The ledger's columns but `history` and those of `ARRAYS`; `factor.<path>` for each design factor:
+        The ledger's columns except `history` and those of `ARRAYS`; `factor.<path>` for each design factor:
         a number, text or boolean column where the levels are of one kind, else JSON text; and `stage`,
         which is `search` for trials that were only tried to choose a configuration, else `final`.
 
@@ -50,7 +50,7 @@ def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
 
 
 def read_history(directory: Path | str) -> pa.Table:
-    """The epochs of the trials that `read_study` returns, a row per trial and epoch.
+    """Read the epochs of the trials that `read_study` returns, a row per trial and epoch.
 
     Returns:
         `trial_id`, `seed`, `factor.<path>` …, `epoch`, `step`, `duration_s` and a float column per
@@ -69,7 +69,7 @@ def read_history(directory: Path | str) -> pa.Table:
 
 
 def read_column(directory: Path | str, column: str) -> pa.Table:
-    """`trial_id`, `seed`, `factor.<path>` … and one column of the ledger, of the rows of `read_study`.
+    """Read `trial_id`, `seed`, `factor.<path>` … and one column of the ledger, for the rows of `read_study`.
 
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file may not be read.
@@ -79,14 +79,14 @@ def read_column(directory: Path | str, column: str) -> pa.Table:
 
 
 def unnested(table: pa.Table, column: str) -> tuple[dict[str, Any], pa.Array]:
-    """The items of a column of lists, and the table's other columns with a row per item."""
+    """Return the table's other columns with a row per item of a column of lists, and the items."""
     lists = table[column].combine_chunks()
     owner = pc.list_parent_indices(lists)
     return {name: table[name].take(owner) for name in table.column_names if name != column}, lists.flatten()
 
 
 def trial_results(directory: Path | str, metrics: Sequence[str] = ()) -> dict[str, TrialResult]:
-    """How every trial in the ledger ended, by trial id.
+    """Read how every trial in the ledger ended, by trial id.
 
     Args:
         directory: The study folder.
@@ -114,7 +114,7 @@ def _read(folder: StudyFolder, columns: list[str]) -> pa.Table:
 
 
 def _planned_rows(ledger: pa.Table, plan: Sequence[PlanRow]) -> pa.Table:
-    """The plan's finished trials in its order, with a column per factor.
+    """Return the plan's finished trials in its order, with a column per factor.
 
     Types of factors follow the whole plan, so that a study's progress cannot change them.
     """
@@ -133,7 +133,7 @@ def _take(table: pa.Table, rows: Sequence[int]) -> pa.Table:
 
 
 def _factor_type(levels: Sequence[Any]) -> pa.DataType | None:
-    """The common Arrow type of a factor's levels, None where they have none."""
+    """Return the common Arrow type of a factor's levels, None where they have none."""
     kinds = {type(level) for level in levels if level is not None}
     if kinds == {bool}:
         return pa.bool_()

@@ -1,4 +1,4 @@
-"""Making a study folder whole before a run, after whatever has ended the one before."""
+"""Repair a study folder before a run, after the previous one was killed or damaged it."""
 
 import os
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from l2rw_ray.results.trial_result import TrialResult
 
 
 def repair_folder(folder: StudyFolder) -> list[str]:
-    """Set damaged files of the ledger aside, and remove what killed runs have left behind.
+    """Set damaged files of the ledger aside, and remove leftovers of killed runs.
 
-    That is what they left half written, and checkpoints of trials whose end is recorded; of a failed one
-    they may be of another try, which goes on from them.
+    Leftovers are drafts, and checkpoints of trials whose end is recorded. Those of a failed trial stay, as
+    another attempt may resume from them.
 
     Args:
         folder: The study folder, locked by the caller.
@@ -29,8 +29,7 @@ def repair_folder(folder: StudyFolder) -> list[str]:
         What was done, a line for each damaged file.
 
     Raises:
-        StudyFolderError: A file may not be read or moved, or the store that the folder stands for cannot
-            be read or written.
+        StudyFolderError: A file may not be read or moved, or the store cannot be read or written.
     """
     _sweep_drafts(folder)
     ended, lines = set[str](), []
@@ -49,11 +48,11 @@ def repair_folder(folder: StudyFolder) -> list[str]:
 
 
 def _read_whole(folder: StudyFolder, path: Path) -> pa.Table | None:
-    """A record; where a store has it, a copy that is damaged only here is fetched anew.
+    """Read a file of the ledger; with a store, a damaged copy is fetched again.
 
     Raises:
         DamagedFileError: It is damaged.
-        StudyFolderError: It, or the store, cannot be read.
+        StudyFolderError: The file or the store cannot be read.
     """
     try:
         return read_trial_file(path, SCHEMA)
@@ -69,16 +68,16 @@ def _is_over(row: Mapping[str, Any]) -> bool:
 
 
 def _sweep_drafts(folder: StudyFolder) -> None:
-    """Remove files half written, unless their process is still at it: it may be another command's."""
+    """Remove drafts, unless the process that writes them is still running."""
     for parent in (folder.path, folder.trials, folder.models):
         for draft in parent.glob(".*.tmp"):
             if not is_being_written(draft):
-                with suppress(OSError):  # nobody reads it
+                with suppress(OSError):  # readers ignore it
                     draft.unlink()
 
 
 def _set_aside(folder: StudyFolder, path: Path) -> Path:
-    """Rename a file, on the store too; an earlier one of the same name stays."""
+    """Rename a file, on the store too, to a name that is not taken."""
     there = [] if folder.store is None else folder.store.names(path.parent)
     taken = {*there, *(each.name for each in path.parent.iterdir())}
     aside, number = path.with_name(f"{path.name}.damaged"), 1

@@ -14,7 +14,7 @@ import pyarrow as pa
 from l2rw_ray.events import ConfusionMatrix, StepSeries, WeightHistogram
 
 SCHEMA_VERSION = 3
-"""2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`; rows written before do not have them."""
+"""2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`; older rows do not have them."""
 
 METRIC_COLUMNS = (
     "test_accuracy",
@@ -51,7 +51,7 @@ class EpochRecord:
         duration_s: Wall time of the epoch, evaluation included.
         metrics: Metrics by name.
         weights: The examples' weights.
-        series: What the steps did.
+        series: The steps.
     """
 
     epoch: int
@@ -68,7 +68,7 @@ class TrialRecord:
 
     Attributes:
         status: `completed`, `stopped` or `failed`.
-        attempt: The try that ended it, counted up when the infrastructure lost the trial.
+        attempt: The attempt that ended it, counted up when the infrastructure lost the trial.
         reason: Why a stopped trial stopped: `scheduler` or `interrupted`.
         error: `ExceptionType: message` of a failed trial.
         config: The resolved trial as JSON.
@@ -85,7 +85,7 @@ class TrialRecord:
         history: Epochs, in order.
         confusion: The test set by true and predicted class.
         split_sizes: Examples of train, meta, validation and test.
-        log: What it printed, a file relative to the study folder; None where that is nothing.
+        log: Its output, a file relative to the study folder; None where there is none.
     """
 
     trial_id: str
@@ -138,7 +138,7 @@ _SERIES = pa.struct(
 _CONFUSION = pa.struct([("class_names", pa.list_(pa.string())), ("counts", pa.list_(pa.list_(pa.int64())))])
 
 ARRAYS = ("weight_histograms", "step_series", "confusion")
-"""Columns that are read by functions of their own; see `l2rw_ray.results.arrays`."""
+"""Columns that the functions of `l2rw_ray.results.arrays` read."""
 
 SCHEMA = pa.schema(
     [
@@ -183,7 +183,7 @@ SCHEMA = pa.schema(
 
 
 def as_table(record: TrialRecord) -> pa.Table:
-    """The record as a table of one row, with exactly the ledger's columns."""
+    """Return the record as a table of one row with the ledger's columns."""
     return pa.Table.from_pylist([_as_row(record)], schema=SCHEMA)
 
 

@@ -1,4 +1,4 @@
-"""What of a study is done, from its ledger."""
+"""The state of a study, from its ledger."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ def missing_trials(
     *,
     retry_failed: bool = False,
 ) -> list[PlannedTrial]:
-    """The planned trials that a run would still do.
+    """Return the planned trials that a run would still do.
 
     Args:
         planned: The study's trials.
@@ -32,7 +32,7 @@ def missing_trials(
 
 
 def count_statuses(directory: Path) -> dict[str, int]:
-    """The current plan's trials by status; `missing` for those that a run would still do.
+    """Count the current plan's trials by status; `missing` are those that a run would still do.
 
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file may not be read.
@@ -50,7 +50,7 @@ def _status(result: TrialResult) -> str:
 
 
 def describe_status(directory: Path) -> str:
-    """The counts as lines for people."""
+    """Return the counts as readable lines."""
     folder = StudyFolder(directory)
     spec, plan, ledger = folder.read_spec(), folder.read_plan(), trial_results(directory)
     planned, counts = {row.trial_id for row in plan}, _counts(plan, ledger)
@@ -62,5 +62,5 @@ def describe_status(directory: Path) -> str:
         if most is not None and most > len(planned):
             lines.append(f"at most {most} by the search's budget")
     if others:
-        lines.append(f"{others} more in the ledger, of settings that the study no longer asks for")
+        lines.append(f"{others} more in the ledger, of settings that are no longer in the study")
     return "\n".join(lines)

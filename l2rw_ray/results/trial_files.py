@@ -1,4 +1,4 @@
-"""The ledger's files one by one: reading one, telling a damaged one."""
+"""Read the ledger's files and detect damaged ones."""
 
 import logging
 import re
@@ -17,12 +17,12 @@ _CONSEQUENCE = {
     True: "it counts as missing; `l2rw-ray run` sets it aside and runs its trial again",
     False: "its trials count as missing; restore it, or `l2rw-ray run` sets it aside and runs them again",
 }
-_named: set[tuple[Path, int]] = set()
-"""Damaged files that this process has told of, each with the time it was last written."""
+_warned_of: set[tuple[Path, int]] = set()
+"""Damaged files that this process has warned of, each with the time it was last written."""
 
 
 class DamagedFileError(Exception):
-    """A file of the ledger holds no record of its trial.
+    """A file of the ledger is damaged.
 
     Args:
         path: The file.
@@ -56,7 +56,7 @@ def read_rows(folder: StudyFolder, wanted: pa.Schema) -> pa.Table:
         try:
             table = read_trial_file(path, wanted)
         except DamagedFileError as damage:
-            _name(damage)
+            _warn(damage)
         else:
             tables += [] if table is None else [table]
     rows = pa.concat_tables(tables)
@@ -70,19 +70,19 @@ def trial_files(folder: StudyFolder) -> list[Path]:
 
 
 def is_of_one_trial(path: Path) -> bool:
-    """Whether a file of the ledger holds a single trial, whose fingerprint is its name."""
+    """Return whether a file of the ledger holds a single trial, whose fingerprint is its name."""
     return _FINGERPRINT.fullmatch(path.stem) is not None
 
 
 def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
-    """A file's columns in the wanted types; None where it has gone meanwhile.
+    """Read a file's columns in the wanted types; None if it was removed meanwhile.
 
     Args:
         path: The file.
         wanted: Columns, `trial_id` among them; those that an older file lacks are null.
 
     Raises:
-        DamagedFileError: It holds no record of its trial.
+        DamagedFileError: It is damaged.
         StudyFolderError: It may not be read.
     """
     try:
@@ -93,11 +93,11 @@ def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         if isinstance(error, OSError) and error.errno is not None:
-            problem, remedy = f"unreadable ({reason})", "see that it can be read"
+            problem, remedy = f"unreadable ({reason})", "make it readable"
             raise StudyFolderError("trial file", path, problem, remedy) from error
         raise DamagedFileError(path, reason) from error
     if is_of_one_trial(path) and table["trial_id"].to_pylist() != [path.stem]:
-        raise DamagedFileError(path, "it is of another trial")
+        raise DamagedFileError(path, "it holds another trial")
     return table
 
 
@@ -113,11 +113,11 @@ def _fitted(file: pq.ParquetFile, wanted: pa.Schema) -> pa.Table:
     return table
 
 
-def _name(damage: DamagedFileError) -> None:
+def _warn(damage: DamagedFileError) -> None:
     try:
         written = damage.path.stat().st_mtime_ns
     except OSError:
         return
-    if (damage.path, written) not in _named:
-        _named.add((damage.path, written))
+    if (damage.path, written) not in _warned_of:
+        _warned_of.add((damage.path, written))
         logging.getLogger(__name__).warning("%s: %s", damage, _CONSEQUENCE[is_of_one_trial(damage.path)])

@@ -1,27 +1,27 @@
-"""What the workers of a trial leave in the study folder's `logs`, beside what they tell."""
+"""The files that a trial's workers write to the study folder's `logs`."""
 
 from contextlib import suppress
 from pathlib import Path
 
 
 def log_file(logs: Path, trial_id: str, rank: int) -> Path:
-    """Where a rank's standard output and error go."""
+    """Return the file of a rank's standard output and error."""
     return logs / f"{_stem(trial_id, rank)}.log"
 
 
 def stacks_file(logs: Path, trial_id: str, rank: int) -> Path:
-    """Where a rank's stacks go when it ends because nothing else can end it."""
+    """Return the file of a rank's stacks, written when the rank had to be killed."""
     return logs / f"{_stem(trial_id, rank)}.stacks"
 
 
 def found_log(logs: Path, trial_id: str, workers: int) -> Path | None:
-    """The log of the first rank that printed anything, None where none did or it is out of reach."""
+    """Return the log of the first rank with any output; None where there is none or it is out of reach."""
     files = (log_file(logs, trial_id, rank) for rank in range(workers))
     return next((file for file in files if _size(file)), None)
 
 
 def taken_stacks(logs: Path, trial_id: str, workers: int) -> str | None:
-    """The stacks of the first rank that left any; all are removed."""
+    """Remove all files of stacks, and return the stacks of the first rank that has any."""
     texts = []
     for rank in range(workers):
         with suppress(OSError):  # there is none, or it is out of reach

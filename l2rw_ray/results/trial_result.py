@@ -1,11 +1,11 @@
-"""What became of a trial, as far as a study's next step depends on it."""
+"""How a trial ended, as far as a study's next step depends on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 INTERRUPTED = "interrupted"
-"""Reason of a trial that the user stopped: it goes on in the next run, so it is not done."""
+"""Stop reason: interrupted by the user. The trial resumes in the next run."""
 SCHEDULER = "scheduler"
 """Stop reason: pruned by the scheduler."""
 
@@ -29,7 +29,7 @@ class TrialResult:
         status: `completed`, `stopped` or `failed`.
         reason: Why a stopped trial stopped.
         duration_s: Wall time of its training, evaluation and measurement.
-        metrics: Final metrics by name: those asked for that it has.
+        metrics: Final metrics by name, of those requested.
     """
 
     status: str
@@ -39,5 +39,5 @@ class TrialResult:
 
     @property
     def is_final(self) -> bool:
-        """Whether the trial is done with, unless failed ones are tried again."""
+        """Whether the trial is done, unless failed ones are retried."""
         return self.reason != INTERRUPTED

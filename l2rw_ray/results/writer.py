@@ -1,4 +1,4 @@
-"""From events to the ledger: collects what a trial tells and writes its row when it ends."""
+"""Collect the events of trials and write a row of the ledger when a trial ends."""
 
 import math
 import os
@@ -22,7 +22,7 @@ def write_record(folder: StudyFolder, record: TrialRecord) -> None:
     """Write a trial's file, replacing an earlier one of the same trial, in one step.
 
     Raises:
-        StudyFolderError: It cannot be written; nothing of it is left.
+        StudyFolderError: It cannot be written; no part of it remains.
     """
     path = folder.trial_file(record.trial_id)
     try:
@@ -36,7 +36,7 @@ def write_record(folder: StudyFolder, record: TrialRecord) -> None:
 
 @dataclass
 class _Collected:
-    """What a running trial has told so far."""
+    """What a running trial has reported so far."""
 
     started: TrialStarted
     started_at: datetime
@@ -58,14 +58,14 @@ class LedgerWriter:
     """Observer of events that writes one file per finished trial.
 
     A trial that the infrastructure lost starts again with the history it resumes from; epochs that
-    the lost attempt told beyond it are forgotten.
+    the lost attempt reported beyond it are dropped.
 
     Args:
         folder: A created study folder.
-        planned: The trials that will be told about, by id; it may grow.
+        planned: The trials whose events may come, by id; it may grow.
         versions: Package name to version.
         commit: Commit of this package's source, None outside a repository.
-        clock: The present, in UTC.
+        clock: Returns the present time, in UTC.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class LedgerWriter:
         self._running: dict[str, _Collected] = {}
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event; write the trial's file if it is the last.
+        """Record an event; write the trial's file if it is the last.
 
         Raises:
-            KeyError: The event is of a trial that is not planned.
+            KeyError: The trial of the event is not planned.
             StudyFolderError: The file cannot be written.
         """
         match event:

@@ -76,7 +76,7 @@ def test_a_file_address_is_a_folder(call: Call, study_tree: dict, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["status", "ftp://host/x"], "no kind of store that is known"),
+        (["status", "ftp://host/x"], "not a supported store"),
         (["track", "s3://bucket"], "names no folder in the bucket"),
         (["ui", "s3://an-id:s3cret@bucket/x"], "holds credentials or a port"),
         (["report", "results/x", "--out", "s3://bucket/x"], "files are written to this machine"),

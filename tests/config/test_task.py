@@ -7,7 +7,7 @@ import pytest
 from l2rw_ray.config import parse_study
 from l2rw_ray.config.method.methods import UniformConfig
 from l2rw_ray.config.method.section import MethodSection
-from l2rw_ray.config.task import FIGURES, REGRESSION_FIGURES, trial_misfit
+from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, trial_misfit
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
 
@@ -27,34 +27,34 @@ def _parse(tree: dict[str, Any], data: dict[str, Any], **objective: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("figure", "mode"), [("rmse", "min"), ("mae", "min"), ("r2", "max"), ("loss", "min")]
+    ("metric", "mode"), [("rmse", "min"), ("mae", "min"), ("r2", "max"), ("loss", "min")]
 )
-def test_objectives_of_a_regression(study_tree: dict, figure: str, mode: str) -> None:
-    spec = _parse(study_tree, _TABLE, metric=f"validation_{figure}", mode=mode)
+def test_objectives_of_a_regression(study_tree: dict, metric: str, mode: str) -> None:
+    spec = _parse(study_tree, _TABLE, metric=f"validation_{metric}", mode=mode)
     assert spec.trial.data.is_regression
     assert spec.trial.data.label is None
-    assert figure in REGRESSION_FIGURES
+    assert metric in REGRESSION_METRICS
 
 
-@pytest.mark.parametrize(("figure", "mode"), [("rmse", "max"), ("mae", "max"), ("r2", "min")])
-def test_an_objective_is_not_optimised_the_wrong_way(study_tree: dict, figure: str, mode: str) -> None:
+@pytest.mark.parametrize(("metric", "mode"), [("rmse", "max"), ("mae", "max"), ("r2", "min")])
+def test_an_objective_is_not_optimised_the_wrong_way(study_tree: dict, metric: str, mode: str) -> None:
     best = {"max": "min", "min": "max"}[mode]
     with pytest.raises(
-        ConfigError, match=rf"objective\.mode = '{mode}': of validation_{figure} .* use {best}"
+        ConfigError, match=rf"objective\.mode = '{mode}': of validation_{metric} .* use {best}"
     ):
-        _parse(study_tree, _TABLE, metric=f"validation_{figure}", mode=mode)
+        _parse(study_tree, _TABLE, metric=f"validation_{metric}", mode=mode)
 
 
 def test_a_source_of_the_users_own_may_be_either(study_tree: dict, write_code) -> None:
     write_code("own_data.py", "def load(): ...")
     data = {"source": "own_data:load"}
-    for name in {*FIGURES, *REGRESSION_FIGURES}:
+    for name in {*METRICS, *REGRESSION_METRICS}:
         mode = "min" if name in ("rmse", "mae") else "max"
         spec = _parse(study_tree, data, metric=f"validation_{name}", mode=mode)
         assert spec.trial.data.is_regression is None
         fits = [kind for kind in (False, True) if spec.objective_misfit(is_regression=kind) is None]
         assert fits == [
-            kind for kind, names in ((False, FIGURES), (True, REGRESSION_FIGURES)) if name in names
+            kind for kind, names in ((False, METRICS), (True, REGRESSION_METRICS)) if name in names
         ]
 
 

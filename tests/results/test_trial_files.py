@@ -35,7 +35,7 @@ def test_a_damaged_file_counts_as_missing_and_is_told_of_once(ledger, planned, c
 def test_a_file_of_another_trial_is_damaged(ledger, planned, caplog):
     shutil.copy(ledger.trial_file(planned[0].trial_id), ledger.trial_file(planned[1].trial_id))
     assert planned[1].trial_id not in trial_results(ledger.path)
-    assert "it is of another trial" in caplog.text
+    assert "it holds another trial" in caplog.text
 
 
 def test_a_report_is_written_without_it(ledger, planned, tmp_path, caplog):
@@ -51,7 +51,7 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(ledger, planned, m
 
     monkeypatch.setattr("l2rw_ray.results.trial_files.pq.ParquetFile", refuse)
     for read in (trial_results, read_study):
-        with pytest.raises(StudyFolderError, match=r"unreadable .*see that it can be read"):
+        with pytest.raises(StudyFolderError, match=r"unreadable .*make it readable"):
             read(ledger.path)
     with pytest.raises(StudyFolderError):
         repair_folder(ledger)

@@ -1,17 +1,17 @@
-"""Who runs a study on an object store: claims that are renewed while their run lives.
+"""Claims on a study on an object store, which a run renews while it lives, so that only one runs it.
 
-Each working folder has one claim, `.claims/<its own number>`, whose time of change is the store's. A run
-puts its claim first and lists all of them then. Where another was renewed a short while before its
-own, both by the store's one clock, it takes its claim back and is refused. Of two runs that start at
-once each may see the other, and both are refused; that both go on is not possible on a store whose
-lists show every earlier put, as those of S3 and Google Cloud do.
+Each working folder has one claim, `.claims/<its number>`, whose modification time is the store's. A run
+first writes its claim and then lists all of them. If another one was renewed shortly before, by the
+store's clock, the run removes its claim and fails. Of two runs that start at once, each may see the other
+and both fail; both cannot succeed on a store whose lists show every earlier write, such as S3 and Google
+Cloud Storage.
 
-A run that was killed leaves a claim that is too old after `STALE_S`; on the same machine, where the
-working folder's own lock shows that nobody runs, it does not count at all.
+The claim of a killed run expires after `STALE_S`. On the same machine it does not count at all, since the
+lock of the working folder shows that no run is active.
 
-The limits: a run that could not renew its claim for longer than that, such as one on a laptop that
-slept, may find its study taken over. It notices at its next renewal and stops at its next record.
-Until then both write the same files of the same trials, which costs time and damages nothing.
+Limits: a run that could not renew its claim for that long, for example on a suspended laptop, may find its
+study taken over. It notices at its next renewal and stops at its next record. Until then both write the
+same files of the same trials, which costs time but damages nothing.
 """
 
 import json
@@ -30,13 +30,13 @@ STALE_S = 90.0
 
 
 class Claim:
-    """One working folder's claim; see the module.
+    """The claim of one working folder, as the module describes it.
 
     Args:
         files: The folder of claims.
-        number: The working folder's own.
-        renew_s: How often it is renewed.
-        stale_s: Age at which the claims of others count no more.
+        number: The working folder's number.
+        renew_s: Seconds between renewals.
+        stale_s: Age in seconds at which the claims of others expire.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Claim:
         """Claim the study until the block ends.
 
         Raises:
-            StudyFolderError: Another run holds it, or the store cannot be written.
+            StudyFolderError: Another run has claimed it, or the store cannot be written.
         """
         try:
             self._take()
         except OSError as error:
-            remedy = "see that the environment's credentials may list, read and write it"
+            remedy = "check that the environment's credentials may list, read and write it"
             raise self._files.location.error(f"cannot be written ({reason_of(error)})", remedy) from error
         renewing = threading.Thread(target=self._renew, name="claim", daemon=True)
         renewing.start()
@@ -69,7 +69,7 @@ class Claim:
             self._ended.set()
             renewing.join()
             if not self.is_lost:
-                with suppress(OSError):  # it is too old soon
+                with suppress(OSError):  # it expires soon
                     self._files.remove(self._number)
 
     def _take(self) -> None:
@@ -85,13 +85,13 @@ class Claim:
             self._files.remove(self._number)
             raise self._files.location.error(
                 f"in use by another run ({holder}, seen {max(age_s, 0):.0f} s ago)",
-                f"wait for it or stop it; one that was killed frees it after {self._stale_s:.0f} s",
+                f"wait for it or stop it; the claim of a killed run expires after {self._stale_s:.0f} s",
             )
 
     def _holder(self, name: str) -> str:
         try:
-            told = json.loads(self._files.read(name))
-            return f"process {told['process']} on {told['host']}"
+            held = json.loads(self._files.read(name))
+            return f"process {held['process']} on {held['host']}"
         except (OSError, ValueError, KeyError, TypeError):
             return "unknown process"
 
@@ -99,7 +99,7 @@ class Claim:
         while not self._ended.wait(self._renew_s):
             try:
                 self._renew_once()
-            except OSError:  # it holds until it is stale
+            except OSError:  # the claim is valid until it expires
                 continue
             if self.is_lost:
                 return

@@ -1,8 +1,8 @@
-"""Addresses of study folders on object stores: what is one, and what opens it.
+"""Addresses of study folders on object stores.
 
-Credentials come from the environment, as pyarrow and each cloud's own tools find them
-(`AWS_ACCESS_KEY_ID`, a profile, an instance's role, `GOOGLE_APPLICATION_CREDENTIALS`). An address
-that holds some is refused, and never shown.
+Credentials come from the environment, as pyarrow and each cloud's tools find them (`AWS_ACCESS_KEY_ID`, a
+profile, an instance's role, `GOOGLE_APPLICATION_CREDENTIALS`). An address that contains credentials is an
+error, and never shown.
 """
 
 import os
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 _OPTIONS = {"s3": {"endpoint_override", "scheme", "region"}, "gs": {"endpoint_override", "scheme"}}
-"""Options of an address by its scheme; pyarrow's others are credentials, or nobody's business here."""
+"""Options of an address by its scheme; pyarrow's others are credentials or not needed here."""
 _ALWAYS = {"s3": {"allow_delayed_open": "true"}, "gs": {"retry_limit_seconds": "30"}}
-"""Small objects in one request instead of three; a store out of reach is told of soon."""
+"""Write small objects in one request instead of three; fail soon when a store is out of reach."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _FORMS = "use s3://BUCKET/PATH, gs://BUCKET/PATH or a folder"
 _BY_ENVIRONMENT = "leave them out: the environment has them, such as AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL"
@@ -32,33 +32,33 @@ class Location:
     """A folder on an object store.
 
     Attributes:
-        address: As the user wrote it, without a slash at its end.
-        uri: The same as pyarrow reads it, with the endpoint that this process's environment names: it
-            opens the same folder on another node.
+        address: The address that the user gave, without a slash at its end.
+        uri: The address for pyarrow, with the endpoint of this process's environment, so that it opens the
+            same folder on another node.
     """
 
     address: str
     uri: str
 
     def inside(self, relative: str) -> str:
-        """The address of a file in the folder, as it is shown."""
+        """Return the address of a file in the folder, for messages."""
         return f"{self.address.partition('?')[0]}/{relative}"
 
     def open(self) -> "tuple[FileSystem, str]":
-        """The filesystem, and the folder's path in it; nothing is asked of the store yet.
+        """Return the filesystem and the folder's path in it, without a request to the store.
 
         Raises:
-            StudyFolderError: The address cannot be read, or its region cannot be found out.
+            StudyFolderError: The address is invalid, or its region cannot be determined.
         """
         import pyarrow as pa
 
         try:
             return _opened(self.uri)
         except (pa.ArrowException, OSError, ValueError, ImportError) as error:
-            raise self.error(f"cannot be opened ({reason_of(error)})", "see that it is right") from error
+            raise self.error(f"cannot be opened ({reason_of(error)})", "check the address") from error
 
     def check_reachable(self) -> None:
-        """Ask the store for the bucket.
+        """Request the bucket from the store.
 
         Raises:
             StudyFolderError: The store does not answer, or there is no such bucket for these credentials.
@@ -70,21 +70,21 @@ class Location:
         try:
             found = filesystem.get_file_info(bucket)
         except OSError as error:
-            remedy = "see that it can be reached, and that the environment holds credentials for it"
+            remedy = "check that it can be reached, and that the environment has credentials for it"
             raise self.error(f"no access ({reason_of(error)})", remedy) from error
         if found.type is not FileType.Directory:
-            raise self.error(f"there is no bucket {bucket!r}", "make it, or give another address")
+            raise self.error(f"there is no bucket {bucket!r}", "create it, or give another address")
 
     def error(self, problem: str, remedy: str) -> StudyFolderError:
-        """What is raised about this folder."""
+        """Return an error about this folder."""
         return StudyFolderError("study folder", self.address, problem, remedy)
 
 
 def parse_location(text: str) -> Path | Location:
-    """What a user named as a study folder: a path, `file:///…`, or the address of an object store.
+    """Parse the name of a study folder: a path, `file:///…`, or the address of an object store.
 
     Raises:
-        StudyFolderError: It is an address, but not one of a folder on a store that is known.
+        StudyFolderError: It is an address, but not of a folder on a supported store.
     """
     if "://" not in text:
         return Path(text)
@@ -98,7 +98,7 @@ def parse_location(text: str) -> Path | Location:
             raise StudyFolderError("study folder", shown, "is on another machine", "use file:///FOLDER")
         return Path(unquote(parts.path))
     if scheme not in _OPTIONS:
-        raise StudyFolderError("study folder", shown, "no kind of store that is known", _FORMS)
+        raise StudyFolderError("study folder", shown, "not a supported store", _FORMS)
     if not parts.netloc or not parts.path.strip("/"):
         missing = "bucket" if not parts.netloc else "folder in the bucket"
         raise StudyFolderError("study folder", shown, f"names no {missing}", f"use {scheme}://BUCKET/PATH")
@@ -117,13 +117,13 @@ def parse_location(text: str) -> Path | Location:
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of what a store's library says, without the number of the request."""
+    """Return the first line of an error of the store's library, without the request id."""
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return text.partition(" (Request ID")[0][:_LONGEST_REASON].rstrip(" .")
 
 
 def _endpoint(scheme: str, options: dict[str, str]) -> dict[str, str]:
-    """The endpoint that the environment names; workers on other nodes may not have the variable."""
+    """Return the endpoint that the environment names, as other nodes may not have the variable."""
     given = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
     if scheme != "s3" or "endpoint_override" in options or not given:
         return {}

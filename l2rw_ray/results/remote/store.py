@@ -1,20 +1,20 @@
-"""A study folder on an object store, and the working folder of this machine that stands for it.
+"""A study folder on an object store, and this machine's working folder for it.
 
-An object store has neither appending nor locks, and SQLite and Matplotlib want files. So every command
+An object store has neither appending nor locks, and SQLite and Matplotlib need files. So every command
 works in a local folder, `studies/<digest of the address>/<name>` in the cache, and this module keeps the
-two alike:
+two in sync:
 
 - `fill` fetches what is new in the store before a command reads it, many files at a time, and drops what
-  the store has no more. The store is the truth, the working folder can be deleted at any time.
-- `replaced` puts a file to the store first, and lets it appear in the working folder after that. So a
-  trial counts as finished only once its file is in the store, and a killed driver has lost none that it
-  counted. Puts to these stores are atomic: readers see the old file or the new one.
-- Optuna's `optuna.db` is a live SQLite file: `put_copy` puts a consistent copy of it, before each trial of
-  a search is begun and at the end. A search that goes on elsewhere therefore knows the proposal of every
-  trial in the ledger, and is told their figures from there. What a sampler keeps beside it, and figures on
-  the way of trials that were stopped, may be those of the last copy.
-- Checkpoints and kept models go from the workers to the store by themselves (`StoreFiles`), so that a trial
-  goes on from its checkpoint on any node.
+  the store no longer has. The store is the truth; the working folder can be deleted at any time.
+- `replaced` writes a file to the store first and to the working folder after that. So a trial counts as
+  finished only once its file is in the store, and a killed driver loses none that it counted. Writes to
+  these stores are atomic: readers see the old file or the new one.
+- Optuna's `optuna.db` is a live SQLite file: `put_copy` writes a consistent copy of it, before each trial
+  of a search starts and at the end. A search that resumes elsewhere therefore knows the proposal of every
+  trial in the ledger, and takes their metrics from there. The sampler's other state, and intermediate
+  metrics of stopped trials, may be those of the last copy.
+- Workers write checkpoints and saved models to the store themselves (`StoreFiles`), so that a trial can
+  resume from its checkpoint on any node.
 - MLflow's `mlflow.db` and artifacts stay in the working folder of the machine that made them;
   `--tracking-uri` names a server that all share.
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 _AT_A_TIME = 24
 _NOTES = "notes.md"
-"""The user's own words: fetched, but never dropped."""
+"""Notes by the user: fetched, but never dropped."""
 _AT_THE_TOP = ("study.yaml", "plan.json", "importances.json", _NOTES)
 _LEDGER = "trials"
 _SECOND_NS = 10**9
@@ -52,7 +52,7 @@ _SECOND_NS = 10**9
 
 @dataclass
 class StudyStore:
-    """Keeps a study folder on an object store and its working folder alike; see the module.
+    """Keeps a study folder on an object store and its working folder in sync, as the module describes.
 
     Attributes:
         location: The folder on the store.
@@ -70,10 +70,10 @@ class StudyStore:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keep the runs of other machines out; see `Claim`.
+        """Hold a `Claim` against runs on other machines.
 
         Raises:
-            StudyFolderError: Another run holds the study, or the store cannot be written.
+            StudyFolderError: Another run has claimed the study, or the store cannot be written.
         """
         self._claim = Claim(StoreFiles(self.location, ".claims"), self._number())
         with self._claim.held():
@@ -83,15 +83,15 @@ class StudyStore:
                 self._claim = None
 
     def fill(self, *, searches: str | None = None) -> None:
-        """Make the working folder what the store holds.
+        """Update the working folder from the store.
 
         Args:
-            searches: Name of Optuna's record, which only a run fetches: it must not change under one.
+            searches: Name of Optuna's record. Only a run fetches it, as it must not change during one.
 
         Raises:
             StudyFolderError: The store cannot be read.
         """
-        with self._alone(), self._told("read"):
+        with self._alone(), self._errors("read"):
             top = _AT_THE_TOP if searches is None else (*_AT_THE_TOP, searches)
             wanted = {name: info for name, info in self.files.listed().items() if name in top}
             wanted |= {
@@ -102,14 +102,14 @@ class StudyStore:
             for name in {*top, *here} - wanted.keys() - {_NOTES}:
                 self._drop(name)
             if searches is not None:
-                self._drop(searches)  # with its journal, which must not be played into another
+                self._drop(searches)  # with its journal, which must not be applied to another
             new = [name for name, info in wanted.items() if name in top or not self._is_here(name, info)]
             with ThreadPoolExecutor(_AT_A_TIME) as pool:
                 _for_each(pool, new, lambda name: self._get(name, wanted[name]))
 
     @contextmanager
     def replaced(self, path: Path) -> Iterator[Path]:
-        """Yield a temporary path, which replaces `path` in the store and then here; see `atomic_path`.
+        """Yield a temporary path that replaces `path` in the store and then here, as `atomic_path` does.
 
         Raises:
             StudyFolderError: The store cannot be written, or another run has taken the study over.
@@ -119,7 +119,7 @@ class StudyStore:
             self._put(draft, path.relative_to(self.path).as_posix())
 
     def put(self, path: Path) -> None:
-        """Put a file of the working folder.
+        """Write a file of the working folder to the store.
 
         Raises:
             StudyFolderError: The store cannot be written.
@@ -127,7 +127,7 @@ class StudyStore:
         self._put(path, path.relative_to(self.path).as_posix())
 
     def put_copy(self, database: Path) -> None:
-        """Put a consistent copy of a live SQLite file, where there is one.
+        """Write a consistent copy of a live SQLite file to the store, if there is one.
 
         Raises:
             StudyFolderError: It cannot be copied, or the store cannot be written.
@@ -137,7 +137,7 @@ class StudyStore:
         with TemporaryDirectory(prefix="l2rw-") as made:
             copy = Path(made) / database.name
             with (
-                self._told("copied", database.name),
+                self._errors("copied", database.name),
                 closing(sqlite3.connect(database)) as live,
                 closing(sqlite3.connect(copy)) as still,
             ):
@@ -145,56 +145,56 @@ class StudyStore:
             self._put(copy, database.relative_to(self.path).as_posix())
 
     def put_folder(self, folder: Path) -> None:
-        """Put all files below a folder of the working folder, and remove others from the store's.
+        """Write all files below a folder of the working folder to the store, and remove others there.
 
         Raises:
             StudyFolderError: The store cannot be read or written.
         """
         below = folder.relative_to(self.path).as_posix()
         names = [path.relative_to(self.path).as_posix() for path in folder.rglob("*") if path.is_file()]
-        with ThreadPoolExecutor(_AT_A_TIME) as pool, self._told("written", below):
+        with ThreadPoolExecutor(_AT_A_TIME) as pool, self._errors("written", below):
             old = set(self.files.names(below, deep=True)) - set(names)
             _for_each(pool, names, lambda name: self._put(self.path / name, name))
             _for_each(pool, old, self.files.remove)
 
     def remove(self, path: Path) -> None:
-        """Remove a file, or all below a folder, from the store; here, it is the caller's.
+        """Remove a file, or all below a folder, from the store; the caller removes it here.
 
         Raises:
             StudyFolderError: The store cannot be written.
         """
         name = path.relative_to(self.path).as_posix()
-        with self._told("written", name):
+        with self._errors("written", name):
             for inside in [*self.files.names(name, deep=True), name]:
                 self.files.remove(inside)
 
     def names(self, folder: Path) -> set[str]:
-        """Names of the files and of the folders in a folder of the store.
+        """Return the names of the files and folders in a folder of the store.
 
         Raises:
             StudyFolderError: The store cannot be read.
         """
         name = folder.relative_to(self.path).as_posix()
-        with self._told("read", name):
+        with self._errors("read", name):
             inside = self.files.names(name, deep=True)
         return {path.removeprefix(f"{name}/").partition("/")[0] for path in inside}
 
     def fetch(self, path: Path) -> None:
-        """Make a file of the working folder what the store holds.
+        """Fetch a file of the working folder from the store.
 
         Raises:
             StudyFolderError: The store cannot be read.
         """
         name = path.relative_to(self.path).as_posix()
-        with self._alone(), self._told("read", name):
+        with self._alone(), self._errors("read", name):
             self._get(name, self.files.info(name))
 
     def _put(self, file: Path, name: str) -> None:
-        """Put a file, and give it the store's time, by which `fill` knows that it is the same."""
+        """Write a file and give it the store's modification time, by which `fill` recognises it."""
         if self._claim is not None and self._claim.is_lost:
-            problem = "another run has taken it over, as this one did not renew its claim for too long"
+            problem = "another run has taken it over, because this one did not renew its claim in time"
             raise self.location.error(problem, "wait for that run, then run the same command again")
-        with self._told("written", name):
+        with self._errors("written", name):
             self.files.write(name, file.read_bytes())
             known = self.files.info(name)
         if known.mtime_ns is not None:
@@ -215,15 +215,15 @@ class StudyStore:
             known = (self.path / name).stat()
         except FileNotFoundError:
             return False
-        is_same_time = known.st_mtime_ns // _SECOND_NS == info.mtime_ns // _SECOND_NS  # S3 tells no more
+        is_same_time = known.st_mtime_ns // _SECOND_NS == info.mtime_ns // _SECOND_NS  # S3 has no finer times
         return bool(known.st_size == info.size and is_same_time)
 
     def _drop(self, name: str) -> None:
-        for path in (self.path / name, *self.path.glob(f"{name}-*")):  # SQLite's journals are called so
+        for path in (self.path / name, *self.path.glob(f"{name}-*")):  # also SQLite's journals
             path.unlink(missing_ok=True)
 
     def _number(self) -> str:
-        """This working folder's own name among claims; a copy on another machine has another."""
+        """Return this working folder's name among claims, which differs between machines."""
         file = self.path / ".number"
         with suppress(FileExistsError), file.open("x", encoding="utf-8") as new:
             new.write(uuid4().hex)
@@ -231,19 +231,19 @@ class StudyStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Take turns with the other commands, and threads, that use the working folder."""
+        """Take turns with other commands and threads that use the working folder."""
         with (self.path / ".filling.lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     @contextmanager
-    def _told(self, what: str, name: str = "") -> Iterator[None]:
-        """What the store's library raises becomes one line that names the address."""
+    def _errors(self, what: str, name: str = "") -> Iterator[None]:
+        """Turn exceptions of the store's library into one line that names the address."""
         try:
             yield
         except (OSError, sqlite3.Error) as error:
             which = f"{name} cannot" if name else "cannot"
-            remedy = "see that the store can be reached and has room, then run the same command again"
+            remedy = "check that the store can be reached and has space, then run the same command again"
             raise self.location.error(f"{which} be {what} ({reason_of(error)})", remedy) from error
 
 

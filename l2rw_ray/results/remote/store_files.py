@@ -1,4 +1,4 @@
-"""Files in one folder of an object store, each there as a whole or not at all."""
+"""Files in one folder of an object store, written atomically."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoreFiles:
-    """Reads and writes files by their name below a folder; another node that is sent this finds the same.
+    """Reads and writes files by name below a folder. It can be sent to other nodes.
 
-    Each method raises OSError where the store refuses, or stays out of reach.
+    Each method raises OSError when the store refuses or stays out of reach.
 
     Attributes:
         location: The study folder.
-        folder: Where in it, without slashes at its ends; empty for the study folder itself.
+        folder: A folder in it, without slashes at its ends; empty for the study folder itself.
     """
 
     location: Location
@@ -29,7 +29,7 @@ class StoreFiles:
         return self.location.inside(self.folder)
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a file, replacing an earlier one in one step."""
+        """Write a file, replacing an earlier one atomically."""
         filesystem, path = self._opened(name)
 
         def put() -> None:
@@ -39,10 +39,10 @@ class StoreFiles:
         retry_transient(put)
 
     def read(self, name: str) -> bytes:
-        """A file's content.
+        """Return a file's content.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: There is no such file.
         """
         filesystem, path = self._opened(name)
 
@@ -53,7 +53,7 @@ class StoreFiles:
         return retry_transient(get)
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file if it exists."""
         filesystem, path = self._opened(name)
         try:
             retry_transient(lambda: filesystem.delete_file(path))
@@ -61,14 +61,14 @@ class StoreFiles:
             return
 
     def sweep(self) -> None:
-        """Nothing is left half written: a put is there as a whole or not at all."""
+        """Do nothing: writes to a store leave no drafts."""
 
     def names(self, below: str = "", *, deep: bool = False) -> list[str]:
-        """The files in a folder, in order; `deep` takes those of its folders too."""
+        """Return the names of the files in a folder, sorted; with `deep` also those in its subfolders."""
         return sorted(self.listed(below, deep=deep))
 
     def listed(self, below: str = "", *, deep: bool = False) -> "dict[str, FileInfo]":
-        """The same with what is known of each."""
+        """Return the files in a folder with the store's information on each."""
         from pyarrow.fs import FileSelector, FileType
 
         filesystem, base = self._opened()
@@ -78,13 +78,13 @@ class StoreFiles:
         return {file.path.removeprefix(f"{base}/"): file for file in found if file.type is FileType.File}
 
     def info(self, name: str) -> "FileInfo":
-        """What the store knows of one file."""
+        """Return the store's information on one file."""
         filesystem, path = self._opened(name)
         return retry_transient(lambda: filesystem.get_file_info(path))
 
     def _opened(self, name: str = "") -> "tuple[FileSystem, str]":
         try:
             filesystem, root = self.location.open()
-        except StudyFolderError as error:  # such as a region that cannot be found out now
+        except StudyFolderError as error:  # for example a region that cannot be determined now
             raise OSError(str(error)) from error
         return filesystem, "/".join(part for part in (root, self.folder, name) if part)

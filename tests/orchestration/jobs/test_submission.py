@@ -107,7 +107,7 @@ def test_options_reach_the_run_unharmed() -> None:
     [
         (Submission(out="results/x"), "--out = 'results/x': relative to a folder that ends with the job"),
         (Submission(out="~other/x"), "--out = '~other/x': relative"),
-        (Submission(out="ftp://bucket/x"), "'ftp://bucket/x': no kind of store that is known"),
+        (Submission(out="ftp://bucket/x"), "'ftp://bucket/x': not a supported store"),
         (Submission(out="s3://key:s3cret@bucket/x"), "'s3://***': holds credentials or a port"),
         (Submission(variables=("L2RW_RAY_UNSET",)), "--env = 'L2RW_RAY_UNSET': not set in this shell"),
         (Submission(tracking_uri="sqlite:///mlflow.db"), "give sqlite:////FOLDER/FILE.db"),

@@ -43,7 +43,7 @@ def test_an_address_is_shown_as_given_and_opened_with_what_is_needed(monkeypatch
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("ftp://host/x", "'ftp://host/x': no kind of store that is known; use s3://BUCKET/PATH"),
+        ("ftp://host/x", "'ftp://host/x': not a supported store; use s3://BUCKET/PATH"),
         ("s3:///x", "names no bucket"),
         ("s3://", "names no bucket"),
         ("s3://bucket", "names no folder in the bucket; use s3://BUCKET/PATH"),

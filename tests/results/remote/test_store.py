@@ -200,7 +200,7 @@ def test_errors_name_the_address_not_the_working_folder(store, address, machine,
 
 def test_a_missing_bucket_is_one_line(store, machine):
     with (
-        pytest.raises(StudyFolderError, match="there is no bucket 'none'; make it"),
+        pytest.raises(StudyFolderError, match="there is no bucket 'none'; create it"),
         open_study_folder("s3://none/a"),
     ):
         pass
