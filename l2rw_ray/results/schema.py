@@ -80,8 +80,7 @@ class TrialRecord:
         commit: Commit of this package's source, None outside a repository.
         device: Device type, None where the trial failed before it had one.
         started_at: UTC start of the first attempt.
-        warnings: Signs that the method did not work as it should, with what to do; and checkpoints that could
-            not be written or used.
+        warnings: Problems of the method, with remedies; and checkpoints that could not be written or used.
         history: Epochs, in order.
         confusion: The test set by true and predicted class.
         split_sizes: Examples of train, meta, validation and test.

@@ -11,7 +11,7 @@ from l2rw_ray.config.overrides import variants_of
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.events import Event, TrialEnded
 from tests.methods.lines import SOURCE
-from tests.methods.weighed_digits import data_for
+from tests.methods.weighted_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
 
 SECTIONS = {

@@ -18,7 +18,7 @@ from l2rw_ray.data import Batch, MetaSampler, Splits, epoch_batches, load_source
 from l2rw_ray.methods import Epoch, Method, StagedMethod, TrainingContext, build_method
 from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.models import build_model
-from tests.methods.weighed_digits import data_for
+from tests.methods.weighted_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
 
 WEIGHTED = {"random", "l2rw", "inverse_frequency", "class_balanced", "ldam_drw", "jtt", "ood_classifier"}

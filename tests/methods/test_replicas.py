@@ -9,7 +9,7 @@ import torch.multiprocessing as mp
 from tests.methods.lines import SOURCE
 from tests.methods.parallel_methods import resume_on_rank, run_rank
 from tests.methods.test_methods import CONFIGS
-from tests.methods.weighed_digits import data_for
+from tests.methods.weighted_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
 from tests.training.test_exact_resume import NORMALISED
 

@@ -16,7 +16,7 @@ from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.training import CheckpointStore, trainer
 from tests.methods.lines import SOURCE
 from tests.methods.test_conformance import SHORT
-from tests.methods.weighed_digits import data_for
+from tests.methods.weighted_digits import data_for
 from tests.training import killing
 from tests.training.conftest import MakeTrial
 from tests.training.killing import DeathError, differences, raise_at, trained

@@ -71,7 +71,7 @@ class LdamDrwMethod(StatelessMethod):
     cosines.
 
     Raises:
-        UnsupportedModelError: The network's output layer is not normalised; see `adapt`.
+        UnsupportedModelError: The network's output layer was not replaced by `adapt`.
     """
 
     def __init__(self, config: LdamDrwConfig, context: TrainingContext) -> None:

@@ -15,7 +15,7 @@ def load() -> Source:
     return replace(source, weight_features=known)
 
 
-SOURCE = "tests.methods.weighed_digits:load"
+SOURCE = "tests.methods.weighted_digits:load"
 
 
 def data_for(method: str) -> dict[str, str]:
