@@ -19,14 +19,16 @@ from time import perf_counter
 import numpy as np
 
 from l2rw_ray.config import PlannedTrial, Resources, StudySpec, parse_study
+from l2rw_ray.events import EpochCompleted
 from l2rw_ray.results import StudyFolder
-from l2rw_ray.results.schema import EpochRecord, TrialRecord
+from l2rw_ray.results.schema import TrialRecord
 from l2rw_ray.results.writer import write_record
 
 _METHODS = (
     *("uniform", "l2rw", "random", "focal", "resample"),
     *("inverse_frequency", "class_balanced", "meta_only", "finetune_meta", "jtt"),
 )
+_VALIDATED = "validation_balanced_accuracy"
 _LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9)
 _REPORT = "import sys; from l2rw_ray.cli import main; sys.argv[1:] = ['report', sys.argv[1]]; main()"
 
@@ -83,8 +85,8 @@ def _record(trial: PlannedTrial, epochs: int, rng: np.random.Generator) -> Trial
     curve = final - 0.5 * np.exp(-np.arange(1, epochs + 1) / 8) + rng.normal(0, 0.01, epochs)
     weights = {"effective_sample_size": 20.0, "zero_weight_fraction": 0.5, "corrupted_auroc": 0.8}
     history = tuple(
-        EpochRecord(number, 10 * number, 1.0, {"validation_balanced_accuracy": float(value), **weights})
-        for number, value in enumerate(curve, start=1)
+        EpochCompleted(trial.trial_id, number, 10 * number, 1.0, weights | {_VALIDATED: value})
+        for number, value in enumerate(curve.tolist(), start=1)
     )
     return TrialRecord(
         trial_id=trial.trial_id,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from l2rw_ray.events import ConfusionMatrix, StepSeries, WeightHistogram
+from l2rw_ray.events import ConfusionMatrix, EpochCompleted
 
 SCHEMA_VERSION = 3
 """2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`; older rows do not have them."""
@@ -39,27 +39,6 @@ METRIC_COLUMNS = (
     "corrupted_auroc",
 )
 """Final metrics with their own column; all others go to the column `metrics`."""
-
-
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """One epoch of a trial's history.
-
-    Attributes:
-        epoch: Epochs trained, from 1.
-        step: Optimiser steps so far.
-        duration_s: Wall time of the epoch, evaluation included.
-        metrics: Metrics by name.
-        weights: The examples' weights.
-        series: The steps.
-    """
-
-    epoch: int
-    step: int
-    duration_s: float
-    metrics: Mapping[str, float]
-    weights: WeightHistogram | None = None
-    series: StepSeries | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +91,7 @@ class TrialRecord:
     split_hashes: Mapping[str, str] = field(default_factory=dict)
     class_counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    history: tuple[EpochRecord, ...] = ()
+    history: tuple[EpochCompleted, ...] = ()
     confusion: ConfusionMatrix | None = None
     split_sizes: Mapping[str, int] = field(default_factory=dict)
     log: str | None = None
@@ -213,6 +192,6 @@ def _as_row(record: TrialRecord) -> dict[str, Any]:
     }
 
 
-def _epoch_row(epoch: EpochRecord) -> dict[str, Any]:
+def _epoch_row(epoch: EpochCompleted) -> dict[str, Any]:
     own = {name: getattr(epoch, name) for name in ("epoch", "step", "duration_s")}
     return {**own, "metrics": list(epoch.metrics.items())}

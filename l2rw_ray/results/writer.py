@@ -12,7 +12,7 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.schema import EpochRecord, TrialRecord, as_table
+from l2rw_ray.results.schema import TrialRecord, as_table
 from l2rw_ray.results.trial_logs import found_log, taken_stacks
 
 Clock = Callable[[], datetime]
@@ -40,18 +40,11 @@ class _Collected:
 
     started: TrialStarted
     started_at: datetime
-    epochs: dict[int, EpochRecord] = field(default_factory=dict)
+    epochs: dict[int, EpochCompleted] = field(default_factory=dict)
 
     def start(self, event: TrialStarted) -> None:
         self.started = event
-        self.epochs = {}
-        for epoch in event.history:
-            self.note(epoch)
-
-    def note(self, event: EpochCompleted) -> None:
-        self.epochs[event.epoch] = EpochRecord(
-            event.epoch, event.step, event.duration_s, event.metrics, event.weights, event.series
-        )
+        self.epochs = {epoch.epoch: epoch for epoch in event.history}
 
 
 class LedgerWriter:
@@ -94,7 +87,7 @@ class LedgerWriter:
             case TrialStarted():
                 self._start(event)
             case EpochCompleted():
-                self._running[event.trial_id].note(event)
+                self._running[event.trial_id].epochs[event.epoch] = event
             case TrialEnded():
                 write_record(self._folder, self._record(event))
                 self._running.pop(event.trial_id, None)
@@ -149,6 +142,6 @@ class LedgerWriter:
         return self._clock() - timedelta(seconds=duration_s if math.isfinite(duration_s) else 0)
 
 
-def _history(collected: _Collected | None) -> tuple[EpochRecord, ...]:
+def _history(collected: _Collected | None) -> tuple[EpochCompleted, ...]:
     epochs = collected.epochs if collected else {}
     return tuple(epochs[number] for number in sorted(epochs))

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from l2rw_ray.config import PlannedTrial, Resources, StudySpec, parse_study
+from l2rw_ray.events import EpochCompleted
 from l2rw_ray.results import StudyFolder
-from l2rw_ray.results.schema import METRIC_COLUMNS, EpochRecord, TrialRecord
+from l2rw_ray.results.schema import METRIC_COLUMNS, TrialRecord
 from l2rw_ray.results.writer import write_record
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -152,9 +153,10 @@ def _metrics(seed: int, method: str, final: float, noise: np.ndarray) -> dict[st
     return {name: value for name, value in metrics.items() if name in METRIC_COLUMNS}
 
 
-def _history(method: str, final: float, noise: np.ndarray) -> tuple[EpochRecord, ...]:
+def _history(method: str, final: float, noise: np.ndarray) -> tuple[EpochCompleted, ...]:
     return tuple(
-        EpochRecord(
+        EpochCompleted(
+            "",
             epoch,
             13 * epoch,
             1.6 if method == "l2rw" else 0.8,
