@@ -1,5 +1,7 @@
 """Sources of examples, the four sets and the protocols applied to them, and batches."""
 
+import warnings
+
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.images.parts import ImagePart, ReadParts, read_here
 from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, epoch_order, steps_per_epoch
@@ -35,3 +37,11 @@ __all__ = [
     "torchvision_sources",
     "uniform_noise",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Return `rng_for` under its former name, with a warning; removed in the next release."""
+    if name != "stream":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{__name__}.stream is now {__name__}.rng_for", DeprecationWarning, stacklevel=2)
+    return rng_for

@@ -48,13 +48,12 @@ __all__ = [
     "weight_model",
 ]
 
-_RENAMED = {"Arm": Method, "StagedArm": StagedMethod}
+_RENAMED = {"Arm": "Method", "StagedArm": "StagedMethod", "build_arm": "build_method"}
 
 
 def __getattr__(name: str) -> object:
-    """Return a renamed class under its old name, with a warning; removed in the next release."""
+    """Return a renamed object under its former name, with a warning; removed in the next release."""
     if name not in _RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    new = _RENAMED[name]
-    warnings.warn(f"{__name__}.{name} is now {__name__}.{new.__name__}", DeprecationWarning, stacklevel=2)
-    return new
+    warnings.warn(f"{__name__}.{name} is now {__name__}.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+    return globals()[_RENAMED[name]]

@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+import l2rw_ray.data
 from l2rw_ray.data import rng_for
 
 
@@ -24,3 +26,8 @@ def test_the_global_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
     draw(0, "noise")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_former_name_gives_the_generator_and_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match=r"stream is now l2rw_ray\.data\.rng_for$"):
+        assert l2rw_ray.data.stream is rng_for

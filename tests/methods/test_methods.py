@@ -117,7 +117,9 @@ def test_random_method_weighs_by_rectified_gaussians(splits: Splits) -> None:
     assert (positive.var() / positive.mean() ** 2).item() == pytest.approx(torch.pi / 2 - 1, abs=0.1)
 
 
-@pytest.mark.parametrize(("old", "new"), [("Arm", Method), ("StagedArm", StagedMethod)])
+@pytest.mark.parametrize(
+    ("old", "new"), [("Arm", Method), ("StagedArm", StagedMethod), ("build_arm", build_method)]
+)
 def test_former_names_give_the_renamed_class_and_a_warning(old: str, new: type) -> None:
     with pytest.warns(DeprecationWarning, match=rf"methods\.{old} is now l2rw_ray\.methods\.{new.__name__}$"):
         assert getattr(l2rw_ray.methods, old) is new
