@@ -12,32 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from l2rw_ray.events import ConfusionMatrix, EpochCompleted
+from l2rw_ray.results.columns import COLUMNS, METRICS_WITH_COLUMN
 
 SCHEMA_VERSION = 3
 """2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`; older rows do not have them."""
 
-METRIC_COLUMNS = (
-    "test_accuracy",
-    "test_balanced_accuracy",
-    "test_worst_class_accuracy",
-    "validation_accuracy",
-    "validation_balanced_accuracy",
-    "validation_worst_class_accuracy",
-    "validation_loss",
-    "test_rmse",
-    "test_mae",
-    "test_r2",
-    "validation_rmse",
-    "validation_mae",
-    "validation_r2",
-    "step_time_plain_s",
-    "step_time_s",
-    "overhead_ratio",
-    "peak_memory_bytes",
-    "effective_sample_size",
-    "zero_weight_fraction",
-    "corrupted_auroc",
-)
+METRIC_COLUMNS = tuple(column.name for column in METRICS_WITH_COLUMN)
 """Final metrics with their own column; all others go to the column `metrics`."""
 
 
@@ -97,67 +77,10 @@ class TrialRecord:
     log: str | None = None
 
 
-_METRICS = pa.map_(pa.string(), pa.float64())
-_EPOCH = pa.struct(
-    [("epoch", pa.int64()), ("step", pa.int64()), ("duration_s", pa.float64()), ("metrics", _METRICS)]
-)
-
-_WEIGHTS = pa.struct(
-    [("epoch", pa.int64()), ("clean", pa.list_(pa.int64())), ("corrupted", pa.list_(pa.int64()))]
-)
-_SERIES = pa.struct(
-    [
-        ("epoch", pa.int64()),
-        ("step", pa.list_(pa.int64())),
-        ("train_loss", pa.list_(pa.float32())),
-        ("effective_sample_size", pa.list_(pa.float32())),
-    ]
-)
-_CONFUSION = pa.struct([("class_names", pa.list_(pa.string())), ("counts", pa.list_(pa.list_(pa.int64())))])
-
 ARRAYS = ("weight_histograms", "step_series", "confusion")
 """Columns that the functions of `l2rw_ray.results.arrays` read."""
 
-SCHEMA = pa.schema(
-    [
-        pa.field("trial_id", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("seed", pa.int64(), nullable=False),
-        ("attempt", pa.int64()),
-        ("reason", pa.string()),
-        ("error", pa.string()),
-        ("traceback", pa.string()),
-        ("config", pa.string()),
-        ("method", pa.string()),
-        *((name, pa.float64()) for name in METRIC_COLUMNS),
-        ("train_examples", pa.int64()),
-        ("epochs", pa.int64()),
-        ("steps", pa.int64()),
-        ("duration_s", pa.float64()),
-        ("split_hash_train", pa.string()),
-        ("split_hash_meta", pa.string()),
-        ("split_hash_validation", pa.string()),
-        ("split_hash_test", pa.string()),
-        ("class_counts", pa.map_(pa.string(), pa.int64())),
-        ("versions", pa.string()),
-        ("commit", pa.string()),
-        ("workers", pa.int64()),
-        ("cpus_per_worker", pa.int64()),
-        ("gpus_per_worker", pa.float64()),
-        ("device", pa.string()),
-        ("hardware", pa.string()),
-        ("started_at", pa.timestamp("us", tz="UTC")),
-        ("schema_version", pa.int64()),
-        ("metrics", _METRICS),
-        ("warnings", pa.list_(pa.string())),
-        ("history", pa.list_(_EPOCH)),
-        ("weight_histograms", pa.list_(_WEIGHTS)),
-        ("step_series", pa.list_(_SERIES)),
-        ("confusion", _CONFUSION),
-        ("split_sizes", pa.map_(pa.string(), pa.int64())),
-        ("log", pa.string()),
-    ]
-)
+SCHEMA = pa.schema([pa.field(column.name, column.type, column.nullable) for column in COLUMNS])
 
 
 def as_table(record: TrialRecord) -> pa.Table:
