@@ -36,7 +36,7 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
     Raises:
         InputError: An argument is unknown or out of range.
     """
-    given = vars(_parser(program, draws=draw is not None).parse_args(arguments))
+    given = vars(argument_parser(program, draws=draw is not None).parse_args(arguments))
     as_text, figure = as_json if given.pop("json") else as_table, given.pop("figure", None)
     given["models"] = tuple(given["models"] or BenchOptions().models)
     given["estimators"] = tuple(",".join(given["estimators"]).split(","))
@@ -59,7 +59,13 @@ def _check_writable(figure: Path) -> None:
         raise InputError("--figure", figure, "unknown format", f"end it in {', '.join(FORMATS)}")
 
 
-def _parser(program: str, *, draws: bool) -> argparse.ArgumentParser:
+def argument_parser(program: str, *, draws: bool) -> argparse.ArgumentParser:
+    """Return the parser of the benchmark's arguments.
+
+    Args:
+        program: What the user called.
+        draws: Whether there is `--figure`.
+    """
     default = BenchOptions()
     parser = _Parser(
         prog=program,
