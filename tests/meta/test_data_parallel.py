@@ -1,14 +1,13 @@
 """Ranks with their shares of a batch make the step that one process makes with all of it."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta import Replicas, example_weights
+from tests.gloo_ranks import run_on_ranks
 from tests.meta.networks import make_case
 from tests.meta.parallel_cases import CASES, EXAMPLES, META, STEPS, WORLDS, data, run_rank, train
 
@@ -19,9 +18,7 @@ Found = dict[Any, Any]
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     together: Found = {}
     for world_size in WORLDS:
-        folder: Path = tmp_path_factory.mktemp(f"ranks{world_size}")
-        mp.spawn(run_rank, (str(folder), world_size), nprocs=world_size)
-        together |= torch.load(folder / "found.pt")
+        together |= run_on_ranks(run_rank, world_size, tmp_path_factory.mktemp(f"ranks{world_size}"))
     return together
 
 

@@ -2,18 +2,17 @@
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from l2rw_ray.data import Batch, rng_for
 from l2rw_ray.errors import DataError, NonFiniteError
 from l2rw_ray.methods import TrainingContext
+from tests.gloo_ranks import run_on_ranks
 from tests.methods.learned_cases import (
     BATCH,
     CASES,
@@ -241,9 +240,8 @@ def test_joint_objective_is_one_loss_of_both_networks() -> None:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    folder: Path = tmp_path_factory.mktemp("ranks")
-    mp.spawn(run_rank, (str(folder),), nprocs=2)
-    return torch.load(folder / "found.pt")
+    found: list[dict[str, Any]] = run_on_ranks(run_rank, 2, tmp_path_factory.mktemp("ranks"))
+    return found
 
 
 @pytest.mark.parametrize("number", range(len(CASES)))

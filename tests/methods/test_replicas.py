@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-import torch
-import torch.multiprocessing as mp
 
+from tests.gloo_ranks import run_on_ranks
 from tests.methods.lines import SOURCE
 from tests.methods.parallel_methods import resume_on_rank, run_rank
 from tests.methods.test_methods import CONFIGS
@@ -29,9 +28,9 @@ def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
         )
         for name in ("l2rw", "heteroscedastic")
     }
-    mp.spawn(run_rank, (str(tmp_path), 2, trials), nprocs=2)
+    together = run_on_ranks(run_rank, 2, tmp_path, trials)
     alone = {name: [metrics for _, _, metrics in results(train(trial))] for name, trial in trials.items()}
-    return torch.load(tmp_path / "found.pt"), alone
+    return together, alone
 
 
 def test_two_ranks_equal_one_process(found: tuple[Found, Found]) -> None:
@@ -52,7 +51,7 @@ def test_ranks_of_batch_norm_networks_judge_by_one_model_and_resume_exactly(
         ),
         "l2rw": make_trial(method=held, model={"name": NORMALISED}, optim__epochs=4),
     }
-    mp.spawn(resume_on_rank, (str(tmp_path), 2, trials), nprocs=2)
-    for name, found in torch.load(tmp_path / "found.pt").items():
+    checkpoints = tmp_path / "checkpoints"
+    for name, found in run_on_ranks(resume_on_rank, 2, tmp_path, trials, checkpoints).items():
         assert found["differing"] == [[], []], name
         assert 0 < found["resumed from"] <= found["killed in"], name
