@@ -2,8 +2,10 @@
 
 import copy
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import invalidate_caches
 from pathlib import Path
 from textwrap import dedent
@@ -40,6 +42,22 @@ _STUDY: dict[str, Any] = {
     "design": {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}},
     "seeds": 2,
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases_on_no_disk() -> Iterator[None]:
+    """Have databases that this process opens not wait for the disk: none has to survive a power cut."""
+    connect = sqlite3.connect
+
+    def connect_unsynchronised(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        with suppress(sqlite3.DatabaseError):  # no database: whoever reads it is told
+            connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3.dbapi2, "connect", connect_unsynchronised)
+        yield
 
 
 @pytest.fixture

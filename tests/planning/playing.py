@@ -51,18 +51,19 @@ def play(
     trials: int = 1000,
     retry_failed: bool = False,
 ) -> list[PlannedTrial]:
-    """Run a study's strategy as a run does, `lanes` trials at a time, and stop dead after some trials.
+    """Run a study's strategy as a run does, `groups` trials at a time, and stop dead after some trials.
 
     Returns:
         The trials that were run.
     """
     (strategy,) = build_strategies(spec, plan_study(spec), folder, retry_failed=retry_failed)
+    folder.write_plan(spec, strategy.planned)
     under_way: list[PlannedTrial] = []
     ran: list[PlannedTrial] = []
     while len(ran) < trials:
         while len(under_way) < groups and (trial := strategy.ask()) is not None:
             under_way.append(trial)
-            folder.write_plan(spec, strategy.planned)
+            folder.write_rows(strategy.planned)
             folder.keep_searches()
         if not under_way:
             break
@@ -70,7 +71,7 @@ def play(
         ran.append(trial)
         end(strategy, folder, trial, figures(trial))
     if len(ran) < trials:
-        folder.write_plan(spec, strategy.planned)
+        folder.write_rows(strategy.planned)
         assert strategy.is_done
         assert strategy.remaining == 0
     return ran

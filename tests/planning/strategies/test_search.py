@@ -10,6 +10,7 @@ from l2rw_ray.config import PlannedTrial, Stage, parse_study
 from l2rw_ray.errors import ConfigError, StudyFolderError
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.planning.resumed_search import resume_search
+from l2rw_ray.planning.strategies import search
 from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
@@ -27,6 +28,12 @@ def folder(tmp_path: Path) -> StudyFolder:
     folder = StudyFolder(tmp_path / "study")
     folder.create()
     return folder
+
+
+@pytest.fixture
+def few_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A space is exhausted after 20 proposals in a row that are known."""
+    monkeypatch.setattr(search, "_MAX_REPEATED_PROPOSALS", 20)
 
 
 def values(trials: list[PlannedTrial], path: str = "optim.lr") -> list[Any]:
@@ -132,6 +139,7 @@ def test_what_a_killed_run_left_waiting_does_not_take_the_place_of_a_retry(
     assert told == {lr: (pytest.approx(1 - abs(math.log10(lr) + 1) / 10),) for lr in values([first, second])}
 
 
+@pytest.mark.usefixtures("few_repeats")
 def test_a_space_that_is_exhausted_stays_so_until_another_sampler_asks(
     study_tree: dict, folder: StudyFolder
 ) -> None:
@@ -160,6 +168,7 @@ def test_a_search_whose_record_is_ahead_of_the_ledger_trains_what_the_ledger_lac
     assert strategy.is_done
 
 
+@pytest.mark.usefixtures("few_repeats")
 def test_repeats_are_told_what_came_of_the_first_also_after_a_break(
     study_tree: dict, folder: StudyFolder
 ) -> None:
