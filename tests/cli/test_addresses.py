@@ -1,47 +1,19 @@
 """Commands on the address of a study folder, without a cluster."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from l2rw_ray.cli import main
-from l2rw_ray.config.loading import dump_study, parse_study
-from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.opening import open_study_folder
+from tests.cli.conftest import Call, write_plan
 from tests.object_store import BUCKET, object_store
 from tests.planning.playing import record
 
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["l2rw-ray", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    return run
-
-
-@pytest.fixture
-def study(study_tree: dict, tmp_path: Path) -> Path:
-    path = tmp_path / "study.yaml"
-    dump_study(parse_study(study_tree), path)
-    return path
-
 
 def finish_one(folder: StudyFolder, study_tree: dict) -> None:
-    spec = parse_study(study_tree)
-    planned = plan_study(spec)
-    folder.create()
-    folder.write_plan(spec, planned)
-    record(folder, planned[0], metrics={"test_balanced_accuracy": 0.5})
+    record(folder, write_plan(folder, study_tree)[0], metrics={"test_balanced_accuracy": 0.5})
 
 
 def test_a_store_is_planned_for_looked_at_and_reported_on(

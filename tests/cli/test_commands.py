@@ -3,53 +3,25 @@
 import json
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from l2rw_ray.cli import main
-from l2rw_ray.config.loading import dump_study, parse_study
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
-from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.writer import LedgerWriter
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Runs a command line in this process; exit code, standard output, standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["l2rw-ray", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    return run
-
-
-@pytest.fixture
-def study(study_tree: dict, tmp_path: Path) -> Path:
-    path = tmp_path / "study.yaml"
-    dump_study(parse_study(study_tree), path)
-    return path
+from tests.cli.conftest import Call, write_plan
 
 
 @pytest.fixture
 def folder(study_tree: dict, tmp_path: Path) -> StudyFolder:
     """A study of four trials of which one is completed, one failed, and one was interrupted."""
-    spec = parse_study(study_tree)
-    planned = plan_study(spec)
     folder = StudyFolder(tmp_path / "out")
-    folder.create()
-    folder.write_plan(spec, planned)
+    planned = write_plan(folder, study_tree)
     ledger = LedgerWriter(folder, {trial.trial_id: trial for trial in planned}, versions={}, commit=None)
     endings = [
         (TrialStatus.COMPLETED, None),
@@ -149,16 +121,14 @@ def test_unusable_folders_of_a_joined_report_are_one_line_and_exit_code_2(
     assert error.count("no such folder") == 2
 
 
-def test_track_mirrors_without_duplicates(folder: StudyFolder) -> None:
+def test_track_mirrors_without_duplicates(call: Call, folder: StudyFolder) -> None:
     for _ in range(2):
-        code = "from l2rw_ray.cli import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code, "track", str(folder.path)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout == f"3 trials mirrored to {folder.tracking_database}\n"
+        told = call("track", str(folder.path))
+        assert told == (0, f"3 trials mirrored to {folder.tracking_database}\n", "")
+    rows = sqlite3.connect(folder.tracking_database).execute(
+        "select name from runs where name like '%· seed %'"
+    )
+    assert len(rows.fetchall()) == 3
 
 
 @pytest.mark.parametrize(

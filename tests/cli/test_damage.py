@@ -9,44 +9,17 @@ from pathlib import Path
 import pytest
 
 from l2rw_ray.cli import app, main
-from l2rw_ray.config.loading import dump_study, parse_study
 from l2rw_ray.events import TrialEnded, TrialStatus
-from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.writer import LedgerWriter
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Runs a command line in this process; exit code, standard output, standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["l2rw-ray", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    return run
-
-
-@pytest.fixture
-def study(study_tree: dict, tmp_path: Path) -> Path:
-    path = tmp_path / "study.yaml"
-    dump_study(parse_study(study_tree), path)
-    return path
+from tests.cli.conftest import Call, write_plan
 
 
 @pytest.fixture
 def folder(study_tree: dict, tmp_path: Path) -> StudyFolder:
     """A study of four trials, all completed, the file of one of which is damaged."""
-    spec = parse_study(study_tree)
-    planned = plan_study(spec)
     folder = StudyFolder(tmp_path / "out")
-    folder.create()
-    folder.write_plan(spec, planned)
+    planned = write_plan(folder, study_tree)
     ledger = LedgerWriter(folder, {trial.trial_id: trial for trial in planned}, versions={}, commit=None)
     for trial in planned:
         metrics = {"test_balanced_accuracy": 0.5, "validation_balanced_accuracy": 0.5}

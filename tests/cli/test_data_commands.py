@@ -1,40 +1,15 @@
 """What `l2rw-ray data` prints, writes and returns."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from l2rw_ray.cli import main
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
-from l2rw_ray.config.loading import dump_study, parse_study
 from l2rw_ray.config.overrides import variants_of
 from l2rw_ray.data.source import SOURCES
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Runs a command line in this process; exit code, standard output, standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["l2rw-ray", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    return run
-
-
-@pytest.fixture
-def study(study_tree: dict, tmp_path: Path) -> Path:
-    path = tmp_path / "study.yaml"
-    dump_study(parse_study(study_tree), path)
-    return path
+from tests.cli.conftest import Call
 
 
 def _words(output: str) -> list[list[str]]:
