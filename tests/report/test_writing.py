@@ -55,8 +55,8 @@ def study(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def written(study):
-    return write_report(study)
+def written(study, tmp_path_factory):
+    return write_report(study, tmp_path_factory.mktemp("report"))
 
 
 def test_the_page_needs_nothing_else(written):
@@ -155,18 +155,15 @@ def test_every_shape_of_study_has_a_report(fake_study, plain, change):
     assert all(path.stat().st_size > 30 for path in (paths.html, paths.markdown, paths.csv, *paths.plots))
 
 
-def test_writing_elsewhere_and_again_gives_the_same_bytes(default_study, tmp_path):
-    first = write_report(default_study, tmp_path / "a")
-    second = write_report(default_study, tmp_path / "b")
-    for one, other in zip((first.html, *first.plots), (second.html, *second.plots), strict=True):
-        assert one.read_bytes() == other.read_bytes()
-    assert not StudyFolder(default_study).report.exists()
-
-
-def test_matplotlibs_settings_are_left_alone(default_study):
+def test_writing_elsewhere_and_again_gives_the_same_bytes_and_leaves_matplotlibs_settings_alone(
+    study, written, tmp_path
+):
     before = dict(mpl.rcParams)
-    write_report(default_study)
+    again = write_report(study, tmp_path)
     assert dict(mpl.rcParams) == before
+    for one, other in zip((written.html, *written.plots), (again.html, *again.plots), strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert not StudyFolder(study).report.exists()
 
 
 def test_an_unusable_output_folder_is_refused(default_study, tmp_path):
