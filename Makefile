@@ -22,8 +22,7 @@ demo: setup ## run a study on bundled images: plan, train, log, report
 	.venv/bin/l2rw-ray run studies/demo.yaml --set resources.workers=$(WORKERS)
 
 test: setup ## every test
-	.venv/bin/python -m pytest -m "not ray" --numprocesses 2 $(COVERAGE)
-	.venv/bin/python -m pytest -m ray
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(COVERAGE)
 
 faults: setup ## break what can break while a study runs, and count what survives
 	.venv/bin/python -m pytest -m fault --fault-table=reports/faults.md

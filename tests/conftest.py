@@ -16,14 +16,14 @@ from hypothesis import settings
 
 from l2rw_ray.import_path import look_in
 
-pytest_plugins = ["tests.faults.fault_table"]
+pytest_plugins = ["tests.faults.fault_table", "tests.sharing_out"]
 os.environ["OMP_NUM_THREADS"] = "1"  # small tensors: more threads only wait for each other
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 settings.register_profile("without_deadline", deadline=None)  # a busy machine is no failure
 settings.load_profile("without_deadline")
 
-_STUDY: dict[str, Any] = {
+STUDY: dict[str, Any] = {
     "name": "small",
     "question": "Does it work?",
     "trial": {
@@ -63,7 +63,7 @@ def _databases_on_no_disk() -> Iterator[None]:
 @pytest.fixture
 def study_tree() -> dict[str, Any]:
     """A valid study as nested dictionaries, to be changed at will."""
-    return copy.deepcopy(_STUDY)
+    return copy.deepcopy(STUDY)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from l2rw_ray.config.loading import dump_study, parse_study
-from tests.conftest import _STUDY
+from tests.conftest import STUDY
 from tests.faults.disturbed import DisturbedStudy
 from tests.faults.processes import adopt_orphans
 
@@ -26,11 +26,11 @@ def orphans() -> None:
 
 def small_study(*, metrics: Sequence[str] = (), epochs: int = EPOCHS, **sections: Any) -> dict[str, Any]:
     """Six trials of a few seconds, half of them with weights; with whole sections changed."""
-    trial = _STUDY["trial"]
+    trial = STUDY["trial"]
     optim = trial["optim"] | {"epochs": epochs, "lr": 0.01}
     design = {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}
     return (
-        _STUDY
+        STUDY
         | {"trial": trial | {"optim": optim, "metrics": list(metrics)}, "design": design, "seeds": 3}
         | sections
     )

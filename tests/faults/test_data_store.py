@@ -13,7 +13,7 @@ import pytest
 
 from l2rw_ray.orchestration.broker.failure_policy import Fault
 from l2rw_ray.results import read_study
-from tests.conftest import _STUDY
+from tests.conftest import STUDY
 from tests.digits_files import write_digits
 from tests.faults.conftest import Disturb
 from tests.faults.fault_table import Tries
@@ -63,9 +63,9 @@ def test_store_out_of_reach(disturb: Disturb, tries: Tries, tmp_path: Path) -> N
     with _store(tmp_path / "store.log") as store:
         write_digits(f"s3://{BUCKET}/digits")
         source = {"source": "parquet", "train": f"s3://{BUCKET}/digits", "stream": {"window": 64}}
-        trial = _STUDY["trial"] | {
-            "data": _STUDY["trial"]["data"] | source,
-            "optim": _STUDY["trial"]["optim"] | {"epochs": 8},
+        trial = STUDY["trial"] | {
+            "data": STUDY["trial"]["data"] | source,
+            "optim": STUDY["trial"]["optim"] | {"epochs": 8},
         }
         expected = disturb("--max-concurrent-trials", "1", trial=trial, seeds=1)
         expected.complete()

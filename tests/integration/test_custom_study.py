@@ -13,7 +13,7 @@ from l2rw_ray.results import StudyFolder, read_history, read_study
 from l2rw_ray.results.status import describe_status
 from l2rw_ray.tracking.mirror import mirror_folder
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 EXAMPLE = Path(__file__).parents[2] / "studies" / "custom"
 METRIC = "true_class_probability"
@@ -26,6 +26,7 @@ def study(tmp_path: Path) -> Path:
     return tmp_path / "asked" / "noisy_spirals.yaml"
 
 
+@pytest.mark.ray
 def test_example_runs_with_its_own_code_and_reads_without_it(
     study: Path, run: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,6 +44,7 @@ def test_example_runs_with_its_own_code_and_reads_without_it(
     arm = "spirals.methods:SmallestLosses"
     assert [row["method"] for row in rows] == ["uniform", "l2rw", arm, arm]
     for row in rows:
+        assert (row["status"], row["workers"]) == ("completed", 2)
         config, metrics = json.loads(row["config"]), dict(row["metrics"])
         assert config["model"] == {"name": "spirals.models:build", "options": {"width": 8}}
         assert config["data"]["source"] == "spirals.data:load"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray.cluster_utils import Cluster
 
 from l2rw_ray.results import StudyFolder, read_history, read_study
 from tests.faults.fault_table import Tries
@@ -52,7 +51,7 @@ def test_a_killed_search_keeps_what_it_has_and_ends_with_its_budget(
 
 
 def test_a_trial_without_prospect_is_stopped_and_frees_its_group(
-    write_study: Callable[..., Path], run: Run, cluster: Cluster, tmp_path: Path
+    write_study: Callable[..., Path], run: Run, cluster: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     design: dict[str, Any] = {
@@ -62,7 +61,7 @@ def test_a_trial_without_prospect_is_stopped_and_frees_its_group(
         "budget": {"trials": 6},
         "stopping": {"name": "asha", "grace_epochs": 20, "reduction_factor": 2},
     }
-    one_group = ("--address", cluster.address, "--max-concurrent-trials", "1", "--out", str(out))
+    one_group = ("--address", cluster, "--max-concurrent-trials", "1", "--out", str(out))
     code, output = run(write_study(epochs=200, design=design, seeds=1), *one_group)
     assert code == 0, output
     rows = read_study(out).to_pylist()

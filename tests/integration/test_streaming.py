@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ray.cluster_utils import Cluster
 
 from l2rw_ray.results import read_history, read_study
 from tests.digits_files import write_digits
@@ -19,7 +18,7 @@ NOT_COMPARED = ("trial_id", "duration_s")
 def test_two_workers_stream_what_they_would_hold(
     write_study: Callable[..., Path],
     run: Run,
-    cluster: Cluster,
+    cluster: str,
     study_tree: dict,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -37,7 +36,7 @@ def test_two_workers_stream_what_they_would_hold(
         design={"kind": "grid", "factors": {"data.stream.in_memory": [False, True]}},
     )
     out = tmp_path / "out"
-    code, output = run(study, "--out", str(out), "--address", cluster.address)
+    code, output = run(study, "--out", str(out), "--address", cluster)
     assert code == 0, output
     assert "Warning" not in output
     streamed, held = read_study(out).select([c for c in RESULT_COLUMNS if c not in NOT_COMPARED]).to_pylist()

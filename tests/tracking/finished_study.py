@@ -17,7 +17,7 @@ from l2rw_ray.events import (
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.writer import LedgerWriter
-from tests.conftest import _STUDY
+from tests.conftest import STUDY
 
 TRIALS = ["l2rw · seed 0", "l2rw · seed 1", "uniform · seed 0", "uniform · seed 1"]
 BINS = len(WEIGHT_EDGES) + 1
@@ -25,7 +25,7 @@ BINS = len(WEIGHT_EDGES) + 1
 
 def finished_study(path: Path) -> StudyFolder:
     """The study in a folder."""
-    spec = parse_study(_STUDY)
+    spec = parse_study(STUDY)
     planned = plan_study(spec)
     folder = StudyFolder(path)
     folder.create()
