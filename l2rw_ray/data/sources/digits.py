@@ -1,6 +1,9 @@
 """scikit-learn's bundled digits: real images that need no download."""
 
+from functools import cache
+
 import torch
+from torch import Tensor
 
 from l2rw_ray.config.data.sources import DigitsData
 from l2rw_ray.data.source import SOURCES, Source
@@ -14,8 +17,15 @@ def load_digits(config: DigitsData) -> Source:  # the source has no options
 
     Source: Alpaydin & Kaynak 1998, the test part of the UCI optical recognition data set.
     """
+    images, labels = _bundled()
+    return Source(images.clone(), labels.clone(), tuple(map(str, range(10))))
+
+
+@cache
+def _bundled() -> tuple[Tensor, Tensor]:
+    """Decode the file once per process: it takes longer than training on it for an epoch."""
     from sklearn.datasets import load_digits as bundled
 
     digits = bundled()
-    inputs = torch.from_numpy(digits.images).mul(255 / _BRIGHTEST).round().to(torch.uint8)
-    return Source(inputs.unsqueeze(1), torch.from_numpy(digits.target).long(), tuple(map(str, range(10))))
+    images = torch.from_numpy(digits.images).mul(255 / _BRIGHTEST).round().to(torch.uint8)
+    return images.unsqueeze(1), torch.from_numpy(digits.target).long()
