@@ -75,10 +75,10 @@ def test_yaml_makes_no_objects(study_tree: dict, tmp_path: Path, tag: str) -> No
     sprung, study = tmp_path / "sprung", tmp_path / "study.yaml"
     dump_study(parse_study(study_tree), study)
     text = study.read_text(encoding="utf-8")
-    with pytest.raises(InputError, match="mend the YAML syntax"):
+    with pytest.raises(InputError, match="fix the YAML syntax"):
         load_study(study, [f"question={tag.format(path=sprung)}"])
     study.write_text(text.replace("question: ", f"question: {tag.format(path=sprung)} #"), encoding="utf-8")
-    with pytest.raises(InputError, match="mend the YAML syntax"):
+    with pytest.raises(InputError, match="fix the YAML syntax"):
         load_study(study)
     assert not sprung.exists()
 

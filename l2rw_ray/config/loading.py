@@ -119,4 +119,4 @@ def _parse_yaml(text: str, origin: str) -> Any:
         problem = getattr(error, "problem", None) or "not readable"
         lines = text.splitlines() or [""]
         shown = lines[min(mark.line if mark else 0, len(lines) - 1)].strip()  # a mark may be past the end
-        raise InputError(origin, shown, f"{where}{problem}", "mend the YAML syntax") from error
+        raise InputError(origin, shown, f"{where}{problem}", "fix the YAML syntax") from error

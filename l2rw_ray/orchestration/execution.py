@@ -17,7 +17,7 @@ from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.event_pump import EventPump
 from l2rw_ray.orchestration.cluster.ray_cluster import usable_nodes
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
-from l2rw_ray.orchestration.tune.quiet import NullProgressCallback, NullProgressReporter
+from l2rw_ray.orchestration.tune.null_progress import NullProgressCallback, NullProgressReporter
 from l2rw_ray.orchestration.tune.searcher import TuneSearcher
 from l2rw_ray.orchestration.tune.trial_proxy import relay_trial
 from l2rw_ray.orchestration.workers.pool import WorkerGroupPool

@@ -121,7 +121,7 @@ MALFORMED = [
     (
         "trial.data={source: parquet, train: a, test_size: 9, stream: {}, bad_rows: skip}",
         "trial.data.bad_rows = 'skip'",
-        "use error and mend the files",
+        "use error and fix the files",
     ),
     (
         "trial.data={source: parquet, train: a, test_size: 9, stream: {}, features: [x]}",

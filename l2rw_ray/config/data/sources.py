@@ -269,7 +269,7 @@ class ParquetData(TableOptions, _Data):
             raise conflict("stream", self.stream.model_dump(), problem, "leave it out")
         if self.bad_rows == "skip":
             problem = "with stream an image is decoded only when its batch comes"
-            raise conflict("bad_rows", "skip", problem, "use error and mend the files, or leave stream out")
+            raise conflict("bad_rows", "skip", problem, "use error and fix the files, or leave stream out")
         if self.target_below is not None:
             problem = "with stream the rows are those of the files"
             raise conflict("target_below", self.target_below, problem, "leave such rows out of the files")

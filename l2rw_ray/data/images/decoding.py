@@ -84,7 +84,7 @@ class ImageDecoder:
 
     def unreadable_error(self, row: int, problem: str = "is no readable image") -> DataError:
         """Return the error about an image that is missing or broken."""
-        remedy = "mend it, drop it, or set trial.data.bad_rows to skip"
+        remedy = "fix it, drop it, or set trial.data.bad_rows to skip"
         return self.error_at(row, problem, remedy)
 
     def _pixels(self, row: int, encoded: Image.Image) -> Array:
@@ -179,7 +179,7 @@ def decode_rows(decoder: ImageDecoder, rows: Sequence[int], encoded: Sequence[En
         try:
             return decoder.decode(row, data)
         except UnreadableError as error:
-            raise decoder.error_at(row, str(error), "mend it, or drop the row") from error
+            raise decoder.error_at(row, str(error), "fix it, or drop the row") from error
 
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         return np.stack(list(pool.map(decode, rows, encoded)))

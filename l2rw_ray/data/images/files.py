@@ -48,7 +48,7 @@ class ImageFiles:
         images = cached_images(identity, lambda: self._decode(skip=bad.skip), self._decoder, bad)
         if not bad.kept.any():
             problem = f"no image can be used ({bad.skipped[0].first})"
-            raise DataError(self.field, self.value, problem, "mend the files")
+            raise DataError(self.field, self.value, problem, "fix the files")
         return cached_kept(identity, images, bad.kept)
 
     @property

@@ -98,4 +98,4 @@ def find_images(root: Path, names: Sequence[str]) -> list[Path | None]:
 
 
 def _error(column: str, problem: str) -> DataError:
-    return DataError(_COLUMN, column, problem, "mend it, drop the row, or set trial.data.bad_rows to skip")
+    return DataError(_COLUMN, column, problem, "fix it, drop the row, or set trial.data.bad_rows to skip")

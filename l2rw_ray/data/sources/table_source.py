@@ -204,7 +204,7 @@ def _columns(config: ParquetData, table: "Table", bad: BadRows, *, is_train: boo
 def _check_rows_left(table: "Table", bad: BadRows) -> None:
     if not bad.kept.any():
         first = bad.skipped[0].first
-        raise DataError(table.field, table.given, f"no row can be used ({first})", "mend the table")
+        raise DataError(table.field, table.given, f"no row can be used ({first})", "fix the table")
 
 
 def _group_indices(config: ParquetData, train: _Examples, test: _Examples | None = None) -> Tensor | None:
@@ -300,7 +300,7 @@ def _as_indices(config: ParquetData, table: "Table", labels: Array, classes: _Cl
             "trial.data.label",
             config.label,
             f"label {labels[row]} in {table.locate(row)} is none of the {len(names)} classes of train",
-            "use labels from 0 to classes − 1, and mend the row or the class_names in the metadata",
+            "use labels from 0 to classes − 1, and fix the row or the class_names in the metadata",
         )
 
     bad.mark((indices < 0) | (indices >= len(names)), error_at)

@@ -105,7 +105,7 @@ class Table:
             values = None
         if not isinstance(values, list) or not values or len(set(map(str, values))) < len(values):
             problem = f"{key} in the metadata of {self.files[0].path} is no JSON list of different names"
-            raise DataError(self.field, self.given, problem, f"mend or drop {key}")
+            raise DataError(self.field, self.given, problem, f"fix or drop {key}")
         return tuple(map(str, values))
 
     def require(self, column: str, field: str) -> tuple[pa.DataType, ...]:

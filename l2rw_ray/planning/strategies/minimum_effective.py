@@ -9,7 +9,7 @@ from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.planning.plan import configure
 from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
 from l2rw_ray.results.trial_result import TrialResult
-from l2rw_ray.statistics.effective import EffectiveLevel, effective_level, look_sizes
+from l2rw_ray.statistics.minimum_effective import EffectiveLevel, effective_level, look_sizes
 
 _NOTHING = TrialResult("missing")
 

@@ -10,7 +10,13 @@ from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.report.design_points.labels import MetricSpec, count, factor_name, level_text, metric_spec_for
 from l2rw_ray.report.design_points.points import Outcome
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
-from l2rw_ray.statistics.effective import EffectiveLevel, LevelVerdict, Verdict, effective_level, look_sizes
+from l2rw_ray.statistics.minimum_effective import (
+    EffectiveLevel,
+    LevelVerdict,
+    Verdict,
+    effective_level,
+    look_sizes,
+)
 
 
 @dataclass(frozen=True)

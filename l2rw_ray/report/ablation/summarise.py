@@ -9,16 +9,15 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation.effects import curves_of, effects_of, histories_of, read_epochs
 from l2rw_ray.report.ablation.equal_compute import equal_compute
+from l2rw_ray.report.ablation.headline import headline, sentence
 from l2rw_ray.report.ablation.interactions import interactions_of
 from l2rw_ray.report.ablation.minimum_effective import effective_answer
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.ablation.tasks import tasks_table
 from l2rw_ray.report.ablation.tuning import has_tuned_levels, tuning_gaps, tuning_tables
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
-from l2rw_ray.report.comparisons.contrast import Contrast, choose_contrast, compare, compare_pooled, sentence
-from l2rw_ray.report.design_points.design_point import DesignPoint
+from l2rw_ray.report.comparisons.contrast import choose_contrast, compare, compare_pooled
 from l2rw_ray.report.design_points.labels import (
-    METRICS,
     MINUS,
     WEIGHT_CURVES,
     count,
@@ -75,7 +74,7 @@ def summarise(directory: Path) -> Ablation:
         name=spec.name,
         question=spec.question,
         notes=paragraphs(folder.notes),
-        finding=_finding(contrast, pooled, points, metric) if level is None else level.finding,
+        finding=headline(contrast, pooled, points, metric) if level is None else level.finding,
         further_findings=pooled_text[1:] if level is None else pooled_text,
         factors=factors,
         methods=methods,
@@ -129,28 +128,6 @@ def _tuned_arms(spec: StudySpec) -> dict[str, str] | None:
         return None
     own = spec.trial.method.name
     return {name: str(tuned.set.get(METHOD_FACTOR, own)) for name, tuned in spec.design.arms.items()}
-
-
-def _finding(
-    contrast: Contrast, pooled: Sequence[Comparison], points: Sequence[DesignPoint], metric: str
-) -> str:
-    if points and not any(contrast.level_of(point) == contrast.control for point in points):
-        control = contrast.name(contrast.control)
-        return f"no final trial of {control} completed: there is nothing to compare with yet"
-    if pooled:
-        return sentence(pooled[0])
-    measured = [point for point in points if metric in point.intervals]
-    if not measured:
-        return "no trial with test metrics completed: nothing can be concluded"
-    if len(measured) > 1:
-        return "no seed completed in both of two levels: nothing can be compared"
-    metric_spec, interval = METRICS[metric], measured[0].intervals[metric]
-    value = f"{metric_spec.text(interval.mean)} {metric_spec.unit}".rstrip()
-    certainty = "one seed"
-    if interval.is_conclusive:
-        certainty = f"95 % interval {metric_spec.limits(interval)}, {count(interval.n, 'seed')}"
-    found = f"{measured[0].method}: {value} {metric_spec.label} ({certainty})"
-    return f"{found}; there is nothing to compare it with"
 
 
 def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[str, ...]:

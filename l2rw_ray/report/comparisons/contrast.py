@@ -1,4 +1,4 @@
-"""The comparison of a study: which levels are compared, with what, and the sentence that answers."""
+"""The comparison of a study: which levels are compared with which."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,11 +7,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MINUS, count, p_text
+from l2rw_ray.report.design_points.labels import HEADLINE, METRICS
 from l2rw_ray.report.design_points.points import METHOD_FACTOR
 from l2rw_ray.report.design_points.setting import Factor, Setting, narrowest
 from l2rw_ray.statistics import pooled_paired_difference
-from l2rw_ray.statistics.intervals import is_constant
 
 _PREFERRED_CONTROL = "uniform"
 _PREFERRED_HEADLINE = "l2rw"
@@ -226,32 +225,3 @@ def values_of(
 
 def _shared_seeds(pair: "Pair[DesignPoint]", metric: str) -> int:
     return len(pair.treatment.by_seed[metric].keys() & pair.control.by_seed[metric].keys())
-
-
-def sentence(comparison: Comparison) -> str:
-    """Return what a comparison shows, with its uncertainty, in one sentence without a full stop."""
-    metric_spec, interval = comparison.metric_spec, comparison.difference.interval
-    names = f"{comparison.treatment} {MINUS} {comparison.control}"
-    if interval is None:
-        return f"{names}: no seed completed at every setting of both: nothing can be compared"
-    found = f"{names}: {metric_spec.signed(interval.mean)} {metric_spec.of_difference}"
-    averaged = _averaged(comparison)
-    if not interval.is_conclusive:
-        return f"{found}{averaged} (one seed: nothing can be concluded)"
-    limits = metric_spec.signed_limits(interval)
-    found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
-    if is_constant(comparison.difference.values):
-        return f"{found}: the same at every seed, so its error is unknown"
-    if not interval.excludes_zero:
-        return f"{found}: no difference was shown"
-    evidence = comparison.evidence
-    if evidence is not None and evidence.p_holm is not None and not evidence.is_clear:
-        compared = f"not significant after correction for {evidence.family} comparisons"
-        return f"{found}: {compared} (p {p_text(evidence.p_holm)} by Holm)"
-    return found
-
-
-def _averaged(comparison: Comparison) -> str:
-    if comparison.settings < comparison.planned_settings:
-        return f", averaged over {comparison.settings} of {comparison.planned_settings} settings"
-    return f", averaged over {comparison.settings} settings" if comparison.settings > 1 else ""

@@ -90,7 +90,7 @@ def test_several_sizes_are_named_with_the_remedy(folder, pixels) -> None:
 def test_a_truncated_image_is_named_or_skipped(folder, pixels) -> None:
     bad = folder / "cat" / "deep" / "a.png"
     bad.write_bytes(bad.read_bytes()[:60])
-    assert f"{bad} is no readable image; mend it, drop it" in complaint(folder)
+    assert f"{bad} is no readable image; fix it, drop it" in complaint(folder)
     Image.fromarray(pixels[4]).save(folder / "cat" / "z.png")
     for _ in range(2):  # decoded, then from the cache
         source = load(folder, bad_rows="skip")

@@ -96,7 +96,7 @@ def test_bad_rows_are_skipped_and_counted(write) -> None:
         (1, f"b: nan in row 2 of {table}"),
     ]
     message = complaint(write("a,kind,b\n1,cat,\n"), bad_rows="skip")
-    assert f"no row can be used (b: nan in row 0 of {table}); mend the table" in message
+    assert f"no row can be used (b: nan in row 0 of {table}); fix the table" in message
 
 
 def test_csv_taken_for_parquet_is_told(write) -> None:

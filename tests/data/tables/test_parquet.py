@@ -190,7 +190,7 @@ def test_an_undecodable_image_is_named_by_file_and_row(pixels, encode, write_tab
     message = complaint(bad.parent)
     assert message == (
         f"trial.data.image = 'image': row 4 of {bad} is no readable image; "
-        "mend it, drop it, or set trial.data.bad_rows to skip"
+        "fix it, drop it, or set trial.data.bad_rows to skip"
     )
 
 

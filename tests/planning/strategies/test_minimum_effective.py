@@ -9,7 +9,7 @@ import pytest
 from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
 from l2rw_ray.planning.strategies.minimum_effective import MinimumEffectiveStrategy
 from l2rw_ray.results.trial_result import TrialResult
-from l2rw_ray.statistics.effective import Verdict
+from l2rw_ray.statistics.minimum_effective import Verdict
 
 METRIC = "validation_balanced_accuracy"
 LEVELS = [1, 2, 5, 10]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from l2rw_ray.statistics.effective import Verdict, effective_level, look_sizes
+from l2rw_ray.statistics.minimum_effective import Verdict, effective_level, look_sizes
 
 
 def by_seed(rows: np.ndarray) -> list[dict[int, float]]:

@@ -1,0 +1,68 @@
+"""Word the headline of a report: what was found, with its uncertainty, in one sentence."""
+
+from collections.abc import Sequence
+
+from l2rw_ray.report.comparisons.comparison import Comparison
+from l2rw_ray.report.comparisons.contrast import Contrast
+from l2rw_ray.report.design_points.design_point import DesignPoint
+from l2rw_ray.report.design_points.labels import METRICS, MINUS, count, p_text
+from l2rw_ray.statistics.intervals import is_constant
+
+
+def headline(
+    contrast: Contrast, pooled: Sequence[Comparison], points: Sequence[DesignPoint], metric: str
+) -> str:
+    """Return the answer of a study in one sentence without a full stop.
+
+    Args:
+        contrast: What is compared with what.
+        pooled: Comparisons averaged over settings, the headline first.
+        points: The design points.
+        metric: Name of the metric.
+    """
+    if points and not any(contrast.level_of(point) == contrast.control for point in points):
+        control = contrast.name(contrast.control)
+        return f"no final trial of {control} completed: there is nothing to compare with yet"
+    if pooled:
+        return sentence(pooled[0])
+    measured = [point for point in points if metric in point.intervals]
+    if not measured:
+        return "no trial with test metrics completed: nothing can be concluded"
+    if len(measured) > 1:
+        return "no seed completed in both of two levels: nothing can be compared"
+    metric_spec, interval = METRICS[metric], measured[0].intervals[metric]
+    value = f"{metric_spec.text(interval.mean)} {metric_spec.unit}".rstrip()
+    certainty = "one seed"
+    if interval.is_conclusive:
+        certainty = f"95 % interval {metric_spec.limits(interval)}, {count(interval.n, 'seed')}"
+    found = f"{measured[0].method}: {value} {metric_spec.label} ({certainty})"
+    return f"{found}; there is nothing to compare it with"
+
+
+def sentence(comparison: Comparison) -> str:
+    """Return what a comparison shows, with its uncertainty, in one sentence without a full stop."""
+    metric_spec, interval = comparison.metric_spec, comparison.difference.interval
+    names = f"{comparison.treatment} {MINUS} {comparison.control}"
+    if interval is None:
+        return f"{names}: no seed completed at every setting of both: nothing can be compared"
+    found = f"{names}: {metric_spec.signed(interval.mean)} {metric_spec.of_difference}"
+    averaged = _averaged(comparison)
+    if not interval.is_conclusive:
+        return f"{found}{averaged} (one seed: nothing can be concluded)"
+    limits = metric_spec.signed_limits(interval)
+    found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
+    if is_constant(comparison.difference.values):
+        return f"{found}: the same at every seed, so its error is unknown"
+    if not interval.excludes_zero:
+        return f"{found}: no difference was shown"
+    evidence = comparison.evidence
+    if evidence is not None and evidence.p_holm is not None and not evidence.is_clear:
+        compared = f"not significant after correction for {evidence.family} comparisons"
+        return f"{found}: {compared} (p {p_text(evidence.p_holm)} by Holm)"
+    return found
+
+
+def _averaged(comparison: Comparison) -> str:
+    if comparison.settings < comparison.planned_settings:
+        return f", averaged over {comparison.settings} of {comparison.planned_settings} settings"
+    return f", averaged over {comparison.settings} settings" if comparison.settings > 1 else ""
