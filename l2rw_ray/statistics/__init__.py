@@ -1,6 +1,6 @@
 """Intervals, comparisons and tests over seeds, as pure functions.
 
-Functions that import `scipy.stats` stay in their modules (`significance`, `bootstrap`, `aggregates`), so that
+Functions that import `scipy.stats` stay in their modules (`bootstrap`, `aggregates`), so that
 `l2rw-ray plan`, which needs none of them, answers in well under a second.
 """
 

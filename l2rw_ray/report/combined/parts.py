@@ -1,7 +1,5 @@
 """Plots, tables and CSV of a combined report."""
 
-import csv
-import io
 from collections.abc import Sequence
 from textwrap import fill
 
@@ -10,6 +8,7 @@ from matplotlib.figure import Figure
 from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
 from l2rw_ray.report.ablation.tables import accuracy_tables
 from l2rw_ray.report.combined.summary import CombinedSummary, SharedContrast, StudySummary
+from l2rw_ray.report.document.csv_text import LIMITS, csv_text, interval_fields
 from l2rw_ray.report.document.interval_cells import EMPTY, difference_cell
 from l2rw_ray.report.document.palette import COLORS, INK
 from l2rw_ray.report.document.section import Plot
@@ -144,18 +143,14 @@ def main_table(study: StudySummary) -> Table | None:
 
 def combined_csv(studies: Sequence[StudySummary]) -> str:
     """Return a row per study and difference as CSV, at full precision and in the units of the ledgers."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    columns = ("figure", "treatment", "control", "settings", "n", "mean", "low", "high")
-    writer.writerow(["study", "question", "finding", *columns, "hardware", "commit"])
+    columns = ("figure", "treatment", "control", "settings", *LIMITS)
+    rows = []
     for study in studies:
-        about = [study.key, study.summary.question, study.summary.finding]
-        rows = [
-            [each.metric, each.treatment, each.control, each.settings, i.n, i.mean]
-            + ([i.low, i.high] if i.is_conclusive else ["", ""])
+        found = [
+            [each.metric, each.treatment, each.control, each.settings, *interval_fields(interval)]
             for each in study.comparisons
-            if (i := each.difference.interval) is not None
+            if (interval := each.difference.interval) is not None
         ]
-        for row in rows or [[""] * len(columns)]:
-            writer.writerow([*about, *row, study.hardware, study.commit])
-    return text.getvalue()
+        about = [study.key, study.summary.question, study.summary.finding]
+        rows += [[*about, *row, study.hardware, study.commit] for row in found or [[""] * len(columns)]]
+    return csv_text(["study", "question", "finding", *columns, "hardware", "commit"], rows)

@@ -1,13 +1,12 @@
 """Every planned trial with its seed, the hashes of its sets and its hardware."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from l2rw_ray.report.design_points.design_point import TrialRow
 from l2rw_ray.report.design_points.labels import TEST_METRICS
 from l2rw_ray.report.design_points.points import Outcome
+from l2rw_ray.report.document.csv_text import csv_text
 
 _RECORDED = (
     "attempt",
@@ -59,24 +58,22 @@ def trials_csv(trials: Sequence[TrialRow]) -> str:
     """Return a row per trial as CSV, at full precision and in the units of the ledger."""
     paths = list(dict.fromkeys(path for trial in trials for path, _ in trial.setting.levels))
     names = list(dict.fromkeys(name for trial in trials for name in trial.metrics))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial_id", "arm", "method.name", *paths, "seed", "stage", "status", *names, *_RECORDED])
-    for trial in trials:
-        writer.writerow(
-            [
-                trial.trial_id,
-                trial.method,
-                trial.method_used,
-                *(trial.setting.level(path) for path in paths),
-                trial.seed,
-                trial.stage,
-                trial.status,
-                *(trial.metrics.get(name, "") for name in names),
-                *(_text(trial.recorded[name]) for name in _RECORDED),
-            ]
-        )
-    return text.getvalue()
+    header = ["trial_id", "arm", "method.name", *paths, "seed", "stage", "status", *names, *_RECORDED]
+    rows = (
+        [
+            trial.trial_id,
+            trial.method,
+            trial.method_used,
+            *(trial.setting.level(path) for path in paths),
+            trial.seed,
+            trial.stage,
+            trial.status,
+            *(trial.metrics.get(name, "") for name in names),
+            *(_text(trial.recorded[name]) for name in _RECORDED),
+        ]
+        for trial in trials
+    )
+    return csv_text(header, rows)
 
 
 def _text(value: Any) -> Any:

@@ -1,9 +1,8 @@
 """Tables of a search, and all its configurations as CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
 
+from l2rw_ray.report.document.csv_text import csv_text
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.report.search.summary import Configuration, SearchSummary, value_text
 
@@ -60,12 +59,16 @@ def _cells(summary: SearchSummary, each: Configuration) -> tuple[TableCell, ...]
 
 def search_csv(summary: SearchSummary) -> str:
     """Return a row per configuration as CSV, at full precision and in the units of the ledger."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     paths = [parameter.path for parameter in summary.parameters]
     goals = [goal.metric for goal in summary.goals]
-    writer.writerow(["configuration", "status", "seeds", *paths, *goals])
-    for each in summary.configurations:
-        values = [*(each.values.get(path, "") for path in paths), *(each.goal_values or [""] * len(goals))]
-        writer.writerow([each.number, each.status, each.seeds, *values])
-    return text.getvalue()
+    rows = (
+        [
+            each.number,
+            each.status,
+            each.seeds,
+            *(each.values.get(path, "") for path in paths),
+            *(each.goal_values or [""] * len(goals)),
+        ]
+        for each in summary.configurations
+    )
+    return csv_text(["configuration", "status", "seeds", *paths, *goals], rows)
