@@ -136,7 +136,7 @@ def test_studies_in_a_folder_share_its_store(make_folder, tmp_path) -> None:
     *studies, every, last = describe_pages(pages, "http://127.0.0.1:5000/").splitlines()
     assert studies[1].startswith("MLflow UI of other: http://127.0.0.1:5000/#/experiments/")
     assert every.startswith("MLflow UI of all 3 studies: http://127.0.0.1:5000/#/compare-experiments/")
-    assert last.endswith("Ctrl-C ends it")
+    assert last.endswith("Ctrl-C stops the server")
 
 
 def test_what_no_store_explains_is_logged_with_its_traceback(tmp_path, monkeypatch, caplog) -> None:
