@@ -6,7 +6,7 @@ export UV_HTTP_TIMEOUT ?= 300
 # Two data-parallel workers where there are two cores.
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(2, len(os.sched_getaffinity(0))))" 2>/dev/null || echo 1)
 
-.PHONY: setup help demo test faults soak check benchmark-check format clean
+.PHONY: setup help demo test faults soak check docs benchmark-check format clean
 
 setup: .venv/.ready ## install uv.lock's packages into .venv
 
@@ -36,6 +36,9 @@ check: setup ## lint, formatting, types and declared dependencies
 	.venv/bin/mypy
 	.venv/bin/deptry .
 
+docs: setup ## build the documentation site into site/, strictly
+	.venv/bin/python -m docs.build
+
 benchmark-check: setup ## check the cost of a reweighted step against its limits
 	.venv/bin/python benchmarks/step_ratio_check.py
 
@@ -44,4 +47,4 @@ format: setup ## fix what ruff can fix
 	.venv/bin/ruff format
 
 clean: ## remove the environment and caches
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .uv .cache site .mypy_cache .ruff_cache .pytest_cache
