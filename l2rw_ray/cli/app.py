@@ -53,10 +53,15 @@ MaxConcurrentTrials = Annotated[
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 
-TrialsPerWorkerGroup = Annotated[
-    int, typer.Option(min=1, help="Trials after which a worker group's processes are replaced.")
-]
 _TRIALS_PER_WORKER_GROUP = 500
+TrialsPerWorkerGroup = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Trials after which a worker group's processes are replaced.",
+        show_default=str(_TRIALS_PER_WORKER_GROUP),
+    ),
+]
 
 
 def _renamed(new: str) -> Callable[[typer.CallbackParam, int | None], int | None]:
@@ -153,7 +158,7 @@ def run(
     tracking_uri: TrackingUri = None,
     max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
-    trials_per_worker_group: TrialsPerWorkerGroup = _TRIALS_PER_WORKER_GROUP,
+    trials_per_worker_group: TrialsPerWorkerGroup = None,
     lanes: OldLanes = None,
     lane_trials: OldLaneTrials = None,
 ) -> None:
@@ -164,9 +169,8 @@ def run(
     from l2rw_ray.results.opening import open_study_folder
 
     spec = load_study(study, overrides or [])
-    options = RunOptions(
-        address, max_concurrent_trials or lanes, retry_failed, lane_trials or trials_per_worker_group
-    )
+    replaced_after = trials_per_worker_group or lane_trials or _TRIALS_PER_WORKER_GROUP
+    options = RunOptions(address, max_concurrent_trials or lanes, retry_failed, replaced_after)
     with open_study_folder(out or f"results/{spec.name}") as folder:
         code = run_session(spec, folder, options, tracking_uri)
     raise SystemExit(code)
@@ -191,7 +195,7 @@ def submit(
     tracking_uri: TrackingUri = None,
     max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
-    trials_per_worker_group: TrialsPerWorkerGroup = _TRIALS_PER_WORKER_GROUP,
+    trials_per_worker_group: TrialsPerWorkerGroup = None,
     lanes: OldLanes = None,
     lane_trials: OldLaneTrials = None,
     variables: Annotated[
@@ -210,7 +214,8 @@ def submit(
     from l2rw_ray.orchestration.jobs.submission import Submission
 
     spec = load_study(study, overrides or [])
-    arguments = [f"--trials-per-worker-group={lane_trials or trials_per_worker_group}"]
+    replaced_after = trials_per_worker_group or lane_trials or _TRIALS_PER_WORKER_GROUP
+    arguments = [f"--trials-per-worker-group={replaced_after}"]
     limit = max_concurrent_trials or lanes
     arguments += [f"--max-concurrent-trials={limit}"] if limit else []
     arguments += ["--retry-failed"] if retry_failed else []

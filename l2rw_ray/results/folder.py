@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TextIO
 
-from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, TrialConfig
+from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
 from l2rw_ray.config.loading import dump_study, read_study_file
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
@@ -43,7 +43,7 @@ class PlanRow:
         resources: What it runs on.
         stage: Whether its test metrics count, or it was only tried to choose a configuration.
         search: Key of the search that asked for it; None for other designs and for plans of release 0.1.
-        config: What is trained, of a trial that a search asked for.
+        config: Configuration as plain values, of a trial that a search asked for.
     """
 
     trial_id: str
@@ -52,7 +52,7 @@ class PlanRow:
     resources: Resources
     stage: Stage = Stage.FINAL
     search: str | None = None
-    config: TrialConfig | None = None
+    config: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -320,7 +320,7 @@ def _plan_row(row: Mapping[str, Any]) -> PlanRow:
         resources=Resources.model_validate(row["resources"]),
         stage=Stage(row.get("stage", Stage.FINAL)),
         search=row.get("search"),
-        config=TrialConfig.model_validate(row["config"]) if "config" in row else None,
+        config=row["config"] if "search" in row else None,
     )
 
 
