@@ -75,7 +75,7 @@ def _import_paths() -> Iterator[None]:
 
 @pytest.fixture
 def write_code(tmp_path: Path) -> Iterator[Callable[[str, str], Path]]:
-    """Writes modules of a user's own into `tmp_path`, where import paths find them until the test ends."""
+    """Writes custom modules into `tmp_path`, where import paths find them until the test ends."""
     before = set(sys.modules)
     look_in(tmp_path)
 

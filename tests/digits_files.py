@@ -1,4 +1,4 @@
-"""Scikit-learn's digits as a user's own files."""
+"""Scikit-learn's digits as files of a user."""
 
 import io
 

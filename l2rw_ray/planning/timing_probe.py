@@ -104,15 +104,15 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
     of_epoch = steps_per_epoch(len(whole.train), trial.config.optim.batch_size)
     cycle = trial.config.method.steps_per_meta_gradient
     steps = min(cycle * math.ceil(_STEPS / cycle), of_epoch)
-    watch = _Watch(_EPOCHS + isinstance(trial.config.method, TwoStageConfig))
-    train_trial(_shortened(trial), fewer, watch, TrainingOptions(epoch_steps=steps))
-    cost = watch.cost(
+    observer = _TimingObserver(_EPOCHS + isinstance(trial.config.method, TwoStageConfig))
+    train_trial(_shortened(trial), fewer, observer, TrainingOptions(epoch_steps=steps))
+    cost = observer.cost(
         of_epoch / steps,
         len(whole.validation) / max(len(fewer.validation), 1),
         len(whole.test) / max(len(fewer.test), 1),
     )
     rounds_left = max(trial.config.measurement.probe_rounds - 1, 0)
-    return replace(cost, once_s=cost.once_s + rounds_left * watch.round_s(trial.config.method))
+    return replace(cost, once_s=cost.once_s + rounds_left * observer.round_s(trial.config.method))
 
 
 def _shortened(trial: PlannedTrial) -> PlannedTrial:
@@ -147,11 +147,11 @@ def _thinned(examples: ExampleSet) -> ExampleSet:
     return replace(examples, labels=labels, targets=targets, corrupted=corrupted, rows=rows, places=places)
 
 
-class _Watch:
+class _TimingObserver:
     """Observes a trial, stops it after its timed epochs and computes their cost."""
 
     def __init__(self, epochs: int) -> None:
-        self._most, self._epochs = epochs, list[EpochCompleted]()
+        self._max_epochs, self._epochs = epochs, list[EpochCompleted]()
         self._ended: TrialEnded | None = None
         self._last, self._test_s = 0.0, 0.0
 
@@ -161,7 +161,7 @@ class _Watch:
             self._last = perf_counter()
         elif isinstance(event, TrialEnded):
             self._ended, self._test_s = event, perf_counter() - self._last
-        return Verdict.STOP if len(self._epochs) == self._most else Verdict.CONTINUE
+        return Verdict.STOP if len(self._epochs) == self._max_epochs else Verdict.CONTINUE
 
     def round_s(self, method: MethodConfig) -> float:
         """Duration of one round of the overhead measurement: plain and reweighted steps."""

@@ -69,7 +69,7 @@ def test_job_runs_as_a_submitted_one_does(tree: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "break_manifest",
     [
         lambda tree: tree["spec"].pop("entrypoint"),
         lambda tree: tree["spec"].update(entrypont="true"),
@@ -82,7 +82,7 @@ def test_job_runs_as_a_submitted_one_does(tree: Any) -> None:
     ],
     ids=["required", "misspelt", "text for a number", "number for a text", "no volume", "two names"],
 )
-def test_manifest_with_a_mistake_is_refused(tree: Any, spoil: Any) -> None:
-    spoil(tree)
+def test_manifest_with_a_mistake_is_refused(tree: Any, break_manifest: Any) -> None:
+    break_manifest(tree)
     with pytest.raises(ValidationError):
         RayJob.model_validate(tree)

@@ -17,7 +17,7 @@ WriteCode = Callable[[str, str], Path]
 
 @pytest.fixture
 def own_tree(study_tree: dict, write_code: WriteCode) -> dict:
-    """The small study with source, model, method and metric of the user's own, which nothing executes."""
+    """The small study with source, model, method and metric from custom code, which nothing executes."""
     for module in ("__init__", "data", "models", "methods", "metrics"):
         write_code(f"own/{module}.py", "raise SystemExit")
     trial = study_tree["trial"]

@@ -52,8 +52,8 @@ def start_run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     yield start
     for process in started:
-        process.kill()
-        process.communicate()
+        with process:  # closes its pipe and waits, also after the test has read it all
+            process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
         "bias": {"kind": "dominant_class", "level": 0.5, "class": 3},
         "noise": {"kind": "uniform", "rate": 0.4},
     },
-    "spoiled meta set": {
+    "corrupted meta set": {
         "noise": {"kind": "uniform", "rate": 0.4},
         "meta_bias": {"kind": "dominant_class", "level": 0.5},
         "meta_noise": {"kind": "uniform", "rate": 0.2},

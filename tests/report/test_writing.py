@@ -83,7 +83,7 @@ def test_ink_follows_the_page_and_files_have_a_ground(written):
     assert [path.name for path in paths.plots if path.suffix == ".png"] == ["effect.png"]
 
 
-def spoil(folder, trial_id, **values):
+def damage(folder, trial_id, **values):
     """Change some columns of one trial's row."""
     path = folder.trial_file(trial_id)
     table = pq.read_table(path)
@@ -107,8 +107,8 @@ def test_markup_in_texts_is_shown_not_obeyed(fake_study, plain):
     factors = {"method.name": ["uniform", nasty]}
     path = fake_study(replace(plain, question=nasty, factors=factors, failing=4))
     (path / "notes.md").write_text(nasty)
-    spoil(StudyFolder(path), "0101" * 4, error=f"Error: {nasty}", reason=nasty)
-    spoil(StudyFolder(path), "0000" * 4, warnings=[f"{nasty}: {nasty}"], hardware=nasty, commit=nasty)
+    damage(StudyFolder(path), "0101" * 4, error=f"Error: {nasty}", reason=nasty)
+    damage(StudyFolder(path), "0000" * 4, warnings=[f"{nasty}: {nasty}"], hardware=nasty, commit=nasty)
     paths = write_report(path)
     page = paths.html.read_text()
     assert page.count("<script") == page.count("</script") == 1, "the one that sorts tables"

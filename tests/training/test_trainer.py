@@ -98,13 +98,13 @@ def test_two_classes_are_told_apart(make_trial: MakeTrial) -> None:
     assert "corrupted_auroc" not in ended.metrics
 
 
-def test_a_spoiled_meta_set_changes_what_is_learnt(make_trial: MakeTrial) -> None:
+def test_a_corrupted_meta_set_changes_what_is_learnt(make_trial: MakeTrial) -> None:
     clean = results(train(make_trial()))
-    for spoiled in (
+    for corrupted in (
         {"data__meta_noise": {"kind": "pair", "rate": 0.5}},
         {"data__meta_bias": {"kind": "dominant_class", "level": 0.5}},
     ):
-        assert results(train(make_trial(**spoiled))) != clean
+        assert results(train(make_trial(**corrupted))) != clean
 
 
 def test_probe_of_learned_weights_measures_their_steps_and_leaves_them_alone(make_trial: MakeTrial) -> None:

@@ -86,8 +86,8 @@ class OptunaStudy:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
             self._study = _open_study(path, key, directions)
-            told = self._study.get_trials(deepcopy=False, states=_ENDED)
-            self._study.sampler = _sampler(options, len(told))
+            finished = self._study.get_trials(deepcopy=False, states=_ENDED)
+            self._study.sampler = _sampler(options, len(finished))
 
     def proposals(self) -> list[ProposedTrial]:
         """Return all configurations so far, in the order of their numbers.
@@ -220,9 +220,9 @@ def _suggest(trial: Trial, path: str, parameter: FloatParameter | IntParameter |
             return trial.suggest_categorical(path, parameter.choices)
 
 
-def _sampler(options: SearchOptions, told: int) -> optuna.samplers.BaseSampler:
+def _sampler(options: SearchOptions, finished: int) -> optuna.samplers.BaseSampler:
     """Return the sampler, seeded by the number of results so that a resumed search does not repeat itself."""
-    seed = (options.sampler_seed + told) % 2**32
+    seed = (options.sampler_seed + finished) % 2**32
     samplers = optuna.samplers
     match options.sampler:
         case "tpe":

@@ -9,6 +9,28 @@ from l2rw_ray.report.design_points.labels import METRICS, MINUS, count, p_text
 from l2rw_ray.statistics.intervals import is_constant
 
 
+def findings(
+    contrast: Contrast,
+    pooled: Sequence[Comparison],
+    points: Sequence[DesignPoint],
+    metric: str,
+    answer: str | None = None,
+) -> tuple[str, ...]:
+    """Return the headline of a report, then its further findings, each a sentence without a full stop.
+
+    Args:
+        contrast: What is compared with what.
+        pooled: Comparisons averaged over settings, the most important first.
+        points: The design points.
+        metric: Name of the metric.
+        answer: The headline of a design that asks for no comparison; None for the first comparison.
+    """
+    sentences = tuple(sentence(comparison) for comparison in pooled)
+    if answer is not None:
+        return answer, *sentences
+    return headline(contrast, pooled, points, metric), *sentences[1:]
+
+
 def headline(
     contrast: Contrast, pooled: Sequence[Comparison], points: Sequence[DesignPoint], metric: str
 ) -> str:

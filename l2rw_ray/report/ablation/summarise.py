@@ -9,11 +9,11 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation.effects import curves_of, effects_of, histories_of, read_epochs
 from l2rw_ray.report.ablation.equal_compute import equal_compute
-from l2rw_ray.report.ablation.headline import headline, sentence
+from l2rw_ray.report.ablation.headline import findings
 from l2rw_ray.report.ablation.interactions import interactions_of
 from l2rw_ray.report.ablation.minimum_effective import effective_answer
 from l2rw_ray.report.ablation.summary import Ablation
-from l2rw_ray.report.ablation.tasks import tasks_table
+from l2rw_ray.report.ablation.tasks import tasks_tables
 from l2rw_ray.report.ablation.tuning import has_tuned_levels, tuning_gaps, tuning_tables
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import choose_contrast, compare, compare_pooled
@@ -67,15 +67,14 @@ def summarise(directory: Path) -> Ablation:
     epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
     histories = histories_of(outcomes, epochs, validation)
     signatures = signatures_of(outcomes)
-    over_tasks = tasks_table(contrast, methods, points, metric)
     level = effective_answer(spec, outcomes)
-    pooled_text = tuple(sentence(comparison) for comparison in pooled)
+    found = findings(contrast, pooled, points, metric, None if level is None else level.finding)
     return Ablation(
         name=spec.name,
         question=spec.question,
         notes=paragraphs(folder.notes),
-        finding=headline(contrast, pooled, points, metric) if level is None else level.finding,
-        further_findings=pooled_text[1:] if level is None else pooled_text,
+        finding=found[0],
+        further_findings=found[1:],
         factors=factors,
         methods=methods,
         control=contrast.name(contrast.control),
@@ -102,7 +101,7 @@ def summarise(directory: Path) -> Ablation:
         interactions=interactions_of(spec, contrast, factors, points, metric),
         signatures=signature_table(signatures),
         answer=None if level is None else level.table,
-        details=(*([over_tasks] if over_tasks else []), *tuning_tables(spec, all_outcomes)),
+        details=(*tasks_tables(contrast, methods, points, metric), *tuning_tables(spec, all_outcomes)),
         metric=metric,
     )
 

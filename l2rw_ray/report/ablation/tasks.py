@@ -17,10 +17,10 @@ SOURCE = "data.source"
 _SEED = 0  # of the resampling
 
 
-def tasks_table(
+def tasks_tables(
     contrast: Contrast, methods: Sequence[str], points: Sequence[DesignPoint], metric: str
-) -> Table | None:
-    """Return the interquartile mean over sources; None with one source, or without a common scale.
+) -> tuple[Table, ...]:
+    """Return the interquartile mean over sources; nothing with one source, or without a common scale.
 
     Args:
         contrast: What is compared.
@@ -31,7 +31,7 @@ def tasks_table(
     metric_spec = METRICS[metric]
     sources = list(dict.fromkeys(point.setting.level(SOURCE) for point in points))
     if len(sources) < 2 or not metric_spec.is_share:
-        return None
+        return ()
     rows = []
     measured = [point for point in points if metric in point.by_seed]
     found_lines = lines_of(contrast, methods, measured, Factor(SOURCE, tuple(sources)))
@@ -41,7 +41,7 @@ def tasks_table(
         if all(tasks):
             found = interquartile_mean_interval(tasks, np.random.default_rng(_SEED))
             rows.append(TableRow(method, (mean_cell(metric_spec, found),)))
-    return Table(
+    table = Table(
         key="tasks",
         title=f"Over all data sources: {metric_spec.label}",
         corner="compared",
@@ -54,6 +54,7 @@ def tasks_table(
             "source."
         ),
     )
+    return (table,)
 
 
 def _values(points: Sequence[DesignPoint], metric: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""A source of the user's own is used as it is, or refused with what it should have been."""
+"""A custom source is used as it is, or refused with what it should have been."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -297,19 +297,19 @@ def test_noise_that_does_not_fit_the_classes_is_refused(digits, field) -> None:
 @pytest.mark.parametrize("wrong", NOISES[1:], ids=by_kind)
 def test_noise_in_the_meta_set_changes_its_labels_alone(digits, wrong) -> None:
     fields = {"bias": BIAS, "noise": noise(0.3)}
-    clean, spoiled = split(digits, 2, **fields), split(digits, 2, **fields, meta_noise=wrong)
-    assert clean.hashes == spoiled.hashes
-    assert torch.equal(clean.meta.rows, spoiled.meta.rows)
-    assert spoiled.meta.corrupted.any()
-    assert torch.equal(spoiled.meta.corrupted, spoiled.meta.labels != clean.meta.labels)
-    assert torch.equal(clean.train.labels, spoiled.train.labels)
+    clean, corrupted = split(digits, 2, **fields), split(digits, 2, **fields, meta_noise=wrong)
+    assert clean.hashes == corrupted.hashes
+    assert torch.equal(clean.meta.rows, corrupted.meta.rows)
+    assert corrupted.meta.corrupted.any()
+    assert torch.equal(corrupted.meta.corrupted, corrupted.meta.labels != clean.meta.labels)
+    assert torch.equal(clean.train.labels, corrupted.train.labels)
 
 
 def test_noise_of_the_two_sets_is_drawn_apart(digits) -> None:
     rate = {"kind": "uniform", "rate": 0.5}
-    spoiled = split(digits, 2, train_size=50, noise=rate, meta_noise=rate)
-    assert len(spoiled.train) == len(spoiled.meta) == 50
-    assert spoiled.train.corrupted.tolist() != spoiled.meta.corrupted.tolist()
+    corrupted = split(digits, 2, train_size=50, noise=rate, meta_noise=rate)
+    assert len(corrupted.train) == len(corrupted.meta) == 50
+    assert corrupted.train.corrupted.tolist() != corrupted.meta.corrupted.tolist()
 
 
 @pytest.mark.parametrize(

@@ -79,13 +79,13 @@ def test_noise_is_of_the_scale_asked_for_and_of_train_targets_alone() -> None:
     source = _source(40_000)
     clean = _split(source)
     for by in (None, "hard", 1):
-        spoiled = _split(source, {"kind": "gaussian", "scale": 0.5, "by": by})
-        assert spoiled.hashes == clean.hashes
+        corrupted = _split(source, {"kind": "gaussian", "scale": 0.5, "by": by})
+        assert corrupted.hashes == clean.hashes
         for name in SETS[1:]:
-            assert torch.equal(getattr(spoiled, name).targets, getattr(clean, name).targets)
-        relative = (spoiled.train.targets - clean.train.targets) / clean.train.target_std
-        assert torch.equal(spoiled.train.labels, clean.train.labels)
-        feature = source.inputs[spoiled.train.rows, 1]
+            assert torch.equal(getattr(corrupted, name).targets, getattr(clean, name).targets)
+        relative = (corrupted.train.targets - clean.train.targets) / clean.train.target_std
+        assert torch.equal(corrupted.train.labels, clean.train.labels)
+        feature = source.inputs[corrupted.train.rows, 1]
         rank = feature.argsort().argsort() / len(feature)
         for low in (0.0, 0.25, 0.5, 0.75):
             inside = (rank >= low) & (rank < low + 0.25)
@@ -93,8 +93,8 @@ def test_noise_is_of_the_scale_asked_for_and_of_train_targets_alone() -> None:
             scale = 0.5 * (1.0 if by is None else difficulty.square().mean().sqrt().item())
             assert relative[inside].std().item() == pytest.approx(scale, rel=0.03)
         apart = (relative.abs() - 1).abs() > 1e-4
-        assert torch.equal(spoiled.train.corrupted[apart], relative.abs()[apart] > 1)
-        assert spoiled.train.corrupted.any()
+        assert torch.equal(corrupted.train.corrupted[apart], relative.abs()[apart] > 1)
+        assert corrupted.train.corrupted.any()
 
 
 def test_noises_of_two_scales_are_proportional_and_seeded() -> None:
