@@ -25,7 +25,7 @@ _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib"
 
 
 def is_import_path(name: object) -> bool:
-    """Whether a name is an import path, valid or not: no other name has a colon."""
+    """Return whether a name is an import path, valid or not: no other name has a colon."""
     return isinstance(name, str) and ":" in name
 
 
@@ -126,7 +126,7 @@ def _searched() -> str:
 
 
 def is_local(location: Path) -> bool:
-    """Whether this is custom code: neither part of Python nor an installed package."""
+    """Return whether this is custom code: neither part of Python nor an installed package."""
     return location.is_absolute() and not any(location.is_relative_to(folder) for folder in _INSTALLED)
 
 

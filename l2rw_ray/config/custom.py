@@ -38,13 +38,13 @@ class ByForm:
         self.__name__ = f"form of {tag}"  # pydantic shows it
 
     def __call__(self, given: Any) -> str:
-        """The form of the name in a draft of the section, or in the section itself."""
+        """Return the form of the name in a draft of the section, or in the section itself."""
         name = given.get(self.tag) if isinstance(given, dict) else getattr(given, self.tag, None)
         return IMPORT_PATH if is_import_path(name) else BUILT_IN
 
 
 def by_form(tag: str) -> Discriminator:
-    """The discriminator of a union of `BUILT_IN` classes and one for any `IMPORT_PATH`."""
+    """Return the discriminator of a union of `BUILT_IN` classes and one for any `IMPORT_PATH`."""
     return Discriminator(ByForm(tag))
 
 
@@ -63,5 +63,5 @@ class CustomSection(Section):
         return options
 
     def __hash__(self) -> int:
-        """Equal sections hash equally, though options are a dictionary."""
+        """Hash equal sections equally, though options are a dictionary."""
         return hash((type(self), *sorted(self.options)))

@@ -30,14 +30,14 @@ class Variants:
     classes: Mapping[Any, type[Section]]
 
     def chosen(self, draft: Mapping[str, Any]) -> type[Section] | None:
-        """The class a draft of the section selects, None where its tag is missing or unknown."""
+        """Return the class a draft of the section selects, None where its tag is missing or unknown."""
         key = draft.get(self.tag) if self.tag else None
         if is_import_path(key):
             key = IMPORT_PATH
         return self.classes.get(key) if key is None or isinstance(key, str) else None
 
     def own_fields(self, draft: Mapping[str, Any], former: type[Section] | None = None) -> Tree:
-        """The draft without the fields that the class it selects does not have.
+        """Return the draft without the fields that the class it selects does not have.
 
         Args:
             draft: Of the section.
@@ -57,7 +57,7 @@ class Variants:
 
 
 def variants_of(section: type[Section] | None, name: str) -> Variants:
-    """The section classes that field `name` of `section` may hold, or its entries; none for a plain value."""
+    """Return the section classes of field `name` of `section`, or of its entries; none for a plain value."""
     field = section.model_fields.get(name) if section else None
     if field is None or get_origin(field.annotation) is dict:
         return Variants(None, {})
@@ -65,7 +65,7 @@ def variants_of(section: type[Section] | None, name: str) -> Variants:
 
 
 def entry_variants(section: type[Section], name: str) -> Variants | None:
-    """The section classes that the values of a mapping may be; None where the field is no mapping."""
+    """Return the section classes that the values of a mapping may be; None where the field is no mapping."""
     field = section.model_fields.get(name)
     if field is None or get_origin(field.annotation) is not dict:
         return None
@@ -90,7 +90,7 @@ def _tag(discriminator: str | Discriminator | None) -> str | None:
 
 
 def _sections(annotation: Any) -> list[type[Section]]:
-    """The classes of a union, also of unions within it."""
+    """Return the classes of a union, also of unions within it."""
     if isinstance(annotation, type):
         return [annotation] if issubclass(annotation, Section) else []
     parts = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
@@ -103,7 +103,7 @@ def _tag_values(section: type[Section], tag: str) -> tuple[str, ...]:
 
 
 def _defaults(section: type[Section]) -> Tree:
-    """Defaults of the fields that have one, as a study file says them."""
+    """Return the defaults of the fields that have one, as a study file says them."""
     return {
         field.alias or name: to_jsonable_python(field.default)
         for name, field in section.model_fields.items()
@@ -112,7 +112,7 @@ def _defaults(section: type[Section]) -> Tree:
 
 
 def input_names(section: type[Section]) -> set[str]:
-    """The keys a study file may use in this section."""
+    """Return the keys a study file may use in this section."""
     return {field.alias or name for name, field in section.model_fields.items()}
 
 
@@ -149,7 +149,7 @@ def _assign(draft: Tree, keys: list[str], value: Any, section: type[Section] | N
 
 
 def _first_key(draft: Tree, keys: list[str]) -> tuple[str, list[str]]:
-    """The first key and those after it; factors and parameters are keys that are paths themselves."""
+    """Return the first key and those after it; factors and parameters are keys that are paths themselves."""
     for length in range(len(keys), 1, -1):
         key = ".".join(keys[:length])
         if key in draft:
@@ -158,7 +158,7 @@ def _first_key(draft: Tree, keys: list[str]) -> tuple[str, list[str]]:
 
 
 def look_up(draft: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path, None where the path ends early."""
+    """Return the value at a dotted path, None where the path ends early."""
     here: Any = draft
     for part in path.split("."):
         if not isinstance(here, Mapping):

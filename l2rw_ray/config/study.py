@@ -63,7 +63,7 @@ class StudySpec(Section):
     @model_validator(mode="before")
     @classmethod
     def _what_is_searched_on_is_not_in_the_test_set(cls, given: Any) -> Any:
-        """A tuned comparison searches and tests on different seeds, so these must share a test set."""
+        """Set a test seed: a tuned comparison searches and tests on different seeds that share a test set."""
         match given:
             case {"design": {"kind": "tuned_comparison"}, "trial": {"data": {**data}, **trial}}:
                 seed = data.get("test_seed")

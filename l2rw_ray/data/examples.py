@@ -71,7 +71,7 @@ class ExampleSet:
     def take(
         self, index_B: Tensor, change: Callable[[Tensor], Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Inputs as float32 [B, …] and labels, int64 [B], or standardised targets, float32 [B].
+        """Return inputs as float32 [B, …] and labels, int64 [B], or standardised targets, float32 [B].
 
         Args:
             index_B: Positions in this set, int64 [B].
@@ -119,7 +119,7 @@ class ExampleSet:
         return x.masked_fill_(x.isnan(), 0.0)
 
     def answers(self, index_B: Tensor) -> Tensor:
-        """Labels, int64 [B], or standardised targets, float32 [B], of some examples.
+        """Return labels, int64 [B], or standardised targets, float32 [B], of some examples.
 
         Args:
             index_B: Positions in this set, int64 [B].
@@ -141,7 +141,7 @@ class ExampleSet:
 
 
 def feature_scale(features_NF: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each feature; a constant one has deviation 1.
+    """Compute mean and standard deviation of each feature; a constant one has deviation 1.
 
     Missing values, NaN, do not count; a feature without any value has mean 0.
 

@@ -117,7 +117,7 @@ def _pass_order(examples: ExampleSet, seed: int, epoch: int) -> Tensor:
 def _inputs(
     examples: ExampleSet, shares: Sequence[Tensor], seed: int, epoch: int, read_parts: ReadParts
 ) -> Generator[Tensor]:
-    """Inputs of one rank's share of each batch, [B, …]."""
+    """Yield the inputs of one rank's share of each batch, [B, …]."""
     if examples.stored is None or not examples.is_streamed:
         yield from map(examples.inputs_of, shares)
         return
@@ -178,7 +178,7 @@ class MetaSampler:
         return torch.cat([positions, self._cycle(cycle + 1)[:missing]]) if missing else positions
 
     def _cycle(self, cycle: int) -> Tensor:
-        """Order of one pass over the meta set; the last two are kept, steps being mostly consecutive."""
+        """Order one pass over the meta set; keep the last two orders, steps being mostly consecutive."""
         if cycle not in self._cycles:
             self._cycles = dict(list(self._cycles.items())[-1:])
             generator = rng_for(self._seed, "meta_order", cycle)

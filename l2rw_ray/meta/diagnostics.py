@@ -1,4 +1,4 @@
-"""Figures that tell whether weights are healthy, and warnings when they are not.
+"""Metrics that tell whether weights are healthy, and warnings when they are not.
 
 Shape suffixes: B train batch.
 """
@@ -14,18 +14,18 @@ _COSINE_LIMIT = 0.1
 
 
 def effective_sample_size(weights_B: Tensor) -> Tensor:
-    """(Σ|w|)²/Σw², in examples: B for equal weights, 1 when one example has all, 0 when none has any."""
+    """Compute (Σ|w|)²/Σw² in examples: B for equal weights, 1 when one example has all, 0 for zeros."""
     squares = weights_B.square().sum()
     return torch.where(squares > 0, weights_B.abs().sum().square() / squares, torch.zeros_like(squares))
 
 
 def zero_weight_fraction(weights_B: Tensor) -> Tensor:
-    """Fraction of examples whose weight is exactly zero."""
+    """Compute the fraction of examples whose weight is exactly zero."""
     return (weights_B == 0).double().mean()
 
 
 def weight_share(weights_B: Tensor, chosen_B: Tensor) -> Tensor:
-    """Fraction of the weight's magnitude that some examples have, such as the corrupted; 0 of none."""
+    """Compute the fraction of the weight's magnitude on some examples, such as the corrupted; 0 of none."""
     total = weights_B.abs().sum()
     return torch.where(total > 0, (weights_B * chosen_B).abs().sum() / total, torch.zeros_like(total))
 
@@ -63,7 +63,7 @@ class WeightHealth:
 
 
 def failure_signatures(health: WeightHealth) -> list[FailureSignature]:
-    """What looks wrong, and what to do about it.
+    """Return what looks wrong, and what to do about it.
 
     The limits are far from what healthy runs show (an effective fraction of 0.2 to 0.5, cosines above
     0.5 with the whole meta set at every step).
@@ -109,11 +109,11 @@ def failure_signatures(health: WeightHealth) -> list[FailureSignature]:
 class HealthMonitor:
     """Watches the weights of successive steps, and tells each failure signature once.
 
-    Figures are added up on the device; it is waited for once in a window. With several ranks each
+    Metrics are added up on the device; it is waited for once in a window. With several ranks each
     watches its own share of the batches.
 
     Args:
-        window: Steps that compute weights, over which figures are averaged.
+        window: Steps that compute weights, over which metrics are averaged.
     """
 
     def __init__(self, window: int = 100) -> None:

@@ -46,11 +46,11 @@ class Direction:
             return length(self.parts.values())
 
     def matches(self, other: Mapping[str, torch.Size]) -> bool:
-        """Whether it is for parameters of these names and shapes."""
+        """Return whether it is for parameters of these names and shapes."""
         return {name: part.shape for name, part in self.parts.items()} == dict(other)
 
     def cosine(self, other: "Direction") -> Tensor:
-        """Cosine of the angle to another direction for the same parameters; 0 where one is zero.
+        """Compute the cosine of the angle to another direction for the same parameters; 0 where one is zero.
 
         See `matches`.
         """
@@ -60,11 +60,11 @@ class Direction:
             return torch.stack(products).sum() / (self.norm * other.norm).clamp_min(smallest)
 
     def _exactly(self) -> AbstractContextManager[object]:
-        """An autocast around the step must not round the products of vectors."""
+        """Disable an autocast around the step, which must not round the products of vectors."""
         return torch.autocast(self.meta_loss.device.type, enabled=False)
 
     def state(self) -> dict[str, Any]:
-        """Tensors in plain containers, of which `of_state` makes it again."""
+        """Return the tensors in plain containers, of which `of_state` makes it again."""
         parts = {
             name: part if isinstance(part, Tensor) else (part.outputs_MO, part.inputs_MI)
             for name, part in self.parts.items()
@@ -73,7 +73,7 @@ class Direction:
 
     @classmethod
     def of_state(cls, state: dict[str, Any], device: torch.device) -> Self:
-        """The direction whose `state` it was."""
+        """Make the direction whose `state` it was."""
         parts = {
             name: part.to(device) if isinstance(part, Tensor) else OuterSum(*(v.to(device) for v in part))
             for name, part in state["parts"].items()
@@ -116,7 +116,7 @@ class DirectionSource:
 
     @property
     def shared_batch(self) -> Batch | None:
-        """The meta batch, when D is the meta gradient at θ and nobody has computed it yet."""
+        """The meta batch, when D is the meta gradient at θ and has not been computed yet."""
         fits = self.direction is None and not self.lookahead.moves and self._epsilon is None
         pairs = zip(self.meta_batch, self._train_batch, strict=True)
         same = all(meta.shape[1:] == own.shape[1:] and meta.dtype == own.dtype for meta, own in pairs)
@@ -134,7 +134,7 @@ class DirectionSource:
         return self.direction
 
     def get(self, names: Collection[str] | None = None) -> Direction:
-        """The direction, computed unless it is known; one all-reduce, and one more for ε0.
+        """Return the direction, computed unless it is known; one all-reduce, and one more for ε0.
 
         Args:
             names: Parameters to compute it for; None for all trainable ones.
@@ -145,7 +145,7 @@ class DirectionSource:
         return self.direction
 
     def epsilon_at(self, losses_B: Tensor) -> Tensor | None:
-        """ε0 [B] of this rank's examples, given their losses; None for zero."""
+        """Return ε0 [B] of this rank's examples, given their losses; None for zero."""
         if self._epsilon is None:
             return None
         made = self._epsilon if isinstance(self._epsilon, Tensor) else self._epsilon(losses_B.detach())
@@ -161,7 +161,7 @@ class DirectionSource:
         self._data_gradient = self._forward.replicas.sum_all(gradient)
 
     def data_gradient(self) -> dict[str, Tensor]:
-        """g0 = Σ ε0_i ∇ℓ_i over all ranks, zero where ε0 is; no graph."""
+        """Return g0 = Σ ε0_i ∇ℓ_i over all ranks, zero where ε0 is; no graph."""
         if self._data_gradient is not None:
             return self._data_gradient
         parameters = trainable(self._forward.module)

@@ -18,7 +18,7 @@ _LARGEST = 2**31
 class ExampleTable:
     """A value of every example, by its position in the data set.
 
-    Ranks tell each other what they write by a gather that nobody waits for until the table is read.
+    Ranks tell each other what they write by a gather that is waited for only when the table is next used.
 
     Args:
         size: Examples it starts with; it grows with the positions it is given.
@@ -51,13 +51,13 @@ class ExampleTable:
         self._pending = (work, received, sizes)
 
     def read(self, index_B: Tensor) -> Tensor:
-        """Values [B] of some examples."""
+        """Return the values [B] of some examples."""
         self._settle()
         self._grow(index_B)
         return self._values_N.to(index_B.device)[index_B]
 
     def state(self) -> Tensor:
-        """The whole table, [N]."""
+        """Return a copy of the whole table, [N]."""
         self._settle()
         return self._values_N.clone()
 
@@ -87,7 +87,7 @@ class ExampleTable:
 
 
 def checked_positions(index_B: Tensor | None, count: int, reason: str) -> Tensor:
-    """Positions of a batch's examples.
+    """Check and return the positions of a batch's examples.
 
     Args:
         index_B: What the user gave.

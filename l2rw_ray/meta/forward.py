@@ -24,7 +24,7 @@ class Forward:
     Args:
         replicas: The ranks that share the model.
         loss_fn: Maps (output, target) to one loss per example.
-        dry: Whether even the training forward must leave no trace: nobody is going to step on it.
+        dry: Whether even the training forward must leave no trace: no step follows it.
     """
 
     def __init__(self, replicas: Replicas, loss_fn: LossFunction, *, dry: bool = False) -> None:
@@ -36,7 +36,7 @@ class Forward:
         return self.replicas.module
 
     def training(self, batch: Batch, parameters: Parameters | None = None) -> Tensor:
-        """Losses [B] with their graph, by the forward that is then trained on.
+        """Return losses [B] with their graph, by the forward that is then trained on.
 
         It goes through the model's wrapper and writes buffers as any training forward does, unless
         dry.
@@ -56,7 +56,7 @@ class Forward:
         return example_losses(self.loss_fn, self._wrapped_output(x, parameters), y)
 
     def probe(self, batch: Batch, parameters: Parameters, replay: GeneratorState | None = None) -> Tensor:
-        """Losses [B] at other parameters; no parameter, buffer or generator is written.
+        """Compute losses [B] at other parameters; no parameter, buffer or generator is written.
 
         Args:
             batch: Inputs and targets.
@@ -76,7 +76,7 @@ class Forward:
         return output_at(self.module, values, x, self.replicas.model, self.replicas.prefix)
 
     def generators(self, batch: Batch) -> GeneratorState:
-        """Where the generators stand that a forward of this batch draws from."""
+        """Return where the generators stand that a forward of this batch draws from."""
         return GeneratorState.now(batch[0].device)
 
 

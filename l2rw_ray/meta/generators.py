@@ -27,12 +27,12 @@ class GeneratorState:
 
     @classmethod
     def now(cls, device: torch.device) -> "GeneratorState":
-        """Their present state."""
+        """Return the generators' present state."""
         cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         return cls(device, torch.get_rng_state(), cuda)
 
     def equals(self, other: "GeneratorState") -> bool:
-        """Whether nothing has been drawn from one to the other."""
+        """Return whether nothing has been drawn from one to the other."""
         same = torch.equal(self.cpu, other.cpu)
         if self.cuda is None or other.cuda is None:
             return same
@@ -64,7 +64,7 @@ class LibraryGenerators:
 
     @classmethod
     def now(cls) -> "LibraryGenerators":
-        """Their present state; nobody draws from a NumPy that was never imported."""
+        """Return the generators' present state; nothing draws from a NumPy that was never imported."""
         numpy = sys.modules.get("numpy")
         return cls(random.getstate(), numpy.random.get_state() if numpy else None)
 

@@ -23,12 +23,12 @@ class Lookahead(Protocol):
     moves: bool
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
-        """θ̂(g), differentiable in g."""
+        """Compute θ̂(g), differentiable in g."""
 
     def pull_back(
         self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
     ) -> dict[str, Tensor]:
-        """D = −(∂θ̂/∂g)ᵀ ∇L_meta, by which u_i = ⟨D, ∇ℓ_i⟩."""
+        """Compute D = −(∂θ̂/∂g)ᵀ ∇L_meta, by which u_i = ⟨D, ∇ℓ_i⟩."""
 
 
 class ZeroLookahead:
@@ -40,13 +40,13 @@ class ZeroLookahead:
     moves = False
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
-        """θ − g."""
+        """Compute θ − g."""
         return {name: value - gradients[name] for name, value in parameters.items()}
 
     def pull_back(
         self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
     ) -> dict[str, Tensor]:
-        """∇L_meta itself."""
+        """Return ∇L_meta itself."""
         return dict(meta_gradient)
 
 
@@ -65,7 +65,7 @@ class SgdLookahead:
         check_not_left_out(optimizer, module)
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
-        """θ − α g."""
+        """Compute θ − α g."""
         rates = self._rates()
         return {name: value - rates[name] * gradients[name] for name, value in parameters.items()}
 
@@ -73,12 +73,12 @@ class SgdLookahead:
     def pull_back(
         self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
     ) -> dict[str, Tensor]:
-        """α ∇L_meta."""
+        """Compute α ∇L_meta."""
         rates = self._rates()
         return {name: rates[name] * value for name, value in meta_gradient.items()}
 
     def _rates(self) -> dict[str, float]:
-        """The present learning rates by name: schedulers change them."""
+        """Return the present learning rates by name: schedulers change them."""
         rates = {id(p): float(group["lr"]) for group in self._optimizer.param_groups for p in group["params"]}
         named = self._module.named_parameters()
         return {name: rates[id(parameter)] for name, parameter in named if parameter.requires_grad}
@@ -102,7 +102,7 @@ class OptimizerLookahead:
         check_not_left_out(optimizer, module)
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
-        """The parameters after one optimiser step with gradient g."""
+        """Compute the parameters after one optimiser step with gradient g."""
         groups, state, owned = self._groups(), self._optimizer.state, dict(self._module.named_parameters())
         return {
             name: self._rule.stepped(value, gradients[name], state.get(own, {}), groups[id(own)])
@@ -114,7 +114,7 @@ class OptimizerLookahead:
     def pull_back(
         self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
     ) -> dict[str, Tensor]:
-        """The meta gradient, scaled elementwise by the update's derivative."""
+        """Scale the meta gradient elementwise by the update's derivative."""
         groups, state, owned = self._groups(), self._optimizer.state, dict(self._module.named_parameters())
         return {
             name: -value
@@ -124,14 +124,14 @@ class OptimizerLookahead:
         }
 
     def _groups(self) -> dict[int, dict[str, Any]]:
-        """The present parameter groups: `load_state_dict` replaces them, schedulers change them."""
+        """Return the present parameter groups: `load_state_dict` replaces them, schedulers change them."""
         return {id(p): group for group in self._optimizer.param_groups for p in group["params"]}
 
 
 def check_not_left_out(optimizer: Optimizer, module: nn.Module) -> None:
     """Check that an optimiser steps on every trainable parameter of a module.
 
-    A gradient that nobody takes would pile up, and enter the norm that the others are clipped by.
+    A gradient that no optimiser takes would pile up, and enter the norm that the others are clipped by.
 
     Raises:
         InputError: One is not in it, or it is no optimiser.
@@ -151,7 +151,7 @@ def check_not_left_out(optimizer: Optimizer, module: nn.Module) -> None:
 def lookahead_named(
     name: str, optimizer: Optimizer | None, module: nn.Module, *, at_zero: bool = True
 ) -> Lookahead:
-    """The lookahead of that name.
+    """Return the lookahead of that name.
 
     Args:
         name: `zero`, `sgd` or `optimizer`.

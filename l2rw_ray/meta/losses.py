@@ -19,7 +19,7 @@ _REMEDY = "give it reduction='none' and average over all dimensions but the firs
 
 
 def example_losses(loss_fn: LossFunction, output: Any, target: Tensor) -> Tensor:
-    """One loss per example, [B].
+    """Return one loss per example, [B].
 
     Raises:
         InputError: The loss function returned anything else, such as the mean over the batch.
@@ -36,7 +36,7 @@ def example_losses(loss_fn: LossFunction, output: Any, target: Tensor) -> Tensor
 
 
 def checked_batch(name: str, batch: Batch) -> Batch:
-    """A batch whose inputs and targets are tensors of one length.
+    """Check that a batch's inputs and targets are tensors of one length, and return it.
 
     Args:
         name: What the user calls it, for the error.
@@ -58,7 +58,7 @@ def checked_batch(name: str, batch: Batch) -> Batch:
 
 
 def losses_at(module: nn.Module, parameters: Parameters, loss_fn: LossFunction, batch: Batch) -> Tensor:
-    """Losses [B] of the module with other parameters; its own parameters and buffers are not written.
+    """Compute losses [B] of the module with other parameters; nothing of the module is written.
 
     Args:
         module: The network, not wrapped.
@@ -74,7 +74,7 @@ def losses_at(module: nn.Module, parameters: Parameters, loss_fn: LossFunction, 
 def output_at(
     module: nn.Module, values: Parameters, x: Tensor, wrapper: nn.Module | None = None, prefix: str = ""
 ) -> Any:
-    """Output of the module with other parameters or buffers.
+    """Compute the output of the module with other parameters or buffers.
 
     torch's own tying of shared tensors would leave a module that has two names with the given values for
     good; here each place that holds a tensor is named once.
@@ -97,12 +97,12 @@ def output_at(
 
 
 def copied_buffers(module: nn.Module) -> dict[str, Tensor]:
-    """Copies of the module's buffers, for a forward that must not write them."""
+    """Return copies of the module's buffers, for a forward that must not write them."""
     return {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
 
 
 def trainable(module: nn.Module) -> dict[str, Tensor]:
-    """The module's trainable parameters by name, detached and asking for gradients of their own.
+    """Return the module's trainable parameters by name, detached and asking for gradients of their own.
 
     Raises:
         InputError: There are none.

@@ -36,11 +36,11 @@ class OuterSum:
         return OuterSum(self.outputs_MO / divisor, self.inputs_MI)
 
     def norm(self) -> Tensor:
-        """Frobenius norm, a scalar."""
+        """Compute the Frobenius norm, a scalar."""
         return self.inner(self).clamp_min(0).sqrt()  # rounding may leave less than nothing
 
     def inner(self, other: "Part") -> Tensor:
-        """Inner product with a tensor of this shape or another sum, a scalar; neither is formed."""
+        """Compute the inner product with a tensor of this shape or another sum, a scalar; form neither."""
         if isinstance(other, Tensor):
             return torch.sum((self.outputs_MO @ other) * self.inputs_MI)
         return torch.sum((self.outputs_MO @ other.outputs_MO.T) * (self.inputs_MI @ other.inputs_MI.T))
@@ -51,13 +51,13 @@ Part = Tensor | OuterSum
 
 
 def formed(part: Part) -> Tensor:
-    """The gradient as a tensor, shaped like its parameter."""
+    """Return the gradient as a tensor, shaped like its parameter."""
     return part if isinstance(part, Tensor) else part.outputs_MO.T @ part.inputs_MI
 
 
 @torch.no_grad()
 def inner_product(left: Part, right: Part) -> Tensor:
-    """⟨left, right⟩ of two gradients of one parameter, a scalar."""
+    """Compute ⟨left, right⟩ of two gradients of one parameter, a scalar."""
     if isinstance(left, OuterSum):
         return left.inner(right)
     if isinstance(right, OuterSum):
@@ -67,7 +67,7 @@ def inner_product(left: Part, right: Part) -> Tensor:
 
 @torch.no_grad()
 def length(parts: Collection[Part]) -> Tensor:
-    """Euclidean norm of a gradient of several parameters, a scalar."""
+    """Compute the Euclidean norm of a gradient of several parameters, a scalar."""
     norms = [part.norm() for part in parts if isinstance(part, OuterSum)]
     if tensors := [part for part in parts if isinstance(part, Tensor)]:
         norms += torch._foreach_norm(tensors)

@@ -14,7 +14,7 @@ def reference_scores(
     meta_batch: Batch,
     learning_rate: float = 1.0,
 ) -> Tensor:
-    """Scores u_i = −∂L_meta(θ̂(ε))/∂ε_i at ε = 0, differentiated through the lookahead step.
+    """Compute scores u_i = −∂L_meta(θ̂(ε))/∂ε_i at ε = 0, differentiated through the lookahead step.
 
     Args:
         model: Network, not wrapped; in float64 the result is exact to about twelve digits.

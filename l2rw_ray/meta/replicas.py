@@ -58,7 +58,7 @@ class Replicas:
 
     @classmethod
     def of(cls, model: nn.Module) -> Self:
-        """The ranks of a DistributedDataParallel model, or the one process of any other module.
+        """Return the ranks of a DistributedDataParallel model, or the one process of any other module.
 
         Raises:
             UnsupportedModelError: The model is distributed in another way.
@@ -80,17 +80,17 @@ class Replicas:
         return cls(model, module, prefix, is_compiled, rank, size, group)
 
     def alone(self) -> "Replicas":
-        """The network of this rank without its wrappers."""
+        """Return the network of this rank without its wrappers."""
         return Replicas(self.module, self.module)
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Elementwise sum over ranks, in place; one blocking all-reduce."""
+        """Sum elementwise over ranks, in place; one blocking all-reduce."""
         if self.world_size > 1:
             dist.all_reduce(tensor, group=self.group)
         return tensor
 
     def sum_all(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Elementwise sums of several tensors over ranks, in one all-reduce."""
+        """Sum several tensors elementwise over ranks, in one all-reduce."""
         if self.world_size == 1:
             return tensors
         return dict(zip(tensors, _summed_together(list(tensors.values()), self.sum), strict=True))
@@ -112,7 +112,7 @@ class Replicas:
     def mean_gradient(
         self, gradient: dict[str, Part], loss_sum: Tensor, count: int
     ) -> tuple[dict[str, Part], Tensor]:
-        """Mean gradient and mean loss over all ranks' examples, in one all-reduce.
+        """Return mean gradient and mean loss over all ranks' examples, in one all-reduce.
 
         Args:
             gradient: Gradient of the summed loss of this rank's examples, by parameter name; it is consumed

@@ -25,7 +25,7 @@ def example_scores(
     optimizer: Optimizer | None = None,
     epsilon_B: Tensor | None = None,
 ) -> Tensor:
-    """Scores u_i = ⟨D, ∇ℓ_i(θ)⟩ of a train batch, D being −(∂θ̂/∂g)ᵀ ∇L_meta(θ̂).
+    """Compute scores u_i = ⟨D, ∇ℓ_i(θ)⟩ of a train batch, D being −(∂θ̂/∂g)ᵀ ∇L_meta(θ̂).
 
     A positive score means that a small step on example i lowers the meta loss. Nothing is written:
     no parameter, gradient, buffer, optimiser state or random generator.

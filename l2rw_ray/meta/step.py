@@ -234,7 +234,7 @@ class ReweightedStep:
 
     @torch.no_grad()
     def _weigh(self, scored: ScoredBatch, index_B: Tensor | None) -> tuple[Tensor, float]:
-        """Weights, and the global sum of clipped scores."""
+        """Return weights, and the global sum of clipped scores."""
         scores_B, known = scored.scores, None
         if self._smoothed is not None and index_B is not None:
             known = self._smoothed.read(index_B).to(scores_B)
@@ -258,7 +258,7 @@ class ReweightedStep:
         return normalised(clipped_B, totals, self._normalise), total
 
     def _weights_between(self, train_batch: Batch, index_B: Tensor | None) -> tuple[Tensor, float]:
-        """Held or uniform weights, and their global sum before normalisation."""
+        """Return held or uniform weights, and their global sum before normalisation."""
         with self._timer("weights"), torch.no_grad():
             like = next(self._replicas.module.parameters())
             relative_B = like.new_ones(len(train_batch[1]))
@@ -311,7 +311,7 @@ class ReweightedStep:
             if table is not None:
                 table.load(state[name])
         self._direction = None
-        if "parts" in state.get("direction", {}):  # earlier releases kept it otherwise: it is computed anew
+        if "parts" in state.get("direction", {}):  # one of an earlier release is recomputed
             device = next(self._replicas.module.parameters()).device
             self._direction = Direction.of_state(state["direction"], device)
 

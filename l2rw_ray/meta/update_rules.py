@@ -75,7 +75,7 @@ def _adam_slope(parameter: Tensor, gradient: Tensor, state: State, group: Group)
 def _adam_moments(
     parameter: Tensor, gradient: Tensor, state: State, group: Group
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[float, float]]:
-    """The decayed parameter, the whole gradient, both moments, and their bias corrections."""
+    """Return the decayed parameter, the whole gradient, both moments, and their bias corrections."""
     beta1, beta2 = group["betas"]
     if group.get("decoupled_weight_decay"):
         parameter = parameter * (1 - float(group["lr"]) * group["weight_decay"])
@@ -104,7 +104,7 @@ _RULES: dict[type[Optimizer], UpdateRule] = {SGD: _SGD, Adam: _ADAM, AdamW: _ADA
 
 
 def update_rule(optimizer: Optimizer) -> UpdateRule:
-    """The rule of an optimiser.
+    """Return the rule of an optimiser.
 
     Raises:
         InputError: The optimiser, or one of its options, has none.

@@ -56,7 +56,7 @@ def example_weights(
     normalise: Normalise = "batch_sum",
     replicas: Replicas | None = None,
 ) -> Tensor:
-    """Weights [B] of a batch from its scores [B].
+    """Compute weights [B] of a batch from its scores [B].
 
     Args:
         scores_B: Scores, of this rank's examples.

@@ -26,9 +26,10 @@ def keep_importances(spec: StudySpec, strategy: TrialStrategy, folder: StudyFold
 
     assert isinstance(strategy, SearchStrategy)
     found = strategy.importances()
+    # "figure": name kept from release 0.1
     text = json.dumps({"figure": spec.objective.metric, "importances": found}, indent=1)
     try:
-        if not found:  # what an earlier objective or space had told is so no more
+        if not found:  # the importances of an earlier objective or space no longer apply
             folder.importances.unlink(missing_ok=True)
             if folder.store is not None:
                 folder.store.remove(folder.importances)

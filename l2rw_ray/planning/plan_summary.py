@@ -109,7 +109,7 @@ class PlanSummary:
             "question": self.spec.question,
             "trials": None if self.to_run is None else self.done + self.to_run,
             "done": self.done,
-            "lanes": self.groups_at_a_time,
+            "lanes": self.groups_at_a_time,  # name kept from release 0.1
             "trial_s": self.trial_s,
             "estimate_from": self.basis,
             "duration_s": self.duration_s,

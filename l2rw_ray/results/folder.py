@@ -84,7 +84,7 @@ class StudyFolder:
 
     @property
     def trials(self) -> Path:
-        """The ledger: `<trial_id>.parquet` per finished trial."""
+        """The ledger: `<trial_id>.parquet` per trial, or one file of many trials in a published study."""
         return self.path / "trials"
 
     @property

@@ -109,7 +109,7 @@ def trial_results(directory: Path | str, metrics: Sequence[str] = ()) -> dict[st
 
 
 def _read(folder: StudyFolder, columns: list[str]) -> pa.Table:
-    """The given columns of all trial files but damaged ones."""
+    """Read the given columns of all trial files but damaged ones."""
     return read_rows(folder, pa.schema([SCHEMA.field(name) for name in columns]))
 
 

@@ -275,7 +275,7 @@ class Trainer:
         return {
             "model": unwrapped(self._context.model).state_dict(),
             "optimizer": self._context.optimizer.state_dict(),
-            "arm": self._method.state_dict(),
+            "arm": self._method.state_dict(),  # name kept from release 0.1
             "epoch": self._epoch,
             "step": self._step,
             "skipped": self._skipped,

@@ -88,16 +88,16 @@ class SyntheticOptions(SourceFacts):
     classes: int = Field(default=2, ge=2)
     """Number of classes; `moons` and `circles` have two."""
     features: int = Field(default=2, ge=1)
-    """Length of a vector; what the figure does not need is noise of deviation 1."""
+    """Length of a vector; what the shape does not need is noise of deviation 1."""
     separation: float = Field(default=3.0, gt=0)
-    """Size of the figure in standard deviations of the noise around it: side of the cube, radius of
+    """Size of the shape in standard deviations of the noise around it: side of the cube, radius of
     the moons and of the outer circle."""
     seed: int = Field(default=0, ge=0)
     """Seed of the points; the trial's seed decides on their split."""
 
     @property
     def has_vectors(self) -> bool:
-        """See `SourceFacts`."""
+        """Whether examples are vectors: points always are."""
         return True
 
     @property

@@ -72,19 +72,19 @@ class _Data(SourceFacts):
         return tuple(sorted(augment))  # their order has no meaning
 
     def source_only(self) -> Self:
-        """This section with all but the source's own fields at their defaults: what loading needs."""
+        """Return this section with all but the source's own fields at their defaults: what loading needs."""
         own = type(self).model_fields.keys() - _Data.model_fields.keys()
         return type(self)(**{name: getattr(self, name) for name in own})
 
     def without_protocol(self) -> Self:
-        """This section with neither bias nor noise in any set; classes that a bias leaves out stay out."""
+        """Return this section without bias or noise in any set; classes that a bias leaves out stay out."""
         bias = self.bias if isinstance(self.bias, TwoClassBias) else NoBias()
         nothing = {"bias": bias, "noise": NoNoise(), "meta_bias": NoBias(), "meta_noise": NoNoise()}
         return self.model_copy(update=nothing)
 
     @classmethod
     def own_options(cls) -> dict[str, FieldInfo]:
-        """The source's own fields, by the name that a study file uses."""
+        """Return the source's own fields, by the name that a study file uses."""
         own = {name: field for name, field in cls.model_fields.items() if name not in _Data.model_fields}
         return {field.alias or name: field for name, field in own.items() if name != "source"}
 
@@ -200,7 +200,7 @@ class ParquetData(TableOptions, _Data):
 
     @property
     def has_vectors(self) -> bool:
-        """See `SourceFacts`."""
+        """Whether it has feature columns."""
         return self.features is not None
 
     @property

@@ -51,8 +51,8 @@ class L2RWConfig(MethodSection):
 
     name: Literal["l2rw"]
     estimator: EstimatorName = "auto"
-    """How the alignment of meta and example gradients is computed; `auto` takes the cheapest exact estimator
-    that supports the model."""
+    """How the alignment of meta and example gradients is computed; `auto` takes the first of `ghost`,
+    `forward_mode` and `finite_difference` that supports the model; the first two are exact."""
     clip: Literal["relu", "none", "abs"] = "relu"
     """How negative scores are treated; `relu` is the paper's."""
     normalise: Literal["batch_sum", "none", "mean_one"] = "batch_sum"

@@ -31,7 +31,7 @@ def image_decoder(
 
 
 def first_shape(table: Table, column: str) -> tuple[int, ...]:
-    """Shape of the first image, (C, H, W), which all others must have.
+    """Return the shape of the first image, (C, H, W), which all others must have.
 
     Raises:
         DataError: The column is missing or holds no bytes, or the image is broken.

@@ -59,7 +59,7 @@ class ImageDecoder:
     shape: tuple[int, ...] | None = None
 
     def decode(self, row: int, data: Encoded) -> Array:
-        """One image, uint8 [C, H, W].
+        """Decode one image, uint8 [C, H, W].
 
         Raises:
             UnreadableError: It is missing or broken.

@@ -37,7 +37,7 @@ class ImagePart:
         return len(self.places_K)
 
     def images(self) -> Generator[Array]:
-        """The images in order, uint8 [B, C, H, W], a few hundred at a time.
+        """Yield the images in order, uint8 [B, C, H, W], a few hundred at a time.
 
         Raises:
             DataError: The file or one of the images cannot be read; the message names file and row.
@@ -77,7 +77,7 @@ class ReadParts(Protocol):
     """Brings the images of a pass to the process that trains on them."""
 
     def __call__(self, parts: Sequence[ImagePart]) -> Generator[Array]:
-        """Images of all parts, one part after the other, uint8 [B, C, H, W], any number at a time.
+        """Yield images of all parts, one part after the other, uint8 [B, C, H, W], any number at a time.
 
         Closing the iterator early ends the reading and frees everything.
 

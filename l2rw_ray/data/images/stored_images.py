@@ -80,7 +80,7 @@ class StoredImages:
         return torch.cat([part[torch.randperm(len(part), generator=generator)] for part in windows])
 
     def parts(self, rows_K: Tensor) -> Iterator[ImagePart]:
-        """Some rows as parts, in the order given; rows of a group follow each other, ascending.
+        """Yield some rows as parts, in the order given; rows of a group follow each other, ascending.
 
         Args:
             rows_K: Rows of the table, int64.
@@ -120,7 +120,7 @@ class StoredImages:
 def stored_images(
     options: StreamOptions, table: "Table", column: str, shape: tuple[int, ...]
 ) -> StoredImages:
-    """The image column of a table of Parquet files.
+    """Return the image column of a table of Parquet files.
 
     Args:
         options: The study's streaming options.

@@ -13,7 +13,7 @@ _BRIGHTEST = 16
 
 @SOURCES.register("digits")
 def load_digits(config: DigitsData) -> Source:  # the source has no options
-    """1,797 grey images of 8×8 handwritten digits, rescaled from 0…16 to 0…255.
+    """Load 1,797 grey images of 8×8 handwritten digits, rescaled from 0…16 to 0…255.
 
     Source: Alpaydin & Kaynak 1998, the test part of the UCI optical recognition data set.
     """

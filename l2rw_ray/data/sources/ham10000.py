@@ -24,7 +24,7 @@ _FIELD, _COLUMN = "trial.data.root", "column"
 
 @SOURCES.register("ham10000")
 def load_ham10000(config: Ham10000Data) -> Source:
-    """10,015 dermatoscopic images of 7,470 lesions, uint8 [N, 3, H, W], in the order of the metadata.
+    """Load 10,015 dermatoscopic images of 7,470 lesions, uint8 [N, 3, H, W], in the order of the metadata.
 
     Classes are the diagnoses `dx`, sorted; examples of one `lesion_id` are one group.
 
@@ -69,7 +69,7 @@ def load_ham10000(config: Ham10000Data) -> Source:
 
 
 def open_metadata(config: Ham10000Data) -> "Table":
-    """The table of what the images show.
+    """Open the table of what the images show.
 
     Raises:
         DataError: It is not there, or not readable.
@@ -85,7 +85,7 @@ def open_metadata(config: Ham10000Data) -> "Table":
 
 
 def find_images(root: Path, names: Sequence[str]) -> list[Path | None]:
-    """The file of each image; None where none of the folders has it.
+    """Find the file of each image; None where none of the folders has it.
 
     Args:
         root: Folder of the data set, or one that holds the folders it is published in.

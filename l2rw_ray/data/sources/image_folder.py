@@ -46,7 +46,7 @@ def load_image_folder(config: ImageFolderData) -> Source:
 def _read(
     config: ImageFolderData, field: str, given: str, names: tuple[str, ...]
 ) -> tuple[Tensor, Tensor, tuple[SkippedRows, ...]]:
-    """Images, uint8 [N, C, H, W], their class indices, int64 [N], and what was left out."""
+    """Read images, uint8 [N, C, H, W], their class indices, int64 [N], and what was left out."""
     found = [
         (path, label)
         for label, name in enumerate(names)
@@ -59,13 +59,13 @@ def _read(
 
 
 def count_images(given: str) -> int:
-    """Images in the class folders of a folder."""
+    """Count the images in the class folders of a folder."""
     root = Path(given).expanduser().resolve()
     return sum(len(_images(path)) for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
 
 
 def _class_names(field: str, given: str) -> tuple[str, ...]:
-    """Names of the class folders, each of which holds an image."""
+    """Return the names of the class folders, each of which holds an image."""
     root = Path(given).expanduser().resolve()
     if not root.is_dir():
         raise DataError(field, given, "no such folder", "give one with a folder of images per class")
@@ -80,7 +80,7 @@ def _class_names(field: str, given: str) -> tuple[str, ...]:
 
 
 def _images(folder: Path) -> list[Path]:
-    """The image files in a folder and below, sorted; none where there is no such folder."""
+    """Return the image files in a folder and below, sorted; none where there is no such folder."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS)
     files = (path for path in found if path.is_file())
     return sorted(path for path in files if all(part[0] != "." for part in path.relative_to(folder).parts))

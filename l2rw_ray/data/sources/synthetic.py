@@ -15,7 +15,7 @@ _INNER_RADIUS = 0.5
 
 @SOURCES.register("synthetic")
 def load_synthetic(config: SyntheticData) -> Source:
-    """Points of a figure with Gaussian noise of deviation 1 around them, float32 [N, F].
+    """Draw points of a shape with Gaussian noise of deviation 1 around them, float32 [N, F].
 
     Difficulty is the probability, given an example's position, that it is of another class: one minus the
     posterior of its own class under the distribution it was drawn from.
@@ -35,7 +35,7 @@ def load_synthetic(config: SyntheticData) -> Source:
 
 
 def figure(config: SyntheticData) -> list[Tensor]:
-    """Points of each class without noise, float64 [P, shown]: a corner of the unit cube, or a curve."""
+    """Return each class's points without noise, float64 [P, shown]: a corner of the unit cube, or a curve."""
     if config.kind == "cube":
         bits = torch.arange(config.figure_features)
         return [((label >> bits) & 1).double()[None] for label in range(config.classes)]
@@ -50,7 +50,7 @@ def figure(config: SyntheticData) -> list[Tensor]:
 
 
 def _difficulty(shown_NF: Tensor, labels_N: Tensor, curves: list[Tensor]) -> Tensor:
-    """1 − P(own class | place), float32 [N]; a class's density is the mean over its points."""
+    """Compute 1 − P(own class | place), float32 [N]; a class's density is the mean over its points."""
     logs = [
         torch.cdist(shown_NF, points).square().mul(-0.5).logsumexp(1) - np.log(len(points))
         for points in curves

@@ -208,7 +208,7 @@ def _check_rows_left(table: "Table", bad: BadRows) -> None:
 
 
 def _group_indices(config: ParquetData, train: _Examples, test: _Examples | None = None) -> Tensor | None:
-    """Index of each train example's group, int64 [N]; None where the study names no groups."""
+    """Return the index of each train example's group, int64 [N]; None where the study names no groups."""
     if train.groups is None:
         return None
     named, indices = np.unique(train.groups, return_inverse=True)
@@ -224,7 +224,7 @@ def _group_indices(config: ParquetData, train: _Examples, test: _Examples | None
 def _inputs(
     config: ParquetData, table: "Table", bad: BadRows, *, is_train: bool
 ) -> tuple[Tensor, dict[str, object]]:
-    """Images, uint8 [N, C, H, W], or features, float32 [N, F], of all rows, and what they are cached by.
+    """Read images, uint8 [N, C, H, W], or features, float32 [N, F], of all rows, and their cache identity.
 
     Of a train table that is streamed none, uint8 [0, C, H, W].
     """
@@ -263,7 +263,7 @@ def _features(
     *,
     may_lack: bool = False,
 ) -> Tensor:
-    """Numeric columns that an option names, float32 [N, F]; NaN where values may lack."""
+    """Read numeric columns that an option names, float32 [N, F]; NaN where values may lack."""
     field = f"trial.data.{option}"
     read = partial(table.features, names, field, may_lack=may_lack)
     if not bad.skip:

@@ -33,7 +33,7 @@ _DAMAGED = (RuntimeError, OSError, ValueError, LookupError, AssertionError, EOFE
 @SOURCES.register("mnist")
 @SOURCES.register("fashion_mnist")
 def load_torchvision(config: TorchvisionData) -> Source:
-    """Train and test images, uint8 [N, C, H, W]; three channels of 32×32, or one of 28×28.
+    """Load train and test images, uint8 [N, C, H, W]; three channels of 32×32, or one of 28×28.
 
     Source: Krizhevsky 2009; LeCun et al. 1998; Xiao et al. 2017. torchvision checks the MD5 of CIFAR's
     files, and that of the others' packed ones when it downloads them.
@@ -91,7 +91,7 @@ def _download(source: str, root: Path) -> tuple[Any, Any]:
 
 
 def _labels(config: TorchvisionData, part: Any, names: tuple[str, ...]) -> Tensor:
-    """Class indices, int64 [N], one for each image."""
+    """Return class indices, int64 [N], one for each image."""
     labels = torch.as_tensor(part.targets).long()
     if len(labels) != len(part.data) or not len(labels):
         problem = f"holds {len(part.data)} images and {len(labels)} labels"
@@ -105,6 +105,6 @@ def _labels(config: TorchvisionData, part: Any, names: tuple[str, ...]) -> Tenso
 
 
 def _channels_first(images: object) -> Tensor:
-    """uint8 [N, C, H, W] of [N, H, W, C] or, where images are grey, of [N, H, W]."""
+    """Return images [N, H, W, C] or, where they are grey, [N, H, W] as uint8 [N, C, H, W]."""
     stored = torch.as_tensor(images)
     return stored.unsqueeze(1) if stored.ndim == 3 else stored.permute(0, 3, 1, 2).contiguous()

@@ -73,7 +73,7 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
 
 
 def _order(source: Source, seed: int) -> Tensor:
-    """Rows that may be in a clean set, one of each group, in the order of a seed."""
+    """Return rows that may be in a clean set, one of each group, in the order of a seed."""
     order = torch.randperm(len(source.labels), generator=rng_for(seed, "split"))
     order = order[source.labels[order] != NO_CLASS]
     return order if source.groups is None else order[_rank_in_class(source.groups[order]) == 0]
@@ -94,7 +94,7 @@ def _led_by_the_test_set(source: Source, order: Tensor, tested: Tensor, test_C: 
 
 
 def _meta_counts(source: Source, config: Data, seed: int) -> Tensor:
-    """Examples per class of the meta set, int64 [C]: `meta_per_class` on average."""
+    """Return the examples per class of the meta set, int64 [C]: `meta_per_class` on average."""
     bias, classes = config.meta_bias, len(source.class_names)
     if isinstance(bias, NoBias):
         return torch.full((classes,), config.meta_per_class)
@@ -107,7 +107,7 @@ def _meta_counts(source: Source, config: Data, seed: int) -> Tensor:
 
 
 def _with_their_groups(source: Source, rows: Tensor) -> Tensor:
-    """Rows with all others of their groups, ascending."""
+    """Return rows with all others of their groups, ascending."""
     if source.groups is not None:
         theirs = torch.isin(source.groups, source.groups[rows])
         rows = (theirs & (source.labels != NO_CLASS)).nonzero().flatten()
@@ -115,7 +115,7 @@ def _with_their_groups(source: Source, rows: Tensor) -> Tensor:
 
 
 def stratified_counts(counts_C: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Examples per class of a subset of a given size, each less than one from its exact share.
+    """Return the examples per class of a subset of a given size, each less than one from its exact share.
 
     Args:
         counts_C: Examples per class of the whole, int64 [C].
@@ -137,7 +137,7 @@ def stratified_counts(counts_C: Tensor, size: int, generator: torch.Generator) -
 
 
 def _draw_own_test(source: Source, config: Data, seed: int) -> Tensor:
-    """All rows of the source's test file, or a stratified part of them."""
+    """Draw all rows of the source's test file, or a stratified part of them."""
     labels, size = source.test_labels, config.test_size
     assert labels is not None
     rows = (labels != NO_CLASS).nonzero().flatten()

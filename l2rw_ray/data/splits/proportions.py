@@ -54,7 +54,7 @@ def dominance(bias: DominantClass, source: Source, seed: int, name: str) -> tupl
 
 
 def dominated_counts(size: int, level: float, dominant: int, others: list[int]) -> list[int]:
-    """round(level · size) examples of the dominant class, the others spread as `class_counts` says."""
+    """Return counts: round(level · size) of the dominant class, the others spread as by `class_counts`."""
     kept = round(level * size)
     return class_counts(dominant, kept, others, size - kept)
 
@@ -77,13 +77,13 @@ def class_counts(dominant: int, kept: int, others: list[int], rest: int) -> list
 
 
 def two_class_counts(size: int, ratio: float, majority: int) -> list[int]:
-    """round(size / (ratio + 1)) examples of the minority, and the rest of the majority (0 or 1)."""
+    """Return counts: round(size / (ratio + 1)) of the minority, and the rest of the majority (0 or 1)."""
     rare = round(size / (ratio + 1))
     return [size - rare, rare] if majority == 0 else [rare, size - rare]
 
 
 def tail_order(bias: LongTail, source: Source, seed: int) -> list[int]:
-    """Classes from the largest to the smallest, the same for the train and the meta set."""
+    """Return classes from the largest to the smallest, the same for the train and the meta set."""
     count = len(source.class_names)
     if bias.order == "index":
         return list(range(count))
@@ -91,7 +91,7 @@ def tail_order(bias: LongTail, source: Source, seed: int) -> list[int]:
 
 
 def published_tail(largest: float, factor: float, order: Sequence[int]) -> list[int]:
-    """floor(largest · factor^(−c/(C−1))) examples of the class at place c of the order.
+    """Return counts: floor(largest · factor^(−c/(C−1))) of the class at place c of the order.
 
     Source: Cui et al. 2019, section 5.1; rounded down as in the splits that are in use.
     """
@@ -102,7 +102,7 @@ def published_tail(largest: float, factor: float, order: Sequence[int]) -> list[
 
 
 def long_tail_counts(size: int, factor: float, order: Sequence[int]) -> list[int]:
-    """The published profile, scaled so that its counts sum to `size`.
+    """Return the published profile, scaled so that its counts sum to `size`.
 
     It is `published_tail` for a largest class that need not be an integer: that falls short by fewer than C
     examples, each of which goes to the class whose next example is due first as the largest class grows

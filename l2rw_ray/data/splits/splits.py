@@ -57,7 +57,7 @@ class Splits:
         return self.train.targets is not None
 
     def to(self, device: torch.device) -> Self:
-        """The same sets on a device."""
+        """Return the same sets on a device."""
         sets = {name: getattr(self, name).to(device) for name in ("train", "meta", "validation", "test")}
         return replace(self, **sets)
 

@@ -94,7 +94,7 @@ def decile_bounds(targets_N: Tensor) -> tuple[Tensor, tuple[str, ...]]:
 
 
 def target_scale(targets_N: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of targets, float32 []; computed in float64, 1 for equal ones."""
+    """Compute mean and standard deviation of targets, float32 [], in float64; 1 for equal targets."""
     wide = targets_N.double()
     std = wide.std(correction=0)
     return wide.mean().float(), torch.where(std > 0, std, 1.0).float()

@@ -32,7 +32,7 @@ _SMALLER_SETS = "lower meta_per_class, validation_size or test_size"
 
 
 def draw_train(source: Source, pool: Tensor, config: Data, seed: int) -> Tensor:
-    """Rows of the train set.
+    """Draw the rows of the train set.
 
     Args:
         source: The source of the rows.
@@ -81,7 +81,7 @@ def _draw_biased(source: Source, pool: Tensor, config: Data, bias: _Changing, se
 
 
 def _all_dominant(source: Source, bias: DominantClassBias, seed: int, available: list[int]) -> list[int]:
-    """All n examples of the dominant class, round(n / level) in total (arXiv:2405.06859)."""
+    """Return counts: all n examples of the dominant class, round(n / level) in total (arXiv:2405.06859)."""
     dominant, others = dominance(bias, source, seed, "bias")
     kept = available[dominant]
     wanted = class_counts(dominant, kept, others, round(kept / bias.level) - kept)

@@ -27,7 +27,7 @@ class RowGroup:
 
 
 def row_groups(table: "Table") -> tuple[RowGroup, ...]:
-    """The row groups of a table of Parquet files that have rows, in order; reads the files' footers.
+    """Return the row groups with rows of a table of Parquet files, in order, from the files' footers.
 
     Raises:
         DataError, OutOfReachError: A file cannot be read.

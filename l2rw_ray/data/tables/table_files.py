@@ -45,14 +45,14 @@ class ParquetFormat:
     guesses_types = False
 
     def columns_and_rows(self, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
-        """See `TableFormat`."""
+        """Read a file's schema and number of rows from its footer."""
         footer = pq.read_metadata(file.path, filesystem=filesystem)
         return footer.schema.to_arrow_schema(), footer.num_rows
 
     def batches(
         self, filesystem: FileSystem, file: FileInfo, columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        """See `TableFormat`."""
+        """Yield some of the file's columns, read a few rows at a time."""
         with pq.ParquetFile(file.path, filesystem=filesystem) as parquet:
             yield from parquet.iter_batches(_ROWS_AT_A_TIME, columns=list(columns))
 
@@ -71,14 +71,14 @@ class CsvFormat:
         self._tables: dict[str, pa.Table] = {}
 
     def columns_and_rows(self, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
-        """See `TableFormat`."""
+        """Return the schema and number of rows of the parsed file."""
         table = self._table(filesystem, file)
         return table.schema, table.num_rows
 
     def batches(
         self, filesystem: FileSystem, file: FileInfo, columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        """See `TableFormat`."""
+        """Yield some columns of the parsed file, a few rows at a time."""
         table = self._table(filesystem, file).select(list(columns))
         yield from table.combine_chunks().to_batches(_ROWS_AT_A_TIME)
 

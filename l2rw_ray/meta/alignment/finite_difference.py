@@ -70,12 +70,12 @@ class FiniteDifference:
 
 @ESTIMATORS.register("central_difference")
 def central_difference() -> FiniteDifference:
-    """Finite differences of two probes: more exact, one more forward."""
+    """Return the estimator by finite differences of two probes: more exact, one more forward."""
     return FiniteDifference(central=True)
 
 
 def _step_size(norm: Tensor, dtype: torch.dtype, *, central: bool) -> Tensor:
-    """The step h, so that ‖hD‖ balances rounding against curvature; arbitrary where D is zero."""
+    """Compute the step h so that ‖hD‖ balances rounding against curvature; arbitrary where D is zero."""
     epsilon = torch.finfo(dtype).eps
     length = _CENTRAL_FACTOR * epsilon ** (1 / 3) if central else _ONE_SIDED_FACTOR * epsilon**0.5
     step: Tensor = length / norm.clamp_min(torch.finfo(dtype).tiny ** 0.5)

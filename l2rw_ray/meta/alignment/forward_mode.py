@@ -41,7 +41,7 @@ class ForwardMode:
         """Accept every module; operations are checked when it is first evaluated."""
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
-        """See `Estimator`."""
+        """Score a train batch by one Jacobian-vector product along D, made with the training forward."""
         check_not_compiled(forward, "forward_mode")
         _load_rules()
         direction = source.get().values
@@ -75,7 +75,7 @@ class ForwardMode:
 
 
 def _dual_losses(forward: Forward, batch: Batch, direction: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses with their graph, and their derivatives along the direction, detached."""
+    """Return losses with their graph, and their derivatives along the direction, detached."""
     with forward_ad.dual_level(), replaced_forwards(carrying_layers(forward.module)):
         duals = {
             name: forward_ad.make_dual(parameter, direction[name])

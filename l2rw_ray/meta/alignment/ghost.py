@@ -42,7 +42,7 @@ class Ghost:
         self._layers_of(module).check()
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> "GhostScoredBatch":
-        """See `Estimator`."""
+        """Score a train batch by one pass over it, and over the meta batch where D is its gradient at θ."""
         trained = self._layers_of(forward.module)
         self._examine(forward, trained, batch if len(batch[1]) else source.meta_batch)
         meta = source.shared_batch
@@ -109,7 +109,7 @@ class GhostScoredBatch:
 
     @torch.no_grad()
     def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:
-        """See `ScoredBatch`; ranks meet in one all-reduce of all gradients."""
+        """Add the weighted gradient from what the pass recorded; ranks meet in one all-reduce."""
         replicas = self.forward.replicas
         weights_B = weights_B * replicas.world_size  # the mean over ranks is to be their sum
         with torch.autocast(weights_B.device.type, enabled=False):
@@ -124,7 +124,7 @@ class GhostScoredBatch:
 
 @torch.no_grad()
 def _meta_gradient(trained: TrainedLayers, found: list[ExampleGradients]) -> dict[str, Part]:
-    """Gradient of the summed meta losses by parameter name; zero where it does not reach."""
+    """Return the gradient of the summed meta losses by parameter name; zero where it does not reach."""
     total: dict[int, Part] = {}
     for part in found:
         key, value = id(part.parameter), part.meta_gradient()
@@ -139,7 +139,7 @@ def _meta_gradient(trained: TrainedLayers, found: list[ExampleGradients]) -> dic
 def _weighted(
     trained: TrainedLayers, found: list[ExampleGradients], weights_B: Tensor | None
 ) -> dict[str, Tensor]:
-    """Σ w_i ∇ℓ_i by parameter name; zero where it does not reach."""
+    """Compute Σ w_i ∇ℓ_i by parameter name; zero where it does not reach."""
     assert weights_B is not None
     total = {id(parameter): torch.zeros_like(parameter) for parameter in trained.parameters.values()}
     for part in found:
@@ -149,7 +149,7 @@ def _weighted(
 
 @torch.no_grad()
 def _alignments(trained: TrainedLayers, found: list[ExampleGradients], direction: Direction) -> Tensor:
-    """⟨D, ∇ℓ_i⟩ [B], summed over parameters."""
+    """Compute ⟨D, ∇ℓ_i⟩ [B], summed over parameters."""
     along = {id(parameter): direction.parts[name] for name, parameter in trained.parameters.items()}
     total: Tensor | None = None
     for part in found:

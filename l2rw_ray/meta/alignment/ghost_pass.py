@@ -89,7 +89,7 @@ class TrainedLayers:
 
     @classmethod
     def of(cls, module: nn.Module) -> Self:
-        """Look them up."""
+        """Look up the trained parts of a network."""
         named = tuple(module.named_modules())
         return cls(
             tuple(
@@ -149,7 +149,7 @@ class GhostPass:
         self.budget = FormingBudget()
 
     def run(self) -> Tensor:
-        """Losses [N], detached; fills `found`."""
+        """Return losses [N], detached, and fill `found`."""
         self._trained.check()
         anchor = torch.zeros((), device=self._batch[0].device, requires_grad=True)
         calls = {layer: self._instead_of(name, layer, anchor) for name, layer in self._trained.layers}

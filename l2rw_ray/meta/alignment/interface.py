@@ -78,7 +78,7 @@ class GraphScoredBatch:
         return self.graph.detach()
 
     def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:
-        """See `ScoredBatch`; whether ranks meet was decided by the forward."""
+        """Add the weighted gradient through the graph; whether ranks meet was decided by the forward."""
         backward_weighted(self.graph, weights_B, self.world_size)
 
 

@@ -32,11 +32,11 @@ class LastLayer:
     """Alignments in the last linear layer of the module."""
 
     def check(self, module: nn.Module) -> None:
-        """There must be a linear layer that is trained."""
+        """Check that there is a linear layer that is trained."""
         _head(module)
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
-        """See `Estimator`."""
+        """Score a train batch by aligning its gradients with D in the last linear layer alone."""
         check_not_compiled(forward, "last_layer")
         name, head = _head(forward.module)
         parts = {id(part) for part in head.parameters()}  # tied ones go by the name of another layer
@@ -66,7 +66,7 @@ class LastLayer:
 
 
 def _head(module: nn.Module) -> tuple[str, nn.Linear]:
-    """Name and module of the last linear layer, in order of registration."""
+    """Return name and module of the last trained linear layer, in order of registration."""
     linear = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
     trained = [(name, part) for name, part in linear if any(p.requires_grad for p in part.parameters())]
     if not trained:

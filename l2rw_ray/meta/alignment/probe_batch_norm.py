@@ -19,7 +19,7 @@ _MIN_POSITIONS = 16
 
 
 def quick_batch_norms(module: nn.Module) -> Mapping[nn.Module, Callable[[Tensor], Tensor]]:
-    """What to call instead of each train-mode BatchNorm; it writes no running statistics."""
+    """Return what to call instead of each train-mode BatchNorm; it writes no running statistics."""
     return {
         layer: _normalise(layer)
         for layer in module.modules()

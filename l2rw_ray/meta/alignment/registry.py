@@ -9,7 +9,7 @@ ESTIMATORS: Registry[Callable[[], Estimator]] = Registry("estimator")
 
 
 def estimator_named(name: str) -> Estimator:
-    """A new estimator of that name.
+    """Return a new estimator of that name.
 
     Raises:
         InputError: There is none.

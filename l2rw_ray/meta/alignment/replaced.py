@@ -26,7 +26,7 @@ def replaced_forwards(calls: Mapping[nn.Module, Callable[[Tensor], Tensor]]) -> 
 
 
 def computes_as(layer: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a layer's forward is that of a type: neither its class nor the layer itself changes it.
+    """Return whether a layer's forward is that of a type: neither its class nor the layer itself changes it.
 
     A subclass may override how it is built, shown and filled, and nothing else.
     """
@@ -43,7 +43,7 @@ _HARMLESS = ("reset_parameters", "extra_repr")
 
 
 def strange_parameter(layer: nn.Module) -> str | None:
-    """The first of a layer's parameters that is no weight or bias, or a weight or bias it does not hold.
+    """Return the first parameter that is no weight or bias, or a weight or bias that the layer does not hold.
 
     A hook makes such a weight of other parameters (pruning, weight normalisation): a rule for the
     layer's type, which looks at weight and bias alone, would be wrong.

@@ -25,10 +25,10 @@ class SecondOrder:
     """Exact alignments for any module with second derivatives, at three to four plain steps."""
 
     def check(self, module: nn.Module) -> None:
-        """Nothing can be said before the module is differentiated twice."""
+        """Accept every module; operations are checked when it is differentiated twice."""
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
-        """See `Estimator`."""
+        """Score a train batch by pulling the meta gradient at θ̂ back through the lookahead step's graph."""
         check_not_compiled(forward, "second_order")
         if source.direction is not None:
             problem, remedy = "it computes the meta gradient at every step", "use meta_gradient_every=1"
@@ -63,7 +63,7 @@ class SecondOrder:
 
     @staticmethod
     def _meta_gradient(forward: Forward, source: DirectionSource, stepped: dict[str, Tensor]) -> Direction:
-        """Mean meta gradient at θ̂ over all ranks."""
+        """Compute the mean meta gradient at θ̂ over all ranks."""
         point = {name: value.detach().requires_grad_() for name, value in stepped.items()}
         with torch.enable_grad():
             loss_sum = forward.probe(source.meta_batch, point).sum()

@@ -110,7 +110,7 @@ def _group_norm(
 
 
 def _batch_statistics(y: Tensor, x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Mean and reciprocal deviation of a batch; those that the forward has kept, where it tells."""
+    """Return mean and reciprocal deviation of a batch; those that the forward has kept, where it tells."""
     node: Any = y.grad_fn
     if type(node).__name__ == "NativeBatchNormBackward0":
         return node._saved_result1, node._saved_result2
@@ -119,7 +119,7 @@ def _batch_statistics(y: Tensor, x: Tensor, eps: float) -> tuple[Tensor, Tensor]
 
 
 def carrying_layers(module: nn.Module) -> Mapping[nn.Module, Callable[[Tensor], Tensor]]:
-    """What to call instead of each layer whose type has a rule, at the current dual level.
+    """Return what to call instead of each layer whose type has a rule, at the current dual level.
 
     Args:
         module: The network; its parameters are dual where they are trained.

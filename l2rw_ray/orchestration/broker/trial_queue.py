@@ -142,7 +142,7 @@ class TrialQueue:
             self._end_early(trial_id, TrialStatus.FAILED, error, traceback)
 
     def all_ranks_failed(self, trial_id: str) -> bool:
-        """Whether every rank has reported the failure."""
+        """Return whether every rank has reported the failure."""
         state = self._states[trial_id]
         return len(state.failed_ranks) == state.lease.trial.resources.workers
 
@@ -185,11 +185,11 @@ class TrialQueue:
         self._closed = True
 
     def is_waiting(self, resources: Resources) -> bool:
-        """Whether a trial waits for these resources."""
+        """Return whether a trial waits for these resources."""
         return bool(self._waiting.get(resources))
 
     def is_complete(self, resources: Resources) -> bool:
-        """Whether no more trials for these resources will be submitted."""
+        """Return whether no more trials for these resources will be submitted."""
         return self._closed or resources in self._complete
 
     def pending(self) -> dict[Resources, PendingTrials]:
@@ -206,11 +206,11 @@ class TrialQueue:
         return bool(self._log)
 
     def unfinished(self) -> tuple[str, ...]:
-        """Trials that have not ended."""
+        """Return the trials that have not ended."""
         return tuple(trial_id for trial_id, state in self._states.items() if not state.ended)
 
     def running(self) -> tuple[str, ...]:
-        """Trials that a worker group holds."""
+        """Return the trials that a worker group holds."""
         return tuple(self._held.values())
 
     def events_of(self, trial_id: str, start: int) -> list[Event]:

@@ -32,7 +32,7 @@ class NodeGroup(BaseModel):
     """GPUs of each node."""
 
     def matches(self, node: Mapping[str, float]) -> bool:
-        """Whether a node has the resources of this group."""
+        """Return whether a node has the resources of this group."""
         return node.get("CPU", 0.0) == self.CPU and node.get("GPU", 0.0) == self.GPU
 
 

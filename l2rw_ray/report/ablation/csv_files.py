@@ -45,6 +45,7 @@ def comparisons_csv(summary: Ablation) -> str:
         for kind, found in kinds
         for each in found
     )
+    # "figure": name kept from release 0.1
     return csv_text(["kind", "treatment", "control", "where", "figure", *LIMITS, *_EVIDENCE], rows)
 
 

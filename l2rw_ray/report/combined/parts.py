@@ -143,6 +143,7 @@ def main_table(study: StudySummary) -> Table | None:
 
 def combined_csv(studies: Sequence[StudySummary]) -> str:
     """Return a row per study and difference as CSV, at full precision and in the units of the ledgers."""
+    # "figure": name kept from release 0.1
     columns = ("figure", "treatment", "control", "settings", *LIMITS)
     rows = []
     for study in studies:

@@ -21,7 +21,7 @@ from l2rw_ray.report.document.style import drawing
 from l2rw_ray.report.writing import write_report
 from l2rw_ray.results.folder import unwritable
 
-DEFAULT_FOLDER = Path("results") / "joined-report"
+DEFAULT_FOLDER = Path("results") / "joined-report"  # name kept from release 0.1
 """Where a combined report is written by default."""
 
 

@@ -1,4 +1,4 @@
-"""The goal_values of a search: its progress, what its goals trade, and each parameter by itself."""
+"""Plots of a search: its progress, what its goals trade, and each parameter by itself."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ _BEST, _OTHER = COLORS[1], COLORS[0]
 
 
 def search_plots(summary: SearchSummary) -> tuple[Plot, ...]:
-    """The report's goal_values; none while nothing completed."""
+    """Draw the report's plots of a search; none while nothing completed."""
     if not summary.measured:
         return ()
     label, *others = (goal.metric_spec.label for goal in summary.goals)

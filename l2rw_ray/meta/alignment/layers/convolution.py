@@ -39,7 +39,7 @@ class ConvolutionCall(LayerCall):
     layer: Convolution
 
     def prepare(self, x: Tensor) -> Tensor:
-        """Padding other than by the same number of zeros on both sides is made first."""
+        """Pad the input first, unless the padding is by the same number of zeros on both sides."""
         layer = self.layer
         self._padding: tuple[int, ...] = (0,) * len(layer.kernel_size)
         if isinstance(layer.padding, tuple) and layer.padding_mode == "zeros":
@@ -49,7 +49,7 @@ class ConvolutionCall(LayerCall):
         return functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
 
     def could_form(self, x: Tensor) -> Tensor | None:
-        """The weight, on CPUs, where a group is wide enough for vector units and positions are many."""
+        """Return the weight, on CPUs, where groups fill vector units and positions are many; or None."""
         layer = self.layer
         wide = layer.in_channels // layer.groups >= _VECTOR_CHANNELS
         many = x[0, 0].numel() >= _FORMED_POSITIONS * prod(layer.stride)
@@ -57,14 +57,14 @@ class ConvolutionCall(LayerCall):
         return layer.weight if fits and layer.weight.requires_grad else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The convolution itself."""
+        """Return the convolution itself, and keep its input."""
         layer, convolve = self.layer, self._function()
         y = convolve(x, layer.weight, layer.bias, layer.stride, self._padding, layer.dilation, layer.groups)
         self._x = x.to(y.dtype)
         return y
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
-        """See `LayerCall`."""
+        """Return the gradient with respect to the input, and weight and bias gradients by example."""
         layer, x, found = self.layer, self._x, list[ExampleGradients]()
         below = self._backward(gradient, x, layer.weight, (True, False, False)) if wanted else None
         if layer.weight.requires_grad:
@@ -78,11 +78,11 @@ class ConvolutionCall(LayerCall):
         return below, found
 
     def weight_gradient(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """Summed over rows."""
+        """Return the weight's gradient, summed over rows."""
         return self._backward(gradient, x, self.layer.weight, (False, True, False))
 
     def along(self, x: Tensor, direction: Tensor) -> Tensor:
-        """The output's derivative when the weight moves along a direction."""
+        """Return the output's derivative when the weight moves along a direction."""
         layer = self.layer
         return self._function()(
             x, direction.to(x), None, layer.stride, self._padding, layer.dilation, layer.groups
@@ -92,7 +92,7 @@ class ConvolutionCall(LayerCall):
         return next(convolve for kind, convolve in _FUNCTIONS.items() if isinstance(self.layer, kind))
 
     def _form(self, x: Tensor, gradient: Tensor) -> Tensor:
-        """Gradient of each example, [N, …]: examples become groups of one convolution."""
+        """Form the gradient of each example, [N, …]: examples become groups of one convolution."""
         layer, count = self.layer, len(x)
         weight = x.new_empty(()).expand(count * layer.out_channels, *layer.weight.shape[1:])
         return self._backward(
@@ -150,17 +150,17 @@ class ContractedConvolution:
             self._meta_gradient = call.weight_gradient(x[size:], gradient[size:]).contiguous()
 
     def meta_gradient(self) -> Part:
-        """The summed weight gradient, made before what it is made of was given up."""
+        """Return the summed weight gradient, made before what it is made of was given up."""
         found, self._meta_gradient = self._meta_gradient, None
         return torch.zeros_like(self.parameter) if found is None else found.to(self.parameter.dtype)
 
     def alignments(self, direction: Part) -> Tensor:
-        """One more forward of the layer."""
+        """Compute alignments by one more forward of the layer."""
         moved = self._call.along(self._x, _channels_last(formed(direction)))
         return row_dots(moved.movedim(1, -1), self._gradient.movedim(1, -1))
 
     def weighted(self, weights_B: Tensor) -> Tensor:
-        """The weight gradient of output gradients, or of inputs where those are smaller, scaled."""
+        """Return the weight gradient of scaled output gradients, or scaled inputs where those are smaller."""
         x, gradient = self._x, self._gradient
         if x.numel() < gradient.numel():
             x = scale_rows(x, weights_B)

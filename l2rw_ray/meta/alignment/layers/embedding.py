@@ -20,19 +20,19 @@ class EmbeddingCall(LayerCall):
 
     @staticmethod
     def refusal(layer: nn.Module) -> str | None:
-        """Options that write weights, or make gradients depend on other examples."""
+        """Return an option that writes weights, or makes gradients depend on other examples; or None."""
         for option in ("max_norm", "scale_grad_by_freq", "sparse"):
             if getattr(layer, option):
                 return f"{option} is set"
         return None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The rows themselves."""
+        """Return the weight's rows, and keep the indices."""
         self._index = x
         return functional.embedding(x, self.layer.weight, self.layer.padding_idx)
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
-        """See `LayerCall`; indices have no gradient."""
+        """Return no input gradient, since indices have none, and the weight's gradients by example."""
         index_NT = self._index.reshape(len(self._index), -1)
         gradient_NTE = gradient.reshape(*index_NT.shape, -1)
         if self.layer.padding_idx is not None:
@@ -56,15 +56,15 @@ class EmbeddedGradients:
         self._meta = index_NT[train_size:], gradient_NTE[train_size:]
 
     def meta_gradient(self) -> Part:
-        """Output gradients, put in place."""
+        """Put the meta examples' output gradients in place, and sum them."""
         return self._scattered(*self._meta)
 
     def alignments(self, direction: Part) -> Tensor:
-        """D's rows against the output gradients."""
+        """Compute inner products of D's rows with the output gradients."""
         return row_dots(formed(direction)[self._index], self._gradient)
 
     def weighted(self, weights_B: Tensor) -> Tensor:
-        """Scaled output gradients, put in place."""
+        """Put scaled output gradients in place, and sum them."""
         return self._scattered(self._index, scale_rows(self._gradient, weights_B))
 
     def _scattered(self, index_NT: Tensor, gradient_NTE: Tensor) -> Tensor:

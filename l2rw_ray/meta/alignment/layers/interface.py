@@ -23,13 +23,13 @@ class ExampleGradients(Protocol):
     parameter: Tensor
 
     def meta_gradient(self) -> Part:
-        """Gradient of the summed meta losses, in the parameter's precision; asked for once at most."""
+        """Return the summed meta losses' gradient, in the parameter's precision; called once at most."""
 
     def alignments(self, direction: Part) -> Tensor:
-        """⟨direction, gradient of example i⟩, [B]."""
+        """Compute ⟨direction, gradient of example i⟩, [B]."""
 
     def weighted(self, weights_B: Tensor) -> Tensor:
-        """Σ w_i (gradient of example i), shaped like the parameter."""
+        """Compute Σ w_i (gradient of example i), shaped like the parameter."""
 
 
 class FormedGradients:
@@ -47,15 +47,15 @@ class FormedGradients:
         self._rows_BP, self._meta_rows = rows_NP[:train_size], rows_NP[train_size:]
 
     def meta_gradient(self) -> Part:
-        """The sum of the meta examples' rows."""
+        """Return the sum of the meta examples' rows."""
         return self._meta_rows.sum(dim=0).view_as(self.parameter).to(self.parameter.dtype)
 
     def alignments(self, direction: Part) -> Tensor:
-        """A matrix-vector product."""
+        """Multiply the train examples' rows by the direction."""
         return self._rows_BP @ formed(direction).reshape(-1).to(self._rows_BP)
 
     def weighted(self, weights_B: Tensor) -> Tensor:
-        """Another one."""
+        """Sum the train examples' rows, each times its weight."""
         return (weights_B.to(self._rows_BP) @ self._rows_BP).view_as(self.parameter)
 
 
@@ -80,7 +80,7 @@ class FormingBudget:
             self._candidates.append((wanted / x.numel(), wanted, call))
 
     def grants(self, call: "LayerCall") -> bool:
-        """Whether a layer may form its example gradients."""
+        """Return whether a layer may form its example gradients."""
         if self._granted is None:
             left, self._granted = _SHARE * self._held, set()
             for _, wanted, candidate in sorted(self._candidates, key=lambda entry: entry[:2]):
@@ -107,20 +107,20 @@ class LayerCall(ABC):
 
     @staticmethod
     def refusal(layer: nn.Module) -> str | None:
-        """Why a layer with these options cannot be treated; None when it can."""
+        """Return why a layer with these options cannot be treated; None when it can."""
         return None
 
     def prepare(self, x: Tensor) -> Tensor:
-        """What is done to the input before the layer proper, with a graph of its own."""
+        """Change the input before the layer proper, with a graph of its own; here it stays as it is."""
         return x
 
     def could_form(self, x: Tensor) -> Tensor | None:
-        """The parameter of which example gradients had better be formed, memory permitting; or None."""
+        """Return the parameter whose example gradients had better be formed, memory permitting; or None."""
         return None
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """The output, without a graph; what `backward` needs is kept."""
+        """Return the output, without a graph, and keep what `backward` needs."""
 
     @abstractmethod
     def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
@@ -141,12 +141,12 @@ class LayerCall(ABC):
 
 
 def scale_rows(rows: Tensor, weights_B: Tensor) -> Tensor:
-    """Each row times its weight."""
+    """Multiply each row by its weight."""
     return rows * weights_B.to(rows).view(-1, *[1] * (rows.ndim - 1))
 
 
 def row_dots(left: Tensor, right: Tensor) -> Tensor:
-    """Inner product of each row with its counterpart, accumulated in float32 or better."""
+    """Compute the inner product of each row with its counterpart, accumulated in float32 or better."""
     kind = torch.promote_types(left.dtype, torch.float32)
     dots: Tensor = torch.linalg.vecdot(left.flatten(1).to(kind), right.flatten(1).to(kind))
     return dots

@@ -27,17 +27,17 @@ class LinearCall(LayerCall):
     layer: nn.Linear
 
     def could_form(self, x: Tensor) -> Tensor | None:
-        """The weight, where there are several positions."""
+        """Return the weight, where there are several positions."""
         return self.layer.weight if x.ndim > 2 and self.layer.weight.requires_grad else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The product itself."""
+        """Return the product itself, and keep the input."""
         y = functional.linear(x, self.layer.weight, self.layer.bias)
         self._x = x.to(y.dtype)
         return y
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
-        """See `LayerCall`."""
+        """Return the gradient with respect to the input, and weight and bias gradients by example."""
         layer, found = self.layer, list[ExampleGradients]()
         x_NTI, gradient_NTO = _with_positions(self._x), _with_positions(gradient)
         del self._x
@@ -80,7 +80,7 @@ class FactoredLinear:
             self._x = inputs.view(self._x.shape)
 
     def meta_gradient(self) -> Part:
-        """With one position and few meta examples, their vectors, which are fewer numbers."""
+        """Return the summed gradient; with one position and few meta examples, as their vectors."""
         assert self._meta is not None, "it is asked for once"
         outer = OuterSum(*(part.flatten(0, 1) for part in self._meta))
         meta, (outputs, inputs), kind = len(self._meta[0]), self.parameter.shape, self.parameter.dtype
@@ -91,7 +91,7 @@ class FactoredLinear:
         return OuterSum(outer.outputs_MO.to(kind, copy=True), outer.inputs_MI.to(kind, copy=True))
 
     def alignments(self, direction: Part) -> Tensor:
-        """One more forward of the layer; or, in the Gram form, two small products."""
+        """Compute alignments by one more forward of the layer or, in the Gram form, by two small products."""
         if isinstance(direction, OuterSum):
             inner = self._x @ direction.inputs_MI.T.to(self._x)
             outer = self._gradient @ direction.outputs_MO.T.to(self._gradient)
@@ -99,11 +99,11 @@ class FactoredLinear:
         return row_dots(self._x @ direction.T.to(self._x), self._gradient)
 
     def weighted(self, weights_B: Tensor) -> Tensor:
-        """The weight gradient of scaled output gradients."""
+        """Return the weight gradient of scaled output gradients."""
         scaled = scale_rows(self._gradient, weights_B)
         return scaled.flatten(0, 1).T @ self._x.flatten(0, 1)
 
 
 def _with_positions(x: Tensor) -> Tensor:
-    """[N, …, F] as [N, T, F]."""
+    """Reshape [N, …, F] to [N, T, F]."""
     return x.reshape(len(x), -1, x.shape[-1])

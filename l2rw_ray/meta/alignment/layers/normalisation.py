@@ -36,11 +36,11 @@ class GroupNormCall(_Affine):
 
     @staticmethod
     def refusal(layer: nn.Module) -> str | None:
-        """InstanceNorm's running statistics are written by every forward."""
+        """Return a refusal of running statistics, which InstanceNorm writes in every forward; or None."""
         return "it keeps running statistics" if getattr(layer, "track_running_stats", False) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The normalisation itself."""
+        """Return the normalised and scaled input, and keep its statistics by group."""
         layer, kind = self.layer, x.dtype
         x = x.contiguous().to(torch.promote_types(kind, layer.weight.dtype))
         self._x, self._groups = x, getattr(layer, "num_groups", x.shape[1])
@@ -51,7 +51,7 @@ class GroupNormCall(_Affine):
         return y.to(kind)  # type: ignore[no-any-return]  # torch.ops is not typed
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
-        """See `LayerCall`."""
+        """Return the gradient with respect to the input, and scale and shift gradients by example."""
         x, layer = self._x, self.layer
         count, channels, size = x.shape[0], x.shape[1], prod(x.shape[2:])
         below, scale, shift = torch.ops.aten.native_group_norm_backward(
@@ -78,7 +78,7 @@ class LayerNormCall(_Affine):
     layer: nn.LayerNorm
 
     def forward(self, x: Tensor) -> Tensor:
-        """The normalisation itself."""
+        """Return the normalised and scaled input, and keep its statistics by position."""
         layer, kind = self.layer, x.dtype
         x = x.to(torch.promote_types(kind, layer.weight.dtype))
         self._x = x
@@ -88,7 +88,7 @@ class LayerNormCall(_Affine):
         return y.to(kind)
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
-        """See `LayerCall`."""
+        """Return the gradient with respect to the input, and scale and shift gradients by example."""
         layer, x, kind = self.layer, self._x, gradient.dtype
         gradient = gradient.to(x.dtype)
         below = None
@@ -119,12 +119,12 @@ class BatchNormCall(_Affine):
 
     @staticmethod
     def refusal(layer: nn.Module) -> str | None:
-        """Statistics of the batch couple its examples."""
+        """Return a refusal of statistics of the batch, which couple its examples; or None."""
         own = not layer.training and layer.running_mean is not None
         return None if own else "it normalises by the statistics of the batch, which couple its examples"
 
     def forward(self, x: Tensor) -> Tensor:
-        """The affine function itself."""
+        """Return the affine function of the input, and keep the input."""
         layer = self.layer
         assert layer.running_mean is not None
         assert layer.running_var is not None
@@ -134,7 +134,7 @@ class BatchNormCall(_Affine):
         )
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
-        """See `LayerCall`."""
+        """Return the gradient with respect to the input, and scale and shift gradients by example."""
         layer, x, rstd = self.layer, self._x, self._rstd()
         assert layer.running_mean is not None
         below = None

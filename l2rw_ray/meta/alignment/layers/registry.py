@@ -13,7 +13,7 @@ _RULES: dict[type[nn.Module], type[LayerCall]] = {}
 
 
 def rule_for(*kinds: type[nn.Module]) -> Callable[[_Call], _Call]:
-    """Decorator that makes a class the rule of some layer types.
+    """Return a decorator that makes a class the rule of some layer types.
 
     Raises:
         ValueError: One of them has a rule already.
@@ -30,7 +30,7 @@ def rule_for(*kinds: type[nn.Module]) -> Callable[[_Call], _Call]:
 
 
 def layer_rule(layer: nn.Module) -> type[LayerCall] | None:
-    """The rule of a layer: that of its type, or of the type that it computes the same as."""
+    """Return the rule of a layer: that of its type, or of the type that it computes the same as."""
     rule = _RULES.get(type(layer))
     if rule is not None:
         return rule if computes_as(layer, type(layer)) else None
@@ -38,5 +38,5 @@ def layer_rule(layer: nn.Module) -> type[LayerCall] | None:
 
 
 def ruled_types() -> tuple[type[nn.Module], ...]:
-    """Every layer type that has a rule."""
+    """Return every layer type that has a rule."""
     return tuple(_RULES)
