@@ -21,7 +21,7 @@ help: ## list the targets
 demo: setup ## run a study on bundled images: plan, train, log, report
 	.venv/bin/l2rw-ray run studies/demo.yaml --set resources.workers=$(WORKERS)
 
-test: setup ## every test
+test: setup ## every test except the fault tests
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(COVERAGE)
 
 faults: setup ## break what can break while a study runs, and count what survives
