@@ -6,7 +6,7 @@ export UV_HTTP_TIMEOUT ?= 300
 # Two data-parallel workers where there are two cores.
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(2, len(os.sched_getaffinity(0))))" 2>/dev/null || echo 1)
 
-.PHONY: setup help demo test faults soak check docs benchmark-check format clean
+.PHONY: setup help demo test faults soak check docs screenshots benchmark-check format clean
 
 setup: .venv/.ready ## install uv.lock's packages into .venv
 
@@ -38,6 +38,10 @@ check: setup ## lint, formatting, types and declared dependencies
 
 docs: setup ## build the documentation site into site/, strictly
 	.venv/bin/python -m docs.build
+
+screenshots: setup ## take the pictures of the documentation with Chromium; runs the demo study
+	$(UV) pip install --quiet --python .venv/bin/python --group screenshots
+	.venv/bin/python -m docs.screenshots
 
 benchmark-check: setup ## check the cost of a reweighted step against its limits
 	.venv/bin/python benchmarks/step_ratio_check.py
