@@ -1,6 +1,8 @@
 """The mirror in a real PostgreSQL that goes down and comes back, directly and behind a server."""
 
 import gc
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from mlflow import MlflowClient
@@ -15,10 +17,12 @@ pytestmark = pytest.mark.skipif(BINARIES is None, reason="needs PostgreSQL (init
 
 
 @pytest.fixture
-def postgres(tmp_path_factory):
-    made = RealPostgres.make(tmp_path_factory.mktemp("postgres"))
-    yield made
-    made.stop()
+def postgres():
+    """A database outside pytest's folders, which a further pytest session closes to the database's user."""
+    with TemporaryDirectory(prefix="postgres-") as folder:
+        made = RealPostgres.make(Path(folder))
+        yield made
+        made.stop()
     gc.collect()  # connections that MLflow has lost say so when they go
 
 
