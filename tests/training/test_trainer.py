@@ -2,7 +2,9 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
@@ -84,8 +86,9 @@ _NOISES = [
 def test_weights_tell_wrong_labels_of_any_kind(make_trial: MakeTrial, noise: dict) -> None:
     data = {"train_size": 400, "meta_per_class": 10, "noise": noise}
     changes = {f"data__{name}": value for name, value in data.items()}
-    ended = train(make_trial(**changes, optim__epochs=5))[-1]
-    assert 0.6 < ended.metrics["corrupted_auroc"] <= 1
+    trial = make_trial(**changes, optim__epochs=5)
+    found = [train(replace(trial, seed=seed))[-1].metrics["corrupted_auroc"] for seed in range(3)]
+    assert 0.6 < fmean(found) < max(found) <= 1, "a single seed varies with the processor's rounding"
 
 
 def test_two_classes_are_told_apart(make_trial: MakeTrial) -> None:
