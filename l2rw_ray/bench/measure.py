@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from l2rw_ray.bench.case import PLAIN, BenchCase, Stepper
 from l2rw_ray.errors import InputError, UnsupportedModelError
 from l2rw_ray.measurement import interleaved_times, peak_memory_bytes
-from l2rw_ray.meta.alignment import ESTIMATORS
+from l2rw_ray.meta.alignment.candidates import candidates
 from l2rw_ray.models import find_builder
 
 _WARM_UP_ROUNDS = 2
@@ -59,7 +59,7 @@ class BenchOptions:
         if self.dtype not in _DTYPES:
             raise InputError("dtype", self.dtype, "unknown", f"use one of {', '.join(_DTYPES)}")
         for name in self.estimators:
-            ESTIMATORS.get(name)
+            candidates(name)
         for name in self.models:
             find_builder(name)
         if self.threads is not None and self.threads < 1:

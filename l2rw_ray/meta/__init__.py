@@ -7,6 +7,8 @@ example's gradient (`alignment`), and the rule that turns scores into weights (`
 """
 
 from l2rw_ray.meta.alignment import Estimator
+from l2rw_ray.meta.batches import Batch
+from l2rw_ray.meta.certificate import Certificate
 from l2rw_ray.meta.diagnostics import (
     FailureSignature,
     HealthMonitor,
@@ -16,21 +18,25 @@ from l2rw_ray.meta.diagnostics import (
     weight_share,
     zero_weight_fraction,
 )
-from l2rw_ray.meta.losses import LossFunction
+from l2rw_ray.meta.losses import Losses, LossFunction
 from l2rw_ray.meta.reference import reference_scores
 from l2rw_ray.meta.replicas import Replicas
 from l2rw_ray.meta.scores import example_scores
-from l2rw_ray.meta.step import ReweightedStep, StepResult
+from l2rw_ray.meta.step import ReweightedStep, ScoredStep, StepResult
 from l2rw_ray.meta.update import UpdateResult, WeightedUpdate
 from l2rw_ray.meta.weights import example_weights
 
 __all__ = [
+    "Batch",
+    "Certificate",
     "Estimator",
     "FailureSignature",
     "HealthMonitor",
     "LossFunction",
+    "Losses",
     "Replicas",
     "ReweightedStep",
+    "ScoredStep",
     "StepResult",
     "UpdateResult",
     "WeightHealth",

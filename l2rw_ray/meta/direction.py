@@ -12,9 +12,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from l2rw_ray.meta.batches import Batch, batch_size
 from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.generators import GeneratorState
 from l2rw_ray.meta.lookahead import Lookahead, ZeroLookahead
-from l2rw_ray.meta.losses import Batch, trainable
+from l2rw_ray.meta.losses import trainable
 from l2rw_ray.meta.outer_sum import OuterSum, Part, formed, inner_product, length
 
 Epsilon = Tensor | Callable[[Tensor], Tensor]
@@ -95,6 +97,12 @@ class DirectionSource:
         epsilon: The point ε0 at which weights are differentiated; None for zero.
         earlier: A direction of an earlier step, to be used again.
         phase: Makes what is entered around a pass of its own.
+        generators: From where all passes draw; None for where the generators stand.
+
+    Attributes:
+        direction: D once it is known.
+        generators: From where all passes draw.
+        is_plain: Whether all of it came from plain autograd, and no part from an estimator.
     """
 
     def __init__(
@@ -106,21 +114,36 @@ class DirectionSource:
         epsilon: Epsilon | None = None,
         earlier: Direction | None = None,
         phase: Callable[[], AbstractContextManager[None]] = nullcontext,
+        generators: GeneratorState | None = None,
     ) -> None:
         self.lookahead: Lookahead = lookahead or ZeroLookahead()
         self.meta_batch = meta_batch
         self._forward, self._train_batch = forward, train_batch
         self._epsilon, self._phase = epsilon, phase
+        self.generators = generators or forward.generators(train_batch)
         self._data_gradient: dict[str, Tensor] | None = None
-        self.direction = earlier
+        self.direction = self._earlier = earlier
+        self.is_plain = True
 
     @property
-    def shared_batch(self) -> Batch | None:
-        """The meta batch, when D is the meta gradient at θ and has not been computed yet."""
-        fits = self.direction is None and not self.lookahead.moves and self._epsilon is None
-        pairs = zip(self.meta_batch, self._train_batch, strict=True)
-        same = all(meta.shape[1:] == own.shape[1:] and meta.dtype == own.dtype for meta, own in pairs)
-        return self.meta_batch if fits and same else None
+    def can_share(self) -> bool:
+        """Whether D is the meta gradient at θ and has not been computed yet, so that a pass may find it."""
+        return self.direction is None and not self.lookahead.moves and self._epsilon is None
+
+    def anew(self, forward: Forward) -> "DirectionSource":
+        """Return a source of the same direction that computes it again, by another evaluation.
+
+        A direction of an earlier step stays what it was.
+        """
+        return DirectionSource(
+            forward,
+            self._train_batch,
+            self.meta_batch,
+            self.lookahead,
+            self._epsilon,
+            self._earlier,
+            generators=self.generators,
+        )
 
     def accept(self, gradient_sum: dict[str, Part], loss_sum: Tensor) -> Direction:
         """Make the direction from the gradient of this rank's summed meta loss at θ; one all-reduce.
@@ -129,7 +152,11 @@ class DirectionSource:
             gradient_sum: By parameter name; it is used up.
             loss_sum: The summed meta loss.
         """
-        count = len(self.meta_batch[1])
+        self.is_plain = False
+        return self._accept(gradient_sum, loss_sum)
+
+    def _accept(self, gradient_sum: dict[str, Part], loss_sum: Tensor) -> Direction:
+        count = batch_size(self.meta_batch)
         self.direction = Direction(*self._forward.replicas.mean_gradient(gradient_sum, loss_sum, count))
         return self.direction
 
@@ -158,6 +185,7 @@ class DirectionSource:
 
     def accept_data_gradient(self, gradient: dict[str, Tensor]) -> None:
         """Take this rank's Σ ε0_i ∇ℓ_i, by parameter name; one all-reduce."""
+        self.is_plain = False
         self._data_gradient = self._forward.replicas.sum_all(gradient)
 
     def data_gradient(self) -> dict[str, Tensor]:
@@ -167,17 +195,16 @@ class DirectionSource:
         parameters = trainable(self._forward.module)
         if self._epsilon is None:
             return {name: torch.zeros_like(value) for name, value in parameters.items()}
-        with torch.enable_grad():
-            losses_B = self._forward.probe(self._train_batch, parameters)
-        epsilon_B = self.epsilon_at(losses_B)
-        assert epsilon_B is not None
-        parts = torch.autograd.grad(
-            (epsilon_B * losses_B).sum(),
-            tuple(parameters.values()),
-            allow_unused=True,
-            materialize_grads=True,
+
+        def epsilon_at(losses_B: Tensor) -> Tensor:
+            found = self.epsilon_at(losses_B)
+            assert found is not None
+            return found
+
+        gradient, _ = self._forward.gradient(
+            self._train_batch, parameters, epsilon_at, replay=self.generators
         )
-        return self._forward.replicas.sum_all(dict(zip(parameters, parts, strict=True)))
+        return self._forward.replicas.sum_all(gradient)
 
     def _compute(self, names: Collection[str] | None) -> Direction:
         forward, start = self._forward, trainable(self._forward.module)
@@ -187,15 +214,10 @@ class DirectionSource:
             with torch.no_grad():
                 stepped = self.lookahead.stepped(start, gradient)
             point = {name: value.requires_grad_() for name, value in stepped.items()}
-        wanted = {name: value for name, value in point.items() if names is None or name in names}
-        with torch.enable_grad():
-            loss_sum = forward.probe(self.meta_batch, point).sum()
-        parts = torch.autograd.grad(
-            loss_sum, tuple(wanted.values()), allow_unused=True, materialize_grads=True
-        )
-        gradient_sum: dict[str, Part] = dict(zip(wanted, parts, strict=True))
-        del parts
-        found = self.accept(gradient_sum, loss_sum)
+        gradient_sum, losses_M = forward.gradient(self.meta_batch, point, names=names, replay=self.generators)
+        parts: dict[str, Part] = {**gradient_sum}
+        del gradient_sum
+        found = self._accept(parts, losses_M.sum())
         if gradient is None:
             return found
         return replace(found, parts=self.lookahead.pull_back(start, gradient, found.values))

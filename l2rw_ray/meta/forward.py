@@ -1,20 +1,15 @@
 """Evaluating the model: the training forward, and probes that leave no trace."""
 
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from l2rw_ray.meta.batches import Batch, Collate, batch_device, batch_size, joined
 from l2rw_ray.meta.generators import GeneratorState, untouched_generators
-from l2rw_ray.meta.losses import (
-    Batch,
-    LossFunction,
-    Parameters,
-    copied_buffers,
-    example_losses,
-    losses_at,
-    output_at,
-)
+from l2rw_ray.meta.losses import Losses, Parameters, copied_buffers, example_losses, replaced_tensors
 from l2rw_ray.meta.replicas import Replicas
 
 
@@ -23,17 +18,40 @@ class Forward:
 
     Args:
         replicas: The ranks that share the model.
-        loss_fn: Maps (output, target) to one loss per example.
+        losses: Maps (model, batch) to one loss per example.
         dry: Whether even the training forward must leave no trace: no step follows it.
+        collate: Joins batches that differ in shape; None where only like batches are joined.
+
+    Attributes:
+        writes_buffers: Whether a probe has tried to write a buffer of the network.
     """
 
-    def __init__(self, replicas: Replicas, loss_fn: LossFunction, *, dry: bool = False) -> None:
-        self.replicas, self.loss_fn, self.dry = replicas, loss_fn, dry
+    def __init__(
+        self, replicas: Replicas, losses: Losses, *, dry: bool = False, collate: Collate | None = None
+    ) -> None:
+        self.replicas, self.losses, self.dry, self._collate = replicas, losses, dry, collate
+        self.writes_buffers = False
 
     @property
     def module(self) -> nn.Module:
         """The network itself."""
         return self.replicas.module
+
+    def as_dry(self) -> "Forward":
+        """Return the same evaluation without a trace."""
+        return Forward(self.replicas, self.losses, dry=True, collate=self._collate)
+
+    def uncompiled(self) -> "Forward":
+        """Return the same evaluation without torch.compile's wrapper."""
+        return Forward(self.replicas.uncompiled(), self.losses, dry=self.dry, collate=self._collate)
+
+    def alone(self) -> "Forward":
+        """Return the same evaluation by the network of this rank, without its wrappers."""
+        return Forward(self.replicas.alone(), self.losses, dry=self.dry)
+
+    def joined(self, train: Batch, meta: Batch) -> Batch | None:
+        """Return both batches as one, the train rows first; None where they do not fit."""
+        return joined(train, meta) if self._collate is None else self._collate(train, meta)
 
     def training(self, batch: Batch, parameters: Parameters | None = None) -> Tensor:
         """Return losses [B] with their graph, by the forward that is then trained on.
@@ -42,42 +60,128 @@ class Forward:
         dry.
 
         Args:
-            batch: Inputs and targets.
+            batch: What the model is trained on.
             parameters: Values to compute with instead of the module's own, by name; gradients reach
                 the module's own through them.
         """
         torch.clear_autocast_cache()  # a copy made without gradients would keep them from the parameters
-        x, y = batch
         if self.dry:
-            values = {**dict(self.module.named_parameters()), **(parameters or {})}
-            return losses_at(self.module, values, self.loss_fn, batch)
-        if parameters is None:
-            return example_losses(self.loss_fn, self.replicas.model(x), y)
-        return example_losses(self.loss_fn, self._wrapped_output(x, parameters), y)
+            with self._untraced(parameters or {}) as model:
+                return example_losses(self.losses, model, batch)
+        with replaced_tensors(self.module, parameters or {}), self.replicas.communicating() as model:
+            return example_losses(self.losses, model, batch)
 
     def probe(self, batch: Batch, parameters: Parameters, replay: GeneratorState | None = None) -> Tensor:
         """Compute losses [B] at other parameters; no parameter, buffer or generator is written.
 
         Args:
-            batch: Inputs and targets.
+            batch: What to evaluate.
             parameters: Values by name.
             replay: Generators to draw dropout masks from, so that they equal those of an earlier
                 forward; None draws whatever comes.
         """
-        drawing = replay.replayed() if replay else untouched_generators(batch[0].device)
-        with drawing:
-            if self.replicas.is_compiled:
-                x, y = batch
-                values = {**copied_buffers(self.module), **parameters}
-                return example_losses(self.loss_fn, self._wrapped_output(x, values), y)
-            return losses_at(self.module, parameters, self.loss_fn, batch)
+        with self._drawing(batch, replay), self._untraced(parameters) as model:
+            return example_losses(self.losses, model, batch)
 
-    def _wrapped_output(self, x: Tensor, values: Parameters) -> Any:
-        return output_at(self.module, values, x, self.replicas.model, self.replicas.prefix)
+    def gradient(
+        self,
+        batch: Batch,
+        parameters: Parameters,
+        weigh: Callable[[Tensor], Tensor] | None = None,
+        names: Collection[str] | None = None,
+        *,
+        replay: GeneratorState | None = None,
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Compute the gradient of Σ w_i ℓ_i by plain autograd, and the losses; nothing is written.
+
+        Args:
+            batch: What to evaluate.
+            parameters: Values by name, at which the gradient is taken; they ask for gradients.
+            weigh: Maps the losses [B], detached, to weights [B]; None for ones.
+            names: Parameters to differentiate by; None for all of `parameters`.
+            replay: As for `probe`.
+
+        Returns:
+            Gradients by name, dense, zero where the losses do not depend on a parameter; losses [B],
+            detached.
+        """
+        wanted = {name: value for name, value in parameters.items() if names is None or name in names}
+        if not batch_size(batch):  # a rank's share; not every layer takes no rows
+            return _zeros(wanted), _no_losses(wanted)
+        with torch.enable_grad(), self._drawing(batch, replay), self._untraced(parameters) as model:
+            losses_B = example_losses(self.losses, model, batch)
+            weighted_B = losses_B if weigh is None else weigh(losses_B.detach()).to(losses_B) * losses_B
+            # inside the block: an activation checkpoint evaluates parts of the model again
+            return gradients_of(weighted_B.sum(), wanted), losses_B.detach()
+
+    def gradients(
+        self, batch: Batch, parameters: Parameters, weights_KB: Tensor, replay: GeneratorState
+    ) -> tuple[list[dict[str, Tensor]], Tensor]:
+        """Compute the gradients of several weighted sums of the same losses by plain autograd.
+
+        Args:
+            batch: What to evaluate.
+            parameters: Values by name, at which the gradients are taken; they ask for gradients.
+            weights_KB: Weights of each of the K sums.
+            replay: Generators to draw from.
+
+        Returns:
+            Gradients by name for each of the sums; losses [B], detached.
+        """
+        if not batch_size(batch):
+            return [_zeros(parameters) for _ in weights_KB], _no_losses(parameters)
+        with torch.enable_grad(), replay.replayed(), self._untraced(parameters) as model:
+            losses_B = example_losses(self.losses, model, batch)
+            totals = [(weights_B.to(losses_B) * losses_B).sum() for weights_B in weights_KB]
+            found = [gradients_of(total, parameters, retain_graph=True) for total in totals]
+            return found, losses_B.detach()
+
+    @contextmanager
+    def _untraced(self, parameters: Parameters) -> Iterator[Any]:
+        """Give the model with other parameters and with copies of its buffers, inside the block."""
+        buffers = copied_buffers(self.module)
+        versions = {name: buffer._version for name, buffer in buffers.items()}
+        with (
+            replaced_tensors(self.module, {**buffers, **parameters}),
+            self.replicas.without_communication() as model,
+        ):
+            yield model
+            current = dict(self.module.named_buffers())
+            self.writes_buffers |= any(
+                current.get(name) is not buffer or buffer._version != versions[name]
+                for name, buffer in buffers.items()
+            )
+
+    @staticmethod
+    @contextmanager
+    def _drawing(batch: Batch, replay: GeneratorState | None) -> Iterator[None]:
+        with replay.replayed() if replay else untouched_generators(batch_device(batch)):
+            yield
 
     def generators(self, batch: Batch) -> GeneratorState:
         """Return where the generators stand that a forward of this batch draws from."""
-        return GeneratorState.now(batch[0].device)
+        return GeneratorState.now(batch_device(batch))
+
+
+def _zeros(parameters: Parameters) -> dict[str, Tensor]:
+    return {name: torch.zeros_like(value) for name, value in parameters.items()}
+
+
+def _no_losses(parameters: Parameters) -> Tensor:
+    return next(iter(parameters.values())).new_empty(0)
+
+
+def gradients_of(total: Tensor, parameters: Parameters, *, retain_graph: bool = False) -> dict[str, Tensor]:
+    """Compute the gradients of a scalar by plain autograd, dense, zero where it does not depend on one."""
+    if not total.requires_grad:
+        return _zeros(parameters)
+    parts = torch.autograd.grad(
+        total, tuple(parameters.values()), retain_graph=retain_graph, allow_unused=True
+    )
+    return {
+        name: torch.zeros_like(value) if part is None else part.to_dense() if part.is_sparse else part
+        for (name, value), part in zip(parameters.items(), parts, strict=True)
+    }
 
 
 def backward_weighted(losses_B: Tensor, weights_B: Tensor, world_size: int) -> None:

@@ -1,5 +1,6 @@
 """The one-step lookahead θ̂(g), and how a gradient at θ̂ is pulled back through it."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, Protocol
 
 import torch
@@ -8,7 +9,7 @@ from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta.losses import Parameters
-from l2rw_ray.meta.update_rules import update_rule
+from l2rw_ray.meta.update_rules import UpdateRule, update_rule
 
 LookaheadName = Literal["zero", "sgd", "optimizer"]
 
@@ -54,15 +55,15 @@ class SgdLookahead:
     """Plain SGD at the optimiser's learning rate, whatever else that optimiser does: θ̂ = θ − α g.
 
     Args:
-        optimizer: Any whose parameter groups have a learning rate; its state is not looked at.
+        optimizers: Any whose parameter groups have a learning rate; their state is not looked at.
         module: The network whose parameters it steps on.
     """
 
     moves = True  # not at g = 0, but D has the learning rate in it and is no mere meta gradient
 
-    def __init__(self, optimizer: Optimizer, module: nn.Module) -> None:
-        self._optimizer, self._module = optimizer, module
-        check_not_left_out(optimizer, module)
+    def __init__(self, optimizers: Sequence[Optimizer], module: nn.Module) -> None:
+        self._optimizers, self._module = optimizers, module
+        check_not_left_out(optimizers, module)
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
         """Compute θ − α g."""
@@ -79,7 +80,8 @@ class SgdLookahead:
 
     def _rates(self) -> dict[str, float]:
         """Return the present learning rates by name: schedulers change them."""
-        rates = {id(p): float(group["lr"]) for group in self._optimizer.param_groups for p in group["params"]}
+        groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+        rates = {id(p): float(group["lr"]) for group in groups for p in group["params"]}
         named = self._module.named_parameters()
         return {name: rates[id(parameter)] for name, parameter in named if parameter.requires_grad}
 
@@ -88,26 +90,24 @@ class OptimizerLookahead:
     """The step that the training's own optimiser would make, with its momentum and its decay.
 
     Args:
-        optimizer: SGD, Adam or AdamW; its state is read, never written.
-        module: The network whose parameters it steps on.
+        optimizers: SGD, Adam or AdamW; their state is read, never written.
+        module: The network whose parameters they step on.
 
     Raises:
-        InputError: The optimiser has no rule, or does not step on a trainable parameter.
+        InputError: An optimiser has no rule, or does not step on a trainable parameter.
     """
 
     moves = True
 
-    def __init__(self, optimizer: Optimizer, module: nn.Module) -> None:
-        self._optimizer, self._rule, self._module = optimizer, update_rule(optimizer), module
-        check_not_left_out(optimizer, module)
+    def __init__(self, optimizers: Sequence[Optimizer], module: nn.Module) -> None:
+        self._rules, self._module = [(each, update_rule(each)) for each in optimizers], module
+        check_not_left_out(optimizers, module)
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
         """Compute the parameters after one optimiser step with gradient g."""
-        groups, state, owned = self._groups(), self._optimizer.state, dict(self._module.named_parameters())
         return {
-            name: self._rule.stepped(value, gradients[name], state.get(own, {}), groups[id(own)])
-            for name, value in parameters.items()
-            for own in [owned[name]]
+            name: rule.stepped(parameters[name], gradients[name], state, group)
+            for name, rule, state, group in self._steps(parameters)
         }
 
     @torch.no_grad()
@@ -115,47 +115,73 @@ class OptimizerLookahead:
         self, parameters: Parameters, gradients: Parameters, meta_gradient: Parameters
     ) -> dict[str, Tensor]:
         """Scale the meta gradient elementwise by the update's derivative."""
-        groups, state, owned = self._groups(), self._optimizer.state, dict(self._module.named_parameters())
         return {
-            name: -value
-            * self._rule.slope(parameters[name], gradients[name], state.get(own, {}), groups[id(own)])
-            for name, value in meta_gradient.items()
-            for own in [owned[name]]
+            name: -meta_gradient[name] * rule.slope(parameters[name], gradients[name], state, group)
+            for name, rule, state, group in self._steps(meta_gradient)
         }
 
-    def _groups(self) -> dict[int, dict[str, Any]]:
-        """Return the present parameter groups: `load_state_dict` replaces them, schedulers change them."""
-        return {id(p): group for group in self._optimizer.param_groups for p in group["params"]}
+    def _steps(
+        self, names: Iterable[str]
+    ) -> Iterator[tuple[str, UpdateRule, dict[str, Any], dict[str, Any]]]:
+        """Iterate over parameters with their rule, state and group.
+
+        The groups are the present ones: `load_state_dict` replaces them, schedulers change them.
+        """
+        found = {
+            id(p): (rule, optimizer.state.get(p, {}), group)
+            for optimizer, rule in self._rules
+            for group in optimizer.param_groups
+            for p in group["params"]
+        }
+        owned = dict(self._module.named_parameters())
+        for name in names:
+            yield name, *found[id(owned[name])]
 
 
-def check_not_left_out(optimizer: Optimizer, module: nn.Module) -> None:
-    """Check that an optimiser steps on every trainable parameter of a module.
+def each_optimizer(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimizer, ...]:
+    """Return the optimisers that share a model's parameters, which may be one.
+
+    Raises:
+        InputError: One is no optimiser that steps on gradients.
+    """
+    found = tuple(optimizer) if isinstance(optimizer, list | tuple) else (optimizer,)
+    for each in found:
+        if not isinstance(each, Optimizer):
+            raise InputError("optimizer", type(each).__name__, "no optimizer", "pass one of torch.optim")
+        if isinstance(each, torch.optim.LBFGS):
+            problem = "it evaluates the loss several times a step"
+            raise InputError("optimizer", "LBFGS", problem, "use one that steps on gradients")
+    return found
+
+
+def check_not_left_out(optimizers: Sequence[Optimizer], module: nn.Module) -> None:
+    """Check that some optimiser steps on every trainable parameter of a module.
 
     A gradient that no optimiser takes would pile up, and enter the norm that the others are clipped by.
 
     Raises:
-        InputError: One is not in it, or it is no optimiser.
+        InputError: One is in none.
     """
-    if not isinstance(optimizer, Optimizer):
-        raise InputError("optimizer", type(optimizer).__name__, "no optimizer", "pass one of torch.optim")
-    if isinstance(optimizer, torch.optim.LBFGS):
-        problem = "it evaluates the loss several times a step"
-        raise InputError("optimizer", "LBFGS", problem, "use one that steps on gradients")
-    stepped = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    stepped = {id(p) for each in optimizers for group in each.param_groups for p in group["params"]}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad and id(parameter) not in stepped:
             remedy = "give it all trainable parameters, or freeze this one"
-            raise InputError("optimizer", type(optimizer).__name__, f"{name} is not in it", remedy)
+            names = " and ".join(type(each).__name__ for each in optimizers)
+            raise InputError("optimizer", names, f"{name} is not in it", remedy)
 
 
 def lookahead_named(
-    name: str, optimizer: Optimizer | None, module: nn.Module, *, at_zero: bool = True
+    name: str,
+    optimizer: Optimizer | Sequence[Optimizer] | None,
+    module: nn.Module,
+    *,
+    at_zero: bool = True,
 ) -> Lookahead:
     """Return the lookahead of that name.
 
     Args:
         name: `zero`, `sgd` or `optimizer`.
-        optimizer: The training's own.
+        optimizer: The training's own; or several, which share the parameters.
         module: The network it steps on.
         at_zero: Whether weights are differentiated at ε = 0.
 
@@ -173,8 +199,8 @@ def lookahead_named(
             raise InputError("lookahead", name, "no optimizer is given", "pass optimizer=, or use 'zero'")
         case "sgd":
             assert optimizer is not None
-            return SgdLookahead(optimizer, module)
+            return SgdLookahead(each_optimizer(optimizer), module)
         case "optimizer":
             assert optimizer is not None
-            return OptimizerLookahead(optimizer, module)
+            return OptimizerLookahead(each_optimizer(optimizer), module)
     raise InputError("lookahead", name, "unknown", "use zero, sgd or optimizer")

@@ -1,99 +1,101 @@
-"""Losses per example, and evaluating a model on parameters that are not its own."""
+"""Losses per example, and evaluating a model on tensors that are not its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from l2rw_ray.errors import InputError
+from l2rw_ray.meta.batches import Batch, batch_size, checked_pair
 
-LossFunction = Callable[[Any, Tensor], Tensor]
-"""Maps (output, target) to one loss per example."""
-Batch = tuple[Tensor, Tensor]
-"""Inputs [B, …] and targets [B, …]."""
+LossFunction = Callable[[Any, Any], Tensor]
+"""Maps (output, target) to one loss per example, [B]."""
+Losses = Callable[[Any, Batch], Tensor]
+"""Maps (model, batch) to one loss per example, [B]."""
 Parameters = Mapping[str, Tensor]
 """Values by the names of a module's parameters."""
 
 _REMEDY = "give it reduction='none' and average over all dimensions but the first"
 
 
-def example_losses(loss_fn: LossFunction, output: Any, target: Tensor) -> Tensor:
+def losses_from(loss_fn: LossFunction | None, losses: Losses | None) -> Losses:
+    """Return the losses of a model on a batch, from whichever of the two forms the user gave.
+
+    Args:
+        loss_fn: Maps (output, target) to losses [B]; the batch is then a pair of inputs and targets.
+        losses: Maps (model, batch) to losses [B].
+
+    Raises:
+        InputError: Both are given, or neither.
+    """
+    if (loss_fn is None) == (losses is None):
+        found = "None" if losses is None else "given beside losses"
+        raise InputError("loss_fn", found, "the losses are unclear", "pass one of loss_fn and losses")
+    if losses is not None:
+        return losses
+    assert loss_fn is not None
+    return _PairLosses(loss_fn)
+
+
+class _PairLosses:
+    """Losses of a model's output and the targets of a pair."""
+
+    def __init__(self, loss_fn: LossFunction) -> None:
+        self._loss_fn = loss_fn
+
+    def __call__(self, model: Any, batch: Batch) -> Tensor:
+        inputs, target = checked_pair("batch", batch)
+        return self._loss_fn(model(inputs), target)
+
+
+def example_losses(losses: Losses, model: Any, batch: Batch) -> Tensor:
     """Return one loss per example, [B].
 
     Raises:
         InputError: The loss function returned anything else, such as the mean over the batch.
     """
-    losses = loss_fn(output, target)
-    if not isinstance(losses, Tensor):
-        raise InputError("loss_fn", type(losses).__name__, "no tensor of losses", "return one loss each, [B]")
-    if losses.shape != target.shape[:1]:
-        found = f"a loss of shape {tuple(losses.shape)}"
-        raise InputError("loss_fn", found, f"{len(target)} examples want one loss each", _REMEDY)
-    if not losses.is_floating_point():
-        raise InputError("loss_fn", losses.dtype, "no differentiable loss", "return a floating-point loss")
-    return losses
+    found, size = losses(model, batch), batch_size(batch)
+    if not isinstance(found, Tensor):
+        raise InputError("loss_fn", type(found).__name__, "no tensor of losses", "return one loss each, [B]")
+    if found.shape != (size,):
+        shape = f"a loss of shape {tuple(found.shape)}"
+        raise InputError("loss_fn", shape, f"{size} examples want one loss each", _REMEDY)
+    if not found.is_floating_point():
+        raise InputError("loss_fn", found.dtype, "no differentiable loss", "return a floating-point loss")
+    return found
 
 
-def checked_batch(name: str, batch: Batch) -> Batch:
-    """Check that a batch's inputs and targets are tensors of one length, and return it.
+@contextmanager
+def replaced_tensors(module: nn.Module, values: Parameters) -> Iterator[None]:
+    """Put other tensors in the places of a module's parameters and buffers, inside the block.
 
-    Args:
-        name: What the user calls it, for the error.
-        batch: What the user gave.
-
-    Raises:
-        InputError: It is anything else.
-    """
-    remedy = "give a pair of tensors: inputs [B, …] and one target each, [B, …]"
-    parts = batch if isinstance(batch, tuple | list) else (batch,)
-    if len(parts) != 2 or not all(isinstance(part, Tensor) and part.ndim for part in parts):
-        raise InputError(
-            name, ", ".join(type(part).__name__ for part in parts), "no inputs and targets", remedy
-        )
-    if len(parts[0]) != len(parts[1]):
-        shapes = " and ".join(str(list(part.shape)) for part in parts)
-        raise InputError(name, shapes, "inputs and targets differ in number", remedy)
-    return parts[0], parts[1]
-
-
-def losses_at(module: nn.Module, parameters: Parameters, loss_fn: LossFunction, batch: Batch) -> Tensor:
-    """Compute losses [B] of the module with other parameters; nothing of the module is written.
+    Whatever the module or code around it writes into its buffers inside, by assignment too, is gone after.
 
     Args:
-        module: The network, not wrapped.
-        parameters: Values of its parameters, by name.
-        loss_fn: Maps (output, target) to one loss per example.
-        batch: Inputs and targets.
-    """
-    x, y = batch
-    values = {**copied_buffers(module), **parameters}
-    return example_losses(loss_fn, output_at(module, values, x), y)
-
-
-def output_at(
-    module: nn.Module, values: Parameters, x: Tensor, wrapper: nn.Module | None = None, prefix: str = ""
-) -> Any:
-    """Compute the output of the module with other parameters or buffers.
-
-    torch's own tying of shared tensors would leave a module that has two names with the given values for
-    good; here each place that holds a tensor is named once.
-
-    Args:
-        module: The network, not wrapped.
-        values: By name; a tensor that has several goes by its first.
-        x: Inputs.
-        wrapper: What to call instead of the module, such as its DistributedDataParallel.
-        prefix: What the wrapper puts before names.
+        module: The network; wrappers around it see the same places.
+        values: By name; a tensor that has several names goes by its first.
     """
     first: dict[int, str] = {}
-    given = {}
-    for path, part in module.named_modules():
-        for name, tensor in (*part._parameters.items(), *part._buffers.items()):
-            place = f"{path}.{name}" if path else name
-            if tensor is not None and (known := first.setdefault(id(tensor), place)) in values:
-                given[prefix + place] = values[known]
-    return functional_call(module if wrapper is None else wrapper, given, (x,), tie_weights=False)
+    places = [
+        (held, name, tensor, f"{path}.{name}" if path else name)
+        for path, part in module.named_modules()
+        for held in (part._parameters, part._buffers)
+        for name, tensor in held.items()
+        if tensor is not None
+    ]
+    replaced = [
+        (held, name, tensor, values[known])
+        for held, name, tensor, place in places
+        if (known := first.setdefault(id(tensor), place)) in values
+    ]
+    try:
+        for held, name, _, value in replaced:
+            held[name] = value
+        yield
+    finally:
+        for held, name, tensor, _ in replaced:
+            held[name] = tensor
 
 
 def copied_buffers(module: nn.Module) -> dict[str, Tensor]:

@@ -3,8 +3,11 @@
 import torch
 from torch import Tensor, nn
 
+from l2rw_ray.meta.batches import Batch
+from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import untouched_generators
-from l2rw_ray.meta.losses import Batch, LossFunction, losses_at, trainable
+from l2rw_ray.meta.losses import LossFunction, losses_from, trainable
+from l2rw_ray.meta.replicas import Replicas
 
 
 def reference_scores(
@@ -29,9 +32,12 @@ def reference_scores(
     Source:
         Ren et al. 2018, Algorithm 1, lines 4 to 9.
     """
-    parameters = trainable(model)
+    parameters, forward = (
+        trainable(model),
+        Forward(Replicas.single(model), losses_from(loss_fn, None), dry=True),
+    )
     with torch.enable_grad(), untouched_generators(train_batch[0].device):
-        losses_B = losses_at(model, parameters, loss_fn, train_batch)
+        losses_B = forward.training(train_batch, parameters)
         epsilon_B = torch.zeros_like(losses_B, requires_grad=True)
         gradients = torch.autograd.grad(
             (epsilon_B * losses_B).sum(),
@@ -44,6 +50,6 @@ def reference_scores(
             name: parameter - learning_rate * gradient
             for (name, parameter), gradient in zip(parameters.items(), gradients, strict=True)
         }
-        meta_loss = losses_at(model, stepped, loss_fn, meta_batch).mean()
+        meta_loss = forward.training(meta_batch, stepped).mean()
         (slope_B,) = torch.autograd.grad(meta_loss, epsilon_B)
     return -slope_B

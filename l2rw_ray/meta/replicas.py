@@ -1,7 +1,9 @@
 """Communication between the ranks of a data-parallel group, so that a step equals that of one process."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -12,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from l2rw_ray.errors import InputError, UnsupportedModelError
 from l2rw_ray.meta.outer_sum import Part, formed
+from l2rw_ray.meta.replaced import replaced_forwards
 
 _Sum = Callable[[Tensor], Tensor]
 
@@ -40,54 +43,109 @@ class Replicas:
 
     Attributes:
         model: The model as the training calls it: the network, or a wrapper around it.
-        module: The network itself.
-        prefix: What the wrappers put before the names of the network's parameters.
+        module: The network itself, by whose names parameters go.
+        parallel: The DistributedDataParallel around the network or inside the model; None without one.
         is_compiled: Whether one of the wrappers is torch.compile's.
         rank: This process among them.
         world_size: How many there are.
         group: Their process group; None for a single process.
+        is_alone: Whether wrappers that communicate are left out of the training too.
     """
 
     model: nn.Module
     module: nn.Module
-    prefix: str = ""
+    parallel: DistributedDataParallel | None = None
     is_compiled: bool = False
     rank: int = 0
     world_size: int = 1
     group: dist.ProcessGroup | None = None
+    is_alone: bool = False
 
     @classmethod
     def of(cls, model: nn.Module) -> Self:
-        """Return the ranks of a DistributedDataParallel model, or the one process of any other module.
+        """Return the ranks of a model that is, wraps or holds a DistributedDataParallel, else one process.
 
         Raises:
-            UnsupportedModelError: The model is distributed in another way.
+            UnsupportedModelError: The model is distributed in another way, or several processes would
+                train it without averaging its gradients.
         """
-        module, prefix, is_compiled, parallel = model, "", False, None
+        module, is_compiled = model, False
         while True:
             if isinstance(module, DistributedDataParallel):
-                parallel, module, prefix = module, module.module, prefix + "module."
+                module = module.module
             elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
-                module, prefix, is_compiled = inner, prefix + "_orig_mod.", True
+                module, is_compiled = inner, True
             else:
                 break
-        _check_wrapper(module)
+        _check_wrapper(model)
         _check_forward_writes_nothing(module)
+        parallel = _data_parallel_of(model)
         if parallel is None:
-            return cls(model, module, prefix, is_compiled)
+            _check_alone(module)
+            return cls(model, module, None, is_compiled)
         group = parallel.process_group
         rank, size = dist.get_rank(group), dist.get_world_size(group)
-        return cls(model, module, prefix, is_compiled, rank, size, group)
+        return cls(model, module, parallel, is_compiled, rank, size, group)
+
+    @classmethod
+    def single(cls, model: nn.Module) -> Self:
+        """Return this process alone, whatever process group is up: each rank trains a model of its own."""
+        module = getattr(model, "_orig_mod", model)
+        _check_wrapper(model)
+        _check_forward_writes_nothing(module)
+        return cls(model, module, None, module is not model)
 
     def alone(self) -> "Replicas":
         """Return the network of this rank without its wrappers."""
-        return Replicas(self.module, self.module)
+        return replace(
+            self, model=self.module, is_compiled=False, rank=0, world_size=1, group=None, is_alone=True
+        )
+
+    def uncompiled(self) -> "Replicas":
+        """Return the same ranks, whose model is called without torch.compile's wrapper."""
+        return replace(self, model=self.module, is_compiled=False) if self.is_compiled else self
+
+    @contextmanager
+    def communicating(self) -> Iterator[nn.Module]:
+        """Give what the training calls, inside the block."""
+        if not self.is_alone:
+            yield self.model
+            return
+        with self.without_communication() as model:
+            yield model
+
+    @contextmanager
+    def without_communication(self) -> Iterator[nn.Module]:
+        """Give what computes the network's outputs on this rank alone, inside the block."""
+        called = self.model if self.is_compiled else self.module
+        if self.parallel is None or called is self.parallel.module:
+            yield called
+            return
+        with replaced_forwards({self.parallel: self.parallel.module}):
+            yield called
+
+    @contextmanager
+    def without_averaging(self) -> Iterator[None]:
+        """Keep gradients on their ranks, inside the block."""
+        with self.parallel.no_sync() if self.parallel is not None else nullcontext():
+            yield
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Sum elementwise over ranks, in place; one blocking all-reduce."""
         if self.world_size > 1:
             dist.all_reduce(tensor, group=self.group)
         return tensor
+
+    def maximum(self, tensor: Tensor) -> Tensor:
+        """Take the largest over ranks elementwise, in place; one blocking all-reduce."""
+        if self.world_size > 1:
+            dist.all_reduce(tensor, op=dist.ReduceOp.MAX, group=self.group)
+        return tensor
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the network's first parameter."""
+        return next(self.module.parameters()).device
 
     def sum_all(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Sum several tensors elementwise over ranks, in one all-reduce."""
@@ -154,12 +212,59 @@ def _summed_together(tensors: list[Tensor], add_up: _Sum) -> list[Tensor]:
     return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
 
-def _check_wrapper(module: nn.Module) -> None:
-    names = {kind.__name__ for kind in type(module).__mro__}
-    for wrapper in ("DataParallel", "FullyShardedDataParallel", "FSDPModule"):
-        if wrapper in names:
-            problem, remedy = "gradients are not whole on any rank", "wrap it in DistributedDataParallel"
-            raise UnsupportedModelError("model", wrapper, problem, remedy)
+def _data_parallel_of(model: nn.Module) -> DistributedDataParallel | None:
+    """Return the model's DistributedDataParallel, wherever it stands.
+
+    Raises:
+        UnsupportedModelError: There are several, or it leaves out trainable parameters.
+    """
+    found = [part for part in model.modules() if isinstance(part, DistributedDataParallel)]
+    if not found:
+        return None
+    if len(found) > 1:
+        problem, remedy = f"it holds {len(found)} of them", "wrap all of the network in one"
+        raise UnsupportedModelError("model", "DistributedDataParallel", problem, remedy)
+    inside = {id(parameter) for parameter in found[0].parameters()}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and id(parameter) not in inside:
+            problem, remedy = (
+                f"{name} is outside it, and would differ between ranks",
+                "wrap all of the network",
+            )
+            raise UnsupportedModelError("model", "DistributedDataParallel", problem, remedy)
+    return found[0]
+
+
+def _check_alone(module: nn.Module) -> None:
+    """Check that no other process of a running group trains the same model unnoticed."""
+    if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+        return
+    problem = f"{dist.get_world_size()} processes are up, and nothing averages its gradients"
+    remedy = "wrap it in DistributedDataParallel, or pass replicas=Replicas.single(model)"
+    raise UnsupportedModelError("model", type(module).__name__, problem, remedy)
+
+
+def _check_wrapper(model: nn.Module) -> None:
+    for module in model.modules():
+        names = {kind.__name__ for kind in type(module).__mro__}
+        for wrapper in ("DataParallel", "FullyShardedDataParallel", "FSDPModule"):
+            if wrapper in names:
+                problem, remedy = "gradients are not whole on any rank", "wrap it in DistributedDataParallel"
+                raise UnsupportedModelError("model", wrapper, problem, remedy)
+        for name in _composed(module):
+            problem, remedy = "its gradients are averaged by hooks", "wrap it in DistributedDataParallel"
+            raise UnsupportedModelError("model", name, problem, remedy)
+    for name, parameter in model.named_parameters():
+        if type(parameter.data).__name__ == "DTensor":
+            problem, remedy = "it is spread over ranks (tensor parallelism)", "use DistributedDataParallel"
+            raise UnsupportedModelError("model", name, problem, remedy)
+
+
+def _composed(module: nn.Module) -> list[str]:
+    """Return which of torch's composable interfaces, such as `replicate`, were applied to a module."""
+    registry = sys.modules.get("torch.distributed._composable.contract")
+    applied = getattr(registry, "_get_registry", lambda module: None)(module)
+    return [name for name in applied or () if name != "checkpoint"]
 
 
 def _check_forward_writes_nothing(module: nn.Module) -> None:

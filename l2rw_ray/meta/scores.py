@@ -6,24 +6,28 @@ Shape suffixes: B train batch of this rank, M its meta batch.
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from l2rw_ray.meta.alignment import Estimator, estimator_named
+from l2rw_ray.meta.alignment import Estimator
+from l2rw_ray.meta.batches import Batch, checked_batch, checked_pair
+from l2rw_ray.meta.checked_estimator import CheckedEstimator
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.generators import untouched_generators
 from l2rw_ray.meta.lookahead import lookahead_named
-from l2rw_ray.meta.losses import Batch, LossFunction, checked_batch, trainable
+from l2rw_ray.meta.losses import Losses, LossFunction, losses_from, trainable
 from l2rw_ray.meta.replicas import Replicas
 
 
 def example_scores(
     model: nn.Module,
-    loss_fn: LossFunction,
-    train_batch: Batch,
-    meta_batch: Batch,
+    loss_fn: LossFunction | None = None,
+    train_batch: Batch = None,
+    meta_batch: Batch = None,
     estimator: str | Estimator = "auto",
     lookahead: str = "zero",
     optimizer: Optimizer | None = None,
     epsilon_B: Tensor | None = None,
+    *,
+    losses: Losses | None = None,
+    max_error: float = 0.0,
 ) -> Tensor:
     """Compute scores u_i = ⟨D, ∇ℓ_i(θ)⟩ of a train batch, D being −(∂θ̂/∂g)ᵀ ∇L_meta(θ̂).
 
@@ -32,37 +36,42 @@ def example_scores(
 
     Args:
         model: Network, or a DistributedDataParallel wrapper whose ranks call this together.
-        loss_fn: Maps (output, target) to one loss per example.
-        train_batch: Inputs [B, …] and targets [B, …] of this rank.
-        meta_batch: Clean inputs [M, …] and targets [M, …], this rank's share.
+        loss_fn: Maps (output, target) to one loss per example; batches are then pairs of inputs and targets.
+        train_batch: What the model is trained on, this rank's share: a pytree whose tensors hold one row
+            for each of the B examples, such as a pair of inputs [B, …] and targets [B, …], or a dict.
+        meta_batch: Clean examples in the same form, M of them, this rank's share.
         estimator: How alignments are computed: `ghost`, `forward_mode`, `finite_difference`,
-            `central_difference`, `second_order`, `last_layer`, or `auto`, the cheapest exact one that
-            supports the model.
+            `central_difference`, `second_order`, `per_example`, `last_layer`, or `auto`, the cheapest one
+            whose result agrees with plain autograd.
         lookahead: `zero`, the paper's plain SGD at ε = 0 (D = ∇L_meta(θ), learning rate 1),
             `optimizer`, the step that `optimizer` would make, or `sgd`, a plain one at its learning rate.
         optimizer: For the latter two: SGD, Adam or AdamW, whose state is read, or any for `sgd`.
         epsilon_B: Weights ε0 at which the lookahead is differentiated, [B], of this rank's
             examples; None for zero. They need a lookahead with a learning rate, `optimizer` or `sgd`.
+        losses: Maps (model, batch) to one loss per example, [B], in place of `loss_fn`.
+        max_error: Relative error of scores that an estimator which is not exact may have; with 0, `auto`
+            uses exact ones alone, and an approximate one that is named is held to 0.01.
 
     Returns:
         Scores [B].
 
     Raises:
-        InputError: A batch is no pair of tensors, a name is unknown, the loss function does not return a
-            loss per example, or the optimiser has no lookahead rule.
-        UnsupportedModelError: The estimator does not support the model.
+        InputError: A batch has no rows or unequal numbers of them, a name is unknown, the loss function
+            does not return a loss per example, or the optimiser has no lookahead rule.
+        UnsupportedModelError: The estimator does not support the model, or its result differs from plain
+            autograd's by more than rounding or `max_error`.
 
     Source:
         Ren et al. 2018, Algorithm 1, lines 5 to 8; ε0: Shu et al. 2019, equation 3.
     """
-    train_batch = checked_batch("train_batch", train_batch)
-    meta_batch = checked_batch("meta_batch", meta_batch)
-    replicas = Replicas.of(model)
+    evaluated = losses_from(loss_fn, losses)
+    for name, batch in (("train_batch", train_batch), ("meta_batch", meta_batch)):
+        checked_batch(name, batch if losses else checked_pair(name, batch))
+    replicas = Replicas.of(model).uncompiled()
     trainable(replicas.module)
-    chosen = estimator_named(estimator) if isinstance(estimator, str) else estimator
-    chosen.check(replicas.module)
+    checked = CheckedEstimator(estimator, verify_every=1, max_error=max_error)
+    checked.check(replicas.module)
     ahead = lookahead_named(lookahead, optimizer, replicas.module, at_zero=epsilon_B is None)
-    forward = Forward(replicas, loss_fn, dry=True)
+    forward = Forward(replicas, evaluated, dry=True)
     source = DirectionSource(forward, train_batch, meta_batch, ahead, epsilon_B)
-    with untouched_generators(train_batch[0].device):
-        return chosen.score(forward, train_batch, source).scores
+    return checked.verified(forward, train_batch, source).scores

@@ -5,17 +5,21 @@ Shape suffixes: B train batch of this rank, M its meta batch.
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError, NonFiniteError
-from l2rw_ray.meta.alignment import Estimator, ScoredBatch, estimator_named
+from l2rw_ray.meta.alignment import Estimator, ScoredBatch
+from l2rw_ray.meta.batches import Batch, Collate, batch_device, batch_size, checked_batch, checked_pair
+from l2rw_ray.meta.certificate import Certificate
+from l2rw_ray.meta.checked_estimator import MAX_ERROR, VERIFY_EVERY, CheckedEstimator
 from l2rw_ray.meta.diagnostics import (
     FailureSignature,
     HealthMonitor,
@@ -24,9 +28,11 @@ from l2rw_ray.meta.diagnostics import (
 )
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.example_table import ExampleTable, checked_positions
+from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.lookahead import lookahead_named
-from l2rw_ray.meta.losses import Batch, LossFunction, checked_batch, trainable
-from l2rw_ray.meta.update import UpdateResult, WeightedUpdate
+from l2rw_ray.meta.losses import Losses, LossFunction, losses_from, trainable
+from l2rw_ray.meta.replicas import Replicas
+from l2rw_ray.meta.update import WeightedUpdate
 from l2rw_ray.meta.weights import Clip, Normalise, checked_rule, clipped, normalised
 
 Timer = Callable[[str], AbstractContextManager[None]]
@@ -47,6 +53,7 @@ class StepResult:
         losses: Losses [B] without weights, detached; None where a skipped step evaluated none.
         direction_cosine: Cosine of this step's direction with the one before, a scalar; None where
             there is no new one or no earlier one.
+        certificate: The latest comparison of the estimator with plain autograd; None before the first.
     """
 
     loss: Tensor
@@ -55,6 +62,7 @@ class StepResult:
     skipped: bool
     losses: Tensor | None = None
     direction_cosine: Tensor | None = None
+    certificate: Certificate | None = None
 
     @property
     def effective_sample_size(self) -> Tensor:
@@ -67,14 +75,73 @@ class StepResult:
         return zero_weight_fraction(self.weights)
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredStep:
+    """A train batch that has been evaluated and scored, and waits for its backward.
+
+    Attributes:
+        scores: Scores [B] of this rank's examples.
+        weights: Weights [B] by the step's own rule.
+        losses: Losses [B] without weights, detached.
+        direction_cosine: Cosine of the direction with the one before, as in `StepResult`.
+        certificate: The latest comparison of the estimator with plain autograd.
+        total: Sum of the clipped scores' magnitudes over the global batch; 0 where no weight is positive.
+        batch: What the estimator left for the backward.
+        replicas: The ranks that step together.
+    """
+
+    scores: Tensor
+    weights: Tensor
+    losses: Tensor
+    direction_cosine: Tensor | None
+    certificate: Certificate | None
+    total: float
+    batch: ScoredBatch
+    replicas: Replicas
+
+    def backward(self, weights_B: Tensor | None = None, *, scaler: GradScaler | None = None) -> Tensor:
+        """Add the gradient of Σ w_i ℓ_i to the parameters' own, once; the optimiser's step is the caller's.
+
+        With several ranks gradients are averaged as by DistributedDataParallel, unless inside its `no_sync`.
+
+        Args:
+            weights_B: Weights of this rank's examples, [B]; None for `weights`. The loss is their sum over
+                the ranks, so that they should be normalised over the global batch.
+            scaler: Scales the gradient, for training in float16.
+
+        Returns:
+            This rank's Σ w_i ℓ_i, a detached scalar, unscaled.
+
+        Raises:
+            InputError: The weights are not [B].
+        """
+        weights_B = self.weights if weights_B is None else weights_B.detach()
+        if weights_B.shape != self.losses.shape:
+            found, remedy = list(weights_B.shape), f"give one for each of {len(self.losses)} examples"
+            raise InputError("weights", found, "no weight for each example", remedy)
+        scaled_B = weights_B if scaler is None else scaler.scale(weights_B)
+        parallel = self.replicas.parallel
+        self.batch.backward(scaled_B, synchronise=parallel is None or parallel.require_backward_grad_sync)
+        return (weights_B.to(self.losses) * self.losses).sum()
+
+
 class ReweightedStep:
     """Learning to reweight (Ren et al. 2018, Algorithm 1), a step at a time.
 
     Args:
-        model: Network, or a DistributedDataParallel wrapper whose ranks step together.
-        optimizer: Steps on all of the model's parameters.
-        loss_fn: Maps (output, target) to one loss per example.
+        model: Network, or one that is, wraps or holds a DistributedDataParallel, whose ranks step together.
+        optimizer: Steps on all of the model's parameters; or several, which share them. None where only
+            `score` is called and the caller steps.
+        loss_fn: Maps (output, target) to one loss per example; batches are then pairs of inputs and targets.
+        losses: Maps (model, batch) to one loss per example, [B], in place of `loss_fn`.
+        collate: Joins a train and a meta batch that differ in shape, by padding; the train rows come first.
         estimator: How alignments are computed; see `example_scores`.
+        verify_every: Steps that compute weights, from one comparison of the estimator with plain autograd
+            to the next; 0 for none. There is one at the first, and whenever the model, its mode or the
+            precision changes.
+        max_error: Relative error of scores that `auto` accepts of the cheap estimator that is not exact
+            (`finite_difference`), and beyond which such an estimator, when named, is an error; with 0
+            `auto` uses exact ones alone.
         update_every: Steps per weight update.
         between: Weights of the steps in between: `hold` takes each example's last weight relative
             to uniform, normalised over the batch, `uniform` takes 1/B.
@@ -90,6 +157,7 @@ class ReweightedStep:
             in place of u_i; 0 for none.
         accumulation_steps: Calls per optimiser step; their gradients are averaged.
         max_grad_norm: Largest norm of the gradient; None for any.
+        replicas: The ranks that step together; None for those of the model.
         timer: Measures the phases `meta_gradient` (where it has a pass of its own), `alignment`,
             `weights` and `update`.
 
@@ -104,10 +172,14 @@ class ReweightedStep:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: Optimizer,
-        loss_fn: LossFunction,
+        optimizer: Optimizer | Sequence[Optimizer] | None,
+        loss_fn: LossFunction | None = None,
         *,
+        losses: Losses | None = None,
+        collate: Collate | None = None,
         estimator: str | Estimator = "auto",
+        verify_every: int = VERIFY_EVERY,
+        max_error: float = MAX_ERROR,
         update_every: int = 1,
         between: Literal["hold", "uniform"] = "hold",
         table_size: int = 0,
@@ -119,6 +191,7 @@ class ReweightedStep:
         score_momentum: float = 0.0,
         accumulation_steps: int = 1,
         max_grad_norm: float | None = None,
+        replicas: Replicas | None = None,
         timer: Timer | None = None,
     ) -> None:
         _check_count(update_every=update_every, meta_gradient_every=meta_gradient_every)
@@ -132,11 +205,27 @@ class ReweightedStep:
             )
         if not math.isfinite(epsilon):
             raise InputError("epsilon", epsilon, "no number", "use 0, the paper's")
-        self._update = WeightedUpdate(model, optimizer, loss_fn, accumulation_steps, max_grad_norm)
-        self._replicas, self._forward = self._update.forward.replicas, self._update.forward
+        self._is_paired = losses is None
+        self._update: WeightedUpdate | None = None
+        if optimizer is None:
+            evaluated = losses_from(loss_fn, losses)
+            self._forward = Forward(replicas or Replicas.of(model), evaluated, collate=collate)
+        else:
+            self._update = WeightedUpdate(
+                model,
+                optimizer,
+                loss_fn,
+                accumulation_steps,
+                max_grad_norm,
+                losses=losses,
+                collate=collate,
+                replicas=replicas,
+            )
+            self._forward = self._update.forward
+        self._replicas = self._forward.replicas
         module = self._replicas.module
         trainable(module)
-        self._estimator = estimator_named(estimator) if isinstance(estimator, str) else estimator
+        self._estimator = CheckedEstimator(estimator, verify_every=verify_every, max_error=max_error)
         self._estimator.check(module)
         self._lookahead = lookahead_named(lookahead, optimizer, module, at_zero=not epsilon)
         self._epsilon, self._momentum = epsilon, score_momentum
@@ -167,8 +256,9 @@ class ReweightedStep:
         """Make one training step.
 
         Args:
-            train_batch: Inputs [B, …] and targets [B, …] of this rank.
-            meta_batch: Clean inputs [M, …] and targets [M, …], this rank's share; read only on
+            train_batch: What the model is trained on, this rank's share: a pytree whose tensors hold one row
+                for each of the B examples, such as a pair of inputs [B, …] and targets [B, …], or a dict.
+            meta_batch: Clean examples in the same form, M of them, this rank's share; read only on
                 steps that compute weights.
             index_B: Positions of the examples in the data set, integers [B]; needed to hold weights
                 and for momentum of scores.
@@ -176,44 +266,66 @@ class ReweightedStep:
                 mean is over those that have. At the end of an epoch, on all ranks.
 
         Raises:
-            InputError: A batch is no pair of tensors of one length, positions are needed and missing or
+            InputError: A batch has no rows or unequal numbers of them, positions are needed and missing or
                 unusable, or the meta batch is empty.
-            UnsupportedModelError: The estimator does not support the model.
+            UnsupportedModelError: The estimator does not support the model, or its results differ from
+                plain autograd's.
             NonFiniteError: The meta loss or a score is NaN or infinite, on any rank. The training
                 loss is not looked at, which would make every step wait for its update: see `loss`.
         """
-        train_batch = checked_batch("train_batch", train_batch)
-        if self._held is not None or self._smoothed is not None:
-            reason = "weights and scores are kept by example"
-            index_B = checked_positions(index_B, len(train_batch[1]), reason)
+        if self._update is None:
+            raise InputError("optimizer", None, "nothing can be stepped", "pass one, or call score and step")
+        train_batch, index_B = self._checked(train_batch, index_B)
         with self._update.micro_batch(flush=flush):
             if self._steps % self._update_every == 0:
-                result = self._scored_step(train_batch, checked_batch("meta_batch", meta_batch), index_B)
+                scored = self.score(train_batch, meta_batch, index_B)
+                with self._timer("update"):
+                    done = self._update.update_scored(scored.batch, scored.weights, scored.total)
+                result = StepResult(
+                    done.loss,
+                    scored.weights,
+                    scored.scores,
+                    done.skipped,
+                    done.losses,
+                    scored.direction_cosine,
+                    scored.certificate,
+                )
             else:
                 weights_B, total = self._weights_between(train_batch, index_B)
                 with self._timer("update"):
                     done = self._update.update(train_batch, weights_B, total)
-                result = _result(done, weights_B)
+                result = StepResult(done.loss, weights_B, None, done.skipped, done.losses)
+                self._steps += 1
         self.skipped_steps += result.skipped
-        self._steps += 1
         return result
 
-    def _scored_step(self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None) -> StepResult:
+    def score(self, train_batch: Batch, meta_batch: Batch, index_B: Tensor | None = None) -> ScoredStep:
+        """Evaluate and score a train batch, and leave its backward and the optimiser's step to the caller.
+
+        Args:
+            train_batch: What the model is trained on, this rank's share.
+            meta_batch: Clean examples in the same form, this rank's share.
+            index_B: Positions of the examples in the data set, integers [B]; needed to hold weights
+                and for momentum of scores.
+
+        Raises:
+            InputError: As when the step is called.
+            UnsupportedModelError: As when the step is called.
+            NonFiniteError: As when the step is called.
+        """
+        train_batch, index_B = self._checked(train_batch, index_B)
+        meta_batch = self._checked_batch("meta_batch", meta_batch)
         named = self._replicas.module.named_parameters()
         shapes = {name: parameter.shape for name, parameter in named if parameter.requires_grad}
         if self._direction is not None and not self._direction.matches(shapes):
             self._direction = None  # some parameters have been frozen or set free since
         is_new = self._direction is None or self._directions % self._meta_gradient_every == 0
-        epsilon_B = None
-        if self._epsilon:
-            size = self._replicas.sum(torch.tensor(float(len(train_batch[1])), device=train_batch[0].device))
-            epsilon_B = (self._epsilon / size).expand(len(train_batch[1]))
         source = DirectionSource(
             self._forward,
             train_batch,
             meta_batch,
             self._lookahead,
-            epsilon_B,
+            self._epsilon_of(train_batch),
             None if is_new else self._direction,
             lambda: self._timer("meta_gradient"),
         )
@@ -226,11 +338,36 @@ class ReweightedStep:
         self._direction = source.direction  # and the one before is gone when gradients are made
         with self._timer("weights"):
             weights_B, total = self._weigh(scored, index_B)
-        with self._timer("update"):
-            done = self._update.update_scored(scored, weights_B, total)
-        for seen in self._monitor.observe(weights_B, skipped=done.skipped, direction_cosine=cosine):
+        for seen in self._monitor.observe(weights_B, skipped=not total, direction_cosine=cosine):
             _LOGGER.warning("after %d steps: %s", self._steps + 1, seen.message)
-        return _result(done, weights_B, scored.scores, cosine)
+        self._steps += 1
+        return ScoredStep(
+            scored.scores,
+            weights_B,
+            scored.losses,
+            cosine,
+            self._estimator.certificate,
+            total,
+            scored,
+            self._replicas,
+        )
+
+    def _checked(self, train_batch: Batch, index_B: Tensor | None) -> tuple[Batch, Tensor | None]:
+        train_batch = self._checked_batch("train_batch", train_batch)
+        if self._held is not None or self._smoothed is not None:
+            reason = "weights and scores are kept by example"
+            index_B = checked_positions(index_B, batch_size(train_batch), reason)
+        return train_batch, index_B
+
+    def _checked_batch(self, name: str, batch: Batch) -> Batch:
+        return checked_batch(name, checked_pair(name, batch) if self._is_paired else batch)
+
+    def _epsilon_of(self, train_batch: Batch) -> Tensor | None:
+        """Return ε0 [B] of this rank's examples; None for zero."""
+        if not self._epsilon:
+            return None
+        count = torch.tensor(float(batch_size(train_batch)), device=batch_device(train_batch))
+        return (self._epsilon / self._replicas.sum(count)).expand(batch_size(train_batch))
 
     @torch.no_grad()
     def _weigh(self, scored: ScoredBatch, index_B: Tensor | None) -> tuple[Tensor, float]:
@@ -261,7 +398,7 @@ class ReweightedStep:
         """Return held or uniform weights, and their global sum before normalisation."""
         with self._timer("weights"), torch.no_grad():
             like = next(self._replicas.module.parameters())
-            relative_B = like.new_ones(len(train_batch[1]))
+            relative_B = like.new_ones(batch_size(train_batch))
             if self._held is not None and index_B is not None:
                 relative_B = self._held.read(index_B).to(relative_B)
             totals = self._replicas.batch_totals(relative_B.abs().sum(), len(relative_B))
@@ -274,7 +411,7 @@ class ReweightedStep:
         Raises:
             InputError: Some calls of an optimiser step that accumulates are still to come.
         """
-        if not self._update.is_between_steps:
+        if self._update is not None and not self._update.is_between_steps:
             problem, remedy = (
                 "gradients wait for the rest of their step",
                 "pass flush=True to the call before",
@@ -284,6 +421,7 @@ class ReweightedStep:
             "steps": self._steps,
             "directions": self._directions,
             "skipped_steps": self.skipped_steps,
+            "estimator": self._estimator.state_dict(),
         }
         for name, table in (("held", self._held), ("smoothed", self._smoothed)):
             if table is not None:
@@ -300,13 +438,15 @@ class ReweightedStep:
         """
         for name, table in (("held", self._held), ("smoothed", self._smoothed)):
             if (table is not None) != (name in state):
-                found = sorted(set(state) - {"steps", "directions", "skipped_steps"})
+                found = sorted(set(state) - {"steps", "directions", "skipped_steps", "estimator"})
                 remedy = "give the step the options of the one whose state this is"
                 raise InputError(
                     "state_dict", found, f"{name!r} is {'missing' if table else 'not kept'}", remedy
                 )
         self._steps, self._directions = state["steps"], state["directions"]
         self.skipped_steps = state["skipped_steps"]
+        if "estimator" in state:
+            self._estimator.load_state_dict(state["estimator"])
         for name, table in (("held", self._held), ("smoothed", self._smoothed)):
             if table is not None:
                 table.load(state[name])
@@ -314,12 +454,6 @@ class ReweightedStep:
         if "parts" in state.get("direction", {}):  # one of an earlier release is recomputed
             device = next(self._replicas.module.parameters()).device
             self._direction = Direction.of_state(state["direction"], device)
-
-
-def _result(
-    done: UpdateResult, weights_B: Tensor, scores_B: Tensor | None = None, cosine: Tensor | None = None
-) -> StepResult:
-    return StepResult(done.loss, weights_B, scores_B, done.skipped, done.losses, cosine)
 
 
 def _check_count(**counts: int) -> None:

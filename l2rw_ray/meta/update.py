@@ -4,20 +4,20 @@ Shape suffixes: B train batch of this rank.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta.alignment.interface import ScoredBatch
+from l2rw_ray.meta.batches import Batch, Collate
 from l2rw_ray.meta.forward import Forward, backward_weighted
-from l2rw_ray.meta.lookahead import check_not_left_out
-from l2rw_ray.meta.losses import Batch, LossFunction
+from l2rw_ray.meta.lookahead import check_not_left_out, each_optimizer
+from l2rw_ray.meta.losses import Losses, LossFunction, losses_from
 from l2rw_ray.meta.replicas import Replicas
 
 
@@ -41,11 +41,14 @@ class WeightedUpdate:
     """Steps an optimiser on Σ w_i ℓ_i, over all ranks and one or several micro-batches.
 
     Args:
-        model: Network, or its DistributedDataParallel wrapper.
-        optimizer: Steps on all of the model's parameters.
-        loss_fn: Maps (output, target) to one loss per example.
+        model: Network, or one that is, wraps or holds a DistributedDataParallel.
+        optimizer: Steps on all of the model's parameters; or several, which share them.
+        loss_fn: Maps (output, target) to one loss per example; batches are then pairs of inputs and targets.
         accumulation_steps: Micro-batches per optimiser step; their gradients are averaged.
         max_grad_norm: Largest norm of the whole gradient; a larger one is scaled down. None for any.
+        losses: Maps (model, batch) to one loss per example, [B], in place of `loss_fn`.
+        collate: Joins a train and a meta batch that differ in shape, by padding.
+        replicas: The ranks that step together; None for those of the model.
 
     Raises:
         InputError: An option is out of its range, or the optimiser lacks a trainable parameter.
@@ -54,18 +57,23 @@ class WeightedUpdate:
     def __init__(
         self,
         model: nn.Module,
-        optimizer: Optimizer,
-        loss_fn: LossFunction,
+        optimizer: Optimizer | Sequence[Optimizer],
+        loss_fn: LossFunction | None = None,
         accumulation_steps: int = 1,
         max_grad_norm: float | None = None,
+        *,
+        losses: Losses | None = None,
+        collate: Collate | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         if not isinstance(accumulation_steps, int) or accumulation_steps < 1:
             raise InputError("accumulation_steps", accumulation_steps, "no number of steps", "use 1 or more")
         if max_grad_norm is not None and not 0 < max_grad_norm < math.inf:
             raise InputError("max_grad_norm", max_grad_norm, "no norm", "use a number above 0, or None")
-        self.forward = Forward(Replicas.of(model), loss_fn)
-        check_not_left_out(optimizer, self.forward.module)
-        self._model, self._optimizer = model, optimizer
+        evaluated = losses_from(loss_fn, losses)
+        self.forward = Forward(replicas or Replicas.of(model), evaluated, collate=collate)
+        self._optimizers = each_optimizer(optimizer)
+        check_not_left_out(self._optimizers, self.forward.module)
         self._accumulation_steps, self._max_grad_norm = accumulation_steps, max_grad_norm
         self._micro_batches, self._is_last = 0, False
         self._has_gradient, self._is_apart = False, False
@@ -83,13 +91,11 @@ class WeightedUpdate:
             flush: Whether this is the last one, though fewer than `accumulation_steps` may have come.
         """
         if self._micro_batches == 0:
-            self._optimizer.zero_grad(set_to_none=True)
+            for optimizer in self._optimizers:
+                optimizer.zero_grad(set_to_none=True)
             self._has_gradient = self._is_apart = False
         self._is_last = flush or self._micro_batches == self._accumulation_steps - 1
-        if not self._is_last and isinstance(self._model, DistributedDataParallel):
-            with self._model.no_sync():
-                yield
-        else:
+        with nullcontext() if self._is_last else self.forward.replicas.without_averaging():
             yield
         self._micro_batches += 1
         if self._is_last:
@@ -100,7 +106,7 @@ class WeightedUpdate:
         """Evaluate a batch and add its weighted gradient; inside `micro_batch`.
 
         Args:
-            batch: Inputs and targets of this rank.
+            batch: The train batch of this rank.
             weights_B: Weights of this rank's examples.
             total: Sum of the global batch's weights' magnitudes; nothing is done where it is 0.
         """
@@ -117,7 +123,7 @@ class WeightedUpdate:
         """Evaluate a batch, weight its examples by their losses and add the weighted gradient.
 
         Args:
-            batch: Inputs and targets of this rank.
+            batch: The train batch of this rank.
             weigh: Maps the losses [B] of this rank, detached, to its weights [B] and the sum of the
                 global batch's magnitudes; nothing is updated where that is 0.
 
@@ -157,6 +163,7 @@ class WeightedUpdate:
                 if parameter.grad is not None:
                     parameter.grad *= self._accumulation_steps / self._micro_batches
         if self._max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self._model.parameters(), self._max_grad_norm)
-        self._optimizer.step()
+            nn.utils.clip_grad_norm_(self.forward.module.parameters(), self._max_grad_norm)
+        for optimizer in self._optimizers:
+            optimizer.step()
         torch.clear_autocast_cache()  # an autocast around several steps keeps copies of old weights

@@ -18,7 +18,7 @@ from l2rw_ray.config.method.methods import MetaWeightNetConfig, WeightModelConfi
 from l2rw_ray.data import Batch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.meta import WeightedUpdate
-from l2rw_ray.meta.alignment import estimator_named
+from l2rw_ray.meta.checked_estimator import CheckedEstimator
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.lookahead import lookahead_named
 from l2rw_ray.meta.losses import trainable
@@ -68,7 +68,7 @@ class LearnedWeightsMethod:
         )
         self._replicas = self._update.forward.replicas
         module = self._replicas.module
-        self._estimator = estimator_named(config.estimator)
+        self._estimator = CheckedEstimator(config.estimator)
         self._estimator.check(module)
         self._is_at_zero = config.lookahead == "zero"
         self._lookahead = lookahead_named(

@@ -109,8 +109,8 @@ class _CentredWhereLarge(nn.Module):
         self.head = nn.Linear(64, CLASSES).double()
 
     def forward(self, x: Tensor) -> Tensor:
-        h = x.flatten(1)
-        return self.head(h - h.mean(dim=0) if h.max() > LARGE else h)
+        h = self.head(x.flatten(1))
+        return h - h.mean(dim=0) if x.max() > LARGE else h
 
 
 def _coupling_on_one_rank(rank: int, batches, meta) -> list[str]:

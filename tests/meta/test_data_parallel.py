@@ -59,7 +59,8 @@ def test_a_scored_step_blocks_for_two_sums_and_another_for_one(found: Found) -> 
         expected = 2 * scored + (STEPS - scored)
         if options["estimator"] == "ghost":
             expected += scored - _skipped_scored(found, number)
-            expected += 1  # once, to agree that examples are not coupled
+        # the check at the first: its own D, plain autograd's where the estimator finds D, the worst error
+        expected += 2 if options["estimator"] in ("forward_mode", "finite_difference") else 3
         assert found[(5, 3), number]["blocking_calls"] == expected, options
 
 
@@ -77,9 +78,9 @@ def test_broken_input_on_one_rank_fails_every_rank(found: Found) -> None:
 def test_coupling_on_one_rank_is_refused_by_every_rank(found: Found) -> None:
     """The others, which saw none, must not wait for it in the next sum."""
     clean, coupled = found["coupling"]
-    problem = "an example's loss changes with the others of its batch"
-    assert f"{problem}, on another rank; use" in clean
-    assert f"{problem}; use" in coupled
+    assert clean == coupled
+    assert "ghost" in clean
+    assert "differ from those of plain autograd" in clean
 
 
 def test_weights_of_several_ranks_need_to_know_them(monkeypatch: pytest.MonkeyPatch) -> None:

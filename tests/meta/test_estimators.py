@@ -8,6 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.nn.utils import parametrize, prune
 
@@ -143,20 +144,21 @@ def test_probe_and_training_forward_draw_the_same_masks(estimator: str) -> None:
 
 
 def test_ghost_trains_on_the_masks_it_scored_by() -> None:
+    """Those of a plain forward, which a meta batch in the same pass would shift."""
     case = make_case("mlp", train_size=40)
     network = nn.Sequential(case.network[:4], nn.Dropout(0.5), case.network[4:])
     twin, generator = copy.deepcopy(network), torch.get_rng_state()
     step = ReweightedStep(network, torch.optim.SGD(network.parameters(), lr=0.1), LOSS, estimator="ghost")
     result = step(case.train, case.meta)
-    torch.set_rng_state(generator)
-    x, y = torch.cat([case.train[0], case.meta[0]]), torch.cat([case.train[1], case.meta[1]])
-    losses = LOSS(twin(x), y)
-    parameters = list(twin.parameters())
-    direction = torch.autograd.grad(losses[40:].mean(), parameters, retain_graph=True)
-    rows = [torch.autograd.grad(loss, parameters, retain_graph=True) for loss in losses[:40]]
+    parameters, losses = list(twin.parameters()), []
+    for x, y in (case.meta, case.train):
+        torch.set_rng_state(generator)
+        losses.append(LOSS(twin(x), y))
+    direction = torch.autograd.grad(losses[0].mean(), parameters)
+    rows = [torch.autograd.grad(loss, parameters, retain_graph=True) for loss in losses[1]]
     expected = [sum((a * b).sum() for a, b in zip(row, direction, strict=True)) for row in rows]
     assert relative_error(result.scores, torch.stack(expected)) < 1e-9
-    (result.weights * losses[:40]).sum().backward()
+    (result.weights * losses[1]).sum().backward()
     torch.optim.SGD(parameters, lr=0.1).step()
     torch.testing.assert_close(network.state_dict(), twin.state_dict(), rtol=1e-9, atol=1e-12)
 
@@ -218,7 +220,6 @@ class _Recurrent(nn.Module):
 @pytest.mark.parametrize(
     ("network", "name", "problem"),
     [
-        (_Coupled, "_Coupled", "an example's loss changes with the others of its batch"),
         (_Stray, "first.weight", "used outside the forward of the layer that holds it"),
         (_Recurrent, "cell", "LSTM has no gradient rule by example"),
         (BUILDERS["batch_norm"], "_BatchNormNet", "no gradient rule"),
@@ -237,18 +238,54 @@ def test_ghost_names_what_it_cannot_treat_and_auto_treats_it(network, name: str,
         example_scores(model, LOSS, train, meta, estimator="ghost")
     assert str(raised.value).startswith(f"model = '{name}': ")
     assert problem in str(raised.value)
-    assert "forward_mode" in str(raised.value)
+    assert str(raised.value).endswith("use estimator='auto'")
     assert torch.equal(torch.get_rng_state(), generator)
     expected = reference_scores(model, LOSS, train, meta)
     found = example_scores(model, LOSS, train, meta, estimator="auto")
     assert relative_error(found, expected) < 1e-5
 
 
-def test_forward_mode_names_what_has_no_rule() -> None:
-    train, meta = ((x.float(), y) for x, y in (batch(4), batch(3)))  # torch's LSTM of float32 has none
-    with pytest.raises(UnsupportedModelError, match=r"model = '_Recurrent': .*finite_difference"):
-        example_scores(_Recurrent(), LOSS, train, meta, estimator="forward_mode")
-    assert example_scores(_Recurrent(), LOSS, train, meta).count_nonzero() == 4
+class _Doubled(torch.autograd.Function):
+    """An operation with a first derivative alone."""
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: torch.Tensor) -> torch.Tensor:
+        return 2 * gradient
+
+
+class _OnceDifferentiable(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, CLASSES)
+        self.seen = nn.BatchNorm1d(CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.seen(_Doubled.apply(self.head(x.flatten(1))))
+
+
+@pytest.mark.parametrize("estimator", ["forward_mode", "second_order"])
+def test_a_missing_derivative_is_named_and_auto_does_without(estimator: str) -> None:
+    model, train, meta = _OnceDifferentiable().double(), batch(4), batch(3)
+    with pytest.raises(UnsupportedModelError, match=r"use estimator='auto'"):
+        example_scores(model, LOSS, train, meta, estimator=estimator)
+    found = example_scores(model, LOSS, train, meta)
+    exact = example_scores(model, LOSS, train, meta, estimator="per_example")
+    assert relative_error(found, exact) < 1e-12
+
+
+@pytest.mark.parametrize("network", ["recurrent", "attention"])
+@pytest.mark.parametrize("estimator", ["forward_mode", "second_order"])
+def test_fused_kernels_without_a_derivative_are_replaced(network: str, estimator: str) -> None:
+    model = {"recurrent": _Recurrent, "attention": _Attention}[network]()
+    train, meta = ((x.float(), y) for x, y in (batch(4), batch(3)))
+    expected = example_scores(model, LOSS, train, meta, estimator="per_example")
+    found = example_scores(model, LOSS, train, meta, estimator=estimator)
+    assert relative_error(found, expected) < 1e-4
 
 
 @pytest.mark.parametrize("estimator", DIFFERENCES)
@@ -337,12 +374,6 @@ class _Attention(nn.Module):
         return self.head(h.mean(dim=1))
 
 
-def test_second_order_names_what_has_no_second_derivative() -> None:
-    train, meta = ((x.float(), y) for x, y in (batch(4), batch(3)))
-    with pytest.raises(UnsupportedModelError, match=r"model = '_Attention': .*use estimator='ghost'"):
-        example_scores(_Attention(), LOSS, train, meta, estimator="second_order")
-
-
 def test_last_layer_may_be_tied_to_another() -> None:
     assert example_scores(_Attention().double(), LOSS, batch(4), batch(3), estimator="last_layer").any()
 
@@ -350,8 +381,8 @@ def test_last_layer_may_be_tied_to_another() -> None:
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        ({"x": torch.ones(2)}, "train_batch = 'dict': no inputs and targets; give a pair of tensors"),
-        (({"x": torch.ones(2)}, torch.ones(2)), "train_batch = 'dict, Tensor': no inputs and targets"),
+        ({"x": torch.ones(2)}, "train_batch = 'dict': no inputs and targets; give a pair.* pass losses="),
+        ((torch.ones(2),) * 3, "train_batch = 'Tensor, Tensor, Tensor': no inputs and targets"),
         ((torch.ones(20, 3), torch.ones(5)), r"train_batch = '\[20, 3\] and \[5\]': .* differ in number"),
     ],
 )

@@ -157,7 +157,7 @@ class _MinusInfinity(Ghost):
 
 def test_score_of_minus_infinity_is_not_clipped_away() -> None:
     case = make_case("mlp")
-    step = ReweightedStep(case.network, _sgd(case.network), LOSS, estimator=_MinusInfinity())
+    step = ReweightedStep(case.network, _sgd(case.network), LOSS, estimator=_MinusInfinity(), verify_every=0)
     with pytest.raises(NonFiniteError, match="non-finite scores at step 0"):
         step(case.train, case.meta)
 

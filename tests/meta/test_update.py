@@ -58,8 +58,10 @@ def test_an_optimizer_that_lacks_a_parameter_is_refused() -> None:
 
 def test_what_is_no_optimizer_of_gradients_is_refused() -> None:
     network = make_case("mlp").network
-    with pytest.raises(InputError, match="optimizer = 'NoneType': no optimizer"):
-        ReweightedStep(network, None, LOSS)
+    with pytest.raises(InputError, match="optimizer = 'str': no optimizer"):
+        ReweightedStep(network, "adam", LOSS)
+    with pytest.raises(InputError, match="optimizer = None: nothing can be stepped"):
+        ReweightedStep(network, None, LOSS)(batch(4), batch(3))
     with pytest.raises(InputError, match="optimizer = 'LBFGS': it evaluates the loss several times"):
         ReweightedStep(network, torch.optim.LBFGS(network.parameters()), LOSS)
 

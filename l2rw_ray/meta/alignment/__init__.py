@@ -1,11 +1,11 @@
 """Estimators of the alignment ⟨D, ∇ℓ_i⟩, one file each, behind one interface."""
 
 from l2rw_ray.meta.alignment import (
-    automatic,
     finite_difference,
     forward_mode,
     ghost,
     last_layer,
+    per_example,
     second_order,
 )
 from l2rw_ray.meta.alignment.interface import Estimator, ScoredBatch
@@ -15,11 +15,11 @@ __all__ = [
     "ESTIMATORS",
     "Estimator",
     "ScoredBatch",
-    "automatic",
     "estimator_named",
     "finite_difference",
     "forward_mode",
     "ghost",
     "last_layer",
+    "per_example",
     "second_order",
 ]

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch
+from l2rw_ray.meta.alignment.interface import REMEDY, GraphScoredBatch
 from l2rw_ray.meta.alignment.probe_batch_norm import quick_batch_norms
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.alignment.replaced import replaced_forwards
+from l2rw_ray.meta.batches import Batch, batch_device
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import GeneratorState
-from l2rw_ray.meta.losses import Batch, Parameters
+from l2rw_ray.meta.losses import Parameters
+from l2rw_ray.meta.replaced import replaced_forwards
 
 _ONE_SIDED_FACTOR = 3.0
 _CENTRAL_FACTOR = 0.2
@@ -48,12 +49,12 @@ class FiniteDifference:
         draw the masks that it will draw.
         """
         dtype = next(forward.module.parameters()).dtype
-        if torch.is_autocast_enabled(batch[0].device.type) or torch.finfo(dtype).eps > _COARSEST:
+        if torch.is_autocast_enabled(batch_device(batch).type) or torch.finfo(dtype).eps > _COARSEST:
             raise UnsupportedModelError(
                 "estimator",
                 "finite_difference",
                 "rounding in less than float32 drowns the difference",
-                "use ghost or forward_mode under autocast",
+                REMEDY,
             )
         found = source.get()
         direction = found.values

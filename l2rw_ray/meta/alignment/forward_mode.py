@@ -14,16 +14,16 @@ from torch.autograd import forward_ad
 from torch.utils.checkpoint import CheckpointError
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch, check_not_compiled
+from l2rw_ray.meta.alignment.interface import REMEDY, GraphScoredBatch, check_not_compiled
+from l2rw_ray.meta.alignment.kernels import differentiable_kernels
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.alignment.replaced import replaced_forwards
 from l2rw_ray.meta.alignment.tangents import carrying_layers
+from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import untouched_library_generators
-from l2rw_ray.meta.losses import Batch, Parameters
-
-_REMEDY = "use estimator='finite_difference'"
+from l2rw_ray.meta.losses import Parameters
+from l2rw_ray.meta.replaced import replaced_forwards
 
 
 @ESTIMATORS.register("forward_mode")
@@ -52,23 +52,23 @@ class ForwardMode:
         return GraphScoredBatch(losses_B, slopes_B, forward.replicas.world_size)
 
     def _try_rules(self, forward: Forward, batch: Batch, direction: Parameters) -> None:
-        """Check by a dry step on two examples that every operation has a forward-mode rule."""
-        dry = Forward(forward.replicas, forward.loss_fn, dry=True)
-        few, name = (batch[0][:2], batch[1][:2]), type(forward.module).__name__
+        """Check by a dry step that every operation has a forward-mode rule."""
+        dry = forward.as_dry()
+        name = type(forward.module).__name__
         state = forward.generators(batch)
         try:
             with untouched_library_generators(), torch.enable_grad():
-                losses, _ = _dual_losses(dry, few, direction)
+                losses, _ = _dual_losses(dry, batch, direction)
                 trained = [p for p in forward.module.parameters() if p.requires_grad]
                 torch.autograd.grad(losses.sum(), trained, allow_unused=True)
         except CheckpointError as error:
             problem = "it runs parts of its forward again in the backward"
-            raise UnsupportedModelError("model", name, problem, _REMEDY) from error
+            raise UnsupportedModelError("model", name, problem, REMEDY) from error
         except (NotImplementedError, RuntimeError) as error:
             reason = str(error).split(". ")[0].split("\n")[0]
             if "forward" not in str(error).lower() and "jvp" not in str(error).lower():
                 raise
-            raise UnsupportedModelError("model", name, reason, _REMEDY) from error
+            raise UnsupportedModelError("model", name, reason, REMEDY) from error
         finally:
             state.restore()
         self._has_rules = True
@@ -76,7 +76,11 @@ class ForwardMode:
 
 def _dual_losses(forward: Forward, batch: Batch, direction: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
     """Return losses with their graph, and their derivatives along the direction, detached."""
-    with forward_ad.dual_level(), replaced_forwards(carrying_layers(forward.module)):
+    with (
+        forward_ad.dual_level(),
+        replaced_forwards(carrying_layers(forward.module)),
+        differentiable_kernels(forward.module),
+    ):
         duals = {
             name: forward_ad.make_dual(parameter, direction[name])
             for name, parameter in forward.module.named_parameters()

@@ -14,14 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.coupling import check_independence
-from l2rw_ray.meta.alignment.ghost_pass import REMEDY, GhostPass, TrainedLayers
+from l2rw_ray.meta.alignment.ghost_pass import GhostPass, TrainedLayers
+from l2rw_ray.meta.alignment.interface import REMEDY
 from l2rw_ray.meta.alignment.layers import ExampleGradients
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
+from l2rw_ray.meta.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.generators import untouched_library_generators
-from l2rw_ray.meta.losses import Batch
 from l2rw_ray.meta.outer_sum import Part, formed
 
 
@@ -29,12 +28,14 @@ from l2rw_ray.meta.outer_sum import Part, formed
 class Ghost:
     """Exact alignments for modules whose layers have gradient rules and whose examples are independent.
 
-    Coupling in the module's own code, and parameters used outside their layers, are looked for once, by
-    dry passes over a few examples.
+    Args:
+        joins: Whether train and meta batch may pass together. Where a loss looks at its batch, a forward
+            draws random numbers or writes buffers, they must not: the train batch would be evaluated
+            otherwise than by a plain step.
     """
 
-    def __init__(self) -> None:
-        self._is_examined = False
+    def __init__(self, *, joins: bool = True) -> None:
+        self._joins = joins
         self._trained: TrainedLayers | None = None
 
     def check(self, module: nn.Module) -> None:
@@ -44,51 +45,35 @@ class Ghost:
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> "GhostScoredBatch":
         """Score a train batch by one pass over it, and over the meta batch where D is its gradient at θ."""
         trained = self._layers_of(forward.module)
-        self._examine(forward, trained, batch if len(batch[1]) else source.meta_batch)
-        meta = source.shared_batch
-        if meta is None and not source.wants_data_gradient:
+        both = self._joined(forward, batch, source)
+        if both is None and not source.wants_data_gradient:
             source.get()  # before the pass, so that its probes draw the masks that the pass will draw
-        ghost = GhostPass(forward, trained, batch, meta)
+        ghost = GhostPass(forward, trained, batch, both)
         losses_N = ghost.run()
-        size, found = len(batch[1]), ghost.found
-        with torch.autocast(batch[0].device.type, enabled=False):
+        size, found = batch_size(batch), ghost.found
+        with torch.autocast(batch_device(batch).type, enabled=False):
             if source.wants_data_gradient:
                 source.accept_data_gradient(_weighted(trained, found, source.epsilon_at(losses_N)))
-            if meta is None:
+            if both is None:
                 direction = source.get()
             else:
                 direction = source.accept(_meta_gradient(trained, found), losses_N[size:].sum())
             scores_B = _alignments(trained, found, direction)
-        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N.dtype), forward, found)
+        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N.dtype), forward, trained, found)
+
+    def _joined(self, forward: Forward, batch: Batch, source: DirectionSource) -> Batch | None:
+        """Return train and meta batch as one, where they may pass together."""
+        if not self._joins or not source.can_share:
+            return None
+        if forward.writes_buffers:
+            problem = "its forward writes a buffer, which would see the meta batch"
+            raise UnsupportedModelError("model", type(forward.module).__name__, problem, REMEDY)
+        return forward.joined(batch, source.meta_batch)
 
     def _layers_of(self, module: nn.Module) -> TrainedLayers:
         if self._trained is None or not self._trained.is_of(module):
-            self._trained, self._is_examined = TrainedLayers.of(module), False
+            self._trained = TrainedLayers.of(module)
         return self._trained
-
-    def _examine(self, forward: Forward, trained: TrainedLayers, batch: Batch) -> None:
-        """Check for coupling until the result is conclusive; all ranks conclude together."""
-        if self._is_examined:
-            return
-        trained.check()
-        refused, is_conclusive = None, True
-        if len(batch[1]):
-            try:
-                with untouched_library_generators():
-                    is_conclusive = check_independence(forward, batch, REMEDY)
-            except UnsupportedModelError as error:
-                refused = error
-        flags = torch.tensor([float(refused is not None), float(not is_conclusive)], device=batch[0].device)
-        someone_refused, someone_learned_nothing = forward.replicas.sum(flags).tolist()
-        if refused is not None:
-            raise refused
-        if someone_refused:
-            problem = "an example's loss changes with the others of its batch, on another rank"
-            raise UnsupportedModelError("model", type(forward.module).__name__, problem, REMEDY)
-        dry = Forward(forward.replicas, forward.loss_fn, dry=True)
-        with untouched_library_generators():
-            GhostPass(dry, trained, (batch[0][:2], batch[1][:2])).run()
-        self._is_examined = not someone_learned_nothing
 
 
 @dataclass(frozen=True)
@@ -99,13 +84,21 @@ class GhostScoredBatch:
         losses: Losses [B], detached.
         scores: Alignments [B], detached.
         forward: Evaluated them.
+        trained: What of the network is trained.
         found: Example gradients by parameter.
     """
 
     losses: Tensor
     scores: Tensor
     forward: Forward
+    trained: TrainedLayers
     found: list[ExampleGradients]
+
+    @torch.no_grad()
+    def gradient(self, weights_B: Tensor) -> dict[str, Tensor]:
+        """Compute Σ w_i ∇ℓ_i from what the pass recorded, which is kept."""
+        with torch.autocast(weights_B.device.type, enabled=False):
+            return _weighted(self.trained, self.found, weights_B)
 
     @torch.no_grad()
     def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:

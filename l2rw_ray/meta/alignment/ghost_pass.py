@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta.alignment.interface import REMEDY
 from l2rw_ray.meta.alignment.layers import (
     ExampleGradients,
     FactoredLinear,
@@ -22,11 +23,10 @@ from l2rw_ray.meta.alignment.layers import (
     layer_rule,
     ruled_types,
 )
-from l2rw_ray.meta.alignment.replaced import replaced_forwards, strange_parameter
+from l2rw_ray.meta.batches import Batch, batch_device, batch_size, tensors_of
 from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.losses import Batch
+from l2rw_ray.meta.replaced import replaced_forwards, strange_parameter
 
-REMEDY = "use estimator='forward_mode' (exact) or 'finite_difference'"
 _COUPLING = (nn.modules.batchnorm._BatchNorm,)
 
 
@@ -127,8 +127,9 @@ class GhostPass:
     Args:
         forward: Evaluates losses.
         trained: What of its network is trained.
-        train: Inputs and targets, [B].
-        meta: This rank's share of the meta batch; None when the direction comes from elsewhere.
+        train: The train batch, B examples.
+        joined: The same with the meta batch behind it, N examples; None when the direction comes from
+            elsewhere.
 
     Attributes:
         size: N.
@@ -138,20 +139,19 @@ class GhostPass:
     """
 
     def __init__(
-        self, forward: Forward, trained: TrainedLayers, train: Batch, meta: Batch | None = None
+        self, forward: Forward, trained: TrainedLayers, train: Batch, joined: Batch | None = None
     ) -> None:
         self._forward, self._trained = forward, trained
-        self._train_x, self._train_size = train[0], len(train[1])
-        batch = train if meta is None else tuple(map(torch.cat, zip(train, meta, strict=True)))
-        self._batch: Batch = (batch[0], batch[1])
-        self.size = len(batch[1])
+        self._train, self._train_size = train, batch_size(train)
+        self._batch = train if joined is None else joined
+        self.size = batch_size(self._batch)
         self.found: list[ExampleGradients] = []
         self.budget = FormingBudget()
 
     def run(self) -> Tensor:
         """Return losses [N], detached, and fill `found`."""
         self._trained.check()
-        anchor = torch.zeros((), device=self._batch[0].device, requires_grad=True)
+        anchor = torch.zeros((), device=batch_device(self._batch), requires_grad=True)
         calls = {layer: self._instead_of(name, layer, anchor) for name, layer in self._trained.layers}
         # they last until the backward is over: an activation checkpoint calls layers again
         with torch.enable_grad(), replaced_forwards(calls):
@@ -159,12 +159,11 @@ class GhostPass:
             self._differentiate(losses_N.sum(), anchor)
         for part in self.found:
             if isinstance(part, FactoredLinear):
-                part.share(self._train_x, self._batch[0])
+                part.share(next(tensors_of(self._train)), next(tensors_of(self._batch)))
         return losses_N.detach()
 
     def _losses_of(self) -> Tensor:
-        alone = Forward(self._forward.replicas.alone(), self._forward.loss_fn)
-        return alone.probe(self._batch, {}) if self._forward.dry else alone.training(self._batch)
+        return self._forward.alone().training(self._batch)
 
     def _instead_of(self, name: str, layer: nn.Module, anchor: Tensor) -> Any:
         rule = layer_rule(layer)

@@ -9,9 +9,12 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward, backward_weighted
-from l2rw_ray.meta.losses import Batch
+
+REMEDY = "use estimator='auto'"
+"""What helps where an estimator refuses: `auto` ends with one that refuses nothing."""
 
 
 class ScoredBatch(Protocol):
@@ -24,6 +27,9 @@ class ScoredBatch(Protocol):
     @property
     def scores(self) -> Tensor:
         """Alignments ⟨D, ∇ℓ_i⟩ [B], detached."""
+
+    def gradient(self, weights_B: Tensor) -> dict[str, Tensor] | None:
+        """Compute Σ w_i ∇ℓ_i by parameter name, on this rank; None where autograd does it in `backward`."""
 
     def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:
         """Add the gradient of Σ w_i ℓ_i to the parameters' own, averaged over ranks as by DDP.
@@ -77,6 +83,9 @@ class GraphScoredBatch:
         """Losses [B], detached."""
         return self.graph.detach()
 
+    def gradient(self, weights_B: Tensor) -> None:
+        """Return None: the graph is that of an ordinary forward."""
+
     def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:
         """Add the weighted gradient through the graph; whether ranks meet was decided by the forward."""
         backward_weighted(self.graph, weights_B, self.world_size)
@@ -92,6 +101,6 @@ def check_not_compiled(forward: Forward, estimator: str) -> None:
     Raises:
         UnsupportedModelError: The model is compiled.
     """
-    if forward.replicas.is_compiled and not forward.dry:
+    if forward.replicas.is_compiled:
         problem = "it cannot look inside a compiled model"
         raise UnsupportedModelError("estimator", estimator, problem, "use 'ghost' or 'finite_difference'")

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch, check_not_compiled
+from l2rw_ray.meta.alignment.interface import REMEDY, GraphScoredBatch, check_not_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
+from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.losses import Batch
 
 
 @dataclass
@@ -75,4 +75,4 @@ def _head(module: nn.Module) -> tuple[str, nn.Linear]:
 
 
 def _refusal(name: str, problem: str) -> UnsupportedModelError:
-    return UnsupportedModelError("model", name, problem, "use estimator='auto'")
+    return UnsupportedModelError("model", name, problem, REMEDY)

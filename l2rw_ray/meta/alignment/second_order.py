@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import InputError, UnsupportedModelError
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch, check_not_compiled
+from l2rw_ray.meta.alignment.interface import REMEDY, GraphScoredBatch, check_not_compiled
+from l2rw_ray.meta.alignment.kernels import differentiable_kernels
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
+from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.losses import Batch
 
 
 @ESTIMATORS.register("second_order")
@@ -35,7 +36,7 @@ class SecondOrder:
             raise InputError("estimator", "second_order", problem, remedy)
         module, replicas = forward.module, forward.replicas
         parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        with torch.enable_grad():
+        with torch.enable_grad(), differentiable_kernels(module):
             losses_B = forward.training(batch)
             start_B = source.epsilon_at(losses_B)
             epsilon_B = torch.zeros_like(losses_B) if start_B is None else start_B.detach().clone()
@@ -65,12 +66,8 @@ class SecondOrder:
     def _meta_gradient(forward: Forward, source: DirectionSource, stepped: dict[str, Tensor]) -> Direction:
         """Compute the mean meta gradient at θ̂ over all ranks."""
         point = {name: value.detach().requires_grad_() for name, value in stepped.items()}
-        with torch.enable_grad():
-            loss_sum = forward.probe(source.meta_batch, point).sum()
-        parts = torch.autograd.grad(
-            loss_sum, tuple(point.values()), allow_unused=True, materialize_grads=True
-        )
-        return source.accept(dict(zip(point, parts, strict=True)), loss_sum)
+        parts, losses_M = forward.gradient(source.meta_batch, point, replay=source.generators)
+        return source.accept({**parts}, losses_M.sum())
 
 
 @contextmanager
@@ -82,5 +79,4 @@ def _twice_differentiable(module: nn.Module) -> Iterator[None]:
         if "derivative" not in str(error) and "double backward" not in str(error):
             raise
         reason = str(error).split("\n")[0].rstrip(".")
-        name, remedy = type(module).__name__, "use estimator='ghost', 'forward_mode' or 'finite_difference'"
-        raise UnsupportedModelError("model", name, reason, remedy) from error
+        raise UnsupportedModelError("model", type(module).__name__, reason, REMEDY) from error

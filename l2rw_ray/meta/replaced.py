@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 
 @contextmanager
@@ -53,5 +54,10 @@ def strange_parameter(layer: nn.Module) -> str | None:
     """
     own, known = layer._parameters, ("weight", "bias")
     strange = [name for name in own if name not in known]
-    strange += [name for name in known if getattr(layer, name, None) is not own.get(name)]
+    # a parametrised one is no attribute to look at: computing it may write buffers, as spectral norm's does
+    strange += [
+        name
+        for name in known
+        if is_parametrized(layer, name) or getattr(layer, name, None) is not own.get(name)
+    ]
     return strange[0] if strange else None

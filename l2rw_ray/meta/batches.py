@@ -1,0 +1,171 @@
+"""Batches: pytrees of tensors that hold one row per example.
+
+A batch is a tensor, a pair of inputs and targets, a mapping (a dict, a tokenizer's BatchEncoding), a list,
+a tuple, a dataclass, or any of these inside another. Tensors without dimensions and other values are
+constants.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.errors import InputError
+
+Batch = Any
+"""A pytree whose tensors hold one row per example, such as a pair of inputs [B, …] and targets [B, …]."""
+
+Collate = Callable[[Batch, Batch], Batch]
+"""Joins a train and a meta batch, the train rows first."""
+
+_REMEDY = "give tensors whose first dimension counts the examples"
+
+
+def tensors_of(batch: Batch) -> Iterator[Tensor]:
+    """Iterate over a batch's tensors that have rows."""
+    if isinstance(batch, Tensor):
+        if batch.ndim:
+            yield batch
+    else:
+        for part in _parts(batch):
+            yield from tensors_of(part)
+
+
+def batch_size(batch: Batch) -> int:
+    """Return the number of examples."""
+    return next(tensors_of(batch)).size(0)
+
+
+def batch_device(batch: Batch) -> torch.device:
+    """Return the device of a batch's first tensor."""
+    return next(tensors_of(batch)).device
+
+
+def checked_batch(name: str, batch: Batch) -> Batch:
+    """Check that a batch has tensors and that all have the same number of rows; return the batch.
+
+    Args:
+        name: What the user calls it, for the error.
+        batch: What the user gave.
+
+    Raises:
+        InputError: It has none, or their numbers of rows differ.
+    """
+    sizes = [tensor.size(0) for tensor in tensors_of(batch)]
+    if not sizes:
+        raise InputError(name, type(batch).__name__, "it holds no tensor with rows", _REMEDY)
+    if len(set(sizes)) > 1:
+        shapes = " and ".join(str(list(tensor.shape)) for tensor in tensors_of(batch))
+        raise InputError(name, shapes, "inputs and targets differ in number", _REMEDY)
+    return batch
+
+
+def checked_pair(name: str, batch: Batch) -> tuple[Any, Any]:
+    """Check that a batch is a pair of inputs and targets, for a loss of output and target; return it.
+
+    Raises:
+        InputError: It is anything else.
+    """
+    remedy = (
+        "give a pair: inputs [B, …] and targets [B, …]; or pass losses=, which maps (model, batch) to [B]"
+    )
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        kinds = [type(part).__name__ for part in batch] if isinstance(batch, tuple | list) else []
+        found = ", ".join(kinds) or type(batch).__name__
+        raise InputError(name, found, "no inputs and targets", remedy)
+    return batch[0], batch[1]
+
+
+def joined(first: Batch, second: Batch) -> Batch | None:
+    """Return both batches as one, the rows of the second behind those of the first.
+
+    Returns:
+        None where they do not fit: another structure, another type, rows of another shape, or constants
+        that differ.
+    """
+    try:
+        return _joined(first, second)
+    except _MismatchError:
+        return None
+
+
+class _MismatchError(Exception):
+    """Two batches cannot be one."""
+
+
+def _joined(first: Any, second: Any) -> Any:
+    if type(first) is not type(second):
+        raise _MismatchError
+    if isinstance(first, Tensor):
+        is_plain = not (first.is_nested or second.is_nested or first.is_sparse or second.is_sparse)
+        same = is_plain and first.shape[1:] == second.shape[1:] and first.dtype == second.dtype
+        if not same or first.device != second.device:
+            raise _MismatchError
+        if not first.ndim:
+            return _constant(first, second, equal=torch.equal(first, second))
+        return torch.cat((first, second))
+    if isinstance(first, Mapping):
+        if first.keys() != second.keys():
+            raise _MismatchError
+        return _like(first, {key: _joined(value, second[key]) for key, value in first.items()})
+    if isinstance(first, list | tuple):
+        if len(first) != len(second):
+            raise _MismatchError
+        return _like(first, [_joined(*pair) for pair in zip(first, second, strict=True)])
+    if _is_dataclass(first):
+        names = [field.name for field in dataclasses.fields(first) if field.init]
+        return dataclasses.replace(
+            first, **{name: _joined(getattr(first, name), getattr(second, name)) for name in names}
+        )
+    return _constant(first, second, equal=first is second or bool(first == second))
+
+
+def _constant(first: Any, second: Any, *, equal: bool) -> Any:
+    if not equal:
+        raise _MismatchError
+    return first
+
+
+def _like(container: Any, parts: Any) -> Any:
+    """Return a container of the same kind with other parts."""
+    if isinstance(container, Mapping):
+        made: Any = copy.copy(container)
+        for key, value in parts.items():
+            made[key] = value
+        return made
+    if isinstance(container, tuple) and hasattr(container, "_fields"):
+        return type(container)(*parts)
+    return type(container)(parts)
+
+
+def _parts(batch: Any) -> list[Any]:
+    if isinstance(batch, Mapping):
+        return list(batch.values())
+    if isinstance(batch, list | tuple):
+        return list(batch)
+    if _is_dataclass(batch):
+        return [getattr(batch, field.name) for field in dataclasses.fields(batch)]
+    return []
+
+
+def _is_dataclass(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def map_tensors(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    """Return a batch of the same structure whose tensors with rows are changed."""
+    if isinstance(batch, Tensor):
+        return change(batch) if batch.ndim else batch
+    if isinstance(batch, Mapping):
+        return _like(batch, {key: map_tensors(value, change) for key, value in batch.items()})
+    if isinstance(batch, list | tuple):
+        return _like(batch, [map_tensors(part, change) for part in batch])
+    if _is_dataclass(batch):
+        names = [field.name for field in dataclasses.fields(batch) if field.init]
+        return dataclasses.replace(
+            batch, **{name: map_tensors(getattr(batch, name), change) for name in names}
+        )
+    return batch

@@ -1,0 +1,254 @@
+"""The certificate of scores: estimators are checked at run time against plain autograd.
+
+For any weights c [B], one ordinary forward and backward of Σ c_i ℓ_i gives g(c), and true scores satisfy
+⟨D, g(c)⟩ = Σ c_i u_i. For Gaussian c the difference of the two sides has mean square ‖e‖², e being the
+error of the scores, so that a wrong score is found whatever its cause: gradients that are stopped,
+examples that see each other, rows in another order, rounding.
+
+Shape suffixes: B train batch of this rank, K draws of c.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta.alignment import Estimator, ScoredBatch
+from l2rw_ray.meta.batches import Batch, batch_device, batch_size
+from l2rw_ray.meta.direction import Direction, DirectionSource
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.generators import untouched_generators, untouched_library_generators
+from l2rw_ray.meta.losses import trainable
+from l2rw_ray.meta.replicas import Replicas
+
+EXACT = 1e-4
+"""Relative error of scores, losses or gradients below which an estimator counts as exact."""
+_DRAWS = 2
+_ROUNDING = 50.0
+"""Allowance for rounding, in units of machine epsilon times the lengths of D and g(c)."""
+_NOISE = 10.0
+"""Allowance for rounding that was measured, in units of it."""
+_STRETCH = 1.1
+"""Factor on c, no power of two, by which the rounding of a backward is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """How far an estimator's results are from plain autograd's; the largest over draws and ranks.
+
+    Attributes:
+        estimator: Its name.
+        score_error: |⟨D, g(c)⟩ − Σ c_i u_i| relative to the length of the scores.
+        loss_error: Largest difference of a loss, relative to the largest loss.
+        gradient_error: Length of the difference of the weighted gradients, relative to g(c)'s; 0 for
+            estimators that leave that gradient to autograd.
+        tolerance: What the first may be, with the allowance for rounding.
+        is_valid: Whether the estimator may be used.
+    """
+
+    estimator: str
+    score_error: float
+    loss_error: float
+    gradient_error: float
+    tolerance: float
+    is_valid: bool
+
+    def check(self) -> None:
+        """Check that the estimator may be used.
+
+        Raises:
+            UnsupportedModelError: Its results differ too much from plain autograd's.
+        """
+        if self.is_valid:
+            return
+        kind, error = "scores", self.score_error
+        if self.score_error <= self.tolerance:
+            kind, error = max(
+                ("losses", self.loss_error), ("gradients", self.gradient_error), key=lambda pair: pair[1]
+            )
+        problem = f"its {kind} differ from those of plain autograd by {_percent(error)}"
+        remedy = (
+            "use estimator='auto', or max_error= to allow more"
+            if kind == "scores"
+            else "use estimator='auto'"
+        )
+        raise UnsupportedModelError("estimator", self.estimator, problem, remedy)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2%}" if share >= 1e-4 else f"{share:.1e}"
+
+
+def certified(
+    name: str,
+    estimator: Estimator,
+    forward: Forward,
+    batch: Batch,
+    source: DirectionSource,
+    tolerance: float,
+    draw: int = 0,
+) -> tuple[Certificate | None, ScoredBatch]:
+    """Score a batch without a trace, and compare the result with plain autograd.
+
+    Costs the estimator's own pass, one forward of the train batch with two backwards and, where the
+    estimator finds D itself, a gradient on the meta batch. All ranks call it together and get the same
+    certificate.
+
+    Args:
+        name: The estimator's, for the certificate.
+        estimator: What is checked.
+        forward: Evaluates losses.
+        batch: The train batch of this rank.
+        source: Gives the direction; it is left as it is.
+        tolerance: Largest relative error of scores.
+        draw: Number of this check, which selects c.
+
+    Returns:
+        The certificate, None where a loss is not finite and nothing can be said; the scored batch.
+
+    Raises:
+        UnsupportedModelError: The estimator refuses the model or the batch.
+    """
+    dry, device = forward.as_dry(), batch_device(batch)
+    state, parameters = forward.generators(batch), trainable(forward.module)
+    c_KB = _draws(batch_size(batch), device, draw)
+    with untouched_generators(device), untouched_library_generators():
+        plain = dry.uncompiled()
+        gradients, losses_B = plain.gradients(batch, parameters, c_KB, state)
+        dry.writes_buffers = plain.writes_buffers
+        state.restore()
+        own = source.anew(dry)
+        scored = estimator.score(dry, batch, own)
+        state.restore()
+        is_whole = own.direction is not None and len(own.direction.parts) == len(parameters)
+        direction = (own if own.is_plain and is_whole else source.anew(plain)).get()
+        comparison = _Comparison(scored, losses_B, gradients, direction, c_KB)
+        if not comparison.within(tolerance) and tolerance <= EXACT:
+            stretched, _ = plain.gradients(batch, parameters, _STRETCH * c_KB[:1], state)
+            comparison.allow_rounding(stretched[0])
+    return comparison.certificate(name, tolerance, forward.replicas), scored
+
+
+def _draws(size: int, device: torch.device, draw: int) -> Tensor:
+    """Draw c [K, B] from a generator of its own."""
+    generator = torch.Generator().manual_seed(draw)
+    return torch.randn(_DRAWS, size, generator=generator, dtype=torch.float64).to(device)
+
+
+class _Comparison:
+    """Differences between an estimator's results and plain autograd's.
+
+    Args:
+        scored: The estimator's.
+        losses_B: Losses of a plain forward.
+        gradients: Plain gradients g(c) for each draw, by parameter name.
+        direction: D, by plain autograd.
+        c_KB: The draws.
+    """
+
+    def __init__(
+        self,
+        scored: ScoredBatch,
+        losses_B: Tensor,
+        gradients: list[dict[str, Tensor]],
+        direction: Direction,
+        c_KB: Tensor,
+    ) -> None:
+        self._gradient, self._values = gradients[0], direction.values
+        scores_B, kind = scored.scores.double(), losses_B.dtype
+        expected_K = torch.stack([_dot(self._values, gradient) for gradient in gradients])
+        found_K = c_KB @ scores_B
+        self._lengths = float(_norm(self._values)), max(float(_norm(each)) for each in gradients)
+        largest = torch.stack([scores_B.norm(), *expected_K.abs(), *found_K.abs()]).max()
+        self._scale = max(float(largest.nan_to_num(0.0, 0.0, 0.0)), 1e-300)
+        self.is_finite = bool(losses_B.isfinite().all()) and math.isfinite(sum(self._lengths))
+        self._score_error = _relative(
+            (found_K - expected_K).abs().max() if len(scores_B) else 0.0, self._scale
+        )
+        largest_loss = float(losses_B.abs().max()) if len(losses_B) else 0.0
+        difference = (scored.losses.double() - losses_B.double()).abs()
+        self._loss_error = _relative(difference.max() if len(losses_B) else 0.0, largest_loss)
+        self._gradient_error = self._compare_gradient(scored, c_KB[0])
+        self._eps = min(torch.finfo(kind).eps, torch.finfo(torch.float32).eps)
+        self._noise, self._relative_noise = 0.0, 0.0
+
+    def _compare_gradient(self, scored: ScoredBatch, c_B: Tensor) -> float:
+        own = scored.gradient(c_B)
+        if own is None or not len(c_B):
+            return 0.0
+        squares = [
+            float((own[name].double() - plain.double()).norm()) ** 2 for name, plain in self._gradient.items()
+        ]
+        return _relative(math.sqrt(sum(squares)), self._lengths[1])
+
+    def allow_rounding(self, stretched: dict[str, Tensor]) -> None:
+        """Measure the rounding of a backward, and allow for it.
+
+        Args:
+            stretched: Gradient for the first draw times a factor that rounds otherwise.
+        """
+        noise = {
+            name: value.double() / _STRETCH - self._gradient[name].double()
+            for name, value in stretched.items()
+        }
+        length = float(_norm(noise))
+        self._noise = _NOISE * (abs(float(_dot(self._values, noise))) + self._lengths[0] * length / _NOISE)
+        self._relative_noise = _NOISE * _relative(length, self._lengths[1])
+
+    def _tolerance(self, tolerance: float) -> float:
+        rounding = _ROUNDING * self._eps * self._lengths[0] * self._lengths[1] + self._noise
+        return tolerance + min(rounding / self._scale, 1.0)
+
+    def within(self, tolerance: float) -> bool:
+        """Return whether all differences are within a relative tolerance and the allowance for rounding."""
+        others = max(EXACT, min(tolerance, 1.0), self._relative_noise)
+        return (
+            self._score_error <= self._tolerance(tolerance)
+            and self._loss_error <= others
+            and self._gradient_error <= others
+        )
+
+    def certificate(self, name: str, tolerance: float, replicas: Replicas) -> Certificate | None:
+        """Return the worst of all ranks; None where a loss of one is not finite."""
+        worst = replicas.maximum(
+            torch.tensor(
+                [
+                    self._score_error,
+                    self._loss_error,
+                    self._gradient_error,
+                    self._tolerance(tolerance),
+                    float(not self.within(tolerance)),
+                    float(not self.is_finite),
+                ],
+                dtype=torch.float64,
+                device=replicas.device,
+            )
+        )
+        score, loss, gradient, allowed, is_invalid, is_broken = worst.tolist()
+        return None if is_broken else Certificate(name, score, loss, gradient, allowed, not is_invalid)
+
+
+def _relative(difference: Tensor | float, scale: float) -> float:
+    """Return a difference in units of a scale; infinite where it is not a number."""
+    value = float(difference)
+    if not math.isfinite(value):
+        return math.inf
+    return value / scale if scale else (math.inf if value else 0.0)
+
+
+def _dot(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> Tensor:
+    """Compute ⟨left, right⟩ in double precision, a scalar."""
+    products = [
+        torch.dot(left[name].double().flatten(), part.double().flatten()) for name, part in right.items()
+    ]
+    return torch.stack(products).sum()
+
+
+def _norm(parts: Mapping[str, Tensor]) -> Tensor:
+    """Compute the length of a gradient in double precision, a scalar."""
+    norms = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in parts.values()]
+    length: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    return length

@@ -1,0 +1,155 @@
+"""Estimators that are checked against plain autograd while they are used."""
+
+import logging
+from typing import Any
+
+import torch
+from torch import nn
+
+from l2rw_ray.errors import InputError, UnsupportedModelError
+from l2rw_ray.meta.alignment import Estimator, ScoredBatch
+from l2rw_ray.meta.alignment.candidates import AUTO, Candidate, candidates
+from l2rw_ray.meta.batches import Batch
+from l2rw_ray.meta.certificate import EXACT, Certificate, certified
+from l2rw_ray.meta.direction import DirectionSource
+from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.generators import untouched_generators, untouched_library_generators
+
+VERIFY_EVERY = 500
+"""Steps that compute scores, from one check to the next."""
+MAX_ERROR = 0.01
+"""Relative error of scores that an estimator which is not exact may have."""
+_LOGGER = logging.getLogger(__name__)
+
+
+class CheckedEstimator:
+    """The cheapest of some estimators whose results agree with plain autograd.
+
+    It is checked at its first use, every `verify_every` scored batches, and whenever the model, its mode
+    or the precision changes. A candidate that refuses the model or fails the check is not tried again; the
+    next takes its place, and the log says which and why.
+
+    Args:
+        estimator: A name, `auto`, or an estimator of the user's own.
+        verify_every: Scored batches from one check to the next; 0 for none.
+        max_error: Relative error of scores that an estimator which is not exact may have; with 0 `auto`
+            uses exact ones alone, and a named one is held to 0.01.
+
+    Attributes:
+        certificate: The latest check's; None before the first, and where a loss was not finite.
+
+    Raises:
+        InputError: The name is unknown, or an option is out of its range.
+    """
+
+    def __init__(
+        self,
+        estimator: str | Estimator,
+        *,
+        verify_every: int = VERIFY_EVERY,
+        max_error: float = MAX_ERROR,
+    ) -> None:
+        if not isinstance(verify_every, int) or verify_every < 0:
+            raise InputError("verify_every", verify_every, "no number of steps", "use 0 for never, or more")
+        if not max_error >= 0:
+            raise InputError("max_error", max_error, "no relative error", "use 0 or more, such as 0.01")
+        self._is_auto = estimator == AUTO
+        self._left: list[Candidate] = candidates(estimator, exact=not max_error)
+        self._verify_every, self._max_error = verify_every, max_error or MAX_ERROR
+        self._refusals: list[str] = []
+        self._signature: object = None
+        self._since = self._checks = 0
+        self.certificate: Certificate | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the estimator in use, or to be tried next."""
+        return self._left[0].name
+
+    def check(self, module: nn.Module) -> None:
+        """Check that a named estimator supports a network, as far as its layers tell.
+
+        Raises:
+            UnsupportedModelError: It does not.
+        """
+        if not self._is_auto:
+            self._left[0].estimator.check(module)
+
+    def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
+        """Evaluate and score a train batch, by an estimator that passed its latest check.
+
+        Raises:
+            UnsupportedModelError: None does.
+        """
+        signature = _signature(forward.module, batch)
+        if signature != self._signature or (self._verify_every and self._since >= self._verify_every):
+            self.verified(forward, batch, source)
+            self._signature, self._since = signature, 0
+        self._since += 1
+        return self._left[0].estimator.score(forward, batch, source)
+
+    def verified(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
+        """Score a train batch without a trace, by the first candidate that passes; no step can follow.
+
+        Raises:
+            UnsupportedModelError: None does.
+        """
+        while True:
+            try:
+                return self._try(self._left[0], forward, batch, source)
+            except UnsupportedModelError as refused:
+                self._refusals.append(str(refused))
+                if len(self._left) == 1:
+                    if not self._is_auto:
+                        raise
+                    reasons, remedy = "; ".join(self._refusals), "name the estimator, to see what it wants"
+                    raise UnsupportedModelError(
+                        "estimator", AUTO, f"all refuse ({reasons})", remedy
+                    ) from refused
+                used = self._left.pop(0)
+                if self._is_auto and used.name != self.name:
+                    _LOGGER.info("estimator auto: %s, since %s", self.name, refused)
+
+    def _try(
+        self, candidate: Candidate, forward: Forward, batch: Batch, source: DirectionSource
+    ) -> ScoredBatch:
+        candidate.estimator.check(forward.module)
+        if not self._verify_every:
+            return _scored_without_a_trace(candidate.estimator, forward, batch, source)
+        tolerance = EXACT if candidate.is_exact else self._max_error
+        self._checks += 1
+        found, scored = certified(
+            candidate.name, candidate.estimator, forward, batch, source, tolerance, self._checks
+        )
+        if found is not None and candidate.name != "last_layer":
+            found.check()
+        self.certificate = found
+        return scored
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return which estimator is in use and how many checks there have been."""
+        return {"name": self.name, "checks": self._checks, "candidates": len(self._left)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the estimator that was in use."""
+        while len(self._left) > max(state["candidates"], 1):
+            del self._left[0]
+        self._checks = state["checks"]
+
+
+def _scored_without_a_trace(
+    estimator: Estimator, forward: Forward, batch: Batch, source: DirectionSource
+) -> ScoredBatch:
+    dry, state = forward.as_dry(), forward.generators(batch)
+    with untouched_generators(state.device), untouched_library_generators():
+        return estimator.score(dry, batch, source.anew(dry))
+
+
+def _signature(module: nn.Module, batch: Batch) -> object:
+    """Return what a check depends on: the parameters, which are trained, modes and precision."""
+    device = next(module.parameters()).device.type
+    return (
+        [(id(parameter), parameter.requires_grad) for parameter in module.parameters()],
+        [part.training for part in module.modules()],
+        torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device),
+    )
