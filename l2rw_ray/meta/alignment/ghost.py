@@ -16,26 +16,32 @@ from torch import Tensor, nn
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.ghost_pass import GhostPass, TrainedLayers
 from l2rw_ray.meta.alignment.interface import REMEDY
-from l2rw_ray.meta.alignment.layers import ExampleGradients
+from l2rw_ray.meta.alignment.layers import Memory, RecordedGradients
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.outer_sum import Part, formed
+from l2rw_ray.meta.outer_sum import Part
 
 
 @ESTIMATORS.register("ghost")
 class Ghost:
-    """Exact alignments for modules whose layers have gradient rules and whose examples are independent.
+    """Exact alignments for modules whose examples are independent and whose parameters have gradient rules.
+
+    Those are rules of layers, and of functions in which parameters, or what is computed from them, meet
+    activations (`layers`).
 
     Args:
         joins: Whether train and meta batch may pass together. Where a loss looks at its batch, a forward
             draws random numbers or writes buffers, they must not: the train batch would be evaluated
             otherwise than by a plain step.
+        memory: What example gradients that are formed may take: `lean`, a third of the layers' inputs,
+            which are held anyway; `fast`, four times them, but at most a third of what is free; `auto`,
+            `fast` where all that is free, else `lean`; or bytes.
     """
 
-    def __init__(self, *, joins: bool = True) -> None:
-        self._joins = joins
+    def __init__(self, *, joins: bool = True, memory: Memory = "auto") -> None:
+        self._joins, self._memory = joins, memory
         self._trained: TrainedLayers | None = None
 
     def check(self, module: nn.Module) -> None:
@@ -48,7 +54,7 @@ class Ghost:
         both = self._joined(forward, batch, source)
         if both is None and not source.wants_data_gradient:
             source.get()  # before the pass, so that its probes draw the masks that the pass will draw
-        ghost = GhostPass(forward, trained, batch, both)
+        ghost = GhostPass(forward, trained, batch, both, memory=self._memory)
         losses_N = ghost.run()
         size, found = batch_size(batch), ghost.found
         with torch.autocast(batch_device(batch).type, enabled=False):
@@ -92,7 +98,7 @@ class GhostScoredBatch:
     scores: Tensor
     forward: Forward
     trained: TrainedLayers
-    found: list[ExampleGradients]
+    found: RecordedGradients
 
     @torch.no_grad()
     def gradient(self, weights_B: Tensor) -> dict[str, Tensor]:
@@ -106,22 +112,22 @@ class GhostScoredBatch:
         replicas = self.forward.replicas
         weights_B = weights_B * replicas.world_size  # the mean over ranks is to be their sum
         with torch.autocast(weights_B.device.type, enabled=False):
-            while self.found:  # what a part has held is free once its gradient is there
-                part = self.found.pop(0)
-                gradient = part.weighted(weights_B).to(part.parameter.dtype)
-                before = part.parameter.grad
-                part.parameter.grad = gradient if before is None else before + gradient
+            for parameter, gradient in self.found.weighted(weights_B, is_last=True):
+                before = parameter.grad
+                parameter.grad = gradient if before is None else _sum(before, gradient)
         if synchronise:
             replicas.average_gradients(replicas.module.parameters())
 
 
+def _sum(left: Tensor, right: Tensor) -> Tensor:
+    """Add gradients, of which any may be sparse; torch adds sparse ones to dense ones only."""
+    return right + left if left.is_sparse else left + right
+
+
 @torch.no_grad()
-def _meta_gradient(trained: TrainedLayers, found: list[ExampleGradients]) -> dict[str, Part]:
+def _meta_gradient(trained: TrainedLayers, found: RecordedGradients) -> dict[str, Part]:
     """Return the gradient of the summed meta losses by parameter name; zero where it does not reach."""
-    total: dict[int, Part] = {}
-    for part in found:
-        key, value = id(part.parameter), part.meta_gradient()
-        total[key] = formed(total[key]) + formed(value) if key in total else value
+    total = found.meta_gradient()
     return {
         name: total[id(parameter)] if id(parameter) in total else torch.zeros_like(parameter)
         for name, parameter in trained.parameters.items()
@@ -130,23 +136,18 @@ def _meta_gradient(trained: TrainedLayers, found: list[ExampleGradients]) -> dic
 
 @torch.no_grad()
 def _weighted(
-    trained: TrainedLayers, found: list[ExampleGradients], weights_B: Tensor | None
+    trained: TrainedLayers, found: RecordedGradients, weights_B: Tensor | None
 ) -> dict[str, Tensor]:
     """Compute Σ w_i ∇ℓ_i by parameter name; zero where it does not reach."""
     assert weights_B is not None
     total = {id(parameter): torch.zeros_like(parameter) for parameter in trained.parameters.values()}
-    for part in found:
-        total[id(part.parameter)] += part.weighted(weights_B).to(part.parameter.dtype)
+    for parameter, gradient in found.weighted(weights_B, is_last=False):
+        total[id(parameter)] += gradient
     return {name: total[id(parameter)] for name, parameter in trained.parameters.items()}
 
 
 @torch.no_grad()
-def _alignments(trained: TrainedLayers, found: list[ExampleGradients], direction: Direction) -> Tensor:
+def _alignments(trained: TrainedLayers, found: RecordedGradients, direction: Direction) -> Tensor:
     """Compute ⟨D, ∇ℓ_i⟩ [B], summed over parameters."""
-    along = {id(parameter): direction.parts[name] for name, parameter in trained.parameters.items()}
-    total: Tensor | None = None
-    for part in found:
-        value = part.alignments(along[id(part.parameter)])
-        total = value if total is None else total + value
-    assert total is not None, "no layer was reached"
-    return total
+    parameters = trained.parameters.items()
+    return found.alignments({id(parameter): direction.parts[name] for name, parameter in parameters})

@@ -5,11 +5,13 @@ P elements of a parameter.
 """
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from l2rw_ray.meta.alignment.layers.budget import FormingBudget
 from l2rw_ray.meta.outer_sum import Part, formed
 
 
@@ -17,7 +19,7 @@ class ExampleGradients(Protocol):
     """Gradients of the train examples' losses with respect to one parameter, not necessarily formed.
 
     Attributes:
-        parameter: The parameter.
+        parameter: The parameter, or a value computed from parameters.
     """
 
     parameter: Tensor
@@ -59,48 +61,24 @@ class FormedGradients:
         return (weights_B.to(self._rows_BP) @ self._rows_BP).view_as(self.parameter)
 
 
-class FormingBudget:
-    """Decides, between a pass's forward and its backward, which example gradients are formed.
-
-    Forming a gradient per example saves a contraction as expensive as the layer's forward. All layers'
-    together may take a share of the memory that their inputs take, which is held anyway; the smallest
-    for their inputs come first.
-    """
-
-    def __init__(self) -> None:
-        self._held = 0
-        self._candidates: list[tuple[float, int, LayerCall]] = []
-        self._granted: set[LayerCall] | None = None
-
-    def note(self, call: "LayerCall", x: Tensor, parameter: Tensor | None) -> None:
-        """Count a layer's input, and the parameter of which it could form example gradients."""
-        self._held += x.numel()
-        if parameter is not None:
-            wanted = len(x) * parameter.numel()
-            self._candidates.append((wanted / x.numel(), wanted, call))
-
-    def grants(self, call: "LayerCall") -> bool:
-        """Return whether a layer may form its example gradients."""
-        if self._granted is None:
-            left, self._granted = _SHARE * self._held, set()
-            for _, wanted, candidate in sorted(self._candidates, key=lambda entry: entry[:2]):
-                left -= wanted
-                if left >= 0:
-                    self._granted.add(candidate)
-        return call in self._granted
-
-
-_SHARE = 0.35
-
-
 class LayerCall(ABC):
     """One call of one layer within a pass: its forward, its backward and its examples' gradients.
 
     Args:
-        layer: The module.
+        layer: The module, holding its parameters themselves.
         train_size: B; further rows belong to the meta batch.
         budget: Of the pass.
+
+    Attributes:
+        is_positionwise: Whether the layer treats positions alike, so that its input may be [N, …, F] with
+            any dimensions in between.
+        has_blocks: Whether an input that has several rows for each example is treated by the rule.
+        has_ragged_rows: Whether the input's own dimensions do not go over rows.
     """
+
+    is_positionwise: ClassVar[bool] = False
+    has_ragged_rows: bool = False
+    has_blocks: bool = True
 
     def __init__(self, layer: nn.Module, train_size: int, budget: FormingBudget) -> None:
         self.layer, self.train_size, self.budget = layer, train_size, budget
@@ -113,6 +91,15 @@ class LayerCall(ABC):
     def prepare(self, x: Tensor) -> Tensor:
         """Change the input before the layer proper, with a graph of its own; here it stays as it is."""
         return x
+
+    def row_shape(self, x: Tensor) -> Sequence[int]:
+        """Return the dimensions of which one goes over rows: all but the features."""
+        return x.shape[:-1] if self.is_positionwise and x.is_floating_point() else x.shape
+
+    def take(self, *others: Any, **named: Any) -> None:
+        """Take the call's arguments but for the input; the layer type has none unless this says so."""
+        if others or named:
+            raise TypeError(f"{type(self.layer).__name__} takes an input alone")
 
     def could_form(self, x: Tensor) -> Tensor | None:
         """Return the parameter whose example gradients had better be formed, memory permitting; or None."""

@@ -25,6 +25,7 @@ class LinearCall(LayerCall):
     """Linear on inputs of shape [N, …, I]."""
 
     layer: nn.Linear
+    is_positionwise = True
 
     def could_form(self, x: Tensor) -> Tensor | None:
         """Return the weight, where there are several positions."""

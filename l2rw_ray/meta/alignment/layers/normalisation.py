@@ -76,6 +76,7 @@ class LayerNormCall(_Affine):
     """LayerNorm over the last dimensions."""
 
     layer: nn.LayerNorm
+    is_positionwise = True
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised and scaled input, and keep its statistics by position."""

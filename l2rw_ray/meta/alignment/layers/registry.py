@@ -35,8 +35,3 @@ def layer_rule(layer: nn.Module) -> type[LayerCall] | None:
     if rule is not None:
         return rule if computes_as(layer, type(layer)) else None
     return next((rule for kind, rule in _RULES.items() if computes_as(layer, kind)), None)
-
-
-def ruled_types() -> tuple[type[nn.Module], ...]:
-    """Return every layer type that has a rule."""
-    return tuple(_RULES)

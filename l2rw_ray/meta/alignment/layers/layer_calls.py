@@ -1,0 +1,112 @@
+"""Calling a layer that has a rule of its own: on rows of examples by the rule, on anything else as it is.
+
+Shape suffixes: N examples of the pass, B train examples first; K rows of each.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from l2rw_ray.meta.alignment.layers.expression import ParameterExpression
+from l2rw_ray.meta.alignment.layers.interface import LayerCall
+from l2rw_ray.meta.alignment.layers.recording import Recording
+from l2rw_ray.meta.alignment.layers.rows import BlockGradients, row_axis
+
+
+class _Hook(torch.autograd.Function):
+    """Identity to autograd, but for what `call` does with the gradient that comes back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, anchor: Tensor, run: "_Run") -> Tensor:
+        ctx.run = run
+        return run.forward(x.detach())  # what it keeps must not keep the graph below
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
+        return ctx.run.backward(gradient, wanted=ctx.needs_input_grad[0]), None, None
+
+
+class _Run:
+    """A layer's call within a pass, and where its gradients go.
+
+    Args:
+        call: The call, with B·K train rows.
+        recording: That of the pass.
+        count: K.
+    """
+
+    def __init__(self, call: LayerCall, recording: Recording, count: int) -> None:
+        self._call: LayerCall | None = call
+        self._recording, self._count = recording, count
+
+    def forward(self, x: Tensor) -> Tensor:
+        call = self._call
+        assert call is not None, "it goes forward before it goes back"
+        self._recording.budget.note(call, x, call.could_form(x))
+        return call.forward(x)
+
+    def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
+        recording = self._recording
+        recording.check_direction()
+        call, self._call = self._call, None  # what it has kept goes with it
+        if call is None:
+            raise recording.module_refusal("its backward reaches a layer twice")
+        with torch.autocast(gradient.device.type, enabled=False):
+            below, found = call.backward(gradient, wanted=wanted)
+        for part in found:
+            is_block = self._count > 1
+            recording.add(BlockGradients(part, recording.train_size, self._count) if is_block else part)
+        return below
+
+
+def recorded_call(layer: nn.Module, rule: type[LayerCall], recording: Recording) -> Callable[..., Tensor]:
+    """Return what to call instead of a layer's forward; to be made while it holds its parameters.
+
+    Args:
+        layer: The layer.
+        rule: Its rule.
+        recording: That of the pass.
+    """
+    plain, forward = _holding_parameters(layer), type(layer).forward
+
+    def call(input: Tensor, *others: Any, **named: Any) -> Tensor:  # the name that layers give their argument
+        made = rule(plain, recording.train_size, recording.budget)
+        made.take(*others, **named)
+        shape = made.row_shape(input)
+        axis = row_axis(shape, recording.size)
+        count = shape[0] // recording.size if axis == 0 else 1
+        is_readable = made.is_positionwise if axis == 1 else count == 1 or made.has_blocks
+        if axis is None or not is_readable or not _is_by_rule(input, made, recording):
+            return forward(layer, input, *others, **named)  # type: ignore[no-any-return]
+        x = recording.activation(input, axis) if isinstance(input, ParameterExpression) else input
+        return _by_rule(made, x, axis, count, recording)
+
+    return call
+
+
+def _is_by_rule(x: Tensor, call: LayerCall, recording: Recording) -> bool:
+    """Return whether an input with rows is one of the batch, and autograd is on."""
+    is_of_batch = call.has_ragged_rows or x.requires_grad or recording.is_of_batch(x)
+    if isinstance(x, ParameterExpression):
+        is_of_batch = x.is_of_batch
+    return is_of_batch and torch.is_grad_enabled()
+
+
+def _by_rule(call: LayerCall, x: Tensor, axis: int, count: int, recording: Recording) -> Tensor:
+    """Call a layer by its rule on [N·K, …], or on [T, N, …]."""
+    if axis == 1:
+        return _by_rule(call, x.transpose(0, 1), 0, 1, recording).transpose(0, 1).contiguous()
+    if call.is_positionwise and count > 1:
+        return _by_rule(call, x.unflatten(0, (recording.size, count)), 0, 1, recording).flatten(0, 1)
+    call.train_size = recording.train_size * count
+    y: Tensor = _Hook.apply(call.prepare(x), recording.anchor, _Run(call, recording, count))
+    return y
+
+
+def _holding_parameters(layer: nn.Module) -> nn.Module:
+    """Return a layer that shares everything with another one, but for what it holds later as parameters."""
+    twin: nn.Module = object.__new__(type(layer))
+    vars(twin).update(vars(layer), _parameters=dict(layer._parameters))
+    return twin
