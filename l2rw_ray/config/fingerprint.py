@@ -24,7 +24,8 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
     The study's name, the order of keys, measurements, the folder of a known data set and the share of a GPU
     do not count; workers, threads and the kind of device do, since they change the order of additions. Fields
     at their defaults do not count, so that a new field keeps old results valid. Custom code counts by its
-    text, see `code_identity`.
+    text, see `code_identity`. Versions of packages do not count, not even of this one: where scores are
+    computed by `auto`, which estimator it took is a fact of the run, and the ledger has it.
 
     Args:
         config: The trial, resolved.

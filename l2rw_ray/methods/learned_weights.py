@@ -68,7 +68,9 @@ class LearnedWeightsMethod:
         )
         self._replicas = self._update.forward.replicas
         module = self._replicas.module
-        self._estimator = CheckedEstimator(config.estimator)
+        self._estimator = CheckedEstimator(
+            config.estimator, verify_every=config.verify_every, max_error=config.max_error
+        )
         self._estimator.check(module)
         self._is_at_zero = config.lookahead == "zero"
         self._lookahead = lookahead_named(

@@ -24,6 +24,8 @@ def test_value_is_stable_across_versions(study_tree: dict) -> None:
         ("report", "scaling"),
         ("trial.measurement.probe_rounds", 9),
         ("trial.method.update_every", 1),
+        ("trial.method.verify_every", 500),
+        ("trial.method.max_error", 0.01),
         ("resources.workers", 1),
         ("trial.optim.lr", "5e-2"),
         ("trial.optim.max_grad_norm", None),
@@ -40,6 +42,8 @@ def test_what_cannot_change_the_result_does_not_count(study_tree: dict, path: st
     [
         ("trial.optim.lr", 0.06),
         ("trial.method.update_every", 2),
+        ("trial.method.verify_every", 0),
+        ("trial.method.max_error", 0),
         ("trial.model.width", 64),
         ("trial.model.depth", 3),
         ("trial.model.name", "resnet18"),

@@ -89,6 +89,13 @@ MALFORMED = [
         "use objective: meta",
     ),
     (
+        "trial.method={name: weight_model, objective: joint, max_error: 0}",
+        "trial.method.max_error = 0",
+        "use objective: meta",
+    ),
+    ("trial.method={name: l2rw, verify_every: -1}", "trial.method.verify_every = -1", "use 0 or more"),
+    ("trial.method={name: l2rw, max_error: -1}", "trial.method.max_error = -1", "use 0.0 or more"),
+    (
         "trial.data={source: parquet, train: t, weight_features: [a, a]}",
         "trial.data.weight_features",
         "name each once",

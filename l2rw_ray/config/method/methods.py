@@ -30,6 +30,7 @@ EstimatorName = Literal[
     "finite_difference",
     "central_difference",
     "second_order",
+    "per_example",
     "last_layer",
 ]
 
@@ -52,7 +53,15 @@ class L2RWConfig(MethodSection):
     name: Literal["l2rw"]
     estimator: EstimatorName = "auto"
     """How the alignment of meta and example gradients is computed; `auto` takes the first of `ghost`,
-    `forward_mode` and `finite_difference` that supports the model; the first two are exact."""
+    `finite_difference`, `forward_mode`, `second_order` and `per_example` that supports the model and agrees
+    with plain autograd; the second within `max_error`, the others are exact."""
+    verify_every: int = Field(default=500, ge=0)
+    """Steps that compute scores from one check of the estimator against plain autograd to the next; the first
+    such step has one too. 0 for no checks."""
+    max_error: float = Field(default=0.01, ge=0)
+    """Largest relative error of scores that a check accepts of a finite difference: beyond it `auto` takes
+    another estimator, and a trial that names this one fails. With 0 `auto` takes exact ones alone, and a
+    named difference is held to 0.01. `last_layer`, which is inexact on purpose, never fails."""
     clip: Literal["relu", "none", "abs"] = "relu"
     """How negative scores are treated; `relu` is the paper's."""
     normalise: Literal["batch_sum", "none", "mean_one"] = "batch_sum"
@@ -84,6 +93,11 @@ class L2RWConfig(MethodSection):
         """Steps from one meta gradient to the next."""
         return self.update_every * self.meta_gradient_every
 
+    @property
+    def scored_steps_per_check(self) -> int:
+        """Steps that compute scores from one check of their estimator to the next; 0 for no checks."""
+        return self.verify_every
+
     @model_validator(mode="after")
     def _epsilon_has_a_learning_rate(self) -> Self:
         if self.epsilon and self.lookahead == "zero":
@@ -114,6 +128,11 @@ class _LearnedWeights(MethodSection):
     goes with a rate of 0.1; at a hundredth of that rate it dominates the gradient and weights stay equal."""
     estimator: EstimatorName = "auto"
     """How the alignment of meta and example gradients is computed, as for `l2rw`."""
+    verify_every: int = Field(default=500, ge=0)
+    """Updates of the weight network from one check of the estimator against plain autograd to the next; the
+    first has one too. 0 for no checks."""
+    max_error: float = Field(default=0.01, ge=0)
+    """Largest relative error of scores that a check accepts of a finite difference, as for `l2rw`."""
     lookahead: Literal["sgd", "optimizer", "zero"] = "sgd"
     """Where the meta loss is evaluated: after a plain SGD step with the present weights at `optim.lr`
     (published), after a step of the trial's optimiser with them, or at the parameters (cheapest)."""
@@ -129,11 +148,22 @@ class _LearnedWeights(MethodSection):
         """Steps from one update of the weight network to the next."""
         return self.update_every
 
+    @property
+    def scored_steps_per_check(self) -> int:
+        """Updates of the weight network from one check of the estimator to the next; 0 for no checks."""
+        return self.verify_every
+
 
 class MetaWeightNetConfig(_LearnedWeights):
     """Meta-Weight-Net, Shu et al. 2019: the weight is a learned function of the example's loss."""
 
     name: Literal["meta_weight_net"]
+
+
+_OF_META_OBJECTIVE = (
+    *("estimator", "verify_every", "max_error", "lookahead", "update_every", "meta_batch_size"),
+    "meta_batches",
+)
 
 
 class WeightModelConfig(_LearnedWeights):
@@ -144,11 +174,16 @@ class WeightModelConfig(_LearnedWeights):
     """Loss that trains the weight network: the meta loss (`meta`), or the weighted train loss (`joint`), a
     known failure whose unnormalised weights go to zero."""
 
+    @property
+    def scored_steps_per_check(self) -> int:
+        """Updates of the weight network from one check of the estimator to the next; 0 for no checks."""
+        return self.verify_every if self.objective == "meta" else 0
+
     @model_validator(mode="after")
     def _joint_uses_no_meta_set(self) -> Self:
         if self.objective == "meta":
             return self
-        for name in ("estimator", "lookahead", "update_every", "meta_batch_size", "meta_batches"):
+        for name in _OF_META_OBJECTIVE:
             if getattr(self, name) != type(self).model_fields[name].default:
                 problem = "objective 'joint' uses no meta set"
                 raise conflict(name, getattr(self, name), problem, "leave it out, or use objective: meta")

@@ -29,3 +29,8 @@ class MethodSection(Section):
     def steps_per_meta_gradient(self) -> int:
         """Steps from one meta gradient to the next."""
         return self.steps_per_weight_update
+
+    @property
+    def scored_steps_per_check(self) -> int:
+        """Steps that compute scores from one check of their estimator to the next; 0 for no checks."""
+        return 0

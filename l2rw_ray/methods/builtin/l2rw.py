@@ -23,6 +23,8 @@ class L2RWMethod:
             context.optimizer,
             context.loss_fn,
             estimator=config.estimator,
+            verify_every=config.verify_every,
+            max_error=config.max_error,
             update_every=config.steps_per_weight_update,
             between=config.between,
             table_size=context.train_size,
