@@ -85,10 +85,12 @@ class EpochCompleted:
             `weighted_train_loss` (mean over the steps that updated), `mean_weight` (relative to 1/B),
             `effective_sample_size` (examples), `zero_weight_fraction`, `corrupted_weight_share`,
             `corrupted_auroc`, `skipped_fraction` (of the epoch's steps), `skipped_steps` (of the whole
-            trial) and `direction_cosine` (of successive directions); and metrics that a method reports,
+            trial) and `direction_cosine` (of successive directions); where an estimator of scores is checked,
+            `certificate_error` and `certificates` (of the whole trial); and metrics that a method reports,
             such as `dropped_fraction`.
         weights: Histogram of the examples' weights; None for a method or an epoch without weights.
         series: Metrics of the steps.
+        estimator_used: Estimator that computed the latest scores of the trial; None for a method without.
     """
 
     trial_id: str
@@ -98,6 +100,7 @@ class EpochCompleted:
     metrics: Mapping[str, float]
     weights: WeightHistogram | None = None
     series: StepSeries | None = None
+    estimator_used: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,11 @@ class ReweightedStep:
         self.skipped_steps = 0
 
     @property
+    def estimator(self) -> str:
+        """Name of the estimator in use, or to be tried next."""
+        return self._estimator.name
+
+    @property
     def warnings(self) -> list[FailureSignature]:
         """Failure signatures seen so far; each was logged once, with what to do."""
         return self._monitor.found

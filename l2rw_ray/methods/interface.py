@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from l2rw_ray.data import Batch, ExampleSet, MetaSampler
-from l2rw_ray.meta import LossFunction
+from l2rw_ray.meta import Certificate, LossFunction
 from l2rw_ray.meta.step import Timer
 
 
@@ -96,6 +96,9 @@ class StepOutcome:
         direction_cosine: Cosine between this step's direction and the one before, a scalar; None without
             two of them.
         has_new_weights: Whether the weights were computed at this step, not held from an earlier one.
+        estimator: Name of the estimator that computed this step's scores; None where there are none.
+        certificate: The latest check of that estimator against plain autograd, a new object for each check;
+            None before the first.
     """
 
     loss: Tensor
@@ -104,6 +107,8 @@ class StepOutcome:
     skipped: bool = False
     direction_cosine: Tensor | None = None
     has_new_weights: bool = True
+    estimator: str | None = None
+    certificate: Certificate | None = None
 
 
 class Method(Protocol):

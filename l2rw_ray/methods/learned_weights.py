@@ -113,7 +113,15 @@ class LearnedWeightsMethod:
             weights_B, total = self._weights(scored.losses, batch.index)
         with self._timer("update"):
             done = self._update.update_scored(scored, weights_B, total)
-        return StepOutcome(done.loss, done.losses, weights_B, done.skipped, cosine)
+        return StepOutcome(
+            done.loss,
+            done.losses,
+            weights_B,
+            done.skipped,
+            cosine,
+            estimator=self._estimator.name,
+            certificate=self._estimator.certificate,
+        )
 
     def _weighted_step(self, batch: Batch) -> StepOutcome:
         with self._timer("update"):
@@ -148,8 +156,12 @@ class LearnedWeightsMethod:
             self._network.learn(z_BF, -(scores_B - weighted / total) / total)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return φ, Adam's moments, the last direction and the number of steps."""
-        state: dict[str, Any] = {"steps": self._steps, "network": self._network.state_dict()}
+        """Return φ, Adam's moments, the last direction, the number of steps and the estimator in use."""
+        state: dict[str, Any] = {
+            "steps": self._steps,
+            "network": self._network.state_dict(),
+            "estimator": self._estimator.state_dict(),
+        }
         if self._direction is not None:
             state["direction"] = self._direction.state()
         return state
@@ -158,6 +170,8 @@ class LearnedWeightsMethod:
         """Restore a state that `state_dict` returned."""
         self._steps = state["steps"]
         self._network.load_state_dict(state["network"])
+        if "estimator" in state:  # not in that of an earlier release
+            self._estimator.load_state_dict(state["estimator"])
         self._direction = None
         if "direction" in state:
             device = next(self._network.module.parameters()).device

@@ -60,6 +60,11 @@ STEPPED: Mapping[str, Metric] = {
     ),
     "skipped_steps": Metric("Steps of the whole trial that were skipped.", "steps"),
     "direction_cosine": Metric("Cosine between successive meta gradients, mean over the epoch."),
+    "certificate_error": Metric(
+        "Largest relative error of scores, against plain autograd, that a check has found in the trial.",
+        _FRACTION,
+    ),
+    "certificates": Metric("Checks of the estimator of scores in the whole trial.", "checks"),
     "dropped_fraction": Metric("Train examples that a filter dropped.", _FRACTION),
     "dropped_corrupted_fraction": Metric("Wrong labels among those that a filter dropped.", _FRACTION),
     "error_set_fraction": Metric("Train examples that `jtt` weighs more.", _FRACTION),
@@ -135,6 +140,7 @@ METRICS_WITH_COLUMN = (
     _reported("effective_sample_size"),
     _reported("zero_weight_fraction"),
     _reported("corrupted_auroc"),
+    _reported("certificate_error"),
 )
 """Final metrics with a column of their own; all others go to the column `metrics`."""
 COLUMNS = (
@@ -149,6 +155,11 @@ COLUMNS = (
     Column("traceback", pa.string(), "Traceback of a failed trial."),
     Column("config", pa.string(), "The resolved trial, as JSON."),
     Column("method", pa.string(), "Name of the method."),
+    Column(
+        "estimator_used",
+        pa.string(),
+        "Estimator that computed the trial's latest scores; null without.",
+    ),
     *METRICS_WITH_COLUMN,
     Column("train_examples", pa.int64(), "Size of the train set.", "examples"),
     Column("epochs", pa.int64(), "Epochs trained."),

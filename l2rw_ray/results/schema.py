@@ -14,8 +14,9 @@ import pyarrow as pa
 from l2rw_ray.events import ConfusionMatrix, EpochCompleted
 from l2rw_ray.results.columns import COLUMNS, METRICS_WITH_COLUMN
 
-SCHEMA_VERSION = 3
-"""2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`; older rows do not have them."""
+SCHEMA_VERSION = 4
+"""2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`, 4 added `estimator_used` and
+`certificate_error`; older rows do not have them."""
 
 METRIC_COLUMNS = tuple(column.name for column in METRICS_WITH_COLUMN)
 """Final metrics with their own column; all others go to the column `metrics`."""
@@ -44,6 +45,7 @@ class TrialRecord:
         confusion: The test set by true and predicted class.
         split_sizes: Examples of train, meta, validation and test.
         log: Its output, a file relative to the study folder; None where there is none.
+        estimator_used: Estimator that computed its latest scores; None where it computed none.
     """
 
     trial_id: str
@@ -75,6 +77,7 @@ class TrialRecord:
     confusion: ConfusionMatrix | None = None
     split_sizes: Mapping[str, int] = field(default_factory=dict)
     log: str | None = None
+    estimator_used: str | None = None
 
 
 ARRAYS = ("weight_histograms", "step_series", "confusion")

@@ -102,6 +102,7 @@ class LedgerWriter:
     def _record(self, event: TrialEnded) -> TrialRecord:
         planned = self._planned[event.trial_id]
         collected = self._running.get(event.trial_id)
+        history = _history(collected)
         started = collected.started if collected else None
         stopped = event.status is TrialStatus.STOPPED
         left = (self._folder.logs, event.trial_id, planned.resources.workers)
@@ -133,9 +134,10 @@ class LedgerWriter:
             hardware=started.hardware if started else None,
             started_at=collected.started_at if collected else self._before_now(event.duration_s),
             warnings=event.warnings,
-            history=_history(collected),
+            history=history,
             confusion=event.confusion,
             log=None if log is None else str(log.relative_to(self._folder.path)),
+            estimator_used=history[-1].estimator_used if history else None,
         )
 
     def _before_now(self, duration_s: float) -> datetime:

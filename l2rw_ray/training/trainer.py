@@ -37,6 +37,7 @@ from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.ranks import unwrapped
 from l2rw_ray.training.saved_model import SavedModel, save_model
+from l2rw_ray.training.score_checks import ScoreChecks
 from l2rw_ray.training.weight_health import health_warnings
 
 _PROBE_BATCHES = 4
@@ -81,6 +82,7 @@ class Trainer:
         self._metrics = load_metrics(self._config.metrics)
         self._epoch, self._step, self._skipped = 0, 0, 0
         self._earlier_s, self._started = 0.0, perf_counter()
+        self._checks = ScoreChecks()
         self._history: list[EpochCompleted] = []
         self._probed: dict[str, float] = {}
         self._checkpoints = options.checkpoints
@@ -119,6 +121,7 @@ class Trainer:
                 with self._timer("step"):
                     outcome = method.step(batch, self._step, self._epoch)
                 statistics.add(position, batch, outcome, is_train=examples is train)
+                self._checks.add(outcome)
                 self._skipped += outcome.skipped
                 self._step += 1
         self._epoch += 1
@@ -128,6 +131,7 @@ class Trainer:
             metrics = summary.metrics | self._evaluate("validation")[0]
         if summary.weights:
             metrics["skipped_steps"] = float(self._skipped)
+        metrics |= self._checks.metrics
         if self._load:
             metrics |= self._load.sample()
         event = EpochCompleted(
@@ -138,6 +142,7 @@ class Trainer:
             metrics={**metrics, **plan.metrics},
             weights=summary.weights,
             series=summary.series,
+            estimator_used=self._checks.estimator,
         )
         self._history.append(event)
         return event
@@ -302,6 +307,8 @@ class Trainer:
         self._earlier_s, self._probed = state["elapsed_s"], state["probed"]
         self._timer.total_s.update(state["times_s"])
         self._history = restored_history(state["history"])
+        if self._history:
+            self._checks.resume(self._history[-1])
         self._schedule.saved(self._epoch)
         restore_rng(state["generators"][self._ranks.rank])
 

@@ -23,9 +23,11 @@ _MISHAPS = frozenset(
     {
         *("attempt", "started_at", "duration_s", "warnings", "log", "commit", "schema_version"),
         *("step_time_plain_s", "step_time_s", "overhead_ratio", "peak_memory_bytes"),
+        "certificate_error",
     }
 )
-"""Columns of the ledger that tell of times, mishaps and who was there; all others are results."""
+"""Columns of the ledger that tell of times, mishaps and who was there; all others are results. A trial that
+resumes checks its scores once more."""
 
 
 @dataclass
@@ -193,14 +195,19 @@ def _results(row: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in row.items() if name not in _MISHAPS}
     kept["metrics"] = {name: value for name, value in row["metrics"] if not _is_measured(name)}
     kept["history"] = [
-        {name: value for name, value in epoch.items() if name != "duration_s"} for epoch in row["history"]
+        {
+            "epoch": epoch["epoch"],
+            "step": epoch["step"],
+            "metrics": [(name, value) for name, value in epoch["metrics"] if not _is_measured(name)],
+        }
+        for epoch in row["history"]
     ]
     return kept
 
 
 def _is_measured(metric: str) -> bool:
-    """Whether a figure is a time or what memory was taken."""
-    return metric.endswith("_s") or metric.startswith("peak_memory")
+    """Whether a figure is a time, what memory was taken or what checks of scores found."""
+    return metric.endswith("_s") or metric.startswith(("peak_memory", "certificate"))
 
 
 def _heed_interrupts() -> None:

@@ -8,6 +8,7 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.training import Ranks, TrainingOptions, train_trial
+from l2rw_ray.training.trainer import Trainer
 from tests.training.conftest import results
 from tests.training.killing import DeathError, differences, raise_at, trained
 
@@ -32,6 +33,17 @@ def resume_on_rank(
             "killed in": middle,
             "resumed from": min(resumed.drawn),
         }
+    return found
+
+
+def checks_on_rank(rank: int, world_size: int, trials: dict[str, PlannedTrial]) -> dict[str, Any]:
+    """Train trials; what each rank found out about their scores."""
+    ranks, found = Ranks(rank, world_size), {}
+    for name, trial in trials.items():
+        splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
+        trainer = Trainer(trial, splits, lambda event: Verdict.CONTINUE, TrainingOptions(ranks=ranks))
+        trainer.run()
+        found[name] = ranks.gather({"estimator": trainer._checks.estimator, **trainer._checks.metrics})
     return found
 
 

@@ -1,4 +1,5 @@
 import errno
+from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow.parquet as pq
@@ -105,6 +106,18 @@ def test_an_attempt_from_the_start_forgets_the_earlier_one(writer, folder, plann
     for event in (started(trial_id), epoch(trial_id, 1), started(trial_id, attempt=2), ended(trial_id)):
         writer(event)
     assert read_history(folder.path).num_rows == 0
+
+
+def test_the_estimator_is_that_of_the_latest_epoch(writer, folder, planned):
+    trial_id = planned[2].trial_id
+    used = [replace(epoch(trial_id, 1), estimator_used="ghost")]
+    used += [replace(epoch(trial_id, 2), estimator_used="forward_mode")]
+    for event in (started(trial_id), *used, ended(trial_id, metrics={"certificate_error": 2e-7})):
+        writer(event)
+    writer(ended(planned[0].trial_id))
+    plain, reweighted = read_study(folder.path).to_pylist()
+    assert (reweighted["estimator_used"], reweighted["certificate_error"]) == ("forward_mode", 2e-7)
+    assert (plain["estimator_used"], plain["certificate_error"]) == (None, None)
 
 
 def test_a_failure_before_the_start_is_a_row(writer, folder, planned):

@@ -55,13 +55,13 @@ def train(
 
 
 def results(events: Sequence[Event]) -> list[Any]:
-    """What the events say, but for times, memory and what else the probe tells."""
-    probed = ("_s", "_bytes", "_ratio", "parameters")
+    """What the events say, but for times, memory, what else the probe tells, and checks of scores."""
+    left_out = ("_s", "_bytes", "_ratio", "parameters", "certificate_error", "certificates")
     return [
         (
             type(event).__name__,
             getattr(event, "epoch", None),
-            {name: value for name, value in event.metrics.items() if not name.endswith(probed)},
+            {name: value for name, value in event.metrics.items() if not name.endswith(left_out)},
         )
         for event in events
         if hasattr(event, "metrics")

@@ -42,14 +42,16 @@ class L2RWMethod:
         """Make one optimiser step on the reweighted loss."""
         meta = self._meta.batch(number // self._meta_every, self._rank, self._world_size)
         result = self._step((batch.x, batch.y), meta, batch.index, flush=batch.is_last)
-        is_plain = result.scores is None and self._is_uniform_between
+        is_scored = result.scores is not None
         return StepOutcome(
             result.loss,
             result.losses,
-            None if is_plain else result.weights,
+            None if not is_scored and self._is_uniform_between else result.weights,
             result.skipped,
             result.direction_cosine,
-            has_new_weights=result.scores is not None,
+            has_new_weights=is_scored,
+            estimator=self._step.estimator if is_scored else None,
+            certificate=result.certificate,
         )
 
     def state_dict(self) -> dict[str, Any]:
