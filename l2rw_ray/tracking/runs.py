@@ -20,7 +20,9 @@ STEP = "step/"
 _MAX_STEP_POINTS = 300
 """Per series of a trial; MLflow's charts draw about as many."""
 _RESOURCES = ("workers", "cpus_per_worker", "gpus_per_worker")
-_TAGGED = ("method", "status", "seed", "reason", "error", "device", "hardware", "commit")
+_TAGGED = (
+    *("method", "estimator_used", "status", "seed", "reason", "error", "device", "hardware", "commit"),
+)
 _COMMIT = "mlflow.source.git.commit"  # MLflow's own name for it
 _NOT_METRICS = {"seed", "attempt", *_RESOURCES, "schema_version"}
 _NOT_EPOCH_METRICS = {"seed", "epoch", "step"}
@@ -101,7 +103,7 @@ def trial_params(row: Row) -> dict[str, str]:
 def trial_tags(row: Row) -> dict[str, str]:
     """Return the tags of a trial: what runs are filtered and grouped by, and its environment."""
     tags: dict[str, Any] = dict(factor_tags(factors_of(row)))
-    tags |= {name: row[name] for name in _TAGGED}
+    tags |= {name: row.get(name) for name in _TAGGED}
     tags |= {name: level for name, level in row.items() if name.startswith(FACTOR)}
     tags |= {f"version.{name}": version for name, version in json.loads(row.get("versions") or "{}").items()}
     tags |= {"stage": row.get("stage"), "mlflow.source.name": "l2rw-ray", _COMMIT: row["commit"]}

@@ -107,6 +107,19 @@ def test_levels_are_tags_of_short_names(trial_row):
     assert factor_tags({"method.seed": 1}) == {}, "the seed is another tag"
 
 
+def test_the_estimator_is_a_tag_beside_that_of_the_factor_and_its_error_a_metric(trial_row):
+    row = {
+        **trial_row,
+        "estimator_used": "ghost",
+        "certificate_error": 2e-7,
+        "factor.method.estimator": "auto",
+    }
+    assert (trial_tags(row)["estimator_used"], trial_tags(row)["estimator"]) == ("ghost", "auto")
+    points = {point.name: point.value for point in metric_points(row, [])}
+    assert points["certificate_error"] == 2e-7
+    assert "estimator_used" not in trial_tags(trial_row)
+
+
 def test_versions_and_commit_are_tags_and_a_file(trial_row):
     row = {**trial_row, "versions": '{"torch": "2.15"}', "commit": "abc123"}
     tags, files = trial_tags(row), trial_files(row)
