@@ -37,6 +37,7 @@ from l2rw_ray.report.design_points.points import (
 )
 from l2rw_ray.report.design_points.setting import narrowest
 from l2rw_ray.report.provenance.design import design_of
+from l2rw_ray.report.provenance.estimators import estimator_warnings
 from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
 from l2rw_ray.report.provenance.notes import paragraphs
 from l2rw_ray.report.provenance.trials import trials_of
@@ -93,6 +94,7 @@ def summarise(directory: Path) -> Ablation:
             *tuning_gaps(spec, all_outcomes),
             *_gaps(outcomes, pooled),
             *warnings_of(outcomes),
+            *estimator_warnings(outcomes),
             *signature_notice(signatures),
         ),
         provenance=provenance_of(spec, outcomes, counts, contrast, tuning),

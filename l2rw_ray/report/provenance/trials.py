@@ -24,6 +24,8 @@ _RECORDED = (
     "split_hash_meta",
     "split_hash_validation",
     "split_hash_test",
+    "estimator_used",
+    "certificate_error",
 )
 
 

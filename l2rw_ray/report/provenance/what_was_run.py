@@ -10,6 +10,7 @@ from l2rw_ray.report.design_points.design_point import TrialCounts
 from l2rw_ray.report.design_points.labels import count, level_text
 from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome, Row
 from l2rw_ray.report.design_points.setting import Setting
+from l2rw_ray.report.provenance.estimators import estimators_of
 
 INTERVALS = (
     "95 % Student t over seeds; differences are paired by seed and, across settings, averaged within "
@@ -49,6 +50,7 @@ def provenance_of(
         ("Splits", _pairing(outcomes, contrast)),
         ("Split hashes", "of train, meta, validation and test set of each trial: trials.csv"),
         ("Model", _distinct(config["model"]["name"] for config in configs)),
+        *estimators_of(rows),
         ("Epochs", _distinct(config["optim"]["epochs"] for config in configs)),
         ("Workers per trial", _distinct(row["workers"] for row in rows)),
         ("Cores per worker", _distinct(row["cpus_per_worker"] for row in rows)),

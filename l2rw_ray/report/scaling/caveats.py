@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from l2rw_ray.report.design_points.labels import count
 from l2rw_ray.report.design_points.points import Outcome, Row, counts_of
+from l2rw_ray.report.provenance.estimators import estimator_warnings
 from l2rw_ray.report.scaling.points import MEASURED, ScalingPoint
 
 _NEXT_TO_ALONE = 1.2
@@ -20,7 +21,13 @@ def scaling_warnings(outcomes: Sequence[Outcome], points: Sequence[ScalingPoint]
         points: The design points measured.
     """
     rows = [outcome.row for outcome in outcomes if outcome.row is not None]
-    return (*_incomplete(outcomes), *_doubtful(points), *_disturbed(rows), *_lost(outcomes))
+    return (
+        *_incomplete(outcomes),
+        *_doubtful(points),
+        *_disturbed(rows),
+        *_lost(outcomes),
+        *estimator_warnings(outcomes),
+    )
 
 
 def _incomplete(outcomes: Sequence[Outcome]) -> list[str]:

@@ -45,6 +45,7 @@ class ScalingPoint:
             step. Times may be below it if they grow more slowly than the batch. None without a meta
             gradient, or with that of the last layer only.
         timing_usable: False if trials shared a GPU.
+        estimators_used: Estimators that computed the scores of its trials; empty where none was recorded.
     """
 
     model: str
@@ -54,6 +55,7 @@ class ScalingPoint:
     intervals: Mapping[str, Interval]
     bound: float | None
     timing_usable: bool
+    estimators_used: tuple[str, ...] = ()
 
     def level(self, path: str) -> float | None:
         """Return a facet as a number; None if it is not a number."""
@@ -118,7 +120,12 @@ def _point(group: Sequence[Outcome], classes: int) -> ScalingPoint:
         intervals={name: mean_interval(values.values()) for name, values in by_seed.items()},
         bound=None if meta_size is None else _bound(config, meta_size),
         timing_usable=usable,
+        estimators_used=tuple(dict.fromkeys(name for each in group if (name := _estimator_used(each)))),
     )
+
+
+def _estimator_used(outcome: Outcome) -> str | None:
+    return None if outcome.row is None else outcome.row.get("estimator_used")
 
 
 def _finite_values(group: Sequence[Outcome], name: str) -> Iterator[tuple[int, float]]:

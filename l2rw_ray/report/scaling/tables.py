@@ -1,6 +1,7 @@
 """The tables of a scaling report."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from l2rw_ray.report.design_points.labels import METRICS, MetricSpec, count
 from l2rw_ray.report.document.interval_cells import EMPTY, mean_cell
@@ -38,6 +39,7 @@ _CHOICE_NOTE = (
     "Mean over seeds, 95 % interval, number of seeds. Bold: the cheapest, if the 95 % interval of its ratio "
     f"to the next, paired by seed, excludes 1. {LEFT_OUT}"
 )
+_AUTO, _TAKEN_NOTE = "auto", " After “by”: what auto took."
 _LAW_NOTE = (
     "M meta examples and a batch of B. In arithmetic operations no exact method is below constant 1 and "
     "slope 1; in time it may be, if step time grows more slowly than the batch. Least squares within each "
@@ -81,14 +83,22 @@ def estimator_table(summary: ScalingSummary) -> Table | None:
             TableRow(name, tuple(_choice(choice, each) for each in estimators))
             for name, choice in zip(names, summary.choices, strict=True)
         ),
-        note=_CHOICE_NOTE,
+        note=_CHOICE_NOTE + (_TAKEN_NOTE if any(map(_taken, summary.choices)) else ""),
     )
 
 
 def _choice(choice: EstimatorChoice, estimator: str) -> TableCell:
     point = choice.by_estimator.get(estimator)
     is_clear = choice.is_clear and estimator == choice.cheapest
-    return mean_cell(SCALED[RATIO], point.intervals[RATIO] if point else None, is_clear=is_clear)
+    cell = mean_cell(SCALED[RATIO], point.intervals[RATIO] if point else None, is_clear=is_clear)
+    taken = _taken(choice) if estimator == _AUTO else ""
+    return replace(cell, detail=f"{cell.detail}, by {taken}") if taken else cell
+
+
+def _taken(choice: EstimatorChoice) -> str:
+    """Return the estimators that `auto` took, in words; nothing where it was not compared or not recorded."""
+    point = choice.by_estimator.get(_AUTO)
+    return " or ".join(map(estimator_name, point.estimators_used)) if point else ""
 
 
 def ratio_law_table(summary: ScalingSummary) -> Table | None:

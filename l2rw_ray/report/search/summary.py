@@ -31,6 +31,7 @@ from l2rw_ray.report.design_points.points import (
 )
 from l2rw_ray.report.document.table import Table
 from l2rw_ray.report.provenance.design import kind_of, search_of
+from l2rw_ray.report.provenance.estimators import estimator_warnings
 from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
 from l2rw_ray.report.provenance.notes import paragraphs
 from l2rw_ray.report.provenance.trials import trials_of
@@ -176,7 +177,12 @@ def summarise_search(directory: Path) -> SearchSummary:
         notes=paragraphs(folder.notes),
         finding=_finding(front, configurations, goals, METRICS[metric]),
         further_findings=_extremes(front, goals),
-        warnings=(*_caution(spec, configurations), *warnings_of(outcomes), *signature_notice(signatures)),
+        warnings=(
+            *_caution(spec, configurations),
+            *warnings_of(outcomes),
+            *estimator_warnings(outcomes),
+            *signature_notice(signatures),
+        ),
         parameters=tuple(
             SearchParameter(path, getattr(kind, "log", False), isinstance(kind, CategoricalParameter))
             for path, kind in design.space.items()

@@ -95,6 +95,20 @@ def test_the_cheapest_estimator_is_named_where_its_lead_is_clear(overhead):
         assert any(line) == (choice.lead.low > 1)
 
 
+def test_what_auto_took_stands_beside_its_ratio(overhead, tmp_path):
+    plain = estimator_table(overhead)
+    table = estimator_table(
+        summarise_scaling(
+            write_scaling_study(tmp_path / "taken", OVERHEAD, estimator_used="finite_difference")
+        )
+    )
+    for known, before in zip(table.rows, plain.rows, strict=True):
+        detail = f"{before.cells[0].detail}, by finite difference"
+        assert known.cells == (replace(before.cells[0], detail=detail), *before.cells[1:])
+    assert "what auto took" in table.note
+    assert "what auto took" not in plain.note
+
+
 def test_names_tell_what_differs(overhead):
     names = names_of([(point, point.facets) for point in overhead.points])
     assert len(set(names)) == len(names)
