@@ -75,6 +75,9 @@ STEPPED: Mapping[str, Metric] = {
 MEASURED: Mapping[str, Metric] = {
     "step_time_plain_s": Metric("Median time of a plain step, measured beside `step_time_s`.", "s"),
     "step_time_s": Metric("Mean time of the method's step over a cycle of weight updates.", "s"),
+    "check_time_s": Metric(
+        "Time of one check of the estimator of scores; `step_time_s` has the share of a step.", "s"
+    ),
     "overhead_ratio": Metric("`step_time_s` over `step_time_plain_s`, of the slowest worker."),
     "peak_memory_bytes": Metric("What a step allocates at its peak.", "bytes"),
     "peak_memory_plain_bytes": Metric("What a plain step allocates at its peak.", "bytes"),

@@ -21,6 +21,8 @@ from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 _PHASE_ROUNDS = 2
 BETWEEN_STEPS = 3
 """Most steps without new weights that are timed in a round; a cycle may have more."""
+_ONCE = 10**9
+"""Value of `verify_every` with which only the first step, which no time counts, checks its scores."""
 _STANDSTILL = 1e-6
 """Factor on the learning rate of the copies; at 0 a lookahead through the optimiser would have no effect."""
 
@@ -43,9 +45,10 @@ def probe_overhead(
     Returns:
         `peak_memory_bytes`, what steps allocate beyond parameters and optimiser state, including gradients
         and what is held between steps; and for a reweighted method `step_time_plain_s`, `step_time_s` (the
-        mean over a cycle of steps, from one meta gradient to the next), `overhead_ratio`,
-        `peak_memory_plain_bytes`, `phase_<name>_s` per step that computes weights, and `parameters`, their
-        number. Empty without rounds.
+        mean over a cycle of steps, from one meta gradient to the next, with each scored step's share of a
+        check of its scores), `overhead_ratio`, `peak_memory_plain_bytes`, `phase_<name>_s` per step that
+        computes weights, and `parameters`, their number; where scores are checked also `check_time_s`, of one
+        check. Empty without rounds.
     """
     if config.measurement.probe_rounds == 0:
         return {}
@@ -69,27 +72,47 @@ def _measure(
     copied = _copy_of(context, config, ranks)
     update_every = config.method.steps_per_weight_update
     gradient_every = config.method.steps_per_meta_gradient // update_every
-    stepper = _Stepper(config.method, copied, batches)
+    check_every = config.method.scored_steps_per_check
+    method = _checked_every(_ONCE, config.method) if check_every else config.method
+    stepper = _Stepper(method, copied, batches)
     runs: dict[str, Callable[[], object]] = {"plain": plain.step, "scored": stepper.scored()}
     runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, BETWEEN_STEPS))}
     if gradient_every > 1:
         runs["scored again"] = stepper.scored(after=update_every)
-    times_s = {name: median(found) for name, found in interleaved_times(runs, rounds, device).items()}
+    if check_every:
+        runs["checked"] = _Stepper(_checked_every(1, config.method), copied, batches).scored()
+    by_round = interleaved_times(runs, rounds, device)
+    times_s = {name: median(found) for name, found in by_round.items()}
     again_s = times_s.get("scored again", 0.0)
+    check_s = _difference(by_round["checked"], by_round["scored"]) if check_every else 0.0
     scored_s = (times_s["scored"] + (gradient_every - 1) * again_s) / gradient_every
+    scored_s += check_s / check_every if check_every else 0.0
     between_s = fmean([found for name, found in times_s.items() if "between" in name] or [0.0])
     timer = PhaseTimer(device, synchronise=True)
-    timed = _Stepper(config.method, replace(copied, timer=timer), batches).scored()
+    timed = _Stepper(method, replace(copied, timer=timer), batches).scored()
+    timed()
+    timer.total_s.clear()
     for _ in range(_PHASE_ROUNDS):
         timed()
     return {
         "step_time_plain_s": times_s["plain"],
         "step_time_s": (scored_s + (update_every - 1) * between_s) / update_every,
+        **({"check_time_s": check_s} if check_every else {}),
         "peak_memory_bytes": stepper.peak_bytes(device),
         "peak_memory_plain_bytes": plain_bytes,
         "parameters": float(sum(parameter.numel() for parameter in unwrapped(context.model).parameters())),
         **{f"phase_{name}_s": total / _PHASE_ROUNDS for name, total in sorted(timer.total_s.items())},
     }
+
+
+def _checked_every(steps: int, method: MethodConfig) -> MethodConfig:
+    """Return the section of a method that checks its scores, with another interval of checks."""
+    return method.model_copy(update={"verify_every": steps})
+
+
+def _difference(longer_s: list[float], shorter_s: list[float]) -> float:
+    """Return the median over rounds of the difference of two times, in seconds, at least 0."""
+    return max(median(longer - shorter for longer, shorter in zip(longer_s, shorter_s, strict=True)), 0.0)
 
 
 def _ratio(metrics: dict[str, float], ranks: Ranks) -> dict[str, float]:
