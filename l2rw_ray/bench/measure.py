@@ -90,6 +90,8 @@ class BenchRow:
             large.
         cosine: Cosine of the weights against the same.
         refused: Why there are no measurements.
+        estimator_used: The estimator that computed the scores, which is what `auto` took; None for the plain
+            step and without measurements.
     """
 
     model: str
@@ -103,6 +105,7 @@ class BenchRow:
     relative_error: float | None = None
     cosine: float | None = None
     refused: str | None = field(default=None)
+    estimator_used: str | None = None
 
 
 def run_bench(options: BenchOptions, report: Callable[[str], None] = lambda line: None) -> list[BenchRow]:
@@ -182,6 +185,7 @@ def _measure(
                 peak_memory_bytes=peaks[name],
                 relative_error=error,
                 cosine=cosine,
+                estimator_used=steppers[name].estimator(),
             )
         )
     return rows

@@ -13,7 +13,7 @@ from l2rw_ray.measurement import describe_hardware
 
 _COLUMNS: tuple[tuple[str, Callable[[BenchRow], str]], ...] = (
     ("model", lambda row: row.model),
-    ("estimator", lambda row: row.estimator),
+    ("estimator", lambda row: _estimator(row)),
     ("step (ms)", lambda row: _number(row.step_time_s, "{:.2f}", 1e3)),
     ("ratio", lambda row: _number(row.ratio, "{:.2f}")),
     ("FLOPs", lambda row: _number(row.flops_ratio, "{:.2f}")),
@@ -58,6 +58,13 @@ def _machine(options: BenchOptions) -> dict[str, Any]:
         "hardware": hardware,
         "versions": {"torch": str(torch.__version__), "python": platform.python_version()},
     }
+
+
+def _estimator(row: BenchRow) -> str:
+    """Return the name of a row, with what `auto` took."""
+    if row.estimator_used in (None, row.estimator):
+        return row.estimator
+    return f"{row.estimator} ({row.estimator_used})"
 
 
 def _number(value: float | None, form: str, scale: float = 1.0) -> str:

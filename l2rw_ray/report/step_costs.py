@@ -37,7 +37,9 @@ def draw_step_costs(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             axes.barh(place, row["ratio"], height=0.72, color=COLORS[number % len(COLORS)])
             axes.text(row["ratio"], place, f" {row['ratio']:.2f}", va="center", color=INK)
             places.append(place)
-            names.append(f"{model} · {row['estimator']}")
+            taken = row.get("estimator_used") or row["estimator"]
+            suffix = "" if taken == row["estimator"] else f" ({taken})"
+            names.append(f"{model} · {row['estimator']}{suffix}")
             place += 1
         place += 0.6
     axes.axvline(1.0, color=INK, linewidth=1, linestyle="--")

@@ -18,7 +18,7 @@ from l2rw_ray.models import build_model
 
 FIELDS = {
     *("model", "batch_size", "meta_size", "estimator", "step_time_s", "ratio", "flops_ratio"),
-    *("peak_memory_bytes", "relative_error", "cosine", "refused"),
+    *("peak_memory_bytes", "relative_error", "cosine", "refused", "estimator_used"),
 }
 
 
@@ -44,6 +44,20 @@ def test_rows_and_their_json() -> None:
     assert 1 < ghost["flops_ratio"] < second_order["flops_ratio"]
     assert ghost["peak_memory_bytes"] > plain["peak_memory_bytes"] > 0
     assert ghost["step_time_s"] > 0
+
+
+def test_rows_say_which_estimator_was_used() -> None:
+    names = ("auto", "per_example", "ghost")
+    options = _options(models=("mlp", "resnet20_bn"), input_shape=(3, 8, 8), estimators=names, rounds=1)
+    rows = run_bench(options)
+    used = [(row.estimator, row.estimator_used) for row in rows]
+    assert used[:2] == [("plain", None), ("auto", "ghost")]
+    assert used[2:4] == [("per_example", "per_example"), ("ghost", "ghost")]
+    assert used[5][1] in ("finite_difference", "forward_mode"), "which of them its measured error decides"
+    assert (rows[7].estimator_used, rows[7].ratio) == (None, None)
+    lines = as_table(rows, options).splitlines()
+    assert lines[2].startswith("mlp          auto (ghost)")
+    assert lines[3].startswith("mlp          per_example  ")
 
 
 def test_a_refused_model_has_a_row_without_figures_and_a_note() -> None:
