@@ -17,8 +17,10 @@ from l2rw_ray.meta.generators import untouched_generators, untouched_library_gen
 
 VERIFY_EVERY = 500
 """Steps that compute scores, from one check to the next."""
-MAX_ERROR = 0.01
-"""Relative error of scores that an estimator which is not exact may have."""
+AUTO_MAX_ERROR = 0.01
+"""Relative error of scores that `auto` accepts of an estimator which is not exact."""
+NAMED_MAX_ERROR = 0.1
+"""Relative error of scores that an estimator which is not exact may have where the user named it."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -32,8 +34,8 @@ class CheckedEstimator:
     Args:
         estimator: A name, `auto`, or an estimator of the user's own.
         verify_every: Scored batches from one check to the next; 0 for none.
-        max_error: Relative error of scores that an estimator which is not exact may have; with 0 `auto`
-            uses exact ones alone, and a named one is held to 0.01.
+        max_error: Relative error of scores that an estimator which is not exact may have: None for 0.01 of
+            those that `auto` may take and 0.1 of one that is named; with 0 `auto` takes exact ones alone.
 
     Attributes:
         certificate: The latest check's; None before the first, and where a loss was not finite.
@@ -47,15 +49,16 @@ class CheckedEstimator:
         estimator: str | Estimator,
         *,
         verify_every: int = VERIFY_EVERY,
-        max_error: float = MAX_ERROR,
+        max_error: float | None = None,
     ) -> None:
         if not isinstance(verify_every, int) or verify_every < 0:
             raise InputError("verify_every", verify_every, "no number of steps", "use 0 for never, or more")
-        if not max_error >= 0:
+        if max_error is not None and not max_error >= 0:
             raise InputError("max_error", max_error, "no relative error", "use 0 or more, such as 0.01")
         self._is_auto = estimator == AUTO
-        self._left: list[Candidate] = candidates(estimator, exact=not max_error)
-        self._verify_every, self._max_error = verify_every, max_error or MAX_ERROR
+        default = AUTO_MAX_ERROR if self._is_auto else NAMED_MAX_ERROR
+        self._verify_every, self._max_error = verify_every, default if max_error is None else max_error
+        self._left: list[Candidate] = candidates(estimator, exact=not self._max_error)
         self._refusals: list[str] = []
         self._signature: object = None
         self._since = self._checks = 0

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from l2rw_ray.meta.alignment import Estimator
+from l2rw_ray.meta.alignment.candidates import AUTO
 from l2rw_ray.meta.batches import Batch, checked_batch, checked_pair
 from l2rw_ray.meta.checked_estimator import CheckedEstimator
 from l2rw_ray.meta.direction import DirectionSource
@@ -27,7 +28,7 @@ def example_scores(
     epsilon_B: Tensor | None = None,
     *,
     losses: Losses | None = None,
-    max_error: float = 0.0,
+    max_error: float | None = None,
 ) -> Tensor:
     """Compute scores u_i = ⟨D, ∇ℓ_i(θ)⟩ of a train batch, D being −(∂θ̂/∂g)ᵀ ∇L_meta(θ̂).
 
@@ -49,8 +50,8 @@ def example_scores(
         epsilon_B: Weights ε0 at which the lookahead is differentiated, [B], of this rank's
             examples; None for zero. They need a lookahead with a learning rate, `optimizer` or `sgd`.
         losses: Maps (model, batch) to one loss per example, [B], in place of `loss_fn`.
-        max_error: Relative error of scores that an estimator which is not exact may have; with 0, `auto`
-            uses exact ones alone, and an approximate one that is named is held to 0.01.
+        max_error: Relative error of scores that an estimator which is not exact may have; None for 0.1 of one
+            that is named, while `auto` takes exact ones alone.
 
     Returns:
         Scores [B].
@@ -69,7 +70,8 @@ def example_scores(
         checked_batch(name, batch if losses else checked_pair(name, batch))
     replicas = Replicas.of(model).uncompiled()
     trainable(replicas.module)
-    checked = CheckedEstimator(estimator, verify_every=1, max_error=max_error)
+    allowed = 0.0 if max_error is None and estimator == AUTO else max_error
+    checked = CheckedEstimator(estimator, verify_every=1, max_error=allowed)
     checked.check(replicas.module)
     ahead = lookahead_named(lookahead, optimizer, replicas.module, at_zero=epsilon_B is None)
     forward = Forward(replicas, evaluated, dry=True)

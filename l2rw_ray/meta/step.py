@@ -19,7 +19,7 @@ from l2rw_ray.errors import InputError, NonFiniteError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
 from l2rw_ray.meta.batches import Batch, Collate, batch_device, batch_size, checked_batch, checked_pair
 from l2rw_ray.meta.certificate import Certificate
-from l2rw_ray.meta.checked_estimator import MAX_ERROR, VERIFY_EVERY, CheckedEstimator
+from l2rw_ray.meta.checked_estimator import VERIFY_EVERY, CheckedEstimator
 from l2rw_ray.meta.diagnostics import (
     FailureSignature,
     HealthMonitor,
@@ -139,9 +139,9 @@ class ReweightedStep:
         verify_every: Steps that compute weights, from one comparison of the estimator with plain autograd
             to the next; 0 for none. There is one at the first, and whenever the model, its mode or the
             precision changes.
-        max_error: Relative error of scores that `auto` accepts of the cheap estimator that is not exact
-            (`finite_difference`), and beyond which such an estimator, when named, is an error; with 0
-            `auto` uses exact ones alone.
+        max_error: Relative error of scores that an estimator which is not exact may have: None for 0.01 of
+            `finite_difference` when `auto` takes it, the cheapest for some models, and 0.1 of one that is
+            named, beyond which it is an error; with 0 `auto` takes exact ones alone.
         update_every: Steps per weight update.
         between: Weights of the steps in between: `hold` takes each example's last weight relative
             to uniform, normalised over the batch, `uniform` takes 1/B.
@@ -179,7 +179,7 @@ class ReweightedStep:
         collate: Collate | None = None,
         estimator: str | Estimator = "auto",
         verify_every: int = VERIFY_EVERY,
-        max_error: float = MAX_ERROR,
+        max_error: float | None = None,
         update_every: int = 1,
         between: Literal["hold", "uniform"] = "hold",
         table_size: int = 0,

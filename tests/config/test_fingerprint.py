@@ -25,7 +25,7 @@ def test_value_is_stable_across_versions(study_tree: dict) -> None:
         ("trial.measurement.probe_rounds", 9),
         ("trial.method.update_every", 1),
         ("trial.method.verify_every", 500),
-        ("trial.method.max_error", 0.01),
+        ("trial.method.max_error", None),
         ("resources.workers", 1),
         ("trial.optim.lr", "5e-2"),
         ("trial.optim.max_grad_norm", None),

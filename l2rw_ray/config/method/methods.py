@@ -58,10 +58,11 @@ class L2RWConfig(MethodSection):
     verify_every: int = Field(default=500, ge=0)
     """Steps that compute scores from one check of the estimator against plain autograd to the next; the first
     such step has one too. 0 for no checks."""
-    max_error: float = Field(default=0.01, ge=0)
+    max_error: float | None = Field(default=None, ge=0)
     """Largest relative error of scores that a check accepts of a finite difference: beyond it `auto` takes
-    another estimator, and a trial that names this one fails. With 0 `auto` takes exact ones alone, and a
-    named difference is held to 0.01. `last_layer`, which is inexact on purpose, never fails."""
+    another estimator, and a trial that names this one fails. null is 0.01 for `auto` and 0.1 for a finite
+    difference that is named; with 0 `auto` takes exact ones alone. `last_layer`, which is inexact on
+    purpose, never fails."""
     clip: Literal["relu", "none", "abs"] = "relu"
     """How negative scores are treated; `relu` is the paper's."""
     normalise: Literal["batch_sum", "none", "mean_one"] = "batch_sum"
@@ -131,7 +132,7 @@ class _LearnedWeights(MethodSection):
     verify_every: int = Field(default=500, ge=0)
     """Updates of the weight network from one check of the estimator against plain autograd to the next; the
     first has one too. 0 for no checks."""
-    max_error: float = Field(default=0.01, ge=0)
+    max_error: float | None = Field(default=None, ge=0)
     """Largest relative error of scores that a check accepts of a finite difference, as for `l2rw`."""
     lookahead: Literal["sgd", "optimizer", "zero"] = "sgd"
     """Where the meta loss is evaluated: after a plain SGD step with the present weights at `optim.lr`
