@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -75,7 +75,7 @@ class StepResult:
         return zero_weight_fraction(self.weights)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ScoredStep:
     """A train batch that has been evaluated and scored, and waits for its backward.
 
@@ -98,31 +98,54 @@ class ScoredStep:
     total: float
     batch: ScoredBatch
     replicas: Replicas
+    _is_spent: bool = field(default=False, init=False, repr=False)
+
+    @property
+    def skipped(self) -> bool:
+        """Whether no example of the global batch has a positive weight."""
+        return not self.total
 
     def backward(self, weights_B: Tensor | None = None, *, scaler: GradScaler | None = None) -> Tensor:
         """Add the gradient of Σ w_i ℓ_i to the parameters' own, once; the optimiser's step is the caller's.
 
         With several ranks gradients are averaged as by DistributedDataParallel, unless inside its `no_sync`.
+        Where no weight of the global batch is other than 0, no parameter gets a gradient, and optimisers
+        pass over those that have none; under a scaler, which wants some, they get zeros.
 
         Args:
             weights_B: Weights of this rank's examples, [B]; None for `weights`. The loss is their sum over
                 the ranks, so that they should be normalised over the global batch.
-            scaler: Scales the gradient, for training in float16.
+            scaler: Scales the gradient, for training in float16; None is taken for no scaler.
 
         Returns:
             This rank's Σ w_i ℓ_i, a detached scalar, unscaled.
 
         Raises:
-            InputError: The weights are not [B].
+            InputError: The weights are not [B], or the gradient has been added before.
         """
         weights_B = self.weights if weights_B is None else weights_B.detach()
         if weights_B.shape != self.losses.shape:
             found, remedy = list(weights_B.shape), f"give one for each of {len(self.losses)} examples"
             raise InputError("weights", found, "no weight for each example", remedy)
-        scaled_B = weights_B if scaler is None else scaler.scale(weights_B)
+        if self._is_spent:
+            problem = "what it is computed from is gone"
+            raise InputError("backward", "called again", problem, "score the batch again")
+        self._is_spent = True
         parallel = self.replicas.parallel
-        self.batch.backward(scaled_B, synchronise=parallel is None or parallel.require_backward_grad_sync)
+        synchronise = parallel is None or parallel.require_backward_grad_sync
+        if scaler is None and self._is_weightless(weights_B):
+            if synchronise:  # earlier micro-batches may have left gradients on their ranks
+                self.replicas.average_gradients(self.replicas.module.parameters())
+            return self.losses.new_zeros(())
+        scaled_B = weights_B if scaler is None else scaler.scale(weights_B)
+        # an autocast around it would round what the forward left in single precision
+        with torch.autocast(self.losses.device.type, enabled=False):
+            self.batch.backward(scaled_B, synchronise=synchronise)
         return (weights_B.to(self.losses) * self.losses).sum()
+
+    def _is_weightless(self, weights_B: Tensor) -> bool:
+        """Return whether all weights of the global batch are zero; only a skipped step looks."""
+        return self.skipped and not self.replicas.sum(weights_B.abs().sum())
 
 
 class ReweightedStep:
@@ -208,6 +231,8 @@ class ReweightedStep:
         self._is_paired = losses is None
         self._update: WeightedUpdate | None = None
         if optimizer is None:
+            _check_unset(update_every=(update_every, 1), accumulation_steps=(accumulation_steps, 1))
+            _check_unset(max_grad_norm=(max_grad_norm, None))
             evaluated = losses_from(loss_fn, losses)
             self._forward = Forward(replicas or Replicas.of(model), evaluated, collate=collate)
         else:
@@ -465,3 +490,11 @@ def _check_count(**counts: int) -> None:
     for name, count in counts.items():
         if not isinstance(count, int) or count < 1:
             raise InputError(name, count, "no number of steps", "use 1 or more")
+
+
+def _check_unset(**options: tuple[object, object]) -> None:
+    """Check that options of a call that steps the optimiser have their defaults, where there is none."""
+    for name, (value, default) in options.items():
+        if value != default:
+            remedy = "leave it out, or pass the optimizer"
+            raise InputError(name, value, "without an optimizer the caller does this", remedy)
