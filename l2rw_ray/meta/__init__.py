@@ -7,7 +7,7 @@ example's gradient (`alignment`), and the rule that turns scores into weights (`
 """
 
 from l2rw_ray.meta.alignment import Estimator
-from l2rw_ray.meta.batches import Batch
+from l2rw_ray.meta.batches import Batch, cycle_batches
 from l2rw_ray.meta.certificate import Certificate
 from l2rw_ray.meta.diagnostics import (
     FailureSignature,
@@ -41,6 +41,7 @@ __all__ = [
     "UpdateResult",
     "WeightHealth",
     "WeightedUpdate",
+    "cycle_batches",
     "effective_sample_size",
     "example_scores",
     "example_weights",

@@ -7,7 +7,8 @@ constants.
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -169,3 +170,27 @@ def map_tensors(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
             batch, **{name: map_tensors(getattr(batch, name), change) for name in names}
         )
     return batch
+
+
+def cycle_batches(loader: Iterable[Batch]) -> Iterator[Batch]:
+    """Iterate over a loader's batches without end, one pass after another, as for the meta set.
+
+    Unlike `itertools.cycle` it keeps no batch: a loader that shuffles does so in every pass. A sampler with
+    `set_epoch`, such as DistributedSampler, is told the number of the pass.
+
+    Args:
+        loader: What can be iterated over again and again, such as a DataLoader.
+
+    Raises:
+        InputError: A pass has no batch.
+    """
+    set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
+    for epoch in itertools.count():
+        if set_epoch is not None:
+            set_epoch(epoch)
+        batch = None
+        for batch in loader:
+            yield batch
+        if batch is None:
+            remedy = "give a loader, or a list of batches, that can be iterated over more than once"
+            raise InputError("loader", type(loader).__name__, f"pass {epoch + 1} has no batch", remedy)
