@@ -100,7 +100,10 @@ class OptimizerLookahead:
     moves = True
 
     def __init__(self, optimizers: Sequence[Optimizer], module: nn.Module) -> None:
-        self._rules, self._module = [(each, update_rule(each)) for each in optimizers], module
+        self._rules, self._module = (
+            [(own := unwrapped(each), update_rule(own)) for each in optimizers],
+            module,
+        )
         check_not_left_out(optimizers, module)
 
     def stepped(self, parameters: Parameters, gradients: Parameters) -> dict[str, Tensor]:
@@ -138,6 +141,18 @@ class OptimizerLookahead:
             yield name, *found[id(owned[name])]
 
 
+_WRAPPERS = ("accelerate.", "lightning.", "pytorch_lightning.")
+"""Packages whose optimisers pass everything on to one of torch's, which they hold as `optimizer`."""
+
+
+def unwrapped(optimizer: Optimizer) -> Optimizer:
+    """Return the optimiser inside one that Accelerate or Lightning has wrapped; any other as it is."""
+    own = getattr(optimizer, "optimizer", None)
+    names = {kind.__module__ for kind in type(optimizer).__mro__}
+    is_wrapper = isinstance(own, Optimizer) and any(name.startswith(_WRAPPERS) for name in names)
+    return own if is_wrapper and own is not None else optimizer
+
+
 def each_optimizer(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimizer, ...]:
     """Return the optimisers that share a model's parameters, which may be one.
 
@@ -152,6 +167,26 @@ def each_optimizer(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimize
             problem = "it evaluates the loss several times a step"
             raise InputError("optimizer", "LBFGS", problem, "use one that steps on gradients")
     return found
+
+
+def check_steps_when_told(optimizers: Sequence[Optimizer]) -> None:
+    """Check that no wrapper of an optimiser puts steps off, or unscales gradients that nobody scaled.
+
+    Raises:
+        InputError: One does: Accelerate's, where it accumulates gradients or trains in float16.
+    """
+    for each in optimizers:
+        steps = getattr(getattr(each, "gradient_state", None), "num_steps", 1)
+        if steps > 1:
+            problem, remedy = (
+                f"it steps once in {steps} calls",
+                "call score, backward and step yourself",
+            )
+            raise InputError("optimizer", type(each).__name__, problem, remedy)
+        if getattr(each, "scaler", None) is not None:
+            problem = "it wants gradients that its scaler has scaled"
+            remedy = "call score, backward(scaler=…) and step yourself"
+            raise InputError("optimizer", type(each).__name__, problem, remedy)
 
 
 def check_not_left_out(optimizers: Sequence[Optimizer], module: nn.Module) -> None:

@@ -16,7 +16,7 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.meta.alignment.interface import ScoredBatch
 from l2rw_ray.meta.batches import Batch, Collate
 from l2rw_ray.meta.forward import Forward, backward_weighted
-from l2rw_ray.meta.lookahead import check_not_left_out, each_optimizer
+from l2rw_ray.meta.lookahead import check_not_left_out, check_steps_when_told, each_optimizer
 from l2rw_ray.meta.losses import Losses, LossFunction, losses_from
 from l2rw_ray.meta.replicas import Replicas
 
@@ -89,8 +89,12 @@ class WeightedUpdate:
 
         Args:
             flush: Whether this is the last one, though fewer than `accumulation_steps` may have come.
+
+        Raises:
+            InputError: An optimiser would not step when told to.
         """
         if self._micro_batches == 0:
+            check_steps_when_told(self._optimizers)
             for optimizer in self._optimizers:
                 optimizer.zero_grad(set_to_none=True)
             self._has_gradient = self._is_apart = False
@@ -142,7 +146,8 @@ class WeightedUpdate:
         """Add the weighted gradient of a batch that was evaluated when it was scored."""
         if total == 0:
             return UpdateResult(weights_B.new_zeros(()), scored.losses, skipped=True)
-        scored.backward(weights_B / self._accumulation_steps, synchronise=self._is_last)
+        with torch.autocast(weights_B.device.type, enabled=False):  # as where the caller goes back after it
+            scored.backward(weights_B / self._accumulation_steps, synchronise=self._is_last)
         return self._note(scored.losses, weights_B)
 
     @property
