@@ -71,6 +71,7 @@ def run_rank(rank: int, world_size: int) -> dict[Any, Any]:
     if world_size == 2:
         found["nan"] = _nan_on_one_rank(rank, batches, meta)
         found["coupling"] = _coupling_on_one_rank(rank, batches, meta)
+        found["sink"] = _forward_mode_where_unused_parameters_are_looked_for(rank, batches, meta)
     return found
 
 
@@ -121,6 +122,13 @@ def _coupling_on_one_rank(rank: int, batches, meta) -> list[str]:
     x, y, _ = batches[0]
     x = x + 2 * LARGE if rank == 1 else x
     return _errors_of_all(lambda: step((x, y), meta))
+
+
+def _forward_mode_where_unused_parameters_are_looked_for(rank: int, batches, meta) -> list[str]:
+    """The error that each rank sees, as under the Trainer of transformers by default."""
+    model = DistributedDataParallel(make_case("mlp").network, find_unused_parameters=True)
+    step = ReweightedStep(model, None, LOSS, estimator="forward_mode")
+    return _errors_of_all(lambda: step.score(batches[0][:2], meta))
 
 
 def _nan_on_one_rank(rank: int, batches, meta) -> list[str]:

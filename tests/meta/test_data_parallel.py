@@ -83,6 +83,12 @@ def test_coupling_on_one_rank_is_refused_by_every_rank(found: Found) -> None:
     assert "differ from those of plain autograd" in clean
 
 
+def test_forward_mode_is_refused_where_outputs_pass_through_a_function_of_ddp(found: Found) -> None:
+    """Before a forward that the ranks make together: `auto` goes on to the next."""
+    for error in found["sink"]:
+        assert "find_unused_parameters has no forward-mode rule" in error
+
+
 def test_weights_of_several_ranks_need_to_know_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
     monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)

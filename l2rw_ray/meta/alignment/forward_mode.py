@@ -24,6 +24,7 @@ from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import untouched_library_generators
 from l2rw_ray.meta.losses import Parameters
 from l2rw_ray.meta.replaced import replaced_forwards
+from l2rw_ray.meta.replicas import Replicas
 
 
 @ESTIMATORS.register("forward_mode")
@@ -43,6 +44,7 @@ class ForwardMode:
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """Score a train batch by one Jacobian-vector product along D, made with the training forward."""
         check_not_compiled(forward, "forward_mode")
+        _check_without_sink(forward.replicas)
         _load_rules()
         direction = source.get().values
         if not self._has_rules:
@@ -72,6 +74,20 @@ class ForwardMode:
         finally:
             state.restore()
         self._has_rules = True
+
+
+def _check_without_sink(replicas: Replicas) -> None:
+    """Check that DistributedDataParallel passes no output through its own function, which has no rule.
+
+    Raises:
+        UnsupportedModelError: It does.
+    """
+    if replicas.parallel is None or replicas.is_alone:
+        return
+    for option in ("find_unused_parameters", "static_graph"):
+        if getattr(replicas.parallel, option):
+            problem, remedy = f"{option} has no forward-mode rule", f"leave it out, or {REMEDY}"
+            raise UnsupportedModelError("model", "DistributedDataParallel", problem, remedy)
 
 
 def _dual_losses(forward: Forward, batch: Batch, direction: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
