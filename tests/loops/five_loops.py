@@ -112,7 +112,7 @@ def with_transformers(setting: Setting, folder: Path) -> Trained:
         ) -> Tensor:
             if self.step is None:
                 self.step = ReweightedStep(model, None, losses=losses, estimator=setting.estimator)
-                self.meta_batches = cycle_batches(self.get_eval_dataloader())
+                self.meta_batches = cycle_batches(self.get_eval_dataloader(META_SET))
             model.train()
             meta_batch = self._prepare_inputs(next(self.meta_batches))
             scored = self.step.score(self._prepare_inputs(inputs), meta_batch)
@@ -138,9 +138,7 @@ def with_transformers(setting: Setting, folder: Path) -> Trained:
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    trainer = ReweightedTrainer(
-        model, arguments, train_dataset=TRAIN_SET, eval_dataset=META_SET, optimizers=optimiser_of(model)
-    )
+    trainer = ReweightedTrainer(model, arguments, train_dataset=TRAIN_SET, optimizers=optimiser_of(model))
     trainer.train()
     return recorder.trained(model)
 

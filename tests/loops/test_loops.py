@@ -13,8 +13,8 @@ from tests.loops.loops_on_ranks import train_on_rank
 from tests.loops.tiny import STEPS, BagOfWords, Setting, Trained, WithBatchNorm, bert
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec:FutureWarning"),
-    pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.rank_zero.LightningDeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),  # Lightning's use of torch
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
 ]
 
 SETTINGS = {
