@@ -23,10 +23,13 @@ from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import untouched_generators, untouched_library_generators
 from l2rw_ray.meta.losses import trainable
 from l2rw_ray.meta.replicas import Replicas
+from l2rw_ray.meta.sharding.parts import local_part, sum_over_shards
 
 EXACT = 1e-4
 """Relative error of scores, losses or gradients below which an estimator counts as exact."""
 _DRAWS = 2
+_APART = 1_000_003
+"""Between the checks' numbers on one rank and those on the next, so that each draws its own c."""
 _ROUNDING = 50.0
 """Allowance for rounding, in units of machine epsilon times the lengths of D and g(c)."""
 _NOISE = 10.0
@@ -93,7 +96,7 @@ def certified(
 ) -> tuple[Certificate | None, ScoredBatch]:
     """Score a batch without a trace, and compare the result with plain autograd.
 
-    Costs the estimator's own pass, one forward of the train batch with two backwards and, where the
+    Costs the estimator's own pass, two forwards and backwards of the train batch and, where the
     estimator finds D itself, a gradient on the meta batch. All ranks call it together and get the same
     certificate.
 
@@ -114,7 +117,7 @@ def certified(
     """
     dry, device = forward.as_dry(), batch_device(batch)
     state, parameters = forward.generators(batch), trainable(forward.module)
-    c_KB = _draws(batch_size(batch), device, draw)
+    c_KB = _draws(batch_size(batch), device, draw + _APART * forward.replicas.rank)
     with untouched_generators(device), untouched_library_generators():
         plain = dry.uncompiled()
         gradients, losses_B = plain.gradients(batch, parameters, c_KB, state)
@@ -125,8 +128,9 @@ def certified(
         state.restore()
         is_whole = own.direction is not None and len(own.direction.parts) == len(parameters)
         direction = (own if own.is_plain and is_whole else source.anew(plain)).get()
-        comparison = _Comparison(scored, losses_B, gradients, direction, c_KB)
-        if not comparison.within(tolerance) and tolerance <= EXACT:
+        comparison = _Comparison(scored, losses_B, gradients, direction, c_KB, forward.replicas)
+        is_off = torch.tensor(float(not comparison.within(tolerance)), device=device)
+        if tolerance <= EXACT and forward.replicas.pooled(is_off):
             stretched, _ = plain.gradients(batch, parameters, _STRETCH * c_KB[:1], state)
             comparison.allow_rounding(stretched[0])
     return comparison.certificate(name, tolerance, forward.replicas), scored
@@ -147,6 +151,7 @@ class _Comparison:
         gradients: Plain gradients g(c) for each draw, by parameter name.
         direction: D, by plain autograd.
         c_KB: The draws.
+        replicas: The ranks; where they share a gradient, the scores of all are compared with it together.
     """
 
     def __init__(
@@ -156,13 +161,15 @@ class _Comparison:
         gradients: list[dict[str, Tensor]],
         direction: Direction,
         c_KB: Tensor,
+        replicas: Replicas,
     ) -> None:
         self._gradient, self._values = gradients[0], direction.values
         scores_B, kind = scored.scores.double(), losses_B.dtype
         expected_K = torch.stack([_dot(self._values, gradient) for gradient in gradients])
-        found_K = c_KB @ scores_B
+        found_K = replicas.pooled(c_KB @ scores_B)
         self._lengths = float(_norm(self._values)), max(float(_norm(each)) for each in gradients)
-        largest = torch.stack([scores_B.norm(), *expected_K.abs(), *found_K.abs()]).max()
+        length = replicas.pooled(scores_B.square().sum()).sqrt()
+        largest = torch.stack([length, *expected_K.abs(), *found_K.abs()]).max()
         self._scale = max(float(largest.nan_to_num(0.0, 0.0, 0.0)), 1e-300)
         self.is_finite = bool(losses_B.isfinite().all()) and math.isfinite(sum(self._lengths))
         self._score_error = _relative(
@@ -242,13 +249,13 @@ def _relative(difference: Tensor | float, scale: float) -> float:
 def _dot(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> Tensor:
     """Compute ⟨left, right⟩ in double precision, a scalar."""
     products = [
-        torch.dot(left[name].double().flatten(), part.double().flatten()) for name, part in right.items()
+        torch.dot(local_part(left[name]).double().flatten(), local_part(part).double().flatten())
+        for name, part in right.items()
     ]
-    return torch.stack(products).sum()
+    return sum_over_shards(torch.stack(products).sum(), right.values())
 
 
 def _norm(parts: Mapping[str, Tensor]) -> Tensor:
     """Compute the length of a gradient in double precision, a scalar."""
-    norms = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in parts.values()]
-    length: Tensor = torch.linalg.vector_norm(torch.stack(norms))
-    return length
+    norms = [torch.linalg.vector_norm(local_part(part), dtype=torch.float64) for part in parts.values()]
+    return sum_over_shards(torch.stack(norms).square().sum(), parts.values()).sqrt()

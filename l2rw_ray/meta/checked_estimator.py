@@ -14,6 +14,7 @@ from l2rw_ray.meta.certificate import EXACT, Certificate, certified
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import untouched_generators, untouched_library_generators
+from l2rw_ray.meta.replicas import Replicas
 
 VERIFY_EVERY = 500
 """Steps that compute scores, from one check to the next."""
@@ -69,14 +70,15 @@ class CheckedEstimator:
         """Name of the estimator in use, or to be tried next."""
         return self._left[0].name
 
-    def check(self, module: nn.Module) -> None:
-        """Check that a named estimator supports a network, as far as its layers tell.
+    def check(self, replicas: Replicas) -> None:
+        """Check that a named estimator supports a network, as far as its layers and its ranks tell.
 
         Raises:
             UnsupportedModelError: It does not.
         """
         if not self._is_auto:
-            self._left[0].estimator.check(module)
+            replicas.check_estimator(self.name, self._left[0].estimator)
+            self._left[0].estimator.check(replicas.module)
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
         """Evaluate and score a train batch, by an estimator that passed its latest check.
@@ -116,6 +118,7 @@ class CheckedEstimator:
     def _try(
         self, candidate: Candidate, forward: Forward, batch: Batch, source: DirectionSource
     ) -> ScoredBatch:
+        forward.replicas.check_estimator(candidate.name, candidate.estimator)
         candidate.estimator.check(forward.module)
         if not self._verify_every:
             return _scored_without_a_trace(candidate.estimator, forward, batch, source)

@@ -58,8 +58,12 @@ class Direction:
         """
         smallest = torch.finfo(self.norm.dtype).tiny
         with self._exactly():
-            products = [inner_product(part, other.parts[name]) for name, part in self.parts.items()]
-            return torch.stack(products).sum() / (self.norm * other.norm).clamp_min(smallest)
+            return inner_product(self.parts, other.parts) / (self.norm * other.norm).clamp_min(smallest)
+
+    def inner(self, gradient: Mapping[str, Part]) -> Tensor:
+        """Compute the inner product with a gradient of the same parameters, a scalar."""
+        with self._exactly():
+            return inner_product(self.parts, gradient)
 
     def _exactly(self) -> AbstractContextManager[object]:
         """Disable an autocast around the step, which must not round the products of vectors."""

@@ -1,15 +1,15 @@
 """Evaluating the model: the training forward, and probes that leave no trace."""
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from l2rw_ray.meta.batches import Batch, Collate, batch_device, batch_size, joined
-from l2rw_ray.meta.generators import GeneratorState, untouched_generators
-from l2rw_ray.meta.losses import Losses, Parameters, copied_buffers, example_losses, replaced_tensors
+from l2rw_ray.meta.generators import GeneratorState, LibraryGenerators, untouched_generators
+from l2rw_ray.meta.losses import Losses, Parameters, copied_buffers, example_losses
 from l2rw_ray.meta.replicas import Replicas
 
 
@@ -68,7 +68,8 @@ class Forward:
         if self.dry:
             with self._untraced(parameters or {}) as model:
                 return example_losses(self.losses, model, batch)
-        with replaced_tensors(self.module, parameters or {}), self.replicas.communicating() as model:
+        values = self.replicas.at(parameters) if parameters else nullcontext()
+        with values, self.replicas.communicating() as model:
             return example_losses(self.losses, model, batch)
 
     def probe(self, batch: Batch, parameters: Parameters, replay: GeneratorState | None = None) -> Tensor:
@@ -106,35 +107,51 @@ class Forward:
             detached.
         """
         wanted = {name: value for name, value in parameters.items() if names is None or name in names}
-        if not batch_size(batch):  # a rank's share; not every layer takes no rows
+        if self._is_idle(batch):
             return _zeros(wanted), _no_losses(wanted)
         with torch.enable_grad(), self._drawing(batch, replay), self._untraced(parameters) as model:
             losses_B = example_losses(self.losses, model, batch)
             weighted_B = losses_B if weigh is None else weigh(losses_B.detach()).to(losses_B) * losses_B
             # inside the block: an activation checkpoint evaluates parts of the model again
-            return gradients_of(weighted_B.sum(), wanted), losses_B.detach()
+            return self.replicas.gradients(weighted_B.sum(), wanted), losses_B.detach()
 
     def gradients(
-        self, batch: Batch, parameters: Parameters, weights_KB: Tensor, replay: GeneratorState
-    ) -> tuple[list[dict[str, Tensor]], Tensor]:
-        """Compute the gradients of several weighted sums of the same losses by plain autograd.
+        self,
+        batch: Batch,
+        parameters: Parameters,
+        weights_KB: Tensor,
+        replay: GeneratorState,
+        keep: Callable[[dict[str, Tensor]], Any] = dict,
+    ) -> tuple[list[Any], Tensor]:
+        """Compute the gradients of several weighted sums of the same losses by plain autograd, one by one.
 
         Args:
             batch: What to evaluate.
             parameters: Values by name, at which the gradients are taken; they ask for gradients.
             weights_KB: Weights of each of the K sums.
             replay: Generators to draw from.
+            keep: Makes what is kept of each gradient.
 
         Returns:
-            Gradients by name for each of the sums; losses [B], detached.
+            Gradients by name, or what is kept of them, for each of the sums; losses [B], detached.
         """
-        if not batch_size(batch):
-            return [_zeros(parameters) for _ in weights_KB], _no_losses(parameters)
-        with torch.enable_grad(), replay.replayed(), self._untraced(parameters) as model:
-            losses_B = example_losses(self.losses, model, batch)
-            totals = [(weights_B.to(losses_B) * losses_B).sum() for weights_B in weights_KB]
-            found = [gradients_of(total, parameters, retain_graph=True) for total in totals]
-            return found, losses_B.detach()
+        if self._is_idle(batch):
+            return [keep(_zeros(parameters)) for _ in weights_KB], _no_losses(parameters)
+        found, library = [], LibraryGenerators.now()
+        for weights_B in weights_KB:  # compiled functions in it may let no second backward follow a first
+            library.restore()
+            with torch.enable_grad(), replay.replayed(), self._untraced(parameters) as model:
+                losses_B = example_losses(self.losses, model, batch)
+                total = (weights_B.to(losses_B) * losses_B).sum()
+                found.append(keep(self.replicas.gradients(total, parameters)))
+        return found, losses_B.detach()
+
+    def _is_idle(self, batch: Batch) -> bool:
+        """Return whether there is nothing to evaluate: a rank's share may be empty, which few layers take.
+
+        The ranks of a sharded model evaluate it together, whatever their shares.
+        """
+        return not batch_size(batch) and not self.replicas.is_sharded
 
     @contextmanager
     def _untraced(self, parameters: Parameters) -> Iterator[Any]:
@@ -142,7 +159,7 @@ class Forward:
         buffers = copied_buffers(self.module)
         versions = {name: buffer._version for name, buffer in buffers.items()}
         with (
-            replaced_tensors(self.module, {**buffers, **parameters}),
+            self.replicas.at({**buffers, **parameters}),
             self.replicas.without_communication() as model,
         ):
             yield model
@@ -169,19 +186,6 @@ def _zeros(parameters: Parameters) -> dict[str, Tensor]:
 
 def _no_losses(parameters: Parameters) -> Tensor:
     return next(iter(parameters.values())).new_empty(0)
-
-
-def gradients_of(total: Tensor, parameters: Parameters, *, retain_graph: bool = False) -> dict[str, Tensor]:
-    """Compute the gradients of a scalar by plain autograd, dense, zero where it does not depend on one."""
-    if not total.requires_grad:
-        return _zeros(parameters)
-    parts = torch.autograd.grad(
-        total, tuple(parameters.values()), retain_graph=retain_graph, allow_unused=True
-    )
-    return {
-        name: torch.zeros_like(value) if part is None else part.to_dense() if part.is_sparse else part
-        for (name, value), part in zip(parameters.items(), parts, strict=True)
-    }
 
 
 def backward_weighted(losses_B: Tensor, weights_B: Tensor, world_size: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import InputError
@@ -119,3 +120,14 @@ def trainable(module: nn.Module) -> dict[str, Tensor]:
             "model", type(module).__name__, "no parameter to train", "set requires_grad on some of them"
         )
     return found
+
+
+def gradients_of(total: Tensor, parameters: Parameters) -> dict[str, Tensor]:
+    """Compute the gradients of a scalar by plain autograd, dense, zero where it does not depend on one."""
+    if not total.requires_grad:
+        return {name: torch.zeros_like(value) for name, value in parameters.items()}
+    parts = torch.autograd.grad(total, tuple(parameters.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(value) if part is None else part.to_dense() if part.is_sparse else part
+        for (name, value), part in zip(parameters.items(), parts, strict=True)
+    }

@@ -3,11 +3,13 @@
 Shape suffixes: M meta examples, O outputs, I inputs.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from l2rw_ray.meta.sharding.parts import is_spread, local_part, sum_over_shards
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,27 @@ def formed(part: Part) -> Tensor:
 
 
 @torch.no_grad()
-def inner_product(left: Part, right: Part) -> Tensor:
-    """Compute ⟨left, right⟩ of two gradients of one parameter, a scalar."""
+def inner_product(left: Mapping[str, Part], right: Mapping[str, Part]) -> Tensor:
+    """Compute ⟨left, right⟩ of two gradients of the same parameters, a scalar."""
+    products = [_product(part, right[name]) for name, part in left.items()]
+    return sum_over_shards(torch.stack(products).sum(), left.values())
+
+
+def _product(left: Part, right: Part) -> Tensor:
     if isinstance(left, OuterSum):
         return left.inner(right)
     if isinstance(right, OuterSum):
         return right.inner(left)
-    return torch.dot(left.reshape(-1), right.reshape(-1))
+    return torch.dot(local_part(left).reshape(-1), local_part(right).reshape(-1))
 
 
 @torch.no_grad()
 def length(parts: Collection[Part]) -> Tensor:
     """Compute the Euclidean norm of a gradient of several parameters, a scalar."""
     norms = [part.norm() for part in parts if isinstance(part, OuterSum)]
-    if tensors := [part for part in parts if isinstance(part, Tensor)]:
+    if tensors := [local_part(part) for part in parts if isinstance(part, Tensor)]:
         norms += torch._foreach_norm(tensors)
     norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+    if any(is_spread(part) for part in parts):
+        norm = sum_over_shards(norm.double().square(), parts).sqrt().to(norm.dtype)
     return norm

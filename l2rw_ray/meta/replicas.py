@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.distributed as dist
@@ -13,9 +13,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from l2rw_ray.errors import InputError, UnsupportedModelError
+from l2rw_ray.meta.losses import Parameters, gradients_of, replaced_tensors
 from l2rw_ray.meta.outer_sum import Part, formed
 from l2rw_ray.meta.replaced import replaced_forwards
+from l2rw_ray.meta.sharding.parts import is_spread
 
+_WRAP = "wrap it in DistributedDataParallel"
 _Sum = Callable[[Tensor], Tensor]
 
 
@@ -45,11 +48,12 @@ class Replicas:
         model: The model as the training calls it: the network, or a wrapper around it.
         module: The network itself, by whose names parameters go.
         parallel: The DistributedDataParallel around the network or inside the model; None without one.
-        is_compiled: Whether one of the wrappers is torch.compile's.
+        is_compiled: Whether torch.compile's code is called, for all of the model or a part.
         rank: This process among them.
         world_size: How many there are.
         group: Their process group; None for a single process.
         is_alone: Whether wrappers that communicate are left out of the training too.
+        is_eager: Whether torch.compile's code is left out.
     """
 
     model: nn.Module
@@ -60,26 +64,33 @@ class Replicas:
     world_size: int = 1
     group: dist.ProcessGroup | None = None
     is_alone: bool = False
+    is_eager: bool = False
+    is_sharded: ClassVar[bool] = False
 
     @classmethod
-    def of(cls, model: nn.Module) -> Self:
-        """Return the ranks of a model that is, wraps or holds a DistributedDataParallel, else one process.
+    def of(cls, model: nn.Module) -> "Replicas":
+        """Return the ranks of a model, else one process.
+
+        It is, wraps or holds a DistributedDataParallel, or modules on which `fully_shard` was called.
 
         Raises:
             UnsupportedModelError: The model is distributed in another way, or several processes would
                 train it without averaging its gradients.
         """
-        module, is_compiled = model, False
+        if _is_sharded(model):
+            from l2rw_ray.meta.sharding.replicas import ShardedReplicas
+
+            return ShardedReplicas.of(model)
+        module = model
         while True:
             if isinstance(module, DistributedDataParallel):
                 module = module.module
             elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
-                module, is_compiled = inner, True
+                module = inner
             else:
                 break
-        _check_wrapper(model)
-        _check_forward_writes_nothing(module)
-        parallel = _data_parallel_of(model)
+        check_forward_writes_nothing(module)
+        parallel, is_compiled = _data_parallel_of(model), has_compiled_parts(model)
         if parallel is None:
             _check_alone(module)
             return cls(model, module, None, is_compiled)
@@ -89,40 +100,104 @@ class Replicas:
 
     @classmethod
     def single(cls, model: nn.Module) -> Self:
-        """Return this process alone, whatever process group is up: each rank trains a model of its own."""
-        module = getattr(model, "_orig_mod", model)
-        _check_wrapper(model)
-        _check_forward_writes_nothing(module)
-        return cls(model, module, None, module is not model)
+        """Return this process alone, whatever process group is up: each rank trains a model of its own.
+
+        Raises:
+            UnsupportedModelError: The model is distributed.
+        """
+        if _is_sharded(model) or any(isinstance(part, DistributedDataParallel) for part in model.modules()):
+            problem, remedy = "its ranks train it together", "leave out replicas="
+            raise UnsupportedModelError("model", type(model).__name__, problem, remedy)
+        module = model
+        while isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+            module = inner
+        check_forward_writes_nothing(module)
+        return cls(model, module, None, has_compiled_parts(model))
 
     def alone(self) -> "Replicas":
-        """Return the network of this rank without its wrappers."""
-        return replace(
-            self, model=self.module, is_compiled=False, rank=0, world_size=1, group=None, is_alone=True
-        )
+        """Return this rank alone, whose model is called without wrappers that communicate or compile."""
+        return replace(self.uncompiled(), rank=0, world_size=1, group=None, is_alone=True)
 
     def uncompiled(self) -> "Replicas":
-        """Return the same ranks, whose model is called without torch.compile's wrapper."""
-        return replace(self, model=self.module, is_compiled=False) if self.is_compiled else self
+        """Return the same ranks, whose model is called without torch.compile's code."""
+        return replace(self, is_compiled=False, is_eager=True) if self.is_compiled else self
 
     @contextmanager
     def communicating(self) -> Iterator[nn.Module]:
         """Give what the training calls, inside the block."""
-        if not self.is_alone:
-            yield self.model
-            return
-        with self.without_communication() as model:
-            yield model
+        if self.is_alone:
+            with self.without_communication() as model:
+                yield model
+        else:
+            with self._eagerly():
+                yield self.model
 
     @contextmanager
     def without_communication(self) -> Iterator[nn.Module]:
-        """Give what computes the network's outputs on this rank alone, inside the block."""
-        called = self.model if self.is_compiled else self.module
-        if self.parallel is None or called is self.parallel.module:
-            yield called
+        """Give the model, which computes its outputs on this rank alone inside the block.
+
+        Raises:
+            UnsupportedModelError: The losses did not call the DistributedDataParallel, whose gradients would
+                then stay on their ranks.
+        """
+        if self.parallel is None:
+            with self._eagerly():
+                yield self.model
             return
-        with replaced_forwards({self.parallel: self.parallel.module}):
-            yield called
+        network, calls = self.parallel.module, []
+
+        def counted(*inputs: Any, **named: Any) -> Any:
+            calls.append(1)
+            return network(*inputs, **named)
+
+        call = network if self.is_compiled else counted  # compiled code need not count
+        with replaced_forwards({self.parallel: call}), self._eagerly():
+            yield self.model
+        if not calls and not self.is_compiled:
+            problem = "the losses do not call it, and it would not average gradients"
+            remedy = "call it, or wrap what they call"
+            raise UnsupportedModelError("model", "DistributedDataParallel", problem, remedy)
+
+    def _eagerly(self) -> AbstractContextManager[object]:
+        return torch.compiler.set_stance("force_eager") if self.is_eager else nullcontext()
+
+    def prepare(self) -> None:
+        """Bring the network's parameters into the form that goes by their names, which is their only one."""
+
+    @contextmanager
+    def at(self, values: Parameters) -> Iterator[None]:
+        """Let the network compute with other parameters and buffers, inside the block.
+
+        Args:
+            values: By name; see `replaced_tensors`.
+        """
+        with replaced_tensors(self.module, values):
+            yield
+
+    def gradients(self, total: Tensor, parameters: Parameters) -> dict[str, Tensor]:
+        """Compute the gradients of a scalar by plain autograd, dense; of sharded ones over all ranks."""
+        return gradients_of(total, parameters)
+
+    def check_estimator(self, name: str, estimator: object) -> None:
+        """Check that an estimator can do with what this rank has: it has all."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that the network computes in, outside autocast."""
+        return next(self.module.parameters()).dtype
+
+    def one_by_one(self, size: int, like: Tensor) -> tuple[Tensor, slice]:
+        """Return weights [N, B] that select examples one after the other, and which rows are this rank's.
+
+        Args:
+            size: B, this rank's examples.
+            like: Gives type and device.
+        """
+        return torch.eye(size, dtype=like.dtype, device=like.device), slice(0, size)
+
+    def pooled(self, tensor: Tensor) -> Tensor:
+        """Sum over the ranks that are checked together; each rank of a whole model is checked by itself."""
+        return tensor
 
     @contextmanager
     def without_averaging(self) -> Iterator[None]:
@@ -244,30 +319,47 @@ def _check_alone(module: nn.Module) -> None:
     raise UnsupportedModelError("model", type(module).__name__, problem, remedy)
 
 
-def _check_wrapper(model: nn.Module) -> None:
-    for module in model.modules():
-        names = {kind.__name__ for kind in type(module).__mro__}
-        for wrapper in ("DataParallel", "FullyShardedDataParallel", "FSDPModule"):
-            if wrapper in names:
-                problem, remedy = "gradients are not whole on any rank", "wrap it in DistributedDataParallel"
-                raise UnsupportedModelError("model", wrapper, problem, remedy)
-        for name in _composed(module):
-            problem, remedy = "its gradients are averaged by hooks", "wrap it in DistributedDataParallel"
-            raise UnsupportedModelError("model", name, problem, remedy)
+def _is_sharded(model: nn.Module) -> bool:
+    """Return whether `fully_shard` was called on a model or parts of it.
+
+    Raises:
+        UnsupportedModelError: It is distributed in a way that is not supported.
+    """
+    parts = list(model.modules())
+    names = {kind.__name__ for part in parts for kind in type(part).__mro__}
+    for wrapper in ("DataParallel", "FullyShardedDataParallel"):
+        if wrapper in names:
+            problem = "gradients are not whole on any rank"
+            raise UnsupportedModelError("model", wrapper, problem, f"{_WRAP}, or use fully_shard")
+    for name in (name for part in parts for name in _composed(part)):
+        raise UnsupportedModelError("model", name, "its gradients are averaged by hooks", _WRAP)
+    is_sharded = "FSDPModule" in names
+    if is_sharded and any(isinstance(part, DistributedDataParallel) for part in parts):
+        problem = "parts of the model are sharded"
+        raise UnsupportedModelError("model", "DistributedDataParallel", problem, "use fully_shard alone")
     for name, parameter in model.named_parameters():
-        if type(parameter.data).__name__ == "DTensor":
-            problem, remedy = "it is spread over ranks (tensor parallelism)", "use DistributedDataParallel"
-            raise UnsupportedModelError("model", name, problem, remedy)
+        if not is_sharded and is_spread(parameter.data):
+            problem = "it is spread over ranks by tensor parallelism"
+            raise UnsupportedModelError("model", name, problem, f"{_WRAP}, or use fully_shard")
+    return is_sharded
+
+
+def has_compiled_parts(model: nn.Module) -> bool:
+    """Return whether torch.compile's code is called for all of a model or a part."""
+    return any(
+        isinstance(getattr(part, "_orig_mod", None), nn.Module) or part._compiled_call_impl is not None
+        for part in model.modules()
+    )
 
 
 def _composed(module: nn.Module) -> list[str]:
     """Return which of torch's composable interfaces, such as `replicate`, were applied to a module."""
     registry = sys.modules.get("torch.distributed._composable.contract")
     applied = getattr(registry, "_get_registry", lambda module: None)(module)
-    return [name for name in applied or () if name != "checkpoint"]
+    return [name for name in applied or () if name not in ("checkpoint", "fully_shard")]
 
 
-def _check_forward_writes_nothing(module: nn.Module) -> None:
+def check_forward_writes_nothing(module: nn.Module) -> None:
     """Check that a forward writes nothing.
 
     An embedding with `max_norm` shortens its vectors, and a lazy layer makes its parameters.

@@ -29,6 +29,7 @@ def example_scores(
     *,
     losses: Losses | None = None,
     max_error: float | None = None,
+    replicas: Replicas | None = None,
 ) -> Tensor:
     """Compute scores u_i = ⟨D, ∇ℓ_i(θ)⟩ of a train batch, D being −(∂θ̂/∂g)ᵀ ∇L_meta(θ̂).
 
@@ -36,7 +37,7 @@ def example_scores(
     no parameter, gradient, buffer, optimiser state or random generator.
 
     Args:
-        model: Network, or a DistributedDataParallel wrapper whose ranks call this together.
+        model: Network, or one that is distributed over ranks (see `Replicas.of`), which call this together.
         loss_fn: Maps (output, target) to one loss per example; batches are then pairs of inputs and targets.
         train_batch: What the model is trained on, this rank's share: a pytree whose tensors hold one row
             for each of the B examples, such as a pair of inputs [B, …] and targets [B, …], or a dict.
@@ -52,6 +53,7 @@ def example_scores(
         losses: Maps (model, batch) to one loss per example, [B], in place of `loss_fn`.
         max_error: Relative error of scores that an estimator which is not exact may have; None for 0.1 of one
             that is named, while `auto` takes exact ones alone.
+        replicas: The ranks that call this together; None for those of the model.
 
     Returns:
         Scores [B].
@@ -68,11 +70,11 @@ def example_scores(
     evaluated = losses_from(loss_fn, losses)
     for name, batch in (("train_batch", train_batch), ("meta_batch", meta_batch)):
         checked_batch(name, batch if losses else checked_pair(name, batch))
-    replicas = Replicas.of(model).uncompiled()
+    replicas = (replicas or Replicas.of(model)).uncompiled()
     trainable(replicas.module)
     allowed = 0.0 if max_error is None and estimator == AUTO else max_error
     checked = CheckedEstimator(estimator, verify_every=1, max_error=allowed)
-    checked.check(replicas.module)
+    checked.check(replicas)
     ahead = lookahead_named(lookahead, optimizer, replicas.module, at_zero=epsilon_B is None)
     forward = Forward(replicas, evaluated, dry=True)
     source = DirectionSource(forward, train_batch, meta_batch, ahead, epsilon_B)

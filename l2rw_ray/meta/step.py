@@ -251,7 +251,7 @@ class ReweightedStep:
         module = self._replicas.module
         trainable(module)
         self._estimator = CheckedEstimator(estimator, verify_every=verify_every, max_error=max_error)
-        self._estimator.check(module)
+        self._estimator.check(self._replicas)
         self._lookahead = lookahead_named(lookahead, optimizer, module, at_zero=not epsilon)
         self._epsilon, self._momentum = epsilon, score_momentum
         self._update_every, self._meta_gradient_every = update_every, meta_gradient_every
@@ -345,6 +345,7 @@ class ReweightedStep:
         """
         train_batch, index_B = self._checked(train_batch, index_B)
         meta_batch = self._checked_batch("meta_batch", meta_batch)
+        self._replicas.prepare()
         named = self._replicas.module.named_parameters()
         shapes = {name: parameter.shape for name, parameter in named if parameter.requires_grad}
         if self._direction is not None and not self._direction.matches(shapes):

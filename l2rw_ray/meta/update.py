@@ -93,6 +93,7 @@ class WeightedUpdate:
         Raises:
             InputError: An optimiser would not step when told to.
         """
+        self.forward.replicas.prepare()
         if self._micro_batches == 0:
             check_steps_when_told(self._optimizers)
             for optimizer in self._optimizers:
@@ -161,6 +162,7 @@ class WeightedUpdate:
     def _step(self) -> None:
         if not self._has_gradient:
             return
+        self.forward.replicas.prepare()
         if self._is_apart:  # the last micro-batch, which would have brought ranks together, was skipped
             self.forward.replicas.average_gradients(self.forward.module.parameters())
         if self._micro_batches < self._accumulation_steps:

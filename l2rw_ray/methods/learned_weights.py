@@ -71,7 +71,7 @@ class LearnedWeightsMethod:
         self._estimator = CheckedEstimator(
             config.estimator, verify_every=config.verify_every, max_error=config.max_error
         )
-        self._estimator.check(module)
+        self._estimator.check(self._replicas)
         self._is_at_zero = config.lookahead == "zero"
         self._lookahead = lookahead_named(
             config.lookahead, context.optimizer, module, at_zero=self._is_at_zero

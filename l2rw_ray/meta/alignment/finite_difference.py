@@ -36,6 +36,8 @@ class FiniteDifference:
             forward.
     """
 
+    treats_shards = True
+
     def __init__(self, *, central: bool = False) -> None:
         self._central = central
 
@@ -48,7 +50,7 @@ class FiniteDifference:
         Probes come before the training forward, so that only one of them is in memory at a time; they
         draw the masks that it will draw.
         """
-        dtype = next(forward.module.parameters()).dtype
+        dtype = forward.replicas.dtype
         if torch.is_autocast_enabled(batch_device(batch).type) or torch.finfo(dtype).eps > _COARSEST:
             raise UnsupportedModelError(
                 "estimator",

@@ -3,40 +3,36 @@
 import torch
 from torch import nn
 
-from l2rw_ray.meta.alignment.interface import GraphScoredBatch, check_not_compiled
+from l2rw_ray.meta.alignment.interface import GraphScoredBatch
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.batches import Batch
+from l2rw_ray.meta.batches import Batch, batch_size
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.generators import untouched_library_generators
+from l2rw_ray.meta.losses import trainable
 
 
 @ESTIMATORS.register("per_example")
 class PerExample:
-    """Alignments of gradients that are taken one after the other through one graph, at B backwards."""
+    """Alignments of gradients taken one after the other, at B forwards and backwards of the batch.
+
+    Where parameters are sharded the ranks make each together, as many as they have examples in all.
+    """
+
+    treats_shards = True
 
     def check(self, module: nn.Module) -> None:
         """Accept every module."""
 
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """Score a train batch by differentiating entry after entry of its loss vector."""
-        check_not_compiled(forward, "per_example")
-        direction = source.get().values
-        trained = {name: p for name, p in forward.module.named_parameters() if p.requires_grad}
-        along = [direction[name] for name in trained]
+        direction, parameters = source.get(), trainable(forward.module)
+        like = next(iter(parameters.values())).new_empty(0)
+        turns_NB, own = forward.replicas.one_by_one(batch_size(batch), direction.meta_loss)
+        plain, replay = forward.as_dry().uncompiled(), forward.generators(batch)
+        with untouched_library_generators():
+            products, _ = plain.gradients(batch, parameters, turns_NB, replay, direction.inner)
+        scores_B = torch.stack(products)[own] if products else like
         with torch.enable_grad():
             losses_B = forward.training(batch)
-        scores_B = torch.zeros_like(losses_B)
-        for number, loss in enumerate(losses_B):
-            parts = torch.autograd.grad(loss, tuple(trained.values()), retain_graph=True, allow_unused=True)
-            products = [
-                _dot(value, part) for value, part in zip(along, parts, strict=True) if part is not None
-            ]
-            if products:
-                scores_B[number] = torch.stack(products).sum()
-        return GraphScoredBatch(losses_B, scores_B.detach(), forward.replicas.world_size)
-
-
-def _dot(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    dense = right.to_dense() if right.is_sparse else right
-    with torch.autocast(left.device.type, enabled=False):
-        return torch.dot(left.flatten(), dense.flatten())
+        return GraphScoredBatch(losses_B, scores_B, forward.replicas.world_size)

@@ -1,0 +1,1 @@
+"""Models whose parameters lie in parts on several ranks."""
