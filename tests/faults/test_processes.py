@@ -22,8 +22,8 @@ def test_killed_worker(undisturbed: Undisturbed, disturb: Disturb, tries: Tries)
 
 
 @pytest.mark.fault(
-    "SIGKILL of a worker group's whole group, its controller included",
-    "all; another worker group takes its trial from its last checkpoint",
+    "SIGKILL of a whole worker group, its controller included",
+    "all; another one takes its trial from its last checkpoint",
 )
 def test_killed_group(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
     expected, study = undisturbed(2), disturb(resources={"workers": 2}, seeds=2)
