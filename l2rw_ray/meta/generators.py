@@ -1,4 +1,4 @@
-"""Global random generators: left alone by probes, and torch's replayed where masks must agree."""
+"""Global random generators, torch's, Python's and NumPy's: left alone by probes, replayed by some."""
 
 import random
 import sys
@@ -15,41 +15,6 @@ def untouched_generators(device: torch.device) -> Iterator[None]:
     """Leave the global random generators as they were: a probe's dropout must not shift training's."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield
-
-
-@dataclass(frozen=True)
-class GeneratorState:
-    """Where the generators that a forward on one device draws from stood."""
-
-    device: torch.device
-    cpu: torch.Tensor
-    cuda: torch.Tensor | None
-
-    @classmethod
-    def now(cls, device: torch.device) -> "GeneratorState":
-        """Return the generators' present state."""
-        cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-        return cls(device, torch.get_rng_state(), cuda)
-
-    def equals(self, other: "GeneratorState") -> bool:
-        """Return whether nothing has been drawn from one to the other."""
-        same = torch.equal(self.cpu, other.cpu)
-        if self.cuda is None or other.cuda is None:
-            return same
-        return same and torch.equal(self.cuda, other.cuda)
-
-    def restore(self) -> None:
-        """Put the generators back to this state."""
-        torch.set_rng_state(self.cpu)
-        if self.cuda is not None:
-            torch.cuda.set_rng_state(self.cuda, self.device)
-
-    @contextmanager
-    def replayed(self) -> Iterator[None]:
-        """Draw again, inside, what was drawn from this state on; outside nothing changes."""
-        with untouched_generators(self.device):
-            self.restore()
-            yield
 
 
 @dataclass(frozen=True)
@@ -83,3 +48,33 @@ def untouched_library_generators() -> Iterator[None]:
         yield
     finally:
         state.restore()
+
+
+@dataclass(frozen=True)
+class GeneratorState:
+    """Where the generators that a forward on one device draws from stood."""
+
+    device: torch.device
+    cpu: torch.Tensor
+    cuda: torch.Tensor | None
+    libraries: LibraryGenerators
+
+    @classmethod
+    def now(cls, device: torch.device) -> "GeneratorState":
+        """Return the generators' present state."""
+        cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        return cls(device, torch.get_rng_state(), cuda, LibraryGenerators.now())
+
+    def restore(self) -> None:
+        """Put the generators back to this state."""
+        torch.set_rng_state(self.cpu)
+        if self.cuda is not None:
+            torch.cuda.set_rng_state(self.cuda, self.device)
+        self.libraries.restore()
+
+    @contextmanager
+    def replayed(self) -> Iterator[None]:
+        """Draw again, inside, what was drawn from this state on; outside nothing changes."""
+        with untouched_generators(self.device), untouched_library_generators():
+            self.restore()
+            yield
