@@ -3,8 +3,8 @@
 Shape suffixes: B train batch of this rank, M its meta batch.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -16,7 +16,7 @@ from l2rw_ray.meta.batches import Batch, batch_size
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import GeneratorState
 from l2rw_ray.meta.lookahead import Lookahead, ZeroLookahead
-from l2rw_ray.meta.losses import trainable
+from l2rw_ray.meta.losses import Parameters, trainable, trained_parameters, untouched_gradients
 from l2rw_ray.meta.outer_sum import OuterSum, Part, formed, inner_product, length
 
 Epsilon = Tensor | Callable[[Tensor], Tensor]
@@ -132,7 +132,12 @@ class DirectionSource:
     @property
     def can_share(self) -> bool:
         """Whether D is the meta gradient at θ and has not been computed yet, so that a pass may find it."""
-        return self.direction is None and not self.lookahead.moves and self._epsilon is None
+        return self.direction is None and not self.moves
+
+    @property
+    def moves(self) -> bool:
+        """Whether the meta loss is evaluated at other parameters than the network's own."""
+        return self.lookahead.moves or self._epsilon is not None
 
     def anew(self, forward: Forward) -> "DirectionSource":
         """Return a source of the same direction that computes it again, by another evaluation.
@@ -196,7 +201,7 @@ class DirectionSource:
         """Return g0 = Σ ε0_i ∇ℓ_i over all ranks, zero where ε0 is; no graph."""
         if self._data_gradient is not None:
             return self._data_gradient
-        parameters = trainable(self._forward.module)
+        parameters = trained_parameters(self._forward.module)
         if self._epsilon is None:
             return {name: torch.zeros_like(value) for name, value in parameters.items()}
 
@@ -205,23 +210,39 @@ class DirectionSource:
             assert found is not None
             return found
 
-        gradient, _ = self._forward.gradient(
-            self._train_batch, parameters, epsilon_at, replay=self.generators
-        )
+        with self._at_own_parameters():
+            gradient, _ = self._forward.gradient(
+                self._train_batch, parameters, epsilon_at, replay=self.generators
+            )
         return self._forward.replicas.sum_all(gradient)
 
     def _compute(self, names: Collection[str] | None) -> Direction:
-        forward, start = self._forward, trainable(self._forward.module)
-        point, gradient = start, None
-        if self.lookahead.moves or self._epsilon is not None:
-            gradient = self.data_gradient()
-            with torch.no_grad():
-                stepped = self.lookahead.stepped(start, gradient)
-            point = {name: value.requires_grad_() for name, value in stepped.items()}
-        gradient_sum, losses_M = forward.gradient(self.meta_batch, point, names=names, replay=self.generators)
+        if not self.moves:
+            with self._at_own_parameters():
+                return self._meta_gradient(trained_parameters(self._forward.module), names)
+        start, gradient = trainable(self._forward.module), self.data_gradient()
+        with torch.no_grad():
+            stepped = self.lookahead.stepped(start, gradient)
+        point = {name: value.requires_grad_() for name, value in stepped.items()}
+        found = self._meta_gradient(point, names)
+        return replace(found, parts=self.lookahead.pull_back(start, gradient, found.values))
+
+    def _meta_gradient(self, point: Parameters, names: Collection[str] | None) -> Direction:
+        """Compute the mean meta gradient at some parameters."""
+        gradient_sum, losses_M = self._forward.gradient(
+            self.meta_batch, point, names=names, replay=self.generators
+        )
         parts: dict[str, Part] = {**gradient_sum}
         del gradient_sum
-        found = self._accept(parts, losses_M.sum())
-        if gradient is None:
-            return found
-        return replace(found, parts=self.lookahead.pull_back(start, gradient, found.values))
+        return self._accept(parts, losses_M.sum())
+
+    @contextmanager
+    def _at_own_parameters(self) -> Iterator[None]:
+        """Differentiate by the network's own parameters, inside the block.
+
+        At θ no copies stand in their places: a copy has no hooks, and a forward that holds a reference to
+        the parameter itself does not see it.
+        """
+        torch.clear_autocast_cache()  # a copy made without gradients would keep them from the parameters
+        with untouched_gradients(self._forward.module):
+            yield

@@ -104,21 +104,24 @@ def copied_buffers(module: nn.Module) -> dict[str, Tensor]:
     return {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
 
 
-def trainable(module: nn.Module) -> dict[str, Tensor]:
-    """Return the module's trainable parameters by name, detached and asking for gradients of their own.
+def trained_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the module's trainable parameters by name.
 
     Raises:
-        InputError: There are none.
+        InputError: There are none, or one is complex.
     """
-    found = {
-        name: parameter.detach().requires_grad_()
-        for name, parameter in module.named_parameters()
-        if parameter.requires_grad
-    }
+    found = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     if not found:
         raise InputError(
             "model", type(module).__name__, "no parameter to train", "set requires_grad on some of them"
         )
+    for name, parameter in found.items():
+        if parameter.is_complex():
+            problem, remedy = (
+                "it is complex",
+                "train its real and imaginary parts, as torch.view_as_real gives",
+            )
+            raise InputError("model", name, problem, remedy)
     return found
 
 
@@ -131,3 +134,25 @@ def gradients_of(total: Tensor, parameters: Parameters) -> dict[str, Tensor]:
         name: torch.zeros_like(value) if part is None else part.to_dense() if part.is_sparse else part
         for (name, value), part in zip(parameters.items(), parts, strict=True)
     }
+
+
+def trainable(module: nn.Module) -> dict[str, Tensor]:
+    """Return the module's trainable parameters by name, detached and asking for gradients of their own.
+
+    Raises:
+        InputError: There are none, or one is complex.
+    """
+    return {name: value.detach().requires_grad_() for name, value in trained_parameters(module).items()}
+
+
+@contextmanager
+def untouched_gradients(module: nn.Module) -> Iterator[None]:
+    """Leave parameters' gradients as they were, also where a forward inside goes backward itself."""
+    own = [(parameter, parameter.grad) for parameter in module.parameters()]
+    for parameter, _ in own:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for parameter, gradient in own:
+            parameter.grad = gradient
