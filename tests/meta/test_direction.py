@@ -1,9 +1,10 @@
 """Directions and smoothed scores that outlive a step."""
 
+import copy
+
 import pytest
 import torch
 
-from l2rw_ray.errors import InputError
 from l2rw_ray.meta import ReweightedStep, example_scores
 from l2rw_ray.meta.direction import Direction
 from l2rw_ray.meta.outer_sum import OuterSum
@@ -41,13 +42,18 @@ def test_direction_is_used_again() -> None:
     assert relative_error(third.scores, first.scores) > 0.01, "the third step looks at its meta batch again"
 
 
-def test_second_order_keeps_no_direction() -> None:
-    case = make_case("mlp")
-    optimizer = torch.optim.SGD(case.network.parameters(), lr=0.1)
-    step = ReweightedStep(case.network, optimizer, LOSS, estimator="second_order", meta_gradient_every=2)
-    step(case.train, case.meta)
-    with pytest.raises(InputError, match="use meta_gradient_every=1"):
-        step(case.train, case.meta)
+@pytest.mark.parametrize("lookahead", ["zero", "optimizer"])
+def test_second_order_takes_an_earlier_direction(lookahead: str) -> None:
+    case, results = make_case("mlp"), []
+    for estimator in ("second_order", "per_example"):
+        network = copy.deepcopy(case.network)
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+        step = ReweightedStep(
+            network, optimizer, LOSS, estimator=estimator, meta_gradient_every=3, lookahead=lookahead
+        )
+        results.append([step(case.train, case.meta).scores for _ in range(5)])
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
 def _direction_of(step: ReweightedStep) -> Direction:

@@ -1,24 +1,26 @@
 """The papers' way: differentiate through the lookahead step (double backward).
 
-Kept to be measured beside the others. It takes no direction: the meta gradient at θ̂ is pulled back
-through the graph of the step itself.
+Kept to be measured beside the others. It takes no direction unless one is there from an earlier step: the
+meta gradient at θ̂ is pulled back through the graph of the step itself.
 
 Shape suffixes: B train batch of this rank.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.errors import InputError, UnsupportedModelError
+from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.interface import REMEDY, GraphScoredBatch, check_not_compiled
 from l2rw_ray.meta.alignment.kernels import differentiable_kernels
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.batches import Batch
-from l2rw_ray.meta.direction import Direction, DirectionSource
+from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.losses import copied_buffers, replaced_tensors
 
 
 @ESTIMATORS.register("second_order")
@@ -31,9 +33,6 @@ class SecondOrder:
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> GraphScoredBatch:
         """Score a train batch by pulling the meta gradient at θ̂ back through the lookahead step's graph."""
         check_not_compiled(forward, "second_order")
-        if source.direction is not None:
-            problem, remedy = "it computes the meta gradient at every step", "use meta_gradient_every=1"
-            raise InputError("estimator", "second_order", problem, remedy)
         module, replicas = forward.module, forward.replicas
         parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         with torch.enable_grad(), differentiable_kernels(module):
@@ -41,7 +40,7 @@ class SecondOrder:
             start_B = source.epsilon_at(losses_B)
             epsilon_B = torch.zeros_like(losses_B) if start_B is None else start_B.detach().clone()
             epsilon_B.requires_grad_()
-            with _twice_differentiable(module):
+            with _twice_differentiable(module), replaced_tensors(module, copied_buffers(module)):
                 parts = torch.autograd.grad(
                     (epsilon_B * losses_B).sum(),
                     tuple(parameters.values()),
@@ -53,21 +52,41 @@ class SecondOrder:
             if start_B is not None:
                 total = replicas.sum_all({name: part.detach() for name, part in gradient.items()})
                 gradient = {name: part + (total[name] - part.detach()) for name, part in gradient.items()}
-            values = {name: parameter.detach() for name, parameter in parameters.items()}
-            stepped = source.lookahead.stepped(values, gradient)
-        direction = self._meta_gradient(forward, source, stepped)
-        with _twice_differentiable(module):
-            (slopes_B,) = torch.autograd.grad(
-                tuple(stepped.values()), epsilon_B, tuple(direction.values.values()), retain_graph=True
+            if source.direction is None:
+                values = {name: parameter.detach() for name, parameter in parameters.items()}
+                stepped = source.lookahead.stepped(values, gradient)
+                slopes = self._meta_gradient(forward, source, values, gradient, stepped)
+                along = {name: -slope for name, slope in slopes.items()}
+            else:
+                stepped, along = gradient, source.direction.values
+        # an activation checkpoint writes buffers again, which is left to the backward of the step
+        with _twice_differentiable(module), replaced_tensors(module, copied_buffers(module)):
+            (scores_B,) = torch.autograd.grad(
+                tuple(stepped.values()),
+                epsilon_B,
+                tuple(along[name] for name in stepped),
+                retain_graph=True,
+                materialize_grads=True,
             )
-        return GraphScoredBatch(losses_B, -slopes_B, replicas.world_size)
+        return GraphScoredBatch(losses_B, scores_B, replicas.world_size)
 
     @staticmethod
-    def _meta_gradient(forward: Forward, source: DirectionSource, stepped: dict[str, Tensor]) -> Direction:
-        """Compute the mean meta gradient at θ̂ over all ranks."""
+    def _meta_gradient(
+        forward: Forward,
+        source: DirectionSource,
+        values: dict[str, Tensor],
+        gradient: dict[str, Tensor],
+        stepped: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        """Compute the mean meta gradient at θ̂ over all ranks, and leave the direction for later steps."""
+        if not source.moves:
+            return source.get().values
         point = {name: value.detach().requires_grad_() for name, value in stepped.items()}
         parts, losses_M = forward.gradient(source.meta_batch, point, replay=source.generators)
-        return source.accept({**parts}, losses_M.sum())
+        found = source.accept({**parts}, losses_M.sum())
+        start = {name: part.detach() for name, part in gradient.items()}
+        source.direction = replace(found, parts=source.lookahead.pull_back(values, start, found.values))
+        return found.values
 
 
 @contextmanager
