@@ -10,7 +10,7 @@ from l2rw_ray.errors import InputError, UnsupportedModelError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
 from l2rw_ray.meta.alignment.candidates import AUTO, Candidate, candidates
 from l2rw_ray.meta.batches import Batch
-from l2rw_ray.meta.certificate import EXACT, Certificate, certified
+from l2rw_ray.meta.certificate import EXACT, Certificate, certified, scored_or_refused
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import untouched_generators, untouched_library_generators
@@ -89,19 +89,29 @@ class CheckedEstimator:
         signature = _signature(forward.module, batch)
         if signature != self._signature or (self._verify_every and self._since >= self._verify_every):
             self.verified(forward, batch, source)
-            self._signature, self._since = signature, 0
+            is_told = self.certificate is not None or not self._verify_every
+            self._signature, self._since = signature if is_told else None, 0
         self._since += 1
         return self._left[0].estimator.score(forward, batch, source)
 
-    def verified(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
+    def verified(
+        self, forward: Forward, batch: Batch, source: DirectionSource, *, needs_gradients: bool = False
+    ) -> ScoredBatch:
         """Score a train batch without a trace, by the first candidate that passes; no step can follow.
+
+        Args:
+            forward: Evaluates losses.
+            batch: The train batch of this rank.
+            source: Gives the direction; it is left as it is.
+            needs_gradients: Whether a candidate also fails where gradients are not finite, so that nothing
+                can be compared; all but `per_example`, whose scores are plain autograd's.
 
         Raises:
             UnsupportedModelError: None does.
         """
         while True:
             try:
-                return self._try(self._left[0], forward, batch, source)
+                return self._try(self._left[0], forward, batch, source, needs_gradients)
             except UnsupportedModelError as refused:
                 self._refusals.append(str(refused))
                 if len(self._left) == 1:
@@ -116,12 +126,17 @@ class CheckedEstimator:
                     _LOGGER.info("estimator auto: %s, since %s", self.name, refused)
 
     def _try(
-        self, candidate: Candidate, forward: Forward, batch: Batch, source: DirectionSource
+        self,
+        candidate: Candidate,
+        forward: Forward,
+        batch: Batch,
+        source: DirectionSource,
+        needs_gradients: bool,
     ) -> ScoredBatch:
         forward.replicas.check_estimator(candidate.name, candidate.estimator)
         candidate.estimator.check(forward.module)
         if not self._verify_every:
-            return _scored_without_a_trace(candidate.estimator, forward, batch, source)
+            return _scored_without_a_trace(candidate, forward, batch, source)
         tolerance = EXACT if candidate.is_exact else self._max_error
         self._checks += 1
         found, scored = certified(
@@ -129,6 +144,12 @@ class CheckedEstimator:
         )
         if found is not None and candidate.name != "last_layer":
             found.check()
+        if found is None and needs_gradients and candidate.name != "per_example":
+            problem, remedy = (
+                "gradients are not finite: nothing can be compared",
+                "use 'per_example' or 'auto'",
+            )
+            raise UnsupportedModelError("estimator", candidate.name, problem, remedy)
         self.certificate = found
         return scored
 
@@ -144,11 +165,11 @@ class CheckedEstimator:
 
 
 def _scored_without_a_trace(
-    estimator: Estimator, forward: Forward, batch: Batch, source: DirectionSource
+    candidate: Candidate, forward: Forward, batch: Batch, source: DirectionSource
 ) -> ScoredBatch:
     dry, state = forward.as_dry(), forward.generators(batch)
     with untouched_generators(state.device), untouched_library_generators():
-        return estimator.score(dry, batch, source.anew(dry))
+        return scored_or_refused(candidate.name, candidate.estimator, dry, batch, source.anew(dry))
 
 
 def _signature(module: nn.Module, batch: Batch) -> object:

@@ -78,4 +78,4 @@ def example_scores(
     ahead = lookahead_named(lookahead, optimizer, replicas.module, at_zero=epsilon_B is None)
     forward = Forward(replicas, evaluated, dry=True)
     source = DirectionSource(forward, train_batch, meta_batch, ahead, epsilon_B)
-    return checked.verified(forward, train_batch, source).scores
+    return checked.verified(forward, train_batch, source, needs_gradients=True).scores
