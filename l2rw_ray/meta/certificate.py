@@ -37,7 +37,8 @@ EXACT = 1e-4
 """Relative error of scores, losses or gradients below which an estimator counts as exact."""
 _EXACT_IN_DOUBLE = 1e-7
 """The same where losses are float64."""
-_DRAWS = 2
+_DRAWS = 3
+"""Draws of c: an error r times the tolerance passes with a probability of about (0.8/r)³."""
 _APART = 1_000_003
 """Between the checks' numbers on one rank and those on the next, so that each draws its own c."""
 _ROUNDING = 4.0
