@@ -37,6 +37,8 @@ EXACT = 1e-4
 """Relative error of scores, losses or gradients below which an estimator counts as exact."""
 _EXACT_IN_DOUBLE = 1e-7
 """The same where losses are float64."""
+_COARSE_ROUNDING = 2.0
+"""The same below single precision, in units of its machine epsilon."""
 _DRAWS = 3
 """Draws of c: an error r times the tolerance passes with a probability of about (0.8/r)³."""
 _APART = 1_000_003
@@ -143,8 +145,8 @@ def certified(
         plain = dry.uncompiled()
         gradients, losses_B = plain.gradients(batch, parameters, c_KB, state)
         is_exact = tolerance <= EXACT
-        if is_exact and losses_B.dtype == torch.float64:
-            tolerance = min(tolerance, _EXACT_IN_DOUBLE)
+        if is_exact:
+            tolerance = _exact_tolerance(losses_B, parameters)
         dry.writes_buffers = plain.writes_buffers
         if source.moves:
             _check_replaceable(plain, source)
@@ -229,6 +231,18 @@ def _draws(size: int, device: torch.device, draw: int) -> Tensor:
     gaussian_BK = torch.randn(size, min(size, _DRAWS), generator=generator, dtype=torch.float64)
     orthonormal_BK: Tensor = torch.linalg.qr(gaussian_BK).Q
     return (math.sqrt(size) * orthonormal_BK.T).contiguous().to(device)
+
+
+def _exact_tolerance(losses_B: Tensor, parameters: Mapping[str, Tensor]) -> float:
+    """Return the relative error up to which an estimator is exact, given the precision it computes in."""
+    kinds = {losses_B.dtype, *(value.dtype for value in parameters.values())}
+    device = losses_B.device.type
+    if torch.is_autocast_enabled(device):
+        kinds.add(torch.get_autocast_dtype(device))
+    coarsest = max(torch.finfo(kind).eps for kind in kinds)
+    if coarsest > torch.finfo(torch.float32).eps:
+        return max(EXACT, _COARSE_ROUNDING * coarsest)
+    return _EXACT_IN_DOUBLE if losses_B.dtype == torch.float64 else EXACT
 
 
 class _Comparison:

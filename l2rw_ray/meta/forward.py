@@ -123,7 +123,10 @@ class Forward:
         replay: GeneratorState,
         keep: Callable[[dict[str, Tensor]], Any] = dict,
     ) -> tuple[list[Any], Tensor]:
-        """Compute the gradients of several weighted sums of the same losses by plain autograd, one by one.
+        """Compute the gradients of several weighted sums of the same losses by plain autograd.
+
+        All go back through the graph of one forward, unless the backwards of a sharded model free it, or
+        compiled functions in it do.
 
         Args:
             batch: What to evaluate.
@@ -137,13 +140,24 @@ class Forward:
         """
         if self._is_idle(batch):
             return [keep(_zeros(parameters)) for _ in weights_KB], _no_losses(parameters)
-        found, library = [], LibraryGenerators.now()
-        for weights_B in weights_KB:  # compiled functions in it may let no second backward follow a first
+        found: list[Any] = []
+        library, keeps_graph = LibraryGenerators.now(), not self.replicas.is_sharded
+        while len(found) < len(weights_KB):
             library.restore()
             with torch.enable_grad(), replay.replayed(), self._untraced(parameters) as model:
                 losses_B = example_losses(self.losses, model, batch)
-                total = (weights_B.to(losses_B) * losses_B).sum()
-                found.append(keep(self.replicas.gradients(total, parameters)))
+                for weights_B in weights_KB[len(found) :]:
+                    total = (weights_B.to(losses_B) * losses_B).sum()
+                    try:
+                        gradient = self.replicas.gradients(total, parameters, retain_graph=keeps_graph)
+                    except RuntimeError as error:
+                        if not keeps_graph or "donated buffers" not in str(error):
+                            raise
+                        keeps_graph = False
+                        break
+                    found.append(keep(gradient))
+                    if not keeps_graph:
+                        break
         return found, losses_B.detach()
 
     def _is_idle(self, batch: Batch) -> bool:

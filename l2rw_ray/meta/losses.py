@@ -125,11 +125,13 @@ def trained_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
     return found
 
 
-def gradients_of(total: Tensor, parameters: Parameters) -> dict[str, Tensor]:
+def gradients_of(total: Tensor, parameters: Parameters, *, retain_graph: bool = False) -> dict[str, Tensor]:
     """Compute the gradients of a scalar by plain autograd, dense, zero where it does not depend on one."""
     if not total.requires_grad:
         return {name: torch.zeros_like(value) for name, value in parameters.items()}
-    parts = torch.autograd.grad(total, tuple(parameters.values()), allow_unused=True)
+    parts = torch.autograd.grad(
+        total, tuple(parameters.values()), retain_graph=retain_graph, allow_unused=True
+    )
     return {
         name: torch.zeros_like(value) if part is None else part.to_dense() if part.is_sparse else part
         for (name, value), part in zip(parameters.items(), parts, strict=True)

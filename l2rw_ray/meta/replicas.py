@@ -174,9 +174,11 @@ class Replicas:
         with replaced_tensors(self.module, values):
             yield
 
-    def gradients(self, total: Tensor, parameters: Parameters) -> dict[str, Tensor]:
+    def gradients(
+        self, total: Tensor, parameters: Parameters, *, retain_graph: bool = False
+    ) -> dict[str, Tensor]:
         """Compute the gradients of a scalar by plain autograd, dense; of sharded ones over all ranks."""
-        return gradients_of(total, parameters)
+        return gradients_of(total, parameters, retain_graph=retain_graph)
 
     def check_estimator(self, name: str, estimator: object) -> None:
         """Check that an estimator can do with what this rank has: it has all."""

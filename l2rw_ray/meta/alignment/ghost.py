@@ -117,6 +117,10 @@ class GhostScoredBatch:
                 parameter.grad = gradient if before is None else _sum(before, gradient)
         if synchronise:
             replicas.average_gradients(replicas.module.parameters())
+        for parameter in self.trained.parameters.values():
+            if parameter.grad is not None:
+                for hook in (getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values():
+                    hook(parameter)
 
 
 def _sum(left: Tensor, right: Tensor) -> Tensor:

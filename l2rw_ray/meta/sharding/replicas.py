@@ -106,7 +106,9 @@ class ShardedReplicas(Replicas):
             for (shard, _), before in zip(moved, kept, strict=True):
                 shard.copy_(before)
 
-    def gradients(self, total: Tensor, parameters: Parameters) -> dict[str, Tensor]:
+    def gradients(
+        self, total: Tensor, parameters: Parameters, *, retain_graph: bool = False
+    ) -> dict[str, Tensor]:
         """Compute the gradients of the ranks' totals' sum by a backward, which all ranks make together.
 
         Raises:

@@ -215,3 +215,17 @@ def test_the_train_batch_is_looked_at_again_unless_its_copy_was_written(is_writt
     torch.testing.assert_close(held.weighted(torch.ones(4)), gradient[:4].T @ copy_[:4])
     x.zero_()
     assert held.weighted(torch.ones(4)).eq(0).all() == (not is_written)
+
+
+def test_hooks_after_accumulation_are_called_once() -> None:
+    case = make_case("mlp")
+    calls: list[int] = []
+    for parameter in case.network.parameters():
+        parameter.register_post_accumulate_grad_hook(lambda p: calls.append(p.grad.mul_(0.5).numel()))
+    twin = copy.deepcopy(make_case("mlp").network)
+    results = []
+    for network in (case.network, twin):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1 if network is twin else 0.2)
+        results.append(ReweightedStep(network, optimizer, LOSS, estimator="ghost")(case.train, case.meta))
+    assert len(calls) == len(list(case.network.parameters()))
+    torch.testing.assert_close(case.network.state_dict(), twin.state_dict())
