@@ -1,11 +1,5 @@
-"""Batches: pytrees of tensors that hold one row per example.
+"""Batches: trees of tensors that hold one row per example, such as a pair of inputs and targets."""
 
-A batch is a tensor, a pair of inputs and targets, a mapping (a dict, a tokenizer's BatchEncoding), a list,
-a tuple, a dataclass, or any of these inside another. Tensors without dimensions and other values are
-constants.
-"""
-
-import copy
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +9,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.errors import InputError
+from l2rw_ray.trees import is_record, rebuilt, tensors_of
 
 Batch = Any
 """A pytree whose tensors hold one row per example, such as a pair of inputs [B, …] and targets [B, …]."""
@@ -23,16 +18,6 @@ Collate = Callable[[Batch, Batch], Batch]
 """Joins a train and a meta batch, the train rows first."""
 
 _REMEDY = "give tensors whose first dimension counts the examples"
-
-
-def tensors_of(batch: Batch) -> Iterator[Tensor]:
-    """Iterate over a batch's tensors that have rows."""
-    if isinstance(batch, Tensor):
-        if batch.ndim:
-            yield batch
-    else:
-        for part in _parts(batch):
-            yield from tensors_of(part)
 
 
 def batch_size(batch: Batch) -> int:
@@ -111,12 +96,12 @@ def _joined(first: Any, second: Any) -> Any:
     if isinstance(first, Mapping):
         if first.keys() != second.keys():
             raise _MismatchError
-        return _like(first, {key: _joined(value, second[key]) for key, value in first.items()})
+        return rebuilt(first, {key: _joined(value, second[key]) for key, value in first.items()})
     if isinstance(first, list | tuple):
         if len(first) != len(second):
             raise _MismatchError
-        return _like(first, [_joined(*pair) for pair in zip(first, second, strict=True)])
-    if _is_dataclass(first):
+        return rebuilt(first, [_joined(*pair) for pair in zip(first, second, strict=True)])
+    if is_record(first):
         names = [field.name for field in dataclasses.fields(first) if field.init]
         return dataclasses.replace(
             first, **{name: _joined(getattr(first, name), getattr(second, name)) for name in names}
@@ -128,48 +113,6 @@ def _constant(first: Any, second: Any, *, equal: bool) -> Any:
     if not equal:
         raise _MismatchError
     return first
-
-
-def _like(container: Any, parts: Any) -> Any:
-    """Return a container of the same kind with other parts."""
-    if isinstance(container, Mapping):
-        made: Any = copy.copy(container)
-        for key, value in parts.items():
-            made[key] = value
-        return made
-    if isinstance(container, tuple) and hasattr(container, "_fields"):
-        return type(container)(*parts)
-    return type(container)(parts)
-
-
-def _parts(batch: Any) -> list[Any]:
-    if isinstance(batch, Mapping):
-        return list(batch.values())
-    if isinstance(batch, list | tuple):
-        return list(batch)
-    if _is_dataclass(batch):
-        return [getattr(batch, field.name) for field in dataclasses.fields(batch)]
-    return []
-
-
-def _is_dataclass(value: Any) -> bool:
-    return dataclasses.is_dataclass(value) and not isinstance(value, type)
-
-
-def map_tensors(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
-    """Return a batch of the same structure whose tensors with rows are changed."""
-    if isinstance(batch, Tensor):
-        return change(batch) if batch.ndim else batch
-    if isinstance(batch, Mapping):
-        return _like(batch, {key: map_tensors(value, change) for key, value in batch.items()})
-    if isinstance(batch, list | tuple):
-        return _like(batch, [map_tensors(part, change) for part in batch])
-    if _is_dataclass(batch):
-        names = [field.name for field in dataclasses.fields(batch) if field.init]
-        return dataclasses.replace(
-            batch, **{name: map_tensors(getattr(batch, name), change) for name in names}
-        )
-    return batch
 
 
 def cycle_batches(loader: Iterable[Batch]) -> Iterator[Batch]:

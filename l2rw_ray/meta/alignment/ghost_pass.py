@@ -28,9 +28,10 @@ from l2rw_ray.meta.alignment.layers import (
     leaves_of,
     recorded_call,
 )
-from l2rw_ray.meta.batches import Batch, batch_device, batch_size, tensors_of
+from l2rw_ray.meta.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.replaced import replaced_forwards, strange_parameter
+from l2rw_ray.trees import tensors_of
 
 _COUPLING = (nn.modules.batchnorm._BatchNorm,)
 
