@@ -1,6 +1,8 @@
 """Process-wide state of torch and random generators, so that a trial's result depends on its seed alone."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -56,3 +58,13 @@ def restore_rng(state: RngState) -> None:
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
     random.setstate(state["python"])
+
+
+@contextmanager
+def without_draws() -> Iterator[None]:
+    """Leave the global generators as they are, whatever the block draws, as some modules do when imported."""
+    state = rng_state()
+    try:
+        yield
+    finally:
+        restore_rng(state)

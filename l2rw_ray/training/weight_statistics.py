@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.events import WEIGHT_EDGES, WeightHistogram
+from l2rw_ray.training.determinism import without_draws
 from l2rw_ray.training.ranks import Ranks
 
 
@@ -96,7 +97,8 @@ class WeightStatistics:
         if corrupted_N.any() and not corrupted_N.all():
             if used.any():
                 summary["corrupted_weight_share"] = (wrong_S[used] / total_S[used]).mean().item()
-            from sklearn.metrics import roc_auc_score
+            with without_draws():
+                from sklearn.metrics import roc_auc_score
 
             summary["corrupted_auroc"] = float(roc_auc_score(corrupted_N.numpy(), -relative_N.numpy()))
         histogram = WeightHistogram(_counts(relative_N[~corrupted_N]), _counts(relative_N[corrupted_N]))

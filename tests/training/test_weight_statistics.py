@@ -1,5 +1,8 @@
 """Weight statistics of an epoch against metrics worked out by hand."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -51,3 +54,18 @@ def test_examples_are_counted_by_their_mean_weight() -> None:
     assert {n: count for n, count in enumerate(weights.histogram.corrupted) if count} == {0: 1, one: 1}
     assert weights.effective_S[0] == 2.0
     assert sum(weights.histogram.clean) == 2, "the last example never came"
+
+
+def test_what_is_imported_on_first_use_draws_no_random_number() -> None:
+    code = """
+import random, torch
+from l2rw_ray.training.ranks import Ranks
+from l2rw_ray.training.weight_statistics import WeightStatistics
+statistics = WeightStatistics(torch.tensor([True, False]), 1, torch.device("cpu"))
+statistics.add(0, torch.tensor([0.2, 0.8]), torch.arange(2), 2)
+state = random.getstate()
+found = statistics.summarise(torch.tensor([2]), Ranks())
+assert "corrupted_auroc" in found.metrics
+assert random.getstate() == state
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

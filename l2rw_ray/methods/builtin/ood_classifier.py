@@ -3,6 +3,8 @@
 Shape suffixes: N train examples, M meta set, F features.
 """
 
+from importlib import import_module
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -65,6 +67,9 @@ class OodClassifierMethod(TwoStageMethod):
 
     def __init__(self, config: OodClassifierConfig, context: TrainingContext) -> None:
         output_layer(Replicas.of(context.model).module)  # raise now, not after the first stage
+        import_module(
+            "sklearn.linear_model"
+        )  # before training is seeded: what it imports draws random numbers
         super().__init__(config, context)
 
     def judge(self, step: int) -> Tensor:
