@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.meta.batches import Batch
+from l2rw_ray.meta.batches import Batch, batch_device
 from l2rw_ray.meta.forward import Forward
 from l2rw_ray.meta.generators import untouched_generators
 from l2rw_ray.meta.losses import LossFunction, losses_from, trainable
@@ -36,7 +36,7 @@ def reference_scores(
         trainable(model),
         Forward(Replicas.single(model), losses_from(loss_fn, None), dry=True),
     )
-    with torch.enable_grad(), untouched_generators(train_batch[0].device):
+    with torch.enable_grad(), untouched_generators(batch_device(train_batch)):
         losses_B = forward.training(train_batch, parameters)
         epsilon_B = torch.zeros_like(losses_B, requires_grad=True)
         gradients = torch.autograd.grad(
