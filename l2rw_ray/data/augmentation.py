@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.errors import DataError
+from l2rw_ray.trees import Tree
 
 FLIP, CROP = "flip", "crop"
 PADDING = 4
@@ -36,14 +37,16 @@ def draw_changes(kinds: Sequence[str], seed: int, epoch: int, step: int, count: 
     return torch.cat([moves_B2 * (CROP in kinds), mirrored_B1 * (FLIP in kinds)], dim=1)
 
 
-def check_images(kinds: Sequence[str], dtype: torch.dtype) -> None:
+def check_images(kinds: Sequence[str], inputs: Tree) -> None:
     """Check that examples that are to be augmented are images.
 
     Raises:
-        DataError: Augmentation is asked for, and the inputs are features.
+        DataError: Augmentation is asked for, and the inputs are features or a tree.
     """
-    if kinds and dtype != torch.uint8:
-        raise DataError("trial.data.augment", list(kinds), "inputs are feature vectors", "leave it out")
+    if not kinds or (isinstance(inputs, Tensor) and inputs.dtype == torch.uint8):
+        return
+    found = "feature vectors" if isinstance(inputs, Tensor) else f"a {type(inputs).__name__}, not images"
+    raise DataError("trial.data.augment", list(kinds), f"inputs are {found}", "leave it out")
 
 
 def augmented(images: Tensor, changes_B3: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from l2rw_ray.data.images.stored_images import StoredImages
 from l2rw_ray.errors import DataError
+from l2rw_ray.trees import Shapes, Tree, map_tensors, shapes_of
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,14 @@ class ExampleSet:
     Shape suffixes: N examples of the set, S of the store it draws from, B batch, F features.
 
     Attributes:
-        inputs: Images as uint8 [N, C, H, W], or features as float32 [N, F]; with `places` a store
-            of S inputs that several sets (and, memory-mapped, several processes) share.
+        inputs: Images as uint8 [N, C, H, W], features as float32 [N, F], or a tree of tensors [N, …], which
+            are not scaled; with `places` a store of S inputs that several sets (and, memory-mapped, several
+            processes) share.
         labels: Class indices, int64 [N]; of a regression indices of the target's strata.
         corrupted: Which labels or targets were corrupted on purpose, bool [N].
         rows: Row of each example in its source, int64 [N].
-        mean: What is subtracted from features, [F]; None for images.
-        std: What features are divided by, [F]; None for images.
+        mean: What is subtracted from features, [F]; None for images and trees.
+        std: What features are divided by, [F]; None for images and trees.
         places: Place of each example in the store, int64 [N]; None where `inputs` are its own.
         weight_features: Features from which a weight model weights the examples, standardised, float32 [N,
             F]; only of the train set, None where its source has none.
@@ -36,7 +38,7 @@ class ExampleSet:
             says that they are held in memory anyway.
     """
 
-    inputs: Tensor
+    inputs: Tree
     labels: Tensor
     corrupted: Tensor
     rows: Tensor
@@ -58,20 +60,18 @@ class ExampleSet:
         return self.stored is not None and not self.stored.in_memory
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input."""
-        return tuple(self.inputs.shape[1:])
+    def input_shape(self) -> Shapes:
+        """Shape of one input; of a tree a dict or tuple of those of its parts."""
+        return shapes_of(self.inputs)
 
     @property
     def scales(self) -> dict[str, Tensor]:
-        """The tensors that standardise features and targets, by attribute name; empty for images."""
+        """The tensors that standardise features and targets, by attribute name; empty without those."""
         named = {name: getattr(self, name) for name in ("mean", "std", "target_mean", "target_std")}
         return {name: scale for name, scale in named.items() if scale is not None}
 
-    def take(
-        self, index_B: Tensor, change: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Return inputs as float32 [B, …] and labels, int64 [B], or standardised targets, float32 [B].
+    def take(self, index_B: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> tuple[Tree, Tensor]:
+        """Return inputs as a model takes them and labels, int64 [B], or standardised targets, float32 [B].
 
         Args:
             index_B: Positions in this set, int64 [B].
@@ -83,8 +83,8 @@ class ExampleSet:
         index_B = index_B.to(self.labels.device)
         return self.scaled(self.inputs_of(index_B), change), self.answers(index_B)
 
-    def inputs_of(self, index_B: Tensor) -> Tensor:
-        """Return a copy of inputs as decoded, [B, …].
+    def inputs_of(self, index_B: Tensor) -> Tree:
+        """Return a copy of inputs as decoded, [B, …], or the tree of them.
 
         Args:
             index_B: Positions in this set, int64 [B], on its device.
@@ -94,7 +94,8 @@ class ExampleSet:
         """
         if self.is_streamed:
             raise self.streaming_error("the train images come in batches, and cannot be taken one by one")
-        return self.inputs.index_select(0, index_B if self.places is None else self.places[index_B])
+        places_B = index_B if self.places is None else self.places[index_B]
+        return map_tensors(self.inputs, lambda tensor: tensor.index_select(0, places_B))
 
     def streaming_error(self, problem: str) -> DataError:
         """Return the error for a method that needs more of a streamed set than its batches."""
@@ -102,8 +103,8 @@ class ExampleSet:
         given = f"{{window: {self.stored.window}}}"
         return DataError("trial.data.stream", given, problem, "leave it out, or use another method")
 
-    def scaled(self, inputs: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Scale inputs for a model, float32 [B, …].
+    def scaled(self, inputs: Tree, change: Callable[[Tensor], Tensor] | None = None) -> Tree:
+        """Scale inputs for a model, float32 [B, …]; a tree stays as it is.
 
         Images are scaled to [−1, 1] by (x/255 − 0.5)/0.5, features standardised; one that is missing (NaN)
         becomes the mean, 0.
@@ -113,6 +114,8 @@ class ExampleSet:
             change: Applied to the images, uint8 [B, C, H, W], first.
         """
         x = inputs if change is None else change(inputs)
+        if not isinstance(x, Tensor):
+            return x
         if self.mean is None or self.std is None:
             return x.float().div_(127.5).sub_(1.0)
         x = x.sub_(self.mean).div_(self.std)
@@ -134,9 +137,15 @@ class ExampleSet:
         """Return the set on a device, with only its own inputs."""
         if device == self.labels.device:
             return self
-        own = self if self.places is None else replace(self, inputs=self.inputs[self.places], places=None)
+        own, places = self, self.places
+        if places is not None:
+            inputs = map_tensors(self.inputs, lambda tensor: tensor[places])
+            own = replace(self, inputs=inputs, places=None)
         tensors = {name: value for name, value in vars(own).items() if isinstance(value, Tensor)}
-        moved: dict[str, Any] = {name: value.to(device) for name, value in tensors.items()}
+        moved: dict[str, Any] = {
+            name: value.to(device) for name, value in tensors.items() if name != "inputs"
+        }
+        moved["inputs"] = map_tensors(own.inputs, lambda tensor: tensor.to(device))
         return replace(own, **moved)
 
 

@@ -14,6 +14,7 @@ from l2rw_ray.data.images.parts import ReadParts, read_here
 from l2rw_ray.data.images.streamed_inputs import streamed_inputs
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.errors import DataError
+from l2rw_ray.trees import Tree, map_tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,14 @@ class Batch:
     """One rank's share of a global batch.
 
     Attributes:
-        x: Inputs, float32 [B, …].
+        x: Inputs, float32 [B, …], or a tree of tensors [B, …], as the source gave them.
         y: Labels, int64 [B], or standardised targets, float32 [B].
         index: Positions in the set, int64 [B].
         global_size: Examples on all ranks together.
         is_last: Whether it is the last one of its epoch.
     """
 
-    x: Tensor
+    x: Tree
     y: Tensor
     index: Tensor
     global_size: int
@@ -102,7 +103,8 @@ def epoch_batches(
                 changes_B3 = draw_changes(augment, seed, epoch, step, len(whole))
                 change = partial(augmented, changes_B3=_share(changes_B3, rank, world_size))
             index_B = index.to(device)
-            x, y = examples.scaled(x.to(device), change), examples.answers(index_B)
+            x = map_tensors(x, lambda tensor: tensor.to(device))
+            x, y = examples.scaled(x, change), examples.answers(index_B)
             yield Batch(x, y, index_B, len(whole), is_last=step == steps - 1)
 
 
@@ -116,7 +118,7 @@ def _pass_order(examples: ExampleSet, seed: int, epoch: int) -> Tensor:
 
 def _inputs(
     examples: ExampleSet, shares: Sequence[Tensor], seed: int, epoch: int, read_parts: ReadParts
-) -> Generator[Tensor]:
+) -> Generator[Tree]:
     """Yield the inputs of one rank's share of each batch, [B, …]."""
     if examples.stored is None or not examples.is_streamed:
         yield from map(examples.inputs_of, shares)
@@ -150,9 +152,9 @@ class MetaSampler:
             raise DataError("method.meta_batch_size", batch_size, problem, remedy)
         self._batch_size = batch_size or len(meta)
         self._cycles: dict[int, Tensor] = {}
-        self._whole: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._whole: dict[tuple[int, int], tuple[Tree, Tensor]] = {}
 
-    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> tuple[Tree, Tensor]:
         """Return one rank's share of the batch of a step, a function of seed and step alone.
 
         Args:
@@ -161,7 +163,7 @@ class MetaSampler:
             world_size: Number of ranks.
 
         Returns:
-            Inputs, float32 [M, …], and labels, int64 [M], or standardised targets, float32 [M].
+            Inputs, as `Batch.x`, and labels, int64 [M], or standardised targets, float32 [M].
         """
         if self._batch_size < len(self.examples):
             positions = self._positions(0 if self._fixed else step)

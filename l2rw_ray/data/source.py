@@ -11,6 +11,7 @@ from l2rw_ray.data.images.stored_images import StoredImages
 from l2rw_ray.data.tables.bad_rows import SkippedRows
 from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
+from l2rw_ray.trees import Tree, map_tensors
 
 NO_CLASS = -1
 """Label of an example whose class is left out, so that it is in none of the sets."""
@@ -23,7 +24,8 @@ class Source:
     Shape suffixes: N examples, F features.
 
     Attributes:
-        inputs: Images as uint8 [N, C, H, W], or features as float32 [N, F].
+        inputs: Images as uint8 [N, C, H, W], features as float32 [N, F], or a tree (a dict, tuple, list or
+            dataclass) of tensors [N, …] of any type, which a model gets as they are.
         labels: Class indices, int64 [N]; of a regression indices of the target's strata.
         class_names: Name of each class.
         test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
@@ -45,10 +47,10 @@ class Source:
             and hold none, unless `stored` says that they are held in memory anyway.
     """
 
-    inputs: Tensor
+    inputs: Tree
     labels: Tensor
     class_names: tuple[str, ...]
-    test_inputs: Tensor | None = None
+    test_inputs: Tree | None = None
     test_labels: Tensor | None = None
     groups: Tensor | None = None
     class_indices: tuple[int, ...] | None = None
@@ -62,7 +64,7 @@ class Source:
     left_out: int = 0
     stored: StoredImages | None = None
 
-    def take(self, rows_K: Tensor) -> Tensor:
+    def take(self, rows_K: Tensor) -> Tree:
         """Return the inputs of some rows, [K, …], from memory or from files.
 
         Args:
@@ -72,7 +74,7 @@ class Source:
             DataError: They are read from files, and cannot be.
         """
         if self.stored is None or self.stored.in_memory:
-            return self.inputs[rows_K]
+            return map_tensors(self.inputs, lambda tensor: tensor[rows_K])
         return self.stored.read(rows_K)
 
     @property
@@ -130,14 +132,17 @@ class Source:
         Raises:
             DataError: There is no such feature.
         """
-        names = self.feature_names or ()
+        field, names = "trial.data.noise.by", self.feature_names or ()
+        if not isinstance(self.inputs, Tensor):
+            problem = f"inputs are a {type(self.inputs).__name__}, not features"
+            raise DataError(field, given, problem, "leave it out")
         if given in names:
             return names.index(str(given))
         count = self.inputs.shape[1] if self.inputs.ndim == 2 else 0
         if isinstance(given, int) and 0 <= given < count:
             return given
         remedy = f"use one of {', '.join(names) or f'0 to {count - 1}'}" if count else "leave it out"
-        raise DataError("trial.data.noise.by", given, "no feature of this source", remedy)
+        raise DataError(field, given, "no feature of this source", remedy)
 
 
 Loader = Callable[..., Source]

@@ -1,5 +1,6 @@
 """The optimiser step of most methods, on the plain or the weighted loss of the global batch."""
 
+import torch
 from torch import Tensor
 
 from l2rw_ray.data import Batch
@@ -23,7 +24,8 @@ class WeightedStep:
 
     def plain(self, batch: Batch) -> StepOutcome:
         """Make one step with weight 1/B for every example of the global batch."""
-        weights_B = batch.x.new_full((len(batch.y),), 1.0 / batch.global_size)
+        size, device = len(batch.y), batch.y.device
+        weights_B = torch.full((size,), 1.0 / batch.global_size, dtype=torch.float32, device=device)
         with self._update.micro_batch(flush=batch.is_last):
             done = self._update.update((batch.x, batch.y), weights_B, total=1.0)
         return StepOutcome(done.loss, done.losses)
@@ -35,7 +37,7 @@ class WeightedStep:
             batch: This rank's share.
             relative_B: A non-negative weight of any scale for each example of the share.
         """
-        relative_B = relative_B.to(batch.x)
+        relative_B = relative_B.to(batch.y.device, torch.float32)
         totals = self._update.forward.replicas.batch_totals(relative_B.sum(), len(relative_B))
         weights_B = normalised(relative_B, totals, "batch_sum")
         with self._update.micro_batch(flush=batch.is_last):

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from l2rw_ray.data import ExampleSet
 from l2rw_ray.errors import NonFiniteError, UnsupportedModelError
-from l2rw_ray.meta import Replicas
+from l2rw_ray.meta import Batch, Replicas
+from l2rw_ray.meta.batches import batch_size
 from l2rw_ray.methods.interface import TrainingContext
 from l2rw_ray.methods.output_layer import output_layer
 
@@ -51,7 +52,7 @@ def from_first_rank(tensor: Tensor, context: TrainingContext) -> Tensor:
 
 @torch.no_grad()
 def _of_all_ranks(
-    examples: ExampleSet, context: TrainingContext, forward: Callable[[nn.Module, Tensor], Tensor], step: int
+    examples: ExampleSet, context: TrainingContext, forward: Callable[[nn.Module, Batch], Tensor], step: int
 ) -> Tensor:
     replicas, count, ranks = Replicas.of(context.model), len(examples), context.world_size
     start, end = count * context.rank // ranks, count * (context.rank + 1) // ranks
@@ -69,7 +70,7 @@ def _of_all_ranks(
     return whole_N
 
 
-def _features(network: nn.Module, x: Tensor) -> Tensor:
+def _features(network: nn.Module, x: Batch) -> Tensor:
     name, layer = output_layer(network)
     seen: list[Tensor] = []
 
@@ -81,7 +82,7 @@ def _features(network: nn.Module, x: Tensor) -> Tensor:
         network(x)
     finally:
         handle.remove()
-    if not seen or len(seen[-1]) != len(x):
+    if not seen or len(seen[-1]) != batch_size(x):
         problem, remedy = (
             "its inputs are not the features of a batch, [B, F]",
             "use another model or method",

@@ -10,6 +10,7 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import FORM, is_import_path, users_code
 from l2rw_ray.models.from_torchvision import torchvision_builder, torchvision_names
 from l2rw_ray.models.registry import FIELD, MODELS, Builder, InputShape
+from l2rw_ray.trees import Shapes
 
 _NEAR = 3
 
@@ -35,13 +36,13 @@ def find_builder(name: str) -> Builder:
 
 
 def build_model(
-    name: str, input_shape: InputShape, classes: int, options: Mapping[str, Any] | None = None
+    name: str, input_shape: Shapes, classes: int, options: Mapping[str, Any] | None = None
 ) -> nn.Module:
     """Build a freshly initialised network; its weights come from torch's global generator.
 
     Args:
         name: A name, as for `find_builder`.
-        input_shape: Shape of one input.
+        input_shape: Shape of one input; of a tree a dict or tuple of those of its parts.
         classes: Outputs, one logit per class.
         options: Keyword arguments for the builder.
 
@@ -51,9 +52,17 @@ def build_model(
     """
     build = find_builder(name)
     if not is_import_path(name):
-        return build(input_shape, classes, **(options or {}))
+        return build(_one_shape(name, input_shape), classes, **(options or {}))
     with users_code(name, FIELD):
         network: object = build(input_shape, classes, **(options or {}))
     if not isinstance(network, nn.Module):
         raise ConfigError(FIELD, name, f"returned a {type(network).__name__}", "return a torch.nn.Module")
     return network
+
+
+def _one_shape(name: str, input_shape: Shapes) -> InputShape:
+    """Check that inputs are one tensor, as networks of this package and of torchvision take them."""
+    if isinstance(input_shape, tuple) and all(isinstance(size, int) for size in input_shape):
+        return input_shape
+    problem = f"inputs are a {type(input_shape).__name__}, it takes one tensor"
+    raise ConfigError(FIELD, name, problem, f"name a model of your own as {FORM}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.data.sources import Data
@@ -13,6 +14,7 @@ from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits
 from l2rw_ray.data.sources.local_copy import describe_copy
 from l2rw_ray.data.sources.samples import sample_images
 from l2rw_ray.errors import DataError
+from l2rw_ray.trees import Tree, named_leaves
 
 SETS = ("train", "meta", "validation", "test")
 _SAMPLES = 3
@@ -26,12 +28,12 @@ class SourceSummary:
         name: Name of the source in the study.
         copy: Description of its local copy.
         examples: Number of examples, including those of a separate test file.
-        form: Shape of an example, and whether it is an image.
+        form: Shape of an example, and whether it is an image; of a tree type and shape of each tensor.
         skipped: Bad rows that were skipped, a line per reason.
         skipped_rows: Number of skipped rows.
         left_out: Number of examples that were excluded because of their targets.
         difficulty: Mean difficulty of the examples; None when unknown.
-        samples: A few images of each class, uint8 [H, W, C]; None for vectors.
+        samples: A few images of each class, uint8 [H, W, C]; None where examples are no images.
         class_names: Name of each class.
         is_regression: Whether examples have targets; the classes are then deciles of the target.
     """
@@ -107,15 +109,11 @@ def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
 
 
 def _source_summary(config: Data, source: Source) -> SourceSummary:
-    is_image = source.inputs.ndim == 4
-    shape = "×".join(
-        map(str, [*source.inputs.shape[2:], source.inputs.shape[1]] if is_image else source.inputs.shape[1:])
-    )
     return SourceSummary(
         config.source,
         describe_copy(config),
         len(source.labels) + (0 if source.test_labels is None else len(source.test_labels)),
-        f"images of {shape}" if is_image else f"vectors of {shape}",
+        _form(source.inputs),
         tuple(f"{part.count} × {part.first}" for part in source.skipped),
         source.skipped_rows,
         source.left_out,
@@ -124,6 +122,16 @@ def _source_summary(config: Data, source: Source) -> SourceSummary:
         source.class_names,
         source.targets is not None,
     )
+
+
+def _form(inputs: Tree) -> str:
+    if not isinstance(inputs, Tensor):
+        named = [(name, str(part.dtype), list(part.shape[1:])) for name, part in named_leaves(inputs)]
+        parts = [f"{name} {dtype.removeprefix('torch.')} {shape}" for name, dtype, shape in named]
+        return f"examples of {', '.join(parts)}"
+    is_image = inputs.ndim == 4
+    shape = "×".join(map(str, [*inputs.shape[2:], inputs.shape[1]] if is_image else inputs.shape[1:]))
+    return f"images of {shape}" if is_image else f"vectors of {shape}"
 
 
 def _sets(source: Source, config: Data, seed: int) -> dict[str, SetSummary]:

@@ -13,6 +13,7 @@ from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.errors import InputError
 from l2rw_ray.methods.registry import adapted_network
 from l2rw_ray.models import build_model
+from l2rw_ray.trees import Shapes
 
 _FORMAT = 1
 _UNREADABLE = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, TypeError, ValueError)
@@ -27,16 +28,17 @@ class SavedModel:
     Attributes:
         network: The model, not wrapped.
         config: The trial it was trained in.
-        input_shape: Shape of one input. Images have values from −1 to 1.
+        input_shape: Shape of one input; of a tree a dict or tuple of those of its parts. Images have values
+            from −1 to 1.
         outputs: Number of outputs.
         class_names: Names of the outputs; one for a regression.
         scales: `mean` and `std` to standardise features by, and `target_mean` and `target_std` that targets
-            were standardised by; none for images and classes.
+            were standardised by; none for images, trees and classes.
     """
 
     network: nn.Module
     config: TrialConfig
-    input_shape: tuple[int, ...]
+    input_shape: Shapes
     outputs: int
     class_names: tuple[str, ...]
     scales: Mapping[str, Tensor]
@@ -88,7 +90,7 @@ def load_model(path: Path, *, own_code: bool = True) -> SavedModel:
         config = TrialConfig.model_validate_json(saved["config"])
         if config.import_paths and not own_code:
             raise InputError("model file", path, "is built by custom code", "load it yourself")
-        shape, outputs = tuple(saved["input_shape"]), saved["outputs"]
+        shape, outputs = saved["input_shape"], saved["outputs"]
         network = build_model(config.model.name, shape, outputs, config.model.options)
         network = adapted_network(config.method, network)
         network.load_state_dict(saved["state"])

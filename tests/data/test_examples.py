@@ -57,12 +57,35 @@ def test_sets_share_a_store_until_they_move() -> None:
     assert {value.device.type for value in vars(moved).values() if value is not None} == {"meta"}
 
 
+def test_a_tree_is_taken_as_it_is() -> None:
+    ids = torch.arange(12).reshape(6, 2)
+    store = {"ids": ids, "parts": (ids.half(), ids[:, 0].to(torch.uint8))}
+    places = torch.tensor([4, 1])
+    examples = ExampleSet(store, torch.tensor([1, 0]), torch.zeros(2).bool(), places, places=places)
+    x, y = examples.take(torch.tensor([1, 0]))
+    assert torch.equal(x["ids"], ids[[1, 4]])
+    assert [(part.dtype, part.tolist()) for part in x["parts"]] == [
+        (torch.float16, [[2.0, 3.0], [8.0, 9.0]]),
+        (torch.uint8, [2, 8]),
+    ]
+    assert y.tolist() == [0, 1]
+    assert examples.input_shape == {"ids": (2,), "parts": ((2,), ())}
+    assert examples.scales == {}
+    x["ids"].zero_()
+    assert ids.any(), "a batch is a copy"
+    moved = examples.to(torch.device("meta"))
+    assert (moved.inputs["ids"].device.type, moved.inputs["ids"].shape) == ("meta", (2, 2))
+    assert (moved.inputs["parts"][1].device.type, moved.inputs["parts"][1].shape) == ("meta", (2,))
+
+
 def test_an_empty_set_gives_empty_batches() -> None:
     empty = torch.empty(0, dtype=torch.int64)
     store = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
     x, y = ExampleSet(store, empty, empty.bool(), empty, places=empty).take(empty)
     assert x.shape == (0, 1, 2, 2)
     assert y.shape == (0,)
+    x, _ = ExampleSet({"image": store}, empty, empty.bool(), empty, places=empty).take(empty)
+    assert x["image"].shape == (0, 1, 2, 2)
 
 
 def test_a_position_outside_is_an_error() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 from l2rw_ray.config import parse_study
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.preflight.data_summary import SETS, DataSummary, summarise_data
+from tests.training import texts
 
 
 def _summaries(tree: dict) -> list[DataSummary]:
@@ -66,3 +67,11 @@ def test_classes_that_a_bias_leaves_out_are_counted_under_their_own_names(study_
     (summary,) = _summaries(study_tree)
     assert summary.sets["train"].after == (0, 0, 0, 0, 10, 0, 0, 0, 0, 50)
     assert summary.sets["train"].before == summary.sets["train"].after
+
+
+def test_the_form_of_a_tree_names_its_tensors(study_tree: dict) -> None:
+    study_tree["trial"]["data"] |= {"source": texts.SOURCE, "meta_per_class": 5}
+    study_tree["trial"]["model"] = {"name": texts.MODEL}
+    source = _summaries(study_tree)[0].source
+    assert source.form == "examples of input_ids int64 [8], attention_mask bool [8]"
+    assert (source.examples, source.samples) == (300, None)

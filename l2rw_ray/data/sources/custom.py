@@ -1,6 +1,7 @@
 """Load a custom source and check what splits and models rely on."""
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from l2rw_ray.config.data.sources import CustomData
 from l2rw_ray.data.source import SOURCES, Source
 from l2rw_ray.errors import DataError
 from l2rw_ray.import_path import users_code
+from l2rw_ray.trees import Tree, named_leaves
 
 _FIELD = "trial.data.source"
 _SEED = 0
@@ -42,7 +44,7 @@ def load_custom(config: CustomData) -> Source:
     if source.train_labels is not None and source.targets is not None:
         raise _unusable(config, "has targets, and train_labels", "give train_labels to classes only")
     if source.train_labels is not None:
-        _check_labels(config, source.train_labels, source, len(source.inputs), "train_")
+        _check_labels(config, source.train_labels, source, len(source.labels), "train_")
     if source.test_inputs is not None and source.test_labels is not None:
         _check(config, source.test_inputs, source.test_labels, source, "test_")
         _check_targets(config, source.test_targets, source.test_labels, "test_")
@@ -53,16 +55,42 @@ def load_custom(config: CustomData) -> Source:
     return source
 
 
-def _check(config: CustomData, inputs: Tensor, labels: Tensor, source: Source, prefix: str) -> None:
+def _check(config: CustomData, inputs: Tree, labels: Tensor, source: Source, prefix: str) -> None:
     """Check types, shapes and values of inputs and labels."""
+    leaves = list(named_leaves(inputs))
+    if any(path for path, _ in leaves):
+        count = _checked_parts(config, leaves, f"{prefix}inputs")
+    else:
+        count = _checked_tensor(config, inputs, f"{prefix}inputs")
+    _check_labels(config, labels, source, count, prefix)
+
+
+def _checked_tensor(config: CustomData, inputs: object, name: str) -> int:
+    """Check inputs that are one tensor. Returns the number of examples."""
     is_image = isinstance(inputs, Tensor) and inputs.dtype == torch.uint8 and inputs.ndim == 4
     is_vector = isinstance(inputs, Tensor) and inputs.dtype == torch.float32 and inputs.ndim == 2
-    if not is_image and not is_vector:
-        problem = f"{prefix}inputs are {_described(inputs)}"
-        raise _unusable(config, problem, "give images as uint8 [N, C, H, W], or features as float32 [N, F]")
+    if not isinstance(inputs, Tensor) or not (is_image or is_vector):
+        remedy = "give images as uint8 [N, C, H, W], or features as float32 [N, F], or a dict of any tensors"
+        raise _unusable(config, f"{name} are {_described(inputs)}", remedy)
     if is_vector and not inputs.isfinite().all():
-        raise _unusable(config, f"{prefix}inputs are not all finite", "fill in what is missing")
-    _check_labels(config, labels, source, len(inputs), prefix)
+        raise _unusable(config, f"{name} are not all finite", "fill in what is missing")
+    return len(inputs)
+
+
+def _checked_parts(config: CustomData, leaves: Sequence[tuple[str, object]], name: str) -> int:
+    """Check the parts of inputs that are a tree. Returns the number of examples."""
+    counts: dict[int, str] = {}
+    for path, part in leaves:
+        if not isinstance(part, Tensor) or not part.ndim or part.layout != torch.strided:
+            problem = f"{name}.{path} is {_described(part)}"
+            raise _unusable(config, problem, "give a dense tensor with a row per example, or leave it out")
+        if part.is_floating_point() and part.isnan().any():
+            raise _unusable(config, f"{name}.{path} has NaN", "fill in what is missing")
+        counts.setdefault(len(part), f"{len(part)} rows of {name}.{path}")
+    if len(counts) > 1:
+        problem = f"has {' and '.join(counts.values())}"
+        raise _unusable(config, problem, "give each example a row in every tensor")
+    return next(iter(counts))
 
 
 def _check_labels(config: CustomData, labels: Tensor, source: Source, count: int, prefix: str) -> None:
@@ -117,8 +145,8 @@ def _check_weight_features(config: CustomData, source: Source) -> None:
         raise _unusable(config, "weight_features are not all finite", "fill in what is missing")
 
 
-def _form(inputs: Tensor) -> tuple[torch.dtype, torch.Size]:
-    return inputs.dtype, inputs.shape[1:]
+def _form(inputs: Tree) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    return {path: (part.dtype, part.shape[1:]) for path, part in named_leaves(inputs)}
 
 
 def _described(value: object) -> str:

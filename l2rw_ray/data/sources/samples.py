@@ -1,6 +1,7 @@
 """A few images of each class, to look at."""
 
 import torch
+from torch import Tensor
 
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.tables.bad_rows import Array
@@ -14,9 +15,9 @@ def sample_images(source: Source, per_class: int) -> tuple[tuple[Array, ...], ..
         per_class: How many at most.
 
     Returns:
-        For each class its images, uint8 [H, W, C]; None where examples are vectors.
+        For each class its images, uint8 [H, W, C]; None where examples are no images.
     """
-    if source.inputs.dtype != torch.uint8:
+    if not isinstance(source.inputs, Tensor) or source.inputs.dtype != torch.uint8:
         return None
     samples = []
     for label in range(len(source.class_names)):

@@ -71,12 +71,12 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
         seed: The trial's seed.
 
     Raises:
-        DataError: A class has too few examples, features are to be augmented, or a protocol does not fit the
-        data.
+        DataError: A class has too few examples, what is no image is to be augmented, or a protocol does not
+            fit the data.
     """
     _check_fit(source, config)
     _check_class_count(source, config)
-    check_images(config.augment, source.inputs.dtype)
+    check_images(config.augment, source.inputs)
     if isinstance(config.bias, TwoClassBias):
         source = _two_classes(source, config.bias)
     clean = draw_clean_sets(source, config, seed)
@@ -95,7 +95,7 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     if source.weight_features is not None:
         scaled = _scaled_weight_features(source.weight_features, train, clean.left)
         sets["train"] = replace(sets["train"], weight_features=scaled)
-    if source.inputs.dtype != torch.uint8:
+    if isinstance(source.inputs, Tensor) and source.inputs.dtype != torch.uint8:
         mean, std = feature_scale(source.inputs[clean.left])
         sets = {name: replace(examples, mean=mean, std=std) for name, examples in sets.items()}
     if source.targets is not None:

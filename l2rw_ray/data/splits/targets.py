@@ -14,6 +14,7 @@ from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 from l2rw_ray.errors import DataError
+from l2rw_ray.trees import Tree, map_tensors
 
 _TENTHS = np.arange(1, 10) / 10
 _CORRUPTED_FROM = 1.0
@@ -22,9 +23,9 @@ less than the mean does."""
 
 
 def regression_source(
-    inputs: Tensor,
+    inputs: Tree,
     targets: Tensor,
-    test_inputs: Tensor | None = None,
+    test_inputs: Tree | None = None,
     test_targets: Tensor | None = None,
     groups: Tensor | None = None,
     *,
@@ -51,13 +52,13 @@ def regression_source(
     if below is not None:
         kept = targets < below
         left_out = int((~kept).sum())
-        inputs, targets = inputs[kept], targets[kept]
+        inputs, targets = _rows(inputs, kept), targets[kept]
         groups = None if groups is None else groups[kept]
         weight_features = None if weight_features is None else weight_features[kept]
         if test_inputs is not None and test_targets is not None:
             kept = test_targets < below
             left_out += int((~kept).sum())
-            test_inputs, test_targets = test_inputs[kept], test_targets[kept]
+            test_inputs, test_targets = _rows(test_inputs, kept), test_targets[kept]
         if not len(targets) or (test_targets is not None and not len(test_targets)):
             raise DataError("trial.data.target_below", below, "no target is below it", "raise it")
     bounds_K, names = decile_bounds(targets)
@@ -74,6 +75,10 @@ def regression_source(
         feature_names=feature_names,
         left_out=left_out,
     )
+
+
+def _rows(inputs: Tree, kept_N: Tensor) -> Tree:
+    return map_tensors(inputs, lambda tensor: tensor[kept_N])
 
 
 def decile_bounds(targets_N: Tensor) -> tuple[Tensor, tuple[str, ...]]:

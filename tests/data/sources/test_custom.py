@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -103,6 +104,68 @@ def test_what_is_no_source_is_refused(write_code: WriteCode, change: str, line: 
         load_source(CustomData(source="own_data:load"))
     assert str(raised.value).startswith("trial.data.source = 'own_data:load': ")
     assert line in str(raised.value)
+
+
+_TREE = "inputs = {'ids': torch.randint(9, (count, 4)), 'parts': (torch.randn(count, 2, 2), labels > 1)}"
+
+
+def test_inputs_may_be_a_tree(write_code: WriteCode) -> None:
+    _write(write_code, f"{_TREE}; test = {{'test_inputs': inputs, 'test_labels': labels}}")
+    config = CustomData(source="own_data:load", train_size=30, noise={"kind": "uniform", "rate": 0.5})
+    source = load_source(config)
+    splits = make_splits(source, config, seed=0)
+    assert splits.train.input_shape == {"ids": (4,), "parts": ((2, 2), ())}
+    (x, y), (_, flags) = splits.train.take(torch.arange(30)), splits.test.take(torch.arange(60))
+    assert torch.equal(x["ids"], source.inputs["ids"][splits.train.rows])
+    assert torch.equal(x["parts"][0], source.inputs["parts"][0][splits.train.rows]), "it is not standardised"
+    assert (y != source.labels[splits.train.rows]).sum() == 15
+    assert torch.equal(flags, source.test_labels)
+    assert splits.hashes["train"] == make_splits(source, config, seed=0).hashes["train"]
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ("inputs['ids'] = inputs['ids'][:9]", "has 9 rows of inputs.ids and 60 rows of inputs.parts.0; give"),
+        ("inputs['text'] = ['a'] * count", "inputs.text.0 is a str; give a dense tensor with a row per"),
+        ("inputs['size'] = torch.tensor(4)", "inputs.size is int64 []; give a dense tensor with a row per"),
+        ("inputs['ids'] = inputs['ids'].to_sparse()", "inputs.ids is int64 [60, 4]; give a dense tensor"),
+        ("inputs['parts'][0][3] = torch.nan", "inputs.parts.0 has NaN; fill in what is missing"),
+        ("inputs = {}", "inputs are a dict; give images as uint8 [N, C, H, W], or"),
+        ("labels = labels[:9]", "labels are int64 [9]; give class indices as int64 [60]"),
+        (
+            "test = {'test_inputs': {'ids': inputs['ids']}, 'test_labels': labels}",
+            "test_inputs are not of the form that inputs are; give both one form",
+        ),
+    ],
+)
+def test_what_is_no_tree_of_rows_is_refused(write_code: WriteCode, change: str, line: str) -> None:
+    _write(write_code, f"{_TREE}; {change}")
+    with pytest.raises(InputError) as raised:
+        load_source(CustomData(source="own_data:load"))
+    assert str(raised.value).startswith("trial.data.source = 'own_data:load': ")
+    assert line in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"augment": ["flip"]}, "trial.data.augment = ['flip']: inputs are a dict, not images; leave it out"),
+        (
+            {"noise": {"kind": "gaussian", "scale": 1, "by": "age"}},
+            "trial.data.noise.by = 'age': inputs are a dict, not features; leave it out",
+        ),
+    ],
+)
+def test_what_has_no_meaning_for_a_tree_is_refused(
+    write_code: WriteCode, fields: dict[str, Any], line: str
+) -> None:
+    make = "return regression_source(inputs, torch.randn(count), feature_names=('age',))"
+    _write(write_code, f"{_TREE}; from l2rw_ray.data import regression_source; {make}")
+    config = CustomData(source="own_data:load", options={"count": 300}, **fields)
+    with pytest.raises(InputError) as raised:
+        make_splits(load_source(config), config, seed=0)
+    assert str(raised.value) == line
 
 
 def test_an_option_that_the_loader_does_not_have_is_refused(write_code: WriteCode) -> None:
