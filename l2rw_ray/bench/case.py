@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from l2rw_ray.errors import InputError
+from l2rw_ray.import_path import load, users_code
 from l2rw_ray.meta import ReweightedStep, example_scores, example_weights, reference_scores
 from l2rw_ray.meta.alignment.candidates import AUTO
+from l2rw_ray.meta.batches import batch_size as rows_of
+from l2rw_ray.meta.batches import checked_batch
 from l2rw_ray.models import build_model
+from l2rw_ray.trees import Tree, map_tensors, shapes_of
 
 PLAIN = "plain"
 _CLASSES = 10
@@ -45,14 +50,14 @@ class BenchCase:
 
     Attributes:
         network: Fresh weights, seed 0.
-        train: Inputs, standard normal, and labels, uniform.
+        train: Inputs, standard normal or drawn by custom code, and labels, uniform.
         meta: The same.
         autocast: Returns the context in which forward passes run.
     """
 
     network: nn.Module
-    train: tuple[Tensor, Tensor]
-    meta: tuple[Tensor, Tensor]
+    train: tuple[Tree, Tensor]
+    meta: tuple[Tree, Tensor]
     autocast: Callable[[], AbstractContextManager[object]]
 
     @classmethod
@@ -66,23 +71,24 @@ class BenchCase:
         dtype: torch.dtype = torch.float32,
         *,
         channels_last: bool = False,
+        inputs: str | None = None,
     ) -> "BenchCase":
         """Build the model and draw its batches.
 
         Raises:
-            InputError: The model is unknown, or its inputs too small.
+            InputError: The model is unknown, or its inputs too small; or the custom code of the inputs cannot
+                be imported, raises or does not return a row for each example.
         """
         torch.manual_seed(0)
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        network = build_model(model, input_shape, _CLASSES).to(device)
+        shape = input_shape if inputs is None else shapes_of(_drawn(inputs, 1))
+        network = build_model(model, shape, _CLASSES).to(device)
         network = network.to(memory_format=layout)
-        batches = [
-            (
-                torch.randn(size, *input_shape).to(device, memory_format=layout),
-                torch.randint(_CLASSES, (size,)).to(device),
-            )
-            for size in (batch_size, meta_size)
-        ]
+        batches = []
+        for size in (batch_size, meta_size):
+            x = torch.randn(size, *input_shape) if inputs is None else _drawn(inputs, size)
+            x = map_tensors(x, lambda tensor: tensor.to(device, memory_format=layout))
+            batches.append((x, torch.randint(_CLASSES, (size,)).to(device)))
         return cls(
             network,
             batches[0],
@@ -144,7 +150,7 @@ class BenchCase:
         if parameters * len(self.train[1]) > _REFERENCE_LIMIT:
             return None
         network = copy.deepcopy(self.network).double()
-        train, meta = ((x.double(), y) for x, y in (self.train, self.meta))
+        train, meta = ((map_tensors(x, _widened), y) for x, y in (self.train, self.meta))
         return reference_scores(network, _LOSS, train, meta)
 
     def deviation(self, estimator: str, reference_B: Tensor | None) -> tuple[float | None, float | None]:
@@ -165,6 +171,21 @@ class BenchCase:
         if not expected_B.any():  # no positive score, and no weights to compare
             return error.item(), None
         return error.item(), torch.cosine_similarity(weights_B, expected_B, dim=0).item()
+
+
+def _drawn(path: str, size: int) -> Tree:
+    """Return the inputs that custom code draws for a number of examples."""
+    draw = load(path, "inputs")
+    with users_code(path, "inputs"):
+        found: object = draw(size)
+    if rows_of(checked_batch("inputs", found)) != size:
+        problem = f"returned {rows_of(found)} rows for {size} examples"
+        raise InputError("inputs", path, problem, "return a row for each")
+    return found
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _max_error(estimator: str) -> float | None:

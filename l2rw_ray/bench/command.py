@@ -16,6 +16,7 @@ from l2rw_ray.measurement import keep_freed_memory
 
 FORMATS = (".svg", ".png", ".pdf")
 _MODEL_HELP = "network, or module.path:builder for custom code; may be repeated"
+_INPUTS_HELP = "module.path:function that returns the inputs of N examples, such as a dict of tensors"
 Draw = Callable[[list[dict[str, Any]], Path], None]
 """Draws the rows of `--json` into a file."""
 
@@ -80,7 +81,8 @@ def argument_parser(program: str, *, draws: bool) -> argparse.ArgumentParser:
     add("--estimators", nargs="+", default=default.estimators, metavar="E", help="estimators to measure")
     add("--update-every", type=int, default=1, metavar="N", help="steps per computation of weights")
     add("--rounds", type=int, default=default.rounds, help="interleaved rounds to take medians over")
-    add(
+    add_inputs = parser.add_mutually_exclusive_group().add_argument
+    add_inputs(
         "--input-shape",
         type=int,
         nargs="+",
@@ -88,6 +90,7 @@ def argument_parser(program: str, *, draws: bool) -> argparse.ArgumentParser:
         metavar="N",
         help="shape of an input",
     )
+    add_inputs("--inputs", default=None, metavar="PATH", help=_INPUTS_HELP)
     add("--device", choices=["cpu", "cuda"], default=None, help="device; None: cuda if available")
     add("--dtype", default=default.dtype, help="float32, or bfloat16 for autocast")
     add("--channels-last", action="store_true", default=False, help="memory layout of images")

@@ -32,6 +32,8 @@ class BenchOptions:
         update_every: Steps per computation of weights; times are of the mean step.
         rounds: Interleaved rounds to take medians over.
         input_shape: Shape of one input.
+        inputs: Import path of a function from a number of examples to inputs, a tensor or a tree, in place of
+            `input_shape`; None draws standard normal ones.
         device: `cpu`, `cuda`, or None for cuda if available.
         dtype: `float32`, or `bfloat16` for autocast.
         channels_last: Memory layout of images.
@@ -51,6 +53,7 @@ class BenchOptions:
     channels_last: bool = False
     compiled: bool = False
     threads: int | None = None
+    inputs: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "meta_size", "update_every", "rounds"):
@@ -68,6 +71,8 @@ class BenchOptions:
             raise InputError(
                 "input_shape", self.input_shape, "not the shape of an image", "leave --channels-last out"
             )
+        if self.channels_last and self.inputs is not None:
+            raise InputError("inputs", self.inputs, "not known to be images", "leave --channels-last out")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise InputError("device", self.device, "not available", "use cpu")
 
@@ -139,6 +144,7 @@ def _measure(
         device,
         _DTYPES[options.dtype],
         channels_last=options.channels_last,
+        inputs=options.inputs,
     )
     steppers: dict[str, Stepper] = {}
     refused: dict[str, str] = {}

@@ -133,6 +133,48 @@ def test_a_model_of_ones_own_is_looked_up_from_here(
     assert "own_model:build" in capsys.readouterr().out
 
 
+_TREE_MODEL = """
+import torch
+from torch import nn
+
+def inputs(count):
+    return {"ids": torch.randint(9, (count + EXTRA, 4)), "scale": torch.rand(count + EXTRA, 1)}
+
+class Network(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.embedding, self.output = nn.Embedding(9, 8), nn.Linear(8, classes)
+
+    def forward(self, inputs):
+        return self.output(self.embedding(inputs["ids"]).mean(1) * inputs["scale"])
+
+def build(input_shape, classes):
+    assert input_shape == {"ids": (4,), "scale": (1,)}
+    return Network(classes)
+"""
+
+
+def test_inputs_of_ones_own_may_be_a_tree(write_code: Callable[[str, str], Path]) -> None:
+    write_code("own_tree.py", _TREE_MODEL.replace("EXTRA", "0"))
+    own = {"models": ("own_tree:build",), "inputs": "own_tree:inputs"}
+    plain, ghost = run_bench(_options(**own, estimators=("ghost",)))
+    assert plain.ratio == 1
+    assert ghost.relative_error < 1e-4
+    with pytest.raises(InputError, match="inputs are a dict, it takes one tensor"):
+        run_bench(_options(inputs="own_tree:inputs"))
+
+
+def test_inputs_that_do_not_fit_are_one_line(write_code: Callable[[str, str], Path]) -> None:
+    write_code("more_rows.py", _TREE_MODEL.replace("EXTRA", "1"))
+    with pytest.raises(InputError, match="returned 2 rows for 1 examples; return a row for each"):
+        run_bench(_options(models=("more_rows:build",), inputs="more_rows:inputs"))
+    with pytest.raises(InputError, match="leave --channels-last out"):
+        _options(inputs="more_rows:inputs", channels_last=True)
+    both = ["--inputs", "more_rows:inputs", "--input-shape", "3"]
+    with pytest.raises(InputError, match="not allowed with argument"):
+        run_command("bench", both)
+
+
 def test_it_runs_with_torch_alone() -> None:
     blocked = [
         "ray",
