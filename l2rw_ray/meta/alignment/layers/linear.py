@@ -6,6 +6,9 @@ inputs and output gradients of meta examples, the Gram form Σ_j (a·a_j)(g·g_j
 Shape suffixes: N examples, B train examples, T positions, I inputs, O outputs.
 """
 
+import functools
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,6 +21,10 @@ from l2rw_ray.meta.alignment.layers.interface import (
 )
 from l2rw_ray.meta.alignment.layers.registry import rule_for
 from l2rw_ray.meta.outer_sum import OuterSum, Part, formed
+
+_PIECE_BYTES = 16 * 2**20
+"""What one piece may take: for more than 32 MiB glibc asks the kernel for fresh pages each time, which takes
+as long as the product."""
 
 
 @rule_for(nn.Linear)
@@ -43,14 +50,53 @@ class LinearCall(LayerCall):
         x_NTI, gradient_NTO = _with_positions(self._x), _with_positions(gradient)
         del self._x
         if layer.weight.requires_grad:
-            if self.budget.grants(self):
-                rows = gradient_NTO.transpose(1, 2) @ x_NTI
-                found.append(FormedGradients(layer.weight, rows, self.train_size))
-            else:
-                found.append(FactoredLinear(layer.weight, x_NTI, gradient_NTO, self.train_size))
+            made = layer.weight, x_NTI, gradient_NTO, self.train_size
+            found.append(FormedLinear(*made) if self.budget.grants(self) else FactoredLinear(*made))
         if layer.bias is not None and layer.bias.requires_grad:
             found.append(FormedGradients(layer.bias, gradient_NTO.sum(dim=1), self.train_size))
         return gradient @ layer.weight.to(gradient.dtype) if wanted else None, found
+
+
+class FormedLinear:
+    """Example gradients of a linear layer's weight that are formed, in pieces; the meta batch's, their sum.
+
+    Args:
+        weight: The parameter, [O, I].
+        x_NTI: Inputs.
+        gradient_NTO: Gradients with respect to the outputs.
+        train_size: B.
+    """
+
+    def __init__(self, weight: Tensor, x_NTI: Tensor, gradient_NTO: Tensor, train_size: int) -> None:
+        self.parameter = weight
+        count = train_size
+        if weight.device.type == "cpu":
+            count = max(1, _PIECE_BYTES // (weight.numel() * x_NTI.element_size()))
+        (x, meta_x), (gradient, meta_gradient) = (
+            part.tensor_split([train_size]) for part in (x_NTI, gradient_NTO)
+        )
+        pairs = zip(x.split(count), gradient.split(count), strict=True)
+        self._pieces = [(g.transpose(1, 2) @ x).flatten(1) for x, g in pairs]
+        self._meta_gradient: Tensor | None = None
+        if len(meta_x):
+            self._meta_gradient = meta_gradient.flatten(0, 1).T @ meta_x.flatten(0, 1)
+
+    def meta_gradient(self) -> Part:
+        """Return the meta examples' sum, and give it up."""
+        found, self._meta_gradient = self._meta_gradient, None
+        return torch.zeros_like(self.parameter) if found is None else found.to(self.parameter.dtype)
+
+    def alignments(self, direction: Part) -> Tensor:
+        """Multiply the train examples' gradients by the direction."""
+        along = formed(direction).reshape(-1).to(self._pieces[0])
+        return torch.cat([piece @ along for piece in self._pieces])
+
+    def weighted(self, weights_B: Tensor) -> Tensor:
+        """Sum the train examples' gradients, each times its weight."""
+        split = weights_B.to(self._pieces[0]).split([len(piece) for piece in self._pieces])
+        parts = zip(split, self._pieces, strict=True)
+        total: Tensor = functools.reduce(torch.add, (weights @ piece for weights, piece in parts))
+        return total.view_as(self.parameter)
 
 
 class FactoredLinear:
@@ -92,17 +138,23 @@ class FactoredLinear:
         return OuterSum(outer.outputs_MO.to(kind, copy=True), outer.inputs_MI.to(kind, copy=True))
 
     def alignments(self, direction: Part) -> Tensor:
-        """Compute alignments by one more forward of the layer or, in the Gram form, by two small products."""
+        """Compute alignments by a product as large as the layer's or, in the Gram form, by two small ones."""
         if isinstance(direction, OuterSum):
             inner = self._x @ direction.inputs_MI.T.to(self._x)
             outer = self._gradient @ direction.outputs_MO.T.to(self._gradient)
             return row_dots(inner, outer)
+        if self._x.shape[-1] < self._gradient.shape[-1]:
+            return row_dots(self._gradient @ direction.to(self._gradient), self._x)
         return row_dots(self._x @ direction.T.to(self._x), self._gradient)
 
     def weighted(self, weights_B: Tensor) -> Tensor:
-        """Return the weight gradient of scaled output gradients."""
-        scaled = scale_rows(self._gradient, weights_B)
-        return scaled.flatten(0, 1).T @ self._x.flatten(0, 1)
+        """Return the weight gradient of scaled output gradients, or scaled inputs where those are smaller."""
+        x, gradient = self._x, self._gradient
+        if x.shape[-1] < gradient.shape[-1]:
+            x = scale_rows(x, weights_B)
+        else:
+            gradient = scale_rows(gradient, weights_B)
+        return gradient.flatten(0, 1).T @ x.flatten(0, 1)
 
 
 def _with_positions(x: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from torch.nn import functional
 from l2rw_ray.meta.alignment.layers.broadcast import broadcast
 from l2rw_ray.meta.alignment.layers.expression import ParameterExpression, is_activation
 from l2rw_ray.meta.alignment.layers.functions import function_rule, in_order
-from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, FormedGradients
-from l2rw_ray.meta.alignment.layers.linear import FactoredLinear
+from l2rw_ray.meta.alignment.layers.interface import ExampleGradients
+from l2rw_ray.meta.alignment.layers.linear import FactoredLinear, FormedLinear
 from l2rw_ray.meta.alignment.layers.linear_gradients import LinearGradients, Operation
 from l2rw_ray.meta.alignment.layers.recording import Recording
 from l2rw_ray.meta.alignment.layers.rows import by_example, row_axis
@@ -54,9 +54,8 @@ def _product(recording: Recording, x: Tensor, weight: Tensor) -> Tensor:
         x_NTI, gradient_NTO = (
             by_example(part, axis, size).reshape(size, -1, part.shape[-1]) for part in (kept, gradient)
         )
-        if recording.budget.grants(call):
-            return FormedGradients(owner, gradient_NTO.transpose(1, 2) @ x_NTI, train_size)
-        return FactoredLinear(owner, x_NTI, gradient_NTO, train_size)
+        made = owner, x_NTI, gradient_NTO, train_size
+        return FormedLinear(*made) if recording.budget.grants(call) else FactoredLinear(*made)
 
     recording.watch(y, noted)
     return y
