@@ -54,7 +54,7 @@ class CheckedEstimator:
     ) -> None:
         if not isinstance(verify_every, int) or verify_every < 0:
             raise InputError("verify_every", verify_every, "no number of steps", "use 0 for never, or more")
-        if max_error is not None and not max_error >= 0:
+        if max_error is not None and not (isinstance(max_error, int | float) and max_error >= 0):
             raise InputError("max_error", max_error, "no relative error", "use 0 or more, such as 0.01")
         self._is_auto = estimator == AUTO
         default = AUTO_MAX_ERROR if self._is_auto else NAMED_MAX_ERROR
@@ -108,7 +108,11 @@ class CheckedEstimator:
 
         Raises:
             UnsupportedModelError: None does.
+            InputError: Gradients are turned off by torch.inference_mode.
         """
+        if torch.is_inference_mode_enabled():
+            problem = "no gradient can be taken in it"
+            raise InputError("torch.inference_mode", "enabled", problem, "leave it; torch.no_grad may be on")
         while True:
             try:
                 return self._try(self._left[0], forward, batch, source, needs_gradients)
@@ -123,7 +127,9 @@ class CheckedEstimator:
                     ) from refused
                 used = self._left.pop(0)
                 if self._is_auto and used.name != self.name:
-                    _LOGGER.info("estimator auto: %s, since %s", self.name, refused)
+                    _LOGGER.info(
+                        "estimator auto: %s instead of %s: %s", self.name, used.name, refused.problem
+                    )
 
     def _try(
         self,

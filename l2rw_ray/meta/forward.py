@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from l2rw_ray.errors import InputError
 from l2rw_ray.meta.batches import Batch, Collate, batch_device, batch_size, joined
 from l2rw_ray.meta.generators import GeneratorState, LibraryGenerators, untouched_generators
 from l2rw_ray.meta.losses import Losses, Parameters, copied_buffers, example_losses
@@ -146,6 +147,10 @@ class Forward:
             library.restore()
             with torch.enable_grad(), replay.replayed(), self._untraced(parameters) as model:
                 losses_B = example_losses(self.losses, model, batch)
+                if not losses_B.requires_grad:
+                    problem = "they do not depend on any trained parameter"
+                    remedy = "compute them from the model's outputs, without detach or no_grad"
+                    raise InputError("losses", "no gradient", problem, remedy)
                 for weights_B in weights_KB[len(found) :]:
                     total = (weights_B.to(losses_B) * losses_B).sum()
                     try:

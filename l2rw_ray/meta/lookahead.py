@@ -1,5 +1,6 @@
 """The one-step lookahead θ̂(g), and how a gradient at θ̂ is pulled back through it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, Protocol
 
@@ -154,7 +155,7 @@ def unwrapped(optimizer: Optimizer) -> Optimizer:
 
 
 def each_optimizer(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimizer, ...]:
-    """Return the optimisers that share a model's parameters, which may be one.
+    """Return the optimisers of a model's parameters, of which there may be one.
 
     Raises:
         InputError: One is no optimiser that steps on gradients.
@@ -195,11 +196,14 @@ def check_not_left_out(optimizers: Sequence[Optimizer], module: nn.Module) -> No
     A gradient that no optimiser takes would pile up, and enter the norm that the others are clipped by.
 
     Raises:
-        InputError: One is in none.
+        InputError: One is in none, or in two.
     """
-    stepped = {id(p) for each in optimizers for group in each.param_groups for p in group["params"]}
+    owned = Counter(id(p) for each in optimizers for group in each.param_groups for p in group["params"])
     for name, parameter in module.named_parameters():
-        if parameter.requires_grad and id(parameter) not in stepped:
+        if owned[id(parameter)] > 1:
+            problem, remedy = f"{name} would be stepped on twice", "give each parameter to one optimizer"
+            raise InputError("optimizer", f"{len(optimizers)} optimizers", problem, remedy)
+        if parameter.requires_grad and id(parameter) not in owned:
             remedy = "give it all trainable parameters, or freeze this one"
             names = " and ".join(type(each).__name__ for each in optimizers)
             raise InputError("optimizer", names, f"{name} is not in it", remedy)
@@ -216,7 +220,7 @@ def lookahead_named(
 
     Args:
         name: `zero`, `sgd` or `optimizer`.
-        optimizer: The training's own; or several, which share the parameters.
+        optimizer: The training's own; or several, each of a part of the parameters.
         module: The network it steps on.
         at_zero: Whether weights are differentiated at ε = 0.
 

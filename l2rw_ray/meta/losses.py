@@ -17,6 +17,7 @@ Losses = Callable[[Any, Batch], Tensor]
 Parameters = Mapping[str, Tensor]
 """Values by the names of a module's parameters."""
 
+_LOSSES_REMEDY = "return one for each, [B]; the loss that a model computes itself is a mean over the batch"
 _REMEDY = "give it reduction='none' and average over all dimensions but the first"
 
 
@@ -33,6 +34,9 @@ def losses_from(loss_fn: LossFunction | None, losses: Losses | None) -> Losses:
     if (loss_fn is None) == (losses is None):
         found = "None" if losses is None else "given beside losses"
         raise InputError("loss_fn", found, "the losses are unclear", "pass one of loss_fn and losses")
+    for name, function in (("loss_fn", loss_fn), ("losses", losses)):
+        if function is not None and not callable(function):
+            raise InputError(name, type(function).__name__, "no function", "pass one that returns losses [B]")
     if losses is not None:
         return losses
     assert loss_fn is not None
@@ -57,13 +61,14 @@ def example_losses(losses: Losses, model: Any, batch: Batch) -> Tensor:
         InputError: The loss function returned anything else, such as the mean over the batch.
     """
     found, size = losses(model, batch), batch_size(batch)
+    name, remedy = ("loss_fn", _REMEDY) if isinstance(losses, _PairLosses) else ("losses", _LOSSES_REMEDY)
     if not isinstance(found, Tensor):
-        raise InputError("loss_fn", type(found).__name__, "no tensor of losses", "return one loss each, [B]")
+        raise InputError(name, type(found).__name__, "no tensor of losses", "return one loss each, [B]")
     if found.shape != (size,):
         shape = f"a loss of shape {tuple(found.shape)}"
-        raise InputError("loss_fn", shape, f"{size} examples want one loss each", _REMEDY)
+        raise InputError(name, shape, f"{size} examples want one loss each", remedy)
     if not found.is_floating_point():
-        raise InputError("loss_fn", found.dtype, "no differentiable loss", "return a floating-point loss")
+        raise InputError(name, found.dtype, "no differentiable loss", "return a floating-point loss")
     return found
 
 

@@ -123,7 +123,11 @@ class ScoredStep:
         Raises:
             InputError: The weights are not [B], or the gradient has been added before.
         """
-        weights_B = self.weights if weights_B is None else weights_B.detach()
+        weights_B = self.weights if weights_B is None else weights_B
+        if not isinstance(weights_B, Tensor):
+            remedy = f"give a tensor of one for each of {len(self.losses)} examples"
+            raise InputError("weights", type(weights_B).__name__, "no tensor", remedy)
+        weights_B = weights_B.detach()
         if weights_B.shape != self.losses.shape:
             found, remedy = list(weights_B.shape), f"give one for each of {len(self.losses)} examples"
             raise InputError("weights", found, "no weight for each example", remedy)
@@ -153,7 +157,7 @@ class ReweightedStep:
 
     Args:
         model: Network, or one that is, wraps or holds a DistributedDataParallel, whose ranks step together.
-        optimizer: Steps on all of the model's parameters; or several, which share them. None where only
+        optimizer: Steps on all of the model's parameters; or several, each on a part. None where only
             `score` is called and the caller steps.
         loss_fn: Maps (output, target) to one loss per example; batches are then pairs of inputs and targets.
         losses: Maps (model, batch) to one loss per example, [B], in place of `loss_fn`.

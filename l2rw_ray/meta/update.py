@@ -42,7 +42,7 @@ class WeightedUpdate:
 
     Args:
         model: Network, or one that is, wraps or holds a DistributedDataParallel.
-        optimizer: Steps on all of the model's parameters; or several, which share them.
+        optimizer: Steps on all of the model's parameters; or several, each on a part.
         loss_fn: Maps (output, target) to one loss per example; batches are then pairs of inputs and targets.
         accumulation_steps: Micro-batches per optimiser step; their gradients are averaged.
         max_grad_norm: Largest norm of the whole gradient; a larger one is scaled down. None for any.

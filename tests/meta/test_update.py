@@ -66,6 +66,39 @@ def test_what_is_no_optimizer_of_gradients_is_refused() -> None:
         ReweightedStep(network, torch.optim.LBFGS(network.parameters()), LOSS)
 
 
+def test_no_parameter_is_stepped_on_twice() -> None:
+    network = make_case("mlp").network
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    with pytest.raises(InputError, match=r"1.weight would be stepped on twice; give each parameter to one"):
+        ReweightedStep(network, [optimizer, torch.optim.AdamW(network[1].parameters())], LOSS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"estimator": 3}, "estimator = 'int': no estimator; use one of auto"),
+        ({"max_error": "0.1"}, "max_error = '0.1': no relative error"),
+        ({"loss_fn": 3}, "loss_fn = 'int': no function"),
+    ],
+)
+def test_options_of_another_type_are_one_line(options: dict, message: str) -> None:
+    case = make_case("mlp")
+    optimizer = torch.optim.SGD(case.network.parameters(), lr=0.1)
+    with pytest.raises(InputError, match=message):
+        ReweightedStep(case.network, optimizer, **{"loss_fn": LOSS, **options})
+
+
+def test_what_leaves_no_gradient_is_an_error() -> None:
+    case = make_case("mlp")
+    step = ReweightedStep(case.network, torch.optim.SGD(case.network.parameters(), lr=0.1), LOSS)
+    with torch.inference_mode(), pytest.raises(InputError, match=r"torch.inference_mode = 'enabled'"):
+        step(case.train, case.meta)
+    optimizer = torch.optim.SGD(case.network.parameters(), lr=0.1)
+    detached = ReweightedStep(case.network, optimizer, lambda output, y: LOSS(output.detach(), y))
+    with pytest.raises(InputError, match="they do not depend on any trained parameter"):
+        detached(case.train, case.meta)
+
+
 def test_state_of_other_options_is_refused() -> None:
     network = make_case("mlp").network
 

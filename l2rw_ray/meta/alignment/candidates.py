@@ -37,17 +37,19 @@ def candidates(estimator: str | Estimator, *, exact: bool = False) -> list[Candi
         exact: Whether `auto` leaves out estimators that are not exact.
 
     Raises:
-        InputError: The name is unknown.
+        InputError: The name is unknown, or it is neither a name nor an estimator.
     """
+    names = (AUTO, *ESTIMATORS.names())
     if not isinstance(estimator, str):
+        if not callable(getattr(estimator, "score", None)):
+            problem, remedy = "no estimator", f"use one of {', '.join(names)}"
+            raise InputError("estimator", type(estimator).__name__, problem, remedy)
         return [Candidate(type(estimator).__name__, estimator)]
     ghosts = [Candidate("ghost", Ghost(joins=joins)) for joins in (True, False)]
     if estimator == "ghost":
         return ghosts
-    if estimator not in (AUTO, *ESTIMATORS.names()):
-        raise InputError(
-            "estimator", estimator, "unknown", f"use one of {', '.join((AUTO, *ESTIMATORS.names()))}"
-        )
+    if estimator not in names:
+        raise InputError("estimator", estimator, "unknown", f"use one of {', '.join(names)}")
     if estimator != AUTO:
         return [Candidate(estimator, estimator_named(estimator), estimator not in _APPROXIMATE)]
     differences = [] if exact else [Candidate("finite_difference", FiniteDifference(), is_exact=False)]
