@@ -45,7 +45,7 @@ def checked_batch(name: str, batch: Batch) -> Batch:
         raise InputError(name, type(batch).__name__, "it holds no tensor with rows", _REMEDY)
     if len(set(sizes)) > 1:
         shapes = " and ".join(str(list(tensor.shape)) for tensor in tensors_of(batch))
-        raise InputError(name, shapes, "inputs and targets differ in number", _REMEDY)
+        raise InputError(name, shapes, "its tensors differ in their number of rows", _REMEDY)
     return batch
 
 

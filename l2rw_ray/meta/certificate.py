@@ -1,7 +1,7 @@
 """The certificate of scores: estimators are checked at run time against plain autograd.
 
 For any weights c [B], one ordinary forward and backward of Σ c_i ℓ_i gives g(c), and true scores satisfy
-⟨D, g(c)⟩ = Σ c_i u_i. For Gaussian c the difference of the two sides has mean square ‖e‖², e being the
+⟨D, g(c)⟩ = Σ c_i u_i. For random c the difference of the two sides has mean square ‖e‖², e being the
 error of the scores, so that a wrong score is found whatever its cause: gradients that are stopped,
 examples that see each other, rows in another order, rounding.
 
@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+import torch.distributed
+from torch import Tensor, nn
 
 from l2rw_ray.errors import InputError, L2RWError, UnsupportedModelError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
@@ -69,8 +70,8 @@ class Certificate:
         loss_error: Largest difference of a loss, relative to the largest loss.
         gradient_error: Length of the difference of the weighted gradients, relative to g(c)'s; 0 for
             estimators that leave that gradient to autograd.
-        tolerance: What the first may be, with the allowance for rounding.
-        is_valid: Whether the estimator may be used.
+        tolerance: What the first may be, with the allowance for rounding; the smallest over ranks.
+        is_valid: Whether all are within their tolerances; `last_layer` is used whatever they are.
     """
 
     estimator: str
@@ -80,8 +81,11 @@ class Certificate:
     tolerance: float
     is_valid: bool
 
-    def check(self) -> None:
+    def check(self, *, is_exact: bool = True) -> None:
         """Check that the estimator may be used.
+
+        Args:
+            is_exact: Whether it claims to be exact, so that no `max_error` applies.
 
         Raises:
             UnsupportedModelError: Its results differ too much from plain autograd's.
@@ -94,15 +98,13 @@ class Certificate:
                 ("losses", self.loss_error), ("gradients", self.gradient_error), key=lambda pair: pair[1]
             )
         problem = f"its {kind} differ from those of plain autograd by {_percent(error)}"
-        remedy = (
-            "use estimator='auto', or max_error= to allow more"
-            if kind == "scores"
-            else "use estimator='auto'"
-        )
-        raise UnsupportedModelError("estimator", self.estimator, problem, remedy)
+        more = ", or max_error= to allow more" if kind == "scores" and not is_exact else ""
+        raise UnsupportedModelError("estimator", self.estimator, problem, REMEDY + more)
 
 
 def _percent(share: float) -> str:
+    if math.isinf(share):
+        return "more than any number"
     return f"{share:.2%}" if share >= 1e-4 else f"{share:.1e}"
 
 
@@ -117,9 +119,9 @@ def certified(
 ) -> tuple[Certificate | None, ScoredBatch]:
     """Score a batch without a trace, and compare the result with plain autograd.
 
-    Costs the estimator's own pass, two forwards and backwards of the train batch and, where the
-    estimator finds D itself, a gradient on the meta batch. All ranks call it together and get the same
-    certificate.
+    Costs the estimator's own pass, a forward of the train batch with up to three backwards, one more of each
+    where results are off and, where the estimator finds D itself, a gradient on the meta batch. All ranks
+    call it together and get the same certificate.
 
     Args:
         name: The estimator's, for the certificate.
@@ -140,7 +142,8 @@ def certified(
     """
     dry, device = forward.as_dry(), batch_device(batch)
     state, parameters = forward.generators(batch), trained_parameters(forward.module)
-    c_KB = _draws(batch_size(batch), device, draw + _APART * forward.replicas.rank)
+    count = _DRAWS if forward.replicas.is_sharded else min(batch_size(batch), _DRAWS)
+    c_KB = _draws(batch_size(batch), device, draw + _APART * forward.replicas.rank, count)
     with _without_a_trace(forward, device):
         plain = dry.uncompiled()
         gradients, losses_B = plain.gradients(batch, parameters, c_KB, state)
@@ -148,7 +151,7 @@ def certified(
         if is_exact:
             tolerance = _exact_tolerance(losses_B, parameters)
         dry.writes_buffers = plain.writes_buffers
-        if source.moves:
+        if source.moves and not forward.replicas.is_sharded:  # shards are moved in place
             _check_replaceable(plain, source)
         state.restore()
         own = source.anew(dry)
@@ -160,7 +163,7 @@ def certified(
         is_off = comparison.is_finite and not comparison.within(tolerance)
         if forward.replicas.pooled(torch.tensor(float(is_off), device=device)):
             again, losses_again_B = plain.gradients(batch, parameters, _STRETCH * c_KB[:1], state)
-            _check_reproducible(plain, losses_B, losses_again_B)
+            comparison.repeat_error = _difference(losses_B, losses_again_B)
             if is_exact:
                 comparison.allow_rounding(again[0])
     return comparison.certificate(name, tolerance, forward.replicas), scored
@@ -193,7 +196,7 @@ def scored_or_refused(
     """
     try:
         return estimator.score(forward, batch, source)
-    except (L2RWError, torch.OutOfMemoryError):
+    except (L2RWError, torch.OutOfMemoryError, torch.distributed.DistError):
         raise
     except Exception as error:  # whatever a network does that the estimator cannot treat
         first = f"{type(error).__name__}: {error}".split("\n")[0].rstrip(".: ")
@@ -214,23 +217,25 @@ def _check_replaceable(plain: Forward, source: DirectionSource) -> None:
             raise InputError("model", name, problem, remedy)
 
 
-def _check_reproducible(plain: Forward, first_B: Tensor, second_B: Tensor) -> None:
-    """Check that two evaluations from the same generators give the same losses, but for rounding."""
-    difference = _difference(first_B, second_B)
+def _check_reproducible(module: nn.Module, difference: float) -> None:
+    """Check that two evaluations from the same generators gave the same losses, but for rounding."""
     if difference > _REPRODUCIBLE:
         problem = f"two forwards of one batch on the same random numbers differ by {_percent(difference)}"
         remedy = "draw from the global generators, and keep what forwards write in buffers"
-        raise InputError("model", type(plain.module).__name__, problem, remedy)
+        raise InputError("model", type(module).__name__, problem, remedy)
 
 
-def _draws(size: int, device: torch.device, draw: int) -> Tensor:
-    """Draw c [K, B] from a generator of its own: at right angles where B allows, each of length sqrt(B)."""
-    if not size:  # a rank's share
-        return torch.zeros(1, 0, dtype=torch.float64, device=device)
-    generator = torch.Generator().manual_seed(draw)
-    gaussian_BK = torch.randn(size, min(size, _DRAWS), generator=generator, dtype=torch.float64)
-    orthonormal_BK: Tensor = torch.linalg.qr(gaussian_BK).Q
-    return (math.sqrt(size) * orthonormal_BK.T).contiguous().to(device)
+def _draws(size: int, device: torch.device, draw: int, count: int) -> Tensor:
+    """Draw c [K, B] from a generator of its own: at right angles, each of length sqrt(B); zero beyond B.
+
+    K is the same on all ranks of a sharded model, which make each backward together.
+    """
+    c_KB = torch.zeros(max(count, 1), size, dtype=torch.float64)
+    if own := min(size, count):
+        generator = torch.Generator().manual_seed(draw)
+        gaussian_BK = torch.randn(size, own, generator=generator, dtype=torch.float64)
+        c_KB[:own] = math.sqrt(size) * torch.linalg.qr(gaussian_BK).Q.T
+    return c_KB.to(device)
 
 
 def _exact_tolerance(losses_B: Tensor, parameters: Mapping[str, Tensor]) -> float:
@@ -283,6 +288,7 @@ class _Comparison:
         self._gradient_error = self._compare_gradient(scored, c_KB[0])
         self._eps = min(torch.finfo(kind).eps, torch.finfo(torch.float32).eps)
         self._noise, self._relative_noise = 0.0, 0.0
+        self.repeat_error = 0.0
 
     def _compare_gradient(self, scored: ScoredBatch, c_B: Tensor) -> float:
         own = scored.gradient(c_B)
@@ -320,14 +326,19 @@ class _Comparison:
         )
 
     def certificate(self, name: str, tolerance: float, replicas: Replicas) -> Certificate | None:
-        """Return the worst of all ranks; None where gradients and scores of one are not finite."""
+        """Return the worst of all ranks; None where gradients and scores of one are not finite.
+
+        Raises:
+            InputError: Two evaluations of the model differ, on any rank.
+        """
         worst = replicas.maximum(
             torch.tensor(
                 [
                     self._score_error,
                     self._loss_error,
                     self._gradient_error,
-                    self._tolerance(tolerance),
+                    -self._tolerance(tolerance),
+                    self.repeat_error,
                     float(not self.within(tolerance)),
                     float(not self.is_finite and not self._has_finite_scores),
                 ],
@@ -335,8 +346,9 @@ class _Comparison:
                 device=replicas.device,
             )
         )
-        score, loss, gradient, allowed, is_invalid, is_broken = worst.tolist()
-        return None if is_broken else Certificate(name, score, loss, gradient, allowed, not is_invalid)
+        score, loss, gradient, negative, repeated, is_invalid, is_broken = worst.tolist()
+        _check_reproducible(replicas.module, repeated)
+        return None if is_broken else Certificate(name, score, loss, gradient, -negative, not is_invalid)
 
 
 def _difference(expected_B: Tensor, found_B: Tensor) -> float:

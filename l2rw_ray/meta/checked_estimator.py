@@ -86,13 +86,22 @@ class CheckedEstimator:
         Raises:
             UnsupportedModelError: None does.
         """
-        signature = _signature(forward.module, batch)
+        signature = _signature(forward.module)
         if signature != self._signature or (self._verify_every and self._since >= self._verify_every):
             self.verified(forward, batch, source)
-            is_told = self.certificate is not None or not self._verify_every
-            self._signature, self._since = signature if is_told else None, 0
+            is_conclusive = self.certificate is not None or not self._verify_every
+            self._signature, self._since = signature if is_conclusive else None, 0
         self._since += 1
-        return self._left[0].estimator.score(forward, batch, source)
+        state = forward.generators(batch)
+        try:
+            return self._left[0].estimator.score(forward, batch, source)
+        except UnsupportedModelError as refused:
+            if not self._is_auto or forward.replicas.world_size > 1:
+                raise
+            state.restore()
+            self._drop(refused)
+            self._signature = None  # the next one is checked first
+            return self.score(forward, batch, source)
 
     def verified(
         self, forward: Forward, batch: Batch, source: DirectionSource, *, needs_gradients: bool = False
@@ -117,19 +126,19 @@ class CheckedEstimator:
             try:
                 return self._try(self._left[0], forward, batch, source, needs_gradients)
             except UnsupportedModelError as refused:
-                self._refusals.append(str(refused))
-                if len(self._left) == 1:
-                    if not self._is_auto:
-                        raise
-                    reasons, remedy = "; ".join(self._refusals), "name the estimator, to see what it wants"
-                    raise UnsupportedModelError(
-                        "estimator", AUTO, f"all refuse ({reasons})", remedy
-                    ) from refused
-                used = self._left.pop(0)
-                if self._is_auto and used.name != self.name:
-                    _LOGGER.info(
-                        "estimator auto: %s instead of %s: %s", self.name, used.name, refused.problem
-                    )
+                self._drop(refused)
+
+    def _drop(self, refused: UnsupportedModelError) -> None:
+        """Leave out the candidate that refused, unless it is the last; raise then."""
+        self._refusals.append(str(refused))
+        if len(self._left) == 1:
+            if not self._is_auto:
+                raise refused
+            reasons, remedy = "; ".join(self._refusals), "name the estimator, to see what it wants"
+            raise UnsupportedModelError("estimator", AUTO, f"all refuse ({reasons})", remedy) from refused
+        used = self._left.pop(0)
+        if self._is_auto and used.name != self.name:
+            _LOGGER.info("estimator auto: %s instead of %s: %s", self.name, used.name, refused.problem)
 
     def _try(
         self,
@@ -149,11 +158,11 @@ class CheckedEstimator:
             candidate.name, candidate.estimator, forward, batch, source, tolerance, self._checks
         )
         if found is not None and candidate.name != "last_layer":
-            found.check()
+            found.check(is_exact=candidate.is_exact)
         if found is None and needs_gradients and candidate.name != "per_example":
             problem, remedy = (
                 "gradients are not finite: nothing can be compared",
-                "use 'per_example' or 'auto'",
+                "check the data, or use 'per_example' or 'auto'",
             )
             raise UnsupportedModelError("estimator", candidate.name, problem, remedy)
         self.certificate = found
@@ -178,7 +187,7 @@ def _scored_without_a_trace(
         return scored_or_refused(candidate.name, candidate.estimator, dry, batch, source.anew(dry))
 
 
-def _signature(module: nn.Module, batch: Batch) -> object:
+def _signature(module: nn.Module) -> object:
     """Return what a check depends on: the parameters, which are trained, modes and precision."""
     device = next(module.parameters()).device.type
     return (

@@ -99,6 +99,16 @@ class ScoredStep:
     batch: ScoredBatch
     replicas: Replicas
     _is_spent: bool = field(default=False, init=False, repr=False)
+    _versions: tuple[int, ...] = field(default=(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._versions = self._present_versions()
+
+    def _present_versions(self) -> tuple[int, ...]:
+        """Return how often each parameter was written; FSDP2 writes its shards itself."""
+        if self.replicas.is_sharded:
+            return ()
+        return tuple(parameter._version for parameter in self.replicas.module.parameters())
 
     @property
     def skipped(self) -> bool:
@@ -121,7 +131,8 @@ class ScoredStep:
             This rank's Σ w_i ℓ_i, a detached scalar, unscaled.
 
         Raises:
-            InputError: The weights are not [B], or the gradient has been added before.
+            InputError: The weights are not [B], the gradient has been added before, or the parameters have
+                changed.
         """
         weights_B = self.weights if weights_B is None else weights_B
         if not isinstance(weights_B, Tensor):
@@ -134,6 +145,9 @@ class ScoredStep:
         if self._is_spent:
             problem = "what it is computed from is gone"
             raise InputError("backward", "called again", problem, "score the batch again")
+        if self._present_versions() != self._versions:
+            problem = "the parameters have changed since the batch was scored"
+            raise InputError("backward", "called late", problem, "score the batch again")
         self._is_spent = True
         parallel = self.replicas.parallel
         synchronise = parallel is None or parallel.require_backward_grad_sync
@@ -420,6 +434,7 @@ class ReweightedStep:
         totals = self._replicas.batch_totals(clipped_B.abs().sum() + poison, len(clipped_B))
         total = totals.weight.item()
         if not math.isfinite(total):
+            self._direction = None  # a later step must not use it again
             raise NonFiniteError(self._steps, "scores" if meta_loss.isfinite() else "meta_loss")
         if index_B is not None and (self._smoothed is not None or self._held is not None):
             sizes = [int(size) for size in totals.sizes.tolist()]

@@ -365,7 +365,10 @@ def test_last_layer_may_be_tied_to_another() -> None:
     [
         ({"x": torch.ones(2)}, "train_batch = 'dict': no inputs and targets; give a pair.* pass losses="),
         ((torch.ones(2),) * 3, "train_batch = 'Tensor, Tensor, Tensor': no inputs and targets"),
-        ((torch.ones(20, 3), torch.ones(5)), r"train_batch = '\[20, 3\] and \[5\]': .* differ in number"),
+        (
+            (torch.ones(20, 3), torch.ones(5)),
+            r"train_batch = '\[20, 3\] and \[5\]': .* differ in their number of rows",
+        ),
     ],
 )
 def test_what_is_no_batch_is_refused(train, message: str) -> None:

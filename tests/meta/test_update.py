@@ -99,6 +99,15 @@ def test_what_leaves_no_gradient_is_an_error() -> None:
         detached(case.train, case.meta)
 
 
+def test_a_backward_after_the_parameters_have_changed_is_an_error() -> None:
+    case = make_case("mlp")
+    scored = ReweightedStep(case.network, None, LOSS).score(case.train, case.meta)
+    with torch.no_grad():
+        case.network[1].weight.mul_(2)
+    with pytest.raises(InputError, match="have changed since the batch was scored; score the batch again"):
+        scored.backward()
+
+
 def test_state_of_other_options_is_refused() -> None:
     network = make_case("mlp").network
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.errors import InputError, UnsupportedModelError
 from l2rw_ray.meta.alignment.ghost_pass import GhostPass, TrainedLayers
 from l2rw_ray.meta.alignment.interface import REMEDY
 from l2rw_ray.meta.alignment.layers import Memory, RecordedGradients
@@ -41,6 +41,9 @@ class Ghost:
     """
 
     def __init__(self, *, joins: bool = True, memory: Memory = "auto") -> None:
+        is_count = isinstance(memory, int) and not isinstance(memory, bool) and memory >= 0
+        if not is_count and memory not in ("auto", "fast", "lean"):
+            raise InputError("memory", memory, "unknown", "use auto, fast, lean or a number of bytes")
         self._joins, self._memory = joins, memory
         self._trained: TrainedLayers | None = None
 
@@ -51,6 +54,7 @@ class Ghost:
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> "GhostScoredBatch":
         """Score a train batch by one pass over it, and over the meta batch where D is its gradient at θ."""
         trained = self._layers_of(forward.module)
+        _check_dense(forward)
         both = self._joined(forward, batch, source)
         if both is None and not source.wants_data_gradient:
             source.get()  # before the pass, so that its probes draw the masks that the pass will draw
@@ -65,7 +69,7 @@ class Ghost:
             else:
                 direction = source.accept(_meta_gradient(trained, found), losses_N[size:].sum())
             scores_B = _alignments(trained, found, direction)
-        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N.dtype), forward, trained, found)
+        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N), forward, trained, found)
 
     def _joined(self, forward: Forward, batch: Batch, source: DirectionSource) -> Batch | None:
         """Return train and meta batch as one, where they may pass together."""
@@ -121,6 +125,16 @@ class GhostScoredBatch:
             if parameter.grad is not None:
                 for hook in (getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values():
                     hook(parameter)
+
+
+def _check_dense(forward: Forward) -> None:
+    """Check that no trained layer has sparse gradients where ranks average them."""
+    if forward.replicas.world_size == 1:
+        return
+    for name, layer in forward.module.named_modules():
+        if getattr(layer, "sparse", False) and any(p.requires_grad for p in layer.parameters(recurse=False)):
+            problem = "its sparse gradients are not averaged over ranks"
+            raise UnsupportedModelError("model", name, problem, f"set sparse=False, or {REMEDY}")
 
 
 def _sum(left: Tensor, right: Tensor) -> Tensor:
