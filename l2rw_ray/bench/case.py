@@ -13,8 +13,8 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.import_path import load, users_code
 from l2rw_ray.meta import ReweightedStep, example_scores, example_weights, reference_scores
 from l2rw_ray.meta.alignment.candidates import AUTO
-from l2rw_ray.meta.batches import batch_size as rows_of
-from l2rw_ray.meta.batches import checked_batch
+from l2rw_ray.meta.evaluation.batches import batch_size as rows_of
+from l2rw_ray.meta.evaluation.batches import checked_batch
 from l2rw_ray.models import build_model
 from l2rw_ray.trees import Tree, map_tensors, shapes_of
 

@@ -7,7 +7,6 @@ example's gradient (`alignment`), and the rule that turns scores into weights (`
 """
 
 from l2rw_ray.meta.alignment import Estimator
-from l2rw_ray.meta.batches import Batch, cycle_batches
 from l2rw_ray.meta.certificate import Certificate
 from l2rw_ray.meta.diagnostics import (
     FailureSignature,
@@ -18,11 +17,13 @@ from l2rw_ray.meta.diagnostics import (
     weight_share,
     zero_weight_fraction,
 )
-from l2rw_ray.meta.losses import Losses, LossFunction
+from l2rw_ray.meta.evaluation.batches import Batch, cycle_batches
+from l2rw_ray.meta.evaluation.losses import Losses, LossFunction
 from l2rw_ray.meta.reference import reference_scores
 from l2rw_ray.meta.replicas import Replicas
+from l2rw_ray.meta.scored_step import ScoredStep, StepResult
 from l2rw_ray.meta.scores import example_scores
-from l2rw_ray.meta.step import ReweightedStep, ScoredStep, StepResult
+from l2rw_ray.meta.step import ReweightedStep
 from l2rw_ray.meta.update import UpdateResult, WeightedUpdate
 from l2rw_ray.meta.weights import example_weights
 

@@ -20,19 +20,25 @@ from torch import Tensor, nn
 from l2rw_ray.errors import InputError, L2RWError, UnsupportedModelError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
 from l2rw_ray.meta.alignment.interface import REMEDY
-from l2rw_ray.meta.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.direction import Direction, DirectionSource
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.generators import untouched_generators, untouched_library_generators
-from l2rw_ray.meta.losses import (
+from l2rw_ray.meta.evaluation.batches import Batch, batch_device, batch_size
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.generators import untouched_generators, untouched_library_generators
+from l2rw_ray.meta.evaluation.losses import (
     copied_buffers,
     replaced_tensors,
     trainable,
     trained_parameters,
     untouched_gradients,
 )
+from l2rw_ray.meta.gradient_errors import (
+    in_units_of,
+    inner,
+    largest_difference,
+    length_of,
+    rounding_of_product,
+)
 from l2rw_ray.meta.replicas import Replicas
-from l2rw_ray.meta.sharding.parts import local_part, sum_over_shards
 
 EXACT = 1e-4
 """Relative error of scores, losses or gradients below which an estimator counts as exact."""
@@ -163,7 +169,7 @@ def certified(
         is_off = comparison.is_finite and not comparison.within(tolerance)
         if forward.replicas.pooled(torch.tensor(float(is_off), device=device)):
             again, losses_again_B = plain.gradients(batch, parameters, _STRETCH * c_KB[:1], state)
-            comparison.repeat_error = _difference(losses_B, losses_again_B)
+            comparison.repeat_error = largest_difference(losses_B, losses_again_B)
             if is_exact:
                 comparison.allow_rounding(again[0])
     return comparison.certificate(name, tolerance, forward.replicas), scored
@@ -273,18 +279,18 @@ class _Comparison:
     ) -> None:
         self._gradient, self._values = gradients[0], direction.values
         scores_B, kind = scored.scores.double(), losses_B.dtype
-        expected_K = torch.stack([_dot(self._values, gradient) for gradient in gradients])
+        expected_K = torch.stack([inner(self._values, gradient) for gradient in gradients])
         found_K = replicas.pooled(c_KB @ scores_B)
-        self._lengths = float(_norm(self._values)), max(float(_norm(each)) for each in gradients)
+        self._lengths = float(length_of(self._values)), max(float(length_of(each)) for each in gradients)
         length = replicas.pooled(scores_B.square().sum()).sqrt()
         largest = torch.stack([length, *expected_K.abs(), *found_K.abs()]).max()
         self._scale = max(float(largest.nan_to_num(0.0, 0.0, 0.0)), 1e-300)
         self.is_finite = math.isfinite(sum(self._lengths))
         self._has_finite_scores = bool(scores_B.isfinite().all())
-        self._score_error = _relative(
+        self._score_error = in_units_of(
             (found_K - expected_K).abs().max() if len(scores_B) else 0.0, self._scale
         )
-        self._loss_error = _difference(losses_B, scored.losses)
+        self._loss_error = largest_difference(losses_B, scored.losses)
         self._gradient_error = self._compare_gradient(scored, c_KB[0])
         self._eps = min(torch.finfo(kind).eps, torch.finfo(torch.float32).eps)
         self._noise, self._relative_noise = 0.0, 0.0
@@ -297,7 +303,7 @@ class _Comparison:
         squares = [
             float((own[name].double() - plain.double()).norm()) ** 2 for name, plain in self._gradient.items()
         ]
-        return _relative(math.sqrt(sum(squares)), self._lengths[1])
+        return in_units_of(math.sqrt(sum(squares)), self._lengths[1])
 
     def allow_rounding(self, stretched: dict[str, Tensor]) -> None:
         """Measure the rounding of a backward, and allow for it.
@@ -309,8 +315,8 @@ class _Comparison:
             name: value.double() / _STRETCH - self._gradient[name].double()
             for name, value in stretched.items()
         }
-        self._noise = _NOISE * _rounding_of_product(self._values, noise)
-        self._relative_noise = _NOISE * _relative(float(_norm(noise)), self._lengths[1])
+        self._noise = _NOISE * rounding_of_product(self._values, noise)
+        self._relative_noise = _NOISE * in_units_of(float(length_of(noise)), self._lengths[1])
 
     def _tolerance(self, tolerance: float) -> float:
         rounding = _ROUNDING * self._eps * self._lengths[0] * self._lengths[1] + self._noise
@@ -349,55 +355,3 @@ class _Comparison:
         score, loss, gradient, negative, repeated, is_invalid, is_broken = worst.tolist()
         _check_reproducible(replicas.module, repeated)
         return None if is_broken else Certificate(name, score, loss, gradient, -negative, not is_invalid)
-
-
-def _difference(expected_B: Tensor, found_B: Tensor) -> float:
-    """Return the largest difference relative to the largest entry; infinite ones must be the same."""
-    expected_B, found_B = expected_B.double(), found_B.double()
-    same_B = (expected_B == found_B) | (expected_B.isnan() & found_B.isnan())
-    if same_B.all():
-        return 0.0
-    largest = expected_B[expected_B.isfinite()].abs().max() if expected_B.isfinite().any() else 0.0
-    return _relative((expected_B - found_B)[~same_B].abs().max(), float(largest))
-
-
-def _relative(difference: Tensor | float, scale: float) -> float:
-    """Return a difference in units of a scale; infinite where it is not a number."""
-    value = float(difference)
-    if not math.isfinite(value):
-        return math.inf
-    return value / scale if scale else (math.inf if value else 0.0)
-
-
-def _dot(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> Tensor:
-    """Compute ⟨left, right⟩ in double precision, a scalar."""
-    products = [
-        torch.dot(local_part(left[name]).double().flatten(), local_part(part).double().flatten())
-        for name, part in right.items()
-    ]
-    return sum_over_shards(torch.stack(products).sum(), right.values())
-
-
-def _rounding_of_product(values: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> float:
-    """Estimate by how much ⟨values, noise⟩ varies from one draw of the noise to another.
-
-    One draw of the product may happen to be small; the root of the sum of squares over parameters, or over
-    their rows, is not, and would be the deviation if rounding were independent from one to the next.
-    """
-    rows = [
-        (local_part(values[name]).double() * local_part(part).double())
-        .reshape(len(local_part(part)) if part.ndim > 1 else 1, -1)
-        .sum(dim=1)
-        for name, part in noise.items()
-    ]
-    parts, everything = torch.stack([each.sum() for each in rows]), noise.values()
-    whole = sum_over_shards(parts.sum(), everything).abs()
-    by_parameter = sum_over_shards(parts.square().sum(), everything).sqrt()
-    by_row = sum_over_shards(torch.cat(rows).square().sum(), everything).sqrt()
-    return float(torch.stack([whole, by_parameter, by_row]).max())
-
-
-def _norm(parts: Mapping[str, Tensor]) -> Tensor:
-    """Compute the length of a gradient in double precision, a scalar."""
-    norms = [torch.linalg.vector_norm(local_part(part), dtype=torch.float64) for part in parts.values()]
-    return sum_over_shards(torch.stack(norms).square().sum(), parts.values()).sqrt()

@@ -9,11 +9,11 @@ from torch import nn
 from l2rw_ray.errors import InputError, UnsupportedModelError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
 from l2rw_ray.meta.alignment.candidates import AUTO, Candidate, candidates
-from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.certificate import EXACT, Certificate, certified, scored_or_refused
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.generators import untouched_generators, untouched_library_generators
+from l2rw_ray.meta.evaluation.batches import Batch
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.generators import untouched_generators, untouched_library_generators
 from l2rw_ray.meta.replicas import Replicas
 
 VERIFY_EVERY = 500

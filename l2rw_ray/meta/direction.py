@@ -12,11 +12,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from l2rw_ray.meta.batches import Batch, batch_size
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.generators import GeneratorState
+from l2rw_ray.meta.evaluation.batches import Batch, batch_size
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.generators import GeneratorState
+from l2rw_ray.meta.evaluation.losses import Parameters, trainable, trained_parameters, untouched_gradients
 from l2rw_ray.meta.lookahead import Lookahead, ZeroLookahead
-from l2rw_ray.meta.losses import Parameters, trainable, trained_parameters, untouched_gradients
 from l2rw_ray.meta.outer_sum import OuterSum, Part, formed, inner_product, length
 
 Epsilon = Tensor | Callable[[Tensor], Tensor]

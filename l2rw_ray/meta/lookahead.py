@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.meta.losses import Parameters
+from l2rw_ray.meta.evaluation.losses import Parameters
 from l2rw_ray.meta.update_rules import UpdateRule, update_rule
 
 LookaheadName = Literal["zero", "sgd", "optimizer"]

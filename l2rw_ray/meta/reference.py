@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.meta.batches import Batch, batch_device
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.generators import untouched_generators
-from l2rw_ray.meta.losses import LossFunction, losses_from, trainable
+from l2rw_ray.meta.evaluation.batches import Batch, batch_device
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.generators import untouched_generators
+from l2rw_ray.meta.evaluation.losses import LossFunction, losses_from, trainable
 from l2rw_ray.meta.replicas import Replicas
 
 

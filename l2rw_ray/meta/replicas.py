@@ -13,9 +13,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from l2rw_ray.errors import InputError, UnsupportedModelError
-from l2rw_ray.meta.losses import Parameters, gradients_of, replaced_tensors
+from l2rw_ray.meta.evaluation.losses import Parameters, gradients_of, replaced_tensors
+from l2rw_ray.meta.evaluation.replaced import replaced_forwards
 from l2rw_ray.meta.outer_sum import Part, formed
-from l2rw_ray.meta.replaced import replaced_forwards
 from l2rw_ray.meta.sharding.parts import is_spread
 
 _WRAP = "wrap it in DistributedDataParallel"

@@ -8,12 +8,12 @@ from torch.optim import Optimizer
 
 from l2rw_ray.meta.alignment import Estimator
 from l2rw_ray.meta.alignment.candidates import AUTO
-from l2rw_ray.meta.batches import Batch, checked_batch, checked_pair
 from l2rw_ray.meta.checked_estimator import CheckedEstimator
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.evaluation.batches import Batch, checked_batch, checked_pair
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.losses import Losses, LossFunction, losses_from, trainable
 from l2rw_ray.meta.lookahead import lookahead_named
-from l2rw_ray.meta.losses import Losses, LossFunction, losses_from, trainable
 from l2rw_ray.meta.replicas import Replicas
 
 

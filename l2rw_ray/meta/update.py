@@ -14,10 +14,10 @@ from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta.alignment.interface import ScoredBatch
-from l2rw_ray.meta.batches import Batch, Collate
-from l2rw_ray.meta.forward import Forward, backward_weighted
+from l2rw_ray.meta.evaluation.batches import Batch, Collate
+from l2rw_ray.meta.evaluation.forward import Forward, backward_weighted
+from l2rw_ray.meta.evaluation.losses import Losses, LossFunction, losses_from
 from l2rw_ray.meta.lookahead import check_not_left_out, check_steps_when_told, each_optimizer
-from l2rw_ray.meta.losses import Losses, LossFunction, losses_from
 from l2rw_ray.meta.replicas import Replicas
 
 

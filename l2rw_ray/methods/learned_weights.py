@@ -20,8 +20,8 @@ from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.meta import WeightedUpdate
 from l2rw_ray.meta.checked_estimator import CheckedEstimator
 from l2rw_ray.meta.direction import Direction, DirectionSource
+from l2rw_ray.meta.evaluation.losses import trainable
 from l2rw_ray.meta.lookahead import lookahead_named
-from l2rw_ray.meta.losses import trainable
 from l2rw_ray.meta.step import Timer
 from l2rw_ray.meta.weights import normalised
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from l2rw_ray.data import ExampleSet
 from l2rw_ray.errors import NonFiniteError, UnsupportedModelError
 from l2rw_ray.meta import Batch, Replicas
-from l2rw_ray.meta.batches import batch_size
+from l2rw_ray.meta.evaluation.batches import batch_size
 from l2rw_ray.methods.interface import TrainingContext
 from l2rw_ray.methods.output_layer import output_layer
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from l2rw_ray.meta import ReweightedStep, example_scores
 from l2rw_ray.meta.alignment.per_example import PerExample
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.losses import trainable
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.losses import trainable
 from l2rw_ray.meta.replicas import Replicas
 from tests.meta.networks import LOSS, batch
 from tests.meta.wrapper_cases import Wrapper, error_of, gathered

@@ -12,9 +12,9 @@ from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import example_scores
 from l2rw_ray.meta.alignment import ScoredBatch
 from l2rw_ray.meta.alignment.per_example import PerExample
-from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.evaluation.batches import Batch
+from l2rw_ray.meta.evaluation.forward import Forward
 from tests.meta.networks import CLASSES, LOSS, SHAPE, make_case
 
 

@@ -68,7 +68,12 @@ def test_scores_are_true_or_refused(recipe: Recipe, dtype: torch.dtype) -> None:
         torch.manual_seed(0)
         try:
             found = example_scores(
-                network, train_batch=train, meta_batch=meta, estimator=estimator, losses=recipe.losses
+                network,
+                train_batch=train,
+                meta_batch=meta,
+                estimator=estimator,
+                losses=recipe.losses,
+                max_error=MAX_ERROR if estimator in DIFFERENCES else None,
             )
         except L2RWError as error:
             if estimator == "auto" or len(str(error).splitlines()) > 1:
@@ -113,5 +118,5 @@ def test_a_step_is_a_plain_step_on_its_weights(recipe: Recipe, estimator: str) -
         (result.weights * losses).sum().backward()
         torch.optim.SGD(plain.parameters(), lr=0.1).step()
     torch.testing.assert_close(
-        network.state_dict(), plain.state_dict(), rtol=max(1e-9, 10 * eps), atol=max(1e-9, 10 * eps)
+        network.state_dict(), plain.state_dict(), rtol=max(1e-9, 100 * eps), atol=max(1e-9, 100 * eps)
     )

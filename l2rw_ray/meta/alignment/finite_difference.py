@@ -14,12 +14,12 @@ from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.interface import REMEDY, GraphScoredBatch
 from l2rw_ray.meta.alignment.probe_batch_norm import quick_batch_norms
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.batches import Batch, batch_device
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.generators import GeneratorState
-from l2rw_ray.meta.losses import Parameters
-from l2rw_ray.meta.replaced import replaced_forwards
+from l2rw_ray.meta.evaluation.batches import Batch, batch_device
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.generators import GeneratorState
+from l2rw_ray.meta.evaluation.losses import Parameters
+from l2rw_ray.meta.evaluation.replaced import replaced_forwards
 
 _ONE_SIDED_FACTOR = 3.0
 _CENTRAL_FACTOR = 0.2

@@ -18,12 +18,12 @@ from l2rw_ray.meta.alignment.interface import REMEDY, GraphScoredBatch, check_no
 from l2rw_ray.meta.alignment.kernels import differentiable_kernels
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.alignment.tangents import carrying_layers
-from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.generators import untouched_library_generators
-from l2rw_ray.meta.losses import Parameters
-from l2rw_ray.meta.replaced import replaced_forwards
+from l2rw_ray.meta.evaluation.batches import Batch
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.generators import untouched_library_generators
+from l2rw_ray.meta.evaluation.losses import Parameters
+from l2rw_ray.meta.evaluation.replaced import replaced_forwards
 from l2rw_ray.meta.replicas import Replicas
 
 

@@ -18,9 +18,9 @@ from l2rw_ray.meta.alignment.ghost_pass import GhostPass, TrainedLayers
 from l2rw_ray.meta.alignment.interface import REMEDY
 from l2rw_ray.meta.alignment.layers import Memory, RecordedGradients
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.direction import Direction, DirectionSource
-from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.evaluation.batches import Batch, batch_device, batch_size
+from l2rw_ray.meta.evaluation.forward import Forward
 from l2rw_ray.meta.outer_sum import Part
 
 

@@ -28,9 +28,9 @@ from l2rw_ray.meta.alignment.layers import (
     leaves_of,
     recorded_call,
 )
-from l2rw_ray.meta.batches import Batch, batch_device, batch_size
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.replaced import replaced_forwards, strange_parameter
+from l2rw_ray.meta.evaluation.batches import Batch, batch_device, batch_size
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.replaced import replaced_forwards, strange_parameter
 from l2rw_ray.trees import tensors_of
 
 _COUPLING = (nn.modules.batchnorm._BatchNorm,)

@@ -9,9 +9,9 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward, backward_weighted
+from l2rw_ray.meta.evaluation.batches import Batch
+from l2rw_ray.meta.evaluation.forward import Forward, backward_weighted
 
 REMEDY = "use estimator='auto'"
 """What helps where an estimator refuses: `auto` ends with one that refuses nothing."""

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.interface import REMEDY, GraphScoredBatch, check_not_compiled
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward
+from l2rw_ray.meta.evaluation.batches import Batch
+from l2rw_ray.meta.evaluation.forward import Forward
 
 
 @dataclass

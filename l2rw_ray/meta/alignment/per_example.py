@@ -5,11 +5,11 @@ from torch import nn
 
 from l2rw_ray.meta.alignment.interface import GraphScoredBatch
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.batches import Batch, batch_size
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.generators import untouched_library_generators
-from l2rw_ray.meta.losses import trainable
+from l2rw_ray.meta.evaluation.batches import Batch, batch_size
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.generators import untouched_library_generators
+from l2rw_ray.meta.evaluation.losses import trainable
 
 
 @ESTIMATORS.register("per_example")

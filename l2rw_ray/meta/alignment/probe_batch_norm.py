@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from l2rw_ray.meta.replaced import computes_as
+from l2rw_ray.meta.evaluation.replaced import computes_as
 
 _KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _MIN_POSITIONS = 16

@@ -17,10 +17,10 @@ from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.interface import REMEDY, GraphScoredBatch, check_not_compiled
 from l2rw_ray.meta.alignment.kernels import differentiable_kernels
 from l2rw_ray.meta.alignment.registry import ESTIMATORS
-from l2rw_ray.meta.batches import Batch
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.losses import copied_buffers, replaced_tensors
+from l2rw_ray.meta.evaluation.batches import Batch
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.losses import copied_buffers, replaced_tensors
 
 
 @ESTIMATORS.register("second_order")

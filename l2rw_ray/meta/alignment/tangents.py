@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional
 
-from l2rw_ray.meta.replaced import computes_as, strange_parameter
+from l2rw_ray.meta.evaluation.replaced import computes_as, strange_parameter
 
 Tangent = Callable[[Any, Tensor, Tensor, Tensor | None, Mapping[str, Tensor]], Tensor]
 """(layer, output, input, its tangent, tangents of the layer's own parameters) to the output's tangent."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.losses import Parameters, replaced_tensors
+from l2rw_ray.meta.evaluation.losses import Parameters, replaced_tensors
 from l2rw_ray.meta.outer_sum import Part
 from l2rw_ray.meta.replicas import Replicas, check_forward_writes_nothing, has_compiled_parts
 from l2rw_ray.meta.sharding.parts import is_spread, local_part

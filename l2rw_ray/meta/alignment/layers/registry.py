@@ -6,7 +6,7 @@ from typing import TypeVar
 from torch import nn
 
 from l2rw_ray.meta.alignment.layers.interface import LayerCall
-from l2rw_ray.meta.replaced import computes_as
+from l2rw_ray.meta.evaluation.replaced import computes_as
 
 _Call = TypeVar("_Call", bound=type[LayerCall])
 _RULES: dict[type[nn.Module], type[LayerCall]] = {}

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.meta.alignment.ghost_pass import GhostPass, TrainedLayers
-from l2rw_ray.meta.batches import joined
-from l2rw_ray.meta.forward import Forward
-from l2rw_ray.meta.losses import losses_from
+from l2rw_ray.meta.evaluation.batches import joined
+from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.losses import losses_from
 from l2rw_ray.meta.outer_sum import formed
 from l2rw_ray.meta.replicas import Replicas
 

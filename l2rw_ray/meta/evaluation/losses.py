@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.meta.batches import Batch, batch_size, checked_pair
+from l2rw_ray.meta.evaluation.batches import Batch, batch_size, checked_pair
 
 LossFunction = Callable[[Any, Any], Tensor]
 """Maps (output, target) to one loss per example, [B]."""

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.meta.batches import Batch, Collate, batch_device, batch_size, joined
-from l2rw_ray.meta.generators import GeneratorState, LibraryGenerators, untouched_generators
-from l2rw_ray.meta.losses import Losses, Parameters, copied_buffers, example_losses
+from l2rw_ray.meta.evaluation.batches import Batch, Collate, batch_device, batch_size, joined
+from l2rw_ray.meta.evaluation.generators import GeneratorState, LibraryGenerators, untouched_generators
+from l2rw_ray.meta.evaluation.losses import Losses, Parameters, copied_buffers, example_losses
 from l2rw_ray.meta.replicas import Replicas
 
 

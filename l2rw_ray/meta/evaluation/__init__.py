@@ -1,0 +1,1 @@
+"""Evaluating a model on batches, as training does and without a trace."""
