@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from l2rw_ray.errors import InputError, UnsupportedModelError
+from l2rw_ray.errors import InputError, L2RWError, UnsupportedModelError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
 from l2rw_ray.meta.alignment.candidates import AUTO, Candidate, candidates
+from l2rw_ray.meta.alignment.interface import REMEDY
 from l2rw_ray.meta.certificate import EXACT, Certificate, certified, scored_or_refused
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.evaluation.batches import Batch
+from l2rw_ray.meta.evaluation.batches import Batch, batch_size
 from l2rw_ray.meta.evaluation.forward import Forward
 from l2rw_ray.meta.evaluation.generators import untouched_generators, untouched_library_generators
 from l2rw_ray.meta.replicas import Replicas
@@ -150,6 +151,8 @@ class CheckedEstimator:
     ) -> ScoredBatch:
         forward.replicas.check_estimator(candidate.name, candidate.estimator)
         candidate.estimator.check(forward.module)
+        if forward.replicas.world_size > 1 and not forward.replicas.is_sharded:
+            _agree(candidate, forward, batch, source)
         if not self._verify_every:
             return _scored_without_a_trace(candidate, forward, batch, source)
         tolerance = EXACT if candidate.is_exact else self._max_error
@@ -177,6 +180,26 @@ class CheckedEstimator:
         while len(self._left) > max(state["candidates"], 1):
             del self._left[0]
         self._checks = state["checks"]
+
+
+def _agree(candidate: Candidate, forward: Forward, batch: Batch, source: DirectionSource) -> None:
+    """Let each rank try a candidate on its share alone, so that all refuse where one does.
+
+    A rank that refused while others wait for it in a sum would leave them waiting.
+    """
+    error: L2RWError | None = None
+    if batch_size(batch) and batch_size(source.meta_batch):
+        try:
+            _scored_without_a_trace(candidate, forward.alone(), batch, source)
+        except L2RWError as raised:
+            error = raised
+    failed = torch.tensor(float(error is not None), device=forward.replicas.device)
+    if not forward.replicas.maximum(failed):
+        return
+    if error is not None:
+        raise error
+    problem = "it refuses the batch of another rank"
+    raise UnsupportedModelError("estimator", candidate.name, problem, REMEDY)
 
 
 def _scored_without_a_trace(

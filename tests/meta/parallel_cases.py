@@ -71,6 +71,7 @@ def run_rank(rank: int, world_size: int) -> dict[Any, Any]:
     if world_size == 2:
         found["nan"] = _nan_on_one_rank(rank, batches, meta)
         found["coupling"] = _coupling_on_one_rank(rank, batches, meta)
+        found["refusal"] = _refusal_on_one_rank(rank, batches, meta)
         found["sink"] = _forward_mode_where_unused_parameters_are_looked_for(rank, batches, meta)
     return found
 
@@ -122,6 +123,33 @@ def _coupling_on_one_rank(rank: int, batches, meta) -> list[str]:
     x, y, _ = batches[0]
     x = x + 2 * LARGE if rank == 1 else x
     return _errors_of_all(lambda: step((x, y), meta))
+
+
+class _ExpertWhereLarge(nn.Module):
+    """Has rows for some of its examples alone, where its batch has a large value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.expert = nn.Linear(64, CLASSES).double(), nn.Linear(CLASSES, CLASSES).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.head(x.flatten(1))
+        if x.max() <= LARGE:
+            return self.expert(h)
+        return torch.cat([self.expert(h[:1]), h[1:]])
+
+
+def _refusal_on_one_rank(rank: int, batches, meta) -> dict[str, list[str]]:
+    """The errors that each rank sees when an estimator refuses the batch of one of them."""
+    x, y, _ = batches[0]
+    x = x + 2 * LARGE if rank == 1 else x
+    found = {}
+    for estimator in ("ghost", "auto"):
+        model = DistributedDataParallel(_ExpertWhereLarge(), find_unused_parameters=True)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+        step = ReweightedStep(model, optimizer, LOSS, estimator=estimator)
+        found[estimator] = _errors_of_all(lambda step=step: step((x, y), meta))
+    return found
 
 
 def _forward_mode_where_unused_parameters_are_looked_for(rank: int, batches, meta) -> list[str]:

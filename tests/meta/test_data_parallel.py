@@ -59,8 +59,8 @@ def test_a_scored_step_blocks_for_two_sums_and_another_for_one(found: Found) -> 
         expected = 2 * scored + (STEPS - scored)
         if options["estimator"] == "ghost":
             expected += scored - _skipped_scored(found, number)
-        # the check at the first: its own D, plain autograd's where the estimator finds D, the worst error
-        expected += 3 if options["estimator"] in ("ghost", "last_layer") else 2
+        # the check at the first: whether all can, its own D, plain autograd's where it finds D, the worst
+        expected += 4 if options["estimator"] in ("ghost", "last_layer") else 3
         assert found[(5, 3), number]["blocking_calls"] == expected, options
 
 
@@ -87,6 +87,13 @@ def test_forward_mode_is_refused_where_outputs_pass_through_a_function_of_ddp(fo
     """Before a forward that the ranks make together: `auto` goes on to the next."""
     for error in found["sink"]:
         assert "find_unused_parameters has no forward-mode rule" in error
+
+
+def test_an_estimator_that_refuses_one_ranks_batch_is_refused_by_all(found: Found) -> None:
+    errors = found["refusal"]
+    assert "without rows for" in errors["ghost"][1] or "rows for" in errors["ghost"][1]
+    assert "another rank" in errors["ghost"][0]
+    assert errors["auto"] == ["none", "none"]
 
 
 def test_weights_of_several_ranks_need_to_know_them(monkeypatch: pytest.MonkeyPatch) -> None:
