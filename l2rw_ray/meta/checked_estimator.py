@@ -34,7 +34,7 @@ class CheckedEstimator:
     next takes its place, and the log says which and why.
 
     Args:
-        estimator: A name, `auto`, or an estimator of the user's own.
+        estimator: A name, `auto`, or an object with the interface `Estimator`.
         verify_every: Scored batches from one check to the next; 0 for none.
         max_error: Relative error of scores that an estimator which is not exact may have: None for 0.01 of
             those that `auto` may take and 0.1 of one that is named; with 0 `auto` takes exact ones alone.

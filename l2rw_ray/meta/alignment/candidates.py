@@ -33,7 +33,7 @@ def candidates(estimator: str | Estimator, *, exact: bool = False) -> list[Candi
     """Return what to try for the estimator that the user named, cheapest first.
 
     Args:
-        estimator: A name, `auto`, or an estimator of the user's own.
+        estimator: A name, `auto`, or an object with the interface `Estimator`.
         exact: Whether `auto` leaves out estimators that are not exact.
 
     Raises:

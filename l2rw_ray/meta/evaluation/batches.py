@@ -119,7 +119,7 @@ def cycle_batches(loader: Iterable[Batch]) -> Iterator[Batch]:
     """Iterate over a loader's batches without end, one pass after another, as for the meta set.
 
     Unlike `itertools.cycle` it keeps no batch: a loader that shuffles does so in every pass. A sampler with
-    `set_epoch`, such as DistributedSampler, is told the number of the pass.
+    `set_epoch`, such as DistributedSampler, gets the number of the pass.
 
     Args:
         loader: What can be iterated over again and again, such as a DataLoader.

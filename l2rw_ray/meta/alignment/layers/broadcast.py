@@ -1,4 +1,4 @@
-"""Functions that treat each row of an activation alike: parameters meet it as a copy for each row."""
+"""Functions that work on each row of an activation in the same way: parameters meet it as a copy per row."""
 
 from collections.abc import Callable
 from typing import Any

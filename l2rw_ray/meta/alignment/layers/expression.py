@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from l2rw_ray.meta.alignment.layers.recording import Recording
 
 _BEGINNINGS = ("linear", "matmul", "mm", "addmm", "bilinear", "einsum", "conv1d", "conv2d", "conv3d")
-"""Functions from which on what is computed from the batch is an activation, lest all that follows be one
-expression."""
+"""Functions whose result is an activation where it depends on the batch; without them everything after would
+stay an expression."""
 _SHAPES_ONLY = ("to", "type_as", "expand_as", "view_as", "reshape_as")
 _ATTENTION = "multi_head_attention_forward"
 """What is written in Python but has a rule of its own, since it puts the batch second."""

@@ -70,8 +70,8 @@ class LayerCall(ABC):
         budget: Of the pass.
 
     Attributes:
-        is_positionwise: Whether the layer treats positions alike, so that its input may be [N, …, F] with
-            any dimensions in between.
+        is_positionwise: Whether the layer does the same at each position, so that its input may be
+            [N, …, F] with any dimensions in between.
         has_blocks: Whether an input that has several rows for each example is treated by the rule.
         has_ragged_rows: Whether the input's own dimensions do not go over rows.
     """
