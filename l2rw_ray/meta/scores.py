@@ -68,8 +68,7 @@ def example_scores(
         Ren et al. 2018, Algorithm 1, lines 5 to 8; ε0: Shu et al. 2019, equation 3.
     """
     evaluated = losses_from(loss_fn, losses)
-    for name, batch in (("train_batch", train_batch), ("meta_batch", meta_batch)):
-        checked_batch(name, batch if losses else checked_pair(name, batch))
+    _check_batches(train_batch, meta_batch, paired=losses is None)
     replicas = (replicas or Replicas.of(model)).uncompiled()
     trainable(replicas.module)
     allowed = 0.0 if max_error is None and estimator == AUTO else max_error
@@ -79,3 +78,8 @@ def example_scores(
     forward = Forward(replicas, evaluated, dry=True)
     source = DirectionSource(forward, train_batch, meta_batch, ahead, epsilon_B)
     return checked.verified(forward, train_batch, source, needs_gradients=True).scores
+
+
+def _check_batches(train_batch: Batch, meta_batch: Batch, *, paired: bool) -> None:
+    for name, batch in (("train_batch", train_batch), ("meta_batch", meta_batch)):
+        checked_batch(name, checked_pair(name, batch) if paired else batch)

@@ -113,16 +113,7 @@ class ReweightedStep:
         timer: Timer | None = None,
     ) -> None:
         _check_count(update_every=update_every, meta_gradient_every=meta_gradient_every)
-        if between not in ("hold", "uniform"):
-            raise InputError("between", between, "unknown", "use hold or uniform")
-        if not 0 <= score_momentum < 1:
-            raise InputError("score_momentum", score_momentum, "out of range", "use 0 to below 1")
-        if not isinstance(table_size, int) or table_size < 0:
-            raise InputError(
-                "table_size", table_size, "no number of examples", "use 0, or that of the data set"
-            )
-        if not math.isfinite(epsilon):
-            raise InputError("epsilon", epsilon, "no number", "use 0, the paper's")
+        _check_options(between, score_momentum, table_size, epsilon)
         self._is_paired = losses is None
         self._update: WeightedUpdate | None = None
         if optimizer is None:
@@ -387,6 +378,18 @@ def _check_count(**counts: int) -> None:
     for name, count in counts.items():
         if not isinstance(count, int) or count < 1:
             raise InputError(name, count, "no number of steps", "use 1 or more")
+
+
+def _check_options(between: str, score_momentum: float, table_size: int, epsilon: float) -> None:
+    """Check the options that each have a range of their own."""
+    if between not in ("hold", "uniform"):
+        raise InputError("between", between, "unknown", "use hold or uniform")
+    if not 0 <= score_momentum < 1:
+        raise InputError("score_momentum", score_momentum, "out of range", "use 0 to below 1")
+    if not isinstance(table_size, int) or table_size < 0:
+        raise InputError("table_size", table_size, "no number of examples", "use 0, or that of the data set")
+    if not math.isfinite(epsilon):
+        raise InputError("epsilon", epsilon, "no number", "use 0, the paper's")
 
 
 def _check_unset(**options: tuple[object, object]) -> None:

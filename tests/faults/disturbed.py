@@ -26,7 +26,7 @@ _MISHAPS = frozenset(
         "certificate_error",
     }
 )
-"""Columns of the ledger that tell of times, mishaps and who was there; all others are results. A trial that
+"""Columns of the ledger for times, faults and machines; all others are results. A trial that
 resumes checks its scores once more."""
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(3000)
 _DAY_S = 24 * 3600.0
 
 
-@pytest.mark.fault("the clock is set by a day, on or back", "all; what is told of times may be wrong")
+@pytest.mark.fault("the clock is set by a day, on or back", "all; recorded times may be wrong")
 @pytest.mark.parametrize("jump_s", [_DAY_S, -_DAY_S])
 def test_clock_that_jumps(
     undisturbed: Undisturbed, disturb: Disturb, tries: Tries, tmp_path: Path, jump_s: float

@@ -98,7 +98,8 @@ def test_trial_over_its_memory(well_behaved: Path, order: Order, tries: Tries) -
 
 
 @pytest.mark.fault(
-    "the kernel ends a worker for want of memory", "all; after five times in a row its trial is a failed row"
+    "the kernel ends a worker when memory runs out",
+    "all; after five times in a row its trial is a failed row",
 )
 def test_trial_that_is_killed_each_time(well_behaved: Path, order: Order, tries: Tries) -> None:
     study = order(*["die"] * 5)

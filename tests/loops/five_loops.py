@@ -1,4 +1,4 @@
-"""The same training by five loops: two of one's own, and those of transformers, Accelerate and Lightning."""
+"""The same training by five loops: two by hand, and those of transformers, Accelerate and Lightning."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ _LIGHTNING_PRECISION = {
 
 
 def plain(setting: Setting, folder: Path) -> Trained:
-    """Train by a loop of one's own."""
+    """Train by a loop written by hand."""
     model, recorder = _wrapped(setting.model().train(), setting), Recorder()
     optimizer, schedule = optimiser_of(model)
     step = ReweightedStep(model, None, losses=losses, estimator=setting.estimator)

@@ -134,7 +134,7 @@ class Setting:
         return DistributedSampler(examples, self.world_size, self.rank, shuffle=False)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Return what a loop of one's own enters around its forward."""
+        """Return what a loop written by hand enters around its forward."""
         return torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16")
 
 

@@ -50,7 +50,7 @@ class _Recurrent(nn.Module):
 
 
 class _PaddedEncoder(nn.Module):
-    """TransformerEncoder that is told which words are padding."""
+    """TransformerEncoder with a mask of the words that are padding."""
 
     def __init__(self, *, batch_first: bool) -> None:
         super().__init__()
