@@ -1,4 +1,4 @@
-"""What identifies the code behind an import path: its text, or the release it was installed from."""
+"""What identifies the code behind an import path, its text or its release, and what identifies a file."""
 
 import hashlib
 import platform
@@ -7,6 +7,7 @@ from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
+from l2rw_ray.errors import InputError
 from l2rw_ray.import_path import is_local, locate, package_name
 
 
@@ -27,6 +28,23 @@ def code_identity(import_paths: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {
         name: _source_hash(place) if is_local(place) else _release(name) for name, place in places.items()
     }
+
+
+def content_hash(field: str, file: str) -> str:
+    """Return the SHA-256 of a file's content.
+
+    Args:
+        field: The field that names it.
+        file: Its path.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        return hashlib.sha256(Path(file).expanduser().read_bytes()).hexdigest()
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise InputError(field, file, reason, "check the path") from error
 
 
 def _source_hash(place: Path) -> str:

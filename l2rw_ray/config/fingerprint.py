@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from l2rw_ray.config.code_identity import code_identity
+from l2rw_ray.config.code_identity import code_identity, content_hash
 from l2rw_ray.config.run_options import Resources
 from l2rw_ray.config.trial import TrialConfig
 
@@ -14,7 +14,9 @@ _VERSION = 2
 
 def _not_counted(config: TrialConfig) -> Any:
     """Return the fields that cannot change a result, such as the folder of a complete copy of a data set."""
-    where = {"download"} if config.data.source == "ham10000" else {"root", "download"}
+    where: dict[str, Any] = {"download": True, "tokenizer": {"file"}}
+    if config.data.source != "ham10000":
+        where["root"] = True
     return {"measurement": True, "data": where}
 
 
@@ -24,8 +26,9 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
     The study's name, the order of keys, measurements, the folder of a known data set and the share of a GPU
     do not count; workers, threads and the kind of device do, since they change the order of additions. Fields
     at their defaults do not count, so that a new field keeps old results valid. Custom code counts by its
-    text, see `code_identity`. Versions of packages do not count, not even of this one: where scores are
-    computed by `auto`, which estimator it took is a fact of the run, and the ledger has it.
+    text, see `code_identity`, and a tokenizer's file by its content. Versions of packages do not count, not
+    even of this one: where scores are computed by `auto`, which estimator it took is a fact of the run, and
+    the ledger has it.
 
     Args:
         config: The trial, resolved.
@@ -36,7 +39,7 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
         The first 16 hexadecimal digits of the SHA-256 of the canonical JSON.
 
     Raises:
-        InputError: There is no module that an import path of the trial names.
+        InputError: There is no module that an import path of the trial names, or no file of its tokenizer.
     """
     identity: dict[str, Any] = {
         "version": _VERSION,
@@ -48,5 +51,8 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
     }
     if config.import_paths:
         identity["code"] = code_identity(config.import_paths.items())
+    tokenizer = config.data.tokenizer_file
+    if tokenizer is not None:
+        identity["tokenizer"] = content_hash("trial.data.tokenizer.file", tokenizer)
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,11 +1,11 @@
 """The `model` section: which network is trained, with the options that this network has and no others."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, Tag
+from pydantic import Field, Tag, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
-from l2rw_ray.config.section import Section
+from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.torchvision_names import TorchvisionName
 
 
@@ -60,13 +60,69 @@ class TorchvisionModel(_Network):
     name: TorchvisionName
 
 
+class _TextModel(_Network):
+    width: int = Field(default=128, ge=1)
+    """Length of a token's vector."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of what goes into the last layer, and between the layers of a transformer, that training drops at
+    random. Above 0, train and meta batch cannot pass together, and a reweighted step costs more."""
+
+
+class EmbeddingBagModel(_TextModel):
+    """The mean of a text's token vectors, and a linear layer: fast, blind to the order of words."""
+
+    name: Literal["embedding_bag"]
+
+
+class TextCnnModel(_TextModel):
+    """Convolutions over a few tokens, the largest value of each channel, and a linear layer (Kim 2014)."""
+
+    name: Literal["text_cnn"]
+    kernel_sizes: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(3, 4, 5), min_length=1)
+    """Tokens that a convolution looks at, for each of the convolutions."""
+    channels: int = Field(default=100, ge=1)
+    """Channels of each convolution."""
+
+
+class TransformerEncoderModel(_TextModel):
+    """A small transformer encoder, the mean over a text's tokens, and a linear layer."""
+
+    name: Literal["transformer_encoder"]
+    depth: int = Field(default=2, ge=1)
+    """Layers of attention."""
+    heads: int = Field(default=4, ge=1)
+    """Heads of each; they divide `width`."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.width % self.heads:
+            problem = f"it does not divide width, {self.width}"
+            raise conflict("heads", self.heads, problem, "use a number that does")
+        return self
+
+
+TextModel = EmbeddingBagModel | TextCnnModel | TransformerEncoderModel
+TEXT_MODELS = ("embedding_bag", "text_cnn", "transformer_encoder")
+
+
 class CustomModel(CustomSection):
-    """A custom network: `build(input_shape, classes, **options)` returns an `nn.Module`."""
+    """A custom network: `build(input_shape, classes, **options)` returns an `nn.Module`.
+
+    Of texts `build` gets their `vocab_size` as well, by keyword.
+    """
 
     name: ImportPath
 
 
-_BuiltIn = Annotated[MlpModel | SmallImageModel | TorchvisionModel, Field(discriminator="name")]
+_BuiltIn = Annotated[
+    MlpModel
+    | SmallImageModel
+    | TorchvisionModel
+    | EmbeddingBagModel
+    | TextCnnModel
+    | TransformerEncoderModel,
+    Field(discriminator="name"),
+]
 Model = Annotated[
     Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomModel, Tag(IMPORT_PATH)],
     Field(discriminator=by_form("name")),

@@ -8,7 +8,7 @@ from l2rw_ray.config.custom import ImportPath
 from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
 from l2rw_ray.config.method.stages import FinetuneMetaConfig, TwoStageConfig
-from l2rw_ray.config.model import CustomModel, MlpModel, Model
+from l2rw_ray.config.model import TEXT_MODELS, CustomModel, MlpModel, Model, TextModel
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, data_misfit, trial_misfit
 from l2rw_ray.import_path import attribute_name, is_import_path
@@ -127,6 +127,14 @@ class TrialConfig(Section):
 
     @model_validator(mode="after")
     def _model_fits_input(self) -> Self:
+        name, is_own = self.model.name, isinstance(self.model, CustomModel)
+        is_for_texts = isinstance(self.model, TextModel)
+        if self.data.has_texts and not (is_own or is_for_texts):
+            problem = "data.text are texts, it wants images or features"
+            raise conflict("model.name", name, problem, f"use one of {', '.join(TEXT_MODELS)}")
+        if is_for_texts and not (self.data.has_texts or isinstance(self.data, CustomData)):
+            remedy = "use another model, or a table with data.text"
+            raise conflict("model.name", name, "it takes texts, the data have none", remedy)
         if self.data.has_vectors and not isinstance(self.model, MlpModel | CustomModel):
             raise conflict(
                 "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"

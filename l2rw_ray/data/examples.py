@@ -8,8 +8,12 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.data.images.stored_images import StoredImages
+from l2rw_ray.data.row_store import RowStore, moved, select_rows, shape_of_one, take_rows
+from l2rw_ray.data.text.encoder import TextEncoder
+from l2rw_ray.data.text.joining import joined_texts
+from l2rw_ray.data.text.token_rows import TokenRows
 from l2rw_ray.errors import DataError
-from l2rw_ray.trees import Shapes, Tree, map_tensors, shapes_of
+from l2rw_ray.trees import Shapes, Tree
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,9 @@ class ExampleSet:
     Shape suffixes: N examples of the set, S of the store it draws from, B batch, F features.
 
     Attributes:
-        inputs: Images as uint8 [N, C, H, W], features as float32 [N, F], or a tree of tensors [N, …], which
-            are not scaled; with `places` a store of S inputs that several sets (and, memory-mapped, several
-            processes) share.
+        inputs: Images as uint8 [N, C, H, W], features as float32 [N, F], token ids of texts, or a tree of
+            tensors [N, …], which are not scaled; with `places` a store of S inputs that several sets (and,
+            memory-mapped, several processes) share.
         labels: Class indices, int64 [N]; of a regression indices of the target's strata.
         corrupted: Which labels or targets were corrupted on purpose, bool [N].
         rows: Row of each example in its source, int64 [N].
@@ -36,9 +40,10 @@ class ExampleSet:
         stored: Where the images of a train set that is streamed are, in the rows `rows`, and the order in
             which passes go through them; `inputs` then have the shape of one and hold none, unless it
             says that they are held in memory anyway.
+        encoder: What made token ids of texts; None for other inputs.
     """
 
-    inputs: Tree
+    inputs: Tree | RowStore
     labels: Tensor
     corrupted: Tensor
     rows: Tensor
@@ -50,6 +55,7 @@ class ExampleSet:
     target_mean: Tensor | None = None
     target_std: Tensor | None = None
     stored: StoredImages | None = None
+    encoder: TextEncoder | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -62,13 +68,23 @@ class ExampleSet:
     @property
     def input_shape(self) -> Shapes:
         """Shape of one input; of a tree a dict or tuple of those of its parts."""
-        return shapes_of(self.inputs)
+        return shape_of_one(self.inputs)
+
+    @property
+    def input_sizes(self) -> dict[str, int]:
+        """Sizes that a model needs besides the shape: `vocab_size` of texts; empty for other inputs."""
+        return {} if self.encoder is None else self.encoder.input_sizes
 
     @property
     def scales(self) -> dict[str, Tensor]:
         """The tensors that standardise features and targets, by attribute name; empty without those."""
         named = {name: getattr(self, name) for name in ("mean", "std", "target_mean", "target_std")}
         return {name: scale for name, scale in named.items() if scale is not None}
+
+    @property
+    def collate(self) -> Callable[[Any, Any], Any] | None:
+        """What joins two batches of the set that differ in shape, as texts do; None where none do."""
+        return joined_texts if isinstance(self.inputs, TokenRows) else None
 
     def take(self, index_B: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> tuple[Tree, Tensor]:
         """Return inputs as a model takes them and labels, int64 [B], or standardised targets, float32 [B].
@@ -95,7 +111,7 @@ class ExampleSet:
         if self.is_streamed:
             raise self.streaming_error("the train images come in batches, and cannot be taken one by one")
         places_B = index_B if self.places is None else self.places[index_B]
-        return map_tensors(self.inputs, lambda tensor: tensor.index_select(0, places_B))
+        return take_rows(self.inputs, places_B)
 
     def streaming_error(self, problem: str) -> DataError:
         """Return the error for a method that needs more of a streamed set than its batches."""
@@ -137,16 +153,14 @@ class ExampleSet:
         """Return the set on a device, with only its own inputs."""
         if device == self.labels.device:
             return self
-        own, places = self, self.places
-        if places is not None:
-            inputs = map_tensors(self.inputs, lambda tensor: tensor[places])
-            own = replace(self, inputs=inputs, places=None)
+        own = self
+        if self.places is not None:
+            own = replace(self, inputs=select_rows(self.inputs, self.places), places=None)
         tensors = {name: value for name, value in vars(own).items() if isinstance(value, Tensor)}
-        moved: dict[str, Any] = {
+        there: dict[str, Any] = {
             name: value.to(device) for name, value in tensors.items() if name != "inputs"
         }
-        moved["inputs"] = map_tensors(own.inputs, lambda tensor: tensor.to(device))
-        return replace(own, **moved)
+        return replace(own, **there, inputs=moved(own.inputs, device))
 
 
 def feature_scale(features_NF: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.data.images.stored_images import StoredImages
+from l2rw_ray.data.row_store import RowStore, take_rows
 from l2rw_ray.data.tables.bad_rows import SkippedRows
 from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
-from l2rw_ray.trees import Tree, map_tensors
+from l2rw_ray.trees import Tree
 
 NO_CLASS = -1
 """Label of an example whose class is left out, so that it is in none of the sets."""
@@ -24,8 +25,8 @@ class Source:
     Shape suffixes: N examples, F features.
 
     Attributes:
-        inputs: Images as uint8 [N, C, H, W], features as float32 [N, F], or a tree (a dict, tuple, list or
-            dataclass) of tensors [N, …] of any type, which a model gets as they are.
+        inputs: Images as uint8 [N, C, H, W], features as float32 [N, F], texts, or a tree (a dict, tuple,
+            list or dataclass) of tensors [N, …] of any type, which a model gets as they are.
         labels: Class indices, int64 [N]; of a regression indices of the target's strata.
         class_names: Name of each class.
         test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
@@ -47,10 +48,10 @@ class Source:
             and hold none, unless `stored` says that they are held in memory anyway.
     """
 
-    inputs: Tree
+    inputs: Tree | RowStore
     labels: Tensor
     class_names: tuple[str, ...]
-    test_inputs: Tree | None = None
+    test_inputs: Tree | RowStore | None = None
     test_labels: Tensor | None = None
     groups: Tensor | None = None
     class_indices: tuple[int, ...] | None = None
@@ -65,7 +66,7 @@ class Source:
     stored: StoredImages | None = None
 
     def take(self, rows_K: Tensor) -> Tree:
-        """Return the inputs of some rows, [K, …], from memory or from files.
+        """Return the inputs of some rows, [K, …], or their texts, from memory or from files.
 
         Args:
             rows_K: The rows, each once, int64.
@@ -74,7 +75,7 @@ class Source:
             DataError: They are read from files, and cannot be.
         """
         if self.stored is None or self.stored.in_memory:
-            return map_tensors(self.inputs, lambda tensor: tensor[rows_K])
+            return take_rows(self.inputs, rows_K)
         return self.stored.read(rows_K)
 
     @property

@@ -34,7 +34,7 @@ class TrainingContext:
         rank: This process among the trial's workers.
         world_size: Number of the trial's workers.
         timer: Times the phases of a step by name; None times nothing.
-        update_options: `accumulation_steps` and `max_grad_norm` of every method's updates.
+        update_options: `accumulation_steps`, `max_grad_norm` and `collate` of every method's updates.
     """
 
     model: nn.Module

@@ -10,6 +10,7 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import FORM, is_import_path, users_code
 from l2rw_ray.models.from_torchvision import torchvision_builder, torchvision_names
 from l2rw_ray.models.registry import FIELD, MODELS, Builder, InputShape
+from l2rw_ray.models.text.inputs import TEXT_MODELS
 from l2rw_ray.trees import Shapes
 
 _NEAR = 3
@@ -36,7 +37,11 @@ def find_builder(name: str) -> Builder:
 
 
 def build_model(
-    name: str, input_shape: Shapes, classes: int, options: Mapping[str, Any] | None = None
+    name: str,
+    input_shape: Shapes,
+    classes: int,
+    options: Mapping[str, Any] | None = None,
+    input_sizes: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """Build a freshly initialised network; its weights come from torch's global generator.
 
@@ -45,16 +50,18 @@ def build_model(
         input_shape: Shape of one input; of a tree a dict or tuple of those of its parts.
         classes: Outputs, one logit per class.
         options: Keyword arguments for the builder.
+        input_sizes: Further ones, which follow from the inputs: `vocab_size` of texts.
 
     Raises:
         InputError: The name is unknown, the network does not support such inputs, or a custom builder
             cannot be imported, raises or returns no module.
     """
-    build = find_builder(name)
+    build, given = find_builder(name), {**(input_sizes or {}), **(options or {})}
     if not is_import_path(name):
-        return build(_one_shape(name, input_shape), classes, **(options or {}))
+        shape = input_shape if name in TEXT_MODELS else _one_shape(name, input_shape)
+        return build(shape, classes, **given)
     with users_code(name, FIELD):
-        network: object = build(input_shape, classes, **(options or {}))
+        network: object = build(input_shape, classes, **given)
     if not isinstance(network, nn.Module):
         raise ConfigError(FIELD, name, f"returned a {type(network).__name__}", "return a torch.nn.Module")
     return network

@@ -106,7 +106,8 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     model, method = trial.config.model, trial.config.method
     if isinstance(method, WeightModelConfig):
         weight_features(splits.train)
-    network = build_model(model.name, splits.train.input_shape, output_count(method, splits), model.options)
+    train, outputs = splits.train, output_count(method, splits)
+    network = build_model(model.name, train.input_shape, outputs, model.options, train.input_sizes)
     if method.needs_output_layer:
         output_layer(network)
     _check_batch_norm_batches(trial, network, splits)

@@ -37,7 +37,8 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
     def build() -> nn.Module:
         seed_globals(trial.seed, "initial_weights")
         model = config.model
-        network = build_model(model.name, splits.train.input_shape, outputs, model.options)
+        train = splits.train
+        network = build_model(model.name, train.input_shape, outputs, model.options, train.input_sizes)
         return adapted_network(config.method, network)
 
     network = build().to(device)
@@ -58,6 +59,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
         update_options={
             "accumulation_steps": config.optim.accumulation_steps,
             "max_grad_norm": config.optim.max_grad_norm,
+            "collate": splits.train.collate,
         },
     )
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.config.trial import TrialConfig
+from l2rw_ray.data.text.encoder import TextEncoder
 from l2rw_ray.errors import InputError
 from l2rw_ray.methods.registry import adapted_network
 from l2rw_ray.models import build_model
@@ -34,6 +35,8 @@ class SavedModel:
         class_names: Names of the outputs; one for a regression.
         scales: `mean` and `std` to standardise features by, and `target_mean` and `target_std` that targets
             were standardised by; none for images, trees and classes.
+        encoder: Turns new texts into what the network takes, `network(encoder(["a text"]))`; None where
+            inputs are no texts.
     """
 
     network: nn.Module
@@ -42,6 +45,7 @@ class SavedModel:
     outputs: int
     class_names: tuple[str, ...]
     scales: Mapping[str, Tensor]
+    encoder: TextEncoder | None = None
 
 
 def save_model(path: Path, model: SavedModel) -> None:
@@ -63,6 +67,7 @@ def save_model(path: Path, model: SavedModel) -> None:
         "outputs": model.outputs,
         "class_names": model.class_names,
         "scales": {name: scale.cpu() for name, scale in model.scales.items()},
+        "encoder": None if model.encoder is None else model.encoder.state(),
         "state": {name: value.cpu() for name, value in model.network.state_dict().items()},
     }
     try:
@@ -91,11 +96,13 @@ def load_model(path: Path, *, own_code: bool = True) -> SavedModel:
         if config.import_paths and not own_code:
             raise InputError("model file", path, "is built by custom code", "load it yourself")
         shape, outputs = saved["input_shape"], saved["outputs"]
-        network = build_model(config.model.name, shape, outputs, config.model.options)
+        encoder = TextEncoder(**saved["encoder"]) if saved.get("encoder") else None  # not in release 0.1
+        sizes = {} if encoder is None else encoder.input_sizes
+        network = build_model(config.model.name, shape, outputs, config.model.options, sizes)
         network = adapted_network(config.method, network)
         network.load_state_dict(saved["state"])
         names, scales = tuple(saved["class_names"]), saved["scales"]
-        return SavedModel(network.eval(), config, shape, outputs, names, scales)
+        return SavedModel(network.eval(), config, shape, outputs, names, scales, encoder)
     except FileNotFoundError:
         raise InputError("model file", path, "no such file", _REMEDY) from None
     except _UNREADABLE as error:

@@ -241,6 +241,7 @@ class Trainer:
             output_count(self._config.method, self._splits),
             tuple(self._splits.class_names),
             self._splits.train.scales,
+            self._splits.train.encoder,
         )
         try:
             save_model(file, model)

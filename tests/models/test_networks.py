@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from l2rw_ray.config.model import MlpModel, SmallImageModel
+from l2rw_ray.config.model import TEXT_MODELS, MlpModel, SmallImageModel
 from l2rw_ray.errors import InputError
 from l2rw_ray.models import MODELS, build_model
 
@@ -17,11 +17,11 @@ from l2rw_ray.models import MODELS, build_model
 def test_names_are_those_of_the_configuration() -> None:
     sections = (MlpModel, SmallImageModel)
     named = [name for section in sections for name in get_args(section.model_fields["name"].annotation)]
-    assert MODELS.names() == tuple(sorted(named))
+    assert MODELS.names() == tuple(sorted([*named, *TEXT_MODELS]))
 
 
 LARGE = [name for name in MODELS.names() if name.startswith(("wrn28", "alexnet", "resnet110"))]
-SMALL = [name for name in MODELS.names() if name not in LARGE]
+SMALL = [name for name in MODELS.names() if name not in (*LARGE, *TEXT_MODELS)]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,16 @@ class SourceFacts(Section):
         """Whether examples are known to be vectors, which image models cannot take."""
         return False
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether examples are known to be texts, which only models of texts take."""
+        return False
+
+    @property
+    def tokenizer_file(self) -> str | None:
+        """File of the tokenizer of its texts; None where there is none, or one is trained."""
+        return None
+
 
 class TorchvisionOptions(SourceFacts):
     """A data set as torchvision stores it."""

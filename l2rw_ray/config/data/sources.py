@@ -6,6 +6,7 @@ from pydantic import Field, Tag, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.data.columns import InputColumns
 from l2rw_ray.config.data.protocols import (
     Bias,
     DominantClassBias,
@@ -165,8 +166,8 @@ class SyntheticData(SyntheticOptions, _Data):
     source: Literal["synthetic"]
 
 
-class ParquetData(TableOptions, _Data):
-    """A table of encoded images or numeric features, and a label or a target.
+class ParquetData(TableOptions, InputColumns, _Data):
+    """A table of encoded images, texts or numeric features, and a label or a target.
 
     Paths are files or folders, local or any URI that pyarrow's filesystems understand. A CSV file, packed
     or not, begins with the columns' names, which commas, semicolons or tabs separate; it has no images.
@@ -183,18 +184,13 @@ class ParquetData(TableOptions, _Data):
     label: str | None = "label"
     """Column of integer labels, 0 to classes − 1, or of strings; null, the default beside `target`, for
     none."""
-    image: str | None = "image"
-    """Column of encoded images (PNG, JPEG, …); null, the default beside `features`, for none."""
-    features: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Numeric columns to learn from, instead of an image."""
-    weight_features: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Numeric columns from which `weight_model` computes example weights; the network does not see them."""
     group: str | None = None
     """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
     of the sets, and meta, validation and test set have one example of each of theirs."""
     bad_rows: BadRows = "error"
-    """`error`: the first row with an image, feature, label, target or group that cannot be used ends loading.
-    `skip`: all such rows are left out and counted. Images of another size are an error either way."""
+    """`error`: the first row with an image, text, feature, label, target or group that cannot be used ends
+    loading. `skip`: all such rows are left out and counted. Images of another size are an error either
+    way."""
     stream: StreamOptions | None = None
     """Streams train images from their files instead of holding them in memory; null holds them in memory."""
 
@@ -202,6 +198,16 @@ class ParquetData(TableOptions, _Data):
     def has_vectors(self) -> bool:
         """Whether it has feature columns."""
         return self.features is not None
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether it has a column of texts."""
+        return self.text is not None
+
+    @property
+    def tokenizer_file(self) -> str | None:
+        """File of the tokenizer; null where one is trained."""
+        return self.tokenizer.file
 
     @property
     def is_regression(self) -> bool:
@@ -215,37 +221,29 @@ class ParquetData(TableOptions, _Data):
             return {"label": None, **given}
         return given
 
-    @model_validator(mode="before")
-    @classmethod
-    def _features_replace_the_image(cls, given: Any) -> Any:
-        if isinstance(given, dict) and (given.get("features") is not None or given.get("source") == "csv"):
-            return {"image": None, **given}
-        return given
-
     @model_validator(mode="after")
-    def _image_or_features(self) -> Self:
-        if self.image is not None and self.features is not None:
-            raise conflict("image", self.image, "features are named too", "set one of the two to null")
+    def _inputs_suit_the_files(self) -> Self:
         if self.test == self.train:
             raise conflict("test", self.test, "it is the train table", "leave it out: the test set is drawn")
         if self.image is not None and self.source == "csv":
             raise conflict("image", self.image, "a CSV file has no encoded images", "use source parquet")
-        if self.image is None and self.features is None:
-            missing = (
-                "they are all that a CSV file has"
-                if self.source == "csv"
-                else "no image column is named either"
-            )
-            raise conflict("features", None, missing, "name at least one column")
-        if self.features is not None and self.augment:
-            raise conflict("augment", list(self.augment), "features are no images", "leave it out")
-        for field in ("features", "weight_features"):
-            named = getattr(self, field) or ()
-            for name, column in (("label", self.label), ("target", self.target)):
-                if column in named:
+        if self.image is None and self.features is None and self.text is None:
+            others = "no text" if self.source == "csv" else "neither an image nor a text"
+            remedy = "name at least one column, or set text"
+            raise conflict("features", None, f"{others} column is named", remedy)
+        if self.image is None and self.augment:
+            problem = f"{self.input_kind} are no images"
+            raise conflict("augment", list(self.augment), problem, "leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_do_not_tell_the_answer(self) -> Self:
+        for name, column in (("label", self.label), ("target", self.target)):
+            if column is not None and column == self.text:
+                raise conflict("text", column, f"it is the {name}", "name another column")
+            for field in ("features", "weight_features"):
+                if column in (getattr(self, field) or ()):
                     raise conflict(field, column, f"the {name} is no feature", "leave it out")
-            if len(set(named)) < len(named):
-                raise conflict(field, list(named), "a column is named twice", "name each once")
         return self
 
     @model_validator(mode="after")
@@ -257,15 +255,16 @@ class ParquetData(TableOptions, _Data):
         if self.target is None and self.target_below is not None:
             raise conflict("target_below", self.target_below, "there is no target", "leave it out")
         if self.features is None and self.missing != "error":
-            raise conflict("missing", self.missing, "images are never missing in part", "leave it out")
+            problem = f"{self.input_kind} are never missing in part"
+            raise conflict("missing", self.missing, problem, "leave it out")
         return self
 
     @model_validator(mode="after")
     def _stream_knows_its_rows(self) -> Self:
         if self.stream is None:
             return self
-        if self.features is not None:
-            problem = "features are held in memory, it is for images"
+        if self.image is None:
+            problem = f"{self.input_kind} are held in memory, it is for images"
             raise conflict("stream", self.stream.model_dump(), problem, "leave it out")
         if self.bad_rows == "skip":
             problem = "with stream an image is decoded only when its batch comes"

@@ -1,4 +1,4 @@
-"""Any table: encoded images or numeric features, and a label or a target."""
+"""Any table: encoded images, texts or numeric features, and a label or a target."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +14,7 @@ from l2rw_ray.data.images.stored_images import stored_images
 from l2rw_ray.data.source import SOURCES, Source
 from l2rw_ray.data.splits.targets import regression_source
 from l2rw_ray.data.tables.bad_rows import Array, BadRows, SkippedRows
+from l2rw_ray.data.text.texts import Texts
 from l2rw_ray.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class _Examples:
         skipped: Rows that were skipped.
     """
 
-    inputs: Tensor
+    inputs: Tensor | Texts
     answers: Tensor
     groups: Array | None
     weight_features: Tensor | None
@@ -75,6 +76,7 @@ def load_table(config: ParquetData) -> Source:
     if config.stream is None:
         return source
     assert config.image is not None
+    assert isinstance(source.inputs, Tensor)
     shape = tuple(source.inputs.shape[1:])
     return replace(source, stored=stored_images(config.stream, table, config.image, shape))
 
@@ -127,6 +129,8 @@ def _load_regression(config: ParquetData, table: "Table", target: str) -> Source
 
 
 def _check_same_shape(config: ParquetData, train: _Examples, test: _Examples) -> None:
+    if isinstance(test.inputs, Texts) or isinstance(train.inputs, Texts):
+        return
     if test.inputs.shape[1:] != train.inputs.shape[1:]:
         shapes = [tuple(part.inputs.shape[1:]) for part in (test, train)]
         problem = f"inputs of shape {shapes[0]}, those of train have {shapes[1]}"
@@ -176,16 +180,16 @@ class _Columns:
         weight_features: As `Source.weight_features`, [N, F].
     """
 
-    inputs: Tensor
+    inputs: Tensor | Texts
     identity: dict[str, object]
     groups: Array | None
     weight_features: Tensor | None
 
     def with_answers(self, answers: Tensor, bad: BadRows) -> _Examples:
         """Return the usable rows with their labels or targets."""
-        kept, weight_features = bad.kept, self.weight_features
+        kept, inputs, weight_features = bad.kept, self.inputs, self.weight_features
         return _Examples(
-            cached_kept(self.identity, self.inputs, kept),
+            cached_kept(self.identity, inputs, kept) if isinstance(inputs, Tensor) else inputs.kept(kept),
             answers[torch.from_numpy(kept)],
             None if self.groups is None else self.groups[kept],
             None if weight_features is None else weight_features[torch.from_numpy(kept)],
@@ -223,18 +227,21 @@ def _group_indices(config: ParquetData, train: _Examples, test: _Examples | None
 
 def _inputs(
     config: ParquetData, table: "Table", bad: BadRows, *, is_train: bool
-) -> tuple[Tensor, dict[str, object]]:
-    """Read images, uint8 [N, C, H, W], or features, float32 [N, F], of all rows, and their cache identity.
+) -> tuple[Tensor | Texts, dict[str, object]]:
+    """Read images, uint8 [N, C, H, W], features, float32 [N, F], or texts of all rows, and their identity.
 
     Of a train table that is streamed none, uint8 [0, C, H, W].
     """
     from l2rw_ray.data.images.column import column_decoder, decode_column, first_shape
     from l2rw_ray.data.images.decoding import cached_images
+    from l2rw_ray.data.text.column import read_texts
 
     identity: dict[str, object] = {"files": table.identity}
     identity |= {"image": config.image, "features": config.features}
     if config.missing != "error":
         identity["missing"] = config.missing
+    if config.text is not None:
+        return read_texts(table, config.text, bad), {}
     if config.image is None:
         names, may_lack = config.features or (), config.missing == "mean"
         return _features(table, "features", names, identity, bad, may_lack=may_lack), identity

@@ -12,9 +12,10 @@ from torch import Tensor
 from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.random_streams import rng_for
+from l2rw_ray.data.row_store import RowStore, select_rows
 from l2rw_ray.data.source import Source
 from l2rw_ray.errors import DataError
-from l2rw_ray.trees import Tree, map_tensors
+from l2rw_ray.trees import Tree
 
 _TENTHS = np.arange(1, 10) / 10
 _CORRUPTED_FROM = 1.0
@@ -23,9 +24,9 @@ less than the mean does."""
 
 
 def regression_source(
-    inputs: Tree,
+    inputs: Tree | RowStore,
     targets: Tensor,
-    test_inputs: Tree | None = None,
+    test_inputs: Tree | RowStore | None = None,
     test_targets: Tensor | None = None,
     groups: Tensor | None = None,
     *,
@@ -52,13 +53,14 @@ def regression_source(
     if below is not None:
         kept = targets < below
         left_out = int((~kept).sum())
-        inputs, targets = _rows(inputs, kept), targets[kept]
+        inputs, targets = select_rows(inputs, kept.nonzero().flatten()), targets[kept]
         groups = None if groups is None else groups[kept]
         weight_features = None if weight_features is None else weight_features[kept]
         if test_inputs is not None and test_targets is not None:
             kept = test_targets < below
             left_out += int((~kept).sum())
-            test_inputs, test_targets = _rows(test_inputs, kept), test_targets[kept]
+            rows = kept.nonzero().flatten()
+            test_inputs, test_targets = select_rows(test_inputs, rows), test_targets[kept]
         if not len(targets) or (test_targets is not None and not len(test_targets)):
             raise DataError("trial.data.target_below", below, "no target is below it", "raise it")
     bounds_K, names = decile_bounds(targets)
@@ -75,10 +77,6 @@ def regression_source(
         feature_names=feature_names,
         left_out=left_out,
     )
-
-
-def _rows(inputs: Tree, kept_N: Tensor) -> Tree:
-    return map_tensors(inputs, lambda tensor: tensor[kept_N])
 
 
 def decile_bounds(targets_N: Tensor) -> tuple[Tensor, tuple[str, ...]]:
@@ -139,6 +137,7 @@ def _difficulty(train: ExampleSet, noise: GaussianNoise, source: Source, pool: T
     if noise.by is None:
         return torch.ones(len(train))
     place = source.feature_index(noise.by)
+    assert isinstance(source.inputs, Tensor)
     known, values_N = source.inputs[pool, place], source.inputs[train.rows, place]
     known = known[~known.isnan()].sort().values
     below_N, upto_N = (torch.searchsorted(known, values_N, right=right) for right in (False, True))

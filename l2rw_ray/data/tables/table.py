@@ -153,8 +153,8 @@ class Table:
         Raises:
             DataError: It is missing, is neither integer nor text, or lacks a value that may not be skipped.
         """
-        types = [_plain(given) for given in self.require(column, field)]
-        text = all(map(_is_text, types))
+        types = [plain_type(given) for given in self.require(column, field)]
+        text = all(map(is_text, types))
         for given in types:
             if not (text or pa.types.is_integer(given)):
                 if len(set(types)) > 1:
@@ -232,7 +232,7 @@ class Table:
 
 def _as_numbers(values: pa.Array, other_text: float) -> Array:
     """Return values as float32; null becomes NaN, and text that is no number becomes `other_text`."""
-    if _is_text(values.type):
+    if is_text(values.type):
         is_number = pc.match_substring_regex(values, _NUMBER)
         values = pc.utf8_trim_whitespace(pc.if_else(is_number, values, str(other_text)))
     with np.errstate(over="ignore"):
@@ -270,17 +270,19 @@ def readable(field: str, form: TableFormat, path: str) -> Iterator[None]:
         raise DataError(field, path, problem, remedy) from error
 
 
-def _plain(given: pa.DataType) -> pa.DataType:
+def plain_type(given: pa.DataType) -> pa.DataType:
+    """Return the type of the values of a column, also of one that is stored as a dictionary."""
     return given.value_type if pa.types.is_dictionary(given) else given
 
 
-def _is_text(given: pa.DataType) -> bool:
+def is_text(given: pa.DataType) -> bool:
+    """Return whether a type is one of texts."""
     kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(kind(given) for kind in kinds)
 
 
 def _is_text_or_empty(given: pa.DataType) -> bool:
-    return _is_text(given) or pa.types.is_null(given)
+    return is_text(given) or pa.types.is_null(given)
 
 
 def _is_numeric(given: pa.DataType) -> bool:

@@ -107,7 +107,7 @@ def test_csv_taken_for_parquet_is_told(write) -> None:
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
-        ({}, "data.features = None: they are all that a CSV file has; name at least one column"),
+        ({}, "data.features = None: no text column is named; name at least one column, or set text"),
         ({"image": "photo"}, "data.image = 'photo': a CSV file has no encoded images; use source parquet"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Texts: the column they come from, tokenizers, and batches of token ids."""
