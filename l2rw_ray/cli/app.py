@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from l2rw_ray.cli.plain_characters import tolerate_any_encoding
 from l2rw_ray.errors import InputError, L2RWError
 
 app = typer.Typer(
@@ -104,6 +105,7 @@ def options(
 def main() -> None:
     """Run the command line; bad input prints one line and exits with 2, without a traceback."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read once, when torch is imported
+    tolerate_any_encoding()
     try:
         app()
     except InputError as error:

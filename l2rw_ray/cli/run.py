@@ -1,5 +1,6 @@
 """Implement `l2rw-ray run`: run, mirror and report a study, and print the progress."""
 
+import shlex
 import signal
 from collections.abc import Mapping
 
@@ -67,7 +68,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         _print_outcome(console, folder, outcome)
         is_reported = _report(console, folder, outcome)
     if tracking_uri is None:
-        _print(console, f"compare  l2rw-ray ui {folder.address}")
+        _print(console, f"compare  l2rw-ray ui {shlex.quote(folder.address)}")
     if outcome.interrupted:
         return 130
     return 1 if outcome.counts["failed"] or outcome.counts["missing"] or not is_reported else 0
@@ -102,7 +103,9 @@ def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
         paths, address = write_own_report(folder)
     except StudyFolderError as error:  # the trials are recorded nevertheless
         _print(console, f"report   none: {error}")
-        _print(console, f"         `l2rw-ray report {folder.address}` writes it once this is fixed")
+        _print(
+            console, f"         `l2rw-ray report {shlex.quote(folder.address)}` writes it once this is fixed"
+        )
         return False
     _print(console, f"found    {paths.finding}")
     if folder.store is not None:

@@ -1,6 +1,7 @@
 """Mirror a study while it runs."""
 
 import logging
+import shlex
 import threading
 from time import monotonic
 from types import TracebackType
@@ -81,6 +82,6 @@ class Mirror:
         logging.getLogger(__name__).warning(
             "%s; the study continues, `l2rw-ray track %s%s` completes the mirror",
             " ".join(masked_of(str(error), uri or "").split()),
-            self._folder.address,
-            f" --tracking-uri {masked(uri)}" if uri else "",
+            shlex.quote(self._folder.address),
+            f" --tracking-uri {shlex.quote(masked(uri))}" if uri else "",
         )

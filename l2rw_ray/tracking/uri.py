@@ -32,8 +32,15 @@ def masked_of(text: str, uri: str) -> str:
 
 
 def local_store(folder: Path) -> str:
-    """Return the URI of the SQLite store inside a folder."""
-    return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+    """Return the URI of the SQLite store inside a folder, whatever characters its path has.
+
+    The driver is named because MLflow creates the parent folder of a plain `sqlite:///` URI without
+    unquoting it, which would leave a folder `a%20b` beside `a b`.
+    """
+    from sqlalchemy.engine import URL
+
+    url = URL.create("sqlite+pysqlite", database=str(folder.resolve() / "mlflow.db"))
+    return url.render_as_string(hide_password=False)
 
 
 def check_known_store(uri: str) -> None:
@@ -81,7 +88,10 @@ def check_writable_folder(uri: str) -> None:
     Raises:
         PermissionError: The file's folder cannot be written.
     """
-    if uri.startswith("sqlite:///"):
-        folder = Path(uri.removeprefix("sqlite:///")).parent
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(f"{folder} is not a writable folder")
+    if not is_database(uri) or not uri.startswith("sqlite"):
+        return
+    from sqlalchemy.engine import make_url
+
+    file = make_url(uri).database
+    if file and not os.access(folder := Path(file).parent, os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} is not a writable folder")

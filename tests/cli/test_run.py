@@ -1,5 +1,6 @@
 """What a run says at its end."""
 
+import shlex
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,6 +48,25 @@ def run(study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
             signal.signal(signal.SIGTERM, before)
 
     return session
+
+
+def test_the_command_at_the_end_can_be_pasted(
+    study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(
+        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object
+    ) -> RunOutcome:
+        folder.write_plan(spec, planned)
+        return RunOutcome({"completed": 0, "failed": 0, "missing": 4})
+
+    monkeypatch.setattr("l2rw_ray.cli.run.run_missing_trials", ended)
+    folder, before = StudyFolder(tmp_path / "my study?"), signal.getsignal(signal.SIGTERM)
+    try:
+        run_session(parse_study(study_tree), folder, RunOptions(), None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    command = capsys.readouterr().out.splitlines()[-1].removeprefix("compare  ")
+    assert shlex.split(command) == ["l2rw-ray", "ui", str(folder.path)]
 
 
 def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(

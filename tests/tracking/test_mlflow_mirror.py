@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import re
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -154,6 +155,15 @@ def test_a_store_out_of_reach_fails_soon_and_in_one_line(uri, trial_row):
     assert time.monotonic() - started < 5
     assert "\n" not in str(caught.value)
     assert uri in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [("http://127.0.0.1:9", "(Connection refused)"), ("bogus://x", "unsupported URI")],
+)
+def test_the_cause_of_an_error_is_not_cut_off(uri, reason, trial_row):
+    with pytest.raises(TrackingError, match=re.escape(reason)):
+        MlflowMirror(uri, "small", QUESTION).record(trial_row)
 
 
 def test_the_environment_is_left_as_it_was(mirror, trial_row):

@@ -1,9 +1,18 @@
 import sys
+from contextlib import closing
 
 import pytest
+import sqlalchemy
 
 from l2rw_ray.errors import TrackingError
-from l2rw_ray.tracking.uri import check_known_store, check_store, masked, masked_of
+from l2rw_ray.tracking.uri import (
+    check_known_store,
+    check_store,
+    check_writable_folder,
+    local_store,
+    masked,
+    masked_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +63,21 @@ def test_a_database_without_its_driver_is_refused_without_its_password(monkeypat
     assert "s3cret" not in message
     with pytest.raises(TrackingError, match="the database driver is missing"):
         check_store("postgresql+none://host/db")
+
+
+@pytest.mark.parametrize("name", ["a b", "a%20b", "q?1", "h#1", "{x}", "ü@host"])
+def test_a_local_store_lies_in_its_folder_whatever_the_name(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    uri = local_store(folder)
+    check_store(uri)
+    check_writable_folder(uri)
+    with closing(sqlalchemy.create_engine(uri).raw_connection()) as connection:
+        connection.cursor().execute("create table t (x)")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [path.name for path in folder.iterdir()] == ["mlflow.db"]
+
+
+def test_a_store_in_a_folder_that_is_not_there_is_refused_at_once(tmp_path):
+    with pytest.raises(PermissionError, match="not a writable folder"):
+        check_writable_folder(local_store(tmp_path / "a?b"))

@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from l2rw_ray.config.design.search import SearchOptions
@@ -194,7 +195,8 @@ class OptunaStudy:
 
 def _open_study(path: Path, name: str, directions: Sequence[StudyDirection]) -> optuna.Study:
     try:
-        storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}")
+        url = URL.create("sqlite", database=str(path.resolve()))  # quotes what has a meaning in a URL
+        storage = optuna.storages.RDBStorage(url.render_as_string())
         return optuna.create_study(
             storage=storage, study_name=name, directions=directions, load_if_exists=True
         )

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from l2rw_ray.config import PlannedTrial, Stage, parse_study
+from l2rw_ray.config.design.search import Budget, SearchOptions
+from l2rw_ray.config.design.space import FloatParameter
 from l2rw_ray.errors import ConfigError, StudyFolderError
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.planning.resumed_search import resume_search
 from l2rw_ray.planning.strategies import search
 from l2rw_ray.planning.strategies.build import build_strategies
+from l2rw_ray.planning.strategies.optuna_study import OptunaStudy
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.trial_result import INTERRUPTED, TrialResult
 from tests.planning.playing import METRIC, best_at_a_tenth, play, record
@@ -49,6 +52,17 @@ def test_a_search_uses_its_budget_and_comes_near_the_best(study_tree: dict, fold
     assert all(trial.stage is Stage.SEARCH for trial in ran)
     assert min(abs(math.log10(lr) + 1) for lr in values(ran)) < 0.1
     assert play(spec, folder) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "a%20b", "q?1", "h#1", "{x}"])
+def test_the_record_of_a_search_lies_in_its_folder_whatever_the_name(tmp_path: Path, name: str) -> None:
+    options = SearchOptions(sampler="random", budget=Budget(trials=1))
+    space = {"optim.lr": FloatParameter(kind="float", low=0.1, high=1.0)}
+    (tmp_path / name).mkdir()
+    for _ in range(2):
+        OptunaStudy(tmp_path / name / "optuna.db", "key", space, options, ["max"]).ask()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["optuna.db"]
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3])
