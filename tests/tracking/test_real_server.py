@@ -39,7 +39,7 @@ def test_a_study_goes_on_without_its_server_and_is_completed_later(folder, serve
         mirror.finish()
     (warning,) = caplog.messages
     assert "the study continues" in warning
-    assert f"--tracking-uri http://***@127.0.0.1:{server.port}" in warning
+    assert f"--tracking-uri 'http://***@127.0.0.1:{server.port}'" in warning
     assert "s3cret" not in caplog.text
 
     server.start()
