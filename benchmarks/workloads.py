@@ -209,9 +209,9 @@ _TINY_IMAGES = {**_TINY, "side": 16, "patch": 8, "width": 32, "depth": 2}
 WORKLOADS: dict[str, tuple[Callable[..., Workload], dict[str, Any], dict[str, Any]]] = {
     "causal_lm": (causal_lm, {"sizes": (16, 2), **_TEXT}, _TINY_TEXT),
     "vit": (vit, {"sizes": (64, 8), "side": 32, "patch": 4, "width": 192, "depth": 6}, _TINY_IMAGES),
-    "bert": (bert, {"sizes": (16, 4), **_BERT, "dropout": 0.0}, _TINY_TEXT),
-    "bert_dropout": (bert, {"sizes": (16, 4), **_BERT, "dropout": 0.1}, _TINY_TEXT),
-    "llama_lora": (llama_lora, {"sizes": (8, 2), **_TEXT}, _TINY_TEXT),
+    "bert": (bert, {"sizes": (16, 2), **_BERT, "dropout": 0.0}, _TINY_TEXT),
+    "bert_dropout": (bert, {"sizes": (16, 2), **_BERT, "dropout": 0.1}, _TINY_TEXT),
+    "llama_lora": (llama_lora, {"sizes": (16, 2), **_TEXT}, _TINY_TEXT),
     **{
         name: (small_images, {"sizes": (100, 10), "name": name}, _TINY)
         for name in ("resnet20_gn", "resnet20_bn", "lenet")
