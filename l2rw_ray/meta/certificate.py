@@ -48,7 +48,7 @@ _COARSE_ROUNDING = 2.0
 """The same below single precision, in units of its machine epsilon."""
 _DRAWS = 3
 """Draws of c: an error r times the tolerance passes with a probability of about (0.8/r)³."""
-_APART = 1_000_003
+_RANK_STRIDE = 1_000_003
 """Between the checks' numbers on one rank and those on the next, so that each draws its own c."""
 _ROUNDING = 4.0
 """Allowance for rounding, in units of machine epsilon times the lengths of D and g(c).
@@ -62,7 +62,7 @@ Exact estimators took 3 of these units at most in float32 and under autocast, 7 
 """
 _REPRODUCIBLE = 1e-3
 """Relative difference of losses beyond which two evaluations differ by more than rounding."""
-_STRETCH = 1.1
+_RESCALING = 1.1
 """Factor on c, no power of two, by which the rounding of a backward is measured."""
 
 
@@ -149,7 +149,7 @@ def certified(
     dry, device = forward.as_dry(), batch_device(batch)
     state, parameters = forward.generators(batch), trained_parameters(forward.module)
     count = _DRAWS if forward.replicas.is_sharded else min(batch_size(batch), _DRAWS)
-    c_KB = _draws(batch_size(batch), device, draw + _APART * forward.replicas.rank, count)
+    c_KB = _draws(batch_size(batch), device, draw + _RANK_STRIDE * forward.replicas.rank, count)
     with _without_a_trace(forward, device):
         plain = dry.uncompiled()
         gradients, losses_B = plain.gradients(batch, parameters, c_KB, state)
@@ -160,15 +160,15 @@ def certified(
         if source.moves and not forward.replicas.is_sharded:  # shards are moved in place
             _check_replaceable(plain, source)
         state.restore()
-        own = source.anew(dry)
+        own = source.recomputed_by(dry)
         scored = scored_or_refused(name, estimator, dry, batch, own)
         state.restore()
         is_whole = own.direction is not None and len(own.direction.parts) == len(parameters)
-        direction = (own if own.is_plain and is_whole else source.anew(plain)).get()
+        direction = (own if own.is_plain and is_whole else source.recomputed_by(plain)).get()
         comparison = _Comparison(scored, losses_B, gradients, direction, c_KB, forward.replicas)
         is_off = comparison.is_finite and not comparison.within(tolerance)
         if forward.replicas.pooled(torch.tensor(float(is_off), device=device)):
-            again, losses_again_B = plain.gradients(batch, parameters, _STRETCH * c_KB[:1], state)
+            again, losses_again_B = plain.gradients(batch, parameters, _RESCALING * c_KB[:1], state)
             comparison.repeat_error = largest_difference(losses_B, losses_again_B)
             if is_exact:
                 comparison.allow_rounding(again[0])
@@ -312,7 +312,7 @@ class _Comparison:
             stretched: Gradient for the first draw times a factor that rounds otherwise.
         """
         noise = {
-            name: value.double() / _STRETCH - self._gradient[name].double()
+            name: value.double() / _RESCALING - self._gradient[name].double()
             for name, value in stretched.items()
         }
         self._noise = _NOISE * rounding_of_product(self._values, noise)

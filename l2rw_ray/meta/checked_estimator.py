@@ -160,9 +160,9 @@ class CheckedEstimator:
         found, scored = certified(
             candidate.name, candidate.estimator, forward, batch, source, tolerance, self._checks
         )
-        if found is not None and candidate.name != "last_layer":
+        if found is not None and not candidate.is_partial:
             found.check(is_exact=candidate.is_exact)
-        if found is None and needs_gradients and candidate.name != "per_example":
+        if found is None and needs_gradients and not candidate.is_reference:
             problem, remedy = (
                 "gradients are not finite: nothing can be compared",
                 "check the data, or use 'per_example' or 'auto'",
@@ -207,7 +207,7 @@ def _scored_without_a_trace(
 ) -> ScoredBatch:
     dry, state = forward.as_dry(), forward.generators(batch)
     with untouched_generators(state.device), untouched_library_generators():
-        return scored_or_refused(candidate.name, candidate.estimator, dry, batch, source.anew(dry))
+        return scored_or_refused(candidate.name, candidate.estimator, dry, batch, source.recomputed_by(dry))
 
 
 def _signature(module: nn.Module) -> object:

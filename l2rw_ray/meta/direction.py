@@ -139,8 +139,8 @@ class DirectionSource:
         """Whether the meta loss is evaluated at other parameters than the network's own."""
         return self.lookahead.moves or self._epsilon is not None
 
-    def anew(self, forward: Forward) -> "DirectionSource":
-        """Return a source of the same direction that computes it again, by another evaluation.
+    def recomputed_by(self, forward: Forward) -> "DirectionSource":
+        """Return a source of the same direction that is computed anew, through another `Forward`.
 
         A direction of an earlier step stays what it was.
         """

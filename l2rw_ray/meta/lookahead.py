@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.meta.evaluation.losses import Parameters
+from l2rw_ray.meta.evaluation.losses import Parameters, trained_parameters
 from l2rw_ray.meta.update_rules import UpdateRule, update_rule
 
 LookaheadName = Literal["zero", "sgd", "optimizer"]
@@ -83,8 +83,8 @@ class SgdLookahead:
         """Return the present learning rates by name: schedulers change them."""
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
         rates = {id(p): float(group["lr"]) for group in groups for p in group["params"]}
-        named = self._module.named_parameters()
-        return {name: rates[id(parameter)] for name, parameter in named if parameter.requires_grad}
+        named = trained_parameters(self._module).items()
+        return {name: rates[id(parameter)] for name, parameter in named}
 
 
 class OptimizerLookahead:

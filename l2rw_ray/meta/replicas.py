@@ -81,14 +81,9 @@ class Replicas:
             from l2rw_ray.meta.sharding.replicas import ShardedReplicas
 
             return ShardedReplicas.of(model)
-        module = model
-        while True:
-            if isinstance(module, DistributedDataParallel):
-                module = module.module
-            elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
-                module = inner
-            else:
-                break
+        module = uncompiled(model)
+        while isinstance(module, DistributedDataParallel):
+            module = uncompiled(module.module)
         check_forward_writes_nothing(module)
         parallel, is_compiled = _data_parallel_of(model), has_compiled_parts(model)
         if parallel is None:
@@ -108,9 +103,7 @@ class Replicas:
         if _is_sharded(model) or any(isinstance(part, DistributedDataParallel) for part in model.modules()):
             problem, remedy = "its ranks train it together", "leave out replicas="
             raise UnsupportedModelError("model", type(model).__name__, problem, remedy)
-        module = model
-        while isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
-            module = inner
+        module = uncompiled(model)
         check_forward_writes_nothing(module)
         return cls(model, module, None, has_compiled_parts(model))
 
@@ -349,9 +342,15 @@ def _is_sharded(model: nn.Module) -> bool:
 def has_compiled_parts(model: nn.Module) -> bool:
     """Return whether torch.compile's code is called for all of a model or a part."""
     return any(
-        isinstance(getattr(part, "_orig_mod", None), nn.Module) or part._compiled_call_impl is not None
-        for part in model.modules()
+        uncompiled(part) is not part or part._compiled_call_impl is not None for part in model.modules()
     )
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """Return the module behind the wrapper that torch.compile returns; any other one as it is."""
+    while isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+        module = inner
+    return module
 
 
 def _composed(module: nn.Module) -> list[str]:

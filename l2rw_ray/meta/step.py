@@ -30,7 +30,7 @@ from l2rw_ray.meta.evaluation.batches import (
     checked_pair,
 )
 from l2rw_ray.meta.evaluation.forward import Forward
-from l2rw_ray.meta.evaluation.losses import Losses, LossFunction, losses_from, trainable
+from l2rw_ray.meta.evaluation.losses import Losses, LossFunction, losses_from, trained_parameters
 from l2rw_ray.meta.example_table import ExampleTable, checked_positions
 from l2rw_ray.meta.lookahead import lookahead_named
 from l2rw_ray.meta.replicas import Replicas
@@ -135,7 +135,7 @@ class ReweightedStep:
             self._forward = self._update.forward
         self._replicas = self._forward.replicas
         module = self._replicas.module
-        trainable(module)
+        trained_parameters(module)
         self._estimator = CheckedEstimator(estimator, verify_every=verify_every, max_error=max_error)
         self._estimator.check(self._replicas)
         self._lookahead = lookahead_named(lookahead, optimizer, module, at_zero=not epsilon)
@@ -232,8 +232,8 @@ class ReweightedStep:
         train_batch, index_B = self._checked(train_batch, index_B)
         meta_batch = self._checked_batch("meta_batch", meta_batch)
         self._replicas.prepare()
-        named = self._replicas.module.named_parameters()
-        shapes = {name: parameter.shape for name, parameter in named if parameter.requires_grad}
+        named = trained_parameters(self._replicas.module).items()
+        shapes = {name: parameter.shape for name, parameter in named}
         if self._direction is not None and not self._direction.matches(shapes):
             self._direction = None  # some parameters have been frozen or set free since
         is_new = self._direction is None or self._directions % self._meta_gradient_every == 0

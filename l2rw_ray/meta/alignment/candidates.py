@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.meta.alignment.finite_difference import FiniteDifference
-from l2rw_ray.meta.alignment.forward_mode import ForwardMode
 from l2rw_ray.meta.alignment.ghost import Ghost
 from l2rw_ray.meta.alignment.interface import Estimator
-from l2rw_ray.meta.alignment.per_example import PerExample
 from l2rw_ray.meta.alignment.registry import ESTIMATORS, estimator_named
-from l2rw_ray.meta.alignment.second_order import SecondOrder
 
 AUTO = "auto"
 
@@ -22,11 +18,15 @@ class Candidate:
         name: The estimator's.
         estimator: What is tried.
         is_exact: Whether it claims to be.
+        is_partial: Whether it looks at some parameters only, so that its error is stated and not limited.
+        is_reference: Whether its scores are plain autograd's, which nothing needs to confirm.
     """
 
     name: str
     estimator: Estimator
     is_exact: bool = True
+    is_partial: bool = False
+    is_reference: bool = False
 
 
 def candidates(estimator: str | Estimator, *, exact: bool = False) -> list[Candidate]:
@@ -51,15 +51,17 @@ def candidates(estimator: str | Estimator, *, exact: bool = False) -> list[Candi
     if estimator not in names:
         raise InputError("estimator", estimator, "unknown", f"use one of {', '.join(names)}")
     if estimator != AUTO:
-        return [Candidate(estimator, estimator_named(estimator), estimator not in _APPROXIMATE)]
-    differences = [] if exact else [Candidate("finite_difference", FiniteDifference(), is_exact=False)]
-    return [
-        *ghosts,
-        *differences,
-        Candidate("forward_mode", ForwardMode()),
-        Candidate("second_order", SecondOrder()),
-        Candidate("per_example", PerExample()),
-    ]
+        return [_named(estimator)]
+    differences = () if exact else ("finite_difference",)
+    others = (*differences, "forward_mode", "second_order", "per_example")
+    return [*ghosts, *map(_named, others)]
 
 
-_APPROXIMATE = ("finite_difference", "central_difference", "last_layer")
+def _named(name: str) -> Candidate:
+    return Candidate(
+        name,
+        estimator_named(name),
+        is_exact=name not in ("finite_difference", "central_difference", "last_layer"),
+        is_partial=name == "last_layer",
+        is_reference=name == "per_example",
+    )

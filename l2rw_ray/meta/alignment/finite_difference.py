@@ -18,7 +18,7 @@ from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.evaluation.batches import Batch, batch_device
 from l2rw_ray.meta.evaluation.forward import Forward
 from l2rw_ray.meta.evaluation.generators import GeneratorState
-from l2rw_ray.meta.evaluation.losses import Parameters
+from l2rw_ray.meta.evaluation.losses import Parameters, trained_parameters
 from l2rw_ray.meta.evaluation.replaced import replaced_forwards
 
 _ONE_SIDED_FACTOR = 3.0
@@ -91,8 +91,7 @@ def _probe(
 ) -> Tensor:
     parameters = {
         name: parameter.detach() + step * direction[name]
-        for name, parameter in forward.module.named_parameters()
-        if parameter.requires_grad
+        for name, parameter in trained_parameters(forward.module).items()
     }
     if forward.replicas.is_compiled:
         return forward.probe(batch, parameters, replay)

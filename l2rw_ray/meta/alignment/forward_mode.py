@@ -22,7 +22,7 @@ from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.evaluation.batches import Batch
 from l2rw_ray.meta.evaluation.forward import Forward
 from l2rw_ray.meta.evaluation.generators import untouched_library_generators
-from l2rw_ray.meta.evaluation.losses import Parameters
+from l2rw_ray.meta.evaluation.losses import Parameters, trained_parameters
 from l2rw_ray.meta.evaluation.replaced import replaced_forwards
 from l2rw_ray.meta.replicas import Replicas
 
@@ -99,8 +99,7 @@ def _dual_losses(forward: Forward, batch: Batch, direction: Parameters) -> tuple
     ):
         duals = {
             name: forward_ad.make_dual(parameter, direction[name])
-            for name, parameter in forward.module.named_parameters()
-            if parameter.requires_grad
+            for name, parameter in trained_parameters(forward.module).items()
         }
         losses_B, slopes_B = forward_ad.unpack_dual(forward.training(batch, duals))
     return losses_B, torch.zeros_like(losses_B) if slopes_B is None else slopes_B.detach()

@@ -30,7 +30,8 @@ from l2rw_ray.meta.alignment.layers import (
 )
 from l2rw_ray.meta.evaluation.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.evaluation.forward import Forward
-from l2rw_ray.meta.evaluation.replaced import replaced_forwards, strange_parameter
+from l2rw_ray.meta.evaluation.losses import trained_parameters
+from l2rw_ray.meta.evaluation.replaced import replaced_forwards, unexpected_parameter
 from l2rw_ray.trees import tensors_of
 
 _COUPLING = (nn.modules.batchnorm._BatchNorm,)
@@ -67,7 +68,7 @@ class TrainedLayers:
                 if any(p.requires_grad for p in layer.parameters(recurse=False))
             ),
             tuple((name, layer) for name, layer in named if isinstance(layer, _COUPLING)),
-            {name: p for name, p in module.named_parameters() if p.requires_grad},
+            trained_parameters(module),
             tuple(
                 (layer, key, p)
                 for _, layer in named
@@ -90,7 +91,7 @@ class TrainedLayers:
         found = {}
         for name, layer in (*self.layers, *self.coupling):
             rule = layer_rule(layer)
-            if rule is not None and strange_parameter(layer) is None:
+            if rule is not None and unexpected_parameter(layer) is None:
                 problem, found[layer] = rule.refusal(layer), rule
             else:
                 problem = _problem_without_rule(layer)

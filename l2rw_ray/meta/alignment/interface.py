@@ -42,7 +42,11 @@ class ScoredBatch(Protocol):
 
 
 class Estimator(Protocol):
-    """One way of computing how each example's gradient aligns with a direction."""
+    """One way of computing how each example's gradient aligns with a direction.
+
+    One that needs only this rank's shards of parameters, and not the whole of them, says so by a class
+    attribute `treats_shards = True`; the others are refused where `fully_shard` was called.
+    """
 
     def check(self, module: nn.Module) -> None:
         """Check that the estimator supports a network.

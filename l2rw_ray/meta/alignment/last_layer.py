@@ -16,6 +16,7 @@ from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.evaluation.batches import Batch
 from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.losses import trained_parameters
 
 
 @dataclass
@@ -40,8 +41,8 @@ class LastLayer:
         check_not_compiled(forward, "last_layer")
         name, head = _head(forward.module)
         parts = {id(part) for part in head.parameters()}  # tied ones go by the name of another layer
-        named = forward.module.named_parameters()
-        own = {full: part for full, part in named if id(part) in parts and part.requires_grad}
+        named = trained_parameters(forward.module).items()
+        own = {full: part for full, part in named if id(part) in parts}
         direction = source.get(own).values
         call = _Call()
 

@@ -20,7 +20,7 @@ from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.evaluation.batches import Batch
 from l2rw_ray.meta.evaluation.forward import Forward
-from l2rw_ray.meta.evaluation.losses import copied_buffers, replaced_tensors
+from l2rw_ray.meta.evaluation.losses import copied_buffers, replaced_tensors, trained_parameters
 
 
 @ESTIMATORS.register("second_order")
@@ -34,7 +34,7 @@ class SecondOrder:
         """Score a train batch by pulling the meta gradient at θ̂ back through the lookahead step's graph."""
         check_not_compiled(forward, "second_order")
         module, replicas = forward.module, forward.replicas
-        parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        parameters = trained_parameters(module)
         with torch.enable_grad(), differentiable_kernels(module):
             losses_B = forward.training(batch)
             start_B = source.epsilon_at(losses_B)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional
 
-from l2rw_ray.meta.evaluation.replaced import computes_as, strange_parameter
+from l2rw_ray.meta.evaluation.replaced import computes_as, unexpected_parameter
 
 Tangent = Callable[[Any, Tensor, Tensor, Tensor | None, Mapping[str, Tensor]], Tensor]
 """(layer, output, input, its tangent, tangents of the layer's own parameters) to the output's tangent."""
@@ -127,7 +127,7 @@ def carrying_layers(module: nn.Module) -> Mapping[nn.Module, Callable[[Tensor], 
     return {
         layer: _carrying(layer)
         for layer in module.modules()
-        if type(layer) in _RULES and computes_as(layer, type(layer)) and strange_parameter(layer) is None
+        if type(layer) in _RULES and computes_as(layer, type(layer)) and unexpected_parameter(layer) is None
     }
 
 

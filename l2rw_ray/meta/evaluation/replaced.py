@@ -43,7 +43,7 @@ def computes_as(layer: nn.Module, kind: type[nn.Module]) -> bool:
 _HARMLESS = ("reset_parameters", "extra_repr")
 
 
-def strange_parameter(layer: nn.Module) -> str | None:
+def unexpected_parameter(layer: nn.Module) -> str | None:
     """Return the first parameter that is no weight or bias, or a weight or bias that the layer does not hold.
 
     A hook makes such a weight of other parameters (pruning, weight normalisation): a rule for the
@@ -53,11 +53,11 @@ def strange_parameter(layer: nn.Module) -> str | None:
         layer: A layer of a type that has weight and bias, or some of them.
     """
     own, known = layer._parameters, ("weight", "bias")
-    strange = [name for name in own if name not in known]
+    unexpected = [name for name in own if name not in known]
     # a parametrised one is no attribute to look at: computing it may write buffers, as spectral norm's does
-    strange += [
+    unexpected += [
         name
         for name in known
         if is_parametrized(layer, name) or getattr(layer, name, None) is not own.get(name)
     ]
-    return strange[0] if strange else None
+    return unexpected[0] if unexpected else None

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
 from l2rw_ray.errors import UnsupportedModelError
-from l2rw_ray.meta.evaluation.losses import Parameters, replaced_tensors
+from l2rw_ray.meta.evaluation.losses import Parameters, replaced_tensors, trained_parameters
 from l2rw_ray.meta.outer_sum import Part
-from l2rw_ray.meta.replicas import Replicas, check_forward_writes_nothing, has_compiled_parts
+from l2rw_ray.meta.replicas import Replicas, check_forward_writes_nothing, has_compiled_parts, uncompiled
 from l2rw_ray.meta.sharding.parts import is_spread, local_part
 
 _ESTIMATORS = "use estimator='auto', 'finite_difference' or 'per_example'"
@@ -37,9 +37,7 @@ class ShardedReplicas(Replicas):
         Raises:
             UnsupportedModelError: It is sharded in part, or in another way too.
         """
-        module = model
-        while isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
-            module = inner
+        module = uncompiled(model)
         _reshard(module)
         check_forward_writes_nothing(module)
         mesh = _mesh_of(model)
@@ -164,8 +162,7 @@ class ShardedReplicas(Replicas):
         return {name: part / size for name, part in gradient.items()}, total / size
 
     def _trained(self) -> dict[str, nn.Parameter]:
-        named = self.module.named_parameters()
-        return {name: parameter for name, parameter in named if parameter.requires_grad}
+        return trained_parameters(self.module)
 
 
 def _refusal(field: str, value: str) -> UnsupportedModelError:

@@ -49,7 +49,7 @@ class _Run:
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
         recording = self._recording
-        recording.check_direction()
+        recording.check_going_back()
         call, self._call = self._call, None  # what it has kept goes with it
         if call is None:
             raise recording.module_refusal("its backward reaches a layer twice")

@@ -98,10 +98,10 @@ class Recording:
         Raises:
             UnsupportedModelError: The model goes back in its own forward.
         """
-        self.check_direction()
+        self.check_going_back()
         self.found.parts.append(part)
 
-    def check_direction(self) -> None:
+    def check_going_back(self) -> None:
         """Check that a backward is that of the losses.
 
         Raises:
