@@ -1,6 +1,7 @@
 """Implement `l2rw-ray data`: list the data sources, check a study's data."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -12,10 +13,14 @@ from rich.text import Text
 from l2rw_ray.config import StudySpec, TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
 from l2rw_ray.config.overrides import variants_of
+from l2rw_ray.config.section import Section
 
 if TYPE_CHECKING:
     from l2rw_ray.preflight.data_summary import SourceSummary
+    from l2rw_ray.preflight.token_summary import TokenSummary
 
+_SHOWN_CHARACTERS = 100
+"""Of a text that is shown as a sample."""
 _COMMON = "All share train_size, meta_per_class, validation_size, test_size, bias and noise."
 
 
@@ -42,6 +47,8 @@ def _option(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return f"{name} (required)"
     default = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, Section):
+        default = default.model_dump(exclude_defaults=True)
     shown = default if isinstance(default, str) else json.dumps(default)
     others = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     return f"{name}: {shown}" + "".join(f" | {other}" for other in others if other != default)
@@ -73,11 +80,16 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
                 path = out / f"samples{number}.png"
                 draw_samples(source.class_names, source.samples, path)
                 console.print(Text(f"samples  {path}"), soft_wrap=True)
+            if source.texts is not None:
+                _print_texts(console, source.class_names, source.texts)
         levels = ", ".join(f"{path} = {_plain(level)}" for path, level in summary.levels.items())
         changed = any(counts.before != counts.after for counts in summary.sets.values())
         arrow = "; without bias and noise → with them" if changed else ""
         console.print(Text(f"\n{levels or 'the four sets'}, seed {summary.seed}{arrow}"), soft_wrap=True)
         console.print(_counts_table(source, summary.sets))
+        if summary.tokens is not None:
+            for line in _token_lines(summary.tokens):
+                console.print(Text(line), soft_wrap=True)
 
 
 def _print_source(console: Console, source: "SourceSummary") -> None:
@@ -95,6 +107,29 @@ def _print_source(console: Console, source: "SourceSummary") -> None:
         console.print(Text(f"{name:<8} {text}"), soft_wrap=True)
     for line in source.skipped:
         console.print(Text(f"         {line}"), soft_wrap=True)
+
+
+def _print_texts(console: Console, names: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
+    """Print the beginnings of some texts of each class, a line each, without what a terminal would obey."""
+    for name, own in zip(names, texts, strict=True):
+        for text in own:
+            shown = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
+            short = shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[: _SHOWN_CHARACTERS - 1]}…"
+            console.print(Text(f"sample   {name}: {short}"), soft_wrap=True)
+
+
+def _token_lines(tokens: "TokenSummary") -> Iterator[str]:
+    """Yield what is to be known about token ids: their number, lengths, and what is cut and unknown."""
+    origin = "trained on the train pool" if tokens.is_trained else "from its file"
+    yield f"tokens   {tokens.vocab_size:,} in the vocabulary, {origin}"
+    yield f"lengths  {tokens.median:,} tokens (median), {tokens.high:,} (95 %), {tokens.longest:,} (longest)"
+    yield f"cut      at {tokens.max_length:,} tokens: {_shares(tokens.cut)}"
+    if tokens.unknown:
+        yield f"unknown  tokens: {_shares(tokens.unknown)}"
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
 
 
 def _counts_table(source: "SourceSummary", sets: dict[str, Any]) -> Table:

@@ -11,9 +11,11 @@ from torch import Tensor
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits
+from l2rw_ray.data.row_store import RowStore
 from l2rw_ray.data.sources.local_copy import describe_copy
-from l2rw_ray.data.sources.samples import sample_images
+from l2rw_ray.data.sources.samples import sample_images, sample_texts
 from l2rw_ray.errors import DataError
+from l2rw_ray.preflight.token_summary import TokenSummary, summarise_tokens
 from l2rw_ray.trees import Tree, named_leaves
 
 SETS = ("train", "meta", "validation", "test")
@@ -34,6 +36,7 @@ class SourceSummary:
         left_out: Number of examples that were excluded because of their targets.
         difficulty: Mean difficulty of the examples; None when unknown.
         samples: A few images of each class, uint8 [H, W, C]; None where examples are no images.
+        texts: A few texts of each class; None where examples are no texts.
         class_names: Name of each class.
         is_regression: Whether examples have targets; the classes are then deciles of the target.
     """
@@ -47,6 +50,7 @@ class SourceSummary:
     left_out: int
     difficulty: float | None
     samples: tuple[tuple[np.ndarray[Any, Any], ...], ...] | None
+    texts: tuple[tuple[str, ...], ...] | None
     class_names: tuple[str, ...]
     is_regression: bool
 
@@ -75,12 +79,14 @@ class DataSummary:
         source: Contents of the source; the same object for sections that share it.
         seed: Seed of the draw.
         sets: The four sets by name.
+        tokens: Lengths of their texts; None where examples are no texts.
     """
 
     levels: dict[str, Any]
     source: SourceSummary
     seed: int
     sets: dict[str, SetSummary]
+    tokens: TokenSummary | None
 
 
 def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
@@ -105,7 +111,11 @@ def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
             source = load_source(only)
             known[key] = source, _source_summary(only, source)
         source, summary = known[key]
-        yield DataSummary(section_levels, summary, trial.seed, _sets(source, trial.config.data, trial.seed))
+        config = trial.config.data
+        splits = make_splits(source, config, trial.seed)
+        sets = _sets(source, splits, config, trial.seed)
+        tokens = summarise_tokens(splits, is_trained=config.tokenizer_file is None)
+        yield DataSummary(section_levels, summary, trial.seed, sets, tokens)
 
 
 def _source_summary(config: Data, source: Source) -> SourceSummary:
@@ -119,12 +129,15 @@ def _source_summary(config: Data, source: Source) -> SourceSummary:
         source.left_out,
         None if source.difficulty is None else float(source.difficulty.mean()),
         sample_images(source, _SAMPLES),
+        sample_texts(source, _SAMPLES),
         source.class_names,
         source.targets is not None,
     )
 
 
-def _form(inputs: Tree) -> str:
+def _form(inputs: Tree | RowStore) -> str:
+    if isinstance(inputs, RowStore):
+        return "texts"
     if not isinstance(inputs, Tensor):
         named = [(name, str(part.dtype), list(part.shape[1:])) for name, part in named_leaves(inputs)]
         parts = [f"{name} {dtype.removeprefix('torch.')} {shape}" for name, dtype, shape in named]
@@ -134,8 +147,7 @@ def _form(inputs: Tree) -> str:
     return f"images of {shape}" if is_image else f"vectors of {shape}"
 
 
-def _sets(source: Source, config: Data, seed: int) -> dict[str, SetSummary]:
-    after = make_splits(source, config, seed)
+def _sets(source: Source, after: Splits, config: Data, seed: int) -> dict[str, SetSummary]:
     try:
         before = make_splits(source, config.without_protocol(), seed)
     except DataError:  # without its bias, the meta set may need more examples of a rare class than there are

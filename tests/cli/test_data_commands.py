@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -107,3 +109,22 @@ def test_data_that_are_not_there_are_one_line_and_exit_code_2(
         code, output, error = call("data", "check", str(study), *changes)
         assert (code, output, error.count("\n")) == (2, "", 1)
         assert error.startswith("error: trial.data.")
+
+
+def test_check_shows_texts_without_what_a_terminal_would_obey(
+    call: Call, study: Path, tmp_path: Path
+) -> None:
+    rows = [f"line one\n\x1b[2J two [bold] of {number}" for number in range(60)]
+    pq.write_table(pa.table({"text": rows, "label": ["[red]", "b"] * 30}), tmp_path / "t.parquet")
+    table = f"{{source: parquet, train: {tmp_path / 't.parquet'}, text: text, meta_per_class: 2}}"
+    fields = [f"trial.data={table}", "trial.model={name: embedding_bag}"]
+    code, output, _ = call(
+        "data", "check", str(study), *(part for field in fields for part in ("--set", field))
+    )
+    assert code == 0
+    assert "60 texts, 2 classes" in output
+    assert "sample   [red]: line one  [2J two [bold] of " in output
+    assert "\x1b" not in output
+    assert "in the vocabulary, trained on the train pool" in output
+    assert "cut      at 256 tokens: train 0.0%, meta 0.0%, test 0.0%" in output
+    assert "unknown  tokens: train " in output

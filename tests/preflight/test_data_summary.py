@@ -1,6 +1,10 @@
 """Counts of the four sets by class, before and after the protocol."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from l2rw_ray.config import parse_study
 from l2rw_ray.planning.plan import plan_study
@@ -75,3 +79,24 @@ def test_the_form_of_a_tree_names_its_tensors(study_tree: dict) -> None:
     source = _summaries(study_tree)[0].source
     assert source.form == "examples of input_ids int64 [8], attention_mask bool [8]"
     assert (source.examples, source.samples) == (300, None)
+
+
+def test_texts_are_shown_and_their_tokens_counted(study_tree: dict, tmp_path: Path) -> None:
+    rows = [f"again and again w{number}" for number in range(60)]
+    rows[0] = "a text of six words here"
+    pq.write_table(pa.table({"text": rows, "label": [0, 1, 2] * 20}), tmp_path / "t.parquet")
+    sizes = {"train_size": 30, "meta_per_class": 2, "validation_size": 6, "max_length": 5}
+    study_tree["trial"]["data"] = {"source": "parquet", "train": str(tmp_path / "t.parquet"), "text": "text"}
+    study_tree["trial"]["data"] |= sizes
+    study_tree["trial"]["model"] = {"name": "embedding_bag"}
+    (summary,) = _summaries(study_tree)
+    source, tokens = summary.source, summary.tokens
+    assert (source.form, source.samples) == ("texts", None)
+    assert [len(own) for own in source.texts] == [3, 3, 3]
+    assert source.texts[1][0] in rows[1::3]
+    assert tokens is not None
+    assert (tokens.vocab_size, tokens.is_trained, tokens.max_length) == (4, True, 5)
+    assert (tokens.median, tokens.high) == (4, 4)
+    assert set(tokens.cut) == set(tokens.unknown) == set(SETS)
+    assert tokens.unknown["meta"] == 0.25
+    assert sum(tokens.cut.values()) <= 1 / 6

@@ -1,5 +1,6 @@
 """Texts to token ids, by the tokenizer of a trial."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,6 +52,12 @@ class TextEncoder:
             return int(self._tokenizer.padding["pad_id"])
         known = (self._tokenizer.token_to_id(name) for name in _PADS)
         return next((place for place in known if place is not None), 0)
+
+    @cached_property
+    def unknown_id(self) -> int | None:
+        """Id of what stands for unknown words; None where there is none."""
+        name = json.loads(self.content)["model"].get("unk_token")
+        return None if name is None else self._tokenizer.token_to_id(name)
 
     def packed(self, texts: Iterable[str]) -> Array:
         """Return the lengths of N texts, those before they were cut, and all ids, in one int32 array.
