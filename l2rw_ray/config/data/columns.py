@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from l2rw_ray.config.data.source_options import ImageSize
 from l2rw_ray.config.data.text import TextOptions
 from l2rw_ray.config.section import conflict
 
@@ -13,6 +14,8 @@ class InputColumns(TextOptions):
 
     image: str | None = "image"
     """Column of encoded images (PNG, JPEG, …); null, the default beside `features` and `text`, for none."""
+    image_size: ImageSize | None = None
+    """Height and width that images are resized to; null leaves them, and all must be of one size."""
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Numeric columns to learn from, instead of an image."""
     weight_features: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -41,6 +44,9 @@ class InputColumns(TextOptions):
                 raise conflict(field, given, "texts are named too", "set one of the two to null")
         if self.image is not None and self.features is not None:
             raise conflict("image", self.image, "features are named too", "set one of the two to null")
+        if self.image_size is not None and self.image is None:
+            problem = f"{self.input_kind} are no images"
+            raise conflict("image_size", list(self.image_size), problem, "leave it out")
         return self
 
     @model_validator(mode="after")

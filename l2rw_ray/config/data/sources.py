@@ -190,7 +190,7 @@ class ParquetData(TableOptions, InputColumns, _Data):
     bad_rows: BadRows = "error"
     """`error`: the first row with an image, text, feature, label, target or group that cannot be used ends
     loading. `skip`: all such rows are left out and counted. Images of another size are an error either
-    way."""
+    way, without `image_size`."""
     stream: StreamOptions | None = None
     """Streams train images from their files instead of holding them in memory; null holds them in memory."""
 

@@ -4,21 +4,26 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
+from l2rw_ray.config.data.source_options import ImageSize
 from l2rw_ray.data.images.decoding import Encoded, ImageDecoder, decode_all, decode_rows
 from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.data.tables.table import Table
 from l2rw_ray.errors import DataError
 
 _FIELD = "trial.data.image"
+_RESIZED = "set trial.data.image_size, such as [32, 32]"
 
 
-def column_decoder(table: Table, column: str) -> ImageDecoder:
+def column_decoder(table: Table, column: str, size: ImageSize | None = None) -> ImageDecoder:
     """Return the decoder of a column, which also reports errors about its rows."""
-    return image_decoder(column, table.locate)
+    return image_decoder(column, table.locate, size=size)
 
 
 def image_decoder(
-    column: str, locate: Callable[[int], str], shape: tuple[int, ...] | None = None
+    column: str,
+    locate: Callable[[int], str],
+    shape: tuple[int, ...] | None = None,
+    size: ImageSize | None = None,
 ) -> ImageDecoder:
     """Return the decoder of a column of images without a table.
 
@@ -26,28 +31,32 @@ def image_decoder(
         column: The column's name.
         locate: Describes where an image is, by its row.
         shape: Shape of all images; None to take the first one's.
+        size: Height and width that they are resized to; None leaves them.
     """
-    return ImageDecoder(_FIELD, column, locate, "resize all images to one size", shape=shape)
+    return ImageDecoder(_FIELD, column, locate, _RESIZED, size, shape)
 
 
-def first_shape(table: Table, column: str) -> tuple[int, ...]:
-    """Return the shape of the first image, (C, H, W), which all others must have.
+def first_shape(table: Table, column: str, size: ImageSize | None = None) -> tuple[int, ...]:
+    """Return the shape of the first image once it is resized, (C, H, W), which all others must have.
 
     Raises:
         DataError: The column is missing or holds no bytes, or the image is broken.
     """
     _require_bytes(table, column)
     _, values = next(_encoded(table, column))
-    decoded = decode_rows(column_decoder(table, column), [0], values[:1])
+    decoded = decode_rows(column_decoder(table, column, size), [0], values[:1])
     return tuple(decoded.shape[1:])
 
 
-def decode_column(table: Table, column: str, *, skip: bool) -> tuple[Array, Array]:
+def decode_column(
+    table: Table, column: str, size: ImageSize | None = None, *, skip: bool
+) -> tuple[Array, Array]:
     """Decode a column of encoded images (PNG, JPEG, …), a few rows in memory at a time.
 
     Args:
         table: The table.
         column: Column of bytes, or of structs with a field `bytes`, as Hugging Face writes them.
+        size: Height and width that images are resized to; None leaves them.
         skip: Whether images that are missing or broken are left as zeros.
 
     Returns:
@@ -59,7 +68,7 @@ def decode_column(table: Table, column: str, *, skip: bool) -> tuple[Array, Arra
             bits per channel, or is of another size than the first.
     """
     _require_bytes(table, column)
-    return decode_all(column_decoder(table, column), table.rows, _encoded(table, column), skip=skip)
+    return decode_all(column_decoder(table, column, size), table.rows, _encoded(table, column), skip=skip)
 
 
 def encoded_values(values: pa.Array) -> list[Encoded]:

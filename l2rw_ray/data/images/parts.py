@@ -25,6 +25,7 @@ class ImagePart:
         shape: Shape that all have once they are decoded, (C, H, W).
         group: The row group.
         places_K: Place of each image in the row group, ascending, int32 [K].
+        size: Height and width that images are resized to; None leaves them.
     """
 
     filesystem: "FileSystem"
@@ -32,6 +33,7 @@ class ImagePart:
     shape: tuple[int, ...]
     group: RowGroup
     places_K: Array
+    size: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.places_K)
@@ -49,7 +51,8 @@ class ImagePart:
     def _decoder(self) -> ImageDecoder:
         from l2rw_ray.data.images.column import image_decoder
 
-        return image_decoder(self.column, lambda row: f"row {row} of {self.group.path}", self.shape)
+        path = self.group.path
+        return image_decoder(self.column, lambda row: f"row {row} of {path}", self.shape, self.size)
 
     def _encoded(self) -> Generator[tuple[list[int], Sequence[Encoded]]]:
         import numpy as np

@@ -39,6 +39,7 @@ class StoredImages:
         window: Images that are shuffled together.
         in_memory: Whether they are held in memory, still in the order of their files.
         identity: Key of their cache entry.
+        size: Height and width that images are resized to; None leaves them.
     """
 
     filesystem: "FileSystem"
@@ -48,6 +49,7 @@ class StoredImages:
     window: int
     in_memory: bool
     identity: dict[str, object]
+    size: tuple[int, int] | None = None
 
     def arrival(self, rows_N: Tensor, seed: int, epoch: int) -> Tensor:
         """Return the order in which one pass reads rows: row groups shuffled, rows ascending within each.
@@ -90,7 +92,7 @@ class StoredImages:
         for number, rows in zip(numbers.tolist(), rows_K.split(counts.tolist()), strict=True):
             group = self.groups[number]
             places = (rows - group.start).int().numpy()
-            yield ImagePart(self.filesystem, self.column, self.shape, group, places)
+            yield ImagePart(self.filesystem, self.column, self.shape, group, places, self.size)
 
     def read(self, rows_K: Tensor) -> Tensor:
         """Read images into memory, uint8 [K, C, H, W], cached by rows.
@@ -118,7 +120,11 @@ class StoredImages:
 
 
 def stored_images(
-    options: StreamOptions, table: "Table", column: str, shape: tuple[int, ...]
+    options: StreamOptions,
+    table: "Table",
+    column: str,
+    shape: tuple[int, ...],
+    size: tuple[int, int] | None = None,
 ) -> StoredImages:
     """Return the image column of a table of Parquet files.
 
@@ -127,10 +133,13 @@ def stored_images(
         table: The table.
         column: The column's name.
         shape: Shape of one image, (C, H, W).
+        size: Height and width that images are resized to; None leaves them.
 
     Raises:
         DataError, OutOfReachError: A file's footer cannot be read.
     """
     identity: dict[str, object] = {"files": table.identity, "image": column}
-    groups = row_groups(table)
-    return StoredImages(table.filesystem, column, shape, groups, options.window, options.in_memory, identity)
+    if size is not None:
+        identity["size"] = size
+    window, in_memory = options.window, options.in_memory
+    return StoredImages(table.filesystem, column, shape, row_groups(table), window, in_memory, identity, size)

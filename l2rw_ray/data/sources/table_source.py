@@ -78,7 +78,7 @@ def load_table(config: ParquetData) -> Source:
     assert config.image is not None
     assert isinstance(source.inputs, Tensor)
     shape = tuple(source.inputs.shape[1:])
-    return replace(source, stored=stored_images(config.stream, table, config.image, shape))
+    return replace(source, stored=stored_images(config.stream, table, config.image, shape, config.image_size))
 
 
 def _load_classes(config: ParquetData, table: "Table") -> Source:
@@ -240,16 +240,18 @@ def _inputs(
     identity |= {"image": config.image, "features": config.features}
     if config.missing != "error":
         identity["missing"] = config.missing
+    if (size := config.image_size) is not None:
+        identity["size"] = size
     if config.text is not None:
         return read_texts(table, config.text, bad), {}
     if config.image is None:
         names, may_lack = config.features or (), config.missing == "mean"
         return _features(table, "features", names, identity, bad, may_lack=may_lack), identity
     if is_train and config.stream is not None and not config.stream.in_memory:
-        return torch.empty((0, *first_shape(table, config.image)), dtype=torch.uint8), identity
-    column, decoder = config.image, column_decoder(table, config.image)
+        return torch.empty((0, *first_shape(table, config.image, size)), dtype=torch.uint8), identity
+    column, decoder = config.image, column_decoder(table, config.image, size)
     return cached_images(
-        identity, lambda: decode_column(table, column, skip=bad.skip), decoder, bad
+        identity, lambda: decode_column(table, column, size, skip=bad.skip), decoder, bad
     ), identity
 
 

@@ -62,6 +62,7 @@ def batches(drawn: Splits, rank: int = 0, world_size: int = 1, epoch: int = 0, *
         {"bias": {"kind": "dominant_class", "level": 0.5, "class": 1}, "train_size": 40},
         {"bias": {"kind": "two_class", "majority": 2, "minority": 0, "ratio": 3}, "train_size": 20},
         {"group": "who", "train_size": None},
+        {"image_size": (3, 6)},
         {"weight_features": ("trust",)},
         {"target": "age", "meta_per_class": 1, "noise": {"kind": "gaussian", "scale": 0.5}},
     ],
@@ -108,6 +109,13 @@ def test_streamed_batches_are_those_of_the_same_order_in_memory(
             assert torch.equal(one.y, other.y)
             assert torch.equal(one.index, other.index)
             assert (one.global_size, one.is_last) == (other.global_size, other.is_last)
+
+
+def test_streamed_images_are_resized(folder: Path) -> None:
+    streamed, held = (splits(folder, {"in_memory": held}, image_size=(3, 6)) for held in (False, True))
+    for one, other in zip(batches(streamed), batches(held), strict=True):
+        assert one.x.shape[2:] == (3, 6)
+        assert torch.equal(one.x, other.x)
 
 
 def test_ranks_share_each_batch_and_decode_no_image_twice(folder: Path) -> None:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from l2rw_ray.config.data.sources import ParquetData
+from l2rw_ray.config.data.sources import ImageFolderData, ParquetData
 from l2rw_ray.data import Source, load_source
 from l2rw_ray.errors import DataError
 
@@ -53,6 +53,23 @@ def test_grey_images_have_one_channel(pixels, encode, write_table) -> None:
     grey = [encode(image[..., 0]) for image in pixels]
     source = load(write_table({"image": grey, "label": [0, 1] * 6}))
     assert torch.equal(source.inputs, torch.from_numpy(pixels[..., 0]).unsqueeze(1))
+
+
+def test_images_are_resized_as_those_of_a_folder(pixels, encode, write_table, tmp_path) -> None:
+    images = [encode(image) for image in (*pixels[:5], pixels[5][:3], pixels[6][:, :2])]
+    table = write_table({"image": images, "label": [0, 1, 0, 1, 0, 1, 0]})
+    remedy = "set trial.data.image_size, such as [32, 32]"
+    assert complaint(table).endswith(f"has shape (3, 3, 4), the first image has (3, 5, 4); {remedy}")
+    source = load(table, image_size=(6, 7))
+    folder = tmp_path / "photos"
+    for number, image in enumerate(images):
+        file = folder / str(number % 2) / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(image)
+    resized = load_source(ImageFolderData(source="image_folder", train=str(folder), image_size=(6, 7)))
+    assert source.inputs.shape == (7, 3, 6, 7)
+    assert torch.equal(source.inputs[[0, 2, 4, 6, 1, 3, 5]], resized.inputs)
+    assert load(table, image_size=(2, 2)).inputs.shape == (7, 3, 2, 2)
 
 
 @pytest.mark.parametrize(("first", "channels"), [(0, 1), (1, 3)])
