@@ -23,7 +23,7 @@ class ExampleSet:
     Shape suffixes: N examples of the set, S of the store it draws from, B batch, F features.
 
     Attributes:
-        inputs: Images as uint8 [N, C, H, W], features as float32 [N, F], token ids of texts, or a tree of
+        inputs: Images as uint8 [N, C, H, W], features as floats [N, F], token ids of texts, or a tree of
             tensors [N, …], which are not scaled; with `places` a store of S inputs that several sets (and,
             memory-mapped, several processes) share.
         labels: Class indices, int64 [N]; of a regression indices of the target's strata.
@@ -34,7 +34,7 @@ class ExampleSet:
         places: Place of each example in the store, int64 [N]; None where `inputs` are its own.
         weight_features: Features from which a weight model weights the examples, standardised, float32 [N,
             F]; only of the train set, None where its source has none.
-        targets: What a regression predicts, in original units, float32 [N]; None for classes.
+        targets: What a regression predicts, in original units, floats [N]; None for classes.
         target_mean: What is subtracted from targets, []; None for classes.
         target_std: What targets are divided by, []; None for classes.
         stored: Where the images of a train set that is streamed are, in the rows `rows`, and the order in
@@ -134,7 +134,7 @@ class ExampleSet:
             return x
         if self.mean is None or self.std is None:
             return x.float().div_(127.5).sub_(1.0)
-        x = x.sub_(self.mean).div_(self.std)
+        x = x.sub_(self.mean).div_(self.std).float()  # not before: the mean may be large
         return x.masked_fill_(x.isnan(), 0.0)
 
     def answers(self, index_B: Tensor) -> Tensor:
@@ -147,7 +147,7 @@ class ExampleSet:
             return self.labels[index_B]
         assert self.target_mean is not None
         assert self.target_std is not None
-        return (self.targets[index_B] - self.target_mean) / self.target_std
+        return ((self.targets[index_B] - self.target_mean) / self.target_std).float()
 
     def to(self, device: torch.device) -> Self:
         """Return the set on a device, with only its own inputs."""
@@ -171,10 +171,10 @@ def feature_scale(features_NF: Tensor) -> tuple[Tensor, Tensor]:
     Computed in float64: a feature whose mean is large relative to its spread keeps its precision.
 
     Args:
-        features_NF: At least one row of features, float32 [N, F].
+        features_NF: At least one row of features, [N, F].
 
     Returns:
-        Both float32 [F].
+        Both [F], of the type of the features.
     """
     wide = features_NF.double()
     missing_NF = wide.isnan()
@@ -183,4 +183,4 @@ def feature_scale(features_NF: Tensor) -> tuple[Tensor, Tensor]:
     wide = torch.where(missing_NF, wide.nanmean(dim=0).nan_to_num(0.0), wide)
     known_F = (~missing_NF).sum(dim=0).clamp_min(1)
     std_F = wide.std(dim=0, correction=0) * (len(wide) / known_F).sqrt()
-    return wide.mean(dim=0).float(), std_F.masked_fill(constant_F, 1.0).float()
+    return wide.mean(dim=0).to(features_NF), std_F.masked_fill(constant_F, 1.0).to(features_NF)

@@ -25,7 +25,7 @@ class Source:
     Shape suffixes: N examples, F features.
 
     Attributes:
-        inputs: Images as uint8 [N, C, H, W], features as float32 [N, F], texts, or a tree (a dict, tuple,
+        inputs: Images as uint8 [N, C, H, W], features as floats [N, F], texts, or a tree (a dict, tuple,
             list or dataclass) of tensors [N, …] of any type, which a model gets as they are.
         labels: Class indices, int64 [N]; of a regression indices of the target's strata.
         class_names: Name of each class.
@@ -36,11 +36,11 @@ class Source:
         difficulty: Probability that an example at the same point is of another class, float32 [N]; None where
             it is not known.
         skipped: Rows skipped on loading. Row numbers do not count them.
-        weight_features: Features that say how far an example can be trusted, float32 [N, F], for the method
+        weight_features: Features that say how far an example can be trusted, floats [N, F], for the method
             `weight_model`; None where there are none.
         train_labels: Labels as they were given, some of them wrong, which the train set uses in place of
             `labels`, int64 [N]; None to use `labels`, as the other sets always do.
-        targets: What a regression predicts, float32 [N]; None for a classification.
+        targets: What a regression predicts, floats [N]; None for a classification.
         test_targets: Targets of the test set of its own.
         feature_names: Name of each of the F features; None where they have none.
         left_out: Examples that were left out for their targets.

@@ -14,6 +14,7 @@ from l2rw_ray.data.images.stored_images import stored_images
 from l2rw_ray.data.source import SOURCES, Source
 from l2rw_ray.data.splits.targets import regression_source
 from l2rw_ray.data.tables.bad_rows import Array, BadRows, SkippedRows
+from l2rw_ray.data.tables.precision import narrowed
 from l2rw_ray.data.text.texts import Texts
 from l2rw_ray.errors import DataError
 
@@ -272,9 +273,15 @@ def _features(
     *,
     may_lack: bool = False,
 ) -> Tensor:
-    """Read numeric columns that an option names, float32 [N, F]; NaN where values may lack."""
-    field = f"trial.data.{option}"
-    read = partial(table.features, names, field, may_lack=may_lack)
+    """Read numeric columns that an option names, [N, F]; NaN where values may lack.
+
+    They are float32, or float64 where `narrowed` keeps that.
+    """
+    field, identity = f"trial.data.{option}", {**identity, "narrowed": True}
+
+    def read(*, skip: bool = False) -> Array:
+        return narrowed(table.features(names, field, skip=skip, may_lack=may_lack))
+
     if not bad.skip:
         return cached(identity, read)
     features = cached({**identity, "skip": "features"}, partial(read, skip=True))

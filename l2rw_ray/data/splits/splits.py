@@ -198,7 +198,7 @@ def _check_class_count(source: Source, config: Data) -> None:
 def _scaled_weight_features(features_NF: Tensor, rows: Tensor, pool: Tensor) -> Tensor:
     """Return weight features of some rows, standardised with the statistics of the train pool."""
     mean_F, std_F = feature_scale(features_NF[pool])
-    return (features_NF[rows] - mean_F) / std_F
+    return ((features_NF[rows] - mean_F) / std_F).float()
 
 
 def _mislabelled(

@@ -38,7 +38,7 @@ def regression_source(
 
     Args:
         inputs: As `Source.inputs`, [N, …].
-        targets: What is predicted, float32 [N].
+        targets: What is predicted, floats [N].
         test_inputs: Inputs of a separate test set.
         test_targets: Their targets.
         groups: As `Source.groups`, [N].
@@ -97,10 +97,13 @@ def decile_bounds(targets_N: Tensor) -> tuple[Tensor, tuple[str, ...]]:
 
 
 def target_scale(targets_N: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute mean and standard deviation of targets, float32 [], in float64; 1 for equal targets."""
+    """Compute mean and standard deviation of targets, [], in float64; 1 for equal targets.
+
+    They have the targets' own type.
+    """
     wide = targets_N.double()
     std = wide.std(correction=0)
-    return wide.mean().float(), torch.where(std > 0, std, 1.0).float()
+    return wide.mean().to(targets_N), torch.where(std > 0, std, 1.0).to(targets_N)
 
 
 def noisy(train: ExampleSet, noise: GaussianNoise, source: Source, pool: Tensor, seed: int) -> ExampleSet:

@@ -184,7 +184,7 @@ class Table:
         skip: bool = False,
         may_lack: bool = False,
     ) -> Array:
-        """Return numeric columns side by side, float32 [N, F].
+        """Return numeric columns side by side, float64 [N, F]; what float32 cannot hold is infinite.
 
         Args:
             columns: Their names.
@@ -200,7 +200,7 @@ class Table:
                 if not (_is_numeric(given) or (self.form.guesses_types and _is_text_or_empty(given))):
                     problem = f"the column is of type {given}"
                     raise DataError(field, column, problem, "name numeric columns only")
-        features = np.empty((self.rows, len(columns)), dtype=np.float32)
+        features = np.empty((self.rows, len(columns)), dtype=np.float64)
         for start, batch in self.batches(list(dict.fromkeys(columns))):
             for place, column in enumerate(columns):
                 values = batch.column(column)
@@ -231,13 +231,12 @@ class Table:
 
 
 def _as_numbers(values: pa.Array, other_text: float) -> Array:
-    """Return values as float32; null becomes NaN, and text that is no number becomes `other_text`."""
+    """Return values as float64; null becomes NaN, and text that is no number becomes `other_text`."""
     if is_text(values.type):
         is_number = pc.match_substring_regex(values, _NUMBER)
         values = pc.utf8_trim_whitespace(pc.if_else(is_number, values, str(other_text)))
-    with np.errstate(over="ignore"):
-        numbers: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        return numbers.astype(np.float32)
+    numbers: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.where(np.abs(numbers) > np.finfo(np.float32).max, np.copysign(np.inf, numbers), numbers)
 
 
 def _head(field: str, form: TableFormat, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
