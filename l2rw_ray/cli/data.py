@@ -16,6 +16,7 @@ from l2rw_ray.config.overrides import variants_of
 from l2rw_ray.config.section import Section
 
 if TYPE_CHECKING:
+    from l2rw_ray.preflight.category_summary import CategorySummary
     from l2rw_ray.preflight.data_summary import SourceSummary
     from l2rw_ray.preflight.token_summary import TokenSummary
 
@@ -87,9 +88,9 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
         arrow = "; without bias and noise → with them" if changed else ""
         console.print(Text(f"\n{levels or 'the four sets'}, seed {summary.seed}{arrow}"), soft_wrap=True)
         console.print(_counts_table(source, summary.sets))
-        if summary.tokens is not None:
-            for line in _token_lines(summary.tokens):
-                console.print(Text(line), soft_wrap=True)
+        lines = () if summary.tokens is None else _token_lines(summary.tokens)
+        for line in (*lines, *map(_category_line, summary.categories)):
+            console.print(Text(line), soft_wrap=True)
 
 
 def _print_source(console: Console, source: "SourceSummary") -> None:
@@ -126,6 +127,15 @@ def _token_lines(tokens: "TokenSummary") -> Iterator[str]:
     yield f"cut      at {tokens.max_length:,} tokens: {_shares(tokens.cut)}"
     if tokens.unknown:
         yield f"unknown  tokens: {_shares(tokens.unknown)}"
+
+
+def _category_line(column: "CategorySummary") -> str:
+    """Return what is to be known about a column of categories: its values, and the shares that are not."""
+    line = f"category {column.name}: {column.values:,} values in the train pool"
+    for what, shares in (("missing", column.missing), ("unseen", column.unseen)):
+        present = {name: share for name, share in shares.items() if share}
+        line += f"; {what}: {_shares(present)}" if present else ""
+    return line
 
 
 def _shares(shares: Mapping[str, float]) -> str:

@@ -17,13 +17,26 @@ class _Network(Section):
 
 
 class MlpModel(_Network):
-    """A multilayer perceptron on flattened inputs of any shape."""
+    """A multilayer perceptron on flattened inputs of any shape, or on numbers and categories."""
 
     name: Literal["mlp"]
     width: int = Field(default=128, ge=1)
     """Units of each hidden layer."""
     depth: int = Field(default=2, ge=1)
     """Hidden layers."""
+    categories: Literal["one_hot", "embedding"] = "one_hot"
+    """How the network gets categories: a number for each value, or a learned vector. A value that the train
+    pool does not hold adds nothing."""
+    category_width: int = Field(default=8, ge=1)
+    """Length of the learned vectors."""
+
+    @model_validator(mode="after")
+    def _vectors_are_learned(self) -> Self:
+        default = type(self).model_fields["category_width"].default
+        if self.categories == "one_hot" and self.category_width != default:
+            problem = "categories are one_hot"
+            raise conflict("category_width", self.category_width, problem, "set categories: embedding")
+        return self
 
 
 class SmallImageModel(_Network):

@@ -135,6 +135,10 @@ class TrialConfig(Section):
         if is_for_texts and not (self.data.has_texts or isinstance(self.data, CustomData)):
             remedy = "use another model, or a table with data.text"
             raise conflict("model.name", name, "it takes texts, the data have none", remedy)
+        embeds = isinstance(self.model, MlpModel) and self.model.categories == "embedding"
+        if embeds and not self.data.has_categories:
+            remedy = "leave it out, or name data.categorical"
+            raise conflict("model.categories", "embedding", "the data have no categories", remedy)
         if self.data.has_vectors and not isinstance(self.model, MlpModel | CustomModel):
             raise conflict(
                 "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"

@@ -1,12 +1,13 @@
 """A set of examples in memory, ready to be batched."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from l2rw_ray.data.categories.encoder import FEATURES, CategoryEncoder
 from l2rw_ray.data.images.stored_images import StoredImages
 from l2rw_ray.data.row_store import RowStore, moved, select_rows, shape_of_one, take_rows
 from l2rw_ray.data.text.encoder import TextEncoder
@@ -29,8 +30,8 @@ class ExampleSet:
         labels: Class indices, int64 [N]; of a regression indices of the target's strata.
         corrupted: Which labels or targets were corrupted on purpose, bool [N].
         rows: Row of each example in its source, int64 [N].
-        mean: What is subtracted from features, [F]; None for images and trees.
-        std: What features are divided by, [F]; None for images and trees.
+        mean: What is subtracted from features, [F], beside categories too; None for other inputs.
+        std: What features are divided by, [F]; None as `mean`.
         places: Place of each example in the store, int64 [N]; None where `inputs` are its own.
         weight_features: Features from which a weight model weights the examples, standardised, float32 [N,
             F]; only of the train set, None where its source has none.
@@ -40,7 +41,7 @@ class ExampleSet:
         stored: Where the images of a train set that is streamed are, in the rows `rows`, and the order in
             which passes go through them; `inputs` then have the shape of one and hold none, unless it
             says that they are held in memory anyway.
-        encoder: What made token ids of texts; None for other inputs.
+        encoder: What made numbers of texts or categories; None for other inputs.
     """
 
     inputs: Tree | RowStore
@@ -55,7 +56,7 @@ class ExampleSet:
     target_mean: Tensor | None = None
     target_std: Tensor | None = None
     stored: StoredImages | None = None
-    encoder: TextEncoder | None = None
+    encoder: TextEncoder | CategoryEncoder | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -71,8 +72,11 @@ class ExampleSet:
         return shape_of_one(self.inputs)
 
     @property
-    def input_sizes(self) -> dict[str, int]:
-        """Sizes that a model needs besides the shape: `vocab_size` of texts; empty for other inputs."""
+    def input_sizes(self) -> Mapping[str, int | tuple[int, ...]]:
+        """Sizes that a model needs besides the shape.
+
+        `vocab_size` of texts, `category_sizes` of categories; empty for other inputs.
+        """
         return {} if self.encoder is None else self.encoder.input_sizes
 
     @property
@@ -120,7 +124,7 @@ class ExampleSet:
         return DataError("trial.data.stream", given, problem, "leave it out, or use another method")
 
     def scaled(self, inputs: Tree, change: Callable[[Tensor], Tensor] | None = None) -> Tree:
-        """Scale inputs for a model, float32 [B, …]; a tree stays as it is.
+        """Scale inputs for a model, float32 [B, …]; a tree stays as it is, but for features and categories.
 
         Images are scaled to [−1, 1] by (x/255 − 0.5)/0.5, features standardised; one that is missing (NaN)
         becomes the mean, 0.
@@ -130,10 +134,15 @@ class ExampleSet:
             change: Applied to the images, uint8 [B, C, H, W], first.
         """
         x = inputs if change is None else change(inputs)
+        if isinstance(x, dict) and self.mean is not None:
+            return {**x, FEATURES: self._standardised(x[FEATURES])}
         if not isinstance(x, Tensor):
             return x
-        if self.mean is None or self.std is None:
-            return x.float().div_(127.5).sub_(1.0)
+        return x.float().div_(127.5).sub_(1.0) if self.mean is None else self._standardised(x)
+
+    def _standardised(self, x: Tensor) -> Tensor:
+        assert self.mean is not None
+        assert self.std is not None
         x = x.sub_(self.mean).div_(self.std).float()  # not before: the mean may be large
         return x.masked_fill_(x.isnan(), 0.0)
 

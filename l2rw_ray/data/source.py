@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from l2rw_ray.data.categories.mixed_rows import MixedRows
 from l2rw_ray.data.images.stored_images import StoredImages
 from l2rw_ray.data.row_store import RowStore, take_rows
 from l2rw_ray.data.tables.bad_rows import SkippedRows
@@ -25,8 +26,9 @@ class Source:
     Shape suffixes: N examples, F features.
 
     Attributes:
-        inputs: Images as uint8 [N, C, H, W], features as floats [N, F], texts, or a tree (a dict, tuple,
-            list or dataclass) of tensors [N, …] of any type, which a model gets as they are.
+        inputs: Images as uint8 [N, C, H, W], features as floats [N, F], texts, rows with categories, or a
+            tree (a dict, tuple, list or dataclass) of tensors [N, …] of any type, which a model gets as they
+            are.
         labels: Class indices, int64 [N]; of a regression indices of the target's strata.
         class_names: Name of each class.
         test_inputs: Inputs of the source's own test set, as `inputs`; None where it has none.
@@ -124,6 +126,15 @@ class Source:
             class_indices=tuple(classes),
         )
 
+    @property
+    def features(self) -> Tensor | None:
+        """Numbers to learn from, floats [N, F]; None where there are none, as with images and texts."""
+        if isinstance(self.inputs, MixedRows):
+            return self.inputs.numbers_NF
+        if isinstance(self.inputs, Tensor) and self.inputs.dtype != torch.uint8:
+            return self.inputs
+        return None
+
     def feature_index(self, given: int | str) -> int:
         """Return the index of a feature given by index or by name.
 
@@ -134,12 +145,12 @@ class Source:
             DataError: There is no such feature.
         """
         field, names = "trial.data.noise.by", self.feature_names or ()
-        if not isinstance(self.inputs, Tensor):
-            problem = f"inputs are a {type(self.inputs).__name__}, not features"
+        if not isinstance(self.inputs, Tensor | MixedRows):
+            problem = f"inputs are a {type(self.inputs).__name__.lower()}, not features"
             raise DataError(field, given, problem, "leave it out")
         if given in names:
             return names.index(str(given))
-        count = self.inputs.shape[1] if self.inputs.ndim == 2 else 0
+        count = 0 if self.features is None else self.features.shape[1]
         if isinstance(given, int) and 0 <= given < count:
             return given
         remedy = f"use one of {', '.join(names) or f'0 to {count - 1}'}" if count else "leave it out"

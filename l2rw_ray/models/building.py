@@ -50,7 +50,8 @@ def build_model(
         input_shape: Shape of one input; of a tree a dict or tuple of those of its parts.
         classes: Outputs, one logit per class.
         options: Keyword arguments for the builder.
-        input_sizes: Further ones, which follow from the inputs: `vocab_size` of texts.
+        input_sizes: Further ones, which follow from the inputs: `vocab_size` of texts,
+            `category_sizes` of categories.
 
     Raises:
         InputError: The name is unknown, the network does not support such inputs, or a custom builder
@@ -58,7 +59,8 @@ def build_model(
     """
     build, given = find_builder(name), {**(input_sizes or {}), **(options or {})}
     if not is_import_path(name):
-        shape = input_shape if name in TEXT_MODELS else _one_shape(name, input_shape)
+        takes_parts = name in TEXT_MODELS or (name == "mlp" and "category_sizes" in given)
+        shape = input_shape if takes_parts else _one_shape(name, input_shape)
         return build(shape, classes, **given)
     with users_code(name, FIELD):
         network: object = build(input_shape, classes, **given)

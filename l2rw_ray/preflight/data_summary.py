@@ -11,10 +11,12 @@ from torch import Tensor
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits
+from l2rw_ray.data.categories.mixed_rows import MixedRows
 from l2rw_ray.data.row_store import RowStore
 from l2rw_ray.data.sources.local_copy import describe_copy
 from l2rw_ray.data.sources.samples import sample_images, sample_texts
 from l2rw_ray.errors import DataError
+from l2rw_ray.preflight.category_summary import CategorySummary, summarise_categories
 from l2rw_ray.preflight.token_summary import TokenSummary, summarise_tokens
 from l2rw_ray.trees import Tree, named_leaves
 
@@ -80,6 +82,7 @@ class DataSummary:
         seed: Seed of the draw.
         sets: The four sets by name.
         tokens: Lengths of their texts; None where examples are no texts.
+        categories: Their columns of categories.
     """
 
     levels: dict[str, Any]
@@ -87,6 +90,7 @@ class DataSummary:
     seed: int
     sets: dict[str, SetSummary]
     tokens: TokenSummary | None
+    categories: tuple[CategorySummary, ...]
 
 
 def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
@@ -115,7 +119,8 @@ def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
         splits = make_splits(source, config, trial.seed)
         sets = _sets(source, splits, config, trial.seed)
         tokens = summarise_tokens(splits, is_trained=config.tokenizer_file is None)
-        yield DataSummary(section_levels, summary, trial.seed, sets, tokens)
+        categories = summarise_categories(splits)
+        yield DataSummary(section_levels, summary, trial.seed, sets, tokens, categories)
 
 
 def _source_summary(config: Data, source: Source) -> SourceSummary:
@@ -136,6 +141,10 @@ def _source_summary(config: Data, source: Source) -> SourceSummary:
 
 
 def _form(inputs: Tree | RowStore) -> str:
+    if isinstance(inputs, MixedRows):
+        numbers = 0 if inputs.numbers_NF is None else inputs.numbers_NF.shape[1]
+        beside = f"{_counted(numbers, 'feature')} and " if numbers else ""
+        return f"rows of {beside}{_counted(len(inputs.columns), 'column')} of categories"
     if isinstance(inputs, RowStore):
         return "texts"
     if not isinstance(inputs, Tensor):
@@ -145,6 +154,10 @@ def _form(inputs: Tree | RowStore) -> str:
     is_image = inputs.ndim == 4
     shape = "×".join(map(str, [*inputs.shape[2:], inputs.shape[1]] if is_image else inputs.shape[1:]))
     return f"images of {shape}" if is_image else f"vectors of {shape}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _sets(source: Source, after: Splits, config: Data, seed: int) -> dict[str, SetSummary]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.data import ExampleSet, Splits
+from l2rw_ray.data.text.encoder import TextEncoder
 from l2rw_ray.data.text.token_rows import TokenRows
 
 _HIGH = 0.95
@@ -48,7 +49,7 @@ def summarise_tokens(splits: Splits, *, is_trained: bool) -> TokenSummary | None
         is_trained: Whether the tokenizer is not from a file.
     """
     encoder, rows = splits.train.encoder, splits.train.inputs
-    if encoder is None or not isinstance(rows, TokenRows):
+    if not isinstance(encoder, TextEncoder) or not isinstance(rows, TokenRows):
         return None
     sets = {name: getattr(splits, name) for name in splits.hashes if len(getattr(splits, name))}
     whole_N = _texts(splits.train).whole_N.double()

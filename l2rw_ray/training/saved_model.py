@@ -2,14 +2,16 @@
 
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from l2rw_ray.config.trial import TrialConfig
+from l2rw_ray.data.categories.encoder import FEATURES, CategoryEncoder
 from l2rw_ray.data.text.encoder import TextEncoder
 from l2rw_ray.errors import InputError
 from l2rw_ray.methods.registry import adapted_network
@@ -17,6 +19,10 @@ from l2rw_ray.models import build_model
 from l2rw_ray.trees import Shapes
 
 _FORMAT = 1
+_ENCODERS: dict[str, type[TextEncoder | CategoryEncoder]] = {
+    "texts": TextEncoder,
+    "categories": CategoryEncoder,
+}
 _UNREADABLE = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, TypeError, ValueError)
 """What `torch.load` of any file, or rebuilding its model, may raise."""
 _REMEDY = "give a file that a study with `keep: {models: true}` wrote"
@@ -35,8 +41,7 @@ class SavedModel:
         class_names: Names of the outputs; one for a regression.
         scales: `mean` and `std` to standardise features by, and `target_mean` and `target_std` that targets
             were standardised by; none for images, trees and classes.
-        encoder: Turns new texts into what the network takes, `network(encoder(["a text"]))`; None where
-            inputs are no texts.
+        encoder: What made numbers of texts or categories; None for other inputs.
     """
 
     network: nn.Module
@@ -45,7 +50,25 @@ class SavedModel:
     outputs: int
     class_names: tuple[str, ...]
     scales: Mapping[str, Tensor]
-    encoder: TextEncoder | None = None
+    encoder: TextEncoder | CategoryEncoder | None = None
+
+    def encode(self, examples: Sequence[Any]) -> dict[str, Tensor]:
+        """Return new texts, or rows with categories, as the network takes them.
+
+        Args:
+            examples: Texts; or a mapping of column to value for each row.
+
+        Raises:
+            InputError: The network takes neither.
+        """
+        if self.encoder is None:
+            problem, remedy = "its inputs are neither texts nor categories", "scale them by `scales`"
+            raise InputError("model", self.config.model.name, problem, remedy)
+        inputs = self.encoder(examples)
+        if "mean" in self.scales:
+            numbers = (inputs[FEATURES] - self.scales["mean"]) / self.scales["std"]
+            inputs[FEATURES] = numbers.float().nan_to_num(0.0)
+        return inputs
 
 
 def save_model(path: Path, model: SavedModel) -> None:
@@ -67,7 +90,7 @@ def save_model(path: Path, model: SavedModel) -> None:
         "outputs": model.outputs,
         "class_names": model.class_names,
         "scales": {name: scale.cpu() for name, scale in model.scales.items()},
-        "encoder": None if model.encoder is None else model.encoder.state(),
+        "encoder": None if model.encoder is None else (_kind(model.encoder), model.encoder.state()),
         "state": {name: value.cpu() for name, value in model.network.state_dict().items()},
     }
     try:
@@ -96,8 +119,8 @@ def load_model(path: Path, *, own_code: bool = True) -> SavedModel:
         if config.import_paths and not own_code:
             raise InputError("model file", path, "is built by custom code", "load it yourself")
         shape, outputs = saved["input_shape"], saved["outputs"]
-        encoder = TextEncoder(**saved["encoder"]) if saved.get("encoder") else None  # not in release 0.1
-        sizes = {} if encoder is None else encoder.input_sizes
+        encoder = _encoder_of(saved.get("encoder"))  # earlier releases had none
+        sizes: Mapping[str, Any] = {} if encoder is None else encoder.input_sizes
         network = build_model(config.model.name, shape, outputs, config.model.options, sizes)
         network = adapted_network(config.method, network)
         network.load_state_dict(saved["state"])
@@ -108,3 +131,11 @@ def load_model(path: Path, *, own_code: bool = True) -> SavedModel:
     except _UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError("model file", path, f"cannot be read ({reason})", _REMEDY) from error
+
+
+def _kind(encoder: TextEncoder | CategoryEncoder) -> str:
+    return next(kind for kind, made in _ENCODERS.items() if isinstance(encoder, made))
+
+
+def _encoder_of(saved: tuple[str, dict[str, Any]] | None) -> TextEncoder | CategoryEncoder | None:
+    return None if saved is None else _ENCODERS[saved[0]](**saved[1])

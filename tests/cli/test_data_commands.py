@@ -128,3 +128,13 @@ def test_check_shows_texts_without_what_a_terminal_would_obey(
     assert "in the vocabulary, trained on the train pool" in output
     assert "cut      at 256 tokens: train 0.0%, meta 0.0%, test 0.0%" in output
     assert "unknown  tokens: train " in output
+
+
+def test_check_shows_columns_of_categories(call: Call, study: Path, tmp_path: Path) -> None:
+    rows = {"x": [float(n) for n in range(60)], "kind": ["a", "b", None] * 20, "label": [0, 1] * 30}
+    pq.write_table(pa.table(rows), tmp_path / "t.parquet")
+    table = f"{{source: parquet, train: {tmp_path / 't.parquet'}, features: [x], categorical: [kind]}}"
+    code, output, _ = call("data", "check", str(study), "--set", f"trial.data={table}")
+    assert code == 0
+    assert "60 rows of 1 feature and 1 column of categories, 2 classes" in output
+    assert "category kind: 2 values in the train pool; missing: train 3" in output

@@ -143,7 +143,7 @@ def test_a_kept_model_takes_new_texts(text_trial: TextTrial, tmp_path: Path) -> 
     train_trial(trial, splits, lambda event: None, TrainingOptions(model_file=file))
     saved = load_model(file)
     assert saved.encoder == splits.train.encoder
-    inputs = saved.encoder(["The comet passes a planet and the moon", "profit of a bank"])
+    inputs = saved.encode(["The comet passes a planet and the moon", "profit of a bank"])
     with torch.no_grad():
         found = saved.network(inputs).argmax(dim=1)
     assert [saved.class_names[place] for place in found] == ["stars", "money"]

@@ -27,6 +27,11 @@ class SourceFacts(Section):
         return False
 
     @property
+    def has_categories(self) -> bool:
+        """Whether examples are known to have categories, beside numbers or alone."""
+        return False
+
+    @property
     def has_texts(self) -> bool:
         """Whether examples are known to be texts, which only models of texts take."""
         return False

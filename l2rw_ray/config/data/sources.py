@@ -196,8 +196,13 @@ class ParquetData(TableOptions, InputColumns, _Data):
 
     @property
     def has_vectors(self) -> bool:
-        """Whether it has feature columns."""
-        return self.features is not None
+        """Whether it has columns of features or categories."""
+        return self.features is not None or self.categorical is not None
+
+    @property
+    def has_categories(self) -> bool:
+        """Whether it has columns of categories."""
+        return self.categorical is not None
 
     @property
     def has_texts(self) -> bool:
@@ -227,7 +232,7 @@ class ParquetData(TableOptions, InputColumns, _Data):
             raise conflict("test", self.test, "it is the train table", "leave it out: the test set is drawn")
         if self.image is not None and self.source == "csv":
             raise conflict("image", self.image, "a CSV file has no encoded images", "use source parquet")
-        if self.image is None and self.features is None and self.text is None:
+        if self.image is None and self.text is None and not self.has_vectors:
             others = "no text" if self.source == "csv" else "neither an image nor a text"
             remedy = "name at least one column, or set text"
             raise conflict("features", None, f"{others} column is named", remedy)
@@ -241,7 +246,7 @@ class ParquetData(TableOptions, InputColumns, _Data):
         for name, column in (("label", self.label), ("target", self.target)):
             if column is not None and column == self.text:
                 raise conflict("text", column, f"it is the {name}", "name another column")
-            for field in ("features", "weight_features"):
+            for field in ("features", "categorical", "weight_features"):
                 if column in (getattr(self, field) or ()):
                     raise conflict(field, column, f"the {name} is no feature", "leave it out")
         return self

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from l2rw_ray.config.data.sources import ParquetData
 from l2rw_ray.data.cache import cached, cached_kept
+from l2rw_ray.data.categories.mixed_rows import MixedRows
 from l2rw_ray.data.images.stored_images import stored_images
 from l2rw_ray.data.source import SOURCES, Source
 from l2rw_ray.data.splits.targets import regression_source
@@ -34,7 +35,7 @@ class _Examples:
         skipped: Rows that were skipped.
     """
 
-    inputs: Tensor | Texts
+    inputs: Tensor | Texts | MixedRows
     answers: Tensor
     groups: Array | None
     weight_features: Tensor | None
@@ -130,7 +131,7 @@ def _load_regression(config: ParquetData, table: "Table", target: str) -> Source
 
 
 def _check_same_shape(config: ParquetData, train: _Examples, test: _Examples) -> None:
-    if isinstance(test.inputs, Texts) or isinstance(train.inputs, Texts):
+    if not isinstance(test.inputs, Tensor) or not isinstance(train.inputs, Tensor):
         return
     if test.inputs.shape[1:] != train.inputs.shape[1:]:
         shapes = [tuple(part.inputs.shape[1:]) for part in (test, train)]
@@ -181,7 +182,7 @@ class _Columns:
         weight_features: As `Source.weight_features`, [N, F].
     """
 
-    inputs: Tensor | Texts
+    inputs: Tensor | Texts | MixedRows
     identity: dict[str, object]
     groups: Array | None
     weight_features: Tensor | None
@@ -228,11 +229,12 @@ def _group_indices(config: ParquetData, train: _Examples, test: _Examples | None
 
 def _inputs(
     config: ParquetData, table: "Table", bad: BadRows, *, is_train: bool
-) -> tuple[Tensor | Texts, dict[str, object]]:
-    """Read images, uint8 [N, C, H, W], features, float32 [N, F], or texts of all rows, and their identity.
+) -> tuple[Tensor | Texts | MixedRows, dict[str, object]]:
+    """Read images, uint8 [N, C, H, W], features, [N, F], categories or texts of all rows, and their identity.
 
     Of a train table that is streamed none, uint8 [0, C, H, W].
     """
+    from l2rw_ray.data.categories.column import read_categories
     from l2rw_ray.data.images.column import column_decoder, decode_column, first_shape
     from l2rw_ray.data.images.decoding import cached_images
     from l2rw_ray.data.text.column import read_texts
@@ -246,8 +248,13 @@ def _inputs(
     if config.text is not None:
         return read_texts(table, config.text, bad), {}
     if config.image is None:
-        names, may_lack = config.features or (), config.missing == "mean"
-        return _features(table, "features", names, identity, bad, may_lack=may_lack), identity
+        names, may_lack, numbers = config.features or (), config.missing == "mean", None
+        if names:
+            numbers = _features(table, "features", names, identity, bad, may_lack=may_lack)
+        if config.categorical is not None:
+            return MixedRows(read_categories(table, config.categorical), numbers), {}
+        assert numbers is not None
+        return numbers, identity
     if is_train and config.stream is not None and not config.stream.in_memory:
         return torch.empty((0, *first_shape(table, config.image, size)), dtype=torch.uint8), identity
     column, decoder = config.image, column_decoder(table, config.image, size)

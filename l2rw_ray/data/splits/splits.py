@@ -15,18 +15,16 @@ from torch import Tensor
 from l2rw_ray.config.data.protocols import LabelNoise, TwoClassBias
 from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.config.data.sources import Data
-from l2rw_ray.config.data.text import TextOptions
 from l2rw_ray.config.task import data_misfit
 from l2rw_ray.data.augmentation import check_images
 from l2rw_ray.data.examples import ExampleSet, feature_scale
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits.clean_sets import draw_clean_sets
+from l2rw_ray.data.splits.encoded_inputs import with_encoded_inputs
 from l2rw_ray.data.splits.label_noise import corrupt
 from l2rw_ray.data.splits.targets import noisy, target_scale
 from l2rw_ray.data.splits.train_set import draw_train
-from l2rw_ray.data.text.encoding import encoded, text_encoder
-from l2rw_ray.data.text.texts import Texts
 from l2rw_ray.errors import DataError
 
 _HASHED_AT_A_TIME = 2**16
@@ -98,10 +96,9 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     if source.weight_features is not None:
         scaled = _scaled_weight_features(source.weight_features, train, clean.left)
         sets["train"] = replace(sets["train"], weight_features=scaled)
-    if isinstance(source.inputs, Texts):
-        sets = _tokenised(sets, source.inputs, source.test_inputs, config, clean.left)
-    if isinstance(source.inputs, Tensor) and source.inputs.dtype != torch.uint8:
-        mean, std = feature_scale(source.inputs[clean.left])
+    sets = with_encoded_inputs(sets, source, config, clean.left)
+    if source.features is not None:
+        mean, std = feature_scale(source.features[clean.left])
         sets = {name: replace(examples, mean=mean, std=std) for name, examples in sets.items()}
     if source.targets is not None:
         mean, std = target_scale(source.targets[clean.left])
@@ -165,19 +162,6 @@ def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:
     corrupted = torch.zeros(len(rows), dtype=torch.bool)
     own_targets = None if targets is None else targets[rows]
     return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows, targets=own_targets)
-
-
-def _tokenised(
-    sets: dict[str, ExampleSet], texts: Texts, test_texts: object, config: Data, pool: Tensor
-) -> dict[str, ExampleSet]:
-    """Return sets of texts as token ids, by a tokenizer that has seen the train pool only."""
-    assert isinstance(config, TextOptions)
-    encoder = text_encoder(config, texts, pool)
-    known = {id(store): encoded(encoder, store) for store in (texts, test_texts) if isinstance(store, Texts)}
-    return {
-        name: replace(examples, inputs=known[id(examples.inputs)], encoder=encoder)
-        for name, examples in sets.items()
-    }
 
 
 def _check_fit(source: Source, config: Data) -> None:
