@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.data.tables.bad_rows import Array
-from l2rw_ray.data.text.token_rows import TokenRows
+from l2rw_ray.data.text.token_rows import IDS, MASK, TokenRows
 from l2rw_ray.errors import DataError
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class TextEncoder:
         """Return texts as a model takes them: `input_ids` and `attention_mask`, int64 [B, T]."""
         rows = token_rows(self.packed(texts), len(texts), self)
         return rows.take(torch.arange(len(texts)))
+
+    @property
+    def shape(self) -> dict[str, tuple[int]]:
+        """Shape of the longest text possible, of ids and mask."""
+        return dict.fromkeys((IDS, MASK), (self.max_length,))
 
     @property
     def input_sizes(self) -> dict[str, int]:
