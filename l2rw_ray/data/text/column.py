@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from l2rw_ray.data.tables.bad_rows import BadRows
+from l2rw_ray.data.cache import cached
+from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.data.tables.table import Table, is_text, plain_type
 from l2rw_ray.data.text.texts import Texts
 from l2rw_ray.errors import DataError
@@ -12,7 +13,7 @@ _FIELD = "trial.data.text"
 
 
 def read_texts(table: Table, column: str, bad: BadRows) -> Texts:
-    """Return the texts of a column; a null one is empty, and marked as bad.
+    """Return the texts of a column, from the cache where they are there; a null one is empty, and bad.
 
     Args:
         table: The table.
@@ -30,12 +31,17 @@ def read_texts(table: Table, column: str, bad: BadRows) -> Texts:
         remedy = "fill it in, drop the row, or set trial.data.bad_rows to skip"
         return DataError(_FIELD, column, f"no readable text in {table.locate(row)}", remedy)
 
-    texts: list[bytes] = []
-    for start, batch in table.batches([column]):
-        found = _encoded(batch.column(0))
-        bad.mark(np.array([text is None for text in found]), error_at, start)
-        texts += [text or b"" for text in found]
-    return Texts.of(texts)
+    packed = cached({"files": table.identity, "text": column}, lambda: _packed(table, column))
+    texts, is_missing_N = Texts.unpacked(packed.numpy(), table.rows)
+    bad.mark(is_missing_N.astype(np.bool_), error_at)
+    return texts
+
+
+def _packed(table: Table, column: str) -> Array:
+    """Read a column into one array that the cache can hold: the texts, and which of them are missing."""
+    found = [text for _, batch in table.batches([column]) for text in _encoded(batch.column(0))]
+    is_missing_N = np.array([text is None for text in found], dtype=np.uint8)
+    return Texts.of(text or b"" for text in found).packed(is_missing_N)
 
 
 def _encoded(values: pa.Array) -> list[bytes | None]:

@@ -115,7 +115,7 @@ def token_rows(packed: Tensor | Array, count: int, encoder: TextEncoder) -> Toke
         count: Number of texts.
         encoder: What packed them.
     """
-    whole = torch.as_tensor(packed)
-    lengths_N, whole_N, ids = whole[:count].long(), whole[count : 2 * count].long(), whole[2 * count :]
-    starts_N = lengths_N.cumsum(0) - lengths_N
+    everything = torch.as_tensor(packed)
+    lengths_N, whole_N, ids = everything.tensor_split((count, 2 * count))
+    starts_N = lengths_N.cumsum(0) - lengths_N  # int64, the others stay as the cache maps them
     return TokenRows(ids, starts_N, lengths_N, whole_N, encoder.max_length, encoder.pad_id)

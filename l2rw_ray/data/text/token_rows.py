@@ -22,8 +22,8 @@ class TokenRows(RowStore):
     Attributes:
         ids: Of all texts, int32.
         starts_N: Where each begins, int64 [N].
-        lengths_N: Tokens of each, at least 1, int64 [N].
-        whole_N: Tokens of each before it was cut, int64 [N].
+        lengths_N: Tokens of each, at least 1, integers [N].
+        whole_N: Tokens of each before it was cut, integers [N].
         max_length: Most tokens of any.
         pad_id: What fills up shorter texts of a batch.
     """

@@ -71,6 +71,15 @@ def test_a_test_table_is_tokenised_alike(text_table) -> None:
     assert y.tolist() == [0, 2]
 
 
+def test_what_was_read_is_not_read_again(text_table, monkeypatch) -> None:
+    config = data(text_table({"text": ["a", None, "c"], "label": [0, 1, 0]}), bad_rows="skip")
+    load_source(config)
+    monkeypatch.setattr("l2rw_ray.data.text.column._encoded", None)
+    source = load_source(config)
+    assert list(source.inputs) == ["a", "c"]
+    assert source.skipped_rows == 1
+
+
 def test_what_was_tokenised_is_not_tokenised_again(text_table, monkeypatch) -> None:
     config = data(text_table({"text": WORDS, "label": LABELS}))
     first = make_splits(load_source(config), config, seed=0)

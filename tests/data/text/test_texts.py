@@ -26,3 +26,11 @@ def test_rows_are_selected_in_their_order() -> None:
 def test_the_digest_tells_texts_and_their_borders_apart() -> None:
     assert Texts.of(["ab", "c"]).digest == Texts.of(["ab", b"c"]).digest
     assert len({Texts.of(each).digest for each in (["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"])}) == 4
+
+
+def test_packed_texts_are_what_they_were() -> None:
+    marks = np.array([0, 1, 0, 0, 1], dtype=np.uint8)
+    texts, found = Texts.unpacked(Texts.of(SOME).packed(marks), 5)
+    assert list(texts) == list(SOME)
+    assert found.tolist() == marks.tolist()
+    assert texts.digest == Texts.of(SOME).digest
