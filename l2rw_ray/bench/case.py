@@ -9,14 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.errors import InputError
-from l2rw_ray.import_path import load, users_code
+from l2rw_ray.bench.inputs import BenchInputs
 from l2rw_ray.meta import ReweightedStep, example_scores, example_weights, reference_scores
 from l2rw_ray.meta.alignment.candidates import AUTO
-from l2rw_ray.meta.evaluation.batches import batch_size as rows_of
-from l2rw_ray.meta.evaluation.batches import checked_batch
 from l2rw_ray.models import build_model
-from l2rw_ray.trees import Tree, map_tensors, shapes_of
+from l2rw_ray.trees import Tree, map_tensors
 
 PLAIN = "plain"
 _CLASSES = 10
@@ -50,7 +47,7 @@ class BenchCase:
 
     Attributes:
         network: Fresh weights, seed 0.
-        train: Inputs, standard normal or drawn by custom code, and labels, uniform.
+        train: Inputs, as `BenchInputs` has them, and labels, uniform.
         meta: The same.
         autocast: Returns the context in which forward passes run.
     """
@@ -81,13 +78,12 @@ class BenchCase:
         """
         torch.manual_seed(0)
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        shape = input_shape if inputs is None else shapes_of(_drawn(inputs, 1))
-        network = build_model(model, shape, _CLASSES).to(device)
+        own = BenchInputs.of(model, input_shape, inputs)
+        network = build_model(model, own.shape, _CLASSES, {}, own.sizes).to(device)
         network = network.to(memory_format=layout)
         batches = []
         for size in (batch_size, meta_size):
-            x = torch.randn(size, *input_shape) if inputs is None else _drawn(inputs, size)
-            x = map_tensors(x, lambda tensor: tensor.to(device, memory_format=layout))
+            x = map_tensors(own.draw(size), lambda tensor: tensor.to(device, memory_format=layout))
             batches.append((x, torch.randint(_CLASSES, (size,)).to(device)))
         return cls(
             network,
@@ -171,17 +167,6 @@ class BenchCase:
         if not expected_B.any():  # no positive score, and no weights to compare
             return error.item(), None
         return error.item(), torch.cosine_similarity(weights_B, expected_B, dim=0).item()
-
-
-def _drawn(path: str, size: int) -> Tree:
-    """Return the inputs that custom code draws for a number of examples."""
-    draw = load(path, "inputs")
-    with users_code(path, "inputs"):
-        found: object = draw(size)
-    if rows_of(checked_batch("inputs", found)) != size:
-        problem = f"returned {rows_of(found)} rows for {size} examples"
-        raise InputError("inputs", path, problem, "return a row for each")
-    return found
 
 
 def _widened(tensor: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class BenchOptions:
         rounds: Interleaved rounds to take medians over.
         input_shape: Shape of one input.
         inputs: Import path of a function from a number of examples to inputs, a tensor or a tree, in place of
-            `input_shape`; None draws standard normal ones.
+            `input_shape`; None draws standard normal ones, or random texts for models of texts.
         device: `cpu`, `cuda`, or None for cuda if available.
         dtype: `float32`, or `bfloat16` for autocast.
         channels_last: Memory layout of images.

@@ -40,11 +40,19 @@ def content_hash(field: str, file: str) -> str:
     Raises:
         InputError: It cannot be read.
     """
+    path = Path(file).expanduser()
     try:
-        return hashlib.sha256(Path(file).expanduser().read_bytes()).hexdigest()
+        found = path.stat()
+        return _hash_of(path, found.st_size, found.st_mtime_ns)
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise InputError(field, file, reason, "check the path") from error
+
+
+@lru_cache
+def _hash_of(path: Path, size: int, changed_ns: int) -> str:
+    """Return the SHA-256 of a file, read once for all trials of a plan."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _source_hash(place: Path) -> str:

@@ -6,6 +6,7 @@ Shape suffixes: N texts, T their tokens.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,8 +53,8 @@ def summarise_tokens(splits: Splits, *, is_trained: bool) -> TokenSummary | None
     if not isinstance(encoder, TextEncoder) or not isinstance(rows, TokenRows):
         return None
     sets = {name: getattr(splits, name) for name in splits.hashes if len(getattr(splits, name))}
-    whole_N = _texts(splits.train).whole_N.double()
-    median, high = (int(whole_N.quantile(share, interpolation="higher")) for share in (0.5, _HIGH))
+    whole_N = _texts(splits.train).whole_N
+    median, high = np.quantile(whole_N.numpy(), (0.5, _HIGH), method="higher").tolist()
     unknown = encoder.unknown_id
     return TokenSummary(
         encoder.input_sizes["vocab_size"],

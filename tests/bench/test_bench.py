@@ -154,6 +154,13 @@ def build(input_shape, classes):
 """
 
 
+def test_models_of_texts_get_texts() -> None:
+    rows = run_bench(_options(models=("text_cnn",)))
+    assert rows[0].step_time_s > 0
+    assert {row.model for row in rows} == {"text_cnn"}
+    assert all(row.refused is None for row in rows if row.estimator in ("plain", "ghost", "auto"))
+
+
 def test_inputs_of_ones_own_may_be_a_tree(write_code: Callable[[str, str], Path]) -> None:
     write_code("own_tree.py", _TREE_MODEL.replace("EXTRA", "0"))
     own = {"models": ("own_tree:build",), "inputs": "own_tree:inputs"}

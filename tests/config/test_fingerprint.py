@@ -1,10 +1,13 @@
 """Fingerprints change with what changes a result, and with nothing else."""
 
+from pathlib import Path
+
 import pytest
 
 from l2rw_ray.config import Resources, parse_study, trial_fingerprint
 from l2rw_ray.config.overrides import assign
 from l2rw_ray.config.study import StudySpec
+from l2rw_ray.errors import InputError
 
 
 def _fingerprint(tree: dict, seed: int = 0) -> str:
@@ -66,6 +69,37 @@ def test_streaming_counts_and_its_absence_does_not(study_tree: dict) -> None:
     given = [_fingerprint(assign(tree, "trial.data.stream", stream, StudySpec)) for stream in streams]
     assert len({held, *given}) == 4
     assert _fingerprint(assign(tree, "trial.data.stream.window", 4096, StudySpec)) == given[0]
+
+
+def test_a_tokenizer_counts_by_its_content(study_tree: dict, tmp_path: Path) -> None:
+    study_tree["trial"]["data"] = {"source": "csv", "train": "a", "text": "t"}
+    study_tree["trial"]["model"] = {"name": "embedding_bag"}
+    trained = _fingerprint(study_tree)
+    assert _fingerprint(assign(study_tree, "trial.data.tokenizer", {}, StudySpec)) == trained
+    assert _fingerprint(assign(study_tree, "trial.data.max_length", 9, StudySpec)) != trained
+    assert _fingerprint(assign(study_tree, "trial.data.tokenizer.kind", "bpe", StudySpec)) != trained
+    found = []
+    for name, content in (("a.json", "one"), ("b.json", "one"), ("c.json", "two")):
+        (tmp_path / name).write_text(content)
+        file = str(tmp_path / name)
+        found.append(_fingerprint(assign(study_tree, "trial.data.tokenizer.file", file, StudySpec)))
+    assert found[0] == found[1]
+    assert len({trained, *found}) == 3
+    with pytest.raises(InputError, match=r"tokenizer.file = 'none.json': no such file or directory; check"):
+        _fingerprint(assign(study_tree, "trial.data.tokenizer.file", "none.json", StudySpec))
+
+
+@pytest.mark.parametrize("field", ["categorical", "image_size"])
+def test_further_columns_count_and_their_absence_does_not(study_tree: dict, field: str) -> None:
+    given = {"categorical": {"features": ["a"], "categorical": ["b"]}, "image_size": {"image_size": [8, 8]}}[
+        field
+    ]
+    study_tree["trial"]["data"] = {"source": "parquet", "train": "a"} | {**given, field: None}
+    without = _fingerprint(study_tree)
+    study_tree["trial"]["data"].pop(field)
+    assert _fingerprint(study_tree) == without
+    study_tree["trial"]["data"] |= given
+    assert _fingerprint(study_tree) != without
 
 
 def test_where_a_known_data_set_lies_does_not_count(study_tree: dict) -> None:
