@@ -60,7 +60,11 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
                 return [display, mirror]
 
             try:
-                outcome = run_missing_trials(spec, planned, folder, options, observe)
+                outcome = run_missing_trials(
+                    *(spec, planned, folder, options, observe),
+                    notify=lambda line: _print(console, line),
+                    when_recorded=mirror.begin_last_pass,
+                )
             except KeyboardInterrupt:  # before the first trial, or a second one while the run ends
                 _print(console, _INTERRUPTED)
                 return 130

@@ -8,20 +8,22 @@ from pathlib import Path
 import ray
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
-from ray.util import get_node_ip_address
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, StudyFolderError
 from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.event_pump import EventPump
-from l2rw_ray.orchestration.cluster.ray_cluster import usable_nodes
+from l2rw_ray.orchestration.cluster.autoscaling import start_patience_s
+from l2rw_ray.orchestration.cluster.membership import Membership
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
+from l2rw_ray.orchestration.tune.in_process import BrokerTrial, trials_in_this_process
 from l2rw_ray.orchestration.tune.null_progress import NullProgressCallback, NullProgressReporter
 from l2rw_ray.orchestration.tune.searcher import TuneSearcher
-from l2rw_ray.orchestration.tune.trial_proxy import relay_trial
+from l2rw_ray.orchestration.tune.trial_reports import TrialReports
 from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
 from l2rw_ray.orchestration.workers.run_config import RunConfig
+from l2rw_ray.orchestration.workers.trial_durations import TrialDurations
 from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import trial_results
@@ -33,8 +35,8 @@ _GRACE_S = 30.0
 """How long running trials may take to reach their next report after Ctrl-C."""
 _REPORT_EVERY_S = 0.5
 """Minimum time between reports of epochs when no scheduler waits for them."""
-_NODE_SHARE = 0.0001
-"""Share of the driver node's own resource that each trial proxy takes, which pins it to that node."""
+_GATHER_S = 0.2
+"""How long epochs wait for others at the broker when no scheduler waits for them."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Execution:
         begin: Records a trial before it is trained.
         ledger: The observer that must not fail.
         observers: The others; one that fails is removed.
+        notify: Receives lines for the user.
         max_concurrent_trials: Maximum number of worker groups; None for as many as fit.
         trials_per_worker_group: Trials after which a worker group's workers are replaced.
     """
@@ -54,6 +57,7 @@ class Execution:
     begin: Callable[[PlannedTrial], None]
     ledger: Observer
     observers: list[Observer]
+    notify: Callable[[str], object]
     max_concurrent_trials: int | None
     trials_per_worker_group: int
 
@@ -72,24 +76,35 @@ class Execution:
             InfrastructureError: The cluster failed before all trials had run.
             StudyFolderError: The ledger could not be written.
         """
-        broker = BrokerClient.start(spec.limits)
-        pump = EventPump(broker, self.ledger, self.observers)
-        scheduler = early_stopping(spec)
+        broker, scheduler = BrokerClient.start(spec.limits), early_stopping(spec)
+        reports, durations = TrialReports(with_epochs=scheduler is not None), TrialDurations()
+        pump = EventPump(
+            broker,
+            self.ledger,
+            [reports, durations, *self.observers],
+            gather_s=0.0 if scheduler else _GATHER_S,
+            on_loss=reports.give_up,
+        )
         every_s = 0.0 if scheduler else _REPORT_EVERY_S
         workers = WorkerGroupPool(
             broker,
             RunConfig.of(spec, self.folder, every_s, self.trials_per_worker_group),
-            scratch / "train",
+            durations,
+            Membership(),
             remaining=remaining_by_resources(strategies),
-            nodes=usable_nodes,
             limit=self.max_concurrent_trials,
+            patience_s=start_patience_s(),
+            notify=self.notify,
+            on_stuck=reports.give_up,
         )
         pump.start()
         interrupted = False
         errors: list[str] = []
         try:
             workers.start()
-            errors = self._tune(strategies, broker, workers, scratch / "tune", scheduler)
+            searcher = TuneSearcher(strategies, broker, reports, workers, self.begin)
+            with trials_in_this_process(reports):
+                errors = _tune(searcher, scratch / "tune", scheduler)
         except (ray.exceptions.RayError, InfrastructureError) as error:
             errors = [_first_line(error)]
         except KeyboardInterrupt:
@@ -115,37 +130,21 @@ class Execution:
             )
         return interrupted
 
-    def _tune(
-        self,
-        strategies: Sequence[TrialStrategy],
-        broker: BrokerClient,
-        workers: WorkerGroupPool,
-        storage: Path,
-        scheduler: TrialScheduler | None,
-    ) -> list[str]:
-        """Run the trials through Ray Tune, each of whose trials is a proxy of one at the broker.
 
-        Returns:
-            The errors of proxies, a line each.
-        """
-        proxy = tune.with_parameters(relay_trial, broker=broker, relay_epochs=scheduler is not None)
-        tuner = tune.Tuner(
-            tune.with_resources(proxy, {"CPU": 0, f"node:{get_node_ip_address()}": _NODE_SHARE}),
-            tune_config=tune.TuneConfig(
-                search_alg=TuneSearcher(strategies, broker, workers, self.begin),
-                scheduler=scheduler,
-                num_samples=-1,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                name="study",
-                storage_path=str(storage),
-                verbose=0,
-                progress_reporter=NullProgressReporter(),
-                callbacks=[NullProgressCallback()],
-            ),
-        )
-        return [_first_line(error) for error in tuner.fit().errors]
+def _tune(searcher: TuneSearcher, storage: Path, scheduler: TrialScheduler | None) -> list[str]:
+    """Let Ray Tune run the searcher's trials. Returns errors of its own, a line each."""
+    tuner = tune.Tuner(
+        BrokerTrial,
+        tune_config=tune.TuneConfig(search_alg=searcher, scheduler=scheduler, num_samples=-1),
+        run_config=tune.RunConfig(
+            name="study",
+            storage_path=str(storage),
+            verbose=0,
+            progress_reporter=NullProgressReporter(),
+            callbacks=[NullProgressCallback()],
+        ),
+    )
+    return [_first_line(error) for error in tuner.fit().errors]
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Run the trials that a study is missing: from its plan to its ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,8 +8,9 @@ from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.design.kinds import FixedDesign
 from l2rw_ray.events import Event, Observer, TrialEnded
 from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_folder
-from l2rw_ray.orchestration.custom_code import import_custom_code, stage_custom_code
+from l2rw_ray.orchestration.custom_code import stage_custom_code
 from l2rw_ray.orchestration.software_versions import package_versions, source_commit
+from l2rw_ray.orchestration.study_check import checking
 from l2rw_ray.planning.param_importances import keep_importances
 from l2rw_ray.planning.placement import allocate, group_count
 from l2rw_ray.planning.plan import representative_trials
@@ -74,6 +75,8 @@ def run_missing_trials(
     folder: StudyFolder,
     options: RunOptions,
     observe: ObserverFactory = lambda known, total, groups, is_exact: (),
+    notify: Callable[[str], object] = lambda line: None,
+    when_recorded: Callable[[], object] = lambda: None,
 ) -> RunOutcome:
     """Run the trials that a study folder has no record of.
 
@@ -86,6 +89,9 @@ def run_missing_trials(
         folder: The study folder, locked by the caller.
         options: Options of this run.
         observe: Creates the observers once the number of trials and worker groups is known.
+        notify: Receives lines for the user: what the run waits for, and what the cluster has lost.
+        when_recorded: Called when all trials are recorded, before the cluster is shut down, which takes
+            seconds.
 
     Raises:
         InputError: The data or the model of a trial cannot be used, or the cluster is too small for a trial.
@@ -101,13 +107,14 @@ def run_missing_trials(
         plan.conclude()
         return RunOutcome(count_statuses(folder.path))
     samples = list(plan.known.values()) if plan.is_fixed else representative_trials(spec)
-    _preflight(samples, spec, options)
     with (
         scratch_folder() as scratch,
+        checking(samples, spec, scratch, with_data=options.address is None) as check,
         ray_cluster(options.address, stage_custom_code(samples, scratch / "code")) as nodes,
     ):
         from l2rw_ray.orchestration.execution import Execution  # ray's environment is set only now
 
+        check.finish()
         for strategy in strategies:
             group_count(strategy.resources, nodes, strategy.remaining, options.max_concurrent_trials)
         first = allocate(remaining_by_resources(strategies), {}, nodes, options.max_concurrent_trials)
@@ -119,11 +126,13 @@ def run_missing_trials(
             plan.begin,
             _clean_up_after(ledger, folder),
             list(observe(plan.known, _total(strategies), groups, is_exact=plan.is_fixed)),
+            notify,
             options.max_concurrent_trials,
             options.trials_per_worker_group,
         )
         interrupted = execution.run(strategies, scratch, spec)
         plan.conclude()
+        when_recorded()
     return RunOutcome(count_statuses(folder.path), interrupted)
 
 
@@ -173,15 +182,6 @@ class _PlanRecorder:
     @property
     def _asked(self) -> Sequence[PlannedTrial]:
         return self._planned if self.is_fixed else self._strategies[0].planned
-
-
-def _preflight(samples: Sequence[PlannedTrial], spec: StudySpec, options: RunOptions) -> None:
-    """Import custom code and, if the trials run on this machine, check data and models."""
-    import_custom_code(samples)
-    if options.address is None:  # the nodes of a cluster may have other files
-        from l2rw_ray.preflight.data_check import check_data
-
-        check_data(samples, spec)
 
 
 def _total(strategies: Sequence[TrialStrategy]) -> int | None:

@@ -1,5 +1,6 @@
 """Run a study from Python, as `l2rw-ray run` does."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -58,6 +59,10 @@ def run_study(
             def observe(*_: object, **__: object) -> list[Observer]:
                 return [mirror, *observers]
 
-            outcome = run_missing_trials(spec, planned, folder, options, observe)
+            outcome = run_missing_trials(
+                *(spec, planned, folder, options, observe),
+                notify=logging.getLogger(__name__).warning,
+                when_recorded=mirror.begin_last_pass,
+            )
             mirror.finish()
     return outcome

@@ -51,14 +51,18 @@ class Mirror:
                 self._started = True
                 self._thread.start()
 
+    def begin_last_pass(self) -> None:
+        """Begin the last pass, since all trials are recorded; does not wait for it."""
+        self._ending.set()
+
     def finish(self) -> None:
         """Wait for the last pass."""
+        self.begin_last_pass()
         if self._started:
-            self._ending.set()
             self._thread.join()
 
     def _run(self) -> None:
-        pause_s = _PAUSE_S
+        pause_s = 0.0  # the first pass imports MLflow and makes its database, while trials train
         while not self._ending.wait(pause_s):
             if self._news.is_set() and not self._warned:
                 self._news.clear()

@@ -62,7 +62,7 @@ def test_a_folder_that_takes_no_files_is_refused_before_anything_starts(
     number: int,
     line: str,
 ) -> None:
-    def start(*_: object) -> None:
+    def start(*_: object, **__: object) -> None:
         pytest.fail("the run has begun")
 
     monkeypatch.setattr("l2rw_ray.results.folder.TemporaryFile", _error(number))

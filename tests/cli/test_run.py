@@ -72,7 +72,7 @@ def test_the_command_at_the_end_can_be_pasted(
 def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(
     run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*arguments: object) -> RunOutcome:
+    def interrupted(*arguments: object, **_: object) -> RunOutcome:
         raise KeyboardInterrupt
 
     assert run(interrupted) == 130
@@ -83,7 +83,7 @@ def test_ctrl_c_before_the_first_trial_says_that_nothing_is_lost(
 def test_a_resumed_run_says_how_many_trials_are_recorded(
     run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*arguments: object) -> RunOutcome:
+    def interrupted(*arguments: object, **_: object) -> RunOutcome:
         observe = arguments[-1]
         observe({}, 3, 1, is_exact=True)
         raise KeyboardInterrupt
@@ -96,7 +96,7 @@ def ending(status: str) -> Callable[..., RunOutcome]:
     """Returns a fake run in which all trials end in one way."""
 
     def run_missing_trials(
-        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object
+        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object, **__: object
     ) -> RunOutcome:
         folder.write_plan(spec, planned)
         for trial in planned:

@@ -100,7 +100,7 @@ class DisturbedStudy:
 
     def workers(self) -> list[psutil.Process]:
         """The training workers of the run under way."""
-        return titled("ray::RayTrainWorker", self.processes())
+        return titled("ray::TrainWorker", self.processes())
 
     def wait_for_workers(self) -> list[psutil.Process]:
         """Wait for training workers, or for the end of the run; the workers."""

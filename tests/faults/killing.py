@@ -12,7 +12,7 @@ from ray.cluster_utils import Cluster
 
 from tests.faults.disturbed import DisturbedStudy
 from tests.faults.nodes import Node, add_worker_node, lose
-from tests.faults.processes import kill, titled
+from tests.faults.processes import kill
 
 
 @dataclass
@@ -59,12 +59,10 @@ class Killer:
         return bool(workers)
 
     def _group(self) -> bool:
-        """A worker and the controller of its worker group, where one can be told from the others."""
-        workers, controllers = self.study.workers(), titled("ray::TrainController", self.study.processes())
-        if not workers or not controllers:
-            return False
-        kill([self.random.choice(workers), self.random.choice(controllers)])
-        return True
+        """All workers at once, of whatever worker groups there are."""
+        workers = self.study.workers()
+        kill(workers)
+        return bool(workers)
 
     def _node(self) -> bool:
         lost = self.random.choice(self.nodes)

@@ -25,6 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StudyFolder, RunOptions
         folder: StudyFolder,
         options: RunOptions,
         observe: ObserverFactory,
+        **_: object,
     ) -> RunOutcome:
         runs.append((folder, options))
         with pytest.raises(StudyFolderError, match="in use by another run"), folder.lock():

@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from l2rw_ray.config import Limits, PlannedTrial, Resources
-from l2rw_ray.events import Event, TrialEnded, Verdict
+from l2rw_ray.events import Event, Verdict
 from l2rw_ray.orchestration.broker.failure_policy import Fault
-from l2rw_ray.orchestration.broker.trial_queue import Lease, PendingTrials, TrialQueue, WorkerGroupCommand
+from l2rw_ray.orchestration.broker.trial_queue import (
+    EndedGroup,
+    Lease,
+    PendingTrials,
+    TrialQueue,
+    WorkerGroupCommand,
+)
 from l2rw_ray.results.trial_result import INTERRUPTED
 
 _T = TypeVar("_T")
-_ASK_AGAIN_S = 60.0
 
 
 class Broker:
@@ -26,8 +31,6 @@ class Broker:
     def __init__(self, limits: Limits) -> None:
         self._queue = TrialQueue(limits)
         self._changed = asyncio.Condition()
-        self._gave_up = False
-        self._placements: dict[str, Any] = {}
 
     async def submit(self, trial: PlannedTrial) -> None:
         """Put a trial into the queue."""
@@ -37,14 +40,12 @@ class Broker:
         """Declare that no more trials for these resources will come; idle worker groups exit."""
         await self._change(lambda: self._queue.complete(resources))
 
-    async def lease(
-        self, group: str, incarnation: str, resources: Resources, wait_s: float
-    ) -> Lease | WorkerGroupCommand:
+    async def lease(self, group: str, resources: Resources, wait_s: float) -> Lease | WorkerGroupCommand:
         """Lease a trial to a worker group, or return what it does without one after `wait_s` seconds."""
-        order = await self._change(lambda: self._queue.lease(group, incarnation, resources))
+        order = await self._change(lambda: self._queue.lease(group, resources))
         if order is WorkerGroupCommand.WAIT:
             await self._wait_for(lambda: self._has_order_for(resources), wait_s)
-            order = await self._change(lambda: self._queue.lease(group, incarnation, resources))
+            order = await self._change(lambda: self._queue.lease(group, resources))
         return order
 
     async def report(self, events: Sequence[Event], attempt: int) -> Verdict:
@@ -58,30 +59,15 @@ class Broker:
         await self._change(lambda: self._queue.fail(trial_id, attempt, rank, error, traceback))
         return await self._wait_for(lambda: self._queue.all_ranks_failed(trial_id), wait_s)
 
-    async def events_of(
-        self, trial_id: str, start: int, wait_s: float, *, only_at_end: bool
-    ) -> list[Event] | None:
-        """Return a trial's events from `start` on, once there are any; None when the run was given up.
+    async def drain(self, wait_s: float, gather_s: float) -> list[Event]:
+        """Return all events since the last call, once there are any or the broker is closed.
 
         Args:
-            trial_id: The trial.
-            start: How many of its events are known.
-            wait_s: How long to wait for more.
-            only_at_end: Wait for its last event, not for any.
+            wait_s: How long to wait for the first one.
+            gather_s: How long to wait for more of them, unless a trial has ended.
         """
-
-        def has_news() -> bool:
-            events = self._queue.events_of(trial_id, start)
-            return isinstance(events[-1], TrialEnded) if events and only_at_end else bool(events)
-
-        await self._wait_for(lambda: self._gave_up or has_news(), wait_s)
-        if self._gave_up:
-            return None
-        return self._queue.events_of(trial_id, start) if has_news() else []
-
-    async def drain(self, wait_s: float) -> list[Event]:
-        """Return all events since the last call, once there are any."""
-        await self._wait_for(lambda: self._queue.has_news, wait_s)
+        if await self._wait_for(lambda: self._queue.has_news or self._queue.is_closed, wait_s):
+            await self._wait_for(lambda: self._queue.has_end or self._queue.is_closed, gather_s)
         return self._queue.drain()
 
     async def cancel(self, trial_ids: Sequence[str], reason: str) -> None:
@@ -90,37 +76,16 @@ class Broker:
 
     async def interrupt(self, wait_s: float) -> bool:
         """Stop all trials. Returns whether no trial is running after `wait_s`."""
-        self._gave_up = True
         await self._change(lambda: self._queue.cancel(self._queue.unfinished(), INTERRUPTED))
         return await self._wait_for(lambda: not self._queue.running(), wait_s)
-
-    async def has_pending(self, resources: Resources) -> bool:
-        """Wait until a trial needs these resources. Returns False when none will any more."""
-        while not await self._wait_for(lambda: self._has_order_for(resources), _ASK_AGAIN_S):
-            pass
-        return self._queue.is_waiting(resources)
 
     async def pending(self) -> dict[Resources, PendingTrials]:
         """Return the numbers of waiting and running trials, by resources."""
         return self._queue.pending()
 
-    async def register_placement(self, group: str, placement: Any) -> None:
-        """Record the placement group of a worker group."""
-        self._placements[group] = placement
-
-    async def note_loss(self, group: str, fault: Fault) -> None:
-        """Record that a worker group lost its workers, before new ones ask for a trial."""
-        await self._change(lambda: self._queue.note_loss(group, fault))
-
-    async def group_ended(self, group: str) -> Any:
-        """Record that a worker group ended. Returns its placement group; None when it had none."""
-        await self._change(lambda: self._queue.group_ended(group))
-        return self._placements.pop(group, None)
-
-    async def give_up(self) -> None:
-        """Release the waiting trial proxies: no worker group is left."""
-        self._gave_up = True
-        await self.close()
+    async def group_ended(self, group: str, fault: Fault | None) -> EndedGroup:
+        """Take back the trial of a worker group that has ended."""
+        return await self._change(lambda: self._queue.group_ended(group, fault))
 
     async def close(self) -> None:
         """Tell worker groups to exit once the queue is empty."""

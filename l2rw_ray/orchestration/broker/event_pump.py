@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 import ray
 
@@ -9,8 +10,6 @@ from l2rw_ray.events import Event, Observer
 from l2rw_ray.orchestration.broker.client import BrokerClient
 
 _DRAIN_WAIT_S = 1.0
-_PAUSE_S = 0.2
-"""Pause between two rounds, in which events of short epochs accumulate."""
 
 
 class EventPump:
@@ -26,10 +25,20 @@ class EventPump:
         broker: Source of the events.
         ledger: The observer that must not fail.
         observers: The others; one that fails is removed from the list.
+        gather_s: How long epochs may wait for others, to be delivered together; ends of trials never wait.
+        on_loss: Called once if no more events will come because the broker or the ledger was lost.
     """
 
-    def __init__(self, broker: BrokerClient, ledger: Observer, observers: list[Observer]) -> None:
+    def __init__(
+        self,
+        broker: BrokerClient,
+        ledger: Observer,
+        observers: list[Observer],
+        gather_s: float,
+        on_loss: Callable[[], object],
+    ) -> None:
         self._broker, self._ledger, self._observers = broker, ledger, observers
+        self._gather_s, self._on_loss = gather_s, on_loss
         self._finishing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self.error: Exception | None = None
@@ -48,12 +57,12 @@ class EventPump:
         while not last_round:
             last_round = self._finishing.is_set()
             try:
-                events = self._broker.drain(0.0 if last_round else _DRAIN_WAIT_S)
+                events = self._broker.drain(*((0.0, 0.0) if last_round else (_DRAIN_WAIT_S, self._gather_s)))
             except ray.exceptions.RayError:
-                return  # the broker died; the run notices and reports it
+                self._on_loss()
+                return
             for event in events:
                 self._deliver(event)
-            self._finishing.wait(_PAUSE_S)
 
     def _deliver(self, event: Event) -> None:
         if self.error is not None:
@@ -63,6 +72,7 @@ class EventPump:
         except Exception as error:  # noqa: BLE001  # the run ends with it: nothing is trained unrecorded
             self.error = error
             self._broker.interrupt_async()
+            self._on_loss()
             return
         for observer in list(self._observers):
             try:

@@ -49,6 +49,19 @@ class PendingTrials:
     running: int = 0
 
 
+@dataclass(frozen=True)
+class EndedGroup:
+    """What a worker group had come to when it ended.
+
+    Attributes:
+        has_joined: Whether it had ever asked for a trial; one that had not could not start.
+        held_trial: Whether it held a trial.
+    """
+
+    has_joined: bool
+    held_trial: bool
+
+
 @dataclass
 class _TrialState:
     lease: Lease
@@ -57,7 +70,6 @@ class _TrialState:
     failed_ranks: set[int] = field(default_factory=set)
     ended: bool = False
     leased_at: float = 0.0
-    fault: Fault = Fault.WORKER_LOST
     furthest: int = 0
     attempts_without_progress: int = 0
 
@@ -75,7 +87,8 @@ class TrialQueue:
         self._states: dict[str, _TrialState] = {}
         self._waiting: dict[Resources, deque[str]] = {}
         self._held: dict[str, str] = {}
-        self._incarnations: dict[str, list[str]] = {}
+        self._joined: set[str] = set()
+        self._gone: set[str] = set()
         self._log: list[Event] = []
         self._complete: set[Resources] = set()
         self._closed = False
@@ -91,28 +104,22 @@ class TrialQueue:
         """Declare that no more trials for these resources will come; idle worker groups exit."""
         self._complete.add(resources)
 
-    def lease(self, group: str, incarnation: str, resources: Resources) -> Lease | WorkerGroupCommand:
-        """Lease the next trial to a worker group that is idle or was restarted.
-
-        A worker group that asks while it still holds a trial has lost its workers: the trial goes to the
-        front of the queue, unless it has been lost too often.
+    def lease(self, group: str, resources: Resources) -> Lease | WorkerGroupCommand:
+        """Lease the next trial to an idle worker group, or return what it does without one.
 
         Args:
-            group: Name of the worker group.
-            incarnation: Identifies one start of the group; one that was replaced gets LEAVE.
+            group: Name of the worker group; one that has ended, of which some process still runs, gets LEAVE.
             resources: Resources of the group, which are those of its trials.
         """
-        incarnations = self._incarnations.setdefault(group, [])
-        if incarnation not in incarnations:
-            incarnations.append(incarnation)
-        if incarnation != incarnations[-1]:
+        if group in self._gone:
             return WorkerGroupCommand.LEAVE
-        self.group_ended(group)
+        self._joined.add(group)
+        assert group not in self._held, "a worker group holds one trial at a time"
         if self.is_waiting(resources):
             trial_id = self._waiting[resources].popleft()
             self._held[group] = trial_id
             state = self._states[trial_id]
-            state.leased_at, state.fault = self._clock(), Fault.WORKER_LOST
+            state.leased_at = self._clock()
             return state.lease
         return WorkerGroupCommand.LEAVE if self.is_complete(resources) else WorkerGroupCommand.WAIT
 
@@ -161,28 +168,32 @@ class TrialQueue:
                         self._end_early(trial_id, TrialStatus.STOPPED, reason, None)
                     state.ended = True
 
-    def note_loss(self, group: str, fault: Fault) -> None:
-        """Record why a worker group lost its workers, before new ones ask for its trial.
+    def group_ended(self, group: str, fault: Fault | None) -> EndedGroup:
+        """Take back the trial of a worker group that has ended, if it held one.
 
-        The first reason counts, since later ones may be its consequences. A trial that was leased for longer
-        than its limit was not lost: its hung process has ended itself.
+        The trial goes to the front of the queue, unless it has been lost too often. A trial that was leased
+        for longer than its limit was not lost: its hung process has ended itself.
+
+        Args:
+            group: Name of the worker group, which never gets a trial again.
+            fault: Why it lost its workers; None for one that left.
         """
-        state = self._states.get(self._held.get(group, ""))
-        if state is None or state.fault is not Fault.WORKER_LOST:
-            return
-        state.fault, limit_s = fault, self._limits.duration_s
-        if limit_s is not None and self._clock() - state.leased_at >= limit_s + HANG_GRACE_S:
-            state.fault = Fault.OVER_LIMIT
-
-    def group_ended(self, group: str) -> None:
-        """Take back the trial of a worker group that has lost its workers, if it held one."""
-        lost = self._held.pop(group, None)
-        if lost is not None:
-            self._after_loss(lost)
+        self._gone.add(group)
+        trial_id = self._held.pop(group, None)
+        if trial_id is not None:
+            limit_s, since_s = self._limits.duration_s, self._clock() - self._states[trial_id].leased_at
+            is_over = limit_s is not None and since_s >= limit_s + HANG_GRACE_S
+            self._after_loss(trial_id, Fault.OVER_LIMIT if is_over else fault or Fault.WORKER_LOST)
+        return EndedGroup(group in self._joined, trial_id is not None)
 
     def close(self) -> None:
         """Tell worker groups to exit once the queue is empty."""
         self._closed = True
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the run is over."""
+        return self._closed
 
     def is_waiting(self, resources: Resources) -> bool:
         """Return whether a trial waits for these resources."""
@@ -205,6 +216,11 @@ class TrialQueue:
         """Whether `drain` would return anything."""
         return bool(self._log)
 
+    @property
+    def has_end(self) -> bool:
+        """Whether `drain` would return the end of a trial."""
+        return any(isinstance(event, TrialEnded) for event in self._log)
+
     def unfinished(self) -> tuple[str, ...]:
         """Return the trials that have not ended."""
         return tuple(trial_id for trial_id, state in self._states.items() if not state.ended)
@@ -212,11 +228,6 @@ class TrialQueue:
     def running(self) -> tuple[str, ...]:
         """Return the trials that a worker group holds."""
         return tuple(self._held.values())
-
-    def events_of(self, trial_id: str, start: int) -> list[Event]:
-        """Return a trial's events from position `start` on."""
-        state = self._states.get(trial_id)
-        return state.events[start:] if state else []
 
     def drain(self) -> list[Event]:
         """Return the events of all trials since the last call, in order of arrival."""
@@ -234,9 +245,10 @@ class TrialQueue:
         self._states[event.trial_id].ended = True
         for group in [group for group, held in self._held.items() if held == event.trial_id]:
             del self._held[group]
-        self._record(event)
+        self._log.append(event)
+        self._states[event.trial_id].events.clear()  # nobody asks for them any more
 
-    def _after_loss(self, trial_id: str) -> None:
+    def _after_loss(self, trial_id: str, fault: Fault) -> None:
         """Requeue a trial whose attempt was lost, or end it."""
         state = self._states[trial_id]
         if state.stop_reason:
@@ -248,11 +260,11 @@ class TrialQueue:
             0 if epochs > state.furthest else state.attempts_without_progress + 1
         )
         state.furthest = max(state.furthest, epochs)
-        reason = failure_reason(state.fault, state.attempts_without_progress, error)
+        reason = failure_reason(fault, state.attempts_without_progress, error)
         if reason is not None:
             self._end_early(trial_id, TrialStatus.FAILED, reason, None)
             return
-        self._log.append(AttemptLost(trial_id, state.lease.attempt, state.fault.value))
+        self._log.append(AttemptLost(trial_id, state.lease.attempt, fault.value))
         state.lease = Lease(state.lease.trial, state.lease.attempt + 1)
         state.failed_ranks.clear()
         self._queue(state.lease.trial).appendleft(trial_id)

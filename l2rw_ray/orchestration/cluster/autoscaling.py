@@ -15,8 +15,10 @@ from l2rw_ray.errors import InputError
 GROWTH_VARIABLE = "L2RW_RAY_GROWS_TO"
 _HEAD = "node:__internal_head__"
 """Resource that only the head node has."""
-START_TIMEOUT_S = 900
-"""How long a worker group waits for new nodes; a GPU machine takes minutes to start."""
+_GROWTH_PATIENCE_S = 900.0
+"""How long a run without any worker group waits for new nodes; a GPU machine takes minutes to start."""
+_PATIENCE_S = 60.0
+"""The same where nobody is known to add nodes, other than in place of lost ones."""
 
 
 class NodeGroup(BaseModel):
@@ -54,6 +56,11 @@ def growth_groups() -> tuple[NodeGroup, ...]:
         problem = error.errors()[0]["msg"]
         remedy = 'write it as [{"nodes": 4, "CPU": 8, "GPU": 1}]'
         raise InputError(GROWTH_VARIABLE, text, problem, remedy) from error
+
+
+def start_patience_s() -> float:
+    """Return how long a run without any worker group waits for nodes, in seconds."""
+    return _GROWTH_PATIENCE_S if growth_groups() else _PATIENCE_S
 
 
 def nodes_to_come(

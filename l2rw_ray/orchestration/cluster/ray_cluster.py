@@ -12,13 +12,10 @@ from pathlib import Path
 
 from l2rw_ray.errors import InfrastructureError, InputError, first_line
 from l2rw_ray.orchestration.cluster.address import check_server_answers
-from l2rw_ray.orchestration.cluster.autoscaling import (
-    GROWTH_VARIABLE,
-    START_TIMEOUT_S,
-    growth_groups,
-    nodes_to_come,
-)
+from l2rw_ray.orchestration.cluster.autoscaling import GROWTH_VARIABLE
+from l2rw_ray.orchestration.cluster.membership import Membership
 from l2rw_ray.orchestration.cluster.reaper import reaped
+from l2rw_ray.planning.placement import Nodes
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -46,7 +43,7 @@ _REMEDY = "give HOST:PORT of a running head node, and set RAY_AUTH_TOKEN if it r
 
 
 @contextmanager
-def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[list[dict[str, float]]]:
+def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[Nodes]:
     """Connect to a cluster, or start a private one that ends with the block.
 
     Args:
@@ -85,10 +82,8 @@ def _secured_and_reaped() -> Iterator[None]:
 
 
 @contextmanager
-def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[str, float]]]:
+def _connection(address: str | None, code: Path | None) -> Iterator[Nodes]:
     """Connect to a cluster, or start one, and disconnect at the end of the block."""
-    if growth_groups():
-        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", str(START_TIMEOUT_S))
     for name, value in (_QUIET if address else _QUIET | _UNUSED).items():
         os.environ.setdefault(name, value)
     import ray  # reads its environment when it is imported
@@ -100,7 +95,7 @@ def _connection(address: str | None, code: Path | None) -> Iterator[list[dict[st
         finally:
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray has replaced it
         _silence_ray()
-        yield usable_nodes()
+        yield Membership().nodes
     finally:
         with _signals_ignored():
             ray.shutdown()
@@ -139,14 +134,6 @@ def _signals_ignored() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-
-
-def usable_nodes() -> list[dict[str, float]]:
-    """Return the resources of the connected cluster's living nodes and of those it may still add."""
-    import ray
-
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [*alive, *nodes_to_come(growth_groups(), alive)]
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""The Ray Tune side of a run: searcher, trial proxies, early stopping."""
+"""The Ray Tune side of a run: searcher, trials without actors, early stopping."""

@@ -7,7 +7,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule, Tri
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.search import AshaStopping, MedianStopping, SearchDesign
 from l2rw_ray.config.study import max_epochs
-from l2rw_ray.orchestration.tune.searcher import TIME
+from l2rw_ray.orchestration.tune.trial_reports import TIME
 
 
 def early_stopping(spec: StudySpec) -> TrialScheduler | None:

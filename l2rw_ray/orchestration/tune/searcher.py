@@ -1,21 +1,26 @@
 """A Ray Tune searcher that hands out the trials of a run's strategies."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray.tune.search import Searcher
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.orchestration.broker.client import BrokerClient
+from l2rw_ray.orchestration.tune.trial_reports import (
+    DURATION,
+    LOST,
+    REASON,
+    RUNNING,
+    STATUS,
+    TIME,
+    TrialReports,
+)
+from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
 from l2rw_ray.planning.strategies.interface import TrialStrategy
 from l2rw_ray.results.trial_result import INTERRUPTED, SCHEDULER, TrialResult
 
-if TYPE_CHECKING:  # it imports torch, which trial proxies do without
-    from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
-
-RUNNING, LOST = "running", "lost"
-"""Status of a running trial, and of one whose broker has given up; else the status it ended with."""
-TIME, STATUS = "epoch", "status"
+_LOST_RESULT = TrialResult("stopped", INTERRUPTED)
 
 
 class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
@@ -26,6 +31,7 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
     Args:
         strategies: Sources of trials, each for different resources.
         broker: Queue of the trials.
+        reports: Reports of the trials, for those that Tune no longer follows.
         workers: The worker groups. Each may have one running trial, and as many waiting ones as its strategy
             allows. A strategy without worker groups may have one trial in any case, since Tune must have one
             to wait for.
@@ -36,11 +42,13 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         self,
         strategies: Sequence[TrialStrategy],
         broker: BrokerClient,
-        workers: "WorkerGroupPool",
+        reports: TrialReports,
+        workers: WorkerGroupPool,
         begin: Callable[[PlannedTrial], None],
     ) -> None:
         super().__init__()
-        self._strategies, self._broker, self._workers, self._begin = strategies, broker, workers, begin
+        self._strategies, self._broker, self._reports = strategies, broker, reports
+        self._workers, self._begin = workers, begin
         self._submitted: dict[str, tuple[str, TrialStrategy]] = {}
         self._stopping: dict[str, TrialStrategy] = {}
         self._complete: list[TrialStrategy] = []
@@ -52,11 +60,13 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         submitted = self._submit_next()
         if submitted is not None:
             self._submitted[trial_id] = submitted
+        remaining = {strategy.resources: self._remaining(strategy) for strategy in self._strategies}
         for strategy in self._strategies:
-            if strategy.is_done and strategy not in self._complete:
+            is_complete = strategy.is_done or remaining[strategy.resources] == 0
+            if is_complete and strategy not in self._complete:  # idle worker groups leave
                 self._complete.append(strategy)
                 self._broker.complete(strategy.resources)
-        self._workers.expect({strategy.resources: self._remaining(strategy) for strategy in self._strategies})
+        self._workers.expect(remaining)
         if submitted is not None:
             return {"trial_id": submitted[0]}
         is_idle = not self._submitted and not self._stopping
@@ -95,21 +105,20 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         status = LOST if error else result.get(STATUS, RUNNING)
         if status == LOST:
             self._is_lost = True
-            strategy.tell(submitted, TrialResult("stopped", INTERRUPTED))
+            strategy.tell(submitted, _LOST_RESULT)
         elif status == RUNNING:
             self._broker.cancel(submitted, SCHEDULER)
             self._stopping[submitted] = strategy
         else:
-            ended = TrialResult(status, result["reason"], result["duration_s"], _metrics(result))
-            strategy.tell(submitted, ended)
+            strategy.tell(submitted, _trial_result(result))
 
     def _tell_stopped(self) -> None:
         """Tell strategies the results of cancelled trials that have ended since."""
         for trial_id in list(self._stopping):
-            end = self._broker.end_of(trial_id)
+            end = self._reports.take_end(trial_id)
             if end is not None:
-                result = TrialResult(end.status.value, end.error, end.duration_s, _metrics(end.metrics))
-                self._stopping.pop(trial_id).tell(trial_id, result)
+                self._is_lost |= end[STATUS] == LOST
+                self._stopping.pop(trial_id).tell(trial_id, _trial_result(end))
 
     def save_to_dir(self, *arguments: Any) -> None:
         """No-op: strategies resume from the ledger."""
@@ -119,5 +128,12 @@ class TuneSearcher(Searcher):  # type: ignore[misc]  # its base is not typed
         return {}
 
 
+def _trial_result(end: Mapping[str, Any]) -> TrialResult:
+    """Return how a trial ended; one that was lost is resumed by the next run."""
+    if end[STATUS] == LOST:
+        return _LOST_RESULT
+    return TrialResult(end[STATUS], end[REASON], end[DURATION], _metrics(end))
+
+
 def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in result.items() if isinstance(value, float)}
+    return {name: value for name, value in result.items() if isinstance(value, float) and name != DURATION}

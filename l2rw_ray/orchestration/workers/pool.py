@@ -1,98 +1,100 @@
-"""Start, replace and stop the long-lived Ray Train worker groups of a run."""
+"""Start, replace and stop the worker groups of a run."""
 
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from itertools import count
-from pathlib import Path
+from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Any
 
 import ray
-import ray.train
-from ray.train.torch import TorchTrainer
-from ray.util import remove_placement_group
 
 from l2rw_ray.config import Resources
+from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.orchestration.broker.client import BrokerClient
-from l2rw_ray.orchestration.broker.failure_policy import Fault
 from l2rw_ray.orchestration.broker.trial_queue import PendingTrials
-from l2rw_ray.orchestration.workers.failure_callback import FailureCallback, classify_failure
-from l2rw_ray.orchestration.workers.run_config import RunConfig
-from l2rw_ray.orchestration.workers.scaling_policy import decide_scaling
-from l2rw_ray.orchestration.workers.worker import WorkerGroupConfig, run_worker
-from l2rw_ray.planning.placement import Nodes
+from l2rw_ray.orchestration.cluster.membership import Membership
+from l2rw_ray.orchestration.workers.failures import classify_failure, describe_failure
+from l2rw_ray.orchestration.workers.group import WorkerAnswer, WorkerGroup
+from l2rw_ray.orchestration.workers.head_memory import HeadMemory
+from l2rw_ray.orchestration.workers.run_config import RunConfig, WorkerGroupConfig
+from l2rw_ray.orchestration.workers.scaling_policy import (
+    MAX_FAILED_STARTS,
+    ScalingDecision,
+    decide_scaling,
+    worthwhile_groups,
+)
+from l2rw_ray.orchestration.workers.trial_durations import TrialDurations
+from l2rw_ray.planning.placement import allocate
 from l2rw_ray.planning.strategies.interface import RemainingTrials
 
-_MANY_TRIALS = 1000
-"""Assumed number of trials of a strategy without a bound."""
-_MAX_LOSSES_PER_TRIAL = 20
-"""Restarts of a worker group per trial of the run; the broker decides how often one trial is retried."""
-_MAX_FAILED_STARTS = 2
-"""Failed starts after which a worker group is given up."""
-_UNUSED_CALLBACKS = ("DatasetsCallback", "PlacementGroupCleanerCallback")
-_SCALE_EVERY_S = 5.0
-"""Maximum time until a new node is noticed."""
-
-
-class _WorkerGroupTrainer(TorchTrainer):  # type: ignore[misc]  # ray is not typed
-    """A trainer without the helper processes of Ray Train that a worker group does not need.
-
-    Each of them takes seconds to start. `DatasetManager` serves data sets that are passed to the trainer.
-    `PlacementGroupCleaner` frees the resources of a dead controller, which `WorkerGroupPool` does itself; it
-    is detached and never exits if it misses that its driver was killed.
-    """
-
-    def _create_default_callbacks(self) -> list[Any]:
-        callbacks: list[Any] = super()._create_default_callbacks()
-        return [callback for callback in callbacks if type(callback).__name__ not in _UNUSED_CALLBACKS]
+_SCALE_EVERY_S = 1.0
+"""Maximum time until more work or a new node is noticed."""
+_GROUP_START_S = 5.0
+"""Assumed start of a worker group before the first one has been measured."""
+_SAY_WAITING_S = 10.0
+"""How long the cluster may have no room for a worker group before the run says so."""
+_START_TIMEOUT_S = 120.0
+"""How long the processes of a worker group may take to come up once the cluster has room for them."""
+_WAKE = None
 
 
 class WorkerGroupPool:
-    """The worker groups of one run, each driven by a thread of this process.
+    """The worker groups of one run, all looked after by one thread of the driver.
 
-    One more thread starts them when the cluster has room: at the beginning, when worker groups for other
-    resources have exited because their trials are done, when one was lost, and when nodes have joined.
+    It starts one group per kind of resources, and more as the measured duration of trials shows that they
+    pay; replaces groups that were lost or have to be recycled; and takes note of nodes that join and leave.
 
     Attributes:
-        errors: Why worker groups failed, a line each.
+        errors: Why worker groups could not start, a line each.
 
     Args:
         broker: Source of the trials.
         settings: Settings shared by all worker groups.
-        storage: Scratch folder for Ray Train.
+        durations: Measures the run's trials.
+        membership: Nodes of the cluster.
         remaining: Trials that will be submitted to the broker.
-        nodes: Returns the resources of the cluster's nodes.
         limit: Maximum number of worker groups; None for as many as fit.
+        patience_s: How long a run without any worker group waits for nodes.
+        notify: Receives lines for the user.
+        on_stuck: Called if no worker group will ever train the trials that wait.
+        make_group: Makes a worker group from its settings and a receiver of its workers' answers.
     """
 
     def __init__(
         self,
         broker: BrokerClient,
         settings: RunConfig,
-        storage: Path,
+        durations: TrialDurations,
+        membership: Membership,
         *,
         remaining: RemainingTrials,
-        nodes: Callable[[], Nodes],
         limit: int | None,
+        patience_s: float,
+        notify: Callable[[str], object],
+        on_stuck: Callable[[], object],
+        make_group: Callable[..., WorkerGroup] = WorkerGroup,
     ) -> None:
-        self._broker, self._settings, self._storage = broker, settings, storage
-        self._remaining, self._nodes, self._limit = remaining, nodes, limit
-        self._max_losses = _MAX_LOSSES_PER_TRIAL * sum(left or _MANY_TRIALS for left in remaining.values())
-        self._names, self._lock = count(), threading.Lock()
-        self._running: dict[threading.Thread, Resources] = {}
+        self._broker, self._settings, self._durations = broker, settings, durations
+        self._membership, self._memory = membership, HeadMemory()
+        self._remaining, self._limit, self._patience_s = remaining, limit, patience_s
+        self._notify, self._on_stuck, self._make_group = notify, on_stuck, make_group
+        self._names = count()
+        self._groups: dict[str, WorkerGroup] = {}
         self._failed: Counter[Resources] = Counter()
-        self._known_nodes: Nodes = ()
-        self._changed, self._ending = threading.Event(), threading.Event()
-        self._scaler = threading.Thread(target=self._scale_loop, name="worker groups", daemon=True)
+        self._said: set[str] = set()
+        self._stuck_since: float | None = None
+        self._began = monotonic()
+        self._answers: SimpleQueue[WorkerAnswer | None] = SimpleQueue()
+        self._ending = threading.Event()
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._run, name="worker groups", daemon=True)
         self.errors: list[str] = []
 
     def start(self) -> None:
-        """Start as many worker groups as fit; they come up in the background."""
-        self._scale()
-        self._scaler.start()
+        """Start the first worker groups in the background."""
+        self._thread.start()
 
     def expect(self, remaining: RemainingTrials) -> None:
         """Update the number of trials that will still be submitted to the broker, by resources."""
@@ -100,109 +102,196 @@ class WorkerGroupPool:
 
     def number(self, resources: Resources) -> int:
         """Return the number of worker groups for these resources, including those that are starting."""
-        with self._lock:
-            return list(self._running.values()).count(resources)
+        return sum(group.resources == resources for group in list(self._groups.values()))
 
     def stop_scaling(self) -> None:
         """Stop starting worker groups."""
         self._ending.set()
-        self._changed.set()
-        if self._scaler.is_alive():
-            self._scaler.join()
+        self._answers.put(_WAKE)
 
     def join(self, timeout_s: float) -> None:
-        """Wait until all worker groups have exited, at most `timeout_s` in total."""
-        deadline = monotonic() + timeout_s
-        with self._lock:
-            running = list(self._running)
-        for thread in running:
-            thread.join(max(deadline - monotonic(), 0.0))
+        """Wait until all worker groups have left, and end those that have not after `timeout_s`."""
+        self._deadline = monotonic() + timeout_s
+        self._answers.put(_WAKE)
+        if self._thread.is_alive():
+            self._thread.join()
 
-    def _scale_loop(self) -> None:
-        while not self._ending.is_set():
-            self._changed.wait(_SCALE_EVERY_S)
-            self._changed.clear()
-            try:
-                self._scale()
-            except ray.exceptions.ActorDiedError:
-                return  # without its broker the run ends and reports it
-            except ray.exceptions.RayError:
-                logging.getLogger(__name__).debug("could not scale worker groups", exc_info=True)
+    def _run(self) -> None:
+        try:
+            self._scale({})  # at once, while the broker's process starts
+            while self._groups or not self._ending.is_set():
+                self._receive()
+                if monotonic() >= self._deadline:
+                    return
+                self._try_round()
+        except ray.exceptions.ActorDiedError:
+            logging.getLogger(__name__).debug("the broker was lost", exc_info=True)
+        finally:
+            for group in self._groups.values():
+                group.stop()
+            if not self._ending.is_set():  # nobody looks after trials any more
+                self._on_stuck()
 
-    def _scale(self) -> None:
-        """Start worker groups for pending trials; give up when no worker group can ever train them."""
-        pending, nodes = self._broker.pending(), self._nodes()
+    def _try_round(self) -> None:
+        try:
+            self._round()
+        except ray.exceptions.ActorDiedError:
+            raise
+        except ray.exceptions.RayError:  # such as a busy head node; the next round may do better
+            logging.getLogger(__name__).debug("could not look after worker groups", exc_info=True)
+
+    def _receive(self) -> None:
+        """Wait for answers of workers and hand them to their groups."""
+        left_s = min(_SCALE_EVERY_S, max(self._deadline - monotonic(), 0.0))
+        try:
+            answer = self._answers.get(timeout=left_s)
+            while True:
+                if answer is not None and answer.group in self._groups:
+                    self._groups[answer.group].receive(answer)
+                answer = self._answers.get_nowait()
+        except Empty:
+            pass
+
+    def _round(self) -> None:
+        """End what has ended and start what is missing."""
+        for group in list(self._groups.values()):
+            if group.has_ended:
+                self._end(group)
+            elif not group.is_placed and monotonic() - group.requested_at >= _SAY_WAITING_S:
+                self._look_at_late(group)
+        if not self._ending.is_set():
+            self._look_at_nodes()
+            self._scale(self._broker.pending())
+
+    def _end(self, group: WorkerGroup) -> None:
+        """Stop a worker group and return its trial, if it had one, to the queue."""
+        group.stop()
+        fault = classify_failure(group.errors) if group.errors else None
+        ended = self._broker.group_ended(group.name, fault)
+        del self._groups[group.name]
+        if ended.held_trial:
+            self._membership.note_loss(group.nodes)
+        if group.errors and not ended.has_joined:
+            self._record_failed_start(group)
+
+    def _record_failed_start(self, group: WorkerGroup) -> None:
+        """Count a group that could not start; the first one is reported at once."""
+        self._failed[group.resources] += 1
+        error = group.errors[0]
+        line = f"{group.name} could not start: {describe_failure(error)}"
+        self.errors.append(line)
+        log = self._settings.logs / f"{group.name}.log"
+        try:
+            log.write_text(f"{error}\n")
+            line += f"; log {log}"
+        except OSError:  # a full disk, which the trials will report
+            pass
+        if self._failed[group.resources] == 1:
+            self._notify(f"worker   {line}")
+
+    def _look_at_nodes(self) -> None:
+        """Take note of nodes that joined or left; groups on a lost node are over."""
+        changes = self._membership.update()
+        if changes.any:
+            self._failed.clear()
+        for node in changes.lost:
+            hit = [group for group in self._groups.values() if node.node_id in group.nodes]
+            for group in hit:
+                group.errors.append(ray.exceptions.NodeDiedError(f"node {node.name} was lost"))
+                self._end(group)
+            trials = self._membership.take_losses(node.node_id)
+            self._notify(f"node     {node.name} lost: {_trials_go_on(trials)}")
+
+    def _scale(self, submitted: Mapping[Resources, PendingTrials]) -> None:
+        """Start worker groups for pending trials; give up when none can ever train them.
+
+        Args:
+            submitted: Trials that the broker has, by resources.
+        """
+        self._drop_groups_without_place()
+        decision = self._decide(dict(submitted))
+        for resources, groups in decision.start.items():
+            for _ in range(groups):
+                self._start_one(resources)
+        if decision.held_back:
+            self._say_once(f"memory   {self._memory.reason(len(self._groups))}")
+        self._consider_giving_up(decision)
+
+    def _decide(self, pending: dict[Resources, PendingTrials]) -> ScalingDecision:
         for resources, number in self._remaining.items():
             known = pending.get(resources, PendingTrials(0))
             waiting = None if number is None or known.waiting is None else known.waiting + number
             pending[resources] = PendingTrials(waiting, known.running)
-        if nodes != self._known_nodes:
-            self._known_nodes = nodes
-            self._failed.clear()
-        with self._lock:
-            running = Counter(self._running.values())
-            decision = decide_scaling(pending, running, self._failed, nodes, self._limit)
-        if self._ending.is_set():
-            return
-        for resources, groups in decision.start.items():
-            for _ in range(groups):
-                self._start_one(resources)
-        if decision.is_stuck:
-            self._broker.give_up()
-
-    def _start_one(self, resources: Resources) -> None:
-        name = f"group{next(self._names)}"
-        thread = threading.Thread(target=self._drive, args=(name, resources), name=name, daemon=True)
-        with self._lock:
-            self._running[thread] = resources
-        thread.start()
-
-    def _drive(self, name: str, resources: Resources) -> None:
-        """Run a worker group, with new workers each time it recycles, until no trial needs it."""
-        fault: Fault | None = None
-        try:
-            for generation in count():
-                self._trainer(name, generation, resources).fit()
-                if not self._broker.has_pending(resources):
-                    break
-        except Exception as error:  # whatever ended the worker group, the broker must know
-            last_line = (str(error).strip().splitlines() or [""])[-1]
-            self.errors.append(f"{name}: {type(error).__name__}: {last_line}")
-            logging.getLogger(__name__).debug("worker group %s ended", name, exc_info=True)
-            fault = classify_failure([error])
-        finally:
-            with suppress(ray.exceptions.RayError):
-                if ray.is_initialized():
-                    if fault is not None:
-                        self._broker.note_loss(name, fault)
-                    placement = self._broker.group_ended(name)
-                    if fault is not None and placement is not None:
-                        remove_placement_group(placement)
-            with self._lock:
-                del self._running[threading.current_thread()]
-                self._failed[resources] += fault is not None
-            self._changed.set()
-
-    def _trainer(self, name: str, generation: int, resources: Resources) -> "_WorkerGroupTrainer":
-        per_worker = {"CPU": float(resources.cpus_per_worker)}
-        if resources.gpus_per_worker:
-            per_worker["GPU"] = resources.gpus_per_worker
-        settings = WorkerGroupConfig(name, self._broker, resources, self._settings)
-        return _WorkerGroupTrainer(
-            run_worker,
-            train_loop_config={"settings": settings},
-            scaling_config=ray.train.ScalingConfig(
-                num_workers=resources.workers,
-                use_gpu=resources.gpus_per_worker > 0,
-                resources_per_worker=per_worker,
-            ),
-            run_config=ray.train.RunConfig(
-                name=f"{name}-{generation}",
-                storage_path=str(self._storage),
-                failure_config=ray.train.FailureConfig(
-                    max_failures=self._max_losses, controller_failure_limit=_MAX_FAILED_STARTS
-                ),
-                logging_config=ray.train.LoggingConfig(log_level="ERROR"),
-                callbacks=[FailureCallback(self._broker, name)],
+        first, trial_s = self._durations.first_started_at, self._durations.estimate_s()
+        start_s = _GROUP_START_S if first is None else first - self._began
+        worthwhile = {
+            resources: worthwhile_groups(
+                None if trials.waiting is None else trials.waiting + trials.running, trial_s, start_s
+            )
+            for resources, trials in pending.items()
+        }
+        return decide_scaling(
+            pending,
+            Counter(group.resources for group in self._groups.values()),
+            self._failed,
+            self._membership.nodes,
+            self._limit,
+            worthwhile=worthwhile,
+            memory_for=self._memory.further_groups(
+                self._groups.values(), are_here=self._membership.is_one_node
             ),
         )
+
+    def _start_one(self, resources: Resources) -> None:
+        settings = WorkerGroupConfig(f"group{next(self._names)}", self._broker, resources, self._settings)
+        group = self._make_group(settings, self._answers.put)
+        self._groups[group.name] = group
+        group.start()
+
+    def _drop_groups_without_place(self) -> None:
+        """Withdraw requests for groups that no longer fit the cluster, because it has lost nodes."""
+        running = Counter(group.resources for group in self._groups.values())
+        for group in [group for group in self._groups.values() if not group.is_placed]:
+            fitting = allocate({group.resources: None}, {}, self._membership.nodes)[group.resources]
+            if fitting < running[group.resources]:
+                running[group.resources] -= 1
+                self._end(group)
+
+    def _look_at_late(self, group: WorkerGroup) -> None:
+        """Say what the cluster has no room for, or end a group whose processes do not come up."""
+        if not group.has_room:
+            self._say_once(f"waiting  for {_text(group.resources)}, which other jobs hold")
+        elif monotonic() - group.requested_at >= _START_TIMEOUT_S:
+            group.errors.append(InfrastructureError(f"no process within {_START_TIMEOUT_S:g} s"))
+            self._end(group)
+
+    def _consider_giving_up(self, decision: ScalingDecision) -> None:
+        if not decision.is_stuck:
+            self._stuck_since = None
+            return
+        if self._stuck_since is None:
+            self._stuck_since = monotonic()
+        is_hopeless = any(number >= MAX_FAILED_STARTS for number in self._failed.values())
+        if is_hopeless or monotonic() - self._stuck_since >= self._patience_s:
+            self._on_stuck()
+        else:
+            self._say_once(f"waiting  for nodes: no node has room for a worker; up to {self._patience_s:g} s")
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._notify(line)
+
+
+def _text(resources: Resources) -> str:
+    """Return what a worker group takes."""
+    cpus = resources.workers * resources.cpus_per_worker
+    gpus = resources.workers * resources.gpus_per_worker
+    text = f"{cpus} CPU{'s' * (cpus != 1)}"
+    return f"{text} and {gpus:g} GPU{'s' * (gpus != 1)}" if gpus else text
+
+
+def _trials_go_on(trials: int) -> str:
+    if not trials:
+        return "no trial was on it"
+    return f"{trials} trial{'s go' if trials > 1 else ' goes'} on elsewhere"

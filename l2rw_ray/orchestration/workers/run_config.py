@@ -1,4 +1,4 @@
-"""Settings shared by all worker groups of a run, sent to every worker."""
+"""Settings of a run and of one of its worker groups, sent to every worker."""
 
 import os
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Self
 
-from l2rw_ray.config import Keep, Limits, StudySpec
+from l2rw_ray.config import Keep, Limits, Resources, StudySpec
 from l2rw_ray.config.run_options import CheckpointPolicy
+from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.remote.location import Location
 
@@ -65,3 +66,20 @@ class RunConfig:
         if self.store is None:
             return self.models / f"{trial_id}.pt"
         return Path(gettempdir()) / f"l2rw-{os.getpid()}-{trial_id}.pt"  # until it is uploaded
+
+
+@dataclass(frozen=True)
+class WorkerGroupConfig:
+    """Settings of the workers of one worker group.
+
+    Attributes:
+        name: Name of the worker group, unique within the run.
+        broker: Source of the trials.
+        resources: Resources of the worker group.
+        run: Settings shared by all worker groups of the run.
+    """
+
+    name: str
+    broker: BrokerClient
+    resources: Resources
+    run: RunConfig

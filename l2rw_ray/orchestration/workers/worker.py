@@ -4,22 +4,17 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
-from uuid import uuid4
 
 import ray
 import ray.train
 import ray.train.torch
-from ray.util import get_current_placement_group
 
-from l2rw_ray.config import Resources
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError, OutOfReachError
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
-from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.failure_policy import INFRASTRUCTURE, Fault
 from l2rw_ray.orchestration.broker.trial_queue import Lease, WorkerGroupCommand
 from l2rw_ray.orchestration.custom_code import check_same_code
@@ -27,7 +22,7 @@ from l2rw_ray.orchestration.workers.event_buffer import EventBuffer
 from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.workers.limits import enforce_limits
 from l2rw_ray.orchestration.workers.recycling import RecyclePolicy
-from l2rw_ray.orchestration.workers.run_config import RunConfig
+from l2rw_ray.orchestration.workers.run_config import WorkerGroupConfig
 from l2rw_ray.orchestration.workers.trial_log import TrialLog, logged
 from l2rw_ray.orchestration.workers.uploads import checkpoint_files, uploading_model
 from l2rw_ray.results.trial_logs import log_file, stacks_file
@@ -36,23 +31,6 @@ from l2rw_ray.training import CheckpointStore, Ranks, TrainingOptions, is_lost_p
 
 _LEASE_WAIT_S = 20.0
 """Well below the process group's time-out: idle ranks communicate at least this often."""
-
-
-@dataclass(frozen=True)
-class WorkerGroupConfig:
-    """Settings of the workers of one worker group.
-
-    Attributes:
-        name: Name of the worker group.
-        broker: Source of the trials.
-        resources: Resources of the worker group.
-        run: Settings shared by all worker groups of the run.
-    """
-
-    name: str
-    broker: BrokerClient
-    resources: Resources
-    run: RunConfig
 
 
 def run_worker(config: dict[str, WorkerGroupConfig]) -> None:
@@ -67,13 +45,10 @@ def run_worker(config: dict[str, WorkerGroupConfig]) -> None:
         os.chdir(settings.run.working_directory)
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
-    if ranks.leads:
-        settings.broker.register_placement(settings.name, get_current_placement_group())
-    incarnation = uuid4().hex
     recycling = RecyclePolicy(settings.run.trials_per_worker_group, settings.run.limits, _source.cache_clear)
 
     def lease() -> Lease | WorkerGroupCommand:
-        return settings.broker.lease(settings.name, incarnation, settings.resources, _LEASE_WAIT_S)
+        return settings.broker.lease(settings.name, settings.resources, _LEASE_WAIT_S)
 
     while True:
         order = ranks.broadcast(lease() if ranks.leads else None)

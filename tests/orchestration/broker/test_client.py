@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from l2rw_ray.config import PlannedTrial, parse_study
-from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.orchestration.broker import client as module
 from l2rw_ray.orchestration.broker.actor import Broker
@@ -56,19 +55,15 @@ def test_every_call_is_one_of_the_broker(trial: PlannedTrial, got: list) -> None
     broker = BrokerClient(actor)
     broker.submit(trial)
     broker.cancel(trial.trial_id, "interrupted")
-    assert broker.end_of("a") == END
-    broker.register_placement("group0", None)
-    broker.lease("group0", "1", resources, 20.0)
+    broker.lease("group0", resources, 20.0)
     broker.report([END], 1)
     broker.fail(Lease(trial, 1), 0, "ValueError: no", "", timeout_s=3.0)
     broker.pending()
-    broker.has_pending(resources)
-    broker.note_loss("group0", module.Fault.WORKER_LOST, timeout_s=10.0)
-    broker.group_ended("group0")
-    broker.drain(1.0)
+    broker.group_ended("group0", module.Fault.WORKER_LOST)
+    broker.drain(1.0, 0.2)
     broker.interrupt(30.0)
-    assert len(got) == len(actor.calls) == 13
-    assert [timeout for timeout in got if timeout] == [3.0, 10.0]
+    assert len(got) == len(actor.calls) == 9
+    assert [timeout for timeout in got if timeout] == [3.0]
 
 
 def test_some_calls_do_not_wait(trial: PlannedTrial, got: list) -> None:
@@ -76,16 +71,9 @@ def test_some_calls_do_not_wait(trial: PlannedTrial, got: list) -> None:
     broker = BrokerClient(actor)
     broker.complete(trial.resources)
     broker.interrupt_async()
-    broker.give_up()
     broker.close()
-    assert [name for name, *_ in actor.calls] == ["complete", "interrupt", "give_up", "close"]
+    assert [name for name, *_ in actor.calls] == ["complete", "interrupt", "close"]
     assert not got
-
-
-def test_end_of_a_trial_that_was_given_up(got: list) -> None:
-    assert BrokerClient(_Actor([])).end_of("a") is None
-    with pytest.raises(InfrastructureError, match="no worker group is left"):
-        BrokerClient(_Actor(None)).end_of("a")
 
 
 def test_client_can_be_pickled() -> None:

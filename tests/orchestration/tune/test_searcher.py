@@ -8,10 +8,14 @@ from ray.tune.search import Searcher
 from l2rw_ray.config import PlannedTrial, Resources, parse_study
 from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
-from l2rw_ray.orchestration.tune.searcher import RUNNING, TuneSearcher
+from l2rw_ray.orchestration.tune.searcher import TuneSearcher
+from l2rw_ray.orchestration.tune.trial_reports import RUNNING, TrialReports
 from l2rw_ray.planning.plan import by_resources, plan_study
 from l2rw_ray.planning.strategies.fixed import FixedStrategy
 from l2rw_ray.results.trial_result import TrialResult
+
+REPORTS = TrialReports(with_epochs=True)
+"""Of which nothing is ever heard."""
 
 
 class _Strategy(FixedStrategy):
@@ -35,7 +39,6 @@ class _Broker:
         self.submitted: list[str] = []
         self.complete_kinds: list[Resources] = []
         self.cancelled: list[str] = []
-        self.ends: dict[str, TrialEnded] = {}
 
     def begin(self, trial: PlannedTrial) -> None:
         self.begun.append(trial.trial_id)
@@ -49,9 +52,6 @@ class _Broker:
 
     def cancel(self, trial_id: str, reason: str) -> None:
         self.cancelled.append(trial_id)
-
-    def end_of(self, trial_id: str) -> TrialEnded | None:
-        return self.ends.get(trial_id)
 
 
 class _Pool:
@@ -72,7 +72,7 @@ def trials(study_tree: dict) -> tuple[PlannedTrial, ...]:
 
 def test_a_strategy_gets_the_end_of_its_trial(trials) -> None:
     strategy, broker = _Strategy(trials), _Broker()
-    searcher = TuneSearcher([strategy], broker, _Pool(), broker.begin)
+    searcher = TuneSearcher([strategy], broker, REPORTS, _Pool(), broker.begin)
     assert searcher.suggest("a") == {"trial_id": trials[0].trial_id}
     searcher.on_trial_result("a", {"status": RUNNING, "epoch": 1, "validation_loss": 0.5})
     ended = {"status": "failed", "reason": "ValueError: no", "duration_s": 2.0, "epoch": 1}
@@ -86,7 +86,8 @@ def test_a_strategy_gets_the_end_of_its_trial(trials) -> None:
 @pytest.mark.parametrize("status", [TrialStatus.STOPPED, TrialStatus.COMPLETED])
 def test_a_stopped_trial_keeps_running_until_it_has_ended(trials, status) -> None:
     strategy, broker = _Strategy(trials[:1]), _Broker()
-    searcher = TuneSearcher([strategy], broker, _Pool(), broker.begin)
+    reports = TrialReports(with_epochs=True)
+    searcher = TuneSearcher([strategy], broker, reports, _Pool(), broker.begin)
     searcher.suggest("a")
     assert searcher.suggest("a2") is None, "it may still be stopped"
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
@@ -94,7 +95,7 @@ def test_a_stopped_trial_keeps_running_until_it_has_ended(trials, status) -> Non
     assert searcher.suggest("b") is None, "the run waits for it"
     assert strategy.results == {}
     metrics = {"validation_loss": 0.25}
-    broker.ends[trials[0].trial_id] = TrialEnded(trials[0].trial_id, status, 4, 12, 8.0, metrics)
+    reports(TrialEnded(trials[0].trial_id, status, 4, 12, 8.0, metrics))
     assert searcher.suggest("c") == Searcher.FINISHED
     result = strategy.results[trials[0].trial_id]
     assert (result.status, result.duration_s, result.metrics) == (status.value, 8.0, metrics)
@@ -104,7 +105,7 @@ def test_the_next_trial_waits_for_the_group_of_one_that_is_stopped(study_tree: d
     trials = plan_study(parse_study(study_tree | {"seeds": 2}))
     strategy, broker = _Strategy(trials), _Broker()
     strategy.ahead = 0
-    searcher = TuneSearcher([strategy], broker, _Pool({trials[0].resources: 1}), broker.begin)
+    searcher = TuneSearcher([strategy], broker, REPORTS, _Pool({trials[0].resources: 1}), broker.begin)
     searcher.suggest("a")
     assert searcher.suggest("b") is None
     searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
@@ -116,7 +117,9 @@ def test_each_kind_of_trial_is_handed_out_as_its_groups_allow(study_tree: dict) 
     groups = by_resources(plan_study(parse_study(study_tree | {"seeds": 2})))
     (one, alone), (two, together) = groups.items()
     broker, pool = _Broker(), _Pool({one: 1})
-    searcher = TuneSearcher([_Strategy(tuple(alone)), _Strategy(tuple(together))], broker, pool, broker.begin)
+    searcher = TuneSearcher(
+        [_Strategy(tuple(alone)), _Strategy(tuple(together))], broker, REPORTS, pool, broker.begin
+    )
     given = [searcher.suggest(str(number)) for number in range(4)]
     assert [each["trial_id"] for each in given[:3]] == [
         *(trial.trial_id for trial in alone[:2]),
@@ -132,10 +135,29 @@ def test_each_kind_of_trial_is_handed_out_as_its_groups_allow(study_tree: dict) 
     assert set(broker.complete_kinds) == {one, two}, "worker groups exit when no more trials will come"
 
 
+def test_a_run_that_is_lost_does_not_wait_for_a_trial_it_has_stopped(trials) -> None:
+    strategy, broker, reports = _Strategy(trials[:1]), _Broker(), TrialReports(with_epochs=True)
+    searcher = TuneSearcher([strategy], broker, reports, _Pool(), broker.begin)
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", {"status": RUNNING, "epoch": 3})
+    reports.give_up()
+    assert searcher.suggest("b") == Searcher.FINISHED
+    assert not strategy.results[trials[0].trial_id].is_final
+
+
+def test_idle_groups_leave_once_the_last_trial_is_submitted(trials) -> None:
+    strategy, broker = _Strategy(trials[:2]), _Broker()
+    searcher = TuneSearcher([strategy], broker, REPORTS, _Pool(), broker.begin)
+    searcher.suggest("a")
+    assert broker.complete_kinds == []
+    searcher.suggest("b")
+    assert broker.complete_kinds == [trials[0].resources]
+
+
 @pytest.mark.parametrize("result", [{"status": "lost"}, None])
 def test_nothing_is_begun_once_the_broker_is_lost(trials, result) -> None:
     strategy, broker = _Strategy(trials), _Broker()
-    searcher = TuneSearcher([strategy], broker, _Pool(), broker.begin)
+    searcher = TuneSearcher([strategy], broker, REPORTS, _Pool(), broker.begin)
     searcher.suggest("a")
     searcher.on_trial_complete("a", result, error=result is None)
     assert not strategy.results[trials[0].trial_id].is_final

@@ -1,19 +1,208 @@
-"""What a worker group takes of Ray Train, and what not."""
+"""The pool of worker groups, with groups that do as they are told and no cluster."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from ray.train.torch import TorchTrainer
+from ray.exceptions import ActorDiedError
 
-from l2rw_ray.orchestration.workers.pool import _UNUSED_CALLBACKS, _WorkerGroupTrainer
+from l2rw_ray.config import Resources
+from l2rw_ray.events import EpochCompleted, TrialStarted
+from l2rw_ray.orchestration.broker.failure_policy import Fault
+from l2rw_ray.orchestration.broker.trial_queue import EndedGroup, PendingTrials
+from l2rw_ray.orchestration.cluster.membership import Membership, Node
+from l2rw_ray.orchestration.workers import pool as module
+from l2rw_ray.orchestration.workers.group import WorkerAnswer
+from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
+from l2rw_ray.orchestration.workers.run_config import WorkerGroupConfig
+from l2rw_ray.orchestration.workers.trial_durations import TrialDurations
+
+ONE = Resources()
+HEAD, SPOT = Node("a", "10.0.0.1", {"CPU": 2.0}), Node("b", "10.0.0.2", {"CPU": 2.0})
 
 
-def _callbacks(trainer: type[TorchTrainer]) -> list[str]:
-    made = trainer(lambda: None)._create_default_callbacks()
-    return [type(callback).__name__ for callback in made]
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of ray.data, about its own settings
-def test_a_group_does_without_helpers_that_ray_train_has() -> None:
-    """Fails where another release of Ray calls them otherwise, or makes them elsewhere."""
-    usual = _callbacks(TorchTrainer)
-    assert set(_UNUSED_CALLBACKS) < set(usual)
-    assert _callbacks(_WorkerGroupTrainer) == [name for name in usual if name not in _UNUSED_CALLBACKS]
+class _Broker:
+    def __init__(self) -> None:
+        self.waiting: dict[Resources, PendingTrials] = {}
+        self.ended: dict[str, Fault | None] = {}
+        self.joined: set[str] = set()
+        self.holding: set[str] = set()
+
+    def pending(self) -> dict[Resources, PendingTrials]:
+        return dict(self.waiting)
+
+    def group_ended(self, group: str, fault: Fault | None) -> EndedGroup:
+        self.ended[group] = fault
+        return EndedGroup(group in self.joined, group in self.holding)
+
+
+class _Group:
+    """Stands for a worker group."""
+
+    def __init__(self, settings: WorkerGroupConfig, answered: Callable[[WorkerAnswer], object]) -> None:
+        self.name, self.resources = settings.name, settings.resources
+        self.errors: list[BaseException] = []
+        self.nodes: frozenset[str] = frozenset()
+        self.is_placed, self.has_ended, self.has_room = True, False, True
+        self.requested_at, self.calls = module.monotonic(), []
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+
+class _Case:
+    """A pool with what it works with, driven by hand."""
+
+    def __init__(self, tmp_path: Path, trials: int, limit: int | None, clock: Clock) -> None:
+        self.broker, self.clock, self.groups = _Broker(), clock, []
+        self.durations, self.nodes = TrialDurations(self.clock), [HEAD]
+        self.lines: list[str] = []
+        self.stuck: list[bool] = []
+        self.pool = WorkerGroupPool(
+            self.broker,
+            SimpleNamespace(logs=tmp_path),
+            self.durations,
+            Membership(lambda: self.nodes, self.clock),
+            remaining={ONE: trials},
+            limit=limit,
+            patience_s=60.0,
+            notify=self.lines.append,
+            on_stuck=lambda: self.stuck.append(True),
+            make_group=self._make,
+        )
+        self.pool._scale({})
+
+    def _make(self, settings: WorkerGroupConfig, answered: Callable[[WorkerAnswer], object]) -> _Group:
+        self.groups.append(_Group(settings, answered))
+        return self.groups[-1]
+
+    def round(self, after_s: float = 1.0) -> None:
+        self.clock.now += after_s
+        self.pool._round()
+
+    @property
+    def gave_up(self) -> bool:
+        return bool(self.stuck)
+
+
+@pytest.fixture
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., _Case]:
+    def make(trials: int = 9, limit: int | None = None) -> _Case:
+        clock = Clock()
+        monkeypatch.setattr(module, "monotonic", clock)
+        return _Case(tmp_path, trials, limit, clock)
+
+    return make
+
+
+def test_one_group_starts_and_more_as_trials_turn_out_to_last(case: Callable[..., _Case]) -> None:
+    one = case()
+    one.round()
+    assert [group.calls for group in one.groups] == [["start"]]
+    one.durations(TrialStarted("a", 1, 1, "cpu", "a core", 60, 10, {}, {}))
+    one.clock.now += 2
+    one.durations(EpochCompleted("a", 1, 3, 2.0, {}))
+    one.round()
+    assert one.pool.number(ONE) == 2, "as many as fit"
+
+
+def test_a_lost_group_is_replaced_and_its_trial_returned(case: Callable[..., _Case]) -> None:
+    one = case(limit=1)
+    lost = one.groups[0]
+    one.broker.joined.add(lost.name)
+    lost.errors, lost.has_ended = [ActorDiedError()], True
+    one.round()
+    assert lost.calls == ["start", "stop"]
+    assert one.broker.ended == {lost.name: Fault.WORKER_LOST}
+    assert [group.name for group in one.groups] == ["group0", "group1"]
+    assert one.lines == one.pool.errors == [], "the trial's own line says it"
+
+
+def test_a_group_that_left_is_replaced_while_trials_wait(case: Callable[..., _Case]) -> None:
+    one = case(trials=1)
+    one.groups[0].has_ended = True
+    one.round()
+    assert one.broker.ended == {"group0": None}
+    one.groups[1].has_ended = True
+    one.pool.expect({ONE: 0})
+    one.round()
+    assert len(one.groups) == 2
+
+
+def test_the_first_failed_start_is_told_at_once_and_the_third_ends_the_run(
+    case: Callable[..., _Case], tmp_path: Path
+) -> None:
+    one = case(limit=1)
+    for number in range(3):
+        assert not one.gave_up
+        one.groups[number].errors, one.groups[number].has_ended = [ValueError("no CUDA device")], True
+        one.round()
+    log = tmp_path / "group0.log"
+    assert one.lines == [f"worker   group0 could not start: ValueError: no CUDA device; log {log}"]
+    assert log.read_text() == "no CUDA device\n"
+    assert len(one.pool.errors) == 3
+    assert one.gave_up
+
+
+def test_a_lost_node_is_told_with_the_trials_that_were_on_it(case: Callable[..., _Case]) -> None:
+    one = case(limit=2)
+    one.nodes = [HEAD, SPOT]
+    one.round()
+    (group,) = one.groups
+    group.nodes = frozenset({"b"})
+    one.broker.joined.add(group.name)
+    one.broker.holding.add(group.name)
+    one.nodes = [HEAD]
+    one.round()
+    assert one.lines == ["node     10.0.0.2 lost: 1 trial goes on elsewhere"]
+    assert one.broker.ended == {group.name: Fault.WORKER_LOST}
+    assert one.pool.number(ONE) == 1
+
+
+def test_a_run_without_nodes_waits_a_while(case: Callable[..., _Case]) -> None:
+    one = case(trials=2)
+    one.groups[0].is_placed = False
+    one.nodes = []
+    one.round()
+    assert one.pool.number(ONE) == 0, "what no node has room for is withdrawn"
+    one.round(59)
+    assert "waiting  for nodes: no node has room for a worker; up to 60 s" in one.lines
+    assert not one.gave_up
+    one.round(2)
+    assert one.gave_up
+
+
+def test_what_other_jobs_hold_is_told_once(case: Callable[..., _Case]) -> None:
+    one = case(limit=1)
+    one.groups[0].is_placed = one.groups[0].has_room = False
+    for _ in range(5):
+        one.round(6)
+    assert one.lines == ["waiting  for 1 CPU, which other jobs hold"]
+    assert one.pool.number(ONE) == 1
+
+
+def test_processes_that_do_not_come_up_are_a_failed_start(case: Callable[..., _Case]) -> None:
+    one = case(limit=1)
+    one.groups[0].is_placed = False
+    one.round(121)
+    assert "group0 could not start: InfrastructureError: no process within 120 s" in one.lines[0]
+
+
+def test_all_groups_end_with_the_pool(case: Callable[..., _Case]) -> None:
+    one = case(limit=1)
+    one.pool.stop_scaling()
+    one.pool.start()
+    one.pool.join(timeout_s=0.0)
+    assert one.groups[0].calls == ["start", "stop"]
+    assert not one.gave_up
