@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from l2rw_ray.cli.progress import ProgressDisplay
+from l2rw_ray.cli.resumption import Resumption, done_before, earlier_settings
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import Observer
@@ -55,9 +56,9 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
                 known: Mapping[str, PlannedTrial], total: int | None, groups: int, *, is_exact: bool
             ) -> list[Observer]:
                 if is_exact and total is not None and total < len(planned):
-                    _print(console, f"resumed  {len(planned) - total} of {len(planned)} trials are recorded")
+                    _print(console, done_before(len(planned) - total, len(planned)))
                 display.begin(known, total, groups, is_exact=is_exact)
-                return [display, mirror]
+                return [display, Resumption(known, lambda line: _print(console, line)), mirror]
 
             try:
                 outcome = run_missing_trials(
@@ -92,6 +93,9 @@ def _print_outcome(console: Console, folder: StudyFolder, outcome: RunOutcome) -
         _print(console, "         run again with --retry-failed to retry failed trials")
         for line in _failed_logs(folder):
             _print(console, line)
+    earlier = earlier_settings(folder)
+    if earlier:
+        _print(console, earlier)
     without = _without_model(folder)
     if without:
         _print(console, f"models   {without} completed trials have none; keep.models applies to new trials")

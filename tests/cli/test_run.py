@@ -84,12 +84,12 @@ def test_a_resumed_run_says_how_many_trials_are_recorded(
     run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*arguments: object, **_: object) -> RunOutcome:
-        observe = arguments[-1]
+        observe = arguments[4]
         observe({}, 3, 1, is_exact=True)
         raise KeyboardInterrupt
 
     assert run(interrupted) == 130
-    assert "resumed  1 of 4 trials are recorded" in capsys.readouterr().out.splitlines()
+    assert "resumed  1 of 4 trials were done before" in capsys.readouterr().out.splitlines()
 
 
 def ending(status: str) -> Callable[..., RunOutcome]:

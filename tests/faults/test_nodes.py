@@ -18,6 +18,10 @@ pytestmark = [
 ]
 
 
+_LONG = 4000
+"""Epochs of a trial that takes longer than the start of a worker group."""
+
+
 @pytest.fixture
 def cluster() -> Iterator[tuple[Cluster, list[Node]]]:
     with two_nodes() as cluster:
@@ -25,16 +29,19 @@ def cluster() -> Iterator[tuple[Cluster, list[Node]]]:
 
 
 def test_lost_node_leaves_its_trials_to_the_other(
-    cluster: tuple[Cluster, list[Node]], undisturbed: Undisturbed, disturb: Disturb, tries: Tries
+    cluster: tuple[Cluster, list[Node]], disturb: Disturb, tries: Tries
 ) -> None:
-    (head, nodes), expected = cluster, undisturbed()
-    study = disturb("--address", head.address)
+    """Trials are long enough to be worth a worker group on each node."""
+    head, nodes = cluster
+    calm, study = (disturb("--address", head.address, epochs=_LONG, seeds=2) for _ in range(2))
+    calm.complete()
     process = study.start()
     wait_until(lambda: len(study.wait_for_training()) == 2, "worker group on each node", 600)
     lose(head, nodes[0])
     tries.add()
-    study.end(process, 0)
-    study.must_equal(expected)
+    output = study.end(process, 0)
+    assert "lost: 1 trial goes on elsewhere" in output
+    study.must_equal(calm.out)
 
 
 def test_trial_across_two_nodes_goes_on_with_one_that_joins(

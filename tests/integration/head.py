@@ -26,10 +26,12 @@ class Head:
 
     Attributes:
         dashboard: Its dashboard's address.
+        address: Its own, for drivers.
         variables: What a process needs in its environment to be let in.
     """
 
     dashboard: str
+    address: str
     variables: dict[str, str]
 
 
@@ -65,7 +67,7 @@ def head_node(results: Path, cpus: int, others: int) -> Iterator[Head]:
                 for _ in range(others):
                     stack.enter_context(_process([*start, f"--address=127.0.0.1:{port}"], environment))
                 wait_until(lambda: _alive(dashboard, variables) == 1 + others, "other nodes", 60)
-                yield Head(dashboard, variables)
+                yield Head(dashboard, f"127.0.0.1:{port}", variables)
 
 
 @contextmanager

@@ -74,11 +74,29 @@ def test_job_runs_what_is_missing_with_the_studys_own_code_and_returns_what_a_ru
     assert read_study(results / "small").to_pylist() == [completed]
 
 
+PROBLEM = "the cluster requires a token; none or a wrong one is set; set RAY_AUTH_MODE=token"
+
+
 def test_cluster_that_wants_another_token_is_one_line(
     submit: Callable[..., tuple[int, str]], write_study: Callable[..., Path]
 ) -> None:
     code, output = submit(write_study(), RAY_AUTH_TOKEN="0" * 32)
     assert code == 2
-    problem = "the cluster requires a token; none or a wrong one is set"
-    assert f"{problem}; set RAY_AUTH_MODE=token" in output
+    assert PROBLEM in output
     assert output.count("\n") == 1
+
+
+def test_a_run_with_another_token_is_one_line_as_well(
+    head: Head, write_study: Callable[..., Path], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        command(write_study(), "--address", head.address, "--out", str(tmp_path / "out")),
+        env=os.environ | head.variables | {"RAY_AUTH_TOKEN": "0" * 32},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert PROBLEM in done.stderr
+    assert done.stderr.count("\n") == 1

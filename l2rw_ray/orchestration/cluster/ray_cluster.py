@@ -15,12 +15,11 @@ from l2rw_ray.orchestration.cluster.address import check_server_answers
 from l2rw_ray.orchestration.cluster.autoscaling import GROWTH_VARIABLE
 from l2rw_ray.orchestration.cluster.membership import Membership
 from l2rw_ray.orchestration.cluster.reaper import reaped
+from l2rw_ray.orchestration.cluster.token_check import check_token
 from l2rw_ray.planning.placement import Nodes
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # it would print twice
-    "RAY_TRAIN_V2_ENABLED": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # the searcher limits them
@@ -31,8 +30,6 @@ _QUIET = {
     "A worker died or was killed|has been marked dead",  # the run itself prints which trials are retried
 }
 _UNUSED = {
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "30",  # nothing would restart it
@@ -105,6 +102,8 @@ def _connect(address: str | None, code: Path | None) -> None:
     """Initialise Ray; processes of a cluster that fails to start are left to the reaper."""
     import ray
 
+    if address is not None and _is_head(address):
+        check_token(address)
     dashboard = {"include_dashboard": False} if address is None else {}
     # not py_modules, which come after this machine's working directory
     runtime_env = {"working_dir": str(code)} if code else None
@@ -165,6 +164,11 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _token() -> str:
     """Return the token of all private clusters of this process, since Ray reads it once per process."""
     return secrets.token_hex(32)
+
+
+def _is_head(address: str) -> bool:
+    """Return whether an address is that of a head node, rather than a word or of a Ray client's server."""
+    return address != "auto" and "://" not in address
 
 
 def _check_reachable(address: str) -> None:

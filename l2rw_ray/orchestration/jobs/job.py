@@ -15,6 +15,7 @@ from aiohttp import ClientError
 from l2rw_ray.config import StudySpec
 from l2rw_ray.errors import InfrastructureError, InputError, first_line
 from l2rw_ray.orchestration.cluster.address import check_server_answers
+from l2rw_ray.orchestration.cluster.token_check import token_error
 from l2rw_ray.orchestration.jobs.submission import Submission, staged
 
 _REMEDY = "give http://HOST:8265 of the cluster's dashboard"
@@ -157,9 +158,7 @@ def _connect(address: str) -> Any:
     try:
         return JobSubmissionClient(url)
     except AuthenticationError as error:
-        remedy = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or the file ~/.ray/auth_token"
-        problem = "the cluster requires a token; none or a wrong one is set"
-        raise InputError("--address", address, problem, remedy) from error
+        raise token_error(address) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         problem = f"not a Ray dashboard ({first_line(error)})"
         raise InputError("--address", address, problem, _REMEDY) from error

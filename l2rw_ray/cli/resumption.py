@@ -1,0 +1,51 @@
+"""Say what a run takes over from earlier ones: finished trials, checkpoints, trials of other settings."""
+
+from collections.abc import Callable, Mapping
+
+from l2rw_ray.config import PlannedTrial
+from l2rw_ray.events import Event, TrialStarted
+from l2rw_ray.results import read_study
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.tracking.runs import trial_name
+
+_MAX_NAMED = 3
+"""Trials of earlier settings that are named; their number is always given."""
+
+
+class Resumption:
+    """Observer that says from which epoch trials go on.
+
+    Args:
+        trials: Trials by id; it may grow.
+        say: Prints a line.
+    """
+
+    def __init__(self, trials: Mapping[str, PlannedTrial], say: Callable[[str], object]) -> None:
+        self._trials, self._say = trials, say
+
+    def __call__(self, event: Event) -> None:
+        """Name a trial that starts with epochs of an earlier attempt."""
+        if isinstance(event, TrialStarted) and event.history:
+            label = self._trials[event.trial_id].label
+            self._say(f"resumed  {label} goes on from epoch {len(event.history) + 1}")
+
+
+def done_before(done: int, total: int) -> str:
+    """Return how many trials of the plan need not be run."""
+    return f"resumed  {done} of {total} trials were done before"
+
+
+def earlier_settings(folder: StudyFolder) -> str | None:
+    """Return a line that names the ledger's trials that the study no longer plans; None without any."""
+    planned = {row.trial_id for row in folder.read_plan()}
+    rows = [
+        row
+        for row in read_study(folder.path, everything=True).to_pylist()
+        if row["trial_id"] not in planned and row["status"] == "completed"
+    ]
+    if not rows:
+        return None
+    named = ", ".join(sorted(map(trial_name, rows))[:_MAX_NAMED])
+    more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
+    trials = "1 trial" if len(rows) == 1 else f"{len(rows)} trials"
+    return f"earlier  {trials} of earlier settings not in this report: {named}{more}"
