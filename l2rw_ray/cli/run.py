@@ -3,6 +3,7 @@
 import shlex
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
@@ -51,6 +52,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         for line in repair_folder(folder):
             _print(console, line)
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
+            conclude = _Conclusion(console, folder, display, mirror)
 
             def observe(
                 known: Mapping[str, PlannedTrial], total: int | None, groups: int, *, is_exact: bool
@@ -64,19 +66,44 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
                 outcome = run_missing_trials(
                     *(spec, planned, folder, options, observe),
                     notify=lambda line: _print(console, line),
-                    when_recorded=mirror.begin_last_pass,
+                    when_recorded=conclude,
                 )
             except KeyboardInterrupt:  # before the first trial, or a second one while the run ends
                 _print(console, _INTERRUPTED)
                 return 130
         mirror.finish()
-        _print_outcome(console, folder, outcome)
-        is_reported = _report(console, folder, outcome)
     if tracking_uri is None:
         _print(console, f"compare  l2rw-ray ui {shlex.quote(folder.address)}")
     if outcome.interrupted:
         return 130
-    return 1 if outcome.counts["failed"] or outcome.counts["missing"] or not is_reported else 0
+    is_done = conclude.is_reported and not outcome.counts["failed"] and not outcome.counts["missing"]
+    return 0 if is_done else 1
+
+
+@dataclass
+class _Conclusion:
+    """What follows once all trials are recorded: it runs beside the shutdown of the cluster.
+
+    Attributes:
+        console: Where to print.
+        folder: The study folder.
+        display: The progress display, which is over.
+        mirror: The MLflow mirror, whose last pass begins after the report, which it attaches.
+        is_reported: Whether the report was written, or there was nothing to report on.
+    """
+
+    console: Console
+    folder: StudyFolder
+    display: ProgressDisplay
+    mirror: Mirror
+    is_reported: bool = True
+
+    def __call__(self, outcome: RunOutcome) -> None:
+        """Print the outcome, write the report, and begin the last pass of the mirror."""
+        self.display.__exit__(None, None, None)
+        _print_outcome(self.console, self.folder, outcome)
+        self.is_reported = _report(self.console, self.folder, outcome)
+        self.mirror.begin_last_pass()
 
 
 def _print(console: Console, line: str) -> None:

@@ -76,7 +76,7 @@ def run_missing_trials(
     options: RunOptions,
     observe: ObserverFactory = lambda known, total, groups, is_exact: (),
     notify: Callable[[str], object] = lambda line: None,
-    when_recorded: Callable[[], object] = lambda: None,
+    when_recorded: Callable[[RunOutcome], object] = lambda outcome: None,
 ) -> RunOutcome:
     """Run the trials that a study folder has no record of.
 
@@ -90,8 +90,8 @@ def run_missing_trials(
         options: Options of this run.
         observe: Creates the observers once the number of trials and worker groups is known.
         notify: Receives lines for the user: what the run waits for, and what the cluster has lost.
-        when_recorded: Called when all trials are recorded, before the cluster is shut down, which takes
-            seconds.
+        when_recorded: Called with the outcome when all trials are recorded, before the cluster is shut down,
+            which takes seconds.
 
     Raises:
         InputError: The data or the model of a trial cannot be used, or the cluster is too small for a trial.
@@ -105,7 +105,9 @@ def run_missing_trials(
     if all(strategy.is_done for strategy in strategies):
         plan.write()
         plan.conclude()
-        return RunOutcome(count_statuses(folder.path))
+        outcome = RunOutcome(count_statuses(folder.path))
+        when_recorded(outcome)
+        return outcome
     samples = list(plan.known.values()) if plan.is_fixed else representative_trials(spec)
     with (
         scratch_folder() as scratch,
@@ -132,8 +134,9 @@ def run_missing_trials(
         )
         interrupted = execution.run(strategies, scratch, spec)
         plan.conclude()
-        when_recorded()
-    return RunOutcome(count_statuses(folder.path), interrupted)
+        outcome = RunOutcome(count_statuses(folder.path), interrupted)
+        when_recorded(outcome)
+    return outcome
 
 
 class _PlanRecorder:

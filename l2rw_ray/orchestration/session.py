@@ -62,7 +62,7 @@ def run_study(
             outcome = run_missing_trials(
                 *(spec, planned, folder, options, observe),
                 notify=logging.getLogger(__name__).warning,
-                when_recorded=mirror.begin_last_pass,
+                when_recorded=lambda outcome: mirror.begin_last_pass(),
             )
             mirror.finish()
     return outcome

@@ -54,7 +54,7 @@ def test_the_command_at_the_end_can_be_pasted(
     study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def ended(
-        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object
+        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object, **__: object
     ) -> RunOutcome:
         folder.write_plan(spec, planned)
         return RunOutcome({"completed": 0, "failed": 0, "missing": 4})
@@ -96,12 +96,19 @@ def ending(status: str) -> Callable[..., RunOutcome]:
     """Returns a fake run in which all trials end in one way."""
 
     def run_missing_trials(
-        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object, **__: object
+        spec: StudySpec,
+        planned: Sequence[PlannedTrial],
+        folder: StudyFolder,
+        *_: object,
+        when_recorded: Callable[[RunOutcome], object],
+        **__: object,
     ) -> RunOutcome:
         folder.write_plan(spec, planned)
         for trial in planned:
             record(folder, trial, status=status)
-        return RunOutcome(count_statuses(folder.path))
+        outcome = RunOutcome(count_statuses(folder.path))
+        when_recorded(outcome)
+        return outcome
 
     return run_missing_trials
 
