@@ -6,23 +6,23 @@ that each run starts for itself. The revisions take turns, so that whatever else
     git worktree add /tmp/before main
     python benchmarks/study_startup.py [--against /tmp/before] [--rounds 3] [--groups 1 2]
 
-`cpu_s` adds up every process that a run has started, its reaper's and Ray's included; Linux only.
+`cpu_s` adds up every process that a run has started, Ray's included, up to the last sample before each ends.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from time import perf_counter, sleep
+from time import perf_counter
+
+import psutil
 
 from l2rw_ray.config import parse_study
 from l2rw_ray.config.loading import dump_study
@@ -31,7 +31,7 @@ _ROOT = Path(__file__).parents[1]
 _TRIALS = 12
 _ENDED = re.compile(rf"^\d+ of {_TRIALS} ")
 """A line that the run prints when a trial has ended."""
-_SET_CHILD_SUBREAPER = 36
+_SAMPLE_EVERY_S = 0.3
 _MAIN = "from l2rw_ray.cli import main; main()"
 
 
@@ -59,7 +59,7 @@ def measure(source: Path, groups: int, folder: Path) -> dict[str, float]:
     write_study(folder / "study.yaml")
     arguments = ("run", "study.yaml", "--out", "out", "--max-concurrent-trials", str(groups))
     environment = os.environ | {"PYTHONPATH": str(source), "RAY_USAGE_STATS_ENABLED": "0"}
-    before, started = _cpu_s(), perf_counter()
+    started = perf_counter()
     with subprocess.Popen(
         [sys.executable, "-c", _MAIN, *arguments],
         cwd=folder,
@@ -69,7 +69,8 @@ def measure(source: Path, groups: int, folder: Path) -> dict[str, float]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        ends, output = [], []
+        ends, output, used = [], [], ProcessTimes(process.pid)
+        used.start()
         for line in process.stdout:
             output.append(line)
             if _ENDED.match(line):
@@ -77,34 +78,43 @@ def measure(source: Path, groups: int, folder: Path) -> dict[str, float]:
     total_s = perf_counter() - started
     if process.returncode or len(ends) != _TRIALS:
         sys.exit("".join(output))
-    _collect_orphans()
     return {
         "first_trial_s": ends[0],
         "last_trial_s": ends[-1],
         "total_s": total_s,
-        "cpu_s": _cpu_s() - before,
+        "cpu_s": used.stop(),
     }
 
 
-def _cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+class ProcessTimes(threading.Thread):
+    """Samples the CPU time of a process and of all that it starts; Ray's workers change their parents.
 
+    Args:
+        pid: The process.
+    """
 
-def _collect_orphans() -> None:
-    """Wait for processes that outlived their parents, so that their time counts."""
-    for _ in _until(perf_counter() + 10):
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-            continue
-        return
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._known = {pid: psutil.Process(pid)}
+        self._used_s: dict[int, float] = {}
+        self._over = threading.Event()
 
+    def run(self) -> None:
+        """Sample until `stop`."""
+        while not self._over.wait(_SAMPLE_EVERY_S):
+            for process in list(self._known.values()):
+                with suppress(psutil.Error):
+                    self._known |= {each.pid: each for each in process.children(recursive=True)}
+            for pid, process in self._known.items():
+                with suppress(psutil.Error):
+                    times = process.cpu_times()
+                    self._used_s[pid] = times.user + times.system
 
-def _until(deadline: float) -> Iterator[None]:
-    while perf_counter() < deadline:
-        yield
-        sleep(0.1)
+    def stop(self) -> float:
+        """Stop. Returns the CPU time of all processes, in seconds."""
+        self._over.set()
+        self.join()
+        return sum(self._used_s.values())
 
 
 def main() -> None:
@@ -114,7 +124,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--groups", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args()
-    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     sources = {"here": _ROOT} | ({"against": options.against.resolve()} if options.against else {})
     runs: dict[str, list[dict[str, float]]] = {}
     for _ in range(options.rounds):

@@ -17,11 +17,12 @@ _ADDRESSES = count(2)
 
 
 @contextmanager
-def two_nodes(*, dashboard: bool = False) -> Iterator[tuple[Cluster, list[Node]]]:
+def two_nodes(*, dashboard: bool = False, one_address: bool = False) -> Iterator[tuple[Cluster, list[Node]]]:
     """A cluster of two nodes with a core each, beside a head with none.
 
     Args:
         dashboard: Whether it has one: without, what Ray starts to clean up after a killed driver stays.
+        one_address: Whether all nodes, the head included, share one.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")  # runs inherit it
@@ -29,14 +30,15 @@ def two_nodes(*, dashboard: bool = False) -> Iterator[tuple[Cluster, list[Node]]
             initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": dashboard}
         )
         try:
-            yield cluster, [add_worker_node(cluster) for _ in range(2)]
+            yield cluster, [add_worker_node(cluster, own_address=not one_address) for _ in range(2)]
         finally:
             cluster.shutdown()
 
 
-def add_worker_node(cluster: Cluster) -> Node:
-    """Let a node with one core join, under an address of its own: by it Ray tells the driver's node."""
-    return cluster.add_node(num_cpus=1, node_ip_address=f"127.0.0.{next(_ADDRESSES)}")
+def add_worker_node(cluster: Cluster, *, own_address: bool = True) -> Node:
+    """Let a node with one core join, by default under an address of its own."""
+    address = {"node_ip_address": f"127.0.0.{next(_ADDRESSES)}"} if own_address else {}
+    return cluster.add_node(num_cpus=1, **address)
 
 
 def lose(cluster: Cluster, node: Node) -> None:

@@ -28,11 +28,17 @@ def cluster() -> Iterator[tuple[Cluster, list[Node]]]:
         yield cluster
 
 
+@pytest.fixture(params=[False, True], ids=["own addresses", "one address"])
+def addressed(request: pytest.FixtureRequest) -> Iterator[tuple[Cluster, list[Node]]]:
+    with two_nodes(one_address=request.param) as cluster:
+        yield cluster
+
+
 def test_lost_node_leaves_its_trials_to_the_other(
-    cluster: tuple[Cluster, list[Node]], disturb: Disturb, tries: Tries
+    addressed: tuple[Cluster, list[Node]], disturb: Disturb, tries: Tries
 ) -> None:
     """Trials are long enough to be worth a worker group on each node."""
-    head, nodes = cluster
+    head, nodes = addressed
     calm, study = (disturb("--address", head.address, epochs=_LONG, seeds=2) for _ in range(2))
     calm.complete()
     process = study.start()
