@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
+from l2rw_ray.cli.bytecode import bytecode_hint
 from l2rw_ray.cli.progress import ProgressDisplay
 from l2rw_ray.cli.resumption import Resumption, done_before, earlier_settings
 from l2rw_ray.config import PlannedTrial, StudySpec
@@ -49,7 +50,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
     if options.address is not None:  # a job's log must say where its results are
         _print(console, f"folder   {folder.address}")
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
-        for line in repair_folder(folder):
+        for line in [*repair_folder(folder), *filter(None, [bytecode_hint()])]:
             _print(console, line)
         with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
             conclude = _Conclusion(console, folder, display, mirror)

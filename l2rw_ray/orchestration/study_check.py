@@ -33,11 +33,11 @@ class StudyCheck:
     """A check under way.
 
     Attributes:
-        process: The process.
+        process: The process; None if there is nothing to check.
         result: File for its outcome.
     """
 
-    process: "subprocess.Popen[bytes]"
+    process: "subprocess.Popen[bytes] | None"
     result: Path
 
     def finish(self) -> None:
@@ -49,6 +49,8 @@ class StudyCheck:
             OSError: A file cannot be read.
             InfrastructureError: The process ended without a result.
         """
+        if self.process is None:
+            return
         code = self.process.wait()
         if not self.result.exists():
             raise InfrastructureError(f"the check of data and models {_ending(code)} before it had a result")
@@ -70,6 +72,9 @@ def checking(
         with_data: Whether to check data and models: the nodes of a cluster may have other files.
     """
     order, result = scratch / _ORDER, scratch / _RESULT
+    if not with_data and not any(trial.config.import_paths for trial in samples):
+        yield StudyCheck(None, result)
+        return
     order.write_bytes(pickle.dumps((samples, spec, with_data)))
     command = [sys.executable, "-c", _MAIN, str(order), str(result)]
     # in a process group of its own, since Ctrl-C is for the driver to handle

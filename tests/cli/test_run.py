@@ -40,6 +40,7 @@ def run(study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 
     def session(run_missing_trials: Callable[..., RunOutcome], **changes: object) -> int:
         monkeypatch.setattr("l2rw_ray.cli.run.run_missing_trials", run_missing_trials)
+        monkeypatch.setattr("l2rw_ray.cli.run.bytecode_hint", lambda: None)
         before = signal.getsignal(signal.SIGTERM)
         try:
             spec = parse_study(study_tree | changes)

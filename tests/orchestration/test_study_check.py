@@ -54,7 +54,7 @@ def test_a_crash_does_not_pass_for_bad_input(
     monkeypatch.setattr(study_check, "_MAIN", _ENDS.format(end=end))
     spec, samples = _study(study_tree)
     with (
-        checking(samples, spec, tmp_path, with_data=False) as check,
+        checking(samples, spec, tmp_path, with_data=True) as check,
         pytest.raises(InfrastructureError, match=f"the check of data and models {message}"),
     ):
         check.finish()
@@ -65,6 +65,16 @@ def test_a_check_ends_with_its_block(
 ) -> None:
     monkeypatch.setattr(study_check, "_MAIN", "import time; time.sleep(600)")
     spec, samples = _study(study_tree)
-    with checking(samples, spec, tmp_path, with_data=False) as check:
+    with checking(samples, spec, tmp_path, with_data=True) as check:
+        assert check.process is not None
         os.kill(check.process.pid, 0)
     assert check.process.returncode == -9
+
+
+def test_a_study_on_other_nodes_without_code_of_its_own_needs_no_check(
+    study_tree: dict, tmp_path: Path
+) -> None:
+    spec, samples = _study(study_tree)
+    with checking(samples, spec, tmp_path, with_data=False) as check:
+        assert check.process is None
+        check.finish()
