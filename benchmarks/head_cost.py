@@ -211,9 +211,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.only:
         os.environ |= {"L2RW_TRIAL_S": str(options.trial_s), "RAY_AUTH_MODE": "disabled"}
-        from l2rw_ray.orchestration.workers import group
+        from l2rw_ray.orchestration.workers.group import WorkerGroup
 
-        group.TrainWorker = SleepingWorker
+        WorkerGroup.actor = SleepingWorker
         print(json.dumps(measure(options.only, options.trials_per_group)))
         return
     rows = [measured(groups, options) for groups in options.groups]

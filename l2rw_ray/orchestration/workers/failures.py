@@ -28,8 +28,9 @@ def classify_failure(errors: Iterable[BaseException]) -> Fault:
 def describe_failure(error: BaseException) -> str:
     """Return an error in one line: that of a worker by its own type, without Ray's traceback."""
     *_, cause = _causes(error)
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[0] if lines else 'no reason given'}"
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or ["no reason given"]
+    is_of_process = isinstance(cause, ray.exceptions.RayActorError)  # which says why at its end
+    return f"{type(cause).__name__}: {lines[-1 if is_of_process else 0]}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

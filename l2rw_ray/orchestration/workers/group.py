@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 
 import ray
 from ray.util import placement_group, remove_placement_group
@@ -40,10 +40,17 @@ class WorkerGroup:
 
     Not for several threads: whoever owns it hands it the answers of its workers.
 
+    Attributes:
+        actor: Class of its workers.
+        errors: Why workers failed.
+        requested_at: When it was started, by a monotonic clock.
+
     Args:
         settings: Settings of the workers.
         answered: Called with each answer of a worker, in a thread of Ray.
     """
+
+    actor: ClassVar[type[TrainWorker]] = TrainWorker
 
     def __init__(self, settings: WorkerGroupConfig, answered: Callable[[WorkerAnswer], object]) -> None:
         self._settings, self._answered = settings, answered
@@ -86,9 +93,7 @@ class WorkerGroup:
         if self.resources.gpus_per_worker:
             bundle["GPU"] = float(self.resources.gpus_per_worker)
         self._placement = placement_group([bundle] * self.resources.workers, strategy="PACK")
-        worker = ray.remote(num_cpus=bundle["CPU"], num_gpus=bundle.get("GPU", 0), max_restarts=0)(
-            TrainWorker
-        )
+        worker = ray.remote(num_cpus=bundle["CPU"], num_gpus=bundle.get("GPU", 0), max_restarts=0)(self.actor)
         for number in range(self.resources.workers):
             place = PlacementGroupSchedulingStrategy(self._placement, placement_group_bundle_index=number)
             self._actors.append(worker.options(scheduling_strategy=place).remote())

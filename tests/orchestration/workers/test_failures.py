@@ -1,7 +1,7 @@
 """Why a worker group was lost, from what Ray says of its workers."""
 
 import pytest
-from ray.exceptions import ActorDiedError, OutOfMemoryError, RayTaskError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayActorError, RayTaskError
 
 from l2rw_ray.errors import InfrastructureError, OutOfReachError
 from l2rw_ray.orchestration.broker.failure_policy import Fault
@@ -36,3 +36,5 @@ def test_reason(errors: list[Exception], fault: Fault) -> None:
 def test_an_error_of_a_worker_is_told_without_rays_traceback() -> None:
     assert describe_failure(_raised(ValueError("no CUDA device\nis there"))) == "ValueError: no CUDA device"
     assert describe_failure(ValueError()) == "ValueError: no reason given"
+    died = RayActorError("0", "The actor died.\n\tpid: 4711\nWorker exit detail: SIGSEGV")
+    assert describe_failure(died) == "RayActorError: Worker exit detail: SIGSEGV"
