@@ -86,6 +86,11 @@ def look_in(folder: Path | None) -> None:
     invalidate_caches()
 
 
+def looked_in() -> Path | None:
+    """Return the folder in which import paths are looked up first; None for the environment alone."""
+    return _beside_study.folder
+
+
 def locate(path: str, field: str) -> Path:
     """Return the file or folder of an import path's top-level package; no code is executed.
 

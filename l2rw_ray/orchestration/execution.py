@@ -109,6 +109,7 @@ class Execution:
             errors = [_first_line(error)]
         except KeyboardInterrupt:
             interrupted = True
+            workers.stop_scaling()
             broker.interrupt(_GRACE_S)
         finally:
             workers.stop_scaling()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, L2RWError
+from l2rw_ray.import_path import look_in, looked_in
 from l2rw_ray.orchestration.custom_code import import_custom_code
 
 _ORDER, _RESULT = "check.order", "check.result"
@@ -75,7 +76,7 @@ def checking(
     if not with_data and not any(trial.config.import_paths for trial in samples):
         yield StudyCheck(None, result)
         return
-    order.write_bytes(pickle.dumps((samples, spec, with_data)))
+    order.write_bytes(pickle.dumps((samples, spec, with_data, looked_in())))
     command = [sys.executable, "-c", _MAIN, str(order), str(result)]
     # in a process group of its own, since Ctrl-C is for the driver to handle
     process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
@@ -107,7 +108,10 @@ def _exit_with_driver() -> None:
     os._exit(1)
 
 
-def _check(samples: Sequence[PlannedTrial], spec: StudySpec, with_data: bool) -> Exception | None:
+def _check(
+    samples: Sequence[PlannedTrial], spec: StudySpec, with_data: bool, folder: Path | None
+) -> Exception | None:
+    look_in(folder)
     try:
         import_custom_code(samples)
         if with_data:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
+from l2rw_ray.config import PlannedTrial, StudySpec, load_study, parse_study
+from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InfrastructureError, InputError
 from l2rw_ray.orchestration import study_check
 from l2rw_ray.orchestration.study_check import checking
@@ -41,6 +42,16 @@ def test_code_is_found_where_the_caller_finds_it(
     with checking(samples, spec, tmp_path, with_data=False) as check:
         check.finish()
     assert capfd.readouterr() == ("", "")
+
+
+def test_code_beside_the_study_file_is_found(study_tree: dict, tmp_path: Path) -> None:
+    (tmp_path / "metric_beside.py").write_text("def zero(output, target):\n    return 0.0\n")
+    dump_study(parse_study(study_tree), tmp_path / "study.yaml")
+    text = (tmp_path / "study.yaml").read_text().replace("metrics: []", "metrics: [metric_beside:zero]")
+    (tmp_path / "study.yaml").write_text(text)
+    spec = load_study(tmp_path / "study.yaml")
+    with checking(plan_study(spec)[:1], spec, tmp_path, with_data=False) as check:
+        check.finish()
 
 
 @pytest.mark.parametrize(

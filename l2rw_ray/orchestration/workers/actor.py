@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import ray
 from ray.util import get_node_ip_address
 
-from l2rw_ray.orchestration.workers.rendezvous import WorkerPlace
+from l2rw_ray.orchestration.workers.rendezvous import TORCHRUN_VARIABLES, WorkerPlace
 from l2rw_ray.orchestration.workers.run_config import WorkerGroupConfig
 
 
@@ -33,6 +33,8 @@ class TrainWorker:
             settings: Settings of the worker group.
             variables: Environment variables of this rank, as `torchrun_variables` returns them.
         """
+        for name in TORCHRUN_VARIABLES:
+            os.environ.pop(name, None)  # those of a launcher that Ray was started by
         os.environ.update(variables)
         if not settings.resources.gpus_per_worker:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray Train takes a GPU wherever it sees one

@@ -118,12 +118,12 @@ class WorkerGroupPool:
 
     def _run(self) -> None:
         try:
-            self._scale({})  # at once, while the broker's process starts
+            self._attempt(lambda: self._scale({}))  # at once, while the broker's process starts
             while self._groups or not self._ending.is_set():
                 self._receive()
                 if monotonic() >= self._deadline:
                     return
-                self._try_round()
+                self._attempt(self._round)
         except ray.exceptions.ActorDiedError:
             logging.getLogger(__name__).debug("the broker was lost", exc_info=True)
         finally:
@@ -132,12 +132,13 @@ class WorkerGroupPool:
             if not self._ending.is_set():  # nobody looks after trials any more
                 self._on_stuck()
 
-    def _try_round(self) -> None:
+    def _attempt(self, step: Callable[[], object]) -> None:
+        """Take a step, which a busy head node may make fail; the next one may do better."""
         try:
-            self._round()
+            step()
         except ray.exceptions.ActorDiedError:
             raise
-        except ray.exceptions.RayError:  # such as a busy head node; the next round may do better
+        except ray.exceptions.RayError:
             logging.getLogger(__name__).debug("could not look after worker groups", exc_info=True)
 
     def _receive(self) -> None:
@@ -171,7 +172,9 @@ class WorkerGroupPool:
         del self._groups[group.name]
         if ended.held_trial:
             self._membership.note_loss(group.nodes)
-        if group.errors and not ended.has_joined:
+        if ended.has_joined:
+            del self._failed[group.resources]
+        elif group.errors:
             self._record_failed_start(group)
 
     def _record_failed_start(self, group: WorkerGroup) -> None:

@@ -155,6 +155,18 @@ def test_the_first_failed_start_is_told_at_once_and_the_third_ends_the_run(
     assert one.gave_up
 
 
+def test_a_group_that_had_trained_shows_that_groups_can_start(case: Callable[..., _Case]) -> None:
+    one = case(limit=1)
+    for number in range(6):
+        group = one.groups[number]
+        group.errors, group.has_ended = [ActorDiedError()], True
+        if number % 2:
+            one.broker.joined.add(group.name)
+        one.round()
+    assert not one.gave_up
+    assert len(one.groups) == 7
+
+
 def test_a_lost_node_is_told_with_the_trials_that_were_on_it(case: Callable[..., _Case]) -> None:
     one = case(limit=2)
     one.nodes = [HEAD, SPOT]

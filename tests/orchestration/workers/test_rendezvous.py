@@ -1,6 +1,11 @@
 """Ranks and torchrun's variables of a worker group."""
 
-from l2rw_ray.orchestration.workers.rendezvous import WorkerPlace, rank_order, torchrun_variables
+from l2rw_ray.orchestration.workers.rendezvous import (
+    TORCHRUN_VARIABLES,
+    WorkerPlace,
+    rank_order,
+    torchrun_variables,
+)
 
 
 def test_a_single_worker_needs_no_process_group() -> None:
@@ -9,7 +14,8 @@ def test_a_single_worker_needs_no_process_group() -> None:
 
 def test_all_ranks_meet_at_the_first() -> None:
     places = [WorkerPlace("n", "10.0.0.1", 4711), WorkerPlace("m", "10.0.0.2", 4712)]
-    first, second = torchrun_variables(places)
+    first, second = map(dict, torchrun_variables(places))
+    assert first.keys() == second.keys() == set(TORCHRUN_VARIABLES)
     assert (first.pop("RANK"), second.pop("RANK")) == ("0", "1")
     assert first == second
     assert first == {
