@@ -34,12 +34,14 @@ class WeightHistogram:
     """Histogram of the train examples' mean weights over an epoch, relative to 1/B.
 
     Attributes:
-        clean: Examples with a clean label per bin of `WEIGHT_EDGES`.
-        corrupted: Examples with a corrupted label per bin.
+        clean: Examples whose label is known to be right per bin of `WEIGHT_EDGES`.
+        corrupted: Examples whose label is known to be wrong per bin.
+        unverified: Examples of whose label neither is known per bin; empty where there are none.
     """
 
     clean: tuple[int, ...]
     corrupted: tuple[int, ...]
+    unverified: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from l2rw_ray.data.categories.encoder import FEATURES, CategoryEncoder
 from l2rw_ray.data.images.stored_images import StoredImages
+from l2rw_ray.data.row_ids import RowIds, identities
 from l2rw_ray.data.row_store import RowStore, moved, select_rows, shape_of_one, take_rows
 from l2rw_ray.data.text.encoder import TextEncoder
 from l2rw_ray.data.text.joining import joined_texts
@@ -28,7 +29,8 @@ class ExampleSet:
             tensors [N, …], which are not scaled; with `places` a store of S inputs that several sets (and,
             memory-mapped, several processes) share.
         labels: Class indices, int64 [N]; of a regression indices of the target's strata.
-        corrupted: Which labels or targets were corrupted on purpose, bool [N].
+        corrupted: Which labels or targets are known to be wrong: corrupted on purpose, or by a verified one,
+            bool [N].
         rows: Row of each example in its source, int64 [N].
         mean: What is subtracted from features, [F], beside categories too; None for other inputs.
         std: What features are divided by, [F]; None as `mean`.
@@ -42,6 +44,10 @@ class ExampleSet:
             which passes go through them; `inputs` then have the shape of one and hold none, unless it
             says that they are held in memory anyway.
         encoder: What made numbers of texts or categories; None for other inputs.
+        unverified: Of which labels or targets nobody knows whether they are right, bool [N]; None where it is
+            known of all. None of them is `corrupted`, and none counts as `clean`.
+        ids: Identity of each row of its source, to be looked up by `rows`; None where the number of a row
+            is its identity.
     """
 
     inputs: Tree | RowStore
@@ -57,9 +63,30 @@ class ExampleSet:
     target_std: Tensor | None = None
     stored: StoredImages | None = None
     encoder: TextEncoder | CategoryEncoder | None = None
+    unverified: Tensor | None = None
+    ids: RowIds | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def clean(self) -> Tensor:
+        """Which labels or targets are known to be right, bool [N]."""
+        return ~self.corrupted if self.unverified is None else ~(self.corrupted | self.unverified)
+
+    @property
+    def corrupted_fraction(self) -> float | None:
+        """Share of wrong labels or targets among those known to be right or wrong; None if none is known."""
+        known = int(self.clean.sum()) + int(self.corrupted.sum())
+        return int(self.corrupted.sum()) / known if known else None
+
+    def identities(self, index_K: Tensor) -> list[str]:
+        """Return the identities of some examples, such as `train.csv:17` or the value of an `id` column.
+
+        Args:
+            index_K: Positions in this set, int64 [K].
+        """
+        return identities(self.ids, self.rows[index_K])
 
     @property
     def is_streamed(self) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from l2rw_ray.data.categories.mixed_rows import MixedRows
 from l2rw_ray.data.images.stored_images import StoredImages
+from l2rw_ray.data.row_ids import RowIds
 from l2rw_ray.data.row_store import RowStore, take_rows
 from l2rw_ray.data.tables.bad_rows import SkippedRows
 from l2rw_ray.errors import DataError
@@ -41,13 +42,20 @@ class Source:
         weight_features: Features that say how far an example can be trusted, floats [N, F], for the method
             `weight_model`; None where there are none.
         train_labels: Labels as they were given, some of them wrong, which the train set uses in place of
-            `labels`, int64 [N]; None to use `labels`, as the other sets always do.
+            `labels`, int64 [N], `NO_CLASS` where an example has none and therefore cannot train; None to use
+            `labels`, as the other sets always do.
         targets: What a regression predicts, floats [N]; None for a classification.
         test_targets: Targets of the test set of its own.
         feature_names: Name of each of the F features; None where they have none.
         left_out: Examples that were left out for their targets.
         stored: Where the images of a train set that is streamed are; `inputs` then have the shape of one
             and hold none, unless `stored` says that they are held in memory anyway.
+        verified: Which examples have `labels` or `targets` that are known to be right, bool [N]: the meta,
+            validation and test sets are drawn from these, and the others only train. None for all.
+        train_targets: Targets as they were given, as `train_labels`, float32 [N], NaN where an example has
+            none; None to use `targets`.
+        ids: Identity of each row; None where its number says it all.
+        test_ids: Identity of each row of the test set of its own.
     """
 
     inputs: Tree | RowStore
@@ -66,6 +74,10 @@ class Source:
     feature_names: tuple[str, ...] | None = None
     left_out: int = 0
     stored: StoredImages | None = None
+    verified: Tensor | None = None
+    train_targets: Tensor | None = None
+    ids: RowIds | None = None
+    test_ids: RowIds | None = None
 
     def take(self, rows_K: Tensor) -> Tree:
         """Return the inputs of some rows, [K, …], or their texts, from memory or from files.

@@ -60,11 +60,12 @@ class TwoStageMethod(ABC):
         return self._step.weighted(batch, self._weights_N[batch.index])
 
     def share_metrics(self, name: str, chosen_N: Tensor) -> dict[str, float]:
-        """Return the share of chosen examples, and the share of known wrong labels among them."""
-        corrupted_N = self._context.train.corrupted
+        """Return the share of chosen examples, and that of wrong ones among their known labels."""
+        train = self._context.train
+        known_N = (train.corrupted | train.clean) & chosen_N
         metrics = {f"{name}_fraction": chosen_N.double().mean().item()}
-        if corrupted_N.any() and chosen_N.any():
-            metrics[f"{name}_corrupted_fraction"] = corrupted_N[chosen_N].double().mean().item()
+        if train.corrupted.any() and known_N.any():
+            metrics[f"{name}_corrupted_fraction"] = train.corrupted[known_N].double().mean().item()
         return metrics
 
     def state_dict(self) -> dict[str, Any]:

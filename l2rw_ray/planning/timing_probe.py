@@ -144,7 +144,9 @@ def _thinned(examples: ExampleSet) -> ExampleSet:
     rows, labels = examples.rows[kept], examples.labels[kept]
     targets = None if examples.targets is None else examples.targets[kept]
     corrupted = examples.corrupted[kept]
-    return replace(examples, labels=labels, targets=targets, corrupted=corrupted, rows=rows, places=places)
+    unverified = None if examples.unverified is None else examples.unverified[kept]
+    fewer = replace(examples, labels=labels, targets=targets, rows=rows, places=places)
+    return replace(fewer, corrupted=corrupted, unverified=unverified)
 
 
 class _TimingObserver:

@@ -181,7 +181,7 @@ def _counts(splits: Splits, name: str, source: Source) -> tuple[int, ...]:
 
 def _corrupted(splits: Splits, name: str) -> float:
     examples: ExampleSet = getattr(splits, name)
-    return float(examples.corrupted.double().mean()) if len(examples) else 0.0
+    return examples.corrupted_fraction or 0.0
 
 
 def _differences(sections: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -42,6 +42,7 @@ class TrialSummary:
         epochs: Epochs with weights.
         clean: Number of examples with a right label per epoch and bin of `WEIGHT_EDGES`.
         corrupted: Number of examples with a wrong label per epoch and bin.
+        unverified: Number of examples that may have either per epoch and bin.
         class_names: Name of each class.
         confusion: Number of test examples by true and predicted class; None for a regression.
     """
@@ -54,6 +55,7 @@ class TrialSummary:
     epochs: tuple[int, ...]
     clean: Counts
     corrupted: Counts
+    unverified: Counts
     class_names: tuple[str, ...]
     confusion: Counts | None
 
@@ -77,7 +79,6 @@ def summarise_trial(
     known = {name for row in history for name, value in row.items() if value is not None}
     metric = validation_metric(headline_of({name.replace("validation_", "test_", 1) for name in known}))
     losses = [loss for epoch in series for loss in epoch["train_loss"]]
-    shape = (len(weights), len(WEIGHT_EDGES) + 1)
     return TrialSummary(
         name=name,
         metric=metric,
@@ -85,11 +86,18 @@ def summarise_trial(
         step=tuple(step for epoch in series for step in epoch["step"]),
         train_loss=tuple(np.nan if loss is None else loss for loss in losses),
         epochs=tuple(row["epoch"] for row in weights),
-        clean=np.array([row["clean"] for row in weights], np.int64).reshape(shape),
-        corrupted=np.array([row["corrupted"] for row in weights], np.int64).reshape(shape),
+        clean=_counts(weights, "clean"),
+        corrupted=_counts(weights, "corrupted"),
+        unverified=_counts(weights, "unverified"),
         class_names=tuple(confusion["class_names"]) if confusion else (),
         confusion=np.array(confusion["counts"], np.int64) if confusion else None,
     )
+
+
+def _counts(weights: Sequence[Row], kind: str) -> Counts:
+    """Return the number of examples of a kind per epoch and bin; 0 where a row does not have the kind."""
+    bins = len(WEIGHT_EDGES) + 1
+    return np.array([row.get(kind) or [0] * bins for row in weights], np.int64).reshape(len(weights), bins)
 
 
 def write_trial_plots(summary: TrialSummary, folder: Path) -> list[str]:
@@ -134,7 +142,7 @@ def _draw_learning(summary: TrialSummary, axes: Axes) -> None:
 
 
 def _draw_weights(summary: TrialSummary, axes: Axes) -> None:
-    counts = summary.clean + summary.corrupted
+    counts = summary.clean + summary.corrupted + summary.unverified
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     first, last = summary.epochs[0], summary.epochs[-1]
     extent = (first - 0.5, last + 0.5, -0.5, counts.shape[1] - 0.5)

@@ -14,12 +14,13 @@ def read_weight_histograms(directory: Path | str) -> pa.Table:
 
     Returns:
         A row per trial and epoch with weights: `trial_id`, `seed`, `factor.<path>` …, `epoch`, and
-        `clean` and `corrupted`, each a list of numbers of examples per bin of `WEIGHT_EDGES`.
+        `clean`, `corrupted` and `unverified`, each a list of numbers of examples per bin of `WEIGHT_EDGES`;
+        `unverified` is empty or null where it is known of all labels whether they are right.
 
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
-    return _epochs(directory, "weight_histograms", ("epoch", "clean", "corrupted"))
+    return _epochs(directory, "weight_histograms", ("epoch", "clean", "corrupted", "unverified"))
 
 
 def read_step_series(directory: Path | str) -> pa.Table:

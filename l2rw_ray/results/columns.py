@@ -109,8 +109,9 @@ HISTORY = (
     Column("metrics", _METRICS, "What the epoch reported, by name."),
 )
 """What `history` holds of each epoch."""
+_COUNTS = pa.list_(pa.int64())
 _WEIGHTS = pa.struct(
-    [("epoch", pa.int64()), ("clean", pa.list_(pa.int64())), ("corrupted", pa.list_(pa.int64()))]
+    [("epoch", pa.int64()), ("clean", _COUNTS), ("corrupted", _COUNTS), ("unverified", _COUNTS)]
 )
 _SERIES = pa.struct(
     [

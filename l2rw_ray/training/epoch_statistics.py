@@ -6,9 +6,8 @@ Shape suffixes: S steps of the epoch, N train examples.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from l2rw_ray.data import Batch
+from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.events import StepSeries, WeightHistogram
 from l2rw_ray.methods import StepOutcome
 from l2rw_ray.training.ranks import Ranks
@@ -36,15 +35,15 @@ class EpochStatistics:
     """Collects the steps of one epoch without waiting for the device.
 
     Args:
-        corrupted_N: Which train examples carry a wrong label.
+        train: The train set, which says which labels are known to be right or wrong.
         steps: Steps of the epoch.
         first: Steps of the trial before this epoch.
         device: Where the losses and weights are.
     """
 
-    def __init__(self, corrupted_N: Tensor, steps: int, first: int, device: torch.device) -> None:
+    def __init__(self, train: ExampleSet, steps: int, first: int, device: torch.device) -> None:
         self._losses = StepStatistics(steps, first, device)
-        self._weights = WeightStatistics(corrupted_N, steps, device)
+        self._weights = WeightStatistics(train.corrupted, steps, device, train.unverified)
         self._sizes_S = torch.zeros(steps, dtype=torch.float64)
         self._first, self._is_weighted = first, False
 

@@ -113,7 +113,7 @@ class Trainer:
         visited, batch_size = examples if plan.order is None else plan.order, self._config.optim.batch_size
         steps = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
         steps = min(steps, self._options.epoch_steps or steps)
-        statistics = EpochStatistics(train.corrupted, steps, self._step, self._device)
+        statistics = EpochStatistics(train, steps, self._step, self._device)
         with closing(self._batches(self._epoch, plan, self._options.read_parts)) as batches:
             for position in range(steps):
                 with self._timer("data"):
@@ -253,7 +253,7 @@ class Trainer:
         of_health = health_warnings(
             [event.metrics for event in self._history],
             min(self._config.optim.batch_size, len(self._splits.train)),
-            self._splits.train.corrupted.double().mean().item(),
+            self._splits.train.corrupted_fraction,
         )
         return (*of_health, *(self._checkpoints.warnings if self._checkpoints else ()))
 

@@ -7,14 +7,14 @@ from l2rw_ray.meta import WeightHealth, failure_signatures
 
 
 def health_warnings(
-    epochs: Sequence[Mapping[str, float]], batch_size: int, corrupted_fraction: float
+    epochs: Sequence[Mapping[str, float]], batch_size: int, corrupted_fraction: float | None
 ) -> tuple[str, ...]:
     """Return the failure signatures of a trial whose method follows a meta set, with remedies.
 
     Args:
         epochs: Each epoch's metrics; epochs without `direction_cosine` are skipped.
         batch_size: Examples per step over all workers.
-        corrupted_fraction: Share of train examples with a wrong label.
+        corrupted_fraction: Share of wrong labels among those known to be right or wrong; None if none is.
     """
     judged = [metrics for metrics in epochs if "direction_cosine" in metrics]
     if not judged:

@@ -1,9 +1,9 @@
 """Statistics of the weights of one epoch, over all ranks.
 
-Shape suffixes: S steps of the epoch, N train examples, B batch.
+Shape suffixes: S steps of the epoch, N train examples, K of them that were visited, B batch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,8 +19,9 @@ class EpochWeights:
 
     Attributes:
         metrics: `mean_weight` (relative to 1/B), `effective_sample_size` ((Σw)²/Σw², examples),
-            `zero_weight_fraction`, `corrupted_weight_share` and, where both kinds of label occur,
-            `corrupted_auroc`: the probability that a corrupted example has a smaller weight than a clean one.
+            `zero_weight_fraction` and, where right and wrong labels are known, `corrupted_weight_share` (of
+            the weight of the examples of which either is known) and `corrupted_auroc`: the probability that a
+            corrupted example has a smaller weight than a clean one.
         effective_S: Effective sample size of each step, NaN where no weights were computed or none is
             positive.
         histogram: Mean relative weights of the examples that were visited.
@@ -35,17 +36,21 @@ class WeightStatistics:
     """Collects one epoch's weights without waiting for the device.
 
     Args:
-        corrupted_N: Which train examples carry a wrong label.
+        corrupted_N: Which train examples are known to carry a wrong label.
         steps: Steps of the epoch.
         device: Where the weights are.
+        unverified_N: Of which neither that nor the opposite is known; None where one is of all.
     """
 
-    def __init__(self, corrupted_N: Tensor, steps: int, device: torch.device) -> None:
+    def __init__(
+        self, corrupted_N: Tensor, steps: int, device: torch.device, unverified_N: Tensor | None = None
+    ) -> None:
         self._corrupted_N = corrupted_N.to(device)
+        self._unverified_N = None if unverified_N is None else unverified_N.to(device)
         self._relative_N = torch.zeros(len(corrupted_N), dtype=torch.float64, device=device)
         self._seen_N = torch.zeros_like(self._relative_N)
-        # per step, summed over ranks: magnitude, sum of squares, zeros, magnitude of the corrupted
-        self._sums_S4 = torch.zeros(steps, 4, dtype=torch.float64, device=device)
+        # per step, summed over ranks: magnitude, squares, zeros, magnitude of the corrupted and of the known
+        self._sums_S5 = torch.zeros(steps, 5, dtype=torch.float64, device=device)
         self._is_new_S = torch.zeros(steps, dtype=torch.bool)
 
     def add(
@@ -61,15 +66,19 @@ class WeightStatistics:
             is_new: Whether they were computed at this step; metrics per step count such steps alone.
         """
         weights_B = weights_B.detach().double()
-        wrong_B = self._corrupted_N[index_B]
+        wrong_B, total = self._corrupted_N[index_B], weights_B.abs().sum()
+        known = total
+        if self._unverified_N is not None:
+            known = total - (weights_B * self._unverified_N[index_B]).abs().sum()
         sums = (
-            weights_B.abs().sum(),
+            total,
             weights_B.square().sum(),
             (weights_B == 0).sum(),
             (weights_B * wrong_B).abs().sum(),
+            known,
         )
         if is_new:
-            self._sums_S4[step] = torch.stack([value.double() for value in sums])
+            self._sums_S5[step] = torch.stack([value.double() for value in sums])
             self._is_new_S[step] = True
         self._relative_N.index_add_(0, index_B, weights_B * global_size)
         self._seen_N.index_add_(0, index_B, torch.ones_like(weights_B))
@@ -81,11 +90,11 @@ class WeightStatistics:
             global_sizes_S: Examples in each step's global batch.
             ranks: The trial's workers.
         """
-        sums_S4 = ranks.sum(self._sums_S4).cpu()
+        sums_S5 = ranks.sum(self._sums_S5).cpu()
         times_N, relative_N = ranks.sum(self._seen_N).cpu(), ranks.sum(self._relative_N).cpu()
         seen_N = times_N > 0
-        relative_N, corrupted_N = (relative_N / times_N)[seen_N], self._corrupted_N.cpu()[seen_N]
-        total_S, squares_S, zeros_S, wrong_S = sums_S4.unbind(dim=1)
+        relative_K, (corrupted_K, clean_K, unverified_K) = (relative_N / times_N)[seen_N], self._kinds(seen_N)
+        total_S, squares_S, zeros_S, wrong_S, known_S = sums_S5.unbind(dim=1)
         used = squares_S > 0
         summary = {}
         if self._is_new_S.any():
@@ -94,15 +103,30 @@ class WeightStatistics:
         if used.any():
             summary["mean_weight"] = total_S[used].mean().item()
             summary["effective_sample_size"] = effective_S[used].mean().item()
-        if corrupted_N.any() and not corrupted_N.all():
-            if used.any():
-                summary["corrupted_weight_share"] = (wrong_S[used] / total_S[used]).mean().item()
-            with without_draws():
-                from sklearn.metrics import roc_auc_score
-
-            summary["corrupted_auroc"] = float(roc_auc_score(corrupted_N.numpy(), -relative_N.numpy()))
-        histogram = WeightHistogram(_counts(relative_N[~corrupted_N]), _counts(relative_N[corrupted_N]))
+        if corrupted_K.any() and clean_K.any():
+            if known_S.any():
+                summary["corrupted_weight_share"] = (wrong_S.sum() / known_S.sum()).item()
+            summary["corrupted_auroc"] = _auroc(relative_K, corrupted_K, clean_K)
+        histogram = WeightHistogram(_counts(relative_K[clean_K]), _counts(relative_K[corrupted_K]))
+        if self._unverified_N is not None:
+            histogram = replace(histogram, unverified=_counts(relative_K[unverified_K]))
         return EpochWeights(summary, effective_S, histogram)
+
+    def _kinds(self, seen_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return which examples are known to be wrong, known to be right, and neither, bool [K] each."""
+        wrong_K = self._corrupted_N.cpu()[seen_N]
+        if self._unverified_N is None:
+            return wrong_K, ~wrong_K, torch.zeros_like(wrong_K)
+        unverified_K = self._unverified_N.cpu()[seen_N]
+        return wrong_K, ~(wrong_K | unverified_K), unverified_K
+
+
+def _auroc(relative_K: Tensor, corrupted_K: Tensor, clean_K: Tensor) -> float:
+    """Return the probability that a corrupted example weighs less than a clean one; ties count half."""
+    with without_draws():
+        from sklearn.metrics import roc_auc_score
+    known_K = corrupted_K | clean_K
+    return float(roc_auc_score(corrupted_K[known_K].numpy(), -relative_K[known_K].numpy()))
 
 
 def _counts(relative_N: Tensor) -> tuple[int, ...]:

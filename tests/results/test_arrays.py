@@ -47,7 +47,7 @@ def test_arrays_come_back_with_their_trial(writer, folder, planned):
         writer(event)
     writer(TrialEnded(planned[0].trial_id, TrialStatus.COMPLETED, 3, 30, 4.5))
     own = {"trial_id": trial_id, "seed": 0, "factor.method.name": "l2rw"}
-    weights = {"clean": [3, 0], "corrupted": [0, 2]}
+    weights = {"clean": [3, 0], "corrupted": [0, 2], "unverified": []}
     assert read_weight_histograms(folder.path).to_pylist() == [{**own, "epoch": 1, **weights}]
     series = {"step": [10, 20], "train_loss": [0.5, None], "effective_sample_size": [None, 4.0]}
     assert read_step_series(folder.path).to_pylist() == [{**own, "epoch": n, **series} for n in (1, 2)]

@@ -56,6 +56,28 @@ def test_examples_are_counted_by_their_mean_weight() -> None:
     assert sum(weights.histogram.clean) == 2, "the last example never came"
 
 
+def test_labels_that_nobody_verified_count_as_neither_right_nor_wrong() -> None:
+    corrupted = torch.tensor([False, True, False, False])
+    unverified = torch.tensor([False, False, True, True])
+    statistics = WeightStatistics(corrupted, 1, torch.device("cpu"), unverified)
+    statistics.add(0, torch.tensor([0.3, 0.1, 0.0, 0.6]), torch.arange(4), global_size=4)
+    weights = statistics.summarise(torch.tensor([4.0]), Ranks())
+    assert weights.metrics["corrupted_auroc"] == 1.0, "as clean ones, the others would make it 2/3"
+    assert weights.metrics["corrupted_weight_share"] == pytest.approx(0.25)
+    assert weights.metrics["mean_weight"] == pytest.approx(1.0)
+    histogram = weights.histogram
+    assert [sum(part) for part in (histogram.clean, histogram.corrupted, histogram.unverified)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+def test_without_both_kinds_of_known_label_nothing_is_said_of_them(wrong: bool) -> None:
+    unverified = torch.tensor([False, True])
+    statistics = WeightStatistics(torch.tensor([wrong, False]), 1, torch.device("cpu"), unverified)
+    statistics.add(0, torch.tensor([0.3, 0.7]), torch.arange(2), global_size=2)
+    metrics = statistics.summarise(torch.tensor([2.0]), Ranks()).metrics
+    assert not {"corrupted_auroc", "corrupted_weight_share"} & metrics.keys()
+
+
 def test_what_is_imported_on_first_use_draws_no_random_number() -> None:
     code = """
 import random, torch

@@ -161,7 +161,8 @@ def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:
     assert labels is not None
     corrupted = torch.zeros(len(rows), dtype=torch.bool)
     own_targets = None if targets is None else targets[rows]
-    return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows, targets=own_targets)
+    ids = source.test_ids if own_test else source.ids
+    return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows, targets=own_targets, ids=ids)
 
 
 def _check_fit(source: Source, config: Data) -> None:
