@@ -1,7 +1,7 @@
 """A source of examples, before it is split."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import torch
@@ -54,6 +54,7 @@ class Source:
             validation and test sets are drawn from these, and the others only train. None for all.
         train_targets: Targets as they were given, as `train_labels`, float32 [N], NaN where an example has
             none; None to use `targets`.
+        pools: Rows that one set alone is drawn from, by its name, `meta` or `validation`.
         ids: Identity of each row; None where its number says it all.
         test_ids: Identity of each row of the test set of its own.
     """
@@ -76,6 +77,7 @@ class Source:
     stored: StoredImages | None = None
     verified: Tensor | None = None
     train_targets: Tensor | None = None
+    pools: Mapping[str, range] = field(default_factory=dict)
     ids: RowIds | None = None
     test_ids: RowIds | None = None
 
@@ -91,6 +93,21 @@ class Source:
         if self.stored is None or self.stored.in_memory:
             return take_rows(self.inputs, rows_K)
         return self.stored.read(rows_K)
+
+    @property
+    def given_labels(self) -> Tensor:
+        """Labels as they were given, int64 [N]; `NO_CLASS` where an example has none."""
+        return self.labels if self.train_labels is None else self.train_labels
+
+    @property
+    def may_train(self) -> Tensor:
+        """Which examples the train set may be drawn from, if they are in no other set, bool [N]."""
+        allowed = (self.labels != NO_CLASS) & (self.given_labels != NO_CLASS)
+        if self.train_targets is not None:
+            allowed &= ~self.train_targets.isnan()
+        for rows in self.pools.values():
+            allowed[rows.start : rows.stop] = False
+        return allowed
 
     @property
     def skipped_rows(self) -> int:
@@ -127,8 +144,9 @@ class Source:
         number_C[list(classes)] = torch.arange(len(classes))
         labels, train_labels = number_C[self.labels], None
         if self.train_labels is not None:  # an example that is given as one of the others goes with them
-            train_labels = number_C[self.train_labels]
-            labels = labels.masked_fill(train_labels == NO_CLASS, NO_CLASS)
+            has_none = self.train_labels == NO_CLASS
+            train_labels = number_C[self.train_labels].masked_fill(has_none, NO_CLASS)
+            labels = labels.masked_fill((train_labels == NO_CLASS) & ~has_none, NO_CLASS)
         return replace(
             self,
             labels=labels,
@@ -167,6 +185,17 @@ class Source:
             return given
         remedy = f"use one of {', '.join(names) or f'0 to {count - 1}'}" if count else "leave it out"
         raise DataError(field, given, "no feature of this source", remedy)
+
+
+def kept_pools(pools: Mapping[str, range], kept_N: Tensor) -> dict[str, range]:
+    """Return where the pools of a source are once some of its rows are left out.
+
+    Args:
+        pools: As `Source.pools`.
+        kept_N: Which rows are left, bool [N].
+    """
+    before_N = torch.cat([kept_N.new_zeros(1), kept_N]).cumsum(0)
+    return {name: range(int(before_N[rows.start]), int(before_N[rows.stop])) for name, rows in pools.items()}
 
 
 Loader = Callable[..., Source]

@@ -1,5 +1,6 @@
 """The `data` section: where examples come from, and the protocols applied to the train and meta sets."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Tag, field_validator, model_validator
@@ -28,6 +29,7 @@ from l2rw_ray.config.data.source_options import (
     TorchvisionOptions,
 )
 from l2rw_ray.config.data.streaming import StreamOptions
+from l2rw_ray.config.data.trusted import TrustedColumns, TrustedOptions
 from l2rw_ray.config.section import conflict
 
 
@@ -36,11 +38,12 @@ class _Data(SourceFacts):
 
     train_size: int | None = Field(default=None, ge=2)
     """Examples in the train set; null takes all that the other sets and the protocol leave."""
-    meta_per_class: int = Field(default=5, ge=1)
+    meta_per_class: int | None = Field(default=5, ge=1)
     """Examples per class in the meta set, which drives the weights: clean and balanced but for what
-    `meta_bias` and `meta_noise` do."""
-    validation_size: int = Field(default=0, ge=0)
-    """Clean examples on which hyperparameters are selected; 0 for none."""
+    `meta_bias` and `meta_noise` do. Null takes all examples of a file that is for the meta set alone."""
+    validation_size: int | None = Field(default=0, ge=0)
+    """Clean examples on which hyperparameters are selected; 0 for none. Null takes all examples of a file
+    that is for the validation set alone."""
     test_size: int | None = Field(default=None, ge=1)
     """Examples used for reporting only; null takes the whole test file, or a fifth of the source
     where it has no test file of its own."""
@@ -62,6 +65,21 @@ class _Data(SourceFacts):
     @property
     def is_regression(self) -> bool | None:
         """Whether examples have targets rather than classes; None where only loading them tells."""
+        return False
+
+    @property
+    def set_files(self) -> Mapping[str, str]:
+        """What is given for the meta or the validation set alone, by the set's name."""
+        return {}
+
+    @property
+    def trains_on_verified(self) -> bool:
+        """Whether a verified example that is in no other set trains with its verified label."""
+        return False
+
+    @property
+    def selects_by_given(self) -> bool:
+        """Whether the labels of the validation set are not verified."""
         return False
 
     @field_validator("augment")
@@ -88,6 +106,22 @@ class _Data(SourceFacts):
         """Return the source's own fields, by the name that a study file uses."""
         own = {name: field for name, field in cls.model_fields.items() if name not in _Data.model_fields}
         return {field.alias or name: field for name, field in own.items() if name != "source"}
+
+    @model_validator(mode="after")
+    def _sets_have_a_size(self) -> Self:
+        sizes = {"meta": ("meta_per_class", 1), "validation": ("validation_size", 0)}
+        for name, (field, least) in sizes.items():
+            size = getattr(self, field)
+            if size is None and name not in self.set_files:
+                problem = f"null takes all of a file for the {name} set, and none is named"
+                raise conflict(field, None, problem, f"give a number from {least} on")
+            if size == 0 and name in self.set_files:
+                problem = f"{name} names {self.set_files[name]} for it"
+                raise conflict(field, 0, problem, f"give a number, null for all, or leave {name} out")
+        if self.meta_per_class is None and not isinstance(self.meta_bias, NoBias):
+            problem = "meta_bias changes proportions, not the size"
+            raise conflict("meta_per_class", None, problem, "give a number")
+        return self
 
     @model_validator(mode="after")
     def _bias_and_size_agree(self) -> Self:
@@ -148,7 +182,7 @@ class FashionMnistData(TorchvisionOptions, _Data):
     source: Literal["fashion_mnist"]
 
 
-class ImageFolderData(ImageFolderOptions, _Data):
+class ImageFolderData(ImageFolderOptions, TrustedOptions, _Data):
     """Image files (JPEG, PNG, …) in one folder per class."""
 
     source: Literal["image_folder"]
@@ -166,7 +200,7 @@ class SyntheticData(SyntheticOptions, _Data):
     source: Literal["synthetic"]
 
 
-class ParquetData(TableOptions, InputColumns, _Data):
+class ParquetData(TableOptions, TrustedColumns, InputColumns, _Data):
     """A table of encoded images, texts or numeric features, and a label or a target.
 
     Paths are files or folders, local or any URI that pyarrow's filesystems understand. A CSV file, packed
@@ -243,7 +277,8 @@ class ParquetData(TableOptions, InputColumns, _Data):
 
     @model_validator(mode="after")
     def _inputs_do_not_tell_the_answer(self) -> Self:
-        for name, column in (("label", self.label), ("target", self.target)):
+        for name in ("label", "target", "verified_label", "verified_target", "id"):
+            column = getattr(self, name)
             if column is not None and column == self.text:
                 raise conflict("text", column, f"it is the {name}", "name another column")
             for field in ("features", "categorical", "weight_features"):
@@ -257,6 +292,12 @@ class ParquetData(TableOptions, InputColumns, _Data):
             raise conflict("label", self.label, "a target is named too", "set one of the two to null")
         if self.label is None and self.target is None:
             raise conflict("label", None, "no target is named either", "name one of the two")
+        for answer in ("label", "target"):
+            field, column = f"verified_{answer}", getattr(self, f"verified_{answer}")
+            if column is not None and getattr(self, answer) is None:
+                raise conflict(field, column, f"there is no {answer}", "name both, or leave it out")
+            if column is not None and column == getattr(self, answer):
+                raise conflict(field, column, f"it is the {answer}", "name the column of verified ones")
         if self.target is None and self.target_below is not None:
             raise conflict("target_below", self.target_below, "there is no target", "leave it out")
         if self.features is None and self.missing != "error":

@@ -5,9 +5,9 @@ from pathlib import Path
 from l2rw_ray.config.data.sources import Data, Ham10000Data, ImageFolderData, ParquetData
 from l2rw_ray.data.sources.ham10000 import open_metadata
 from l2rw_ray.data.sources.image_folder import count_images
-from l2rw_ray.data.sources.table_source import open_table
 from l2rw_ray.data.sources.torchvision_files import inspect_copy
 from l2rw_ray.data.sources.torchvision_sources import CLASSES_AND_FOLDERS, TorchvisionData
+from l2rw_ray.data.tables.joined import open_table
 from l2rw_ray.errors import DataError
 
 _HAM10000_ROWS = 10_015

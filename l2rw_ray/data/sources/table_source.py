@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,9 +11,13 @@ from l2rw_ray.config.data.sources import ParquetData
 from l2rw_ray.data.cache import cached, cached_kept
 from l2rw_ray.data.categories.mixed_rows import MixedRows
 from l2rw_ray.data.images.stored_images import stored_images
+from l2rw_ray.data.row_ids import ColumnIds, RowIds, kept_ids
 from l2rw_ray.data.source import SOURCES, Source
-from l2rw_ray.data.splits.targets import regression_source
+from l2rw_ray.data.sources.table_labels import Answers, Classes, LabelColumns, read_targets
+from l2rw_ray.data.sources.table_rows import check_ids_differ, group_indices, verified_rows
+from l2rw_ray.data.splits.targets import stratified
 from l2rw_ray.data.tables.bad_rows import Array, BadRows, SkippedRows
+from l2rw_ray.data.tables.joined import JoinedTable, SectionTables, open_tables
 from l2rw_ray.data.tables.precision import narrowed
 from l2rw_ray.data.text.texts import Texts
 from l2rw_ray.errors import DataError
@@ -25,40 +28,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Examples:
-    """The usable content of one table: N rows.
+    """The usable content of the tables of a section: N rows.
 
     Attributes:
         inputs: As `Source.inputs`, [N, …].
-        answers: Class indices, int64 [N], or targets, float32 [N].
+        answers: Labels or targets.
         groups: Name of each example's group, [N]; None where the study names no groups.
         weight_features: As `Source.weight_features`, [N, F]; None where the study names none.
         skipped: Rows that were skipped.
+        ids: Identity of each row.
+        pools: As `Source.pools`.
     """
 
     inputs: Tensor | Texts | MixedRows
-    answers: Tensor
+    answers: Answers
     groups: Array | None
     weight_features: Tensor | None
     skipped: tuple[SkippedRows, ...]
-
-
-@dataclass(frozen=True)
-class _Classes:
-    """The classes that the train table has.
-
-    Attributes:
-        names: Name of each.
-        named: Whether labels are names, rather than indices.
-    """
-
-    names: tuple[str, ...]
-    named: bool
+    ids: RowIds
+    pools: dict[str, range]
 
 
 @SOURCES.register("csv")
 @SOURCES.register("parquet")
 def load_table(config: ParquetData) -> Source:
-    """Read, check and decode the train table and, where one is named, the test table.
+    """Read, check and decode the tables that a section names.
 
     Integer labels are class indices, named by the JSON list `class_names` in the train files'
     metadata where there is one; text labels become classes in sorted order. A target is a numeric
@@ -68,66 +62,69 @@ def load_table(config: ParquetData) -> Source:
 
     Raises:
         DataError: A file is missing or of another format; a column is missing; an image, a feature, a
-            label or a target cannot be used. The message names file and row.
+            label or a target cannot be used; a row or a group is in two sets. The message names file and row.
     """
-    table = open_table(config, "trial.data.train", config.train)
-    if config.target is None:
-        source = _load_classes(config, table)
-    else:
-        source = _load_regression(config, table, config.target)
+    tables = open_tables(config)
+    source = _load_classes(config, tables) if config.target is None else _load_regression(config, tables)
     if config.stream is None:
         return source
     assert config.image is not None
     assert isinstance(source.inputs, Tensor)
     shape = tuple(source.inputs.shape[1:])
-    return replace(source, stored=stored_images(config.stream, table, config.image, shape, config.image_size))
+    images = stored_images(config.stream, tables.joined.whole, config.image, shape, config.image_size)
+    return replace(source, stored=images)
 
 
-def _load_classes(config: ParquetData, table: "Table") -> Source:
-    """Load a table with a label."""
-    train, classes = _read(config, table)
-    names = classes.names
-    if config.test is None:
-        return Source(
-            train.inputs,
-            train.answers,
-            names,
-            groups=_group_indices(config, train),
-            weight_features=train.weight_features,
-            skipped=train.skipped,
-        )
-    test, _ = _read(config, open_table(config, "trial.data.test", config.test), classes)
-    _check_same_shape(config, train, test)
-    return Source(
+def _load_classes(config: ParquetData, tables: SectionTables) -> Source:
+    """Load tables with a label."""
+    train, classes = _read(config, tables, tables.joined)
+    test = None if tables.test is None else _read(config, tables, tables.test, classes)[0]
+    source = Source(
         train.inputs,
-        train.answers,
-        names,
-        test.inputs,
-        test.answers,
-        _group_indices(config, train, test),
-        weight_features=train.weight_features,
-        skipped=train.skipped + test.skipped,
-    )
-
-
-def _load_regression(config: ParquetData, table: "Table", target: str) -> Source:
-    """Load a table with a target."""
-    train, test = _read_targets(config, table, target), None
-    if config.test is not None:
-        test_table = open_table(config, "trial.data.test", config.test)
-        test = _read_targets(config, test_table, target, is_train=False)
-        _check_same_shape(config, train, test)
-    source = regression_source(
-        train.inputs,
-        train.answers,
+        train.answers.known,
+        classes.names,
         None if test is None else test.inputs,
-        None if test is None else test.answers,
-        _group_indices(config, train, test),
-        feature_names=config.features,
-        weight_features=train.weight_features,
-        below=config.target_below,
+        None if test is None else test.answers.known,
+        train_labels=train.answers.given if config.knows_verified else None,
+        verified=verified_rows(config, train.answers, train.pools),
     )
-    return replace(source, skipped=train.skipped + (() if test is None else test.skipped))
+    return _completed(config, source, train, test)
+
+
+def _load_regression(config: ParquetData, tables: SectionTables) -> Source:
+    """Load tables with a target."""
+    train = _read_targets(config, tables, tables.joined)
+    test = None if tables.test is None else _read_targets(config, tables, tables.test)
+    source = Source(
+        train.inputs,
+        torch.zeros(len(train.ids), dtype=torch.int64),
+        (),
+        None if test is None else test.inputs,
+        None if test is None else torch.zeros(len(test.ids), dtype=torch.int64),
+        feature_names=config.features,
+        targets=train.answers.known,
+        test_targets=None if test is None else test.answers.known,
+        train_targets=train.answers.given if config.knows_verified else None,
+        verified=verified_rows(config, train.answers, train.pools),
+    )
+    return stratified(_completed(config, source, train, test), config.target_below)
+
+
+def _completed(config: ParquetData, source: Source, train: _Examples, test: _Examples | None) -> Source:
+    """Return the source with what does not depend on its task, after the checks across tables."""
+    if test is not None:
+        _check_same_shape(config, train, test)
+    if config.id is not None:
+        check_ids_differ(config, train.ids, None if test is None else test.ids)
+    return replace(
+        source,
+        groups=group_indices(config, train.groups, train.pools, None if test is None else test.groups),
+        weight_features=train.weight_features,
+        skipped=train.skipped + (() if test is None else test.skipped),
+        pools=train.pools,
+        ids=train.ids,
+        test_ids=None if test is None else test.ids,
+    )
 
 
 def _check_same_shape(config: ParquetData, train: _Examples, test: _Examples) -> None:
@@ -139,36 +136,39 @@ def _check_same_shape(config: ParquetData, train: _Examples, test: _Examples) ->
         raise DataError("trial.data.test", config.test, problem, "give both the same size")
 
 
-def open_table(config: ParquetData, field: str, given: str) -> "Table":
-    """Open the table that a field of the section names.
-
-    Raises:
-        DataError: It is missing, of another format, or empty.
-    """
-    from l2rw_ray.data.tables.table import Table
-    from l2rw_ray.data.tables.table_files import CsvFormat, ParquetFormat
-
-    return Table.open(field, given, CsvFormat() if config.source == "csv" else ParquetFormat())
-
-
-def _read(config: ParquetData, table: "Table", classes: _Classes | None = None) -> tuple[_Examples, _Classes]:
-    """Return a table's usable rows and the classes; those of this table where none are given."""
-    assert config.label is not None
-    bad = BadRows(table.rows, skip=config.bad_rows == "skip")
-    labels = table.labels(config.label, bad)
-    columns = _columns(config, table, bad, is_train=classes is None)
-    classes = classes or _classes(table, labels[bad.kept])
-    indices = _as_indices(config, table, labels, classes, bad)
-    _check_rows_left(table, bad)
-    return columns.with_answers(torch.from_numpy(indices), bad), classes
+def _read(
+    config: ParquetData, tables: SectionTables, joined: JoinedTable, classes: Classes | None = None
+) -> tuple[_Examples, Classes]:
+    """Return usable rows and the classes; those of these rows where none are given."""
+    bad = BadRows(joined.whole.rows, skip=config.bad_rows == "skip")
+    labels = LabelColumns.read(config, joined.parts, bad)
+    columns = _columns(config, joined.whole, bad, is_train=classes is None)
+    ids = _row_ids(config, tables, joined.whole, bad)
+    classes = classes or labels.classes(bad)
+    answers = labels.answers(classes, bad)
+    _check_rows_left(joined.whole, bad)
+    return columns.with_answers(answers, ids, joined, bad), classes
 
 
-def _read_targets(config: ParquetData, table: "Table", target: str, *, is_train: bool = True) -> _Examples:
-    """Return a table's usable rows with their targets."""
-    bad = BadRows(table.rows, skip=config.bad_rows == "skip")
-    identity: dict[str, object] = {"files": table.identity, "target": target}
-    targets_N1 = _features(table, "target", (target,), identity, bad)
-    return _columns(config, table, bad, is_train=is_train).with_answers(targets_N1[:, 0], bad)
+def _read_targets(config: ParquetData, tables: SectionTables, joined: JoinedTable) -> _Examples:
+    """Return usable rows with their targets."""
+    bad = BadRows(joined.whole.rows, skip=config.bad_rows == "skip")
+    answers = read_targets(config, joined.parts, bad, _read_target)
+    columns = _columns(config, joined.whole, bad, is_train=joined is tables.joined)
+    ids = _row_ids(config, tables, joined.whole, bad)
+    return columns.with_answers(answers, ids, joined, bad)
+
+
+def _read_target(table: "Table", option: str, name: str, bad: BadRows, may_lack: bool) -> Tensor:
+    identity: dict[str, object] = {"files": table.identity, "target": name}
+    return _features(table, option, (name,), identity, bad, may_lack=may_lack)[:, 0]
+
+
+def _row_ids(config: ParquetData, tables: SectionTables, table: "Table", bad: BadRows) -> RowIds:
+    """Return the identities of all rows of a table."""
+    if config.id is None:
+        return tables.file_rows(table)
+    return ColumnIds(table.labels(config.id, bad, "trial.data.id"))
 
 
 @dataclass(frozen=True)
@@ -187,15 +187,17 @@ class _Columns:
     groups: Array | None
     weight_features: Tensor | None
 
-    def with_answers(self, answers: Tensor, bad: BadRows) -> _Examples:
+    def with_answers(self, answers: Answers, ids: RowIds, joined: JoinedTable, bad: BadRows) -> _Examples:
         """Return the usable rows with their labels or targets."""
         kept, inputs, weight_features = bad.kept, self.inputs, self.weight_features
         return _Examples(
             cached_kept(self.identity, inputs, kept) if isinstance(inputs, Tensor) else inputs.kept(kept),
-            answers[torch.from_numpy(kept)],
+            answers.kept(kept),
             None if self.groups is None else self.groups[kept],
             None if weight_features is None else weight_features[torch.from_numpy(kept)],
             bad.skipped,
+            kept_ids(ids, kept),
+            joined.pools(kept),
         )
 
 
@@ -211,20 +213,6 @@ def _check_rows_left(table: "Table", bad: BadRows) -> None:
     if not bad.kept.any():
         first = bad.skipped[0].first
         raise DataError(table.field, table.given, f"no row can be used ({first})", "fix the table")
-
-
-def _group_indices(config: ParquetData, train: _Examples, test: _Examples | None = None) -> Tensor | None:
-    """Return the index of each train example's group, int64 [N]; None where the study names no groups."""
-    if train.groups is None:
-        return None
-    named, indices = np.unique(train.groups, return_inverse=True)
-    if test is not None and test.groups is not None:
-        shared = np.intersect1d(named, test.groups)
-        if len(shared):
-            problem = f"{len(shared)} groups are in train and in test, such as {shared[0]}"
-            remedy = "leave trial.data.test out, so that the test set is drawn by groups"
-            raise DataError("trial.data.group", config.group, problem, remedy)
-    return torch.from_numpy(indices.astype(np.int64))
 
 
 def _inputs(
@@ -300,31 +288,3 @@ def _features(
 
     bad.mark(wrong_NF.any(dim=1).numpy(), error_at)
     return features
-
-
-def _classes(train: "Table", labels: Array) -> _Classes:
-    """Return the class names: text labels, names from the files' metadata, or indices up to the largest."""
-    if labels.dtype.kind == "U":
-        return _Classes(tuple(np.unique(labels).tolist()), named=True)
-    stated = train.metadata_list("class_names")
-    count = min(int(labels.max()) + 1, len(labels))  # no more, or some could not occur
-    return _Classes(stated or tuple(map(str, range(count))), named=False)
-
-
-def _as_indices(config: ParquetData, table: "Table", labels: Array, classes: _Classes, bad: BadRows) -> Array:
-    """Return class indices, int64 [N]; a label that is no class is an error or marked as bad."""
-    names, indices = classes.names, labels
-    if classes.named or labels.dtype.kind == "U":
-        index = {name: position for position, name in enumerate(names)} if classes.named else {}
-        indices = np.array([index.get(str(label), -1) for label in labels.tolist()])
-
-    def error_at(row: int) -> DataError:
-        return DataError(
-            "trial.data.label",
-            config.label,
-            f"label {labels[row]} in {table.locate(row)} is none of the {len(names)} classes of train",
-            "use labels from 0 to classes − 1, and fix the row or the class_names in the metadata",
-        )
-
-    bad.mark((indices < 0) | (indices >= len(names)), error_at)
-    return indices.astype(np.int64)

@@ -1,9 +1,10 @@
 """Draw the clean sets: meta, validation and test.
 
-Rows of a class are put in one seeded order. Test rows come from its front, validation rows after them, meta
-rows from its end, and the rows between are left to train. So the meta set depends only on its own size and
-proportions, and no clean set depends on the train set. Of examples in groups, one of each group is in the
-order; the others follow it into the train set or are left out.
+Rows of a class whose label is verified are put in one seeded order. Test rows come from its front, validation
+rows after them, meta rows from its end, and the rows between are left to train. So the meta set depends only
+on its own size and proportions, and no clean set depends on the train set. Of examples in groups, one of each
+group is in the order; the others follow it into the train set or are left out. A set that has rows of its own
+is drawn from them instead.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,14 @@ from l2rw_ray.config.data.protocols import NoBias
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import NO_CLASS, Source
+from l2rw_ray.data.splits.own_rows import (
+    draw_given_validation,
+    draw_meta_pool,
+    draw_own_test,
+    draw_validation_pool,
+)
 from l2rw_ray.data.splits.proportions import counts_of, strength
+from l2rw_ray.data.splits.stratified import rank_in_class, seeded_order, stratified_counts
 from l2rw_ray.errors import DataError
 
 _TEST_FRACTION = 0.2
@@ -27,9 +35,9 @@ class CleanSets:
 
     Attributes:
         meta: The same number of each class, or as its bias asks for.
-        validation: As balanced as the source.
-        test: As balanced as the source; rows of its test file where it has one.
-        left: Rows of none of them, ascending: the train pool.
+        validation: As balanced as the rows it is drawn from.
+        test: As balanced as the rows it is drawn from; rows of its test file where it has one.
+        left: Rows of none of them that may train, ascending: the train pool.
     """
 
     meta: Tensor
@@ -43,40 +51,77 @@ def draw_clean_sets(source: Source, config: Data, seed: int) -> CleanSets:
 
     Args:
         source: What `load_source` returned.
-        config: The sets' sizes and the meta set's proportions; nothing else is looked at.
+        config: The sets' sizes, the meta set's proportions and which labels the validation set has; nothing
+            else is looked at.
         seed: The trial's seed.
 
     Raises:
         DataError: A class has too few examples.
     """
-    classes, test_seed = len(source.class_names), seed if config.test_seed is None else config.test_seed
+    drawn = _draw_shared(source, config, seed)
+    meta, validation, test = drawn.meta, drawn.validation, drawn.test
+    if "meta" in source.pools:
+        meta = draw_meta_pool(source, config, _meta_counts(source, config, seed), seed)
+    if source.test_labels is not None:
+        test = draw_own_test(source, config, _test_seed(config, seed))
+    if "validation" in source.pools:
+        validation = draw_validation_pool(source, config, seed)
+    elif config.selects_by_given:
+        # rows of a set's own file have no fellows elsewhere, and those of a test file other numbers
+        validation = draw_given_validation(source, config, torch.cat([drawn.meta, drawn.test]), seed)
+    own_test = source.test_labels is not None
+    taken = torch.cat([meta, validation] if own_test else [meta, validation, test])
+    return CleanSets(meta, validation, test, left=_left_to_train(source, taken))
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Rows of the sets that are drawn from one seeded order; none for a set with rows of its own."""
+
+    meta: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+def _draw_shared(source: Source, config: Data, seed: int) -> _Shared:
+    """Draw the sets that have no rows of their own from those with a verified label."""
+    classes, test_seed = len(source.class_names), _test_seed(config, seed)
     order, test_C = _order(source, seed), torch.zeros(classes, dtype=torch.int64)
+    _check_any_verified(source, config, order)
     if source.test_labels is None:
         tested = _order(source, test_seed)
         size = round(_TEST_FRACTION * len(tested)) if config.test_size is None else config.test_size
         tested_C = source.labels[tested].bincount(minlength=classes)
         test_C = stratified_counts(tested_C, size, rng_for(test_seed, "test"))
         order = order if test_seed == seed else _led_by_the_test_set(source, order, tested, test_C)
-    label, rank = source.labels[order], _rank_in_class(source.labels[order])
+    label, rank = source.labels[order], rank_in_class(source.labels[order])
     counts_C = label.bincount(minlength=classes)
-    validation_C = test_C + stratified_counts(counts_C, config.validation_size, rng_for(seed, "validation"))
-    meta_C = _meta_counts(source, config, seed)
-    _check_enough_examples(source, config, test_C, validation_C - test_C, meta_C, counts_C)
+    validation_C, meta_C = torch.zeros_like(test_C), torch.zeros_like(test_C)
+    if "validation" not in source.pools and not config.selects_by_given:
+        assert config.validation_size is not None
+        validation_C = stratified_counts(counts_C, config.validation_size, rng_for(seed, "validation"))
+    if "meta" not in source.pools:
+        meta_C = _meta_counts(source, config, seed)
+    _check_enough_examples(source, config, test_C, validation_C, meta_C, counts_C)
     in_test, before_meta = rank < test_C[label], rank < (counts_C - meta_C)[label]
-    in_validation = (rank < validation_C[label]) & ~in_test
-    return CleanSets(
-        meta=order[~before_meta],
-        validation=order[in_validation],
-        test=order[in_test] if source.test_labels is None else _draw_own_test(source, config, test_seed),
-        left=_with_their_groups(source, order[before_meta & ~in_test & ~in_validation]),
-    )
+    in_validation = (rank < (test_C + validation_C)[label]) & ~in_test
+    return _Shared(meta=order[~before_meta], validation=order[in_validation], test=order[in_test])
+
+
+def _test_seed(config: Data, seed: int) -> int:
+    return seed if config.test_seed is None else config.test_seed
 
 
 def _order(source: Source, seed: int) -> Tensor:
     """Return rows that may be in a clean set, one of each group, in the order of a seed."""
-    order = torch.randperm(len(source.labels), generator=rng_for(seed, "split"))
-    order = order[source.labels[order] != NO_CLASS]
-    return order if source.groups is None else order[_rank_in_class(source.groups[order]) == 0]
+    may = (
+        source.labels != NO_CLASS
+        if source.verified is None
+        else source.verified & (source.labels != NO_CLASS)
+    )
+    for rows in source.pools.values():
+        may = may.index_fill(0, torch.arange(rows.start, rows.stop), False)
+    return seeded_order(source, may, seed)
 
 
 def _led_by_the_test_set(source: Source, order: Tensor, tested: Tensor, test_C: Tensor) -> Tensor:
@@ -88,7 +133,7 @@ def _led_by_the_test_set(source: Source, order: Tensor, tested: Tensor, test_C: 
         tested: Order of the seed that draws the test set.
         test_C: Examples per class of the test set.
     """
-    test = tested[_rank_in_class(source.labels[tested]) < test_C[source.labels[tested]]]
+    test = tested[rank_in_class(source.labels[tested]) < test_C[source.labels[tested]]]
     belongs = torch.arange(len(source.labels)) if source.groups is None else source.groups
     return torch.cat([test, order[~torch.isin(belongs[order], belongs[test])]])
 
@@ -96,6 +141,10 @@ def _led_by_the_test_set(source: Source, order: Tensor, tested: Tensor, test_C: 
 def _meta_counts(source: Source, config: Data, seed: int) -> Tensor:
     """Return the examples per class of the meta set, int64 [C]: `meta_per_class` on average."""
     bias, classes = config.meta_bias, len(source.class_names)
+    if config.meta_per_class is None:
+        rows = source.pools["meta"]
+        labels = source.labels[rows.start : rows.stop]
+        return labels[labels != NO_CLASS].bincount(minlength=classes)
     if isinstance(bias, NoBias):
         return torch.full((classes,), config.meta_per_class)
     counts = counts_of(bias, source, seed, "meta_bias")(config.meta_per_class * classes)
@@ -106,82 +155,59 @@ def _meta_counts(source: Source, config: Data, seed: int) -> Tensor:
     return torch.tensor(counts)
 
 
-def _with_their_groups(source: Source, rows: Tensor) -> Tensor:
-    """Return rows with all others of their groups, ascending."""
+def _left_to_train(source: Source, taken: Tensor) -> Tensor:
+    """Return the rows that may train and belong to no row that is taken, ascending."""
+    left = source.may_train
     if source.groups is not None:
-        theirs = torch.isin(source.groups, source.groups[rows])
-        rows = (theirs & (source.labels != NO_CLASS)).nonzero().flatten()
-    return rows.sort().values
+        left &= ~torch.isin(source.groups, source.groups[taken])
+    left[taken] = False
+    return left.nonzero().flatten()
 
 
-def stratified_counts(counts_C: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Return the examples per class of a subset of a given size, each less than one from its exact share.
-
-    Args:
-        counts_C: Examples per class of the whole, int64 [C].
-        size: Examples of the subset.
-        generator: Breaks ties between classes with equal remainders.
-
-    Returns:
-        int64 [C] that sums to `size`.
-
-    Source:
-        Largest remainders (Hamilton's method).
-    """
-    share_C, whole = counts_C * size, int(counts_C.sum())
-    subset_C, remainder_C = share_C // whole, share_C % whole
-    shuffled = torch.randperm(len(counts_C), generator=generator)
-    claims = shuffled[remainder_C[shuffled].argsort(descending=True, stable=True)]
-    subset_C[claims[: size - int(subset_C.sum())]] += 1
-    return subset_C
+def _check_any_verified(source: Source, config: Data, order: Tensor) -> None:
+    """Check that a set has verified examples to be drawn from; the error names the set that has none."""
+    if len(order):
+        return
+    problem, answer = f"no example has a verified {_answer(source)}", _answer(source)
+    if source.test_labels is None:
+        remedy = f"name test, trusted, or a column of verified {answer}s"
+        raise DataError("trial.data.test", None, f"{problem} to test on", remedy)
+    if config.validation_size and "validation" not in source.pools and not config.selects_by_given:
+        remedy = "name validation or trusted, or ask for a noisy one by validation_labels: given"
+        raise DataError(
+            "trial.data.validation_size", config.validation_size, f"{problem} to select by", remedy
+        )
+    if "meta" not in source.pools:
+        remedy = f"name meta, trusted, or a column of verified {answer}s"
+        raise DataError("trial.data.meta", None, problem, remedy)
 
 
-def _draw_own_test(source: Source, config: Data, seed: int) -> Tensor:
-    """Draw all rows of the source's test file, or a stratified part of them."""
-    labels, size = source.test_labels, config.test_size
-    assert labels is not None
-    rows = (labels != NO_CLASS).nonzero().flatten()
-    if size is None:
-        return rows
-    if size > len(rows):
-        problem = f"the test file has {len(rows)} examples"
-        raise DataError("trial.data.test_size", size, problem, "lower it, or use null for all")
-    generator = rng_for(seed, "test")
-    order = torch.randperm(len(labels), generator=generator)
-    order = order[labels[order] != NO_CLASS]
-    counts_C = labels[rows].bincount(minlength=len(source.class_names))
-    taken_C = stratified_counts(counts_C, size, generator)
-    return order[_rank_in_class(labels[order]) < taken_C[labels[order]]]
-
-
-def _rank_in_class(labels_N: Tensor) -> Tensor:
-    """Return the number of earlier examples of the same class for each example, int64 [N]."""
-    by_class = labels_N.argsort(stable=True)
-    starts_C = labels_N.bincount().cumsum(0) - labels_N.bincount()
-    rank_N = torch.empty_like(labels_N)
-    rank_N[by_class] = torch.arange(len(labels_N)) - starts_C[labels_N[by_class]]
-    return rank_N
+def _answer(source: Source) -> str:
+    return "label" if source.targets is None else "target"
 
 
 def _check_enough_examples(
     source: Source, config: Data, test_C: Tensor, validation_C: Tensor, meta_C: Tensor, counts_C: Tensor
 ) -> None:
     """Check that every class has enough examples for the sizes; the error names the scarcest."""
+    train = int(source.verified is None)  # else others train
     spare_C = counts_C - test_C - validation_C
     scarcest = int((spare_C - meta_C).argmin())
     spare, meta, found = int(spare_C[scarcest]), int(meta_C[scarcest]), int(counts_C[scarcest])
-    if spare > meta:
+    if spare - train >= meta:
         return
     noun = "examples" if source.groups is None else "groups"
+    if source.verified is not None:
+        noun = f"{noun} with a verified {_answer(source)}"
     test, validation = int(test_C[scarcest]), int(validation_C[scarcest])
     problem = (
         f"class {source.class_names[scarcest]} has {found} {noun}, "
-        f"{test + validation + meta + 1} are wanted "
-        f"({meta} meta, {validation} validation, {test} test, 1 train)"
+        f"{test + validation + meta + train} are wanted "
+        f"({meta} meta, {validation} validation, {test} test{', 1 train' if train else ''})"
     )
     others = [name for name, count in (("validation_size", validation), ("test_size", test)) if count]
-    if spare > 1:
-        lower = f"use at most {spare - 1}"
+    if meta and spare - train > 0:
+        lower = f"use at most {spare - train}"
         if not isinstance(config.meta_bias, NoBias):
             lower = f"lower it or change meta_bias.{strength(config.meta_bias)[0]}"
         remedy = " or ".join([lower, *(f"lower {name}" for name in others)])
@@ -189,6 +215,9 @@ def _check_enough_examples(
     if others:
         value = getattr(config, others[0])
         raise DataError(f"trial.data.{others[0]}", value, problem, f"lower {' or '.join(others)}")
+    if source.verified is not None:
+        remedy = "verify more of them, or leave the class out"
+        raise DataError("trial.data.meta_per_class", config.meta_per_class, problem, remedy)
     if source.targets is not None:
         raise DataError("trial.data.source", config.source, problem, "give more examples")
     label = getattr(config, "label", None)

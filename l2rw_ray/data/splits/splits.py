@@ -18,10 +18,12 @@ from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.task import data_misfit
 from l2rw_ray.data.augmentation import check_images
 from l2rw_ray.data.examples import ExampleSet, feature_scale
+from l2rw_ray.data.known_noise import KnownNoise, known_noise
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits.clean_sets import draw_clean_sets
 from l2rw_ray.data.splits.encoded_inputs import with_encoded_inputs
+from l2rw_ray.data.splits.given_labels import judged, learning_from, unverified, with_given
 from l2rw_ray.data.splits.label_noise import corrupt
 from l2rw_ray.data.splits.targets import noisy, target_scale
 from l2rw_ray.data.splits.train_set import draw_train
@@ -37,11 +39,12 @@ class Splits:
     Attributes:
         train: Possibly biased and mislabelled.
         meta: Drives the weights; clean and balanced unless `meta_bias` or `meta_noise` change it.
-        validation: Clean; used for selection. May be empty.
+        validation: Clean, unless it was asked for without verified labels; used for selection. May be empty.
         test: Clean; used for reporting only.
         class_names: Name of each class that the sets hold.
         hashes: SHA-256 over the source rows of each set, by the set's name.
         left_out: Examples of the source left out because of their targets.
+        known_noise: How given labels of the source differ from verified ones; None where they do not.
     """
 
     train: ExampleSet
@@ -51,6 +54,7 @@ class Splits:
     class_names: tuple[str, ...]
     hashes: dict[str, str]
     left_out: int = 0
+    known_noise: KnownNoise | None = None
 
     @property
     def is_regression(self) -> bool:
@@ -80,19 +84,18 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     check_images(config.augment, source.inputs)
     if isinstance(config.bias, TwoClassBias):
         source = _two_classes(source, config.bias)
+    noise, source = known_noise(source), learning_from(source, config)
     clean = draw_clean_sets(source, config, seed)
     train = draw_train(source, clean.left, config, seed)
     rows = {"train": train, "meta": clean.meta, "validation": clean.validation, "test": clean.test}
     own_test = source.test_labels is not None
     check_disjoint(rows, own_test=own_test)
     sets = _examples_of(source, rows, own_test=own_test)
-    if source.train_labels is not None:
-        sets["train"] = replace(sets["train"], labels=source.train_labels[train])
+    sets["train"] = with_given(sets["train"], source)
+    sets["validation"] = replace(sets["validation"], unverified=unverified(clean.validation, source))
     if not isinstance(config.noise, GaussianNoise):
         sets["train"] = _mislabelled(sets["train"], config.noise, source, seed, "noise")
     sets["meta"] = _mislabelled(sets["meta"], config.meta_noise, source, seed, "meta_noise")
-    if source.train_labels is not None:
-        sets["train"] = replace(sets["train"], corrupted=sets["train"].labels != source.labels[train])
     if source.weight_features is not None:
         scaled = _scaled_weight_features(source.weight_features, train, clean.left)
         sets["train"] = replace(sets["train"], weight_features=scaled)
@@ -101,12 +104,15 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
         mean, std = feature_scale(source.features[clean.left])
         sets = {name: replace(examples, mean=mean, std=std) for name, examples in sets.items()}
     if source.targets is not None:
-        mean, std = target_scale(source.targets[clean.left])
+        given = source.targets if source.train_targets is None else source.train_targets
+        mean, std = target_scale(given[clean.left])
         sets = {name: replace(examples, target_mean=mean, target_std=std) for name, examples in sets.items()}
     if isinstance(config.noise, GaussianNoise):
         sets["train"] = noisy(sets["train"], config.noise, source, clean.left, seed)
+    sets["train"] = judged(sets["train"], source)
     hashes = {name: hash_rows(which, own_test and name == "test") for name, which in rows.items()}
-    return Splits(**sets, class_names=source.class_names, hashes=hashes, left_out=source.left_out)
+    names, left_out = source.class_names, source.left_out
+    return Splits(**sets, class_names=names, hashes=hashes, left_out=left_out, known_noise=noise)
 
 
 def check_disjoint(rows: dict[str, Tensor], *, own_test: bool) -> None:

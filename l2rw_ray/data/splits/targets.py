@@ -12,13 +12,14 @@ from torch import Tensor
 from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.random_streams import rng_for
+from l2rw_ray.data.row_ids import kept_ids
 from l2rw_ray.data.row_store import RowStore, select_rows
-from l2rw_ray.data.source import Source
+from l2rw_ray.data.source import Source, kept_pools
 from l2rw_ray.errors import DataError
 from l2rw_ray.trees import Tree
 
 _TENTHS = np.arange(1, 10) / 10
-_CORRUPTED_FROM = 1.0
+CORRUPTED_FROM = 1.0
 """Noise beyond which a target counts as corrupted, in standard deviations of the target: such a target says
 less than the mean does."""
 
@@ -33,6 +34,8 @@ def regression_source(
     feature_names: tuple[str, ...] | None = None,
     weight_features: Tensor | None = None,
     below: float | None = None,
+    verified: Tensor | None = None,
+    train_targets: Tensor | None = None,
 ) -> Source:
     """Make a source with targets; sets are stratified by deciles of the train targets.
 
@@ -45,36 +48,80 @@ def regression_source(
         feature_names: Name of each feature.
         weight_features: As `Source.weight_features`, [N, F].
         below: Examples whose target reaches this are left out and counted; None keeps all.
+        verified: As `Source.verified`, [N].
+        train_targets: As `Source.train_targets`, [N].
 
     Raises:
         DataError: All examples are left out, or all targets are equal.
     """
-    left_out = 0
-    if below is not None:
-        kept = targets < below
-        left_out = int((~kept).sum())
-        inputs, targets = select_rows(inputs, kept.nonzero().flatten()), targets[kept]
-        groups = None if groups is None else groups[kept]
-        weight_features = None if weight_features is None else weight_features[kept]
-        if test_inputs is not None and test_targets is not None:
-            kept = test_targets < below
-            left_out += int((~kept).sum())
-            rows = kept.nonzero().flatten()
-            test_inputs, test_targets = select_rows(test_inputs, rows), test_targets[kept]
-        if not len(targets) or (test_targets is not None and not len(test_targets)):
-            raise DataError("trial.data.target_below", below, "no target is below it", "raise it")
-    bounds_K, names = decile_bounds(targets)
-    return Source(
+    unstratified = torch.zeros_like(targets, dtype=torch.int64)
+    source = Source(
         inputs,
-        torch.bucketize(targets, bounds_K, right=True),
-        names,
+        unstratified,
+        (),
         test_inputs,
-        None if test_targets is None else torch.bucketize(test_targets, bounds_K, right=True),
+        None if test_targets is None else torch.zeros_like(test_targets, dtype=torch.int64),
         groups,
         weight_features=weight_features,
         targets=targets,
         test_targets=test_targets,
         feature_names=feature_names,
+        verified=verified,
+        train_targets=train_targets,
+    )
+    return stratified(source, below)
+
+
+def stratified(source: Source, below: float | None = None) -> Source:
+    """Return a source with targets, with their deciles as classes: those of the verified ones.
+
+    Args:
+        source: Its labels and class names are replaced.
+        below: As for `regression_source`.
+
+    Raises:
+        DataError: All examples are left out.
+    """
+    if below is not None:
+        source = _below(source, below)
+    targets, test_targets = source.targets, source.test_targets
+    assert targets is not None
+    bounds_K, names = decile_bounds(targets if source.verified is None else targets[source.verified])
+    return replace(
+        source,
+        labels=torch.bucketize(targets, bounds_K, right=True),
+        class_names=names,
+        test_labels=None if test_targets is None else torch.bucketize(test_targets, bounds_K, right=True),
+    )
+
+
+def _below(source: Source, below: float) -> Source:
+    """Return a source without the examples whose target reaches a value."""
+    targets, test_targets = source.targets, source.test_targets
+    assert targets is not None
+    kept_N = targets < below
+    left_out = int((~kept_N).sum())
+    if test_targets is not None:
+        kept_T = test_targets < below
+        left_out += int((~kept_T).sum())
+        source = replace(
+            source,
+            test_inputs=select_rows(source.test_inputs, kept_T.nonzero().flatten()),
+            test_targets=test_targets[kept_T],
+            test_ids=kept_ids(source.test_ids, kept_T.numpy()),
+        )
+        if not kept_T.any():
+            kept_N = kept_T
+    if not kept_N.any():
+        raise DataError("trial.data.target_below", below, "no target is below it", "raise it")
+    rows = ("targets", "train_targets", "verified", "groups", "weight_features")
+    given = {name: getattr(source, name) for name in rows}
+    return replace(
+        source,
+        **{name: None if values is None else values[kept_N] for name, values in given.items()},
+        inputs=select_rows(source.inputs, kept_N.nonzero().flatten()),
+        ids=kept_ids(source.ids, kept_N.numpy()),
+        pools=kept_pools(source.pools, kept_N),
         left_out=left_out,
     )
 
@@ -131,7 +178,7 @@ def noisy(train: ExampleSet, noise: GaussianNoise, source: Source, pool: Tensor,
     return replace(
         train,
         targets=train.targets + relative_N * train.target_std,
-        corrupted=relative_N.abs() > _CORRUPTED_FROM,
+        corrupted=relative_N.abs() > CORRUPTED_FROM,
     )
 
 

@@ -63,7 +63,7 @@ def _draw_biased(source: Source, pool: Tensor, config: Data, bias: _Changing, se
 
     With a `train_size`, that many in total; without, as many as the classes allow.
     """
-    labels = source.labels[pool]
+    labels = source.labels[pool] if source.verified is None else source.given_labels[pool]
     available = labels.bincount(minlength=len(source.class_names)).tolist()
     if config.train_size is not None:
         wanted = counts_of(bias, source, seed, "bias")(config.train_size)

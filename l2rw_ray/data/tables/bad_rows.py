@@ -62,6 +62,15 @@ class BadRows:
             reason.first if reason else f"{complaint.value}: {complaint.problem}",
         )
 
+    def part(self, start: int, rows: int) -> "BadRows":
+        """Return the record of consecutive rows, numbered from 0; what it marks is marked here.
+
+        Args:
+            start: The first one's row.
+            rows: Number of rows.
+        """
+        return _PartOfBadRows(self, start, rows)
+
     @property
     def kept(self) -> Array:
         """The usable rows, bool [N]."""
@@ -71,3 +80,21 @@ class BadRows:
     def skipped(self) -> tuple[SkippedRows, ...]:
         """Skipped rows by reason."""
         return tuple(self._reasons.values())
+
+
+class _PartOfBadRows(BadRows):
+    """Records bad rows of one part of a table in the record of the whole."""
+
+    def __init__(self, whole: BadRows, start: int, rows: int) -> None:
+        super().__init__(rows, skip=whole.skip)
+        self._whole, self._start = whole, start
+
+    def mark(self, bad: Array, error: Callable[[int], DataError], start: int = 0) -> None:
+        """Mark bad rows among consecutive ones, in the whole."""
+        self._whole.mark(bad, lambda row: error(row - self._start), self._start + start)
+
+    @property
+    def kept(self) -> Array:
+        """The usable rows of the part, bool [N]."""
+        kept: Array = self._whole.kept[self._start : self._start + len(self._bad_N)]
+        return kept

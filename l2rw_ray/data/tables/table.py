@@ -154,6 +154,7 @@ class Table:
             DataError: It is missing, is neither integer nor text, or lacks a value that may not be skipped.
         """
         types = [plain_type(given) for given in self.require(column, field)]
+        types = [given for given in types if not pa.types.is_null(given)]  # a file without values has none
         text = all(map(is_text, types))
         for given in types:
             if not (text or pa.types.is_integer(given)):
@@ -171,6 +172,8 @@ class Table:
             values = batch.column(0)
             if pa.types.is_dictionary(values.type):
                 values = values.dictionary_decode()
+            if pa.types.is_null(values.type):
+                values = values.cast(pa.string() if text else pa.int64())
             bad.mark(values.is_null().to_numpy(zero_copy_only=False), error_at, start)
             numbers = values.fill_null("" if text else 0).to_numpy(zero_copy_only=False)
             parts.append(numbers.astype(np.str_ if text else np.int64))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from l2rw_ray.config.data.sources import DigitsData
 from l2rw_ray.data import Source, rng_for
-from l2rw_ray.data.splits.clean_sets import CleanSets, draw_clean_sets, stratified_counts
+from l2rw_ray.data.splits.clean_sets import CleanSets, draw_clean_sets
+from l2rw_ray.data.splits.stratified import stratified_counts
 from l2rw_ray.errors import DataError
 
 
