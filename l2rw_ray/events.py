@@ -74,6 +74,28 @@ class ConfusionMatrix:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownNoise:
+    """How labels, or targets, that were given differ from verified ones, where both are there.
+
+    Attributes:
+        examples: Number of examples of the source with both.
+        wrong: How many of them were given another label, or target, than the verified one.
+        confusion: Them by verified and given class; None for a regression.
+        rmse: Root of the mean squared difference of targets, in their unit; None for classes.
+        train_examples: Number of train examples of which it is known whether their label is right, after
+            noise that was added.
+        train_wrong: How many of these have a wrong one.
+    """
+
+    examples: int
+    wrong: int
+    confusion: ConfusionMatrix | None = None
+    rmse: float | None = None
+    train_examples: int = 0
+    train_wrong: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class EpochCompleted:
     """One pass over the train set and its evaluation on the validation set are done.
 
@@ -122,6 +144,7 @@ class TrialStarted:
         history: Epochs of earlier attempts that training resumes from; they are not emitted again.
         elapsed_s: Wall time of the epochs in `history`.
         split_sizes: Sizes of the train, meta, validation and test sets.
+        known_noise: How given labels differ from verified ones; None where none were given apart from them.
     """
 
     trial_id: str
@@ -136,6 +159,7 @@ class TrialStarted:
     history: tuple[EpochCompleted, ...] = ()
     elapsed_s: float = 0.0
     split_sizes: Mapping[str, int] = field(default_factory=dict)
+    known_noise: KnownNoise | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +224,8 @@ def without_arrays(event: Event) -> Event:
         case EpochCompleted():
             return _metrics_only(event)
         case TrialStarted():
-            return replace(event, history=tuple(_metrics_only(epoch) for epoch in event.history))
+            history = tuple(_metrics_only(epoch) for epoch in event.history)
+            return replace(event, history=history, known_noise=None)
         case TrialEnded():
             return replace(event, confusion=None)
         case AttemptLost():

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from l2rw_ray.cli.data_labels import print_labels, print_origins
 from l2rw_ray.config import StudySpec, TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH
 from l2rw_ray.config.overrides import variants_of
@@ -76,6 +77,8 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
         if source not in shown:
             shown.append(source)
             _print_source(console, source)
+            if source.labels is not None:
+                print_labels(console, source, source.labels)
             if source.samples is not None:
                 number = f"-{len(shown)}" if len(shown) > 1 else ""
                 path = out / f"samples{number}.png"
@@ -83,6 +86,10 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
                 console.print(Text(f"samples  {path}"), soft_wrap=True)
             if source.texts is not None:
                 _print_texts(console, source.class_names, source.texts)
+        if summary.scarce:
+            console.print(Text(f"too few  verified examples of {', '.join(summary.scarce)}"), soft_wrap=True)
+        if summary.problem is not None:
+            raise summary.problem
         levels = ", ".join(f"{path} = {_plain(level)}" for path, level in summary.levels.items())
         changed = any(counts.before != counts.after for counts in summary.sets.values())
         arrow = "; without bias and noise → with them" if changed else ""
@@ -91,6 +98,7 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
         lines = () if summary.tokens is None else _token_lines(summary.tokens)
         for line in (*lines, *map(_category_line, summary.categories)):
             console.print(Text(line), soft_wrap=True)
+        print_origins(console, summary)
 
 
 def _print_source(console: Console, source: "SourceSummary") -> None:
@@ -154,7 +162,10 @@ def _counts_table(source: "SourceSummary", sets: dict[str, Any]) -> Table:
     table.add_row("all", *(_change(sum(each.before), sum(each.after)) for each in sets.values()))
     if any(each.corrupted for each in sets.values()):
         shares = (f"{each.corrupted:.1%}" if each.corrupted else "" for each in sets.values())
-        table.add_row("corrupted", *shares)
+        table.add_row("known wrong" if source.labels else "corrupted", *shares)
+    if any(each.unverified for each in sets.values()):
+        counts = (f"{each.unverified:,}" if each.unverified else "" for each in sets.values())
+        table.add_row("not verified", *counts)
     return table
 
 

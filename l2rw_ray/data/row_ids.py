@@ -80,14 +80,14 @@ class ColumnIds(_Computed):
         return str(self.values[row])
 
 
-def kept_ids(ids: RowIds | None, kept_N: Array) -> RowIds | None:
+def kept_ids(ids: RowIds, kept_N: Array) -> RowIds:
     """Return the identities of some rows.
 
     Args:
-        ids: Of all rows; None where they have none.
+        ids: Of all rows.
         kept_N: Which rows, bool [N].
     """
-    if ids is None or kept_N.all():
+    if kept_N.all():
         return ids
     rows_K = np.flatnonzero(kept_N)
     if isinstance(ids, FileRows):

@@ -1,8 +1,8 @@
 """Summarise the data of a study: its sources and the sets that each data section draws from them."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from l2rw_ray.data.sources.local_copy import describe_copy
 from l2rw_ray.data.sources.samples import sample_images, sample_texts
 from l2rw_ray.errors import DataError
 from l2rw_ray.preflight.category_summary import CategorySummary, summarise_categories
+from l2rw_ray.preflight.duplicates import SETS, ContentHashes, SharedContent
+from l2rw_ray.preflight.label_summary import LabelSummary, label_summary, scarce_classes, set_origins
 from l2rw_ray.preflight.token_summary import TokenSummary, summarise_tokens
 from l2rw_ray.trees import Tree, named_leaves
 
-SETS = ("train", "meta", "validation", "test")
 _SAMPLES = 3
 
 
@@ -41,6 +42,7 @@ class SourceSummary:
         texts: A few texts of each class; None where examples are no texts.
         class_names: Name of each class.
         is_regression: Whether examples have targets; the classes are then deciles of the target.
+        labels: What is known of its labels; None where all count as right.
     """
 
     name: str
@@ -55,6 +57,7 @@ class SourceSummary:
     texts: tuple[tuple[str, ...], ...] | None
     class_names: tuple[str, ...]
     is_regression: bool
+    labels: LabelSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,14 @@ class SetSummary:
     Attributes:
         before: Number of examples of each class without the protocol.
         after: Number of examples of each class with it, by their given labels.
-        corrupted: Share of corrupted labels or targets.
+        corrupted: Share of wrong labels or targets among those that are known to be right or wrong.
+        unverified: Number of labels or targets of which neither is known.
     """
 
     before: tuple[int, ...]
     after: tuple[int, ...]
     corrupted: float
+    unverified: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,17 +85,25 @@ class DataSummary:
         levels: Values of the fields in which the study's data sections differ, by path.
         source: Contents of the source; the same object for sections that share it.
         seed: Seed of the draw.
-        sets: The four sets by name.
+        sets: The four sets by name; empty where they cannot be drawn.
         tokens: Lengths of their texts; None where examples are no texts.
         categories: Their columns of categories.
+        problem: Why they cannot be drawn; None where they can.
+        origins: Where each set comes from, by its name; empty where all come from one pool.
+        shared: Pairs of sets that share content; None where that cannot be seen.
+        scarce: Classes with too few verified examples, with their numbers.
     """
 
     levels: dict[str, Any]
     source: SourceSummary
     seed: int
     sets: dict[str, SetSummary]
-    tokens: TokenSummary | None
-    categories: tuple[CategorySummary, ...]
+    tokens: TokenSummary | None = None
+    categories: tuple[CategorySummary, ...] = ()
+    problem: DataError | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    shared: tuple[SharedContent, ...] | None = None
+    scarce: tuple[str, ...] = ()
 
 
 def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
@@ -107,20 +120,42 @@ def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
     for trial in trials:
         firsts.setdefault(trial.config.data.model_dump_json(), trial)
     levels = _differences([json.loads(section) for section in firsts])
-    known: dict[str, tuple[Source, SourceSummary]] = {}
+    known: dict[str, tuple[Source, SourceSummary, ContentHashes]] = {}
     for trial, section_levels in zip(firsts.values(), levels, strict=True):
         only = trial.config.data.source_only()
         key = only.model_dump_json()
         if key not in known:
             source = load_source(only)
-            known[key] = source, _source_summary(only, source)
-        source, summary = known[key]
-        config = trial.config.data
-        splits = make_splits(source, config, trial.seed)
-        sets = _sets(source, splits, config, trial.seed)
-        tokens = summarise_tokens(splits, is_trained=config.tokenizer_file is None)
-        categories = summarise_categories(splits)
-        yield DataSummary(section_levels, summary, trial.seed, sets, tokens, categories)
+            known[key] = source, _source_summary(only, source), ContentHashes(source)
+        yield _summary(section_levels, trial, *known[key])
+
+
+def _summary(
+    levels: dict[str, Any],
+    trial: PlannedTrial,
+    source: Source,
+    summary: SourceSummary,
+    hashes: ContentHashes,
+) -> DataSummary:
+    config, seed = trial.config.data, trial.seed
+    origins, scarce = set_origins(config, source), scarce_classes(config, source)
+    try:
+        splits = make_splits(source, config, seed)
+    except DataError as problem:
+        if summary.labels is None:
+            raise
+        return DataSummary(levels, summary, seed, {}, problem=problem, origins=origins, scarce=scarce)
+    return DataSummary(
+        levels,
+        summary,
+        seed,
+        _sets(source, splits, config, seed),
+        summarise_tokens(splits, is_trained=config.tokenizer_file is None),
+        summarise_categories(splits),
+        origins=origins,
+        shared=hashes.shared(splits) if hashes.is_known else None,
+        scarce=scarce,
+    )
 
 
 def _source_summary(config: Data, source: Source) -> SourceSummary:
@@ -137,6 +172,7 @@ def _source_summary(config: Data, source: Source) -> SourceSummary:
         sample_texts(source, _SAMPLES),
         source.class_names,
         source.targets is not None,
+        label_summary(source),
     )
 
 
@@ -166,7 +202,12 @@ def _sets(source: Source, after: Splits, config: Data, seed: int) -> dict[str, S
     except DataError:  # without its bias, the meta set may need more examples of a rare class than there are
         before = after
     return {
-        name: SetSummary(_counts(before, name, source), _counts(after, name, source), _corrupted(after, name))
+        name: SetSummary(
+            _counts(before, name, source),
+            _counts(after, name, source),
+            getattr(after, name).corrupted_fraction or 0.0,
+            _unverified(after, name),
+        )
         for name in SETS
     }
 
@@ -179,9 +220,9 @@ def _counts(splits: Splits, name: str, source: Source) -> tuple[int, ...]:
     return tuple(by_class.get(label, 0) for label in source.class_names)
 
 
-def _corrupted(splits: Splits, name: str) -> float:
+def _unverified(splits: Splits, name: str) -> int:
     examples: ExampleSet = getattr(splits, name)
-    return examples.corrupted_fraction or 0.0
+    return 0 if examples.unverified is None else int(examples.unverified.sum())
 
 
 def _differences(sections: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

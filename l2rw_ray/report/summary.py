@@ -37,6 +37,7 @@ class Summary:
         provenance: What was run, as pairs of a name and a text.
         trials: All planned trials.
         signatures: Signs in the trials that a method did not work as it should.
+        label_noise: How given labels differ from verified ones.
         is_published: Whether the report stands without its CSV files, as that of a published study.
     """
 
@@ -51,6 +52,7 @@ class Summary:
     provenance: tuple[tuple[str, str], ...]
     trials: tuple[TrialRow, ...]
     signatures: Table | None = None
+    label_noise: tuple[Table, ...] = ()
     is_published: bool = False
 
     @property

@@ -1,6 +1,11 @@
 """The ledger of a study: one Parquet file per finished trial, the truth that everything else reads."""
 
-from l2rw_ray.results.arrays import read_confusion, read_step_series, read_weight_histograms
+from l2rw_ray.results.arrays import (
+    read_confusion,
+    read_known_noise,
+    read_step_series,
+    read_weight_histograms,
+)
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import read_history, read_study
 
@@ -8,6 +13,7 @@ __all__ = [
     "StudyFolder",
     "read_confusion",
     "read_history",
+    "read_known_noise",
     "read_step_series",
     "read_study",
     "read_weight_histograms",

@@ -56,6 +56,24 @@ def read_confusion(directory: Path | str) -> pa.Table:
     return table.drop_columns(["confusion"])
 
 
+def read_known_noise(directory: Path | str) -> pa.Table:
+    """Read how given labels differ from verified ones, of the trials that `read_study` returns.
+
+    Returns:
+        A row per trial that has both: `trial_id`, `seed`, `factor.<path>` …, and `examples`, `wrong`,
+        `confusion`, `rmse`, `train_examples` and `train_wrong`, as `KnownNoise` defines them.
+
+    Raises:
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
+    """
+    table = read_column(directory, "known_noise")
+    table = table.filter(table["known_noise"].is_valid())
+    noise = table["known_noise"].combine_chunks()
+    for field in noise.type:
+        table = table.append_column(field.name, pc.struct_field(noise, field.name))
+    return table.drop_columns(["known_noise"])
+
+
 def _epochs(directory: Path | str, column: str, names: tuple[str, ...]) -> pa.Table:
     columns, epochs = unnested(read_column(directory, column), column)
     return pa.table(columns | {name: pc.struct_field(epochs, name) for name in names})

@@ -122,6 +122,16 @@ _SERIES = pa.struct(
     ]
 )
 _CONFUSION = pa.struct([("class_names", pa.list_(pa.string())), ("counts", pa.list_(pa.list_(pa.int64())))])
+_KNOWN_NOISE = pa.struct(
+    [
+        ("examples", pa.int64()),
+        ("wrong", pa.int64()),
+        ("confusion", _CONFUSION),
+        ("rmse", pa.float64()),
+        ("train_examples", pa.int64()),
+        ("train_wrong", pa.int64()),
+    ]
+)
 
 METRICS_WITH_COLUMN = (
     _evaluated("test_accuracy"),
@@ -192,6 +202,12 @@ COLUMNS = (
     Column("step_series", pa.list_(_SERIES), "Loss and effective sample size along the steps."),
     Column("confusion", _CONFUSION, "The test set by true and predicted class.", "examples"),
     Column("split_sizes", pa.map_(pa.string(), pa.int64()), "Sizes of the four sets.", "examples"),
+    Column(
+        "known_noise",
+        _KNOWN_NOISE,
+        "How given labels, or targets, differ from verified ones, where both are there.",
+        "examples",
+    ),
     Column("log", pa.string(), "File of what the trial printed, relative to the study folder."),
 )
 """All columns of the ledger, in order."""

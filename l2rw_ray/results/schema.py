@@ -11,12 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from l2rw_ray.events import ConfusionMatrix, EpochCompleted
+from l2rw_ray.events import ConfusionMatrix, EpochCompleted, KnownNoise
 from l2rw_ray.results.columns import COLUMNS, METRICS_WITH_COLUMN
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`, 4 added `estimator_used` and
-`certificate_error`; older rows do not have them."""
+`certificate_error`, 5 added `known_noise`; older rows do not have them."""
 
 METRIC_COLUMNS = tuple(column.name for column in METRICS_WITH_COLUMN)
 """Final metrics with their own column; all others go to the column `metrics`."""
@@ -46,6 +46,7 @@ class TrialRecord:
         split_sizes: Examples of train, meta, validation and test.
         log: Its output, a file relative to the study folder; None where there is none.
         estimator_used: Estimator that computed its latest scores; None where it computed none.
+        known_noise: How given labels of its data differ from verified ones; None where there are not both.
     """
 
     trial_id: str
@@ -78,9 +79,10 @@ class TrialRecord:
     split_sizes: Mapping[str, int] = field(default_factory=dict)
     log: str | None = None
     estimator_used: str | None = None
+    known_noise: KnownNoise | None = None
 
 
-ARRAYS = ("weight_histograms", "step_series", "confusion")
+ARRAYS = ("weight_histograms", "step_series", "confusion", "known_noise")
 """Columns that the functions of `l2rw_ray.results.arrays` read."""
 
 SCHEMA = pa.schema([pa.field(column.name, column.type, column.nullable) for column in COLUMNS])
@@ -115,6 +117,7 @@ def _as_row(record: TrialRecord) -> dict[str, Any]:
             {"epoch": epoch.epoch, **asdict(epoch.series)} for epoch in record.history if epoch.series
         ],
         "confusion": asdict(record.confusion) if record.confusion else None,
+        "known_noise": asdict(record.known_noise) if record.known_noise else None,
     }
 
 

@@ -125,6 +125,7 @@ class LedgerWriter:
             split_hashes=started.split_hashes if started else {},
             split_sizes=started.split_sizes if started else {},
             class_counts=started.class_counts if started else {},
+            known_noise=started.known_noise if started else None,
             versions=self._versions,
             commit=self._commit,
             workers=planned.resources.workers,

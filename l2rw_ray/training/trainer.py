@@ -199,6 +199,7 @@ class Trainer:
             history=tuple(self._history),
             elapsed_s=self._earlier_s,
             split_sizes={name: len(getattr(splits, name)) for name in splits.hashes},
+            known_noise=splits.known_noise,
         )
 
     def _end(self, status: TrialStatus) -> None:

@@ -39,7 +39,10 @@ LAYERS = {
     "report": {"errors", "events", "config", "results", "statistics"},
     "tracking": {"errors", "events", "config", "results", "report", "training"},
     "planning": {"errors", "events", "config", "data", "results", "statistics", "training"},
-    "preflight": {"errors", "import_path", "config", "data", "methods", "models", "training", "trees"},
+    "preflight": {
+        *("errors", "import_path", "events", "config", "data", "methods", "models", "training", "trees"),
+        "statistics",
+    },
     "orchestration": {
         *("errors", "import_path", "events", "retries", "config", "data", "measurement", "training"),
         *("results", "tracking", "planning", "preflight"),

@@ -25,7 +25,6 @@ def test_rows_keep_their_identity_where_others_are_left_out() -> None:
     assert list(kept_ids(files, np.array([False, True, True]))) == ["b.csv:1", "b.csv:2"]
     assert list(kept_ids(ColumnIds(np.arange(10, 15)), kept)) == ["10", "13", "14"]
     assert kept_ids(["v", "w", "x", "y", "z"], kept) == ["v", "y", "z"]
-    assert kept_ids(None, kept) is None
 
 
 def test_rows_without_identities_are_named_by_their_number() -> None:

@@ -27,11 +27,10 @@ def describe_copy(config: Data) -> str:
     """
     match config:
         case ParquetData():
-            parts = {"train": config.train} | ({} if config.test is None else {"test": config.test})
-            return "; ".join(_table(config, name, given) for name, given in parts.items())
+            return "; ".join(_table(config, name, given) for name, given in _parts(config).items())
         case ImageFolderData():
-            parts = {"train": config.train} | ({} if config.test is None else {"test": config.test})
-            return "; ".join(f"{name} {count_images(given):,} images" for name, given in parts.items())
+            counts = ((name, count_images(given)) for name, given in _parts(config).items())
+            return "; ".join(f"{name} {count:,} images" for name, count in counts)
         case Ham10000Data():
             rows = open_metadata(config).rows
             of = "" if rows == _HAM10000_ROWS else f" of the {_HAM10000_ROWS:,} published"
@@ -39,6 +38,12 @@ def describe_copy(config: Data) -> str:
     if isinstance(config, TorchvisionData):
         return _torchvision(config)
     return config.obtained
+
+
+def _parts(config: ParquetData | ImageFolderData) -> dict[str, str]:
+    """Return the tables or folders of a section by the option that names them."""
+    named = {"train": config.train, "trusted": config.trusted, **config.set_files, "test": config.test}
+    return {name: given for name, given in named.items() if given is not None}
 
 
 def _table(config: ParquetData, name: str, given: str) -> str:

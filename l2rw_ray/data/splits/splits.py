@@ -18,7 +18,7 @@ from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.task import data_misfit
 from l2rw_ray.data.augmentation import check_images
 from l2rw_ray.data.examples import ExampleSet, feature_scale
-from l2rw_ray.data.known_noise import KnownNoise, known_noise
+from l2rw_ray.data.known_noise import known_noise, within_train
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.splits.clean_sets import draw_clean_sets
@@ -28,6 +28,7 @@ from l2rw_ray.data.splits.label_noise import corrupt
 from l2rw_ray.data.splits.targets import noisy, target_scale
 from l2rw_ray.data.splits.train_set import draw_train
 from l2rw_ray.errors import DataError
+from l2rw_ray.events import KnownNoise
 
 _HASHED_AT_A_TIME = 2**16
 
@@ -112,6 +113,7 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     sets["train"] = judged(sets["train"], source)
     hashes = {name: hash_rows(which, own_test and name == "test") for name, which in rows.items()}
     names, left_out = source.class_names, source.left_out
+    noise = within_train(noise, sets["train"])
     return Splits(**sets, class_names=names, hashes=hashes, left_out=left_out, known_noise=noise)
 
 

@@ -4,6 +4,7 @@ Shape suffixes: N examples, K bounds between strata.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,19 +109,20 @@ def _below(source: Source, below: float) -> Source:
             source,
             test_inputs=select_rows(source.test_inputs, kept_T.nonzero().flatten()),
             test_targets=test_targets[kept_T],
-            test_ids=kept_ids(source.test_ids, kept_T.numpy()),
+            test_ids=None if source.test_ids is None else kept_ids(source.test_ids, kept_T.numpy()),
         )
         if not kept_T.any():
             kept_N = kept_T
     if not kept_N.any():
         raise DataError("trial.data.target_below", below, "no target is below it", "raise it")
-    rows = ("targets", "train_targets", "verified", "groups", "weight_features")
-    given = {name: getattr(source, name) for name in rows}
+    names = ("targets", "train_targets", "verified", "groups", "weight_features")
+    given = {name: getattr(source, name) for name in names}
+    kept: dict[str, Any] = {name: None if rows is None else rows[kept_N] for name, rows in given.items()}
     return replace(
         source,
-        **{name: None if values is None else values[kept_N] for name, values in given.items()},
+        **kept,
         inputs=select_rows(source.inputs, kept_N.nonzero().flatten()),
-        ids=kept_ids(source.ids, kept_N.numpy()),
+        ids=None if source.ids is None else kept_ids(source.ids, kept_N.numpy()),
         pools=kept_pools(source.pools, kept_N),
         left_out=left_out,
     )

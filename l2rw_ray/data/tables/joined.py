@@ -59,7 +59,7 @@ class JoinedTable:
             kept_N: Which rows of the joined table are left, bool [N].
         """
         rows = {part.name: range(part.start, part.start + part.table.rows) for part in self.parts}
-        pools = {name: rows[name] for name in ("meta", "validation") if name in rows}
+        pools = {name: part for name, part in rows.items() if name in ("meta", "validation")}
         return kept_pools(pools, torch.from_numpy(kept_N)) if pools else {}
 
 

@@ -17,6 +17,7 @@ from l2rw_ray.report.ablation.tables import accuracy_tables, cost_table, weight_
 from l2rw_ray.report.design_points.labels import METRICS
 from l2rw_ray.report.design_points.setting import Setting, narrowest
 from l2rw_ray.report.document.section import Plot, Section, table_section
+from l2rw_ray.report.provenance.label_noise import label_noise_sections
 
 _POINTS_NOTE = (
     "Points are means over seeds, bars their 95 % intervals. Points are shifted sideways so that bars do "
@@ -36,6 +37,7 @@ def ablation_sections(summary: Ablation) -> list[Section]:
         *_learning_curves(summary),
         *_equal_compute(summary),
         _weights(summary),
+        *label_noise_sections(summary.label_noise),
         *(table_section(table) for table in details if table),
     ]
     return [section for section in sections if not section.is_empty]

@@ -39,6 +39,7 @@ from l2rw_ray.report.design_points.setting import narrowest
 from l2rw_ray.report.provenance.design import design_of
 from l2rw_ray.report.provenance.estimators import estimator_warnings
 from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
+from l2rw_ray.report.provenance.label_noise import label_noise_tables, noisy_selection
 from l2rw_ray.report.provenance.notes import paragraphs
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
@@ -91,6 +92,7 @@ def summarise(directory: Path) -> Ablation:
         counts=counts,
         problems=problems_of(outcomes),
         warnings=(
+            *noisy_selection(all_outcomes),
             *tuning_gaps(spec, all_outcomes),
             *_gaps(outcomes, pooled),
             *warnings_of(outcomes),
@@ -102,6 +104,7 @@ def summarise(directory: Path) -> Ablation:
         trials=trials_of(all_outcomes, spec.objective.metric),
         interactions=interactions_of(spec, contrast, factors, points, metric),
         signatures=signature_table(signatures),
+        label_noise=label_noise_tables(directory),
         answer=None if level is None else level.table,
         details=(*tasks_tables(contrast, methods, points, metric), *tuning_tables(spec, all_outcomes)),
         metric=metric,

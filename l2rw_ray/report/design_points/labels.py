@@ -27,6 +27,7 @@ _FACTOR_NAMES = {
     "data.meta_noise": "noise in the meta set",
     "data.meta_noise.kind": "kind of noise in the meta set",
     "data.meta_noise.rate": "share of wrong labels in the meta set",
+    "data.left_verified": "label of verified train examples",
     "data.meta_per_class": "clean examples per class",
     "data.noise": "noise",
     "data.noise.kind": "kind of noise",

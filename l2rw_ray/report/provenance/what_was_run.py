@@ -45,7 +45,7 @@ def provenance_of(
         ("Train examples", _distinct(row["train_examples"] for row in rows)),
         *_left_out(rows),
         ("Meta set", _meta_set(configs)),
-        ("Validation examples", _distinct(config["data"]["validation_size"] for config in configs)),
+        ("Validation examples", _validation_set(configs)),
         ("Test examples", _test_size(configs)),
         ("Splits", _pairing(outcomes, contrast)),
         ("Split hashes", "of train, meta, validation and test set of each trial: trials.csv"),
@@ -98,8 +98,19 @@ def _left_out(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
 
 def _meta_set(configs: Sequence[Any]) -> str:
     is_regression = any(config["data"].get("target") is not None for config in configs)
-    size = _distinct(config["data"]["meta_per_class"] for config in configs)
-    return f"{size} per {'decile of the target' if is_regression else 'class'}, {_cleanness(configs)}"
+    sizes = dict.fromkeys(config["data"]["meta_per_class"] for config in configs)
+    each = f" per {'decile of the target' if is_regression else 'class'}"
+    texts = ["all of its file" if size is None else f"{size:,}{each}" for size in sizes]
+    size = " or ".join(texts) if None in sizes else _distinct(sizes) + each
+    return f"{size}, {_cleanness(configs)}"
+
+
+def _validation_set(configs: Sequence[Any]) -> str:
+    """Return the sizes of the validation set, and whether nobody verified its labels."""
+    sizes = [config["data"]["validation_size"] for config in configs]
+    text = _distinct("all of its file" if size is None else size for size in sizes)
+    noisy = any(config["data"].get("validation_labels") == "given" for config in configs)
+    return f"{text}, with labels that nobody verified" if noisy else text
 
 
 def _cleanness(configs: Sequence[Any]) -> str:

@@ -139,8 +139,10 @@ def _meta_size(config: Mapping[str, Any], classes: int) -> int | None:
     """Return the meta examples of a step that computes weights; None without meta gradient."""
     if "meta_batch_size" not in config["method"]:
         return None
-    given = config["method"]["meta_batch_size"]
-    return int(given) if given else int(config["data"]["meta_per_class"]) * (classes or _DECILES)
+    given, per_class = config["method"]["meta_batch_size"], config["data"]["meta_per_class"]
+    if given:
+        return int(given)
+    return None if per_class is None else int(per_class) * (classes or _DECILES)
 
 
 def _bound(config: Mapping[str, Any], meta_size: int) -> float | None:

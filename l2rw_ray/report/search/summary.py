@@ -33,6 +33,7 @@ from l2rw_ray.report.document.table import Table
 from l2rw_ray.report.provenance.design import kind_of, search_of
 from l2rw_ray.report.provenance.estimators import estimator_warnings
 from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
+from l2rw_ray.report.provenance.label_noise import label_noise_tables, noisy_selection
 from l2rw_ray.report.provenance.notes import paragraphs
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
@@ -178,6 +179,7 @@ def summarise_search(directory: Path) -> SearchSummary:
         finding=_finding(front, configurations, goals, METRICS[metric]),
         further_findings=_extremes(front, goals),
         warnings=(
+            *noisy_selection(outcomes),
             *_caution(spec, configurations),
             *warnings_of(outcomes),
             *estimator_warnings(outcomes),
@@ -200,6 +202,7 @@ def summarise_search(directory: Path) -> SearchSummary:
         importance=importance_table(*importances) if importances else None,
         trials=trials_of(outcomes, spec.objective.metric),
         signatures=signature_table(signatures),
+        label_noise=label_noise_tables(directory),
         metric=metric,
     )
 

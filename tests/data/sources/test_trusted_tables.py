@@ -9,9 +9,10 @@ import torch
 
 from l2rw_ray.config.data.sources import ParquetData
 from l2rw_ray.data import Source, load_source, make_splits
-from l2rw_ray.data.known_noise import KnownNoise, known_noise
+from l2rw_ray.data.known_noise import known_noise
 from l2rw_ray.data.source import NO_CLASS
 from l2rw_ray.errors import DataError
+from l2rw_ray.events import ConfusionMatrix, KnownNoise
 
 Write = Callable[..., Path]
 LABELS = ["cat", "cat", "dog", "dog", "cat", "dog"]
@@ -49,7 +50,7 @@ def test_a_verified_label_counts_where_there_is_one(write) -> None:
     assert source.labels.tolist() == [0, 1, 1, 1, 0, 1], "verified where known, else as given"
     assert source.train_labels.tolist() == [0, 0, 1, 1, 0, 1]
     assert source.verified.tolist() == [True, True, False, True, False, False]
-    assert known_noise(source) == KnownNoise(3, 1, ((1, 0), (1, 1)))
+    assert known_noise(source) == KnownNoise(3, 1, ConfusionMatrix(("cat", "dog"), ((1, 0), (1, 1))))
 
 
 def test_a_row_with_a_verified_label_alone_does_not_train_by_default(write) -> None:
