@@ -18,6 +18,7 @@ from l2rw_ray.methods.output_layer import output_layer
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.models import build_model
 from l2rw_ray.preflight.custom_check import check_method, check_outputs
+from l2rw_ray.preflight.duplicates import ContentHashes, SharedContent
 from l2rw_ray.training.task import check_fit
 
 
@@ -39,6 +40,8 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
     sources: dict[str, Source] = {}
     seen: set[str] = set()
     absent: set[tuple[str, str]] = set()
+    hashes: dict[str, ContentHashes] = {}
+    shared: dict[tuple[str, str], SharedContent] = {}
     for trial in trials:
         key = _key(trial)
         if key in seen:
@@ -48,6 +51,7 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
         name = only.model_dump_json()
         if name not in sources:
             sources[name] = load_source(only)
+            hashes[name] = ContentHashes(sources[name])
             _warn_of_skipped_rows(only.source, sources[name])
         splits = make_splits(sources[name], trial.config.data, trial.seed)
         misfit = None if spec is None else spec.objective_misfit(is_regression=splits.is_regression)
@@ -55,11 +59,17 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
             raise ConfigError(*misfit)
         _check(trial, splits)
         absent |= _absent_classes(splits)
+        for pair in hashes[name].shared(splits):
+            if pair.count > (shared[pair[:2]].count if pair[:2] in shared else 0):
+                shared[pair[:2]] = pair
     for name, label in sorted(absent):
         logging.getLogger(__name__).warning(
             "the %s set has no example of class %s, which its metrics therefore ignore: enlarge it",
             *(name, label),
         )
+
+    for pair in shared.values():
+        logging.getLogger(__name__).warning("%s: leave them out, or name a group", pair.text)
 
 
 def _absent_classes(splits: Splits) -> set[tuple[str, str]]:

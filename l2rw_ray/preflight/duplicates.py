@@ -4,6 +4,7 @@ Shape suffixes: N examples of a source.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from l2rw_ray.data import Source, Splits
 from l2rw_ray.data.tables.bad_rows import Array
-from l2rw_ray.trees import Tree, named_leaves
+from l2rw_ray.data.text.texts import Texts
+from l2rw_ray.trees import named_leaves
 
 SETS = ("train", "meta", "validation", "test")
 _DIGEST_BYTES = 8
@@ -38,7 +40,7 @@ class ContentHashes:
     """Hashes of the inputs of a source, one per example.
 
     Args:
-        source: The source. One whose images are streamed, or whose inputs are no tensors, has none.
+        source: The source. One whose images are streamed has none.
     """
 
     def __init__(self, source: Source) -> None:
@@ -48,7 +50,7 @@ class ContentHashes:
 
     @property
     def is_known(self) -> bool:
-        """Whether there are any."""
+        """Whether there are any: inputs are in memory, and tensors or texts."""
         return self._own is not None
 
     def shared(self, splits: Splits) -> tuple[SharedContent, ...]:
@@ -71,16 +73,18 @@ class ContentHashes:
         return tuple(found)
 
 
-def _hashes(inputs: Tree) -> Array | None:
-    """Return a hash of each example's inputs, uint64 [N]; None where they are no tensors."""
-    leaves = [leaf for _, leaf in named_leaves(inputs) if not isinstance(leaf, Tensor) or leaf.ndim]
-    if not leaves or not all(isinstance(leaf, Tensor) for leaf in leaves):
-        return None
-    rows = [_bytes(leaf) for leaf in leaves]
-    digests = (
-        hashlib.blake2b(b"".join(row.tobytes() for row in example), digest_size=_DIGEST_BYTES).digest()
-        for example in zip(*rows, strict=True)
-    )
+def _hashes(inputs: object) -> Array | None:
+    """Return a hash of each example's inputs, uint64 [N]; None where they are neither tensors nor texts."""
+    contents: Iterable[bytes]
+    if isinstance(inputs, Texts):
+        contents = (text.encode() for text in inputs)
+    else:
+        leaves = [leaf for _, leaf in named_leaves(inputs) if not isinstance(leaf, Tensor) or leaf.ndim]
+        if not leaves or not all(isinstance(leaf, Tensor) for leaf in leaves):
+            return None
+        parts = zip(*map(_bytes, leaves), strict=True)
+        contents = (b"".join(row.tobytes() for row in example) for example in parts)
+    digests = (hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest() for content in contents)
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 

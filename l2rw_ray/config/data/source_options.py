@@ -60,7 +60,8 @@ class ImageFolderOptions(SourceFacts):
     obtained = "train/<class>/<image>"
 
     train: str
-    """Folder the train, meta and validation sets are drawn from; each folder in it is a class."""
+    """Folder the train set is drawn from, and the others unless `trusted` or a folder of theirs is named;
+    each folder in it is a class."""
     test: str | None = None
     """Folder of the test set, of the same form; null draws the test set from `train`."""
     image_size: ImageSize | None = None

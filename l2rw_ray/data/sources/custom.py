@@ -9,6 +9,7 @@ from torch import Tensor
 
 from l2rw_ray.config.data.sources import CustomData
 from l2rw_ray.data.source import SOURCES, Source
+from l2rw_ray.data.sources.custom_trust import trust_fault
 from l2rw_ray.errors import DataError
 from l2rw_ray.import_path import users_code
 from l2rw_ray.trees import Tree, named_leaves
@@ -41,10 +42,8 @@ def load_custom(config: CustomData) -> Source:
     _check_groups(config, source)
     _check_difficulty(config, source)
     _check_weight_features(config, source)
-    if source.train_labels is not None and source.targets is not None:
-        raise _unusable(config, "has targets, and train_labels", "give train_labels to classes only")
-    if source.train_labels is not None:
-        _check_labels(config, source.train_labels, source, len(source.labels), "train_")
+    if (fault := trust_fault(source)) is not None:
+        raise _unusable(config, *fault)
     if source.test_inputs is not None and source.test_labels is not None:
         _check(config, source.test_inputs, source.test_labels, source, "test_")
         _check_targets(config, source.test_targets, source.test_labels, "test_")

@@ -1,13 +1,17 @@
 """Image files in one folder per class, as torchvision's `ImageFolder` has them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from l2rw_ray.config.data.sources import ImageFolderData
 from l2rw_ray.data.images.files import ImageFiles
-from l2rw_ray.data.source import SOURCES, Source
+from l2rw_ray.data.row_ids import distinct_names
+from l2rw_ray.data.source import NO_CLASS, SOURCES, Source
 from l2rw_ray.data.tables.bad_rows import BadRows, SkippedRows
 from l2rw_ray.errors import DataError
 
@@ -16,46 +20,137 @@ _ENDINGS = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".
 _ENDINGS_TEXT = ", ".join(sorted(_ENDINGS))
 
 
+@dataclass(frozen=True)
+class _Folder:
+    """A folder of class folders that an option of the section names.
+
+    Attributes:
+        option: `train`, `trusted`, `meta`, `validation` or `test`.
+        given: Its value.
+        images: Its image files.
+        labels: Class index of each.
+    """
+
+    option: str
+    given: str
+    images: tuple[Path, ...]
+    labels: tuple[int, ...]
+
+    @property
+    def field(self) -> str:
+        """The option's path in a study."""
+        return f"trial.data.{self.option}"
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Usable images of folders, one after the other: N of them.
+
+    Attributes:
+        inputs: uint8 [N, C, H, W].
+        labels: Class indices, int64 [N].
+        owner: Number of the folder of each, int64 [N].
+        paths: The file of each.
+        skipped: What was left out.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    owner: Tensor
+    paths: tuple[str, ...]
+    skipped: tuple[SkippedRows, ...]
+
+
 @SOURCES.register("image_folder")
 def load_image_folder(config: ImageFolderData) -> Source:
-    """Decode the images of `train/<class>/` and, where it is named, of `test/<class>/`.
+    """Decode the images of `train/<class>/` and of the other folders that are named, of the same form.
 
-    Classes are the folders' names, sorted; examples stand in order of class and path. Files without an
-    image's ending and hidden ones are left out. Decoded images are cached on disk by the files' path,
-    size and time of change.
+    Classes are the folders' names in `train`, sorted; examples stand in order of class and path. Files
+    without an image's ending and hidden ones are left out. Labels of `train` count as right unless `trusted`
+    or `meta` is named. Decoded images are cached on disk by the files' path, size and time of change.
 
     Raises:
-        DataError: A folder is missing or has no images; an image cannot be used. The message names it.
+        DataError: A folder is missing or has no images; an image cannot be used, or is in two folders. The
+            message names it.
     """
     names = _class_names("trial.data.train", config.train)
-    inputs, labels, skipped = _read(config, "trial.data.train", config.train, names)
-    if config.test is None:
-        return Source(inputs, labels, names, skipped=skipped)
-    strange = set(_class_names("trial.data.test", config.test)) - set(names)
-    if strange:
-        problem = f"its folder {min(strange)} is none of the {len(names)} classes of train"
-        raise DataError("trial.data.test", config.test, problem, f"use {', '.join(names)}")
-    test_inputs, test_labels, test_skipped = _read(config, "trial.data.test", config.test, names)
-    if test_inputs.shape[1:] != inputs.shape[1:]:
-        shapes = tuple(test_inputs.shape[1:]), tuple(inputs.shape[1:])
+    named = {"train": config.train, "trusted": config.trusted, **config.set_files}
+    folders = [_find(option, given, names) for option, given in named.items() if given is not None]
+    tests = [] if config.test is None else [_find("test", config.test, names)]
+    _check_images_differ([*folders, *tests])
+    own, test = _read(config, folders), _read(config, tests) if tests else None
+    if test is not None and test.inputs.shape[1:] != own.inputs.shape[1:]:
+        shapes = tuple(test.inputs.shape[1:]), tuple(own.inputs.shape[1:])
         problem = f"images of shape {shapes[0]}, those of train have {shapes[1]}"
         raise DataError("trial.data.test", config.test, problem, "set trial.data.image_size")
-    return Source(inputs, labels, names, test_inputs, test_labels, skipped=skipped + test_skipped)
+    texts = distinct_names(own.paths + (() if test is None else test.paths))
+    return Source(
+        own.inputs,
+        own.labels,
+        names,
+        None if test is None else test.inputs,
+        None if test is None else test.labels,
+        skipped=own.skipped + (() if test is None else test.skipped),
+        ids=texts[: len(own.paths)],
+        test_ids=None if test is None else texts[len(own.paths) :],
+        **_trust(config, [folder.option for folder in folders], own),
+    )
 
 
-def _read(
-    config: ImageFolderData, field: str, given: str, names: tuple[str, ...]
-) -> tuple[Tensor, Tensor, tuple[SkippedRows, ...]]:
-    """Read images, uint8 [N, C, H, W], their class indices, int64 [N], and what was left out."""
-    found = [
-        (path, label)
-        for label, name in enumerate(names)
-        for path in _images(Path(given).expanduser().resolve() / name)
-    ]
-    bad = BadRows(len(found), skip=config.bad_rows == "skip")
-    images = ImageFiles(field, given, [path for path, _ in found], config.image_size).load(bad)
-    labels = torch.tensor([label for _, label in found])
-    return images, labels[torch.from_numpy(bad.kept)], bad.skipped
+def _trust(config: ImageFolderData, options: Sequence[str], read: _Read) -> dict[str, Any]:
+    """Return what says which labels are verified and which rows are for one set alone: fields of `Source`."""
+    pools = dict[str, range]()
+    verified_N = torch.ones(len(read.labels), dtype=torch.bool)
+    for number, option in enumerate(options):
+        rows_N = read.owner == number
+        if option in ("meta", "validation"):
+            start = int((read.owner < number).sum())
+            pools[option] = range(start, start + int(rows_N.sum()))
+        if (option == "train" and config.knows_verified) or (
+            option == "validation" and config.selects_by_given
+        ):
+            verified_N[rows_N] = False
+    if verified_N.all():
+        return {"pools": pools}
+    given_N = read.labels.masked_fill(verified_N & (read.owner > 0), NO_CLASS)
+    return {
+        "pools": pools,
+        "verified": verified_N,
+        "train_labels": given_N if config.knows_verified else None,
+    }
+
+
+def _find(option: str, given: str, names: tuple[str, ...]) -> _Folder:
+    """Find the images of a folder, whose class folders are some of the classes."""
+    strange = set(_class_names(f"trial.data.{option}", given)) - set(names)
+    if strange:
+        problem = f"its folder {min(strange)} is none of the {len(names)} classes of train"
+        raise DataError(f"trial.data.{option}", given, problem, f"use {', '.join(names)}")
+    root = Path(given).expanduser().resolve()
+    found = [(path, label) for label, name in enumerate(names) for path in _images(root / name)]
+    return _Folder(option, given, tuple(path for path, _ in found), tuple(label for _, label in found))
+
+
+def _read(config: ImageFolderData, folders: Sequence[_Folder]) -> _Read:
+    paths = [path for folder in folders for path in folder.images]
+    bad = BadRows(len(paths), skip=config.bad_rows == "skip")
+    images = ImageFiles(folders[0].field, folders[0].given, paths, config.image_size).load(bad)
+    kept = torch.from_numpy(bad.kept)
+    labels = torch.tensor([label for folder in folders for label in folder.labels])
+    owner = torch.tensor([number for number, folder in enumerate(folders) for _ in folder.images])
+    left = tuple(str(path) for path, is_left in zip(paths, bad.kept.tolist(), strict=True) if is_left)
+    return _Read(images, labels[kept], owner[kept], left, bad.skipped)
+
+
+def _check_images_differ(folders: Sequence[_Folder]) -> None:
+    """Check that no image is in two folders: it would be in two sets."""
+    owners: dict[Path, str] = {}
+    for folder in folders:
+        for path in folder.images:
+            owner = owners.setdefault(path, folder.option)
+            if owner != folder.option:
+                problem = f"its image {path} is in {owner}, too"
+                raise DataError(folder.field, folder.given, problem, "move it out of one of the two")
 
 
 def count_images(given: str) -> int:

@@ -94,7 +94,7 @@ def _rate_cells(rows: Sequence[Mapping[str, Any]], *, of_targets: bool) -> tuple
         ),
         *([TableCell(f"{first['rmse']:.3g}")] if of_targets else []),
         TableCell(f"{known:,.0f}"),
-        TableCell(f"{wrong / known:.1%}" if known else "–"),
+        TableCell(f"{100 * wrong / known:.1f} %" if known else "–"),
     )
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from l2rw_ray.config.data.sources import ImageFolderData
 from l2rw_ray.data import Source, load_source
+from l2rw_ray.data.source import NO_CLASS
 from l2rw_ray.errors import DataError
 
 
@@ -121,3 +122,48 @@ def test_missing_and_empty_folders_are_refused(tmp_path, folder) -> None:
     assert "no class folders there" in complaint(tmp_path / "empty")
     (folder / "dog").mkdir()
     assert "no image in its class folder dog; remove it, or put images there (.bmp" in complaint(folder)
+
+
+@pytest.fixture
+def write(tmp_path, pixels):
+    """Writes images of `pixels` to paths below a folder."""
+
+    def to(*images: tuple[str, int]) -> None:
+        for name, image in images:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels[image]).save(tmp_path / name)
+
+    return to
+
+
+def test_a_trusted_folder_holds_verified_images_beside_those_of_train(
+    folder, tmp_path, write, pixels
+) -> None:
+    write(("trusted/cat/d.png", 3), ("trusted/newt/e.png", 4))
+    source = load(folder, trusted=str(tmp_path / "trusted"))
+    assert torch.equal(source.inputs, channels_first(pixels[[2, 0, 1, 3, 4]]))
+    assert source.labels.tolist() == [0, 1, 1, 0, 1]
+    assert source.verified.tolist() == [False, False, False, True, True]
+    assert source.train_labels.tolist() == [0, 1, 1, NO_CLASS, NO_CLASS]
+    assert list(source.ids)[2:4] == ["train/newt/c.PNG", "trusted/cat/d.png"]
+
+
+def test_folders_of_fixed_sets_are_pools_of_their_own(folder, tmp_path, write) -> None:
+    write(("meta/cat/d.png", 3), ("meta/newt/e.png", 4), ("validation/cat/f.png", 5), ("test/newt/g.png", 6))
+    named = {name: str(tmp_path / name) for name in ("meta", "validation", "test")}
+    source = load(folder, **named)
+    assert dict(source.pools) == {"meta": range(3, 5), "validation": range(5, 6)}
+    assert source.verified.tolist() == [False] * 3 + [True] * 3
+    assert list(source.test_ids) == ["test/newt/g.png"]
+    noisy = load(folder, **named, validation_labels="given")
+    assert noisy.verified.tolist() == [False] * 3 + [True] * 2 + [False]
+    assert noisy.train_labels.tolist() == [0, 1, 1, NO_CLASS, NO_CLASS, 0]
+    alone = load(folder, validation=named["validation"])
+    assert alone.verified is None, "nothing says that labels of train are not right"
+
+
+def test_an_image_in_two_folders_is_an_error(folder) -> None:
+    with pytest.raises(DataError, match=r"trusted = .*: its folder deep is none of the 2 classes of train"):
+        load(folder, trusted=str(folder / "cat"))
+    with pytest.raises(DataError, match=r"meta = .*: its image .*a.png is in train, too; move it out of one"):
+        load(folder, meta=str(folder) + "/../train")
