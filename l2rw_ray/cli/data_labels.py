@@ -18,9 +18,8 @@ _MAX_CLASSES = 12
 def print_labels(console: Console, source: "SourceSummary", labels: "LabelSummary") -> None:
     """Print how many labels of each class are given and verified, and how the two differ."""
     verified, what = sum(labels.verified), "target" if source.is_regression else "label"
-    _line(
-        console, "verified", f"{verified:,} of {labels.examples:,} {what}s; examples without one only train"
-    )
+    others = "" if verified == labels.examples else "; the others only train"
+    _line(console, "verified", f"{verified:,} of {labels.examples:,} {what}s{others}")
     _line(console, "noise", _noise_text(labels, what))
     table = Table()
     table.add_column(what if source.is_regression else "class")
@@ -58,7 +57,8 @@ def _noise_text(labels: "LabelSummary", what: str) -> str:
 def _print_matrix(console: Console, confusion: "ConfusionMatrix") -> None:
     if len(confusion.class_names) > _MAX_CLASSES:
         return
-    table = Table(title="given label (column) by verified one (row)", title_justify="left")
+    console.print("given label (column) by verified one (row)", soft_wrap=True)
+    table = Table()
     table.add_column("verified")
     for name in confusion.class_names:
         table.add_column(Text(name), justify="right")
