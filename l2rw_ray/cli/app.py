@@ -48,6 +48,7 @@ TrackingUri = Annotated[
     str | None,
     typer.Option(help="MLflow server or store.", show_default="mlflow.db in the study folder", metavar="URI"),
 ]
+NoMlflow = Annotated[bool, typer.Option("--no-mlflow", help="Leave MLflow alone; `track` fills it in later.")]
 MaxConcurrentTrials = Annotated[
     int | None,
     typer.Option(min=1, help="Maximum number of concurrent trials.", show_default="as many as fit"),
@@ -151,6 +152,11 @@ def plan(
     print(json.dumps(summary.as_dict(), indent=2) if as_json else plan_text(summary))
 
 
+def _check_tracking(uri: str | None, no_mlflow: bool) -> None:
+    if no_mlflow and uri is not None:
+        raise InputError("--tracking-uri", uri, "given with --no-mlflow", "leave out one of the two")
+
+
 @app.command()
 def run(
     study: StudyFile,
@@ -158,6 +164,7 @@ def run(
     out: Out = None,
     address: Address = None,
     tracking_uri: TrackingUri = None,
+    no_mlflow: NoMlflow = False,
     max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
     trials_per_worker_group: TrialsPerWorkerGroup = None,
@@ -170,11 +177,12 @@ def run(
     from l2rw_ray.orchestration.run import RunOptions
     from l2rw_ray.results.opening import open_study_folder
 
+    _check_tracking(tracking_uri, no_mlflow)
     spec = load_study(study, overrides or [])
     replaced_after = trials_per_worker_group or lane_trials or _TRIALS_PER_WORKER_GROUP
     options = RunOptions(address, max_concurrent_trials or lanes, retry_failed, replaced_after)
     with open_study_folder(out or f"results/{spec.name}") as folder:
-        code = run_session(spec, folder, options, tracking_uri)
+        code = run_session(spec, folder, options, tracking_uri, mirrors=not no_mlflow)
     raise SystemExit(code)
 
 
@@ -195,6 +203,7 @@ def submit(
         ),
     ] = None,
     tracking_uri: TrackingUri = None,
+    no_mlflow: NoMlflow = False,
     max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
     trials_per_worker_group: TrialsPerWorkerGroup = None,
@@ -215,12 +224,14 @@ def submit(
     from l2rw_ray.config import load_study
     from l2rw_ray.orchestration.jobs.submission import Submission
 
+    _check_tracking(tracking_uri, no_mlflow)
     spec = load_study(study, overrides or [])
     replaced_after = trials_per_worker_group or lane_trials or _TRIALS_PER_WORKER_GROUP
     arguments = [f"--trials-per-worker-group={replaced_after}"]
     limit = max_concurrent_trials or lanes
     arguments += [f"--max-concurrent-trials={limit}"] if limit else []
     arguments += ["--retry-failed"] if retry_failed else []
+    arguments += ["--no-mlflow"] if no_mlflow else []
     submission = Submission(out, tracking_uri, variables or (), arguments)
     raise SystemExit(submit_session(spec, submission, address, wait=wait))
 
@@ -339,11 +350,31 @@ def ui(
             metavar="DIR", help="Study folder or its address, or a folder of them.", show_default=False
         ),
     ],
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; whoever reaches it can read and change every run.")
+    ] = "127.0.0.1",
+    allowed_hosts: Annotated[
+        str | None,
+        typer.Option(
+            help="Names by which browsers may address the server, separated by commas.",
+            show_default="this machine and private networks",
+            metavar="NAMES",
+        ),
+    ] = None,
+    prefix: Annotated[
+        str,
+        typer.Option(
+            help="Path under which a reverse proxy serves it, such as /mlflow.",
+            show_default="none",
+            metavar="PATH",
+        ),
+    ] = "",
 ) -> None:
-    """Serve the MLflow UI of a study, or of all studies in a folder, to this machine only."""
+    """Serve the MLflow UI of a study, or of all studies in a folder, until Ctrl-C."""
     from l2rw_ray.cli.ui import open_ui
     from l2rw_ray.results.opening import read_study_folder
+    from l2rw_ray.tracking.server import Listening
 
     with read_study_folder(directory) as folder:
-        open_ui(folder.path, port)
+        open_ui(folder.path, Listening(port, host, allowed_hosts, prefix))

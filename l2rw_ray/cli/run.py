@@ -28,7 +28,14 @@ _MAX_LOGS = 3
 """Maximum number of logs of failed trials that are listed at the end of a run."""
 
 
-def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, tracking_uri: str | None) -> int:
+def run_session(
+    spec: StudySpec,
+    folder: StudyFolder,
+    options: RunOptions,
+    tracking_uri: str | None,
+    *,
+    mirrors: bool = True,
+) -> int:
     """Run a study's missing trials, mirror them to MLflow and write the report.
 
     Args:
@@ -36,6 +43,7 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
         folder: Its folder.
         options: Options of this run.
         tracking_uri: MLflow store; None for the one in the folder.
+        mirrors: Whether trials are mirrored to MLflow.
 
     Returns:
         0 if every planned trial is done, 1 if some failed or are missing or there is no report, 130 after
@@ -61,7 +69,8 @@ def run_session(spec: StudySpec, folder: StudyFolder, options: RunOptions, track
                 if is_exact and total is not None and total < len(planned):
                     _print(console, done_before(len(planned) - total, len(planned)))
                 display.begin(known, total, groups, is_exact=is_exact)
-                return [display, Resumption(known, lambda line: _print(console, line)), mirror]
+                resumption = Resumption(known, lambda line: _print(console, line))
+                return [display, resumption, mirror] if mirrors else [display, resumption]
 
             try:
                 outcome = run_missing_trials(

@@ -9,8 +9,9 @@ from typing import NoReturn
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.tracking.background_mirror import FILES_S
 from l2rw_ray.tracking.mirror import Destination, Mirrored, mirror_to
+from l2rw_ray.tracking.server import Listening, serve_ui
 from l2rw_ray.tracking.uri import local_store
-from l2rw_ray.tracking.view import studies_page, study_page
+from l2rw_ray.tracking.view import POINTS, TRIALS, has_points, studies_page, study_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,37 +22,37 @@ class Page:
         study: Name of the experiment.
         experiment: MLflow's number of the experiment.
         mirrored: Which of its trials are mirrored.
+        keys: Keys of its pages in MLflow, the first one to be opened first.
     """
 
     study: str
     experiment: str
     mirrored: Mirrored
+    keys: Sequence[str] = (POINTS, TRIALS)
 
     @property
-    def path(self) -> str:
-        """The page that charts the study's trials."""
-        return study_page(self.experiment)
+    def paths(self) -> list[str]:
+        """The pages that chart the study."""
+        return [study_page(self.experiment, key) for key in self.keys]
 
 
-def open_ui(directory: Path, port: int) -> NoReturn:
+def open_ui(directory: Path, listening: Listening) -> NoReturn:
     """Update the local store, print the addresses of its pages, and serve them until Ctrl-C.
 
     One study uses its own store; the studies in a folder share a store in that folder.
 
     Args:
         directory: A study folder, or a folder of study folders.
-        port: Port of 127.0.0.1.
+        listening: Where the server listens.
 
     Raises:
         TrackingError: The port is in use, or the store cannot be written.
         StudyFolderError: There is no study.
     """
-    from l2rw_ray.tracking.server import check_port_free, serve_ui
-
-    check_port_free(port)
+    listening.check()
     pages = mirror_studies(directory)
-    print(describe_pages(pages, f"http://127.0.0.1:{port}/"), flush=True)
-    serve_ui(local_store(directory), directory / "mlartifacts", port)
+    print(describe_pages(pages, listening.site), flush=True)
+    serve_ui(local_store(directory), directory / "mlartifacts", listening)
 
 
 def mirror_studies(directory: Path) -> list[Page]:
@@ -69,15 +70,20 @@ def mirror_studies(directory: Path) -> list[Page]:
         if folder.path != directory:
             artifacts /= folder.path.name
         mirrored = mirror_to(Destination(store, name, artifacts), folder, FILES_S / len(studies))
-        pages.append(Page(name, experiment_of(store, name), mirrored))
+        keys = (POINTS, TRIALS) if has_points(folder.read_spec()) else (TRIALS,)
+        pages.append(Page(name, experiment_of(store, name), mirrored, keys))
     return pages
 
 
 def describe_pages(pages: Sequence[Page], site: str) -> str:
-    """Return the addresses of the pages, a line per study, and how many trials have no plots yet."""
-    lines = [f"MLflow UI of {page.study}: {site}{page.path}" for page in pages]
+    """Return the addresses of the pages, and how many trials have no plots yet."""
+    lines = []
+    for page in pages:
+        first, *others = (site + path for path in page.paths)
+        lines += [f"MLflow UI of {page.study}: {first}", *(f"  single trials: {other}" for other in others)]
     if len(pages) > 1:
-        every = studies_page([page.experiment for page in pages])
+        key = POINTS if all(POINTS in page.keys for page in pages) else TRIALS
+        every = studies_page([page.experiment for page in pages], key)
         lines.append(f"MLflow UI of all {len(pages)} studies: {site}{every}")
     late = sum(page.mirrored.without_files for page in pages)
     if late:

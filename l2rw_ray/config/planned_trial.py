@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.run_options import Resources
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
@@ -47,18 +48,22 @@ class PlannedTrial:
         return trial_label(self.config.method.name, self.factors, f"seed {self.seed}")
 
 
-def trial_label(method: str, factors: Mapping[str, Any], last: str) -> str:
+def trial_label(method: str, factors: Mapping[str, Any], *last: str) -> str:
     """Return a readable name, such as `l2rw · bias 0.9 · seed 3`.
 
     Args:
         method: Name of the method; of an import path, the part after the colon is shown.
-        factors: Levels by path relative to `trial`; the method is not repeated.
+        factors: Levels by path relative to `trial`; the method is not repeated. The name of a variant stands
+            in place of the method.
         last: What follows the levels.
     """
+    first = level_text(factors[VARIANT]) if VARIANT in factors else attribute_name(method)
     levels = [
-        f"{short_name(path)} {level_text(level)}" for path, level in factors.items() if path != "method.name"
+        f"{short_name(path)} {level_text(level)}"
+        for path, level in factors.items()
+        if path not in ("method.name", VARIANT)
     ]
-    return " · ".join([attribute_name(method), *levels, last])
+    return " · ".join([first, *levels, *last])
 
 
 def short_name(path: str) -> str:

@@ -1,12 +1,13 @@
 """Bring the MLflow mirror of a study folder up to date with its ledger."""
 
 import fcntl
+import hashlib
 import logging
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -28,7 +29,7 @@ from l2rw_ray.results.remote.store_files import StoreFiles
 from l2rw_ray.tracking.uri import check_store, is_database, local_store
 
 if TYPE_CHECKING:
-    from l2rw_ray.tracking import MlflowMirror
+    from l2rw_ray.tracking.mlflow_mirror import MlflowMirror
 
 Row = dict[str, Any]
 
@@ -97,8 +98,8 @@ def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = ma
         TrackingError: The store cannot be reached.
         StudyFolderError: The folder holds no study.
     """
-    from l2rw_ray.tracking import MlflowMirror
-    from l2rw_ray.tracking.view import study_view
+    from l2rw_ray.tracking.mlflow_mirror import MlflowMirror
+    from l2rw_ray.tracking.view import study_views
 
     spec = folder.read_spec()
     with _alone(folder):
@@ -106,7 +107,7 @@ def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = ma
         mirror = MlflowMirror(
             destination.uri, destination.experiment or spec.name, spec.question, destination.artifacts
         )
-        mirror.offer_view(study_view(rows))
+        mirror.offer_views(study_views(spec, rows))
         _record(mirror, folder, rows)
         planned = {row["trial_id"] for row in rows}
         mirror.mark_planned({trial_id: trial_id in planned for trial_id in trial_results(folder.path)})
@@ -114,6 +115,7 @@ def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = ma
         if files_s > 0:
             _summarise(mirror, folder, rows)
             lacking = _attach(mirror, folder, lacking, files_s)
+            _attach_report(mirror, folder)
             mirror.close()
     return Mirrored(len(rows), len({row["trial_id"] for row in lacking}))
 
@@ -195,21 +197,20 @@ def _add_model(file: Path, made: Path) -> None:
 
 def _summarise(mirror: "MlflowMirror", folder: StudyFolder, rows: Iterable[Row]) -> None:
     """Write a run per design point that has completed final trials."""
-    from l2rw_ray.report.design_points.points import final_design_points
-    from l2rw_ray.tracking import DesignPointRun
-
     if isinstance(folder.read_spec().design, SearchDesign):  # its configurations are its trials
         return
     final = {row.trial_id for row in folder.read_plan() if row.stage is Stage.FINAL}
     if any(row["status"] == "completed" and row["trial_id"] in final for row in rows):
-        mirror.summarise(
-            DesignPointRun(
-                point.method_used,
-                dict(point.setting.levels),
-                {k: asdict(v) for k, v in point.intervals.items()},
-            )
-            for point in final_design_points(folder.path)
-        )
+        from l2rw_ray.tracking.design_point_run import design_point_runs
+
+        mirror.summarise(design_point_runs(folder.path))
+
+
+def _attach_report(mirror: "MlflowMirror", folder: StudyFolder) -> None:
+    """Attach the report, if one was written, to the run of the study."""
+    page = folder.report / "report.html"
+    if page.is_file():
+        mirror.attach_report(folder.report, hashlib.sha256(page.read_bytes()).hexdigest()[:16])
 
 
 @contextmanager

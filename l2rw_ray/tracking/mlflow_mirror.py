@@ -22,27 +22,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from l2rw_ray.errors import TrackingError
 from l2rw_ray.tracking.database import check_database_answers
+from l2rw_ray.tracking.design_point_run import DesignPointRun
 from l2rw_ray.tracking.inputs import DataInput, data_inputs
+from l2rw_ray.tracking.metric_points import MetricPoint, end_of, metric_points
 from l2rw_ray.tracking.runs import (
     PLANNED,
-    DesignPointRun,
-    MetricPoint,
     Row,
-    end_of,
-    factor_tags,
-    metric_points,
     outcome_of,
     trial_name,
     trial_params,
     trial_tags,
 )
 from l2rw_ray.tracking.uri import check_writable_folder, masked, masked_of
-from l2rw_ray.tracking.view import VIEW_TAG
 
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
 _STUDY, _TRIAL, _POINT = "l2rw.study", "l2rw.trial_id", "l2rw.point"
 _OUTCOME, _NOT_FINITE, _FILES = "l2rw.outcome", "l2rw.not_finite", "l2rw.files"
+_REPORT = "l2rw.report"
 _STATUSES = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 _MAX_METRICS, _MAX_PARAMS = 900, 100  # per request; MLflow takes 1000 of both together
 _LOUDEST = {
@@ -88,7 +85,7 @@ class _Store:
     client: MlflowClient
     experiment_id: str
     parent_id: str
-    view: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
     trials: dict[str, Run] = field(default_factory=dict)
     points: dict[str, Run] = field(default_factory=dict)
 
@@ -166,7 +163,7 @@ class MlflowMirror:
         """
         with _guarded(self._uri):
             known = self._store().trials.get(trial_row["trial_id"])
-            return known is not None and known.data.tags.get(_FILES) != outcome_of(trial_row)
+            return known is not None and _FILES not in known.data.tags  # a new outcome is a new run
 
     def attach(self, trial_row: Row, folder: Path) -> None:
         """Attach all files of a folder to a recorded trial; files of the same name are replaced.
@@ -178,7 +175,7 @@ class MlflowMirror:
             store = self._store()
             run_id = store.trials[trial_row["trial_id"]].info.run_id
             store.client.log_artifacts(run_id, str(folder))
-            store.client.set_tag(run_id, _FILES, outcome_of(trial_row))
+            store.client.set_tag(run_id, _FILES, "yes")
             store.trials[trial_row["trial_id"]] = store.client.get_run(run_id)
 
     def mark_planned(self, planned: Mapping[str, bool]) -> None:
@@ -192,34 +189,51 @@ class MlflowMirror:
         """
         with _guarded(self._uri):
             store = self._store()
-            for trial_id in planned.keys() & store.trials.keys():
-                tags, mark = store.trials[trial_id].data.tags, "yes" if planned[trial_id] else "no"
-                if tags.get(PLANNED) != mark:
-                    store.client.set_tag(store.trials[trial_id].info.run_id, PLANNED, mark)
-                    tags[PLANNED] = mark
+            _mark(store, [(store.trials[key], planned[key]) for key in planned.keys() & store.trials.keys()])
 
     def summarise(self, points: Iterable[DesignPointRun]) -> None:
-        """Write a run per design point with its metrics over seeds, or update the existing one.
+        """Write a run per design point with its metrics over seeds, in place of an earlier one.
+
+        Those that are not among them are marked as no longer planned.
 
         Raises:
             TrackingError: The store cannot be reached or written.
         """
         with _guarded(self._uri):
-            store = self._store()
+            store, written = self._store(), set()
             for point in points:
                 self._write_point(store, point)
+                written.add(point.key)
+            _mark(store, [(run, key in written) for key, run in store.points.items()])
 
-    def offer_view(self, state: str) -> None:
-        """Set the state in which the UI opens the page of runs, as `study_view` returns it.
+    def offer_views(self, states: Mapping[str, str]) -> None:
+        """Set the states in which the UI opens the study's pages, as `study_views` returns them.
 
         Raises:
             TrackingError: The store cannot be reached or written.
         """
         with _guarded(self._uri):
             store = self._store()
-            if store.view != state:
-                store.client.set_experiment_tag(store.experiment_id, VIEW_TAG, state)
-                store.view = state
+            for tag, state in states.items():
+                if store.tags.get(tag) != state:
+                    store.client.set_experiment_tag(store.experiment_id, tag, state)
+                    store.tags[tag] = state
+
+    def attach_report(self, folder: Path, digest: str) -> None:
+        """Attach the files of a report to the study's run, unless it has this report.
+
+        Args:
+            folder: The folder of the report.
+            digest: Changes when the report does.
+
+        Raises:
+            TrackingError: The store or its artifacts cannot be reached or written.
+        """
+        with _guarded(self._uri):
+            store = self._store()
+            if store.client.get_run(store.parent_id).data.tags.get(_REPORT) != digest:
+                store.client.log_artifacts(store.parent_id, str(folder), "report")
+                store.client.set_tag(store.parent_id, _REPORT, digest)
 
     def close(self) -> None:
         """Mark the study's run as finished.
@@ -272,21 +286,14 @@ class MlflowMirror:
         known, metrics = store.points.get(point.key), point.metrics()
         if known and known.data.metrics == metrics and _has_ended(known):
             return
+        if known:  # another seed has completed: its curves would be drawn over the earlier ones
+            store.client.delete_run(known.info.run_id)
         now = self._clock()
-        if known is None:
-            tags = {_PARENT: store.parent_id, _POINT: point.key, "method": point.method}
-            tags |= {f"factor.{path}": str(level) for path, level in point.factors.items()}
-            tags |= factor_tags(point.factors)
-            known = store.client.create_run(store.experiment_id, _milliseconds(now), tags, point.name)
-        changed = [
-            MetricPoint(name, value, 0, now)
-            for name, value in metrics.items()
-            if known.data.metrics.get(name) != value
-        ]
-        self._log(store, known.info.run_id, changed, {})
-        if not _has_ended(known):
-            store.client.set_terminated(known.info.run_id, "FINISHED", _milliseconds(now))
-        store.points[point.key] = store.client.get_run(known.info.run_id)
+        tags = {_PARENT: store.parent_id, _POINT: point.key, PLANNED: "yes"} | point.tags
+        run = store.client.create_run(store.experiment_id, _milliseconds(now), tags, point.name)
+        self._log(store, run.info.run_id, point.points(now), {})
+        store.client.set_terminated(run.info.run_id, "FINISHED", _milliseconds(now))
+        store.points[point.key] = store.client.get_run(run.info.run_id)
 
     def _reopen_parent(self, store: _Store) -> None:
         if _has_ended(store.client.get_run(store.parent_id)):
@@ -313,7 +320,7 @@ class MlflowMirror:
             client,
             experiment_id,
             parent_id=parents[0] if parents else self._create_parent(client, experiment_id),
-            view=experiment.tags.get(VIEW_TAG) if experiment else None,
+            tags=dict(experiment.tags) if experiment else {},
             trials={run.data.tags[_TRIAL]: run for run in runs if _TRIAL in run.data.tags},
             points={run.data.tags[_POINT]: run for run in runs if _POINT in run.data.tags},
         )
@@ -379,6 +386,15 @@ def _environment() -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+def _mark(store: _Store, planned: Iterable[tuple[Run, bool]]) -> None:
+    """Tag runs by whether the study still plans them."""
+    for run, is_planned in planned:
+        mark = "yes" if is_planned else "no"
+        if run.data.tags.get(PLANNED) != mark:
+            store.client.set_tag(run.info.run_id, PLANNED, mark)
+            run.data.tags[PLANNED] = mark
 
 
 def _dataset(data: DataInput) -> DatasetInput:

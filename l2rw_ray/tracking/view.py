@@ -1,72 +1,106 @@
-"""Initial view of a study in MLflow: charts of its trials, averaged over the seeds of each method.
+"""Pages of a study in MLflow: its design points, each the mean of its seeds, and its single trials.
 
-MLflow stores the state of a shared page as a tag of the experiment, in its own format.
+MLflow stores the state of a page that is shared as a tag of the experiment, in its own format. It loads at
+most 100 runs at a time and averages only those; on the page of design points there is a run for each, however
+many seeds it has.
 """
 
+import base64
 import json
-from collections.abc import Collection, Mapping, Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from l2rw_ray.tracking.runs import FACTOR, PLANNED, factor_tags, factors_of
+from l2rw_ray.config import StudySpec
+from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.tracking.charts import MEAN, charts_of
+from l2rw_ray.tracking.runs import PLANNED
 
-VIEW_TAG = "mlflow.sharedViewState.l2rw"
-_IS_TRIAL = f"tags.`l2rw.trial_id` LIKE '%' AND tags.`{PLANNED}` = 'yes'"
-_HEADLINES = {"test_balanced_accuracy": False, "test_rmse": True}
-"""Metrics to sort trials by, and whether less is better; sorted by time they are nested in their study."""
+POINTS, TRIALS = "l2rw", "l2rw-trials"
+"""Keys of the two pages."""
+_TAG = "mlflow.sharedViewState."
+_IS_PLANNED = f"tags.`{PLANNED}` = 'yes'"
+FILTERS = {
+    POINTS: f"tags.`l2rw.point` LIKE '%' AND {_IS_PLANNED}",
+    TRIALS: f"tags.`l2rw.trial_id` LIKE '%' AND {_IS_PLANNED}",
+}
+"""Which runs a page shows."""
+_HEADLINES = ("test_balanced_accuracy", "test_rmse")
+_LESS_IS_BETTER = {
+    "test_rmse",
+    "test_mae",
+    "test_loss",
+    "validation_rmse",
+    "validation_mae",
+    "validation_loss",
+}
+_TRAINING = {"workflowType": "machine_learning"}
+"""MLflow 3 opens an experiment among the pages for language models without it."""
 
 
-def study_view(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the state of the page for the trials of a study.
+def has_points(spec: StudySpec) -> bool:
+    """Return whether a study has runs of design points; the configurations of a search are its trials."""
+    return not isinstance(spec.design, SearchDesign)
+
+
+def study_views(spec: StudySpec, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the tags of an experiment that hold the state of its pages.
 
     Args:
+        spec: The study.
         rows: Its rows of `read_study(…).to_pylist()`.
     """
-    keys = [{"mode": "tag", "groupByData": name} for name in ("method", *_factor_names(rows))]
-    state = {
-        **_trials(_headline(rows)),
-        "groupBy": {"aggregateFunction": "average", "groupByKeys": keys},
-        "runsHiddenMode": "FIRST_20_RUNS",
-    }
-    return json.dumps(state, sort_keys=True)
+    tests = _test_metrics(rows)
+    keys = (POINTS, TRIALS) if has_points(spec) else (TRIALS,)
+    return {_TAG + key: _compressed(_state(key, spec.objective.metric, tests)) for key in keys}
 
 
-def study_page(experiment: str) -> str:
-    """Return the path of the page that charts the trials of a study."""
-    return f"#/experiments/{experiment}/runs?viewStateShareKey=l2rw&compareRunsMode=CHART"
+def study_page(experiment: str, key: str = POINTS) -> str:
+    """Return the path of a page of a study."""
+    query = {"viewStateShareKey": key, "compareRunsMode": "CHART", **_TRAINING}
+    return f"#/experiments/{experiment}/runs?{urlencode(query)}"
 
 
-def studies_page(experiments: Sequence[str]) -> str:
-    """Return the path of the page that charts the trials of several studies."""
+def studies_page(experiments: Sequence[str], key: str = POINTS) -> str:
+    """Return the path of the page that charts several studies together."""
+    headline = _HEADLINES[0]
     query = {
         "experiments": json.dumps(list(experiments), separators=(",", ":")),
-        **_trials("test_balanced_accuracy"),
+        **_runs(key, headline),
         "orderByAsc": "false",
         "compareRunsMode": "CHART",
+        **_TRAINING,
     }
     return f"#/compare-experiments/s?{urlencode(query)}"
 
 
-def _trials(headline: str) -> dict[str, Any]:
+def _state(key: str, objective: str, tests: Sequence[str]) -> dict[str, Any]:
     return {
-        "searchFilter": _IS_TRIAL,
-        "orderByKey": f"metrics.`{headline}`",
-        "orderByAsc": _HEADLINES[headline],
+        **_runs(key, next(iter(tests), objective)),
+        **charts_of(objective, tests, of_points=key == POINTS),
+        "runsHiddenMode": "FIRST_20_RUNS",
     }
 
 
-def _headline(rows: Sequence[Mapping[str, Any]]) -> str:
-    known = [name for name in _HEADLINES if any(row.get(name) is not None for row in rows)]
-    return next(iter([*known, *_HEADLINES]))
+def _runs(key: str, headline: str) -> dict[str, Any]:
+    is_mean = key == POINTS and headline.startswith("test_")
+    return {
+        "searchFilter": FILTERS[key],
+        "orderByKey": f"metrics.`{headline}{MEAN if is_mean else ''}`",
+        "orderByAsc": headline in _LESS_IS_BETTER,
+    }
 
 
-def _factor_names(rows: Sequence[Mapping[str, Any]]) -> Collection[str]:
-    """Return the tags of the factors that the study varies: the short name if there is one, else the path."""
-    names: dict[str, None] = {}
-    for row in rows:
-        factors = factors_of(row)
-        short = factor_tags(factors)
-        for path, level in factors.items():
-            own = factor_tags({path: level})
-            names[next((name for name in own if name in short), FACTOR + path)] = None
-    return names
+def _test_metrics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the test metrics of any trial, the headline first."""
+    known = {name for row in rows for name, value in row.items() if value is not None}
+    known |= {name for row in rows for name, _ in row.get("metrics") or ()}
+    tests = sorted(name for name in known if name.startswith("test_"))
+    return [name for name in _HEADLINES if name in tests] + [name for name in tests if name not in _HEADLINES]
+
+
+def _compressed(state: Mapping[str, Any]) -> str:
+    """Return a state in MLflow's own compressed form; tags are short."""
+    text = json.dumps(state, sort_keys=True, separators=(",", ":"))
+    return "deflate;" + base64.b64encode(zlib.compress(text.encode())).decode()

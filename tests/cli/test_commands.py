@@ -164,6 +164,12 @@ def test_ui_on_a_used_port_is_refused(call: Call, tmp_path: Path) -> None:
     assert "in use" in error
 
 
+def test_a_store_and_no_mlflow_at_all_contradict_each_other(call: Call, study: Path) -> None:
+    code, _, error = call("run", str(study), "--no-mlflow", "--tracking-uri", "http://127.0.0.1:9")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "given with --no-mlflow; leave out one of the two" in error
+
+
 def test_bench_prints_a_table_and_draws(call: Call, tmp_path: Path) -> None:
     small = (
         "--model",

@@ -139,3 +139,26 @@ def test_a_report_that_cannot_be_written_is_no_success(
     assert "4 completed" in printed
     assert "report   none: report folder = " in printed
     assert f"`l2rw-ray report {tmp_path / 'out'}` writes it once this is fixed" in printed
+
+
+@pytest.mark.parametrize("mirrors", [True, False])
+def test_a_run_without_mlflow_has_no_mirror(
+    study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirrors: bool
+) -> None:
+    seen: list[list[str]] = []
+
+    def run_none(
+        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, _: object, observe: Callable
+    ) -> RunOutcome:
+        folder.write_plan(spec, planned)
+        seen.append([type(each).__name__ for each in observe({}, 4, 1, is_exact=True)])
+        return RunOutcome({"completed": 0, "failed": 0, "missing": 4})
+
+    monkeypatch.setattr("l2rw_ray.cli.run.run_missing_trials", run_none)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        folder = StudyFolder(tmp_path / "out")
+        run_session(parse_study(study_tree), folder, RunOptions(), None, mirrors=mirrors)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ("Mirror" in seen[0]) == mirrors

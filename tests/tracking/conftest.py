@@ -71,7 +71,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """A store whose tables are made once, which takes a second."""
-    from l2rw_ray.tracking import MlflowMirror
+    from l2rw_ray.tracking.mlflow_mirror import MlflowMirror
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     mirror = MlflowMirror(f"sqlite:///{path}", "unused", "Unused?")

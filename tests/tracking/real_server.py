@@ -28,11 +28,12 @@ _OPTIONS = (
 
 @dataclass
 class RealServer:
-    """A server on a store, by default a file in its folder; see `start`."""
+    """A server on a store, by default a file in its folder; see `start`. A password is that of `admin`."""
 
     folder: Path
     port: int
     store: str | None = None
+    password: str | None = None
     process: subprocess.Popen | None = None
 
     @property
@@ -47,13 +48,32 @@ class RealServer:
             *("--backend-store-uri", self.store or f"sqlite:///{self.folder / 'mlflow.db'}"),
             *("--artifacts-destination", str(self.folder / "artifacts")),
         ]
+        command += ["--app-name", "basic-auth"] if self.password else []
+        environment = os.environ | QUIET | (self._with_password() if self.password else {})
         quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(command, env=os.environ | QUIET, stdout=quiet, stderr=quiet)
+        self.process = subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet)
         end = time.monotonic() + _START_S
         while not self._answers():
             assert self.process.poll() is None, "the server did not start"
             assert time.monotonic() < end, "the server does not answer"
             time.sleep(0.1)
+
+    def _with_password(self) -> dict[str, str]:
+        """Settings of MLflow's own basic-auth server."""
+        settings = self.folder / "basic_auth.ini"
+        settings.write_text(
+            f"""[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = sqlite:///{self.folder / "users.db"}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
+        )
+        return {
+            "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+            "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
+            "MLFLOW_AUTH_ADMIN_PASSWORD": str(self.password),
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": "of this test",
+        }
 
     def stop(self) -> None:
         """End its processes; nothing of it is left when this returns."""

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from l2rw_ray.models import build_model
-from l2rw_ray.tracking import MlflowMirror
 from l2rw_ray.tracking.logged_model import write_logged_model
+from l2rw_ray.tracking.mlflow_mirror import MlflowMirror
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

@@ -52,7 +52,7 @@ def status_of(store: Path, run: str) -> str:
 
 
 TRIALS = ["l2rw · seed 0", "small", "uniform · seed 0"]
-SUMMARIES = ["l2rw · all seeds", "uniform · all seeds"]
+SUMMARIES = ["l2rw", "uniform"]
 
 
 def test_files_and_summaries_wait_for_a_pass_with_time(make_folder) -> None:
@@ -64,10 +64,21 @@ def test_files_and_summaries_wait_for_a_pass_with_time(make_folder) -> None:
     assert status_of(folder.tracking_database, "small") == "RUNNING"
     (page,) = mirror_studies(folder.path)
     assert (page.study, page.mirrored.without_files) == ("small", 0)
-    assert len(describe_pages([page], "http://127.0.0.1:5000/").splitlines()) == 2
+    assert len(describe_pages([page], "http://127.0.0.1:5000/").splitlines()) == 3
     assert names_in(folder.tracking_database) == sorted(TRIALS + SUMMARIES)
     drawn = sorted(path.name for path in folder.tracking_artifacts.rglob("*") if path.is_file())
     assert drawn == ["config.json"] * 2 + ["environment.json"] * 2 + ["learning_curves.svg"] * 2
+
+
+def test_a_report_is_mirrored_with_its_study(make_folder) -> None:
+    folder = make_folder("one")
+    page = folder.report / "report.html"
+    for text in ("first", "second"):
+        folder.report.mkdir(exist_ok=True)
+        page.write_text(text)
+        mirror_folder(folder)
+        (kept,) = folder.tracking_artifacts.rglob("report.html")
+        assert kept.read_text() == text
 
 
 def test_a_variants_summary_has_its_own_method(make_folder) -> None:
@@ -77,7 +88,7 @@ def test_a_variants_summary_has_its_own_method(make_folder) -> None:
     assert status_of(folder.tracking_database, "small") == "FINISHED"
     pairs = """select m.value, v.value from runs r join tags m on m.run_uuid = r.run_uuid
         join tags v on v.run_uuid = r.run_uuid
-        where m.key = 'method' and v.key = 'factor.variant' and r.name like '%all seeds'"""
+        where m.key = 'method' and v.key = 'variant' and r.name not like '%seed%'"""
     found = sqlite3.connect(folder.tracking_database).execute(pairs).fetchall()
     assert ("uniform", "plain") in found
     assert len(found) == 2
@@ -102,6 +113,9 @@ def test_trials_of_settings_that_are_no_longer_asked_for_are_marked(make_folder,
         "l2rw · seed 0": ["no", "yes"],
         "uniform · seed 0": ["no"],
         "random · seed 0": ["yes"],
+        "l2rw": ["yes"],
+        "uniform": ["no"],
+        "random": ["yes"],
     }
 
 
@@ -110,7 +124,10 @@ def test_two_folders_of_one_study_leave_each_others_marks(make_folder, study_tre
     mirror_folder(make_folder("one"), store)
     study_tree["trial"]["optim"]["epochs"] = 1
     mirror_folder(make_folder("two"), store)
-    assert planned_in(tmp_path / "shared.db") == {name: ["yes"] * 2 for name in TRIALS if name != "small"}
+    found = planned_in(tmp_path / "shared.db")
+    assert {name: marks for name, marks in found.items() if name in TRIALS} == {
+        name: ["yes"] * 2 for name in TRIALS if name != "small"
+    }
 
 
 def test_two_mirrors_at_once_write_each_trial_once(make_folder) -> None:
@@ -134,7 +151,8 @@ def test_studies_in_a_folder_share_its_store(make_folder, tmp_path) -> None:
     assert len(names_in(tmp_path / "mlflow.db")) == 3 * 5
     assert sorted(path.name for path in (tmp_path / "mlartifacts").iterdir()) == ["one", "three", "two"]
     *studies, every, last = describe_pages(pages, "http://127.0.0.1:5000/").splitlines()
-    assert studies[1].startswith("MLflow UI of other: http://127.0.0.1:5000/#/experiments/")
+    assert studies[2].startswith("MLflow UI of other: http://127.0.0.1:5000/#/experiments/")
+    assert studies[3].startswith("  single trials: http://127.0.0.1:5000/#/experiments/")
     assert every.startswith("MLflow UI of all 3 studies: http://127.0.0.1:5000/#/compare-experiments/")
     assert last.endswith("Ctrl-C stops the server")
 

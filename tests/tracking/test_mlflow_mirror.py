@@ -1,4 +1,3 @@
-import json
 import math
 import os
 import re
@@ -9,10 +8,12 @@ import pytest
 from mlflow import MlflowClient
 
 from l2rw_ray.errors import TrackingError
-from l2rw_ray.tracking import DesignPointRun, MlflowMirror
-from l2rw_ray.tracking.view import study_view
+from l2rw_ray.tracking.design_point_run import DesignPointRun
+from l2rw_ray.tracking.mlflow_mirror import MlflowMirror
+from l2rw_ray.tracking.view import FILTERS, POINTS, TRIALS
 
 QUESTION = "Does it pay?"
+QUIET = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 
 
 @pytest.fixture
@@ -86,7 +87,6 @@ def test_a_trial_that_was_run_again_has_its_new_outcome_only(mirror, runs, trial
     mirror.record(trial_row, history_rows)
     run = runs()["l2rw · bias 0.9 · seed 3"]
     assert run.info.status == "FINISHED"
-    assert run.data.tags["status"] == "completed"
     assert len(runs()) == 2
 
 
@@ -117,17 +117,17 @@ def test_what_is_not_finite_is_named_instead_of_written(mirror, runs, trial_row)
     assert "test_accuracy" not in run.data.metrics
 
 
-def test_a_design_point_is_updated_in_place(store_uri, runs, mirror):
+def test_a_design_point_is_replaced(store_uri, runs, mirror):
     now = datetime(2024, 5, 1, tzinfo=UTC)
     for number, mean in enumerate((0.6, 0.5)):
         clock = lambda number=number: now + timedelta(hours=number)  # noqa: E731
         MlflowMirror(store_uri, "small", QUESTION, clock=clock).summarise([point(mean)])
-    metrics = runs()["l2rw · bias 0.9 · all seeds"].data.metrics
+    metrics = runs()["l2rw · bias 0.9"].data.metrics
     assert metrics["test_accuracy.mean"] == 0.5
     assert metrics["test_accuracy.n"] == 3
 
 
-def test_the_view_finds_the_planned_trials_alone(mirror, runs, store_uri, trial_row):
+def test_the_views_find_what_is_planned_alone(mirror, runs, store_uri, trial_row):
     other = {**trial_row, "trial_id": "other", "seed": 4}
     for row in (trial_row, other):
         mirror.record(row)
@@ -135,8 +135,12 @@ def test_the_view_finds_the_planned_trials_alone(mirror, runs, store_uri, trial_
     mirror.mark_planned({trial_row["trial_id"]: False, "another folder's": False})
     client = MlflowClient(tracking_uri=store_uri, registry_uri=store_uri)
     experiment = client.get_experiment_by_name("small").experiment_id
-    found = client.search_runs([experiment], json.loads(study_view([other]))["searchFilter"])
-    assert [run.data.tags["l2rw.trial_id"] for run in found] == ["other"]
+    assert [run.data.tags["l2rw.trial_id"] for run in client.search_runs([experiment], FILTERS[TRIALS])] == [
+        "other"
+    ]
+    assert [run.data.tags["bias"] for run in client.search_runs([experiment], FILTERS[POINTS])] == ["0.9"]
+    mirror.summarise([])
+    assert client.search_runs([experiment], FILTERS[POINTS]) == []
     mirror.mark_planned({trial_row["trial_id"]: True})
     assert runs()["l2rw · bias 0.9 · seed 3"].data.tags["l2rw.planned"] == "yes", "asked for once more"
 
@@ -210,11 +214,30 @@ def test_files_are_kept_once_per_outcome(mirror, runs, trial_row, tmp_path):
     assert mirror.lacks_files(again)
 
 
-def test_the_view_is_offered_once(mirror, store_uri, monkeypatch):
-    mirror.offer_view('{"a": 1}')
+def test_views_are_offered_once(mirror, store_uri, monkeypatch):
+    mirror.offer_views({"a": "1"})
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", lambda *_: pytest.fail("nothing changed"))
     for again in (mirror, MlflowMirror(store_uri, "small", QUESTION)):
-        again.offer_view('{"a": 1}')
+        again.offer_views({"a": "1"})
+
+
+def test_a_report_is_attached_to_the_study_once(mirror, runs, tmp_path, monkeypatch):
+    report = tmp_path / "report"
+    (report / "figures").mkdir(parents=True)
+    for file in ("report.html", "figures/effect.svg"):
+        (report / file).write_text("new")
+    mirror.attach_report(report, "digest")
+    kept = tmp_path / "mlartifacts" / runs()["small"].info.run_id / "artifacts" / "report"
+    assert sorted(path.name for path in kept.rglob("*") if path.is_file()) == ["effect.svg", "report.html"]
+    monkeypatch.setattr(MlflowClient, "log_artifacts", lambda *_: pytest.fail("nothing changed"))
+    mirror.attach_report(report, "digest")
+
+
+def test_nothing_is_printed_of_runs_on_a_server(mirror, trial_row, monkeypatch):
+    seen = []
+    monkeypatch.setattr(MlflowClient, "set_terminated", lambda *_: seen.append(os.environ.get(QUIET)))
+    mirror.record(trial_row)
+    assert seen == ["true"]
 
 
 def test_a_password_is_in_no_error(trial_row):

@@ -13,6 +13,7 @@ from l2rw_ray.errors import TrackingError
 from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.tracking.background_mirror import Mirror
 from l2rw_ray.tracking.mirror import mirror_folder
+from l2rw_ray.tracking.view import TRIALS as TRIALS_PAGE
 from l2rw_ray.tracking.view import study_page
 from tests.tracking.finished_study import TRIALS
 from tests.tracking.real_server import BROWSER, RealServer, free_port, page_at, runs_at
@@ -84,8 +85,13 @@ def test_pages_list_the_trials_and_draw_the_curves_of_two_arms(folder, server):
     mirror_folder(folder, server.uri, files_s=0)
     runs = runs_at(server.uri)
     number = next(iter(runs.values())).info.experiment_id
-    listed = page_at(f"{server.uri}/{study_page(number)}")
+    listed = page_at(f"{server.uri}/{study_page(number, TRIALS_PAGE)}")
     assert [name for name in TRIALS if name not in listed] == []
+    assert "Model training" in listed
+    mirror_folder(folder, server.uri)
+    first = page_at(f"{server.uri}/{study_page(number)}")
+    assert not any(name in first for name in TRIALS), "its design points alone"
+    assert all(f">{method}<" in first for method in ("uniform", "l2rw"))
     pair = [runs[f"{arm} · seed 0"].info.run_id for arm in ("uniform", "l2rw")]
     query = {
         "runs": json.dumps(pair),
@@ -96,3 +102,22 @@ def test_pages_list_the_trials_and_draw_the_curves_of_two_arms(folder, server):
     compared = page_at(f"{server.uri}/#/metric?{urlencode(query)}")
     assert len(re.findall(r'<path class="js-line"', compared)) >= 2
     assert all(f"{arm} · seed 0 (train_loss)" in compared for arm in ("uniform", "l2rw"))
+
+
+def test_a_server_with_passwords_is_given_them_by_the_environment(folder, tmp_path, empty_store, monkeypatch):
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    server = RealServer(tmp_path, free_port(), password="p@ss-word-1234")
+    server.start()
+    try:
+        with pytest.raises(TrackingError, match="not authenticated"):
+            mirror_folder(folder, server.uri)
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "wrong-word-1234")
+        with pytest.raises(TrackingError, match="not authenticated") as raised:
+            mirror_folder(folder, server.uri)
+        assert "wrong-word" not in str(raised.value)
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", server.password)
+        assert mirror_folder(folder, server.uri, files_s=0).trials == 4
+        assert sorted(runs_at(server.uri, "FINISHED")) == TRIALS
+    finally:
+        server.stop()

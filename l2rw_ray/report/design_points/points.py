@@ -134,15 +134,15 @@ def design_points_of(outcomes: Sequence[Outcome]) -> tuple[DesignPoint, ...]:
     return tuple(_design_point(method, setting, group) for (method, setting), group in groups.items())
 
 
-def final_design_points(directory: Path) -> tuple[DesignPoint, ...]:
-    """Return the design points of final trials.
+def final_outcomes(directory: Path) -> tuple[Outcome, ...]:
+    """Return the final trials of a study with their rows, in plan order.
 
     Raises:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
     """
     folder = StudyFolder(directory)
     outcomes = join(folder.read_plan(), read_rows(directory), folder.read_spec().trial.method.name)
-    return design_points_of([outcome for outcome in outcomes if outcome.stage is Stage.FINAL])
+    return tuple(outcome for outcome in outcomes if outcome.stage is Stage.FINAL)
 
 
 def _design_point(method: str, setting: Setting, group: Sequence[Outcome]) -> DesignPoint:
