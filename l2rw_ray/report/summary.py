@@ -28,9 +28,10 @@ class Summary:
     Attributes:
         name: Name of the study.
         question: The question it asks.
-        notes: Paragraphs of the study folder's `notes.md`.
+        notes: The study folder's `notes.md`; empty without one.
         finding: The answer in one sentence.
         further_findings: Further sentences, one per finding.
+        arms: What is compared, as pairs of a name and a sentence.
         warnings: What a reader must know before trusting a number.
         design: What was varied and repeated, as pairs of a name and a text.
         problems: Failed and stopped trials.
@@ -43,10 +44,11 @@ class Summary:
 
     name: str
     question: str
-    notes: tuple[str, ...]
+    notes: str
     finding: str
     further_findings: tuple[str, ...]
     warnings: tuple[str, ...]
+    arms: tuple[tuple[str, str], ...] = ()
     design: tuple[tuple[str, str], ...] = ()
     problems: tuple[Problem, ...]
     provenance: tuple[tuple[str, str], ...]

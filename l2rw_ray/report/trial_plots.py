@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from l2rw_ray.events import WEIGHT_EDGES
 from l2rw_ray.report.design_points.labels import headline_of, validation_metric
 from l2rw_ray.report.document.palette import COLORS, QUIET
+from l2rw_ray.report.document.plot_files import save_svg
 from l2rw_ray.report.document.style import drawing
-from l2rw_ray.report.document.svg import save_svg
 
 Row = Mapping[str, Any]
 Counts = npt.NDArray[np.int64]

@@ -1,6 +1,7 @@
 """Power: the smallest difference that a number of seeds can detect."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -43,3 +44,25 @@ def detectable_difference(deviation: float, seeds: int, power: float = 0.8, alph
     critical = special.stdtrit(freedom, 1 - alpha / 2)
     centre = special.nctdtrinc(freedom, 1 - power, critical)  # of the noncentral t; the far tail adds nothing
     return float(centre) / math.sqrt(seeds) * deviation
+
+
+def seeds_to_detect(
+    difference: float, deviation: float, power: float = 0.8, alpha: float = 0.05, most: int = 1000
+) -> int | None:
+    """Return the smallest number of seeds with which a paired t test detects a true difference of this size.
+
+    Args:
+        difference: The difference.
+        deviation: Standard deviation of the difference at equal seeds.
+        power: Probability of detecting it.
+        alpha: Two-sided significance level.
+        most: Largest number of seeds to consider.
+
+    Returns:
+        The number; None if it exceeds `most`.
+    """
+    seeds = range(2, most + 1)
+    place = bisect_left(
+        seeds, True, key=lambda n: bool(detectable_difference(deviation, n, power, alpha) <= abs(difference))
+    )
+    return seeds[place] if place < len(seeds) else None

@@ -84,6 +84,11 @@ class SerialFraction:
     interval: Interval
     by_seed: tuple[float, ...]
 
+    def fitted(self, workers: int) -> float:
+        """Return the speed-up of the law at the mean fraction, to compare with measured ones."""
+        s = self.interval.mean
+        return 1 / (s + (1 - s) / workers) if self.scaling is Scaling.STRONG else workers - s * (workers - 1)
+
     def project(self, workers: int) -> Interval | None:
         """Return the speed-up that the law predicts: a projection, not a measurement.
 

@@ -80,7 +80,28 @@ def test_ink_follows_the_page_and_files_have_a_ground(written):
         if path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
             assert "fill: #ffffff" in path.read_text()
-    assert [path.name for path in paths.plots if path.suffix == ".png"] == ["effect.png"]
+    formats = [
+        {path.stem for path in paths.plots if path.suffix == each} for each in (".svg", ".pdf", ".png")
+    ]
+    assert formats[0] == formats[1] == formats[2]
+    assert all(path.read_bytes()[:5] == b"%PDF-" for path in paths.plots if path.suffix == ".pdf")
+
+
+def test_the_contents_link_to_every_section(written):
+    page = written.html.read_text(encoding="utf-8")
+    contents = re.search(r'<nav class="contents".*?</nav>', page, flags=re.DOTALL)[0]
+    linked = re.findall(r'href="#([^"]+)"', contents)
+    assert len(linked) > 5
+    assert set(linked) <= set(re.findall(r'<section (?:class="\w+" )?id="([^"]+)"', page))
+    assert "<details>" in contents, "folded, unless a script finds the window wide"
+
+
+def test_arms_are_explained_beside_the_answer(written):
+    answer = re.search(
+        r'<section class="card answer".*?</section>', written.html.read_text(), flags=re.DOTALL
+    )[0]
+    assert re.findall(r"<dt>(.*?)</dt>", answer) == ["uniform", "random", "l2rw"]
+    assert "plain training, in which every example counts the same" in answer
 
 
 def damage(folder, trial_id, **values):

@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from l2rw_ray.statistics import detectable_difference, paired_deviation
+from l2rw_ray.statistics.power import seeds_to_detect
 
 
 def test_deviation_of_two_points_is_that_of_their_differences():
@@ -35,3 +36,16 @@ def test_the_detectable_difference_is_found_four_times_of_five(seeds):
     samples = rng.normal(difference, 2.0, (20_000, seeds))
     found = stats.ttest_1samp(samples, 0.0, axis=1).pvalue < 0.05
     assert found.mean() == pytest.approx(0.8, abs=0.015)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+@pytest.mark.parametrize("difference", [0.3, -1.0, 4.0])
+def test_seeds_are_the_fewest_that_detect_a_difference(difference, alpha):
+    seeds = seeds_to_detect(difference, 1.0, alpha=alpha)
+    assert detectable_difference(1.0, seeds, alpha=alpha) <= abs(difference)
+    assert seeds == 2 or detectable_difference(1.0, seeds - 1, alpha=alpha) > abs(difference)
+
+
+def test_no_number_of_seeds_detects_no_difference():
+    assert seeds_to_detect(0.0, 1.0) is None
+    assert seeds_to_detect(0.1, 1.0, most=500) is None

@@ -1,12 +1,20 @@
 """Word the headline of a report: what was found, with its uncertainty, in one sentence."""
 
 from collections.abc import Sequence
+from statistics import stdev
 
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.contrast import Contrast
+from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.labels import METRICS, MINUS, count, p_text
+from l2rw_ray.report.design_points.labels import METRICS, MINUS, count
+from l2rw_ray.statistics import Difference
 from l2rw_ray.statistics.intervals import is_constant
+from l2rw_ray.statistics.power import seeds_to_detect
+
+_LEVEL = 0.05
+_MAX_SEEDS = 1000
+"""Largest number of seeds that a new study is imagined with."""
 
 
 def findings(
@@ -75,13 +83,23 @@ def sentence(comparison: Comparison) -> str:
     found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
     if is_constant(comparison.difference.values):
         return f"{found}: the same at every seed, so its error is unknown"
-    if not interval.excludes_zero:
-        return f"{found}: no difference was shown"
     evidence = comparison.evidence
-    if evidence is not None and evidence.p_holm is not None and not evidence.is_clear:
-        compared = f"not significant after correction for {evidence.family} comparisons"
-        return f"{found}: {compared} (p {p_text(evidence.p_holm)} by Holm)"
-    return found
+    if interval.excludes_zero and (evidence is None or evidence.p_holm is None or evidence.is_clear):
+        return found
+    return f"{found}: {_not_shown(comparison.difference, evidence)}"
+
+
+def _not_shown(difference: Difference, evidence: Evidence | None) -> str:
+    """Return that a difference was not shown, and how many seeds of a new study could show its size."""
+    interval = difference.interval
+    assert interval is not None
+    family = max(1, evidence.family if evidence else 1)
+    among = f" among {family} comparisons" if interval.excludes_zero else ""
+    needed = seeds_to_detect(interval.mean, stdev(difference.values), alpha=_LEVEL / family, most=_MAX_SEEDS)
+    seeds = f"not shown with {count(interval.n, 'seed')}{among}"
+    if needed is None:
+        return f"{seeds}, nor would {_MAX_SEEDS} of a new study show a difference of this size"
+    return f"{seeds}; a new study planned with {needed} could show a difference of this size"
 
 
 def _averaged(comparison: Comparison) -> str:

@@ -17,6 +17,7 @@ from l2rw_ray.report.ablation.tasks import tasks_tables
 from l2rw_ray.report.ablation.tuning import has_tuned_levels, tuning_gaps, tuning_tables
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import choose_contrast, compare, compare_pooled
+from l2rw_ray.report.design_points.arms import arms_of
 from l2rw_ray.report.design_points.labels import (
     MINUS,
     WEIGHT_CURVES,
@@ -40,7 +41,7 @@ from l2rw_ray.report.provenance.design import design_of
 from l2rw_ray.report.provenance.estimators import estimator_warnings
 from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
 from l2rw_ray.report.provenance.label_noise import label_noise_tables, noisy_selection
-from l2rw_ray.report.provenance.notes import paragraphs
+from l2rw_ray.report.provenance.notes import read_notes
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
 from l2rw_ray.results import StudyFolder
@@ -74,9 +75,10 @@ def summarise(directory: Path) -> Ablation:
     return Ablation(
         name=spec.name,
         question=spec.question,
-        notes=paragraphs(folder.notes),
+        notes=read_notes(folder.notes),
         finding=found[0],
         further_findings=found[1:],
+        arms=arms_of(spec, contrast),
         factors=factors,
         methods=methods,
         control=contrast.name(contrast.control),

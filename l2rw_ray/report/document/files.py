@@ -16,7 +16,7 @@ class ReportPaths:
         html: The page, with everything in it.
         markdown: The text that links to the plots.
         csv: The numbers behind the answer.
-        plots: SVG files, and the first plot as PNG.
+        plots: Each plot as SVG, PDF and PNG.
         finding: The answer in one sentence.
         further_csv: Each trial, and all differences where there are any.
     """

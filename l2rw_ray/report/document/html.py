@@ -7,6 +7,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from l2rw_ray.report.provenance.notes import notes_html
+
 COMMAND = "l2rw-ray run study.yaml"
 
 
@@ -19,7 +21,8 @@ def fill_page(template: str, **fields: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = environment.get_template("sort.js").render()
+    environment.filters["notes"] = notes_html
+    script = "".join(environment.get_template(name).render() for name in ("sort.js", "contents.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(
         command=COMMAND,

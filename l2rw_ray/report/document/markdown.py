@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from l2rw_ray.report.document.html import COMMAND
 from l2rw_ray.report.document.table import TableCell
+from l2rw_ray.report.provenance.notes import notes_text
 
 
 def fill_text(template: str, **fields: Any) -> str:
@@ -20,6 +21,7 @@ def fill_text(template: str, **fields: Any) -> str:
     )
     environment.filters["plain"] = plain
     environment.filters["cell"] = _cell
+    environment.filters["notes"] = notes_text
     text = environment.get_template(template).render(command=COMMAND, **fields)
     return re.sub(r"\n{3,}", "\n\n", text)
 

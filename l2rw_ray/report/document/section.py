@@ -1,5 +1,6 @@
 """Sections of a report: the plots and tables under one heading."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from l2rw_ray.report.document.palette import Style
-from l2rw_ray.report.document.svg import inline_svg, save_png, save_svg
+from l2rw_ray.report.document.plot_files import save_pdf, save_png, save_svg
+from l2rw_ray.report.document.svg import inline_svg
 from l2rw_ray.report.document.table import Table
+
+_FORMATS = {".svg": save_svg, ".pdf": save_pdf, ".png": save_png}
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,11 @@ class Section:
     is_wide: bool = False
 
     @property
+    def anchor(self) -> str:
+        """Anchor of its heading, unique where its title is."""
+        return "section-" + re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing below the heading."""
         return not (self.plots or self.tables or self.folded)
@@ -77,12 +86,10 @@ def inline_plots(sections: Iterable[Section]) -> dict[str, Markup]:
 
 
 def write_plots(plots: Sequence[Plot], folder: Path) -> tuple[Path, ...]:
-    """Write each plot as SVG, the first one as PNG too. Returns the files."""
+    """Write each plot as SVG, PDF and PNG. Returns the files."""
     files = []
-    for number, plot in enumerate(plots):
-        files.append(folder / f"{plot.name}.svg")
-        save_svg(plot.figure, files[-1])
-        if number == 0:
-            files.append(folder / f"{plot.name}.png")
-            save_png(plot.figure, files[-1])
+    for plot in plots:
+        for suffix, save in _FORMATS.items():
+            files.append(folder / f"{plot.name}{suffix}")
+            save(plot.figure, files[-1])
     return tuple(files)

@@ -32,6 +32,7 @@ def drawing() -> Iterator[None]:
             "legend.frameon": False,
             "legend.handlelength": 1.8,
             "legend.labelcolor": INK,
+            "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
             "svg.fonttype": "none",
             "svg.hashsalt": "l2rw",
             "text.color": INK,

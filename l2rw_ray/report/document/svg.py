@@ -1,15 +1,13 @@
-"""Plots as SVG: inline, in the colours of the page, and as files on a white background."""
+"""Plots within a page: SVG in the colours of the page."""
 
 import io
 import re
-from pathlib import Path
 
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from l2rw_ray.report.document.palette import INK, QUIET
 
-_CARD = "white"
 _UNDATED = {"Date": None}
 
 
@@ -33,13 +31,3 @@ def inline_svg(figure: Figure, key: str, description: str) -> Markup:
     element = re.sub(r'(<svg .*?)height="[^"]*"', r"\1", element, count=1, flags=re.DOTALL)
     label = f'<svg role="img" aria-label="{escape(description)}" '
     return Markup(element.replace("<svg ", label, 1))  # noqa: S704  # matplotlib escapes its texts
-
-
-def save_svg(figure: Figure, path: Path) -> None:
-    """Write the figure as a file that is legible on any background."""
-    figure.savefig(path, format="svg", facecolor=_CARD, metadata=_UNDATED)
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Write the figure as a bitmap at twice the usual resolution."""
-    figure.savefig(path, format="png", facecolor=_CARD, dpi=200)

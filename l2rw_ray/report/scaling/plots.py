@@ -116,6 +116,12 @@ def draw_workers(curves: Sequence[WorkersCurve]) -> Figure:
             capsize=3,
             label=curve.name,
         )
+        if curve.serial is not None:
+            fitted = [curve.serial.fitted(each.workers) for each in curve.points]
+            places = [each.workers for each in curve.points]
+            axes.plot(places, fitted, color=COLORS[number % len(COLORS)], linewidth=1.2, linestyle=":")
+    if any(curve.serial is not None for curve in curves):
+        axes.plot([], [], color=INK, linewidth=1.2, linestyle=":", label="fitted law")
     axes.set_xticks(numbers)
     axes.set_ylim(0, 1.1 * max([*numbers, *(each.speedup.mean for curve in curves for each in curve.points)]))
     axes.set_xlabel("workers")

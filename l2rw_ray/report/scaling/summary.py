@@ -9,7 +9,7 @@ from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.design_points.labels import MetricSpec, count
 from l2rw_ray.report.design_points.points import counts_of, join, problems_of, read_rows
-from l2rw_ray.report.provenance.notes import paragraphs
+from l2rw_ray.report.provenance.notes import read_notes
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
 from l2rw_ray.report.scaling.caveats import scaling_warnings
@@ -105,7 +105,7 @@ def summarise_scaling(directory: Path) -> ScalingSummary:
     return ScalingSummary(
         name=spec.name,
         question=spec.question,
-        notes=paragraphs(folder.notes),
+        notes=read_notes(folder.notes),
         finding=_finding(points, learned),
         further_findings=(
             *_by_estimator(learned),

@@ -57,7 +57,8 @@ _WORKERS_NOTE = (
 _PROJECTION_NOTE = (
     "Projected from up to {} workers by Amdahl's law at an equal total batch and Gustafson's law at an "
     "equal batch per worker. Neither includes communication that grows with the workers: expect less. "
-    "Intervals are over seeds, on this machine. Fractions above 1 (more workers are slower than one) and "
+    "Intervals are over seeds, on this machine. Fits within: the largest distance of a measured speed-up "
+    "from the law, which is dotted in the plot. Fractions above 1 (more workers are slower than one) and "
     "below 0 (more than linear speed-up) are not projected."
 )
 _POINTS_NOTE = (
@@ -179,7 +180,7 @@ def _workers_cells(curve: WorkersCurve, each: WorkersPoint) -> tuple[TableCell, 
 
 
 def projection_table(summary: ScalingSummary) -> Table | None:
-    """Return the speed-up that fitted laws predict for more workers; None without fits."""
+    """Return the speed-up that laws fitted to three numbers of workers or more predict; None without any."""
     curves = [curve for curve in summary.workers if curve.serial is not None]
     if not curves:
         return None
@@ -187,17 +188,15 @@ def projection_table(summary: ScalingSummary) -> Table | None:
     numbers = tuple(multiple * measured[-1] for multiple in _MULTIPLES)
     rows = []
     for curve in curves:
-        cells = (_projected(curve.serial, number) for number in numbers if curve.serial)
-        rows.append(
-            TableRow(
-                curve.name, (mean_cell(EXPONENT, curve.serial.interval if curve.serial else None), *cells)
-            )
-        )
+        assert curve.serial is not None
+        fraction, fit = mean_cell(EXPONENT, curve.serial.interval), TableCell(f"{100 * curve.misfit:.0f} %")
+        projected = (_projected(curve.serial, number) for number in numbers)
+        rows.append(TableRow(curve.name, (fraction, fit, *projected)))
     return Table(
         key="projection",
         title="Projected speed-up: not measured",
         corner="step",
-        columns=("serial fraction", *(f"{number} workers" for number in numbers)),
+        columns=("serial fraction", "fits within", *(f"{number} workers" for number in numbers)),
         rows=tuple(rows),
         note=_PROJECTION_NOTE.format(" or ".join(map(str, measured))),
     )

@@ -12,6 +12,10 @@ from l2rw_ray.statistics.scaling import Scaling, SerialFraction, paired_ratio, s
 STEPS = {PLAIN_S: "plain step", STEP_S: "reweighted step"}
 
 
+_MIN_LEVELS = 3
+"""Numbers of workers from which on a law is fitted: it has one parameter, and one worker is given."""
+
+
 @dataclass(frozen=True)
 class WorkersPoint:
     """A number of workers compared with one.
@@ -39,7 +43,7 @@ class WorkersCurve:
         fixed: The facets that are equal, without the batch if it grows with the workers.
         share: Batch per worker in weak scaling, total batch in strong scaling.
         points: One per number of workers, ascending from 1; at least two.
-        serial: Its serial fraction; None without a fit.
+        serial: Its serial fraction; None with fewer than three numbers of workers, which any law fits.
     """
 
     scaling: Scaling
@@ -53,6 +57,13 @@ class WorkersCurve:
     def equal(self) -> str:
         """What stays equal, in words."""
         return f"batch {self.share}" if self.scaling is Scaling.STRONG else f"{self.share} per worker"
+
+    @property
+    def misfit(self) -> float:
+        """Largest relative distance of a measured speed-up from the fitted law; 0 without one."""
+        if self.serial is None:
+            return 0.0
+        return max(abs(self.serial.fitted(each.workers) / each.speedup.mean - 1) for each in self.points)
 
     @property
     def name(self) -> str:
@@ -99,7 +110,9 @@ def _curve(
     if len(found) < 2:  # no larger number shares a seed with one worker
         return None
     workers = [entry.workers for entry in found]
-    serial = serial_fraction(scaling, workers, [entry.point.by_seed[step] for entry in found])
+    serial = None
+    if len(found) >= _MIN_LEVELS:
+        serial = serial_fraction(scaling, workers, [entry.point.by_seed[step] for entry in found])
     return WorkersCurve(scaling, step, fixed, share, tuple(found), serial)
 
 

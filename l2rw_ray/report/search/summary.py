@@ -34,7 +34,7 @@ from l2rw_ray.report.provenance.design import kind_of, search_of
 from l2rw_ray.report.provenance.estimators import estimator_warnings
 from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
 from l2rw_ray.report.provenance.label_noise import label_noise_tables, noisy_selection
-from l2rw_ray.report.provenance.notes import paragraphs
+from l2rw_ray.report.provenance.notes import read_notes
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
 from l2rw_ray.report.search.importance import ABSENT, importance_table, read_importances
@@ -175,7 +175,7 @@ def summarise_search(directory: Path) -> SearchSummary:
     return SearchSummary(
         name=spec.name,
         question=spec.question,
-        notes=paragraphs(folder.notes),
+        notes=read_notes(folder.notes),
         finding=_finding(front, configurations, goals, METRICS[metric]),
         further_findings=_extremes(front, goals),
         warnings=(

@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import replace
 
 import pyarrow as pa
@@ -7,6 +8,7 @@ import pytest
 
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise
+from l2rw_ray.report.ablation.headline import sentence
 from l2rw_ray.report.ablation.tables import accuracy_tables
 from l2rw_ray.report.design_points.labels import HEADLINE
 from l2rw_ray.report.design_points.points import Outcome, counts_of, problems_of
@@ -64,7 +66,18 @@ def test_the_finding_states_difference_interval_and_seeds(default_study):
 
 def test_an_interval_around_zero_shows_no_difference(fake_study, plain):
     finding = summarise(fake_study(replace(plain, gain=0.0, failing=None))).finding
-    assert finding.endswith("no difference was shown")
+    assert re.search(
+        r": not shown with \d seeds; a new study planned with \d+ could show a difference", finding
+    )
+
+
+def test_a_difference_that_no_study_would_show_is_said_to_be_one(fake_study, plain):
+    (pooled, *_) = summarise(fake_study(replace(plain, failing=None))).pooled
+    interval = replace(pooled.difference.interval, mean=1e-9, low=-0.1, high=0.1)
+    difference = replace(pooled.difference, interval=interval)
+    assert sentence(replace(pooled, difference=difference)).endswith(
+        "nor would 1000 of a new study show a difference of this size"
+    )
 
 
 def test_one_seed_concludes_nothing(fake_study, plain):

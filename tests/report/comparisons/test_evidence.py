@@ -120,13 +120,13 @@ def test_figures_csv_and_summary_tell_the_same_figures(written, summary):
                 assert any(abs(place - 100 * float(row[part])) < 1e-9 for place in places)
 
 
-def test_what_is_clear_alone_but_not_among_all_is_open(fake_study, plain):
+def test_what_is_clear_alone_but_not_among_all_is_not_shown(fake_study, plain):
     arms = {"method.name": ["uniform", "l2rw", "random", "focal", "jtt", "resample"]}
     summary = summarise(fake_study(replace(plain, factors=arms, gain=0.55, failing=None, seeds=4)))
     (pooled, *_) = summary.pooled
     assert pooled.difference.interval.excludes_zero
     assert pooled.evidence.p < 0.05 < pooled.evidence.p_holm
-    assert ": not significant after correction for 5 comparisons (p " in summary.finding
+    assert ": not shown with 4 seeds among 5 comparisons; a new study planned with " in summary.finding
 
 
 def test_one_seed_has_no_p_value_and_no_effect_size(fake_study, plain):

@@ -1,6 +1,6 @@
 import csv
 import os
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,12 +12,14 @@ from l2rw_ray.report.document.style import drawing
 from l2rw_ray.report.document.table import TableCell
 from l2rw_ray.report.scaling.csv_files import scaling_csv
 from l2rw_ray.report.scaling.names import names_of
+from l2rw_ray.report.scaling.plots import draw_workers
 from l2rw_ray.report.scaling.points import MEASURED, RATIO, STEP_S, scaling_points
 from l2rw_ray.report.scaling.sections import scaling_sections
 from l2rw_ray.report.scaling.summary import ScalingSummary, summarise_scaling
 from l2rw_ray.report.scaling.tables import SCALED, estimator_table, points_table, projection_table
 from l2rw_ray.report.scaling.trends import Trend
 from l2rw_ray.report.scaling.workers import worker_curves
+from l2rw_ray.statistics import Interval
 from l2rw_ray.statistics.scaling import Scaling
 from tests.report.scaling.scaling_ledgers import OVERHEAD, SERIAL, WORKERS, write_scaling_study
 
@@ -138,11 +140,31 @@ def test_each_curve_is_projected_by_its_own_law_to_the_same_numbers(workers):
     first, second = workers.workers[:2]
     curves = (replace(first, points=first.points[:2]), second)
     table = projection_table(replace(workers, workers=curves))
-    assert table.columns[1:] == ("8 workers", "16 workers", "32 workers")
+    assert table.columns[1:] == ("fits within", "8 workers", "16 workers", "32 workers")
     for row, curve in zip(table.rows, curves, strict=True):
         means = [curve.serial.project(number).mean for number in (8, 16, 32)]
-        assert [cell.text for cell in row.cells[1:]] == [f"{mean:.2f}" for mean in means]
+        assert [cell.text for cell in row.cells[2:]] == [f"{mean:.2f}" for mean in means]
     assert "from up to 2 or 4 workers" in table.note
+
+
+def test_two_numbers_of_workers_are_not_projected(workers):
+    few = [point for point in workers.points if point.level("resources.workers") < 4]
+    curves = worker_curves(few)
+    assert [len(curve.points) for curve in curves] == [2] * len(curves)
+    assert [curve.serial for curve in curves] == [None] * len(curves)
+    assert projection_table(replace(workers, workers=curves)) is None
+
+
+def test_the_fit_of_a_law_is_shown_beside_its_projection(workers):
+    (curve, *_) = workers.workers
+    assert curve.misfit < 0.02
+    fast = Interval(*(2 * limit for limit in astuple(curve.points[1].speedup)[:3]), 3)
+    off = replace(curve.points[1], speedup=fast)
+    bent = replace(curve, points=(curve.points[0], off, *curve.points[2:]))
+    assert bent.misfit == pytest.approx(0.5, abs=0.02)
+    (row,) = projection_table(replace(workers, workers=(bent,))).rows
+    assert row.cells[1].text == f"{100 * bent.misfit:.0f} %"
+    assert "fitted law" in [text.get_text() for text in draw_workers((bent,)).legends[0].get_texts()]
 
 
 def test_workers_without_a_seed_of_one_worker_are_no_curve(workers):

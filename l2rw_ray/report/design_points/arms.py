@@ -1,0 +1,81 @@
+"""What each compared arm is, in a sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.config.design.ablation import AblationDesign
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.import_path import is_import_path
+from l2rw_ray.report.comparisons.contrast import Contrast
+from l2rw_ray.report.design_points.labels import factor_name, level_text
+from l2rw_ray.report.design_points.points import METHOD_FACTOR
+
+METHODS = {
+    "uniform": "plain training, in which every example counts the same",
+    "random": "random weights: what reweighting must beat to owe its gain to the weights it chose",
+    "l2rw": "learning to reweight: examples whose gradients agree with those of a small clean set get weight",
+    "meta_weight_net": "a small network, trained on a clean set, turns an example's loss into its weight",
+    "weight_model": "a small network, trained on a clean set, turns features of an example into its weight",
+    "heteroscedastic": "a regression that predicts the spread of each target, and counts wide ones less",
+    "meta_only": "plain training on the clean set alone",
+    "finetune_meta": "plain training, whose last epochs see the clean set alone",
+    "jtt": "plain training, then again with the examples that the first model got wrong counted more",
+    "mahalanobis_filter": "plain training without the examples far from their class, by learned features",
+    "msp_filter": "plain training without the examples that a first model is least sure of",
+    "ood_classifier": "each example counts as much as a classifier takes it for one of the clean set",
+    "inverse_frequency": "each class counts by one over its number of examples",
+    "class_balanced": "each class counts by one over its effective number of examples",
+    "resample": "examples are drawn so that all classes are equally frequent",
+    "focal": "the focal loss, in which examples that are classified well count less",
+    "ldam_drw": "larger margins for rare classes, whose examples count more in the last epochs",
+}
+"""What a built-in method does, without a capital letter or a full stop."""
+
+
+def arms_of(spec: StudySpec, contrast: Contrast) -> tuple[tuple[str, str], ...]:
+    """Return the compared arms, the control first, with a sentence each; nothing where levels are compared.
+
+    Args:
+        spec: The study.
+        contrast: What is compared with what.
+    """
+    if contrast.factor.path not in (METHOD_FACTOR, VARIANT):
+        return ()
+    sentences: dict[str, str] = {}
+    explained: dict[str, str] = {}  # the first arm of each method
+    for level in (contrast.control, *sorted(contrast.treatments, key=contrast.factor.levels.index)):
+        method, changes = _method_and_changes(spec, str(level))
+        settings = ", ".join(
+            f"{factor_name(path)} {level_text(path, value)}" for path, value in changes.items()
+        )
+        name = contrast.name(level)
+        first = explained.setdefault(method, name)
+        if first == name:
+            sentences[name] = _explained(method) + (f"; with {settings}" if settings else "")
+        else:
+            sentences[name] = f"as {first}" + (f", but with {settings}" if settings else "")
+    return tuple(sentences.items())
+
+
+def _method_and_changes(spec: StudySpec, level: str) -> tuple[str, dict[str, Any]]:
+    """Return the method of an arm, and the other values that its design sets for it, by path."""
+    if level not in (named := _changes(spec)):
+        return level, {}
+    changes = dict(named[level])
+    return str(changes.pop(METHOD_FACTOR, spec.trial.method.name)), changes
+
+
+def _changes(spec: StudySpec) -> Mapping[str, Mapping[str, Any]]:
+    """Return the values that each named arm of the design sets, by path."""
+    match spec.design:
+        case AblationDesign():
+            return spec.design.changes()
+        case TunedComparisonDesign():
+            return {name: arm.set for name, arm in spec.design.arms.items()}
+    return {}
+
+
+def _explained(method: str) -> str:
+    return f"custom method {method}" if is_import_path(method) else METHODS.get(method, method)

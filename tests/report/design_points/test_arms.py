@@ -1,0 +1,48 @@
+"""The sentences that explain what is compared."""
+
+import pytest
+
+from l2rw_ray.config import parse_study
+from l2rw_ray.methods.registry import METHODS as REGISTERED
+from l2rw_ray.report.comparisons.contrast import choose_contrast
+from l2rw_ray.report.design_points import arms
+from l2rw_ray.report.design_points.arms import arms_of
+from l2rw_ray.report.design_points.setting import Factor
+
+HELD = {"method.name": "l2rw", "method.update_every": 4}
+
+
+@pytest.fixture
+def explained(study_tree):
+    def explain(methods, factors=(), **design):
+        spec = parse_study(study_tree | {"design": design} if design else study_tree)
+        return dict(arms_of(spec, choose_contrast(methods, factors)))
+
+    return explain
+
+
+def test_every_built_in_method_has_a_sentence():
+    assert set(arms.METHODS) == set(REGISTERED.names())
+    assert not [text for text in arms.METHODS.values() if text.endswith(".") or len(text) > 110]
+
+
+def test_methods_are_explained_the_control_first(explained):
+    found = explained(("l2rw", "uniform", "mine:method"))
+    assert list(found) == ["uniform", "l2rw", "mine:method"]
+    assert found["mine:method"] == "custom method mine:method"
+
+
+def test_variants_say_what_they_change(explained):
+    factor = Factor("variant", ("baseline", "plain", "rare"))
+    variants = {"plain": {"method.name": "uniform"}, "rare": {"method.update_every": 4}}
+    found = explained(("l2rw",), (factor,), kind="ablation", variants=variants)
+    assert found == {
+        "baseline": arms.METHODS["l2rw"],
+        "plain": arms.METHODS["uniform"],
+        "rare": "as baseline, but with steps per weight update 4",
+    }
+
+
+def test_levels_of_a_factor_need_no_sentence(explained):
+    factor = Factor("data.noise.rate", (0.2, 0.4))
+    assert explained(("l2rw",), (factor,)) == {}
