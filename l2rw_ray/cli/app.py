@@ -16,7 +16,6 @@ from l2rw_ray.errors import InputError, L2RWError
 app = typer.Typer(
     help="Studies of learned example reweighting: plan, run, compare, report.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -321,13 +320,20 @@ def publish(
 
 
 @app.command()
-def status(directory: Directory) -> None:
-    """Show how many of a study's trials are done."""
-    from l2rw_ray.results.opening import read_study_folder
-    from l2rw_ray.results.status import describe_status
+def status(
+    directory: Directory,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the run until it ends.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
+) -> None:
+    """Show how far a study is: trials by status, the best one, the last failure, whoever runs it."""
+    from l2rw_ray.cli.status import print_status, watch_status
 
-    with read_study_folder(directory) as folder:
-        print(describe_status(folder.path))
+    if watch and as_json:
+        raise InputError("--watch", True, "given with --json", "leave out one of the two")
+    if watch:
+        watch_status(directory)
+    else:
+        print_status(directory, as_json=as_json)
 
 
 @app.command()

@@ -1,7 +1,10 @@
 """Show the progress of a run: a live table on a terminal, a line per trial elsewhere."""
 
+import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from time import monotonic
 from types import TracebackType
@@ -13,12 +16,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from l2rw_ray.cli.metric_text import metric_text, metric_title
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.planning.durations import duration_text
+from l2rw_ray.results.trial_logs import found_log
 
-_WHOLE_FROM = 1000
-"""Values from here on are shown without decimals."""
+_OTHER_LINES = 8
+"""Lines of the page beside those of running trials."""
+_FEWEST_ROWS = 3
 
 
 @dataclass
@@ -29,6 +35,13 @@ class _Running:
     value: float | None = None
 
 
+def bar_line(done: int, total: int) -> Table:
+    """Return a bar on a line of its own."""
+    line = Table.grid()
+    line.add_row(ProgressBar(total=total, completed=done, width=60))
+    return line
+
+
 class ProgressDisplay:
     """Observer that updates a table on a terminal, and prints a line per trial elsewhere.
 
@@ -36,10 +49,17 @@ class ProgressDisplay:
         console: Where to print.
         study: The study's name.
         metric: The epoch metric to show, such as `validation_balanced_accuracy`.
+        mode: Whether `max` or `min` of it is best.
+        logs: Folder of the trials' logs; None to name none.
     """
 
-    def __init__(self, console: Console, study: str, metric: str) -> None:
-        self._console, self._study, self._metric = console, study, metric
+    def __init__(
+        self, console: Console, study: str, metric: str, mode: str = "max", logs: Path | None = None
+    ) -> None:
+        self._console, self._study, self._metric, self._logs = console, study, metric, logs
+        self._is_better = operator.gt if mode == "max" else operator.lt
+        self._best: tuple[float, str] | None = None
+        self._failure: tuple[str, Path | None] | None = None
         self._trials: Mapping[str, PlannedTrial] = {}
         self._total: int | None = 0
         self._is_exact = True
@@ -94,6 +114,7 @@ class ProgressDisplay:
                 self._running.pop(event.trial_id, None)
                 self._reached[event.trial_id] = self._trials[event.trial_id].config.optim.epochs
                 self._ended[event.status] += 1
+                self._note_best(event)
                 self._print_end(event)
 
     def _update_epoch(self, event: EpochCompleted) -> None:
@@ -104,15 +125,27 @@ class ProgressDisplay:
         if self._first_epoch is None:
             self._first_epoch = monotonic()
 
+    def _note_best(self, event: TrialEnded) -> None:
+        value = event.metrics.get(self._metric, math.nan)
+        if event.status is not TrialStatus.COMPLETED or not math.isfinite(value):
+            return
+        if self._best is None or self._is_better(value, self._best[0]):
+            self._best = value, self._trials[event.trial_id].label
+
     def _print_end(self, event: TrialEnded) -> None:
         label = self._trials[event.trial_id].label
         if event.status is TrialStatus.FAILED:
             self._print(f"failed: {label}: {event.error}", "red")
+            workers = self._trials[event.trial_id].resources.workers
+            log = found_log(self._logs, event.trial_id, workers) if self._logs else None
+            self._failure = f"{label}: {event.error}", log
         elif event.status is TrialStatus.STOPPED:
             self._print(f"stopped after {event.epochs} epochs: {label}")
         elif not self._console.is_terminal:
             value = self._text(event.metrics.get(self._metric)) or "unknown"
-            self._print(f"{self._done_text}  {label}  {self._title} {value}  {event.duration_s:.1f} s")
+            self._print(
+                f"{self._done_text}  {label}  {metric_title(self._metric)} {value}  {event.duration_s:.1f} s"
+            )
         for warning in event.warnings:
             remedy = warning.partition(":")[2]  # the same in all trials; the numbers before it differ
             if remedy not in self._warned:
@@ -124,16 +157,37 @@ class ProgressDisplay:
         self._console.print(Text(line, style=style), soft_wrap=not self._console.is_terminal)
 
     def render(self) -> Group:
-        """Return the current table."""
-        table = Table(box=None, pad_edge=False, show_header=bool(self._running), header_style="dim")
+        """Return the current page: the headline, running trials, the best one and the last failure."""
+        rows, room = list(self._running.values()), max(_FEWEST_ROWS, self._console.height - _OTHER_LINES)
+        table = Table(box=None, pad_edge=False, show_header=bool(rows), header_style="dim")
         table.add_column("running trial", min_width=36)
         table.add_column("epoch", justify="right")
         table.add_column("")
-        table.add_column(self._title, justify="right")
-        for row in self._running.values():
+        table.add_column(metric_title(self._metric), justify="right")
+        for row in rows[:room]:
             bar = ProgressBar(total=row.epochs, completed=row.epoch, width=20)
             table.add_row(row.label, f"{row.epoch}/{row.epochs}", bar, self._text(row.value))
-        return Group(self._headline(), table)
+        more = [Text(f"and {len(rows) - room} more", style="dim")] if len(rows) > room else []
+        return Group(self._headline(), *self._bar(), table, *more, *self._highlights())
+
+    def _bar(self) -> list[Table]:
+        """Return the share of trials that are done, where their number is known."""
+        if not self._groups or not self._total:
+            return []
+        return [bar_line(sum(self._ended.values()), self._total)]
+
+    def _highlights(self) -> list[Text]:
+        lines = []
+        if self._best is not None:
+            value, label = self._best
+            lines.append(Text(f"best     {metric_title(self._metric)} {self._text(value)} ({label})"))
+        if self._failure is not None:
+            error, log = self._failure
+            lines.append(
+                Text(f"failed   {error.splitlines()[0]}", style="red", overflow="ellipsis", no_wrap=True)
+            )
+            lines += [Text(f"log      {log}")] if log else []
+        return lines
 
     def _headline(self) -> Text:
         if not self._groups:
@@ -147,10 +201,6 @@ class ProgressDisplay:
         elif self._eta_s is not None:
             parts.append(f"about {duration_text(self._eta_s)} left")
         return Text.assemble((self._study, "bold"), "  ", " · ".join(parts))
-
-    @property
-    def _title(self) -> str:
-        return self._metric.replace("_", " ")
 
     @property
     def _done_text(self) -> str:
@@ -175,9 +225,4 @@ class ProgressDisplay:
         return wanted - sum(self._reached.values())
 
     def _text(self, value: float | None) -> str:
-        """Format a value of the metric; accuracies in percent."""
-        if value is None:
-            return ""
-        if self._metric.endswith("accuracy"):
-            return f"{100 * value:.1f} %"
-        return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}"
+        return metric_text(self._metric, value)

@@ -60,7 +60,9 @@ def run_session(
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
         for line in [*repair_folder(folder), *filter(None, [bytecode_hint()])]:
             _print(console, line)
-        with ProgressDisplay(console, spec.name, spec.objective.metric) as display:
+        with ProgressDisplay(
+            console, spec.name, spec.objective.metric, spec.objective.mode, folder.logs
+        ) as display:
             conclude = _Conclusion(console, folder, display, mirror)
 
             def observe(

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.config.design.kinds import SearchingDesign
 from l2rw_ray.results.folder import PlanRow, StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.trial_result import TrialResult
@@ -47,20 +46,3 @@ def _counts(plan: Sequence[PlanRow], ledger: Mapping[str, TrialResult]) -> dict[
 
 def _status(result: TrialResult) -> str:
     return result.status if result.is_final else "missing"
-
-
-def describe_status(directory: Path) -> str:
-    """Return the counts as readable lines."""
-    folder = StudyFolder(directory)
-    spec, plan, ledger = folder.read_spec(), folder.read_plan(), trial_results(directory)
-    planned, counts = {row.trial_id for row in plan}, _counts(plan, ledger)
-    others = len(ledger.keys() - planned)
-    lines = [f"{spec.name}: {spec.question}", f"{len(planned)} trials planned"]
-    lines += [f"  {count:5d} {status}" for status, count in counts.items() if count]
-    if isinstance(spec.design, SearchingDesign):
-        most = spec.design.max_trials(len(spec.seed_values))
-        if most is not None and most > len(planned):
-            lines.append(f"at most {most} by the search's budget")
-    if others:
-        lines.append(f"{others} more in the ledger, of settings that are no longer in the study")
-    return "\n".join(lines)

@@ -15,6 +15,7 @@ STAMPS = {
     "data/cache.py": "how old its entries are, which the file system tells by the time of day",
     "orchestration/workers/trial_log.py": "when a further attempt began, in its log",
     "results/writer.py": "the ledger's `started_at`",
+    "results/study_progress.py": "how long ago another machine renewed its claim",
     "tracking/mlflow_mirror.py": "when runs of a study and of a design point were made",
 }
 """Files that may ask for the time of day, and what for."""

@@ -70,9 +70,37 @@ def test_plan_by_a_timed_probe(call: Call, study: Path, tmp_path: Path) -> None:
 def test_status_counts_the_trials(call: Call, folder: StudyFolder) -> None:
     code, output, _ = call("status", str(folder.path))
     assert code == 0
-    assert [line.split() for line in output.splitlines()[1:]] == [
+    assert [line.split() for line in output.splitlines()[1:5]] == [
         *(["4", "trials", "planned"], ["1", "completed"], ["1", "failed"], ["2", "missing"])
     ]
+    assert output.splitlines()[5:] == [
+        "best     validation balanced accuracy 50.0 % (uniform · seed 0)",
+        "failed   uniform · seed 1: ValueError: no",
+    ]
+
+
+def test_status_as_json_has_all_of_it(call: Call, folder: StudyFolder) -> None:
+    code, output, _ = call("status", str(folder.path), "--json")
+    status = json.loads(output)
+    assert code == 0
+    assert status["counts"] == {"completed": 1, "stopped": 0, "failed": 1, "missing": 2}
+    assert status["best"]["trial"] == "uniform · seed 0"
+    assert (status["run"], status["under_way"], status["left_s"]) == (None, [], None)
+
+
+def test_a_study_that_nobody_runs_is_watched_once(call: Call, folder: StudyFolder) -> None:
+    code, output, _ = call("status", str(folder.path), "--watch")
+    assert code == 0
+    first, *text = output.splitlines()
+    assert first == "2 of 4 trials done · 1 failed · no run is active"
+    assert "\n".join(text) + "\n" == call("status", str(folder.path))[1]
+    assert call("status", str(folder.path), "--watch", "--json")[0] == 2
+
+
+def test_completion_is_typers_own(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shellingham.detect_shell", lambda *_: ("bash", "/bin/bash"))
+    code, output, _ = call("--show-completion")
+    assert (code, "COMPLETE=complete_bash" in output) == (0, True)
 
 
 def test_report_is_written_from_the_ledger_alone(call: Call, folder: StudyFolder, tmp_path: Path) -> None:

@@ -121,3 +121,51 @@ def test_a_warning_that_all_trials_have_is_printed_once(printed, planned):
     assert [line for line in lines if line.startswith("warning")] == [
         f"warning: {planned[0].label}: 30 %: check it"
     ]
+
+
+@pytest.fixture
+def display(planned, tmp_path):
+    """The page of a run of two trials on a terminal of 12 lines."""
+    console = Console(file=io.StringIO(), width=120, height=12, force_terminal=True)
+    display = ProgressDisplay(console, "small", METRIC, "max", tmp_path)
+    display.begin({trial.trial_id: trial for trial in planned}, len(planned), 2, is_exact=True)
+    return display
+
+
+def page_of(display) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(display.render())
+    return console.file.getvalue()
+
+
+def test_the_page_names_the_best_trial_and_the_last_failure_with_its_log(display, planned, tmp_path):
+    first, second = planned
+    (tmp_path / f"{second.trial_id}.log").write_text("output")
+    display(started(first))
+    display(ended(first))
+    display(started(second))
+    display(ended(second, TrialStatus.FAILED, error="ValueError: no\nmore"))
+    page = page_of(display)
+    assert f"best     validation balanced accuracy 62.5 % ({first.label})" in page
+    assert f"failed   {second.label}: ValueError: no\n" in page
+    assert f"log      {tmp_path / second.trial_id}.log" in page
+    assert "2 of 2 trials done · 2 worker groups · 1 failed" in page
+
+
+def test_less_is_better_where_the_study_says_so(planned):
+    display = ProgressDisplay(Console(file=io.StringIO()), "small", "validation_loss", "min")
+    display.begin({trial.trial_id: trial for trial in planned}, len(planned), 1, is_exact=True)
+    for trial, loss in zip(planned, (0.5, 0.25), strict=True):
+        display(started(trial))
+        display(replace(ended(trial), metrics={"validation_loss": loss}))
+    assert f"best     validation loss 0.25 ({planned[1].label})" in page_of(display)
+
+
+def test_more_trials_than_lines_are_counted(display, planned):
+    known = {str(number): planned[0] for number in range(20)}
+    display.begin(known, 20, 20, is_exact=True)
+    for trial_id in known:
+        display(replace(started(planned[0]), trial_id=trial_id))
+    page = page_of(display)
+    assert page.count(planned[0].label) == 4
+    assert "and 16 more" in page

@@ -10,7 +10,7 @@ import pytest
 
 from l2rw_ray.report import write_report
 from l2rw_ray.results import StudyFolder, read_history, read_study
-from l2rw_ray.results.status import describe_status
+from l2rw_ray.results.study_progress import read_progress
 from l2rw_ray.tracking.mirror import mirror_folder
 
 pytestmark = pytest.mark.timeout(600)
@@ -55,7 +55,7 @@ def test_example_runs_with_its_own_code_and_reads_without_it(
     assert all(0 < epoch[f"validation_{METRIC}"] < 1 for epoch in history)
 
     shutil.rmtree(study.parent)
-    assert "4 completed" in describe_status(out)
+    assert read_progress(StudyFolder(out)).counts["completed"] == 4
     assert write_report(out).html.is_file()
     assert mirror_folder(StudyFolder(out)).trials == 4
     logged = sqlite3.connect(out / "mlflow.db").execute("select distinct key from metrics").fetchall()

@@ -12,7 +12,7 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.search.summary import Configuration, Goal, pareto_front, summarise_search
 from l2rw_ray.results import StudyFolder, read_study
-from l2rw_ray.results.status import describe_status
+from l2rw_ray.results.study_progress import read_progress
 from tests.planning.playing import METRIC, best_at_a_tenth, play
 
 LEARNING_RATE = {"kind": "float", "low": 0.001, "high": 1.0, "log": True}
@@ -159,7 +159,7 @@ def test_an_unused_budget_is_a_warning(study_tree: dict, folder: StudyFolder) ->
     design = {"kind": "search", "space": {"optim.lr": LEARNING_RATE}, "budget": {"trials": 3}}
     play(parse_study(study_tree | {"design": design, "seeds": 1}), folder, best_at_a_tenth, trials=2)
     assert "Tried so far: 2 of at most 3 configurations" in write_report(folder.path).markdown.read_text()
-    assert "at most 3 by the search's budget" in describe_status(folder.path)
+    assert read_progress(folder).at_most == 3
 
 
 def test_the_minimum_effective_level_has_limits(study_tree: dict, folder: StudyFolder) -> None:

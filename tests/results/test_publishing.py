@@ -10,7 +10,8 @@ from l2rw_ray.events import TrialEnded, TrialStatus
 from l2rw_ray.results import read_confusion, read_history, read_step_series, read_study
 from l2rw_ray.results.publishing import pack_study
 from l2rw_ray.results.reader import trial_results
-from l2rw_ray.results.status import count_statuses, describe_status, missing_trials
+from l2rw_ray.results.status import count_statuses, missing_trials
+from l2rw_ray.results.study_progress import read_progress
 from l2rw_ray.results.writer import LedgerWriter
 from tests.results.damages import DAMAGES, end
 
@@ -32,8 +33,8 @@ def test_a_published_study_is_few_files_that_read_the_same(ledger, planned, tmp_
     assert _files(packed) == FILES
     for read in (read_study, read_history, read_step_series, read_confusion):
         assert read(packed.path).equals(read(ledger.path))
-    for read in (trial_results, describe_status):
-        assert read(packed.path) == read(ledger.path)
+    assert trial_results(packed.path) == trial_results(ledger.path)
+    assert read_progress(packed) == read_progress(ledger)
     assert missing_trials(planned, trial_results(packed.path)) == []
 
 

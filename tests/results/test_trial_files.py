@@ -12,7 +12,8 @@ from l2rw_ray.results import read_confusion, read_history, read_step_series, rea
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.repair import repair_folder
 from l2rw_ray.results.schema import SCHEMA
-from l2rw_ray.results.status import describe_status, missing_trials
+from l2rw_ray.results.status import missing_trials
+from l2rw_ray.results.study_progress import read_progress
 from tests.results.damages import DAMAGES
 
 
@@ -21,13 +22,13 @@ def test_a_damaged_file_counts_as_missing_and_is_told_of_once(ledger, planned, c
     path = ledger.trial_file(planned[1].trial_id)
     DAMAGES[damage](path)
     before = path.read_bytes()
-    for read in (read_study, read_history, read_step_series, read_confusion, trial_results, describe_status):
+    for read in (read_study, read_history, read_step_series, read_confusion, trial_results):
         read(ledger.path)
+    assert read_progress(ledger).counts["missing"] == 1
     (line,) = (record.getMessage() for record in caplog.records)
     assert line.startswith(f"trial file {path} is damaged (")
     assert line.endswith("it counts as missing; `l2rw-ray run` sets it aside and runs its trial again")
     assert read_study(ledger.path).num_rows == 3
-    assert "1 missing" in describe_status(ledger.path)
     assert missing_trials(planned, trial_results(ledger.path)) == [planned[1]]
     assert path.read_bytes() == before, "only a run touches it"
 
@@ -93,8 +94,9 @@ def test_the_own_file_of_a_trial_comes_before_a_file_of_many(packed, trial_id):
 def test_a_damaged_file_of_many_trials_is_told_of_once_and_set_aside_by_a_run(packed, planned, caplog):
     path = packed.trials / "all.parquet"
     DAMAGES["garbage"](path)
-    for read in (read_study, trial_results, describe_status):
+    for read in (read_study, trial_results):
         read(packed.path)
+    read_progress(packed)
     (line,) = (record.getMessage() for record in caplog.records)
     assert line.startswith(f"trial file {path} is damaged (")
     assert line.endswith(

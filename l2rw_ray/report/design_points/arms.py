@@ -7,7 +7,6 @@ from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
-from l2rw_ray.import_path import is_import_path
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.labels import factor_name, level_text
 from l2rw_ray.report.design_points.points import METHOD_FACTOR
@@ -78,4 +77,4 @@ def _changes(spec: StudySpec) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _explained(method: str) -> str:
-    return f"custom method {method}" if is_import_path(method) else METHODS.get(method, method)
+    return METHODS.get(method, f"custom method {method}")

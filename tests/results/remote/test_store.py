@@ -15,7 +15,8 @@ from l2rw_ray.results.reader import read_study, trial_results
 from l2rw_ray.results.remote.location import Location, parse_location
 from l2rw_ray.results.remote.store_files import StoreFiles
 from l2rw_ray.results.repair import repair_folder
-from l2rw_ray.results.status import count_statuses, describe_status
+from l2rw_ray.results.status import count_statuses
+from l2rw_ray.results.study_progress import read_progress
 from l2rw_ray.results.writer import LedgerWriter
 from tests.object_store import BUCKET, object_store
 
@@ -79,7 +80,7 @@ def test_what_one_machine_finished_another_has(store, address, machine, spec, pl
     with read_study_folder(address) as folder:
         assert folder.read_spec() == spec
         assert len(read_study(folder.path)) == 2
-        assert "2 completed" in describe_status(folder.path)
+        assert read_progress(folder).counts["completed"] == 2
 
 
 def test_files_are_fetched_once_and_dropped_with_the_store(store, address, machine, spec, planned, end):
