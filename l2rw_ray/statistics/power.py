@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from statistics import stdev
 
 import numpy as np
 from scipy import special
@@ -66,3 +67,18 @@ def seeds_to_detect(
         seeds, True, key=lambda n: bool(detectable_difference(deviation, n, power, alpha) <= abs(difference))
     )
     return seeds[place] if place < len(seeds) else None
+
+
+def deviation_to_plan_with(values: Sequence[float], confidence: float = 0.8) -> float:
+    """Return the upper confidence limit of the standard deviation of normal values, to plan a new study with.
+
+    The deviation of a few values is as often too small as too large: a study planned with it would miss its
+    power half the time. One planned with the limit reaches it with the given probability (Browne 1995, "On
+    the use of a pilot sample for sample size determination").
+
+    Args:
+        values: Two values or more.
+        confidence: Probability that the true deviation is below the limit.
+    """
+    freedom = len(values) - 1
+    return stdev(values) * math.sqrt(freedom / float(special.chdtri(freedom, confidence)))

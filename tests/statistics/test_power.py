@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from l2rw_ray.statistics import detectable_difference, paired_deviation
-from l2rw_ray.statistics.power import seeds_to_detect
+from l2rw_ray.statistics.power import deviation_to_plan_with, seeds_to_detect
 
 
 def test_deviation_of_two_points_is_that_of_their_differences():
@@ -49,3 +49,10 @@ def test_seeds_are_the_fewest_that_detect_a_difference(difference, alpha):
 def test_no_number_of_seeds_detects_no_difference():
     assert seeds_to_detect(0.0, 1.0) is None
     assert seeds_to_detect(0.1, 1.0, most=500) is None
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 15])
+def test_the_deviation_to_plan_with_is_large_enough_four_times_of_five(seeds):
+    rng = np.random.default_rng(seeds)
+    limits = [deviation_to_plan_with(values) for values in rng.normal(5.0, 2.0, (4000, seeds)).tolist()]
+    assert np.mean(np.array(limits) > 2.0) == pytest.approx(0.8, abs=0.02)

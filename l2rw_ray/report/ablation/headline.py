@@ -1,7 +1,6 @@
 """Word the headline of a report: what was found, with its uncertainty, in one sentence."""
 
 from collections.abc import Sequence
-from statistics import stdev
 
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.contrast import Contrast
@@ -10,7 +9,7 @@ from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import METRICS, MINUS, count
 from l2rw_ray.statistics import Difference
 from l2rw_ray.statistics.intervals import is_constant
-from l2rw_ray.statistics.power import seeds_to_detect
+from l2rw_ray.statistics.power import deviation_to_plan_with, seeds_to_detect
 
 _LEVEL = 0.05
 _MAX_SEEDS = 1000
@@ -95,7 +94,8 @@ def _not_shown(difference: Difference, evidence: Evidence | None) -> str:
     assert interval is not None
     family = max(1, evidence.family if evidence else 1)
     among = f" among {family} comparisons" if interval.excludes_zero else ""
-    needed = seeds_to_detect(interval.mean, stdev(difference.values), alpha=_LEVEL / family, most=_MAX_SEEDS)
+    deviation = deviation_to_plan_with(difference.values)
+    needed = seeds_to_detect(interval.mean, deviation, alpha=_LEVEL / family, most=_MAX_SEEDS)
     seeds = f"not shown with {count(interval.n, 'seed')}{among}"
     if needed is None:
         return f"{seeds}, nor would {_MAX_SEEDS} of a new study show a difference of this size"
