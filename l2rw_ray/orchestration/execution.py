@@ -6,20 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ray
-from ray import tune
-from ray.tune.schedulers import TrialScheduler
 
 from l2rw_ray.config import PlannedTrial, StudySpec
-from l2rw_ray.errors import InfrastructureError, StudyFolderError
+from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.errors import InfrastructureError, StudyFolderError, first_line
 from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.event_pump import EventPump
 from l2rw_ray.orchestration.cluster.autoscaling import start_patience_s
 from l2rw_ray.orchestration.cluster.membership import Membership
-from l2rw_ray.orchestration.tune.early_stopping import early_stopping
-from l2rw_ray.orchestration.tune.in_process import BrokerTrial, trials_in_this_process
-from l2rw_ray.orchestration.tune.null_progress import NullProgressCallback, NullProgressReporter
-from l2rw_ray.orchestration.tune.searcher import TuneSearcher
 from l2rw_ray.orchestration.tune.trial_reports import TrialReports
 from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
 from l2rw_ray.orchestration.workers.run_config import RunConfig
@@ -76,37 +71,21 @@ class Execution:
             InfrastructureError: The cluster failed before all trials had run.
             StudyFolderError: The ledger could not be written.
         """
-        broker, scheduler = BrokerClient.start(spec.limits), early_stopping(spec)
-        reports, durations = TrialReports(with_epochs=scheduler is not None), TrialDurations()
-        pump = EventPump(
-            broker,
-            self.ledger,
-            [reports, durations, *self.observers],
-            gather_s=0.0 if scheduler else _GATHER_S,
-            on_loss=reports.give_up,
-        )
-        every_s = 0.0 if scheduler else _REPORT_EVERY_S
-        workers = WorkerGroupPool(
-            broker,
-            RunConfig.of(spec, self.folder, every_s, self.trials_per_worker_group),
-            durations,
-            Membership(),
-            remaining=remaining_by_resources(strategies),
-            limit=self.max_concurrent_trials,
-            patience_s=start_patience_s(),
-            notify=self.notify,
-            on_stuck=reports.give_up,
-        )
+        broker = BrokerClient.start(spec.limits)
+        reports, durations = TrialReports(with_epochs=_judges_epochs(spec)), TrialDurations()
+        observers = [reports, durations, *self.observers]
+        gather_s = 0.0 if _judges_epochs(spec) else _GATHER_S
+        pump = EventPump(broker, self.ledger, observers, gather_s, on_loss=reports.give_up)
+        workers = self._worker_groups(spec, strategies, broker, reports, durations)
         pump.start()
-        interrupted = False
-        errors: list[str] = []
+        interrupted, errors = False, list[str]()
         try:
             workers.start()
-            searcher = TuneSearcher(strategies, broker, reports, workers, self.begin)
-            with trials_in_this_process(reports):
-                errors = _tune(searcher, scratch / "tune", scheduler)
+            from l2rw_ray.orchestration.tune.running import run_trials  # takes a second, as workers do
+
+            errors = run_trials(strategies, spec, broker, reports, workers, self.begin, scratch / "tune")
         except (ray.exceptions.RayError, InfrastructureError) as error:
-            errors = [_first_line(error)]
+            errors = [f"{type(error).__name__}: {first_line(error)}"]
         except KeyboardInterrupt:
             interrupted = True
             workers.stop_scaling()
@@ -120,36 +99,44 @@ class Execution:
                 workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
         if pump.error is not None:
             raise _ledger_error(pump.error) from pump.error
-        ended = trial_results(self.folder.path)
-        is_done = all(
-            strategy.is_done and not missing_trials(strategy.planned, ended) for strategy in strategies
-        )
-        if not is_done and not interrupted:
-            reasons = "; ".join([*workers.errors, *errors]) or "the broker was lost"
+        if not interrupted and not self._is_done(strategies):
+            reasons = "; ".join(dict.fromkeys([*workers.errors, *errors])) or "the broker was lost"
             raise InfrastructureError(
                 f"the cluster failed before all trials had run ({reasons}); run the same command again"
             )
         return interrupted
 
+    def _worker_groups(
+        self,
+        spec: StudySpec,
+        strategies: Sequence[TrialStrategy],
+        broker: BrokerClient,
+        reports: TrialReports,
+        durations: TrialDurations,
+    ) -> WorkerGroupPool:
+        every_s = 0.0 if _judges_epochs(spec) else _REPORT_EVERY_S
+        return WorkerGroupPool(
+            broker,
+            RunConfig.of(spec, self.folder, every_s, self.trials_per_worker_group),
+            durations,
+            Membership(),
+            remaining=remaining_by_resources(strategies),
+            limit=self.max_concurrent_trials,
+            patience_s=start_patience_s(),
+            notify=self.notify,
+            on_stuck=reports.give_up,
+        )
 
-def _tune(searcher: TuneSearcher, storage: Path, scheduler: TrialScheduler | None) -> list[str]:
-    """Let Ray Tune run the searcher's trials. Returns errors of its own, a line each."""
-    tuner = tune.Tuner(
-        BrokerTrial,
-        tune_config=tune.TuneConfig(search_alg=searcher, scheduler=scheduler, num_samples=-1),
-        run_config=tune.RunConfig(
-            name="study",
-            storage_path=str(storage),
-            verbose=0,
-            progress_reporter=NullProgressReporter(),
-            callbacks=[NullProgressCallback()],
-        ),
-    )
-    return [_first_line(error) for error in tuner.fit().errors]
+    def _is_done(self, strategies: Sequence[TrialStrategy]) -> bool:
+        ended = trial_results(self.folder.path)
+        return all(
+            strategy.is_done and not missing_trials(strategy.planned, ended) for strategy in strategies
+        )
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _judges_epochs(spec: StudySpec) -> bool:
+    """Return whether a scheduler waits for the epochs of running trials."""
+    return isinstance(spec.design, SearchDesign) and spec.design.stopping is not None
 
 
 def _ledger_error(error: Exception) -> Exception:

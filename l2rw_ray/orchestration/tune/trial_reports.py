@@ -38,7 +38,9 @@ class TrialReports:
             match event:
                 case TrialStarted():
                     self._epochs[event.trial_id] = event.epochs
-                case EpochCompleted() if self._with_epochs and event.epoch < self._epochs[event.trial_id]:
+                case EpochCompleted() if self._with_epochs and event.epoch < self._epochs.get(
+                    event.trial_id, 0
+                ):
                     # the last epoch comes with the end, so that Tune cannot stop a trial that has finished
                     self._newest[event.trial_id] = {**event.metrics, TIME: event.epoch, STATUS: RUNNING}
                 case TrialEnded():

@@ -47,7 +47,7 @@ class WorkerGroupPool:
     pay; replaces groups that were lost or have to be recycled; and takes note of nodes that join and leave.
 
     Attributes:
-        errors: Why worker groups could not start, a line each.
+        errors: Why worker groups could not start, one for each that could not.
 
     Args:
         broker: Source of the trials.
@@ -182,7 +182,7 @@ class WorkerGroupPool:
         self._failed[group.resources] += 1
         error = group.errors[0]
         line = f"{group.name} could not start: {describe_failure(error)}"
-        self.errors.append(line)
+        self.errors.append(f"no worker group could start: {describe_failure(error)}")
         log = self._settings.logs / f"{group.name}.log"
         try:
             log.write_text(f"{error}\n")
