@@ -4,7 +4,7 @@ A simulated cluster has a head without CPUs, on which the driver runs, and a sec
 CPUs as groups. Trials only sleep, and workers import no torch: what they take is another node's. Measured are
 all processes of the head: driver, broker, Ray's GCS, raylet and agents.
 
-    python benchmarks/head_cost.py [--groups 8 16 32] [--trials-per-group 4] [--trial-s 5]
+    python benchmarks/head_cost.py [--groups 8 16 32] [--trials-per-group 2] [--trial-s 45]
 
 Prints private memory at its peak and CPU time from the start of the driver's run to its end, the slope per
 further group between the smallest and the largest number, and what 256 groups would take beside the head of
@@ -54,7 +54,7 @@ class SleepingWorker(TrainWorker):
 
 
 def _sleep(lease: Lease, settings: WorkerGroupConfig) -> None:
-    trial, duration_s = lease.trial, float(os.environ.get("L2RW_TRIAL_S", "5"))
+    trial, duration_s = lease.trial, float(os.environ.get("L2RW_TRIAL_S", "45"))
     start = TrialStarted(trial.trial_id, lease.attempt, 1, "cpu", "a core", 60, 1, {}, {})
     settings.broker.report([start], lease.attempt)
     sleep(duration_s)
@@ -205,8 +205,8 @@ def main() -> None:
     """Measure each number of groups and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--groups", type=int, nargs="+", default=[8, 16, 32])
-    parser.add_argument("--trials-per-group", type=int, default=4)
-    parser.add_argument("--trial-s", type=float, default=5.0)
+    parser.add_argument("--trials-per-group", type=int, default=2)
+    parser.add_argument("--trial-s", type=float, default=45.0)
     parser.add_argument("--only", type=int, help="measure one number of groups, and print that")
     options = parser.parse_args()
     if options.only:
@@ -218,9 +218,9 @@ def main() -> None:
         return
     rows = [measured(groups, options) for groups in options.groups]
     first, last = rows[0], rows[-1]
-    further = last["groups"] - first["groups"]
+    further = last["concurrent"] - first["concurrent"]
     slope = {name: (last[name] - first[name]) / further for name in ("memory_mib", "cpu_s")}
-    expected_mib = last["memory_mib"] + slope["memory_mib"] * (_EXTRAPOLATED - last["groups"])
+    expected_mib = last["memory_mib"] + slope["memory_mib"] * (_EXTRAPOLATED - last["concurrent"])
     summary = {
         "rows": rows,
         "per_further_group": {name: round(value, 2) for name, value in slope.items()},

@@ -63,7 +63,7 @@ class ObserverFactory(Protocol):
         Args:
             known: Trials by id; it grows when the design asks for more.
             total: Maximum number of trials that will run; None when unknown.
-            groups: Number of worker groups, which is the number of concurrent trials.
+            groups: Largest number of worker groups, which is that of concurrent trials; there may be fewer.
             is_exact: Whether exactly `total` trials will run: a design that decides as it goes may ask for
                 trials that are in the ledger.
         """
