@@ -98,6 +98,13 @@ def test_every_network_learns_by_exact_scores(text_trial: TextTrial, name: str) 
     assert ended.metrics["certificate_error"] < 1e-3
 
 
+@pytest.mark.parametrize("name", TEXT_MODELS)
+@pytest.mark.parametrize("method", ["mahalanobis_filter", "ood_classifier", "ldam_drw"])
+def test_methods_find_the_features_of_every_network(text_trial: TextTrial, method: str, name: str) -> None:
+    *_, ended = train(text_trial(method, model={"name": name, "width": 8}, optim__epochs=2))
+    assert ended.metrics["test_loss"] > 0
+
+
 def test_first_weights_are_those_of_the_core(text_trial: TextTrial) -> None:
     trial = text_trial()
     splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)

@@ -311,6 +311,8 @@ class ParquetData(TableOptions, TrustedColumns, InputColumns, _Data):
             return self
         if self.image is None:
             problem = f"{self.input_kind} are held in memory, it is for images"
+            if self.text is not None:
+                problem = "token ids are mapped from the cache on disk, it is for images"
             raise conflict("stream", self.stream.model_dump(), problem, "leave it out")
         if self.bad_rows == "skip":
             problem = "with stream an image is decoded only when its batch comes"

@@ -1,6 +1,7 @@
 """Texts to token ids, by the tokenizer of a trial."""
 
 import json
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,7 +73,7 @@ class TextEncoder:
         Raises:
             DataError: `max_length` has no room for the tokens that mark beginning and end.
         """
-        tokenizer, lengths, whole, ids = self._cutting(), list[int](), list[int](), list[Array]()
+        tokenizer, lengths, whole, ids = self._cutting(), array("i"), array("i"), array("i")
         marks = tokenizer.num_special_tokens_to_add(False)
         coming = iter(texts)
         while part := list(islice(coming, _TEXTS_AT_A_TIME)):
@@ -80,8 +81,8 @@ class TextEncoder:
                 own = found.ids or [self.pad_id]
                 lengths.append(len(own))
                 whole.append(len(own) + sum(len(rest.ids) - marks for rest in found.overflowing))
-                ids.append(np.array(own, dtype=np.int32))
-        return np.concatenate([np.array([*lengths, *whole], dtype=np.int32), *ids])
+                ids.extend(own)
+        return np.concatenate([np.frombuffer(part, dtype=np.int32) for part in (lengths, whole, ids)])
 
     def state(self) -> dict[str, Any]:
         """Return plain values from which `TextEncoder(**state)` is the same."""

@@ -122,7 +122,7 @@ def test_texts_have_targets_and_groups_too(text_table) -> None:
             "tokenizer.vocabulary_size = 9: 256 bytes and 2 special tokens are in it anyway; use 258 or more",
         ),
         ({"missing": "mean"}, "missing = 'mean': texts are never missing in part; leave it out"),
-        ({"stream": {}}, "texts are held in memory, it is for images; leave it out"),
+        ({"stream": {}}, "token ids are mapped from the cache on disk, it is for images; leave it out"),
     ],
 )
 def test_what_does_not_go_with_texts_is_refused(study_tree, fields, line) -> None:
