@@ -39,7 +39,12 @@ def print_origins(console: Console, summary: "DataSummary") -> None:
     for shared in summary.shared or ():
         _line(console, "warning", f"{shared.text}; leave them out, or name a group", width=11)
     if summary.shared is None:
-        _line(console, "duplicates", "not looked for: the inputs are not in memory", width=11)
+        _line(
+            console,
+            "duplicates",
+            "not looked for: the inputs are streamed, or your own",
+            width=11,
+        )
 
 
 def _noise_text(labels: "LabelSummary", what: str) -> str:

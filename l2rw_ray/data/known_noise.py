@@ -43,6 +43,7 @@ def _of_labels(source: Source) -> KnownNoise | None:
 
 
 def _of_targets(source: Source) -> KnownNoise | None:
+    assert source.targets is not None
     assert source.train_targets is not None
     both_N = ~source.train_targets.isnan()
     if source.verified is not None:

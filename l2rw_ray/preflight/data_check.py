@@ -60,8 +60,9 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
         _check(trial, splits)
         absent |= _absent_classes(splits)
         for pair in hashes[name].shared(splits):
-            if pair.count > (shared[pair[:2]].count if pair[:2] in shared else 0):
-                shared[pair[:2]] = pair
+            most = shared.setdefault((pair.first, pair.second), pair)
+            if pair.count > most.count:
+                shared[pair.first, pair.second] = pair
     for name, label in sorted(absent):
         logging.getLogger(__name__).warning(
             "the %s set has no example of class %s, which its metrics therefore ignore: enlarge it",

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from l2rw_ray.config.data.sources import ParquetData
 from l2rw_ray.data import Source, Splits, make_splits
+from l2rw_ray.data.categories.mixed_rows import CategoryColumn, MixedRows
 from l2rw_ray.data.text.texts import Texts
 from l2rw_ray.preflight.duplicates import ContentHashes, SharedContent
 
@@ -51,6 +53,15 @@ def test_a_test_file_and_trees_and_texts_are_looked_at_too(source) -> None:
     assert {second for _, second in counts} == {"test"}
     texts = replace(source, inputs=Texts.of(["same"] * 40))
     assert len(ContentHashes(texts).shared(split(source))) == 6
+
+
+def test_categories_are_compared_by_value_however_tables_number_them(source) -> None:
+    column = CategoryColumn.of("colour", ["red", "blue", None, *map(str, range(37))])
+    other = CategoryColumn.of("colour", ["blue", "red", "green", None])
+    own = replace(source, inputs=MixedRows((column,), None), test_inputs=MixedRows((other,), None))
+    own = replace(own, test_labels=source.labels[:4])
+    hashes = ContentHashes(own)
+    assert np.isin(hashes.of_test, hashes.of_rows).tolist() == [True, True, False, True]
 
 
 def test_what_is_in_no_tensor_is_not_looked_at(source) -> None:
