@@ -102,6 +102,31 @@ def test_further_columns_count_and_their_absence_does_not(study_tree: dict, fiel
     assert _fingerprint(study_tree) != without
 
 
+TABLE = {"source": "csv", "train": "t.csv", "features": ["x"]}
+DEFAULTS = {"trusted": None, "meta": None, "validation": None, "left_verified": "given"}
+DEFAULTS |= {"validation_labels": "verified", "verified_label": None, "verified_target": None, "id": None}
+
+
+def test_what_is_verified_counts_and_its_absence_does_not(study_tree: dict) -> None:
+    study_tree["trial"]["data"] = dict(TABLE)
+    study_tree["design"] = {"kind": "grid", "factors": {"method.name": ["l2rw"]}}
+    plain = _fingerprint(study_tree)
+    study_tree["trial"]["data"] = TABLE | DEFAULTS
+    assert _fingerprint(study_tree) == plain
+    changes = [
+        {"verified_label": "checked"},
+        {"trusted": "checked.csv"},
+        {"meta": "meta.csv"},
+        {"id": "name"},
+    ]
+    changes.append({"verified_label": "checked", "left_verified": "verified"})
+    prints = set()
+    for change in changes:
+        study_tree["trial"]["data"] = TABLE | change
+        prints.add(_fingerprint(study_tree))
+    assert len(prints | {plain}) == 1 + len(changes)
+
+
 def test_where_a_known_data_set_lies_does_not_count(study_tree: dict) -> None:
     tree = assign(study_tree, "trial.data.source", "cifar10", StudySpec)
     for path, value in (("trial.data.root", "/elsewhere"), ("trial.data.download", True)):

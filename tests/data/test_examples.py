@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -91,3 +93,24 @@ def test_an_empty_set_gives_empty_batches() -> None:
 def test_a_position_outside_is_an_error() -> None:
     with pytest.raises((IndexError, RuntimeError)):
         examples_of(torch.zeros(3, 1, 1, 1, dtype=torch.uint8)).take(torch.tensor([3]))
+
+
+def test_what_nobody_verified_is_neither_clean_nor_corrupted() -> None:
+    examples = examples_of(torch.zeros(4, 1))
+    assert examples.clean.all()
+    assert examples.corrupted_fraction == 0.0
+    corrupted, unverified = (
+        torch.tensor([True, False, False, False]),
+        torch.tensor([False, False, True, True]),
+    )
+    examples = replace(examples, corrupted=corrupted, unverified=unverified)
+    assert examples.clean.tolist() == [False, True, False, False]
+    assert examples.corrupted_fraction == 0.5
+    nothing = replace(examples, corrupted=torch.zeros_like(corrupted), unverified=torch.ones_like(unverified))
+    assert nothing.corrupted_fraction is None
+
+
+def test_examples_are_named_by_their_row() -> None:
+    examples = replace(examples_of(torch.zeros(3, 1)), rows=torch.tensor([2, 0, 1]))
+    assert examples.identities(torch.tensor([0, 2])) == ["2", "1"]
+    assert replace(examples, ids=["a", "b", "c"]).identities(torch.tensor([0, 2])) == ["c", "b"]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.config.data.sources import ParquetData
-from l2rw_ray.data.row_ids import RowIds
+from l2rw_ray.data.row_ids import ColumnIds, RowIds
 from l2rw_ray.data.sources.table_labels import Answers
 from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.errors import DataError
@@ -68,8 +68,10 @@ def check_ids_differ(config: ParquetData, ids: RowIds, test_ids: RowIds | None) 
     Raises:
         DataError: One does: a row would be in two sets.
     """
-    values = np.array([*ids, *(test_ids or ())])
-    named, counts = np.unique(values, return_counts=True)
+    columns = [part.values for part in (ids, test_ids) if isinstance(part, ColumnIds)]
+    if len({column.dtype.kind for column in columns}) > 1:
+        columns = [column.astype(np.str_) for column in columns]
+    named, counts = np.unique(np.concatenate(columns), return_counts=True)
     twice = named[counts > 1]
     if len(twice):
         others = f", and {len(twice) - 1:,} others are not alone either" if len(twice) > 1 else ""
