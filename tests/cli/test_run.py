@@ -148,7 +148,12 @@ def test_a_run_without_mlflow_has_no_mirror(
     seen: list[list[str]] = []
 
     def run_none(
-        spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, _: object, observe: Callable
+        spec: StudySpec,
+        planned: Sequence[PlannedTrial],
+        folder: StudyFolder,
+        _: object,
+        observe: Callable,
+        **__: object,
     ) -> RunOutcome:
         folder.write_plan(spec, planned)
         seen.append([type(each).__name__ for each in observe({}, 4, 1, is_exact=True)])

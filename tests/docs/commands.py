@@ -57,11 +57,16 @@ def _commands(text: str) -> Iterator[list[str]]:
                 words.append(word)
 
 
+def _options(command: Any) -> set[str]:
+    """Options that stand in place of a command, such as `--help`."""
+    return {"--help"} | {option for each in command.params for option in each.opts}
+
+
 def _check_arguments(arguments: list[str], folder: Path, study: dict[str, Any]) -> None:
     command: Any = typer.main.get_command(app)
     name, rest = "l2rw-ray", list(arguments)
     while hasattr(command, "commands"):
-        if not rest or rest[0] == "--help":
+        if not rest or rest[0] in _options(command):
             return
         assert rest[0] in command.commands, f"l2rw-ray has no command {rest[0]}"
         name, command, rest = f"{name} {rest[0]}", command.commands[rest[0]], rest[1:]
