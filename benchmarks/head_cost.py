@@ -38,6 +38,7 @@ _HEAD_BYTES = 16 * 10**9
 """Memory of the head in `cluster.yaml`, an m5.xlarge."""
 _EXTRAPOLATED = 256
 _MIB = 2**20
+_SAMPLE_EVERY_S = 1.0
 
 
 class SleepingWorker(TrainWorker):
@@ -81,48 +82,49 @@ def sleeping_study(trials: int) -> StudySpec:
 
 
 class HeadProcesses(threading.Thread):
-    """Samples this process and those below it, without those of the second node.
+    """Samples a driver and the processes below it, without those of the second node.
+
+    It runs in another process than the driver, since sampling takes more than what it measures.
 
     Args:
+        driver: Process id of the driver.
         second: Process id of the second node's raylet.
     """
 
-    def __init__(self, second: int) -> None:
+    def __init__(self, driver: int, second: int) -> None:
         super().__init__(daemon=True)
-        self._second, self._over = second, threading.Event()
+        self._driver, self._second = psutil.Process(driver), psutil.Process(second)
+        self._over = threading.Event()
         self._cpu: dict[int, float] = {}
-        self._before: dict[int, float] = {}
-        self.peak_bytes, self.parts = 0, dict[str, int]()
+        self._before = {process.pid: _cpu_s(process) for process in self._processes()}
+        self.peak_bytes, self.driver_bytes = 0, 0
 
     def run(self) -> None:
         """Sample until `stop`."""
-        self._before = {process.pid: _cpu_s(process) for process in self._processes()}
-        while not self._over.wait(0.5):
+        while not self._over.wait(_SAMPLE_EVERY_S):
             self._sample()
 
     def stop(self) -> float:
         """Stop. Returns the CPU time of all processes since the start, in seconds."""
-        self._sample()
         self._over.set()
         self.join()
         return sum(used - self._before.get(pid, 0.0) for pid, used in self._cpu.items())
 
     def _sample(self) -> None:
-        parts: dict[str, int] = {}
+        private: dict[int, int] = {}
         for process in self._processes():
             with suppress(psutil.Error):
+                private[process.pid] = process.memory_full_info().uss
                 self._cpu[process.pid] = _cpu_s(process)
-                name = _name(process)
-                parts[name] = parts.get(name, 0) + process.memory_full_info().uss
-        if sum(parts.values()) > self.peak_bytes:
-            self.peak_bytes, self.parts = sum(parts.values()), parts
+        if sum(private.values()) > self.peak_bytes:
+            self.peak_bytes = sum(private.values())
+            self.driver_bytes = private.get(self._driver.pid, 0)
 
     def _processes(self) -> list[psutil.Process]:
         with suppress(psutil.Error):
-            other = psutil.Process(self._second)
-            beyond = {other.pid, *(process.pid for process in other.children(recursive=True))}
-            own = psutil.Process()
-            return [own, *(each for each in own.children(recursive=True) if each.pid not in beyond)]
+            beyond = {self._second.pid, *(each.pid for each in self._second.children(recursive=True))}
+            below = self._driver.children(recursive=True)
+            return [self._driver, *(each for each in below if each.pid not in beyond)]
         return []
 
 
@@ -131,11 +133,6 @@ def _cpu_s(process: psutil.Process) -> float:
         used = process.cpu_times()
         return float(used.user + used.system)
     return 0.0
-
-
-def _name(process: psutil.Process) -> str:
-    line = process.cmdline()
-    return "driver" if process.pid == os.getpid() else Path(line[0]).name if len(line) > 1 else line[0]
 
 
 class Concurrency:
@@ -154,18 +151,19 @@ class Concurrency:
         self.most = max(self.most, len(self._running))
 
 
-def measure(groups: int, trials_per_group: int) -> dict[str, float]:
+def run_groups(groups: int, trials_per_group: int) -> None:
     """Run the study with so many worker groups on a fresh cluster.
 
-    Returns:
-        `memory_mib` of all processes of the head, `driver_mib` of the driver's, `cpu_s`, `wall_s`, and
-        `concurrent`, the number of trials that ran at once.
+    Prints the second node's process id once the driver is about to run, then what came of the run: `wall_s`
+    and `concurrent`, the number of trials that ran at once.
     """
     from ray.cluster_utils import Cluster
 
+    from l2rw_ray.orchestration.workers.group import WorkerGroup
+
+    WorkerGroup.actor = SleepingWorker
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     node = cluster.add_node(num_cpus=groups)
-    head = HeadProcesses(node.all_processes["raylet"][0].process.pid)
     concurrency = Concurrency()
     spec = sleeping_study(groups * trials_per_group)
     planned: tuple[PlannedTrial, ...] = plan_study(spec)
@@ -173,31 +171,40 @@ def measure(groups: int, trials_per_group: int) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as name:
             folder = StudyFolder(Path(name) / "study")
             folder.create()
-            head.start()
+            print(node.all_processes["raylet"][0].process.pid, flush=True)
             began = perf_counter()
             options = RunOptions(cluster.address, max_concurrent_trials=groups)
             run_missing_trials(spec, planned, folder, options, lambda *_, **__: [concurrency])
-            wall_s = perf_counter() - began
-            cpu_s = head.stop()
+            wall_s = round(perf_counter() - began, 1)
+        print(json.dumps({"concurrent": concurrency.most, "wall_s": wall_s}), flush=True)
     finally:
         cluster.shutdown()
-    return {
-        "groups": groups,
-        "concurrent": concurrency.most,
-        "memory_mib": round(head.peak_bytes / _MIB),
-        "driver_mib": round(head.parts.get("driver", 0) / _MIB),
-        "cpu_s": round(cpu_s, 1),
-        "wall_s": round(wall_s, 1),
-    }
 
 
-def measured(groups: int, options: argparse.Namespace) -> dict[str, float]:
-    """Measure in a process of its own, which starts without what an earlier run has imported."""
-    numbers = ("--trials-per-group", str(options.trials_per_group), "--trial-s", str(options.trial_s))
+def measure(groups: int, options: argparse.Namespace) -> dict[str, float]:
+    """Run so many groups in another process and look at the processes of its head.
+
+    Returns:
+        `memory_mib` of all processes of the head, `driver_mib` of the driver's, and `cpu_s`, beside what
+        `run_groups` prints.
+    """
+    numbers = ("--trials-per-group", str(options.trials_per_group))
     command = [sys.executable, __file__, "--only", str(groups), *numbers]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    print(done.stdout.splitlines()[-1], file=sys.stderr)
-    row: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    variables = os.environ | {"L2RW_TRIAL_S": str(options.trial_s), "RAY_AUTH_MODE": "disabled"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as driver:
+        assert driver.stdout is not None
+        head = HeadProcesses(driver.pid, int(driver.stdout.readline()))
+        head.start()
+        outcome = json.loads(driver.stdout.readline())
+        cpu_s = head.stop()
+    row = {
+        "groups": groups,
+        "memory_mib": round(head.peak_bytes / _MIB),
+        "driver_mib": round(head.driver_bytes / _MIB),
+        "cpu_s": round(cpu_s, 1),
+        **outcome,
+    }
+    print(json.dumps(row), file=sys.stderr)
     return row
 
 
@@ -207,16 +214,12 @@ def main() -> None:
     parser.add_argument("--groups", type=int, nargs="+", default=[8, 16, 32])
     parser.add_argument("--trials-per-group", type=int, default=2)
     parser.add_argument("--trial-s", type=float, default=45.0)
-    parser.add_argument("--only", type=int, help="measure one number of groups, and print that")
+    parser.add_argument("--only", type=int, help="run one number of groups without measuring")
     options = parser.parse_args()
     if options.only:
-        os.environ |= {"L2RW_TRIAL_S": str(options.trial_s), "RAY_AUTH_MODE": "disabled"}
-        from l2rw_ray.orchestration.workers.group import WorkerGroup
-
-        WorkerGroup.actor = SleepingWorker
-        print(json.dumps(measure(options.only, options.trials_per_group)))
+        run_groups(options.only, options.trials_per_group)
         return
-    rows = [measured(groups, options) for groups in options.groups]
+    rows = [measure(groups, options) for groups in options.groups]
     first, last = rows[0], rows[-1]
     further = last["concurrent"] - first["concurrent"]
     slope = {name: (last[name] - first[name]) / further for name in ("memory_mib", "cpu_s")}

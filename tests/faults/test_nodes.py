@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 
-_LONG = 4000
+_LONG = 2500
 """Epochs of a trial that takes longer than the start of a worker group."""
 
 
