@@ -73,7 +73,7 @@ class Execution:
         """
         broker = BrokerClient.start(spec.limits)
         reports, durations = TrialReports(with_epochs=_judges_epochs(spec)), TrialDurations()
-        observers = [reports, durations, *self.observers]
+        observers: list[Observer] = [reports, durations, *self.observers]
         gather_s = 0.0 if _judges_epochs(spec) else _GATHER_S
         pump = EventPump(broker, self.ledger, observers, gather_s, on_loss=reports.give_up)
         workers = self._worker_groups(spec, strategies, broker, reports, durations)

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any, ClassVar
 
 import ray
-from ray.util import placement_group, remove_placement_group
+from ray.util import placement_group, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from l2rw_ray.config import Resources
@@ -85,7 +85,7 @@ class WorkerGroup:
     @property
     def has_room(self) -> bool:
         """Whether the cluster has set its resources aside."""
-        return bool(self._placement.wait(0))
+        return bool(placement_group_table(self._placement)["state"] == "CREATED")
 
     def start(self) -> None:
         """Request the actors; they answer once the cluster has room for all of them."""
