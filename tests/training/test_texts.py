@@ -125,7 +125,9 @@ def test_two_ranks_equal_one_process_and_resume_exactly(
     text_trial: TextTrial, tmp_path: Path, name: str
 ) -> None:
     methods = PARALLEL if name == "embedding_bag" else ("l2rw",)
-    trials = {method: text_trial(method, model={"name": name, "width": 8}) for method in methods}
+    model = {"name": name, "width": 8}
+    trials = {method: text_trial(method, model=model) for method in methods}
+    trials["one meta text, and so an empty share"] = text_trial(model=model, method__meta_batch_size=1)
     (tmp_path / "together").mkdir()
     together = run_on_ranks(run_rank, 2, tmp_path / "together", trials)
     for method, trial in trials.items():
