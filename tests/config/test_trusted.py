@@ -61,6 +61,10 @@ def test_the_section_comes_back_from_its_own_text() -> None:
             {"validation_labels": "given", "validation_size": 5},
             "validation_labels: nothing says which labels are verified, so that all count as right",
         ),
+        (
+            {"verified_label": "checked", "validation_labels": "given"},
+            "validation_labels: validation_size is 0, for no validation set; give that a number",
+        ),
         ({"verified_label": "label"}, "verified_label: it is the label; name the column of verified ones"),
         ({"verified_target": "price"}, "verified_target: there is no target; name both, or leave it out"),
         (

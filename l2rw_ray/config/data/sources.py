@@ -118,6 +118,9 @@ class _Data(SourceFacts):
             if size == 0 and name in self.set_files:
                 problem = f"{name} names {self.set_files[name]} for it"
                 raise conflict(field, 0, problem, f"give a number, null for all, or leave {name} out")
+        if self.selects_by_given and self.validation_size == 0:
+            problem = "validation_size is 0, for no validation set"
+            raise conflict("validation_labels", "given", problem, "give that a number, or leave this out")
         if self.meta_per_class is None and not isinstance(self.meta_bias, NoBias):
             problem = "meta_bias changes proportions, not the size"
             raise conflict("meta_per_class", None, problem, "give a number")
