@@ -24,6 +24,12 @@ _PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
+def or_custom(remedy: str) -> str:
+    """Return the remedy for an unknown name, with the hint that custom code may be named."""
+    link = " Or" if remedy.endswith("?") else ", or"
+    return f"{remedy}{link} name your own as {FORM}"
+
+
 def is_import_path(name: object) -> bool:
     """Return whether a name is an import path, valid or not: no other name has a colon."""
     return isinstance(name, str) and ":" in name

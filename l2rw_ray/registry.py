@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.import_path import FORM, is_import_path, load
+from l2rw_ray.import_path import is_import_path, load, or_custom
 
 _T = TypeVar("_T")
 
@@ -46,7 +46,7 @@ class Registry(Generic[_T]):
             return cast("_T", load(name, self._field))
         if name not in self._entries:
             remedy = f"use one of {', '.join(self.names())}"
-            remedy += f", or name your own as {FORM}" if self._import_paths else ""
+            remedy = or_custom(remedy) if self._import_paths else remedy
             raise InputError(self._field, name, "unknown", remedy)
         return self._entries[name]
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from l2rw_ray.config.overrides import Tree, assign
 from l2rw_ray.config.run_options import Resources
@@ -14,7 +13,8 @@ from l2rw_ray.config.section import Section
 from l2rw_ray.config.study import StudySpec
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.config.validation_errors import as_config_error
-from l2rw_ray.errors import ConfigError, InputError
+from l2rw_ray.config.yaml_text import MAX_CHARACTERS, parse_yaml
+from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import look_in
 
 _Section = TypeVar("_Section", bound=Section)
@@ -31,11 +31,17 @@ def load_study(path: Path | str, overrides: Sequence[str] = ()) -> StudySpec:
         ConfigError: The file is missing, is no YAML, or fails validation.
     """
     look_in(Path(path).parent)
-    return read_study_file(Path(path), overrides)
+    spec = read_study_file(Path(path), overrides)
+    misfit = spec.objective_misfit(is_regression=spec.trial.data.is_regression)
+    if misfit is not None:
+        raise ConfigError(*misfit)
+    return spec
 
 
 def read_study_file(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     """Read a study file without changing where import paths are looked up.
+
+    An objective that is optimised the wrong way is accepted: study folders of before hold such.
 
     Args:
         path: YAML file.
@@ -45,31 +51,35 @@ def read_study_file(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
         ConfigError: The file is missing, is no YAML, or fails validation.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
     except OSError as error:
         reason = (error.strerror or "unreadable").lower()
         raise ConfigError("study file", path, reason, "give the path of a YAML file") from error
     except UnicodeDecodeError as error:
         raise ConfigError("study file", path, "not UTF-8 text", "save it as UTF-8") from error
-    tree = _parse_yaml(text, str(path))
+    tree = parse_yaml(text, str(path))
     if not isinstance(tree, dict):
         raise ConfigError("study file", path, "holds no fields", "see studies/demo.yaml for the form")
     for override in overrides:
         field, equals, value = override.partition("=")
         if not equals or not field:
             raise ConfigError("--set", override, "not of the form path=value", "try --set seeds=2")
-        tree = assign(tree, field, _parse_yaml(value, f"--set {field}"), StudySpec)
+        tree = assign(tree, field, parse_yaml(value, f"--set {field}"), StudySpec)
     return parse_study(tree)
 
 
 def parse_study(tree: Tree) -> StudySpec:
     """Validate a study given as nested dictionaries.
 
+    Keys that begin with `x-` are left out: what a file's anchors are attached to may stand there.
+
     Raises:
         ConfigError: A field is unknown, missing, of the wrong type, out of range or in conflict.
     """
+    own = {key: value for key, value in tree.items() if not str(key).startswith("x-")}
     try:
-        return StudySpec.model_validate(tree)
+        return StudySpec.model_validate(own)
     except ValidationError as error:
         raise as_config_error(error, StudySpec) from error
 
@@ -108,15 +118,3 @@ def dump_study(spec: StudySpec, path: Path) -> None:
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # annotated as None upstream
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(spec.model_dump(mode="json"), file)
-
-
-def _parse_yaml(text: str, origin: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError) as error:  # ValueError: a value that its own tag (!!float, !!int) refuses
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or "not readable"
-        lines = text.splitlines() or [""]
-        shown = lines[min(mark.line if mark else 0, len(lines) - 1)].strip()  # a mark may be past the end
-        raise InputError(origin, shown, f"{where}{problem}", "fix the YAML syntax") from error

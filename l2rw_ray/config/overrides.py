@@ -9,11 +9,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from l2rw_ray.config.custom import IMPORT_PATH, ByForm
+from l2rw_ray.config.field_path import has_paths
 from l2rw_ray.config.section import Section
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import is_import_path
 
 Tree = dict[str, Any]
+_MAX_KEYS = 50
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,11 @@ def variants_of(section: type[Section] | None, name: str) -> Variants:
 
 def entry_variants(section: type[Section], name: str) -> Variants | None:
     """Return the section classes that the values of a mapping may be; None where the field is no mapping."""
-    field = section.model_fields.get(name)
-    if field is None or get_origin(field.annotation) is not dict:
-        return None
-    value = get_args(field.annotation)[1]
+    mapping = _mapping(section, name)
+    return None if mapping is None else _entry_variants(get_args(mapping)[1])
+
+
+def _entry_variants(value: Any) -> Variants:
     if get_origin(value) is not Annotated:
         return _variants(value, None)
     kinds, *notes = get_args(value)
@@ -116,6 +119,20 @@ def input_names(section: type[Section]) -> set[str]:
     return {field.alias or name for name, field in section.model_fields.items()}
 
 
+def paths_named(section: type[Section], name: str) -> dict[str, bool]:
+    """Return the paths inside a section whose last part is `name`, and whether all variants have each."""
+    found: dict[str, bool] = {}
+    for own in section.model_fields:
+        kinds = set(variants_of(section, own).classes.values())
+        below = [
+            {name: True} | paths_named(kind, name) if name in input_names(kind) else paths_named(kind, name)
+            for kind in kinds
+        ]
+        for path in dict.fromkeys(path for paths in below for path in paths):
+            found[f"{own}.{path}"] = all(paths.get(path, False) for paths in below)
+    return found
+
+
 def assign(draft: Tree, path: str, value: Any, section: type[Section] | None) -> Tree:
     """Return a copy of `draft` with `value` at `path`.
 
@@ -124,28 +141,73 @@ def assign(draft: Tree, path: str, value: Any, section: type[Section] | None) ->
 
     Args:
         draft: Configuration as read from a file, valid or not.
-        path: Dotted path, such as `data.bias.level`.
+        path: Dotted path, such as `data.bias.level`, or `design.factors.optim.lr`.
         value: What to put there.
         section: The class that `draft` will be validated against.
 
     Raises:
-        ConfigError: The path leads through a plain value.
+        ConfigError: The path leads through a plain value, or has an empty part.
     """
-    return _assign(draft, path.split("."), value, section, path)
+    keys = path.split(".")
+    if not all(keys):
+        remedy = f"write {'.'.join(key for key in keys if key)}" if any(keys) else "name a field"
+        raise ConfigError(path, value, "a part of the path is empty", remedy)
+    if len(keys) > _MAX_KEYS:
+        raise ConfigError(keys[0], value, f"a path of {len(keys)} parts", "name a field of a study")
+    return _assign(draft, keys, value, section, path)
 
 
 def _assign(draft: Tree, keys: list[str], value: Any, section: type[Section] | None, path: str) -> Tree:
     head, rest = _first_key(draft, keys)
     if not rest:
         return {**draft, head: value}
-    inner = draft.get(head)
+    inner, mapping = _inner(draft, head, value, path), _mapping(section, head)
+    if mapping is not None:
+        return {**draft, head: _assign_entry(inner, rest, value, mapping, path)}
+    return {**draft, head: _assign_inside(inner, rest, value, variants_of(section, head), path)}
+
+
+def _assign_inside(draft: Tree, keys: list[str], value: Any, variants: Variants, path: str) -> Tree:
+    """Assign within a section of one of several classes."""
+    former = variants.chosen(draft)
+    changed = _assign(draft, keys, value, former, path)
+    return variants.own_fields(changed, former) if keys == [variants.tag] else changed
+
+
+def _assign_entry(draft: Tree, keys: list[str], value: Any, mapping: Any, path: str) -> Tree:
+    """Assign within a mapping, whose keys may be paths themselves."""
+    entry = get_args(mapping)[1]
+    variants = _entry_variants(entry)
+    key, rest = _first_key(draft, keys)
+    if has_paths(mapping) and key not in draft:
+        is_of_entry = bool(variants.classes) and not isinstance(value, Mapping)  # the last key is its field
+        end = len(keys) - is_of_entry
+        key, rest = ".".join(keys[:end]), keys[end:]
+    if not rest or not key:
+        return {**draft, key or keys[0]: value}
+    inner, nested = _inner(draft, key, value, path), _as_mapping(entry)
+    if nested is not None:
+        return {**draft, key: _assign_entry(inner, rest, value, nested, path)}
+    return {**draft, key: _assign_inside(inner, rest, value, variants, path)}
+
+
+def _inner(draft: Tree, key: str, value: Any, path: str) -> Tree:
+    """Return the section under a key, an empty one where there is none."""
+    inner = draft.get(key)
     if inner is not None and not isinstance(inner, dict):
-        raise ConfigError(path, value, f"{head!r} holds a value, not a section", f"set {head!r} itself")
-    variants = variants_of(section, head)
-    changed = _assign(inner or {}, rest, value, variants.chosen(inner or {}), path)
-    if rest == [variants.tag]:
-        changed = variants.own_fields(changed, variants.chosen(inner or {}))
-    return {**draft, head: changed}
+        raise ConfigError(path, value, f"{key!r} holds a value, not a section", f"set {key!r} itself")
+    return inner or {}
+
+
+def _mapping(section: type[Section] | None, name: str) -> Any:
+    """Return the annotation of a field that is a mapping; None for any other."""
+    field = section.model_fields.get(name) if section else None
+    return None if field is None else _as_mapping(field.annotation)
+
+
+def _as_mapping(annotation: Any) -> Any:
+    plain = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return plain if get_origin(plain) is dict else None
 
 
 def _first_key(draft: Tree, keys: list[str]) -> tuple[str, list[str]]:

@@ -13,7 +13,7 @@ from l2rw_ray.config.design.space import ends_of
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.run_options import CheckpointPolicy, Keep, Limits, Resources
 from l2rw_ray.config.section import Section, conflict
-from l2rw_ray.config.task import Misfit, metric_misfit
+from l2rw_ray.config.task import Misfit, best_mode, metric_misfit
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
 
@@ -29,7 +29,16 @@ class Objective(Section):
     `validation_loss`; for a regression `validation_rmse`, `validation_mae`, `validation_r2` or
     `validation_loss`; or `validation_` and the name of one of `trial.metrics`."""
     mode: Literal["max", "min"] = "max"
-    """Whether larger or smaller is better."""
+    """Whether larger or smaller is better. Follows from the metric: smaller of a loss, `validation_rmse` and
+    `validation_mae`, larger of others; a metric of your own of which less is better needs `min`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mode_follows_from_the_metric(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(metric := given.get("metric"), str):
+            best = best_mode(metric)
+            return given if best is None else {"mode": best, **given}
+        return given
 
 
 class StudySpec(Section):
@@ -73,16 +82,20 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _objectives_are_no_test_figures(self) -> Self:
-        misfit = self.objective_misfit(is_regression=self.trial.data.is_regression)
+        misfit = self.objective_misfit(is_regression=self.trial.data.is_regression, as_stored=True)
         if misfit is not None:
             raise conflict(*misfit)
         return self
 
-    def objective_misfit(self, *, is_regression: bool | None) -> Misfit | None:
-        """Return the first objective that is no metric of such data; None where all are.
+    def objective_misfit(self, *, is_regression: bool | None, as_stored: bool = False) -> Misfit | None:
+        """Return the first objective that is no metric of such data, or optimised the wrong way.
 
         Args:
             is_regression: Whether the data are one; None where only loading them tells.
+            as_stored: Whether to accept what earlier versions accepted, so that their folders stay readable.
+
+        Returns:
+            The objective; None where all are right.
         """
         own = [f"validation_{attribute_name(path)}" for path in self.trial.metrics]
         wanted = [("objective.metric", self.objective.metric, self.objective.mode, own)]
@@ -91,7 +104,7 @@ class StudySpec(Section):
                 (f"design.further_objectives[{number}].metric", each.metric, each.mode, [*own, *COSTS])
                 for number, each in enumerate(self.design.further_objectives)
             ]
-        found = (metric_misfit(*each, is_regression=is_regression) for each in wanted)
+        found = (metric_misfit(*each, is_regression=is_regression, as_stored=as_stored) for each in wanted)
         return next((misfit for misfit in found if misfit is not None), None)
 
     @property
@@ -116,7 +129,7 @@ class StudySpec(Section):
             raise conflict("seeds", self.seeds, "too many", f"use at most {_MAX_SEEDS}")
         values = self.seed_values
         if not values:
-            raise conflict("seeds", self.seeds, "no seed", "use a number above 0, or a list")
+            raise conflict("seeds", self.seeds, "no seed", "use a number above 0, or a list of seeds")
         if min(values) < 0:
             raise conflict("seeds", min(values), "a seed below 0", "use seeds from 0 on")
         if max(values) > _MAX_SEED:

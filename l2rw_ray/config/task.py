@@ -1,7 +1,7 @@
 """What follows from the kind of data, classes or targets: metrics, and settings that do not go with them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from l2rw_ray.config.data.protocols import NoBias, NoNoise
 from l2rw_ray.config.data.regression import GaussianNoise
@@ -12,7 +12,7 @@ METRICS = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
 """Metrics of every evaluation of a classification."""
 REGRESSION_METRICS = ("rmse", "mae", "r2", "loss")
 """Metrics of every evaluation of a regression."""
-_BEST_MODE = {"validation_rmse": "min", "validation_mae": "min", "validation_r2": "max"}
+_LESS_IS_BETTER = {"rmse", "mae", "loss"}
 
 
 class Misfit(NamedTuple):
@@ -69,8 +69,22 @@ def trial_misfit(method: MethodConfig, loss: str | None, *, is_regression: bool)
     return None
 
 
+def best_mode(metric: str) -> Literal["max", "min"] | None:
+    """Return whether more or less of a validation metric is better; None for a custom one."""
+    name = metric.removeprefix("validation_")
+    if name == metric or name not in (*METRICS, *REGRESSION_METRICS):
+        return None
+    return "min" if name in _LESS_IS_BETTER else "max"
+
+
 def metric_misfit(
-    field: str, metric: str, mode: str | None, own: Sequence[str], *, is_regression: bool | None
+    field: str,
+    metric: str,
+    mode: str | None,
+    own: Sequence[str],
+    *,
+    is_regression: bool | None,
+    as_stored: bool = False,
 ) -> Misfit | None:
     """Return the objective that evaluations do not report or that has the wrong mode; None for a valid one.
 
@@ -80,6 +94,7 @@ def metric_misfit(
         mode: Which way it is optimised; None where that is not known.
         own: Metrics reported besides those of every evaluation.
         is_regression: Whether the data are one; None where only loading them tells.
+        as_stored: Whether to accept the wrong mode of a loss or an accuracy, as earlier versions did.
     """
     names = {
         True: REGRESSION_METRICS,
@@ -93,8 +108,8 @@ def metric_misfit(
             problem = "the data are a regression"
             remedy = f"use validation_rmse with mode: min, or one of {', '.join(usable[1:])}"
         return Misfit(field, metric, problem, remedy)
-    best = _BEST_MODE.get(metric, mode)
-    if mode is not None and mode != best:
+    best = None if as_stored and metric.removeprefix("validation_") in METRICS else best_mode(metric)
+    if mode is not None and best is not None and mode != best:
         better = "less" if best == "min" else "more"
         where = field.removesuffix("metric") + "mode"
         return Misfit(where, mode, f"of {metric} {better} is better", f"use {best}")

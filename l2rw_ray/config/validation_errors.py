@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from l2rw_ray.config.custom import BUILT_IN
-from l2rw_ray.config.overrides import Variants, entry_variants, input_names, variants_of
+from l2rw_ray.config.overrides import Variants, entry_variants, input_names, paths_named, variants_of
 from l2rw_ray.config.section import Section
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.import_path import FORM
+from l2rw_ray.import_path import or_custom
 
 _WANTED = {
     "greater_than": "use a number above {gt}",
@@ -47,6 +47,8 @@ _PROBLEMS = {
 }
 """Replacements for pydantic messages that speak of Python."""
 _REFERENCE = "Reference > Study file in the documentation"
+_MAX_PLACES = 3
+"""Largest number of other sections to suggest for a field that is in the wrong one."""
 _MANY, _SHOWN = 50, 18
 """Of more names than the first number, only as many as the second are shown."""
 
@@ -69,7 +71,7 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
             path = ".".join(part for part in (path, context["field"]) if part).replace(".[", "[")
             value, problem, remedy = context["value"], context["problem"], context["remedy"]
         case "extra_forbidden":
-            problem, remedy = "no such field", _closest(path.rpartition(".")[2], input_names(holder))
+            problem, remedy = "no such field", _nearest_field(path, holder, section)
         case "missing":
             value, problem, remedy = None, "required but missing", "add it"
         case "union_tag_not_found":
@@ -86,10 +88,10 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
             problem = _PROBLEMS.get(kind, problem)
             remedy = _WANTED.get(kind, f"see {_REFERENCE}").format(**context)
     if problem == "unknown" and BUILT_IN in first["loc"][-2:]:
-        remedy = f"{remedy}, or name your own as {FORM}"
+        remedy = or_custom(remedy)
     if len(details) > 1:
         remedy = f"{remedy} (and {len(details) - 1} more errors)"
-    return ConfigError(".".join(part for part in (prefix, path) if part), value, problem, remedy)
+    return ConfigError(".".join(part for part in (prefix, path) if part), _plain(value), problem, remedy)
 
 
 def _comes_later(detail: ErrorDetails) -> int:
@@ -116,6 +118,25 @@ def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[S
             keyed = bool(variants.classes) or entries is not None
             holder = variants.classes.get(None, holder)
     return path, holder
+
+
+def _nearest_field(path: str, holder: type[Section], root: type[Section]) -> str:
+    """Return the remedy for an unknown key: the same name in a section below, or elsewhere, or a near one."""
+    name = path.rpartition(".")[2]
+    everywhere = paths_named(root, name)
+    if path not in everywhere:  # else another variant of the section has it
+        below = paths_named(holder, name) or everywhere
+        places = [place for place, is_shared in below.items() if is_shared] or sorted(below)
+        if 0 < len(places) <= _MAX_PLACES:
+            return f"did you mean {' or '.join(map(repr, places))}?"
+    return _closest(name, input_names(holder))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as a study file writes it: a tuple is a list."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _closest(given: str, known: Collection[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.import_path import FORM, is_import_path, users_code
+from l2rw_ray.import_path import FORM, is_import_path, or_custom, users_code
 from l2rw_ray.models.from_torchvision import torchvision_builder, torchvision_names
 from l2rw_ray.models.registry import FIELD, MODELS, Builder, InputShape
 from l2rw_ray.models.text.inputs import TEXT_MODELS
@@ -33,7 +33,7 @@ def find_builder(name: str) -> Builder:
     near = difflib.get_close_matches(name, known, n=_NEAR)
     remedy = f"did you mean {' or '.join(map(repr, near))}?" if near else f"use {', '.join(MODELS.names())}"
     without = "" if torchvision_names() else " (torchvision, which has more, is not installed)"
-    raise ConfigError(FIELD, name, "unknown", f"{remedy}, or name your own as {FORM}{without}")
+    raise ConfigError(FIELD, name, "unknown", f"{or_custom(remedy)}{without}")
 
 
 def build_model(

@@ -16,7 +16,16 @@ from l2rw_ray.config.design.factors import crossed
 from l2rw_ray.config.design.kinds import VARIANT, FixedDesign, SearchingDesign
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import SearchDesign
-from l2rw_ray.config.design.space import Space, Where, as_levels, ends_of, meets
+from l2rw_ray.config.design.space import (
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Space,
+    Where,
+    as_levels,
+    ends_of,
+    meets,
+)
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.overrides import Tree, assign, look_up
@@ -97,10 +106,26 @@ def trials_at_ends(spec: StudySpec, fixed: Tree, space: Space) -> list[PlannedTr
         for value in ends_of(parameter):
             values = {**fixed, **_lowest_that_meets(path, space, spec.design.when), path: value}
             config, resources = configure(spec, values, values)
+            _check_is_a_range(spec.design, path, parameter, config)
             seed = spec.seed_values[0]
             trial_id = trial_fingerprint(config, seed, resources)
             trials.append(PlannedTrial(trial_id, config, seed, resources, values))
     return trials
+
+
+def _check_is_a_range(
+    design: SearchingDesign,
+    path: str,
+    parameter: FloatParameter | IntParameter | CategoricalParameter,
+    config: TrialConfig,
+) -> None:
+    """Check that a field takes what lies between the ends of a range, too."""
+    value = look_up(config.model_dump(mode="json"), path)
+    if isinstance(parameter, FloatParameter) and not isinstance(value, float):
+        arms = design.arms if isinstance(design, TunedComparisonDesign) else {}
+        own = next((f"arms.{name}." for name, arm in arms.items() if path in arm.space), "")
+        field = f"design.{own}space.{path}.kind"
+        raise ConfigError(field, "float", f"{path} takes whole numbers", "use kind: int")
 
 
 def _lowest_that_meets(path: str, space: Space, when: Mapping[str, Where]) -> Tree:

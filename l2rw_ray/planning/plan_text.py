@@ -6,7 +6,13 @@ from typing import Any
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import Budget, SearchDesign
-from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter, Space
+from l2rw_ray.config.design.space import (
+    CategoricalParameter,
+    FloatParameter,
+    IntParameter,
+    Space,
+    range_text,
+)
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.planning.durations import duration_text
 from l2rw_ray.planning.plan_summary import PlanSummary
@@ -118,7 +124,7 @@ def _space_lines(space: Space, indent: int = 2) -> list[str]:
 def _range_text(parameter: FloatParameter | IntParameter | CategoricalParameter) -> str:
     if isinstance(parameter, CategoricalParameter):
         return ", ".join(map(str, parameter.choices))
-    return f"{parameter.low:g} to {parameter.high:g}{', on a log scale' if parameter.log else ''}"
+    return f"{range_text(parameter)}{', on a log scale' if parameter.log else ''}"
 
 
 def _budget_text(budget: Budget) -> str:

@@ -32,6 +32,12 @@ def _table(*changes: str) -> str:
     return f"trial.data={{{', '.join(_changed(kept, changes))}}}"
 
 
+def _bomb(form: str) -> str:
+    """Return a study that doubles in size with each of 30 lines once its aliases are replaced."""
+    doubled = [f"a{n}: &a{n} {form.format(f'*a{n - 1}', f'*a{n - 1}')}" for n in range(1, 31)]
+    return "\n".join(["a0: &a0 {k: v}", *doubled])
+
+
 def _changed(parts: list[str], changes: tuple[str, ...]) -> list[str]:
     keys = {change.partition(":")[0] for change in changes}
     return [*(part for part in parts if part.partition(":")[0] not in keys), *changes]
@@ -392,6 +398,58 @@ MALFORMED = [
     ("trial.model={name: 'own:x', options: {a: 2026-01-02}}", "trial.model.options.a = 2026", "use text"),
     ("trial.model={name: own, options: {a: 1}}", "trial.model.name = 'own'", "module.path:attribute"),
     ("report=costs", "report = 'costs'", "scaling"),
+    ("design.factors={lr: [0.1, 0.2]}", "trial.lr = 0.1: no such field", "did you mean 'optim.lr'?"),
+    ("lr=0.1", "lr = 0.1: no such field", "did you mean 'trial.optim.lr'?"),
+    ("trial.data.batch_size=3", "trial.data.batch_size = 3", "did you mean 'trial.optim.batch_size'?"),
+    (
+        "design.factors={level: [0.1]}",
+        "trial.level",
+        "did you mean 'data.bias.level' or 'data.meta_bias.level'?",
+    ),
+    ("trial..lr=3", "trial..lr = 3: a part of the path is empty", "write trial.lr"),
+    (".=3", ". = 3: a part of the path is empty", "name a field"),
+    ("trial.optim.=3", "trial.optim. = 3: a part of the path is empty", "write trial.optim"),
+    ("design.factors={optim..lr: [1]}", "optim..lr = 1: a part of the path is empty", "write optim.lr"),
+    (f"{'a.' * 3000}b=3", "a = 3: a path of 3001 parts", "name a field"),
+    ("trial.method.name=l2wr", "trial.method.name", "did you mean 'l2rw'? Or name your own as module.path"),
+    ("trial.model.name=resnet", "trial.model.name", "'? Or name your own as module.path:attribute"),
+    ("seeds=[]", "seeds = []: no seed", "or a list of seeds"),
+    ("trial.optim={name: sgd, lr: [[1]]}", "trial.optim.lr = [[1]]", "use a number"),
+    (
+        _search("optim.batch_size: {kind: float, low: 5, high: 20}"),
+        "design.space.optim.batch_size.kind = 'float': optim.batch_size takes whole numbers",
+        "use kind: int",
+    ),
+    (
+        _tuned("arms: {a: {space: {optim.epochs: {kind: float, low: 1, high: 2}}}, b: {}}"),
+        "design.arms.a.space.optim.epochs.kind = 'float'",
+        "use kind: int",
+    ),
+    (_search("optim.lr: {kind: float, low: 0.1, high: 1, step: 0.4}"), "lr.high = 1.0: no whole", "use 0.9"),
+    (_search("optim.lr: {kind: float, low: 0.1, high: 1, step: 2}"), "lr.high = 1.0", "use a smaller step"),
+    (_search("optim.lr: {kind: float, low: 0.1, high: 1, step: 0}"), "lr.step = 0", "above 0"),
+    (_search("optim.lr: {kind: float, low: 0.1, high: 1, step: 0.1, log: true}"), "lr.step", "leave one of"),
+    (
+        "design={kind: ablation, variants: {a: {optim: {lr: 1}, optim.lr: 2}}}",
+        "design.variants.a.optim.lr = 2: it is set twice",
+        "name it once",
+    ),
+    (
+        "design={kind: ablation, variants: {a: {optim: {rl: 1}}}}",
+        "trial.optim.rl = 1: no such field (design point variant = a)",
+        "use one of accumulation_steps",
+    ),
+    (
+        "objective={metric: validation_loss, mode: max}",
+        "objective.mode = 'max': of validation_loss",
+        "use min",
+    ),
+    ("objective={metric: validation_accuracy, mode: min}", "objective.mode = 'min'", "use max"),
+    (
+        _search(f"optim.lr: {_LR}", "further_objectives: [{metric: validation_loss, mode: max}]"),
+        "design.further_objectives[0].mode = 'max'",
+        "use min",
+    ),
     ("nonsense", "--set = 'nonsense'", "path=value"),
     ("seeds=[1", "--set seeds = '[1'", "YAML"),
 ]
@@ -422,7 +480,19 @@ def test_bad_field_is_one_line_and_exit_code_2(
         ("!!python/object/apply:os.system ['true']", "os.system", "YAML syntax"),
         ("name: x\n", "question = None", "add it"),
         ("\x00", "study.yaml", "YAML syntax"),
+        (
+            "name: " + "[" * 3000,
+            "line 1: more than 50 sections and lists inside each other",
+            "nest them less",
+        ),
+        ("a: &a [*a]\n", "line 1: an alias stands for nothing, or for what it is in", "its anchor before"),
+        ("a: *b\n", "line 1: an alias stands for nothing", "its anchor before"),
+        (_bomb("[{}, {}]"), "more than 200,000 values, aliases counted as what they stand for", "use fewer"),
+        (_bomb("{{x: {}, y: {}}}"), "more than 200,000 values", "use fewer"),
+        (_bomb("{{<<: [{}, {}]}}"), "more than 200,000 values", "use fewer"),
+        ("# " + "x" * 2**23, "more than 4,194,304 characters", "give a study file"),
     ],
+    ids=range(14),
 )
 def test_bad_file_is_one_line_and_exit_code_2(
     text: str,

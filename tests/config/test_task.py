@@ -49,7 +49,7 @@ def test_a_source_of_the_users_own_may_be_either(study_tree: dict, write_code) -
     write_code("own_data.py", "def load(): ...")
     data = {"source": "own_data:load"}
     for name in {*METRICS, *REGRESSION_METRICS}:
-        mode = "min" if name in ("rmse", "mae") else "max"
+        mode = "min" if name in ("rmse", "mae", "loss") else "max"
         spec = _parse(study_tree, data, metric=f"validation_{name}", mode=mode)
         assert spec.trial.data.is_regression is None
         fits = [kind for kind in (False, True) if spec.objective_misfit(is_regression=kind) is None]

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from l2rw_ray.config.design.changes import Changes
 from l2rw_ray.config.design.factors import Factors
 from l2rw_ray.config.section import Section, conflict
 
@@ -14,8 +15,9 @@ class AblationDesign(Section):
     kind: Literal["ablation"]
     baseline: str = "baseline"
     """Name of the unchanged trial."""
-    variants: dict[str, Annotated[dict[str, Any], Field(min_length=1)]] = Field(min_length=1)
-    """Changes by name of the variant: values by path relative to `trial`."""
+    variants: dict[str, Annotated[Changes, Field(min_length=1)]] = Field(min_length=1)
+    """Changes by name of the variant: values by path relative to `trial`; `{optim: {lr: 0.1}}` is the same as
+    `{optim.lr: 0.1}`."""
     pairs: tuple[tuple[str, str], ...] = ()
     """Pairs of variants that are also applied together, to see whether their effects add up."""
     factors: Factors = Field(default_factory=dict)

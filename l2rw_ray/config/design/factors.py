@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from l2rw_ray.config.field_path import FieldPath
 from l2rw_ray.config.section import conflict
 
 
@@ -19,7 +20,7 @@ def _distinct(factors: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 Levels = Annotated[list[Any], Field(min_length=1)]
-Factors = Annotated[dict[str, Levels], AfterValidator(_distinct)]
+Factors = Annotated[dict[FieldPath, Levels], AfterValidator(_distinct)]
 """Levels to try, by path relative to `trial`; none twice."""
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from l2rw_ray.config.design.factors import Factors
 from l2rw_ray.config.design.space import Where, as_levels
+from l2rw_ray.config.field_path import FieldPath
 from l2rw_ray.config.section import Section, conflict
 
 
@@ -16,7 +17,7 @@ class GridDesign(Section):
     kind: Literal["grid"]
     factors: Factors = Field(min_length=1)
     """Levels to try, by path relative to `trial`, such as `data.bias.level`, or `resources.workers`."""
-    when: dict[str, Where] = Field(default_factory=dict)
+    when: dict[FieldPath, Where] = Field(default_factory=dict)
     """By factor: the levels of other factors of the same section at which it is varied. Elsewhere it has no
     meaning (an option that a method does not have), and one design point stands for all of its levels."""
     skip: tuple[Where, ...] = ()

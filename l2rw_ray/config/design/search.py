@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from l2rw_ray.config.design.space import CategoricalParameter, Space, Where, as_levels, ends_of, in_order
+from l2rw_ray.config.field_path import FieldPath
 from l2rw_ray.config.section import Section, conflict
 
 COSTS = ("overhead_ratio", "peak_memory_bytes", "duration_s")
@@ -59,7 +60,7 @@ class SearchOptions(Section):
 
     space: Space = Field(default_factory=dict)
     """What is varied, by path relative to `trial`."""
-    when: dict[str, Where] = Field(default_factory=dict)
+    when: dict[FieldPath, Where] = Field(default_factory=dict)
     """By parameter: values of others at which it has a meaning; elsewhere it is not varied."""
     sampler: Literal["tpe", "gp", "random", "qmc", "nsga2", "cmaes"] = "tpe"
     """Optuna's sampler; `cmaes` needs the extra of the same name."""

@@ -1,12 +1,14 @@
 """Search spaces: the parameters that a search varies, and the conditions of each."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
+from l2rw_ray.config.field_path import FieldPath
 from l2rw_ray.config.section import Section, conflict
 
-Where = dict[str, Any]
+Where = dict[FieldPath, Any]
 """Levels by factor, all of which must match; a list matches if any of its entries does."""
 
 
@@ -33,6 +35,29 @@ class FloatParameter(_Range):
     """A number between two ends, both included."""
 
     kind: Literal["float"]
+    step: float | None = Field(default=None, gt=0)
+    """Distance between neighbouring values, counted from `low`; null for none. Only with `log: false`."""
+
+    @model_validator(mode="after")
+    def _steps_reach_high(self) -> Self:
+        if self.step is None:
+            return self
+        if self.log:
+            raise conflict("step", self.step, "log spreads numbers by itself", "leave one of the two out")
+        low, high, step = (Decimal(str(number)) for number in (self.low, self.high, self.step))
+        if (high - low) % step:
+            reached = low + (high - low) // step * step
+            problem = f"no whole number of steps of {step} from low = {low}"
+            remedy = f"use {reached}" if reached > low else "use a smaller step"
+            raise conflict("high", self.high, problem, remedy)
+        return self
+
+    def nearest(self, value: float) -> float:
+        """Return the nearest value of the parameter, without the rounding of a sum of steps."""
+        if self.step is None:
+            return value
+        low, step = Decimal(str(self.low)), Decimal(str(self.step))
+        return float(low + round((Decimal(value) - low) / step) * step)
 
 
 class IntParameter(_Range):
@@ -69,7 +94,7 @@ class CategoricalParameter(Section):
 
 
 Parameter = Annotated[FloatParameter | IntParameter | CategoricalParameter, Field(discriminator="kind")]
-Space = dict[str, Parameter]
+Space = dict[FieldPath, Parameter]
 """Parameters by path relative to `trial`."""
 
 
@@ -88,6 +113,13 @@ def ends_of(parameter: FloatParameter | IntParameter | CategoricalParameter) -> 
     if isinstance(parameter, CategoricalParameter):
         return parameter.choices
     return parameter.low, parameter.high
+
+
+def range_text(parameter: FloatParameter | IntParameter) -> str:
+    """Return the ends of a range and the distance between its values, as in `0 to 1 in steps of 0.1`."""
+    is_usual = parameter.step is None or (isinstance(parameter, IntParameter) and parameter.step == 1)
+    steps = "" if is_usual else f" in steps of {parameter.step:g}"
+    return f"{parameter.low:g} to {parameter.high:g}{steps}"
 
 
 def in_order(space: Space, when: dict[str, Where]) -> list[str]:

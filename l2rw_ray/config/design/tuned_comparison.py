@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from l2rw_ray.config.design.changes import Changes
 from l2rw_ray.config.design.factors import Factors, crossed
 from l2rw_ray.config.design.search import NOT_SEARCHED, SearchOptions
 from l2rw_ray.config.design.space import Space
@@ -13,7 +14,7 @@ from l2rw_ray.config.section import Section, conflict
 class Arm(Section):
     """One side of the comparison, tuned on its own."""
 
-    set: dict[str, Any] = Field(default_factory=dict)
+    set: Changes = Field(default_factory=dict)
     """Values that define this arm, by path relative to `trial`."""
     space: Space = Field(default_factory=dict)
     """Parameters that only this arm has."""

@@ -99,9 +99,8 @@ class OptunaStudy:
         for trial in self._study.get_trials(deepcopy=False, states=_ASKED):
             state = _STATES[trial.state]
             if set(trial.params) == set(self._paths_of(trial.params)):
-                found.append(
-                    ProposedTrial(trial.number, dict(trial.params), state, tuple(trial.values or ()))
-                )
+                values = {path: _plain(self._space[path], value) for path, value in trial.params.items()}
+                found.append(ProposedTrial(trial.number, values, state, tuple(trial.values or ())))
             elif state == "open":
                 self.tell(trial.number, None)
         return found
@@ -213,13 +212,21 @@ def _unusable(path: Path, error: Exception) -> StudyFolderError:
 def _suggest(trial: Trial, path: str, parameter: FloatParameter | IntParameter | CategoricalParameter) -> Any:
     match parameter:
         case FloatParameter():
-            return trial.suggest_float(path, parameter.low, parameter.high, log=parameter.log)
+            value = trial.suggest_float(
+                path, parameter.low, parameter.high, step=parameter.step, log=parameter.log
+            )
+            return _plain(parameter, value)
         case IntParameter():
             return trial.suggest_int(
                 path, parameter.low, parameter.high, step=parameter.step, log=parameter.log
             )
         case CategoricalParameter():
             return trial.suggest_categorical(path, parameter.choices)
+
+
+def _plain(parameter: FloatParameter | IntParameter | CategoricalParameter, value: Any) -> Any:
+    """Return a suggested value as a study file would write it: 0.3, not 0.30000000000000004."""
+    return parameter.nearest(value) if isinstance(parameter, FloatParameter) else value
 
 
 def _sampler(options: SearchOptions, finished: int) -> optuna.samplers.BaseSampler:

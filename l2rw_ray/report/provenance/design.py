@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from l2rw_ray.config import Stage, StudySpec
 from l2rw_ray.config.design.kinds import SearchingDesign
 from l2rw_ray.config.design.search import SearchDesign
-from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter
+from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter, range_text
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.labels import METRICS, count, factor_name, level_text
 from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome
@@ -85,4 +85,4 @@ def _sentence_case(name: str) -> str:
 def _range(path: str, kind: FloatParameter | IntParameter | CategoricalParameter) -> str:
     if isinstance(kind, CategoricalParameter):
         return " / ".join(level_text(path, choice) for choice in kind.choices)
-    return f"{kind.low:g} to {kind.high:g}{' (log scale)' if kind.log else ''}"
+    return f"{range_text(kind)}{' (log scale)' if kind.log else ''}"

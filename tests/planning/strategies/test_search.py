@@ -65,6 +65,14 @@ def test_the_record_of_a_search_lies_in_its_folder_whatever_the_name(tmp_path: P
     assert [path.name for path in (tmp_path / name).iterdir()] == ["optuna.db"]
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_float_with_a_step_stays_on_its_grid(tmp_path: Path, sampler: str) -> None:
+    options = SearchOptions(sampler=sampler, budget=Budget(trials=30))
+    space = {"optim.momentum": FloatParameter(kind="float", low=0.1, high=0.9, step=0.2)}
+    study = OptunaStudy(tmp_path / "optuna.db", "key", space, options, ["max"])
+    assert {study.ask().values["optim.momentum"] for _ in range(30)} == {0.1, 0.3, 0.5, 0.7, 0.9}
+
+
 @pytest.mark.parametrize("groups", [1, 2, 3])
 def test_a_search_cut_short_goes_on_with_what_was_under_way(
     study_tree: dict, folder: StudyFolder, groups: int

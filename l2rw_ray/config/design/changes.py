@@ -1,0 +1,46 @@
+"""Changes of fields by path, as variants and arms make them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from l2rw_ray.config.field_path import FieldPath
+from l2rw_ray.config.overrides import Variants, variants_of
+from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.trial import TrialConfig
+
+
+def _flattened(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return `{optim: {lr: 0.1}}` as `{optim.lr: 0.1}`; a section that selects its variant stays whole."""
+    flat: dict[str, Any] = {}
+    for path, value in changes.items():
+        for leaf, each in _leaves(path, value):
+            if leaf in flat:
+                raise conflict(leaf, each, "it is set twice", "name it once")
+            flat[leaf] = each
+    return flat
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    variants = _variants_at(path)
+    if variants.tag is None or not isinstance(value, Mapping) or not value or variants.tag in value:
+        yield path, value
+        return
+    for name, inner in value.items():
+        yield from _leaves(f"{path}.{name}", inner)
+
+
+def _variants_at(path: str) -> Variants:
+    """Return the classes of the section at a path, whichever variants the sections around it are of."""
+    holders: list[type[Section]] = [TrialConfig]
+    found = Variants(None, {})
+    for name in path.split("."):
+        options = (variants_of(holder, name) for holder in holders)
+        found = next((variants for variants in options if variants.classes), Variants(None, {}))
+        holders = list(found.classes.values())
+    return found
+
+
+Changes = Annotated[dict[FieldPath, Any], AfterValidator(_flattened)]
+"""Values by path relative to `trial`; sections may be nested."""
