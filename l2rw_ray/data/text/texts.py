@@ -51,8 +51,8 @@ class Texts(RowStore):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all texts, in order."""
-        found = hashlib.sha256(np.ascontiguousarray(self._ends_N))
-        found.update(np.ascontiguousarray(self._content))
+        found = hashlib.sha256(np.ascontiguousarray(self._ends_N).data)
+        found.update(np.ascontiguousarray(self._content).data)
         return found.hexdigest()
 
     def take(self, rows_K: Tensor) -> list[str]:
