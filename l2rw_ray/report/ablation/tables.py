@@ -57,6 +57,8 @@ def weight_table(summary: Ablation) -> Table | None:
             "of the examples. AUROC: 0.5 is chance; at 1 every wrong label has a lower weight than any "
             "right one."
         )
+        if summary.label_noise:
+            note += " Only examples of which it is known whether their label is right count."
     return _points_by_metrics("weights", "What the weights did", points, WEIGHT_METRICS, note)
 
 

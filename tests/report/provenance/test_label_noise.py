@@ -65,6 +65,7 @@ def test_rate_and_matrix_are_in_the_report(tmp_path: Path) -> None:
     text = write_report(path).markdown.read_text()
     assert "Known noise of the labels" in text
     assert "Given labels by verified class" in text
+    assert "Only examples of which it is known whether their label is right count." in text
 
 
 @pytest.mark.parametrize("known", [0, 10])
