@@ -41,6 +41,14 @@ def test_the_section_comes_back_from_its_own_text() -> None:
     assert data.source_only().trusted == "photos/trusted"
 
 
+def test_what_loading_needs_is_the_same_for_sets_of_any_size() -> None:
+    options = {"verified_label": "checked", "validation_labels": "given"}
+    sections = [ParquetData(**TABLE, **options, validation_size=size, meta_per_class=size) for size in (5, 6)]
+    one, other = (section.source_only() for section in sections)
+    assert one == other
+    assert one.validation_labels == "given"
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [

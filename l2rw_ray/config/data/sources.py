@@ -92,8 +92,10 @@ class _Data(SourceFacts):
 
     def source_only(self) -> Self:
         """Return this section with all but the source's own fields at their defaults: what loading needs."""
-        own = type(self).model_fields.keys() - _Data.model_fields.keys()
-        return type(self)(**{name: getattr(self, name) for name in own})
+        shared = {
+            name: field.get_default(call_default_factory=True) for name, field in _Data.model_fields.items()
+        }
+        return self.model_copy(update=shared)
 
     def without_protocol(self) -> Self:
         """Return this section without bias or noise in any set; classes that a bias leaves out stay out."""
