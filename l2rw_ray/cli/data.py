@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -74,7 +75,7 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
     shown: list[SourceSummary] = []
     for summary in summarise_data(representative_trials(spec)):
         source = summary.source
-        if source not in shown:
+        if not any(_is_same(source, each) for each in shown):
             shown.append(source)
             _print_source(console, source)
             if source.labels is not None:
@@ -99,6 +100,16 @@ def check_study_data(spec: StudySpec, out: Path) -> None:
         for line in (*lines, *map(_category_line, summary.categories)):
             console.print(Text(line), soft_wrap=True)
         print_origins(console, summary)
+
+
+def _is_same(one: "SourceSummary", other: "SourceSummary") -> bool:
+    """Return whether two summaries say the same; arrays have no truth value of their own."""
+    if one is other:
+        return True
+    first, second = (
+        [image.tobytes() for row in each.samples or () for image in row] for each in (one, other)
+    )
+    return first == second and replace(one, samples=None) == replace(other, samples=None)
 
 
 def _print_source(console: Console, source: "SourceSummary") -> None:

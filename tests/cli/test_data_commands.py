@@ -65,6 +65,25 @@ def test_check_shows_each_level_of_a_data_factor(call: Call, study: Path, tmp_pa
     assert "\ndata.noise.rate = 0.5, seed 0; without" in output
 
 
+def test_check_shows_sources_that_differ_in_nothing_but_their_use_once(
+    call: Call, study: Path, tmp_path: Path
+) -> None:
+    for folder, count in (("train", 30), ("trusted", 12)):
+        for number in range(count):
+            path = tmp_path / folder / f"class{number % 2}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4), number + (100 if folder == "trusted" else 0)).save(path)
+    folders = f"train: {tmp_path / 'train'}, trusted: {tmp_path / 'trusted'}"
+    data = f"{{source: image_folder, {folders}, test_size: 2}}"
+    levels = "{data.left_verified: [given, verified], method.name: [uniform]}"
+    command = ["data", "check", str(study), "--out", str(tmp_path / "out"), "--set", f"trial.data={data}"]
+    sizes = ["--set", "trial.data.meta_per_class=2", "--set", f"design.factors={levels}"]
+    code, output, _ = call(*command, *sizes)
+    assert code == 0
+    assert output.count("source   image_folder") == output.count("samples  ") == 1
+    assert "\ndata.left_verified = verified, seed 0" in output
+
+
 def test_check_counts_what_is_skipped_and_vectors_have_no_images(
     call: Call, study: Path, tmp_path: Path
 ) -> None:
