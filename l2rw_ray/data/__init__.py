@@ -12,6 +12,7 @@ from l2rw_ray.data.sources.load import load_source
 from l2rw_ray.data.splits.label_noise import uniform_noise
 from l2rw_ray.data.splits.splits import Splits, make_splits
 from l2rw_ray.data.splits.targets import regression_source
+from l2rw_ray.data.whole_pass import whole_pass
 
 __all__ = [
     "Batch",
@@ -36,6 +37,7 @@ __all__ = [
     "table_source",
     "torchvision_sources",
     "uniform_noise",
+    "whole_pass",
 ]
 
 

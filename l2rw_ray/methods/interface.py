@@ -99,6 +99,8 @@ class StepOutcome:
         estimator: Name of the estimator that computed this step's scores; None where there are none.
         certificate: The latest check of that estimator against plain autograd, a new object for each check;
             None before the first.
+        scores_B: Scores of this rank's examples, detached; None where this step computed none.
+        is_on_batch: Whether the step was made on the batch it was given, not on other examples in its place.
     """
 
     loss: Tensor
@@ -109,6 +111,8 @@ class StepOutcome:
     has_new_weights: bool = True
     estimator: str | None = None
     certificate: Certificate | None = None
+    scores_B: Tensor | None = None
+    is_on_batch: bool = True
 
 
 class Method(Protocol):

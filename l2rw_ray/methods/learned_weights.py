@@ -121,6 +121,7 @@ class LearnedWeightsMethod:
             cosine,
             estimator=self._estimator.name,
             certificate=self._estimator.certificate,
+            scores_B=scored.scores,
         )
 
     def _weighted_step(self, batch: Batch) -> StepOutcome:

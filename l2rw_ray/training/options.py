@@ -7,6 +7,7 @@ import torch
 
 from l2rw_ray.data import ReadParts, read_here
 from l2rw_ray.training.checkpoint import CheckpointStore
+from l2rw_ray.training.examples.trial_examples import KeepExamples
 from l2rw_ray.training.ranks import Ranks
 
 
@@ -22,6 +23,7 @@ class TrainingOptions:
         epoch_steps: Steps after which an epoch ends early, to time it; None for all.
         read_parts: Reads the images of a streamed train set; by default in this process.
         model_file: Where to save the trained model; None for nowhere.
+        keep_examples: Stores evidence on each label on rank 0, at the trial's end; None collects none.
         system_metrics: Whether to report with each epoch how busy the machine is.
     """
 
@@ -32,4 +34,5 @@ class TrainingOptions:
     epoch_steps: int | None = None
     read_parts: ReadParts = read_here
     model_file: Path | None = None
+    keep_examples: KeepExamples | None = None
     system_metrics: bool = False

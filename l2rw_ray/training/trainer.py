@@ -33,6 +33,8 @@ from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.epoch_statistics import EpochStatistics
 from l2rw_ray.training.evaluation import evaluate
+from l2rw_ray.training.examples.evidence import ExampleEvidence
+from l2rw_ray.training.examples.trial_examples import collect_examples
 from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.ranks import unwrapped
@@ -87,6 +89,7 @@ class Trainer:
         self._probed: dict[str, float] = {}
         self._checkpoints = options.checkpoints
         self._schedule = CheckpointSchedule(self._checkpoints.policy) if self._checkpoints else None
+        self._evidence = self._new_evidence()
         self._load = SystemLoad(options.device) if options.system_metrics and options.ranks.leads else None
 
     def run(self) -> None:
@@ -122,8 +125,12 @@ class Trainer:
                     outcome = method.step(batch, self._step, self._epoch)
                 statistics.add(position, batch, outcome, is_train=examples is train)
                 self._checks.add(outcome)
+                if self._evidence and examples is train:
+                    self._evidence.add(self._epoch, batch, outcome)
                 self._skipped += outcome.skipped
                 self._step += 1
+        if self._evidence:
+            self._evidence.end_epoch(self._epoch, self._ranks, is_chosen=plan.order is not None)
         self._epoch += 1
         self._ranks.share_buffers(self._context.model)  # all ranks evaluate and save the same model
         with self._timer("evaluation"):
@@ -207,7 +214,7 @@ class Trainer:
         reported = (metric for event in self._history for metric in event.metrics.items())
         latest = {name: value for name, value in reported if not name.startswith(SYSTEM)}
         tested, confusion_CC = self._evaluate("test")
-        warnings = (*self._warnings(), *self._save_model())
+        warnings = (*self._warnings(), *self._save_model(), *self._keep_examples())
         metrics = latest | tested | self._probed
         if self._splits.left_out:
             metrics["left_out_examples"] = float(self._splits.left_out)
@@ -250,6 +257,26 @@ class Trainer:
             return (f"its model could not be saved ({error.strerror or error}): check the study folder",)
         return ()
 
+    def _new_evidence(self) -> ExampleEvidence | None:
+        if self._options.keep_examples is None:
+            return None
+        return ExampleEvidence(len(self._splits.train), self._config.optim.epochs, self._device)
+
+    def _keep_examples(self) -> tuple[str, ...]:
+        """Store evidence on each label if asked to. Returns a warning where that failed."""
+        if self._evidence is None or self._options.keep_examples is None:
+            return ()
+        model, read_parts = self._context.model, self._options.read_parts
+        found = collect_examples(model, self._splits, self._evidence, self._ranks, self._step, read_parts)
+        if not self._ranks.leads:
+            return ()
+        try:
+            self._options.keep_examples(found)
+        except OSError as error:
+            reason = error.strerror or error
+            return (f"evidence on its labels could not be saved ({reason}): check the study folder",)
+        return ()
+
     def _warnings(self) -> tuple[str, ...]:
         of_health = health_warnings(
             [event.metrics for event in self._history],
@@ -279,7 +306,8 @@ class Trainer:
             self._checkpoints.save(self._state() | {"generators": generators})
 
     def _state(self) -> dict[str, Any]:
-        return {
+        evidence = {"evidence": self._evidence.state_dict()} if self._evidence else {}
+        return evidence | {
             "model": unwrapped(self._context.model).state_dict(),
             "optimizer": self._context.optimizer.state_dict(),
             "arm": self._method.state_dict(),  # name kept from release 0.1
@@ -306,6 +334,8 @@ class Trainer:
         self._context.optimizer.load_state_dict(state["optimizer"])
         self._method.load_state_dict(state["arm"])
         self._epoch, self._step, self._skipped = state["epoch"], state["step"], state["skipped"]
+        if self._evidence:
+            self._evidence.load_state_dict(state["evidence"])
         self._earlier_s, self._probed = state["elapsed_s"], state["probed"]
         self._timer.total_s.update(state["times_s"])
         self._history = restored_history(state["history"])
@@ -316,7 +346,10 @@ class Trainer:
 
     def _misfit(self, state: dict[str, Any]) -> str | None:
         """Return why a checkpoint cannot be resumed from, or None."""
-        if state.keys() != self._state().keys() | {"generators"}:
+        parts = state.keys() - (
+            {"evidence"} if self._evidence is None else set()
+        )  # it is no longer asked for
+        if parts != self._state().keys() | {"generators"}:
             return "with other parts"
         own = unwrapped(self._context.model).state_dict()
         shapes = {name: value.shape for name, value in state["model"].items()}

@@ -17,7 +17,7 @@ from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.run_options import CheckpointPolicy
 from l2rw_ray.data import Splits, load_source, make_splits
 from l2rw_ray.events import Event, Verdict
-from l2rw_ray.training import CheckpointStore, Ranks
+from l2rw_ray.training import CheckpointStore, Ranks, TrialExamples
 from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.ranks import unwrapped
 from l2rw_ray.training.trainer import Trainer
@@ -38,11 +38,13 @@ class Ending:
         tensors: Parameters and buffers.
         results: Metrics by epoch and at the end, but for times.
         drawn: What the global generators gave at each step, by its number.
+        examples: Bytes of what rank 0 keeps of its examples, by name.
     """
 
     tensors: Mapping[str, Tensor]
     results: Sequence[Any]
     drawn: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    examples: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def trained(
@@ -68,7 +70,9 @@ def trained(
 
     store = CheckpointStore(folder, trial.trial_id, EVERY_EPOCH) if folder else None
     splits = _splits(trial.config.data, trial.seed)
-    trainer = Trainer(trial, splits, emit, TrainingOptions(ranks=ranks, checkpoints=store))
+    kept: list[TrialExamples] = []
+    options = TrainingOptions(ranks=ranks, checkpoints=store, keep_examples=kept.append)
+    trainer = Trainer(trial, splits, emit, options)
     drawn, step = {}, trainer._method.step
 
     def watched(batch: Any, number: int, epoch: int) -> Any:
@@ -81,7 +85,15 @@ def trained(
     trainer._method.step = watched
     trainer.run()
     told = [*getattr(events[0], "history", ()), *events] if events else []
-    return Ending(unwrapped(trainer._context.model).state_dict(), results(told), drawn)
+    return Ending(unwrapped(trainer._context.model).state_dict(), results(told), drawn, _bytes(kept))
+
+
+def _bytes(kept: Sequence[TrialExamples]) -> dict[str, bytes]:
+    return {
+        name: values.tobytes()
+        for found in kept
+        for name, values in {**found.evidence, "probabilities": found.predictions.probabilities_NK}.items()
+    }
 
 
 def raise_at(step: int) -> Callable[[int], None]:
@@ -105,13 +117,15 @@ def differences(one: Ending, other: Ending) -> list[str]:
     ]
     if repr(one.results) != repr(other.results):  # a NaN is equal to itself
         found.append("metrics")
+    if one.examples != other.examples:
+        found.append("examples")
     both = one.drawn.keys() & other.drawn.keys()
     return found + [f"draws of step {step}" for step in both if one.drawn[step] != other.drawn[step]]
 
 
 @lru_cache(maxsize=4)
 def _splits(config: Data, seed: int) -> Splits:
-    return make_splits(load_source(config), config, seed)
+    return make_splits(load_source(config), config, seed, with_untrained=True)
 
 
 def main() -> None:

@@ -20,13 +20,14 @@ from l2rw_ray.data.augmentation import check_images
 from l2rw_ray.data.examples import ExampleSet, feature_scale
 from l2rw_ray.data.known_noise import known_noise, within_train
 from l2rw_ray.data.random_streams import rng_for
-from l2rw_ray.data.source import Source
+from l2rw_ray.data.source import NO_CLASS, Source
 from l2rw_ray.data.splits.clean_sets import draw_clean_sets
 from l2rw_ray.data.splits.encoded_inputs import with_encoded_inputs
 from l2rw_ray.data.splits.given_labels import judged, learning_from, unverified, with_given
 from l2rw_ray.data.splits.label_noise import corrupt
 from l2rw_ray.data.splits.targets import noisy, target_scale
 from l2rw_ray.data.splits.train_set import draw_train
+from l2rw_ray.data.text.texts import Texts
 from l2rw_ray.errors import DataError
 from l2rw_ray.events import KnownNoise
 
@@ -46,6 +47,10 @@ class Splits:
         hashes: SHA-256 over the source rows of each set, by the set's name.
         left_out: Examples of the source left out because of their targets.
         known_noise: How given labels of the source differ from verified ones; None where they do not.
+        untrained: Examples of the train table that neither trained nor drove weights, with the labels given:
+            the other rows of the train pool, and validation and test set where they are drawn from that
+            table; None where it was not asked for.
+        texts: Texts of the train table, by row of the source; None where it has none.
     """
 
     train: ExampleSet
@@ -56,6 +61,8 @@ class Splits:
     hashes: dict[str, str]
     left_out: int = 0
     known_noise: KnownNoise | None = None
+    untrained: ExampleSet | None = None
+    texts: Texts | None = None
 
     @property
     def is_regression(self) -> bool:
@@ -63,18 +70,19 @@ class Splits:
         return self.train.targets is not None
 
     def to(self, device: torch.device) -> Self:
-        """Return the same sets on a device."""
+        """Return the same sets on a device; `untrained`, which may be large, stays where it is."""
         sets = {name: getattr(self, name).to(device) for name in ("train", "meta", "validation", "test")}
         return replace(self, **sets)
 
 
-def make_splits(source: Source, config: Data, seed: int) -> Splits:
+def make_splits(source: Source, config: Data, seed: int, *, with_untrained: bool = False) -> Splits:
     """Split a source and apply the protocols.
 
     Args:
         source: What `load_source` returned; its inputs are shared, not copied.
         config: Sizes and protocols.
         seed: The trial's seed.
+        with_untrained: Whether the result has `untrained` too, which takes some 25 bytes per row.
 
     Raises:
         DataError: A class has too few examples, what is no image is to be augmented, or a protocol does not
@@ -92,6 +100,7 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
     own_test = source.test_labels is not None
     check_disjoint(rows, own_test=own_test)
     sets = _examples_of(source, rows, own_test=own_test)
+    sets |= _untrained(source, rows, clean.left, own_test=own_test) if with_untrained else {}
     sets["train"] = with_given(sets["train"], source)
     sets["validation"] = replace(sets["validation"], unverified=unverified(clean.validation, source))
     if not isinstance(config.noise, GaussianNoise):
@@ -112,9 +121,14 @@ def make_splits(source: Source, config: Data, seed: int) -> Splits:
         sets["train"] = noisy(sets["train"], config.noise, source, clean.left, seed)
     sets["train"] = judged(sets["train"], source)
     hashes = {name: hash_rows(which, own_test and name == "test") for name, which in rows.items()}
-    names, left_out = source.class_names, source.left_out
-    noise = within_train(noise, sets["train"])
-    return Splits(**sets, class_names=names, hashes=hashes, left_out=left_out, known_noise=noise)
+    return Splits(
+        **sets,
+        class_names=source.class_names,
+        hashes=hashes,
+        left_out=source.left_out,
+        known_noise=within_train(noise, sets["train"]),
+        texts=source.inputs if isinstance(source.inputs, Texts) else None,
+    )
 
 
 def check_disjoint(rows: dict[str, Tensor], *, own_test: bool) -> None:
@@ -171,6 +185,21 @@ def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:
     own_targets = None if targets is None else targets[rows]
     ids = source.test_ids if own_test else source.ids
     return ExampleSet(inputs, labels[rows], corrupted, rows, places=rows, targets=own_targets, ids=ids)
+
+
+def _untrained(
+    source: Source, rows: dict[str, Tensor], pool: Tensor, *, own_test: bool
+) -> dict[str, ExampleSet]:
+    """Return the examples of the train table that are in neither train nor meta set, as `untrained`."""
+    drawn = [rows["validation"]] if own_test else [rows["validation"], rows["test"]]
+    others = torch.cat([pool[~torch.isin(pool, rows["train"])], *drawn])
+    if source.train_labels is not None:
+        others = others[source.train_labels[others] != NO_CLASS]
+    if source.train_targets is not None:
+        others = others[~source.train_targets[others].isnan()]
+    examples = with_given(_examples(source, others, own_test=False), source)
+    examples = replace(examples, stored=source.stored)
+    return {"untrained": replace(examples, places=None) if examples.is_streamed else examples}
 
 
 def _check_fit(source: Source, config: Data) -> None:

@@ -52,6 +52,7 @@ class L2RWMethod:
             has_new_weights=is_scored,
             estimator=self._step.estimator if is_scored else None,
             certificate=result.certificate,
+            scores_B=result.scores,
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -22,7 +22,8 @@ class MetaStep:
     def __call__(self, batch: Batch, number: int) -> StepOutcome:
         """Make one step on a meta batch in place of the train batch."""
         x, y = self._meta.batch(number, self._context.rank, self._context.world_size)
-        return self._step.plain(replace(batch, x=x, y=y, global_size=self._size))
+        outcome = self._step.plain(replace(batch, x=x, y=y, global_size=self._size))
+        return replace(outcome, is_on_batch=False)
 
 
 @METHODS.register("meta_only")

@@ -364,3 +364,37 @@ def test_the_four_sets_are_disjoint_whatever_is_done_to_them(bias, wrong, meta_b
     again = split(source, seed, bias=bias, noise=wrong, meta_noise=wrong, meta_bias=meta_bias, **fields)
     assert again.hashes == splits.hashes
     assert torch.equal(again.train.labels, splits.train.labels)
+
+
+def split_all(source: Source, **fields) -> Splits:
+    return make_splits(source, DigitsData(**(FIELDS | fields)), 0, with_untrained=True)
+
+
+def test_rows_that_nothing_was_trained_on_are_a_set_of_their_own(digits) -> None:
+    given = (digits.labels + 1) % 10
+    splits = split_all(replace(digits, train_labels=given))
+    untrained = splits.untrained
+    assert untrained is not None
+    rows = untrained.rows
+    assert len(rows) == len(rows.unique()) == 1797 - 200 - 50
+    assert not set(rows.tolist()) & {*splits.train.rows.tolist(), *splits.meta.rows.tolist()}
+    assert set(splits.validation.rows.tolist()) | set(splits.test.rows.tolist()) <= set(rows.tolist())
+    assert torch.equal(untrained.labels, given[rows]), "as given, not as verified"
+
+
+def test_a_test_file_of_its_own_is_no_part_of_the_train_table(digits) -> None:
+    source = replace(digits, test_inputs=digits.inputs[:100], test_labels=digits.labels[:100])
+    splits = split_all(source, test_size=100)
+    assert splits.untrained is not None
+    assert len(splits.untrained) == 1797 - 200 - 50
+
+
+def test_labels_that_a_two_class_bias_leaves_out_are_in_no_set(digits) -> None:
+    bias = {"kind": "two_class", "majority": 3, "minority": 8, "ratio": 5}
+    splits = split_all(digits, bias=bias, train_size=60, validation_size=20, test_size=40)
+    assert splits.untrained is not None
+    assert set(splits.untrained.labels.tolist()) == {0, 1}
+
+
+def test_they_take_no_memory_unless_asked_for(digits) -> None:
+    assert split(digits).untrained is None

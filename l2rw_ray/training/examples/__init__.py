@@ -1,0 +1,1 @@
+"""What a trial keeps of its examples, whose labels may be wrong."""
