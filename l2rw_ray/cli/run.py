@@ -11,7 +11,7 @@ from rich.text import Text
 from l2rw_ray.cli.bytecode import bytecode_hint
 from l2rw_ray.cli.progress import ProgressDisplay
 from l2rw_ray.cli.resumption import Resumption, done_before, earlier_settings
-from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config import PlannedTrial, Stage, StudySpec
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.run import RunOptions, RunOutcome, run_missing_trials
@@ -135,9 +135,9 @@ def _print_outcome(console: Console, folder: StudyFolder, outcome: RunOutcome) -
     earlier = earlier_settings(folder)
     if earlier:
         _print(console, earlier)
-    without = _without_model(folder)
-    if without:
-        _print(console, f"models   {without} completed trials have none; keep.models applies to new trials")
+    for name, without in _without_files(folder).items():
+        line = f"{without} completed trials have none; keep.{name} applies to new trials"
+        _print(console, f"{name:<8} {line}")
 
 
 def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
@@ -161,13 +161,19 @@ def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
     return True
 
 
-def _without_model(folder: StudyFolder) -> int:
-    """Count completed trials without a model, if the study keeps models in its folder."""
-    if folder.store is not None or not folder.read_spec().keep.models:
-        return 0
-    rows = read_study(folder.path).select(["trial_id", "status"]).to_pylist()
-    ids = {row["trial_id"] for row in rows if row["status"] == "completed"}
-    return sum(not folder.model_file(trial_id).exists() for trial_id in ids)
+def _without_files(folder: StudyFolder) -> dict[str, int]:
+    """Count completed trials without the files that the study keeps in its folder, by the name in `keep`."""
+    spec = folder.read_spec()
+    files = {"models": folder.model_file, "examples": folder.examples_file}
+    kept = [name for name in files if getattr(spec.keep, name)]
+    if folder.store is not None or not kept:
+        return {}
+    rows = read_study(folder.path).select(["trial_id", "status", "stage"]).to_pylist()
+    completed = {row["trial_id"]: row["stage"] for row in rows if row["status"] == "completed"}
+    final = {trial_id for trial_id, stage in completed.items() if stage == Stage.FINAL}
+    wanted = {"models": set(completed), "examples": final}
+    counts = {name: sum(not files[name](each).exists() for each in wanted[name]) for name in kept}
+    return {name: number for name, number in counts.items() if number}
 
 
 def _failed_logs(folder: StudyFolder) -> list[str]:

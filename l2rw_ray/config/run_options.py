@@ -48,6 +48,10 @@ class Keep(Section):
 
     models: bool = False
     """Whether trained models are kept in the study folder, and mirrored to MLflow."""
+    examples: bool = False
+    """Whether evidence on each train label is kept in the study folder, for `l2rw-ray suspects`: weight,
+    score and loss over the later half of training, and what the final model predicts. At its end a trial
+    goes once more through its train set, and through the rows it was not trained on."""
     system_metrics: bool = False
     """Whether each epoch records the load of CPU, memory and GPU on rank 0's machine."""
 

@@ -123,6 +123,11 @@ class StudyFolder:
         return self.path / "models"
 
     @property
+    def examples(self) -> Path:
+        """Evidence on labels, where the study keeps it: `<trial_id>.parquet` per trial."""
+        return self.path / "examples"
+
+    @property
     def report(self) -> Path:
         """Default folder of the report."""
         return self.path / "report"
@@ -139,6 +144,19 @@ class StudyFolder:
     def model_file(self, trial_id: str) -> Path:
         """Return the file of one trial's trained model."""
         return self.models / f"{trial_id}.pt"
+
+    def examples_file(self, trial_id: str) -> Path:
+        """Return the file of one trial's evidence on labels."""
+        return self.examples / f"{trial_id}.parquet"
+
+    def fetch_examples(self) -> None:
+        """Fetch the evidence on labels from the store, if there is one; files that are here stay.
+
+        Raises:
+            StudyFolderError: The store cannot be read.
+        """
+        if self.store is not None:
+            self.store.fetch_folder(self.examples)
 
     def delete_checkpoints(self, trial_id: str) -> None:
         """Remove the checkpoints of a trial, including the single file of earlier releases."""

@@ -69,7 +69,7 @@ def _is_over(row: Mapping[str, Any]) -> bool:
 
 def _sweep_drafts(folder: StudyFolder) -> None:
     """Remove drafts, unless the process that writes them is still running."""
-    for parent in (folder.path, folder.trials, folder.models):
+    for parent in (folder.path, folder.trials, folder.models, folder.examples):
         for draft in parent.glob(".*.tmp"):
             if not is_being_written(draft):
                 with suppress(OSError):  # readers ignore it

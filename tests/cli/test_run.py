@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from l2rw_ray.cli.run import _failed_logs, run_session
+from l2rw_ray.cli.run import _failed_logs, _without_files, run_session
 from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
 from l2rw_ray.orchestration.run import RunOptions, RunOutcome
 from l2rw_ray.planning.plan import plan_study
@@ -32,6 +32,18 @@ def test_logs_of_the_first_failed_trials_are_named_and_the_others_counted(
         f"log      {tmp_path}/logs/{planned[4].trial_id}.log (l2rw · seed 0)",
         f"         and 2 more in {tmp_path}/logs",
     ]
+
+
+def test_trials_that_ended_before_something_was_kept_are_counted(study_tree: dict, tmp_path: Path) -> None:
+    spec = parse_study(study_tree | {"keep": {"models": True, "examples": True}})
+    planned, folder = plan_study(spec), StudyFolder(tmp_path)
+    folder.create()
+    folder.write_plan(spec, planned)
+    for trial in planned[:3]:
+        record(folder, trial, status="completed")
+    folder.examples.mkdir()
+    folder.examples_file(planned[0].trial_id).touch()
+    assert _without_files(folder) == {"models": 3, "examples": 2}
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Self
 
-from l2rw_ray.config import Keep, Limits, Resources, StudySpec
+from l2rw_ray.config import Keep, Limits, Resources, Stage, StudySpec
+from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.run_options import CheckpointPolicy
 from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.results.folder import StudyFolder
@@ -20,11 +21,13 @@ class RunConfig:
     Attributes:
         checkpoints: The study's checkpoint folder.
         models: The study's folder of trained models.
+        examples: The study's folder of evidence on labels.
         logs: The study's folder of logs.
         store: Object store that replaces the folders of checkpoints and models; None for no store.
         working_directory: Base of relative paths in a study: the driver's working directory.
         checkpoint_policy: When checkpoints are written.
         keep: Artifacts to save with each trial's metrics.
+        is_search: Whether all trials of the study are those of a search.
         limits: Limits of a trial.
         report_every_s: Minimum time between two reports of a trial's epochs.
         trials_per_worker_group: Trials after which a worker group's workers are replaced.
@@ -32,11 +35,13 @@ class RunConfig:
 
     checkpoints: Path
     models: Path
+    examples: Path
     logs: Path
     store: Location | None
     working_directory: Path
     checkpoint_policy: CheckpointPolicy
     keep: Keep
+    is_search: bool
     limits: Limits
     report_every_s: float
     trials_per_worker_group: int
@@ -49,15 +54,21 @@ class RunConfig:
         return cls(
             checkpoints=folder.checkpoints.resolve(),
             models=folder.models.resolve(),
+            examples=folder.examples.resolve(),
             logs=folder.logs.resolve(),
             store=folder.store.location if folder.store else None,
             working_directory=Path.cwd(),
             checkpoint_policy=spec.checkpoints,
             keep=spec.keep,
+            is_search=isinstance(spec.design, SearchDesign),
             limits=spec.limits,
             report_every_s=report_every_s,
             trials_per_worker_group=trials_per_worker_group,
         )
+
+    def keeps_examples(self, stage: Stage) -> bool:
+        """Return whether trials of a stage keep evidence on labels: not those that only tune an arm."""
+        return self.keep.examples and (stage is Stage.FINAL or self.is_search)
 
     def model_file(self, trial_id: str) -> Path | None:
         """Return the file that a worker saves a trial's model to; None when models are not kept."""

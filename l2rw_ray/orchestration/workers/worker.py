@@ -19,6 +19,7 @@ from l2rw_ray.orchestration.broker.failure_policy import INFRASTRUCTURE, Fault
 from l2rw_ray.orchestration.broker.trial_queue import Lease, WorkerGroupCommand
 from l2rw_ray.orchestration.custom_code import check_same_code
 from l2rw_ray.orchestration.workers.event_buffer import EventBuffer
+from l2rw_ray.orchestration.workers.examples import keeping_examples
 from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.workers.limits import enforce_limits
 from l2rw_ray.orchestration.workers.recycling import RecyclePolicy
@@ -101,9 +102,10 @@ def _train_within_limits(
             return buffer(event)
 
         check_same_code(trial)
-        splits = make_splits(
-            retry_transient(lambda: _source(trial.config.data.source_only())), trial.config.data, trial.seed
-        )
+        source = retry_transient(lambda: _source(trial.config.data.source_only()))
+        keep_examples = keeping_examples(settings.run, trial)
+        keeps = keep_examples is not None
+        splits = make_splits(source, trial.config.data, trial.seed, with_untrained=keeps)
         train_trial(
             trial,
             splits,
@@ -120,6 +122,7 @@ def _train_within_limits(
                 attempt=lease.attempt,
                 read_parts=read_through_ray_data,
                 model_file=model_file,
+                keep_examples=keep_examples,
                 system_metrics=settings.run.keep.system_metrics,
             ),
         )

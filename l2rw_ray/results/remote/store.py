@@ -189,6 +189,23 @@ class StudyStore:
         with self._alone(), self._errors("read", name):
             self._get(name, self.files.info(name))
 
+    def fetch_folder(self, folder: Path) -> None:
+        """Update a folder of the working folder from the store, without its subfolders.
+
+        Raises:
+            StudyFolderError: The store cannot be read.
+        """
+        below = folder.relative_to(self.path).as_posix()
+        with self._alone(), self._errors("read", below):
+            wanted = self.files.listed(below)
+            folder.mkdir(exist_ok=True)
+            for path in folder.iterdir():
+                if f"{below}/{path.name}" not in wanted:
+                    path.unlink()
+            new = [name for name, info in wanted.items() if not self._is_here(name, info)]
+            with ThreadPoolExecutor(_AT_A_TIME) as pool:
+                _for_each(pool, new, lambda name: self._get(name, wanted[name]))
+
     def _put(self, file: Path, name: str) -> None:
         """Write a file and give it the store's modification time, by which `fill` recognises it."""
         if self._claim is not None and self._claim.is_lost:
