@@ -35,6 +35,7 @@ def report_on(named: Sequence[str], out: str | None) -> str:
         folders = [stack.enter_context(read_study_folder(name)) for name in named]
         if len(folders) > 1:
             return str(write_combined_report([folder.path for folder in folders], target).html)
+        folders[0].fetch_examples()
         if target is not None:
             return str(write_report(folders[0].path, target).html)
         return write_own_report(folders[0])[1]
@@ -49,6 +50,7 @@ def write_own_report(folder: StudyFolder) -> tuple[ReportPaths, str]:
     Raises:
         StudyFolderError: There is no finished trial, or the report cannot be written.
     """
+    folder.fetch_examples()
     paths = write_report(folder.path)
     if folder.store is None:
         return paths, str(paths.html)
@@ -71,8 +73,9 @@ def publish_study(named: str, out: str | None) -> str:
     """
     target = None if out is None else on_this_machine(out)
     with read_study_folder(named) as folder:
+        folder.fetch_examples()
         published = pack_study(folder, target or PUBLISHED / folder.read_spec().name)
-    return str(write_published_page(published.path))
+        return str(write_published_page(published.path, folder.path))
 
 
 def on_this_machine(out: str) -> Path:

@@ -23,6 +23,8 @@ from l2rw_ray.report.scaling.summary import ScalingSummary, summarise_scaling
 from l2rw_ray.report.search.sections import search_sections
 from l2rw_ray.report.search.summary import SearchSummary, summarise_search
 from l2rw_ray.report.search.tables import search_csv
+from l2rw_ray.report.suspects.files import RANKING_FILE, write_rankings
+from l2rw_ray.report.suspects.study import StudySuspects, study_suspects
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.folder import unwritable
 
@@ -47,16 +49,18 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
     folder = out if out is not None else StudyFolder(study_dir).report
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-        return _write(summary, folder)
+        return _write(summary, study_suspects(study_dir), folder)
     except OSError as error:
         raise StudyFolderError("report folder", folder, *unwritable(error)) from error
 
 
-def write_published_page(study_dir: Path) -> Path:
+def write_published_page(study_dir: Path, run_dir: Path | None = None) -> Path:
     """Write the report of a published study beside its ledger: the page, the text and the plots it shows.
 
     Args:
-        study_dir: The study folder.
+        study_dir: The published study.
+        run_dir: The study folder it was made of, whose evidence on labels it does not hold but their ranking;
+            None where it is the same.
 
     Returns:
         The page.
@@ -68,10 +72,11 @@ def write_published_page(study_dir: Path) -> Path:
     try:
         with TemporaryDirectory() as made:
             (Path(made) / FIGURES).mkdir()
-            paths = _write(summary, Path(made))
+            paths = _write(summary, study_suspects(run_dir or study_dir), Path(made))
             plots = [path for path in paths.plots if path.suffix == ".svg"]
+            ranking = [path for path in Path(made).iterdir() if path.name == RANKING_FILE]
             (study_dir / FIGURES).mkdir(exist_ok=True)
-            for file in (paths.html, paths.markdown, *plots):
+            for file in (paths.html, paths.markdown, *plots, *ranking):
                 shutil.copyfile(file, study_dir / file.relative_to(made))
             return study_dir / paths.html.name
     except OSError as error:
@@ -93,10 +98,14 @@ def summarise_study(study_dir: Path) -> StudyReport:
     return summarise_scaling(study_dir) if spec.report == "scaling" else summarise(study_dir)
 
 
-def _write(summary: StudyReport, folder: Path) -> ReportPaths:
+def _write(summary: StudyReport, suspects: StudySuspects, folder: Path) -> ReportPaths:
     csv_files = _csv_files(summary)
+    if suspects.problem:
+        summary = replace(summary, warnings=(*summary.warnings, suspects.problem))
+    if suspects.ranking is not None:
+        write_rankings(suspects.ranking, folder)
     with drawing():
-        sections = _sections(summary)
+        sections = [*_sections(summary), *suspects.sections(is_published=summary.is_published)]
         plots = write_plots(plots_of(sections), folder / FIGURES)
         fields = {"summary": summary, "sections": sections, "csv_files": tuple(csv_files)}
         page = fill_page("report.html.j2", svgs=inline_plots(sections), **fields)

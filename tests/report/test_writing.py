@@ -119,7 +119,9 @@ def test_only_the_pages_own_script_may_run(written):
     page = written.html.read_text()
     (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+    assert (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+    )
     assert not re.search(r"https?://(?!www\.w3\.org)", page), "nothing to load from elsewhere"
 
 

@@ -8,15 +8,30 @@ from l2rw_ray.statistics import Interval
 
 LIMITS = ("n", "mean", "low", "high")
 """Columns of an interval."""
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_text(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    """Return a header and rows as CSV."""
+    """Return a header and rows as CSV.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerow(map(_harmless, header))
+    writer.writerows(map(_harmless, row) for row in rows)
     return text.getvalue()
+
+
+def _harmless(value: object) -> object:
+    """Return a value as it is, but for a text that begins like a formula and is no number."""
+    if not isinstance(value, str) or not value.startswith(_FORMULA_SIGNS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def interval_fields(interval: Interval | None) -> tuple[object, ...]:

@@ -12,12 +12,14 @@ class TableCell:
         detail: Its interval, or the reason why there is no value.
         seeds: How many seeds the interval is over, None without interval.
         is_clear: Whether it is shown bold, as a difference that was shown.
+        image: Address of an image that the page shows before the value; empty for none.
     """
 
     text: str
     detail: str = ""
     seeds: int | None = None
     is_clear: bool = False
+    image: str = ""
 
 
 @dataclass(frozen=True)
