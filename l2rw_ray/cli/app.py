@@ -304,6 +304,43 @@ def report(
 
 
 @app.command()
+def suspects(
+    directory: Directory,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH=LEVEL",
+            help="Level of a factor that the trials must have, as method.name=l2rw; can be repeated.",
+            show_default="the design point that is best on the validation set",
+        ),
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="Evidence to rank by: combined, prediction, loss, weight or score.")
+    ] = "combined",
+    top: Annotated[
+        int, typer.Option(min=1, help="Number of labels to list, and to correct with --fix.")
+    ] = 20,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder for suspects.csv and suspects.parquet.", show_default="DIR/report", metavar="DIR"
+        ),
+    ] = None,
+    fix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a copy of the train table, .csv or .parquet, with the labels that models prefer.",
+        ),
+    ] = None,
+) -> None:
+    """List the train labels that a study's trials speak against, if it kept examples."""
+    from l2rw_ray.cli.suspects import SuspectsOptions, show_suspects
+
+    show_suspects(directory, SuspectsOptions(where or [], by, top, out, fix))
+
+
+@app.command()
 def publish(
     directory: Directory,
     out: Annotated[

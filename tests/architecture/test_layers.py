@@ -49,7 +49,17 @@ LAYERS = {
     },
     "cli": {
         *_BASE,
-        *("config", "bench", "results", "report", "tracking", "planning", "preflight", "orchestration"),
+        *(
+            "config",
+            "data",
+            "bench",
+            "results",
+            "report",
+            "tracking",
+            "planning",
+            "preflight",
+            "orchestration",
+        ),
     },
 }
 """The packages that each package may import, besides itself."""

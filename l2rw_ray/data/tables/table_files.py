@@ -89,7 +89,7 @@ class CsvFormat:
             self._tables[file.path] = csv.read_csv(
                 io.BytesIO(content),
                 read_options=csv.ReadOptions(use_threads=False),  # threads lose the number of a bad row
-                parse_options=csv.ParseOptions(delimiter=_delimiter(content), newlines_in_values=True),
+                parse_options=csv.ParseOptions(delimiter=delimiter_of(content), newlines_in_values=True),
                 convert_options=csv.ConvertOptions(
                     strings_can_be_null=True, quoted_strings_can_be_null=False
                 ),
@@ -121,7 +121,7 @@ def _is_part(path: str, endings: tuple[str, ...]) -> bool:
     return name.endswith(endings) and not name.startswith((".", "_"))
 
 
-def _delimiter(content: bytes) -> str:
+def delimiter_of(content: bytes) -> str:
     """Return the delimiter that is most frequent in the header line."""
     names = content[:_HEAD_BYTES].split(b"\n", 1)[0].decode(errors="replace")
     return max(_DELIMITERS, key=names.count)
