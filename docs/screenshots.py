@@ -1,4 +1,4 @@
-"""Take the pictures of the documentation: a study's report, and its page in MLflow.
+"""Take the pictures of the documentation: a study's report, its list of suspects, and its page in MLflow.
 
     python -m docs.screenshots [STUDY_FOLDER]
 
@@ -18,13 +18,16 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from PIL import Image
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import FloatRect, Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
 L2RW_RAY = Path(sys.executable).parent / "l2rw-ray"
 PORT = 5077
 REPORT_SIZE: ViewportSize = {"width": 1200, "height": 1100}
+SUSPECTS = "Labels that may be wrong"
+SUSPECTS_HEIGHT = 760
+"""Pixels of the list that are shown, from its heading on."""
 MLFLOW_SIZE: ViewportSize = {"width": 1500, "height": 1140}
 _START_S, _DRAWING_MS = 120, 10_000
 _COLORS = 256
@@ -32,26 +35,36 @@ _COLORS = 256
 
 
 def take_screenshots(study: Path, images: Path = IMAGES) -> list[Path]:
-    """Take a picture of the report of a finished study, and one of its page in MLflow.
+    """Take a picture of the report of a finished study, of its list of suspects, and of its page in MLflow.
 
     Args:
         study: The study folder.
         images: Where the pictures go.
     """
     images.mkdir(parents=True, exist_ok=True)
-    report, mlflow = images / "report.png", images / "mlflow-compare.png"
+    report, suspects, mlflow = (images / f"{name}.png" for name in ("report", "suspects", "mlflow-compare"))
     with _browser() as page:
         page.set_viewport_size(REPORT_SIZE)
         page.goto((study / "report" / "report.html").resolve().as_uri())
         page.screenshot(path=report)
+        _picture_suspects(page, suspects)
         with _mlflow(study) as address:
             page.set_viewport_size(MLFLOW_SIZE)
             page.goto(address)
             _arrange_mlflow(page)
             page.screenshot(path=mlflow)
-    for file in (report, mlflow):
+    pictures = [report, suspects, mlflow]
+    for file in pictures:
         Image.open(file).convert("RGB").quantize(_COLORS).save(file, optimize=True)
-    return [report, mlflow]
+    return pictures
+
+
+def _picture_suspects(page: Page, file: Path) -> None:
+    """Take a picture of the first rows of the list of suspects on a report's page."""
+    box = page.locator("section", has=page.get_by_role("heading", name=SUSPECTS)).bounding_box()
+    assert box is not None
+    clip: FloatRect = {"x": 0, "y": box["y"] - 8, "width": REPORT_SIZE["width"], "height": SUSPECTS_HEIGHT}
+    page.screenshot(path=file, full_page=True, clip=clip)
 
 
 @contextmanager
