@@ -110,7 +110,18 @@ class WorkerGroupPool:
         self._answers.put(_WAKE)
 
     def join(self, timeout_s: float) -> None:
-        """Wait until all worker groups have left, and end those that have not after `timeout_s`."""
+        """Wait until all worker groups have left, and end those that have not after `timeout_s`.
+
+        The thread must be over before Ray is shut down: a call of Ray after that ends the process or starts
+        another Ray. So it is waited for even if the user interrupts, when it ends all groups at once.
+        """
+        try:
+            self._join(timeout_s)
+        except KeyboardInterrupt:
+            self._join(0.0)
+            raise
+
+    def _join(self, timeout_s: float) -> None:
         self._deadline = monotonic() + timeout_s
         self._answers.put(_WAKE)
         if self._thread.is_alive():
