@@ -31,7 +31,7 @@ _ROOT = Path(__file__).parents[1]
 _TRIALS = 12
 _ENDED = re.compile(rf"^\d+ of {_TRIALS} ")
 """A line that the run prints when a trial has ended."""
-_SAMPLE_EVERY_S = 0.3
+_SAMPLE_EVERY_S = 0.5
 _MAIN = "from l2rw_ray.cli import main; main()"
 
 
@@ -87,7 +87,7 @@ def measure(source: Path, groups: int, folder: Path) -> dict[str, float]:
 
 
 class ProcessTimes(threading.Thread):
-    """Samples the CPU time of a process and of all that it starts; Ray's workers change their parents.
+    """Samples the CPU time of a process and of all that it has started.
 
     Args:
         pid: The process.
@@ -95,16 +95,16 @@ class ProcessTimes(threading.Thread):
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self._known = {pid: psutil.Process(pid)}
+        self._first = psutil.Process(pid)
+        self._known = {pid: self._first}
         self._used_s: dict[int, float] = {}
         self._over = threading.Event()
 
     def run(self) -> None:
         """Sample until `stop`."""
         while not self._over.wait(_SAMPLE_EVERY_S):
-            for process in list(self._known.values()):
-                with suppress(psutil.Error):
-                    self._known |= {each.pid: each for each in process.children(recursive=True)}
+            with suppress(psutil.Error):
+                self._known |= {each.pid: each for each in self._first.children(recursive=True)}
             for pid, process in self._known.items():
                 with suppress(psutil.Error):
                     times = process.cpu_times()

@@ -25,6 +25,7 @@ from l2rw_ray.tracking.database import check_database_answers
 from l2rw_ray.tracking.design_point_run import DesignPointRun
 from l2rw_ray.tracking.inputs import DataInput, data_inputs
 from l2rw_ray.tracking.metric_points import MetricPoint, end_of, metric_points
+from l2rw_ray.tracking.new_database import create_database
 from l2rw_ray.tracking.runs import (
     PLANNED,
     Row,
@@ -307,6 +308,7 @@ class MlflowMirror:
     def _open(self) -> _Store:
         check_writable_folder(self._uri)
         check_database_answers(self._uri)
+        create_database(self._uri)
         client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
         experiment = client.get_experiment_by_name(self._name)
         if experiment is None:
