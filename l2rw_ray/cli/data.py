@@ -127,6 +127,9 @@ def _print_source(console: Console, source: "SourceSummary") -> None:
         console.print(Text(f"{name:<8} {text}"), soft_wrap=True)
     for line in source.skipped:
         console.print(Text(f"         {line}"), soft_wrap=True)
+    for name, sentences in (("note", source.notes), ("warning", source.warnings)):
+        for sentence in sentences:
+            console.print(Text(f"{name:<8} {sentence}"), soft_wrap=True)
 
 
 def _print_texts(console: Console, names: Sequence[str], texts: Sequence[Sequence[str]]) -> None:

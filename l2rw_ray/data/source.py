@@ -57,6 +57,8 @@ class Source:
         pools: Rows that one set alone is drawn from, by its name, `meta` or `validation`.
         ids: Identity of each row; None where its number says it all.
         test_ids: Identity of each row of the test set of its own.
+        notes: What is worth knowing of how it was read, a sentence each.
+        warnings: What may not be as it was meant, a sentence each.
     """
 
     inputs: Tree | RowStore
@@ -80,6 +82,8 @@ class Source:
     pools: Mapping[str, range] = field(default_factory=dict)
     ids: RowIds | None = None
     test_ids: RowIds | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def take(self, rows_K: Tensor) -> Tree:
         """Return the inputs of some rows, [K, …], or their texts, from memory or from files.
@@ -122,15 +126,20 @@ class Source:
             field: The field that names it, for the error.
 
         Raises:
-            DataError: There is no such class.
+            DataError: There is no such class, or a number is the name of one and the index of another.
         """
-        indices = self.class_indices or tuple(range(len(self.class_names)))
-        if isinstance(given, int) and given in indices:
-            return indices.index(given)
-        if given in self.class_names:
-            return self.class_names.index(str(given))
-        names = ", ".join(self.class_names)
-        raise DataError(field, given, "no class of this source", f"use one of {names}")
+        indices, name = self.class_indices or tuple(range(len(self.class_names))), str(given)
+        by_index = indices.index(given) if isinstance(given, int) and given in indices else None
+        by_name = self.class_names.index(name) if name in self.class_names else None
+        if by_index is not None and by_name is not None and by_index != by_name:
+            other = self.class_names[by_index]
+            problem = f"there is a class of this name, and the class of this index is {other!r}"
+            raise DataError(field, given, problem, f"write a name in quotes: {name!r} or {other!r}")
+        found = by_index if by_name is None else by_name
+        if found is None:
+            names = ", ".join(self.class_names)
+            raise DataError(field, given, "no class of this source", f"use one of {names}")
+        return found
 
     def only(self, classes: Sequence[int]) -> Self:
         """Return the source with only some of its classes, numbered in the order given.

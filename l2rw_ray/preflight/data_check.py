@@ -52,7 +52,7 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
         if name not in sources:
             sources[name] = load_source(only)
             hashes[name] = ContentHashes(sources[name])
-            _warn_of_skipped_rows(only.source, sources[name])
+            _warn_of_source(only.source, sources[name])
         splits = make_splits(sources[name], trial.config.data, trial.seed)
         misfit = None if spec is None else spec.objective_misfit(is_regression=splits.is_regression)
         if misfit is not None:
@@ -83,7 +83,9 @@ def _absent_classes(splits: Splits) -> set[tuple[str, str]]:
     }
 
 
-def _warn_of_skipped_rows(name: str, source: Source) -> None:
+def _warn_of_source(name: str, source: Source) -> None:
+    for sentence in source.warnings:
+        logging.getLogger(__name__).warning("source %s: %s", name, sentence)
     if source.skipped:
         logging.getLogger(__name__).warning(
             "source %s: bad rows skipped: %s, such as %s; see `l2rw-ray data check`",

@@ -43,6 +43,8 @@ class SourceSummary:
         class_names: Name of each class.
         is_regression: Whether examples have targets; the classes are then deciles of the target.
         labels: What is known of its labels; None where all count as right.
+        notes: What is worth knowing of how it was read, a sentence each.
+        warnings: What may not be as it was meant, a sentence each.
     """
 
     name: str
@@ -58,6 +60,8 @@ class SourceSummary:
     class_names: tuple[str, ...]
     is_regression: bool
     labels: LabelSummary | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,8 @@ def _source_summary(config: Data, source: Source) -> SourceSummary:
         source.class_names,
         source.targets is not None,
         label_summary(source),
+        source.notes,
+        source.warnings,
     )
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -49,3 +51,14 @@ def test_classes_left_out_keep_their_rows_but_have_no_label(make_source) -> None
     for given in (1, "class1"):
         with pytest.raises(DataError, match=r"trial\.data\.noise\.class = .*; use one of class0, class2"):
             part.class_index(given, "trial.data.noise.class")
+
+
+def test_a_number_that_is_a_name_and_an_index_is_refused(make_source) -> None:
+    source = replace(make_source(1, 1, 1), class_names=("1", "2", "10"))
+    assert source.class_index("2") == 1
+    assert source.class_index(10) == 2, "no index, so a name"
+    assert source.class_index(0) == 0, "no name, so an index"
+    with pytest.raises(
+        DataError, match=r"class = 2: there is a class of this name, .* index is '10'; write a"
+    ):
+        source.class_index(2)

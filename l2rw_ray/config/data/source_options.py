@@ -1,9 +1,10 @@
 """Options of each source: where its files are and how they are read."""
 
+import codecs
 import math
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from l2rw_ray.config.section import Section, conflict
 
@@ -40,6 +41,35 @@ class SourceFacts(Section):
     def tokenizer_file(self) -> str | None:
         """File of the tokenizer of its texts; None where there is none, or one is trained."""
         return None
+
+
+class CsvOptions(Section):
+    """How CSV files are read."""
+
+    encoding: str = "utf-8"
+    """Encoding of CSV files, as Python names it, such as `latin-1`, `cp1252` or `utf-16`."""
+    null_values: tuple[str, ...] | None = None
+    """What stands for a missing value in CSV files, out of quotes; `[""]` takes `NA` for a class like any
+    other. Null, the default, for nothing at all, `NA`, `NaN`, `null` and the like."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, encoding: str) -> str:
+        try:
+            found = codecs.lookup(encoding)
+            "a".encode(encoding)  # not every codec is of text
+        except (LookupError, ValueError):
+            raise conflict("", encoding, "unknown", "use a name of Python's, such as latin-1") from None
+        return found.name
+
+    @model_validator(mode="after")
+    def _is_for_csv(self) -> Self:
+        if getattr(self, "source", "csv") != "csv":
+            for name in ("encoding", "null_values"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    value = getattr(self, name)
+                    raise conflict(name, value, "Parquet files say that themselves", "leave it out")
+        return self
 
 
 class TorchvisionOptions(SourceFacts):

@@ -22,6 +22,7 @@ from l2rw_ray.config.data.protocols import (
 from l2rw_ray.config.data.regression import GaussianNoise, TableOptions
 from l2rw_ray.config.data.source_options import (
     BadRows,
+    CsvOptions,
     Ham10000Options,
     ImageFolderOptions,
     SourceFacts,
@@ -205,7 +206,7 @@ class SyntheticData(SyntheticOptions, _Data):
     source: Literal["synthetic"]
 
 
-class ParquetData(TableOptions, TrustedColumns, InputColumns, _Data):
+class ParquetData(TableOptions, TrustedColumns, InputColumns, CsvOptions, _Data):
     """A table of encoded images, texts or numeric features, and a label or a target.
 
     Paths are files or folders, local or any URI that pyarrow's filesystems understand. A CSV file, packed
@@ -221,8 +222,12 @@ class ParquetData(TableOptions, TrustedColumns, InputColumns, _Data):
     test: str | None = None
     """File or folder of the test set; null draws the test set from `train`."""
     label: str | None = "label"
-    """Column of integer labels, 0 to classes − 1, or of strings; null, the default beside `target`, for
-    none."""
+    """Column of labels; null, the default beside `target`, for none. Whole numbers from 0 to classes − 1 are
+    indices of classes. Other values, such as text, 1 to 5, −1 and 1, years or dates, become classes in their
+    order, text sorted, without white space around it; `l2rw-ray data check` shows which became which."""
+    class_names: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(default=None, min_length=2)
+    """Names of the classes of labels that are numbers, in their order; null takes `class_names` of the
+    files' metadata, or the numbers."""
     group: str | None = None
     """Column that tells which examples belong together, such as a patient or a lesion: no group is in two
     of the sets, and meta, validation and test set have one example of each of theirs."""
@@ -295,6 +300,10 @@ class ParquetData(TableOptions, TrustedColumns, InputColumns, _Data):
     def _label_or_target(self) -> Self:
         if self.label is not None and self.target is not None:
             raise conflict("label", self.label, "a target is named too", "set one of the two to null")
+        if self.class_names is not None and self.label is None:
+            raise conflict("class_names", list(self.class_names), "there is no label", "leave it out")
+        if self.class_names is not None and len(set(self.class_names)) < len(self.class_names):
+            raise conflict("class_names", list(self.class_names), "a name occurs twice", "name each once")
         if self.label is None and self.target is None:
             raise conflict("label", None, "no target is named either", "name one of the two")
         for answer in ("label", "target"):

@@ -61,6 +61,7 @@ class ImagePart:
         from l2rw_ray.data.images.column import encoded_values
         from l2rw_ray.data.tables.table import readable
         from l2rw_ray.data.tables.table_files import ParquetFormat
+        from l2rw_ray.data.tables.view_types import plain_batch
 
         start, columns = 0, [self.column]
         with (
@@ -72,7 +73,7 @@ class ImagePart:
                 places = self.places_K[begin:end]
                 if len(places):
                     rows = (places + self.group.first).tolist()
-                    yield rows, encoded_values(batch.column(0).take(places - start))
+                    yield rows, encoded_values(plain_batch(batch).column(0).take(places - start))
                 start += len(batch)
 
 

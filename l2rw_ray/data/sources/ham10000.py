@@ -74,8 +74,8 @@ def open_metadata(config: Ham10000Data) -> "Table":
     Raises:
         DataError: It is not there, or not readable.
     """
+    from l2rw_ray.data.tables.csv_format import CsvFormat
     from l2rw_ray.data.tables.table import Table
-    from l2rw_ray.data.tables.table_files import CsvFormat
 
     path = Path(config.root).expanduser() / METADATA
     if not path.is_file():

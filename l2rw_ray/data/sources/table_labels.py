@@ -13,6 +13,7 @@ from torch import Tensor
 
 from l2rw_ray.config.data.sources import ParquetData
 from l2rw_ray.data.source import NO_CLASS
+from l2rw_ray.data.sources.class_values import Classes, find_classes, number_text
 from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.data.tables.joined import TablePart
 from l2rw_ray.errors import DataError
@@ -23,19 +24,6 @@ if TYPE_CHECKING:
 ReadNumbers = Callable[["Table", str, str, BadRows, bool], Tensor]
 """Reads a numeric column of a table, floats [P]: takes the table, the option that names the column, its
 name, the record of bad rows, and whether values may lack, which read NaN."""
-
-
-@dataclass(frozen=True)
-class Classes:
-    """The classes of a source.
-
-    Attributes:
-        names: Name of each.
-        named: Whether labels are names, rather than indices.
-    """
-
-    names: tuple[str, ...]
-    named: bool
 
 
 @dataclass(frozen=True)
@@ -78,11 +66,19 @@ class _Wanted(NamedTuple):
 
 @dataclass(frozen=True)
 class _Labels:
-    """A column of labels of a part: values, [P], and which of them are there, bool [P]."""
+    """A column of labels of a part.
+
+    Attributes:
+        name: Its name.
+        values: Numbers, or text without white space around it, [P].
+        present: Which of them are there, bool [P].
+        trimmed: What was cut off, and where; None for nothing.
+    """
 
     name: str
     values: Array
     present: Array
+    trimmed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +106,8 @@ class LabelColumns:
     def classes(self, bad: BadRows) -> Classes:
         """Return the classes of usable rows.
 
-        They are the text labels, the names in the files' metadata, or indices up to the largest.
+        Raises:
+            DataError: Labels are no classes, or text in some tables and numbers in others.
         """
         labels = [
             column.values[column.present & part.bad(bad).kept]
@@ -118,15 +115,18 @@ class LabelColumns:
             for column in pair
             if column is not None
         ]
-        if len({values.dtype.kind for values in labels if len(values)}) > 1:
-            problem = "labels are text in some columns and integers in others"
+        labels = [values for values in labels if len(values)]
+        if len({values.dtype.kind == "U" for values in labels}) > 1:
+            problem = "labels are text in some columns and numbers in others"
             raise DataError("trial.data.label", self.config.label, problem, "write them with one type")
-        labels_K = np.concatenate([values for values in labels if len(values)])
-        if labels_K.dtype.kind == "U":
-            return Classes(tuple(np.unique(labels_K).tolist()), named=True)
         stated = self.parts[0].table.metadata_list("class_names")
-        count = min(int(labels_K.max()) + 1, len(labels_K))  # no more, or some could not occur
-        return Classes(stated or tuple(map(str, range(count))), named=False)
+        return find_classes(np.concatenate(labels), self.config.class_names, stated)
+
+    @property
+    def trimmed(self) -> tuple[str, ...]:
+        """A sentence on each column whose labels had white space around them."""
+        columns = (column for pair in self.columns for column in pair if column is not None)
+        return tuple(column.trimmed for column in columns if column.trimmed is not None)
 
     def answers(self, classes: Classes, bad: BadRows) -> Answers:
         """Return class indices.
@@ -200,8 +200,29 @@ def _label_columns(
 
 def _read_labels(table: "Table", column: _Wanted, bad: BadRows) -> _Labels:
     lacking = BadRows(table.rows, skip=True) if column.may_lack else bad
-    values = table.labels(column.name, lacking, f"trial.data.{column.option}")
-    return _Labels(column.name, values, lacking.kept)
+    values, trimmed = table.labels(column.name, lacking, f"trial.data.{column.option}"), None
+    if values.dtype.kind == "U":
+        values, trimmed = _without_space(table, column, values, lacking)
+    return _Labels(column.name, values, lacking.kept, trimmed)
+
+
+def _without_space(
+    table: "Table", column: _Wanted, values: Array, lacking: BadRows
+) -> tuple[Array, str | None]:
+    """Return labels without white space around them, and a sentence on what was cut off."""
+    plain = np.char.strip(values)
+    changed = np.flatnonzero(plain != values)
+    if not len(changed):
+        return values, None
+
+    def error_at(row: int) -> DataError:
+        problem = f"nothing but white space in {table.locate(row)}"
+        remedy = "fill it in, drop the row, or set trial.data.bad_rows to skip"
+        return DataError(f"trial.data.{column.option}", column.name, problem, remedy)
+
+    lacking.mark((plain == "") & (values != ""), error_at)
+    first = f"{str(values[changed[0]])!r} in {table.locate(int(changed[0]))}"
+    return plain, f"white space around {len(changed):,} values of {column.name} is ignored, such as {first}"
 
 
 def _check_either(
@@ -224,18 +245,15 @@ def _indices(part: TablePart, column: _Labels | None, classes: Classes, bad: Bad
     """Return class indices, int64 [P]; a label that is no class is an error or marked as bad."""
     if column is None:
         return np.full(part.table.rows, NO_CLASS)
-    names, labels, indices = classes.names, column.values, column.values
-    if classes.named or labels.dtype.kind == "U":
-        index = {name: position for position, name in enumerate(names)} if classes.named else {}
-        indices = np.array([index.get(str(label), -1) for label in labels.tolist()])
+    names, labels, indices = classes.names, column.values, classes.indices(column.values)
 
     def error_at(row: int) -> DataError:
-        return DataError(
-            "trial.data.label",
-            column.name,
-            f"label {labels[row]} in {part.table.locate(row)} is none of the {len(names)} classes of train",
-            "use labels from 0 to classes − 1, and fix the row or the class_names in the metadata",
+        label, place = labels[row].item(), part.table.locate(row)
+        problem = f"label {number_text(label)} in {place} is none of the {len(names)} classes of train"
+        negative = (
+            " Leave it empty where it is not known." if not isinstance(label, str) and label < 0 else ""
         )
+        return DataError("trial.data.label", column.name, problem, classes.remedy + negative)
 
     bad.mark(((indices < 0) | (indices >= len(names))) & column.present, error_at)
     return np.where(column.present, indices, NO_CLASS).astype(np.int64)

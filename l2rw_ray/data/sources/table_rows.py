@@ -1,5 +1,7 @@
 """Which rows of the tables of a section belong together, have a verified label, and are one and the same."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,9 @@ from l2rw_ray.data.row_ids import ColumnIds, RowIds
 from l2rw_ray.data.sources.table_labels import Answers
 from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.errors import DataError
+
+if TYPE_CHECKING:
+    from l2rw_ray.data.tables.table import Table
 
 Pools = dict[str, range]
 """As `Source.pools`."""
@@ -60,6 +65,20 @@ def group_indices(
             _check_no_group_is_shared(config, other, named[other], name, named[name])
     _, indices = np.unique(groups_N, return_inverse=True)
     return torch.from_numpy(indices.astype(np.int64))
+
+
+def check_names_rows(table: "Table", column: str) -> None:
+    """Check that a column of identities is of integers or text, which are written in one way.
+
+    Raises:
+        DataError: It is missing, or of another type.
+    """
+    from l2rw_ray.data.tables.table import is_name, plain_type
+
+    field = "trial.data.id"
+    for given in map(plain_type, table.require(column, field)):
+        if not is_name(given):
+            raise DataError(field, column, f"values are of type {given}", "use integers or text")
 
 
 def check_ids_differ(config: ParquetData, ids: RowIds, test_ids: RowIds | None) -> None:

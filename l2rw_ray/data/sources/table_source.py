@@ -13,8 +13,9 @@ from l2rw_ray.data.categories.mixed_rows import MixedRows
 from l2rw_ray.data.images.stored_images import stored_images
 from l2rw_ray.data.row_ids import ColumnIds, RowIds, kept_ids
 from l2rw_ray.data.source import SOURCES, Source
-from l2rw_ray.data.sources.table_labels import Answers, Classes, LabelColumns, read_targets
-from l2rw_ray.data.sources.table_rows import check_ids_differ, group_indices, verified_rows
+from l2rw_ray.data.sources.class_values import Classes, look_alikes
+from l2rw_ray.data.sources.table_labels import Answers, LabelColumns, read_targets
+from l2rw_ray.data.sources.table_rows import check_ids_differ, check_names_rows, group_indices, verified_rows
 from l2rw_ray.data.splits.targets import stratified
 from l2rw_ray.data.tables.bad_rows import Array, BadRows, SkippedRows
 from l2rw_ray.data.tables.joined import JoinedTable, SectionTables, open_tables
@@ -38,6 +39,7 @@ class _Examples:
         skipped: Rows that were skipped.
         ids: Identity of each row.
         pools: As `Source.pools`.
+        warnings: As `Source.warnings`.
     """
 
     inputs: Tensor | Texts | MixedRows
@@ -47,6 +49,7 @@ class _Examples:
     skipped: tuple[SkippedRows, ...]
     ids: RowIds
     pools: dict[str, range]
+    warnings: tuple[str, ...] = ()
 
 
 @SOURCES.register("csv")
@@ -54,11 +57,11 @@ class _Examples:
 def load_table(config: ParquetData) -> Source:
     """Read, check and decode the tables that a section names.
 
-    Integer labels are class indices, named by the JSON list `class_names` in the train files'
-    metadata where there is one; text labels become classes in sorted order. A target is a numeric
-    column, whose deciles stand for classes where sets are stratified. Decoded inputs are cached on
-    disk by the files' path, size and time of change. With `stream` only the first train image is decoded;
-    others are found to be broken when they are read.
+    Labels become classes as `find_classes` says, named by the option or by the JSON list `class_names` in
+    the train files' metadata where there is one. A target is a numeric column, whose deciles stand for
+    classes where sets are stratified. Decoded inputs are cached on disk by the files' path, size and time
+    of change. With `stream` only the first train image is decoded; others are found to be broken when they
+    are read.
 
     Raises:
         DataError: A file is missing or of another format; a column is missing; an image, a feature, a
@@ -87,6 +90,8 @@ def _load_classes(config: ParquetData, tables: SectionTables) -> Source:
         None if test is None else test.answers.known,
         train_labels=train.answers.given if config.knows_verified else None,
         verified=verified_rows(config, train.answers, train.pools),
+        notes=() if classes.mapping is None else (classes.mapping,),
+        warnings=(*train.warnings, *(() if test is None else test.warnings), *look_alikes(classes.names)),
     )
     return _completed(config, source, train, test)
 
@@ -147,7 +152,8 @@ def _read(
     classes = classes or labels.classes(bad)
     answers = labels.answers(classes, bad)
     _check_rows_left(joined.whole, bad)
-    return columns.with_answers(answers, ids, joined, bad), classes
+    examples = columns.with_answers(answers, ids, joined, bad)
+    return replace(examples, warnings=labels.trimmed), classes
 
 
 def _read_targets(config: ParquetData, tables: SectionTables, joined: JoinedTable) -> _Examples:
@@ -168,6 +174,7 @@ def _row_ids(config: ParquetData, tables: SectionTables, table: "Table", bad: Ba
     """Return the identities of all rows of a table."""
     if config.id is None:
         return tables.file_rows(table)
+    check_names_rows(table, config.id)
     return ColumnIds(table.labels(config.id, bad, "trial.data.id"))
 
 

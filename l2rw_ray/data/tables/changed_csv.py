@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 
-from l2rw_ray.data.tables.table_files import delimiter_of
+from l2rw_ray.data.tables.csv_format import delimiter_of
 
 
 def changed_csv(content: bytes, column: int, changes: Mapping[int, str]) -> bytes:

@@ -121,10 +121,14 @@ def open_table(config: ParquetData, field: str, given: str, form: "TableFormat |
     Raises:
         DataError: It is missing, of another format, or empty.
     """
+    from l2rw_ray.data.tables.csv_format import CsvFormat
     from l2rw_ray.data.tables.table import Table
-    from l2rw_ray.data.tables.table_files import CsvFormat, ParquetFormat
+    from l2rw_ray.data.tables.table_files import ParquetFormat
 
-    return Table.open(field, given, form or (CsvFormat() if config.source == "csv" else ParquetFormat()))
+    if form is None:
+        is_csv = config.source == "csv"
+        form = CsvFormat(config.encoding, config.null_values) if is_csv else ParquetFormat()
+    return Table.open(field, given, form)
 
 
 def _joined(first: "Table", other: "Table") -> "Table":

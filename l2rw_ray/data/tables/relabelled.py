@@ -13,9 +13,9 @@ from pyarrow.fs import FileInfo
 
 from l2rw_ray.config.data.sources import Data, ParquetData
 from l2rw_ray.data.tables.changed_csv import changed_csv
+from l2rw_ray.data.tables.csv_format import CsvFormat, delimiter_of
 from l2rw_ray.data.tables.joined import open_tables
 from l2rw_ray.data.tables.table import Table, readable
-from l2rw_ray.data.tables.table_files import CsvFormat, delimiter_of
 from l2rw_ray.errors import DataError
 
 
@@ -47,8 +47,9 @@ def write_relabelled(config: Data, given: Mapping[str, str], suggested: Mapping[
     names = tables.file_rows(table) if config.id is None else map(str, rows[config.id].to_pylist())
     changes = _changes(table, rows[config.label].to_pylist(), names, given, suggested)
     if out.suffix == ".csv" and isinstance(table.form, CsvFormat) and len(table.files) == 1:
-        content = _content(table, table.files[0])
-        out.write_bytes(changed_csv(content, rows.schema.get_field_index(config.label), changes))
+        content = _content(table, table.form, table.files[0])
+        changed = changed_csv(content, rows.schema.get_field_index(config.label), changes)
+        out.write_bytes(changed.decode().encode(table.form.encoding))
     else:
         _write(_with(rows, config.label, changes), out)
 
@@ -95,12 +96,9 @@ def _write(rows: pa.Table, path: Path) -> None:
         csv.write_csv(rows, path, csv.WriteOptions(quoting_style="needed"))
 
 
-def _content(table: Table, file: FileInfo) -> bytes:
-    with (
-        readable(table.field, table.form, file.path),
-        table.filesystem.open_input_stream(file.path) as stream,
-    ):
-        return bytes(stream.read())
+def _content(table: Table, form: CsvFormat, file: FileInfo) -> bytes:
+    with readable(table.field, form, file.path):
+        return form.content(table.filesystem, file)
 
 
 def _whole(table: Table, file: FileInfo) -> pa.Table:
@@ -108,7 +106,7 @@ def _whole(table: Table, file: FileInfo) -> pa.Table:
     if not isinstance(table.form, CsvFormat):
         with readable(table.field, table.form, file.path):
             return pq.read_table(file.path, filesystem=table.filesystem)
-    content = _content(table, file)
+    content = _content(table, table.form, file)
     with readable(table.field, table.form, file.path):
         names = table.schemas[table.files.index(file)].names
         return csv.read_csv(

@@ -13,11 +13,16 @@ import pyarrow.compute as pc
 from pyarrow.fs import FileInfo, FileSystem
 
 from l2rw_ray.data.tables.bad_rows import Array, BadRows
+from l2rw_ray.data.tables.encodings import EncodingError
 from l2rw_ray.data.tables.table_files import TableFormat, find_files
 from l2rw_ray.errors import DataError, OutOfReachError, first_line
 from l2rw_ray.retries import is_transient
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+
+_EXACT = 2.0**53
+"""Whole numbers below this are exact in float64."""
+_NULL_VALUES = " (NA and the like read as missing, see trial.data.null_values)"
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,8 @@ class Table:
     def identity(self) -> list[list[Any]]:
         """What changes when a file does; the URI too, since a path alone names no server."""
         place = self.given if "://" in self.given else ""
-        return [[place, file.path, file.size, file.mtime_ns] for file in self.files]
+        form = self.form.identity
+        return [[place, file.path, file.size, file.mtime_ns, *form] for file in self.files]
 
     def locate(self, row: int) -> str:
         """Return the file and row, from 0, of a row counted over all files."""
@@ -143,7 +149,9 @@ class Table:
                     start += len(batch)
 
     def labels(self, column: str, bad: BadRows, field: str = "trial.data.label") -> Array:
-        """Return a column of labels or groups, as integers or text, [N].
+        """Return a column of labels, groups or identities, as numbers or text, [N].
+
+        Booleans, dates and times are text. Numbers are int64 if all are whole, else float64.
 
         Args:
             column: Its name.
@@ -151,32 +159,28 @@ class Table:
             field: Where the study names it.
 
         Raises:
-            DataError: It is missing, is neither integer nor text, or lacks a value that may not be skipped.
+            DataError: It is missing, holds neither numbers nor text, or lacks a value that may not be
+                skipped.
         """
         types = [plain_type(given) for given in self.require(column, field)]
         types = [given for given in types if not pa.types.is_null(given)]  # a file without values has none
-        text = all(map(is_text, types))
-        for given in types:
-            if not (text or pa.types.is_integer(given)):
-                if len(set(types)) > 1:
-                    problem = f"files of the table disagree: values are {' and '.join(map(str, set(types)))}"
-                    raise DataError(field, column, problem, "write them with one type")
-                problem = f"values are of type {given}"
-                raise DataError(field, column, problem, "use integers or text")
+        text, numeric = all(map(_reads_as_text, types)), all(map(_is_number, types))
+        if not (text or numeric):
+            strange = [given for given in types if not (_reads_as_text(given) or _is_number(given))]
+            if strange:
+                raise DataError(field, column, f"values are of type {strange[0]}", "use numbers or text")
+            problem = f"files of the table disagree: values are {' and '.join(sorted(set(map(str, types))))}"
+            raise DataError(field, column, problem, "write them with one type")
 
         def error_at(row: int) -> DataError:
             return self._error(field, column, f"null in {self.locate(row)}", "fill it in")
 
         parts = []
         for start, batch in self.batches([column]):
-            values = batch.column(0)
-            if pa.types.is_dictionary(values.type):
-                values = values.dictionary_decode()
-            if pa.types.is_null(values.type):
-                values = values.cast(pa.string() if text else pa.int64())
+            values = _as_text(batch.column(0)) if text else _as_finite(batch.column(0))
             bad.mark(values.is_null().to_numpy(zero_copy_only=False), error_at, start)
-            numbers = values.fill_null("" if text else 0).to_numpy(zero_copy_only=False)
-            parts.append(numbers.astype(np.str_ if text else np.int64))
+            filled = values.fill_null("" if text else 0).to_numpy(zero_copy_only=False)
+            parts.append(filled.astype(np.str_) if text else _whole_if_exact(filled))
         return np.concatenate(parts)
 
     def features(
@@ -228,9 +232,9 @@ class Table:
             raise self.feature_error(column, start + place, "null" if value is None else value, field)
 
     def _error(self, field: str, column: str, problem: str, remedy: str) -> DataError:
-        return DataError(
-            field, column, problem, f"{remedy}, drop the row, or set trial.data.bad_rows to skip"
-        )
+        missing = "" if self.form.identity or not self.form.guesses_types else _NULL_VALUES
+        remedy = f"{remedy}, drop the row, or set trial.data.bad_rows to skip"
+        return DataError(field, column, problem, remedy + (missing if problem.startswith("null") else ""))
 
 
 def _as_numbers(values: pa.Array, other_text: float) -> Array:
@@ -240,6 +244,38 @@ def _as_numbers(values: pa.Array, other_text: float) -> Array:
         values = pc.utf8_trim_whitespace(pc.if_else(is_number, values, str(other_text)))
     numbers: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return np.where(np.abs(numbers) > np.finfo(np.float32).max, np.copysign(np.inf, numbers), numbers)
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    """Return text, booleans, dates or times as text; sorted, dates are in their order."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    return values.cast(pa.large_string())
+
+
+def _as_finite(values: pa.Array) -> pa.Array:
+    """Return numbers as int64 or float64; null where one is NaN or infinite."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_integer(values.type) or pa.types.is_null(values.type):
+        return values.cast(pa.int64(), safe=False)
+    values = values.cast(pa.float64(), safe=False)
+    return pc.if_else(pc.is_finite(values), values, None)
+
+
+def _whole_if_exact(numbers: Array) -> Array:
+    """Return numbers as int64 if that loses nothing."""
+    is_whole = numbers.dtype.kind == "i" or bool((np.mod(numbers, 1) == 0).all())
+    is_small = is_whole and (numbers.dtype.kind == "i" or bool((np.abs(numbers) < _EXACT).all()))
+    return numbers.astype(np.int64) if is_small else numbers.astype(np.float64)
+
+
+def _reads_as_text(given: pa.DataType) -> bool:
+    return is_text(given) or pa.types.is_boolean(given) or pa.types.is_temporal(given)
+
+
+def _is_number(given: pa.DataType) -> bool:
+    return _is_numeric(given) and not pa.types.is_boolean(given)
 
 
 def _head(field: str, form: TableFormat, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
@@ -262,6 +298,8 @@ def readable(field: str, form: TableFormat, path: str) -> Iterator[None]:
     """
     try:
         yield
+    except EncodingError as error:
+        raise DataError(field, path, error.problem, error.remedy) from error
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         if is_transient(error):
             raise OutOfReachError(path, first_line(error)) from error
@@ -281,6 +319,11 @@ def is_text(given: pa.DataType) -> bool:
     """Return whether a type is one of texts."""
     kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(kind(given) for kind in kinds)
+
+
+def is_name(given: pa.DataType) -> bool:
+    """Return whether a type is one of texts or of whole numbers, or of no values at all."""
+    return _is_text_or_empty(given) or pa.types.is_integer(given)
 
 
 def _is_text_or_empty(given: pa.DataType) -> bool:

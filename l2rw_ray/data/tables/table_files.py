@@ -1,18 +1,16 @@
 """Files of tables, in the supported formats."""
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import csv
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
 
-_ROWS_AT_A_TIME = 1024
-_DELIMITERS = ",;\t"
-_HEAD_BYTES = 2**16
+from l2rw_ray.data.tables.view_types import plain_batch, plain_schema
+
+ROWS_AT_A_TIME = 1024
 
 
 class TableFormat(Protocol):
@@ -23,6 +21,10 @@ class TableFormat(Protocol):
     """Endings of its files' names, for folders that hold other files too."""
     guesses_types: bool
     """Whether a column's type was guessed from its values."""
+
+    @property
+    def identity(self) -> list[Any]:
+        """What changes when files are read otherwise; empty for the defaults."""
 
     def columns_and_rows(self, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
         """Return a file's schema and number of rows.
@@ -44,57 +46,23 @@ class ParquetFormat:
     endings: tuple[str, ...] = (".parquet", ".pq")
     guesses_types = False
 
+    @property
+    def identity(self) -> list[Any]:
+        """Nothing: there is one way to read them."""
+        return []
+
     def columns_and_rows(self, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
         """Read a file's schema and number of rows from its footer."""
         footer = pq.read_metadata(file.path, filesystem=filesystem)
-        return footer.schema.to_arrow_schema(), footer.num_rows
+        return plain_schema(footer.schema.to_arrow_schema()), footer.num_rows
 
     def batches(
         self, filesystem: FileSystem, file: FileInfo, columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
         """Yield some of the file's columns, read a few rows at a time."""
         with pq.ParquetFile(file.path, filesystem=filesystem) as parquet:
-            yield from parquet.iter_batches(_ROWS_AT_A_TIME, columns=list(columns))
-
-
-class CsvFormat:
-    """Comma-separated values under a header line, compressed or not; semicolons and tabs work too.
-
-    A file is parsed once and kept, since types follow from all of its values.
-    """
-
-    name = "CSV"
-    endings: tuple[str, ...] = (".csv", ".csv.gz", ".csv.bz2", ".csv.zst", ".tsv")
-    guesses_types = True
-
-    def __init__(self) -> None:
-        self._tables: dict[str, pa.Table] = {}
-
-    def columns_and_rows(self, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
-        """Return the schema and number of rows of the parsed file."""
-        table = self._table(filesystem, file)
-        return table.schema, table.num_rows
-
-    def batches(
-        self, filesystem: FileSystem, file: FileInfo, columns: Sequence[str]
-    ) -> Iterator[pa.RecordBatch]:
-        """Yield some columns of the parsed file, a few rows at a time."""
-        table = self._table(filesystem, file).select(list(columns))
-        yield from table.combine_chunks().to_batches(_ROWS_AT_A_TIME)
-
-    def _table(self, filesystem: FileSystem, file: FileInfo) -> pa.Table:
-        if file.path not in self._tables:
-            with filesystem.open_input_stream(file.path) as stream:  # unpacks by the name's ending
-                content = stream.read()
-            self._tables[file.path] = csv.read_csv(
-                io.BytesIO(content),
-                read_options=csv.ReadOptions(use_threads=False),  # threads lose the number of a bad row
-                parse_options=csv.ParseOptions(delimiter=delimiter_of(content), newlines_in_values=True),
-                convert_options=csv.ConvertOptions(
-                    strings_can_be_null=True, quoted_strings_can_be_null=False
-                ),
-            )
-        return self._tables[file.path]
+            for batch in parquet.iter_batches(ROWS_AT_A_TIME, columns=list(columns)):
+                yield plain_batch(batch)
 
 
 def find_files(given: str, endings: tuple[str, ...]) -> tuple[FileSystem, tuple[FileInfo, ...]]:
@@ -119,9 +87,3 @@ def find_files(given: str, endings: tuple[str, ...]) -> tuple[FileSystem, tuple[
 def _is_part(path: str, endings: tuple[str, ...]) -> bool:
     name = PurePosixPath(path).name
     return name.endswith(endings) and not name.startswith((".", "_"))
-
-
-def delimiter_of(content: bytes) -> str:
-    """Return the delimiter that is most frequent in the header line."""
-    names = content[:_HEAD_BYTES].split(b"\n", 1)[0].decode(errors="replace")
-    return max(_DELIMITERS, key=names.count)

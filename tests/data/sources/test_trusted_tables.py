@@ -174,7 +174,7 @@ def test_a_group_in_two_fixed_sets_is_an_error(write) -> None:
 
 def test_text_beside_integers_is_an_error(write) -> None:
     path = write("train.csv", x=[0, 1], label=["a", "b"], checked=[1, 0])
-    with pytest.raises(DataError, match="labels are text in some columns and integers in others; write them"):
+    with pytest.raises(DataError, match="labels are text in some columns and numbers in others; write them"):
         load(path, verified_label="checked")
 
 

@@ -8,6 +8,7 @@ import pytest
 from l2rw_ray.config import parse_study
 from l2rw_ray.config.data.sources import ParquetData
 from l2rw_ray.data import Source, load_source
+from l2rw_ray.data.tables.encodings import EncodingError, as_utf8
 from l2rw_ray.errors import ConfigError, DataError
 
 ROWS = "a,kind,b\n1,newt,0.5\n2,cat,1e1\n3,newt,-2\n"
@@ -73,6 +74,90 @@ def test_a_value_that_is_no_number_is_named(write, value, shown) -> None:
 def test_a_missing_label_is_named(write) -> None:
     table = write("a,kind,b\n1,newt,0.5\n2,,1\n")
     assert f"trial.data.label = 'kind': null in row 1 of {table}" in complaint(table)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "problem", "remedy"),
+    [
+        ("latin-1", "not UTF-8: byte 0xe9 in line 2; set trial.data.encoding, to latin-1 if its", "save it"),
+        ("cp1252", "not UTF-8: byte 0x80 in line 1; set trial.data.encoding, to cp1252 if its", "save it"),
+        ("utf-16", "not UTF-8 but UTF-16, by its first bytes; set trial.data.encoding to utf-16", "save it"),
+        ("utf-16-le", "not UTF-8 but UTF-16-LE, by its", "encoding to utf-16-le"),
+        ("utf-16-be", "not UTF-8 but UTF-16-BE, by its", "encoding to utf-16-be"),
+        ("utf-32", "not UTF-8 but UTF-32, by its", "encoding to utf-32"),
+    ],
+)
+def test_another_encoding_is_named_and_can_be_set(tmp_path, encoding, problem, remedy) -> None:
+    price = "b€" if encoding == "cp1252" else "b"
+    table = tmp_path / "train.csv"
+    table.write_bytes(f"a,kind,{price}\n1,café,0.5\n2,thé,2\n".encode(encoding))
+    message = complaint(table, features=["a"])
+    assert problem in message
+    assert remedy in message
+    source = load(table, features=["a", price], encoding=encoding)
+    assert source.class_names == ("café", "thé")
+    assert source.inputs.tolist() == [[1, 0.5], [2, 2]]
+    if encoding != "latin-1":  # in which every byte is a letter
+        assert "not ascii: byte 0x" in complaint(table, encoding="ascii")
+
+
+def test_a_byte_that_is_no_utf8_is_found_anywhere(monkeypatch) -> None:
+    monkeypatch.setattr("l2rw_ray.data.tables.encodings._AT_A_TIME", 3)
+    text = "aé\nbü€\n".encode()
+    for end in range(len(text) + 1):
+        content = text[:end] + b"\xff" + text
+        with pytest.raises(EncodingError) as caught:
+            as_utf8(content, "utf-8")
+        with pytest.raises(UnicodeDecodeError) as whole:
+            content.decode()
+        position = whole.value.start
+        place = f"byte 0x{content[position]:02x} in line {content.count(10, 0, position) + 1}"
+        assert caught.value.problem == f"not UTF-8: {place}"
+    assert as_utf8(text, "utf-8") == text
+
+
+def test_what_reads_as_missing_can_be_said(write) -> None:
+    rows = "".join(f"{number},{kind},{number}\n" for number, kind in enumerate(["NA", "EU", "null", "NA"]))
+    table = write(f"a,kind,b\n{rows}")
+    assert "null in row 0" in complaint(table)
+    assert complaint(table).endswith("(NA and the like read as missing, see trial.data.null_values)")
+    source = load(table, null_values=[""])
+    assert source.class_names == ("EU", "NA", "null")
+    assert load(table, null_values=["", "null"], bad_rows="skip").skipped_rows == 1
+
+
+def test_other_readings_of_a_file_do_not_share_what_is_cached(write) -> None:
+    table = write("a,kind,b\n1,x,5\n2,y,-9\n3,x,6\n")
+    assert load(table).inputs[:, 0].tolist() == [5, -9, 6]
+    again = load(table, null_values=["-9"], missing="mean")
+    assert again.inputs[:, 0].isnan().tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"encoding": "latin"}, None),
+        ({"encoding": "utf8"}, None),
+        ({"encoding": "utf-99"}, "data.encoding = 'utf-99': unknown; use a name of Python's"),
+        ({"encoding": "base64"}, "data.encoding = 'base64': unknown; use a name of Python's"),
+        ({"encoding": "latin-1", "source": "parquet"}, "data.encoding = 'iso8859-1': Parquet files say"),
+        ({"null_values": [""], "source": "parquet"}, "data.null_values = ['']: Parquet files say"),
+        ({"class_names": ["a"]}, "data.class_names = ['a']: too few; give at least 2"),
+        ({"class_names": ["a", "a"]}, "data.class_names = ['a', 'a']: a name occurs twice"),
+        (
+            {"class_names": ["a", "b"], "label": None, "target": "y"},
+            "class_names = ['a', 'b']: there is no la",
+        ),
+    ],
+)
+def test_options_of_how_a_table_is_read(study_tree, fields, part) -> None:
+    study_tree["trial"]["data"] = {"source": "csv", "train": "train.csv", "features": ["x"], **fields}
+    if part is None:
+        assert parse_study(study_tree).trial.data.encoding in ("iso8859-1", "utf-8")
+        return
+    with pytest.raises(ConfigError) as caught:
+        parse_study(study_tree)
+    assert part in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["a,kind,b\n1,newt\n", "", "\x00\x01"])

@@ -116,12 +116,31 @@ def test_names_of_the_classes_come_from_the_metadata(write_table) -> None:
     assert load(table, features=["x"]).class_names == ("cat", "dog", "newt")
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.dictionary(pa.int32(), pa.string()),
+    ],
+    ids=str,
+)
 def test_text_labels_become_sorted_classes(write_table, kind) -> None:
     labels = pa.array(["newt", "cat", "dog", "cat"], pa.string()).cast(kind)
     source = load(write_table({"x": [1.0, 2.0, 3.0, 4.0], "kind": labels}), features=["x"], label="kind")
     assert source.class_names == ("cat", "dog", "newt")
     assert source.labels.tolist() == [2, 0, 1, 0]
+
+
+@pytest.mark.parametrize("is_struct", [False, True])
+def test_images_may_be_views_of_bytes(image_table, pixels, encode, write_table, is_struct) -> None:
+    views = pa.array([encode(image) for image in pixels], pa.binary_view())
+    column = pa.StructArray.from_arrays([views], ["bytes"]) if is_struct else views
+    table = write_table({"image": column, "label": [i % 3 for i in range(12)]}, "views.parquet")
+    assert torch.equal(load(table).inputs, load(image_table).inputs)
+    streamed = load(table, stream={"window": 4}, test_size=3)
+    assert torch.equal(streamed.take(torch.tensor([7, 2])), channels_first(pixels[[7, 2]]))
 
 
 def test_features_keep_the_order_they_are_named_in(write_table) -> None:
@@ -188,9 +207,9 @@ def test_a_wrong_column_is_refused_with_those_that_exist(image_table) -> None:
 
 
 def test_a_column_of_the_wrong_type_is_refused(write_table) -> None:
-    table = write_table({"x": ["one", "two"], "y": [0.0, 1.0], "label": [0, 1]})
+    table = write_table({"x": ["one", "two"], "y": [0.0, 1.0], "z": [[0], [1]], "label": [0, 1]})
     assert "'x': the column is of type string; name numeric" in complaint(table, features=["x"])
-    assert "'y': values are of type double; use integers or text" in complaint(table, image="x", label="y")
+    assert "'z': values are of type list<element: int64>; use num" in complaint(table, image="x", label="z")
     assert "'y': the column is of type double; name a column of enc" in complaint(table, image="y")
 
 
