@@ -147,6 +147,12 @@ MALFORMED = [
         "trial.data.target_below = 3.0",
         "leave such rows out of the files",
     ),
+    (_table("image_mode: grey"), "trial.data.image_mode = 'grey': features are no images", "leave it out"),
+    (
+        "trial.data={source: image_folder, train: a, image_mode: color}",
+        "trial.data.image_mode = 'color'",
+        "use 'grey' or 'rgb'",
+    ),
     ("trial.data={source: image_folder}", "trial.data.train = None", "add it"),
     (
         "trial.data={source: image_folder, train: a, image_size: [0, 4]}",

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from l2rw_ray.config.data.source_options import ImageSize
+from l2rw_ray.config.data.source_options import ImageMode, ImageSize
 from l2rw_ray.config.data.text import TextOptions
 from l2rw_ray.config.section import conflict
 
@@ -18,6 +18,9 @@ class InputColumns(TextOptions):
     """Column of encoded images (PNG, JPEG, …); null, the default beside other columns, for none."""
     image_size: ImageSize | None = None
     """Height and width that images are resized to; null leaves them, and all must be of one size."""
+    image_mode: ImageMode | None = None
+    """`grey` reads images with one channel, `rgb` with three; null with one if all are grey. With `stream`,
+    null goes by the first image, and one in colour after a grey one is an error."""
     features: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Numeric columns to learn from, instead of an image."""
     categorical: tuple[str, ...] | None = Field(default=None, min_length=1)
@@ -53,9 +56,10 @@ class InputColumns(TextOptions):
             raise conflict(field, _plain(columns), "texts are named too", _ONE)
         if self.image is not None and len(given) > 1:
             raise conflict("image", self.image, f"{self.input_kind} are named too", _ONE)
-        if self.image_size is not None and self.image is None:
-            problem = f"{self.input_kind} are no images"
-            raise conflict("image_size", list(self.image_size), problem, "leave it out")
+        for field in ("image_size", "image_mode"):
+            if self.image is None and getattr(self, field) is not None:
+                problem = f"{self.input_kind} are no images"
+                raise conflict(field, getattr(self, field), problem, "leave it out")
         return self
 
     @model_validator(mode="after")

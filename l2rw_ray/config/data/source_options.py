@@ -12,6 +12,8 @@ BadRows = Literal["error", "skip"]
 """How to treat unusable rows: raise an error at the first, or skip and count them."""
 ImageSize = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 """Height and width in pixels."""
+ImageMode = Literal["grey", "rgb"]
+"""How encoded images are read: with one channel, or with three."""
 
 
 class SourceFacts(Section):
@@ -96,6 +98,8 @@ class ImageFolderOptions(SourceFacts):
     """Folder of the test set, of the same form; null draws the test set from `train`."""
     image_size: ImageSize | None = None
     """Height and width that images are resized to; null leaves them, and all must be of one size."""
+    image_mode: ImageMode | None = None
+    """`grey` reads images with one channel, `rgb` with three; null with one if all are grey."""
     bad_rows: BadRows = "error"
     """`error`: the first image that cannot be read ends loading. `skip`: all are left out and counted."""
 

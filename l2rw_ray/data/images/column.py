@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
-from l2rw_ray.config.data.source_options import ImageSize
+from l2rw_ray.config.data.source_options import ImageMode, ImageSize
 from l2rw_ray.data.images.decoding import Encoded, ImageDecoder, decode_all, decode_rows
 from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.data.tables.table import Table
@@ -14,9 +14,11 @@ _FIELD = "trial.data.image"
 _RESIZED = "set trial.data.image_size, such as [32, 32]"
 
 
-def column_decoder(table: Table, column: str, size: ImageSize | None = None) -> ImageDecoder:
+def column_decoder(
+    table: Table, column: str, size: ImageSize | None = None, mode: ImageMode | None = None
+) -> ImageDecoder:
     """Return the decoder of a column, which also reports errors about its rows."""
-    return image_decoder(column, table.locate, size=size)
+    return image_decoder(column, table.locate, size=size, mode=mode)
 
 
 def image_decoder(
@@ -24,6 +26,7 @@ def image_decoder(
     locate: Callable[[int], str],
     shape: tuple[int, ...] | None = None,
     size: ImageSize | None = None,
+    mode: ImageMode | None = None,
 ) -> ImageDecoder:
     """Return the decoder of a column of images without a table.
 
@@ -32,11 +35,14 @@ def image_decoder(
         locate: Describes where an image is, by its row.
         shape: Shape of all images; None to take the first one's.
         size: Height and width that they are resized to; None leaves them.
+        mode: Whether they are read as grey or in colour; None for grey if all are.
     """
-    return ImageDecoder(_FIELD, column, locate, _RESIZED, size, shape)
+    return ImageDecoder(_FIELD, column, locate, _RESIZED, size, shape, mode)
 
 
-def first_shape(table: Table, column: str, size: ImageSize | None = None) -> tuple[int, ...]:
+def first_shape(
+    table: Table, column: str, size: ImageSize | None = None, mode: ImageMode | None = None
+) -> tuple[int, ...]:
     """Return the shape of the first image once it is resized, (C, H, W), which all others must have.
 
     Raises:
@@ -44,12 +50,17 @@ def first_shape(table: Table, column: str, size: ImageSize | None = None) -> tup
     """
     _require_bytes(table, column)
     _, values = next(_encoded(table, column))
-    decoded = decode_rows(column_decoder(table, column, size), [0], values[:1])
+    decoded = decode_rows(column_decoder(table, column, size, mode), [0], values[:1])
     return tuple(decoded.shape[1:])
 
 
 def decode_column(
-    table: Table, column: str, size: ImageSize | None = None, *, skip: bool
+    table: Table,
+    column: str,
+    size: ImageSize | None = None,
+    mode: ImageMode | None = None,
+    *,
+    skip: bool,
 ) -> tuple[Array, Array]:
     """Decode a column of encoded images (PNG, JPEG, …), a few rows in memory at a time.
 
@@ -57,18 +68,20 @@ def decode_column(
         table: The table.
         column: Column of bytes, or of structs with a field `bytes`, as Hugging Face writes them.
         size: Height and width that images are resized to; None leaves them.
+        mode: Whether they are read as grey or in colour; None for grey if all are.
         skip: Whether images that are missing or broken are left as zeros.
 
     Returns:
-        The images, uint8 [N, C, H, W], and which of them could not be read, bool [N]; C is 1 where the
-        first image is grey, else 3, and the others are converted to that.
+        The images, uint8 [N, C, H, W], and which of them could not be read, bool [N]; C is 1 where they
+        are read as grey, else 3.
 
     Raises:
         DataError: The column is missing or holds no bytes; an image is broken, has more than eight
             bits per channel, or is of another size than the first.
     """
     _require_bytes(table, column)
-    return decode_all(column_decoder(table, column, size), table.rows, _encoded(table, column), skip=skip)
+    decoder = column_decoder(table, column, size, mode)
+    return decode_all(decoder, table.rows, lambda: _encoded(table, column), skip=skip)
 
 
 def encoded_values(values: pa.Array) -> list[Encoded]:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from l2rw_ray.config.data.source_options import ImageMode, ImageSize
 from l2rw_ray.data.cache import cached
 from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.errors import DataError
@@ -21,6 +22,7 @@ from l2rw_ray.errors import DataError
 _THREADS = 8
 _GREY = ("1", "L", "LA", "La")
 _DEEP = ("I", "F")
+_MODES = {"grey": "L", "rgb": "RGB"}
 _UNREADABLE = (
     OSError,
     ValueError,
@@ -32,6 +34,24 @@ _UNREADABLE = (
 )
 """Exceptions that Pillow's decoders raise on broken files."""
 Encoded = bytes | Path | None
+Batches = Iterable[tuple[int, Sequence[Encoded]]]
+
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image upright, by the orientation that its EXIF data say."""
+
+
+class ColourError(Exception):
+    """An image is in colour though the first one is grey; its first argument is its row."""
 
 
 class UnreadableError(Exception):
@@ -48,21 +68,24 @@ class ImageDecoder:
         locate: Describes where an image is, by its row.
         resized: Remedy to suggest where sizes differ.
         size: Height and width that they are resized to; None leaves them.
-        shape: Shape of all images; None until the first is decoded, which sets colour and size.
+        shape: Shape of all images; None until the first is decoded.
+        mode: Whether they are read as grey or in colour; None for grey if all are.
     """
 
     field: str
     value: str
     locate: Callable[[int], str]
     resized: str
-    size: tuple[int, int] | None = None
+    size: ImageSize | None = None
     shape: tuple[int, ...] | None = None
+    mode: ImageMode | None = None
 
     def decode(self, row: int, data: Encoded) -> Array:
         """Decode one image, uint8 [C, H, W].
 
         Raises:
             UnreadableError: It is missing or broken.
+            ColourError: It is the first one in colour, and `mode` leaves open how to read it.
             DataError: It has more than eight bits per channel, or not the shape of the first.
         """
         if data is None:
@@ -91,12 +114,39 @@ class ImageDecoder:
         if encoded.mode.startswith(_DEEP):
             problem = f"has mode {encoded.mode}, more than 8 bits"
             raise self.error_at(row, problem, "convert the images to 8 bits")
-        grey = encoded.mode in _GREY if self.shape is None else self.shape[0] == 1
-        converted = encoded.convert("L" if grey else "RGB")
+        converted = _upright(encoded).convert(_MODES[self._mode_of(row, encoded)])
         if self.size is not None:
             height, width = self.size
             converted = converted.resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(converted)
+
+    def _mode_of(self, row: int, encoded: Image.Image) -> ImageMode:
+        """Return how to read an image."""
+        is_grey = encoded.mode in _GREY
+        if self.mode is not None:
+            return self.mode
+        if self.shape is None:
+            return "grey" if is_grey else "rgb"
+        if self.shape[0] == 1 and not is_grey:
+            raise ColourError(row)
+        return "grey" if self.shape[0] == 1 else "rgb"
+
+
+def _upright(encoded: Image.Image) -> Image.Image:
+    """Return an image turned as its EXIF data say."""
+    encoded.load()  # Pillow turns TIFF images itself
+    try:
+        orientation = encoded.getexif().get(_ORIENTATION)
+    except _UNREADABLE:  # broken EXIF data are no broken image
+        return encoded
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return encoded if turn is None else encoded.transpose(turn)
+
+
+def decoding_identity(size: ImageSize | None, mode: ImageMode | None) -> dict[str, object]:
+    """Return what changes when encoded images are decoded otherwise, for the cache."""
+    given = {"size": size, "mode": mode}
+    return {"upright": True} | {name: value for name, value in given.items() if value is not None}
 
 
 def cached_images(
@@ -126,14 +176,16 @@ def cached_images(
 
 
 def decode_all(
-    decoder: ImageDecoder, total: int, batches: Iterable[tuple[int, Sequence[Encoded]]], *, skip: bool
+    decoder: ImageDecoder, total: int, batches: Callable[[], Batches], *, skip: bool
 ) -> tuple[Array, Array]:
     """Decode all images of a source, one batch of them in memory at a time.
+
+    Where grey images come before one in colour, all are decoded once more, in colour.
 
     Args:
         decoder: How.
         total: Number of images, N.
-        batches: Consecutive images, with the row of the first of each batch.
+        batches: Returns consecutive images, with the row of the first of each batch.
         skip: Whether images that are missing or broken are left as zeros.
 
     Returns:
@@ -142,6 +194,15 @@ def decode_all(
     Raises:
         DataError: An image cannot be used, or none can.
     """
+    try:
+        return _decode_batches(decoder, total, batches(), skip=skip)
+    except ColourError:
+        return _decode_batches(replace(decoder, mode="rgb"), total, batches(), skip=skip)
+
+
+def _decode_batches(
+    decoder: ImageDecoder, total: int, batches: Batches, *, skip: bool
+) -> tuple[Array, Array]:
     images, unreadable = np.empty(0, dtype=np.uint8), np.zeros(total, dtype=np.bool_)
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         for start, batch in batches:
@@ -180,6 +241,9 @@ def decode_rows(decoder: ImageDecoder, rows: Sequence[int], encoded: Sequence[En
             return decoder.decode(row, data)
         except UnreadableError as error:
             raise decoder.error_at(row, str(error), "fix it, or drop the row") from error
+        except ColourError as error:
+            problem = "is in colour, the first image is grey"
+            raise decoder.error_at(row, problem, "set trial.data.image_mode to rgb, or to grey") from error
 
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         return np.stack(list(pool.map(decode, rows, encoded)))

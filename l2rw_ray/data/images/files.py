@@ -6,8 +6,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from l2rw_ray.config.data.source_options import ImageMode, ImageSize
 from l2rw_ray.data.cache import cached_kept
-from l2rw_ray.data.images.decoding import ImageDecoder, cached_images, decode_all
+from l2rw_ray.data.images.decoding import ImageDecoder, cached_images, decode_all, decoding_identity
 from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.errors import DataError
 
@@ -24,13 +25,15 @@ class ImageFiles:
         paths: The files, N of them.
         size: Height and width that images are resized to; None leaves them.
         locate: Describes a file by its position; None to use its path.
+        mode: Whether they are read as grey or in colour; None for grey if all are.
     """
 
     field: str
     value: str
     paths: Sequence[Path]
-    size: tuple[int, int] | None
+    size: ImageSize | None
     locate: Callable[[int], str] | None = None
+    mode: ImageMode | None = None
 
     def load(self, bad: BadRows) -> Tensor:
         """Decode the files, or read the decoded images from the cache.
@@ -44,7 +47,8 @@ class ImageFiles:
         Raises:
             DataError: A file cannot be used. The message names it.
         """
-        identity = {"files": [_identity(path) for path in self.paths], "size": self.size}
+        identity: dict[str, object] = {"files": [_identity(path) for path in self.paths]}
+        identity |= decoding_identity(self.size, self.mode)
         images = cached_images(identity, lambda: self._decode(skip=bad.skip), self._decoder, bad)
         if not bad.kept.any():
             problem = f"no image can be used ({bad.skipped[0].first})"
@@ -55,10 +59,10 @@ class ImageFiles:
     def _decoder(self) -> ImageDecoder:
         locate = self.locate or (lambda row: str(self.paths[row]))
         resized = "set trial.data.image_size, such as [32, 32]"
-        return ImageDecoder(self.field, self.value, locate, resized, self.size)
+        return ImageDecoder(self.field, self.value, locate, resized, self.size, mode=self.mode)
 
     def _decode(self, *, skip: bool) -> tuple[Array, Array]:
-        return decode_all(self._decoder, len(self.paths), self._batches(), skip=skip)
+        return decode_all(self._decoder, len(self.paths), self._batches, skip=skip)
 
     def _batches(self) -> Iterator[tuple[int, Sequence[Path]]]:
         for start in range(0, len(self.paths), _AT_A_TIME):

@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from l2rw_ray.config.data.source_options import ImageMode, ImageSize
 from l2rw_ray.data.images.decoding import Encoded, ImageDecoder, decode_rows
 from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.data.tables.row_groups import RowGroup
@@ -26,6 +27,7 @@ class ImagePart:
         group: The row group.
         places_K: Place of each image in the row group, ascending, int32 [K].
         size: Height and width that images are resized to; None leaves them.
+        mode: Whether they are read as grey or in colour; None for grey if the first image is.
     """
 
     filesystem: "FileSystem"
@@ -33,7 +35,8 @@ class ImagePart:
     shape: tuple[int, ...]
     group: RowGroup
     places_K: Array
-    size: tuple[int, int] | None = None
+    size: ImageSize | None = None
+    mode: ImageMode | None = None
 
     def __len__(self) -> int:
         return len(self.places_K)
@@ -52,7 +55,9 @@ class ImagePart:
         from l2rw_ray.data.images.column import image_decoder
 
         path = self.group.path
-        return image_decoder(self.column, lambda row: f"row {row} of {path}", self.shape, self.size)
+        return image_decoder(
+            self.column, lambda row: f"row {row} of {path}", self.shape, self.size, self.mode
+        )
 
     def _encoded(self) -> Generator[tuple[list[int], Sequence[Encoded]]]:
         import numpy as np

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from l2rw_ray.config.data.source_options import ImageMode, ImageSize
 from l2rw_ray.config.data.streaming import StreamOptions
 from l2rw_ray.data.cache import CacheSection, cached
+from l2rw_ray.data.images.decoding import decoding_identity
 from l2rw_ray.data.images.parts import ImagePart, read_here
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.tables.bad_rows import Array
@@ -40,6 +42,7 @@ class StoredImages:
         in_memory: Whether they are held in memory, still in the order of their files.
         identity: Key of their cache entry.
         size: Height and width that images are resized to; None leaves them.
+        mode: Whether they are read as grey or in colour; None for grey if the first image is.
     """
 
     filesystem: "FileSystem"
@@ -49,7 +52,8 @@ class StoredImages:
     window: int
     in_memory: bool
     identity: dict[str, object]
-    size: tuple[int, int] | None = None
+    size: ImageSize | None = None
+    mode: ImageMode | None = None
 
     def arrival(self, rows_N: Tensor, seed: int, epoch: int) -> Tensor:
         """Return the order in which one pass reads rows: row groups shuffled, rows ascending within each.
@@ -92,7 +96,7 @@ class StoredImages:
         for number, rows in zip(numbers.tolist(), rows_K.split(counts.tolist()), strict=True):
             group = self.groups[number]
             places = (rows - group.start).int().numpy()
-            yield ImagePart(self.filesystem, self.column, self.shape, group, places, self.size)
+            yield ImagePart(self.filesystem, self.column, self.shape, group, places, self.size, self.mode)
 
     def read(self, rows_K: Tensor) -> Tensor:
         """Read images into memory, uint8 [K, C, H, W], cached by rows.
@@ -124,7 +128,8 @@ def stored_images(
     table: "Table",
     column: str,
     shape: tuple[int, ...],
-    size: tuple[int, int] | None = None,
+    size: ImageSize | None = None,
+    mode: ImageMode | None = None,
 ) -> StoredImages:
     """Return the image column of a table of Parquet files.
 
@@ -134,12 +139,21 @@ def stored_images(
         column: The column's name.
         shape: Shape of one image, (C, H, W).
         size: Height and width that images are resized to; None leaves them.
+        mode: Whether they are read as grey or in colour; None for grey if the first image is.
 
     Raises:
         DataError, OutOfReachError: A file's footer cannot be read.
     """
     identity: dict[str, object] = {"files": table.identity, "image": column}
-    if size is not None:
-        identity["size"] = size
-    window, in_memory = options.window, options.in_memory
-    return StoredImages(table.filesystem, column, shape, row_groups(table), window, in_memory, identity, size)
+    identity |= decoding_identity(size, mode)
+    return StoredImages(
+        table.filesystem,
+        column,
+        shape,
+        row_groups(table),
+        options.window,
+        options.in_memory,
+        identity,
+        size,
+        mode,
+    )

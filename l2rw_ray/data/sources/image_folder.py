@@ -10,8 +10,10 @@ from torch import Tensor
 
 from l2rw_ray.config.data.sources import ImageFolderData
 from l2rw_ray.data.images.files import ImageFiles
+from l2rw_ray.data.natural_order import in_natural_order
 from l2rw_ray.data.row_ids import distinct_names
 from l2rw_ray.data.source import NO_CLASS, SOURCES, Source
+from l2rw_ray.data.sources.class_values import look_alikes
 from l2rw_ray.data.tables.bad_rows import BadRows, SkippedRows
 from l2rw_ray.errors import DataError
 
@@ -29,17 +31,29 @@ class _Folder:
         given: Its value.
         images: Its image files.
         labels: Class index of each.
+        others: Its files, but for hidden ones, that are left out.
     """
 
     option: str
     given: str
     images: tuple[Path, ...]
     labels: tuple[int, ...]
+    others: tuple[Path, ...]
 
     @property
     def field(self) -> str:
         """The option's path in a study."""
         return f"trial.data.{self.option}"
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence on the files that are left out; None where there are none."""
+        if not self.others:
+            return None
+        count, first = len(self.others), self.others[0]
+        why = "beside the class folders" if first.suffix.lower() in _ENDINGS else "without an image's ending"
+        files = "1 file is" if count == 1 else f"{count:,} files are"
+        return f"{files} left out in the folder of {self.option}, such as {first}, {why}"
 
 
 @dataclass(frozen=True)
@@ -65,9 +79,10 @@ class _Read:
 def load_image_folder(config: ImageFolderData) -> Source:
     """Decode the images of `train/<class>/` and of the other folders that are named, of the same form.
 
-    Classes are the folders' names in `train`, sorted; examples stand in order of class and path. Files
-    without an image's ending and hidden ones are left out. Labels of `train` count as right unless `trusted`
-    or `meta` is named. Decoded images are cached on disk by the files' path, size and time of change.
+    Classes are the folders' names in `train` in natural order, 2 before 10; examples stand in order of class
+    and path. Files without an image's ending are left out with a warning, hidden ones without. Labels of
+    `train` count as right unless `trusted` or `meta` is named. Decoded images are cached on disk by the
+    files' path, size and time of change.
 
     Raises:
         DataError: A folder is missing or has no images; an image cannot be used, or is in two folders. The
@@ -82,7 +97,10 @@ def load_image_folder(config: ImageFolderData) -> Source:
     if test is not None and test.inputs.shape[1:] != own.inputs.shape[1:]:
         shapes = tuple(test.inputs.shape[1:]), tuple(own.inputs.shape[1:])
         problem = f"images of shape {shapes[0]}, those of train have {shapes[1]}"
-        raise DataError("trial.data.test", config.test, problem, "set trial.data.image_size")
+        is_colour = test.inputs.shape[1] != own.inputs.shape[1]
+        remedy = "set trial.data.image_mode to rgb" if is_colour else "set trial.data.image_size"
+        raise DataError("trial.data.test", config.test, problem, remedy)
+    left_out = (folder.warning for folder in (*folders, *tests))
     texts = distinct_names(own.paths + (() if test is None else test.paths))
     return Source(
         own.inputs,
@@ -93,6 +111,7 @@ def load_image_folder(config: ImageFolderData) -> Source:
         skipped=own.skipped + (() if test is None else test.skipped),
         ids=texts[: len(own.paths)],
         test_ids=None if test is None else texts[len(own.paths) :],
+        warnings=(*(text for text in left_out if text is not None), *look_alikes(names)),
         **_trust(config, [folder.option for folder in folders], own),
     )
 
@@ -128,13 +147,17 @@ def _find(option: str, given: str, names: tuple[str, ...]) -> _Folder:
         raise DataError(f"trial.data.{option}", given, problem, f"use {', '.join(names)}")
     root = Path(given).expanduser().resolve()
     found = [(path, label) for label, name in enumerate(names) for path in _images(root / name)]
-    return _Folder(option, given, tuple(path for path, _ in found), tuple(label for _, label in found))
+    others = _others(root, [path for path, _ in found])
+    return _Folder(
+        option, given, tuple(path for path, _ in found), tuple(label for _, label in found), others
+    )
 
 
 def _read(config: ImageFolderData, folders: Sequence[_Folder]) -> _Read:
     paths = [path for folder in folders for path in folder.images]
     bad = BadRows(len(paths), skip=config.bad_rows == "skip")
-    images = ImageFiles(folders[0].field, folders[0].given, paths, config.image_size).load(bad)
+    files = ImageFiles(folders[0].field, folders[0].given, paths, config.image_size, mode=config.image_mode)
+    images = files.load(bad)
     kept = torch.from_numpy(bad.kept)
     labels = torch.tensor([label for folder in folders for label in folder.labels])
     owner = torch.tensor([number for number, folder in enumerate(folders) for _ in folder.images])
@@ -164,7 +187,7 @@ def _class_names(field: str, given: str) -> tuple[str, ...]:
     root = Path(given).expanduser().resolve()
     if not root.is_dir():
         raise DataError(field, given, "no such folder", "give one with a folder of images per class")
-    names = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+    names = in_natural_order(path.name for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
     if not names:
         raise DataError(field, given, "no class folders there", "sort the images into one folder per class")
     for name in names:
@@ -176,6 +199,16 @@ def _class_names(field: str, given: str) -> tuple[str, ...]:
 
 def _images(folder: Path) -> list[Path]:
     """Return the image files in a folder and below, sorted; none where there is no such folder."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in _ENDINGS)
-    files = (path for path in found if path.is_file())
+    return [path for path in _visible_files(folder) if path.suffix.lower() in _ENDINGS]
+
+
+def _others(folder: Path, images: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the files in a folder and below that are none of some images, sorted."""
+    known = set(images)
+    return tuple(path for path in _visible_files(folder) if path not in known)
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    """Return the files in a folder and below, sorted, without those that are hidden or in a hidden folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in files if all(part[0] != "." for part in path.relative_to(folder).parts))

@@ -74,7 +74,9 @@ def load_table(config: ParquetData) -> Source:
     assert config.image is not None
     assert isinstance(source.inputs, Tensor)
     shape = tuple(source.inputs.shape[1:])
-    images = stored_images(config.stream, tables.joined.whole, config.image, shape, config.image_size)
+    images = stored_images(
+        config.stream, tables.joined.whole, config.image, shape, config.image_size, config.image_mode
+    )
     return replace(source, stored=images)
 
 
@@ -138,7 +140,9 @@ def _check_same_shape(config: ParquetData, train: _Examples, test: _Examples) ->
     if test.inputs.shape[1:] != train.inputs.shape[1:]:
         shapes = [tuple(part.inputs.shape[1:]) for part in (test, train)]
         problem = f"inputs of shape {shapes[0]}, those of train have {shapes[1]}"
-        raise DataError("trial.data.test", config.test, problem, "give both the same size")
+        is_colour = config.image is not None and shapes[0][0] != shapes[1][0]
+        remedy = "set trial.data.image_mode to rgb" if is_colour else "give both the same size"
+        raise DataError("trial.data.test", config.test, problem, remedy)
 
 
 def _read(
@@ -231,15 +235,13 @@ def _inputs(
     """
     from l2rw_ray.data.categories.column import read_categories
     from l2rw_ray.data.images.column import column_decoder, decode_column, first_shape
-    from l2rw_ray.data.images.decoding import cached_images
+    from l2rw_ray.data.images.decoding import cached_images, decoding_identity
     from l2rw_ray.data.text.column import read_texts
 
     identity: dict[str, object] = {"files": table.identity}
     identity |= {"image": config.image, "features": config.features}
     if config.missing != "error":
         identity["missing"] = config.missing
-    if (size := config.image_size) is not None:
-        identity["size"] = size
     if config.text is not None:
         return read_texts(table, config.text, bad), {}
     if config.image is None:
@@ -250,11 +252,13 @@ def _inputs(
             return MixedRows(read_categories(table, config.categorical), numbers), {}
         assert numbers is not None
         return numbers, identity
+    column, size, mode = config.image, config.image_size, config.image_mode
+    identity |= decoding_identity(size, mode)
     if is_train and config.stream is not None and not config.stream.in_memory:
-        return torch.empty((0, *first_shape(table, config.image, size)), dtype=torch.uint8), identity
-    column, decoder = config.image, column_decoder(table, config.image, size)
+        return torch.empty((0, *first_shape(table, column, size, mode)), dtype=torch.uint8), identity
+    decoder = column_decoder(table, column, size, mode)
     return cached_images(
-        identity, lambda: decode_column(table, column, size, skip=bad.skip), decoder, bad
+        identity, lambda: decode_column(table, column, size, mode, skip=bad.skip), decoder, bad
     ), identity
 
 

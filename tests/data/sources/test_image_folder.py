@@ -167,3 +167,38 @@ def test_an_image_in_two_folders_is_an_error(folder) -> None:
         load(folder, trusted=str(folder / "cat"))
     with pytest.raises(DataError, match=r"meta = .*: its image .*a.png is in train, too; move it out of one"):
         load(folder, meta=str(folder) + "/../train")
+
+
+def test_numbered_folders_are_in_the_order_of_their_numbers(tmp_path, write) -> None:
+    write(*((f"train/{name}/a.png", name) for name in (0, 1, 2, 10, 11)))
+    source = load(tmp_path / "train")
+    assert source.class_names == ("0", "1", "2", "10", "11")
+    assert source.class_index(2) == source.class_index("2") == 2
+    assert source.class_index(10) == source.class_index("10") == 3
+
+
+def test_files_that_are_left_out_are_named(folder, tmp_path, write) -> None:
+    (warning,) = load(folder).warnings
+    notes = folder / "newt" / "notes.txt"
+    assert warning == f"1 file is left out in the folder of train, such as {notes}, without an image's ending"
+    write(("train/a.png", 0))
+    assert (
+        f"2 files are left out in the folder of train, such as {folder}/a.png, beside"
+        in load(folder).warnings[0]
+    )
+    notes.unlink()
+    (folder / "a.png").unlink()
+    assert load(folder).warnings == ()
+
+
+def test_folders_that_look_alike_are_named(tmp_path, write) -> None:
+    write(("train/cat/a.png", 0), ("train/cat /b.png", 1), ("train/dog/c.png", 2))
+    assert load(tmp_path / "train").warnings == ("classes 'cat', 'cat ' differ only in how they are written",)
+
+
+def test_one_grey_image_turns_no_other_grey(folder, pixels) -> None:
+    Image.fromarray(pixels[3][..., 0]).save(folder / "cat" / "a.png")
+    source = load(folder)
+    assert source.inputs.shape == (4, 3, 5, 4)
+    assert torch.equal(source.inputs[2:], channels_first(pixels[:2]))
+    assert load(folder, image_mode="grey").inputs.shape == (4, 1, 5, 4)

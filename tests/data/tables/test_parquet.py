@@ -72,13 +72,52 @@ def test_images_are_resized_as_those_of_a_folder(pixels, encode, write_table, tm
     assert load(table, image_size=(2, 2)).inputs.shape == (7, 3, 2, 2)
 
 
-@pytest.mark.parametrize(("first", "channels"), [(0, 1), (1, 3)])
-def test_the_first_image_decides_on_the_channels(pixels, encode, write_table, first, channels) -> None:
-    images = [encode(pixels[0][..., 0]), encode(np.repeat(pixels[1][..., :1], 3, axis=2))]
-    table = write_table({"image": [images[first], images[1 - first]], "label": [0, 1]})
-    source = load(table)
-    assert source.inputs.shape == (2, channels, 5, 4)
-    assert torch.equal(source.inputs[first, 0], torch.from_numpy(pixels[0][..., 0]))
+@pytest.fixture(params=[0, 5, 11])
+def one_grey(request, pixels, encode, write_table) -> tuple[Path, int]:
+    """A table of images in colour but for one grey image; and where that is."""
+    images = [encode(image) for image in pixels]
+    images[request.param] = encode(pixels[request.param][..., 0])
+    return write_table({"image": images, "label": [0, 1] * 6}), request.param
+
+
+def test_images_are_read_in_colour_if_any_is(one_grey, pixels, monkeypatch) -> None:
+    monkeypatch.setattr("l2rw_ray.data.tables.table_files.ROWS_AT_A_TIME", 4)
+    table, row = one_grey
+    expected = channels_first(pixels)
+    expected[row] = expected[row, :1]
+    for bad_rows in ("error", "skip"):
+        assert torch.equal(load(table, bad_rows=bad_rows).inputs, expected)
+    assert load(table, image_mode="rgb", image_size=(2, 2)).inputs.shape == (12, 3, 2, 2)
+
+
+def test_colour_may_be_asked_away(one_grey, pixels) -> None:
+    table, row = one_grey
+    grey = load(table, image_mode="grey").inputs
+    assert grey.shape == (12, 1, 5, 4)
+    assert torch.equal(grey[row, 0], torch.from_numpy(pixels[row][..., 0]))
+    streamed = load(table, image_mode="grey", stream={"window": 4}, test_size=3)
+    assert torch.equal(streamed.take(torch.arange(12)), grey)
+
+
+def test_a_streamed_image_in_colour_after_a_grey_one_is_named(pixels, encode, write_table) -> None:
+    images = [encode(pixels[0][..., 0]), encode(pixels[1])]
+    table = write_table({"image": images, "label": [0, 1]})
+    source = load(table, stream={"window": 4}, test_size=1)
+    problem = rf"row 1 of {table} is in colour, the first image is grey; set trial\.data\.image_mode to rgb"
+    with pytest.raises(DataError, match=problem):
+        source.take(torch.tensor([1]))
+    fields = {"stream": {"window": 4}, "test_size": 1, "image_mode": "rgb"}
+    assert torch.equal(load(table, **fields).take(torch.tensor([0, 1])), load(table).inputs)
+
+
+def test_grey_test_images_beside_colour_are_refused_with_the_remedy(
+    image_table, pixels, encode, write_table
+) -> None:
+    test = write_table({"image": [encode(pixels[0][..., 0])], "label": [0]}, "test.parquet")
+    assert "those of train have (3, 5, 4); set trial.data.image_mode to rgb" in complaint(
+        image_table, test=str(test)
+    )
+    assert load(image_table, test=str(test), image_mode="rgb").test_inputs.shape == (1, 3, 5, 4)
 
 
 def test_images_inside_structs_and_other_codecs(pixels, encode, write_table) -> None:
