@@ -102,6 +102,23 @@ def test_check_counts_what_is_skipped_and_vectors_have_no_images(
     assert not (tmp_path / "out").exists()
 
 
+def test_check_shows_which_labels_became_which_classes(call: Call, study: Path, tmp_path: Path) -> None:
+    table = tmp_path / "train.csv"
+    for labels, line in (
+        (("-1", "1"), "note     labels -1, 1 are the classes 0, 1"),
+        (
+            ("cat", "dog "),
+            "warning  white space around 200 values of label is ignored, such as 'dog ' in row 1",
+        ),
+    ):
+        rows = [f"{number},{labels[number % 2]}" for number in range(400)]
+        table.write_text("\n".join(["x,label", *rows]) + "\n")
+        fields = f"trial.data={{source: csv, train: {table}, features: [x], meta_per_class: 2}}"
+        code, output, _ = call("data", "check", str(study), "--set", fields)
+        assert code == 0
+        assert line in output
+
+
 def test_check_counts_targets_by_decile(call: Call, study: Path, tmp_path: Path) -> None:
     table = tmp_path / "train.csv"
     table.write_text("\n".join(["x,y", *(f"{number},{number}" for number in range(410)), "1,"]) + "\n")

@@ -107,6 +107,22 @@ def test_a_corrected_csv_differs_in_the_suspects_alone(call: Call, finished: Mak
     assert (tmp_path / "train.csv").read_bytes() == content
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_corrected_csv_keeps_its_encoding(
+    call: Call, finished: Make, tmp_path: Path, encoding: str
+) -> None:
+    text = write_csv(tmp_path / "train.csv").decode().replace("= 5", "café 5")
+    (tmp_path / "train.csv").write_bytes(text.encode(encoding))
+    table = {"source": "csv", "train": str(tmp_path / "train.csv"), "encoding": encoding}
+    folder = finished({**table, "features": ["id"]})
+    fixed = tmp_path / "fixed.csv"
+    code, _, error = call("suspects", str(folder.path), "--fix", str(fixed))
+    assert (code, error) == (0, "")
+    found = fixed.read_bytes().decode(encoding)
+    assert "\r\n5;café 5;dog\r\n" in found
+    assert "\r\n3;= 3;cat\r\n" in found
+
+
 @pytest.mark.parametrize("how", ["text", "index"])
 def test_a_corrected_parquet_keeps_its_types(call: Call, finished: Make, tmp_path: Path, how: str) -> None:
     table = pa.table({"x": np.arange(ROWS) / 7, "label": pa.array(labels(how)), "note": ["n"] * ROWS})

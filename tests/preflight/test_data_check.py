@@ -65,6 +65,16 @@ def test_skipped_rows_are_a_warning(study_tree: dict, tmp_path: Path, caplog) ->
     assert line.startswith(f"source csv: bad rows skipped: 1, such as x: nan in row 0 of {table}; ")
 
 
+def test_what_may_not_be_as_it_was_meant_is_a_warning(study_tree: dict, tmp_path: Path, caplog) -> None:
+    table = tmp_path / "train.csv"
+    rows = [f"{number},{('cat', 'Cat')[number % 2]}" for number in range(400)]
+    table.write_text("\n".join(["x,label", *rows]) + "\n")
+    study_tree["trial"]["data"] |= {"source": "csv", "train": str(table), "features": ["x"]}
+    _check(study_tree)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == "source csv: classes 'Cat', 'cat' differ only in how they are written"
+
+
 def test_a_weight_model_wants_weight_features(
     study_tree: dict, write_code: Callable[[str, str], Path]
 ) -> None:
