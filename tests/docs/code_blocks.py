@@ -126,7 +126,7 @@ class PageBlocks:
     def _try_yaml(self, example: Example) -> None:
         self._write(example)
         for tree in YAML(typ="safe").load_all(example.parsed):
-            unknown = sorted(set(tree) - set(StudySpec.model_fields))
+            unknown = sorted(key for key in set(tree) - set(StudySpec.model_fields) if key[:2] != "x-")
             if unknown:
                 raise BlockError(f"no field of a study: {unknown[0]}")
             study = _merged(self._study, tree)
