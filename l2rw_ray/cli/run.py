@@ -17,6 +17,7 @@ from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.run import RunOptions, RunOutcome, run_missing_trials
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import read_study
+from l2rw_ray.results.compaction import compact_quietly
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.repair import repair_folder
 from l2rw_ray.tracking.background_mirror import Mirror
@@ -60,6 +61,7 @@ def run_session(
     with folder.lock(), Mirror(folder, tracking_uri) as mirror:
         for line in [*repair_folder(folder), *filter(None, [bytecode_hint()])]:
             _print(console, line)
+        compact_quietly(folder)
         with ProgressDisplay(
             console, spec.name, spec.objective.metric, spec.objective.mode, folder.logs
         ) as display:

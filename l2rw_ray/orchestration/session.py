@@ -8,6 +8,7 @@ from l2rw_ray.config import StudySpec, load_study
 from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.run import RunOptions, RunOutcome, run_missing_trials
 from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.results.compaction import compact_quietly
 from l2rw_ray.results.opening import open_study_folder
 from l2rw_ray.results.repair import repair_folder
 from l2rw_ray.tracking.background_mirror import Mirror
@@ -55,6 +56,7 @@ def run_study(
         folder.create()
         with folder.lock(), Mirror(folder, tracking_uri) as mirror:
             repair_folder(folder)
+            compact_quietly(folder)
 
             def observe(*_: object, **__: object) -> list[Observer]:
                 return [mirror, *observers]

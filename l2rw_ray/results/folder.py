@@ -84,7 +84,7 @@ class StudyFolder:
 
     @property
     def trials(self) -> Path:
-        """The ledger: `<trial_id>.parquet` per trial, or one file of many trials in a published study."""
+        """The ledger: `<trial_id>.parquet` per trial, and files of many trials, compacted or published."""
         return self.path / "trials"
 
     @property
@@ -230,6 +230,18 @@ class StudyFolder:
         """
         with atomic_path(path) if self.store is None else self.store.replaced(path) as temporary:
             yield temporary
+
+    def remove_trial_files(self, paths: Sequence[Path]) -> None:
+        """Remove files of the ledger, first from the store, if there is one.
+
+        Raises:
+            StudyFolderError: The store cannot be written.
+            OSError: A file cannot be removed here.
+        """
+        if self.store is not None:
+            self.store.remove_files(paths)
+        for path in paths:
+            path.unlink(missing_ok=True)
 
     def keep_searches(self) -> None:
         """Copy Optuna's record to the store, if there is one.

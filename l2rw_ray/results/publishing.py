@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,9 +12,10 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.folder import StudyFolder, unwritable
 from l2rw_ray.results.schema import SCHEMA
-from l2rw_ray.results.trial_files import read_rows
+from l2rw_ray.results.trial_files import DamagedFileError, read_rows, read_trial_file, trial_files
 
 _ALL_TRIALS = "all.parquet"
+_TRIAL_ID = pa.schema([SCHEMA.field("trial_id")])
 _MACHINE_FOLDERS = re.compile(r'(?<=File ")/[^"]*?(?=(?:l2rw_ray|site-packages|python3\.\d+)/)')
 
 
@@ -45,11 +46,21 @@ def pack_study(folder: StudyFolder, out: Path) -> StudyFolder:
                 shutil.copyfile(file, out / file.name)
             with atomic_path(packed.trials / _ALL_TRIALS) as temporary:
                 pq.write_table(rows, temporary, compression="zstd", write_page_checksum=True)
-            for trial_id in rows["trial_id"].to_pylist():
-                packed.trial_file(trial_id).unlink(missing_ok=True)
+            packed.remove_trial_files(_replaced(packed, rows))
         except OSError as error:
             raise StudyFolderError("published study", out, *unwritable(error)) from error
     return packed
+
+
+def _replaced(packed: StudyFolder, rows: pa.Table) -> list[Path]:
+    """Return files of trials that are in the packed file, which they would override; damaged ones stay."""
+    recorded, found = set(rows["trial_id"].to_pylist()), []
+    for path in trial_files(packed):
+        with suppress(DamagedFileError):
+            table = None if path.name == _ALL_TRIALS else read_trial_file(path, _TRIAL_ID)
+            if table is not None and recorded.issuperset(table["trial_id"].to_pylist()):
+                found.append(path)
+    return found
 
 
 def _copied(folder: StudyFolder) -> list[Path]:

@@ -1,6 +1,7 @@
-"""Read the ledger's files and detect damaged ones."""
+"""Read the ledger's files, also while a run merges them, and detect damaged ones."""
 
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from l2rw_ray.results.folder import StudyFolder
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 """Name of a file of one trial; a file of many trials, as of a published study, has another."""
+COMPACTED = "compacted-"
+"""What the names of files begin with that a compaction wrote; a number follows, later ones overriding."""
 _CONSEQUENCE = {
     True: "it counts as missing; `l2rw-ray run` sets it aside and runs its trial again",
     False: "its trials count as missing; restore it, or `l2rw-ray run` sets it aside and runs them again",
@@ -44,6 +47,10 @@ def read_rows(folder: StudyFolder, wanted: pa.Schema) -> pa.Table:
     A trial that has a file of its own is read from it, even if a file of many trials has it too: a
     published study that was run again. A damaged file is skipped with one warning.
 
+    If the ledger is compacted meanwhile, it is read again: a file that was listed may be gone, or one that
+    was written during the listing may not be in it. That is found by listing it once more, unless two
+    compactions took place meanwhile, between which a run ends hundreds of trials.
+
     Args:
         folder: The study folder.
         wanted: Columns, `trial_id` among them; those that an older file lacks are null.
@@ -51,22 +58,56 @@ def read_rows(folder: StudyFolder, wanted: pa.Schema) -> pa.Table:
     Raises:
         StudyFolderError: A file may not be read.
     """
-    tables = [wanted.empty_table()]
-    for path in trial_files(folder):
-        try:
-            table = read_trial_file(path, wanted)
-        except DamagedFileError as damage:
-            _warn(damage)
-        else:
-            tables += [] if table is None else [table]
-    rows = pa.concat_tables(tables)
+    listed = trial_files(folder)
+    while True:
+        read = {path: _rows_of(path, wanted) for path in listed}
+        now = trial_files(folder)
+        gone = {path for path, table in read.items() if table is None} - set(now)
+        new = {path for path in now if not is_of_one_trial(path)} - read.keys()
+        if not gone and not new:
+            break
+        listed = now
+    return last_rows(
+        pa.concat_tables([wanted.empty_table(), *(table for table in read.values() if table is not None)])
+    )
+
+
+def last_rows(rows: pa.Table) -> pa.Table:
+    """Return a trial's last row, of each trial."""
     last = {trial_id: row for row, trial_id in enumerate(rows["trial_id"].to_pylist())}
     return rows if len(last) == len(rows) else rows.take(pa.array(last.values(), pa.int64()))
 
 
 def trial_files(folder: StudyFolder) -> list[Path]:
-    """List the ledger's files by name, damaged ones too: first those of many trials, then those of one."""
-    return sorted(folder.trials.glob("*.parquet"), key=lambda path: (is_of_one_trial(path), path.name))
+    """List the ledger's files, damaged ones too, by what overrides what.
+
+    First come other files of many trials, as of a published study, then compacted ones, then those of one
+    trial; each by name.
+
+    Raises:
+        StudyFolderError: The folder may not be read.
+    """
+    try:
+        names = [name for name in os.listdir(folder.trials) if name.endswith(".parquet")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        problem = f"unreadable ({(error.strerror or str(error)).lower()})"
+        raise StudyFolderError("trial files", folder.trials, problem, "make it readable") from error
+    return sorted((folder.trials / name for name in names), key=_precedence)
+
+
+def _precedence(path: Path) -> tuple[bool, bool, str]:
+    return is_of_one_trial(path), path.name.startswith(COMPACTED), path.name
+
+
+def _rows_of(path: Path, wanted: pa.Schema) -> pa.Table | None:
+    """Return a file's rows, none of a damaged one, which is warned of; None if it is not there."""
+    try:
+        return read_trial_file(path, wanted)
+    except DamagedFileError as damage:
+        _warn(damage)
+        return wanted.empty_table()
 
 
 def is_of_one_trial(path: Path) -> bool:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.results.compaction import MIN_FILES, compact_quietly
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.schema import TrialRecord, as_table
 from l2rw_ray.results.trial_logs import found_log, taken_stacks
@@ -48,7 +49,7 @@ class _Collected:
 
 
 class LedgerWriter:
-    """Observer of events that writes one file per finished trial.
+    """Observer of events that writes one file per finished trial, and merges them when there are many.
 
     A trial that the infrastructure lost starts again with the history it resumes from; epochs that
     the lost attempt reported beyond it are dropped.
@@ -75,6 +76,7 @@ class LedgerWriter:
         self._commit = commit
         self._clock = clock
         self._running: dict[str, _Collected] = {}
+        self._written = 0
 
     def __call__(self, event: Event) -> None:
         """Record an event; write the trial's file if it is the last.
@@ -91,6 +93,9 @@ class LedgerWriter:
             case TrialEnded():
                 write_record(self._folder, self._record(event))
                 self._running.pop(event.trial_id, None)
+                self._written += 1
+                if self._written % MIN_FILES == 0:
+                    compact_quietly(self._folder)
 
     def _start(self, event: TrialStarted) -> None:
         collected = self._running.get(event.trial_id)

@@ -4,8 +4,9 @@ An object store has neither appending nor locks, and SQLite and Matplotlib need 
 works in a local folder, `studies/<digest of the address>/<name>` in the cache, and this module keeps the
 two in sync:
 
-- `fill` fetches what is new in the store before a command reads it, many files at a time, and drops what
-  the store no longer has. The store is the truth; the working folder can be deleted at any time.
+- `fill` fetches what is new in the store before a command reads it, many files at a time, and then drops
+  what the store no longer has, so that a command that is reading the working folder misses nothing. The
+  store is the truth; the working folder can be deleted at any time.
 - `replaced` writes a file to the store first and to the working folder after that. So a trial counts as
   finished only once its file is in the store, and a killed driver loses none that it counted. Writes to
   these stores are atomic: readers see the old file or the new one.
@@ -25,7 +26,7 @@ import fcntl
 import os
 import socket
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.remote.claim import Claim
 from l2rw_ray.results.remote.location import Location, reason_of
 from l2rw_ray.results.remote.store_files import StoreFiles
+from l2rw_ray.results.trial_files import is_of_one_trial
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo
@@ -94,18 +96,28 @@ class StudyStore:
         with self._alone(), self._errors("read"):
             top = _AT_THE_TOP if searches is None else (*_AT_THE_TOP, searches)
             wanted = {name: info for name, info in self.files.listed().items() if name in top}
-            wanted |= {
-                name: info for name, info in self.files.listed(_LEDGER).items() if name.endswith(".parquet")
-            }
-            (self.path / _LEDGER).mkdir(exist_ok=True)
-            here = [f"{_LEDGER}/{path.name}" for path in (self.path / _LEDGER).glob("*.parquet")]
-            for name in {*top, *here} - wanted.keys() - {_NOTES}:
-                self._drop(name)
             if searches is not None:
                 self._drop(searches)  # with its journal, which must not be applied to another
-            new = [name for name, info in wanted.items() if name in top or not self._is_here(name, info)]
-            with ThreadPoolExecutor(_AT_A_TIME) as pool:
-                _for_each(pool, new, lambda name: self._get(name, wanted[name]))
+            (self.path / _LEDGER).mkdir(exist_ok=True)
+            ledger = self._ledger()
+            while (now := self._fetch_all(wanted | ledger)) is not None:
+                ledger = now
+            here = [f"{_LEDGER}/{path.name}" for path in (self.path / _LEDGER).glob("*.parquet")]
+            for name in {*top, *here} - wanted.keys() - ledger.keys() - {_NOTES}:
+                self._drop(name)
+
+    def _ledger(self) -> "dict[str, FileInfo]":
+        return {name: info for name, info in self.files.listed(_LEDGER).items() if name.endswith(".parquet")}
+
+    def _fetch_all(self, wanted: "Mapping[str, FileInfo]") -> "dict[str, FileInfo] | None":
+        """Fetch the files that are not here yet. Returns the ledger's files if it was compacted meanwhile."""
+        new = [name for name, info in wanted.items() if "/" not in name or not self._is_here(name, info)]
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            fetched = pool.map(lambda name: self._get(name, wanted[name]), new)
+            gone = {name for name, was_there in zip(new, fetched, strict=True) if not was_there}
+        now = self._ledger()
+        compacted = {name for name in now if not is_of_one_trial(Path(name))} - wanted.keys()
+        return now if compacted or {name for name in gone if "/" in name} - now.keys() else None
 
     @contextmanager
     def replaced(self, path: Path) -> Iterator[Path]:
@@ -168,6 +180,16 @@ class StudyStore:
             for inside in [*self.files.names(name, deep=True), name]:
                 self.files.remove(inside)
 
+    def remove_files(self, paths: Sequence[Path]) -> None:
+        """Remove files from the store, many at a time; the caller removes them here.
+
+        Raises:
+            StudyFolderError: The store cannot be written, or another run has taken the study over.
+        """
+        self._check_claim()
+        with ThreadPoolExecutor(_AT_A_TIME) as pool, self._errors("written"):
+            _for_each(pool, [path.relative_to(self.path).as_posix() for path in paths], self.files.remove)
+
     def names(self, folder: Path) -> set[str]:
         """Return the names of the files and folders in a folder of the store.
 
@@ -208,24 +230,29 @@ class StudyStore:
 
     def _put(self, file: Path, name: str) -> None:
         """Write a file and give it the store's modification time, by which `fill` recognises it."""
-        if self._claim is not None and self._claim.is_lost:
-            problem = "another run has taken it over, because this one did not renew its claim in time"
-            raise self.location.error(problem, "wait for that run, then run the same command again")
+        self._check_claim()
         with self._errors("written", name):
             self.files.write(name, file.read_bytes())
             known = self.files.info(name)
         if known.mtime_ns is not None:
             os.utime(file, ns=(known.mtime_ns, known.mtime_ns))
 
-    def _get(self, name: str, info: "FileInfo") -> None:
+    def _check_claim(self) -> None:
+        if self._claim is not None and self._claim.is_lost:
+            problem = "another run has taken it over, because this one did not renew its claim in time"
+            raise self.location.error(problem, "wait for that run, then run the same command again")
+
+    def _get(self, name: str, info: "FileInfo") -> bool:
+        """Fetch a file. Returns whether it is still there."""
         target = self.path / name
         try:
             content = self.files.read(name)
         except FileNotFoundError:  # removed since it was listed
-            return
+            return False
         with atomic_path(target) as draft:
             draft.write_bytes(content)
             os.utime(draft, ns=(info.mtime_ns, info.mtime_ns))
+        return True
 
     def _is_here(self, name: str, info: "FileInfo") -> bool:
         try:
