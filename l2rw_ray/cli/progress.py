@@ -79,7 +79,7 @@ class ProgressDisplay:
         Args:
             known: Trials by id; it may grow.
             total: Maximum number of trials that will run; None when unknown.
-            groups: Number of worker groups, which is the number of concurrent trials.
+            groups: Largest number of worker groups, which is that of concurrent trials; they grow with the work.
             is_exact: Whether exactly `total` trials will run.
         """
         self._trials, self._total, self._groups, self._is_exact = known, total, groups, is_exact
@@ -193,7 +193,8 @@ class ProgressDisplay:
         if not self._groups:
             return Text.assemble((self._study, "bold"), "  preparing")
         done = sum(self._ended.values())
-        parts = [f"{self._done_text} trials done", f"{self._groups} worker group{'s' * (self._groups != 1)}"]
+        groups = "1 worker group" if self._groups == 1 else f"up to {self._groups} worker groups"
+        parts = [f"{self._done_text} trials done", groups]
         if self._ended[TrialStatus.FAILED]:
             parts.append(f"{self._ended[TrialStatus.FAILED]} failed")
         if not self._running and not done:

@@ -149,7 +149,7 @@ def test_the_page_names_the_best_trial_and_the_last_failure_with_its_log(display
     assert f"best     validation balanced accuracy 62.5 % ({first.label})" in page
     assert f"failed   {second.label}: ValueError: no\n" in page
     assert f"log      {tmp_path / second.trial_id}.log" in page
-    assert "2 of 2 trials done · 2 worker groups · 1 failed" in page
+    assert "2 of 2 trials done · up to 2 worker groups · 1 failed" in page
 
 
 def test_less_is_better_where_the_study_says_so(planned):

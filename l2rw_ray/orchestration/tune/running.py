@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ray import tune
+from ray.tune.error import TuneError
 
 from l2rw_ray.config import PlannedTrial, StudySpec
-from l2rw_ray.errors import first_line
+from l2rw_ray.errors import InfrastructureError, first_line
 from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
 from l2rw_ray.orchestration.tune.in_process import BrokerTrial, trials_in_this_process
@@ -38,7 +39,10 @@ def run_trials(
         storage: A folder for Tune's files.
 
     Returns:
-        Errors of Tune, a line each.
+        Errors of Tune's trials, a line each.
+
+    Raises:
+        InfrastructureError: Tune itself failed, as where the cluster's store of names is out of reach.
     """
     tuner = tune.Tuner(
         BrokerTrial,
@@ -55,5 +59,9 @@ def run_trials(
             callbacks=[NullProgressCallback()],
         ),
     )
-    with trials_in_this_process(reports):
-        return [f"{type(error).__name__}: {first_line(error)}" for error in tuner.fit().errors]
+    try:
+        with trials_in_this_process(reports):
+            ended = tuner.fit()
+    except TuneError as error:
+        raise InfrastructureError(first_line(error)) from error
+    return [f"{type(error).__name__}: {first_line(error)}" for error in ended.errors]
