@@ -18,7 +18,7 @@ from l2rw_ray.errors import InputError
 MAX_CHARACTERS = 4 * 2**20
 MAX_DEPTH = 50
 """Largest number of sections and lists inside each other; a study has about ten."""
-MAX_VALUES = 200_000
+MAX_VALUES = 50_000
 """Largest number of values once aliases are replaced by what they stand for."""
 
 
