@@ -10,7 +10,7 @@ from typing import Any
 from l2rw_ray.config import PlannedTrial, Stage, StudySpec, trial_fingerprint
 from l2rw_ray.config.design.kinds import VARIANT, SearchingDesign
 from l2rw_ray.config.design.search import SearchDesign
-from l2rw_ray.config.design.space import Space
+from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter, Space
 from l2rw_ray.planning.plan import configure, trials_at_ends
 
 
@@ -53,7 +53,7 @@ class SearchSpec:
             "trials": sorted(
                 {trial.trial_id for trial in trials_at_ends(self.spec, dict(self.fixed), self.space)}
             ),
-            "space": {path: parameter.model_dump(mode="json") for path, parameter in self.space.items()},
+            "space": {path: _identity(parameter) for path, parameter in self.space.items()},
             "when": self.design.when,
             "objectives": self.metrics,
             "fixed": dict(self.fixed),
@@ -105,3 +105,9 @@ def search_specs(spec: StudySpec) -> list[SearchSpec]:
         for name, arm in design.arms.items()
         for point in design.points_of(name)
     ]
+
+
+def _identity(parameter: FloatParameter | IntParameter | CategoricalParameter) -> dict[str, Any]:
+    """Return what a parameter is; without the step of a float that has none, as before there were steps."""
+    dumped = parameter.model_dump(mode="json")
+    return {name: value for name, value in dumped.items() if name != "step" or value is not None}
