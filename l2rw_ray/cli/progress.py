@@ -79,7 +79,7 @@ class ProgressDisplay:
         Args:
             known: Trials by id; it may grow.
             total: Maximum number of trials that will run; None when unknown.
-            groups: Largest number of worker groups, which is that of concurrent trials; they grow with the work.
+            groups: Largest number of worker groups, and so of concurrent trials; they grow with the work.
             is_exact: Whether exactly `total` trials will run.
         """
         self._trials, self._total, self._groups, self._is_exact = known, total, groups, is_exact
