@@ -33,7 +33,8 @@ class InputError(L2RWError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        shown = repr(str(self.value)) if isinstance(self.value, str | PurePath) else str(self.value)
+        value = list(self.value) if isinstance(self.value, tuple) else self.value  # as YAML writes it
+        shown = repr(str(value)) if isinstance(value, str | PurePath) else str(value)
         if len(shown) > _MAX_VALUE_LENGTH and not isinstance(self.value, PurePath):
             shown = shown[: _MAX_VALUE_LENGTH - 1 - _KEPT_END] + "…" + shown[-_KEPT_END:]
         return " ".join(f"{self.field} = {shown}: {self.problem}; {self.remedy}".split())

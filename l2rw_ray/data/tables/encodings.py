@@ -12,6 +12,12 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """First bytes of files that name their encoding, longer ones first."""
+_SIGNATURES = (
+    (b"PAR1", "a Parquet file", "set trial.data.source to parquet"),
+    (b"PK\x03\x04", "a zip file or a spreadsheet", "unpack it, or save the sheet as CSV"),
+    (b"\x1f\x8b", "packed by gzip", "give it a name that ends in .csv.gz"),
+)
+"""First bytes of what is no text, what it is, and what to do."""
 _MIN_ZEROS = 0.8
 """Least share of zeros among every other byte of a UTF-16 text in a Western language."""
 
@@ -37,8 +43,11 @@ def as_utf8(content: bytes, encoding: str) -> bytes:
         encoding: Its encoding, as Python names it.
 
     Raises:
-        EncodingError: It is in another one.
+        EncodingError: It is in another one, or no text.
     """
+    for first, what, remedy in _SIGNATURES:
+        if content.startswith(first):
+            raise EncodingError(f"not CSV but {what}", remedy)
     if encoding != "utf-8":
         try:
             return content.decode(encoding).encode()

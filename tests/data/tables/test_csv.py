@@ -184,6 +184,19 @@ def test_bad_rows_are_skipped_and_counted(write) -> None:
     assert f"no row can be used (b: nan in row 0 of {table}); fix the table" in message
 
 
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"PAR1\x15\x00\xff", "not CSV but a Parquet file; set trial.data.source to parquet"),
+        (b"PK\x03\x04\x14", "not CSV but a zip file or a spreadsheet; unpack it, or save the sheet as CSV"),
+        (gzip.compress(b"a,kind,b"), "not CSV but packed by gzip; give it a name that ends in .csv.gz"),
+    ],
+)
+def test_what_is_no_text_is_told(tmp_path, content, part) -> None:
+    (tmp_path / "train.csv").write_bytes(content)
+    assert part in complaint(tmp_path / "train.csv")
+
+
 def test_csv_taken_for_parquet_is_told(write) -> None:
     with pytest.raises(DataError, match=r"give a whole Parquet file, or set trial\.data\.source to csv"):
         load_source(ParquetData(source="parquet", train=str(write(ROWS)), features=["a"]))
