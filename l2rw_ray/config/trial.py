@@ -1,6 +1,6 @@
 """The `trial` section: everything that determines one training run except its seed and workers."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -9,57 +9,11 @@ from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
 from l2rw_ray.config.method.stages import FinetuneMetaConfig, TwoStageConfig
 from l2rw_ray.config.model import TEXT_MODELS, CustomModel, MlpModel, Model, TextModel
+from l2rw_ray.config.optim import Optim
+from l2rw_ray.config.schedule import MultiStepSchedule, OneCycleSchedule
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, data_misfit, trial_misfit
 from l2rw_ray.import_path import attribute_name, is_import_path
-
-
-class _Optim(Section):
-    batch_size: int = Field(default=64, ge=1)
-    """Examples per step over all workers together."""
-    epochs: int = Field(default=10, ge=1)
-    """Passes over the train set."""
-    lr: float = Field(gt=0)
-    """Learning rate, constant."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """L2 penalty added to the gradient; in adamw, decay of the parameters."""
-    accumulation_steps: int = Field(default=1, ge=1)
-    """Batches per optimiser step; their gradients are averaged."""
-    max_grad_norm: float | None = Field(default=None, gt=0)
-    """Largest norm of the gradient; larger ones are scaled down. Null for no limit."""
-
-
-class SgdConfig(_Optim):
-    """Stochastic gradient descent."""
-
-    name: Literal["sgd"]
-    momentum: float = Field(default=0.0, ge=0, lt=1)
-    """Momentum, from 0 to below 1."""
-    dampening: float = Field(default=0.0, ge=0, le=1)
-    """Share of a new gradient that the momentum leaves out."""
-    nesterov: bool = False
-    """Whether the momentum looks ahead."""
-
-    @model_validator(mode="after")
-    def _nesterov_has_momentum(self) -> Self:
-        if self.nesterov and (not self.momentum or self.dampening):
-            raise conflict("nesterov", True, "it wants momentum and no dampening", "set momentum: 0.9")
-        return self
-
-
-class AdamConfig(_Optim):
-    """Adam with torch's defaults for its moments."""
-
-    name: Literal["adam"]
-
-
-class AdamWConfig(_Optim):
-    """Adam whose weight decay acts on the parameters, not on the gradient."""
-
-    name: Literal["adamw"]
-
-
-Optim = Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="name")]
 
 
 class Measurement(Section):
@@ -169,6 +123,22 @@ class TrialConfig(Section):
                 problem = f"optim.epochs counts all stages together and is {epochs}"
                 remedy = f"use at most {epochs - 1}" if epochs > 1 else "use optim.epochs: 2 or more"
                 raise conflict(f"method.{field}", given, problem, remedy)
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_fits_into_stages(self) -> Self:
+        schedule, epochs = self.optim.schedule, self.optim.epochs
+        if isinstance(schedule, OneCycleSchedule) or schedule.unit == "steps":
+            return self  # how many steps an epoch has, only the data say
+        shortest = min(stage.epochs for stage in self.method.stages(epochs) if stage.is_fresh)
+        if schedule.warmup >= shortest:
+            problem = f"a stage of {shortest} epochs would end before the rate is reached"
+            remedy = f"use at most {shortest - 1}, or unit: steps"
+            raise conflict("optim.schedule.warmup", schedule.warmup, problem, remedy)
+        if isinstance(schedule, MultiStepSchedule) and schedule.milestones[-1] >= epochs:
+            problem = f"the trial ends after optim.epochs: {epochs}"
+            remedy = "leave later ones out, or train longer"
+            raise conflict("optim.schedule.milestones", list(schedule.milestones), problem, remedy)
         return self
 
     @model_validator(mode="after")

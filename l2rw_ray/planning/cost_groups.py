@@ -10,7 +10,7 @@ from l2rw_ray.config.data.protocols import TwoClassBias
 
 _COSTS_NOTHING: Any = {
     "data": {"noise", "root", "download"},
-    "optim": {"lr", "momentum", "dampening", "nesterov", "weight_decay", "epochs"},
+    "optim": {"lr", "schedule", "momentum", "dampening", "nesterov", "weight_decay", "epochs"},
 }
 """Fields that do not change the time of a step; epochs are counted separately."""
 _OTHER_VALUE, _ONLY_ONE_HAS_IT = 4.0, 1.0

@@ -11,12 +11,14 @@ import torch
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.config.method.stages import TwoStageConfig
+from l2rw_ray.config.schedule import CONSTANT
+from l2rw_ray.config.section import Section
 from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
 from l2rw_ray.planning.cost_groups import CostGroup, distance, farthest_first, group_by_cost
 from l2rw_ray.training import TrainingOptions, train_trial
-from l2rw_ray.training.optimizers import build_optimizer
+from l2rw_ray.training.optim.optimizers import build_optimizer
 from l2rw_ray.training.overhead_probe import BETWEEN_STEPS
 
 _MAX_COST_GROUPS = 24
@@ -120,9 +122,11 @@ def _shortened(trial: PlannedTrial) -> PlannedTrial:
     rounds = min(trial.config.measurement.probe_rounds, 1)
     measurement = trial.config.measurement.model_copy(update={"probe_rounds": rounds})
     method = trial.config.method
+    changes: dict[str, Section] = {"measurement": measurement}
     if isinstance(method, TwoStageConfig):  # so that the second of the timed epochs begins the second stage
-        method = method.model_copy(update={"first_epochs": 1})
-    changes = {"measurement": measurement, "method": method}
+        changes["method"] = method.model_copy(update={"first_epochs": 1})
+        constant = {"schedule": CONSTANT}  # a warm-up may not fit into so short a stage
+        changes["optim"] = trial.config.optim.model_copy(update=constant)
     return replace(trial, config=trial.config.model_copy(update=changes))
 
 

@@ -65,6 +65,9 @@ STEPPED: Mapping[str, Metric] = {
         _FRACTION,
     ),
     "certificates": Metric("Checks of the estimator of scores in the whole trial.", "checks"),
+    "learning_rate": Metric(
+        "Learning rate of the epoch's last step, where a schedule or a stage changes it."
+    ),
     "dropped_fraction": Metric("Train examples that a filter dropped.", _FRACTION),
     "dropped_corrupted_fraction": Metric("Wrong labels among those that a filter dropped.", _FRACTION),
     "error_set_fraction": Metric("Train examples that `jtt` weighs more.", _FRACTION),

@@ -13,7 +13,7 @@ from l2rw_ray.methods import TrainingContext
 from l2rw_ray.methods.registry import adapted_network, output_count
 from l2rw_ray.models import build_model
 from l2rw_ray.training.determinism import restore_rng, rng_state, seed_globals
-from l2rw_ray.training.optimizers import build_optimizer
+from l2rw_ray.training.optim.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks
 from l2rw_ray.training.task import task_loss
 

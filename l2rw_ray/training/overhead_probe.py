@@ -15,7 +15,7 @@ from l2rw_ray.data import Batch
 from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
 from l2rw_ray.methods import TrainingContext, build_method
 from l2rw_ray.training.determinism import restore_rng, rng_state
-from l2rw_ray.training.optimizers import build_optimizer
+from l2rw_ray.training.optim.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 
 _PHASE_ROUNDS = 2

@@ -35,6 +35,7 @@ from l2rw_ray.training.epoch_statistics import EpochStatistics
 from l2rw_ray.training.evaluation import evaluate
 from l2rw_ray.training.examples.evidence import ExampleEvidence
 from l2rw_ray.training.examples.trial_examples import collect_examples
+from l2rw_ray.training.optim.schedules import LearningRates
 from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.ranks import unwrapped
@@ -81,6 +82,7 @@ class Trainer:
         self._timer = PhaseTimer(options.device, synchronise=False)
         self._context = build_context(trial, self._splits, options.ranks, options.device)
         self._method = build_method(self._config.method, self._context)
+        self._rates = self._learning_rates()
         self._metrics = load_metrics(self._config.metrics)
         self._epoch, self._step, self._skipped = 0, 0, 0
         self._earlier_s, self._started = 0.0, perf_counter()
@@ -108,6 +110,7 @@ class Trainer:
 
     def _train_epoch(self) -> EpochCompleted:
         started = perf_counter()
+        self._rates.begin_epoch(self._epoch)
         with self._timer("stage"):
             method = self._method
             plan = method.begin_epoch(self._epoch) if isinstance(method, StagedMethod) else Epoch()
@@ -116,6 +119,7 @@ class Trainer:
         visited, batch_size = examples if plan.order is None else plan.order, self._config.optim.batch_size
         steps = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
         steps = min(steps, self._options.epoch_steps or steps)
+        accumulated = self._config.optim.accumulation_steps
         statistics = EpochStatistics(train, steps, self._step, self._device)
         with closing(self._batches(self._epoch, plan, self._options.read_parts)) as batches:
             for position in range(steps):
@@ -123,6 +127,8 @@ class Trainer:
                     batch = next(batches)
                 with self._timer("step"):
                     outcome = method.step(batch, self._step, self._epoch)
+                if batch.is_last or (position + 1) % accumulated == 0:
+                    self._rates.advance()
                 statistics.add(position, batch, outcome, is_train=examples is train)
                 self._checks.add(outcome)
                 if self._evidence and examples is train:
@@ -138,7 +144,7 @@ class Trainer:
             metrics = summary.metrics | self._evaluate("validation")[0]
         if summary.weights:
             metrics["skipped_steps"] = float(self._skipped)
-        metrics |= self._checks.metrics
+        metrics |= self._checks.metrics | self._rates.metrics
         if self._load:
             metrics |= self._load.sample()
         event = EpochCompleted(
@@ -153,6 +159,17 @@ class Trainer:
         )
         self._history.append(event)
         return event
+
+    def _learning_rates(self) -> LearningRates:
+        optim, context = self._config.optim, self._context
+        batches = steps_per_epoch(context.train_size, optim.batch_size, context.world_size)
+        return LearningRates(
+            (context.optimizer,),
+            optim.schedule,
+            self._config.method.stages(optim.epochs),
+            math.ceil(batches / optim.accumulation_steps),
+            optim.lr,
+        )
 
     def _batches(self, epoch: int, plan: Epoch, read_parts: ReadParts) -> Generator[Batch]:
         train = self._splits.train
@@ -306,8 +323,10 @@ class Trainer:
             self._checkpoints.save(self._state() | {"generators": generators})
 
     def _state(self) -> dict[str, Any]:
-        evidence = {"evidence": self._evidence.state_dict()} if self._evidence else {}
-        return evidence | {
+        parts = {"evidence": self._evidence.state_dict()} if self._evidence else {}
+        if position := self._rates.state_dict():
+            parts["learning_rates"] = position
+        return parts | {
             "model": unwrapped(self._context.model).state_dict(),
             "optimizer": self._context.optimizer.state_dict(),
             "arm": self._method.state_dict(),  # name kept from release 0.1
@@ -332,6 +351,7 @@ class Trainer:
             return
         unwrapped(self._context.model).load_state_dict(state["model"])
         self._context.optimizer.load_state_dict(state["optimizer"])
+        self._rates.load_state_dict(state.get("learning_rates", {}))
         self._method.load_state_dict(state["arm"])
         self._epoch, self._step, self._skipped = state["epoch"], state["step"], state["skipped"]
         if self._evidence:

@@ -113,7 +113,7 @@ MALFORMED = [
     ),
     ("trial.method={name: meta_weight_net, hidden: [0]}", "trial.method.hidden[0] = 0", "use 1 or more"),
     ("trial.data=7", "trial.data = 7", "section"),
-    ("trial.optim.warmup=3", "trial.optim.warmup = 3", "use one of accumulation_steps, batch_size"),
+    ("trial.optim.warmup=3", "trial.optim.warmup = 3", "did you mean 'schedule.warmup'"),
     ("trial.data.source=parquet", "trial.data.train = None", "add it"),
     ("trial.data={source: csv, train: a.csv}", "trial.data.features = None", "name at least one column"),
     (

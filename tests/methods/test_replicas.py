@@ -13,6 +13,7 @@ from tests.training.conftest import MakeTrial, results, train
 from tests.training.test_exact_resume import NORMALISED
 
 NOISE = {"kind": "gaussian", "scale": 0.5}
+WARM_COSINE = {"name": "cosine", "warmup": 1}
 Found = dict[str, list[dict[str, float]]]
 
 
@@ -27,6 +28,12 @@ def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
             data__source=SOURCE, data__noise=NOISE, method__name=name, optim__epochs=2, data__train_size=130
         )
         for name in ("l2rw", "heteroscedastic")
+    }
+    trials |= {
+        f"{name} on a schedule": make_trial(
+            method__name=name, optim__epochs=4, data__train_size=130, optim__schedule=WARM_COSINE
+        )
+        for name in ("l2rw", "jtt")
     }
     together = run_on_ranks(run_rank, 2, tmp_path, trials)
     alone = {name: [metrics for _, _, metrics in results(train(trial))] for name, trial in trials.items()}

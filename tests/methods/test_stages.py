@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from l2rw_ray.config.schedule import CONSTANT
 from l2rw_ray.data import Batch, epoch_batches
 from l2rw_ray.events import EpochCompleted
 from l2rw_ray.methods import build_method
 from l2rw_ray.methods.builtin.jtt import JttMethod
 from l2rw_ray.methods.whole_set import outputs_of
+from l2rw_ray.training.optim.schedules import LearningRates
 from tests.methods.conftest import built
 from tests.training.conftest import MakeTrial, train
 
@@ -50,11 +52,13 @@ def test_meta_only_is_plain_training_on_the_meta_set(make_trial: MakeTrial) -> N
 def test_fine_tuning_is_plain_and_then_on_the_meta_set_at_a_lower_rate(make_trial: MakeTrial) -> None:
     method = {"name": "finetune_meta", "finetune_epochs": 1, "lr_factor": 0.2}
     finetuning, context = built(make_trial, method=method, optim__epochs=3)
+    stages = make_trial(method=method, optim__epochs=3).config.method.stages(3)
+    rates = LearningRates((context.optimizer,), CONSTANT, stages, steps_per_epoch=3, lr=0.05)
     plain, twin = built(make_trial, method__name="uniform", optim__epochs=3)
     meta_only = build_method(make_trial(method__name="meta_only").config.method, twin)
     number = 0
     for epoch in range(3):
-        finetuning.begin_epoch(epoch)
+        rates.begin_epoch(epoch)
         if epoch == 2:
             twin.optimizer.param_groups[0]["lr"] *= 0.2
         for batch in _batches(context, epoch):

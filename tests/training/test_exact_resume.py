@@ -70,15 +70,30 @@ def test_every_method_resumes_exactly(make_trial: MakeTrial, tmp_path: Path, nam
     [
         {"optim": ADAM},
         {"optim__accumulation_steps": 2, "data__augment": ["crop", "flip"]},
+        {"optim__schedule": {"name": "cosine", "warmup": 2}, "optim__accumulation_steps": 2},
+        {"optim__schedule": {"name": "one_cycle"}},
         {"model": {"name": NORMALISED}},
         {"model": {"name": NORMALISED, "options": {"noisy": True}}},
     ],
-    ids=["adam", "accumulation and augmentation", "batch norm", "NumPy's and Python's generators"],
+    ids=[
+        "adam",
+        "accumulation and augmentation",
+        "cosine",
+        "one cycle",
+        "batch norm",
+        "NumPy's and Python's generators",
+    ],
 )
 def test_every_kind_of_training_resumes_exactly(
     make_trial: MakeTrial, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     _expect_exact(_trial(make_trial, {"name": "l2rw", "update_every": 2}, **changes), tmp_path, str(changes))
+
+
+@pytest.mark.parametrize("name", ["jtt", "finetune_meta"])
+def test_schedules_of_stages_resume_exactly(make_trial: MakeTrial, tmp_path: Path, name: str) -> None:
+    schedule = {"name": "polynomial", "warmup": 2, "unit": "steps"}
+    _expect_exact(_trial(make_trial, CASES[name], optim__schedule=schedule), tmp_path, name)
 
 
 @pytest.mark.parametrize("lost", ["torch", "numpy", "python"])

@@ -1,8 +1,22 @@
 """What every `method` section says of its method, beside its options."""
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from l2rw_ray.config.section import Section
+
+
+class Stage(NamedTuple):
+    """A part of a trial, in which the schedule of the learning rate starts anew.
+
+    Attributes:
+        epochs: Its length.
+        lr_factor: Factor on all learning rates.
+        is_fresh: Whether it starts from fresh parameters, not from those of the stage before.
+    """
+
+    epochs: int
+    lr_factor: float = 1.0
+    is_fresh: bool = True
 
 
 class MethodSection(Section):
@@ -19,6 +33,10 @@ class MethodSection(Section):
     needs_targets: ClassVar[bool] = False
     needs_whole_train_set: ClassVar[bool] = False
     needs_output_layer: ClassVar[bool] = False
+
+    def stages(self, epochs: int) -> tuple[Stage, ...]:
+        """Return the stages that a trial of so many epochs has, at least one."""
+        return (Stage(epochs),)
 
     @property
     def steps_per_weight_update(self) -> int:

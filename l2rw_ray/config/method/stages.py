@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from l2rw_ray.config.method.section import MethodSection
+from l2rw_ray.config.method.section import MethodSection, Stage
 
 
 class MetaOnlyConfig(MethodSection):
@@ -25,6 +25,11 @@ class FinetuneMetaConfig(MethodSection):
     lr_factor: float = Field(default=0.1, gt=0)
     """Learning rate factor in these epochs."""
 
+    def stages(self, epochs: int) -> tuple[Stage, ...]:
+        """Return the stage on the train set and that on the meta set."""
+        last = Stage(self.finetune_epochs, self.lr_factor, is_fresh=False)
+        return (Stage(epochs - self.finetune_epochs), last)
+
 
 class TwoStageConfig(MethodSection):
     """Options of methods that judge the train examples by a first model and then train a new one."""
@@ -33,6 +38,10 @@ class TwoStageConfig(MethodSection):
 
     first_epochs: int = Field(default=2, ge=1)
     """Epochs of the first model; fewer than `optim.epochs`."""
+
+    def stages(self, epochs: int) -> tuple[Stage, ...]:
+        """Return the stages of the first and of the second model."""
+        return (Stage(self.first_epochs), Stage(epochs - self.first_epochs))
 
 
 class JttConfig(TwoStageConfig):

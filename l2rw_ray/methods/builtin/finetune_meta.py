@@ -3,7 +3,7 @@
 from l2rw_ray.config.method.stages import FinetuneMetaConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.methods.builtin.meta_only import MetaStep
-from l2rw_ray.methods.interface import Epoch, StepOutcome, TrainingContext
+from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
@@ -14,21 +14,13 @@ class FinetuneMetaMethod(StatelessMethod):
     """Train the last epochs on the meta set, at a lower learning rate.
 
     Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which does not give its settings.
-    These epochs have as many steps as the others; the optimiser keeps its state.
+    These epochs have as many steps as the others; the optimiser keeps its state. The rate is lowered by
+    whoever trains, since it goes with the schedule: see `FinetuneMetaConfig.stages`.
     """
 
     def __init__(self, config: FinetuneMetaConfig, context: TrainingContext) -> None:
         self._plain, self._meta = WeightedStep(context), MetaStep(context)
-        self._optimizer, self._factor = context.optimizer, config.lr_factor
-        self._rates = [group["lr"] for group in context.optimizer.param_groups]
         self._finetuned_from = context.epochs - config.finetune_epochs
-
-    def begin_epoch(self, epoch: int) -> Epoch:
-        """Set the learning rate of the epoch's stage, also after a checkpoint restored another."""
-        factor = self._factor if epoch >= self._finetuned_from else 1.0
-        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
-            group["lr"] = rate * factor
-        return Epoch()
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """Make one optimiser step on the mean loss of train, later of meta examples."""

@@ -66,9 +66,9 @@ class LdamDrwMethod(StatelessMethod):
 
     Source: Cao et al. 2019, equation 13 and Algorithm 1, with their code's margins (at most 0.5), scale
     30 and deferral to the last fifth (160 of 200 epochs), the last epoch at least. Deviations: the
-    learning rate stays constant, where theirs falls when the weights start. The output layer scales its
-    cosines itself, so that the losses of the other sets, without margins, are also of a softmax over scaled
-    cosines.
+    learning rate is that of `optim.schedule`, where theirs falls when the weights start. The output layer
+    scales its cosines itself, so that the losses of the other sets, without margins, are also of a softmax
+    over scaled cosines.
 
     Raises:
         UnsupportedModelError: The network's output layer was not replaced by `adapt`.

@@ -47,6 +47,9 @@ _FACTOR_NAMES = {
     "optim.batch_size": "batch size",
     "optim.epochs": "epochs",
     "optim.lr": "learning rate",
+    "optim.schedule": "schedule",
+    "optim.schedule.name": "schedule",
+    "optim.schedule.warmup": "warm-up",
     "optim.weight_decay": "weight decay",
     "resources.workers": "workers",
 }

@@ -3,7 +3,7 @@
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from l2rw_ray.config.trial import AdamConfig, Optim, SgdConfig
+from l2rw_ray.config.optim import AdamConfig, Optim, SgdConfig
 
 
 def build_optimizer(config: Optim, model: nn.Module) -> Optimizer:

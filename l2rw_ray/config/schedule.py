@@ -1,0 +1,107 @@
+"""The `optim.schedule` section: how the learning rate changes during training."""
+
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from l2rw_ray.config.section import Section, conflict
+
+
+class _WithWarmup(Section):
+    unit: Literal["epochs", "steps"] = "epochs"
+    """Unit of lengths: epochs, or optimiser steps. The rate changes at every optimiser step in either."""
+    warmup: int = Field(default=0, ge=0)
+    """Length of the linear warm-up that comes first, in `unit`; 0 for none. Each stage that starts from
+    fresh parameters warms up."""
+    warmup_start: float = Field(default=0.01, gt=0, lt=1)
+    """Rate of the first warm-up step, as a fraction of `optim.lr`."""
+
+
+class ConstantSchedule(_WithWarmup):
+    """Stays at `optim.lr`."""
+
+    name: Literal["constant"]
+
+
+class StepSchedule(_WithWarmup):
+    """Multiplies the rate by a factor at regular intervals."""
+
+    name: Literal["step"]
+    every: int = Field(ge=1)
+    """Interval, in `unit`, counted from the start of the stage, warm-up included."""
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    """Factor on the rate after each interval."""
+
+
+class MultiStepSchedule(_WithWarmup):
+    """Multiplies the rate by a factor at each milestone."""
+
+    name: Literal["multi_step"]
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    """When the rate changes, in `unit`, increasing, counted from the start of the stage, warm-up included."""
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    """Factor on the rate at each milestone."""
+
+    @model_validator(mode="after")
+    def _milestones_increase(self) -> Self:
+        if any(later <= earlier for earlier, later in pairwise(self.milestones)):
+            problem, remedy = "milestones increase", "sort them, each once"
+            raise conflict("milestones", list(self.milestones), problem, remedy)
+        return self
+
+
+class CosineSchedule(_WithWarmup):
+    """Falls along half a cosine until the end of the stage, Loshchilov & Hutter 2017 without restarts."""
+
+    name: Literal["cosine"]
+    final_factor: float = Field(default=0.0, ge=0, lt=1)
+    """Rate at the end, as a fraction of `optim.lr`."""
+
+
+class LinearSchedule(_WithWarmup):
+    """Falls linearly until the end of the stage."""
+
+    name: Literal["linear"]
+    final_factor: float = Field(default=0.0, ge=0, lt=1)
+    """Rate at the end, as a fraction of `optim.lr`."""
+
+
+class PolynomialSchedule(_WithWarmup):
+    """Falls to 0 at the end of the stage as a power of the share of steps that remain."""
+
+    name: Literal["polynomial"]
+    power: float = Field(default=2.0, gt=0)
+    """Exponent; 1 is linear."""
+
+
+class OneCycleSchedule(Section):
+    """Rises to `optim.lr` and falls below where it started, Smith & Topin 2018; its rise is its warm-up.
+
+    The momentum stays constant.
+    """
+
+    name: Literal["one_cycle"]
+    rise: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the stage's steps in which the rate rises."""
+    anneal: Literal["cosine", "linear"] = "cosine"
+    """Form of the rise and the fall."""
+    initial_factor: float = Field(default=0.04, gt=0, lt=1)
+    """Rate at the start, as a fraction of `optim.lr`."""
+    final_factor: float = Field(default=4e-6, gt=0, lt=1)
+    """Rate of the last step, as a fraction of `optim.lr`."""
+
+
+Schedule = Annotated[
+    ConstantSchedule
+    | StepSchedule
+    | MultiStepSchedule
+    | CosineSchedule
+    | LinearSchedule
+    | PolynomialSchedule
+    | OneCycleSchedule,
+    Field(discriminator="name"),
+]
+
+CONSTANT = ConstantSchedule(name="constant")
+"""The rate stays as it is."""

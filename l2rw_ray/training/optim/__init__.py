@@ -1,0 +1,1 @@
+"""What changes the parameters of a trial: optimisers and their learning rates."""
