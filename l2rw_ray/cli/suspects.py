@@ -158,7 +158,10 @@ def _write(suspects: SuspectList, folder: StudyFolder, target: Path | None) -> s
 
 
 def _fix(suspects: SuspectList, folder: StudyFolder, top: int, path: Path) -> int:
-    """Write the train table with suggested labels. Returns the number of labels that differ."""
+    """Write the train table with suggested labels. Returns the number of labels that differ.
+
+    Labels that somebody verified to be right stay, whatever the models prefer.
+    """
     from l2rw_ray.data.tables.relabelled import write_relabelled
 
     if suspects.evidence.is_regression:
@@ -169,12 +172,12 @@ def _fix(suspects: SuspectList, folder: StudyFolder, top: int, path: Path) -> in
         problem = "the study simulates noise, so that wrong labels are not those of its table"
         raise InputError("--fix", path, problem, "leave it out")
     given = {suspect.id: suspect.given for suspect in suspects.suspects()}
-    suggested = {each.id: each.preferred for each in suspects.suspects(top) if each.is_contradicted}
+    contradicted = (each for each in suspects.suspects(top) if each.is_contradicted)
+    suggested = {each.id: each.preferred for each in contradicted if each.is_wrong is not False}
     try:
-        write_relabelled(data, given, suggested, path)
+        return write_relabelled(data, given, suggested, path)
     except OSError as error:
         raise InputError("--fix", path, *unwritable(error)) from error
-    return len(suggested)
 
 
 def _trial_of(suspects: SuspectList, folder: StudyFolder) -> TrialConfig:

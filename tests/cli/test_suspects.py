@@ -21,7 +21,7 @@ WRONG = (3, 17, 20)
 CLASSES = ("cat", "dog")
 
 
-def evidence(ids: Sequence[str]) -> ExampleRecord:
+def evidence(ids: Sequence[str], right: Sequence[int] = ()) -> ExampleRecord:
     """The models prefer the other class for `WRONG`."""
     given = np.arange(ROWS) % 2
     wrong = np.isin(np.arange(ROWS), WRONG)
@@ -34,7 +34,7 @@ def evidence(ids: Sequence[str]) -> ExampleRecord:
         row=np.arange(ROWS),
         given=given.astype(np.int32),
         target=nan,
-        is_wrong=np.full(ROWS, -1, dtype=np.int8),
+        is_wrong=np.where(np.isin(np.arange(ROWS), right), 0, -1).astype(np.int8),
         is_trained=np.ones(ROWS, dtype=bool),
         evidence=dict.fromkeys(EVIDENCE, np.where(wrong, 3, 1).astype(np.float32)),
         classes=np.stack([probable, 1 - probable], axis=1).astype(np.int16),
@@ -52,7 +52,9 @@ def finished(study_tree: dict, tmp_path: Path) -> Make:
     """Writes a finished study with evidence on the labels of a table."""
 
     def make(
-        data: dict[str, Any], ids: Sequence[str] = tuple(f"train.csv:{row}" for row in range(ROWS))
+        data: dict[str, Any],
+        ids: Sequence[str] = tuple(f"train.csv:{row}" for row in range(ROWS)),
+        right: Sequence[int] = (),
     ) -> StudyFolder:
         study_tree["trial"]["data"] = {"validation_size": 4, "test_size": 4, **data}
         folder = StudyFolder(tmp_path / "out")
@@ -63,7 +65,7 @@ def finished(study_tree: dict, tmp_path: Path) -> Make:
             metrics = {"test_balanced_accuracy": 0.5, "validation_balanced_accuracy": 0.5}
             ledger(EpochCompleted(trial.trial_id, 1, 3, 0.5, metrics))
             ledger(TrialEnded(trial.trial_id, TrialStatus.COMPLETED, 1, 3, 7.0, metrics))
-            write_examples(folder.examples_file(trial.trial_id), evidence(ids))
+            write_examples(folder.examples_file(trial.trial_id), evidence(ids, right))
         return folder
 
     return make
@@ -121,6 +123,16 @@ def test_a_corrected_csv_keeps_its_encoding(
     found = fixed.read_bytes().decode(encoding)
     assert "\r\n5;café 5;dog\r\n" in found
     assert "\r\n3;= 3;cat\r\n" in found
+
+
+def test_a_label_that_was_verified_to_be_right_stays(call: Call, finished: Make, tmp_path: Path) -> None:
+    content = write_csv(tmp_path / "train.csv")
+    data = {"source": "csv", "train": str(tmp_path / "train.csv"), "features": ["id"]}
+    folder = finished(data, right=(3, 20))
+    code, output, _ = call("suspects", str(folder.path), "--fix", str(tmp_path / "fixed.csv"))
+    assert code == 0
+    assert "fixed.csv: 1 of 40 labels changed" in output
+    assert (tmp_path / "fixed.csv").read_bytes() == content.replace(b"17;= 17;dog", b"17;= 17;cat")
 
 
 @pytest.mark.parametrize("how", ["text", "index"])
