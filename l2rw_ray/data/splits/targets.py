@@ -87,7 +87,9 @@ def stratified(source: Source, below: float | None = None) -> Source:
         source = _below(source, below)
     targets, test_targets = source.targets, source.test_targets
     assert targets is not None
-    bounds_K, names = decile_bounds(targets if source.verified is None else targets[source.verified])
+    verified = source.verified
+    some = verified is not None and bool(verified.any())  # drawing the sets says so where none is
+    bounds_K, names = decile_bounds(targets[verified] if some else targets)
     return replace(
         source,
         labels=torch.bucketize(targets, bounds_K, right=True),

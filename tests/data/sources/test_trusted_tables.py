@@ -194,6 +194,15 @@ def test_targets_are_verified_alike(write) -> None:
     )
 
 
+@pytest.mark.parametrize("below", [None, 4])
+def test_targets_of_which_none_is_verified_say_what_is_missing(write, below) -> None:
+    path = write("train.csv", x=list(range(5)), price=[1, 2, 3, 4, 5], checked=[None] * 5)
+    fields = {"source": "csv", "features": ("x",), "train": str(path), "target": "price"}
+    config = ParquetData(**fields, verified_target="checked", target_below=below)
+    with pytest.raises(DataError, match="no example has a verified target to test on; name test, trusted"):
+        make_splits(load_source(config), config, 0)
+
+
 def test_a_row_without_any_target_is_an_error(write) -> None:
     path = write("train.csv", x=[0, 1], price=[1, None], checked=[None, None])
     with pytest.raises(DataError, match=r"target = 'price': null in row 1 of .*, and so is checked"):
