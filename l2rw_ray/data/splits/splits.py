@@ -48,8 +48,8 @@ class Splits:
         left_out: Examples of the source left out because of their targets.
         known_noise: How given labels of the source differ from verified ones; None where they do not.
         untrained: Examples of the train table that neither trained nor drove weights, with the labels given:
-            the other rows of the train pool, and validation and test set where they are drawn from that
-            table; None where it was not asked for.
+            the other rows of the train pool, but for those in groups that trained, and validation and test
+            set where they are drawn from that table; None where it was not asked for.
         texts: Texts of the train table, by row of the source; None where it has none.
     """
 
@@ -190,9 +190,13 @@ def _examples(source: Source, rows: Tensor, own_test: bool) -> ExampleSet:
 def _untrained(
     source: Source, rows: dict[str, Tensor], pool: Tensor, *, own_test: bool
 ) -> dict[str, ExampleSet]:
-    """Return the examples of the train table that are in neither train nor meta set, as `untrained`."""
+    """Return the examples of the train table that are in neither train nor meta set, as `untrained`.
+
+    What is of the group of a train example is left out: a model that saw its like saw it.
+    """
     drawn = [rows["validation"]] if own_test else [rows["validation"], rows["test"]]
-    others = torch.cat([pool[~torch.isin(pool, rows["train"])], *drawn])
+    belongs = torch.arange(len(source.labels)) if source.groups is None else source.groups
+    others = torch.cat([pool[~torch.isin(belongs[pool], belongs[rows["train"]])], *drawn])
     if source.train_labels is not None:
         others = others[source.train_labels[others] != NO_CLASS]
     if source.train_targets is not None:

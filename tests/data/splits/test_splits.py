@@ -382,6 +382,14 @@ def test_rows_that_nothing_was_trained_on_are_a_set_of_their_own(digits) -> None
     assert torch.equal(untrained.labels, given[rows]), "as given, not as verified"
 
 
+def test_what_is_of_a_group_that_trained_was_not_untrained(digits) -> None:
+    pairs = torch.arange(len(digits.labels)) // 2
+    splits = split_all(replace(digits, groups=pairs), train_size=400)
+    assert splits.untrained is not None
+    assert not set(pairs[splits.untrained.rows].tolist()) & set(pairs[splits.train.rows].tolist())
+    assert len(splits.untrained) > 400
+
+
 def test_a_test_file_of_its_own_is_no_part_of_the_train_table(digits) -> None:
     source = replace(digits, test_inputs=digits.inputs[:100], test_labels=digits.labels[:100])
     splits = split_all(source, test_size=100)
