@@ -33,6 +33,8 @@ def _faults(source: Source) -> Iterator[Fault]:
     for name, rows in source.pools.items():
         if name not in ("meta", "validation") or not 0 <= rows.start < rows.stop <= count or rows.step != 1:
             yield f"pools have {name} in {rows}", f"give ranges below {count} to meta and validation"
+        elif source.verified is not None and not source.verified[rows.start : rows.stop].all():
+            yield f"pools have {name} examples that are not verified", "leave those out of the pool"
     yield from _id_faults("ids", source.ids, count)
     if source.test_labels is not None:
         yield from _id_faults("test_ids", source.test_ids, len(source.test_labels))

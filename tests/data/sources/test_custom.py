@@ -81,6 +81,10 @@ def test_a_loader_that_draws_gives_every_process_the_same_examples(write_code: W
         ("test = {'ids': ['a'] * 9}", "ids are no 60 texts; give a text for each example, or None"),
         ("test = {'ids': ['a'] * 60}", "ids occur more than once; give each example one of its own"),
         ("test = {'pools': {'test': range(3)}}", "pools have test in range(0, 3); give ranges below 60 to"),
+        (
+            "test = {'pools': {'meta': range(3)}, 'verified': labels == 1}",
+            "pools have meta examples that are not verified; leave those out of the pool",
+        ),
         ("inputs = inputs.double()", "inputs are float64 [60, 3]; give images as uint8 [N, C, H, W], or"),
         ("inputs[1, 1] = torch.nan", "inputs are not all finite; fill in"),
         ("labels = labels.int()", "labels are int32 [60]; give class indices as int64 [60]"),
