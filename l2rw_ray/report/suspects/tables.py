@@ -86,13 +86,14 @@ def quality_table(qualities: Sequence[tuple[str, RankingQuality]]) -> Table | No
 
 def _note(suspects: SuspectList, *, is_published: bool) -> str:
     evidence, point = suspects.evidence, suspects.point
-    others = int(evidence.contradicted.sum())
+    prefer = f"Models prefer another label for {int(evidence.contradicted.sum()):,} of {len(suspects):,}"
+    if evidence.is_regression:
+        prefer = f"What models predict stands under models prefer, for {len(suspects):,} targets"
     unseen = int((evidence.out_of_sample > 0).sum())
     best = " (the best on the validation set)" if suspects.points > 1 else ""
     parts = [
         f"By {suspects.kind.value} evidence of {count(len(point.trial_ids), 'trial')} of {point.name}{best}.",
-        f"Models prefer another label for {others:,} of {len(suspects):,}; "
-        f"{unseen:,} were predicted by models that had not trained on them.",
+        f"{prefer}; {unseen:,} were predicted by models that had not trained on them.",
         "Weights are relative to uniform ones; weights and losses are means over the later half of training.",
     ]
     parts.append(f"The whole ranking: {'' if is_published else 'suspects.csv and '}suspects.parquet.")

@@ -1,12 +1,16 @@
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from l2rw_ray.cli.report import publish_study
 from l2rw_ray.report import write_report
+from l2rw_ray.report.suspects.suspect_list import list_suspects
+from l2rw_ray.report.suspects.tables import suspect_table
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.suspects import SUSPECTS_SCHEMA
 
@@ -22,6 +26,16 @@ def test_the_report_lists_suspects_and_how_good_the_list_is(with_evidence: Write
     text = (study / "report" / "report.md").read_text()
     assert "Labels that may be wrong" in text
     assert "data:image" not in text
+
+
+def test_of_targets_no_number_of_other_labels_is_told(with_evidence: Write) -> None:
+    found = list_suspects(StudyFolder(with_evidence()))
+    assert "Models prefer another label for " in suspect_table(found).note
+    targets = np.ones(len(found))
+    evidence = replace(found.evidence, is_regression=True, target=targets, predicted=targets)
+    note = suspect_table(replace(found, evidence=evidence)).note
+    assert f"What models predict stands under models prefer, for {len(found)} targets; " in note
+    assert "another label" not in note
 
 
 def test_what_comes_from_data_is_escaped(with_evidence: Write) -> None:
