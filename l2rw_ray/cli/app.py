@@ -323,7 +323,9 @@ def suspects(
     out: Annotated[
         str | None,
         typer.Option(
-            help="Folder for suspects.csv and suspects.parquet.", show_default="DIR/report", metavar="DIR"
+            help="Folder for suspects.csv and suspects.parquet; with --where or --by they need one.",
+            show_default="DIR/report",
+            metavar="DIR",
         ),
     ] = None,
     fix: Annotated[

@@ -23,6 +23,7 @@ from l2rw_ray.results.opening import read_study_folder
 
 _FORMATS = (".csv", ".parquet")
 _MAX_TEXT = 60
+_NOT_WRITTEN = "not written, since the report holds another one: name a folder by --out"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class SuspectsOptions:
         where: Levels that the trials must have, `path=level`.
         by: Evidence to rank by.
         top: Number of labels to list, and to correct.
-        out: Folder for the files of the ranking; None for the study's report folder.
+        out: Folder for the files of the ranking; None for the study's report folder, which takes the ranking
+            of the report alone.
         fix: File to write with corrected labels; None for none.
     """
 
@@ -63,7 +65,9 @@ def show_suspects(named: str, options: SuspectsOptions) -> None:
         suspects = list_suspects(folder, kind, where)
         for line in (*_table(suspects, options.top), *_summary(suspects)):
             console.print(Text(line), soft_wrap=True)
-        console.print(Text(f"ranking  {_write(suspects, folder, target)}"), soft_wrap=True)
+        is_written = target is not None or (not where and kind is EvidenceKind.COMBINED)
+        files = _write(suspects, folder, target) if is_written else _NOT_WRITTEN
+        console.print(Text(f"ranking  {files}"), soft_wrap=True)
         if fixed is not None:
             count = _fix(suspects, folder, options.top, fixed)
             line = f"fixed    {fixed}: {count} of {len(suspects):,} labels changed"

@@ -97,6 +97,18 @@ def test_the_list_names_rows_labels_and_files(call: Call, finished: Make, tmp_pa
     assert (folder.report / "suspects.csv").read_text().count("\n") == ROWS + 2, "the text has a line break"
 
 
+def test_another_ranking_leaves_that_of_the_report_alone(call: Call, finished: Make, tmp_path: Path) -> None:
+    folder = finished({"source": "digits"}, [str(row) for row in range(ROWS)])
+    assert call("suspects", str(folder.path))[0] == 0
+    before = (folder.report / "suspects.csv").read_bytes()
+    code, output, _ = call("suspects", str(folder.path), "--by", "loss")
+    assert code == 0
+    assert "ranking  not written, since the report holds another one: name a folder by --out" in output
+    assert (folder.report / "suspects.csv").read_bytes() == before
+    assert call("suspects", str(folder.path), "--by", "loss", "--out", str(tmp_path / "loss"))[0] == 0
+    assert (tmp_path / "loss" / "suspects.csv").read_bytes() != before
+
+
 def test_a_corrected_csv_differs_in_the_suspects_alone(call: Call, finished: Make, tmp_path: Path) -> None:
     content = write_csv(tmp_path / "train.csv")
     folder = finished({"source": "csv", "train": str(tmp_path / "train.csv"), "features": ["id"]})
