@@ -15,7 +15,8 @@ SINCE_1970 = 1_700_000_000.0
         (np.linspace(0, 1, 60), False),
         (np.linspace(-120, -110, 60), False),
         (SINCE_1970 + np.arange(60.0), True),
-        (np.full(60, SINCE_1970 + 0.1), False),
+        (np.full(60, 0.1), False),
+        (np.full(60, SINCE_1970 + 60), True),
         (np.array([np.nan, np.inf, 1.0, 2.0]), False),
         (np.full(3, np.nan), False),
     ],
@@ -44,3 +45,15 @@ def test_features_and_targets_far_from_zero_are_those_near_it(write_table) -> No
         assert {part.dtype for part in found[name]} == {torch.float32}
     for near_zero, far in zip(found["t0"], found["t"], strict=True):
         torch.testing.assert_close(far, near_zero)
+
+
+def test_one_moment_in_the_test_table_is_standardised_as_in_the_train_table(write_table) -> None:
+    moments = SINCE_1970 + np.arange(60.0) % 13
+    train = write_table({"t": moments, "label": [0, 1] * 30})
+    test = write_table({"t": moments[[7, 7]], "label": [0, 1]}, "test.parquet")
+    fields = {"train": str(train), "test": str(test), "features": ("t",), "meta_per_class": 1}
+    config = ParquetData(source="parquet", validation_size=4, **fields)
+    splits = make_splits(load_source(config), config, seed=0)
+    same = (splits.train.rows % 13 == 7).nonzero().flatten()[:1]
+    expected, found = splits.train.take(same)[0], splits.test.take(torch.arange(2))[0]
+    torch.testing.assert_close(found, expected.expand(2, 1))
