@@ -291,6 +291,6 @@ class StudyStore:
             raise self.location.error(f"{which} be {what} ({reason_of(error)})", remedy) from error
 
 
-def _for_each(pool: ThreadPoolExecutor, names: Iterable[str], call: Callable[[str], None]) -> None:
+def _for_each(pool: ThreadPoolExecutor, names: Iterable[str], call: Callable[[str], object]) -> None:
     for _ in pool.map(call, names):
         pass  # raises what a call raised
