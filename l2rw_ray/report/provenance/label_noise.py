@@ -22,6 +22,7 @@ _NOTE = (
     "{what} they train with is right, mean over trials; these alone count where weights are judged by wrong "
     "{what}s."
 )
+_NOTE_ON_TARGETS = " Such a target is one that is more than one standard deviation of the train targets off."
 
 
 def noisy_selection(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
@@ -71,14 +72,21 @@ def _rates(groups: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
         for place, rows in enumerate(groups.values())
     )
     what, wrong = ("target", "another") if of_targets else ("label", "wrong")
-    size = ("difference (RMS)",) if of_targets else ()
+    size, in_train = (("difference (RMS)",), "over 1 SD off") if of_targets else ((), "wrong")
     return Table(
         key="known-noise",
         title=f"Known noise of the {what}s",
         corner="data",
-        columns=(f"with both {what}s", f"given {wrong}", "rate", *size, "known in train", f"of them {wrong}"),
+        columns=(
+            f"with both {what}s",
+            f"given {wrong}",
+            "rate",
+            *size,
+            "known in train",
+            f"of them {in_train}",
+        ),
         rows=tuple(rows),
-        note=_NOTE.format(what=what, wrong=wrong),
+        note=_NOTE.format(what=what, wrong=wrong) + (_NOTE_ON_TARGETS if of_targets else ""),
     )
 
 

@@ -74,6 +74,9 @@ def test_targets_have_no_matrix(tmp_path: Path, known: int) -> None:
         _written(tmp_path, known_noise=KnownNoise(20, 5, None, 1.5, known, 0))
     )
     assert not others
+    assert rates.columns[1] == "given another"
+    assert rates.columns[-1] == "of them over 1 SD off", "which any other target is not"
+    assert "more than one standard deviation of the train targets off" in rates.note
     assert [cell.text for cell in rates.rows[0].cells] == [
         "20",
         "5",
