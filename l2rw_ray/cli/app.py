@@ -323,7 +323,7 @@ def suspects(
     out: Annotated[
         str | None,
         typer.Option(
-            help="Folder for suspects.csv and suspects.parquet; with --where or --by they need one.",
+            help="Folder for suspects.csv and suspects.parquet; required to save a list by --where or --by.",
             show_default="DIR/report",
             metavar="DIR",
         ),
@@ -336,7 +336,7 @@ def suspects(
         ),
     ] = None,
 ) -> None:
-    """List the train labels that a study's trials speak against, if it kept examples."""
+    """List the train labels that are probably wrong, if the study kept examples."""
     from l2rw_ray.cli.suspects import SuspectsOptions, show_suspects
 
     show_suspects(directory, SuspectsOptions(where or [], by, top, out, fix))

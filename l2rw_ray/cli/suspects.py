@@ -1,4 +1,4 @@
-"""Implement `l2rw-ray suspects`: list the labels that a study's trials speak against, and correct a copy."""
+"""Implement `l2rw-ray suspects`: list the labels that are probably wrong, and correct a copy of the table."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -138,12 +138,12 @@ def _summary(suspects: SuspectList) -> Iterator[str]:
     yield f"labels   {len(suspects):,}, {unseen:,} of them predicted out of sample{prefer}"
     for quality in ranking_qualities(evidence):
         if quality.kind is suspects.kind:
-            yield f"known    {_quality(quality)}"
+            yield f"truth    of {quality.known:,} known labels, {_quality(quality)}"
 
 
 def _quality(quality: RankingQuality) -> str:
     found = ", ".join(f"{value:.0%} of the first {share:.0%}" for share, value in quality.precision.items())
-    return f"wrong are {found}, {quality.wrong:.0%} of all (AUROC {quality.auroc:.3f})"
+    return f"{found} are wrong; {quality.wrong:.0%} of all (AUROC {quality.auroc:.3f})"
 
 
 def _write(suspects: SuspectList, folder: StudyFolder, target: Path | None) -> str:
@@ -164,7 +164,7 @@ def _write(suspects: SuspectList, folder: StudyFolder, target: Path | None) -> s
 def _fix(suspects: SuspectList, folder: StudyFolder, top: int, path: Path) -> int:
     """Write the train table with suggested labels. Returns the number of labels that differ.
 
-    Labels that somebody verified to be right stay, whatever the models prefer.
+    Labels verified to be right stay, whatever the models prefer.
     """
     from l2rw_ray.data.tables.relabelled import write_relabelled
 

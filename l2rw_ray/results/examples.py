@@ -39,7 +39,7 @@ _COLUMNS_WITHOUT_PREVIEWS = [name for name in EXAMPLES_SCHEMA.names if name not 
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleRecord:
-    """What one trial says of its train examples, and of those that it could have trained on.
+    """Evidence of one trial on its train examples, and on those that it could have trained on.
 
     Attributes:
         class_names: Name of each class; of a regression of each stratum.

@@ -1,4 +1,4 @@
-"""How well a ranking finds what it is meant to find."""
+"""AUROC, precision and quantiles of a ranking."""
 
 import numpy as np
 from scipy.stats import rankdata

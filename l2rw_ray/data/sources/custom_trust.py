@@ -1,4 +1,4 @@
-"""Checks of what a custom source says of its labels: as given, which are verified, and whose they are."""
+"""Check the given labels, verified labels, pools and identities of a custom source."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ Fault = tuple[str, str]
 
 
 def trust_fault(source: Source) -> Fault | None:
-    """Return the first fault of what a source says of its labels; None where there is none."""
+    """Return the first fault of a source in these; None where there is none."""
     return next(_faults(source), None)
 
 

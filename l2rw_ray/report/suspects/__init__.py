@@ -1,1 +1,1 @@
-"""Labels that the trials of a study speak against: their ranking, and how good it is where that is known."""
+"""Rank train labels by how likely they are wrong, and measure the ranking where the truth is known."""

@@ -1,4 +1,4 @@
-"""Average over seeds what trials say of each label, out of sample where possible.
+"""Average the evidence on each label over seeds, out of sample where possible.
 
 Shape suffixes: L labels, N examples of one trial, K most probable classes of one trial.
 """
@@ -15,7 +15,7 @@ from l2rw_ray.results.examples import EVIDENCE, ExampleRecord
 
 @dataclass(frozen=True, kw_only=True)
 class LabelEvidence:
-    """What the trials of one design point say of each label that any of them trained on.
+    """Evidence of the trials of one design point on each label that any of them trained on.
 
     A label is a row of the source with what it was given as: noise that is simulated differs between seeds.
 

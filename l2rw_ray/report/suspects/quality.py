@@ -10,7 +10,7 @@ from l2rw_ray.report.suspects.ranking import EvidenceKind, suspicion
 from l2rw_ray.statistics.detection import auroc, precision_at
 
 FRACTIONS = (0.01, 0.05, 0.10)
-"""Shares of the labels at the top of a ranking whose precision is told."""
+"""Fractions of the ranking at which precision is reported."""
 
 
 @dataclass(frozen=True)

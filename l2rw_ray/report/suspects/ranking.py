@@ -1,4 +1,4 @@
-"""Rank labels by how much one kind of evidence speaks against them.
+"""Rank labels by one kind of evidence that they are wrong.
 
 Which kind is chosen by the user or by a fixed rule, never by what is known of the labels.
 

@@ -1,4 +1,4 @@
-"""What the report of a study says of suspect labels."""
+"""Suspect labels in the report of a study."""
 
 from dataclasses import dataclass
 from pathlib import Path

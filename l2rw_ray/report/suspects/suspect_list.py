@@ -56,7 +56,7 @@ class SuspectList:
         point: The design point.
         points: Number of design points with evidence that it was chosen from.
         kind: What labels are ranked by.
-        evidence: What its trials say of each label.
+        evidence: Evidence of its trials on each label.
         order: Positions in the evidence, the most suspect first, int64 [L].
     """
 

@@ -78,8 +78,8 @@ def quality_table(qualities: Sequence[tuple[str, RankingQuality]]) -> Table | No
         ),
         note=(
             "A random order finds wrong labels at their share of all. Where noise is simulated, a row counts "
-            "once for each label that a seed gave it. What is known of labels serves this table, not to "
-            "rank, nor to choose a ranking."
+            "once for each label that a seed gave it. The truth is used for this table alone, neither to "
+            "rank nor to choose a ranking."
         ),
     )
 

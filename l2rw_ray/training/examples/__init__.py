@@ -1,1 +1,1 @@
-"""What a trial keeps of its examples, whose labels may be wrong."""
+"""Evidence of a trial on each example, whose label may be wrong."""

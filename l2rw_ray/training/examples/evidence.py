@@ -1,4 +1,4 @@
-"""What the later half of training says of each train example's label.
+"""Weight, loss and score of each train example, averaged over the later half of training.
 
 Shape suffixes: N train examples, B batch of this rank.
 """

@@ -1,4 +1,4 @@
-"""All that a trial keeps of the examples whose labels may be wrong.
+"""Evidence and predictions that a trial keeps for each example.
 
 Shape suffixes: N examples, K most probable classes.
 """
@@ -25,7 +25,7 @@ MAX_CHARACTERS = 500
 
 @dataclass(frozen=True, kw_only=True)
 class TrialExamples:
-    """What one trial says of its train examples, and of those that it could have trained on.
+    """Evidence of one trial on its train examples, and on those that it could have trained on.
 
     Attributes:
         class_names: Name of each class; of a regression of each stratum.
@@ -67,7 +67,7 @@ def collect_examples(
     step: int,
     read_parts: ReadParts = read_here,
 ) -> TrialExamples:
-    """Return what a trial says of its examples at its end; all ranks call this together.
+    """Collect the evidence of a finished trial on its examples; all ranks call this together.
 
     Args:
         model: The trained model.
