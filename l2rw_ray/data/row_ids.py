@@ -6,6 +6,7 @@ Shape suffixes: N rows, K rows kept.
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import overload
@@ -54,13 +55,16 @@ class FileRows(_Computed):
     kept: Array | None = None
 
     def __len__(self) -> int:
-        return sum(self.sizes) if self.kept is None else len(self.kept)
+        return self._ends[-1] if self.kept is None else len(self.kept)
 
     def _text(self, row: int) -> str:
         row = row if self.kept is None else int(self.kept[row])
-        ends = list(accumulate(self.sizes))
-        file = bisect_right(ends, row)
-        return f"{self.names[file]}:{row - ends[file] + self.sizes[file]}"
+        file = bisect_right(self._ends, row)
+        return f"{self.names[file]}:{row - self._ends[file] + self.sizes[file]}"
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(self.sizes))
 
 
 @dataclass(frozen=True)
