@@ -366,10 +366,8 @@ class Trainer:
 
     def _misfit(self, state: dict[str, Any]) -> str | None:
         """Return why a checkpoint cannot be resumed from, or None."""
-        parts = state.keys() - (
-            {"evidence"} if self._evidence is None else set()
-        )  # it is no longer asked for
-        if parts != self._state().keys() | {"generators"}:
+        no_longer_kept = {"evidence"} if self._evidence is None else set()
+        if state.keys() - no_longer_kept != self._state().keys() | {"generators"}:
             return "with other parts"
         own = unwrapped(self._context.model).state_dict()
         shapes = {name: value.shape for name, value in state["model"].items()}
