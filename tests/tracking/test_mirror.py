@@ -6,17 +6,24 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from l2rw_ray.cli.ui import describe_pages, mirror_studies
 from l2rw_ray.config import parse_study
+from l2rw_ray.config.data.text import TokenizerOptions
+from l2rw_ray.data.text.encoder import TextEncoder
+from l2rw_ray.data.text.tokenizer import train_tokenizer
 from l2rw_ray.errors import StudyFolderError, TrackingError
 from l2rw_ray.events import EpochCompleted, StepSeries, TrialEnded, TrialStarted, TrialStatus
+from l2rw_ray.models import build_model
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.writer import LedgerWriter
 from l2rw_ray.tracking import background_mirror as mirror_thread
 from l2rw_ray.tracking.background_mirror import Mirror
 from l2rw_ray.tracking.mirror import mirror_folder
+from l2rw_ray.training import SavedModel, load_model, save_model
+from tests.conftest import STUDY
 
 
 @pytest.fixture
@@ -79,6 +86,27 @@ def test_a_report_is_mirrored_with_its_study(make_folder) -> None:
         mirror_folder(folder)
         (kept,) = folder.tracking_artifacts.rglob("report.html")
         assert kept.read_text() == text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_a_model_that_takes_a_dict_is_mirrored_as_its_file(make_folder, caplog) -> None:
+    data = {"source": "parquet", "train": "news.parquet", "text": "text"}
+    trial = {"data": data, "model": {"name": "embedding_bag", "width": 4}}
+    folder = make_folder("one", trial=STUDY["trial"] | trial, keep={"models": True})
+    encoder = TextEncoder(train_tokenizer(TokenizerOptions(), ["one text", "one more text"]), 8)
+    network = build_model("embedding_bag", encoder.shape, 2, {"width": 4}, encoder.input_sizes)
+    for planned in plan_study(folder.read_spec()):
+        saved = SavedModel(network, planned.config, encoder.shape, 2, ("a", "b"), {}, encoder)
+        save_model(folder.model_file(planned.trial_id), saved)
+    with caplog.at_level(logging.WARNING):
+        mirrored = mirror_folder(folder)
+    assert not caplog.messages
+    assert (mirrored.trials, mirrored.without_files) == (2, 0)
+    kept = list(folder.tracking_artifacts.rglob("model*"))
+    assert [path.name for path in kept] == ["model.pt"] * 2
+    again = load_model(kept[0])
+    texts = ["one text", "one"]
+    assert torch.equal(again.network(again.encode(texts)), network.eval()(encoder(texts)))
 
 
 def test_a_variants_summary_has_its_own_method(make_folder) -> None:

@@ -120,7 +120,7 @@ def test_first_weights_are_those_of_the_core(text_trial: TextTrial) -> None:
     torch.testing.assert_close(outcome.weights_B, expected_B)
 
 
-@pytest.mark.parametrize("name", ["embedding_bag", "transformer_encoder"])
+@pytest.mark.parametrize("name", TEXT_MODELS)
 def test_two_ranks_equal_one_process_and_resume_exactly(
     text_trial: TextTrial, tmp_path: Path, name: str
 ) -> None:
