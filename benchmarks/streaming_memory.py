@@ -93,10 +93,11 @@ def own_memory() -> dict[str, float]:
 
 def train(table: str, way: str, window: int) -> dict[str, float]:
     """Load, split and train one epoch in this process, a worker of Ray."""
+    from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
+
     from l2rw_ray.config import parse_study
     from l2rw_ray.data import load_source, make_splits
     from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
-    from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
     from l2rw_ray.planning.plan import plan_study
     from l2rw_ray.training import TrainingOptions, train_trial
 

@@ -3,7 +3,6 @@
 import warnings
 
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.images.parts import ImagePart, ReadParts, read_here
 from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, epoch_order, steps_per_epoch
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
@@ -12,14 +11,15 @@ from l2rw_ray.data.sources.load import load_source
 from l2rw_ray.data.splits.label_noise import uniform_noise
 from l2rw_ray.data.splits.splits import Splits, make_splits
 from l2rw_ray.data.splits.targets import regression_source
+from l2rw_ray.data.streaming.parts import ReadParts, RowPart, read_here
 from l2rw_ray.data.whole_pass import whole_pass
 
 __all__ = [
     "Batch",
     "ExampleSet",
-    "ImagePart",
     "MetaSampler",
     "ReadParts",
+    "RowPart",
     "Source",
     "Splits",
     "digits",

@@ -1,6 +1,6 @@
 """A set of examples in memory, ready to be batched."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.data.categories.encoder import FEATURES, CategoryEncoder
-from l2rw_ray.data.images.stored_images import StoredImages
 from l2rw_ray.data.row_ids import RowIds, identities
 from l2rw_ray.data.row_store import RowStore, moved, select_rows, shape_of_one, take_rows
+from l2rw_ray.data.streaming.stored_rows import StoredRows
 from l2rw_ray.data.text.encoder import TextEncoder
 from l2rw_ray.data.text.joining import joined_texts
 from l2rw_ray.data.text.token_rows import TokenRows
@@ -40,8 +40,8 @@ class ExampleSet:
         targets: What a regression predicts, in original units, floats [N]; None for classes.
         target_mean: What is subtracted from targets, []; None for classes.
         target_std: What targets are divided by, []; None for classes.
-        stored: Where the images of a train set that is streamed are, in the rows `rows`, and the order in
-            which passes go through them; `inputs` then have the shape of one and hold none, unless it
+        stored: Where the inputs of a train set that is streamed are, in the rows `rows`, and the order in
+            which passes go through them; `inputs` then are of the same kind and hold none, unless it
             says that they are held in memory anyway.
         encoder: What made numbers of texts or categories; None for other inputs.
         unverified: Of which labels or targets nobody knows whether they are right, bool [N]; None where it is
@@ -61,7 +61,7 @@ class ExampleSet:
     targets: Tensor | None = None
     target_mean: Tensor | None = None
     target_std: Tensor | None = None
-    stored: StoredImages | None = None
+    stored: StoredRows | None = None
     encoder: TextEncoder | CategoryEncoder | None = None
     unverified: Tensor | None = None
     ids: RowIds | None = None
@@ -140,7 +140,7 @@ class ExampleSet:
             DataError: The set is streamed.
         """
         if self.is_streamed:
-            raise self.streaming_error("the train images come in batches, and cannot be taken one by one")
+            raise self.streaming_error("the train examples come in batches, and cannot be taken one by one")
         places_B = index_B if self.places is None else self.places[index_B]
         return take_rows(self.inputs, places_B)
 
@@ -212,11 +212,20 @@ def feature_scale(features_NF: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Both [F], of the type of the features.
     """
-    wide = features_NF.double()
-    missing_NF = wide.isnan()
-    low_F = wide.masked_fill(missing_NF, torch.inf).amin(dim=0)
-    constant_F = low_F >= wide.masked_fill(missing_NF, -torch.inf).amax(dim=0)
-    wide = torch.where(missing_NF, wide.nanmean(dim=0).nan_to_num(0.0), wide)
-    known_F = (~missing_NF).sum(dim=0).clamp_min(1)
-    std_F = wide.std(dim=0, correction=0) * (len(wide) / known_F).sqrt()
-    return wide.mean(dim=0).to(features_NF), std_F.masked_fill(constant_F, 1.0).to(features_NF)
+    return column_scales(features_NF.unbind(dim=1))
+
+
+def column_scales(columns_FN: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Compute what `feature_scale` does of columns that come one after the other, [N] each."""
+    means, stds = zip(*map(_column_scale, columns_FN), strict=True)
+    return torch.stack(means), torch.stack(stds)
+
+
+def _column_scale(column_N: Tensor) -> tuple[Tensor, Tensor]:
+    wide = column_N.double().contiguous()  # sums depend on the layout
+    missing_N = wide.isnan()
+    known = wide[~missing_N]
+    is_constant = not len(known) or bool(known.amin() >= known.amax())
+    wide = torch.where(missing_N, wide.nanmean().nan_to_num(0.0), wide)
+    std = wide.std(correction=0) * (len(wide) / (~missing_N).sum().clamp_min(1)).sqrt()
+    return wide.mean().to(column_N), (torch.ones_like(std) if is_constant else std).to(column_N)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from l2rw_ray.data.augmentation import augmented, draw_changes
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.images.parts import ReadParts, read_here
-from l2rw_ray.data.images.streamed_inputs import streamed_inputs
 from l2rw_ray.data.random_streams import rng_for
+from l2rw_ray.data.streaming.parts import ReadParts, read_here
+from l2rw_ray.data.streaming.streamed_inputs import streamed_inputs
 from l2rw_ray.errors import DataError
 from l2rw_ray.trees import Tree, map_tensors
 
@@ -81,12 +81,12 @@ def epoch_batches(
         rank: The rank whose shares these are; shares of one batch differ by at most one example.
         world_size: Number of ranks.
         order: Positions in the set in the order they come in, int64 [K]; None for that of all of them
-            which a set with `stored` images has, else for their `epoch_order`.
+            which a set with `stored` rows has, else for their `epoch_order`.
         augment: `flip`, `crop`, or both, of images, drawn anew for each step.
-        read_parts: Reads the images of a streamed set.
+        read_parts: Reads the rows of a streamed set.
 
     Raises:
-        DataError: The set is streamed, and an order is given; or its images cannot be read.
+        DataError: The set is streamed, and an order is given; or its rows cannot be read.
     """
     if order is None:
         order = _pass_order(examples, seed, epoch)

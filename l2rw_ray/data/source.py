@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.data.categories.mixed_rows import MixedRows
-from l2rw_ray.data.images.stored_images import StoredImages
+from l2rw_ray.data.categories.reader import MixedReader
 from l2rw_ray.data.row_ids import RowIds
 from l2rw_ray.data.row_store import RowStore, take_rows
+from l2rw_ray.data.streaming.stored_rows import StoredRows
 from l2rw_ray.data.tables.bad_rows import SkippedRows
+from l2rw_ray.data.tables.feature_reader import FeatureReader
 from l2rw_ray.errors import DataError
 from l2rw_ray.registry import Registry
 from l2rw_ray.trees import Tree
@@ -48,7 +50,7 @@ class Source:
         test_targets: Targets of the test set of its own.
         feature_names: Name of each of the F features; None where they have none.
         left_out: Examples that were left out for their targets.
-        stored: Where the images of a train set that is streamed are; `inputs` then have the shape of one
+        stored: Where the rows of a train set that is streamed are; `inputs` then are of the same kind
             and hold none, unless `stored` says that they are held in memory anyway.
         verified: Which examples have `labels` or `targets` that are known to be right, bool [N]: the meta,
             validation and test sets are drawn from these, and the others only train. None for all.
@@ -76,7 +78,7 @@ class Source:
     test_targets: Tensor | None = None
     feature_names: tuple[str, ...] | None = None
     left_out: int = 0
-    stored: StoredImages | None = None
+    stored: StoredRows | None = None
     verified: Tensor | None = None
     train_targets: Tensor | None = None
     pools: Mapping[str, range] = field(default_factory=dict)
@@ -94,9 +96,15 @@ class Source:
         Raises:
             DataError: They are read from files, and cannot be.
         """
-        if self.stored is None or self.stored.in_memory:
+        if not self.is_streamed:
             return take_rows(self.inputs, rows_K)
+        assert self.stored is not None
         return self.stored.read(rows_K)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether inputs stay in their files."""
+        return self.stored is not None and not self.stored.in_memory
 
     @property
     def given_labels(self) -> Tensor:
@@ -167,12 +175,30 @@ class Source:
 
     @property
     def features(self) -> Tensor | None:
-        """Numbers to learn from, floats [N, F]; None where there are none, as with images and texts."""
+        """Numbers to learn from, floats [N, F]; None where there are none, as with images and texts.
+
+        Of a source that is streamed [0, F]; see `feature`.
+        """
         if isinstance(self.inputs, MixedRows):
             return self.inputs.numbers_NF
         if isinstance(self.inputs, Tensor) and self.inputs.dtype != torch.uint8:
             return self.inputs
         return None
+
+    def feature(self, place: int) -> Tensor:
+        """Return one feature of all rows, floats [N], from memory or from files.
+
+        Args:
+            place: Its index among `features`.
+        """
+        assert self.features is not None
+        if not self.is_streamed:
+            return self.features[:, place]
+        assert self.stored is not None
+        reader = self.stored.reader
+        numbers = reader.numbers if isinstance(reader, MixedReader) else reader
+        assert isinstance(numbers, FeatureReader)
+        return numbers.column(self.stored.table, place)
 
     def feature_index(self, given: int | str) -> int:
         """Return the index of a feature given by index or by name.

@@ -6,9 +6,9 @@ from contextlib import closing
 from torch import Tensor
 
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.images.parts import ReadParts, read_here
-from l2rw_ray.data.images.streamed_inputs import streamed_inputs
-from l2rw_ray.trees import Tree
+from l2rw_ray.data.streaming.parts import ReadParts, read_here
+from l2rw_ray.data.streaming.streamed_inputs import streamed_inputs
+from l2rw_ray.trees import Tree, map_tensors
 
 _BATCH = 512
 
@@ -23,10 +23,10 @@ def whole_pass(
     Args:
         examples: The set.
         index_K: Positions in the set, each once, int64, on the CPU.
-        read_parts: Reads the images of a streamed set.
+        read_parts: Reads the rows of a streamed set.
 
     Raises:
-        DataError, OutOfReachError: Images are read from files, and cannot be.
+        DataError, OutOfReachError: Inputs are read from files, and cannot be.
     """
     device, stored = examples.labels.device, examples.stored
     if stored is None or not examples.is_streamed:
@@ -40,4 +40,4 @@ def whole_pass(
     shares = arrival_K.split(_BATCH)
     with closing(streamed_inputs(stored, rows_K, arrival_K, shares, read_parts)) as inputs:
         for share, x in zip(shares, inputs, strict=True):
-            yield index_K[share], x.to(device)
+            yield index_K[share], map_tensors(x, lambda tensor: tensor.to(device))

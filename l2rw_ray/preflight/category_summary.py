@@ -29,6 +29,8 @@ class CategorySummary:
 def summarise_categories(splits: Splits) -> tuple[CategorySummary, ...]:
     """Return a summary of each column of categories; none where there are none.
 
+    A train set that is streamed counts in none of its shares.
+
     Args:
         splits: What `make_splits` returned.
     """
@@ -36,7 +38,7 @@ def summarise_categories(splits: Splits) -> tuple[CategorySummary, ...]:
     if not isinstance(encoder, CategoryEncoder):
         return ()
     sets = {name: getattr(splits, name) for name in splits.hashes if len(getattr(splits, name))}
-    indices = {name: _indices(own) for name, own in sets.items()}
+    indices = {name: _indices(own) for name, own in sets.items() if not own.is_streamed}
     return tuple(
         CategorySummary(
             column,

@@ -49,7 +49,7 @@ class ContentHashes:
     """Hashes of the inputs of a source, one per example.
 
     Args:
-        source: The source. One whose images are streamed has none.
+        source: The source. One that is streamed has none.
 
     Attributes:
         of_rows: Those of its rows, uint64 [N]; None where there are none.
@@ -57,8 +57,7 @@ class ContentHashes:
     """
 
     def __init__(self, source: Source) -> None:
-        streamed = source.stored is not None and not source.stored.in_memory
-        self.of_rows = None if streamed else _hashes(source.inputs)
+        self.of_rows = None if source.is_streamed else _hashes(source.inputs)
         self.of_test = None if source.test_inputs is None else _hashes(source.test_inputs)
 
     @property

@@ -24,7 +24,8 @@ class TokenSummary:
     Attributes:
         vocab_size: Number of tokens.
         is_trained: Whether the tokenizer was trained on the train pool.
-        median: Tokens of a text of the train set before it is cut, half of the texts having fewer.
+        median: Tokens of a text of the train set before it is cut, half of the texts having fewer; of the
+            other sets where the train set is streamed, which counts in none of these numbers.
         high: The same for 95 % of the texts.
         longest: The same for all.
         max_length: Tokens after which a text is cut.
@@ -52,8 +53,10 @@ def summarise_tokens(splits: Splits, *, is_trained: bool) -> TokenSummary | None
     encoder, rows = splits.train.encoder, splits.train.inputs
     if not isinstance(encoder, TextEncoder) or not isinstance(rows, TokenRows):
         return None
-    sets = {name: getattr(splits, name) for name in splits.hashes if len(getattr(splits, name))}
-    whole_N = _texts(splits.train).whole_N
+    drawn = {name: getattr(splits, name) for name in splits.hashes if len(getattr(splits, name))}
+    sets = {name: own for name, own in drawn.items() if not own.is_streamed}
+    measured = sets.values() if splits.train.is_streamed else [splits.train]
+    whole_N = torch.cat([_texts(own).whole_N for own in measured])
     median, high = np.quantile(whole_N.numpy(), (0.5, _HIGH), method="higher").tolist()
     unknown = encoder.unknown_id
     return TokenSummary(

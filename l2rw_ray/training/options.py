@@ -21,7 +21,7 @@ class TrainingOptions:
         checkpoints: Where to save, by the store's policy, and resume from; None saves nothing.
         attempt: Number of this attempt, from 1.
         epoch_steps: Steps after which an epoch ends early, to time it; None for all.
-        read_parts: Reads the images of a streamed train set; by default in this process.
+        read_parts: Reads the rows of a streamed train set; by default in this process.
         model_file: Where to save the trained model; None for nowhere.
         keep_examples: Stores evidence on each label on rank 0, at the trial's end; None collects none.
         system_metrics: Whether to report with each epoch how busy the machine is.

@@ -137,9 +137,9 @@ MALFORMED = [
         "use error and fix the files",
     ),
     (
-        "trial.data={source: parquet, train: a, test_size: 9, stream: {}, features: [x]}",
+        "trial.data={source: csv, train: a, test_size: 9, stream: {}, features: [x]}",
         "trial.data.stream = ",
-        "held in memory",
+        "leave it out, or use source parquet",
     ),
     (
         "trial.data={source: parquet, train: a, label: null, target: y, target_below: 3, test_size: 9, "

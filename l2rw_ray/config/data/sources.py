@@ -236,7 +236,7 @@ class ParquetData(TableOptions, TrustedColumns, InputColumns, CsvOptions, _Data)
     loading. `skip`: all such rows are left out and counted. Images of another size are an error either
     way, without `image_size`."""
     stream: StreamOptions | None = None
-    """Streams train images from their files instead of holding them in memory; null holds them in memory."""
+    """Streams train inputs from their files instead of holding them in memory; null holds them in memory."""
 
     @property
     def has_vectors(self) -> bool:
@@ -323,13 +323,11 @@ class ParquetData(TableOptions, TrustedColumns, InputColumns, CsvOptions, _Data)
     def _stream_knows_its_rows(self) -> Self:
         if self.stream is None:
             return self
-        if self.image is None:
-            problem = f"{self.input_kind} are held in memory, it is for images"
-            if self.text is not None:
-                problem = "token ids are mapped from the cache on disk, it is for images"
-            raise conflict("stream", self.stream.model_dump(), problem, "leave it out")
+        if self.source == "csv":
+            problem = "a CSV file is parsed as a whole"
+            raise conflict("stream", self.stream.model_dump(), problem, "leave it out, or use source parquet")
         if self.bad_rows == "skip":
-            problem = "with stream an image is decoded only when its batch comes"
+            problem = "with stream a row is read only when its batch comes"
             raise conflict("bad_rows", "skip", problem, "use error and fix the files, or leave stream out")
         if self.target_below is not None:
             problem = "with stream the rows are those of the files"

@@ -10,13 +10,14 @@ from torch import Tensor
 from l2rw_ray.config.data.sources import ParquetData
 from l2rw_ray.data.cache import cached, cached_kept
 from l2rw_ray.data.categories.mixed_rows import MixedRows
-from l2rw_ray.data.images.stored_images import stored_images
 from l2rw_ray.data.row_ids import ColumnIds, RowIds, kept_ids
 from l2rw_ray.data.source import SOURCES, Source
 from l2rw_ray.data.sources.class_values import Classes, look_alikes
 from l2rw_ray.data.sources.table_labels import Answers, LabelColumns, read_targets
 from l2rw_ray.data.sources.table_rows import check_ids_differ, check_names_rows, group_indices, verified_rows
 from l2rw_ray.data.splits.targets import stratified
+from l2rw_ray.data.streaming.stored_rows import stored_rows
+from l2rw_ray.data.streaming.table_reader import table_reader
 from l2rw_ray.data.tables.bad_rows import Array, BadRows, SkippedRows
 from l2rw_ray.data.tables.joined import JoinedTable, SectionTables, open_tables
 from l2rw_ray.data.tables.precision import narrowed
@@ -60,8 +61,8 @@ def load_table(config: ParquetData) -> Source:
     Labels become classes as `find_classes` says, named by the option or by the JSON list `class_names` in
     the train files' metadata where there is one. A target is a numeric column, whose deciles stand for
     classes where sets are stratified. Decoded inputs are cached on disk by the files' path, size and time
-    of change. With `stream` only the first train image is decoded; others are found to be broken when they
-    are read.
+    of change. With `stream` only the first train image is decoded; other images, and texts, are found to be
+    broken when they are read.
 
     Raises:
         DataError: A file is missing or of another format; a column is missing; an image, a feature, a
@@ -71,13 +72,8 @@ def load_table(config: ParquetData) -> Source:
     source = _load_classes(config, tables) if config.target is None else _load_regression(config, tables)
     if config.stream is None:
         return source
-    assert config.image is not None
-    assert isinstance(source.inputs, Tensor)
-    shape = tuple(source.inputs.shape[1:])
-    images = stored_images(
-        config.stream, tables.joined.whole, config.image, shape, config.image_size, config.image_mode
-    )
-    return replace(source, stored=images)
+    whole = tables.joined.whole
+    return replace(source, stored=stored_rows(config.stream, whole, table_reader(config, whole)))
 
 
 def _load_classes(config: ParquetData, tables: SectionTables) -> Source:
@@ -231,10 +227,10 @@ def _inputs(
 ) -> tuple[Tensor | Texts | MixedRows, dict[str, object]]:
     """Read images, uint8 [N, C, H, W], features, [N, F], categories or texts of all rows, and their identity.
 
-    Of a train table that is streamed none, uint8 [0, C, H, W].
+    Of a train table that is streamed none: inputs of the same kind without a row.
     """
     from l2rw_ray.data.categories.column import read_categories
-    from l2rw_ray.data.images.column import column_decoder, decode_column, first_shape
+    from l2rw_ray.data.images.column import column_decoder, decode_column
     from l2rw_ray.data.images.decoding import cached_images, decoding_identity
     from l2rw_ray.data.text.column import read_texts
 
@@ -242,6 +238,8 @@ def _inputs(
     identity |= {"image": config.image, "features": config.features}
     if config.missing != "error":
         identity["missing"] = config.missing
+    if is_train and config.stream is not None and not config.stream.in_memory:
+        return table_reader(config, table).empty, {}
     if config.text is not None:
         return read_texts(table, config.text, bad), {}
     if config.image is None:
@@ -254,8 +252,6 @@ def _inputs(
         return numbers, identity
     column, size, mode = config.image, config.image_size, config.image_mode
     identity |= decoding_identity(size, mode)
-    if is_train and config.stream is not None and not config.stream.in_memory:
-        return torch.empty((0, *first_shape(table, column, size, mode)), dtype=torch.uint8), identity
     decoder = column_decoder(table, column, size, mode)
     return cached_images(
         identity, lambda: decode_column(table, column, size, mode, skip=bad.skip), decoder, bad

@@ -6,6 +6,7 @@ two-class bias leaves the other classes out of all four.
 """
 
 import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -17,12 +18,12 @@ from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.task import data_misfit
 from l2rw_ray.data.augmentation import check_images
-from l2rw_ray.data.examples import ExampleSet, feature_scale
+from l2rw_ray.data.examples import ExampleSet, column_scales, feature_scale
 from l2rw_ray.data.known_noise import known_noise, within_train
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import NO_CLASS, Source
 from l2rw_ray.data.splits.clean_sets import draw_clean_sets
-from l2rw_ray.data.splits.encoded_inputs import with_encoded_inputs
+from l2rw_ray.data.splits.encoded_inputs import encoded_source
 from l2rw_ray.data.splits.given_labels import judged, learning_from, unverified, with_given
 from l2rw_ray.data.splits.label_noise import corrupt
 from l2rw_ray.data.splits.targets import noisy, target_scale
@@ -32,6 +33,8 @@ from l2rw_ray.errors import DataError
 from l2rw_ray.events import KnownNoise
 
 _HASHED_AT_A_TIME = 2**16
+ReadTexts = Callable[[Tensor], Iterable[str]]
+"""Returns the texts of some rows of the train table, int64 [K], each once, from memory or from files."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Splits:
         untrained: Examples of the train table that neither trained nor drove weights, with the labels given:
             the other rows of the train pool, but for those in groups that trained, and validation and test
             set where they are drawn from that table; None where it was not asked for.
-        texts: Texts of the train table, by row of the source; None where it has none.
+        texts: Reads texts of the train table by row of the source; None where it has none.
     """
 
     train: ExampleSet
@@ -62,7 +65,7 @@ class Splits:
     left_out: int = 0
     known_noise: KnownNoise | None = None
     untrained: ExampleSet | None = None
-    texts: Texts | None = None
+    texts: ReadTexts | None = None
 
     @property
     def is_regression(self) -> bool:
@@ -99,8 +102,10 @@ def make_splits(source: Source, config: Data, seed: int, *, with_untrained: bool
     rows = {"train": train, "meta": clean.meta, "validation": clean.validation, "test": clean.test}
     own_test = source.test_labels is not None
     check_disjoint(rows, own_test=own_test)
-    sets = _examples_of(source, rows, own_test=own_test)
-    sets |= _untrained(source, rows, clean.left, own_test=own_test) if with_untrained else {}
+    encoded, encoder = encoded_source(source, config, clean.left)
+    sets = _examples_of(encoded, rows, own_test=own_test)
+    sets |= _untrained(encoded, rows, clean.left, own_test=own_test) if with_untrained else {}
+    sets = {name: replace(examples, encoder=encoder) for name, examples in sets.items()}
     sets["train"] = with_given(sets["train"], source)
     sets["validation"] = replace(sets["validation"], unverified=unverified(clean.validation, source))
     if not isinstance(config.noise, GaussianNoise):
@@ -109,9 +114,9 @@ def make_splits(source: Source, config: Data, seed: int, *, with_untrained: bool
     if source.weight_features is not None:
         scaled = _scaled_weight_features(source.weight_features, train, clean.left)
         sets["train"] = replace(sets["train"], weight_features=scaled)
-    sets = with_encoded_inputs(sets, source, config, clean.left)
     if source.features is not None:
-        mean, std = feature_scale(source.features[clean.left])
+        places = range(source.features.shape[1])
+        mean, std = column_scales(source.feature(place)[clean.left] for place in places)
         sets = {name: replace(examples, mean=mean, std=std) for name, examples in sets.items()}
     if source.targets is not None:
         given = source.targets if source.train_targets is None else source.train_targets
@@ -127,7 +132,7 @@ def make_splits(source: Source, config: Data, seed: int, *, with_untrained: bool
         hashes=hashes,
         left_out=source.left_out,
         known_noise=within_train(noise, sets["train"]),
-        texts=source.inputs if isinstance(source.inputs, Texts) else None,
+        texts=source.take if isinstance(source.inputs, Texts) else None,
     )
 
 

@@ -191,8 +191,8 @@ def _difficulty(train: ExampleSet, noise: GaussianNoise, source: Source, pool: T
     if noise.by is None:
         return torch.ones(len(train))
     place = source.feature_index(noise.by)
-    assert source.features is not None
-    known, values_N = source.features[pool, place], source.features[train.rows, place]
+    feature = source.feature(place)
+    known, values_N = feature[pool], feature[train.rows]
     known = known[~known.isnan()].sort().values
     below_N, upto_N = (torch.searchsorted(known, values_N, right=right) for right in (False, True))
     return ((below_N + upto_N) / max(len(known), 1)).float().masked_fill(values_N.isnan(), 1.0)

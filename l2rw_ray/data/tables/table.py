@@ -211,7 +211,7 @@ class Table:
         for start, batch in self.batches(list(dict.fromkeys(columns))):
             for place, column in enumerate(columns):
                 values = batch.column(column)
-                numbers = _as_numbers(values, other_text=np.inf if may_lack else np.nan)
+                numbers = as_numbers(values, other_text=np.inf if may_lack else np.nan)
                 if not skip:
                     bad = np.isinf(numbers) if may_lack else ~np.isfinite(numbers)
                     self._refuse_first(field, column, start, values, bad)
@@ -237,7 +237,7 @@ class Table:
         return DataError(field, column, problem, remedy + (missing if problem.startswith("null") else ""))
 
 
-def _as_numbers(values: pa.Array, other_text: float) -> Array:
+def as_numbers(values: pa.Array, other_text: float) -> Array:
     """Return values as float64; null becomes NaN, and text that is no number becomes `other_text`."""
     if is_text(values.type):
         is_number = pc.match_substring_regex(values, _NUMBER)

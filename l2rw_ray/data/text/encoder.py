@@ -73,7 +73,7 @@ class TextEncoder:
         Raises:
             DataError: `max_length` has no room for the tokens that mark beginning and end.
         """
-        tokenizer, lengths, whole, ids = self._cutting(), array("i"), array("i"), array("i")
+        tokenizer, lengths, whole, ids = self._cutting, array("i"), array("i"), array("i")
         marks = tokenizer.num_special_tokens_to_add(False)
         coming = iter(texts)
         while part := list(islice(coming, _TEXTS_AT_A_TIME)):
@@ -88,12 +88,17 @@ class TextEncoder:
         """Return plain values from which `TextEncoder(**state)` is the same."""
         return {"content": self.content, "max_length": self.max_length}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was made of the content: it is sent to other processes once."""
+        return self.state()
+
     @cached_property
     def _tokenizer(self) -> "Tokenizer":
         from tokenizers import Tokenizer
 
         return Tokenizer.from_str(self.content)
 
+    @cached_property
     def _cutting(self) -> "Tokenizer":
         """Return a tokenizer that cuts texts, and does not pad them, whatever its file asks for."""
         from tokenizers import Tokenizer

@@ -1,6 +1,7 @@
 """Turn the texts of a source into token ids, with a tokenizer that has seen the train pool only."""
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from l2rw_ray.config.data.text import TextOptions, TokenizerOptions
 from l2rw_ray.data.cache import CacheSection, cached
+from l2rw_ray.data.streaming.stored_rows import StoredRows
 from l2rw_ray.data.text.encoder import TextEncoder, token_rows
 from l2rw_ray.data.text.texts import Texts
 from l2rw_ray.data.text.token_rows import TokenRows
@@ -28,8 +30,27 @@ def text_encoder(options: TextOptions, texts: Texts, pool_K: Tensor) -> TextEnco
         DataError: The tokenizer's file cannot be read.
     """
     given = options.tokenizer
-    content = _trained(given, texts, pool_K) if given.file is None else read_tokenizer(given.file)
+    if given.file is not None:
+        return TextEncoder(read_tokenizer(given.file), options.max_length)
+    content = _trained(given, {"texts": texts.digest}, texts.iterate(pool_K), pool_K)
     return TextEncoder(content, options.max_length)
+
+
+def stored_text_encoder(options: TextOptions, stored: StoredRows, pool_K: Tensor) -> TextEncoder:
+    """Return the encoder of a trial whose texts stay in their files; see `text_encoder`.
+
+    A tokenizer is trained in one pass, in which no more than a few texts are held at a time; that gives the
+    one which is trained on texts in memory.
+
+    Raises:
+        DataError: The tokenizer's file, or a text, cannot be read.
+    """
+    given = options.tokenizer
+    if given.file is not None:
+        return TextEncoder(read_tokenizer(given.file), options.max_length)
+    identity = {"files": stored.table.identity, **stored.reader.identity}
+    texts = (row.tobytes().decode() for row in stored.iterate(pool_K))
+    return TextEncoder(_trained(given, identity, texts, pool_K), options.max_length)
 
 
 def encoded(encoder: TextEncoder, texts: Texts) -> TokenRows:
@@ -43,16 +64,19 @@ def encoded(encoder: TextEncoder, texts: Texts) -> TokenRows:
     return token_rows(packed, len(texts), encoder)
 
 
-def _trained(options: TokenizerOptions, texts: Texts, pool_K: Tensor) -> str:
+def _trained(
+    options: TokenizerOptions, source: Mapping[str, object], texts: Iterable[str], pool_K: Tensor
+) -> str:
+    """Return a tokenizer trained on some texts of a source, from the cache where it is there."""
     identity = {
-        "texts": texts.digest,
+        **source,
         "pool": hashlib.sha256(pool_K.numpy().tobytes()).hexdigest(),
         "tokenizer": options.model_dump(),
         **_library(),
     }
 
     def train() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-        content = train_tokenizer(options, texts.iterate(pool_K)).encode()
+        content = train_tokenizer(options, texts).encode()
         return np.frombuffer(content, dtype=np.uint8)
 
     return cached(identity, train, _TOKENS).numpy().tobytes().decode()

@@ -20,9 +20,9 @@ from l2rw_ray.orchestration.broker.trial_queue import Lease, WorkerGroupCommand
 from l2rw_ray.orchestration.custom_code import check_same_code
 from l2rw_ray.orchestration.workers.event_buffer import EventBuffer
 from l2rw_ray.orchestration.workers.examples import keeping_examples
-from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
 from l2rw_ray.orchestration.workers.limits import enforce_limits
 from l2rw_ray.orchestration.workers.recycling import RecyclePolicy
+from l2rw_ray.orchestration.workers.row_stream import read_through_ray_data
 from l2rw_ray.orchestration.workers.run_config import WorkerGroupConfig
 from l2rw_ray.orchestration.workers.trial_log import TrialLog, logged
 from l2rw_ray.orchestration.workers.uploads import checkpoint_files, uploading_model

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from l2rw_ray.data import ExampleSet, ReadParts, Splits, read_here
-from l2rw_ray.data.text.texts import Texts
+from l2rw_ray.data.splits.splits import ReadTexts
 from l2rw_ray.training.examples.evidence import ExampleEvidence
 from l2rw_ray.training.examples.predictions import Predictions, predict
 from l2rw_ray.training.examples.thumbnails import thumbnails
@@ -117,14 +117,16 @@ def _thumbnails(
     return found
 
 
-def _texts(sets: Sequence[ExampleSet], shown: Sequence[np.ndarray], texts: Texts | None) -> dict[int, str]:
+def _texts(
+    sets: Sequence[ExampleSet], shown: Sequence[np.ndarray], texts: ReadTexts | None
+) -> dict[int, str]:
     """Return the beginnings of some texts as `_thumbnails` does images; none of other inputs."""
     found: dict[int, str] = {}
     start = 0
     for examples, places in zip(sets if texts else (), shown, strict=False):
         assert texts is not None
         rows = examples.rows.cpu()[torch.from_numpy(places)]
-        beginnings = (text[:MAX_CHARACTERS] for text in texts.iterate(rows))
+        beginnings = (text[:MAX_CHARACTERS] for text in texts(rows))
         found |= dict(zip((start + places).tolist(), beginnings, strict=True))
         start += len(examples)
     return found

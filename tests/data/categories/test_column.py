@@ -100,7 +100,6 @@ def test_noise_follows_a_feature_beside_categories(write_table) -> None:
         ({"label": "a"}, "categorical = 'a': the label is no feature; leave it out"),
         ({"features": ["a"]}, "categorical = 'a': features hold it too; name it in one of the two"),
         ({"categorical": ["a", "a"]}, "categorical = ['a', 'a']: a column is named twice; name each once"),
-        ({"stream": {}}, "categories are held in memory, it is for images; leave it out"),
         ({"missing": "mean"}, "missing = 'mean': categories are never missing in part; leave it out"),
         ({"image_size": [8, 8]}, "image_size = [8, 8]: categories are no images; leave it out"),
     ],

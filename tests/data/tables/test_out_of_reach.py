@@ -8,7 +8,8 @@ from pyarrow.fs import LocalFileSystem
 
 from l2rw_ray import retries as outages
 from l2rw_ray.config.data.sources import ParquetData
-from l2rw_ray.data import ImagePart, load_source
+from l2rw_ray.data import RowPart, load_source
+from l2rw_ray.data.images.reader import ImageReader
 from l2rw_ray.data.tables.row_groups import RowGroup
 from l2rw_ray.errors import InputError, OutOfReachError
 
@@ -18,11 +19,11 @@ OUTAGE = OSError(
 
 
 @pytest.fixture
-def part(tmp_path, encode) -> ImagePart:
+def part(tmp_path, encode) -> RowPart:
     path = tmp_path / "train.parquet"
     pq.write_table(pa.table({"image": [encode(np.zeros((4, 4), np.uint8))] * 3}), path)
     group = RowGroup(str(path), 0, 0, 0, 3)
-    return ImagePart(LocalFileSystem(), "image", (1, 4, 4), group, np.arange(3, dtype=np.int32))
+    return RowPart(LocalFileSystem(), ImageReader("image", (1, 4, 4)), group, np.arange(3, dtype=np.int32))
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def outage(monkeypatch):
 
 def test_a_part_is_read_once_its_store_answers_again(part, outage):
     outage[0] = 3
-    assert sum(map(len, part.images())) == 3
+    assert sum(map(len, part.read())) == 3
 
 
 def test_a_store_that_stays_away_is_no_fault_of_the_data(part, outage):
@@ -52,7 +53,7 @@ def test_a_store_that_stays_away_is_no_fault_of_the_data(part, outage):
     with pytest.raises(
         OutOfReachError, match=r"train\.parquet is out of reach \(When reading .*NETWORK"
     ) as told:
-        list(part.images())
+        list(part.read())
     assert not isinstance(told.value, InputError)
 
 

@@ -74,7 +74,7 @@ def test_a_test_table_is_tokenised_alike(text_table) -> None:
 def test_what_was_read_is_not_read_again(text_table, monkeypatch) -> None:
     config = data(text_table({"text": ["a", None, "c"], "label": [0, 1, 0]}), bad_rows="skip")
     load_source(config)
-    monkeypatch.setattr("l2rw_ray.data.text.column._encoded", None)
+    monkeypatch.setattr("l2rw_ray.data.text.column.utf8_values", None)
     source = load_source(config)
     assert list(source.inputs) == ["a", "c"]
     assert source.skipped_rows == 1
@@ -122,7 +122,10 @@ def test_texts_have_targets_and_groups_too(text_table) -> None:
             "tokenizer.vocabulary_size = 9: 256 bytes and 2 special tokens are in it anyway; use 258 or more",
         ),
         ({"missing": "mean"}, "missing = 'mean': texts are never missing in part; leave it out"),
-        ({"stream": {}}, "token ids are mapped from the cache on disk, it is for images; leave it out"),
+        (
+            {"stream": {}, "source": "csv"},
+            "a CSV file is parsed as a whole; leave it out, or use source parquet",
+        ),
     ],
 )
 def test_what_does_not_go_with_texts_is_refused(study_tree, fields, line) -> None:

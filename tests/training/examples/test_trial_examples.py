@@ -112,12 +112,17 @@ def test_two_ranks_keep_what_one_process_does(make_trial: MakeTrial, tmp_path: P
         np.testing.assert_allclose(together[name], values, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
-def test_texts_are_kept_of_whose_label_is_contradicted_most(make_trial: MakeTrial, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stream", [None, {"window": 32}])
+def test_texts_are_kept_of_whose_label_is_contradicted_most(
+    make_trial: MakeTrial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: dict | None
+) -> None:
+    monkeypatch.setenv("L2RW_RAY_CACHE", str(tmp_path / "cache"))
     words = ["goal match team", "bank stock price"]
     texts = [f"{words[row % 2]} number {row} " + "and so on " * 100 for row in range(200)]
     path = tmp_path / "news.parquet"
     pq.write_table(pa.table({"text": texts, "label": [row % 2 for row in range(200)]}), path)
     data = {"source": "parquet", "train": str(path), "text": "text", "train_size": 90, "meta_per_class": 2}
+    data |= {"test_size": 40, "stream": stream}
     found = kept(make_trial(data=data, model={"name": "embedding_bag"}, method__name="uniform"))
     assert len(found.texts) == 90 + (len(found.rows_N) - 90)
     assert all(text == texts[found.rows_N[place]][:500] for place, text in found.texts.items())

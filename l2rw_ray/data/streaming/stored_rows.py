@@ -1,4 +1,4 @@
-"""Images that stay in Parquet files, and the order in which passes read them.
+"""Rows that stay in Parquet files, and the order in which passes read them.
 
 Shape suffixes: N examples, G row groups.
 """
@@ -6,54 +6,43 @@ Shape suffixes: N examples, G row groups.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from l2rw_ray.config.data.source_options import ImageMode, ImageSize
 from l2rw_ray.config.data.streaming import StreamOptions
 from l2rw_ray.data.cache import CacheSection, cached
-from l2rw_ray.data.images.decoding import decoding_identity
-from l2rw_ray.data.images.parts import ImagePart, read_here
 from l2rw_ray.data.random_streams import rng_for
+from l2rw_ray.data.streaming.parts import RowPart, read_here
+from l2rw_ray.data.streaming.row_reader import RowReader, packed
 from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.data.tables.row_groups import RowGroup, row_groups
 
 if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
-
     from l2rw_ray.data.tables.table import Table
 
 _SETS = CacheSection("sets", max_bytes=20 * 2**30)
 
 
 @dataclass(frozen=True)
-class StoredImages:
-    """The image column of a table.
+class StoredRows:
+    """The inputs of a table, in its files.
 
     Attributes:
-        filesystem: Where its files are.
-        column: Its name.
-        shape: Shape of one image, (C, H, W).
+        table: The table.
+        reader: What makes inputs of its rows.
         groups: The row groups, in order.
-        window: Images that are shuffled together.
-        in_memory: Whether they are held in memory, still in the order of their files.
-        identity: Key of their cache entry.
-        size: Height and width that images are resized to; None leaves them.
-        mode: Whether they are read as grey or in colour; None for grey if the first image is.
+        window: Rows that are shuffled together.
+        in_memory: Whether inputs are held in memory, still in the order of their files.
     """
 
-    filesystem: "FileSystem"
-    column: str
-    shape: tuple[int, ...]
+    table: "Table"
+    reader: RowReader
     groups: tuple[RowGroup, ...]
     window: int
     in_memory: bool
-    identity: dict[str, object]
-    size: ImageSize | None = None
-    mode: ImageMode | None = None
 
     def arrival(self, rows_N: Tensor, seed: int, epoch: int) -> Tensor:
         """Return the order in which one pass reads rows: row groups shuffled, rows ascending within each.
@@ -85,7 +74,7 @@ class StoredImages:
         windows = arrival_N.split(self.window)
         return torch.cat([part[torch.randperm(len(part), generator=generator)] for part in windows])
 
-    def parts(self, rows_K: Tensor) -> Iterator[ImagePart]:
+    def parts(self, rows_K: Tensor) -> Iterator[RowPart]:
         """Yield some rows as parts, in the order given; rows of a group follow each other, ascending.
 
         Args:
@@ -96,64 +85,58 @@ class StoredImages:
         for number, rows in zip(numbers.tolist(), rows_K.split(counts.tolist()), strict=True):
             group = self.groups[number]
             places = (rows - group.start).int().numpy()
-            yield ImagePart(self.filesystem, self.column, self.shape, group, places, self.size, self.mode)
+            yield RowPart(self.table.filesystem, self.reader, group, places)
 
-    def read(self, rows_K: Tensor) -> Tensor:
-        """Read images into memory, uint8 [K, C, H, W], cached by rows.
+    def read(self, rows_K: Tensor) -> Any:
+        """Read inputs into memory, cached by rows.
 
         Args:
             rows_K: Their rows, in any order, each once, int64.
 
+        Returns:
+            As `ExampleSet.inputs` are where they are held, [K, …].
+
         Raises:
-            DataError, OutOfReachError: As `ImagePart.images` does.
+            DataError, OutOfReachError: As `RowPart.read` does.
         """
         digest = hashlib.sha256(rows_K.numpy().tobytes()).hexdigest()
-        return cached({**self.identity, "rows": digest}, lambda: self._decode(rows_K), _SETS)
+        identity = {"files": self.table.identity, **self.reader.identity, "rows": digest}
+        return self.reader.inputs(cached(identity, lambda: self._in_order(rows_K), _SETS), len(rows_K))
 
-    def _decode(self, rows_K: Tensor) -> Array:
-        order = rows_K.argsort()
-        images, done = np.empty((len(rows_K), *self.shape), dtype=np.uint8), 0
-        for read in read_here(list(self.parts(rows_K[order]))):
-            images[order[done : done + len(read)].numpy()] = read
-            done += len(read)
-        return images
+    def iterate(self, rows_K: Tensor) -> Iterator[Array]:
+        """Iterate over some rows, read as they are asked for.
+
+        Args:
+            rows_K: Their rows, ascending, int64.
+        """
+        for read in read_here(list(self.parts(rows_K))):
+            yield from read
+
+    def _in_order(self, rows_K: Tensor) -> Array:
+        order, form = rows_K.argsort(), self.reader.format
+        arriving = zip(order.tolist(), self.iterate(rows_K[order]), strict=True)
+        if form.shape is None:
+            by_place = dict(arriving)
+            return packed([by_place[place] for place in range(len(rows_K))])
+        values_K = np.empty((len(rows_K), *form.shape), dtype=form.dtype)
+        for place, row in arriving:
+            values_K[place] = row
+        return values_K
 
     def _group_of(self, rows_K: Tensor) -> Tensor:
         starts_G = torch.tensor([group.start for group in self.groups])
         return torch.searchsorted(starts_G, rows_K, right=True) - 1
 
 
-def stored_images(
-    options: StreamOptions,
-    table: "Table",
-    column: str,
-    shape: tuple[int, ...],
-    size: ImageSize | None = None,
-    mode: ImageMode | None = None,
-) -> StoredImages:
-    """Return the image column of a table of Parquet files.
+def stored_rows(options: StreamOptions, table: "Table", reader: RowReader) -> StoredRows:
+    """Return the inputs of a table of Parquet files.
 
     Args:
         options: The study's streaming options.
         table: The table.
-        column: The column's name.
-        shape: Shape of one image, (C, H, W).
-        size: Height and width that images are resized to; None leaves them.
-        mode: Whether they are read as grey or in colour; None for grey if the first image is.
+        reader: What makes inputs of its rows.
 
     Raises:
         DataError, OutOfReachError: A file's footer cannot be read.
     """
-    identity: dict[str, object] = {"files": table.identity, "image": column}
-    identity |= decoding_identity(size, mode)
-    return StoredImages(
-        table.filesystem,
-        column,
-        shape,
-        row_groups(table),
-        options.window,
-        options.in_memory,
-        identity,
-        size,
-        mode,
-    )
+    return StoredRows(table, reader, row_groups(table), options.window, options.in_memory)

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from pyarrow.fs import LocalFileSystem
 
 from l2rw_ray.config.data.sources import ParquetData
-from l2rw_ray.data import Batch, ImagePart, Splits, epoch_batches, load_source, make_splits, read_here
-from l2rw_ray.data.images.arrow_blocks import as_block, from_block
-from l2rw_ray.data.images.stored_images import StoredImages
+from l2rw_ray.data import Batch, RowPart, Splits, epoch_batches, load_source, make_splits, read_here
+from l2rw_ray.data.images.reader import ImageReader
 from l2rw_ray.data.sources.samples import sample_images
+from l2rw_ray.data.streaming.stored_rows import StoredRows
 from l2rw_ray.data.tables.bad_rows import Array
 from l2rw_ray.data.tables.row_groups import RowGroup
+from l2rw_ray.data.tables.table import Table
+from l2rw_ray.data.tables.table_files import ParquetFormat
 from l2rw_ray.errors import DataError
 
 ROWS = 120
@@ -121,7 +123,7 @@ def test_streamed_images_are_resized(folder: Path) -> None:
 def test_ranks_share_each_batch_and_decode_no_image_twice(folder: Path) -> None:
     drawn, read = splits(folder, {"window": 20}), list[int]()
 
-    def count(parts: Sequence[ImagePart]) -> Iterator[Array]:
+    def count(parts: Sequence[RowPart]) -> Iterator[Array]:
         read.append(sum(map(len, parts)))
         yield from read_here(parts)
 
@@ -132,13 +134,14 @@ def test_ranks_share_each_batch_and_decode_no_image_twice(folder: Path) -> None:
     assert sum(read) == len(drawn.train)
 
 
-def stored(sizes: Sequence[int], window: int) -> StoredImages:
+def stored(sizes: Sequence[int], window: int) -> StoredRows:
     starts = [sum(sizes[:number]) for number in range(len(sizes))]
     groups = [
         RowGroup("f", n, start, start, size)
         for n, (start, size) in enumerate(zip(starts, sizes, strict=True))
     ]
-    return StoredImages(None, "image", (1, 2, 2), tuple(groups), window, in_memory=True, identity={})  # type: ignore[arg-type]
+    table = Table("trial.data.train", "t", ParquetFormat(), LocalFileSystem(), (), (), ())
+    return StoredRows(table, ImageReader("image", (1, 2, 2)), tuple(groups), window, in_memory=True)
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.integers(1, 60), st.integers(0, 3), st.data())
@@ -171,7 +174,7 @@ def test_no_more_than_a_window_is_held(folder: Path) -> None:
     drawn, window = splits(folder, {"window": 20}), 20
     ahead, most = 0, 0
 
-    def one_by_one(parts: Sequence[ImagePart]) -> Iterator[Array]:
+    def one_by_one(parts: Sequence[RowPart]) -> Iterator[Array]:
         nonlocal ahead
         for images in read_here(parts):
             for image in images:
@@ -187,7 +190,7 @@ def test_no_more_than_a_window_is_held(folder: Path) -> None:
 def test_a_pass_that_is_left_early_ends_reading(folder: Path) -> None:
     ended = []
 
-    def watched(parts: Sequence[ImagePart]) -> Iterator[Array]:
+    def watched(parts: Sequence[RowPart]) -> Iterator[Array]:
         try:
             yield from read_here(parts)
         finally:
@@ -214,11 +217,11 @@ def test_a_broken_image_is_named_when_it_is_read(folder: Path) -> None:
     table = table.set_column(0, "image", pa.array(broken))
     pq.write_table(table, folder / "b.parquet", row_group_size=17)
     group = RowGroup(str(folder / "b.parquet"), 1, 17, 87, 17)
-    part = ImagePart(LocalFileSystem(), "image", (1, 5, 4), group, np.arange(2, 17))
+    part = RowPart(LocalFileSystem(), ImageReader("image", (1, 5, 4)), group, np.arange(2, 17))
     with pytest.raises(
         DataError, match=r"trial\.data\.image = 'image': row 20 of .*b\.parquet is no readable"
     ):
-        list(part.images())
+        list(part.read())
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
@@ -228,7 +231,7 @@ def test_parts_can_be_sent_to_another_process(folder: Path, scheme: str) -> None
     for part in train.stored.parts(train.rows.sort().values):
         sent = pickle.dumps(part)
         assert len(sent) < 1000
-        both = zip(part.images(), pickle.loads(sent).images(), strict=True)
+        both = zip(part.read(), pickle.loads(sent).read(), strict=True)
         assert all(np.array_equal(*pair) for pair in both)
 
 
@@ -246,10 +249,3 @@ def test_samples_are_read_from_the_files(folder: Path) -> None:
     assert drawn[1] is not None
     for one, other in zip(*drawn, strict=True):
         assert all(map(np.array_equal, one, other))
-
-
-def test_blocks_carry_images_also_where_they_are_cut_and_joined(pixels: np.ndarray) -> None:
-    block = as_block(pixels[::2])
-    assert np.array_equal(from_block(block, pixels.shape[1:]), pixels[::2])
-    joined = pa.concat_tables([block.slice(4, 2), block.slice(1, 3)])
-    assert np.array_equal(from_block(joined, pixels.shape[1:]), pixels[::2][[4, 5, 1, 2, 3]])

@@ -1,0 +1,1 @@
+"""Train sets that stay in their files: which rows a pass reads, and how they become inputs."""
