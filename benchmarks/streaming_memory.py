@@ -1,13 +1,15 @@
 """Memory and speed of a train set that is streamed through Ray Data, compared with one held in memory.
 
-A synthetic Parquet file of JPEG images, ten times a limit once it is decoded, is made, trained on for one
-short epoch (mlp, l2rw with the ghost estimator), and deleted. Each way has a private Ray cluster and an
-empty cache of its own; the worker is an actor that holds a CPU, as a worker group's is.
+A synthetic Parquet file is made, trained on for one short epoch (l2rw with the ghost estimator), and
+deleted: of JPEG images, ten times a limit once they are decoded; of 300,000 texts of 20 to 120 words; or of
+as many rows of 100 numbers. Each way has a private Ray cluster and an empty cache of its own; the worker is
+an actor that holds a CPU, as a worker group's is.
 
 Memory of the worker is counted beyond that after its imports: `private` is anonymous memory,
 `resident` includes mapped files, such as the cache. Readers are Ray Data's tasks, all together.
 
-    python benchmarks/streaming_memory.py [--limit-mib 200] [--window 1024] [--ways streamed held]
+    python benchmarks/streaming_memory.py [--inputs images] [--limit-mib 200] [--window 1024]
+        [--ways streamed held] [--rows 300000]
 """
 
 import argparse
@@ -33,11 +35,23 @@ _SIDE, _CLASSES, _DIFFERENT = 96, 10, 500
 _IMAGE_BYTES = _SIDE * _SIDE * 3
 _TIMES_THE_LIMIT = 10
 _EVERY_S = 0.2
+_WORDS, _SHORTEST, _LONGEST, _NUMBERS = 30_000, 20, 120, 100
+_ROWS_PER_GROUP = 1000
+_SECTIONS: dict[str, dict[str, Any]] = {
+    "images": {},
+    "texts": {"text": "text", "max_length": 128},
+    "features": {"features": [f"x{number}" for number in range(_NUMBERS)]},
+}
+_MODELS = {
+    "images": {"name": "mlp", "width": 32},
+    "texts": {"name": "embedding_bag", "width": 32},
+    "features": {"name": "mlp", "width": 32},
+}
 _SIZES = {"meta_per_class": 10, "validation_size": 250, "test_size": 250}
 
 
-def write_table(path: Path, rows: int) -> None:
-    """Return images of coloured noise, a few hundred different ones repeated, with labels."""
+def write_images(path: Path, rows: int) -> None:
+    """Write images of coloured noise, a few hundred different ones repeated, with labels."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -56,6 +70,42 @@ def write_table(path: Path, rows: int) -> None:
             count = min(_DIFFERENT, rows - start)
             labels = generator.integers(0, _CLASSES, count)
             writer.write_table(pa.table({"image": encoded[:count], "label": labels}, schema=schema))
+
+
+def write_texts(path: Path, rows: int) -> None:
+    """Write texts of words that are the rarer the higher their number, with labels."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    generator = np.random.default_rng(0)
+    chance = 1 / np.arange(1, _WORDS + 1)
+    words = np.array([f"word{number}" for number in range(_WORDS)])
+    schema = pa.schema({"text": pa.string(), "label": pa.int64()})
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, rows, _ROWS_PER_GROUP):
+            count = min(_ROWS_PER_GROUP, rows - start)
+            lengths = generator.integers(_SHORTEST, _LONGEST, count)
+            drawn = words[generator.choice(_WORDS, lengths.sum(), p=chance / chance.sum())]
+            texts = [" ".join(own) for own in np.split(drawn, lengths.cumsum()[:-1])]
+            labels = generator.integers(0, _CLASSES, count)
+            writer.write_table(pa.table({"text": texts, "label": labels}, schema=schema))
+
+
+def write_features(path: Path, rows: int) -> None:
+    """Write rows of random numbers, with labels."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    generator, names = np.random.default_rng(0), _SECTIONS["features"]["features"]
+    schema = pa.schema([*((name, pa.float64()) for name in names), ("label", pa.int64())])
+    with pq.ParquetWriter(path, schema, use_dictionary=False) as writer:
+        for start in range(0, rows, _ROWS_PER_GROUP):
+            count = min(_ROWS_PER_GROUP, rows - start)
+            columns = dict(zip(names, generator.normal(size=(len(names), count)), strict=True))
+            labels = generator.integers(0, _CLASSES, count)
+            writer.write_table(pa.table({**columns, "label": labels}, schema=schema))
 
 
 @dataclass
@@ -91,20 +141,19 @@ def own_memory() -> dict[str, float]:
     return {name: int(lines[key].split()[0]) * 1024 / _MIB for name, key in names.items()}
 
 
-def train(table: str, way: str, window: int) -> dict[str, float]:
+def train(table: str, inputs: str, way: str, window: int) -> dict[str, float]:
     """Load, split and train one epoch in this process, a worker of Ray."""
-    from l2rw_ray.orchestration.workers.image_stream import read_through_ray_data
-
     from l2rw_ray.config import parse_study
     from l2rw_ray.data import load_source, make_splits
     from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
+    from l2rw_ray.orchestration.workers.row_stream import read_through_ray_data
     from l2rw_ray.planning.plan import plan_study
     from l2rw_ray.training import TrainingOptions, train_trial
 
     stream = {"stream": {"window": window, "in_memory": way == "held"}}
     trial = {
-        "data": {"source": "parquet", "train": table, **_SIZES, **stream},
-        "model": {"name": "mlp", "width": 32},
+        "data": {"source": "parquet", "train": table, **_SECTIONS[inputs], **_SIZES, **stream},
+        "model": _MODELS[inputs],
         "method": {"name": "l2rw", "estimator": "ghost", "meta_batch_size": 16},
         "optim": {"name": "sgd", "lr": 0.01, "batch_size": 64, "epochs": 1},
         "measurement": {"probe_rounds": 0},
@@ -160,7 +209,7 @@ def beside() -> dict[str, float]:
     return {"readers_mib": readers / _MIB, "object_store_mib": used / _MIB}
 
 
-def measure_one(table: str, way: str, window: int) -> dict[str, float]:
+def measure_one(table: str, inputs: str, way: str, window: int) -> dict[str, float]:
     """Run one way on a private cluster with the CPUs of two workers, one of them held by the worker."""
     from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster
 
@@ -170,18 +219,35 @@ def measure_one(table: str, way: str, window: int) -> dict[str, float]:
 
         worker = ray.remote(num_cpus=os.cpu_count() or 1)(train)
         with peak.watching():
-            results: dict[str, float] = ray.get(worker.remote(table, way, window))
+            results: dict[str, float] = ray.get(worker.remote(table, inputs, way, window))
     return results | peak.found
 
 
 def in_fresh_process(table: Path, way: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return the results of one way, with a cache of its own."""
-    command = [sys.executable, __file__, "--once", str(table), "--ways", way, "--window", str(options.window)]
+    command = [sys.executable, __file__, "--once", str(table), "--inputs", options.inputs]
+    command += ["--ways", way, "--window", str(options.window)]
     with tempfile.TemporaryDirectory(dir=table.parent) as cache:
         environment = os.environ | {"L2RW_RAY_CACHE": cache}
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     results: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return results
+
+
+def write_table(file: Path, options: argparse.Namespace) -> str:
+    """Write the table, and return what it holds, in words."""
+    import pyarrow.parquet as pq
+
+    rows = options.rows
+    if options.inputs == "images":
+        rows = _TIMES_THE_LIMIT * options.limit_mib * _MIB // _IMAGE_BYTES
+        write_images(file, rows)
+        held_bytes = rows * _IMAGE_BYTES
+    else:
+        (write_texts if options.inputs == "texts" else write_features)(file, rows)
+        held_bytes = sum(batch.nbytes for batch in pq.ParquetFile(file).iter_batches(_ROWS_PER_GROUP))
+    file_mib = file.stat().st_size / _MIB
+    return f"{rows} {options.inputs}, {held_bytes / _MIB:.0f} MiB in memory, {file_mib:.0f} MiB on disk"
 
 
 def show(found: dict[str, dict[str, float]], limit_mib: int) -> None:
@@ -210,23 +276,20 @@ def main() -> None:
     """Measure both ways and print a table, or one way's results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--limit-mib", type=int, default=200, help="memory that a streamed worker may take")
-    parser.add_argument("--window", type=int, default=1024, help="images that are shuffled together")
+    parser.add_argument("--window", type=int, default=1024, help="rows that are shuffled together")
+    parser.add_argument("--inputs", choices=list(_SECTIONS), default="images", help="what the rows hold")
+    parser.add_argument("--rows", type=int, default=300_000, help="of texts or features")
     parser.add_argument("--ways", nargs="+", choices=["streamed", "held"], default=["streamed", "held"])
     parser.add_argument("--once", metavar="TABLE", help="measure the first way on this file, print JSON")
     options = parser.parse_args()
     if options.once:
-        print(json.dumps(measure_one(options.once, options.ways[0], options.window)))
+        print(json.dumps(measure_one(options.once, options.inputs, options.ways[0], options.window)))
         return
     folder = Path(tempfile.mkdtemp(prefix="streaming_memory_"))
     try:
-        rows = _TIMES_THE_LIMIT * options.limit_mib * _MIB // _IMAGE_BYTES
-        write_table(folder / "images.parquet", rows)
-        file_mib = (folder / "images.parquet").stat().st_size / _MIB
-        print(f"{rows} images, {rows * _IMAGE_BYTES / _MIB:.0f} MiB decoded, {file_mib:.0f} MiB on disk")
-        show(
-            {way: in_fresh_process(folder / "images.parquet", way, options) for way in options.ways},
-            options.limit_mib,
-        )
+        file = folder / f"{options.inputs}.parquet"
+        print(write_table(file, options))
+        show({way: in_fresh_process(file, way, options) for way in options.ways}, options.limit_mib)
     finally:
         shutil.rmtree(folder)
 
