@@ -12,6 +12,7 @@ from l2rw_ray.config.model import TEXT_MODELS, CustomModel, MlpModel, Model, Tex
 from l2rw_ray.config.optim import Optim
 from l2rw_ray.config.schedule import MultiStepSchedule, OneCycleSchedule
 from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.selection import Selection
 from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, data_misfit, trial_misfit
 from l2rw_ray.import_path import attribute_name, is_import_path
 
@@ -41,6 +42,8 @@ class TrialConfig(Section):
     metrics: tuple[ImportPath, ...] = ()
     """Custom metrics: `metric(outputs, targets)` returns a number, and is reported on the
     validation and the test set by the name of the attribute."""
+    selection: Selection = Selection()
+    """Which epoch's model is tested, and early stopping."""
     measurement: Measurement = Measurement()
     """Measurements beside the training."""
 
@@ -123,6 +126,18 @@ class TrialConfig(Section):
                 problem = f"optim.epochs counts all stages together and is {epochs}"
                 remedy = f"use at most {epochs - 1}" if epochs > 1 else "use optim.epochs: 2 or more"
                 raise conflict(f"method.{field}", given, problem, remedy)
+        return self
+
+    @model_validator(mode="after")
+    def _selection_has_a_metric(self) -> Self:
+        selection = self.selection
+        if selection.is_used and self.data.validation_size == 0:
+            field = "select" if selection.select == "best" else "patience"
+            problem, remedy = "it looks at the validation set", "set data.validation_size"
+            raise conflict(f"selection.{field}", getattr(selection, field), problem, remedy)
+        if (misfit := selection.misfit(self.metrics, is_regression=self.data.is_regression)) is not None:
+            field, *rest = misfit
+            raise conflict(f"selection.{field}", *rest)
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from l2rw_ray.config.data.protocols import TwoClassBias
 
 _COSTS_NOTHING: Any = {
     "data": {"noise", "root", "download"},
+    "selection": True,
     "optim": {"lr", "schedule", "momentum", "dampening", "nesterov", "weight_decay", "epochs"},
 }
 """Fields that do not change the time of a step; epochs are counted separately."""

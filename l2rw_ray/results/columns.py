@@ -85,6 +85,7 @@ MEASURED: Mapping[str, Metric] = {
     "peak_memory_bytes": Metric("What a step allocates at its peak.", "bytes"),
     "peak_memory_plain_bytes": Metric("What a plain step allocates at its peak.", "bytes"),
     "parameters": Metric("Parameters of the model."),
+    "selected_epoch": Metric("Epoch whose model was selected, from 1, where not the last one is.", "epochs"),
     "phase_<name>_s": Metric("Time of a phase of a step that computes weights.", "s"),
     "time_<phase>_s": Metric("Time of all epochs: data, step, stage, evaluation, checkpoint.", "s"),
     "left_out_examples": Metric("Rows of the source that were left out.", "examples"),

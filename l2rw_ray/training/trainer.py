@@ -41,6 +41,7 @@ from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.ranks import unwrapped
 from l2rw_ray.training.saved_model import SavedModel, save_model
 from l2rw_ray.training.score_checks import ScoreChecks
+from l2rw_ray.training.selection import BestEpoch
 from l2rw_ray.training.weight_health import health_warnings
 
 _PROBE_BATCHES = 4
@@ -82,7 +83,13 @@ class Trainer:
         self._timer = PhaseTimer(options.device, synchronise=False)
         self._context = build_context(trial, self._splits, options.ranks, options.device)
         self._method = build_method(self._config.method, self._context)
+        self._stages = self._config.method.stages(self._config.optim.epochs)
         self._rates = self._learning_rates()
+        self._best = BestEpoch(
+            self._config.selection,
+            is_regression=splits.is_regression,
+            first_epoch=self._config.optim.epochs - self._stages[-1].epochs,
+        )
         self._metrics = load_metrics(self._config.metrics)
         self._epoch, self._step, self._skipped = 0, 0, 0
         self._earlier_s, self._started = 0.0, perf_counter()
@@ -100,7 +107,7 @@ class Trainer:
         self._resume()
         self._send(self._start_event())
         self._probe()
-        while self._epoch < self._config.optim.epochs:
+        while self._epoch < self._config.optim.epochs and not self._best.is_patience_over(self._epoch):
             verdict = self._send(self._train_epoch())
             self._save(at_once=verdict is Verdict.STOP)
             if verdict is Verdict.STOP:
@@ -158,6 +165,7 @@ class Trainer:
             estimator_used=self._checks.estimator,
         )
         self._history.append(event)
+        self._best.add(self._epoch, metrics, unwrapped(self._context.model).state_dict)
         return event
 
     def _learning_rates(self) -> LearningRates:
@@ -166,7 +174,7 @@ class Trainer:
         return LearningRates(
             (context.optimizer,),
             optim.schedule,
-            self._config.method.stages(optim.epochs),
+            self._stages,
             math.ceil(batches / optim.accumulation_steps),
             optim.lr,
         )
@@ -230,6 +238,7 @@ class Trainer:
         # an epoch without new weights lacks their metrics: take the latest of each
         reported = (metric for event in self._history for metric in event.metrics.items())
         latest = {name: value for name, value in reported if not name.startswith(SYSTEM)}
+        latest |= self._select()
         tested, confusion_CC = self._evaluate("test")
         warnings = (*self._warnings(), *self._save_model(), *self._keep_examples())
         metrics = latest | tested | self._probed
@@ -248,6 +257,16 @@ class Trainer:
                 confusion=self._confusion(confusion_CC),
             )
         )
+
+    def _select(self) -> dict[str, float]:
+        """Take the selected model. Returns its validation metrics and its epoch; nothing for the last one."""
+        epoch = self._best.epoch
+        if epoch is None:
+            return {}
+        unwrapped(self._context.model).load_state_dict(self._best.model)
+        metrics = self._history[epoch - 1].metrics
+        selected = {name: value for name, value in metrics.items() if name.startswith("validation_")}
+        return {**selected, "selected_epoch": float(epoch)}
 
     def _confusion(self, counts_CC: Tensor | None) -> ConfusionMatrix | None:
         if counts_CC is None or len(counts_CC) > _MAX_CLASSES:
@@ -326,6 +345,8 @@ class Trainer:
         parts = {"evidence": self._evidence.state_dict()} if self._evidence else {}
         if position := self._rates.state_dict():
             parts["learning_rates"] = position
+        if best := self._best.state_dict():
+            parts["best_epoch"] = best
         return parts | {
             "model": unwrapped(self._context.model).state_dict(),
             "optimizer": self._context.optimizer.state_dict(),
@@ -352,6 +373,7 @@ class Trainer:
         unwrapped(self._context.model).load_state_dict(state["model"])
         self._context.optimizer.load_state_dict(state["optimizer"])
         self._rates.load_state_dict(state.get("learning_rates", {}))
+        self._best.load_state_dict(state.get("best_epoch", {}))
         self._method.load_state_dict(state["arm"])
         self._epoch, self._step, self._skipped = state["epoch"], state["step"], state["skipped"]
         if self._evidence:

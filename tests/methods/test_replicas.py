@@ -31,7 +31,11 @@ def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
     }
     trials |= {
         f"{name} on a schedule": make_trial(
-            method__name=name, optim__epochs=4, data__train_size=130, optim__schedule=WARM_COSINE
+            method__name=name,
+            optim__epochs=4,
+            data__train_size=130,
+            optim__schedule=WARM_COSINE,
+            selection={"select": "best", "metric": "loss", "patience": 2},
         )
         for name in ("l2rw", "jtt")
     }

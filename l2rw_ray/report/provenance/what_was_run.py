@@ -52,6 +52,7 @@ def provenance_of(
         ("Model", _distinct(config["model"]["name"] for config in configs)),
         *estimators_of(rows),
         ("Epochs", _distinct(config["optim"]["epochs"] for config in configs)),
+        *_tested_models(rows, configs),
         ("Workers per trial", _distinct(row["workers"] for row in rows)),
         ("Cores per worker", _distinct(row["cpus_per_worker"] for row in rows)),
         ("Hardware", _distinct(row["hardware"] for row in rows)),
@@ -88,6 +89,24 @@ def _distinct(values: Iterable[Any]) -> str:
     if all(isinstance(value, int | float) for value in seen):
         return ", ".join(f"{value:,}" for value in sorted(seen)) or "not recorded"
     return ", ".join(str(value) for value in seen) or "not recorded"
+
+
+def _tested_models(rows: Sequence[Row], configs: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    """Return which epoch's model was tested, and early stopping; nothing where all had all epochs."""
+    found: dict[str, None] = {}
+    for config in configs:
+        selection = config.get("selection") or {}
+        default = "rmse" if config["data"].get("target") is not None else "balanced_accuracy"
+        metric = f"validation_{selection.get('metric') or default}"
+        is_best, patience = selection.get("select") == "best", selection.get("patience")
+        text = f"of the epoch with the best {metric}" if is_best else "of the last epoch"
+        if patience is not None:
+            text += f", training ended after {count(patience, 'epoch')} without a better {metric}"
+        found[text] = None
+    if list(found) in ([], ["of the last epoch"]):
+        return ()
+    trained = _distinct(row["epochs"] for row in rows)
+    return (("Tested model", " or ".join(found)), ("Epochs trained", trained))
 
 
 def _left_out(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
