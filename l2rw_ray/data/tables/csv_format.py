@@ -13,6 +13,8 @@ from l2rw_ray.data.tables.table_files import ROWS_AT_A_TIME
 
 _DELIMITERS = ",;\t"
 _HEAD_BYTES = 2**16
+_BLOCK_BYTES, _MAX_BLOCK_BYTES = 2**20, 2**30
+"""What pyarrow parses at a time: its default, and a size that its 32-bit offsets allow."""
 
 
 class CsvFormat:
@@ -65,13 +67,19 @@ class CsvFormat:
             content = self.content(filesystem, file)
             self._tables[file.path] = csv.read_csv(
                 io.BytesIO(content),
-                read_options=csv.ReadOptions(use_threads=False),  # threads lose the number of a bad row
+                read_options=read_options(content),
                 parse_options=csv.ParseOptions(delimiter=delimiter_of(content), newlines_in_values=True),
                 convert_options=csv.ConvertOptions(
                     null_values=self._null_values, strings_can_be_null=True, quoted_strings_can_be_null=False
                 ),
             )
         return self._tables[file.path]
+
+
+def read_options(content: bytes) -> csv.ReadOptions:
+    """Return options that take rows of any length, and that name a bad row by its number."""
+    longest_row = min(len(content) + 1, _MAX_BLOCK_BYTES)  # a row must fit into two blocks
+    return csv.ReadOptions(use_threads=False, block_size=max(_BLOCK_BYTES, longest_row))
 
 
 def delimiter_of(content: bytes) -> str:

@@ -17,7 +17,7 @@ from l2rw_ray.config.data.sources import Data, ParquetData
 from l2rw_ray.data.row_ids import ColumnIds, RowIds
 from l2rw_ray.data.tables.bad_rows import BadRows
 from l2rw_ray.data.tables.changed_csv import changed_csv
-from l2rw_ray.data.tables.csv_format import CsvFormat, delimiter_of
+from l2rw_ray.data.tables.csv_format import CsvFormat, delimiter_of, read_options
 from l2rw_ray.data.tables.joined import SectionTables, open_tables
 from l2rw_ray.data.tables.table import Table, readable
 from l2rw_ray.errors import DataError, first_line
@@ -179,6 +179,7 @@ def _whole(table: Table, file: FileInfo) -> pa.Table:
         names = table.schemas[table.files.index(file)].names
         return csv.read_csv(
             io.BytesIO(content),
+            read_options=read_options(content),
             parse_options=csv.ParseOptions(delimiter=delimiter_of(content), newlines_in_values=True),
             convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False

@@ -197,6 +197,11 @@ def test_what_is_no_text_is_told(tmp_path, content, part) -> None:
     assert part in complaint(tmp_path / "train.csv")
 
 
+def test_a_row_of_any_length(write) -> None:
+    table = write(ROWS + f"4,{'x' * 3_000_000},5\n5,cat,6\n")
+    assert load(table).inputs[:, 1].tolist() == [1, 2, 3, 4, 5]
+
+
 def test_csv_taken_for_parquet_is_told(write) -> None:
     with pytest.raises(DataError, match=r"give a whole Parquet file, or set trial\.data\.source to csv"):
         load_source(ParquetData(source="parquet", train=str(write(ROWS)), features=["a"]))
