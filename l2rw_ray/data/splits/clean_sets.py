@@ -192,7 +192,9 @@ def _check_enough_examples(
     """Check that every class has enough examples for the sizes; the error names the scarcest."""
     train = int(source.verified is None)  # else others train
     spare_C = counts_C - test_C - validation_C
-    scarcest = int((spare_C - meta_C).argmin())
+    too_few_C = counts_C - train < meta_C  # whatever the other sizes are
+    lacking_C = spare_C - meta_C
+    scarcest = int((lacking_C.where(too_few_C, 0) if too_few_C.any() else lacking_C).argmin())
     spare, meta, found = int(spare_C[scarcest]), int(meta_C[scarcest]), int(counts_C[scarcest])
     if spare - train >= meta:
         return
@@ -211,6 +213,10 @@ def _check_enough_examples(
         if not isinstance(config.meta_bias, NoBias):
             lower = f"lower it or change meta_bias.{strength(config.meta_bias)[0]}"
         remedy = " or ".join([lower, *(f"lower {name}" for name in others)])
+        raise DataError("trial.data.meta_per_class", config.meta_per_class, problem, remedy)
+    if others and too_few_C[scarcest]:
+        more = "add examples" if source.verified is None else "verify more of them"
+        remedy = f"{more}, leave the class out, or lower this and {' and '.join(others)}"
         raise DataError("trial.data.meta_per_class", config.meta_per_class, problem, remedy)
     if others:
         value = getattr(config, others[0])

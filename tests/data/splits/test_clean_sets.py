@@ -96,6 +96,14 @@ def test_too_small_a_class_for_the_meta_set_is_named(make_source) -> None:
     )
 
 
+def test_a_class_that_no_other_size_makes_room_for_is_named_first(make_source) -> None:
+    """The other class lacks more examples, but would have enough in smaller sets."""
+    assert complaint(make_source(30, 4), meta_per_class=10, validation_size=40, test_size=20) == (
+        "trial.data.meta_per_class = 10: class class1 has 4 examples, 18 are wanted (10 meta, 5 validation, "
+        "2 test, 1 train); add examples, leave the class out, or lower this and validation_size and test_size"
+    )
+
+
 def test_sizes_beyond_the_source_are_refused(make_source) -> None:
     message = complaint(make_source(9, 9), validation_size=30, test_size=4)
     assert message.startswith("trial.data.validation_size = 30: class class")
