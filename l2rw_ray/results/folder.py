@@ -312,7 +312,8 @@ class StudyFolder:
         self.require()
         try:
             rows = json.loads(self.plan_file.read_text(encoding="utf-8"))
-            return tuple(_plan_row(row) for row in rows)
+            known: dict[str, Resources] = {}
+            return tuple(_plan_row(row, known) for row in rows)
         except (ValueError, KeyError, TypeError) as error:
             raise self._error("its plan.json is unreadable", "run the study again") from error
 
@@ -342,12 +343,16 @@ def _plain_row(trial: PlannedTrial) -> dict[str, Any]:
     return {**row, "search": trial.search, "config": trial.config.model_dump(mode="json")}
 
 
-def _plan_row(row: Mapping[str, Any]) -> PlanRow:
+def _plan_row(row: Mapping[str, Any], known: dict[str, Resources]) -> PlanRow:
+    """Return a row with the resources of an earlier one where they are the same, as in nearly all."""
+    key = str(row["resources"])
+    if key not in known:
+        known[key] = Resources.model_validate(row["resources"])
     return PlanRow(
         trial_id=row["trial_id"],
         seed=row["seed"],
         factors=row["factors"],
-        resources=Resources.model_validate(row["resources"]),
+        resources=known[key],
         stage=Stage(row.get("stage", Stage.FINAL)),
         search=row.get("search"),
         config=row["config"] if "search" in row else None,

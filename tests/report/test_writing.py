@@ -193,3 +193,14 @@ def test_an_unusable_output_folder_is_refused(default_study, tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(StudyFolderError, match="choose another --out"):
         write_report(default_study, tmp_path / "taken")
+
+
+def test_a_page_shows_the_first_rows_of_a_long_table_and_csv_files_have_all(default_study, monkeypatch):
+    monkeypatch.setattr("l2rw_ray.report.document.table.MAX_ROWS", 2)
+    paths = write_report(default_study)
+    page, text = paths.html.read_text(encoding="utf-8"), paths.markdown.read_text(encoding="utf-8")
+    assert max(body.count("<tr>") for body in re.findall(r"<tbody>.*?</tbody>", page, re.DOTALL)) == 2
+    rows = len((paths.html.parent / "results.csv").read_text(encoding="utf-8").splitlines()) - 1
+    assert rows > 2
+    for written in (page, text):
+        assert re.search(r"The first 2 of \d+ rows are shown; the CSV files have all of them\.", written)

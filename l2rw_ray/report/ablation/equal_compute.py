@@ -13,7 +13,7 @@ from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import METRICS, MetricSpec, p_text, validation_metric
-from l2rw_ray.report.design_points.setting import Setting
+from l2rw_ray.report.design_points.setting import CoveringIndex, Setting
 from l2rw_ray.report.document.interval_cells import EMPTY, difference_cell, mean_cell
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.statistics import Interval, mean_interval, pooled_paired_difference
@@ -55,10 +55,16 @@ def equal_compute(
     if not contrast.treatments or not all(point.timing_usable for point in points):
         return ()
     budgets = _budgets(contrast, points, histories)
+    rests = CoveringIndex(dict.fromkeys(rest for rest, _ in budgets))
+    seeds = sorted({seed for _, seed in budgets})
+
+    def reach(pair: Pair[DesignPoint]) -> _Reached:
+        return _reach(pair, seeds, rests.covering(pair.setting), budgets, histories)
+
     treatments, comparisons, controls = [], [], []
     for level in contrast.treatments:
         pairs = pairs_of(contrast, points, level)
-        reached = [each for pair in pairs if (each := _reach(pair, budgets, histories)).treatment]
+        reached = [each for pair in pairs if (each := reach(pair)).treatment]
         values_and_used = _values_and_used(reached, of_control=False)
         if not values_and_used[0]:  # no seed that all settings have
             continue
@@ -93,11 +99,15 @@ def _budgets(
 
 
 def _reach(
-    pair: Pair[DesignPoint], budgets: Mapping[tuple[Setting, int], float], histories: Histories
+    pair: Pair[DesignPoint],
+    seeds: Sequence[int],
+    rests: Sequence[Setting],
+    budgets: Mapping[tuple[Setting, int], float],
+    histories: Histories,
 ) -> _Reached:
+    """Return what both reach at the shortest training of the settings that the pair's belongs to."""
     reached = _Reached({}, {}, [], [])
-    rests = [rest for rest, _ in budgets if rest.covers(pair.setting)]
-    for seed in sorted({seed for _, seed in budgets}):
+    for seed in seeds:
         own = [histories.get((point.method, point.setting, seed)) for point in (pair.treatment, pair.control)]
         budget = min((budgets[rest, seed] for rest in rests if (rest, seed) in budgets), default=np.inf)
         if None in own:

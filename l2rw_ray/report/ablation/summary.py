@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from l2rw_ray.config.design.kinds import VARIANT
@@ -9,7 +10,7 @@ from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.design_points.design_point import DesignPoint, TrialCounts
 from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MetricSpec, metric_spec_for
-from l2rw_ray.report.design_points.setting import Factor, Setting
+from l2rw_ray.report.design_points.setting import CoveringIndex, Factor, Setting
 from l2rw_ray.report.document.table import Table
 from l2rw_ray.report.summary import HeadlineNumber, Summary
 from l2rw_ray.statistics import Difference, Interval
@@ -180,5 +181,12 @@ class Ablation(Summary):
 
     def point(self, method: str, setting: Setting) -> DesignPoint | None:
         """Return the design point of a method in a setting; None if no seed completed."""
-        found = (point for point in self.points if point.method == method and point.setting.covers(setting))
-        return next(found, None)
+        points, settings = self._by_method.get(method, ({}, CoveringIndex(())))
+        return next((points[found] for found in settings.covering(setting)), None)
+
+    @cached_property
+    def _by_method(self) -> dict[str, tuple[dict[Setting, DesignPoint], CoveringIndex]]:
+        groups: dict[str, dict[Setting, DesignPoint]] = {}
+        for point in self.points:
+            groups.setdefault(point.method, {}).setdefault(point.setting, point)
+        return {method: (points, CoveringIndex(points)) for method, points in groups.items()}

@@ -9,7 +9,7 @@ from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import HEADLINE, METRICS
 from l2rw_ray.report.design_points.points import METHOD_FACTOR
-from l2rw_ray.report.design_points.setting import Factor, Setting, narrowest
+from l2rw_ray.report.design_points.setting import CoveringIndex, Factor, Setting, narrowest
 from l2rw_ray.statistics import pooled_paired_difference
 
 _PREFERRED_CONTROL = "uniform"
@@ -127,11 +127,12 @@ def in_common(groups: Sequence[Sequence[DesignPoint]], path: str) -> list[list[D
 
     Averages over different settings would be confounded with the settings. Empty groups are ignored.
     """
-    rests = [[point.setting.without(path) for point in group] for group in groups if group]
-    return [
-        [point for point in group if all(point.setting.without(path).meets(others) for others in rests)]
-        for group in groups
-    ]
+    rests = [dict.fromkeys(point.setting.without(path) for point in group) for group in groups if group]
+
+    def is_in_all(rest: Setting) -> bool:
+        return all(rest in others or rest.meets(others) for others in rests)
+
+    return [[point for point in group if is_in_all(point.setting.without(path))] for group in groups]
 
 
 def compare(
@@ -144,12 +145,15 @@ def compare(
     """
     measured = [point for point in points if metric in point.by_seed]
     pairs = [(level, pair) for level in contrast.treatments for pair in pairs_of(contrast, measured, level)]
-    order = {pair.setting: None for _, pair in sorted(pairs, key=lambda found: found[1].position)}
+    by_setting: dict[Setting, list[tuple[Any, Pair[DesignPoint]]]] = {
+        pair.setting: [] for _, pair in sorted(pairs, key=lambda found: found[1].position)
+    }
+    for level, pair in pairs:
+        by_setting[pair.setting].append((level, pair))
     return tuple(
         _comparison(contrast, level, [pair], 1, metric)
-        for setting in order
-        for level, pair in pairs
-        if pair.setting == setting
+        for found in by_setting.values()
+        for level, pair in found
     )
 
 
@@ -188,10 +192,11 @@ def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[
         {contrast.rest_of(point.setting): point for point in points if contrast.level_of(point) == wanted}
         for wanted in (level, contrast.control)
     )
+    wider = CoveringIndex(treatments), CoveringIndex(controls)
     for position, setting in enumerate(settings):
         treatment, control = (
-            at.get(setting) or next((at[rest] for rest in at if rest.covers(setting)), None)
-            for at in (treatments, controls)
+            at.get(setting) or next((at[rest] for rest in rests.covering(setting)), None)
+            for at, rests in zip((treatments, controls), wider, strict=True)
         )
         if treatment is not None and control is not None:
             own = contrast.rest_of(treatment.setting), contrast.rest_of(control.setting)

@@ -69,6 +69,30 @@ class Setting:
         return any(self.covers(other) or other.covers(self) for other in others)
 
 
+class CoveringIndex:
+    """Settings, looked up by a setting that they cover, without looking at each of them.
+
+    Args:
+        settings: Distinct settings.
+    """
+
+    def __init__(self, settings: Iterable[Setting]) -> None:
+        self._by_paths: dict[frozenset[str], dict[frozenset[tuple[str, Any]], list[tuple[int, Setting]]]] = {}
+        for place, setting in enumerate(settings):
+            levels = frozenset(setting.levels)
+            paths = frozenset(path for path, _ in levels)
+            self._by_paths.setdefault(paths, {}).setdefault(levels, []).append((place, setting))
+
+    def covering(self, setting: Setting) -> list[Setting]:
+        """Return the settings that cover this one, in their order."""
+        found: list[tuple[int, Setting]] = []
+        own = dict(setting.levels)
+        for paths, by_levels in self._by_paths.items():
+            if paths <= own.keys():
+                found += by_levels.get(frozenset((path, own[path]) for path in paths), [])
+        return [setting for _, setting in sorted(found, key=lambda each: each[0])]
+
+
 def point_name(method: str, setting: Setting) -> str:
     """Return the readable name of a design point; that of a variant goes without the method."""
     if VARIANT in dict(setting.levels):
@@ -90,8 +114,6 @@ def narrowest(settings: Iterable[Setting]) -> tuple[Setting, ...]:
     distinct = tuple(dict.fromkeys(settings))
     if len({len(setting.levels) for setting in distinct}) < 2:
         return distinct
-    return tuple(
-        setting
-        for setting in distinct
-        if not any(setting.covers(other) for other in distinct if other != setting)
-    )
+    index = CoveringIndex(distinct)
+    wider = {found for setting in distinct for found in index.covering(setting) if found != setting}
+    return tuple(setting for setting in distinct if setting not in wider)

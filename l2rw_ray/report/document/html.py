@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from l2rw_ray.report.document.table import left_out, shown
 from l2rw_ray.report.provenance.notes import notes_html
 
 COMMAND = "l2rw-ray run study.yaml"
@@ -22,6 +23,8 @@ def fill_page(template: str, **fields: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["notes"] = notes_html
+    environment.filters["shown"] = shown
+    environment.filters["left_out"] = left_out
     script = "".join(environment.get_template(name).render() for name in ("sort.js", "contents.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template(template).render(

@@ -1,6 +1,13 @@
 """A table of text, independent of the output format."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+MAX_ROWS = 200
+"""Rows of a table on a page, which is to stay readable; the CSV files have all."""
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,18 @@ class TableRow:
     cells: tuple[TableCell, ...]
 
 
+def shown(rows: Sequence[R]) -> Sequence[R]:
+    """Return the rows that a page shows, at most `MAX_ROWS`."""
+    return rows[:MAX_ROWS]
+
+
+def left_out(rows: Sequence[object]) -> str:
+    """Return a sentence on the rows beyond `MAX_ROWS`, which a page leaves out; empty without any."""
+    if len(rows) <= MAX_ROWS:
+        return ""
+    return f"The first {MAX_ROWS:,} of {len(rows):,} rows are shown; the CSV files have all of them."
+
+
 @dataclass(frozen=True)
 class Table:
     """A table with row names in its first column.
@@ -51,3 +70,13 @@ class Table:
     rows: tuple[TableRow, ...]
     note: str = ""
     is_text: bool = False
+
+    @property
+    def shown(self) -> tuple[TableRow, ...]:
+        """The rows that a page shows."""
+        return tuple(shown(self.rows))
+
+    @property
+    def shown_note(self) -> str:
+        """How to read it, and how many rows are not shown."""
+        return f"{left_out(self.rows)} {self.note}".strip()
