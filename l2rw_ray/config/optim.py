@@ -2,10 +2,35 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, Tag, model_validator
 
+from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
 from l2rw_ray.config.schedule import CONSTANT, Schedule
 from l2rw_ray.config.section import Section, conflict
+
+
+class ParameterGroup(Section):
+    """Parameters that are trained otherwise than the rest, or not at all."""
+
+    match: str = Field(min_length=1)
+    """Pattern of their names, as `named_parameters()` of the model gives them: `*` stands for any characters.
+    A parameter belongs to the first group that matches it."""
+    lr_factor: float = Field(default=1.0, gt=0)
+    """Factor on the learning rate."""
+    weight_decay: float | None = Field(default=None, ge=0)
+    """Weight decay in place of `optim.weight_decay`; null for that one."""
+    frozen: bool = False
+    """Whether they stay as they are. Running statistics, as of BatchNorm, still follow the data."""
+
+    @model_validator(mode="after")
+    def _frozen_ones_have_no_rate(self) -> Self:
+        if self.frozen and self.lr_factor != 1:
+            raise conflict("lr_factor", self.lr_factor, "frozen parameters have no rate", "leave it out")
+        if self.frozen and self.weight_decay is not None:
+            raise conflict(
+                "weight_decay", self.weight_decay, "frozen parameters do not decay", "leave it out"
+            )
+        return self
 
 
 class _Optim(Section):
@@ -19,6 +44,11 @@ class _Optim(Section):
     """How the learning rate changes."""
     weight_decay: float = Field(default=0.0, ge=0)
     """L2 penalty added to the gradient; in adamw, decay of the parameters."""
+    decay_biases_and_norms: bool = True
+    """Whether weight decay also acts on parameters of one dimension or none: biases, and what scales and
+    shifts after a normalisation."""
+    groups: tuple[ParameterGroup, ...] = ()
+    """Parameters that are trained otherwise, or frozen, by the pattern of their names."""
     accumulation_steps: int = Field(default=1, ge=1)
     """Batches per optimiser step; their gradients are averaged."""
     max_grad_norm: float | None = Field(default=None, gt=0)
@@ -43,16 +73,45 @@ class SgdConfig(_Optim):
         return self
 
 
-class AdamConfig(_Optim):
-    """Adam with torch's defaults for its moments."""
+class _Moments(_Optim):
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """Decay of the running means of the gradient and of its square."""
+    eps: float = Field(default=1e-8, gt=0)
+    """Added to the denominator."""
+
+
+class AdamConfig(_Moments):
+    """Adam, Kingma & Ba 2015."""
 
     name: Literal["adam"]
 
 
-class AdamWConfig(_Optim):
-    """Adam whose weight decay acts on the parameters, not on the gradient."""
+class AdamWConfig(_Moments):
+    """Adam whose weight decay acts on the parameters, not on the gradient, Loshchilov & Hutter 2019."""
 
     name: Literal["adamw"]
 
 
-Optim = Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="name")]
+class CustomOptim(CustomSection, _Optim):
+    """Any optimiser of `torch.optim`, such as `torch.optim:RAdam`, or one of your own.
+
+    It is called as `optimizer(groups, lr=…, weight_decay=…, **options)`, the latter where it takes one. Steps
+    that evaluate the loss again, as those of LBFGS, are refused.
+    """
+
+    name: ImportPath
+
+    @model_validator(mode="after")
+    def _options_leave_fields_alone(self) -> Self:
+        for field in ("lr", "weight_decay"):
+            if field in self.options:
+                problem = f"optim.{field} says it"
+                raise conflict(f"options.{field}", self.options[field], problem, f"set optim.{field}")
+        return self
+
+
+_BuiltIn = Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="name")]
+Optim = Annotated[
+    Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[CustomOptim, Tag(IMPORT_PATH)],
+    Field(discriminator=by_form("name")),
+]

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from l2rw_ray.config.section import Section, conflict
-from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, best_mode
+from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, Misfit, best_mode
 from l2rw_ray.import_path import attribute_name
 
 
@@ -41,10 +41,8 @@ class Selection(Section):
             raise conflict("mode", self.mode, "it goes with a metric", "name one, or leave it out")
         return self
 
-    def misfit(
-        self, custom: tuple[str, ...], *, is_regression: bool | None
-    ) -> tuple[str, object, str, str] | None:
-        """Return field, value, problem and remedy of a metric that the trial does not have; None for others.
+    def misfit(self, custom: tuple[str, ...], *, is_regression: bool | None) -> Misfit | None:
+        """Return the field that keeps the metric from selecting; None where there is none.
 
         Args:
             custom: Import paths of the trial's custom metrics.
@@ -54,16 +52,12 @@ class Selection(Section):
             return None
         if self.metric in map(attribute_name, custom):
             if self.mode is None:
-                return (
-                    "mode",
-                    None,
-                    f"whether more of {self.metric!r} is better is not known",
-                    "use max or min",
-                )
+                problem = f"whether more of {self.metric!r} is better is not known"
+                return Misfit("mode", None, problem, "use max or min")
             return None
         classes = () if is_regression else METRICS
         targets = () if is_regression is False else REGRESSION_METRICS
         known = dict.fromkeys((*classes, *targets, *map(attribute_name, custom)))
         if self.metric not in known:
-            return "metric", self.metric, "no such metric", f"use one of {', '.join(known)}"
+            return Misfit("metric", self.metric, "no such metric", f"use one of {', '.join(known)}")
         return None

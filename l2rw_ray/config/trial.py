@@ -9,7 +9,7 @@ from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
 from l2rw_ray.config.method.stages import FinetuneMetaConfig, TwoStageConfig
 from l2rw_ray.config.model import TEXT_MODELS, CustomModel, MlpModel, Model, TextModel
-from l2rw_ray.config.optim import Optim
+from l2rw_ray.config.optim import CustomOptim, Optim
 from l2rw_ray.config.schedule import MultiStepSchedule, OneCycleSchedule
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.selection import Selection
@@ -54,6 +54,7 @@ class TrialConfig(Section):
             "trial.data.source": self.data.source,
             "trial.model.name": self.model.name,
             "trial.method.name": self.method.name,
+            "trial.optim.name": self.optim.name,
         }
         named |= {f"trial.metrics[{place}]": path for place, path in enumerate(self.metrics)}
         return {field: name for field, name in named.items() if is_import_path(name)}
@@ -136,8 +137,17 @@ class TrialConfig(Section):
             problem, remedy = "it looks at the validation set", "set data.validation_size"
             raise conflict(f"selection.{field}", getattr(selection, field), problem, remedy)
         if (misfit := selection.misfit(self.metrics, is_regression=self.data.is_regression)) is not None:
-            field, *rest = misfit
-            raise conflict(f"selection.{field}", *rest)
+            raise conflict(*misfit._replace(field=f"selection.{misfit.field}"))
+        return self
+
+    @model_validator(mode="after")
+    def _lookahead_knows_the_optimiser(self) -> Self:
+        lookahead = getattr(self.method, "lookahead", None)
+        if lookahead == "optimizer" and isinstance(self.optim, CustomOptim):
+            problem = f"it differentiates the steps of sgd, adam and adamw, not of {self.optim.name!r}"
+            raise conflict(
+                "method.lookahead", lookahead, problem, "use lookahead: zero, or another optimiser"
+            )
         return self
 
     @model_validator(mode="after")

@@ -11,7 +11,17 @@ from l2rw_ray.config.data.protocols import TwoClassBias
 _COSTS_NOTHING: Any = {
     "data": {"noise", "root", "download"},
     "selection": True,
-    "optim": {"lr", "schedule", "momentum", "dampening", "nesterov", "weight_decay", "epochs"},
+    "optim": {
+        "lr",
+        "schedule",
+        "betas",
+        "eps",
+        "momentum",
+        "dampening",
+        "nesterov",
+        "weight_decay",
+        "epochs",
+    },
 }
 """Fields that do not change the time of a step; epochs are counted separately."""
 _OTHER_VALUE, _ONLY_ONE_HAS_IT = 4.0, 1.0

@@ -1,6 +1,8 @@
 """Build what a trial trains with from its configuration and data."""
 
+import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,6 +45,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
 
     network = build().to(device)
     optimizer = build_optimizer(config.optim, network)
+    fresh = copy.deepcopy(optimizer.state_dict())
     return TrainingContext(
         model=ranks.wrap(network),
         optimizer=optimizer,
@@ -53,7 +56,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
         epochs=config.optim.epochs,
         batch_size=config.optim.batch_size,
         seed=trial.seed,
-        restart=lambda: _restart(network, optimizer, build),
+        restart=lambda: _restart(network, optimizer, fresh, build),
         rank=ranks.rank,
         world_size=ranks.world_size,
         update_options={
@@ -72,11 +75,19 @@ def _meta_sampler(trial: PlannedTrial, splits: Splits) -> MetaSampler:
     return MetaSampler(splits.meta, method.meta_batch_size, trial.seed, fixed=is_fixed)
 
 
-def _restart(network: nn.Module, optimizer: Optimizer, build: Callable[[], nn.Module]) -> None:
-    """Reset parameters, buffers and optimiser in place, so that wrappers keep their tensors."""
+def _restart(
+    network: nn.Module, optimizer: Optimizer, fresh: dict[str, Any], build: Callable[[], nn.Module]
+) -> None:
+    """Reset parameters, buffers and optimiser in place, so that wrappers keep their tensors.
+
+    Learning rates stay: they belong to the schedule.
+    """
     generators = rng_state()
     try:
         network.load_state_dict(build().state_dict())
     finally:
         restore_rng(generators)
-    optimizer.state.clear()
+    rates = [group["lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(copy.deepcopy(fresh))
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate

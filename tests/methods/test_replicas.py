@@ -13,6 +13,15 @@ from tests.training.conftest import MakeTrial, results, train
 from tests.training.test_exact_resume import NORMALISED
 
 NOISE = {"kind": "gaussian", "scale": 0.5}
+GROUPED = {
+    "name": "torch.optim:NAdam",
+    "lr": 0.01,
+    "batch_size": 20,
+    "epochs": 2,
+    "weight_decay": 0.01,
+    "decay_biases_and_norms": False,
+    "groups": [{"match": "0.*", "frozen": True}, {"match": "*.bias", "lr_factor": 2}],
+}
 WARM_COSINE = {"name": "cosine", "warmup": 1}
 Found = dict[str, list[dict[str, float]]]
 
@@ -39,6 +48,9 @@ def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
         )
         for name in ("l2rw", "jtt")
     }
+    trials["l2rw with groups of parameters"] = make_trial(
+        method__name="l2rw", optim=GROUPED, model__name="lenet", data__train_size=130
+    )
     together = run_on_ranks(run_rank, 2, tmp_path, trials)
     alone = {name: [metrics for _, _, metrics in results(train(trial))] for name, trial in trials.items()}
     return together, alone
