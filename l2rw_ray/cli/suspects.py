@@ -11,6 +11,7 @@ from rich.text import Text
 from l2rw_ray.cli.report import on_this_machine
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.data.protocols import NoNoise
+from l2rw_ray.config.data.sources import Data
 from l2rw_ray.errors import InputError
 from l2rw_ray.report.suspects.files import write_rankings
 from l2rw_ray.report.suspects.quality import RankingQuality, ranking_qualities
@@ -63,13 +64,14 @@ def show_suspects(named: str, options: SuspectsOptions) -> None:
     with read_study_folder(named) as folder:
         folder.fetch_examples()
         suspects = list_suspects(folder, kind, where)
+        data = None if fixed is None else _correctable(suspects, folder, fixed)
         for line in (*_table(suspects, options.top), *_summary(suspects)):
             console.print(Text(line), soft_wrap=True)
         is_written = target is not None or (not where and kind is EvidenceKind.COMBINED)
         files = _write(suspects, folder, target) if is_written else _NOT_WRITTEN
         console.print(Text(f"ranking  {files}"), soft_wrap=True)
-        if fixed is not None:
-            count = _fix(suspects, folder, options.top, fixed)
+        if fixed is not None and data is not None:
+            count = _fix(suspects, data, options.top, fixed)
             line = f"fixed    {fixed}: {count} of {len(suspects):,} labels changed"
             console.print(Text(line), soft_wrap=True)
 
@@ -96,6 +98,8 @@ def _new_file(given: str) -> Path:
         raise InputError("--fix", given, "of no known format", f"end its name in {' or '.join(_FORMATS)}")
     if path.exists():
         raise InputError("--fix", given, "it exists already", "name a new file")
+    if not path.parent.is_dir():
+        raise InputError("--fix", given, f"there is no folder {path.parent}", "create it, or name another")
     return path
 
 
@@ -161,13 +165,8 @@ def _write(suspects: SuspectList, folder: StudyFolder, target: Path | None) -> s
     return ", ".join(folder.store.location.inside(name) for name in names)
 
 
-def _fix(suspects: SuspectList, folder: StudyFolder, top: int, path: Path) -> int:
-    """Write the train table with suggested labels. Returns the number of labels that differ.
-
-    Labels verified to be right stay, whatever the models prefer.
-    """
-    from l2rw_ray.data.tables.relabelled import write_relabelled
-
+def _correctable(suspects: SuspectList, folder: StudyFolder, path: Path) -> Data:
+    """Return the `data` section of a study whose labels `--fix` can correct."""
     if suspects.evidence.is_regression:
         problem = "the study is a regression, whose models suggest no label"
         raise InputError("--fix", path, problem, "leave it out")
@@ -175,13 +174,24 @@ def _fix(suspects: SuspectList, folder: StudyFolder, top: int, path: Path) -> in
     if not isinstance(data.noise, NoNoise):
         problem = "the study simulates noise, so that wrong labels are not those of its table"
         raise InputError("--fix", path, problem, "leave it out")
+    return data
+
+
+def _fix(suspects: SuspectList, data: Data, top: int, path: Path) -> int:
+    """Write the train table with suggested labels. Returns the number of labels that differ.
+
+    Labels verified to be right stay, whatever the models prefer.
+    """
+    from l2rw_ray.data.tables.relabelled import write_relabelled
+
     given = {suspect.id: suspect.given for suspect in suspects.suspects()}
     contradicted = (each for each in suspects.suspects(top) if each.is_contradicted)
     suggested = {each.id: each.preferred for each in contradicted if each.is_wrong is not False}
     try:
         return write_relabelled(data, given, suggested, path)
     except OSError as error:
-        raise InputError("--fix", path, *unwritable(error)) from error
+        problem = (error.strerror or "cannot be written").lower()
+        raise InputError("--fix", path, problem, "name a file in a folder that takes files") from error
 
 
 def _trial_of(suspects: SuspectList, folder: StudyFolder) -> TrialConfig:

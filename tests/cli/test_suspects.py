@@ -181,6 +181,7 @@ def test_a_source_that_is_no_table_gets_a_list_of_labels(call: Call, finished: M
         (["--where", "l2rw"], "error: --where = 'l2rw': not of the form path=level; try --where metho"),
         (["--fix", "labels.xlsx"], "error: --fix = 'labels.xlsx': of no known format; end its name in .csv"),
         (["--fix", __file__.replace(".py", ".csv")], ""),
+        (["--fix", "nowhere/labels.csv"], "error: --fix = 'nowhere/labels.csv': there is no folder "),
         (["--where", "method.name=focal"], "error: --where = 'method.name=focal': no design point with"),
     ],
 )
@@ -190,6 +191,41 @@ def test_a_wrong_option_is_one_line(call: Call, finished: Make, options: list[st
     assert code == 2
     assert error.count("\n") == 1
     assert error.startswith(message or "error: --fix")
+
+
+def test_a_study_that_cannot_be_corrected_is_refused_before_the_list(call: Call, finished: Make) -> None:
+    folder = finished({"source": "digits", "noise": {"kind": "uniform", "rate": 0.2}})
+    code, output, error = call("suspects", str(folder.path), "--fix", str(folder.path / "fixed.csv"))
+    assert (code, output) == (2, "")
+    assert "the study simulates noise" in error
+
+
+def test_a_verified_label_is_what_a_corrected_row_gets(call: Call, finished: Make, tmp_path: Path) -> None:
+    """Of the three that models speak against, one is verified as given, one as a third class."""
+    verified = {3: "dog", 17: "cow", 30: "cow"}
+    lines = [f"{row},{CLASSES[row % 2]},{verified.get(row, '')}" for row in range(ROWS)]
+    (tmp_path / "train.csv").write_text("\n".join(["x,label,checked", *lines]) + "\n")
+    columns = {"features": ["x"], "verified_label": "checked"}
+    folder = finished({"source": "csv", "train": str(tmp_path / "train.csv"), **columns})
+    fixed = tmp_path / "fixed.csv"
+    code, output, _ = call("suspects", str(folder.path), "--fix", str(fixed))
+    assert code == 0
+    assert "2 of 40 labels changed" in output, "models agree with row 30"
+    lines[17], lines[20] = "17,cow,cow", "20,dog,"
+    assert fixed.read_text().splitlines()[1:] == lines
+
+
+def test_verified_numbers_are_written_as_labels_are(call: Call, finished: Make, tmp_path: Path) -> None:
+    """As pandas writes them: integers with gaps are floats."""
+    checked = [2.0 if row == 17 else 1.0 if row == 3 else None for row in range(ROWS)]
+    table = pa.table({"x": range(ROWS), "label": labels("index"), "checked": checked})
+    pq.write_table(table, tmp_path / "train.parquet")
+    data = {"source": "parquet", "train": str(tmp_path / "train.parquet"), "verified_label": "checked"}
+    folder = finished(data | {"features": ["x"]}, [f"train.parquet:{row}" for row in range(ROWS)])
+    assert call("suspects", str(folder.path), "--fix", str(tmp_path / "fixed.parquet"))[0] == 0
+    found = pq.read_table(tmp_path / "fixed.parquet")
+    expected = [2 if row == 17 else 1 if row == 20 else row % 2 for row in range(ROWS)]
+    assert found["label"] == pa.chunked_array([expected])
 
 
 def test_nothing_is_overwritten(call: Call, finished: Make, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,15 +19,16 @@ from l2rw_ray.data.tables.bad_rows import BadRows
 from l2rw_ray.data.tables.changed_csv import changed_csv
 from l2rw_ray.data.tables.csv_format import CsvFormat, delimiter_of, read_options
 from l2rw_ray.data.tables.joined import SectionTables, open_tables
-from l2rw_ray.data.tables.table import Table, readable
+from l2rw_ray.data.tables.table import Table, plain_type, readable
 from l2rw_ray.errors import DataError, first_line
 
 
 def write_relabelled(config: Data, given: Mapping[str, str], suggested: Mapping[str, str], out: Path) -> int:
     """Write a study's train table with the suggested labels; of a source that is no table ids and labels.
 
-    A class is written as the table writes it where it was given. Rows of CSV whose label stays are copied as
-    they are. Rows that trained from another table, such as `trusted`, are not in the file.
+    A class is written as the table writes it where it was given. A label that somebody verified stands
+    instead of what is suggested. Rows of CSV whose label stays are copied as they are. Rows that trained from
+    another table, such as `trusted`, are not in the file.
 
     Args:
         config: The trial's `data` section.
@@ -53,9 +54,13 @@ def write_relabelled(config: Data, given: Mapping[str, str], suggested: Mapping[
     rows = pa.concat_tables(parts, promote_options="default")
     names = _Names.of(config, tables)
     spelled = _spelled(config, table, rows, names.places(table, given))
+    verified = _verified(config, table, rows)
     changes = {
-        place: _spelling(table, spelled, name) for place, name in names.places(table, suggested).items()
+        place: verified[place] if place in verified else _spelling(table, spelled, name)
+        for place, name in names.places(table, suggested).items()
     }
+    labels = rows[config.label].to_pylist()
+    changes = {place: label for place, label in changes.items() if label != labels[place]}
     if out.suffix == ".csv" and isinstance(table.form, CsvFormat) and len(table.files) == 1:
         content = _content(table, table.form, table.files[0])
         changed = changed_csv(content, rows.schema.get_field_index(config.label), changes)
@@ -128,6 +133,28 @@ def _spelled(config: ParquetData, table: Table, rows: pa.Table, given: Mapping[i
     others = Counter((name, verified[place]) for place, name in given.items() if verified_N[place])
     # the most frequent last, since the last one counts
     return dict(key for counts in (others, own) for key, _ in reversed(counts.most_common()))
+
+
+def _verified(config: ParquetData, table: Table, rows: pa.Table) -> dict[int, Any]:
+    """Return the verified labels of a table by place, written as the label column writes them."""
+    assert config.label is not None
+    if config.verified_label is None:
+        return {}
+    written = rows[config.label].to_pylist()
+    spelled = {label: written[place] for place, label in _present(table, config.label, "label")}
+    raw, kind = rows[config.verified_label], plain_type(rows[config.label].type)
+    return {
+        place: spelled[label] if label in spelled else raw[place].cast(kind).as_py()
+        for place, label in _present(table, config.verified_label, "verified_label")
+    }
+
+
+def _present(table: Table, column: str, option: str) -> Iterator[tuple[int, Any]]:
+    """Yield the place and the label of each row that has one in a column."""
+    lacking = BadRows(table.rows, skip=True)
+    labels = table.labels(column, lacking, f"trial.data.{option}").tolist()
+    for place in np.flatnonzero(lacking.kept).tolist():
+        yield place, labels[place].strip() if isinstance(labels[place], str) else labels[place]
 
 
 def _check_one_class_each(table: Table, counts: Iterable[tuple[str, Any]]) -> None:
