@@ -47,6 +47,13 @@ def test_what_comes_from_data_is_escaped(with_evidence: Write) -> None:
     assert 'src="data:image/png;base64,iVBORw==' in page
 
 
+def test_long_texts_get_a_wide_column(with_evidence: Write) -> None:
+    """On a phone the column would be one word wide; the table scrolls instead."""
+    page = write_report(with_evidence()).html.read_text()
+    assert '<span class="value long">=cmd() &lt;script&gt;' in page
+    assert '<span class="value">cat</span>' in page
+
+
 def test_the_whole_ranking_is_there_to_take_away(with_evidence: Write) -> None:
     report = write_report(with_evidence()).html.parent
     rows = list(csv.DictReader(io.StringIO((report / "suspects.csv").read_text())))
