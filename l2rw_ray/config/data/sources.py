@@ -277,9 +277,9 @@ class ParquetData(TableOptions, TrustedColumns, InputColumns, CsvOptions, _Data)
         if self.image is not None and self.source == "csv":
             raise conflict("image", self.image, "a CSV file has no encoded images", "use source parquet")
         if self.image is None and self.text is None and not self.has_vectors:
-            others = "no text" if self.source == "csv" else "neither an image nor a text"
-            remedy = "name at least one column, or set text"
-            raise conflict("features", None, f"{others} column is named", remedy)
+            others = "image, categorical" if self.source == "parquet" else "categorical"
+            remedy = f"name at least one column, or set {others} or text"
+            raise conflict("features", None, "no column to learn from is named", remedy)
         if self.image is None and self.augment:
             problem = f"{self.input_kind} are no images"
             raise conflict("augment", list(self.augment), problem, "leave it out")

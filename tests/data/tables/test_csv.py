@@ -210,7 +210,7 @@ def test_csv_taken_for_parquet_is_told(write) -> None:
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
-        ({}, "data.features = None: no text column is named; name at least one column, or set text"),
+        ({}, "features = None: no column to learn from is named; name at least one column, or set categ"),
         ({"image": "photo"}, "data.image = 'photo': a CSV file has no encoded images; use source parquet"),
     ],
 )
