@@ -10,6 +10,7 @@ from l2rw_ray.methods.builtin import (
     jtt,
     l2rw,
     ldam_drw,
+    logit_adjustment,
     mahalanobis_filter,
     meta_only,
     meta_weight_net,
@@ -17,6 +18,7 @@ from l2rw_ray.methods.builtin import (
     ood_classifier,
     random,
     resample,
+    robust_losses,
     uniform,
     weight_model,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "jtt",
     "l2rw",
     "ldam_drw",
+    "logit_adjustment",
     "mahalanobis_filter",
     "meta_only",
     "meta_weight_net",
@@ -44,6 +47,7 @@ __all__ = [
     "ood_classifier",
     "random",
     "resample",
+    "robust_losses",
     "uniform",
     "weight_model",
 ]

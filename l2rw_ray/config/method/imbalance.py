@@ -60,3 +60,13 @@ class LdamDrwConfig(MethodSection):
     """`beta` of the class weights of the last epochs; see `class_balanced`."""
     defer: float = Field(default=0.8, ge=0, le=1)
     """Share of the epochs before class weights apply; 1 for never."""
+
+
+class LogitAdjustmentConfig(MethodSection):
+    """Cross-entropy of logits shifted by the log of each class's share, Menon et al. 2021."""
+
+    needs_classes: ClassVar[bool] = True
+
+    name: Literal["logit_adjustment"]
+    tau: float = Field(default=1.0, ge=0)
+    """Factor on the shift; 0 for cross-entropy."""

@@ -10,7 +10,13 @@ from l2rw_ray.config.method.imbalance import (
     FocalConfig,
     InverseFrequencyConfig,
     LdamDrwConfig,
+    LogitAdjustmentConfig,
     ResampleConfig,
+)
+from l2rw_ray.config.method.losses import (
+    GeneralisedCrossEntropyConfig,
+    LabelSmoothingConfig,
+    SymmetricCrossEntropyConfig,
 )
 from l2rw_ray.config.method.section import MethodSection
 from l2rw_ray.config.method.stages import (
@@ -223,6 +229,10 @@ _BuiltIn = Annotated[
     | ResampleConfig
     | FocalConfig
     | LdamDrwConfig
+    | LogitAdjustmentConfig
+    | LabelSmoothingConfig
+    | GeneralisedCrossEntropyConfig
+    | SymmetricCrossEntropyConfig
     | FinetuneMetaConfig
     | MetaOnlyConfig
     | JttConfig

@@ -29,6 +29,10 @@ METHODS = {
     "resample": "examples are drawn so that all classes are equally frequent",
     "focal": "the focal loss, in which examples that are classified well count less",
     "ldam_drw": "larger margins for rare classes, whose examples count more in the last epochs",
+    "logit_adjustment": "a loss that expects of each class what its share of the examples makes likely",
+    "label_smoothing": "plain training on labels of which a small part is spread over all classes",
+    "generalised_cross_entropy": "a loss that follows labels less the less likely the model finds them",
+    "symmetric_cross_entropy": "cross-entropy and a bounded loss, which wrong labels mislead less",
 }
 """What a built-in method does, without a capital letter or a full stop."""
 
