@@ -2,17 +2,15 @@
 
     python benchmarks/study_scale.py [--trials 2000 20000 100000] [--steps plan resume status read report]
     python benchmarks/study_scale.py --steps track --trials 250 500 1000 2000
-    python benchmarks/study_scale.py --steps run --trials 2000
 
 The studies are a grid of ten methods, five levels of bias and as many learning rates as it takes, with 20
-seeds. `run` runs trials for real that only return a number. For all other steps the ledger is generated: rows
-of 20 epochs each, in files as a run would have left them. Each step is a process of its own, imports
-included; the time of all its threads and children is beside its wall time, since others may use the machine.
+seeds. The ledger is generated: rows of 20 epochs each, in files as a run would have left them. Each step is
+a process of its own, imports included; the time of all its threads and children is beside its wall time,
+since others may use the machine.
 An exponent of 1 means that twice the trials take twice as long.
 """
 
 import argparse
-import json
 import math
 import os
 import re
@@ -55,13 +53,6 @@ _PEAK = """import atexit
 atexit.register(lambda: print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))))
 """
 """Prints the peak of a process's memory: what the system counts of a child begins with its parent's."""
-_NO_OP = '''"""A trial that does nothing."""
-
-
-def train(context):
-    """Report a number and return."""
-    return {"score": context.seed / 1000}
-'''
 
 
 @dataclass(frozen=True)
@@ -182,7 +173,7 @@ def _rows(template: pa.Table, trials: Sequence[PlannedTrial]) -> pa.Table:
     return rows
 
 
-def cost_of(arguments: Sequence[str], cwd: Path | None = None) -> Cost:
+def cost_of(arguments: Sequence[str]) -> Cost:
     """Run a process to its end.
 
     Raises:
@@ -191,7 +182,7 @@ def cost_of(arguments: Sequence[str], cwd: Path | None = None) -> Cost:
     with tempfile.TemporaryFile("w+") as output:
         began = perf_counter()
         command = [sys.executable, "-c", _PEAK + arguments[0], *arguments[1:]]
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=cwd)
+        process = subprocess.Popen(command, stdout=output, stderr=output)
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -203,26 +194,8 @@ def cost_of(arguments: Sequence[str], cwd: Path | None = None) -> Cost:
     return Cost(wall_s, usage.ru_utime + usage.ru_stime, int(peak_kib) / 1024, text)
 
 
-def run_no_ops(trials: int, scratch: Path) -> Cost:
-    """Run trials that only return a number, two at a time, without a mirror."""
-    (scratch / "no_op.py").write_text(_NO_OP)
-    study = {
-        "name": "no-ops",
-        "question": "What does a trial cost that does nothing?",
-        "trial": {"function": "no_op:train", "params": {"x": 0}, "metrics": {"score": {"mode": "max"}}},
-        "objective": "score",
-        "design": {"kind": "grid", "factors": {"params.x": list(range(max(1, trials // _SEEDS)))}},
-        "seeds": _SEEDS,
-    }
-    (scratch / "no_ops.yaml").write_text(json.dumps(study))  # YAML, too
-    out = str(scratch / "no-ops")
-    return cost_of([_COMMAND, "run", "no_ops.yaml", "--out", out, "--no-mlflow"], cwd=scratch)
-
-
 def measure(step: str, trials: int, scratch: Path) -> Cost:
     """Measure a step on a study of so many trials; ledgers are made once per size."""
-    if step == "run":
-        return run_no_ops(trials, scratch)
     study, plain = scratch / f"{trials}.yaml", scratch / f"{trials}"
     folder = StudyFolder(scratch / f"{trials}{'-files' if step in ('files', 'compact') else ''}-run")
     if not folder.study_file.exists():
@@ -263,7 +236,7 @@ def main() -> None:
         "--steps",
         nargs="+",
         default=["plan", "resume", "status", "read", "history", "report"],
-        choices=["plan", "resume", "status", "read", "history", "report", "files", "compact", "track", "run"],
+        choices=["plan", "resume", "status", "read", "history", "report", "files", "compact", "track"],
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
