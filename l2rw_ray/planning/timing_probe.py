@@ -78,7 +78,8 @@ def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
         NonFiniteError: Every trial tried diverges within its first steps.
     """
     kinds = group_by_cost(trials)
-    build_optimizer(trials[0].config.optim, torch.nn.Linear(1, 1))  # torch imports more for the first
+    ungrouped = trials[0].config.optim.model_copy(update={"groups": ()})
+    build_optimizer(ungrouped, torch.nn.Linear(1, 1))  # torch imports more for the first
     sources: dict[str, Source] = {}
     costs: list[tuple[CostGroup, _Cost]] = []
     diverged: NonFiniteError | None = None

@@ -146,3 +146,14 @@ def test_a_cycle_of_steps_is_timed_whole(study_tree: dict, monkeypatch: pytest.M
     study_tree["design"]["factors"] = {"method.update_every": [1, 4, 7, 100]}
     assert probe_trials(plan_study(parse_study(study_tree | {"seeds": 1}))).trial_s > 0
     assert sorted(seen) == [5, 7, 8, 12], "an epoch has twelve"
+
+
+def test_trials_with_groups_and_a_warmed_up_second_stage_are_timed(study_tree: dict) -> None:
+    study_tree["trial"]["optim"] |= {
+        "groups": [{"match": "1.*", "lr_factor": 2}],
+        "schedule": {"name": "cosine", "warmup": 1},
+        "epochs": 4,
+    }
+    study_tree["trial"]["method"] = {"name": "jtt"}
+    study_tree["design"]["factors"] = {"optim.lr": [0.05]}
+    assert probe_trials(plan_study(parse_study(study_tree))).trial_s > 0
