@@ -11,6 +11,7 @@ from l2rw_ray.results.status import count_statuses
 REPORTS = Path(__file__).parents[2] / "reports"
 STUDIES = sorted(file.parent for file in REPORTS.glob("*/study.yaml"))
 FILES = {"study.yaml", "plan.json", "importances.json", "notes.md", "report.html", "report.md", "page.png"}
+FILES |= {"suspects.parquet"}  # where trials kept examples
 
 
 def _links(page: Path) -> Iterator[str]:
@@ -25,7 +26,8 @@ def _links(page: Path) -> Iterator[str]:
 def test_published_study_is_a_few_files_of_finished_trials(study: Path) -> None:
     files = {path.relative_to(study).as_posix() for path in study.rglob("*") if path.is_file()}
     plots = {link for link in _links(study / "report.md") if link.startswith("figures/")}
-    assert {name for name in files if not name.startswith(".")} <= FILES | plots | {"trials/all.parquet"}
+    allowed = FILES | plots | {"trials/all.parquet"}
+    assert {name for name in files if not name.startswith(".")} <= allowed
     assert count_statuses(study)["missing"] == 0
 
 

@@ -105,12 +105,13 @@ def require_points(folder: StudyFolder) -> tuple[EvidencePoint, ...]:
 
 
 def _point(name: str, group: Sequence[Outcome], spec: StudySpec) -> EvidencePoint:
-    first = group[0]
+    setting, row = group[0].setting, group[0].row
+    assert row is not None, "it has evidence, so it has ended"
     values = [outcome.metric(spec.objective.metric) for outcome in group]
     known = [value for value in values if value is not None]
     return EvidencePoint(
         name=name,
-        levels={METHOD_FACTOR: first.method, **dict(first.setting.levels)},
+        levels={METHOD_FACTOR: row["method"], **dict(setting.levels)},  # an arm may have set the method
         trial_ids=tuple(outcome.trial_id for outcome in group),
         objective=fmean(known) if len(known) == len(values) else None,
     )

@@ -11,6 +11,7 @@ from l2rw_ray.data import Source, load_source
 from l2rw_ray.data.tables.encodings import EncodingError, as_utf8
 from l2rw_ray.errors import ConfigError, DataError
 
+PACKED = gzip.compress(b"a,kind,b", mtime=0)  # without the time, which would be in the names of tests
 ROWS = "a,kind,b\n1,newt,0.5\n2,cat,1e1\n3,newt,-2\n"
 
 
@@ -189,7 +190,7 @@ def test_bad_rows_are_skipped_and_counted(write) -> None:
     [
         (b"PAR1\x15\x00\xff", "not CSV but a Parquet file; set trial.data.source to parquet"),
         (b"PK\x03\x04\x14", "not CSV but a zip file or a spreadsheet; unpack it, or save the sheet as CSV"),
-        (gzip.compress(b"a,kind,b", mtime=0), "not CSV but packed by gzip; give it a name that ends in .csv.gz"),
+        (PACKED, "not CSV but packed by gzip; give it a name that ends in .csv.gz"),
     ],
 )
 def test_what_is_no_text_is_told(tmp_path, content, part) -> None:
