@@ -198,7 +198,7 @@ def _check_enough_examples(
     spare, meta, found = int(spare_C[scarcest]), int(meta_C[scarcest]), int(counts_C[scarcest])
     if spare - train >= meta:
         return
-    noun = "examples" if source.groups is None else "groups"
+    noun = ("example" if source.groups is None else "group") + "s" * (found != 1)
     if source.verified is not None:
         noun = f"{noun} with a verified {_answer(source)}"
     test, validation = int(test_C[scarcest]), int(validation_C[scarcest])

@@ -223,6 +223,8 @@ def _check_class_count(source: Source, config: Data) -> None:
     is_regression = source.targets is not None
     problem = "all targets are equal" if is_regression else f"the only class is {source.class_names[0]}"
     remedy = "give some that differ" if is_regression else "give two classes or more"
+    if config.source == "image_folder":
+        remedy = "name the folder that holds a folder per class"
     raise DataError("trial.data.source", config.source, problem, remedy)
 
 

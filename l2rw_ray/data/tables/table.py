@@ -223,7 +223,9 @@ class Table:
     ) -> DataError:
         """Return the error about a value that is no finite number."""
         problem = f"{value} in {self.locate(row)}"
-        return self._error(field, column, problem, "fill in a finite number")
+        is_name = isinstance(value, str) and value != "null" and field == "trial.data.features"
+        other = ", name a column of categories under categorical" if is_name else ""
+        return self._error(field, column, problem, f"fill in a finite number{other}")
 
     def _refuse_first(self, field: str, column: str, start: int, values: pa.Array, bad: Array) -> None:
         if bad.any():

@@ -120,7 +120,7 @@ def test_protocols_for_classes_are_refused_for_targets_and_the_other_way_round()
     with pytest.raises(DataError, match=r"noise\.by = 'z': no feature of this source; use one of easy, hard"):
         make_splits(_source(), CustomData(source="own:load", noise=_by("z")), 0)
     few = regression_source(torch.randn(4, 1), torch.arange(4.0), torch.randn(4, 1), torch.arange(4.0))
-    with pytest.raises(DataError, match=r"class decile 1 has 1 examples, 3 are wanted .* give more examples"):
+    with pytest.raises(DataError, match=r"class decile 1 has 1 example, 3 are wanted .* give more examples"):
         make_splits(few, DigitsData(source="digits", meta_per_class=2), 0)
     with pytest.raises(DataError, match="all targets are equal; give some that differ"):
         make_splits(regression_source(torch.randn(30, 1), torch.ones(30)), DigitsData(**FIELDS), 0)

@@ -220,3 +220,10 @@ def test_a_csv_has_features(study_tree, fields, part) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_study(study_tree)
     assert part in str(caught.value)
+
+
+def test_a_feature_that_is_a_name_is_told_to_be_a_category(tmp_path: Path) -> None:
+    train = tmp_path / "train.csv"
+    train.write_text("a,b,kind\n1,north,x\n2,south,y\n")
+
+    assert "name a column of categories under categorical" in complaint(train)
