@@ -372,7 +372,7 @@ class Trainer:
             return
         unwrapped(self._context.model).load_state_dict(state["model"])
         self._context.optimizer.load_state_dict(state["optimizer"])
-        self._rates.load_state_dict(state.get("learning_rates", {}))
+        self._rates.load_state_dict(state.get("learning_rates", {}), state["epoch"])
         self._best.load_state_dict(state.get("best_epoch", {}))
         self._method.load_state_dict(state["arm"])
         self._epoch, self._step, self._skipped = state["epoch"], state["step"], state["skipped"]

@@ -1,5 +1,6 @@
 """The learning rates of a trial's optimisers, set before every optimiser step."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -90,9 +91,15 @@ class LearningRates:
         """Return the position in the schedule; empty for a constant rate, which optimisers keep."""
         return {} if self._is_constant else {"stage": self._stage, "steps": self._factor.steps}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Return to a position in the schedule, from its start step by step as training got there."""
+    def load_state_dict(self, state: dict[str, Any], epoch: int) -> None:
+        """Return to a position in the schedule, from its start step by step as training got there.
+
+        Args:
+            state: What `state_dict` returned.
+            epoch: The next epoch, from which a constant rate knows its stage.
+        """
         if self._is_constant:
+            self._stage = bisect_right(self._starts, epoch) - 1
             return
         self._start(state["stage"])
         for _ in range(state["steps"]):

@@ -106,12 +106,13 @@ def test_a_restored_schedule_goes_on_to_the_last_bit(case: str, epoch: int) -> N
     other = SGD([torch.zeros(())], lr=0.5)
     resumed, found = _rates(schedule, *stages, optimizer=other), []
     other.load_state_dict(optimizer.state_dict())
-    resumed.load_state_dict(rates.state_dict())
+    resumed.load_state_dict(rates.state_dict(), epoch)
     for later in range(epoch, 4):
         resumed.begin_epoch(later)
         for _ in range(PER_EPOCH):
             found.append(other.param_groups[0]["lr"] / 0.5)
             resumed.advance()
+            assert resumed.metrics == {"learning_rate": 0.5 * found[-1]}
     assert found == expected[epoch * PER_EPOCH :]
 
 
