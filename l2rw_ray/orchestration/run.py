@@ -111,7 +111,7 @@ def run_missing_trials(
     samples = list(plan.known.values()) if plan.is_fixed else representative_trials(spec)
     with (
         scratch_folder() as scratch,
-        checking(samples, spec, scratch, with_data=options.address is None) as check,
+        checking(samples, spec, with_data=options.address is None) as check,
         ray_cluster(options.address, stage_custom_code(samples, scratch / "code")) as nodes,
     ):
         from l2rw_ray.orchestration.execution import Execution  # ray's environment is set only now

@@ -5,14 +5,14 @@ start, its memory does not stay with the driver, and a crash in a native library
 """
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from l2rw_ray.config import PlannedTrial, StudySpec
@@ -20,12 +20,13 @@ from l2rw_ray.errors import InfrastructureError, L2RWError
 from l2rw_ray.import_path import look_in, looked_in
 from l2rw_ray.orchestration.custom_code import import_custom_code
 
-_ORDER, _RESULT = "check.order", "check.result"
 _MAIN = """
-import pickle, sys
-sys.path[:] = pickle.load(sys.stdin.buffer)
+import sys
+from multiprocessing.connection import Connection
+order, result = Connection(int(sys.argv[1]), writable=False), Connection(int(sys.argv[2]), readable=False)
+sys.path[:] = order.recv()
 from l2rw_ray.orchestration.study_check import main
-main()
+main(order, result)
 """
 
 
@@ -35,11 +36,11 @@ class StudyCheck:
 
     Attributes:
         process: The process; None if there is nothing to check.
-        result: File for its outcome.
+        result: Gives its outcome, an exception or None; None if there is nothing to check.
     """
 
-    process: "subprocess.Popen[bytes] | None"
-    result: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    result: Connection | None = None
 
     def finish(self) -> None:
         """Wait for the check.
@@ -50,61 +51,67 @@ class StudyCheck:
             OSError: A file cannot be read.
             InfrastructureError: The process ended without a result.
         """
-        if self.process is None:
+        if self.process is None or self.result is None:
             return
-        code = self.process.wait()
-        if not self.result.exists():
-            raise InfrastructureError(f"the check of data and models {_ending(code)} before it had a result")
-        error = pickle.loads(self.result.read_bytes())  # noqa: S301  # written by `main`
+        try:
+            error = self.result.recv()
+        except EOFError as lost:
+            how = _ending(self.process.wait())
+            raise InfrastructureError(f"the check of data and models {how} before it had a result") from lost
         if error is not None:
             raise error
 
 
 @contextmanager
-def checking(
-    samples: Sequence[PlannedTrial], spec: StudySpec, scratch: Path, *, with_data: bool
-) -> Iterator[StudyCheck]:
+def checking(samples: Sequence[PlannedTrial], spec: StudySpec, *, with_data: bool) -> Iterator[StudyCheck]:
     """Check these trials while the block runs; leaving it ends a check that has not finished.
 
     Args:
         samples: Trials that stand for all of the study.
         spec: The study.
-        scratch: A folder for the files of the check.
         with_data: Whether to check data and models: the nodes of a cluster may have other files.
     """
-    order, result = scratch / _ORDER, scratch / _RESULT
     if not with_data and not any(trial.config.import_paths for trial in samples):
-        yield StudyCheck(None, result)
+        yield StudyCheck()
         return
-    order.write_bytes(pickle.dumps((samples, spec, with_data, looked_in())))
-    command = [sys.executable, "-c", _MAIN, str(order), str(result)]
-    # in a process group of its own, since Ctrl-C is for the driver to handle
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
-    assert process.stdin is not None
+    process, order, result = _start()
     try:
-        with process.stdin as pipe:
-            pickle.dump(sys.path, pipe)
-            pipe.flush()
+        with order, result:
+            with suppress(BrokenPipeError):  # a process that has ended gives no result
+                order.send(sys.path)
+                order.send((samples, spec, with_data, looked_in()))
             yield StudyCheck(process, result)
     finally:
         process.kill()
         process.wait()
 
 
-def main() -> None:
-    """Run the check that the command line names; its outcome is an exception or None, pickled."""
-    threading.Thread(target=_exit_with_driver, daemon=True).start()
-    order, result = map(Path, sys.argv[1:])
-    error = _check(*pickle.loads(order.read_bytes()))  # noqa: S301  # written by the driver
-    partial = result.with_suffix(".partial")
-    partial.write_bytes(pickle.dumps(error))
-    partial.rename(result)
+def _start() -> "tuple[subprocess.Popen[bytes], Connection, Connection]":
+    """Start the process, and the ends of two pipes that nobody else has: for its order and its result."""
+    (order, to_write), (to_read, result) = os.pipe(), os.pipe()
+    command = [sys.executable, "-c", _MAIN, str(order), str(result)]
+    try:
+        # in a process group of its own, since Ctrl-C is for the driver to handle
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, pass_fds=(order, result), process_group=0
+        )
+    finally:
+        os.close(order)
+        os.close(result)
+    return process, Connection(to_write, readable=False), Connection(to_read, writable=False)
 
 
-def _exit_with_driver() -> None:
+def main(order: Connection, result: Connection) -> None:
+    """Receive an order, run the check, and send its outcome: an exception or None."""
+    given = order.recv()
+    threading.Thread(target=_exit_with_driver, args=(order,), daemon=True).start()
+    result.send(_check(*given))
+
+
+def _exit_with_driver(order: Connection) -> None:
     """End this process when the driver's end of the pipe is closed, even if the driver was killed."""
-    while os.read(sys.stdin.fileno(), 1):
-        pass
+    with suppress(EOFError, OSError):
+        order.recv()
     os._exit(1)
 
 

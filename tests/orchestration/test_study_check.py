@@ -27,7 +27,7 @@ def _study(tree: dict, **trial: object) -> tuple[StudySpec, tuple[PlannedTrial, 
 def test_an_error_of_the_check_is_raised_here(study_tree: dict, tmp_path: Path) -> None:
     spec, samples = _study(study_tree, metrics=["statistics:no_such_metric"])
     with (
-        checking(samples, spec, tmp_path, with_data=False) as check,
+        checking(samples, spec, with_data=False) as check,
         pytest.raises(InputError, match="no_such_metric"),
     ):
         check.finish()
@@ -39,7 +39,7 @@ def test_code_is_found_where_the_caller_finds_it(
     (tmp_path / "metric_on_the_path.py").write_text("def zero(output, target):\n    return 0.0\n")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     spec, samples = _study(study_tree, metrics=["metric_on_the_path:zero"])
-    with checking(samples, spec, tmp_path, with_data=False) as check:
+    with checking(samples, spec, with_data=False) as check:
         check.finish()
     assert capfd.readouterr() == ("", "")
 
@@ -50,7 +50,7 @@ def test_code_beside_the_study_file_is_found(study_tree: dict, tmp_path: Path) -
     text = (tmp_path / "study.yaml").read_text().replace("metrics: []", "metrics: [metric_beside:zero]")
     (tmp_path / "study.yaml").write_text(text)
     spec = load_study(tmp_path / "study.yaml")
-    with checking(plan_study(spec)[:1], spec, tmp_path, with_data=False) as check:
+    with checking(plan_study(spec)[:1], spec, with_data=False) as check:
         check.finish()
 
 
@@ -65,7 +65,7 @@ def test_a_crash_does_not_pass_for_bad_input(
     monkeypatch.setattr(study_check, "_MAIN", _ENDS.format(end=end))
     spec, samples = _study(study_tree)
     with (
-        checking(samples, spec, tmp_path, with_data=True) as check,
+        checking(samples, spec, with_data=True) as check,
         pytest.raises(InfrastructureError, match=f"the check of data and models {message}"),
     ):
         check.finish()
@@ -76,7 +76,7 @@ def test_a_check_ends_with_its_block(
 ) -> None:
     monkeypatch.setattr(study_check, "_MAIN", "import time; time.sleep(600)")
     spec, samples = _study(study_tree)
-    with checking(samples, spec, tmp_path, with_data=True) as check:
+    with checking(samples, spec, with_data=True) as check:
         assert check.process is not None
         os.kill(check.process.pid, 0)
     assert check.process.returncode == -9
@@ -86,6 +86,6 @@ def test_a_study_on_other_nodes_without_code_of_its_own_needs_no_check(
     study_tree: dict, tmp_path: Path
 ) -> None:
     spec, samples = _study(study_tree)
-    with checking(samples, spec, tmp_path, with_data=False) as check:
+    with checking(samples, spec, with_data=False) as check:
         assert check.process is None
         check.finish()
