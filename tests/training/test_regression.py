@@ -253,7 +253,7 @@ def test_what_only_loading_tells_is_refused_before_training(
     data = {"source": "own_data:load", "options": {"regression": regression}, "meta_per_class": 2}
     tree = {**study_tree, "trial": {**study_tree["trial"], "data": data, **changes}}
     tree["design"]["factors"] = {"method.name": [tree["trial"]["method"]["name"]]}
-    spec = parse_study({**tree, "objective": {"metric": metric, "mode": "max"}})
+    spec = parse_study({**tree, "objective": {"metric": metric}})
     with pytest.raises(ConfigError) as raised:
         check_data(plan_study(spec), spec)
     assert line in str(raised.value)
