@@ -195,7 +195,8 @@ def measure(groups: int, options: argparse.Namespace) -> dict[str, float]:
         assert driver.stdout is not None
         head = HeadProcesses(driver.pid, int(driver.stdout.readline()))
         head.start()
-        outcome = json.loads(driver.stdout.readline())
+        # Ray prints warnings there too
+        outcome = json.loads(next(line for line in driver.stdout if line.startswith("{")))
         cpu_s = head.stop()
     row = {
         "groups": groups,
