@@ -14,6 +14,13 @@ from tests.faults.processes import kill
 Node = Any
 """Ray's own handle of one; it has no type that is public."""
 _ADDRESSES = count(2)
+_NOTICED = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 5000,
+    "health_check_failure_threshold": 3,
+}
+"""A node that is gone is missed after three seconds, before a short run is over, instead of some twenty."""
 
 
 @contextmanager
@@ -26,9 +33,8 @@ def two_nodes(*, dashboard: bool = False, one_address: bool = False) -> Iterator
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")  # runs inherit it
-        cluster = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": dashboard}
-        )
+        head = {"num_cpus": 0, "include_dashboard": dashboard, "_system_config": _NOTICED}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             yield cluster, [add_worker_node(cluster, own_address=not one_address) for _ in range(2)]
         finally:
