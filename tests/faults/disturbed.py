@@ -121,6 +121,10 @@ class DisturbedStudy:
         self._note_finished()
         return self.workers()
 
+    def resumable(self) -> set[Path]:
+        """Return the checkpoint folders of the trials that are training and have one."""
+        return {file.parent for file in (self.out / "checkpoints").rglob("*.pt")}
+
     def must_equal(self, undisturbed: Path) -> None:
         """Check that nothing was lost, nothing recorded twice, and that nothing runs any more.
 

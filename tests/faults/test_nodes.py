@@ -42,7 +42,9 @@ def test_lost_node_leaves_its_trials_to_the_other(
     calm, study = (disturb("--address", head.address, epochs=_LONG, seeds=2) for _ in range(2))
     calm.complete()
     process = study.start()
-    wait_until(lambda: len(study.wait_for_training()) == 2, "worker group on each node", 600)
+    wait_until(
+        lambda: len(study.wait_for_training()) == len(study.resumable()) == 2, "trial on each node", 600
+    )
     lose(head, nodes[0])
     tries.add()
     output = study.end(process, 0)
