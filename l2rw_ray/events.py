@@ -15,6 +15,17 @@ class TrialStatus(StrEnum):
     COMPLETED = "completed"
     STOPPED = "stopped"
     FAILED = "failed"
+    DIVERGED = "diverged"
+    """Its training produced NaN or infinity: a result of the trial, not a failure of what ran it."""
+
+
+def status_of_error(error: str) -> TrialStatus:
+    """Return how a trial ended that raised an error.
+
+    Args:
+        error: `ExceptionType: message`.
+    """
+    return TrialStatus.DIVERGED if error.startswith("NonFiniteError: ") else TrialStatus.FAILED
 
 
 class Verdict(StrEnum):
@@ -192,7 +203,7 @@ class TrialEnded:
         steps: Optimiser steps taken.
         duration_s: Wall time of training, evaluation and measurement over all attempts.
         metrics: Final metrics, named as the ledger's columns.
-        error: `ExceptionType: message` of a failed trial, the reason of a stopped one.
+        error: `ExceptionType: message` of a failed or diverged trial, the reason of a stopped one.
         traceback: Full traceback of a failed trial.
         warnings: Signs that the method did not work as intended, with remedies; and checkpoints that could
             not be written or used.

@@ -134,8 +134,8 @@ class ProgressDisplay:
 
     def _print_end(self, event: TrialEnded) -> None:
         label = self._trials[event.trial_id].label
-        if event.status is TrialStatus.FAILED:
-            self._print(f"failed: {label}: {event.error}", "red")
+        if event.status in (TrialStatus.FAILED, TrialStatus.DIVERGED):
+            self._print(f"{event.status}: {label}: {event.error}", "red")
             workers = self._trials[event.trial_id].resources.workers
             log = found_log(self._logs, event.trial_id, workers) if self._logs else None
             self._failure = f"{label}: {event.error}", log
@@ -195,8 +195,8 @@ class ProgressDisplay:
         done = sum(self._ended.values())
         groups = "1 worker group" if self._groups == 1 else f"up to {self._groups} worker groups"
         parts = [f"{self._done_text} trials done", groups]
-        if self._ended[TrialStatus.FAILED]:
-            parts.append(f"{self._ended[TrialStatus.FAILED]} failed")
+        ended = ((status, self._ended[status]) for status in (TrialStatus.DIVERGED, TrialStatus.FAILED))
+        parts += [f"{number} {status}" for status, number in ended if number]
         if not self._running and not done:
             parts.append("starting workers")
         elif self._eta_s is not None:

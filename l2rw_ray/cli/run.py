@@ -26,6 +26,7 @@ from l2rw_ray.tracking.uri import check_store
 
 _INTERRUPTED = "Interrupted. Run the same command again to resume."
 _MAX_LOGS = 3
+_UNFINISHED = ("failed", "diverged", "missing")
 """Maximum number of logs of failed trials that are listed at the end of a run."""
 
 
@@ -90,7 +91,7 @@ def run_session(
         _print(console, f"compare  l2rw-ray ui {shlex.quote(folder.address)}")
     if outcome.interrupted:
         return 130
-    is_done = conclude.is_reported and not outcome.counts["failed"] and not outcome.counts["missing"]
+    is_done = conclude.is_reported and not any(outcome.counts[each] for each in _UNFINISHED)
     return 0 if is_done else 1
 
 
@@ -132,6 +133,11 @@ def _print_outcome(console: Console, folder: StudyFolder, outcome: RunOutcome) -
         _print(console, f"         {_INTERRUPTED}")
     if outcome.counts["failed"]:
         _print(console, "         run again with --retry-failed to retry failed trials")
+    if outcome.counts["diverged"]:
+        _print(
+            console, "         diverged: NaN or infinity in training; the report counts it as chance level"
+        )
+    if outcome.counts["failed"] or outcome.counts["diverged"]:
         for line in _failed_logs(folder):
             _print(console, line)
     earlier = earlier_settings(folder)
@@ -144,7 +150,7 @@ def _print_outcome(console: Console, folder: StudyFolder, outcome: RunOutcome) -
 
 def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
     """Write the report and print where it is. Returns False if it cannot be written."""
-    if not outcome.counts["completed"] and not outcome.counts["failed"]:
+    if not any(outcome.counts[each] for each in ("completed", "diverged", "failed")):
         return True
     from l2rw_ray.cli.report import write_own_report
 
@@ -179,8 +185,9 @@ def _without_files(folder: StudyFolder) -> dict[str, int]:
 
 
 def _failed_logs(folder: StudyFolder) -> list[str]:
-    """Return lines that name the logs of the first failed trials."""
-    rows = [row for row in read_study(folder.path).to_pylist() if row["status"] == "failed" and row["log"]]
+    """Return lines that name the logs of the first failed and diverged trials."""
+    all_rows = read_study(folder.path).to_pylist()
+    rows = [row for row in all_rows if row["status"] in ("failed", "diverged") and row["log"]]
     lines = [f"log      {folder.path / row['log']} ({trial_name(row)})" for row in rows[:_MAX_LOGS]]
     if len(rows) > _MAX_LOGS:
         lines.append(f"         and {len(rows) - _MAX_LOGS} more in {folder.logs}")

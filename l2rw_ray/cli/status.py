@@ -90,8 +90,9 @@ def status_text(progress: StudyProgress, folder: StudyFolder) -> str:
 def progress_line(progress: StudyProgress) -> str:
     """Return the status as one line."""
     parts = [f"{progress.done} of {progress.planned} trials done"]
-    if progress.counts["failed"]:
-        parts.append(f"{progress.counts['failed']} failed")
+    parts += [
+        f"{number} {status}" for status in ("diverged", "failed") if (number := progress.counts[status])
+    ]
     if progress.run is None:
         parts.append("no run is active")
     elif progress.under_way:

@@ -163,7 +163,12 @@ METRICS_WITH_COLUMN = (
 """Final metrics with a column of their own; all others go to the column `metrics`."""
 COLUMNS = (
     Column("trial_id", pa.string(), "Fingerprint of all that can change the trial's result.", nullable=False),
-    Column("status", pa.string(), "`completed`, `stopped` or `failed`.", nullable=False),
+    Column(
+        "status",
+        pa.string(),
+        "`completed`, `stopped`, `diverged` (NaN or infinity in training) or `failed`.",
+        nullable=False,
+    ),
     Column(
         "seed", pa.int64(), "Seed of the split, the noise, the initial weights and the order.", nullable=False
     ),

@@ -14,9 +14,10 @@ import pyarrow as pa
 from l2rw_ray.events import ConfusionMatrix, EpochCompleted, KnownNoise
 from l2rw_ray.results.columns import COLUMNS, METRICS_WITH_COLUMN
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`, 4 added `estimator_used` and
-`certificate_error`, 5 added `known_noise`; older rows do not have them."""
+`certificate_error`, 5 added `known_noise`; older rows do not have them. 6 added the status `diverged`,
+which was `failed` before."""
 
 METRIC_COLUMNS = tuple(column.name for column in METRICS_WITH_COLUMN)
 """Final metrics with their own column; all others go to the column `metrics`."""
@@ -27,10 +28,10 @@ class TrialRecord:
     """A finished trial.
 
     Attributes:
-        status: `completed`, `stopped` or `failed`.
+        status: `completed`, `stopped`, `diverged` or `failed`.
         attempt: The attempt that ended it, counted up when the infrastructure lost the trial.
         reason: Why a stopped trial stopped: `scheduler` or `interrupted`.
-        error: `ExceptionType: message` of a failed trial.
+        error: `ExceptionType: message` of a failed or diverged trial.
         config: The resolved trial as JSON.
         method: Name of the method.
         metrics: Final metrics by name.

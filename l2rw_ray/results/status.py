@@ -9,7 +9,7 @@ from l2rw_ray.results.folder import PlanRow, StudyFolder
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.trial_result import TrialResult
 
-STATUSES = ("completed", "stopped", "failed", "missing")
+STATUSES = ("completed", "stopped", "diverged", "failed", "missing")
 _NO_RECORD = TrialResult("missing")
 
 
@@ -24,7 +24,8 @@ def missing_trials(
     Args:
         planned: The study's trials.
         ledger: How trials ended, as `trial_results` returns it.
-        retry_failed: Whether a failed trial counts as missing; an interrupted one always does.
+        retry_failed: Whether a failed trial counts as missing; an interrupted one always does, a diverged
+            one never: to repeat it until it completes would hide that the method diverges.
     """
     wanted = {"missing", "failed"} if retry_failed else {"missing"}
     return [trial for trial in planned if _status(ledger.get(trial.trial_id, _NO_RECORD)) in wanted]

@@ -166,7 +166,7 @@ def _best(spec: StudySpec, names: Mapping[str, str], ended: Sequence[Mapping[str
 
 
 def _last_failure(names: Mapping[str, str], ended: Sequence[Mapping[str, Any]]) -> FailedTrial | None:
-    failed = [row for row in ended if row["status"] == "failed"]
+    failed = [row for row in ended if row["status"] in ("failed", "diverged")]
     if not failed:
         return None
     last = max(failed, key=_end_of)

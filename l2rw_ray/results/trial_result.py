@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from l2rw_ray.events import status_of_error
+
 INTERRUPTED = "interrupted"
 """Stop reason: interrupted by the user. The trial resumes in the next run."""
 SCHEDULER = "scheduler"
@@ -21,12 +23,18 @@ def with_costs(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return dict(metrics) if has_weights else {**metrics, "overhead_ratio": 1.0, **known}
 
 
+def status_of(row: Mapping[str, Any]) -> str:
+    """Return how a trial ended, from its row; up to schema 5 a diverged trial was written as failed."""
+    error = str(row.get("error") or "")
+    return str(status_of_error(error)) if row["status"] == "failed" else str(row["status"])
+
+
 @dataclass(frozen=True, slots=True)
 class TrialResult:
     """How a trial ended.
 
     Attributes:
-        status: `completed`, `stopped` or `failed`.
+        status: `completed`, `stopped`, `diverged` or `failed`.
         reason: Why a stopped trial stopped.
         duration_s: Wall time of its training, evaluation and measurement.
         metrics: Final metrics by name, of those requested.

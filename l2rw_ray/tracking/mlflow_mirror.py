@@ -41,7 +41,7 @@ _NOTE = "mlflow.note.content"
 _STUDY, _TRIAL, _POINT = "l2rw.study", "l2rw.trial_id", "l2rw.point"
 _OUTCOME, _NOT_FINITE, _FILES = "l2rw.outcome", "l2rw.not_finite", "l2rw.files"
 _REPORT = "l2rw.report"
-_STATUSES = {"completed": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+_STATUSES = {"completed": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "stopped": "KILLED"}
 _MAX_METRICS, _MAX_PARAMS = 900, 100  # per request; MLflow takes 1000 of both together
 _LOUDEST = {
     "mlflow": logging.WARNING,

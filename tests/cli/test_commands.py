@@ -83,7 +83,7 @@ def test_status_as_json_has_all_of_it(call: Call, folder: StudyFolder) -> None:
     code, output, _ = call("status", str(folder.path), "--json")
     status = json.loads(output)
     assert code == 0
-    assert status["counts"] == {"completed": 1, "stopped": 0, "failed": 1, "missing": 2}
+    assert status["counts"] == {"completed": 1, "stopped": 0, "diverged": 0, "failed": 1, "missing": 2}
     assert status["best"]["trial"] == "uniform · seed 0"
     assert (status["run"], status["under_way"], status["left_s"]) == (None, [], None)
 

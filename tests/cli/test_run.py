@@ -70,7 +70,7 @@ def test_the_command_at_the_end_can_be_pasted(
         spec: StudySpec, planned: Sequence[PlannedTrial], folder: StudyFolder, *_: object, **__: object
     ) -> RunOutcome:
         folder.write_plan(spec, planned)
-        return RunOutcome({"completed": 0, "failed": 0, "missing": 4})
+        return RunOutcome({"completed": 0, "failed": 0, "diverged": 0, "missing": 4})
 
     monkeypatch.setattr("l2rw_ray.cli.run.run_missing_trials", ended)
     folder, before = StudyFolder(tmp_path / "my study?"), signal.getsignal(signal.SIGTERM)
@@ -169,7 +169,7 @@ def test_a_run_without_mlflow_has_no_mirror(
     ) -> RunOutcome:
         folder.write_plan(spec, planned)
         seen.append([type(each).__name__ for each in observe({}, 4, 1, is_exact=True)])
-        return RunOutcome({"completed": 0, "failed": 0, "missing": 4})
+        return RunOutcome({"completed": 0, "failed": 0, "diverged": 0, "missing": 4})
 
     monkeypatch.setattr("l2rw_ray.cli.run.run_missing_trials", run_none)
     before = signal.getsignal(signal.SIGTERM)

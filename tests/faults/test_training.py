@@ -17,19 +17,17 @@ _METRIC = "misbehaving:confidence"
 Order = Callable[..., DisturbedStudy]
 
 
-@pytest.mark.fault(
-    "a loss that becomes NaN", "all other trials; this one is a failed row, not tried again by itself"
-)
+@pytest.mark.fault("a loss that becomes NaN", "all other trials; this one is a diverged row, not tried again")
 def test_diverging_trial(undisturbed: Undisturbed, disturb: Disturb, tries: Tries) -> None:
     design = {"kind": "grid", "factors": {"method.name": ["l2rw"], "optim.lr": [1e20, 0.01]}}
     expected, study = undisturbed(), disturb("--max-concurrent-trials", "1", design=design, seeds=1)
-    assert "1 failed" in study.end(study.start(), 1)
+    assert "1 diverged" in study.end(study.start(), 1)
     tries.add()
     study.end(study.start(), 1)
     study.must_keep_finished()
     study.must_have_ended()
     rows = results(study.out)
-    (failed,) = [trial_id for trial_id, row in rows.items() if row["status"] == "failed"]
+    (failed,) = [trial_id for trial_id, row in rows.items() if row["status"] == "diverged"]
     assert rows.pop(failed)["error"].startswith("NonFiniteError: non-finite")
     assert rows == {trial_id: results(expected)[trial_id] for trial_id in rows}
     assert len(rows) == 1
@@ -63,7 +61,7 @@ def order(disturb: Disturb, tmp_path: Path) -> Order:
 
 def _fails_alone(study: DisturbedStudy) -> dict[str, Any]:
     """Run it; the row of the one trial that failed."""
-    assert "1 failed" in study.end(study.start(), 1)
+    assert "1 diverged" in study.end(study.start(), 1)
     study.must_have_ended()
     (failed,) = [row for row in results(study.out).values() if row["status"] == "failed"]
     return failed

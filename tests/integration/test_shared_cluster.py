@@ -46,9 +46,9 @@ def test_failed_trial_is_a_row_and_the_others_finish_side_by_side(
     out, study = tmp_path / "out", write_study(epochs=1, design=design, seeds=1)
     code, output = run(study, "--address", cluster, "--out", str(out))
     assert code == 1, output
-    assert "1 failed" in output
+    assert "1 diverged" in output
     failed, *completed = read_study(out).to_pylist()
-    assert failed["status"] == "failed"
+    assert failed["status"] == "diverged"
     assert failed["error"].startswith("NonFiniteError: non-finite")
     assert "Traceback" in failed["traceback"]
     assert [(row["status"], row["workers"], row["attempt"]) for row in completed] == [

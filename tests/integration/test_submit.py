@@ -61,7 +61,7 @@ def test_job_runs_what_is_missing_with_the_studys_own_code_and_returns_what_a_ru
     assert code == 1, output
     assert "job      small-" in output
     assert "ray job stop small-" in output
-    assert "1 completed, 1 failed" in output
+    assert "1 completed, 1 diverged" in output
     failed, completed = read_study(results / "small").to_pylist()
     assert failed["error"].startswith("NonFiniteError")
     assert (completed["status"], completed["workers"]) == ("completed", 2)

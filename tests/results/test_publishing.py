@@ -57,7 +57,13 @@ def test_a_run_goes_on_from_a_published_study(folder, writer, planned, tmp_path)
     go_on = LedgerWriter(packed, {trial.trial_id: trial for trial in planned}, {}, None)
     for trial in planned[1:]:
         end(go_on, trial.trial_id)
-    assert count_statuses(packed.path) == {"completed": 4, "stopped": 0, "failed": 0, "missing": 0}
+    assert count_statuses(packed.path) == {
+        "completed": 4,
+        "stopped": 0,
+        "diverged": 0,
+        "failed": 0,
+        "missing": 0,
+    }
     again = pack_study(packed, packed.path)
     assert _files(again) == [".lock", "plan.json", "study.yaml", "trials/all.parquet"]
     assert count_statuses(again.path)["completed"] == 4

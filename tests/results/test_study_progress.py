@@ -46,7 +46,7 @@ def test_the_best_trial_and_the_last_failure_are_named(folder, planned):
         0.75,
     )
     assert (progress.failure.error, progress.failure.log) == ("ValueError: no", "logs/x.log")
-    assert progress.counts == {"completed": 2, "stopped": 0, "failed": 1, "missing": 1}
+    assert progress.counts == {"completed": 2, "stopped": 0, "diverged": 0, "failed": 1, "missing": 1}
 
 
 def test_a_run_is_active_while_its_process_lives(folder, planned):

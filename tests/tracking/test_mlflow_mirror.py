@@ -65,7 +65,9 @@ def test_a_trial_is_a_run_below_its_study(mirror, runs, store_uri, trial_row, hi
     assert [(metric.step, metric.value) for metric in curve] == [(1, 1.0), (2, 0.5)]
 
 
-@pytest.mark.parametrize(("status", "expected"), [("failed", "FAILED"), ("stopped", "KILLED")])
+@pytest.mark.parametrize(
+    ("status", "expected"), [("failed", "FAILED"), ("diverged", "FAILED"), ("stopped", "KILLED")]
+)
 def test_the_status_is_mlflows(mirror, runs, trial_row, status, expected):
     mirror.record({**trial_row, "status": status})
     assert runs()["l2rw · bias 0.9 · seed 3"].info.status == expected

@@ -15,6 +15,7 @@ from l2rw_ray.events import (
     TrialStarted,
     TrialStatus,
     Verdict,
+    status_of_error,
     without_arrays,
 )
 from l2rw_ray.orchestration.broker.failure_policy import Fault, failure_reason
@@ -146,7 +147,7 @@ class TrialQueue:
             return
         state.failed_ranks.add(rank)
         if not state.ended:
-            self._end_early(trial_id, TrialStatus.FAILED, error, traceback)
+            self._end_early(trial_id, status_of_error(error), error, traceback)
 
     def all_ranks_failed(self, trial_id: str) -> bool:
         """Return whether every rank has reported the failure."""

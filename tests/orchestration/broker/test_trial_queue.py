@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from l2rw_ray.config import Limits, PlannedTrial, Resources, parse_study
+from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
 from l2rw_ray.orchestration.broker.failure_policy import MAX_ATTEMPTS_WITHOUT_PROGRESS as MOST
 from l2rw_ray.orchestration.broker.failure_policy import Fault
@@ -168,11 +169,17 @@ def test_exception_ends_the_trial_with_what_was_trained(
 ) -> None:
     queue.lease("a", ONE)
     queue.report(_epoch(trials[0]), 1)
-    queue.fail(trials[0].trial_id, 1, 0, "NonFiniteError: loss", "Traceback …")
+    queue.fail(trials[0].trial_id, 1, 0, "ValueError: no labels", "Traceback …")
     assert queue.all_ranks_failed(trials[0].trial_id)
     ended = _drained(queue)[-1]
     assert (ended.status, ended.epochs, ended.steps) == (TrialStatus.FAILED, 1, 3)
     assert queue.lease("a", ONE) == Lease(trials[1], 1)
+
+
+def test_nan_in_training_is_a_divergence(queue: TrialQueue, trials: tuple[PlannedTrial, ...]) -> None:
+    queue.lease("a", ONE)
+    queue.fail(trials[0].trial_id, 1, 0, f"NonFiniteError: {NonFiniteError(3, 'train_loss')}", "Traceback …")
+    assert _drained(queue)[-1].status is TrialStatus.DIVERGED
 
 
 def test_failure_on_one_of_two_ranks_waits_for_the_other(study_tree: dict) -> None:
