@@ -3,6 +3,7 @@
 These names are public; they are imported when first used, so that `import l2rw_ray` costs nothing:
 
 - `ReweightedStep`, `example_scores`, `example_weights`: the core, for your own training loop.
+- `Trial`, `Checkpoint`, `Verdict`, `Metric`: a training function of your own as a trial.
 - `load_study`, `plan_study`, `run_study`: studies from Python.
 - `read_study`, `read_history`, `write_report`: what a study found.
 
@@ -14,15 +15,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from l2rw_ray.config import load_study
+    from l2rw_ray.config import Metric, load_study
+    from l2rw_ray.events import Verdict
     from l2rw_ray.meta import ReweightedStep, example_scores, example_weights
     from l2rw_ray.orchestration.session import run_study
     from l2rw_ray.planning.plan import plan_study
     from l2rw_ray.report import write_report
     from l2rw_ray.results import read_history, read_study
+    from l2rw_ray.training.functions.trial import Checkpoint, Trial
 
 __all__ = [
+    "Checkpoint",
+    "Metric",
     "ReweightedStep",
+    "Trial",
+    "Verdict",
     "example_scores",
     "example_weights",
     "load_study",
@@ -34,7 +41,11 @@ __all__ = [
 ]
 
 _HOME = {
+    "Checkpoint": "l2rw_ray.training.functions.trial",
+    "Metric": "l2rw_ray.config",
     "ReweightedStep": "l2rw_ray.meta",
+    "Trial": "l2rw_ray.training.functions.trial",
+    "Verdict": "l2rw_ray.events",
     "example_scores": "l2rw_ray.meta",
     "example_weights": "l2rw_ray.meta",
     "load_study": "l2rw_ray.config",

@@ -148,8 +148,8 @@ class TrialStarted:
         world_size: Number of data-parallel workers.
         device: Device type of the model (`cpu`, `cuda`).
         hardware: Model and number of the processors or accelerators, as text.
-        train_examples: Size of the train set after the protocols.
-        epochs: Number of epochs the trial will train.
+        train_examples: Size of the train set after the protocols; None where the trial does not say.
+        epochs: Number of epochs the trial will train; 0 where that is not known.
         split_hashes: SHA-256 over the row indices of each of train, meta, validation and test.
         class_counts: Number of train examples by class name, by their given labels.
         history: Epochs of earlier attempts that training resumes from; they are not emitted again.
@@ -163,7 +163,7 @@ class TrialStarted:
     world_size: int
     device: str
     hardware: str
-    train_examples: int
+    train_examples: int | None
     epochs: int
     split_hashes: Mapping[str, str]
     class_counts: Mapping[str, int]

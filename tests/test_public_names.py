@@ -9,6 +9,7 @@ import pytest
 import l2rw_ray
 
 NAMES = {
+    *("Trial", "Checkpoint", "Verdict", "Metric"),
     *("ReweightedStep", "example_scores", "example_weights"),
     *("load_study", "plan_study", "run_study", "read_study", "read_history", "write_report"),
 }

@@ -104,7 +104,7 @@ class ProgressDisplay:
             case TrialStarted():
                 label = self._trials[event.trial_id].label
                 self._running[event.trial_id] = _Running(label, event.epochs, len(event.history))
-                self._reached[event.trial_id] = len(event.history)
+                self._reached[event.trial_id] = len(event.history) if event.epochs else 0
             case AttemptLost():
                 self._running.pop(event.trial_id, None)
                 self._print(f"retrying {self._trials[event.trial_id].label}: {event.reason}", "yellow")
@@ -112,7 +112,9 @@ class ProgressDisplay:
                 self._update_epoch(event)
             case TrialEnded():
                 self._running.pop(event.trial_id, None)
-                self._reached[event.trial_id] = self._trials[event.trial_id].config.optim.epochs
+                planned = self._trials[event.trial_id].config.planned_epochs
+                self._reached[event.trial_id] = planned or 1
+                self._done_epochs += planned is None
                 self._ended[event.status] += 1
                 self._note_best(event)
                 self._print_end(event)
@@ -120,8 +122,9 @@ class ProgressDisplay:
     def _update_epoch(self, event: EpochCompleted) -> None:
         running = self._running[event.trial_id]
         running.epoch, running.value = event.epoch, event.metrics.get(self._metric)
-        self._done_epochs += 1
-        self._reached[event.trial_id] = event.epoch
+        if running.epochs:
+            self._done_epochs += 1
+            self._reached[event.trial_id] = event.epoch
         if self._first_epoch is None:
             self._first_epoch = monotonic()
 
@@ -165,8 +168,9 @@ class ProgressDisplay:
         table.add_column("")
         table.add_column(metric_title(self._metric), justify="right")
         for row in rows[:room]:
-            bar = ProgressBar(total=row.epochs, completed=row.epoch, width=20)
-            table.add_row(row.label, f"{row.epoch}/{row.epochs}", bar, self._text(row.value))
+            bar = ProgressBar(total=row.epochs or None, completed=row.epoch, width=20)
+            epoch = f"{row.epoch}/{row.epochs}" if row.epochs else f"{row.epoch}"
+            table.add_row(row.label, epoch, bar, self._text(row.value))
         more = [Text(f"and {len(rows) - room} more", style="dim")] if len(rows) > room else []
         return Group(self._headline(), *self._bar(), table, *more, *self._highlights())
 
@@ -222,7 +226,7 @@ class ProgressDisplay:
         """Epochs that are left to train; 0 when unknown."""
         if self._total is None:
             return 0.0
-        wanted = self._total * fmean(trial.config.optim.epochs for trial in self._trials.values())
+        wanted = self._total * fmean(trial.config.planned_epochs or 1 for trial in self._trials.values())
         return wanted - sum(self._reached.values())
 
     def _text(self, value: float | None) -> str:

@@ -1,5 +1,6 @@
 """Sections that name custom code by an import path and pass options to it."""
 
+from collections.abc import Container, Mapping
 from keyword import iskeyword
 from typing import Annotated, Any
 
@@ -46,6 +47,35 @@ class ByForm:
 def by_form(tag: str) -> Discriminator:
     """Return the discriminator of a union of `BUILT_IN` classes and one for any `IMPORT_PATH`."""
     return Discriminator(ByForm(tag))
+
+
+class ByKey:
+    """Selects among a section's classes by which key a draft has.
+
+    Args:
+        keys: Keys that one class each has, in order of precedence; they are the tags of these classes.
+        default: Tag of the class for a draft with none of them.
+    """
+
+    def __init__(self, keys: tuple[str, ...], default: str) -> None:
+        self.keys, self.default = keys, default
+        self.__name__ = f"one of {', '.join(keys)}"  # pydantic shows it
+
+    def __call__(self, given: Any) -> str:
+        """Return the tag for a draft of the section, or for the section itself."""
+        return self._tag(given) if isinstance(given, Mapping) else self.tag_of(type(given))
+
+    def tag_of(self, kind: type) -> str:
+        """Return the tag of a class."""
+        return self._tag(getattr(kind, "model_fields", {}))
+
+    def _tag(self, names: Container[str]) -> str:
+        return next((key for key in self.keys if key in names), self.default)
+
+
+def by_key(chooser: ByKey) -> Discriminator:
+    """Return the discriminator of a union of classes of which each but one has a key of its own."""
+    return Discriminator(chooser)
 
 
 class CustomSection(Section):

@@ -4,31 +4,23 @@ import hashlib
 import json
 from typing import Any
 
-from l2rw_ray.config.code_identity import code_identity, content_hash
+from l2rw_ray.config.code_identity import code_identity
+from l2rw_ray.config.functions.any_trial import AnyTrial
 from l2rw_ray.config.run_options import Resources
-from l2rw_ray.config.trial import TrialConfig
 
 _VERSION = 2
 """Increased when the meaning of a configuration changes, so that old results are not taken for new ones."""
 
 
-def _not_counted(config: TrialConfig) -> Any:
-    """Return the fields that cannot change a result, such as the folder of a complete copy of a data set."""
-    where: dict[str, Any] = {"download": True, "tokenizer": {"file"}}
-    if config.data.source != "ham10000":
-        where["root"] = True
-    return {"measurement": True, "data": where}
-
-
-def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> str:
+def trial_fingerprint(config: AnyTrial, seed: int, resources: Resources) -> str:
     """Hash what determines a trial's result.
 
     The study's name, the order of keys, measurements, the folder of a known data set and the share of a GPU
     do not count; workers, threads and the kind of device do, since they change the order of additions. Fields
     at their defaults do not count, so that a new field keeps old results valid. Custom code counts by its
-    text, see `code_identity`, and a tokenizer's file by its content. Versions of packages do not count, not
-    even of this one: where scores are computed by `auto`, which estimator it took is a fact of the run, and
-    the ledger has it.
+    text, see `code_identity`, and a tokenizer's file or a script by its content. Versions of packages do not
+    count, not even of this one: where scores are computed by `auto`, which estimator it took is a fact of
+    the run, and the ledger has it.
 
     Args:
         config: The trial, resolved.
@@ -39,11 +31,11 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
         The first 16 hexadecimal digits of the SHA-256 of the canonical JSON.
 
     Raises:
-        InputError: There is no module that an import path of the trial names, or no file of its tokenizer.
+        InputError: There is no module that an import path of the trial names, or no file that it names.
     """
     identity: dict[str, Any] = {
         "version": _VERSION,
-        "trial": config.model_dump(mode="json", exclude=_not_counted(config), exclude_defaults=True),
+        **config.identity(),
         "seed": seed,
         "workers": resources.workers,
         "threads": resources.cpus_per_worker,
@@ -51,8 +43,5 @@ def trial_fingerprint(config: TrialConfig, seed: int, resources: Resources) -> s
     }
     if config.import_paths:
         identity["code"] = code_identity(config.import_paths.items())
-    tokenizer = config.data.tokenizer_file
-    if tokenizer is not None:
-        identity["tokenizer"] = content_hash("trial.data.tokenizer.file", tokenizer)
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -7,11 +7,11 @@ from typing import TypeVar
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
+from l2rw_ray.config.functions.any_trial import AnyTrial, class_of
 from l2rw_ray.config.overrides import Tree, assign
 from l2rw_ray.config.run_options import Resources
 from l2rw_ray.config.section import Section
 from l2rw_ray.config.study import StudySpec
-from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.config.validation_errors import as_config_error
 from l2rw_ray.config.yaml_text import MAX_CHARACTERS, parse_yaml
 from l2rw_ray.errors import ConfigError
@@ -32,7 +32,7 @@ def load_study(path: Path | str, overrides: Sequence[str] = ()) -> StudySpec:
     """
     look_in(Path(path).parent)
     spec = read_study_file(Path(path), overrides)
-    misfit = spec.objective_misfit(is_regression=spec.trial.data.is_regression)
+    misfit = spec.objective_misfit(is_regression=spec.is_regression)
     if misfit is not None:
         raise ConfigError(*misfit)
     return spec
@@ -84,7 +84,7 @@ def parse_study(tree: Tree) -> StudySpec:
         raise as_config_error(error, StudySpec) from error
 
 
-def parse_trial(tree: Tree, origin: str) -> TrialConfig:
+def parse_trial(tree: Tree, origin: str) -> AnyTrial:
     """Validate the trial of one design point.
 
     Args:
@@ -94,7 +94,7 @@ def parse_trial(tree: Tree, origin: str) -> TrialConfig:
     Raises:
         ConfigError: The levels of this point do not make a valid trial.
     """
-    return _parse_point(TrialConfig, tree, "trial", origin)
+    return _parse_point(class_of(tree), tree, "trial", origin)
 
 
 def parse_resources(tree: Tree, origin: str) -> Resources:

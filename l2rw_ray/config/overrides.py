@@ -8,7 +8,7 @@ from pydantic import Discriminator
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from l2rw_ray.config.custom import IMPORT_PATH, ByForm
+from l2rw_ray.config.custom import IMPORT_PATH, ByForm, ByKey
 from l2rw_ray.config.field_path import has_paths
 from l2rw_ray.config.section import Section
 from l2rw_ray.errors import ConfigError
@@ -26,13 +26,24 @@ class Variants:
         tag: Key that selects among several, such as `source`; None where there is no choice.
         classes: Class by value of the tag, that for any import path under `IMPORT_PATH`; one entry
             under None where there is no choice.
+        chooser: Selects among the classes by the keys of a draft, instead of a tag; None where a tag does.
     """
 
     tag: str | None
     classes: Mapping[Any, type[Section]]
+    chooser: ByKey | None = None
+
+    @property
+    def usual(self) -> set[type[Section]]:
+        """The classes that a remedy looks at: of those chosen by a key, the one for drafts without any."""
+        if self.chooser is not None:
+            return {self.classes[self.chooser.default]}
+        return set(self.classes.values())
 
     def chosen(self, draft: Mapping[str, Any]) -> type[Section] | None:
         """Return the class a draft of the section selects, None where its tag is missing or unknown."""
+        if self.chooser is not None:
+            return self.classes[self.chooser(draft)]
         key = draft.get(self.tag) if self.tag else None
         if is_import_path(key):
             key = IMPORT_PATH
@@ -63,6 +74,10 @@ def variants_of(section: type[Section] | None, name: str) -> Variants:
     field = section.model_fields.get(name) if section else None
     if field is None or get_origin(field.annotation) is dict:
         return Variants(None, {})
+    keys = _chooser(field.discriminator)
+    if isinstance(keys, ByKey):
+        kinds = _sections(field.annotation)
+        return Variants(None, {keys.tag_of(kind): kind for kind in kinds}, keys)
     return _variants(field.annotation, _tag(field.discriminator))
 
 
@@ -88,8 +103,12 @@ def _variants(annotation: Any, tag: str | None) -> Variants:
 
 
 def _tag(discriminator: str | Discriminator | None) -> str | None:
-    chooser = discriminator.discriminator if isinstance(discriminator, Discriminator) else discriminator
+    chooser = _chooser(discriminator)
     return chooser.tag if isinstance(chooser, ByForm) else chooser if isinstance(chooser, str) else None
+
+
+def _chooser(discriminator: str | Discriminator | None) -> Any:
+    return discriminator.discriminator if isinstance(discriminator, Discriminator) else discriminator
 
 
 def _sections(annotation: Any) -> list[type[Section]]:
@@ -123,7 +142,7 @@ def paths_named(section: type[Section], name: str) -> dict[str, bool]:
     """Return the paths inside a section whose last part is `name`, and whether all variants have each."""
     found: dict[str, bool] = {}
     for own in section.model_fields:
-        kinds = set(variants_of(section, own).classes.values())
+        kinds = variants_of(section, own).usual
         below = [
             {name: True} | paths_named(kind, name) if name in input_names(kind) else paths_named(kind, name)
             for kind in kinds

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.config.functions.any_trial import AnyTrial, as_built_in
 from l2rw_ray.config.run_options import Resources
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
@@ -35,7 +36,7 @@ class PlannedTrial:
     """
 
     trial_id: str
-    config: TrialConfig
+    config: AnyTrial
     seed: int
     resources: Resources
     factors: Mapping[str, Any]
@@ -43,9 +44,14 @@ class PlannedTrial:
     search: str | None = None
 
     @property
+    def built_in(self) -> TrialConfig:
+        """What the built-in trainer trains; only for a trial of it."""
+        return as_built_in(self.config)
+
+    @property
     def label(self) -> str:
         """Return a readable name, such as `l2rw · bias level 0.9 · seed 3`."""
-        return trial_label(self.config.method.name, self.factors, f"seed {self.seed}")
+        return trial_label(self.config.title, self.factors, f"seed {self.seed}")
 
 
 def trial_label(method: str, factors: Mapping[str, Any], *last: str) -> str:

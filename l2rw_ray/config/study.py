@@ -6,11 +6,15 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.grid import GridDesign
-from l2rw_ray.config.design.kinds import Design
+from l2rw_ray.config.design.kinds import Design, FixedDesign
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import COSTS, SearchDesign
 from l2rw_ray.config.design.space import ends_of
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.functions.any_trial import AnyTrial, as_built_in, is_own
+from l2rw_ray.config.functions.choice import choice_misfit, default_objective, headline_misfit, mode_of
+from l2rw_ray.config.functions.metrics import Metric, Metrics, declared
+from l2rw_ray.config.functions.trials import PARAMS
 from l2rw_ray.config.run_options import CheckpointPolicy, Keep, Limits, Resources
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.task import Misfit, best_mode, metric_misfit
@@ -48,8 +52,11 @@ class StudySpec(Section):
     """Short name, used for the study folder and the tracking experiment."""
     question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     """The question the study answers, one sentence."""
-    trial: TrialConfig
-    """The trial every design point starts from."""
+    trial: AnyTrial
+    """The trial every design point starts from: the built-in trainer, or a function or script of your own."""
+    metrics: dict[str, Metric] = Field(default_factory=dict)
+    """Metrics that trials report, by name, in the order of the report's tables. The built-in trainer declares
+    its own."""
     design: Design
     """Which trials are run."""
     seeds: int | tuple[int, ...] = 3
@@ -80,12 +87,47 @@ class StudySpec(Section):
                 return {**given, "trial": {**trial, "data": data}}
         return given
 
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_follows_from_the_metrics(cls, given: Any) -> Any:
+        """Let a function or script be selected by the first metric that may, in the way that it declares."""
+        match given:
+            case {"trial": trial, **rest} if is_own(trial):
+                objective, metrics = rest.get("objective") or {}, rest.get("metrics") or {}
+                if isinstance(objective, dict) and isinstance(metrics, dict):
+                    metric = objective.get("metric") or default_objective(metrics)
+                    mode = objective.get("mode") or mode_of(metric, metrics) or "max"
+                    return {**given, "objective": {**objective, "metric": metric, "mode": mode}}
+        return given
+
     @model_validator(mode="after")
     def _objectives_are_no_test_figures(self) -> Self:
-        misfit = self.objective_misfit(is_regression=self.trial.data.is_regression, as_stored=True)
+        misfit = headline_misfit(self.metrics) or self.objective_misfit(
+            is_regression=self.is_regression, as_stored=True
+        )
         if misfit is not None:
             raise conflict(*misfit)
         return self
+
+    @property
+    def built_in(self) -> TrialConfig:
+        """The trial of the built-in trainer; only where the study is of it."""
+        return as_built_in(self.trial)
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the trials are those of the built-in trainer."""
+        return isinstance(self.trial, TrialConfig)
+
+    @property
+    def is_regression(self) -> bool | None:
+        """Whether the built-in trainer's data have targets; None where only loading them tells."""
+        return self.trial.data.is_regression if isinstance(self.trial, TrialConfig) else None
+
+    @property
+    def declared_metrics(self) -> Metrics:
+        """All metrics of which direction and format are known: of the trainer, costs, and the study's own."""
+        return declared(self.metrics, built_in=self.is_built_in)
 
     def objective_misfit(self, *, is_regression: bool | None, as_stored: bool = False) -> Misfit | None:
         """Return the first objective that is no metric of such data, or optimised the wrong way.
@@ -97,6 +139,8 @@ class StudySpec(Section):
         Returns:
             The objective; None where all are right.
         """
+        if not isinstance(self.trial, TrialConfig):
+            return self._own_objective_misfit()
         own = [f"validation_{attribute_name(path)}" for path in self.trial.metrics]
         wanted = [("objective.metric", self.objective.metric, self.objective.mode, own)]
         if isinstance(self.design, SearchDesign):
@@ -106,6 +150,17 @@ class StudySpec(Section):
             ]
         found = (metric_misfit(*each, is_regression=is_regression, as_stored=as_stored) for each in wanted)
         return next((misfit for misfit in found if misfit is not None), None)
+
+    def _own_objective_misfit(self) -> Misfit | None:
+        wanted = [("objective.metric", self.objective.metric, self.objective.mode)]
+        if isinstance(self.design, SearchDesign):
+            further = self.design.further_objectives
+            wanted += [
+                (f"design.further_objectives[{number}].metric", each.metric, each.mode)
+                for number, each in enumerate(further)
+            ]
+        selects = not isinstance(self.design, FixedDesign)
+        return choice_misfit(wanted, self.metrics, selects=selects)
 
     @property
     def seed_values(self) -> tuple[int, ...]:
@@ -144,7 +199,8 @@ class StudySpec(Section):
             case SearchDesign():
                 self._check_search(self.design)
             case TunedComparisonDesign():
-                self._check_test_set(self.design)
+                if isinstance(self.trial, TrialConfig):
+                    self._check_test_set(self.design, self.trial)
                 both = set(self.design.search_seeds) & set(self.seed_values)
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
@@ -161,8 +217,21 @@ class StudySpec(Section):
             raise conflict("report", self.report, problem, "use report: ablation")
         return self
 
-    def _check_test_set(self, design: TunedComparisonDesign) -> None:
-        shared, differing = self.trial.data.test_seed, "arms are tested on different sets"
+    @model_validator(mode="after")
+    def _options_are_of_the_trainer(self) -> Self:
+        if self.is_built_in:
+            return self
+        for field in ("models", "examples"):
+            if getattr(self.keep, field):
+                problem = "it is for the built-in trainer"
+                raise conflict(f"keep.{field}", True, problem, "let your function save what it needs")
+        if self.report == "scaling":
+            problem = "it is about the steps of the built-in trainer"
+            raise conflict("report", self.report, problem, "use report: ablation")
+        return self
+
+    def _check_test_set(self, design: TunedComparisonDesign, trial: TrialConfig) -> None:
+        shared, differing = trial.data.test_seed, "arms are tested on different sets"
         factors = {"factors": design.factors} | {
             f"arms.{name}.factors": arm.factors for name, arm in design.arms.items()
         }
@@ -179,7 +248,8 @@ class StudySpec(Section):
 
     def _check_search(self, design: SearchDesign) -> None:
         measured = {criterion.metric for criterion in design.further_objectives}
-        if "overhead_ratio" in measured and not self.trial.measurement.probe_rounds:
+        is_probed = not isinstance(self.trial, TrialConfig) or bool(self.trial.measurement.probe_rounds)
+        if "overhead_ratio" in measured and not is_probed:
             problem = "without a probe there is no overhead to optimise"
             raise conflict("trial.measurement.probe_rounds", 0, problem, "use 5")
         gpus = self.resources.gpus_per_worker
@@ -192,18 +262,24 @@ class StudySpec(Section):
         if len(self.seed_values) > 1:
             problem = f"design.stopping {stopping.name!r} ranks trials of one seed"
             raise conflict("seeds", self.seeds, problem, "use seeds: 1, or leave stopping out")
-        epochs = max_epochs(design, self.trial.optim.epochs)
-        if stopping.grace_epochs > epochs:
+        epochs = max_epochs(design, self.trial)
+        if epochs is None and stopping.name == "asha":
+            problem = "rungs of asha need to know how many epochs a trial reports"
+            raise conflict("trial.epochs", None, problem, "give it, or use stopping: {name: median}")
+        if epochs is not None and stopping.grace_epochs > epochs:
             problem = f"a trial has {epochs} epochs at most"
             raise conflict("design.stopping.grace_epochs", stopping.grace_epochs, problem, "use fewer")
 
 
-def max_epochs(design: SearchDesign, epochs: int) -> int:
-    """Return the largest number of epochs of any trial of a search.
+def max_epochs(design: SearchDesign, trial: AnyTrial) -> int | None:
+    """Return the largest number of epochs of any trial of a search; None where it is not known.
 
     Args:
         design: The search.
-        epochs: Those of the study's base trial.
+        trial: The study's base trial.
     """
-    parameter = design.space.get("optim.epochs")
-    return epochs if parameter is None else max(int(end) for end in ends_of(parameter))
+    paths = ("optim.epochs",) if isinstance(trial, TrialConfig) else ("epochs", f"{PARAMS}.epochs")
+    searched = [design.space[path] for path in paths if path in design.space]
+    if not searched or getattr(trial, "epochs", None) is not None:
+        return trial.planned_epochs
+    return max(int(end) for end in ends_of(searched[0]))

@@ -1,9 +1,10 @@
 """The `trial` section: everything that determines one training run except its seed and workers."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from l2rw_ray.config.code_identity import content_hash
 from l2rw_ray.config.custom import ImportPath
 from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
@@ -46,6 +47,33 @@ class TrialConfig(Section):
     """Which epoch's model is tested, and early stopping."""
     measurement: Measurement = Measurement()
     """Measurements beside the training."""
+
+    @property
+    def title(self) -> str:
+        """Name of the method."""
+        return str(self.method.name)
+
+    @property
+    def planned_epochs(self) -> int | None:
+        """Epochs that the trial trains."""
+        return self.optim.epochs
+
+    def identity(self) -> dict[str, Any]:
+        """Return what determines its result, beside code, seed and resources.
+
+        Measurements and the folder of a complete copy of a data set do not count.
+        """
+        where: dict[str, Any] = {"download": True, "tokenizer": {"file"}}
+        if self.data.source != "ham10000":
+            where["root"] = True
+        not_counted: Any = {"measurement": True, "data": where}
+        identity: dict[str, Any] = {
+            "trial": self.model_dump(mode="json", exclude=not_counted, exclude_defaults=True)
+        }
+        tokenizer = self.data.tokenizer_file
+        if tokenizer is not None:
+            identity["tokenizer"] = content_hash("trial.data.tokenizer.file", tokenizer)
+        return identity
 
     @property
     def import_paths(self) -> dict[str, str]:

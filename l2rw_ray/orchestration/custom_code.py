@@ -4,23 +4,46 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from l2rw_ray.config import PlannedTrial, trial_fingerprint
-from l2rw_ray.errors import InfrastructureError
+from l2rw_ray.config import FunctionTrial, PlannedTrial, ScriptTrial, trial_fingerprint
+from l2rw_ray.config.functions.files import script_files
+from l2rw_ray.config.functions.signature import signature_of
+from l2rw_ray.errors import ConfigError, InfrastructureError
 from l2rw_ray.import_path import is_local, load, locate
 
 
 def import_custom_code(trials: Sequence[PlannedTrial]) -> None:
-    """Import everything that these trials name by an import path.
+    """Import everything that these trials name by an import path, and check the parameters of functions.
 
     Raises:
-        InputError: A module or attribute is missing, cannot be called, or raises when imported.
+        InputError: A module or attribute is missing, cannot be called, or raises when imported; a function
+            has no such parameter, or takes another type.
     """
     for path, field in _import_paths(trials).items():
         load(path, field)
+    for trial in trials:
+        check_params(trial)
+
+
+def check_params(trial: PlannedTrial) -> None:
+    """Check the parameters of a function trial against its signature.
+
+    Raises:
+        ConfigError: One is unknown, missing or of the wrong type; the message names the design point.
+    """
+    config = trial.config
+    if not isinstance(config, FunctionTrial):
+        return
+    function = load(config.function, "trial.function")
+    try:
+        signature_of(function, config.function, config.params).bind(config.params)
+    except ConfigError as error:
+        point = ", ".join(f"{path} = {level}" for path, level in trial.factors.items())
+        problem = f"{error.problem} (design point {point})" if point else error.problem
+        raise ConfigError(error.field, error.value, problem, error.remedy) from error
 
 
 def stage_custom_code(trials: Sequence[PlannedTrial], folder: Path) -> Path | None:
-    """Copy the custom packages that workers need into a folder; installed packages are left out.
+    """Copy the custom packages and scripts that workers need into a folder; installed ones are left out.
 
     Args:
         trials: Trials that name the packages.
@@ -30,16 +53,19 @@ def stage_custom_code(trials: Sequence[PlannedTrial], folder: Path) -> Path | No
         The folder; None when there is nothing to send.
 
     Raises:
-        InputError: A module is missing.
+        InputError: A module or a file is missing.
     """
     locations = {locate(path, field) for path, field in _import_paths(trials).items()}
-    custom = [location for location in locations if is_local(location)]
-    for location in custom:
-        folder.mkdir(parents=True, exist_ok=True)
+    custom = {location.name: location for location in locations if is_local(location)}
+    for config in {trial.config for trial in trials if isinstance(trial.config, ScriptTrial)}:
+        custom |= script_files(config)
+    for name, location in custom.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if location.is_dir():
-            shutil.copytree(location, folder / location.name, ignore=shutil.ignore_patterns("__pycache__"))
+            unwanted = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(location, folder / name, ignore=unwanted, dirs_exist_ok=True)
         else:
-            shutil.copy(location, folder)
+            shutil.copy(location, folder / name)
     return folder if custom else None
 
 
@@ -50,7 +76,8 @@ def check_same_code(trial: PlannedTrial) -> None:
         InfrastructureError: The code, or the release of an installed package, differs.
         InputError: A module is missing.
     """
-    names = ", ".join(trial.config.import_paths.values())
+    is_script = isinstance(trial.config, ScriptTrial)
+    names = trial.config.title if is_script else ", ".join(trial.config.import_paths.values())
     if names and trial_fingerprint(trial.config, trial.seed, trial.resources) != trial.trial_id:
         raise InfrastructureError(
             f"a worker's code for {names} differs from the code that the run was started with: "

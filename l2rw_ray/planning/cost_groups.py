@@ -44,7 +44,7 @@ class CostGroup:
     @property
     def train_size(self) -> int | None:
         """Examples in the train set, where the study says so."""
-        return self.trials[0].config.data.train_size
+        return self.trials[0].built_in.data.train_size
 
 
 def group_by_cost(trials: Iterable[PlannedTrial]) -> list[CostGroup]:
@@ -63,8 +63,8 @@ def group_by_cost(trials: Iterable[PlannedTrial]) -> list[CostGroup]:
 
 
 def _fields(trial: PlannedTrial) -> dict[str, Any]:
-    config = trial.config.model_dump(mode="json", exclude=_COSTS_NOTHING)
-    if trial.config.data.train_size is not None and not isinstance(trial.config.data.bias, TwoClassBias):
+    config = trial.built_in.model_dump(mode="json", exclude=_COSTS_NOTHING)
+    if trial.built_in.data.train_size is not None and not isinstance(trial.built_in.data.bias, TwoClassBias):
         config["data"].pop("bias", None)  # it sets the number of train examples otherwise
     return dict(_flat({"trial": config, "resources": trial.resources.model_dump()}))
 

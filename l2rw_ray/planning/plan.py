@@ -27,6 +27,7 @@ from l2rw_ray.config.design.space import (
     meets,
 )
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.functions.any_trial import AnyTrial, trial_path
 from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.overrides import Tree, assign, look_up
 from l2rw_ray.errors import ConfigError
@@ -117,10 +118,10 @@ def _check_is_a_range(
     design: SearchingDesign,
     path: str,
     parameter: FloatParameter | IntParameter | CategoricalParameter,
-    config: TrialConfig,
+    config: AnyTrial,
 ) -> None:
     """Check that a field takes what lies between the ends of a range, too."""
-    value = look_up(config.model_dump(mode="json"), path)
+    value = look_up(config.model_dump(mode="json"), trial_path(config, path))
     if isinstance(parameter, FloatParameter) and not isinstance(value, float):
         arms = design.arms if isinstance(design, TunedComparisonDesign) else {}
         own = next((f"arms.{name}." for name, arm in arms.items() if path in arm.space), "")
@@ -180,18 +181,19 @@ def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
     return points
 
 
-def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[TrialConfig, Resources]:
+def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[AnyTrial, Resources]:
     """Return the base trial and its resources with some values changed; errors name the design point."""
     origin = ", ".join(f"{path} = {level}" for path, level in point.items())
     tree, resources = spec.trial.model_dump(mode="json"), spec.resources.model_dump(mode="json")
+    kind = type(spec.trial)
     for path in sorted(values, key=_selectors_first):
         section, _, field = path.partition(".")
         if section == _RESOURCES:
             resources = assign(resources, field, values[path], Resources)
         else:
-            tree = assign(tree, path, values[path], TrialConfig)
+            tree = assign(tree, trial_path(spec.trial, path), values[path], kind)
     config, placed = parse_trial(tree, origin), parse_resources(resources, origin)
-    if config.optim.batch_size < placed.workers:
+    if isinstance(config, TrialConfig) and config.optim.batch_size < placed.workers:
         problem = f"smaller than resources.workers = {placed.workers} (design point {origin})"
         raise ConfigError(
             "trial.optim.batch_size", config.optim.batch_size, problem, f"use at least {placed.workers}"
@@ -216,11 +218,13 @@ def _check_distinct_points(trials: Sequence[PlannedTrial]) -> None:
             raise ConfigError("design", levels, problem, "change something, or leave one of them out")
 
 
-def _check_arms_differ(trial: TrialConfig, design: TunedComparisonDesign) -> None:
+def _check_arms_differ(trial: AnyTrial, design: TunedComparisonDesign) -> None:
     base = trial.model_dump(mode="json")
     made: dict[str, str] = {}
     for name, arm in design.arms.items():
-        own = {path: value for path, value in arm.set.items() if look_up(base, path) != value}
+        own = {
+            path: value for path, value in arm.set.items() if look_up(base, trial_path(trial, path)) != value
+        }
         same = made.setdefault(repr((sorted(own.items()), arm.space, arm.factors)), name)
         if same != name:
             problem = f"the same as arm {same!r}, so there is nothing to compare"

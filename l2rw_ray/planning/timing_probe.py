@@ -8,7 +8,7 @@ from time import perf_counter
 
 import torch
 
-from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config import PlannedTrial, TrialConfig
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.config.method.stages import TwoStageConfig
 from l2rw_ray.config.schedule import CONSTANT
@@ -17,6 +17,7 @@ from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits, 
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict
 from l2rw_ray.planning.cost_groups import CostGroup, distance, farthest_first, group_by_cost
+from l2rw_ray.planning.function_probe import Estimate, probe_functions
 from l2rw_ray.training import TrainingOptions, train_trial
 from l2rw_ray.training.optim.optimizers import build_optimizer
 from l2rw_ray.training.overhead_probe import BETWEEN_STEPS
@@ -34,29 +35,6 @@ _EVALUATED = 500
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """Result of a probe.
-
-    Attributes:
-        trial_s: Mean seconds of one trial, in one process of this machine.
-        timed: Number of groups timed.
-        kinds: Number of groups; the others are estimated from the nearest one timed.
-        longest_s: Seconds of the longest trial.
-    """
-
-    trial_s: float
-    timed: int
-    kinds: int
-    longest_s: float
-
-    @property
-    def basis(self) -> str:
-        """Description of how the estimate was made."""
-        counted = f"{self.timed}" if self.timed == self.kinds else f"{self.timed} of {self.kinds}"
-        return f"a few steps of {counted} kind{'s' * (self.kinds > 1)} of trial, timed here"
-
-
-@dataclass(frozen=True)
 class _Cost:
     """Fixed cost and cost per epoch of a trial."""
 
@@ -64,7 +42,7 @@ class _Cost:
     epoch_s: float
 
     def of(self, trial: PlannedTrial, size_ratio: float) -> float:
-        return self.once_s + self.epoch_s * size_ratio * trial.config.optim.epochs
+        return self.once_s + self.epoch_s * size_ratio * trial.built_in.optim.epochs
 
 
 def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
@@ -77,8 +55,10 @@ def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
         InputError: Data, a model or a method cannot be used.
         NonFiniteError: Every trial tried diverges within its first steps.
     """
+    if not isinstance(trials[0].config, TrialConfig):
+        return probe_functions(trials)
     kinds = group_by_cost(trials)
-    ungrouped = trials[0].config.optim.model_copy(update={"groups": ()})
+    ungrouped = trials[0].built_in.optim.model_copy(update={"groups": ()})
     build_optimizer(ungrouped, torch.nn.Linear(1, 1))  # torch imports more for the first
     sources: dict[str, Source] = {}
     costs: list[tuple[CostGroup, _Cost]] = []
@@ -104,39 +84,39 @@ def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
 def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
     whole = _splits(trial, sources)
     fewer = replace(whole, validation=_thinned(whole.validation), test=_thinned(whole.test))
-    of_epoch = steps_per_epoch(len(whole.train), trial.config.optim.batch_size)
-    cycle = trial.config.method.steps_per_meta_gradient
+    of_epoch = steps_per_epoch(len(whole.train), trial.built_in.optim.batch_size)
+    cycle = trial.built_in.method.steps_per_meta_gradient
     steps = min(cycle * math.ceil(_STEPS / cycle), of_epoch)
-    observer = _TimingObserver(_EPOCHS + isinstance(trial.config.method, TwoStageConfig))
+    observer = _TimingObserver(_EPOCHS + isinstance(trial.built_in.method, TwoStageConfig))
     train_trial(_shortened(trial), fewer, observer, TrainingOptions(epoch_steps=steps))
     cost = observer.cost(
         of_epoch / steps,
         len(whole.validation) / max(len(fewer.validation), 1),
         len(whole.test) / max(len(fewer.test), 1),
     )
-    rounds_left = max(trial.config.measurement.probe_rounds - 1, 0)
-    return replace(cost, once_s=cost.once_s + rounds_left * observer.round_s(trial.config.method))
+    rounds_left = max(trial.built_in.measurement.probe_rounds - 1, 0)
+    return replace(cost, once_s=cost.once_s + rounds_left * observer.round_s(trial.built_in.method))
 
 
 def _shortened(trial: PlannedTrial) -> PlannedTrial:
     """Return the trial with a short overhead measurement and a short first stage."""
-    rounds = min(trial.config.measurement.probe_rounds, 1)
-    measurement = trial.config.measurement.model_copy(update={"probe_rounds": rounds})
-    method = trial.config.method
+    rounds = min(trial.built_in.measurement.probe_rounds, 1)
+    measurement = trial.built_in.measurement.model_copy(update={"probe_rounds": rounds})
+    method = trial.built_in.method
     changes: dict[str, Section] = {"measurement": measurement}
     if isinstance(method, TwoStageConfig):  # so that the second of the timed epochs begins the second stage
         changes["method"] = method.model_copy(update={"first_epochs": 1})
         constant = {"schedule": CONSTANT}  # a warm-up may not fit into so short a stage
-        changes["optim"] = trial.config.optim.model_copy(update=constant)
-    return replace(trial, config=trial.config.model_copy(update=changes))
+        changes["optim"] = trial.built_in.optim.model_copy(update=constant)
+    return replace(trial, config=trial.built_in.model_copy(update=changes))
 
 
 def _splits(trial: PlannedTrial, sources: dict[str, Source]) -> Splits:
-    only = trial.config.data.source_only()
+    only = trial.built_in.data.source_only()
     name = only.model_dump_json()
     if name not in sources:
         sources[name] = load_source(only)
-    return make_splits(sources[name], trial.config.data, trial.seed)
+    return make_splits(sources[name], trial.built_in.data, trial.seed)
 
 
 def _thinned(examples: ExampleSet) -> ExampleSet:

@@ -52,7 +52,7 @@ def check_method(trial: PlannedTrial, config: CustomMethodConfig, splits: Splits
     """
     field, path = "method.name", config.name
     method = build_method(config, build_context(trial, splits, Ranks(), torch.device("cpu")))
-    batch = next(epoch_batches(splits.train, trial.config.optim.batch_size, trial.seed, epoch=0))
+    batch = next(epoch_batches(splits.train, trial.built_in.optim.batch_size, trial.seed, epoch=0))
     with users_code(path, field):
         outcome: object = method.step(batch, 0, 0)
         state: object = method.state_dict()

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config import PlannedTrial, StudySpec, TrialConfig
 from l2rw_ray.config.data.sources import CustomData, Ham10000Data
 from l2rw_ray.config.method.methods import CustomMethodConfig, WeightModelConfig
 from l2rw_ray.config.model import CustomModel
@@ -43,17 +43,19 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
     hashes: dict[str, ContentHashes] = {}
     shared: dict[tuple[str, str], SharedContent] = {}
     for trial in trials:
+        if not isinstance(trial.config, TrialConfig):
+            continue  # it loads what it needs itself
         key = _key(trial)
         if key in seen:
             continue
         seen.add(key)
-        only = trial.config.data.source_only()
+        only = trial.built_in.data.source_only()
         name = only.model_dump_json()
         if name not in sources:
             sources[name] = load_source(only)
             hashes[name] = ContentHashes(sources[name])
             _warn_of_source(only.source, sources[name])
-        splits = make_splits(sources[name], trial.config.data, trial.seed)
+        splits = make_splits(sources[name], trial.built_in.data, trial.seed)
         misfit = None if spec is None else spec.objective_misfit(is_regression=splits.is_regression)
         if misfit is not None:
             raise ConfigError(*misfit)
@@ -95,7 +97,7 @@ def _warn_of_source(name: str, source: Source) -> None:
 
 def _key(trial: PlannedTrial) -> str:
     """Return a key that is equal for trials that need only one check."""
-    config = trial.config
+    config = trial.built_in
     is_custom = isinstance(config.method, CustomMethodConfig)
     method = config.method.model_dump_json() if is_custom else _meta_batch_size(trial)
     needs = [
@@ -110,13 +112,13 @@ def _key(trial: PlannedTrial) -> str:
 
 
 def _meta_batch_size(trial: PlannedTrial) -> int | None:
-    return getattr(trial.config.method, "meta_batch_size", None)
+    return getattr(trial.built_in.method, "meta_batch_size", None)
 
 
 def _check(trial: PlannedTrial, splits: Splits) -> None:
     MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
-    check_fit(trial.config, splits)
-    model, method = trial.config.model, trial.config.method
+    check_fit(trial.built_in, splits)
+    model, method = trial.built_in.model, trial.built_in.method
     if isinstance(method, WeightModelConfig):
         weight_features(splits.train)
     train, outputs = splits.train, output_count(method, splits)
@@ -126,13 +128,13 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     _check_batch_norm_batches(trial, network, splits)
     if isinstance(model, CustomModel):
         check_outputs(model, network, splits, method)
-    if isinstance(trial.config.method, CustomMethodConfig):
-        check_method(trial, trial.config.method, splits)
+    if isinstance(trial.built_in.method, CustomMethodConfig):
+        check_method(trial, trial.built_in.method, splits)
 
 
 def _check_batch_norm_batches(trial: PlannedTrial, network: nn.Module, splits: Splits) -> None:
     """Check that no worker gets a single example of a batch, which BatchNorm cannot normalise."""
-    size, workers = trial.config.optim.batch_size, trial.resources.workers
+    size, workers = trial.built_in.optim.batch_size, trial.resources.workers
     shares = [share for share in (size // workers, len(splits.train) % size // workers) if share]
     smallest = min(shares, default=0)
     if smallest > 1 or not any(isinstance(part, _BatchNorm) for part in network.modules()):

@@ -122,11 +122,11 @@ def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
     """
     firsts: dict[str, PlannedTrial] = {}
     for trial in trials:
-        firsts.setdefault(trial.config.data.model_dump_json(), trial)
+        firsts.setdefault(trial.built_in.data.model_dump_json(), trial)
     levels = _differences([json.loads(section) for section in firsts])
     known: dict[str, tuple[Source, SourceSummary, ContentHashes]] = {}
     for trial, section_levels in zip(firsts.values(), levels, strict=True):
-        only = trial.config.data.source_only()
+        only = trial.built_in.data.source_only()
         key = only.model_dump_json()
         if key not in known:
             source = load_source(only)
@@ -141,7 +141,7 @@ def _summary(
     summary: SourceSummary,
     hashes: ContentHashes,
 ) -> DataSummary:
-    config, seed = trial.config.data, trial.seed
+    config, seed = trial.built_in.data, trial.seed
     origins, scarce = set_origins(config, source), scarce_classes(config, source)
     try:
         splits = make_splits(source, config, seed)

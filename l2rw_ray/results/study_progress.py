@@ -136,7 +136,7 @@ def _rows(directory: Path) -> list[dict[str, Any]]:
 
 
 def _name(spec: StudySpec, row: PlanRow) -> str:
-    method = row.factors.get("method.name", spec.trial.method.name)
+    method = row.factors.get("method.name", spec.trial.title)
     return trial_label(str(method), row.factors, f"seed {row.seed}")
 
 

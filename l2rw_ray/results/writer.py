@@ -121,7 +121,7 @@ class LedgerWriter:
             error=None if stopped else event.error,
             traceback=event.traceback or (stacks if event.status is TrialStatus.FAILED else None),
             config=planned.config.model_dump_json(),
-            method=planned.config.method.name,
+            method=planned.config.title,
             metrics=event.metrics,
             train_examples=started.train_examples if started else None,
             epochs=event.epochs,

@@ -33,7 +33,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
         InputError: The model cannot be built, a meta batch is larger than the meta set, or the method or the
             loss is undefined for the data.
     """
-    config, loss_fn = trial.config, task_loss(trial.config, splits)
+    config, loss_fn = trial.built_in, task_loss(trial.built_in, splits)
     outputs = output_count(config.method, splits)
 
     def build() -> nn.Module:
@@ -68,7 +68,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
 
 
 def _meta_sampler(trial: PlannedTrial, splits: Splits) -> MetaSampler:
-    method = trial.config.method
+    method = trial.built_in.method
     if not isinstance(method, MetaMethodConfig):
         return MetaSampler(splits.meta, None, trial.seed)
     is_fixed = method.meta_batches == "fixed"

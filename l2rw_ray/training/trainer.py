@@ -77,7 +77,7 @@ class Trainer:
         for field, path in trial.config.import_paths.items():
             load(path, field)  # before anything is seeded: an import may draw random numbers
         reset_process(trial.resources.cpus_per_worker)
-        self._trial, self._config, self._options = trial, trial.config, options
+        self._trial, self._config, self._options = trial, trial.built_in, options
         self._emit, self._ranks, self._device = emit, options.ranks, options.device
         self._splits = splits.to(options.device)
         self._timer = PhaseTimer(options.device, synchronise=False)

@@ -33,12 +33,12 @@ LAYERS = {
     "statistics": set[str](),
     "training": {
         *("errors", "registry", "import_path", "events", "config", "meta", "models", "data", "methods"),
-        *("measurement", "trees"),
+        *("measurement", "retries", "trees"),
     },
     "results": {"errors", "cache_folder", "retries", "events", "config"},
     "report": {"errors", "events", "config", "results", "statistics"},
     "tracking": {"errors", "events", "config", "results", "report", "training"},
-    "planning": {"errors", "events", "config", "data", "results", "statistics", "training"},
+    "planning": {"errors", "import_path", "events", "config", "data", "results", "statistics", "training"},
     "preflight": {
         *("errors", "import_path", "events", "config", "data", "methods", "models", "training", "trees"),
         "statistics",

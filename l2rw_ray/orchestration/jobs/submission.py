@@ -117,7 +117,7 @@ def staged(spec: StudySpec) -> Iterator[Path]:
 def _check_absolute_paths(trials: Sequence[PlannedTrial]) -> None:
     for trial in trials:
         for field in _DATA_FIELDS:
-            path = getattr(trial.config.data, field, None)
+            path = getattr(getattr(trial.config, "data", None), field, None)
             if isinstance(path, str) and not path.startswith(("/", "~")) and "://" not in path:
                 remedy = "give an absolute path that the nodes share, or a URI"
                 raise InputError(f"trial.data.{field}", path, _RELATIVE, remedy)

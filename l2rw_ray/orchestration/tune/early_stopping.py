@@ -20,8 +20,7 @@ def early_stopping(spec: StudySpec) -> TrialScheduler | None:
             assert isinstance(design, SearchDesign)
             return AsyncHyperBandScheduler(
                 **ranked,
-                max_t=max_epochs(design, spec.trial.optim.epochs)
-                + 1,  # a trial that reaches it would be stopped
+                max_t=(max_epochs(design, spec.trial) or 0) + 1,  # a trial that reaches it would be stopped
                 grace_period=stopping.grace_epochs,
                 reduction_factor=stopping.reduction_factor,
             )

@@ -38,15 +38,17 @@ class TrialReports:
             match event:
                 case TrialStarted():
                     self._epochs[event.trial_id] = event.epochs
-                case EpochCompleted() if self._with_epochs and event.epoch < self._epochs.get(
-                    event.trial_id, 0
-                ):
-                    # the last epoch comes with the end, so that Tune cannot stop a trial that has finished
+                case EpochCompleted() if self._with_epochs and self._is_judged(event):
                     self._newest[event.trial_id] = {**event.metrics, TIME: event.epoch, STATUS: RUNNING}
                 case TrialEnded():
                     self._epochs.pop(event.trial_id, None)
                     self._newest[event.trial_id] = _end_report(event)
             self._changed.notify_all()
+
+    def _is_judged(self, event: EpochCompleted) -> bool:
+        """Return whether Tune may stop a trial after an epoch: not after its last one, or its end."""
+        last = self._epochs.get(event.trial_id)  # 0 where it is not known
+        return last is not None and (last == 0 or event.epoch < last)
 
     def give_up(self) -> None:
         """Report every trial as lost from now on: no more events will come."""

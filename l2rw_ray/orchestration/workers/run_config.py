@@ -8,6 +8,7 @@ from typing import Self
 
 from l2rw_ray.config import Keep, Limits, Resources, Stage, StudySpec
 from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.config.functions.metrics import Metrics
 from l2rw_ray.config.run_options import CheckpointPolicy
 from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.results.folder import StudyFolder
@@ -29,6 +30,7 @@ class RunConfig:
         keep: Artifacts to save with each trial's metrics.
         is_search: Whether all trials of the study are those of a search.
         limits: Limits of a trial.
+        metrics: Metrics that the study itself declares.
         report_every_s: Minimum time between two reports of a trial's epochs.
         trials_per_worker_group: Trials after which a worker group's workers are replaced.
     """
@@ -43,6 +45,7 @@ class RunConfig:
     keep: Keep
     is_search: bool
     limits: Limits
+    metrics: Metrics
     report_every_s: float
     trials_per_worker_group: int
 
@@ -62,6 +65,7 @@ class RunConfig:
             keep=spec.keep,
             is_search=isinstance(spec.design, SearchDesign),
             limits=spec.limits,
+            metrics=spec.metrics,
             report_every_s=report_every_s,
             trials_per_worker_group=trials_per_worker_group,
         )

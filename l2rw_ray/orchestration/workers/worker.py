@@ -4,14 +4,11 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from functools import lru_cache
 
 import ray
 import ray.train
 import ray.train.torch
 
-from l2rw_ray.config.data.sources import Data
-from l2rw_ray.data import Source, load_source, make_splits
 from l2rw_ray.errors import InfrastructureError, OutOfReachError
 from l2rw_ray.events import Event, Verdict
 from l2rw_ray.measurement import keep_freed_memory
@@ -27,8 +24,9 @@ from l2rw_ray.orchestration.workers.run_config import WorkerGroupConfig
 from l2rw_ray.orchestration.workers.trial_log import TrialLog, logged
 from l2rw_ray.orchestration.workers.uploads import checkpoint_files, uploading_model
 from l2rw_ray.results.trial_logs import log_file, stacks_file
-from l2rw_ray.retries import retry_transient
-from l2rw_ray.training import CheckpointStore, Ranks, TrainingOptions, is_lost_peer, train_trial
+from l2rw_ray.training import CheckpointStore, Ranks, TrainingOptions, is_lost_peer
+from l2rw_ray.training.functions.built_in import forget_sources
+from l2rw_ray.training.functions.running import run_trial
 
 _LEASE_WAIT_S = 20.0
 """Well below the process group's time-out: idle ranks communicate at least this often."""
@@ -46,7 +44,7 @@ def run_worker(config: dict[str, WorkerGroupConfig]) -> None:
         os.chdir(settings.run.working_directory)
     context = ray.train.get_context()
     ranks = Ranks(context.get_world_rank(), context.get_world_size())
-    recycling = RecyclePolicy(settings.run.trials_per_worker_group, settings.run.limits, _source.cache_clear)
+    recycling = RecyclePolicy(settings.run.trials_per_worker_group, settings.run.limits, forget_sources)
 
     def lease() -> Lease | WorkerGroupCommand:
         return settings.broker.lease(settings.name, settings.resources, _LEASE_WAIT_S)
@@ -102,13 +100,8 @@ def _train_within_limits(
             return buffer(event)
 
         check_same_code(trial)
-        source = retry_transient(lambda: _source(trial.config.data.source_only()))
-        keep_examples = keeping_examples(settings.run, trial)
-        keeps = keep_examples is not None
-        splits = make_splits(source, trial.config.data, trial.seed, with_untrained=keeps)
-        train_trial(
+        run_trial(
             trial,
-            splits,
             uploading_model(emit, settings.run.store, trial.trial_id, model_file),
             TrainingOptions(
                 ranks=ranks,
@@ -122,9 +115,10 @@ def _train_within_limits(
                 attempt=lease.attempt,
                 read_parts=read_through_ray_data,
                 model_file=model_file,
-                keep_examples=keep_examples,
+                keep_examples=keeping_examples(settings.run, trial),
                 system_metrics=settings.run.keep.system_metrics,
             ),
+            settings.run.metrics,
         )
 
 
@@ -149,9 +143,3 @@ def _write_trace() -> str:
     with suppress(OSError, ValueError):  # a full disk, a stream that the trial closed
         sys.stderr.write(trace)
     return trace
-
-
-@lru_cache(maxsize=2)
-def _source(config: Data) -> Source:
-    """Return a decoded source, cached for later trials with the same one."""
-    return load_source(config)

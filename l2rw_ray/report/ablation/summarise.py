@@ -120,7 +120,7 @@ def _read_outcomes(folder: StudyFolder, spec: StudySpec) -> tuple[Outcome, ...]:
         StudyFolderError: No final trial has finished.
     """
     factor = VARIANT if has_tuned_levels(spec) else METHOD_FACTOR
-    outcomes = join(folder.read_plan(), read_rows(folder.path), spec.trial.method.name, method_factor=factor)
+    outcomes = join(folder.read_plan(), read_rows(folder.path), spec.trial.title, method_factor=factor)
     if not any(outcome.row for outcome in outcomes if outcome.stage is Stage.FINAL):
         raise StudyFolderError(
             "study folder", folder.path, "no final trial has finished yet", "finish some with `l2rw-ray run`"
@@ -132,7 +132,7 @@ def _tuned_arms(spec: StudySpec) -> dict[str, str] | None:
     """Return the method of each arm of a tuned comparison, in plan order; None for another design."""
     if not isinstance(spec.design, TunedComparisonDesign):
         return None
-    own = spec.trial.method.name
+    own = spec.trial.title
     return {name: str(tuned.set.get(METHOD_FACTOR, own)) for name, tuned in spec.design.arms.items()}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from l2rw_ray.config import Stage, StudySpec
+from l2rw_ray.config import Stage, StudySpec, TrialConfig
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.overrides import look_up
@@ -70,6 +70,8 @@ def _searched(spec: StudySpec) -> str:
 
 
 def _tested_on(spec: StudySpec) -> str:
+    if not isinstance(spec.trial, TrialConfig):
+        return "which the search has not seen."
     if spec.trial.data.test_seed is not None:
         return "on a test set that all trials share and none is tuned on."
     return (  # studies of version 0.1

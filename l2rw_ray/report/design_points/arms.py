@@ -67,7 +67,7 @@ def _method_and_changes(spec: StudySpec, level: str) -> tuple[str, dict[str, Any
     if level not in (named := _changes(spec)):
         return level, {}
     changes = dict(named[level])
-    return str(changes.pop(METHOD_FACTOR, spec.trial.method.name)), changes
+    return str(changes.pop(METHOD_FACTOR, spec.trial.title)), changes
 
 
 def _changes(spec: StudySpec) -> Mapping[str, Mapping[str, Any]]:

@@ -141,7 +141,7 @@ def final_outcomes(directory: Path) -> tuple[Outcome, ...]:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
     """
     folder = StudyFolder(directory)
-    outcomes = join(folder.read_plan(), read_rows(directory), folder.read_spec().trial.method.name)
+    outcomes = join(folder.read_plan(), read_rows(directory), folder.read_spec().trial.title)
     return tuple(outcome for outcome in outcomes if outcome.stage is Stage.FINAL)
 
 

@@ -92,7 +92,7 @@ def summarise_scaling(directory: Path) -> ScalingSummary:
     spec = folder.read_spec()
     outcomes = [
         outcome
-        for outcome in join(folder.read_plan(), read_rows(directory), only_method=spec.trial.method.name)
+        for outcome in join(folder.read_plan(), read_rows(directory), only_method=spec.trial.title)
         if outcome.stage is Stage.FINAL
     ]
     points = scaling_points(outcomes, _class_counts(directory))

@@ -162,7 +162,7 @@ def summarise_search(directory: Path) -> SearchSummary:
     design = spec.design
     assert isinstance(design, SearchDesign), "checked by the caller"
     rows = [with_costs(row) if row["status"] == "completed" else row for row in read_rows(directory)]
-    outcomes = join(folder.read_plan(), rows, only_method=spec.trial.method.name)
+    outcomes = join(folder.read_plan(), rows, only_method=spec.trial.title)
     goals = (
         Goal(spec.objective.metric, spec.objective.mode),
         *(Goal(criterion.metric, criterion.mode) for criterion in design.further_objectives),

@@ -49,7 +49,7 @@ def points_with_evidence(folder: StudyFolder) -> tuple[EvidencePoint, ...]:
     spec = folder.read_spec()
     if not folder.examples.is_dir():
         return ()
-    outcomes = join(folder.read_plan(), read_rows(folder.path), spec.trial.method.name)
+    outcomes = join(folder.read_plan(), read_rows(folder.path), spec.trial.title)
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         is_counted = outcome.stage is Stage.FINAL or isinstance(spec.design, SearchDesign)

@@ -1,0 +1,1 @@
+"""Trials of any training function: what a function is called with, and how it is run."""

@@ -1,0 +1,132 @@
+"""Read the metrics that a script writes: lines of JSON as it goes, or a tool's logs at its end."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from l2rw_ray.errors import InputError
+from l2rw_ray.training.functions.session import Report
+
+Epochs = dict[int, dict[str, float]]
+"""Metrics by epoch, from 0."""
+_EPOCH, _STEP, _CHECKPOINT = "epoch", "step", "checkpoint"
+
+
+class LinesReader:
+    """Reads the lines that a script appends to a file, each once it is complete.
+
+    A line with `epoch`, counted from 1, is an epoch; `step` and `checkpoint`, the path of a saved file or
+    folder, may go with it. One without is of the end of the trial.
+
+    Attributes:
+        final: Metrics of lines without an epoch.
+
+    Args:
+        path: The file, which need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._position = path, 0
+        self.final: dict[str, float] = {}
+
+    def read(self) -> list[Report]:
+        """Return what has been added since the last call.
+
+        Raises:
+            InputError: A line is no object of numbers.
+        """
+        if not self._path.is_file():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            lines = file.readlines()
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()  # it is being written
+        self._position += sum(map(len, lines))
+        found = (self._parsed(line) for line in lines if line.strip())
+        return [report for report in found if report is not None]
+
+    def _parsed(self, line: bytes) -> Report | None:
+        text = line.decode(errors="replace").strip()
+        try:
+            given = json.loads(text)
+        except ValueError:
+            given = None
+        if not isinstance(given, dict):
+            remedy = 'write lines such as {"epoch": 1, "validation_loss": 0.3}'
+            raise InputError("metrics of the script", text, "no object of JSON", remedy)
+        epoch, step, checkpoint = (given.pop(name, None) for name in (_EPOCH, _STEP, _CHECKPOINT))
+        if epoch is None:
+            self.final |= given
+            return None
+        if not isinstance(epoch, int) or epoch < 1:
+            problem = "its epoch is no number from 1 on"
+            raise InputError("metrics of the script", text, problem, "count from 1")
+        saved = None if checkpoint is None else self._path.parent / "checkpoints" / checkpoint
+        return Report(given, epoch=epoch - 1, step=step, checkpoint=saved)
+
+
+def logged_epochs(tool: str, folder: Path) -> tuple[Epochs, dict[str, float]]:
+    """Return the metrics of the logs that a tool left in a folder.
+
+    Metrics with several steps are of epochs, one for each distinct step in order; others are final.
+
+    Args:
+        tool: `tensorboard` or `mlflow`.
+        folder: Where the script has logged to.
+
+    Raises:
+        InputError: There are no logs, or the tool that reads them is not installed.
+    """
+    series = _READERS[tool](folder)
+    if not series:
+        remedy = "log to the folder that L2RW_FOLDER names"
+        raise InputError("trial.metrics_from", tool, "the script left no metrics", remedy)
+    final = {name: next(iter(values.values())) for name, values in series.items() if len(values) == 1}
+    curves = {name: values for name, values in series.items() if len(values) > 1}
+    steps = sorted({step for values in curves.values() for step in values})
+    return {
+        number: {name: values[step] for name, values in curves.items() if step in values}
+        for number, step in enumerate(steps)
+    }, final
+
+
+Series = Mapping[str, Mapping[int, float]]
+
+
+def _mlflow(folder: Path) -> Series:
+    """Return the metrics of all runs of the database that `MLFLOW_TRACKING_URI` named."""
+    file = folder / "mlflow.db"
+    if not file.is_file():
+        return {}
+    with closing(sqlite3.connect(file)) as database:
+        rows = database.execute("SELECT key, step, value FROM metrics ORDER BY timestamp, step").fetchall()
+    series: dict[str, dict[int, float]] = {}
+    for name, step, value in rows:
+        series.setdefault(name, {})[step] = value
+    return series
+
+
+def _tensorboard(folder: Path) -> Series:
+    """Return the scalars of all event files below a folder, by tag."""
+    try:
+        reader = import_module("tensorboard.backend.event_processing.event_accumulator")
+    except ImportError as error:
+        remedy = "install it, as with the extra `tensorboard`"
+        raise InputError(
+            "trial.metrics_from", "tensorboard", "tensorboard is not installed", remedy
+        ) from error
+    series: dict[str, dict[int, float]] = {}
+    for place in sorted({file.parent for file in folder.rglob("events.out.tfevents.*")}):
+        events = reader.EventAccumulator(str(place), size_guidance={"scalars": 0})
+        events.Reload()
+        for tag in events.Tags()["scalars"]:
+            series.setdefault(tag, {}).update({each.step: each.value for each in events.Scalars(tag)})
+    return series
+
+
+_READERS: Mapping[str, Callable[[Path], Any]] = {"mlflow": _mlflow, "tensorboard": _tensorboard}
