@@ -1,6 +1,7 @@
 """Read a study file, with overrides, into a validated specification."""
 
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -113,8 +114,13 @@ def _parse_point(section: type[_Section], tree: Tree, prefix: str, origin: str) 
 
 def dump_study(spec: StudySpec, path: Path) -> None:
     """Write the resolved study as YAML that `load_study` reads back to an equal one."""
-    yaml = YAML(typ="safe", pure=True)
+    path.write_text(yaml_of(spec.model_dump(mode="json")), encoding="utf-8")
+
+
+def yaml_of(tree: Tree) -> str:
+    """Return nested dictionaries as YAML, keys in their order."""
+    yaml, text = YAML(typ="safe", pure=True), StringIO()
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # annotated as None upstream
-    with path.open("w", encoding="utf-8") as file:
-        yaml.dump(spec.model_dump(mode="json"), file)
+    yaml.dump(tree, text)
+    return text.getvalue()

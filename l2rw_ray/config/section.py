@@ -1,11 +1,35 @@
 """The base of every configuration section."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
+if TYPE_CHECKING:
+    _Model = BaseModel
+else:
 
-class Section(BaseModel):
-    """A frozen section of a study file: unknown keys refused, numbers finite, fields documented."""
+    class _Checked(type(BaseModel)):
+        """Raises the error of a study file where a section is constructed from Python."""
+
+        def __call__(cls, *args: Any, **fields: Any) -> Any:
+            try:
+                return super().__call__(*args, **fields)
+            except ValidationError as error:
+                from l2rw_ray.config.validation_errors import as_config_error
+
+                raise as_config_error(error, cls) from error
+
+    class _Model(BaseModel, metaclass=_Checked):
+        pass
+
+
+class Section(_Model):
+    """A frozen section of a study file: unknown keys refused, numbers finite, fields documented.
+
+    Raises:
+        ConfigError: A field is unknown, missing, of the wrong type, out of range or in conflict.
+    """
 
     model_config = ConfigDict(
         frozen=True,

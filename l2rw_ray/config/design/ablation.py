@@ -12,7 +12,7 @@ from l2rw_ray.config.section import Section, conflict
 class AblationDesign(Section):
     """A baseline trial, and variants that each change one part of it."""
 
-    kind: Literal["ablation"]
+    kind: Literal["ablation"] = "ablation"
     baseline: str = "baseline"
     """Name of the unchanged trial."""
     variants: dict[str, Annotated[Changes, Field(min_length=1)]] = Field(min_length=1)

@@ -14,7 +14,7 @@ from l2rw_ray.config.section import Section, conflict
 class GridDesign(Section):
     """Every combination of the factors' levels, except those that `when` and `skip` exclude."""
 
-    kind: Literal["grid"]
+    kind: Literal["grid"] = "grid"
     factors: Factors = Field(min_length=1)
     """Levels to try, by path relative to `trial`, such as `data.bias.level`, or `resources.workers`."""
     when: dict[FieldPath, Where] = Field(default_factory=dict)

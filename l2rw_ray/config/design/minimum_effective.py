@@ -16,7 +16,7 @@ class MinimumEffectiveDesign(Section):
     more seeds until the answer is clear or the budget is used.
     """
 
-    kind: Literal["minimum_effective"]
+    kind: Literal["minimum_effective"] = "minimum_effective"
     factor: str
     """The factor to vary, by path relative to `trial`, such as `data.meta_per_class`."""
     levels: tuple[Any, ...] = Field(min_length=2)

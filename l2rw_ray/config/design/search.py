@@ -118,7 +118,7 @@ class Criterion(Section):
 class SearchDesign(SearchOptions):
     """Configurations that Optuna proposes to optimise the objective on the validation set."""
 
-    kind: Literal["search"]
+    kind: Literal["search"] = "search"
     further_objectives: tuple[Criterion, ...] = Field(default=(), max_length=3)
     """Metrics to optimise beside the objective; the report shows the Pareto front."""
     stopping: Annotated[AshaStopping | MedianStopping, Field(discriminator="name")] | None = None

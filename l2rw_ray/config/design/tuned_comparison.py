@@ -25,7 +25,7 @@ class Arm(Section):
 class TunedComparisonDesign(SearchOptions):
     """Tunes every arm on validation with equal budgets, then tests its best configuration on fresh seeds."""
 
-    kind: Literal["tuned_comparison"]
+    kind: Literal["tuned_comparison"] = "tuned_comparison"
     arms: dict[str, Arm] = Field(min_length=2)
     """The arms by name; the others are compared with the first."""
     factors: Factors = Field(default_factory=dict)
