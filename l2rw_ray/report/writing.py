@@ -16,6 +16,7 @@ from l2rw_ray.report.document.html import fill_page
 from l2rw_ray.report.document.markdown import fill_text
 from l2rw_ray.report.document.section import Section, inline_plots, plots_of, write_plots
 from l2rw_ray.report.document.style import drawing
+from l2rw_ray.report.latex.writing import write_latex
 from l2rw_ray.report.provenance.trials import trials_csv
 from l2rw_ray.report.scaling.csv_files import scaling_csv
 from l2rw_ray.report.scaling.sections import scaling_sections
@@ -32,12 +33,13 @@ StudyReport = Ablation | SearchSummary | ScalingSummary
 """The summary of a study, whatever its kind."""
 
 
-def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
+def write_report(study_dir: Path, out: Path | None = None, *, latex: bool = False) -> ReportPaths:
     """Write the report of a study, finished or not, from its ledger alone.
 
     Args:
         study_dir: The study folder.
         out: Where to write; `report` inside the study folder by default.
+        latex: Whether to write tables, figures, a paragraph on methods and references in LaTeX, too.
 
     Returns:
         The files written, and the finding.
@@ -49,7 +51,7 @@ def write_report(study_dir: Path, out: Path | None = None) -> ReportPaths:
     folder = out if out is not None else StudyFolder(study_dir).report
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-        return _write(summary, study_suspects(study_dir), folder)
+        return _write(summary, study_suspects(study_dir), folder, latex=latex)
     except OSError as error:
         raise StudyFolderError("report folder", folder, *unwritable(error)) from error
 
@@ -98,7 +100,9 @@ def summarise_study(study_dir: Path) -> StudyReport:
     return summarise_scaling(study_dir) if spec.report == "scaling" else summarise(study_dir)
 
 
-def _write(summary: StudyReport, suspects: StudySuspects, folder: Path) -> ReportPaths:
+def _write(
+    summary: StudyReport, suspects: StudySuspects, folder: Path, *, latex: bool = False
+) -> ReportPaths:
     csv_files = _csv_files(summary)
     if suspects.problem:
         summary = replace(summary, warnings=(*summary.warnings, suspects.problem))
@@ -109,7 +113,10 @@ def _write(summary: StudyReport, suspects: StudySuspects, folder: Path) -> Repor
         plots = write_plots(plots_of(sections), folder / FIGURES)
         fields = {"summary": summary, "sections": sections, "csv_files": tuple(csv_files)}
         page = fill_page("report.html.j2", svgs=inline_plots(sections), **fields)
-    return write_texts(page, fill_text("report.md.j2", **fields), csv_files, folder, plots, summary.finding)
+        latex_files = write_latex(summary, sections, folder) if latex else ()
+    text = fill_text("report.md.j2", **fields)
+    paths = write_texts(page, text, csv_files, folder, plots, summary.finding)
+    return replace(paths, latex=latex_files)
 
 
 def _sections(summary: StudyReport) -> list[Section]:

@@ -19,6 +19,7 @@ class ReportPaths:
         plots: Each plot as SVG, PDF and PNG.
         finding: The answer in one sentence.
         further_csv: Each trial, and all differences where there are any.
+        latex: Files for a paper, the document that shows them first; empty where none were asked for.
     """
 
     html: Path
@@ -27,6 +28,7 @@ class ReportPaths:
     plots: tuple[Path, ...]
     finding: str
     further_csv: tuple[Path, ...] = ()
+    latex: tuple[Path, ...] = ()
 
 
 def write_texts(
