@@ -11,6 +11,7 @@ import l2rw_ray
 NAMES = {
     *("Trial", "Checkpoint", "Verdict", "Metric"),
     *("ReweightedStep", "example_scores", "example_weights"),
+    *("Study", "Grid", "Ablation", "Search", "TunedComparison", "MinimumEffective", "StudyResults"),
     *("load_study", "plan_study", "run_study", "read_study", "read_history", "write_report"),
 }
 MAX_IMPORT_S = 0.1

@@ -1,7 +1,7 @@
 """Run a study from Python, as `l2rw-ray run` does."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from l2rw_ray.config import StudySpec, load_study
@@ -21,9 +21,11 @@ def run_study(
     *,
     address: str | None = None,
     tracking_uri: str | None = None,
+    mlflow: bool = True,
     max_concurrent_trials: int | None = None,
     retry_failed: bool = False,
     observers: Iterable[Observer] = (),
+    notify: Callable[[str], object] | None = None,
 ) -> RunOutcome:
     """Run the trials that a study is missing, record them in its folder and mirror them to MLflow.
 
@@ -35,9 +37,12 @@ def run_study(
         out: The study folder, or its address on an object store; `results/<study name>` by default.
         address: Address of a running Ray cluster; None starts one on this machine.
         tracking_uri: MLflow server or store; None for `mlflow.db` in the study folder.
+        mlflow: Whether trials are mirrored to MLflow.
         max_concurrent_trials: Maximum number of concurrent trials; None for as many as fit.
         retry_failed: Whether to run trials recorded as failed again.
         observers: Called with each event of the run, such as `l2rw_ray.events.EpochCompleted`.
+        notify: Receives lines for the user: what the run waits for, and what the cluster has lost; None logs
+            them as warnings.
 
     Returns:
         The number of planned trials by status, and whether the run was interrupted.
@@ -50,20 +55,22 @@ def run_study(
     spec = study if isinstance(study, StudySpec) else load_study(study)
     if tracking_uri is not None:
         check_store(tracking_uri)
+    say = notify or logging.getLogger(__name__).warning
     planned = plan_study(spec)
     options = RunOptions(address, max_concurrent_trials, retry_failed)
     with open_study_folder(str(out or f"results/{spec.name}")) as folder:
         folder.create()
         with folder.lock(), Mirror(folder, tracking_uri) as mirror:
-            repair_folder(folder)
+            for line in repair_folder(folder):
+                say(line)
             compact_quietly(folder)
 
             def observe(*_: object, **__: object) -> list[Observer]:
-                return [mirror, *observers]
+                return [*([mirror] if mlflow else []), *observers]
 
             outcome = run_missing_trials(
                 *(spec, planned, folder, options, observe),
-                notify=logging.getLogger(__name__).warning,
+                notify=say,
                 when_recorded=lambda outcome: mirror.begin_last_pass(),
             )
             mirror.finish()

@@ -61,6 +61,7 @@ LAYERS = {
             "orchestration",
         ),
     },
+    "api": {"errors", "import_path", "config", "results", "report", "planning", "orchestration", "cli"},
 }
 """The packages that each package may import, besides itself."""
 
@@ -81,7 +82,7 @@ ONLY_IN = {
     "ray": {"orchestration"},
     "optuna": {"planning"},
     "mlflow": {"tracking"},
-    "pyarrow": {"results", "data"},
+    "pyarrow": {"results", "data", "api"},
     "scipy": {"statistics"},
     "matplotlib": {"report"},
     "jinja2": {"report"},

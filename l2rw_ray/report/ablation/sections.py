@@ -31,7 +31,7 @@ def ablation_sections(summary: Ablation) -> list[Section]:
     differences = (difference_table(summary), interaction_table(summary))
     details = (summary.signatures, *summary.details, cost_table(summary))
     sections = [
-        Section("The answer in plots", _answer_plots(summary), note=_POINTS_NOTE, is_wide=True),
+        Section("The answer in plots", answer_plots(summary), note=_POINTS_NOTE, is_wide=True),
         *_answer_tables(summary),
         *(table_section(table) for table in differences if table),
         *_learning_curves(summary),
@@ -43,7 +43,8 @@ def ablation_sections(summary: Ablation) -> list[Section]:
     return [section for section in sections if not section.is_empty]
 
 
-def _answer_plots(summary: Ablation) -> tuple[Plot, ...]:
+def answer_plots(summary: Ablation) -> tuple[Plot, ...]:
+    """Return the plots of the answer; call inside `drawing()`."""
     plots = [
         Plot(
             "effect" if number == 0 else f"effect-{number + 1}",

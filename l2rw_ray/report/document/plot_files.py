@@ -1,13 +1,14 @@
 """Plots as files: legible on any background, and without a date, so that equal plots are equal files."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 from matplotlib.figure import Figure
 
 _CARD = "white"
 
 
-def save_svg(figure: Figure, path: Path) -> None:
+def save_svg(figure: Figure, path: Path | BinaryIO) -> None:
     """Write the figure as SVG, whose text stays text."""
     figure.savefig(path, format="svg", facecolor=_CARD, metadata={"Date": None})
 

@@ -1,0 +1,1 @@
+"""Studies from Python: objects that plan, run, compare and show themselves in a notebook."""
