@@ -16,6 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(running.init)
 app.command()(running.plan)
 app.command()(running.run)
 app.command()(running.submit)

@@ -1,48 +1,96 @@
 """Write reports for `l2rw-ray report` and at the end of a run; publish studies."""
 
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.report import write_combined_report, write_report
+from l2rw_ray.report.ablation.level_comparison import PairedComparison
+from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.document.files import ReportPaths
-from l2rw_ray.report.writing import write_published_page
+from l2rw_ray.report.writing import summarise_study, write_published_page
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.opening import read_study_folder
 from l2rw_ray.results.publishing import pack_study
 from l2rw_ray.results.remote.location import parse_location
+from l2rw_ray.results.status import count_statuses
 
 PUBLISHED = Path("reports")
 """Default folder of published studies."""
 
 
-def report_on(named: Sequence[str], out: str | None) -> str:
-    """Write the report of a study, or a combined report of several.
+@dataclass(frozen=True)
+class ReportOptions:
+    """Options of the command.
+
+    Attributes:
+        out: Local folder to write to; None for the default.
+        latex: Whether to write files for a paper, too.
+        as_json: Whether to print what was found as JSON.
+    """
+
+    out: str | None = None
+    latex: bool = False
+    as_json: bool = False
+
+
+def print_report(named: Sequence[str], options: ReportOptions) -> None:
+    """Write the report of a study, or a combined report of several, and print where it is.
 
     Args:
         named: Study folders or their addresses.
-        out: Local folder to write to; None for the default.
-
-    Returns:
-        Path or address of the report's page.
+        options: Options of the command.
 
     Raises:
-        StudyFolderError: There is no study or no finished trial, or the report cannot be written.
+        InputError: There is no study or no finished trial, an option is for a single study, or the report
+            cannot be written.
     """
-    target = None if out is None else on_this_machine(out)
+    if len(named) > 1 and options.latex:
+        raise InputError("--latex", True, "given with several studies", "write it for one study at a time")
+    target = None if options.out is None else on_this_machine(options.out)
     with ExitStack() as stack:
         folders = [stack.enter_context(read_study_folder(name)) for name in named]
         if len(folders) > 1:
-            return str(write_combined_report([folder.path for folder in folders], target).html)
-        folders[0].fetch_examples()
-        if target is not None:
-            return str(write_report(folders[0].path, target).html)
-        return write_own_report(folders[0])[1]
+            paths = write_combined_report([folder.path for folder in folders], target)
+            address = str(paths.html)
+        elif target is not None:
+            folders[0].fetch_examples()
+            paths = write_report(folders[0].path, target, latex=options.latex)
+            address = str(paths.html)
+        else:
+            paths, address = write_own_report(folders[0], latex=options.latex)
+        if not options.as_json:
+            lines = (address, *(str(file) for file in paths.latex[:1]))
+            print(*lines, sep="\n")
+            return
+        found = _found(folders[0]) if len(folders) == 1 else {}
+    print(json.dumps({"report": address, "finding": paths.finding, **found}, indent=2))
 
 
-def write_own_report(folder: StudyFolder) -> tuple[ReportPaths, str]:
+def _found(folder: StudyFolder) -> dict[str, Any]:
+    """Return what a study found as plain values."""
+    summary, spec = summarise_study(folder.path), folder.read_spec()
+    pooled = summary.pooled if isinstance(summary, Ablation) else ()
+    return {
+        "study": spec.name,
+        "question": spec.question,
+        "trials": count_statuses(folder.path),
+        "further_findings": list(summary.further_findings),
+        "warnings": list(summary.warnings),
+        "comparisons": [PairedComparison.of(each).as_dict() for each in pooled],
+    }
+
+
+def write_own_report(folder: StudyFolder, *, latex: bool = False) -> tuple[ReportPaths, str]:
     """Write a study's report into its folder and, if the study is on an object store, upload it.
+
+    Args:
+        folder: The study folder.
+        latex: Whether to write files for a paper, too.
 
     Returns:
         The report's local files, and the path or address of its page.
@@ -51,7 +99,7 @@ def write_own_report(folder: StudyFolder) -> tuple[ReportPaths, str]:
         StudyFolderError: There is no finished trial, or the report cannot be written.
     """
     folder.fetch_examples()
-    paths = write_report(folder.path)
+    paths = write_report(folder.path, latex=latex)
     if folder.store is None:
         return paths, str(paths.html)
     folder.store.put_folder(folder.report)

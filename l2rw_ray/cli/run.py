@@ -1,9 +1,11 @@
 """Implement `l2rw-ray run`: run, mirror and report a study, and print the progress."""
 
+import json
 import shlex
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -37,6 +39,7 @@ def run_session(
     tracking_uri: str | None,
     *,
     mirrors: bool = True,
+    as_json: bool = False,
 ) -> int:
     """Run a study's missing trials, mirror them to MLflow and write the report.
 
@@ -46,6 +49,7 @@ def run_session(
         options: Options of this run.
         tracking_uri: MLflow store; None for the one in the folder.
         mirrors: Whether trials are mirrored to MLflow.
+        as_json: Whether to print the outcome as JSON, and all else to stderr.
 
     Returns:
         0 if every planned trial is done, 1 if some failed or are missing or there is no report, 130 after
@@ -54,7 +58,7 @@ def run_session(
     if tracking_uri is not None:
         check_store(tracking_uri)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # treat SIGTERM as Ctrl-C
-    console = Console()
+    console = Console(stderr=as_json)
     planned = plan_study(spec)
     folder.create()
     if options.address is not None:  # a job's log must say where its results are
@@ -89,10 +93,26 @@ def run_session(
         mirror.finish()
     if tracking_uri is None:
         _print(console, f"compare  l2rw-ray ui {shlex.quote(folder.address)}")
+    if as_json:
+        print(json.dumps(_outcome(spec, folder, outcome, conclude), indent=2))
     if outcome.interrupted:
         return 130
     is_done = conclude.is_reported and not any(outcome.counts[each] for each in _UNFINISHED)
     return 0 if is_done else 1
+
+
+def _outcome(
+    spec: StudySpec, folder: StudyFolder, outcome: RunOutcome, conclude: "_Conclusion"
+) -> dict[str, Any]:
+    """Return the outcome as plain values, as `l2rw-ray run --json` prints them."""
+    return {
+        "study": spec.name,
+        "folder": folder.address,
+        "trials": dict(outcome.counts),
+        "interrupted": outcome.interrupted,
+        "finding": conclude.finding,
+        "report": conclude.report,
+    }
 
 
 @dataclass
@@ -105,6 +125,8 @@ class _Conclusion:
         display: The progress display, which is over.
         mirror: The MLflow mirror, whose last pass begins after the report, which it attaches.
         is_reported: Whether the report was written, or there was nothing to report on.
+        finding: The answer in one sentence; None without a report.
+        report: Path or address of the report's page; None without one.
     """
 
     console: Console
@@ -112,13 +134,35 @@ class _Conclusion:
     display: ProgressDisplay
     mirror: Mirror
     is_reported: bool = True
+    finding: str | None = None
+    report: str | None = None
 
     def __call__(self, outcome: RunOutcome) -> None:
         """Print the outcome, write the report, and begin the last pass of the mirror."""
         self.display.__exit__(None, None, None)
         _print_outcome(self.console, self.folder, outcome)
-        self.is_reported = _report(self.console, self.folder, outcome)
+        self._report(outcome)
         self.mirror.begin_last_pass()
+
+    def _report(self, outcome: RunOutcome) -> None:
+        """Write the report and print where it is."""
+        if not any(outcome.counts[each] for each in ("completed", "diverged", "failed")):
+            return
+        from l2rw_ray.cli.report import write_own_report
+
+        try:
+            paths, self.report = write_own_report(self.folder)
+        except StudyFolderError as error:  # the trials are recorded nevertheless
+            address = shlex.quote(self.folder.address)
+            _print(self.console, f"report   none: {error}")
+            _print(self.console, f"         `l2rw-ray report {address}` writes it once this is fixed")
+            self.is_reported = False
+            return
+        self.finding = paths.finding
+        _print(self.console, f"found    {paths.finding}")
+        if self.folder.store is not None:
+            _print(self.console, f"here     {paths.html}")
+        _print(self.console, f"report   {self.report}")
 
 
 def _print(console: Console, line: str) -> None:
@@ -146,27 +190,6 @@ def _print_outcome(console: Console, folder: StudyFolder, outcome: RunOutcome) -
     for name, without in _without_files(folder).items():
         line = f"{without} completed trials have none; keep.{name} applies to new trials"
         _print(console, f"{name:<8} {line}")
-
-
-def _report(console: Console, folder: StudyFolder, outcome: RunOutcome) -> bool:
-    """Write the report and print where it is. Returns False if it cannot be written."""
-    if not any(outcome.counts[each] for each in ("completed", "diverged", "failed")):
-        return True
-    from l2rw_ray.cli.report import write_own_report
-
-    try:
-        paths, address = write_own_report(folder)
-    except StudyFolderError as error:  # the trials are recorded nevertheless
-        _print(console, f"report   none: {error}")
-        _print(
-            console, f"         `l2rw-ray report {shlex.quote(folder.address)}` writes it once this is fixed"
-        )
-        return False
-    _print(console, f"found    {paths.finding}")
-    if folder.store is not None:
-        _print(console, f"here     {paths.html}")
-    _print(console, f"report   {address}")
-    return True
 
 
 def _without_files(folder: StudyFolder) -> dict[str, int]:

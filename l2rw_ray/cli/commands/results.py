@@ -24,11 +24,18 @@ def report(
             metavar="DIR",
         ),
     ] = None,
+    latex: Annotated[
+        bool,
+        typer.Option(
+            "--latex", help="Also write tables, figures, a paragraph on methods and references for a paper."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
     """Write the report of a study from its ledger, or one combined report of several studies."""
-    from l2rw_ray.cli.report import report_on
+    from l2rw_ray.cli.report import ReportOptions, print_report
 
-    print(report_on(directories, out))
+    print_report(directories, ReportOptions(out, latex, as_json))
 
 
 def suspects(

@@ -1,6 +1,7 @@
 """Commands that plan, run and follow a study."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,56 @@ from l2rw_ray.cli.options import (
     check_tracking,
 )
 from l2rw_ray.errors import InputError
+
+
+def init(
+    file: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="File to write.", show_default=False)],
+    on: Annotated[
+        str | None,
+        typer.Option(
+            help="Table (Parquet or CSV), folder of images, or function as module:name.",
+            show_default="asked for",
+            metavar="WHAT",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of labels or targets of a table.", show_default="asked for", metavar="COLUMN"
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="Metric that a function reports; :min after it if less is better.",
+            show_default="asked for",
+            metavar="NAME",
+        ),
+    ] = None,
+    vary: Annotated[
+        str | None,
+        typer.Option(
+            help="What is compared: a field of the trial or a parameter of a function, and its levels.",
+            show_default="asked for",
+            metavar="PATH=LEVEL,LEVEL",
+        ),
+    ] = None,
+    question: Annotated[
+        str | None, typer.Option(help="The question, one sentence.", show_default="made of --vary")
+    ] = None,
+) -> None:
+    """Write a study file: asks what to study, which column or metric counts, and what to compare."""
+    from l2rw_ray.cli.init import Wishes, write_study
+
+    def ask(option: str, asked: str, default: str | None) -> str:
+        try:
+            answer: str = typer.prompt(asked, default=default, err=True)
+        except typer.Abort:
+            raise InputError(option, None, "not given, and the question has no answer", "give it") from None
+        return answer
+
+    write_study(file, Wishes(on, label, metric, vary, question), ask)
+    print(f"wrote    {file}\nplan     l2rw-ray plan {file} --probe\nrun      l2rw-ray run {file}")
 
 
 def plan(
@@ -57,6 +108,9 @@ def run(
     max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
     trials_per_worker_group: TrialsPerWorkerGroup = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as JSON, and everything else to stderr.")
+    ] = False,
     lanes: OldLanes = None,
     lane_trials: OldLaneTrials = None,
 ) -> None:
@@ -71,7 +125,7 @@ def run(
     replaced_after = trials_per_worker_group or lane_trials or TRIALS_PER_WORKER_GROUP
     options = RunOptions(address, max_concurrent_trials or lanes, retry_failed, replaced_after)
     with open_study_folder(out or f"results/{spec.name}") as folder:
-        code = run_session(spec, folder, options, tracking_uri, mirrors=not no_mlflow)
+        code = run_session(spec, folder, options, tracking_uri, mirrors=not no_mlflow, as_json=as_json)
     raise SystemExit(code)
 
 
