@@ -86,7 +86,7 @@ def _evaluated(split: str) -> dict[str, Metric]:
     }
 
 
-COSTS: Metrics = {
+COSTS: dict[str, Metric] = {
     "step_time_plain_s": Metric(label="plain step", format="milliseconds"),
     "step_time_s": Metric(label="step time", format="milliseconds"),
     "overhead_ratio": Metric(label="overhead ratio", digits=2, lowest=0),
@@ -95,7 +95,7 @@ COSTS: Metrics = {
     "peak_memory_bytes": Metric(label="peak memory", format="bytes"),
 }
 """What trials of any kind cost; a trial need not report all of them."""
-BUILT_IN: Metrics = {
+BUILT_IN: dict[str, Metric] = {
     **_evaluated("test"),
     **_evaluated("validation"),
     "validation_loss": Metric(label="validation loss", mode="min", digits=4),

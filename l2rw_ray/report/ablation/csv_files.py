@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.ablation.summary import Ablation, Interaction
 from l2rw_ray.report.comparisons.comparison import Comparison
-from l2rw_ray.report.design_points.points import SUMMARISED
+from l2rw_ray.report.design_points.labels import WEIGHT_METRICS
 from l2rw_ray.report.document.csv_text import LIMITS, csv_text, interval_fields
 
 
 def render_csv(summary: Ablation) -> str:
     """Return a row per design point: factors, method, and number of seeds, mean and 95 % limits by metric."""
-    shown = [name for name in SUMMARISED if any(name in point.intervals for point in summary.points)]
+    names = dict.fromkeys((*summary.results, *WEIGHT_METRICS, *summary.costs))
+    shown = [name for name in names if any(name in point.intervals for point in summary.points)]
     paths = [factor.path for factor in summary.factors]
     has_arm_column = VARIANT not in paths  # else the variant says more than its method
     arm = ["arm"] if has_arm_column else []

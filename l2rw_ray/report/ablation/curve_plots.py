@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from l2rw_ray.report.ablation.plots import highest
+from l2rw_ray.report.ablation.plots import highest, lowest
 from l2rw_ray.report.ablation.styles import styles_of
 from l2rw_ray.report.ablation.summary import Ablation, Curve
 from l2rw_ray.report.design_points.setting import Setting, narrowest
@@ -71,8 +71,10 @@ def _fill_panel(
         if curve.setting.covers(setting):
             _draw_curve(axes, curve, styles[curve.method], by_time=by_time)
     means = [metric_spec.scale * interval.mean for curve in curves for interval in curve.intervals]
-    margin = 0.15 * (max(means) - min(means)) + (1 if metric_spec.is_share else 0.01 * max(means))
-    axes.set_ylim(max(0, min(means) - margin), min(highest(metric_spec), max(means) + margin))
+    margin = 0.15 * (max(means) - min(means)) + (1 if metric_spec.is_share else 0.01 * max(map(abs, means)))
+    axes.set_ylim(
+        max(lowest(metric_spec), min(means) - margin), min(highest(metric_spec), max(means) + margin)
+    )
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=not by_time))
     axes.set_xlabel("training time (s)" if by_time else "epoch")
     label = metric_spec.heading.removeprefix("validation ") + metric_spec.direction

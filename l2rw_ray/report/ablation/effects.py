@@ -10,7 +10,7 @@ from typing import Any
 from l2rw_ray.report.ablation.summary import Curve, Effect, EffectPoint
 from l2rw_ray.report.comparisons.contrast import Contrast, in_common, lines_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, metric_spec_for
+from l2rw_ray.report.design_points.labels import HEADLINE, metric_spec_for
 from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome
 from l2rw_ray.report.design_points.setting import Factor, Setting
 from l2rw_ray.results import read_history
@@ -73,7 +73,9 @@ def _effect_points(
             shared = set(by_seed[0]).intersection(*by_seed[1:]) if by_seed else set()
             if shared:
                 means = [fmean(values[seed] for values in by_seed) for seed in sorted(shared)]
-                effect_points.append(EffectPoint(method, level, METRICS[metric].within(mean_interval(means))))
+                effect_points.append(
+                    EffectPoint(method, level, metric_spec_for(metric).within(mean_interval(means)))
+                )
     return tuple(effect_points)
 
 

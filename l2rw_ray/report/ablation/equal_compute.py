@@ -12,7 +12,7 @@ from l2rw_ray.report.ablation.summary import Ablation, EqualComputeResult
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.labels import METRICS, MetricSpec, p_text, validation_metric
+from l2rw_ray.report.design_points.labels import MetricSpec, metric_spec_for, p_text
 from l2rw_ray.report.design_points.setting import CoveringIndex, Setting
 from l2rw_ray.report.document.interval_cells import EMPTY, difference_cell, mean_cell
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
@@ -71,17 +71,19 @@ def equal_compute(
         treatments.append((contrast.name(level), values_and_used))
         controls.append(_values_and_used(reached, of_control=True))
         difference = pooled_paired_difference([(each.treatment, each.control) for each in reached])
-        difference = METRICS[metric].difference_within(difference)
+        difference = metric_spec_for(metric).difference_within(difference)
         names = contrast.name(level), contrast.name(contrast.control)
         comparisons.append(Comparison(*names, None, len(reached), len(pairs), difference, metric))
     results = [
-        EqualComputeResult(name, *_means(values_and_used, METRICS[metric]), comparison)
+        EqualComputeResult(name, *_means(values_and_used, metric_spec_for(metric)), comparison)
         for (name, values_and_used), comparison in zip(treatments, with_evidence(comparisons), strict=True)
     ]
     if not results:
         return ()
     widest = max(controls, key=lambda values_and_used: len(values_and_used[1]))
-    control = EqualComputeResult(contrast.name(contrast.control), *_means(widest, METRICS[metric]), None)
+    control = EqualComputeResult(
+        contrast.name(contrast.control), *_means(widest, metric_spec_for(metric)), None
+    )
     return (control, *results)
 
 
@@ -143,7 +145,7 @@ def equal_compute_table(summary: Ablation) -> Table | None:
     results = summary.equal_compute
     if not results:
         return None
-    metric_spec = METRICS[validation_metric(summary.metric)]
+    metric_spec = metric_spec_for(summary.curve_metric)
     heading = metric_spec.heading + metric_spec.direction
     return Table(
         key="equal-compute",

@@ -6,7 +6,7 @@ from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.labels import METRICS, MINUS, count
+from l2rw_ray.report.design_points.labels import MINUS, count, metric_spec_for
 from l2rw_ray.statistics import Difference
 from l2rw_ray.statistics.intervals import is_constant
 from l2rw_ray.statistics.power import deviation_to_plan_with, seeds_to_detect
@@ -59,7 +59,7 @@ def headline(
         return "no trial with test metrics completed: nothing can be concluded"
     if len(measured) > 1:
         return "no seed completed in both of two levels: nothing can be compared"
-    metric_spec, interval = METRICS[metric], measured[0].intervals[metric]
+    metric_spec, interval = metric_spec_for(metric), measured[0].intervals[metric]
     value = f"{metric_spec.text(interval.mean)} {metric_spec.unit}".rstrip()
     certainty = "one seed"
     if interval.is_conclusive:

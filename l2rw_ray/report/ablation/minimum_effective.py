@@ -8,6 +8,7 @@ from typing import Any
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.report.design_points.labels import MetricSpec, count, factor_name, level_text, metric_spec_for
+from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import Outcome
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.statistics.minimum_effective import (
@@ -49,7 +50,7 @@ def effective_answer(spec: StudySpec, outcomes: Sequence[Outcome]) -> EffectiveA
         cheapest_first=design.seek == "smallest",
         more_is_better=spec.objective.mode == "max",
     )
-    metric_spec = metric_spec_for(spec.objective.metric)
+    metric_spec = metric_spec_for(metric_table(spec).named(spec.objective.metric))
     rows = [
         TableRow(level_text(design.factor, level), _cells(design, metric_spec, verdict, len(by_level[place])))
         for place, (level, verdict) in enumerate(zip(design.levels, found.levels, strict=True))

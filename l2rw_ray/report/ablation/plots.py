@@ -49,7 +49,8 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
 
 def _set_limits(axes: Axes, levels: int, metric_spec: MetricSpec, *, is_flat: bool) -> None:
     low, high = axes.get_xlim() if is_flat else axes.get_ylim()
-    limits = max(low, 0), min(high, highest(metric_spec))  # t intervals of few seeds can exceed the range
+    # t intervals of few seeds can exceed the range
+    limits = max(low, lowest(metric_spec)), min(high, highest(metric_spec))
     if is_flat:
         axes.set(xlim=limits, ylim=(levels - 0.5, -0.5))
     else:
@@ -160,6 +161,11 @@ def _draw_difference(
 def _rows_panel(rows: int) -> tuple[Figure, Axes]:
     """Return an empty plot high enough for this number of named rows."""
     return panel((PANEL[0], max(PANEL[1], 0.8 + _ROW * rows)))
+
+
+def lowest(metric_spec: MetricSpec) -> float:
+    """Return the smallest value that an axis may show."""
+    return metric_spec.scale * metric_spec.lowest
 
 
 def highest(metric_spec: MetricSpec) -> float:

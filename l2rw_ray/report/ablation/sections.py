@@ -14,7 +14,7 @@ from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
 from l2rw_ray.report.ablation.styles import styles_of
 from l2rw_ray.report.ablation.summary import Ablation, Curve
 from l2rw_ray.report.ablation.tables import accuracy_tables, cost_table, weight_table
-from l2rw_ray.report.design_points.labels import METRICS
+from l2rw_ray.report.design_points.labels import metric_spec_for
 from l2rw_ray.report.design_points.setting import Setting, narrowest
 from l2rw_ray.report.document.section import Plot, Section, table_section
 from l2rw_ray.report.provenance.label_noise import label_noise_sections
@@ -94,7 +94,11 @@ def _weights(summary: Ablation) -> Section:
     table = weight_table(summary)
     plots = tuple(
         _curves_plot(
-            summary, f"weights-{name.replace('_', '-')}", f"{METRICS[name].label} per epoch", curves, settings
+            summary,
+            f"weights-{name.replace('_', '-')}",
+            f"{metric_spec_for(name).label} per epoch",
+            curves,
+            settings,
         )
         for name, curves in summary.weight_curves.items()
         if (settings := curve_settings(curves, MAX_FURTHER_PANELS))

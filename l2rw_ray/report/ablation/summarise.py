@@ -12,6 +12,7 @@ from l2rw_ray.report.ablation.equal_compute import equal_compute
 from l2rw_ray.report.ablation.headline import findings
 from l2rw_ray.report.ablation.interactions import interactions_of
 from l2rw_ray.report.ablation.minimum_effective import effective_answer
+from l2rw_ray.report.ablation.relative_cost import with_relative_cost
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.ablation.tasks import tasks_tables
 from l2rw_ray.report.ablation.tuning import has_tuned_levels, tuning_gaps, tuning_tables
@@ -22,9 +23,8 @@ from l2rw_ray.report.design_points.labels import (
     MINUS,
     WEIGHT_CURVES,
     count,
-    headline_of,
-    validation_metric,
 )
+from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import (
     METHOD_FACTOR,
     Outcome,
@@ -58,15 +58,19 @@ def summarise(directory: Path) -> Ablation:
     """
     folder = StudyFolder(directory)
     spec = folder.read_spec()
+    metrics = metric_table(spec)
     all_outcomes = _read_outcomes(folder, spec)
     outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
     tuning = [outcome for outcome in all_outcomes if outcome.stage is Stage.SEARCH]
     methods = tuple(dict.fromkeys(outcome.method for outcome in outcomes))
-    factors, points, counts = factors_of(outcomes), design_points_of(outcomes), counts_of(outcomes)
+    factors, counts = factors_of(outcomes), counts_of(outcomes)
     contrast = choose_contrast(methods, factors, _tuned_arms(spec))
-    metric = headline_of({name for point in points for name in point.by_seed})
+    if not spec.is_built_in:
+        outcomes = with_relative_cost(outcomes, contrast)
+    points = design_points_of(outcomes, metrics)
+    metric = metrics.headline({name for point in points for name in point.by_seed})
     pooled = with_evidence(compare_pooled(contrast, points, outcomes, metric))
-    validation = validation_metric(metric)
+    validation = metrics.curve(metric)
     epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
     histories = histories_of(outcomes, epochs, validation)
     signatures = signatures_of(outcomes)
@@ -97,19 +101,23 @@ def summarise(directory: Path) -> Ablation:
             *noisy_selection(all_outcomes),
             *tuning_gaps(spec, all_outcomes),
             *_gaps(outcomes, pooled),
-            *warnings_of(outcomes),
+            *warnings_of(outcomes, metrics),
             *estimator_warnings(outcomes),
             *signature_notice(signatures),
         ),
         provenance=provenance_of(spec, outcomes, counts, contrast, tuning),
         design=design_of(spec, contrast, factors, all_outcomes, metric),
-        trials=trials_of(all_outcomes, spec.objective.metric),
+        trials=trials_of(all_outcomes, spec.objective.metric, metrics.results),
         interactions=interactions_of(spec, contrast, factors, points, metric),
         signatures=signature_table(signatures),
         label_noise=label_noise_tables(directory),
         answer=None if level is None else level.table,
         details=(*tasks_tables(contrast, methods, points, metric), *tuning_tables(spec, all_outcomes)),
         metric=metric,
+        curve_metric=validation,
+        results=metrics.results,
+        costs=metrics.costs,
+        is_built_in=spec.is_built_in,
     )
 
 

@@ -9,7 +9,14 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.design_points.design_point import DesignPoint, TrialCounts
-from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MetricSpec, metric_spec_for
+from l2rw_ray.report.design_points.labels import (
+    COST_METRICS,
+    HEADLINE,
+    TEST_METRICS,
+    MetricSpec,
+    metric_spec_for,
+    validation_metric,
+)
 from l2rw_ray.report.design_points.setting import CoveringIndex, Factor, Setting
 from l2rw_ray.report.document.table import Table
 from l2rw_ray.report.summary import HeadlineNumber, Summary
@@ -72,7 +79,7 @@ class Interaction:
     @property
     def metric_spec(self) -> MetricSpec:
         """Label, unit and format of the metric."""
-        return METRICS[self.metric]
+        return metric_spec_for(self.metric)
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,10 @@ class Ablation(Summary):
         answer: The table behind the finding, if the finding is not a difference to the control.
         details: Tables specific to the kind of design.
         metric: Name of the headline metric.
+        curve_metric: Name of the metric of the curves.
+        results: Names of the metrics that have a table, the headline first.
+        costs: Names of the metrics of what trials cost.
+        is_built_in: Whether trials are those of the built-in trainer.
     """
 
     factors: tuple[Factor, ...]
@@ -159,11 +170,15 @@ class Ablation(Summary):
     answer: Table | None = None
     details: tuple[Table, ...] = ()
     metric: str = HEADLINE
+    curve_metric: str = validation_metric(HEADLINE)
+    results: tuple[str, ...] = TEST_METRICS
+    costs: tuple[str, ...] = COST_METRICS
+    is_built_in: bool = True
 
     @property
     def metric_spec(self) -> MetricSpec:
         """Label, unit and format of the headline metric."""
-        return METRICS[self.metric]
+        return metric_spec_for(self.metric)
 
     @property
     def number(self) -> HeadlineNumber | None:

@@ -6,11 +6,9 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import (
-    COST_METRICS,
-    METRICS,
-    TEST_METRICS,
     TIMING_METRICS,
     WEIGHT_METRICS,
+    metric_spec_for,
 )
 from l2rw_ray.report.design_points.setting import point_name, short_names
 from l2rw_ray.report.document.interval_cells import EMPTY, mean_cell
@@ -24,7 +22,7 @@ def accuracy_tables(summary: Ablation) -> tuple[Table, ...]:
     """Return a table of settings by methods for each test metric, the headline first."""
     return tuple(
         _settings_by_arms(summary, name)
-        for name in TEST_METRICS
+        for name in summary.results
         if any(name in point.intervals for point in summary.points)
     )
 
@@ -35,7 +33,7 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
     for setting, row_name in zip(summary.settings, names, strict=True):
         points = [summary.point(method, setting) for method in summary.methods]
         rows.append(TableRow(row_name, tuple(_cell(point, name) for point in points)))
-    heading = METRICS[name].heading + METRICS[name].direction
+    heading = metric_spec_for(name).heading + metric_spec_for(name).direction
     return Table(
         key=name.replace("_", "-"),
         title=heading[0].upper() + heading[1:],
@@ -62,17 +60,24 @@ def weight_table(summary: Ablation) -> Table | None:
     return _points_by_metrics("weights", "What the weights did", points, WEIGHT_METRICS, note)
 
 
+_COST_NOTE = (
+    "Means over seeds, with a 95 % interval for the ratio. Step times are medians of interleaved plain "
+    "and reweighted steps on a copy of the trial's state. Core-hours are the duration times the cores "
+    "that the trial held. Peak memory is what steps allocate beyond parameters and optimiser state."
+)
+_COST_NOTE_OF_FUNCTIONS = (
+    "Means over seeds, with a 95 % interval for the ratio, which is the duration of a trial over that of the "
+    "control at the same seed. Core-hours are the duration times the cores that the trial held."
+)
+
+
 def cost_table(summary: Ablation) -> Table | None:
     """Return step times, durations and memory; None if nothing was measured."""
-    note = (
-        "Means over seeds, with a 95 % interval for the ratio. Step times are medians of interleaved plain "
-        "and reweighted steps on a copy of the trial's state. Core-hours are the duration times the cores "
-        "that the trial held. Peak memory is what steps allocate beyond parameters and optimiser state."
-    )
+    note = _COST_NOTE if summary.is_built_in else _COST_NOTE_OF_FUNCTIONS
     if not all(point.timing_usable for point in summary.points):
         note += " Trials that shared a GPU have no usable step times."
-    points = [point for point in summary.points if any(name in point.intervals for name in COST_METRICS)]
-    return _points_by_metrics("cost", "What it cost", points, COST_METRICS, note)
+    points = [point for point in summary.points if any(name in point.intervals for name in summary.costs)]
+    return _points_by_metrics("cost", "What it cost", points, summary.costs, note)
 
 
 def _points_by_metrics(
@@ -86,14 +91,14 @@ def _points_by_metrics(
         TableRow(row_name, tuple(_cell(point, name) for name in shown))
         for row_name, point in zip(row_names, points, strict=True)
     )
-    headings = tuple(METRICS[name].heading for name in shown)
+    headings = tuple(metric_spec_for(name).heading for name in shown)
     return Table(key, title, corner, headings, tuple(rows), note + _cut_off(points, shown))
 
 
 def _cut_off(points: Sequence[DesignPoint], names: Sequence[str]) -> str:
     """Return a note on t limits outside the range of a metric; empty if there are none."""
     reached = {
-        f"{METRICS[name].text(limit)}{' %' if METRICS[name].is_share else ''}"
+        f"{metric_spec_for(name).text(limit)}{' %' if metric_spec_for(name).is_share else ''}"
         for name in names
         if name not in _MEANS_ONLY
         for point in points
@@ -117,7 +122,7 @@ def _cell(point: DesignPoint | None, name: str) -> TableCell:
         return EMPTY
     if name in TIMING_METRICS and not point.timing_usable:
         return TableCell("unusable", "GPU shared")
-    metric_spec, interval = METRICS[name], point.intervals[name]
+    metric_spec, interval = metric_spec_for(name), point.intervals[name]
     if name in _MEANS_ONLY:
         return TableCell(metric_spec.text(interval.mean))
     return mean_cell(metric_spec, interval)

@@ -7,7 +7,7 @@ import numpy as np
 
 from l2rw_ray.report.comparisons.contrast import Contrast, in_common, lines_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.labels import METRICS
+from l2rw_ray.report.design_points.labels import metric_spec_for
 from l2rw_ray.report.design_points.setting import Factor
 from l2rw_ray.report.document.interval_cells import mean_cell
 from l2rw_ray.report.document.table import Table, TableRow
@@ -28,7 +28,7 @@ def tasks_tables(
         points: Design points.
         metric: Name of the headline metric.
     """
-    metric_spec = METRICS[metric]
+    metric_spec = metric_spec_for(metric)
     sources = list(dict.fromkeys(point.setting.level(SOURCE) for point in points))
     if len(sources) < 2 or not metric_spec.is_share:
         return ()

@@ -10,6 +10,7 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.overrides import look_up
 from l2rw_ray.report.design_points.labels import count, factor_name, metric_spec_for
+from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import Outcome, plain
 from l2rw_ray.report.design_points.setting import Setting, point_name
 from l2rw_ray.report.document.interval_cells import EMPTY
@@ -31,7 +32,10 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
     if not isinstance(design, TunedComparisonDesign):
         return ()
     paths = list(dict.fromkeys(path for arm in design.arms for path in design.space_of(arm)))
-    metric_spec, seeds = metric_spec_for(spec.objective.metric), count(len(design.search_seeds), "seed")
+    metric_spec, seeds = (
+        metric_spec_for(metric_table(spec).named(spec.objective.metric)),
+        count(len(design.search_seeds), "seed"),
+    )
     rows = []
     for arm, point in _searches(design):
         own = [outcome for outcome in outcomes if _is_of(outcome, arm, point)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.comparisons.comparison import Comparison
-from l2rw_ray.report.design_points.labels import METRICS, MINUS, MetricSpec, count
+from l2rw_ray.report.design_points.labels import MINUS, MetricSpec, count, metric_spec_for
 from l2rw_ray.report.scaling.summary import ScalingSummary
 from l2rw_ray.report.writing import StudyReport, summarise_study
 
@@ -68,7 +68,7 @@ class SharedContrast:
     @property
     def metric_spec(self) -> MetricSpec:
         """How the metric is shown."""
-        return METRICS[self.metric]
+        return metric_spec_for(self.metric)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from l2rw_ray.report.comparisons.evidence import Evidence, assess
-from l2rw_ray.report.design_points.labels import HEADLINE, METRICS, MetricSpec
+from l2rw_ray.report.design_points.labels import HEADLINE, MetricSpec, metric_spec_for
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.statistics import Difference
 
@@ -36,7 +36,7 @@ class Comparison:
     @property
     def metric_spec(self) -> MetricSpec:
         """Label, unit and format of the metric."""
-        return METRICS[self.metric]
+        return metric_spec_for(self.metric)
 
     @property
     def where(self) -> str:

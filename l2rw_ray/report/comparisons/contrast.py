@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.labels import HEADLINE, METRICS
+from l2rw_ray.report.design_points.labels import HEADLINE, metric_spec_for
 from l2rw_ray.report.design_points.points import METHOD_FACTOR
 from l2rw_ray.report.design_points.setting import CoveringIndex, Factor, Setting, narrowest
 from l2rw_ray.statistics import pooled_paired_difference
@@ -216,7 +216,7 @@ def _comparison(
         setting=pairs[0].setting,
         settings=len(pairs),
         planned_settings=planned,
-        difference=METRICS[metric].difference_within(difference),
+        difference=metric_spec_for(metric).difference_within(difference),
         metric=metric,
     )
 

@@ -55,8 +55,10 @@ def arms_of(spec: StudySpec, contrast: Contrast) -> tuple[tuple[str, str], ...]:
         )
         name = contrast.name(level)
         first = explained.setdefault(method, name)
+        is_own = not spec.is_built_in
         if first == name:
-            sentences[name] = _explained(method) + (f"; with {settings}" if settings else "")
+            what = f"{spec.trial.title} as it is in the study" if is_own else _explained(method)
+            sentences[name] = what + (f"; with {settings}" if settings else "")
         else:
             sentences[name] = f"as {first}" + (f", but with {settings}" if settings else "")
     return tuple(sentences.items())

@@ -4,8 +4,9 @@ import json
 import math
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
+from l2rw_ray.config.functions.metrics import BUILT_IN, COSTS, Metric
 from l2rw_ray.statistics import Difference, Interval
 
 HEADLINE = "test_balanced_accuracy"
@@ -144,39 +145,61 @@ class MetricSpec:
         return f"{self._text(interval.low, places, sign)} to {self._text(interval.high, places, sign)}"
 
 
-def _share(label: str) -> MetricSpec:
-    return MetricSpec(label, "%", 100, 1, highest=1.0)
+class MetricName(str):
+    """Name of a metric that knows how it is shown.
+
+    Args:
+        name: The name.
+        spec: Label, unit and format.
+    """
+
+    spec: MetricSpec
+
+    def __new__(cls, name: str, spec: MetricSpec) -> Self:
+        """Return the name as text."""
+        made = super().__new__(cls, name)
+        made.spec = spec
+        return made
 
 
-METRICS: Mapping[str, MetricSpec] = {
-    "test_balanced_accuracy": _share("test balanced accuracy"),
-    "test_accuracy": _share("test accuracy"),
-    "test_worst_class_accuracy": _share("test accuracy of the worst class"),
-    "validation_balanced_accuracy": _share("validation balanced accuracy"),
-    "validation_accuracy": _share("validation accuracy"),
-    "validation_worst_class_accuracy": _share("validation accuracy of the worst class"),
-    "test_rmse": MetricSpec("test RMSE", "", 1, None, less_is_better=True),
-    "test_mae": MetricSpec("test MAE", "", 1, None, less_is_better=True),
-    "test_r2": MetricSpec("test R²", "", 1, 4, lowest=-math.inf, highest=1.0),
-    "validation_rmse": MetricSpec("validation RMSE", "", 1, None, less_is_better=True),
-    "validation_mae": MetricSpec("validation MAE", "", 1, None, less_is_better=True),
-    "validation_r2": MetricSpec("validation R²", "", 1, 4, lowest=-math.inf, highest=1.0),
-    "validation_loss": MetricSpec("validation loss", "", 1, 4, lowest=-math.inf),
-    "effective_sample_size": MetricSpec("effective sample size", "examples per batch", 1, 1),
-    "zero_weight_fraction": _share("examples of weight zero"),
-    "corrupted_weight_share": _share("weight on wrong labels"),
-    "corrupted_auroc": MetricSpec("wrong labels found", "AUROC", 1, 3, highest=1.0),
-    "step_time_plain_s": MetricSpec("plain step", "ms", 1000, 2),
-    "step_time_s": MetricSpec("step time", "ms", 1000, 2),
-    "overhead_ratio": MetricSpec("overhead ratio", "", 1, 2),
-    "duration_s": MetricSpec("duration of a trial", "s", 1, 1),
-    "core_hours": MetricSpec("cost of a trial", "core-hours", 1, None),
-    "peak_memory_bytes": MetricSpec("peak memory", "MiB", 2**-20, 1),
+_FORMATS = {
+    "percent": MetricSpec("", "%", 100, 1, highest=1.0),
+    "seconds": MetricSpec("", "s", 1, 1),
+    "milliseconds": MetricSpec("", "ms", 1000, 2),
+    "bytes": MetricSpec("", "MiB", 2**-20, 1),
+    "number": MetricSpec("", "", 1, None, lowest=-math.inf),
 }
 
 
+def spec_of(name: str, metric: Metric) -> MetricSpec:
+    """Return how a declared metric is shown.
+
+    Args:
+        name: Its name.
+        metric: What the study, or the built-in trainer, declares.
+    """
+    usual = _FORMATS[metric.format]
+    return replace(
+        usual,
+        label=metric.label or name.replace("_", " "),
+        unit=usual.unit or metric.unit,
+        digits=usual.digits if metric.digits is None else metric.digits,
+        less_is_better=metric.mode == "min",
+        lowest=usual.lowest if metric.lowest is None else metric.lowest,
+        highest=usual.highest if metric.highest is None else metric.highest,
+    )
+
+
+METRICS: Mapping[str, MetricSpec] = {
+    name: spec_of(name, metric) for name, metric in (BUILT_IN | COSTS).items()
+}
+"""Metrics of the built-in trainer, and costs."""
+
+
 def metric_spec_for(name: str) -> MetricSpec:
-    """Return label, unit and format of any metric, custom ones included."""
+    """Return label, unit and format of any metric: as it is declared, or of the built-in trainer."""
+    if isinstance(name, MetricName):
+        return name.spec
     return METRICS.get(name) or MetricSpec(name.replace("_", " "), "", 1, 4, lowest=-math.inf)
 
 
@@ -186,7 +209,7 @@ def validation_metric(test_figure: str) -> str:
 
 
 def headline_of(known: Container[str]) -> str:
-    """Return the headline metric of a study: RMSE of a regression, or balanced accuracy.
+    """Return the headline metric of the built-in trainer: RMSE of a regression, or balanced accuracy.
 
     Args:
         known: Names of the metrics of its trials.
@@ -195,14 +218,7 @@ def headline_of(known: Container[str]) -> str:
     return REGRESSION_HEADLINE if is_regression else HEADLINE
 
 
-TEST_METRICS = (
-    "test_balanced_accuracy",
-    "test_accuracy",
-    "test_worst_class_accuracy",
-    "test_rmse",
-    "test_mae",
-    "test_r2",
-)
+TEST_METRICS = tuple(name for name in BUILT_IN if name.startswith("test_"))
 WEIGHT_METRICS = (
     "effective_sample_size",
     "zero_weight_fraction",
@@ -212,7 +228,7 @@ WEIGHT_METRICS = (
 WEIGHT_CURVES = ("effective_sample_size", "corrupted_weight_share")
 """Metrics of the weights that are plotted per epoch."""
 TIMING_METRICS = ("step_time_plain_s", "step_time_s", "overhead_ratio")
-COST_METRICS = (*TIMING_METRICS, "duration_s", "core_hours", "peak_memory_bytes")
+COST_METRICS = tuple(COSTS)
 
 
 def factor_name(path: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.design_points.design_point import DesignPoint, Problem, TrialCounts
-from l2rw_ray.report.design_points.labels import COST_METRICS, METRICS, TEST_METRICS, WEIGHT_METRICS
+from l2rw_ray.report.design_points.labels import metric_spec_for
+from l2rw_ray.report.design_points.metric_table import BUILT_IN_TABLE, MetricTable
 from l2rw_ray.report.design_points.setting import Factor, Setting, point_name
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.folder import PlanRow
@@ -18,7 +19,6 @@ from l2rw_ray.results.trial_result import TrialResult
 from l2rw_ray.statistics import mean_interval
 
 METHOD_FACTOR = "method.name"
-SUMMARISED = (*TEST_METRICS, *WEIGHT_METRICS, *COST_METRICS)
 
 Row = Mapping[str, Any]
 
@@ -125,13 +125,23 @@ def factors_of(outcomes: Sequence[Outcome]) -> tuple[Factor, ...]:
     return tuple(Factor(path, tuple(seen)) for path, seen in levels.items())
 
 
-def design_points_of(outcomes: Sequence[Outcome]) -> tuple[DesignPoint, ...]:
-    """Return the design points with a completed seed, in plan order."""
+def design_points_of(
+    outcomes: Sequence[Outcome], metrics: MetricTable = BUILT_IN_TABLE
+) -> tuple[DesignPoint, ...]:
+    """Return the design points with a completed seed, in plan order.
+
+    Args:
+        outcomes: The trials.
+        metrics: The metrics of the study.
+    """
     groups: dict[tuple[str, Setting], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.is_completed:
             groups.setdefault((outcome.method, outcome.setting), []).append(outcome)
-    return tuple(_design_point(method, setting, group) for (method, setting), group in groups.items())
+    return tuple(
+        _design_point(method, setting, group, metrics.summarised)
+        for (method, setting), group in groups.items()
+    )
 
 
 def final_outcomes(directory: Path) -> tuple[Outcome, ...]:
@@ -145,14 +155,17 @@ def final_outcomes(directory: Path) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in outcomes if outcome.stage is Stage.FINAL)
 
 
-def _design_point(method: str, setting: Setting, group: Sequence[Outcome]) -> DesignPoint:
-    by_seed = {name: values for name in SUMMARISED if (values := _values_by_seed(group, name))}
+def _design_point(
+    method: str, setting: Setting, group: Sequence[Outcome], names: Sequence[str]
+) -> DesignPoint:
+    by_seed = {name: values for name in names if (values := _values_by_seed(group, name))}
     return DesignPoint(
         method=method,
         setting=setting,
         by_seed=by_seed,
         intervals={
-            name: METRICS[name].within(mean_interval(values.values())) for name, values in by_seed.items()
+            name: metric_spec_for(name).within(mean_interval(values.values()))
+            for name, values in by_seed.items()
         },
         timing_usable=not any(_shares_gpu(outcome.row) for outcome in group),
         method_used=" / ".join(dict.fromkeys(outcome.row["method"] for outcome in group if outcome.row)),
@@ -195,12 +208,12 @@ def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
     )
 
 
-def warnings_of(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+def warnings_of(outcomes: Sequence[Outcome], metrics: MetricTable = BUILT_IN_TABLE) -> tuple[str, ...]:
     """Return a warning for each metric left out because it is not finite."""
     lost = [
         f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
         for outcome in outcomes
-        for name in SUMMARISED
+        for name in metrics.summarised
         if (value := outcome.metric(name)) is not None and not math.isfinite(value)
     ]
     return tuple(lost)

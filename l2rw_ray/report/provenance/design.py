@@ -7,7 +7,7 @@ from l2rw_ray.config.design.kinds import SearchingDesign
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter, range_text
 from l2rw_ray.report.comparisons.contrast import Contrast
-from l2rw_ray.report.design_points.labels import METRICS, count, factor_name, level_text
+from l2rw_ray.report.design_points.labels import count, factor_name, level_text, metric_spec_for
 from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome
 from l2rw_ray.report.design_points.setting import Factor
 
@@ -44,7 +44,7 @@ def design_of(
         ("Kind", _KINDS[spec.design.kind]),
         *((_sentence_case(factor.name), ", ".join(map(factor.text, factor.levels))) for factor in shown),
         *([("Compared", compared)] if compared else []),
-        ("Judged by", METRICS[metric].label + METRICS[metric].direction),
+        ("Judged by", metric_spec_for(metric).label + metric_spec_for(metric).direction),
         (
             "Size",
             f"{count(points, 'design point')}, {count(seeds, 'seed')}: {count(len(final), 'trial')}"

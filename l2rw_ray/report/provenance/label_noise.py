@@ -28,7 +28,9 @@ _NOTE_ON_TARGETS = " Such a target is one that is more than one standard deviati
 def noisy_selection(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
     """Return a warning if trials were selected by labels that nobody verified."""
     rows = [outcome.row for outcome in outcomes if outcome.row is not None]
-    noisy = [row for row in rows if json.loads(row["config"])["data"].get("validation_labels") == "given"]
+    noisy = [
+        row for row in rows if json.loads(row["config"]).get("data", {}).get("validation_labels") == "given"
+    ]
     if not noisy:
         return ()
     where = "" if len(noisy) == len(rows) else f" in {count(len(noisy), 'trial')} of {len(rows):,}"

@@ -29,19 +29,22 @@ _RECORDED = (
 )
 
 
-def trials_of(outcomes: Sequence[Outcome], selected_by: str) -> tuple[TrialRow, ...]:
+def trials_of(
+    outcomes: Sequence[Outcome], selected_by: str, results: Sequence[str] = TEST_METRICS
+) -> tuple[TrialRow, ...]:
     """Return all planned trials, in plan order.
 
     Args:
         outcomes: The trials.
         selected_by: Metric of the objective; search trials show no other metric.
+        results: Metrics of final trials.
     """
-    return tuple(_line(outcome, selected_by) for outcome in outcomes)
+    return tuple(_line(outcome, selected_by, results) for outcome in outcomes)
 
 
-def _line(outcome: Outcome, selected_by: str) -> TrialRow:
+def _line(outcome: Outcome, selected_by: str, results: Sequence[str]) -> TrialRow:
     row = outcome.row or {}
-    shown = (selected_by,) if outcome.stage.value == "search" else (selected_by, *TEST_METRICS)
+    shown = (selected_by,) if outcome.stage.value == "search" else (selected_by, *results)
     metrics = {name: value for name in shown if (value := outcome.metric(name)) is not None}
     return TrialRow(
         trial_id=outcome.trial_id,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from l2rw_ray.config import StudySpec
+from l2rw_ray.config import ScriptTrial, StudySpec
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.design_point import TrialCounts
 from l2rw_ray.report.design_points.labels import count, level_text
@@ -41,6 +41,24 @@ def provenance_of(
         ("Trials", _trials(counts)),
         ("Seeds", ", ".join(str(seed) for seed in dict.fromkeys(outcome.seed for outcome in outcomes))),
         ("Intervals", INTERVALS),
+        *(_of_trainer(outcomes, contrast, rows, configs) if spec.is_built_in else _of_function(spec, rows)),
+        ("Workers per trial", _distinct(row["workers"] for row in rows)),
+        ("Cores per worker", _distinct(row["cpus_per_worker"] for row in rows)),
+        ("Hardware", _distinct(row["hardware"] for row in rows)),
+        ("Training time", _total_time(rows)),
+        ("Cost", _total_cost(rows)),
+        *_tuning(_rows(tuning)),
+        ("Versions", _versions(rows)),
+        ("Commit", _distinct(row["commit"] for row in rows)),
+        ("Selection", f"{spec.objective.metric}; test metrics select nothing"),
+    )
+
+
+def _of_trainer(
+    outcomes: Sequence[Outcome], contrast: Contrast | None, rows: Sequence[Row], configs: Sequence[Any]
+) -> tuple[tuple[str, str], ...]:
+    """Return what the built-in trainer trained on what."""
+    return (
         ("Data", _distinct(config["data"]["source"] for config in configs)),
         ("Train examples", _distinct(row["train_examples"] for row in rows)),
         *_left_out(rows),
@@ -53,16 +71,25 @@ def provenance_of(
         *estimators_of(rows),
         ("Epochs", _distinct(config["optim"]["epochs"] for config in configs)),
         *_tested_models(rows, configs),
-        ("Workers per trial", _distinct(row["workers"] for row in rows)),
-        ("Cores per worker", _distinct(row["cpus_per_worker"] for row in rows)),
-        ("Hardware", _distinct(row["hardware"] for row in rows)),
-        ("Training time", _total_time(rows)),
-        ("Cost", _total_cost(rows)),
-        *_tuning(_rows(tuning)),
-        ("Versions", _versions(rows)),
-        ("Commit", _distinct(row["commit"] for row in rows)),
-        ("Selection", f"{spec.objective.metric}; test metrics select nothing"),
     )
+
+
+def _of_function(spec: StudySpec, rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    """Return the function or script that was run, and the parameters that designs start from."""
+    trial = spec.trial
+    what = ("Script", trial.script) if isinstance(trial, ScriptTrial) else ("Function", _function(trial))
+    params = getattr(trial, "params", {})
+    named = ", ".join(f"{name} {level_text(name, value)}" for name, value in params.items())
+    return (
+        what,
+        ("Parameters", named or "none"),
+        ("Pairing", "trials of equal seed are compared: data and initial weights follow from it"),
+        ("Epochs", _distinct(row["epochs"] for row in rows)),
+    )
+
+
+def _function(trial: Any) -> str:
+    return str(getattr(trial, "function", trial.title))
 
 
 def _rows(outcomes: Iterable[Outcome]) -> list[Row]:

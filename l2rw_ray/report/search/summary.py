@@ -12,14 +12,13 @@ from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.space import CategoricalParameter
 from l2rw_ray.report.design_points.labels import (
     HEADLINE,
-    METRICS,
     MetricSpec,
     count,
     factor_name,
-    headline_of,
     level_text,
     metric_spec_for,
 )
+from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import (
     METHOD_FACTOR,
     Outcome,
@@ -124,7 +123,7 @@ class SearchSummary(Summary):
     @property
     def metric_spec(self) -> MetricSpec:
         """Label, unit and format of the headline metric."""
-        return METRICS[self.metric]
+        return metric_spec_for(self.metric)
 
     @property
     def rows_name(self) -> str:
@@ -159,15 +158,15 @@ def summarise_search(directory: Path) -> SearchSummary:
     """
     folder = StudyFolder(directory)
     spec = folder.read_spec()
-    design = spec.design
+    design, metrics = spec.design, metric_table(spec)
     assert isinstance(design, SearchDesign), "checked by the caller"
     rows = [with_costs(row) if row["status"] == "completed" else row for row in read_rows(directory)]
     outcomes = join(folder.read_plan(), rows, only_method=spec.trial.title)
     goals = (
-        Goal(spec.objective.metric, spec.objective.mode),
-        *(Goal(criterion.metric, criterion.mode) for criterion in design.further_objectives),
+        Goal(metrics.named(spec.objective.metric), spec.objective.mode),
+        *(Goal(metrics.named(criterion.metric), criterion.mode) for criterion in design.further_objectives),
     )
-    metric = headline_of({name for row in rows for name, value in row.items() if value is not None})
+    metric = metrics.headline({name for row in rows for name, value in row.items() if value is not None})
     configurations = _configurations(outcomes, goals, list(design.space), metric)
     counts = counts_of(outcomes)
     importances = read_importances(folder.importances)
@@ -176,12 +175,12 @@ def summarise_search(directory: Path) -> SearchSummary:
         name=spec.name,
         question=spec.question,
         notes=read_notes(folder.notes),
-        finding=_finding(front, configurations, goals, METRICS[metric]),
+        finding=_finding(front, configurations, goals, metric_spec_for(metric)),
         further_findings=_extremes(front, goals),
         warnings=(
             *noisy_selection(outcomes),
             *_caution(spec, configurations),
-            *warnings_of(outcomes),
+            *warnings_of(outcomes, metrics),
             *estimator_warnings(outcomes),
             *signature_notice(signatures),
         ),
@@ -199,8 +198,8 @@ def summarise_search(directory: Path) -> SearchSummary:
             *search_of(spec),
             *([] if importances else [("Importance of parameters", ABSENT)]),
         ),
-        importance=importance_table(*importances) if importances else None,
-        trials=trials_of(outcomes, spec.objective.metric),
+        importance=importance_table(metrics.named(importances[0]), importances[1]) if importances else None,
+        trials=trials_of(outcomes, spec.objective.metric, metrics.results),
         signatures=signature_table(signatures),
         label_noise=label_noise_tables(directory),
         metric=metric,
