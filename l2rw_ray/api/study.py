@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
-from l2rw_ray.config import Keep, Limits, Objective, Resources, StudySpec, TrialConfig
+from l2rw_ray.api.by_value import import_path_of
+from l2rw_ray.config import (
+    FunctionTrial,
+    Keep,
+    Limits,
+    Metric,
+    Objective,
+    Resources,
+    ScriptTrial,
+    StudySpec,
+    TrialConfig,
+)
 from l2rw_ray.config import load_study as load_spec
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.grid import GridDesign
@@ -43,8 +54,9 @@ class Study(StudySpec):
             self,
             *,
             name: str,
-            trial: TrialConfig | _Tree,
+            trial: TrialConfig | FunctionTrial | ScriptTrial | _Tree,
             design: _AnyDesign | _Tree,
+            metrics: Mapping[str, Metric | _Tree] = ...,
             question: str = ...,
             seeds: int | Sequence[int] = 3,
             resources: Resources | _Tree = ...,
@@ -58,8 +70,10 @@ class Study(StudySpec):
 
             Args:
                 name: Short name, used for the study folder and the tracking experiment.
-                trial: The trial that every design point starts from.
+                trial: The trial that every design point starts from. A function may be given as such, also
+                    one of a notebook, which is sent to the workers by value.
                 design: Which trials are run.
+                metrics: Metrics that trials report, by name.
                 question: The question that the study answers, one sentence; by default made of the name.
                 seeds: How many seeds, or which; each is a paired replicate of every design point.
                 resources: Resources of each trial.
@@ -77,13 +91,16 @@ class Study(StudySpec):
         if not isinstance(given, Mapping):
             return given
         tree = {name: _as_tree(value) for name, value in given.items()}
+        match tree.get("trial"):
+            case {"function": function, **rest} if callable(function):
+                tree["trial"] = {"function": import_path_of(function), **rest}
         if isinstance(name := tree.get("name"), str):
             tree.setdefault("question", f"{name.replace('-', ' ').replace('_', ' ')}?")
         return tree
 
     @model_validator(mode="after")
     def _objectives_are_optimised_the_right_way(self) -> Self:
-        misfit = self.objective_misfit(is_regression=self.trial.data.is_regression)
+        misfit = self.objective_misfit(is_regression=self.is_regression)
         if misfit is not None:
             raise conflict(*misfit)
         return self
