@@ -4,11 +4,17 @@ _WHOLE_FROM = 1000
 """Values from here on are shown without decimals."""
 
 
-def metric_text(metric: str, value: float | None) -> str:
-    """Return a value of a metric; accuracies in percent, nothing for None."""
+def metric_text(metric: str, value: float | None, *, is_percent: bool | None = None) -> str:
+    """Return a value of a metric for the terminal, nothing for None.
+
+    Args:
+        metric: Its name.
+        value: Its value.
+        is_percent: Whether the study declares it as a percentage; None for accuracies alone.
+    """
     if value is None:
         return ""
-    if metric.endswith("accuracy"):
+    if metric.endswith("accuracy") if is_percent is None else is_percent:
         return f"{100 * value:.1f} %"
     return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}"
 

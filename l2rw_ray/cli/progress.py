@@ -51,11 +51,20 @@ class ProgressDisplay:
         metric: The epoch metric to show, such as `validation_balanced_accuracy`.
         mode: Whether `max` or `min` of it is best.
         logs: Folder of the trials' logs; None to name none.
+        is_percent: Whether the study declares the metric as a percentage; None where it does not declare it.
     """
 
     def __init__(
-        self, console: Console, study: str, metric: str, mode: str = "max", logs: Path | None = None
+        self,
+        console: Console,
+        study: str,
+        metric: str,
+        mode: str = "max",
+        logs: Path | None = None,
+        *,
+        is_percent: bool | None = None,
     ) -> None:
+        self._is_percent = is_percent
         self._console, self._study, self._metric, self._logs = console, study, metric, logs
         self._is_better = operator.gt if mode == "max" else operator.lt
         self._best: tuple[float, str] | None = None
@@ -230,4 +239,4 @@ class ProgressDisplay:
         return wanted - sum(self._reached.values())
 
     def _text(self, value: float | None) -> str:
-        return metric_text(self._metric, value)
+        return metric_text(self._metric, value, is_percent=self._is_percent)

@@ -14,6 +14,7 @@ from l2rw_ray.cli.bytecode import bytecode_hint
 from l2rw_ray.cli.progress import ProgressDisplay
 from l2rw_ray.cli.resumption import Resumption, done_before, earlier_settings
 from l2rw_ray.config import PlannedTrial, Stage, StudySpec
+from l2rw_ray.config.functions.metrics import is_percent
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import Observer
 from l2rw_ray.orchestration.run import RunOptions, RunOutcome, run_missing_trials
@@ -68,7 +69,8 @@ def run_session(
             _print(console, line)
         compact_quietly(folder)
         with ProgressDisplay(
-            console, spec.name, spec.objective.metric, spec.objective.mode, folder.logs
+            *(console, spec.name, spec.objective.metric, spec.objective.mode, folder.logs),
+            is_percent=is_percent(spec.objective.metric, spec.metrics),
         ) as display:
             conclude = _Conclusion(console, folder, display, mirror)
 

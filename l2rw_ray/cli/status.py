@@ -109,7 +109,9 @@ def _details(progress: StudyProgress, folder: StudyFolder) -> list[str]:
         left = "" if progress.left_s is None else f", about {duration_text(progress.left_s)} left"
         lines.append(f"running  {progress.run}{left}")
     if (best := progress.best) is not None:
-        value = f"{metric_title(best.metric)} {metric_text(best.metric, best.value)}"
+        value = (
+            f"{metric_title(best.metric)} {metric_text(best.metric, best.value, is_percent=best.is_percent)}"
+        )
         lines.append(f"best     {value} ({best.trial})")
     if (failure := progress.failure) is not None:
         lines.append(f"failed   {failure.trial}: {failure.error.splitlines()[0]}")

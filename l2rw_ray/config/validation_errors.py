@@ -111,6 +111,8 @@ def _walk(loc: Sequence[int | str], section: type[Section]) -> tuple[str, type[S
             holder = next(iter(variants.classes.values()))
         elif part in variants.classes:
             holder = variants.classes[part]
+            if variants.chooser is not None:  # a key of the class may be named as its tag is
+                variants = Variants(None, {})
         elif keyed:
             path = f"{path}.{part}" if path else part
             variants = entries or variants_of(holder, part)

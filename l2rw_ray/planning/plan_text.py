@@ -14,6 +14,7 @@ from l2rw_ray.config.design.space import (
     range_text,
 )
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.functions.metrics import is_percent
 from l2rw_ray.planning.durations import duration_text
 from l2rw_ray.planning.plan_summary import PlanSummary
 
@@ -59,7 +60,8 @@ def _amount(field: str, number: float) -> str:
 def _difference(seen: PlanSummary) -> str:
     metric = seen.spec.objective.metric
     name = metric.replace("_", " ")
-    if metric.endswith("accuracy"):
+    declared = is_percent(metric, seen.spec.metrics)
+    if metric.endswith("accuracy") if declared is None else declared:
         return f"differences of {100 * (seen.detectable or 0):.1f} points of {name}"
     return f"differences of {seen.detectable:.2g} in {name}"
 

@@ -66,6 +66,7 @@ def summarise_trial(
     series: Sequence[Row],
     weights: Sequence[Row],
     confusion: Row | None,
+    metric: str | None = None,
 ) -> TrialSummary:
     """Return the data of the plots of a trial, from its rows of the ledger.
 
@@ -75,9 +76,11 @@ def summarise_trial(
         series: Its rows of `read_step_series`.
         weights: Its rows of `read_weight_histograms`.
         confusion: Its row of `read_confusion`.
+        metric: Metric that is shown per epoch; None for that of the built-in trainer.
     """
     known = {name for row in history for name, value in row.items() if value is not None}
-    metric = validation_metric(headline_of({name.replace("validation_", "test_", 1) for name in known}))
+    usual = validation_metric(headline_of({name.replace("validation_", "test_", 1) for name in known}))
+    metric = metric or usual
     losses = [loss for epoch in series for loss in epoch["train_loss"]]
     return TrialSummary(
         name=name,

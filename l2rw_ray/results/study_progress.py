@@ -15,6 +15,7 @@ from typing import Any
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.kinds import SearchingDesign
+from l2rw_ray.config.functions.metrics import is_percent
 from l2rw_ray.config.planned_trial import trial_label
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.folder import PlanRow, StudyFolder
@@ -36,11 +37,13 @@ class BestTrial:
         trial: Its name.
         metric: The metric.
         value: Its value.
+        is_percent: Whether the study declares the metric as a percentage; None where it does not declare it.
     """
 
     trial: str
     metric: str
     value: float
+    is_percent: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def _best(spec: StudySpec, names: Mapping[str, str], ended: Sequence[Mapping[str
     if not values:
         return None
     best = max(values, key=lambda trial_id: sign * values[trial_id])
-    return BestTrial(names[best], metric, values[best])
+    return BestTrial(names[best], metric, values[best], is_percent(metric, spec.metrics))
 
 
 def _last_failure(names: Mapping[str, str], ended: Sequence[Mapping[str, Any]]) -> FailedTrial | None:

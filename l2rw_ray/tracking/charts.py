@@ -33,11 +33,11 @@ def charts_of(objective: str, tests: Sequence[str], *, of_points: bool) -> dict[
 
     Args:
         objective: Metric that selects.
-        tests: Test metrics, the headline first.
+        tests: Test metrics, or all that a study of functions declares, the headline first.
         of_points: Whether the runs are design points, whose final metrics are means over seeds.
     """
     suffix = MEAN if of_points else ""
-    curves = dict.fromkeys(name for name in _CURVES if name != objective)
+    curves = dict.fromkeys(name for name in (*_CURVES, *tests) if name != objective)
     sections = {
         "Result": [_line(objective), *(_bar(name + suffix) for name in tests)],
         "Training": [_line(name) for name in curves],

@@ -10,8 +10,9 @@ from typing import Any
 
 from l2rw_ray.report.ablation.effects import curves_of, histories_of, read_epochs
 from l2rw_ray.report.design_points.labels import WEIGHT_CURVES
+from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import design_points_of, final_outcomes
-from l2rw_ray.results import read_history
+from l2rw_ray.results import StudyFolder, read_history
 from l2rw_ray.tracking.metric_points import MetricPoint, thinned
 from l2rw_ray.tracking.runs import factor_tags, point_name
 
@@ -74,8 +75,9 @@ def design_point_runs(directory: Path) -> Iterator[DesignPointRun]:
     Raises:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
     """
-    outcomes = final_outcomes(directory)
-    names = [name for name in read_history(directory).column_names if _is_drawn(name)]
+    outcomes, spec = final_outcomes(directory), StudyFolder(directory).read_spec()
+    drawn = (name for name in read_history(directory).column_names if name in spec.metrics or _is_drawn(name))
+    names = list(drawn)
     epochs = read_epochs(directory, names)
     curves = {
         (curve.method, curve.setting, name): dict(
@@ -84,7 +86,7 @@ def design_point_runs(directory: Path) -> Iterator[DesignPointRun]:
         for name in names
         for curve in curves_of(histories_of(outcomes, epochs, name), name)
     }
-    for point in design_points_of(outcomes):
+    for point in design_points_of(outcomes, metric_table(spec)):
         yield DesignPointRun(
             point.method_used,
             dict(point.setting.levels),

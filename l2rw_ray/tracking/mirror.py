@@ -139,7 +139,9 @@ def _attach(
 
     readers = (read_history, read_step_series, read_weight_histograms, read_confusion)
     history, series, weights, confusion = (TrialRows(read(folder.path)) for read in readers)
-    fetches = folder.store is not None and folder.read_spec().keep.models
+    spec = folder.read_spec()
+    fetches = folder.store is not None and spec.keep.models
+    metric = None if spec.is_built_in else spec.objective.metric
     began = monotonic()
     for number, row in enumerate(lacking):
         if monotonic() - began > time_s:
@@ -152,7 +154,7 @@ def _attach(
             plots.mkdir()
             records = history.of(trial_id), series.of(trial_id), weights.of(trial_id)
             matrix = next(iter(confusion.of(trial_id)), None)
-            write_trial_plots(summarise_trial(trial_name(row), *records, matrix), plots)
+            write_trial_plots(summarise_trial(trial_name(row), *records, matrix, metric), plots)
             if fetches:
                 _fetch_model(folder, trial_id)
             _add_model(folder.model_file(trial_id), Path(made))

@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.search import SearchDesign
+from l2rw_ray.report.design_points.labels import HEADLINE, REGRESSION_HEADLINE, metric_spec_for
+from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.tracking.charts import MEAN, charts_of
 from l2rw_ray.tracking.runs import PLANNED
 
@@ -26,15 +28,9 @@ FILTERS = {
     TRIALS: f"tags.`l2rw.trial_id` LIKE '%' AND {_IS_PLANNED}",
 }
 """Which runs a page shows."""
-_HEADLINES = ("test_balanced_accuracy", "test_rmse")
-_LESS_IS_BETTER = {
-    "test_rmse",
-    "test_mae",
-    "test_loss",
-    "validation_rmse",
-    "validation_mae",
-    "validation_loss",
-}
+_HEADLINES = (HEADLINE, REGRESSION_HEADLINE)
+_LESS_IS_BETTER = {"test_loss"}
+"""Metrics that have no table in the report, of which less is better."""
 _TRAINING = {"workflowType": "machine_learning"}
 """MLflow 3 opens an experiment among the pages for language models without it."""
 
@@ -51,9 +47,10 @@ def study_views(spec: StudySpec, rows: Sequence[Mapping[str, Any]]) -> dict[str,
         spec: The study.
         rows: Its rows of `read_study(…).to_pylist()`.
     """
-    tests = _test_metrics(rows)
+    table = metric_table(spec)
+    results = _test_metrics(rows) if spec.is_built_in else list(table.results)
     keys = (POINTS, TRIALS) if has_points(spec) else (TRIALS,)
-    return {_TAG + key: _compressed(_state(key, spec.objective.metric, tests)) for key in keys}
+    return {_TAG + key: _compressed(_state(key, table.named(spec.objective.metric), results)) for key in keys}
 
 
 def study_page(experiment: str, key: str = POINTS) -> str:
@@ -67,7 +64,7 @@ def studies_page(experiments: Sequence[str], key: str = POINTS) -> str:
     headline = _HEADLINES[0]
     query = {
         "experiments": json.dumps(list(experiments), separators=(",", ":")),
-        **_runs(key, headline),
+        **_runs(key, headline, is_result=True),
         "orderByAsc": "false",
         "compareRunsMode": "CHART",
         **_TRAINING,
@@ -75,20 +72,21 @@ def studies_page(experiments: Sequence[str], key: str = POINTS) -> str:
     return f"#/compare-experiments/s?{urlencode(query)}"
 
 
-def _state(key: str, objective: str, tests: Sequence[str]) -> dict[str, Any]:
+def _state(key: str, objective: str, results: Sequence[str]) -> dict[str, Any]:
     return {
-        **_runs(key, next(iter(tests), objective)),
-        **charts_of(objective, tests, of_points=key == POINTS),
+        **_runs(key, next(iter(results), objective), is_result=bool(results)),
+        **charts_of(objective, results, of_points=key == POINTS),
         "runsHiddenMode": "FIRST_20_RUNS",
     }
 
 
-def _runs(key: str, headline: str) -> dict[str, Any]:
-    is_mean = key == POINTS and headline.startswith("test_")
+def _runs(key: str, headline: str, *, is_result: bool) -> dict[str, Any]:
+    is_mean = key == POINTS and is_result
+    less_is_better = metric_spec_for(headline).less_is_better or headline in _LESS_IS_BETTER
     return {
         "searchFilter": FILTERS[key],
         "orderByKey": f"metrics.`{headline}{MEAN if is_mean else ''}`",
-        "orderByAsc": headline in _LESS_IS_BETTER,
+        "orderByAsc": less_is_better,
     }
 
 

@@ -89,14 +89,13 @@ def headline_misfit(metrics: Metrics) -> Misfit | None:
 def _misfit(field: str, name: str, mode: str, metrics: Metrics, *, selects: bool) -> Misfit | None:
     declared = metrics.get(name)
     usable = [other for other, metric in metrics.items() if not is_test(other, metric)]
-    remedy = (
-        f"use one of {', '.join(usable)}" if usable else "declare one of the validation set under metrics"
-    )
+    remedy = f"use one of {', '.join(usable)}" if usable else "declare a validation metric under metrics"
     if is_test(name, declared):
         return Misfit(field, name, "a test metric must not select", remedy)
+    if declared is None and name == COST and selects and field == "objective.metric":
+        return Misfit(field, None, "no metric that may select is declared", remedy)
     if declared is None:
-        is_cost = name in COSTS and not (selects and name == COST and field == "objective.metric")
-        return None if is_cost else Misfit(field, name, "not declared under metrics", remedy)
+        return None if name in COSTS else Misfit(field, name, "not declared under metrics", remedy)
     return _mode_misfit(field, name, mode, declared)
 
 

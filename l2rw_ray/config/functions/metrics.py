@@ -71,6 +71,11 @@ def is_test(name: str, metric: Metric | None = None) -> bool:
     return split_of(name, metric) == "test"
 
 
+def is_percent(name: str, metrics: Metrics) -> bool | None:
+    """Return whether a metric is declared as a percentage; None where it is not declared."""
+    return metrics[name].format == "percent" if name in metrics else None
+
+
 def _share(label: str, mode: Literal["max", "min"] | None = "max") -> Metric:
     return Metric(label=label, mode=mode, format="percent")
 

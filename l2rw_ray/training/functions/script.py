@@ -228,7 +228,8 @@ class _Output:
         self._thread.join(1.0)
 
     def _copy(self) -> None:
-        for line in self._stream:
-            self._last.append(line.decode(errors="replace").rstrip("\n"))
-            with suppress(OSError):  # a full disk
-                os.write(1, line)
+        with self._stream:
+            for line in self._stream:
+                self._last.append(line.decode(errors="replace").rstrip("\n"))
+                with suppress(OSError):  # a full disk
+                    os.write(1, line)
