@@ -20,6 +20,8 @@ from typing import Any
 from l2rw_ray.errors import InputError, L2RWError
 
 FORM = "module.path:attribute"
+TIMM = "timm:"
+"""What names of timm's networks begin with."""
 _PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -31,8 +33,13 @@ def or_custom(remedy: str) -> str:
 
 
 def is_import_path(name: object) -> bool:
-    """Return whether a name is an import path, valid or not: no other name has a colon."""
-    return isinstance(name, str) and ":" in name
+    """Return whether a name is an import path, valid or not: no other has a colon, but for those of timm."""
+    return isinstance(name, str) and ":" in name and not is_of_timm(name)
+
+
+def is_of_timm(name: object) -> bool:
+    """Return whether a name is that of a network of timm, such as `timm:resnet18`."""
+    return isinstance(name, str) and name.startswith(TIMM)
 
 
 def split_path(path: str, field: str) -> tuple[str, str]:

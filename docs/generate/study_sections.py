@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from l2rw_ray.config.custom import TIMM_NAME
+
 Node = Mapping[str, Any]
 """A JSON schema, or a part of one."""
 
@@ -19,6 +21,11 @@ _NOTES = {
     "needs_whole_train_set": "Not with `data.stream`.",
 }
 """What a section's class says about itself in class variables, in words."""
+
+
+_CUSTOM = ("custom", "package.module:attribute")
+_FORMS = {TIMM_NAME: ("timm", "timm:architecture")}
+"""Anchor and heading of kinds that are selected by the form of a name."""
 
 
 class UndocumentedFieldError(Exception):
@@ -140,8 +147,9 @@ class StudySections:
         schema = self._definitions[name]
         tagged = schema["properties"][tag]
         values = [tagged["const"]] if "const" in tagged else list(tagged.get("enum", ()))
-        own_path = f"{path}.{values[0] if values else 'custom'}"
-        own = self._section(schema, own_path, _kind_title(tag, values), level, {tag, *shared})
+        form = tagged.get("format", "")
+        own_path = f"{path}.{values[0] if values else _FORMS.get(form, _CUSTOM)[0]}"
+        own = self._section(schema, own_path, _kind_title(tag, values, form), level, {tag, *shared})
         return replace(own, names=values)
 
     def _shared(self, names: Sequence[str], tag: str) -> list[str]:
@@ -156,10 +164,10 @@ class StudySections:
         ]
 
 
-def _kind_title(tag: str, names: Sequence[str]) -> str:
-    """Return the heading of a kind; without names it is named by an import path."""
+def _kind_title(tag: str, names: Sequence[str], form: str) -> str:
+    """Return the heading of a kind; without names it is named by their form, usually an import path."""
     if not names:
-        return f"`{tag}: package.module:attribute`"
+        return f"`{tag}: {_FORMS.get(form, _CUSTOM)[1]}`"
     if len(names) > 2:
         return f"`{tag}: {names[0]}` and {len(names) - 1} more"
     return " or ".join(f"`{tag}: {name}`" for name in names)

@@ -9,6 +9,10 @@ from pathlib import Path
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.import_path import is_local, locate, package_name
+from l2rw_ray.weight_files import local_path
+
+_COUNTED = (".json", ".safetensors", ".bin", ".txt", ".model")
+"""Endings of the files that a network of Hugging Face consists of."""
 
 
 def code_identity(import_paths: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -47,6 +51,24 @@ def content_hash(field: str, file: str) -> str:
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise InputError(field, file, reason, "check the path") from error
+
+
+def weights_hash(field: str, given: str) -> str:
+    """Return the SHA-256 of a file, or of the files of a folder that a network of Hugging Face consists of.
+
+    Args:
+        field: The field that names it.
+        given: A path, or `package:NAME/PATH`.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    path = local_path(field, given)
+    if not path.is_dir():
+        return content_hash(field, str(path))
+    counted = sorted(each for each in path.iterdir() if each.suffix in _COUNTED)
+    parts = [f"{each.name} {content_hash(field, str(each))}" for each in counted]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 @lru_cache

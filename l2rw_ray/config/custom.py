@@ -1,6 +1,6 @@
 """Sections that name custom code by an import path and pass options to it."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from keyword import iskeyword
 from typing import Annotated, Any
 
@@ -8,11 +8,19 @@ from pydantic import AfterValidator, Discriminator, Field, JsonValue, field_vali
 
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.errors import InputError
-from l2rw_ray.import_path import is_import_path, split_path
+from l2rw_ray.import_path import is_import_path, is_of_timm, split_path
 
 BUILT_IN = "built in"
 IMPORT_PATH = "import path"
-"""The two forms of a name; they select the section's class before the name itself does."""
+TIMM_NAME = "name of timm"
+"""The forms of a name; they select the section's class before the name itself does."""
+
+
+def form_of(name: object) -> str:
+    """Return the form of a name, valid or not."""
+    if is_of_timm(name):
+        return TIMM_NAME
+    return IMPORT_PATH if is_import_path(name) else BUILT_IN
 
 
 def _well_formed(path: str) -> str:
@@ -32,21 +40,28 @@ class ByForm:
 
     Args:
         tag: The key that holds the name, such as `source`.
+        forms: Those that select a class, besides names that are built in.
     """
 
-    def __init__(self, tag: str) -> None:
-        self.tag = tag
+    def __init__(self, tag: str, forms: Collection[str] = (IMPORT_PATH,)) -> None:
+        self.tag, self.forms = tag, forms
         self.__name__ = f"form of {tag}"  # pydantic shows it
 
     def __call__(self, given: Any) -> str:
         """Return the form of the name in a draft of the section, or in the section itself."""
         name = given.get(self.tag) if isinstance(given, dict) else getattr(given, self.tag, None)
-        return IMPORT_PATH if is_import_path(name) else BUILT_IN
+        form = form_of(name)
+        return form if form in self.forms else BUILT_IN
 
 
-def by_form(tag: str) -> Discriminator:
-    """Return the discriminator of a union of `BUILT_IN` classes and one for any `IMPORT_PATH`."""
-    return Discriminator(ByForm(tag))
+def by_form(tag: str, *others: str) -> Discriminator:
+    """Return the discriminator of a union of `BUILT_IN` classes, one for any `IMPORT_PATH`, and others.
+
+    Args:
+        tag: The key that holds the name.
+        others: Further forms of it, each of which has a class.
+    """
+    return Discriminator(ByForm(tag, (IMPORT_PATH, *others)))
 
 
 class ByKey:

@@ -18,9 +18,9 @@ def trial_fingerprint(config: AnyTrial, seed: int, resources: Resources) -> str:
     The study's name, the order of keys, measurements, the folder of a known data set and the share of a GPU
     do not count; workers, threads and the kind of device do, since they change the order of additions. Fields
     at their defaults do not count, so that a new field keeps old results valid. Custom code counts by its
-    text, see `code_identity`, and a tokenizer's file or a script by its content. Versions of packages do not
-    count, not even of this one: where scores are computed by `auto`, which estimator it took is a fact of
-    the run, and the ledger has it.
+    text, see `code_identity`, and weights, a tokenizer's file or a script by content. Versions of packages do
+    not count, not even of this one: where scores are computed by `auto`, which estimator it took is a fact
+    of the run, and the ledger has it.
 
     Args:
         config: The trial, resolved.

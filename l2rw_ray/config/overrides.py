@@ -8,11 +8,10 @@ from pydantic import Discriminator
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from l2rw_ray.config.custom import IMPORT_PATH, ByForm, ByKey
+from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, TIMM_NAME, ByForm, ByKey, form_of
 from l2rw_ray.config.field_path import has_paths
 from l2rw_ray.config.section import Section
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.import_path import is_import_path
 
 Tree = dict[str, Any]
 _MAX_KEYS = 50
@@ -45,8 +44,9 @@ class Variants:
         if self.chooser is not None:
             return self.classes[self.chooser(draft)]
         key = draft.get(self.tag) if self.tag else None
-        if is_import_path(key):
-            key = IMPORT_PATH
+        form = form_of(key)
+        if form != BUILT_IN:
+            key = form
         return self.classes.get(key) if key is None or isinstance(key, str) else None
 
     def own_fields(self, draft: Mapping[str, Any], former: type[Section] | None = None) -> Tree:
@@ -120,8 +120,11 @@ def _sections(annotation: Any) -> list[type[Section]]:
 
 
 def _tag_values(section: type[Section], tag: str) -> tuple[str, ...]:
-    annotation = section.model_fields[tag].annotation
-    return get_args(annotation) if get_origin(annotation) is Literal else (IMPORT_PATH,)
+    field = section.model_fields[tag]
+    if get_origin(field.annotation) is Literal:
+        return get_args(field.annotation)
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    return (TIMM_NAME,) if extra.get("format") == TIMM_NAME else (IMPORT_PATH,)
 
 
 def _defaults(section: type[Section]) -> Tree:

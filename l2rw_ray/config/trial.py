@@ -4,12 +4,20 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from l2rw_ray.config.code_identity import content_hash
+from l2rw_ray.config.code_identity import weights_hash
 from l2rw_ray.config.custom import ImportPath
 from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
+from l2rw_ray.config.data.text import TokenizerOptions
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
 from l2rw_ray.config.method.stages import FinetuneMetaConfig, TwoStageConfig
-from l2rw_ray.config.model import TEXT_MODELS, CustomModel, MlpModel, Model, TextModel
+from l2rw_ray.config.model import (
+    TEXT_MODELS,
+    CustomModel,
+    HuggingFaceModel,
+    MlpModel,
+    Model,
+    TextModel,
+)
 from l2rw_ray.config.optim import CustomOptim, Optim
 from l2rw_ray.config.schedule import MultiStepSchedule, OneCycleSchedule
 from l2rw_ray.config.section import Section, conflict
@@ -61,18 +69,24 @@ class TrialConfig(Section):
     def identity(self) -> dict[str, Any]:
         """Return what determines its result, beside code, seed and resources.
 
-        Measurements and the folder of a complete copy of a data set do not count.
+        Measurements and the folder of a complete copy of a data set do not count; weights and the file of
+        a tokenizer do by their content.
         """
         where: dict[str, Any] = {"download": True, "tokenizer": {"file"}}
         if self.data.source != "ham10000":
             where["root"] = True
         not_counted: Any = {"measurement": True, "data": where}
+        weights = self.model.weights_file
+        if weights is not None:
+            not_counted["model"] = {"weights"}
         identity: dict[str, Any] = {
             "trial": self.model_dump(mode="json", exclude=not_counted, exclude_defaults=True)
         }
         tokenizer = self.data.tokenizer_file
         if tokenizer is not None:
-            identity["tokenizer"] = content_hash("trial.data.tokenizer.file", tokenizer)
+            identity["tokenizer"] = weights_hash("trial.data.tokenizer.file", tokenizer)
+        if weights is not None:
+            identity["weights"] = weights_hash("trial.model.weights", weights)
         return identity
 
     @property
@@ -86,6 +100,14 @@ class TrialConfig(Section):
         }
         named |= {f"trial.metrics[{place}]": path for place, path in enumerate(self.metrics)}
         return {field: name for field, name in named.items() if is_import_path(name)}
+
+    @property
+    def data_for_model(self) -> Data:
+        """`data` with the tokenizer of the model's weights, where these have one."""
+        if not (self.data.has_texts and isinstance(self.model, HuggingFaceModel)):
+            return self.data
+        own = TokenizerOptions(file=f"{self.model.weights.rstrip('/')}/tokenizer.json")
+        return self.data.model_copy(update={"tokenizer": own})
 
     @field_validator("metrics")
     @classmethod
@@ -114,10 +136,15 @@ class TrialConfig(Section):
     @model_validator(mode="after")
     def _model_fits_input(self) -> Self:
         name, is_own = self.model.name, isinstance(self.model, CustomModel)
-        is_for_texts = isinstance(self.model, TextModel)
-        if self.data.has_texts and not (is_own or is_for_texts):
+        is_for_texts, is_for_all = isinstance(self.model, TextModel), isinstance(self.model, HuggingFaceModel)
+        if self.data.has_texts and not (is_own or is_for_texts or is_for_all):
             problem = "data.text are texts, it wants images or features"
             raise conflict("model.name", name, problem, f"use one of {', '.join(TEXT_MODELS)}")
+        given = getattr(self.data, "tokenizer", TokenizerOptions())
+        if is_for_all and self.data.has_texts and given != TokenizerOptions():
+            problem = "model.weights have a tokenizer of their own"
+            value = given.model_dump(exclude_defaults=True)
+            raise conflict("data.tokenizer", value, problem, "leave it out")
         if is_for_texts and not (self.data.has_texts or isinstance(self.data, CustomData)):
             remedy = "use another model, or a table with data.text"
             raise conflict("model.name", name, "it takes texts, the data have none", remedy)

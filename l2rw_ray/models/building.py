@@ -7,8 +7,10 @@ from typing import Any
 from torch import nn
 
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.import_path import FORM, is_import_path, or_custom, users_code
+from l2rw_ray.import_path import FORM, is_import_path, is_of_timm, or_custom, users_code
 from l2rw_ray.models.from_torchvision import torchvision_builder, torchvision_names
+from l2rw_ray.models.pretrained import hugging_face
+from l2rw_ray.models.pretrained.from_timm import timm_builder
 from l2rw_ray.models.registry import FIELD, MODELS, Builder, InputShape
 from l2rw_ray.models.text.inputs import TEXT_MODELS
 from l2rw_ray.trees import Shapes
@@ -17,16 +19,19 @@ _NEAR = 3
 
 
 def find_builder(name: str) -> Builder:
-    """Return the builder of a network: one of this package, a custom one, or one of torchvision.
+    """Return the builder of a network: one of this package, a custom one, or one of timm or torchvision.
 
     Args:
-        name: A registered name, the import path of a builder, or a classification model of torchvision.
+        name: A registered name, the import path of a builder, `timm:` and a name of timm, or a classification
+            model of torchvision.
 
     Raises:
         InputError: The name is unknown, or cannot be imported.
     """
     if name in MODELS.names() or is_import_path(name):
         return MODELS.get(name)
+    if is_of_timm(name):
+        return timm_builder(name)
     if name in torchvision_names():
         return torchvision_builder(name)
     known = (*MODELS.names(), *torchvision_names())
@@ -59,7 +64,9 @@ def build_model(
     """
     build, given = find_builder(name), {**(input_sizes or {}), **(options or {})}
     if not is_import_path(name):
-        takes_parts = name in TEXT_MODELS or (name == "mlp" and "category_sizes" in given)
+        takes_parts = name in (*TEXT_MODELS, hugging_face.NAME) or (
+            name == "mlp" and "category_sizes" in given
+        )
         shape = input_shape if takes_parts else _one_shape(name, input_shape)
         return build(shape, classes, **given)
     with users_code(name, FIELD):

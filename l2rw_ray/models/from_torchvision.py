@@ -1,7 +1,7 @@
 """Classification models of torchvision, adapted to the source's images.
 
 They are built without trained weights and without auxiliary classifiers. For images whose shorter side is
-below 64, the stem keeps the size: in ResNet, ResNeXt, Wide ResNet and
+below 64, or where that is asked for, the stem keeps the size: in ResNet, ResNeXt, Wide ResNet and
 DenseNet it becomes a 3×3 convolution of stride 1 without pooling; in the others whose first convolution
 is 3×3 (EfficientNet, MobileNet, MNASNet, RegNet, ShuffleNet, SqueezeNet 1.1, Inception) that has
 stride 1. The rest (AlexNet, ConvNeXt, GoogLeNet, SqueezeNet 1.0, Swin, VGG, ViT) stay as they are. A
@@ -12,11 +12,10 @@ AlexNet, images that are no square of whole patches for ViT, and sizes not divis
 from functools import cache, partial
 from typing import Any
 
-import torch
 from torch import nn
 
-from l2rw_ray.errors import ConfigError
-from l2rw_ray.models.registry import FIELD, Builder, InputShape, image_shape
+from l2rw_ray.models.image_check import forward_shapes, size_error
+from l2rw_ray.models.registry import Builder, InputShape, image_shape
 
 _SMALL = 64
 """Shorter side below which the stem keeps the size of the images."""
@@ -25,8 +24,6 @@ _GROUPS = 32
 """Groups of GroupNorm, as in Wu & He 2018."""
 _GN = "_gn"
 _GN_DEPTHS = (18, 34, 50, 101, 152)
-_PROBED = 2
-"""Images of the forward pass that checks their size."""
 
 
 @cache
@@ -45,34 +42,24 @@ def torchvision_builder(name: str) -> Builder:
     return partial(_build, name)
 
 
-def _build(name: str, input_shape: InputShape, classes: int) -> nn.Module:
+def _build(name: str, input_shape: InputShape, classes: int, *, small_stem: bool | None = None) -> nn.Module:
     image_shape(name, input_shape, smallest=1)
     try:
-        network = _fitted(name, input_shape, classes)
-        _forward_shapes(network, input_shape)
+        network = _fitted(name, input_shape, classes, small_stem)
     except (AssertionError, RuntimeError, ValueError) as error:
-        size = "×".join(map(str, input_shape[1:]))
-        problem = f"it does not support images of {size} ({str(error).rstrip('.!')})"
-        raise ConfigError(FIELD, name, problem, "use one that does, such as 'resnet18'") from error
+        raise size_error(name, input_shape, error) from error
+    forward_shapes(name, network, input_shape)
     return network
 
 
-def _forward_shapes(network: nn.Module, input_shape: InputShape) -> None:
-    """Run a forward pass on the meta device, which computes, draws and writes nothing."""
-    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    shapes = {name: tensor.to("meta") for name, tensor in tensors.items()}
-    with torch.no_grad():
-        torch.func.functional_call(network, shapes, torch.empty(_PROBED, *input_shape, device="meta"))
-
-
-def _fitted(name: str, input_shape: InputShape, classes: int) -> nn.Module:
+def _fitted(name: str, input_shape: InputShape, classes: int, small_stem: bool | None) -> nn.Module:
     from torchvision import models
 
     channels, height, width = input_shape
     network: nn.Module = models.get_model(
         name.removesuffix(_GN), weights=None, num_classes=classes, **_arguments(name, height, width)
     )
-    if min(height, width) < _SMALL:
+    if min(height, width) < _SMALL if small_stem is None else small_stem:
         _keep_size(network, channels)
     elif channels != _CHANNELS:
         path, first = _first_convolution(network)

@@ -16,7 +16,7 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.methods.builtin.weight_model import weight_features
 from l2rw_ray.methods.output_layer import output_layer
 from l2rw_ray.methods.registry import output_count
-from l2rw_ray.models import build_model
+from l2rw_ray.models.pretrained.network import build_network
 from l2rw_ray.preflight.custom_check import check_method, check_outputs
 from l2rw_ray.preflight.duplicates import ContentHashes, SharedContent
 from l2rw_ray.training.task import check_fit
@@ -55,7 +55,7 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
             sources[name] = load_source(only)
             hashes[name] = ContentHashes(sources[name])
             _warn_of_source(only.source, sources[name])
-        splits = make_splits(sources[name], trial.built_in.data, trial.seed)
+        splits = make_splits(sources[name], trial.built_in.data_for_model, trial.seed)
         misfit = None if spec is None else spec.objective_misfit(is_regression=splits.is_regression)
         if misfit is not None:
             raise ConfigError(*misfit)
@@ -122,7 +122,9 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     if isinstance(method, WeightModelConfig):
         weight_features(splits.train)
     train, outputs = splits.train, output_count(method, splits)
-    network = build_model(model.name, train.input_shape, outputs, model.options, train.input_sizes)
+    network, loaded = build_network(model, train.input_shape, outputs, train.input_sizes)
+    if loaded is not None:
+        logging.getLogger(__name__).warning("model %s: %s", model.name, loaded.text)
     if method.needs_output_layer:
         output_layer(network)
     _check_batch_norm_batches(trial, network, splits)

@@ -122,7 +122,7 @@ def summarise_data(trials: Sequence[PlannedTrial]) -> Iterator[DataSummary]:
     """
     firsts: dict[str, PlannedTrial] = {}
     for trial in trials:
-        firsts.setdefault(trial.built_in.data.model_dump_json(), trial)
+        firsts.setdefault(trial.built_in.data_for_model.model_dump_json(), trial)
     levels = _differences([json.loads(section) for section in firsts])
     known: dict[str, tuple[Source, SourceSummary, ContentHashes]] = {}
     for trial, section_levels in zip(firsts.values(), levels, strict=True):
@@ -141,7 +141,7 @@ def _summary(
     summary: SourceSummary,
     hashes: ContentHashes,
 ) -> DataSummary:
-    config, seed = trial.built_in.data, trial.seed
+    config, seed = trial.built_in.data_for_model, trial.seed
     origins, scarce = set_origins(config, source), scarce_classes(config, source)
     try:
         splits = make_splits(source, config, seed)

@@ -13,7 +13,7 @@ from l2rw_ray.config.method.methods import MetaMethodConfig
 from l2rw_ray.data import MetaSampler, Splits
 from l2rw_ray.methods import TrainingContext
 from l2rw_ray.methods.registry import adapted_network, output_count
-from l2rw_ray.models import build_model
+from l2rw_ray.models.pretrained.network import build_network
 from l2rw_ray.training.determinism import restore_rng, rng_state, seed_globals
 from l2rw_ray.training.optim.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks
@@ -38,9 +38,8 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
 
     def build() -> nn.Module:
         seed_globals(trial.seed, "initial_weights")
-        model = config.model
         train = splits.train
-        network = build_model(model.name, train.input_shape, outputs, model.options, train.input_sizes)
+        network, _ = build_network(config.model, train.input_shape, outputs, train.input_sizes)
         return adapted_network(config.method, network)
 
     network = build().to(device)

@@ -99,6 +99,39 @@ def test_a_tokenizer_counts_by_its_content(study_tree: dict, tmp_path: Path) -> 
         _fingerprint(assign(study_tree, "trial.data.tokenizer.file", "none.json", StudySpec))
 
 
+def test_weights_count_by_their_content(study_tree: dict, tmp_path: Path) -> None:
+    fresh = _fingerprint(study_tree)
+    assert _fingerprint(assign(study_tree, "trial.model.weights", None, StudySpec)) == fresh
+    found = []
+    for name, content in (("a.pth", "one"), ("b.pth", "one"), ("c.pth", "two")):
+        (tmp_path / name).write_text(content)
+        found.append(_fingerprint(assign(study_tree, "trial.model.weights", str(tmp_path / name), StudySpec)))
+    assert found[0] == found[1]
+    assert len({fresh, *found}) == 3
+    with pytest.raises(InputError, match=r"model.weights = 'none.pth': no such file or directory; check"):
+        _fingerprint(assign(study_tree, "trial.model.weights", "none.pth", StudySpec))
+
+
+def test_a_folder_of_weights_counts_by_its_content(study_tree: dict, tmp_path: Path) -> None:
+    found = []
+    for name, config, readme in (("a", "{}", ""), ("b", "{}", "text"), ("c", "{ }", "")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").write_text(config)
+        (folder / "README.md").write_text(readme)
+        study_tree["trial"]["model"] = {"name": "hugging_face", "weights": str(folder)}
+        found.append(_fingerprint(study_tree))
+    assert found[0] == found[1] != found[2]
+
+
+def test_releases_of_weights_count_by_their_name(study_tree: dict) -> None:
+    study_tree["trial"]["model"] = {"name": "resnet50"}
+    names = [None, "IMAGENET1K_V1", "IMAGENET1K_V2"]
+    found = {_fingerprint(assign(study_tree, "trial.model.weights", name, StudySpec)) for name in names}
+    study_tree["trial"]["model"] = {"name": "timm:resnet50", "weights": "pretrained"}
+    assert len({*found, _fingerprint(study_tree)}) == 4
+
+
 @pytest.mark.parametrize("field", ["categorical", "image_size"])
 def test_further_columns_count_and_their_absence_does_not(study_tree: dict, field: str) -> None:
     given = {"categorical": {"features": ["a"], "categorical": ["b"]}, "image_size": {"image_size": [8, 8]}}[

@@ -1,11 +1,11 @@
 """Tokenizers of the library `tokenizers`: train one, or read one from a file."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from l2rw_ray.config.data.text import TokenizerOptions
 from l2rw_ray.errors import DataError, first_line
+from l2rw_ray.weight_files import resolved
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -68,7 +68,7 @@ def read_tokenizer(file: str) -> str:
         DataError: It is missing, or no such file.
     """
     try:
-        text = Path(file).expanduser().read_text(encoding="utf-8")
+        text = resolved(_FIELD, file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(_FIELD, file, f"cannot be read ({first_line(error)})", "check the path") from error
     from tokenizers import Tokenizer

@@ -22,7 +22,7 @@ def train_built_in(planned: PlannedTrial, session: TrialSession) -> None:
         OutOfReachError: The store of its source is unreachable.
         NonFiniteError: A loss or score became NaN or infinite.
     """
-    data = planned.built_in.data
+    data = planned.built_in.data_for_model
     source = retry_transient(lambda: _source(data.source_only()))
     keeps = session.options.keep_examples is not None
     splits = make_splits(source, data, planned.seed, with_untrained=keeps)

@@ -1,0 +1,78 @@
+"""Read the tensors of a file of weights, without running any code that it may hold."""
+
+import pickle
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from l2rw_ray.errors import ConfigError, first_line
+from l2rw_ray.weight_files import local_path
+
+FIELD = "model.weights"
+_SAFE = ".safetensors"
+_WRAPPED = "module."
+"""What DistributedDataParallel puts in front of every name."""
+_INSIDE = ("state_dict", "model_state_dict", "state", "model")
+"""Where training scripts put the state dict in what they save, models of this package among them."""
+_REMEDY = "give a file of safetensors, or of a state dict saved by torch.save"
+_UNREADABLE = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, TypeError, ValueError)
+"""What reading any file as weights may raise."""
+
+
+def read_state(given: str) -> Mapping[str, Tensor]:
+    """Return the tensors of a file by name, in its order, on the CPU; they are not to be written to.
+
+    Args:
+        given: The file, as `model.weights` names it.
+
+    Raises:
+        ConfigError: It does not exist, or holds no tensors by name.
+    """
+    path = local_path(f"trial.{FIELD}", given)
+    try:
+        found = path.stat()
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise ConfigError(FIELD, given, reason, "check the path") from error
+    try:
+        state = _read(path, found.st_size, found.st_mtime_ns)
+    except _UNREADABLE as error:
+        problem = f"cannot be read as weights ({first_line(error)})"
+        raise ConfigError(FIELD, given, problem, _REMEDY) from error
+    if not state:
+        raise ConfigError(FIELD, given, "holds no tensors by name", _REMEDY)
+    return state
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, size: int, changed_ns: int) -> Mapping[str, Tensor]:
+    """Return the tensors of a file; those of the last one are kept for the trials that follow."""
+    if path.suffix == _SAFE:
+        return _safe_tensors(path)
+    held: Any = torch.load(path, map_location="cpu", weights_only=True)
+    tensors = _tensors_of(held)
+    if tensors and all(name.startswith(_WRAPPED) for name in tensors):
+        return {name.removeprefix(_WRAPPED): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def _safe_tensors(path: Path) -> Mapping[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def _tensors_of(held: Any) -> Mapping[str, Tensor]:
+    """Return a state dict, or the one inside what a training script saved."""
+    if not isinstance(held, Mapping):
+        return {}
+    inside = next((held[name] for name in _INSIDE if isinstance(held.get(name), Mapping)), held)
+    return {name: value for name, value in inside.items() if isinstance(value, Tensor)}
