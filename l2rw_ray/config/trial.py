@@ -159,6 +159,13 @@ class TrialConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _weights_know_their_images(self) -> Self:
+        if self.data.normalize == "weights" and self.model.weights is None:
+            problem, remedy = "model.weights are null", "use data, or {mean: […], std: […]}"
+            raise conflict("data.normalize", "weights", problem, remedy)
+        return self
+
+    @model_validator(mode="after")
     def _stream_suits_the_trial(self) -> Self:
         data = self.data
         if not isinstance(data, ParquetData) or data.stream is None:

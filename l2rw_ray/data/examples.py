@@ -14,6 +14,7 @@ from l2rw_ray.data.streaming.stored_rows import StoredRows
 from l2rw_ray.data.text.encoder import TextEncoder
 from l2rw_ray.data.text.joining import joined_texts
 from l2rw_ray.data.text.token_rows import TokenRows
+from l2rw_ray.data.transforms import ImageTransforms
 from l2rw_ray.errors import DataError
 from l2rw_ray.trees import Shapes, Tree
 
@@ -48,6 +49,10 @@ class ExampleSet:
             known of all. None of them is `corrupted`, and none counts as `clean`.
         ids: Identity of each row of its source, to be looked up by `rows`; None where the number of a row
             is its identity.
+        transforms: What changes images when a batch is taken; None where nothing does. Images then stay on
+            the CPU.
+        pixel_mean: What is subtracted from the pixels of images, from 0 to 1, [C, 1, 1]; None for the middle.
+        pixel_std: What they are divided by, [C, 1, 1]; None for a half.
     """
 
     inputs: Tree | RowStore
@@ -65,6 +70,9 @@ class ExampleSet:
     encoder: TextEncoder | CategoryEncoder | None = None
     unverified: Tensor | None = None
     ids: RowIds | None = None
+    transforms: ImageTransforms | None = None
+    pixel_mean: Tensor | None = None
+    pixel_std: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -96,7 +104,7 @@ class ExampleSet:
     @property
     def input_shape(self) -> Shapes:
         """Shape of one input; of a tree a dict or tuple of those of its parts."""
-        return shape_of_one(self.inputs)
+        return shape_of_one(self.inputs) if self.transforms is None else self.transforms.shape
 
     @property
     def input_sizes(self) -> Mapping[str, int | tuple[int, ...]]:
@@ -108,8 +116,9 @@ class ExampleSet:
 
     @property
     def scales(self) -> dict[str, Tensor]:
-        """The tensors that standardise features and targets, by attribute name; empty without those."""
-        named = {name: getattr(self, name) for name in ("mean", "std", "target_mean", "target_std")}
+        """The tensors that standardise inputs and targets, by attribute name; empty without those."""
+        names = ("mean", "std", "target_mean", "target_std", "pixel_mean", "pixel_std")
+        named = {name: getattr(self, name) for name in names}
         return {name: scale for name, scale in named.items() if scale is not None}
 
     @property
@@ -142,7 +151,7 @@ class ExampleSet:
         if self.is_streamed:
             raise self.streaming_error("the train examples come in batches, and cannot be taken one by one")
         places_B = index_B if self.places is None else self.places[index_B]
-        return take_rows(self.inputs, places_B)
+        return take_rows(self.inputs, places_B if self.transforms is None else places_B.cpu())
 
     def streaming_error(self, problem: str) -> DataError:
         """Return the error for a method that needs more of a streamed set than its batches."""
@@ -153,14 +162,22 @@ class ExampleSet:
     def scaled(self, inputs: Tree, change: Callable[[Tensor], Tensor] | None = None) -> Tree:
         """Scale inputs for a model, float32 [B, …]; a tree stays as it is, but for features and categories.
 
-        Images are scaled to [−1, 1] by (x/255 − 0.5)/0.5, features standardised; one that is missing (NaN)
-        becomes the mean, 0.
+        Images are transformed, and scaled to [−1, 1] by (x/255 − 0.5)/0.5 or standardised by `pixel_mean` and
+        `pixel_std`; features are standardised, and one that is missing (NaN) becomes the mean, 0.
 
         Args:
             inputs: What `inputs_of` returned; features are overwritten.
-            change: Applied to the images, uint8 [B, C, H, W], first.
+            change: Applied to the images, uint8 [B, C, H, W], first, in place of the transforms of images
+                that are evaluated.
         """
-        x = inputs if change is None else change(inputs)
+        if change is not None:
+            x = change(inputs)
+        else:
+            x = inputs if self.transforms is None else self.transforms.evaluated(inputs)
+        if self.transforms is not None:
+            x = x.to(self.labels.device)
+        if self.pixel_mean is not None:
+            return x.float().div_(255).sub_(self.pixel_mean).div_(self.pixel_std)
         if isinstance(x, dict) and self.mean is not None:
             return {**x, FEATURES: self._standardised(x[FEATURES])}
         if not isinstance(x, Tensor):
@@ -190,13 +207,13 @@ class ExampleSet:
         if device == self.labels.device:
             return self
         own = self
-        if self.places is not None:
+        if self.places is not None and self.transforms is None:
             own = replace(self, inputs=select_rows(self.inputs, self.places), places=None)
         tensors = {name: value for name, value in vars(own).items() if isinstance(value, Tensor)}
         there: dict[str, Any] = {
             name: value.to(device) for name, value in tensors.items() if name != "inputs"
         }
-        return replace(own, **there, inputs=moved(own.inputs, device))
+        return replace(own, **there, inputs=own.inputs if own.transforms else moved(own.inputs, device))
 
 
 def feature_scale(features_NF: Tensor) -> tuple[Tensor, Tensor]:

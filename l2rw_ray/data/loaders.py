@@ -13,6 +13,7 @@ from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.streaming.parts import ReadParts, read_here
 from l2rw_ray.data.streaming.streamed_inputs import streamed_inputs
+from l2rw_ray.data.transforms import draw_seeds
 from l2rw_ray.errors import DataError
 from l2rw_ray.trees import Tree, map_tensors
 
@@ -102,8 +103,12 @@ def epoch_batches(
             if augment:
                 changes_B3 = draw_changes(augment, seed, epoch, step, len(whole))
                 change = partial(augmented, changes_B3=_share(changes_B3, rank, world_size))
+            elif examples.transforms is not None and examples.transforms.augments:
+                seeds_B = _share(draw_seeds(seed, epoch, step, len(whole)), rank, world_size)
+                change = partial(examples.transforms.augmented, seeds_B=seeds_B)
             index_B = index.to(device)
-            x = map_tensors(x, lambda tensor: tensor.to(device))
+            if examples.transforms is None:
+                x = map_tensors(x, lambda tensor: tensor.to(device))
             x, y = examples.scaled(x, change), examples.answers(index_B)
             yield Batch(x, y, index_B, len(whole), is_last=step == steps - 1)
 

@@ -19,6 +19,7 @@ from l2rw_ray.methods.registry import output_count
 from l2rw_ray.models.pretrained.network import build_network
 from l2rw_ray.preflight.custom_check import check_method, check_outputs
 from l2rw_ray.preflight.duplicates import ContentHashes, SharedContent
+from l2rw_ray.training.pixel_scale import scaled_for_weights
 from l2rw_ray.training.task import check_fit
 
 
@@ -116,6 +117,7 @@ def _meta_batch_size(trial: PlannedTrial) -> int | None:
 
 
 def _check(trial: PlannedTrial, splits: Splits) -> None:
+    splits = scaled_for_weights(splits, trial.config)
     MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
     check_fit(trial.built_in, splits)
     model, method = trial.built_in.model, trial.built_in.method

@@ -36,11 +36,12 @@ class SavedModel:
         network: The model, not wrapped.
         config: The trial it was trained in.
         input_shape: Shape of one input; of a tree a dict or tuple of those of its parts. Images have values
-            from −1 to 1.
+            from −1 to 1, unless there are `scales` of pixels.
         outputs: Number of outputs.
         class_names: Names of the outputs; one for a regression.
         scales: `mean` and `std` to standardise features by, and `target_mean` and `target_std` that targets
-            were standardised by; none for images, trees and classes.
+            were standardised by; `pixel_mean` and `pixel_std` of pixels from 0 to 1; none for trees and
+            classes.
         encoder: What made numbers of texts or categories; None for other inputs.
     """
 

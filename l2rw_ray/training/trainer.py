@@ -38,6 +38,7 @@ from l2rw_ray.training.examples.trial_examples import collect_examples
 from l2rw_ray.training.optim.schedules import LearningRates
 from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
+from l2rw_ray.training.pixel_scale import scaled_for_weights
 from l2rw_ray.training.ranks import unwrapped
 from l2rw_ray.training.saved_model import SavedModel, save_model
 from l2rw_ray.training.score_checks import ScoreChecks
@@ -79,7 +80,7 @@ class Trainer:
         reset_process(trial.resources.cpus_per_worker)
         self._trial, self._config, self._options = trial, trial.built_in, options
         self._emit, self._ranks, self._device = emit, options.ranks, options.device
-        self._splits = splits.to(options.device)
+        self._splits = scaled_for_weights(splits, trial.config).to(options.device)
         self._timer = PhaseTimer(options.device, synchronise=False)
         self._context = build_context(trial, self._splits, options.ranks, options.device)
         self._method = build_method(self._config.method, self._context)

@@ -70,6 +70,7 @@ def test_every_method_resumes_exactly(make_trial: MakeTrial, tmp_path: Path, nam
     [
         {"optim": ADAM},
         {"optim__accumulation_steps": 2, "data__augment": ["crop", "flip"]},
+        {"data__transforms": {"train": [{"name": "RandomCrop", "size": 8, "padding": 2}, "RandomErasing"]}},
         {"optim__schedule": {"name": "cosine", "warmup": 2}, "optim__accumulation_steps": 2},
         {"optim__schedule": {"name": "one_cycle"}},
         {"model": {"name": NORMALISED}},
@@ -78,6 +79,7 @@ def test_every_method_resumes_exactly(make_trial: MakeTrial, tmp_path: Path, nam
     ids=[
         "adam",
         "accumulation and augmentation",
+        "transforms",
         "cosine",
         "one cycle",
         "batch norm",

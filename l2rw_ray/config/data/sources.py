@@ -30,11 +30,12 @@ from l2rw_ray.config.data.source_options import (
     TorchvisionOptions,
 )
 from l2rw_ray.config.data.streaming import StreamOptions
+from l2rw_ray.config.data.transforms import ImageOptions
 from l2rw_ray.config.data.trusted import TrustedColumns, TrustedOptions
 from l2rw_ray.config.section import conflict
 
 
-class _Data(SourceFacts):
+class _Data(ImageOptions, SourceFacts):
     """What every source shares: the four disjoint sets and the protocols on two of them."""
 
     train_size: int | None = Field(default=None, ge=2)
@@ -90,6 +91,13 @@ class _Data(SourceFacts):
             if kind in augment[:place]:
                 raise conflict(f"[{place}]", kind, "it is named already", "name each once")
         return tuple(sorted(augment))  # their order has no meaning
+
+    @model_validator(mode="after")
+    def _images_are_changed_in_one_way(self) -> Self:
+        if self.augment and self.transforms.train:
+            problem, remedy = "transforms.train says it too", "use one of the two"
+            raise conflict("augment", list(self.augment), problem, remedy)
+        return self
 
     def source_only(self) -> Self:
         """Return this section with all but the source's own fields at their defaults: what loading needs."""
@@ -283,6 +291,11 @@ class ParquetData(TableOptions, TrustedColumns, InputColumns, CsvOptions, _Data)
         if self.image is None and self.augment:
             problem = f"{self.input_kind} are no images"
             raise conflict("augment", list(self.augment), problem, "leave it out")
+        if self.image is None and self.changes_images:
+            field = "transforms" if self.normalize is None else "normalize"
+            given = getattr(self, field)
+            value = given if isinstance(given, str) else given.model_dump(exclude_defaults=True)
+            raise conflict(field, value, f"{self.input_kind} are no images", "leave it out")
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from l2rw_ray.data.source import NO_CLASS, Source
 from l2rw_ray.data.splits.clean_sets import draw_clean_sets
 from l2rw_ray.data.splits.encoded_inputs import encoded_source
 from l2rw_ray.data.splits.given_labels import judged, learning_from, unverified, with_given
+from l2rw_ray.data.splits.image_options import with_image_options
 from l2rw_ray.data.splits.label_noise import corrupt
 from l2rw_ray.data.splits.targets import noisy, target_scale
 from l2rw_ray.data.splits.train_set import draw_train
@@ -125,6 +126,7 @@ def make_splits(source: Source, config: Data, seed: int, *, with_untrained: bool
     if isinstance(config.noise, GaussianNoise):
         sets["train"] = noisy(sets["train"], config.noise, source, clean.left, seed)
     sets["train"] = judged(sets["train"], source)
+    sets = with_image_options(sets, config)
     hashes = {name: hash_rows(which, own_test and name == "test") for name, which in rows.items()}
     return Splits(
         **sets,

@@ -15,6 +15,7 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.import_path import TIMM
 from l2rw_ray.meta import ReweightedStep, example_scores, reference_scores
 from l2rw_ray.models import build_model
+from l2rw_ray.models.pretrained.image_statistics import image_statistics
 from l2rw_ray.models.pretrained.network import build_network
 
 SHAPE = (3, 16, 16)
@@ -177,6 +178,26 @@ def test_weights_keep_the_stem_that_they_have(tmp_path: Path) -> None:
     torch.save(small.state_dict(), tmp_path / "b.pth")
     network, _ = built(10, name="resnet18", weights=str(tmp_path / "b.pth"), small_stem=True)
     assert not differing(network, small)
+
+
+@pytest.mark.parametrize(
+    ("section", "mean"),
+    [
+        ({"name": "resnet18", "weights": "IMAGENET1K_V1"}, (0.485, 0.456, 0.406)),
+        ({"name": f"{TIMM}tf_efficientnet_lite0", "weights": "a.pth"}, (0.5, 0.5, 0.5)),
+        ({"name": f"{TIMM}efficientnet_lite0", "weights": "pretrained"}, (0.485, 0.456, 0.406)),
+    ],
+)
+def test_weights_know_what_images_were_normalised_by(
+    section: dict[str, str], mean: tuple[float, ...]
+) -> None:
+    assert tuple(image_statistics(MODEL.validate_python(section))[0]) == mean
+
+
+def test_other_weights_do_not() -> None:
+    line = r"data.normalize = 'weights': what images lenet was trained on is not known; give {mean"
+    with pytest.raises(InputError, match=line):
+        image_statistics(MODEL.validate_python({"name": "lenet", "weights": "a.pth"}))
 
 
 def test_frozen_batch_norm_keeps_its_statistics_and_decouples_examples() -> None:

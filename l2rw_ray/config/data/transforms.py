@@ -1,0 +1,131 @@
+"""Transforms of images, and what their pixels are normalised by."""
+
+import difflib
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+
+from l2rw_ray.config.data.transform_names import MIXING, REQUIRED, SAME_FOR_ALL, TRANSFORMS
+from l2rw_ray.config.section import Section, conflict
+
+
+class Transform(Section):
+    """A transform of `torchvision.transforms.v2`: its name alone, or its name with its options beside it."""
+
+    name: str
+    """Name of the transform, such as `RandomHorizontalFlip`."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Options, which may also stand beside the name: `{name: RandomCrop, size: 32, padding: 4}`. Modes of
+    interpolation and policies are written as text, such as `bicubic` and `cifar10`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _options_stand_beside_the_name(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"name": given}
+        if isinstance(given, dict) and isinstance(given.get("options", {}), dict):
+            beside = {key: value for key, value in given.items() if key not in ("name", "options")}
+            kept = {key: value for key, value in given.items() if key == "name"}
+            return {**kept, "options": {**given.get("options", {}), **beside}}
+        return given
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        if self.name in MIXING:
+            problem = "it makes one image of two, which then have no weight, label or score of their own"
+            raise conflict("name", self.name, problem, "leave it out, or mix in a method of your own")
+        if self.name not in TRANSFORMS:
+            near = difflib.get_close_matches(self.name, TRANSFORMS, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(TRANSFORMS)}"
+            raise conflict("name", self.name, "no transform of one image in torchvision", remedy)
+        known = TRANSFORMS[self.name]
+        for option, value in self.options.items():
+            if option not in known:
+                remedy = f"use one of {', '.join(known)}" if known else "it has none"
+                raise conflict(option, value, f"no option of {self.name}", remedy)
+        for option in REQUIRED.get(self.name, ()):
+            if option not in self.options:
+                raise conflict(option, None, f"{self.name} needs it", f"add {option}")
+        return self
+
+    def __hash__(self) -> int:
+        """Hash equal transforms equally, though options are a dictionary."""
+        return hash((self.name, *sorted(self.options)))
+
+
+class Transforms(Section):
+    """What is done to images when a batch is taken, before they are normalised."""
+
+    train: tuple[Transform, ...] = ()
+    """Transforms of train images, in their order, drawn anew for each image and step by the trial's seed: all
+    methods see the same. Images of the meta, validation and test sets get those of `evaluate`."""
+    evaluate: tuple[Transform, ...] = ()
+    """Transforms of images that are evaluated, and of the meta set: such as draw nothing at random. Sizes
+    have to be those that `train` gives."""
+
+    @model_validator(mode="after")
+    def _evaluation_draws_nothing(self) -> Self:
+        for place, each in enumerate(self.evaluate):
+            if each.name not in SAME_FOR_ALL:
+                remedy = f"use {', '.join(SAME_FOR_ALL)}, or name it in train"
+                raise conflict(f"evaluate[{place}].name", each.name, "it draws at random", remedy)
+        return self
+
+
+_Channel = Annotated[float, Field(ge=0, le=1)]
+_Spread = Annotated[float, Field(gt=0, le=1)]
+
+
+class PixelStatistics(Section):
+    """Mean and deviation of each channel, of pixels from 0 to 1."""
+
+    mean: tuple[_Channel, ...] = Field(min_length=1)
+    """Mean of each channel."""
+    std: tuple[_Spread, ...] = Field(min_length=1)
+    """Standard deviation of each channel."""
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise conflict(
+                "std", list(self.std), f"mean has {len(self.mean)}", "give one of each per channel"
+            )
+        return self
+
+
+Normalize = Literal["data", "weights"] | PixelStatistics | None
+_NAMES = ("data", "weights")
+
+
+class ImageOptions(Section):
+    """How images are changed and scaled when a batch is taken."""
+
+    transforms: Transforms = Transforms()
+    """Transforms of images by torchvision, in place of `augment`."""
+    normalize: Normalize = None
+    """What pixels are normalised by: `data`, mean and deviation of the train images as they are stored, by
+    channel; `weights`, those that `model.weights` were trained with; or a section of both. Null scales them
+    to [−1, 1]."""
+
+    @field_validator("normalize", mode="before")
+    @classmethod
+    def _statistics_are_told_apart(cls, given: Any) -> Any:
+        if given is None or isinstance(given, PixelStatistics) or given in _NAMES:
+            return given
+        if not isinstance(given, dict):
+            remedy = "use 'data', 'weights' or {mean: […], std: […]}"
+            raise conflict("", given, "unknown", remedy)
+        try:
+            return PixelStatistics.model_validate(given)
+        except ValidationError as error:  # of the section alone, not of the names that might stand instead
+            first = error.errors()[0]
+            context = first.get("ctx", {})
+            field = context.get("field", ".".join(map(str, first["loc"])))
+            problem, value = context.get("problem", first["msg"].lower()), context.get("value", given)
+            remedy = "give {mean: […], std: […]} of pixels from 0 to 1"
+            raise conflict(field, value, problem, context.get("remedy", remedy)) from error
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether anything here is for images alone."""
+        return self.transforms != Transforms() or self.normalize is not None
