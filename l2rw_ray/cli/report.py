@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from l2rw_ray.cli.resumption import say_earlier
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.report import write_combined_report, write_report
 from l2rw_ray.report.ablation.level_comparison import PairedComparison
@@ -63,6 +64,8 @@ def print_report(named: Sequence[str], options: ReportOptions) -> None:
             address = str(paths.html)
         else:
             paths, address = write_own_report(folders[0], latex=options.latex)
+        if len(folders) == 1:
+            say_earlier(folders[0])
         if not options.as_json:
             lines = (address, *(str(file) for file in paths.latex[:1]))
             print(*lines, sep="\n")

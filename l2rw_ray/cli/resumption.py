@@ -1,11 +1,12 @@
 """Say what a run takes over from earlier ones: finished trials, checkpoints, trials of other settings."""
 
+import sys
 from collections.abc import Callable, Mapping
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import Event, TrialStarted
-from l2rw_ray.results import read_study
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.reader import earlier_trials
 from l2rw_ray.tracking.runs import trial_name
 
 _MAX_NAMED = 3
@@ -37,15 +38,17 @@ def done_before(done: int, total: int) -> str:
 
 def earlier_settings(folder: StudyFolder) -> str | None:
     """Return a line that names the ledger's trials that the study no longer plans; None without any."""
-    planned = {row.trial_id for row in folder.read_plan()}
-    rows = [
-        row
-        for row in read_study(folder.path, everything=True).to_pylist()
-        if row["trial_id"] not in planned and row["status"] == "completed"
-    ]
+    rows = [row for row in earlier_trials(folder.path) if row["status"] == "completed"]
     if not rows:
         return None
     named = ", ".join(sorted(map(trial_name, rows))[:_MAX_NAMED])
     more = f" and {len(rows) - _MAX_NAMED} more" if len(rows) > _MAX_NAMED else ""
     trials = "1 trial" if len(rows) == 1 else f"{len(rows)} trials"
-    return f"earlier  {trials} of earlier settings not in this report: {named}{more}"
+    return f"earlier  {trials} of earlier settings left out: {named}{more}"
+
+
+def say_earlier(folder: StudyFolder) -> None:
+    """Name the trials of earlier settings, which reports and mirrors leave out, on standard error."""
+    line = earlier_settings(folder)
+    if line:
+        print(line, file=sys.stderr)

@@ -211,8 +211,10 @@ def _without_files(folder: StudyFolder) -> dict[str, int]:
 
 def _failed_logs(folder: StudyFolder) -> list[str]:
     """Return lines that name the logs of the first failed and diverged trials."""
-    all_rows = read_study(folder.path).to_pylist()
-    rows = [row for row in all_rows if row["status"] in ("failed", "diverged") and row["log"]]
+    table = read_study(folder.path)
+    statuses = enumerate(table["status"].to_pylist())
+    failed = [number for number, status in statuses if status in ("failed", "diverged")]
+    rows = [row for row in table.take(failed).to_pylist() if row["log"]]
     lines = [f"log      {folder.path / row['log']} ({trial_name(row)})" for row in rows[:_MAX_LOGS]]
     if len(rows) > _MAX_LOGS:
         lines.append(f"         and {len(rows) - _MAX_LOGS} more in {folder.logs}")

@@ -38,18 +38,21 @@ def print_status(named: str, *, as_json: bool = False) -> None:
 def watch_status(named: str, console: Console | None = None) -> None:
     """Show the status of a study until its run ends: a page on a terminal, a line per change elsewhere.
 
+    A study that is not there yet is waited for.
+
     Args:
         named: The study folder or its address.
         console: Where to print; standard output by default.
 
     Raises:
-        StudyFolderError: There is no study, or it cannot be read.
+        StudyFolderError: The folder cannot be read.
     """
     console = console or Console()
     with read_study_folder(named) as folder:
         live = Live(console=console, auto_refresh=False, transient=True)
-        last = ""
+        last, progress = "", None
         try:
+            _wait_for_study(folder, console)
             while True:
                 began = monotonic()
                 progress = read_progress(folder)
@@ -66,7 +69,18 @@ def watch_status(named: str, console: Console | None = None) -> None:
             pass
         finally:
             live.stop()
-        console.print(Text(status_text(progress, folder)), soft_wrap=True)
+        if progress is not None:
+            console.print(Text(status_text(progress, folder)), soft_wrap=True)
+
+
+def _wait_for_study(folder: StudyFolder, console: Console) -> None:
+    """Wait until a run has written its plan; a path that is no folder never gets one."""
+    folder.check_not_a_file()
+    if folder.plan_file.exists():
+        return
+    console.print(Text(f"waiting  {folder.address} holds no study yet; Ctrl-C ends this"), soft_wrap=True)
+    while not folder.plan_file.exists():
+        _pause(folder, 0.0)
 
 
 def _pause(folder: StudyFolder, reading_s: float) -> None:

@@ -78,6 +78,19 @@ def read_column(directory: Path | str, column: str) -> pa.Table:
     return _planned_rows(_read(folder, ["trial_id", "seed", column]), folder.read_plan())
 
 
+def earlier_trials(directory: Path | str) -> list[dict[str, Any]]:
+    """Return `trial_id`, `status`, `method` and `seed` of the ledger's trials that the plan no longer has.
+
+    Raises:
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
+    """
+    folder = StudyFolder(Path(directory))
+    ledger = _read(folder, ["trial_id", "status", "method", "seed"])
+    planned = pa.array([row.trial_id for row in folder.read_plan()], pa.string())
+    rows: list[dict[str, Any]] = ledger.filter(pc.invert(pc.is_in(ledger["trial_id"], planned))).to_pylist()
+    return rows
+
+
 def unnested(table: pa.Table, column: str) -> tuple[dict[str, Any], pa.Array]:
     """Return the table's other columns with a row per item of a column of lists, and the items."""
     lists = table[column].combine_chunks()

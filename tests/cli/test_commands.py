@@ -97,6 +97,18 @@ def test_a_study_that_nobody_runs_is_watched_once(call: Call, folder: StudyFolde
     assert call("status", str(folder.path), "--watch", "--json")[0] == 2
 
 
+def test_a_study_that_is_not_there_yet_is_waited_for(
+    call: Call, study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = StudyFolder(tmp_path / "soon")
+    monkeypatch.setattr("l2rw_ray.cli.status.sleep", lambda pause_s: write_plan(folder, study_tree))
+    code, output, error = call("status", str(folder.path), "--watch")
+    assert (code, error) == (0, "")
+    assert output.startswith(
+        f"waiting  {folder.path} holds no study yet; Ctrl-C ends this\n0 of 4 trials done"
+    )
+
+
 def test_completion_is_typers_own(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shellingham.detect_shell", lambda *_: ("bash", "/bin/bash"))
     code, output, _ = call("--show-completion")
@@ -147,6 +159,15 @@ def test_unusable_folders_of_a_joined_report_are_one_line_and_exit_code_2(
     assert (code, output, error.count("\n")) == (2, "", 1)
     assert "2 of 3: unusable: " in error.replace("'", "")
     assert error.count("no such folder") == 2
+
+
+@pytest.mark.parametrize("command", ["report", "track"])
+def test_trials_of_earlier_settings_are_named(
+    call: Call, folder: StudyFolder, study_tree: dict, command: str
+) -> None:
+    write_plan(folder, study_tree | {"seeds": [1, 2]})
+    code, _, error = call(command, str(folder.path))
+    assert (code, error) == (0, "earlier  1 trial of earlier settings left out: uniform · seed 0\n")
 
 
 def test_track_mirrors_without_duplicates(call: Call, folder: StudyFolder) -> None:

@@ -24,7 +24,7 @@ def test_a_trial_that_goes_on_is_named_with_its_epoch(study_tree: dict) -> None:
 @pytest.mark.parametrize(
     ("seeds", "named"),
     [
-        (1, "2 trials of earlier settings not in this report: l2rw · seed 1, uniform · seed 1"),
+        (1, "2 trials of earlier settings left out: l2rw · seed 1, uniform · seed 1"),
         (2, None),
     ],
 )

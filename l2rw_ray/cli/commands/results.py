@@ -93,12 +93,14 @@ def publish(
 
 def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:
     """Update the MLflow mirror of a study."""
+    from l2rw_ray.cli.resumption import say_earlier
     from l2rw_ray.results.opening import read_study_folder
     from l2rw_ray.tracking.mirror import mirror_folder
     from l2rw_ray.tracking.uri import masked
 
     with read_study_folder(directory) as folder:
         count = mirror_folder(folder, tracking_uri).trials
+        say_earlier(folder)
     print(f"{count} trials mirrored to {masked(tracking_uri) if tracking_uri else folder.tracking_database}")
 
 
