@@ -201,10 +201,14 @@ class StudySpec(Section):
             case TunedComparisonDesign():
                 if isinstance(self.trial, TrialConfig):
                     self._check_test_set(self.design, self.trial)
-                both = set(self.design.search_seeds) & set(self.seed_values)
+                both = set(self.design.all_search_seeds) & set(self.seed_values)
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
                     raise conflict("design.search_seeds", min(both), problem, "use others")
+                seeds = len(self.seed_values)
+                if self.design.searches not in (1, seeds):
+                    problem = f"the study has {seeds} seeds, and each search has one of its own"
+                    raise conflict("design.searches", self.design.searches, problem, f"use 1 or {seeds}")
             case MinimumEffectiveDesign() if len(self.seed_values) < 2:
                 problem = "one seed leaves no variance to judge by"
                 raise conflict("seeds", self.seeds, problem, "use 2 or more")

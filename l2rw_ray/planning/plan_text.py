@@ -100,7 +100,8 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
             ]
             searches = sum(len(design.points_of(name)) for name in design.arms)
             each = "arms" if searches == len(design.arms) else "pairs of arm and level"
-            tried = f"{_budget_text(design.budget)} by {design.sampler} for each of {searches} {each}"
+            times = "" if design.searches == 1 else f", {_count(design.searches, 'search')[:-1]}es of each"
+            tried = f"{_budget_text(design.budget)} by {design.sampler} for each of {searches} {each}{times}"
             searched = f"{tried}, at {_count(len(design.search_seeds), 'seed')}"
             return [*arms, f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}"]
         case MinimumEffectiveDesign() as design:

@@ -1,7 +1,8 @@
 """Paired differences between two methods that were trained on the same seeds."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from l2rw_ray.statistics.intervals import Interval, mean_interval
@@ -17,11 +18,14 @@ class Difference:
         interval: Mean difference and its limits over the seeds that both have; None if there are none.
         unpaired: Number of seeds left out because a value is missing for one of the two at some level.
         values: The difference at each of the shared seeds, seeds ascending.
+        ranked: The same with infinite differences where one of the two diverged and has no worst value;
+            empty where all differences are finite. `interval` and `values` are then of the finite ones.
     """
 
     interval: Interval | None
     unpaired: int
     values: tuple[float, ...] = ()
+    ranked: tuple[float, ...] = ()
 
 
 def paired_difference(treatment: BySeed, control: BySeed, confidence: float = 0.95) -> Difference:
@@ -61,6 +65,28 @@ def pooled_paired_difference(levels: Sequence[tuple[BySeed, BySeed]], confidence
     return _difference(found, unpaired, confidence)
 
 
+def ranked_paired_difference(levels: Sequence[tuple[BySeed, BySeed]], confidence: float = 0.95) -> Difference:
+    """Return the paired difference over levels of values of which some are infinitely bad.
+
+    The interval is that of the seeds where all values are finite, the survivors: it says nothing of the
+    others. `ranked` holds the differences of all shared seeds, to be tested by their ranks.
+
+    Args:
+        levels: Treatment and control, by seed, at each level; infinite where a run diverged.
+        confidence: Nominal coverage, between 0 and 1.
+    """
+    infinite = {
+        seed for pair in levels for sample in pair for seed, value in sample.items() if math.isinf(value)
+    }
+    survivors = pooled_paired_difference(
+        [(_without(a, infinite), _without(b, infinite)) for a, b in levels], confidence
+    )
+    shared = set(levels[0][0]).intersection(*(sample for pair in levels for sample in pair))
+    ranked = [_mean_difference([(a[seed], b[seed]) for a, b in levels]) for seed in sorted(shared)]
+    unpaired = len({seed for pair in levels for sample in pair for seed in sample} - shared)
+    return replace(survivors, unpaired=unpaired, ranked=tuple(ranked) if infinite else ())
+
+
 def difference_of_differences(
     levels: Sequence[tuple[BySeed, BySeed]], base: Sequence[tuple[BySeed, BySeed]], confidence: float = 0.95
 ) -> Difference:
@@ -97,6 +123,17 @@ def seed_differences(levels: Sequence[tuple[BySeed, BySeed]]) -> tuple[dict[int,
         seed: fmean(treatment[seed] - control[seed] for treatment, control in levels)
         for seed in sorted(shared)
     }, unpaired
+
+
+def _without(sample: BySeed, seeds: Collection[int]) -> BySeed:
+    return {seed: value for seed, value in sample.items() if seed not in seeds}
+
+
+def _mean_difference(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return the mean difference, where two infinite values are equal and opposite infinities cancel."""
+    differences = [0.0 if math.isinf(a) and a == b else a - b for a, b in pairs]
+    mean = fmean(differences)
+    return 0.0 if math.isnan(mean) else mean
 
 
 def _difference(by_seed: BySeed, unpaired: int, confidence: float) -> Difference:

@@ -37,6 +37,7 @@ class FakeStudy:
     gain: float = 1.0
     failing: int | None = 4
     missing: Sequence[int] = ()
+    diverging: Sequence[int] = ()
     gpus_per_worker: float = 0.0
 
 
@@ -90,11 +91,19 @@ def records_of(study: FakeStudy, plan: Sequence[PlannedTrial]) -> Iterator[Trial
             record = replace(
                 record,
                 status="failed",
-                error="NonFiniteError: non-finite train_loss at step 37: lower the learning rate",
+                error="ValueError: no label for row 37 of the train set",
                 traceback="Traceback …",
                 metrics={},
                 history=record.history[:3],
                 log=f"logs/{trial.trial_id}.log",
+            )
+        if number in study.diverging:
+            record = replace(
+                record,
+                status="diverged",
+                error="NonFiniteError: non-finite train_loss at step 37: lower the learning rate",
+                metrics={},
+                history=record.history[:3],
             )
         yield record
 
@@ -122,6 +131,7 @@ def _record(study: FakeStudy, trial: PlannedTrial, seed_effect: float, noise: np
         gpus_per_worker=study.gpus_per_worker,
         started_at=NOON + timedelta(seconds=10 * trial.seed),
         train_examples=800,
+        class_counts=dict.fromkeys("0123456789", 80),
         device="cpu",
         hardware="Imagined CPU, 2 cores",
         metrics=_metrics(trial.seed, method, final, noise),

@@ -84,7 +84,7 @@ def test_an_arm_without_a_common_seed_is_in_no_family(fake_study: Write, plain: 
     )
     table = difference_table(disjoint)
     assert table is not None
-    assert "corrected for the one comparison (Holm)" in table.note
+    assert "one error rate of 5 % covers the whole report" in table.note
     assert [row.name for row in table.rows] == ["random"]
 
 
@@ -95,8 +95,8 @@ def test_a_note_counts_what_p_values_were_corrected_for(fake_study: Write, plain
     table = difference_table(found)
     families = {each.evidence.family for each in found.comparisons if each.evidence is not None}
     assert table is not None
-    assert families == {1}
-    assert "corrected for the one comparison" in table.note
+    assert families == {1, 2}, "the finding by itself, then both"
+    assert "covers the whole report" in table.note
 
 
 def outcome(setting: dict[str, object], seed: int = 0, *, train: str = "a", **data: object) -> Outcome:

@@ -25,7 +25,7 @@ def test_limits_are_those_of_one_sided_paired_t_tests():
         difference = figures[rival] - figures[place]
         error = stats.sem(difference)
         high = difference.mean() + stats.t.ppf(1 - 0.05 / 8, 5) * error
-        low = difference.mean() - stats.t.ppf(1 - 0.05 / 8, 5) * error
+        low = difference.mean() - stats.t.ppf(1 - 0.05 / 8, 5) * error  # one rival only
         level = found.levels[place]
         assert (level.rival, level.shortfall_low, level.shortfall_high) == pytest.approx((rival, low, high))
 
@@ -77,9 +77,49 @@ def test_a_wrong_answer_is_as_rare_as_promised():
     assert wrong / 1500 <= 0.2 + 3 * math.sqrt(0.2 * 0.8 / 1500)
 
 
-def test_differences_that_do_not_vary_decide_nothing_but_where_they_are_zero():
+def test_levels_at_chance_are_not_certified():
+    """Levels that collapse to exactly chance in half of the seeds look alike where both did."""
+    rng, wrong, looks = np.random.default_rng(4), 0, look_sizes(2, 9)
+    for _ in range(1000):
+        collapsed = rng.random(9) < 0.5
+        figures = np.array([np.full(9, 0.1), np.where(collapsed, 0.1, 0.8)])
+        wrong += any(
+            effective_level(by_seed(figures[:, :size]), 0.1, alpha=0.05, looks=len(looks), widest=1.0).answer
+            == 0
+            for size in looks
+        )
+    assert wrong == 0
+
+
+def test_calling_a_level_worse_is_wrong_as_rarely():
+    rng, wrong, looks = np.random.default_rng(5), 0, look_sizes(3, 12)
+    for _ in range(600):
+        figures = np.array([[0.7], *[[0.8]] * 4]) + rng.normal(0, 0.05, (5, 12))
+        wrong += any(
+            Verdict.WORSE
+            in {
+                each.verdict
+                for each in effective_level(
+                    by_seed(figures[:, :size]), 0.1, alpha=0.2, looks=len(looks)
+                ).levels
+            }
+            for size in looks
+        )
+    assert wrong / 600 <= 0.2 + 3 * math.sqrt(0.2 * 0.8 / 600)
+
+
+def test_a_level_that_diverged_is_not_enough():
+    losses = by_seed(np.array([[0.5], [0.51]]) + np.random.default_rng(6).normal(0, 1e-3, (2, 8)))
+    losses[0][3] = math.inf
+    found = effective_level(losses, 0.1, alpha=0.05, looks=1, more_is_better=False)
+    assert [level.verdict for level in found.levels] == [Verdict.OPEN, Verdict.ENOUGH]
+
+
+def test_differences_that_do_not_vary_decide_nothing_without_a_bound():
     found = effective_level([{0: 0.7, 1: 0.8}, {0: 0.8, 1: 0.9}], 0.2, alpha=0.05, looks=1)
     assert [level.verdict for level in found.levels] == [Verdict.OPEN] * 2
     assert found.answer is None
-    equal = effective_level([{0: 0.7, 1: 0.8}, {0: 0.7, 1: 0.8}], 0.2, alpha=0.05, looks=1)
-    assert equal.answer == 0
+    equal = [{seed: 0.7 + 0.01 * seed for seed in range(20)}] * 2
+    assert effective_level(equal, 0.2, alpha=0.05, looks=1).answer is None
+    assert effective_level(equal, 0.2, alpha=0.05, looks=1, widest=1.0).answer == 0
+    assert effective_level(equal, 0.1, alpha=0.05, looks=1, widest=1.0).answer is None, "20 seeds are too few"

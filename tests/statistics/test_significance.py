@@ -6,7 +6,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from l2rw_ray.statistics import mean_interval
-from l2rw_ray.statistics.significance import holm, paired_t_test, sign_flip_test
+from l2rw_ray.statistics.significance import holm, paired_t_test, sign_flip_test, signed_rank_test
 
 RNG = np.random.default_rng(0)
 
@@ -85,3 +85,12 @@ def test_holm_keeps_the_family_where_treatments_share_a_control():
     wrong = np.mean([min(holm(family)) < 0.05 for family in p_values])
     assert (p_values.min(axis=1) < 0.05).mean() > 0.12
     assert wrong <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1500)
+
+
+def test_signed_ranks_agree_with_scipy_and_take_infinity():
+    sample = np.random.default_rng(3).normal(0.5, 1, 9)
+    assert signed_rank_test(sample, RNG) == pytest.approx(stats.wilcoxon(sample, method="exact").pvalue)
+    largest = sample.copy()
+    largest[np.abs(sample).argmax()] = np.copysign(np.inf, sample[np.abs(sample).argmax()])
+    assert signed_rank_test(largest, RNG) == signed_rank_test(sample, RNG)
+    assert signed_rank_test([0.0, 0.0, np.inf], RNG) == 1.0

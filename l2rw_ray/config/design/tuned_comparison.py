@@ -10,6 +10,9 @@ from l2rw_ray.config.design.search import NOT_SEARCHED, SearchOptions
 from l2rw_ray.config.design.space import Space
 from l2rw_ray.config.section import Section, conflict
 
+_APART = 1000
+"""Distance between the seeds of successive searches of an arm."""
+
 
 class Arm(Section):
     """One side of the comparison, tuned on its own."""
@@ -32,6 +35,10 @@ class TunedComparisonDesign(SearchOptions):
     """Factors to cross all arms with, such as `data.noise.rate`; each combination is tuned separately."""
     search_seeds: tuple[int, ...] = Field(default=(1_000_000,), min_length=1)
     """Seeds to try configurations on; the objective of a configuration is its mean over them."""
+    searches: int = Field(default=1, ge=1, le=1000)
+    """Number of searches of each arm. 1: all seeds test the one configuration that was chosen. As many as
+    `seeds`: each seed tests the choice of a search of its own, so that intervals hold the luck of searching;
+    search r adds 1000 r to `search_seeds` and r to `sampler_seed`."""
 
     @model_validator(mode="after")
     def _spaces_are_searchable(self) -> Self:
@@ -70,7 +77,8 @@ class TunedComparisonDesign(SearchOptions):
 
     @model_validator(mode="after")
     def _seeds_are_usable(self) -> Self:
-        if min(self.search_seeds) < 0 or len(set(self.search_seeds)) < len(self.search_seeds):
+        seeds = self.all_search_seeds
+        if min(seeds) < 0 or len(set(seeds)) < len(seeds):
             problem = "negative, or named twice"
             raise conflict("search_seeds", list(self.search_seeds), problem, "use distinct numbers from 0 on")
         return self
@@ -80,7 +88,16 @@ class TunedComparisonDesign(SearchOptions):
         if self.budget.trials is None:
             return None
         searches = sum(len(self.points_of(name)) for name in self.arms)
-        return searches * (self.budget.trials * len(self.search_seeds) + seeds)
+        return searches * (self.searches * self.budget.trials * len(self.search_seeds) + seeds)
+
+    def search_seeds_of(self, number: int) -> tuple[int, ...]:
+        """Return the seeds that one search of an arm tries configurations on, counted from 0."""
+        return tuple(seed + _APART * number for seed in self.search_seeds)
+
+    @property
+    def all_search_seeds(self) -> tuple[int, ...]:
+        """The seeds of all searches of an arm."""
+        return tuple(seed for number in range(self.searches) for seed in self.search_seeds_of(number))
 
     def space_of(self, arm: str) -> Space:
         """Return the search space of one arm."""

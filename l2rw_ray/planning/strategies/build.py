@@ -62,4 +62,4 @@ def _search_strategy(
         searches.append(SearchStrategy(search, optuna_study, ledger, retry_failed=retry_failed))
     if isinstance(spec.design, SearchDesign):
         return searches[0]
-    return TunedComparisonStrategy(searches, spec.seed_values, ledger, retry_failed=retry_failed)
+    return TunedComparisonStrategy(searches, ledger, retry_failed=retry_failed)

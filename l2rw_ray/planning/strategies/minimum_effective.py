@@ -9,7 +9,13 @@ from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.planning.plan import configure
 from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
 from l2rw_ray.results.trial_result import TrialResult
-from l2rw_ray.statistics.minimum_effective import EffectiveLevel, effective_level, look_sizes
+from l2rw_ray.statistics.minimum_effective import (
+    EffectiveLevel,
+    effective_level,
+    is_accuracy,
+    look_sizes,
+    worst_value,
+)
 
 _NOTHING = TrialResult("missing")
 
@@ -110,7 +116,9 @@ class MinimumEffectiveStrategy:
         for trial in self.planned:
             result = self._ledger.get(trial.trial_id, _NOTHING)
             value = result.metrics.get(metric, math.nan)
-            if result.status == "completed" and math.isfinite(value):
+            if result.status == "diverged":
+                value = worst_value(metric, self._spec.objective.mode)
+            if result.status == "diverged" or (result.status == "completed" and math.isfinite(value)):
                 values[self._design.levels.index(trial.factors[self._design.factor])][trial.seed] = value
         return effective_level(
             values,
@@ -119,6 +127,7 @@ class MinimumEffectiveStrategy:
             looks=len(self._looks),
             cheapest_first=self._design.seek == "smallest",
             more_is_better=self._spec.objective.mode == "max",
+            widest=1.0 if is_accuracy(metric) else None,
         )
 
     def _affords(self, trials: int) -> bool:

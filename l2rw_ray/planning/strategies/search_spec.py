@@ -25,6 +25,7 @@ class SearchSpec:
         levels: Factor levels of its trials, beside the parameters.
         space: What is varied.
         seeds: Seeds of each configuration.
+        final_seeds: Seeds of the final trials of the configuration that is chosen; none of a `search`.
     """
 
     spec: StudySpec
@@ -33,6 +34,7 @@ class SearchSpec:
     levels: Mapping[str, Any]
     space: Space
     seeds: Sequence[int]
+    final_seeds: Sequence[int] = ()
 
     @property
     def metrics(self) -> list[tuple[str, str]]:
@@ -88,7 +90,7 @@ class SearchSpec:
 
 
 def search_specs(spec: StudySpec) -> list[SearchSpec]:
-    """Return the searches of a study: one, or one per arm and combination of factor levels.
+    """Return the searches of a study: one, or `searches` per arm and combination of factor levels.
 
     Args:
         spec: A study whose design is a search or a tuned comparison.
@@ -97,13 +99,20 @@ def search_specs(spec: StudySpec) -> list[SearchSpec]:
     assert isinstance(design, SearchingDesign)
     if isinstance(design, SearchDesign):
         return [SearchSpec(spec, design, {}, {}, design.space, spec.seed_values)]
+    seeds = spec.seed_values
     return [
         SearchSpec(
-            *(spec, design, arm.set | point, {VARIANT: name} | point),
-            *(design.space_of(name), design.search_seeds),
+            spec,
+            design.model_copy(update={"sampler_seed": design.sampler_seed + number}),
+            arm.set | point,
+            {VARIANT: name} | point,
+            design.space_of(name),
+            design.search_seeds_of(number),
+            seeds if design.searches == 1 else seeds[number : number + 1],
         )
         for name, arm in design.arms.items()
         for point in design.points_of(name)
+        for number in range(design.searches)
     ]
 
 

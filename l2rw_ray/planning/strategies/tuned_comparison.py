@@ -13,8 +13,7 @@ class TunedComparisonStrategy:
     """Returns trials of one search after the other; the final trials follow once their search is over.
 
     Args:
-        searches: One for each arm, at each combination of its factors' levels.
-        seeds: Seeds of the final trials, fresh ones.
+        searches: One or more for each arm, at each combination of its factors' levels.
         ledger: Results of earlier trials.
         retry_failed: Whether final trials recorded as failed are run again.
     """
@@ -24,12 +23,11 @@ class TunedComparisonStrategy:
     def __init__(
         self,
         searches: Sequence[SearchStrategy],
-        seeds: Sequence[int],
         ledger: Ledger,
         *,
         retry_failed: bool = False,
     ) -> None:
-        self._searches, self._seeds = searches, seeds
+        self._searches = searches
         self.resources = searches[0].resources
         self._done = set(finished_trials(ledger, retry_failed=retry_failed))
         self._finals: dict[int, list[PlannedTrial]] = {}
@@ -48,8 +46,11 @@ class TunedComparisonStrategy:
     def remaining(self) -> int | None:
         """Largest number of trials still to finish, running ones included."""
         searched = [search.remaining for search in self._searches]
-        to_choose = len(self._searches) - len(self._finals)
-        finals = len(self._left) + len(self._seeds) * to_choose
+        finals = len(self._left) + sum(
+            len(search.search_spec.final_seeds)
+            for place, search in enumerate(self._searches)
+            if place not in self._finals
+        )
         return None if None in searched else sum(number or 0 for number in searched) + finals
 
     @property
@@ -112,5 +113,5 @@ class TunedComparisonStrategy:
                 search.search_spec.levels,
                 search=search.search_spec.key,
             )
-            for seed in self._seeds
+            for seed in search.search_spec.final_seeds
         ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from l2rw_ray.report.ablation.summary import Ablation, Interaction
 from l2rw_ray.report.comparisons.comparison import Comparison
-from l2rw_ray.report.design_points.labels import MINUS, count, p_text
+from l2rw_ray.report.design_points.labels import MINUS, p_text
 from l2rw_ray.report.design_points.setting import short_names
 from l2rw_ray.report.document.interval_cells import EMPTY, difference_cell
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
@@ -12,6 +12,11 @@ from l2rw_ray.statistics.bootstrap import MIN_SEEDS
 from l2rw_ray.statistics.intervals import is_constant
 
 _EFFECT_SIZE = "g"
+CORRECTED = (
+    "p: paired t test, corrected so that one error rate of 5 % covers the whole report. The finding is "
+    "tested first, then the other averages, then settings and equal training time, then what they depend "
+    "on, each with what those before it have earned. Bold: p < 0.05."
+)
 
 
 def difference_table(summary: Ablation) -> Table | None:
@@ -72,7 +77,7 @@ def _rows(
     named: Sequence[tuple[str, Comparison | Interaction]],
 ) -> tuple[tuple[str, ...], tuple[TableRow, ...]]:
     """Return headings and rows, without empty columns."""
-    columns = ("difference", "bootstrap", _EFFECT_SIZE, "p (Holm)")
+    columns = ("difference", "bootstrap", _EFFECT_SIZE, "p (corrected)")
     cells = [_cells(each) for _, each in named]
     kept = [
         place
@@ -95,7 +100,7 @@ def _cells(each: Comparison | Interaction) -> tuple[TableCell, ...]:
         difference_cell(metric_spec, interval, is_clear=evidence.is_clear),
         EMPTY if bootstrap is None else TableCell(metric_spec.signed_limits(bootstrap)),
         EMPTY if size is None else TableCell(f"{size:+.1f}".replace("-", MINUS)),
-        TableCell(p_text(evidence.p_holm)),
+        TableCell(p_text(evidence.p_corrected)),
     )
 
 
@@ -133,26 +138,6 @@ def _note(shown: Sequence[Comparison | Interaction]) -> str:
         sentences.append(f"Bootstrap intervals need {MIN_SEEDS} seeds.")
     if any(is_constant(each.difference.values) for each in shown):
         sentences.append("A difference that is the same at every seed has no p value: its error is unknown.")
-    single, averages = _family(shown, of_averages=False), _family(shown, of_averages=True)
-    families = [f"all {single}" if single > 1 else "the one comparison"] if single else []
-    if averages:
-        families.append(f"the {count(averages, 'average')} by themselves" if families else "all averages")
-    if families:
-        sentences.append(
-            f"p: paired t test, corrected for {', and for '.join(families)} (Holm). Bold: p < 0.05."
-        )
+    if any(each.evidence is not None and each.evidence.p is not None for each in shown):
+        sentences.append(CORRECTED)
     return " ".join(sentences)
-
-
-def _family(shown: Sequence[Comparison | Interaction], *, of_averages: bool) -> int:
-    """Return the number of differences that p values were corrected for; 0 without p values."""
-    return max(
-        (
-            each.evidence.family
-            for each in shown
-            if (isinstance(each, Comparison) and each.setting is None) == of_averages
-            and each.evidence is not None
-            and each.evidence.p is not None
-        ),
-        default=0,
-    )

@@ -30,7 +30,7 @@ def render_csv(summary: Ablation) -> str:
     return csv_text([*paths, *arm, "method.name", "timing_usable", *columns], rows)
 
 
-_EVIDENCE = ("bootstrap_low", "bootstrap_high", "hedges_g", "p", "p_sign_flip", "p_holm", "family")
+_EVIDENCE = ("bootstrap_low", "bootstrap_high", "hedges_g", "p", "p_sign_flip", "p_corrected", "family")
 
 
 def comparisons_csv(summary: Ablation) -> str:

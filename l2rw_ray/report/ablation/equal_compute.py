@@ -1,7 +1,7 @@
 """Comparison of methods at equal training time: that of the shortest training."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose
 from statistics import fmean
 
@@ -40,8 +40,9 @@ def equal_compute(
 ) -> tuple[EqualComputeResult, ...]:
     """Compare methods at equal training time.
 
-    The budget of each setting and seed is the shortest training there. Curves are interpolated between the
-    ends of epochs. A seed whose budget ends before the first epoch of some method is left out.
+    The budget of each setting and seed is the shortest training there. Each method counts with its best
+    epoch within it, as if it had been stopped there. A seed whose budget ends before the first epoch of some
+    method is left out.
 
     Args:
         contrast: What is compared.
@@ -59,7 +60,8 @@ def equal_compute(
     seeds = sorted({seed for _, seed in budgets})
 
     def reach(pair: Pair[DesignPoint]) -> _Reached:
-        return _reach(pair, seeds, rests.covering(pair.setting), budgets, histories)
+        rest, direction = rests.covering(pair.setting), metric_spec_for(metric).less_is_better
+        return _reach(pair, seeds, rest, budgets, histories, less_is_better=direction)
 
     treatments, comparisons, controls = [], [], []
     for level in contrast.treatments:
@@ -87,6 +89,16 @@ def equal_compute(
     return (control, *results)
 
 
+def with_comparisons(
+    results: Sequence[EqualComputeResult], comparisons: Sequence[Comparison]
+) -> tuple[EqualComputeResult, ...]:
+    """Return the results with other evidence on their differences, in the same order."""
+    remaining = iter(comparisons)
+    return tuple(
+        each if each.comparison is None else replace(each, comparison=next(remaining)) for each in results
+    )
+
+
 def _budgets(
     contrast: Contrast, points: Sequence[DesignPoint], histories: Histories
 ) -> Mapping[tuple[Setting, int], float]:
@@ -106,6 +118,8 @@ def _reach(
     rests: Sequence[Setting],
     budgets: Mapping[tuple[Setting, int], float],
     histories: Histories,
+    *,
+    less_is_better: bool,
 ) -> _Reached:
     """Return what both reach at the shortest training of the settings that the pair's belongs to."""
     reached = _Reached({}, {}, [], [])
@@ -115,7 +129,7 @@ def _reach(
         if None in own:
             continue
         treatment, control = (history for history in own if history is not None)
-        at = _at(treatment, budget), _at(control, budget)
+        at = [_at(each, budget, less_is_better=less_is_better) for each in (treatment, control)]
         if np.isfinite(at).all():
             reached.treatment[seed], reached.control[seed] = at
             reached.treatment_used.append(min(1.0, budget / treatment.times_s[-1]))
@@ -123,8 +137,18 @@ def _reach(
     return reached
 
 
-def _at(history: History, budget_s: float) -> float:
-    return float(np.interp(budget_s, history.times_s, history.values, left=np.nan))
+def _at(history: History, budget_s: float, *, less_is_better: bool) -> float:
+    """Return the best value among the epochs that end within the budget; NaN without one.
+
+    The last value would punish a method for training on after its best epoch, and reward one that is cut off
+    before it overfits.
+    """
+    within = [
+        value
+        for time_s, value in zip(history.times_s, history.values, strict=True)
+        if time_s <= budget_s * (1 + 1e-9)
+    ]
+    return float(min(within) if less_is_better else max(within)) if within else float("nan")
 
 
 def _values_and_used(reached: Sequence[_Reached], *, of_control: bool) -> tuple[list[float], list[float]]:
@@ -151,12 +175,12 @@ def equal_compute_table(summary: Ablation) -> Table | None:
         key="equal-compute",
         title="At equal training time",
         corner="compared",
-        columns=(heading, f"difference to {results[0].name}", "p (Holm)", "of its training (%)"),
+        columns=(heading, f"difference to {results[0].name}", "p (corrected)", "of its training (%)"),
         rows=tuple(TableRow(each.name, _cells(each, metric_spec)) for each in results),
         note=(
-            "Validation metric at the time when the shortest training of the same setting and seed ends, "
-            "evaluation included, interpolated between epochs and averaged over settings. Test metrics are "
-            "measured at the end only." + ("" if _adds_up(results) else _UNEQUAL)
+            "Best validation metric so far at the time when the shortest training of the same setting and "
+            "seed ends, evaluation included, averaged over settings. Test metrics are measured at the end "
+            "only." + ("" if _adds_up(results) else _UNEQUAL)
         ),
     )
 
@@ -188,5 +212,5 @@ def _difference(comparison: Comparison | None) -> tuple[TableCell, TableCell]:
         return EMPTY, EMPTY
     return (
         difference_cell(comparison.metric_spec, interval, is_clear=comparison.is_clear),
-        TableCell(p_text(comparison.evidence.p_holm if comparison.evidence is not None else None)),
+        TableCell(p_text(comparison.evidence.p_corrected if comparison.evidence is not None else None)),
     )

@@ -6,8 +6,8 @@ from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.labels import MINUS, count, metric_spec_for
-from l2rw_ray.statistics import Difference
+from l2rw_ray.report.design_points.labels import MINUS, count, metric_spec_for, p_text
+from l2rw_ray.statistics import Difference, Interval
 from l2rw_ray.statistics.intervals import is_constant
 from l2rw_ray.statistics.power import deviation_to_plan_with, seeds_to_detect
 
@@ -70,10 +70,19 @@ def headline(
 
 def sentence(comparison: Comparison) -> str:
     """Return what a comparison shows, with its uncertainty, in one sentence without a full stop."""
-    metric_spec, interval = comparison.metric_spec, comparison.difference.interval
+    interval = comparison.difference.interval
     names = f"{comparison.treatment} {MINUS} {comparison.control}"
+    runs = "".join(f"; {text}" for text in _runs(comparison))
     if interval is None:
-        return f"{names}: no seed completed at every setting of both: nothing can be compared"
+        return f"{names}: no seed completed at every setting of both: nothing can be compared{runs}"
+    if comparison.difference.ranked:
+        return f"{names}: {_ranked(comparison)}{runs}"
+    return _measured(comparison, names, interval) + runs
+
+
+def _measured(comparison: Comparison, names: str, interval: Interval) -> str:
+    """Return what a difference with a mean shows."""
+    metric_spec = comparison.metric_spec
     found = f"{names}: {metric_spec.signed(interval.mean)} {metric_spec.of_difference}"
     averaged = _averaged(comparison)
     if not interval.is_conclusive:
@@ -83,9 +92,40 @@ def sentence(comparison: Comparison) -> str:
     if is_constant(comparison.difference.values):
         return f"{found}: the same at every seed, so its error is unknown"
     evidence = comparison.evidence
-    if interval.excludes_zero and (evidence is None or evidence.p_holm is None or evidence.is_clear):
+    if interval.excludes_zero and (evidence is None or evidence.p_corrected is None or evidence.is_clear):
         return found
     return f"{found}: {_not_shown(comparison.difference, evidence)}"
+
+
+def _ranked(comparison: Comparison) -> str:
+    """Return what ranks show where runs diverged and the metric has no worst value."""
+    evidence, metric_spec = comparison.evidence, comparison.metric_spec
+    p = evidence.p_corrected if evidence is not None else None
+    verdict = "shown" if evidence is not None and evidence.is_clear else "not shown"
+    seeds = count(len(comparison.difference.ranked), "seed")
+    return (
+        f"a difference in {metric_spec.label} is {verdict} by ranks in which runs that diverged are last "
+        f"(p {p_text(p)}, {seeds}, paired{_averaged(comparison)})"
+    )
+
+
+def _runs(comparison: Comparison) -> list[str]:
+    """Return which seeds diverged, what the others show, and which are missing."""
+    diverged = [text for runs in comparison.runs if (text := runs.divergence)]
+    parts = []
+    if diverged:
+        counted = "" if comparison.difference.ranked else ", counted as chance level"
+        parts.append(" and ".join(diverged) + counted)
+    survivors = comparison.survivors.interval if comparison.survivors is not None else None
+    if survivors is not None:
+        metric_spec = comparison.metric_spec
+        limits = f"{metric_spec.signed_limits(survivors)}, " if survivors.is_conclusive else ""
+        value = f"{metric_spec.signed(survivors.mean)} ({limits}{count(survivors.n, 'seed')})"
+        parts.append(f"among seeds of which no run diverged {value}")
+    gaps = [text for runs in comparison.runs if (text := runs.gap)]
+    if gaps:
+        parts.append(f"incomplete: {' and '.join(gaps)} failed, stopped or were not run")
+    return parts
 
 
 def _not_shown(difference: Difference, evidence: Evidence | None) -> str:
@@ -103,6 +143,7 @@ def _not_shown(difference: Difference, evidence: Evidence | None) -> str:
 
 
 def _averaged(comparison: Comparison) -> str:
+    basis = f", {comparison.basis}" if comparison.basis else ""
     if comparison.settings < comparison.planned_settings:
-        return f", averaged over {comparison.settings} of {comparison.planned_settings} settings"
-    return f", averaged over {comparison.settings} settings" if comparison.settings > 1 else ""
+        return f", averaged over {comparison.settings} of {comparison.planned_settings} settings{basis}"
+    return (f", averaged over {comparison.settings} settings" if comparison.settings > 1 else "") + basis

@@ -7,6 +7,7 @@ from typing import Any
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
+from l2rw_ray.config.study import Objective
 from l2rw_ray.report.design_points.labels import MetricSpec, count, factor_name, level_text, metric_spec_for
 from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import Outcome
@@ -16,8 +17,11 @@ from l2rw_ray.statistics.minimum_effective import (
     LevelVerdict,
     Verdict,
     effective_level,
+    is_accuracy,
     look_sizes,
+    worst_value,
 )
+from l2rw_ray.statistics.proportion import largest_unseen_rate
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,7 @@ def effective_answer(spec: StudySpec, outcomes: Sequence[Outcome]) -> EffectiveA
     design = spec.design
     if not isinstance(design, MinimumEffectiveDesign):
         return None
-    by_level = [
-        _values_by_seed(outcomes, spec.objective.metric, design.factor, level) for level in design.levels
-    ]
+    by_level = [_values_by_seed(outcomes, spec.objective, design.factor, level) for level in design.levels]
     first = len(spec.seed_values)
     found = effective_level(
         by_level,
@@ -49,6 +51,7 @@ def effective_answer(spec: StudySpec, outcomes: Sequence[Outcome]) -> EffectiveA
         looks=len(look_sizes(first, max(design.most_seeds, first))),
         cheapest_first=design.seek == "smallest",
         more_is_better=spec.objective.mode == "max",
+        widest=1.0 if is_accuracy(spec.objective.metric) else None,
     )
     metric_spec = metric_spec_for(metric_table(spec).named(spec.objective.metric))
     rows = [
@@ -63,19 +66,22 @@ def effective_answer(spec: StudySpec, outcomes: Sequence[Outcome]) -> EffectiveA
         rows=tuple(rows),
         note=_note(design, metric_spec),
     )
-    return EffectiveAnswer(_finding(design, metric_spec, found), table)
+    return EffectiveAnswer(_finding(design, metric_spec, found, [len(each) for each in by_level]), table)
 
 
-def _values_by_seed(outcomes: Sequence[Outcome], metric: str, factor: str, level: Any) -> dict[int, float]:
-    found = (
-        (outcome.seed, outcome.metric(metric))
-        for outcome in outcomes
-        if outcome.setting.level(factor) == level
-    )
-    return {seed: value for seed, value in found if value is not None and math.isfinite(value)}
+def _values_by_seed(
+    outcomes: Sequence[Outcome], objective: Objective, factor: str, level: Any
+) -> dict[int, float]:
+    own = [outcome for outcome in outcomes if outcome.setting.level(factor) == level]
+    found = ((outcome.seed, outcome.metric(objective.metric)) for outcome in own)
+    worst = worst_value(objective.metric, objective.mode)
+    completed = {seed: value for seed, value in found if value is not None and math.isfinite(value)}
+    return completed | {outcome.seed: worst for outcome in own if outcome.has_diverged}
 
 
-def _finding(design: MinimumEffectiveDesign, metric_spec: MetricSpec, found: EffectiveLevel) -> str:
+def _finding(
+    design: MinimumEffectiveDesign, metric_spec: MetricSpec, found: EffectiveLevel, seeds_of: Sequence[int]
+) -> str:
     name = factor_name(design.factor)
     margin = f"{metric_spec.text(design.margin)} {_unit(metric_spec)} of {metric_spec.label}"
     if all(verdict.verdict is Verdict.UNKNOWN for verdict in found.levels):
@@ -96,7 +102,9 @@ def _finding(design: MinimumEffectiveDesign, metric_spec: MetricSpec, found: Eff
         f"{name} {level} is enough: not worse than any other level by more than {margin} "
         f"(confidence {100 * design.confidence:g} %){distance}"
     )
-    text += nothing_of
+    seeds = seeds_of[found.answer]
+    text += f"; a failure that strikes up to {100 * largest_unseen_rate(seeds):.0f} % of runs may have gone "
+    text += f"unseen with {count(seeds, 'seed')}{nothing_of}"
     return f"{text}; whether {still_open} is enough remains open" if still_open else text
 
 
@@ -124,11 +132,15 @@ def _cells(
 
 
 def _note(design: MinimumEffectiveDesign, metric_spec: MetricSpec) -> str:
+    error, looks = 100 * (1 - design.confidence), count(design.most_seeds, "seed")
     return (
         "Each level against the one it may fall behind most, paired by seed. Enough: behind no other by more "
         f"than {metric_spec.text(design.margin)} {_unit(metric_spec)}. The limits are corrected for all "
-        f"levels and all looks up to {count(design.most_seeds, 'seed')} (Bonferroni): the probability of any "
-        f"wrong “enough” is at most {100 * (1 - design.confidence):g} %."
+        f"levels and all looks up to {looks} (Bonferroni), those of “worse” for all rivals as well. If "
+        "differences vary from seed to seed roughly as a normal distribution does, the probability of any "
+        f"wrong “enough” is at most {error:g} %, and so is that of any “worse”. It is larger where runs "
+        "fail now and then and no seed has shown it yet. A run that diverged counts as the worst; "
+        "differences that are equal at every seed leave a level open."
     )
 
 

@@ -8,16 +8,18 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation.effects import curves_of, effects_of, histories_of, read_epochs
-from l2rw_ray.report.ablation.equal_compute import equal_compute
+from l2rw_ray.report.ablation.equal_compute import equal_compute, with_comparisons
 from l2rw_ray.report.ablation.headline import findings
 from l2rw_ray.report.ablation.interactions import interactions_of
 from l2rw_ray.report.ablation.minimum_effective import effective_answer
 from l2rw_ray.report.ablation.relative_cost import with_relative_cost
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.ablation.tasks import tasks_tables
-from l2rw_ray.report.ablation.tuning import has_tuned_levels, tuning_gaps, tuning_tables
+from l2rw_ray.report.ablation.tuning import has_tuned_levels, searched_text, tuning_gaps, tuning_tables
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
-from l2rw_ray.report.comparisons.contrast import choose_contrast, compare, compare_pooled
+from l2rw_ray.report.comparisons.contrast import choose_contrast, compare, compare_pooled, has_primary
+from l2rw_ray.report.comparisons.families import gated
+from l2rw_ray.report.comparisons.runs import with_runs
 from l2rw_ray.report.design_points.arms import arms_of
 from l2rw_ray.report.design_points.labels import (
     MINUS,
@@ -70,9 +72,17 @@ def summarise(directory: Path) -> Ablation:
     points = design_points_of(outcomes, metrics)
     metric = metrics.headline({name for point in points for name in point.by_seed})
     pooled = with_evidence(compare_pooled(contrast, points, outcomes, metric))
+    pooled = with_runs(pooled, contrast, outcomes, searched_text(spec))
+    single = with_evidence(compare(contrast, points, metric))
+    interactions = interactions_of(spec, contrast, factors, points, metric)
     validation = metrics.curve(metric)
     epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
     histories = histories_of(outcomes, epochs, validation)
+    at_equal_time = equal_compute(contrast, points, histories, validation)
+    timed = [each.comparison for each in at_equal_time if each.comparison is not None]
+    pooled, tested, interactions = gated(
+        pooled, [*single, *timed], interactions, has_primary=has_primary(contrast)
+    )
     signatures = signatures_of(outcomes)
     level = effective_answer(spec, outcomes)
     found = findings(contrast, pooled, points, metric, None if level is None else level.finding)
@@ -89,12 +99,12 @@ def summarise(directory: Path) -> Ablation:
         headline=contrast.name((*contrast.treatments, contrast.control)[0]),
         settings=narrowest(outcome.setting for outcome in outcomes),
         points=points,
-        comparisons=with_evidence(compare(contrast, points, metric)),
+        comparisons=tested[: len(single)],
         pooled=pooled,
         effects=effects_of(contrast, methods, factors, points, metric),
         curves=curves_of(histories, validation),
         weight_curves={name: curves_of(histories_of(outcomes, epochs, name), name) for name in WEIGHT_CURVES},
-        equal_compute=equal_compute(contrast, points, histories, validation),
+        equal_compute=with_comparisons(at_equal_time, tested[len(single) :]),
         counts=counts,
         problems=problems_of(outcomes),
         warnings=(
@@ -108,7 +118,7 @@ def summarise(directory: Path) -> Ablation:
         provenance=provenance_of(spec, outcomes, counts, contrast, tuning),
         design=design_of(spec, contrast, factors, all_outcomes, metric),
         trials=trials_of(all_outcomes, spec.objective.metric, metrics.results),
-        interactions=interactions_of(spec, contrast, factors, points, metric),
+        interactions=interactions,
         signatures=signature_table(signatures),
         label_noise=label_noise_tables(directory),
         answer=None if level is None else level.table,
@@ -152,6 +162,11 @@ def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[st
     ended_early = counts.failed + counts.stopped
     if ended_early:
         gaps.append(f"{count(ended_early, 'trial')} failed or stopped, excluded from all results")
+    if counts.diverged:
+        gaps.append(
+            f"{count(counts.diverged, 'trial')} diverged: counted at chance level in test accuracies, ranked "
+            "last in test errors, and excluded from everything else"
+        )
     gaps += [
         f"The average of {comparison.treatment} {MINUS} {comparison.control} leaves out "
         f"{count(comparison.difference.unpaired, 'seed')} that "

@@ -29,7 +29,7 @@ class EqualComputeResult:
 
     Attributes:
         name: Name of the level of the contrasted factor.
-        value: Validation metric at the budget, with its interval over seeds.
+        value: Best validation metric within the budget, with its interval over seeds.
         used: Share of its own training within the budget, averaged over trials.
         comparison: Difference to the control at the budget; None for the control.
     """

@@ -41,8 +41,21 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
         columns=("mean",) if summary.has_variants else summary.methods,
         rows=tuple(rows),
         note="Mean over completed seeds, 95 % t interval, number of seeds."
+        + _divergence_note(summary, name)
         + _cut_off(summary.points, [name]),
     )
+
+
+def _divergence_note(summary: Ablation, name: str) -> str:
+    """Return how runs that diverged count in a table, and which they are."""
+    diverged = [point for point in summary.points if point.diverged]
+    if not diverged:
+        return ""
+    how = "count too, at chance level," if metric_spec_for(name).is_share else "are left out"
+    which = ", ".join(
+        f"{point_name(point.method, point.setting)}: {len(point.diverged)}" for point in diverged
+    )
+    return f" Runs that diverged {how} ({which})."
 
 
 def weight_table(summary: Ablation) -> Table | None:

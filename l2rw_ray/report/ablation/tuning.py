@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -9,6 +10,7 @@ from l2rw_ray.config import Stage, StudySpec, TrialConfig
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.overrides import look_up
+from l2rw_ray.report.ablation.search_limits import budget_table, edge_warnings, unequal_spaces
 from l2rw_ray.report.design_points.labels import count, factor_name, metric_spec_for
 from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import Outcome, plain
@@ -32,21 +34,24 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
     if not isinstance(design, TunedComparisonDesign):
         return ()
     paths = list(dict.fromkeys(path for arm in design.arms for path in design.space_of(arm)))
-    metric_spec, seeds = (
-        metric_spec_for(metric_table(spec).named(spec.objective.metric)),
-        count(len(design.search_seeds), "seed"),
-    )
-    rows = []
-    for arm, point in _searches(design):
-        own = [outcome for outcome in outcomes if _is_of(outcome, arm, point)]
-        tried = _by_configuration([outcome for outcome in own if outcome.stage is Stage.SEARCH])
-        chosen = next((outcome for outcome in own if outcome.stage is Stage.FINAL and outcome.row), None)
-        values = [_chosen(chosen, path, path in design.space_of(arm)) for path in paths]
+    metric_spec = metric_spec_for(metric_table(spec).named(spec.objective.metric))
+    seeds = count(len(design.search_seeds), "seed")
+    rows, tried_by = [], []
+    for search in _searches(spec, design):
+        own = [outcome for outcome in outcomes if search.has(outcome)]
+        tried = _means(own, spec, len(design.search_seeds))
+        values = [_chosen_value(own, path, search.arm, design) for path in paths]
+        cells = [
+            EMPTY if value is None else TableCell(value_text(path, value))
+            for path, value in zip(paths, values, strict=True)
+        ]
         best = _best(tried, spec)
         value = EMPTY if best is None else TableCell(metric_spec.text(best))
         spent = sum(_cost(each) for each in own if each.stage is Stage.SEARCH)
-        cells = (TableCell(str(len(tried))), TableCell(f"{spent:.3g}"), *values, value)
-        rows.append(TableRow(point_name(arm, point), cells))
+        number = len({each.setting for each in own if each.stage is Stage.SEARCH})
+        rows.append(TableRow(search.name, (TableCell(str(number)), TableCell(f"{spent:.3g}"), *cells, value)))
+        tried_by.append((search.name, tried))
+    budget = budget_table(tried_by, metric_spec, less_is_better=spec.objective.mode == "min")
     return (
         Table(
             key="tuning",
@@ -60,17 +65,32 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
             ),
             rows=tuple(rows),
             note=(
-                f"Each {_searched(spec)} was searched by {design.sampler} with the same budget, at {seeds} "
-                "used nowhere else in this report; a trial shared by two searches counts in both rows. The "
-                "last column is the metric of the selection, so it is optimistic; the test metrics above "
-                f"are from fresh seeds, {_tested_on(spec)}"
+                f"Each {_searched(spec)} was searched{_times(design)} by {design.sampler} with the same "
+                f"budget, at {seeds} used nowhere else in this report; a trial shared by two searches counts "
+                "in both rows. The last column is the metric of the selection, so it is optimistic; the test "
+                f"metrics above are from fresh seeds, {_tested_on(spec)}"
             ),
         ),
+        *([budget] if budget is not None else []),
     )
 
 
 def _searched(spec: StudySpec) -> str:
     return "arm at each combination of its levels" if has_tuned_levels(spec) else "arm"
+
+
+def _times(design: TunedComparisonDesign) -> str:
+    return "" if design.searches == 1 else f" {design.searches} times"
+
+
+def searched_text(spec: StudySpec) -> str:
+    """Return what the differences of a tuned comparison are between; empty for another design."""
+    design = spec.design
+    if not isinstance(design, TunedComparisonDesign):
+        return ""
+    if design.searches == 1:
+        return "between the configurations that one search of each arm chose"
+    return "between arms, each searched anew for every seed with the same budget"
 
 
 def _tested_on(spec: StudySpec) -> str:
@@ -90,30 +110,53 @@ def tuning_gaps(spec: StudySpec, outcomes: Sequence[Outcome]) -> list[str]:
     if not isinstance(design, TunedComparisonDesign):
         return []
     warnings = []
-    for arm, point in _searches(design):
-        name, own = point_name(arm, point), [outcome for outcome in outcomes if _is_of(outcome, arm, point)]
+    chosen = []
+    for search in _searches(spec, design):
+        name, own = search.name, [outcome for outcome in outcomes if search.has(outcome)]
+        paths = design.space_of(search.arm)
+        chosen.append(
+            (search.arm, name, {path: _chosen_value(own, path, search.arm, design) for path in paths})
+        )
         if not any(outcome.stage is Stage.FINAL for outcome in own):
             warnings.append(
                 f"{name} has no final trial: its search has not finished, or no configuration completed"
             )
         lost = [each for each in own if each.stage is Stage.SEARCH and each.row and not each.is_completed]
         if lost:
-            warnings.append(f"{count(len(lost), 'trial')} of the search of {name} failed or stopped")
-    return warnings
+            warnings.append(
+                f"{count(len(lost), 'trial')} of the search of {name} failed, diverged or stopped"
+            )
+    return [*warnings, *edge_warnings(design, chosen), *unequal_spaces(design)]
 
 
-def _searches(design: TunedComparisonDesign) -> list[tuple[str, Setting]]:
-    """Return the searches, each by its arm and the levels that all of its trials share."""
-    return [
-        (arm, Setting(tuple((path, plain(level)) for path, level in levels.items())))
-        for arm in design.arms
-        for levels in design.points_of(arm)
-    ]
+@dataclass(frozen=True)
+class _Search:
+    """One search: its arm, the levels that all of its trials share, and which of the arm's searches it is."""
+
+    arm: str
+    point: Setting
+    name: str
+    search_seeds: frozenset[int]
+    final_seeds: frozenset[int]
+
+    def has(self, outcome: Outcome) -> bool:
+        """Return whether a trial belongs to it."""
+        seeds = self.final_seeds if outcome.stage is Stage.FINAL else self.search_seeds
+        is_of_arm = self.arm == (outcome.setting.level(VARIANT) or outcome.method)
+        return is_of_arm and outcome.seed in seeds and self.point.covers(outcome.setting)
 
 
-def _is_of(outcome: Outcome, arm: str, point: Setting) -> bool:
-    """Return whether a trial belongs to a search."""
-    return arm == (outcome.setting.level(VARIANT) or outcome.method) and point.covers(outcome.setting)
+def _searches(spec: StudySpec, design: TunedComparisonDesign) -> list[_Search]:
+    seeds, found = spec.seed_values, []
+    for arm in design.arms:
+        for levels in design.points_of(arm):
+            point = Setting(tuple((path, plain(level)) for path, level in levels.items()))
+            for number in range(design.searches):
+                name, own = point_name(arm, point), frozenset(seeds)
+                if design.searches > 1:
+                    name, own = f"{name}, search {number + 1}", frozenset(seeds[number : number + 1])
+                found.append(_Search(arm, point, name, frozenset(design.search_seeds_of(number)), own))
+    return found
 
 
 def _cost(outcome: Outcome) -> float:
@@ -121,27 +164,25 @@ def _cost(outcome: Outcome) -> float:
     return float(outcome.row["core_hours"] or 0.0) if outcome.row is not None else 0.0
 
 
-def _by_configuration(outcomes: Sequence[Outcome]) -> dict[Setting, list[Outcome]]:
-    tried: dict[Setting, list[Outcome]] = {}
+def _means(outcomes: Sequence[Outcome], spec: StudySpec, seeds: int) -> list[float]:
+    """Return the objective of each configuration that has it at all of its seeds."""
+    tried: dict[Setting, list[float]] = {}
     for outcome in outcomes:
-        tried.setdefault(outcome.setting, []).append(outcome)
-    return tried
+        value = outcome.metric(spec.objective.metric)
+        if outcome.stage is Stage.SEARCH and value is not None:
+            tried.setdefault(outcome.setting, []).append(value)
+    return [fmean(values) for values in tried.values() if len(values) == seeds]
 
 
-def _best(tried: dict[Setting, list[Outcome]], spec: StudySpec) -> float | None:
-    metric, seeds = spec.objective.metric, len(getattr(spec.design, "search_seeds", ()))
-    means = []
-    for outcomes in tried.values():
-        values = [value for outcome in outcomes if (value := outcome.metric(metric)) is not None]
-        if len(values) == seeds:
-            means.append(fmean(values))
+def _best(means: Sequence[float], spec: StudySpec) -> float | None:
     if not means:
         return None
     return max(means) if spec.objective.mode == "max" else min(means)
 
 
-def _chosen(outcome: Outcome | None, path: str, is_searched: bool) -> TableCell:
-    if outcome is None or outcome.row is None or not is_searched:
-        return EMPTY
-    value: Any = look_up(json.loads(outcome.row["config"]), path)
-    return EMPTY if value is None else TableCell(value_text(path, value))
+def _chosen_value(outcomes: Sequence[Outcome], path: str, arm: str, design: TunedComparisonDesign) -> Any:
+    """Return the chosen value of a parameter; None if the arm does not have it, or nothing was chosen."""
+    chosen = next((each for each in outcomes if each.stage is Stage.FINAL and each.row), None)
+    if chosen is None or chosen.row is None or path not in design.space_of(arm):
+        return None
+    return look_up(json.loads(chosen.row["config"]), path)

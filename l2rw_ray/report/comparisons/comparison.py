@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from l2rw_ray.report.comparisons.evidence import Evidence, assess
 from l2rw_ray.report.design_points.labels import HEADLINE, MetricSpec, metric_spec_for
+from l2rw_ray.report.design_points.runs import Runs
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.statistics import Difference
 
@@ -22,6 +23,9 @@ class Comparison:
         difference: Treatment minus control, in the unit of the ledger.
         metric: Name of the metric.
         evidence: Further evidence, corrected for the family of comparisons.
+        survivors: The difference over seeds where nothing diverged; None where nothing diverged at all.
+        basis: What the difference is between, where the names of the levels do not say it all.
+        runs: How the seeds of treatment and control ended; of averages over settings only.
     """
 
     treatment: str
@@ -32,6 +36,9 @@ class Comparison:
     difference: Difference
     metric: str = HEADLINE
     evidence: Evidence | None = None
+    survivors: Difference | None = None
+    basis: str = ""
+    runs: tuple[Runs, ...] = ()
 
     @property
     def metric_spec(self) -> MetricSpec:

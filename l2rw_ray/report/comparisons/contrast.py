@@ -10,7 +10,8 @@ from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import HEADLINE, metric_spec_for
 from l2rw_ray.report.design_points.points import METHOD_FACTOR
 from l2rw_ray.report.design_points.setting import CoveringIndex, Factor, Setting, narrowest
-from l2rw_ray.statistics import pooled_paired_difference
+from l2rw_ray.statistics import Difference, pooled_paired_difference
+from l2rw_ray.statistics.comparisons import ranked_paired_difference
 
 _PREFERRED_CONTROL = "uniform"
 _PREFERRED_HEADLINE = "l2rw"
@@ -101,6 +102,15 @@ def choose_contrast(
         return Contrast(Factor(METHOD_FACTOR, tuple(methods)), control, tuple(others))
     control, *others = factors[0].levels
     return Contrast(factors[0], control, tuple(reversed(others)))
+
+
+def has_primary(contrast: Contrast) -> bool:
+    """Return whether one comparison is the question, and is tested before the others.
+
+    It is where it is the only one, and where `l2rw` is a treatment among methods. In an ablation all changes
+    are the question.
+    """
+    return len(contrast.treatments) == 1 or contrast.treatments[:1] == (_PREFERRED_HEADLINE,)
 
 
 def lines_of(
@@ -209,7 +219,12 @@ def pairs_of(contrast: Contrast, points: Sequence[P], level: Any) -> list["Pair[
 def _comparison(
     contrast: Contrast, level: Any, pairs: Sequence["Pair[DesignPoint]"], planned: int, metric: str
 ) -> Comparison:
-    difference = pooled_paired_difference(values_of(pairs, metric))
+    points = [point for pair in pairs for point in (pair.treatment, pair.control)]
+    survivors = None
+    if any(point.diverged for point in points):
+        difference, survivors = _with_divergence(pairs, metric)
+    else:
+        difference = pooled_paired_difference(values_of(pairs, metric))
     return Comparison(
         treatment=contrast.name(level),
         control=contrast.name(contrast.control),
@@ -218,7 +233,17 @@ def _comparison(
         planned_settings=planned,
         difference=metric_spec_for(metric).difference_within(difference),
         metric=metric,
+        survivors=survivors,
     )
+
+
+def _with_divergence(pairs: Sequence["Pair[DesignPoint]"], metric: str) -> tuple[Difference, Difference]:
+    """Return the difference with diverged runs counted as the worst, and that of the others."""
+    ranked = [(pair.treatment.ranked(metric), pair.control.ranked(metric)) for pair in pairs]
+    survivors = ranked_paired_difference(ranked)
+    if metric_spec_for(metric).is_share:
+        return pooled_paired_difference(values_of(pairs, metric)), replace(survivors, ranked=())
+    return survivors, survivors
 
 
 def values_of(

@@ -7,7 +7,7 @@ import numpy as np
 
 from l2rw_ray.statistics import Difference, Interval, hedges_g
 from l2rw_ray.statistics.bootstrap import bootstrap_interval
-from l2rw_ray.statistics.significance import holm, paired_t_test, sign_flip_test
+from l2rw_ray.statistics.significance import holm, paired_t_test, sign_flip_test, signed_rank_test
 
 _LEVEL = 0.05
 _SEED = 0  # of all resampling, so that equal differences have equal limits
@@ -20,37 +20,50 @@ class Evidence:
     Attributes:
         bootstrap: BCa bootstrap interval over seeds; None with too few.
         effect_size: Hedges' g of paired differences; None with too few seeds.
-        p: Two-sided p value of the paired t test; None with one seed, or without variation.
+        p: Two-sided p value of the paired t test, or of the signed-rank test where a run diverged and the
+            metric has no chance level; None with one seed, or without variation.
         p_sign_flip: Two-sided p value of the sign-flip permutation test.
-        p_holm: The p value of the t test, corrected for the family by Holm's method.
-        family: Number of differences in the family that have a p value.
+        p_corrected: The p value corrected for the other tests: of the family by Holm's method, or of the
+            whole report in its order.
+        family: Number of tests that it is corrected for.
     """
 
     bootstrap: Interval | None
     effect_size: float | None
     p: float | None
     p_sign_flip: float | None
-    p_holm: float | None
+    p_corrected: float | None
     family: int
 
     @property
     def is_clear(self) -> bool:
         """Whether the difference is significant after correction for the family."""
-        return self.p_holm is not None and self.p_holm < _LEVEL
+        return self.p_corrected is not None and self.p_corrected < _LEVEL
 
 
 def assess(differences: Sequence[Difference]) -> tuple[Evidence, ...]:
     """Return evidence on each difference of a family, in their order."""
-    p_values = [paired_t_test(difference.values) for difference in differences]
+    p_values = [_p_value(difference) for difference in differences]
     family = sum(p is not None for p in p_values)
     return tuple(
         Evidence(
-            bootstrap=bootstrap_interval(difference.values, np.random.default_rng(_SEED)),
+            bootstrap=bootstrap_interval(difference.values, _rng()),
             effect_size=hedges_g(difference.values),
             p=p,
-            p_sign_flip=sign_flip_test(difference.values, np.random.default_rng(_SEED)),
-            p_holm=corrected,
+            p_sign_flip=None if difference.ranked else sign_flip_test(difference.values, _rng()),
+            p_corrected=corrected,
             family=family,
         )
         for difference, p, corrected in zip(differences, p_values, holm(p_values), strict=True)
     )
+
+
+def _p_value(difference: Difference) -> float | None:
+    """Return p of the t test, or of the signed-rank test where runs diverged and have no worst value."""
+    return (
+        signed_rank_test(difference.ranked, _rng()) if difference.ranked else paired_t_test(difference.values)
+    )
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(_SEED)

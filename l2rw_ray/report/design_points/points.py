@@ -15,7 +15,7 @@ from l2rw_ray.report.design_points.metric_table import BUILT_IN_TABLE, MetricTab
 from l2rw_ray.report.design_points.setting import Factor, Setting, point_name
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.folder import PlanRow
-from l2rw_ray.results.trial_result import TrialResult
+from l2rw_ray.results.trial_result import TrialResult, status_of
 from l2rw_ray.statistics import mean_interval
 
 METHOD_FACTOR = "method.name"
@@ -53,7 +53,12 @@ class Outcome:
         """How it ended; `missing` if a run would still run it, as after an interruption."""
         if self.row is None or not TrialResult(self.row["status"], self.row["reason"]).is_final:
             return "missing"
-        return str(self.row["status"])
+        return status_of(self.row)
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether its training produced NaN or infinity, which counts as the worst outcome."""
+        return self.status == "diverged"
 
     @property
     def point(self) -> str:
@@ -72,12 +77,20 @@ def read_rows(directory: Path) -> list[dict[str, Any]]:
     Raises:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
     """
-    rows = read_study(directory).drop_columns(["class_counts", "traceback"]).to_pylist()
+    rows = read_study(directory).drop_columns(["traceback"]).to_pylist()
     if not rows:
         raise StudyFolderError(
             "study folder", directory, "no trial has finished yet", "finish some with `l2rw-ray run`"
         )
-    return [{**dict(row.pop("metrics") or ()), **row, "core_hours": core_hours(row)} for row in rows]
+    return [
+        {
+            **dict(row.pop("metrics") or ()),
+            **row,
+            "core_hours": core_hours(row),
+            "classes": len(row.pop("class_counts") or ()) or None,
+        }
+        for row in rows
+    ]
 
 
 def core_hours(row: Row) -> float | None:
@@ -128,7 +141,7 @@ def factors_of(outcomes: Sequence[Outcome]) -> tuple[Factor, ...]:
 def design_points_of(
     outcomes: Sequence[Outcome], metrics: MetricTable = BUILT_IN_TABLE
 ) -> tuple[DesignPoint, ...]:
-    """Return the design points with a completed seed, in plan order.
+    """Return the design points with a seed that completed or diverged, in plan order.
 
     Args:
         outcomes: The trials.
@@ -136,12 +149,11 @@ def design_points_of(
     """
     groups: dict[tuple[str, Setting], list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.is_completed:
+        if outcome.is_completed or outcome.has_diverged:
             groups.setdefault((outcome.method, outcome.setting), []).append(outcome)
-    return tuple(
-        _design_point(method, setting, group, metrics.summarised)
-        for (method, setting), group in groups.items()
-    )
+    measured = {name for name in metrics.results for each in outcomes if each.metric(name) is not None}
+    chance = _chance_levels(measured, outcomes)
+    return tuple(_design_point(*key, group, metrics, chance) for key, group in groups.items())
 
 
 def final_outcomes(directory: Path) -> tuple[Outcome, ...]:
@@ -155,10 +167,38 @@ def final_outcomes(directory: Path) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in outcomes if outcome.stage is Stage.FINAL)
 
 
+def chance_level(metric: str, classes: int | None) -> float | None:
+    """Return what a model that has learnt nothing reaches; None for a metric without such a level.
+
+    Args:
+        metric: Name of the test metric.
+        classes: Number of classes; None if unknown, as in ledgers without counts, which makes it 0.
+    """
+    metric_spec = metric_spec_for(metric)
+    if not metric_spec.is_share:
+        return None
+    if metric_spec.less_is_better:
+        return metric_spec.highest
+    return 0.0 if "worst_class" in metric or classes is None else 1 / classes
+
+
+def _chance_levels(metrics: Iterable[str], outcomes: Sequence[Outcome]) -> dict[str, float]:
+    classes = max((outcome.row["classes"] or 0 for outcome in outcomes if outcome.row), default=0) or None
+    levels = ((name, chance_level(name, classes)) for name in metrics)
+    return {name: level for name, level in levels if level is not None}
+
+
 def _design_point(
-    method: str, setting: Setting, group: Sequence[Outcome], names: Sequence[str]
+    method: str, setting: Setting, group: Sequence[Outcome], metrics: MetricTable, chance: Mapping[str, float]
 ) -> DesignPoint:
-    by_seed = {name: values for name in names if (values := _values_by_seed(group, name))}
+    diverged = frozenset(outcome.seed for outcome in group if outcome.has_diverged)
+    completed = {name: values for name in metrics.summarised if (values := _values_by_seed(group, name))}
+    counted = {
+        name: {**completed.get(name, {}), **dict.fromkeys(sorted(diverged), level)}
+        for name, level in chance.items()
+        if diverged
+    }
+    by_seed = {**completed, **counted}
     return DesignPoint(
         method=method,
         setting=setting,
@@ -169,6 +209,8 @@ def _design_point(
         },
         timing_usable=not any(_shares_gpu(outcome.row) for outcome in group),
         method_used=" / ".join(dict.fromkeys(outcome.row["method"] for outcome in group if outcome.row)),
+        diverged=diverged,
+        survivors={name: completed.get(name, {}) for name in metrics.results} if diverged else {},
     )
 
 
@@ -189,11 +231,12 @@ def counts_of(outcomes: Sequence[Outcome]) -> TrialCounts:
         completed=ended.count("completed"),
         stopped=ended.count("stopped"),
         failed=ended.count("failed"),
+        diverged=ended.count("diverged"),
     )
 
 
 def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
-    """Return failed and stopped trials, in plan order."""
+    """Return diverged, failed and stopped trials, in plan order."""
     return tuple(
         Problem(
             trial_id=outcome.trial_id,
@@ -204,7 +247,7 @@ def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
             log=outcome.row["log"],
         )
         for outcome in outcomes
-        if outcome.row is not None and outcome.status in ("failed", "stopped")
+        if outcome.row is not None and outcome.status in ("diverged", "failed", "stopped")
     )
 
 

@@ -106,7 +106,12 @@ def _tuning(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
 
 def _trials(counts: TrialCounts) -> str:
     text = f"{counts.completed:,} of {counts.planned:,} completed"
-    others = (("failed", counts.failed), ("stopped", counts.stopped), ("not run yet", counts.missing))
+    others = (
+        ("diverged", counts.diverged),
+        ("failed", counts.failed),
+        ("stopped", counts.stopped),
+        ("not run yet", counts.missing),
+    )
     return ", ".join([text, *(f"{number:,} {name}" for name, number in others if number)])
 
 

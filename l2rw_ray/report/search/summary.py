@@ -236,7 +236,9 @@ def _configuration(
 ) -> Configuration:
     values = dict(group[0].setting.levels) | {METHOD_FACTOR: group[0].method}
     statuses = [outcome.status for outcome in group]
-    status = next((each for each in ("failed", "stopped", "missing") if each in statuses), "completed")
+    status = next(
+        (each for each in ("diverged", "failed", "stopped", "missing") if each in statuses), "completed"
+    )
     means = [_mean(group, goal.metric) for goal in goals] if status == "completed" else []
     return Configuration(
         number=number,

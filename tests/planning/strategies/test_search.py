@@ -329,6 +329,25 @@ def test_each_arm_is_tuned_alike_and_its_best_runs_on_fresh_seeds(
     assert {trial.trial_id for trial in known} == {trial.trial_id for trial in ran}
 
 
+def test_every_seed_may_have_a_search_of_its_own(study_tree: dict, folder: StudyFolder) -> None:
+    spec = parse_study(study_tree | {"design": TUNED | {"searches": 3}, "seeds": 3})
+    ran = play(spec, folder, groups=2)
+    assert len(ran) == 2 * 3 * (6 * 2 + 1)
+    for arm in ("uniform", "l2rw"):
+        own = [trial for trial in ran if trial.factors["variant"] == arm]
+        finals = [trial for trial in own if trial.stage is Stage.FINAL]
+        assert sorted(trial.seed for trial in finals) == [0, 1, 2]
+        for final in finals:
+            searched = [trial for trial in own if trial.search == final.search and trial is not final]
+            assert {trial.seed for trial in searched} == {100 + 1000 * final.seed, 101 + 1000 * final.seed}
+            best = max(searched, key=lambda trial: best_at_a_tenth(trial)[METRIC])
+            assert final.config == best.config
+    known = resume_search(spec, folder)
+    assert {trial.trial_id for trial in known} == {trial.trial_id for trial in ran}
+    with pytest.raises(ConfigError, match=r"design\.searches = 2.*use 1 or 3"):
+        parse_study(study_tree | {"design": TUNED | {"searches": 2}, "seeds": 3})
+
+
 def test_arms_are_tuned_at_each_level_and_one_more_costs_its_own_trials(
     study_tree: dict, folder: StudyFolder
 ) -> None:

@@ -146,7 +146,7 @@ def test_failed_and_missing_trials_are_counted_and_named(fake_study, plain):
     counts = summary.counts
     assert (counts.planned, counts.completed, counts.failed, counts.missing) == (27, 24, 1, 2)
     (problem,) = summary.problems
-    assert problem.why.startswith("NonFiniteError")
+    assert problem.why.startswith("ValueError")
     assert problem.log == f"logs/{problem.trial_id}.log"
     assert "incomplete: 2 planned trials of 27" in summary.warnings[0]
 
@@ -164,7 +164,7 @@ def test_without_a_seed_that_is_everywhere_only_the_fullest_settings_count(fake_
 
 def test_no_seed_in_common_compares_nothing(fake_study, plain):
     summary = summarise(fake_study(replace(plain, missing=[0, 10, 20], failing=None)))
-    assert summary.finding.endswith("nothing can be compared")
+    assert "nothing can be compared" in summary.finding
 
 
 def test_values_that_are_not_finite_are_left_out_with_a_warning(default_study):

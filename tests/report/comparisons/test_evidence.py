@@ -11,13 +11,15 @@ from l2rw_ray.config import parse_study
 from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.ablation.comparison_tables import difference_table, interaction_table
 from l2rw_ray.report.ablation.equal_compute import equal_compute_table
+from l2rw_ray.report.ablation.headline import sentence
 from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
+from l2rw_ray.report.comparisons.families import gated
 from l2rw_ray.report.design_points.labels import HEADLINE, p_text
 from l2rw_ray.report.search.summary import summarise_search
 from l2rw_ray.results import StudyFolder, read_history, read_study
 from l2rw_ray.statistics import hedges_g, mean_interval
 from l2rw_ray.statistics.aggregates import interquartile_mean
-from l2rw_ray.statistics.significance import holm, paired_t_test
+from l2rw_ray.statistics.significance import paired_t_test
 from tests.planning.playing import play
 from tests.report.conftest import FakeStudy, write_study
 
@@ -45,17 +47,22 @@ def written(complete):
     return write_report(complete)
 
 
-def test_p_values_are_corrected_over_treatments_and_settings(complete, summary):
+def test_p_values_are_corrected_in_the_order_of_the_report(complete, summary):
     assert len(summary.comparisons) == 6
     differences = [
         by_seed(complete, each.treatment, each.setting.level(LEVEL))
         - by_seed(complete, "uniform", each.setting.level(LEVEL))
         for each in summary.comparisons
     ]
-    expected = holm([paired_t_test(values) for values in differences])
-    assert [each.evidence.p_holm for each in summary.comparisons] == pytest.approx(expected)
-    assert all(each.evidence.family == 6 for each in summary.comparisons)
-    assert all(each.evidence.family == 2 for each in summary.pooled)
+    assert [each.evidence.p for each in summary.comparisons] == [
+        pytest.approx(paired_t_test(values)) for values in differences
+    ]
+    l2rw, random = (each.evidence for each in summary.pooled)
+    assert (l2rw.p_corrected, l2rw.family) == (l2rw.p, 1), "the finding is tested at the full level"
+    assert random.p_corrected >= max(random.p, l2rw.p)
+    below = [each.evidence for each in summary.comparisons]
+    assert all(each.p_corrected >= max(each.p, l2rw.p) for each in below)
+    assert {each.family for each in below} == {2 + 6 + 4 + 2}
     assert summary.comparisons[0].evidence.effect_size == pytest.approx(hedges_g(differences[0]))
 
 
@@ -65,7 +72,7 @@ def test_an_interaction_is_the_change_of_the_gain_between_levels(complete, summa
         level: by_seed(complete, "l2rw", level) - by_seed(complete, "uniform", level) for level in (0.5, 0.9)
     }
     assert found.difference.interval.mean == pytest.approx(mean_interval(gain[0.9] - gain[0.5]).mean)
-    assert found.evidence.family == 4
+    assert found.evidence.family == 14
     assert interaction_table(summary).corner == "compared, dominance of one class"
 
 
@@ -88,12 +95,12 @@ def test_tables_csv_and_summary_tell_the_same_differences(written, summary):
     for row, each in zip(rows, expected, strict=True):
         assert float(row["mean"]) == each.difference.interval.mean
         assert float(row["bootstrap_low"]) == each.evidence.bootstrap.low
-        assert float(row["p_holm"]) == each.evidence.p_holm
+        assert float(row["p_corrected"]) == each.evidence.p_corrected
         text = each.metric_spec.signed(float(row["mean"]))
         assert text in page
         if row["kind"] in ("setting", "average"):
             assert text in shown
-            assert p_text(float(row["p_holm"])) in shown
+            assert p_text(float(row["p_corrected"])) in shown
 
 
 def drawn(figure):
@@ -123,16 +130,17 @@ def test_figures_csv_and_summary_tell_the_same_figures(written, summary):
 def test_what_is_clear_alone_but_not_among_all_is_not_shown(fake_study, plain):
     arms = {"method.name": ["uniform", "l2rw", "random", "focal", "jtt", "resample"]}
     summary = summarise(fake_study(replace(plain, factors=arms, gain=0.55, failing=None, seeds=4)))
-    (pooled, *_) = summary.pooled
+    assert summary.pooled[0].is_clear, "the finding is tested at the full level"
+    (pooled, *_), _, _ = gated(summary.pooled, [], [], has_primary=False)
     assert pooled.difference.interval.excludes_zero
-    assert pooled.evidence.p < 0.05 < pooled.evidence.p_holm
-    assert ": not shown with 4 seeds among 5 comparisons; a new study planned with " in summary.finding
+    assert pooled.evidence.p < 0.05 < pooled.evidence.p_corrected
+    assert ": not shown with 4 seeds among 5 comparisons; a new study planned with " in sentence(pooled)
 
 
 def test_one_seed_has_no_p_value_and_no_effect_size(fake_study, plain):
     paths = write_report(fake_study(replace(plain, seeds=1, failing=None)))
     text = paths.markdown.read_text()
-    assert "| compared, dominance of one class | difference | p (Holm) |" in text
+    assert "| compared, dominance of one class | difference | p (corrected) |" in text
     assert "| l2rw, 50 % |" in text
     assert "One seed: nothing can be concluded." in text
     assert "(one seed) | – |" in text
@@ -170,13 +178,17 @@ def play_grid(spec, folder, metrics):
     play(spec, folder, metrics)
 
 
-def test_at_equal_time_a_dear_arm_stands_where_its_curve_is(complete, summary, written):
+def test_at_equal_time_a_dear_arm_counts_with_its_best_epoch_so_far(complete, summary, written):
     rows = {row.name: row for row in equal_compute_table(summary).rows}
     assert list(rows) == ["uniform", "l2rw", "random"]
     assert rows["l2rw"].cells[3].text == "50"
     epochs = [row for row in read_history(complete).to_pylist() if row["factor.method.name"] == "l2rw"]
-    half = [row["validation_balanced_accuracy"] for row in epochs if row["epoch"] == 6]
-    assert rows["l2rw"].cells[0].text == f"{100 * np.mean(half):.1f}"
+    best: dict[str, float] = {}
+    for row in epochs:
+        if row["epoch"] <= 6:
+            value = row["validation_balanced_accuracy"]
+            best[row["trial_id"]] = max(value, best.get(row["trial_id"], 0.0))
+    assert rows["l2rw"].cells[0].text == f"{100 * np.mean([*best.values()]):.1f}"
     assert rows["uniform"].cells[3].text == "100"
     page = written.html.read_text()
     assert "At equal training time" in page
