@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l2rw_ray.statistics import paired_difference
+from l2rw_ray.report.comparisons.evidence import Evidence
+from l2rw_ray.report.comparisons.families import gated
+from l2rw_ray.statistics import Difference, mean_interval, paired_difference
 from l2rw_ray.statistics.intervals import is_constant
 from l2rw_ray.statistics.minimum_effective import Verdict, effective_level, look_sizes
-from l2rw_ray.statistics.significance import paired_t_test, signed_rank_test
+from l2rw_ray.statistics.significance import holm, paired_t_test, signed_rank_test
 
 LEVEL = 0.05
 CHANCE = 0.1
@@ -177,12 +179,64 @@ def _is_shown(difference: np.ndarray) -> bool:
     return p is not None and p < LEVEL
 
 
+def looks(repeats: int) -> Iterator[Row]:
+    """Two equal arms, and seeds are added until a difference is shown."""
+    spends = "an extension that was not planned: 7.5 % by construction"
+    for sizes in ((5, 10), (3, 5, 10, 15)):
+        rng, before, unplanned, planned = np.random.default_rng(len(sizes)), 0, 0, 0
+        for _ in range(repeats):
+            difference = rng.normal(0, 1, sizes[-1])
+            p_values = np.array([paired_t_test(difference[:size]) for size in sizes])
+            factors = np.array([1.0, *(2.0 ** (number + 1) for number in range(1, len(sizes)))])
+            before += (p_values < LEVEL).any()
+            unplanned += (factors * p_values < LEVEL).any()
+            planned += (len(sizes) * p_values < LEVEL).any()
+        seeds = " → ".join(map(str, sizes))
+        yield Row("shown at some look", "normal, not planned", seeds, LEVEL, before / repeats,
+                  unplanned / repeats, spends)  # fmt: skip
+        yield Row("shown at some look", "normal, planned looks", seeds, LEVEL, before / repeats,
+                  planned / repeats)  # fmt: skip
+
+
+def bold(repeats: int) -> Iterator[Row]:
+    """Nothing but chance in a report of two treatments at four settings: anything is bold."""
+    for seeds in (3, 5, 15):
+        rng, before, after = np.random.default_rng(seeds), 0, 0
+        for _ in range(repeats):
+            values = rng.normal(0, 1, (2, 4, seeds)) - rng.normal(0, 1, (4, seeds))
+            averages = [_compared(number, own.mean(axis=0)) for number, own in enumerate(values)]
+            settings = [_compared(number, level) for number, own in enumerate(values) for level in own]
+            interactions = [
+                _compared(number, level - own[0]) for number, own in enumerate(values) for level in own[1:]
+            ]
+            families = (averages, settings, interactions)
+            before += any(min(holm([each.evidence.p for each in family])) < LEVEL for family in families)
+            found = gated(*families, has_primary=True)
+            after += any(each.evidence.is_clear for family in found for each in family)
+        yield Row("anything is bold", "normal", str(seeds), LEVEL, before / repeats, after / repeats)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    treatment: str
+    difference: Difference
+    evidence: Evidence
+
+
+def _compared(number: int, values: np.ndarray) -> _Compared:
+    found, p = tuple(values.tolist()), paired_t_test(values)
+    difference = Difference(mean_interval(found), 0, found)
+    return _Compared(str(number), difference, Evidence(None, None, p, None, p, 1))
+
+
 PROCEDURES: Mapping[str, Callable[[int], Iterator[Row]]] = {
     "shown": shown,
     "divergence": better_despite_divergence,
     "ranks": better_in_error_despite_divergence,
     "enough": enough,
     "tuned": tuned,
+    "looks": looks,
+    "bold": bold,
 }
 
 

@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(running.init)
 app.command()(running.plan)
+app.command()(running.register)
 app.command()(running.run)
 app.command()(running.submit)
 app.command(

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
 
+from l2rw_ray.config.custom import BUILT_IN
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.design.kinds import Design, FixedDesign
@@ -45,6 +46,40 @@ class Objective(Section):
         return given
 
 
+class PlannedLooks(Section):
+    """Seeds that are added look by look until the finding is shown, with the error that the looks cost."""
+
+    start: int = Field(ge=2)
+    """Seeds of the first look (0, 1, …)."""
+    most: int = Field(ge=3, le=_MAX_SEEDS)
+    """Seeds of the last look."""
+    looks: int = Field(default=3, ge=2, le=20)
+    """How often results are looked at, the last time included; numbers of seeds grow geometrically."""
+
+    @model_validator(mode="after")
+    def _looks_differ(self) -> Self:
+        if self.most - self.start < self.looks - 1:
+            problem = f"{self.start} to {self.most} seeds leave no room for {self.looks} looks"
+            raise conflict("looks", self.looks, problem, "use fewer looks, or a larger most")
+        return self
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of seeds at each look, ascending."""
+        ratio = (self.most / self.start) ** (1 / (self.looks - 1))
+        sizes = [self.start]
+        for look in range(1, self.looks):
+            least, latest = sizes[-1] + 1, self.most - (self.looks - 1 - look)
+            sizes.append(min(max(round(self.start * ratio**look), least), latest))
+        return tuple(sizes)
+
+
+def _kind_of_seeds(given: Any) -> str:
+    if isinstance(given, dict | PlannedLooks):
+        return BUILT_IN
+    return "list" if isinstance(given, list | tuple) else "count"
+
+
 class StudySpec(Section):
     """A study file, resolved."""
 
@@ -59,9 +94,14 @@ class StudySpec(Section):
     its own."""
     design: Design
     """Which trials are run."""
-    seeds: int | tuple[int, ...] = 3
+    seeds: Annotated[
+        Annotated[int, Tag("count")]
+        | Annotated[tuple[int, ...], Tag("list")]
+        | Annotated[PlannedLooks, Tag(BUILT_IN)],
+        Discriminator(_kind_of_seeds),
+    ] = 3
     """How many seeds (0, 1, …), 10,000 at most, or a list of them; each is a paired replicate of every
-    design point."""
+    design point. Or planned looks, as `{start: 5, most: 20, looks: 3}`, of a grid or an ablation."""
     resources: Resources = Resources()
     """Resources of each trial."""
     limits: Limits = Limits()
@@ -164,12 +204,26 @@ class StudySpec(Section):
 
     @property
     def seed_values(self) -> tuple[int, ...]:
-        """The seeds, in order."""
+        """The seeds, in order; of planned looks those of the first."""
+        if isinstance(self.seeds, PlannedLooks):
+            return tuple(range(self.seeds.start))
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def look_sizes(self) -> tuple[int, ...]:
+        """Number of seeds at each planned look."""
+        return self.seeds.sizes if isinstance(self.seeds, PlannedLooks) else (len(self.seed_values),)
+
+    @property
+    def looks(self) -> int:
+        """Number of planned looks."""
+        return len(self.look_sizes)
 
     @field_validator("seeds", mode="before")
     @classmethod
     def _seeds_are_numbers(cls, given: Any) -> Any:
+        if isinstance(given, dict | PlannedLooks):
+            return given
         numbers = given if isinstance(given, list | tuple) else [given]
         if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
             raise conflict(
@@ -179,6 +233,9 @@ class StudySpec(Section):
 
     @model_validator(mode="after")
     def _seeds_are_usable(self) -> Self:
+        if isinstance(self.seeds, PlannedLooks):
+            self._check_looks(self.seeds)
+            return self
         many = self.seeds > _MAX_SEEDS if isinstance(self.seeds, int) else len(self.seeds) > _MAX_SEEDS
         if many:
             raise conflict("seeds", self.seeds, "too many", f"use at most {_MAX_SEEDS}")
@@ -192,6 +249,16 @@ class StudySpec(Section):
         if len(set(values)) < len(values):
             raise conflict("seeds", list(values), "a seed is named twice", "name each once")
         return self
+
+    def _check_looks(self, seeds: PlannedLooks) -> None:
+        given = f"{seeds.start} to {seeds.most}"
+        if not isinstance(self.design, GridDesign | AblationDesign):
+            problem = f"design.kind {self.design.kind!r} has no planned looks of this kind"
+            raise conflict("seeds", given, problem, "use a number of seeds")
+        varied = [path for path in self.design.factors if path.startswith("resources")]
+        if varied:
+            problem = f"{varied[0]} varies, and looks wait for all trials"
+            raise conflict("seeds", given, problem, "use a number of seeds")
 
     @model_validator(mode="after")
     def _design_goes_with_the_rest(self) -> Self:

@@ -17,6 +17,7 @@ from l2rw_ray.planning.plan import representative_trials
 from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.plan_log import log_plan
 from l2rw_ray.results.status import count_statuses
 from l2rw_ray.results.trial_result import INTERRUPTED
 from l2rw_ray.results.writer import LedgerWriter
@@ -161,12 +162,20 @@ class _PlanRecorder:
         strategies: Sequence[TrialStrategy],
     ) -> None:
         self._spec, self._planned, self._folder, self._strategies = spec, planned, folder, strategies
-        self.is_fixed = isinstance(spec.design, FixedDesign)
+        self.is_fixed = isinstance(spec.design, FixedDesign) and spec.looks == 1
         self.known = {trial.trial_id: trial for strategy in strategies for trial in strategy.planned}
 
     def write(self) -> None:
-        """Record the study and the trials that it asks for so far."""
+        """Record the study and the trials that it asks for so far, and log the plan."""
+        results = 0
+        if self._folder.plan_file.is_file():
+            results = sum(
+                number for status, number in count_statuses(self._folder.path).items() if status != "missing"
+            )
+            if not self._folder.plan_log.is_file():  # a folder of an earlier version
+                log_plan(self._folder, self._folder.read_spec(), 0)
         self._folder.write_plan(self._spec, self._asked)
+        log_plan(self._folder, self._spec, results)
 
     def begin(self, trial: PlannedTrial) -> None:
         """Record a trial that the study has just asked for, before it is trained."""

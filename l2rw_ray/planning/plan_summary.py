@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
+from l2rw_ray.config.design.ablation import AblationDesign
+from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
@@ -16,6 +18,12 @@ from l2rw_ray.planning.resumed_search import resume_search
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.status import missing_trials
 from l2rw_ray.results.trial_result import TrialResult
+
+if TYPE_CHECKING:
+    from l2rw_ray.planning.primary_power import Detectable
+
+_FEW_SEEDS = 8
+"""Seeds up to which nothing is said of what can be detected."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,8 @@ class PlanSummary:
         trial_s: Mean duration of one trial; None if unknown.
         basis: Source of `trial_s`.
         longest_s: Duration of the longest trial; None if unknown.
-        detectable: Smallest true difference of the objective between two design points that the seeds detect
-            with power 0.8; None while the variance is unknown.
+        detectable: Smallest true difference of the finding that the seeds detect with power 0.8, as a range;
+            None while its deviation is too uncertain.
     """
 
     spec: StudySpec
@@ -44,7 +52,7 @@ class PlanSummary:
     nodes: Nodes
     trial_s: float | None = None
     basis: str = "nothing yet: --probe times a few steps of each kind of trial"
-    detectable: float | None = None
+    detectable: "Detectable | None" = None
     longest_s: float | None = None
 
     @property
@@ -115,7 +123,7 @@ class PlanSummary:
             "duration_s": self.duration_s,
             "core_hours": self.core_hours,
             "gpu_hours": self.gpu_hours,
-            "detectable_difference": self.detectable,
+            "detectable_difference": None if self.detectable is None else asdict(self.detectable),
             "over_limit": self.over_limit,
             "rows": [
                 {
@@ -154,6 +162,12 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
             strategy = MinimumEffectiveStrategy(spec, design, ledger)
             planned = strategy.planned
             remaining = strategy.remaining - len(missing_trials(planned, ledger))
+        case GridDesign() | AblationDesign() if spec.looks > 1:
+            from l2rw_ray.planning.strategies.planned_looks import PlannedLooksStrategy
+
+            looking = PlannedLooksStrategy(spec, planned, ledger)
+            planned = looking.planned
+            remaining = looking.remaining - len(missing_trials(planned, ledger))
         case SearchDesign() | TunedComparisonDesign():
             planned = resume_search(spec, folder)
             most = spec.design.max_trials(len(spec.seed_values))
@@ -184,7 +198,7 @@ def _ledger(spec: StudySpec, folder: StudyFolder) -> Mapping[str, TrialResult]:
 def _from_ledger(
     spec: StudySpec, planned: Sequence[PlannedTrial], ledger: Mapping[str, TrialResult], folder: StudyFolder
 ) -> dict[str, Any]:
-    """Return estimates from finished trials: duration, and detectable difference of the objective."""
+    """Return estimates from finished trials: their duration, and what the finding's seeds can detect."""
     completed = [
         trial
         for trial in planned
@@ -198,16 +212,8 @@ def _from_ledger(
         "longest_s": max(durations_s),
         "basis": f"{len(completed)} finished trials in {folder.address}",
     }
-    points: dict[str, dict[int, float]] = {}
-    for trial in completed:
-        value = ledger[trial.trial_id].metrics.get(spec.objective.metric)
-        if value is not None and trial.stage is Stage.FINAL:
-            points.setdefault(str(sorted(trial.factors.items())), {})[trial.seed] = value
-    seeds = len(spec.seed_values)
-    if seeds > 1 and len(points) > 1:
-        from l2rw_ray.statistics.power import detectable_difference, paired_deviation  # as does scipy
+    if len({trial.seed for trial in completed if trial.stage is Stage.FINAL}) > _FEW_SEEDS:
+        from l2rw_ray.planning.primary_power import detectable_range  # scipy takes its time
 
-        deviation = paired_deviation(list(points.values()))
-        if deviation is not None:
-            known["detectable"] = detectable_difference(deviation, seeds)
+        known["detectable"] = detectable_range(spec, planned, folder)
     return known

@@ -1,7 +1,7 @@
 """The plan of a study as text for the terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
@@ -17,6 +17,9 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.functions.metrics import is_percent
 from l2rw_ray.planning.durations import duration_text
 from l2rw_ray.planning.plan_summary import PlanSummary
+
+if TYPE_CHECKING:
+    from l2rw_ray.planning.primary_power import Detectable
 
 _UNITS = {
     "workers": ("worker", ""),
@@ -36,7 +39,10 @@ def plan_text(seen: PlanSummary) -> str:
     if seen.over_limit:
         lines.append(f"warning: {seen.over_limit}")
     if seen.detectable is not None:
-        lines.append(f"{len(spec.seed_values)} seeds find {_difference(seen)} in four cases of five")
+        found = seen.detectable
+        lines.append(
+            f"the finding's {found.seeds} seeds show {_difference(seen, found)} in four cases of five"
+        )
     return "\n".join(lines)
 
 
@@ -57,13 +63,12 @@ def _amount(field: str, number: float) -> str:
     return f"{number:g} {unit}{'s' * (number != 1)}{suffix}"
 
 
-def _difference(seen: PlanSummary) -> str:
-    metric = seen.spec.objective.metric
-    name = metric.replace("_", " ")
-    declared = is_percent(metric, seen.spec.metrics)
-    if metric.endswith("accuracy") if declared is None else declared:
-        return f"differences of {100 * (seen.detectable or 0):.1f} points of {name}"
-    return f"differences of {seen.detectable:.2g} in {name}"
+def _difference(seen: PlanSummary, found: "Detectable") -> str:
+    """Return the smallest and the largest difference that so many seeds may need to be shown."""
+    name, declared = found.metric.replace("_", " "), is_percent(found.metric, seen.spec.metrics)
+    if found.metric.endswith("accuracy") if declared is None else declared:
+        return f"differences of {100 * found.low:.1f} to {100 * found.high:.1f} points of {name}"
+    return f"differences of {found.low:.2g} to {found.high:.2g} in {name}"
 
 
 def _at_most(seen: PlanSummary) -> str:
@@ -108,8 +113,12 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
             levels = ", ".join(map(str, design.levels))
             rule = f"the {design.seek} that is not worse than the best by more than {design.margin:g}"
             return [f"  {design.factor}: {levels}", f"{rule}; {seeds} to {design.most_seeds} seeds a level"]
-    points = len(planned) // seeds
     lines = _factor_lines(_levels(planned))
+    if spec.looks > 1:
+        seeds = sum(trial.factors == planned[0].factors for trial in planned) if planned else seeds
+        sizes = ", ".join(map(str, spec.look_sizes))
+        lines.append(f"looks at {sizes} seeds, ends once the finding is shown")
+    points = len(planned) // seeds
     return [
         *lines,
         f"{_count(points, 'design point')} × {_count(seeds, 'seed')} = {_count(len(planned), 'trial')}",

@@ -83,6 +83,11 @@ class StudyFolder:
         return self.path / "plan.json"
 
     @property
+    def plan_log(self) -> Path:
+        """What was planned when, and whether results existed: a line for each plan."""
+        return self.path / "plan_log.jsonl"
+
+    @property
     def trials(self) -> Path:
         """The ledger: `<trial_id>.parquet` per trial, and files of many trials, compacted or published."""
         return self.path / "trials"

@@ -64,7 +64,7 @@ def _replaced(packed: StudyFolder, rows: pa.Table) -> list[Path]:
 
 
 def _copied(folder: StudyFolder) -> list[Path]:
-    files = (folder.study_file, folder.plan_file, folder.importances, folder.notes)
+    files = (folder.study_file, folder.plan_file, folder.plan_log, folder.importances, folder.notes)
     return [file for file in files if file.is_file()]
 
 

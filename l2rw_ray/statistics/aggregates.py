@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from l2rw_ray.statistics.bootstrap import MIN_SEEDS
 from l2rw_ray.statistics.intervals import Interval
 
 _RESAMPLES = 4000
@@ -32,7 +33,7 @@ def interquartile_mean_interval(
 
     The interval captures the variation between seeds within each task: seeds are resampled task by task.
     The tasks are fixed, so nothing follows for other tasks. With few seeds per task the limits are too
-    narrow.
+    narrow; below five there are none.
 
     Args:
         tasks: Values by seed of each task, on one scale, at least one each.
@@ -41,7 +42,7 @@ def interquartile_mean_interval(
         resamples: Number of bootstrap resamples.
 
     Returns:
-        The interval. `n` is the smallest number of seeds of a task; if it is one, the limits are NaN.
+        The interval. `n` is the smallest number of seeds of a task; below five, the limits are NaN.
 
     Raises:
         ValueError: There are no tasks, or a task has no values.
@@ -49,7 +50,7 @@ def interquartile_mean_interval(
     if not tasks or any(len(task) == 0 for task in tasks):
         raise ValueError("every task needs a value")
     found, fewest = interquartile_mean(tasks), min(map(len, tasks))
-    if fewest < 2:
+    if fewest < MIN_SEEDS:
         return Interval(found, float("nan"), float("nan"), fewest)
     drawn = [rng.choice(np.asarray(task), size=(resamples, len(task))) for task in tasks]
     means = stats.trim_mean(np.concatenate(drawn, axis=1), _SHARE_CUT, axis=1)

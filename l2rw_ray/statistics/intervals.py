@@ -30,7 +30,7 @@ class Interval:
     @property
     def is_conclusive(self) -> bool:
         """Whether there are limits; one seed has none."""
-        return self.n > 1
+        return self.n > 1 and not math.isnan(self.low)
 
     @property
     def excludes_zero(self) -> bool:

@@ -82,3 +82,15 @@ def deviation_to_plan_with(values: Sequence[float], confidence: float = 0.8) -> 
     """
     freedom = len(values) - 1
     return stdev(values) * math.sqrt(freedom / float(special.chdtri(freedom, confidence)))
+
+
+def deviation_interval(values: Sequence[float], confidence: float = 0.8) -> tuple[float, float]:
+    """Return the limits of the standard deviation of normal values.
+
+    Args:
+        values: Two values or more.
+        confidence: Probability that the true deviation lies between the limits.
+    """
+    freedom, tail = len(values) - 1, (1 - confidence) / 2
+    low, high = (float(special.chdtri(freedom, share)) for share in (tail, 1 - tail))
+    return stdev(values) * math.sqrt(freedom / low), stdev(values) * math.sqrt(freedom / high)

@@ -42,7 +42,10 @@ LAYERS = {
     "results": {"errors", "cache_folder", "retries", "events", "config"},
     "report": {"errors", "events", "config", "results", "statistics"},
     "tracking": {"errors", "events", "config", "results", "report", "training"},
-    "planning": {"errors", "import_path", "events", "config", "data", "results", "statistics", "training"},
+    "planning": {
+        *("errors", "import_path", "events", "config", "data", "report", "results", "statistics"),
+        "training",
+    },
     "preflight": {
         *("errors", "import_path", "events", "config", "data", "methods", "models", "training", "trees"),
         "statistics",

@@ -1,8 +1,11 @@
 """What `plan` says of time, cost, and what the seeds can show."""
 
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import stdev
 
+import numpy as np
 import pytest
 
 from l2rw_ray.config import parse_study
@@ -39,7 +42,7 @@ def _write(folder: StudyFolder, trial, duration_s: float, value: float) -> None:
             cpus_per_worker=1,
             gpus_per_worker=0.0,
             started_at=datetime(2024, 5, 1, tzinfo=UTC),
-            metrics={"validation_balanced_accuracy": value},
+            metrics={"validation_balanced_accuracy": value, "test_balanced_accuracy": value},
         ),
     )
 
@@ -58,11 +61,28 @@ def test_time_cost_and_what_seeds_can_show_come_from_the_ledger(study_tree: dict
     assert (len(seen.planned), len(seen.missing), list(seen.groups.values())) == (8, 4, [2])
     assert (seen.trial_s, seen.duration_s) == (30, 60)
     assert (seen.core_hours, seen.gpu_hours) == pytest.approx((240 / 3600, 120 / 3600))
-    assert seen.detectable == pytest.approx(detectable_difference(0.2 / 2**0.5, 4))
+    assert seen.detectable is None, "two seeds say too little of how much a difference varies"
     assert "4 done, 4 to run, 2 at a time" in plan_text(seen)
-    assert f"4 seeds find differences of {100 * seen.detectable:.1f} points of validation balanced" in (
-        plan_text(seen)
-    )
+
+
+def test_what_the_finding_can_show_is_a_range(study_tree: dict, tmp_path: Path) -> None:
+    study_tree["design"]["factors"] = {"data.noise.rate": [0.2, 0.4], "method.name": ["uniform", "l2rw"]}
+    spec, folder = parse_study(study_tree | {"seeds": 10}), StudyFolder(tmp_path)
+    folder.create()
+    rng = np.random.default_rng(0)
+    values = {trial.trial_id: 0.5 + rng.normal(0, 0.02) for trial in plan_study(spec)}
+    for trial in plan_study(spec):
+        _write(folder, trial, 30.0, values[trial.trial_id])
+    seen = summarise_plan(spec, folder, nodes=NODES)
+    gains: dict[int, float] = defaultdict(float)
+    for trial in plan_study(spec):
+        sign = 1 if trial.config.method.name == "l2rw" else -1
+        gains[trial.seed] += sign * values[trial.trial_id] / 2
+    deviation = stdev(gains.values())
+    assert seen.detectable is not None
+    assert (seen.detectable.metric, seen.detectable.seeds) == ("test_balanced_accuracy", 10)
+    assert seen.detectable.low < detectable_difference(deviation, 10) < seen.detectable.high
+    assert " points of test balanced accuracy in four cases of five" in plan_text(seen)
 
 
 @pytest.mark.parametrize(("limit_s", "warns"), [(None, False), (29.9, True), (30.0, False)])

@@ -59,9 +59,12 @@ def test_seeds_are_resampled_within_their_task():
     assert (found.low, found.high) == pytest.approx((found.mean, found.mean))
 
 
-def test_one_seed_a_task_has_no_limits_and_none_is_refused():
+def test_few_seeds_a_task_have_no_limits_and_none_is_refused():
     found = interquartile_mean_interval([[0.5], [0.7, 0.8]], np.random.default_rng(0))
     assert not found.is_conclusive
     assert found.n == 1
+    few = interquartile_mean_interval([[0.5, 0.6, 0.4, 0.5], [0.7, 0.8, 0.7, 0.9]], np.random.default_rng(0))
+    assert not few.is_conclusive
+    assert few.n == 4
     with pytest.raises(ValueError, match="every task"):
         interquartile_mean_interval([[], [0.5]], np.random.default_rng(0))

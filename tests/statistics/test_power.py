@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from l2rw_ray.statistics import detectable_difference, paired_deviation
-from l2rw_ray.statistics.power import deviation_to_plan_with, seeds_to_detect
+from l2rw_ray.statistics.power import deviation_interval, deviation_to_plan_with, seeds_to_detect
 
 
 def test_deviation_of_two_points_is_that_of_their_differences():
@@ -56,3 +56,10 @@ def test_the_deviation_to_plan_with_is_large_enough_four_times_of_five(seeds):
     rng = np.random.default_rng(seeds)
     limits = [deviation_to_plan_with(values) for values in rng.normal(5.0, 2.0, (4000, seeds)).tolist()]
     assert np.mean(np.array(limits) > 2.0) == pytest.approx(0.8, abs=0.02)
+
+
+def test_limits_of_a_deviation_hold_it_as_often_as_they_say():
+    samples = np.random.default_rng(2).normal(0, 2.0, (2000, 9))
+    limits = np.array([deviation_interval(sample.tolist(), 0.8) for sample in samples])
+    covered = (limits[:, 0] <= 2.0) & (limits[:, 1] >= 2.0)
+    assert covered.mean() == pytest.approx(0.8, abs=0.03)

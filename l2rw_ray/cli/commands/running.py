@@ -98,6 +98,27 @@ def plan(
     print(json.dumps(summary.as_dict(), indent=2) if as_json else plan_text(summary))
 
 
+def register(
+    study: StudyFile,
+    overrides: Overrides = None,
+    out: Out = None,
+    primary: Annotated[
+        str, typer.Option(help="Method, arm or level that is tested first, as the report names it.")
+    ] = "",
+    margin: Annotated[
+        float | None, typer.Option(help="Difference of the metric that does not matter, in its unit.")
+    ] = None,
+) -> None:
+    """Freeze the plan of a study before there are results; the report prints what deviates from it."""
+    from l2rw_ray.cli.register import register_plan
+    from l2rw_ray.config import load_study
+    from l2rw_ray.results.opening import open_study_folder
+
+    spec = load_study(study, overrides or [])
+    with open_study_folder(out or f"results/{spec.name}") as folder:
+        print(register_plan(spec, folder, primary, margin))
+
+
 def run(
     study: StudyFile,
     overrides: Overrides = None,

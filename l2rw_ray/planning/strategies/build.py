@@ -37,6 +37,10 @@ def build_strategies(
             return [_search_strategy(spec, folder, ledger, retry_failed=retry_failed)]
         case MinimumEffectiveDesign() as design:
             return [MinimumEffectiveStrategy(spec, design, ledger, retry_failed=retry_failed)]
+        case _ if spec.looks > 1:
+            from l2rw_ray.planning.strategies.planned_looks import PlannedLooksStrategy
+
+            return [PlannedLooksStrategy(spec, planned, ledger, retry_failed=retry_failed)]
         case _:
             missing = missing_trials(planned, ledger, retry_failed=retry_failed)
             return [FixedStrategy(group) for group in by_resources(missing).values()]

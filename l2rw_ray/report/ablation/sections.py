@@ -21,14 +21,15 @@ from l2rw_ray.report.provenance.label_noise import label_noise_sections
 
 _POINTS_NOTE = (
     "Points are means over seeds, bars their 95 % intervals. Points are shifted sideways so that bars do "
-    "not hide each other."
+    "not hide each other. Bars of two arms may overlap although their paired difference is clear: the "
+    "difference has its own plot and table."
 )
 _LINES_NOTE = "Lines are means over seeds, bands their 95 % intervals, cut off at the panel's edge."
 
 
 def ablation_sections(summary: Ablation) -> list[Section]:
     """Return everything between the finding and what was run; call inside `drawing()`."""
-    differences = (difference_table(summary), interaction_table(summary))
+    differences = (difference_table(summary), interaction_table(summary), summary.multiverse)
     details = (summary.signatures, *summary.details, cost_table(summary))
     sections = [
         Section("The answer in plots", answer_plots(summary), note=_POINTS_NOTE, is_wide=True),

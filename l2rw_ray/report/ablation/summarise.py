@@ -7,11 +7,13 @@ from l2rw_ray.config import Stage, StudySpec
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.report.ablation.cautions import cautions, shared_test_set
 from l2rw_ray.report.ablation.effects import curves_of, effects_of, histories_of, read_epochs
 from l2rw_ray.report.ablation.equal_compute import equal_compute, with_comparisons
 from l2rw_ray.report.ablation.headline import findings
 from l2rw_ray.report.ablation.interactions import interactions_of
 from l2rw_ray.report.ablation.minimum_effective import effective_answer
+from l2rw_ray.report.ablation.multiverse import multiverse_table
 from l2rw_ray.report.ablation.relative_cost import with_relative_cost
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.ablation.tasks import tasks_tables
@@ -44,9 +46,11 @@ from l2rw_ray.report.provenance.estimators import estimator_warnings
 from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
 from l2rw_ray.report.provenance.label_noise import label_noise_tables, noisy_selection
 from l2rw_ray.report.provenance.notes import read_notes
+from l2rw_ray.report.provenance.plan_history import plan_history
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
 from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.plan_log import read_plan_log
 
 
 def summarise(directory: Path) -> Ablation:
@@ -66,7 +70,8 @@ def summarise(directory: Path) -> Ablation:
     tuning = [outcome for outcome in all_outcomes if outcome.stage is Stage.SEARCH]
     methods = tuple(dict.fromkeys(outcome.method for outcome in outcomes))
     factors, counts = factors_of(outcomes), counts_of(outcomes)
-    contrast = choose_contrast(methods, factors, _tuned_arms(spec))
+    history = plan_history(read_plan_log(folder), spec)
+    contrast = choose_contrast(methods, factors, _tuned_arms(spec)).with_first(history.primary)
     if not spec.is_built_in:
         outcomes = with_relative_cost(outcomes, contrast)
     points = design_points_of(outcomes, metrics)
@@ -81,7 +86,9 @@ def summarise(directory: Path) -> Ablation:
     at_equal_time = equal_compute(contrast, points, histories, validation)
     timed = [each.comparison for each in at_equal_time if each.comparison is not None]
     pooled, tested, interactions = gated(
-        pooled, [*single, *timed], interactions, has_primary=has_primary(contrast)
+        *(pooled, [*single, *timed], interactions),
+        has_primary=bool(history.primary) or has_primary(contrast),
+        multiplicity=history.multiplicity,
     )
     signatures = signatures_of(outcomes)
     level = effective_answer(spec, outcomes)
@@ -108,21 +115,25 @@ def summarise(directory: Path) -> Ablation:
         counts=counts,
         problems=problems_of(outcomes),
         warnings=(
+            *history.warnings,
             *noisy_selection(all_outcomes),
             *tuning_gaps(spec, all_outcomes),
             *_gaps(outcomes, pooled),
+            *cautions(pooled),
+            *shared_test_set(outcomes, metric),
             *warnings_of(outcomes, metrics),
             *estimator_warnings(outcomes),
             *signature_notice(signatures),
         ),
         provenance=provenance_of(spec, outcomes, counts, contrast, tuning),
-        design=design_of(spec, contrast, factors, all_outcomes, metric),
+        design=(*design_of(spec, contrast, factors, all_outcomes, metric), *history.rows),
         trials=trials_of(all_outcomes, spec.objective.metric, metrics.results),
         interactions=interactions,
         signatures=signature_table(signatures),
         label_noise=label_noise_tables(directory),
         answer=None if level is None else level.table,
         details=(*tasks_tables(contrast, methods, points, metric), *tuning_tables(spec, all_outcomes)),
+        multiverse=multiverse_table(contrast, points, outcomes, pooled, history.margin, metrics.results),
         metric=metric,
         curve_metric=validation,
         results=metrics.results,

@@ -146,6 +146,7 @@ class Ablation(Summary):
         interactions: How differences change with other factors.
         answer: The table behind the finding, if the finding is not a difference to the control.
         details: Tables specific to the kind of design.
+        multiverse: The finding under other analyses.
         metric: Name of the headline metric.
         curve_metric: Name of the metric of the curves.
         results: Names of the metrics that have a table, the headline first.
@@ -169,6 +170,7 @@ class Ablation(Summary):
     equal_compute: tuple[EqualComputeResult, ...] = ()
     answer: Table | None = None
     details: tuple[Table, ...] = ()
+    multiverse: Table | None = None
     metric: str = HEADLINE
     curve_metric: str = validation_metric(HEADLINE)
     results: tuple[str, ...] = TEST_METRICS

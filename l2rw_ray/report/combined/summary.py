@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from l2rw_ray.errors import StudyFolderError
@@ -53,12 +54,14 @@ class SharedContrast:
         control: What it is compared with.
         metric: Name of the metric.
         found: Key of the study and its difference, averaged over its settings.
+        overlap: What the studies have in common, in words; empty for separate studies.
     """
 
     treatment: str
     control: str
     metric: str
     found: tuple[tuple[str, Comparison], ...]
+    overlap: str = ""
 
     @property
     def name(self) -> str:
@@ -179,12 +182,39 @@ def _seeds(summary: StudyReport, listed: str) -> str:
 
 def _shared(studies: Sequence[StudySummary]) -> tuple[SharedContrast, ...]:
     groups: dict[tuple[str, str, str], list[tuple[str, Comparison]]] = {}
+    known = {study.key: study for study in studies}
     for study in studies:
         for each in study.comparisons:
             if each.difference.interval is not None:
                 group = groups.setdefault((each.treatment, each.control, each.metric), [])
                 group.append((study.key, each))
-    return tuple(SharedContrast(*key, tuple(found)) for key, found in groups.items() if len(found) > 1)
+    return tuple(
+        SharedContrast(*key, tuple(found), _overlap([known[name] for name, _ in found]))
+        for key, found in groups.items()
+        if len(found) > 1
+    )
+
+
+def _overlap(studies: Sequence[StudySummary]) -> str:
+    """Return which trials or test sets studies share, so that they do not agree by themselves."""
+    parts = []
+    for one, other in combinations(studies, 2):
+        trials, draws = ([get(each) for each in (one, other)] for get in (_trial_ids, _draws))
+        if both := trials[0] & trials[1]:
+            parts.append(f"{one.key} and {other.key} share {count(len(both), 'trial')}")
+        elif both_drawn := draws[0] & draws[1]:
+            parts.append(f"{one.key} and {other.key} share the data of {count(len(both_drawn), 'seed')}")
+    return "; ".join(parts)
+
+
+def _trial_ids(study: StudySummary) -> set[str]:
+    return {trial.trial_id for trial in study.summary.trials if trial.status == "completed"}
+
+
+def _draws(study: StudySummary) -> set[tuple[int, str]]:
+    """Return the train sets that were drawn, by seed and hash."""
+    found = ((trial.seed, trial.recorded.get("split_hash_train")) for trial in study.summary.trials)
+    return {(seed, digest) for seed, digest in found if digest}
 
 
 def _sentence(contrast: SharedContrast) -> str:
@@ -199,4 +229,5 @@ def _sentence(contrast: SharedContrast) -> str:
     return (
         f"{contrast.name}: {metric_spec.signed(min(means))} to {metric_spec.signed(max(means))} "
         f"{metric_spec.of_difference} over {len(intervals)} studies; {'; '.join(shown)}"
+        + (f"; not independent: {contrast.overlap}" if contrast.overlap else "")
     )

@@ -63,6 +63,11 @@ class Contrast:
     control: Any
     treatments: tuple[Any, ...]
 
+    def with_first(self, name: str) -> "Contrast":
+        """Return the contrast with the treatment of this name first; itself if it has none."""
+        treatments = sorted(self.treatments, key=lambda level: self.name(level) != name)
+        return replace(self, treatments=tuple(treatments))
+
     def level_of(self, point: HasSetting) -> Any:
         """Return the level of the contrasted factor at a point."""
         return point.method if self.factor.path == METHOD_FACTOR else point.setting.level(self.factor.path)

@@ -63,14 +63,14 @@ def gated(
     weights = np.zeros(len(nodes))
     first = 1 if has_primary else len(averages)
     weights[:first] = 1 / max(first, 1)
-    arrows = _arrows(averages, kept, interactions, first)
+    arrows = _arrows(averages, kept, interactions)
     corrected = graphical_p_values(p_values, weights.tolist(), arrows)
     tested = sum(p is not None for p in p_values)
+    families = [first] * first + [len(averages)] * (len(averages) - first)
+    families += [tested] * (len(nodes) - len(averages))
     found = [
-        replace(
-            each, evidence=replace(each.evidence, p_corrected=p, family=first if place < first else tested)
-        )
-        for place, (each, p) in enumerate(zip(nodes, corrected, strict=True))
+        replace(each, evidence=replace(each.evidence, p_corrected=p, family=family))
+        for each, p, family in zip(nodes, corrected, families, strict=True)
     ]
     end = len(averages) + len(kept)
     remaining = iter(found[len(averages) : end])
@@ -91,7 +91,7 @@ def _average_of(setting: Tested, averages: Sequence[Tested]) -> int | None:
 
 
 def _arrows(
-    averages: Sequence[Tested], settings: Sequence[Tested], interactions: Sequence[Tested], first: int
+    averages: Sequence[Tested], settings: Sequence[Tested], interactions: Sequence[Tested]
 ) -> np.ndarray:
     """Return what each hypothesis passes on to each other."""
     nodes = [*averages, *settings, *interactions]

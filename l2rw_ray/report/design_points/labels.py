@@ -131,7 +131,7 @@ class MetricSpec:
         return max(0, 3 - math.floor(math.log10(largest))) if largest else 0
 
     def limits(self, interval: Interval) -> str:
-        """Return `low to high`, or `one seed`."""
+        """Return `low to high`, or why there are no limits."""
         return self._limits(interval, "-")
 
     def signed_limits(self, interval: Interval) -> str:
@@ -140,7 +140,7 @@ class MetricSpec:
 
     def _limits(self, interval: Interval, sign: str) -> str:
         if not interval.is_conclusive:
-            return "one seed"
+            return "one seed" if interval.n == 1 else "too few seeds"
         places = self._places(interval.low, interval.high)
         return f"{self._text(interval.low, places, sign)} to {self._text(interval.high, places, sign)}"
 

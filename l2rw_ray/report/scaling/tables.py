@@ -32,8 +32,8 @@ SCALED = {
 }
 """Label, unit and format of the metrics measured."""
 _EFFICIENCY = MetricSpec("efficiency", "%", 100, 0)
-_MULTIPLES = (2, 4, 8)
-"""Numbers of workers to project to, relative to the largest number measured."""
+_FARTHEST = 2
+"""Number of workers to project to, relative to the largest number measured."""
 _SHARED = TableCell("unusable", "GPU shared")
 _CHOICE_NOTE = (
     "Mean over seeds, 95 % interval, number of seeds. Bold: the cheapest, if the 95 % interval of its ratio "
@@ -55,11 +55,11 @@ _WORKERS_NOTE = (
     "Memory is that of the worker with the highest peak."
 )
 _PROJECTION_NOTE = (
-    "Projected from up to {} workers by Amdahl's law at an equal total batch and Gustafson's law at an "
-    "equal batch per worker. Neither includes communication that grows with the workers: expect less. "
-    "Intervals are over seeds, on this machine. Fits within: the largest distance of a measured speed-up "
-    "from the law, which is dotted in the plot. Fractions above 1 (more workers are slower than one) and "
-    "below 0 (more than linear speed-up) are not projected."
+    "Projected from up to {} workers to twice as many by Amdahl's law at an equal total batch and "
+    "Gustafson's law at an equal batch per worker. Neither includes communication that grows with the "
+    "workers: expect less. Intervals are over seeds, on this machine. Fits within: the largest distance of a "
+    "measured speed-up from the law, which is dotted in the plot. Fractions above 1 (more workers are slower "
+    "than one) and below 0 (more than linear speed-up) are not projected."
 )
 _POINTS_NOTE = (
     "Medians of interleaved plain and reweighted steps, then the mean over seeds; 95 % interval of the "
@@ -185,12 +185,15 @@ def projection_table(summary: ScalingSummary) -> Table | None:
     if not curves:
         return None
     measured = sorted({curve.points[-1].workers for curve in curves})
-    numbers = tuple(multiple * measured[-1] for multiple in _MULTIPLES)
+    numbers = tuple(_FARTHEST * number for number in measured)
     rows = []
     for curve in curves:
         assert curve.serial is not None
         fraction, fit = mean_cell(EXPONENT, curve.serial.interval), TableCell(f"{100 * curve.misfit:.0f} %")
-        projected = (_projected(curve.serial, number) for number in numbers)
+        own = curve.points[-1].workers
+        projected = (
+            _projected(curve.serial, number) if number <= _FARTHEST * own else EMPTY for number in numbers
+        )
         rows.append(TableRow(curve.name, (fraction, fit, *projected)))
     return Table(
         key="projection",

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _AT_A_TIME = 24
 _NOTES = "notes.md"
 """Notes by the user: fetched, but never dropped."""
-_AT_THE_TOP = ("study.yaml", "plan.json", "importances.json", _NOTES)
+_AT_THE_TOP = ("study.yaml", "plan.json", "plan_log.jsonl", "importances.json", _NOTES)
 _LEDGER = "trials"
 _SECOND_NS = 10**9
 

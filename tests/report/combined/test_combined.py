@@ -81,7 +81,8 @@ def test_each_study_has_a_summary(combined):
 def test_one_seed_counts_as_no_interval(studies, tmp_path):
     lone = FakeStudy(name="lone", factors=TWO, failing=None, seeds=1)
     found = summarise_combined([studies[0], _write(StudyFolder(tmp_path / "lone"), lone)])
-    assert found.finding.endswith("above zero in 1, below in 0; one seed in 1")
+    assert "above zero in 1, below in 0; one seed in 1" in found.finding
+    assert found.finding.endswith("; not independent: first and lone share 3 trials")
 
 
 def test_csv_table_and_forest_agree(combined):

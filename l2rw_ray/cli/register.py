@@ -1,0 +1,44 @@
+"""`l2rw-ray register`: freeze a plan before there are results."""
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.plan_log import log_plan
+from l2rw_ray.results.status import count_statuses
+
+
+def register_plan(spec: StudySpec, folder: StudyFolder, primary: str, margin: float | None) -> str:
+    """Append the plan of a study to its plan log as registered.
+
+    Args:
+        spec: The study.
+        folder: Its folder, which is created.
+        primary: Treatment that is tested first; empty for the report's choice.
+        margin: Difference that does not matter, in the unit of the metric.
+
+    Returns:
+        What was registered, in words.
+
+    Raises:
+        ConfigError: The margin is not above 0.
+        StudyFolderError: The folder cannot be written, or another run uses it.
+    """
+    if margin is not None and not margin > 0:
+        raise ConfigError("--margin", margin, "no difference is that small", "use a number above 0")
+    planned = plan_study(spec)
+    folder.create()
+    with folder.lock():
+        results = 0
+        if folder.plan_file.is_file():
+            counts = count_statuses(folder.path)
+            results = sum(number for status, number in counts.items() if status != "missing")
+        entry = log_plan(folder, spec, results, primary=primary, margin=margin, registered=True)
+    seeds = ", ".join(map(str, spec.look_sizes))
+    before = "before any result" if not entry.results else f"although {entry.results} trials have ended"
+    trials = f"{len(planned)} trials, " if planned else ""
+    return (
+        f"registered {spec.name} at {entry.time}, {before}\n"
+        f"plan     {entry.plan[:16]}, {trials}{seeds} seeds\n"
+        f"log      {folder.plan_log}"
+    )

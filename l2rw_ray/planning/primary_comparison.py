@@ -1,0 +1,64 @@
+"""The comparison that the finding of a report will be about, from the trials that are done."""
+
+from collections.abc import Sequence
+
+from l2rw_ray.config import PlannedTrial, Stage, StudySpec
+from l2rw_ray.config.design.kinds import VARIANT
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.planning.strategies.interface import Ledger
+from l2rw_ray.statistics import Difference
+from l2rw_ray.statistics.minimum_effective import is_accuracy, worst_value
+
+
+def primary_difference(
+    spec: StudySpec, trials: Sequence[PlannedTrial], ledger: Ledger, metric: str
+) -> Difference | None:
+    """Return the paired difference that the finding is about, over the trials that are done.
+
+    Args:
+        spec: The study.
+        trials: Its trials.
+        ledger: Results by trial id, with the metric.
+        metric: Name of the metric; an accuracy counts as 0 where a trial diverged.
+
+    Returns:
+        The difference; None if nothing is compared, or no seed is done on both sides.
+    """
+    from l2rw_ray.report.comparisons.contrast import choose_contrast, pairs_of
+    from l2rw_ray.report.design_points.design_point import DesignPoint
+    from l2rw_ray.report.design_points.points import METHOD_FACTOR, factors_of, join
+    from l2rw_ray.report.design_points.setting import Setting
+    from l2rw_ray.results.folder import PlanRow
+    from l2rw_ray.statistics import pooled_paired_difference
+
+    design, own = spec.design, spec.trial.title
+    finals = [trial for trial in trials if trial.stage is Stage.FINAL]
+    arms, path = None, METHOD_FACTOR
+    if isinstance(design, TunedComparisonDesign):
+        arms = {name: str(arm.set.get(METHOD_FACTOR, own)) for name, arm in design.arms.items()}
+        path = VARIANT
+    rows = [PlanRow(each.trial_id, each.seed, each.factors, each.resources, each.stage) for each in finals]
+    outcomes = join(rows, (), own, method_factor=path)
+    if not outcomes:
+        return None
+    by_point: dict[tuple[str, Setting], dict[int, float]] = {}
+    for outcome in outcomes:
+        value = _value(ledger, outcome.trial_id, metric, spec.objective.mode)
+        if value is not None:
+            by_point.setdefault((outcome.method, outcome.setting), {})[outcome.seed] = value
+    points = [DesignPoint(*key, {metric: values}, {}, timing_usable=True) for key, values in by_point.items()]
+    methods = tuple(dict.fromkeys(outcome.method for outcome in outcomes))
+    contrast = choose_contrast(methods, factors_of(outcomes), arms)
+    if not contrast.treatments:
+        return None
+    pairs = pairs_of(contrast, points, contrast.treatments[0])
+    levels = [(pair.treatment.by_seed[metric], pair.control.by_seed[metric]) for pair in pairs]
+    found = pooled_paired_difference(levels) if levels else None
+    return found if found is not None and found.interval is not None else None
+
+
+def _value(ledger: Ledger, trial_id: str, metric: str, mode: str) -> float | None:
+    result = ledger.get(trial_id)
+    if result is not None and result.status == "diverged" and is_accuracy(metric):
+        return worst_value(metric, mode)
+    return result.metrics.get(metric) if result is not None and result.status == "completed" else None

@@ -1,0 +1,85 @@
+"""Seeds are added look by look, and all looks together err as rarely as one test."""
+
+import numpy as np
+import pytest
+
+from l2rw_ray.config import parse_study
+from l2rw_ray.config.study import PlannedLooks
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.planning.plan_text import describe_design
+from l2rw_ray.report.ablation.summarise import summarise
+from l2rw_ray.results import StudyFolder
+from l2rw_ray.statistics.significance import paired_t_test
+from tests.planning.playing import METRIC, play
+
+GRID = {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}
+LOOKS = {"start": 3, "most": 9, "looks": 3}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = StudyFolder(tmp_path / "study")
+    folder.create()
+    return folder
+
+
+def study(study_tree, gain):
+    """A study whose gain is as given, and how its trials end."""
+
+    def metrics(trial):
+        rng = np.random.default_rng([trial.seed, len(trial.config.method.name)])
+        value = 0.5 + gain * (trial.config.method.name == "l2rw") + rng.normal(0, 0.01)
+        return {METRIC: value, "test_balanced_accuracy": value}
+
+    return parse_study(study_tree | {"design": GRID, "seeds": LOOKS}), metrics
+
+
+@pytest.mark.parametrize(("gain", "seeds"), [(0.5, 3), (0.0, 9)])
+def test_a_study_ends_at_the_look_that_shows_its_finding(study_tree, folder, gain, seeds):
+    spec, metrics = study(study_tree, gain)
+    first = play(spec, folder, metrics, groups=2, trials=5)
+    rest = play(spec, folder, metrics, groups=2)
+    assert len({trial.trial_id for trial in [*first, *rest]}) == 2 * seeds
+    assert play(spec, folder, metrics) == []
+    summary = summarise(folder.path)
+    evidence = summary.pooled[0].evidence
+    assert evidence.p_corrected == pytest.approx(min(1, 3 * evidence.p))
+    assert ("Looks", "planned at 3, 5, 9 seeds; p values are multiplied by 3") in summary.design
+
+
+def test_looks_grow_geometrically():
+    assert PlannedLooks(start=5, most=20, looks=3).sizes == (5, 10, 20)
+    assert PlannedLooks(start=2, most=4, looks=3).sizes == (2, 3, 4)
+    assert PlannedLooks(start=3, most=20, looks=5).sizes == (3, 5, 8, 12, 20)
+
+
+def test_what_looks_do_not_go_with_is_named(study_tree):
+    search = {"kind": "minimum_effective", "factor": "optim.lr", "levels": [0.1, 0.2], "margin": 0.1}
+    with pytest.raises(ConfigError, match="has no planned looks"):
+        parse_study(study_tree | {"design": search, "seeds": LOOKS})
+    with pytest.raises(ConfigError, match=r"looks.*leave no room"):
+        parse_study(study_tree | {"design": GRID, "seeds": {"start": 3, "most": 4, "looks": 5}})
+    spec = parse_study(study_tree | {"design": GRID, "seeds": LOOKS})
+    assert spec.seed_values == (0, 1, 2)
+    assert parse_study(spec.model_dump(mode="json")) == spec
+    assert describe_design(spec, [])
+
+
+def test_all_planned_looks_together_err_as_rarely_as_one_test():
+    rng, wrong, sizes = np.random.default_rng(0), 0, PlannedLooks(**LOOKS).sizes
+    for _ in range(3000):
+        difference = rng.normal(0, 1, sizes[-1])
+        wrong += any(len(sizes) * paired_t_test(difference[:size]) < 0.05 for size in sizes)
+    assert wrong / 3000 <= 0.05
+
+
+def test_unplanned_looks_stay_within_one_and_a_half_times_that():
+    rng, wrong, sizes = np.random.default_rng(1), 0, (3, 5, 10, 15)
+    for _ in range(3000):
+        difference = rng.normal(0, 1, sizes[-1])
+        factors = [1.0, *(2.0 ** (extension + 1) for extension in range(1, len(sizes)))]
+        wrong += any(
+            factor * paired_t_test(difference[:size]) < 0.05
+            for size, factor in zip(sizes, factors, strict=True)
+        )
+    assert wrong / 3000 <= 0.075

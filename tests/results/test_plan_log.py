@@ -1,0 +1,80 @@
+"""Seeds added after a look, and deviations from a registered plan, are on record."""
+
+import json
+
+import pytest
+
+from l2rw_ray.cli.register import register_plan
+from l2rw_ray.config import parse_study
+from l2rw_ray.errors import ConfigError
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.report.ablation.summarise import summarise
+from l2rw_ray.report.provenance.plan_history import plan_history
+from l2rw_ray.results.plan_log import log_plan, plan_hash, read_plan_log
+
+GRID = {"design": {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}}
+
+
+@pytest.fixture
+def spec_at(study_tree):
+    return lambda seeds, **changes: parse_study(study_tree | GRID | {"seeds": seeds} | changes)
+
+
+def test_each_plan_is_a_line_and_none_is_removed(spec_at, folder):
+    log_plan(folder, spec_at(5), 0)
+    log_plan(folder, spec_at(5), 10)
+    log_plan(folder, spec_at(10), 10)
+    log_plan(folder, spec_at(5), 20)
+    lines = [json.loads(line) for line in folder.plan_log.read_text().splitlines()]
+    assert [(len(line["seeds"]), line["results"]) for line in lines] == [(5, 0), (10, 10), (5, 20)]
+    assert read_plan_log(folder).extensions == ((5, 10),)
+
+
+def test_seeds_alone_do_not_change_the_hash(spec_at):
+    other = GRID["design"] | {"factors": {"method.name": ["uniform", "random"]}}
+    assert plan_hash(spec_at(5)) == plan_hash(spec_at(10))
+    assert plan_hash(spec_at(5)) != plan_hash(spec_at(5, design=other))
+
+
+def test_an_extension_before_any_result_costs_nothing(spec_at, folder):
+    log_plan(folder, spec_at(3), 0)
+    log_plan(folder, spec_at(5), 0)
+    history = plan_history(read_plan_log(folder), spec_at(5))
+    assert (history.multiplicity, history.warnings) == (1.0, ())
+
+
+def test_the_report_says_that_seeds_were_added_and_corrects(spec_at, folder):
+    from tests.planning.playing import play
+
+    def metrics(trial):
+        gain = 0.1 * (trial.config.method.name == "l2rw") + 0.02 * ((7 * trial.seed) % 5)
+        value = 0.5 + gain * (1 + trial.seed / 50)
+        return {"validation_balanced_accuracy": value, "test_balanced_accuracy": value}
+
+    for seeds in (3, 5):
+        spec = spec_at(seeds)
+        ended = len(list(folder.trials.glob("*.parquet")))
+        folder.write_plan(spec, plan_study(spec))
+        log_plan(folder, spec, ended)
+        play(spec, folder, metrics)
+    summary = summarise(folder.path)
+    assert summary.warnings[0] == (
+        "Extended from 3 to 5 seeds after results existed: p values are multiplied by 4"
+    )
+    evidence = summary.pooled[0].evidence
+    assert evidence.p_corrected == pytest.approx(4 * evidence.p)
+
+
+def test_deviations_from_a_registered_plan_are_printed(spec_at, folder):
+    text = register_plan(spec_at(5), folder, "l2rw", 0.01)
+    assert "before any result" in text
+    assert "10 trials, 5 seeds" in text
+    log = read_plan_log(folder)
+    same = plan_history(log, spec_at(5))
+    assert same.warnings == ()
+    assert same.primary == "l2rw"
+    assert same.rows[0][1].endswith("before any result: l2rw first, 5 seeds, a margin of 0.01")
+    (warning,) = plan_history(log, spec_at(8)).warnings
+    assert warning == "Deviates from the plan that was registered: 8 seeds instead of 5"
+    with pytest.raises(ConfigError, match=r"--margin = 0"):
+        register_plan(spec_at(5), folder, "", 0)
