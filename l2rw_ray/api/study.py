@@ -247,4 +247,4 @@ def _as_tree(value: Any) -> Any:
         return value.model_dump()
     if isinstance(value, Mapping):
         return {key: _as_tree(inner) for key, inner in value.items()}
-    return [_as_tree(inner) for inner in value] if isinstance(value, list | tuple) else value
+    return [_as_tree(inner) for inner in value] if isinstance(value, list | tuple | range) else value

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import l2rw_ray
-from l2rw_ray import Ablation, Grid, MinimumEffective, Search, Study, TunedComparison, load_study
+from docs.examples.python_study import gain, noise_study
+from l2rw_ray import (
+    Ablation,
+    Grid,
+    MinimumEffective,
+    Search,
+    Study,
+    StudyResults,
+    TunedComparison,
+    load_study,
+)
 from l2rw_ray.config import StudySpec, parse_study
 from l2rw_ray.config.design.search import Budget
 from l2rw_ray.config.design.space import FloatParameter
@@ -159,3 +169,9 @@ def test_a_plan_shows_itself(tmp_path: Path) -> None:
 def test_what_a_plan_shows_is_escaped(tmp_path: Path) -> None:
     study = Study(name="a", question="<script>?", trial=TRIAL, design=DESIGNS["grid"])
     assert "<script>" not in study.plan(tmp_path / "a")._repr_html_()
+
+
+def test_the_typed_example_is_a_study() -> None:
+    study = noise_study([0.2, 0.4])
+    assert len(l2rw_ray.plan_study(study)) == 30
+    assert gain(StudyResults(ROOT / "reports" / "bias-level")) is None
