@@ -122,7 +122,8 @@ class EpochCompleted:
             `corrupted_auroc`, `skipped_fraction` (of the epoch's steps), `skipped_steps` (of the whole
             trial) and `direction_cosine` (of successive directions); where an estimator of scores is checked,
             `certificate_error` and `certificates` (of the whole trial); where it changes, `learning_rate` (of
-            the last step); and metrics that a method reports, such as `dropped_fraction`.
+            the last step); in float16, `loss_scale` (after the last step); and metrics that a method
+            reports, such as `dropped_fraction`.
         weights: Histogram of the examples' weights; None for a method or an epoch without weights.
         series: Metrics of the steps.
         estimator_used: Estimator that computed the latest scores of the trial; None for a method without.

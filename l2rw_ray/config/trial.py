@@ -19,6 +19,7 @@ from l2rw_ray.config.model import (
     TextModel,
 )
 from l2rw_ray.config.optim import CustomOptim, Optim
+from l2rw_ray.config.precision import PrecisionName, precision_misfit
 from l2rw_ray.config.schedule import MultiStepSchedule, OneCycleSchedule
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.selection import Selection
@@ -53,6 +54,16 @@ class TrialConfig(Section):
     validation and the test set by the name of the attribute."""
     selection: Selection = Selection()
     """Which epoch's model is tested, and early stopping."""
+    precision: PrecisionName = "float32"
+    """What matrix products and convolutions are computed in, by torch's autocast. Parameters, losses and
+    weights stay in float32. With `float16` the gradient is scaled by a `GradScaler`."""
+    tf32: bool | None = None
+    """Whether float32 products on a GPU are rounded to TensorFloat-32; null for torch's default, which rounds
+    those of convolutions alone."""
+    compile: bool = False
+    """Whether `torch.compile` compiles the model, a graph for each shape of batch."""
+    channels_last: bool = False
+    """Whether images have their channels last in memory, for which many convolutions are faster."""
     measurement: Measurement = Measurement()
     """Measurements beside the training."""
 
@@ -210,6 +221,17 @@ class TrialConfig(Section):
             raise conflict(
                 "method.lookahead", lookahead, problem, "use lookahead: zero, or another optimiser"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _precision_suits_the_trial(self) -> Self:
+        misfit = precision_misfit(
+            *(self.precision, self.method, self.model),
+            compiled=self.compile,
+            channels_last=self.channels_last,
+        )
+        if misfit is not None:
+            raise conflict(*misfit)
         return self
 
     @model_validator(mode="after")

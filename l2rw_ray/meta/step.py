@@ -11,15 +11,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError, NonFiniteError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
 from l2rw_ray.meta.checked_estimator import VERIFY_EVERY, CheckedEstimator
-from l2rw_ray.meta.diagnostics import (
-    FailureSignature,
-    HealthMonitor,
-)
+from l2rw_ray.meta.diagnostics import FailureSignature, HealthMonitor
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.evaluation.batches import (
     Batch,
@@ -76,6 +74,7 @@ class ReweightedStep:
         accumulation_steps: Calls per optimiser step; their gradients are averaged.
         max_grad_norm: Largest norm of the gradient; None for any.
         replicas: The ranks that step together; None for those of the model.
+        scaler: Scales the gradient of a step in float16, where the step is called under such an autocast.
         timer: Measures the phases `meta_gradient` (where it has a pass of its own), `alignment`,
             `weights` and `update`.
 
@@ -110,6 +109,7 @@ class ReweightedStep:
         accumulation_steps: int = 1,
         max_grad_norm: float | None = None,
         replicas: Replicas | None = None,
+        scaler: GradScaler | None = None,
         timer: Timer | None = None,
     ) -> None:
         _check_count(update_every=update_every, meta_gradient_every=meta_gradient_every)
@@ -118,7 +118,7 @@ class ReweightedStep:
         self._update: WeightedUpdate | None = None
         if optimizer is None:
             _check_unset(update_every=(update_every, 1), accumulation_steps=(accumulation_steps, 1))
-            _check_unset(max_grad_norm=(max_grad_norm, None))
+            _check_unset(max_grad_norm=(max_grad_norm, None), scaler=(scaler, None))
             evaluated = losses_from(loss_fn, losses)
             self._forward = Forward(replicas or Replicas.of(model), evaluated, collate=collate)
         else:
@@ -131,6 +131,7 @@ class ReweightedStep:
                 losses=losses,
                 collate=collate,
                 replicas=replicas,
+                scaler=scaler,
             )
             self._forward = self._update.forward
         self._replicas = self._forward.replicas

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError
@@ -49,6 +50,7 @@ class WeightedUpdate:
         losses: Maps (model, batch) to one loss per example, [B], in place of `loss_fn`.
         collate: Joins a train and a meta batch that differ in shape, by padding.
         replicas: The ranks that step together; None for those of the model.
+        scaler: Scales the gradient, for training in float16; it skips steps on gradients that are not finite.
 
     Raises:
         InputError: An option is out of its range, or the optimiser lacks a trainable parameter.
@@ -65,6 +67,7 @@ class WeightedUpdate:
         losses: Losses | None = None,
         collate: Collate | None = None,
         replicas: Replicas | None = None,
+        scaler: GradScaler | None = None,
     ) -> None:
         if not isinstance(accumulation_steps, int) or accumulation_steps < 1:
             raise InputError("accumulation_steps", accumulation_steps, "no number of steps", "use 1 or more")
@@ -72,7 +75,7 @@ class WeightedUpdate:
             raise InputError("max_grad_norm", max_grad_norm, "no norm", "use a number above 0, or None")
         evaluated = losses_from(loss_fn, losses)
         self.forward = Forward(replicas or Replicas.of(model), evaluated, collate=collate)
-        self._optimizers = each_optimizer(optimizer)
+        self._optimizers, self._scaler = each_optimizer(optimizer), scaler
         check_not_left_out(self._optimizers, self.forward.module)
         self._accumulation_steps, self._max_grad_norm = accumulation_steps, max_grad_norm
         self._micro_batches, self._is_last = 0, False
@@ -119,7 +122,7 @@ class WeightedUpdate:
             return UpdateResult(weights_B.new_zeros(()), None, skipped=True)
         with torch.enable_grad():
             losses_B = self.forward.training(batch)
-            backward_weighted(losses_B, weights_B / self._accumulation_steps, self._world_size)
+            self._backward(losses_B, weights_B)
         return self._note(losses_B.detach(), weights_B)
 
     def update_by_losses(
@@ -140,7 +143,7 @@ class WeightedUpdate:
             weights_B, total = weigh(losses_B.detach())
             if total == 0:
                 return UpdateResult(weights_B.new_zeros(()), losses_B.detach(), skipped=True), weights_B
-            backward_weighted(losses_B, weights_B / self._accumulation_steps, self._world_size)
+            self._backward(losses_B, weights_B)
         return self._note(losses_B.detach(), weights_B), weights_B
 
     def update_scored(self, scored: ScoredBatch, weights_B: Tensor, total: float) -> UpdateResult:
@@ -148,8 +151,16 @@ class WeightedUpdate:
         if total == 0:
             return UpdateResult(weights_B.new_zeros(()), scored.losses, skipped=True)
         with torch.autocast(weights_B.device.type, enabled=False):  # as where the caller goes back after it
-            scored.backward(weights_B / self._accumulation_steps, synchronise=self._is_last)
+            scored.backward(self._scaled(weights_B), synchronise=self._is_last)
         return self._note(scored.losses, weights_B)
+
+    def _backward(self, losses_B: Tensor, weights_B: Tensor) -> None:
+        with torch.autocast(weights_B.device.type, enabled=False):
+            backward_weighted(losses_B, self._scaled(weights_B), self._world_size)
+
+    def _scaled(self, weights_B: Tensor) -> Tensor:
+        weights_B = weights_B / self._accumulation_steps
+        return weights_B if self._scaler is None else self._scaler.scale(weights_B)
 
     @property
     def _world_size(self) -> int:
@@ -166,11 +177,34 @@ class WeightedUpdate:
         if self._is_apart:  # the last micro-batch, which would have brought ranks together, was skipped
             self.forward.replicas.average_gradients(self.forward.module.parameters())
         if self._micro_batches < self._accumulation_steps:
-            for parameter in self.forward.module.parameters():
-                if parameter.grad is not None:
-                    parameter.grad *= self._accumulation_steps / self._micro_batches
+            _multiply_gradients(self.forward.module, self._accumulation_steps / self._micro_batches)
+        stepping = self._optimizers
+        if self._scaler is not None:
+            stepping = tuple(filter(_has_gradients, stepping))  # a scaler wants some
+            for optimizer in stepping:
+                self._scaler.unscale_(optimizer)
         if self._max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.forward.module.parameters(), self._max_grad_norm)
-        for optimizer in self._optimizers:
-            optimizer.step()
+        with torch.autocast(self.forward.replicas.device.type, enabled=False):  # Muon multiplies matrices
+            _step_all(stepping, self._scaler)
         torch.clear_autocast_cache()  # an autocast around several steps keeps copies of old weights
+
+
+def _multiply_gradients(module: nn.Module, factor: float) -> None:
+    for parameter in module.parameters():
+        if parameter.grad is not None:
+            parameter.grad *= factor
+
+
+def _step_all(optimizers: Sequence[Optimizer], scaler: GradScaler | None) -> None:
+    for optimizer in optimizers:
+        if scaler is None:
+            optimizer.step()
+        else:
+            scaler.step(optimizer)
+    if scaler is not None:
+        scaler.update()
+
+
+def _has_gradients(optimizer: Optimizer) -> bool:
+    return any(each.grad is not None for group in optimizer.param_groups for each in group["params"])

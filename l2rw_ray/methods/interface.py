@@ -34,7 +34,8 @@ class TrainingContext:
         rank: This process among the trial's workers.
         world_size: Number of the trial's workers.
         timer: Times the phases of a step by name; None times nothing.
-        update_options: `accumulation_steps`, `max_grad_norm` and `collate` of every method's updates.
+        update_options: `accumulation_steps`, `max_grad_norm` and `collate` of every method's updates, and the
+            `scaler` of a trial in float16.
     """
 
     model: nn.Module

@@ -62,7 +62,8 @@ def _of_all_ranks(
         own = [forward(network, examples.take(index)[0]) for index in torch.arange(start, end).split(_BATCH)]
     finally:
         network.train()
-    whole_N = own[0].new_zeros(count, *own[0].shape[1:])
+    dtype = torch.promote_types(own[0].dtype, torch.float32)  # autocast may have left less
+    whole_N = own[0].new_zeros(count, *own[0].shape[1:], dtype=dtype)
     whole_N[start:end] = torch.cat(own)
     replicas.sum(whole_N)
     if not whole_N.isfinite().all():

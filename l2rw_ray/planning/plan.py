@@ -198,6 +198,9 @@ def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[AnyTrial, Res
         raise ConfigError(
             "trial.optim.batch_size", config.optim.batch_size, problem, f"use at least {placed.workers}"
         )
+    if isinstance(config, TrialConfig) and config.tf32 is not None and not placed.gpus_per_worker:
+        problem = f"only GPUs have it, resources.gpus_per_worker is 0 (design point {origin})"
+        raise ConfigError("trial.tf32", config.tf32, problem, "leave it out, or use a GPU")
     return config, placed
 
 

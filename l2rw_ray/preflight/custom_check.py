@@ -11,6 +11,7 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code
 from l2rw_ray.methods import StepOutcome, build_method
 from l2rw_ray.methods.registry import output_count
+from l2rw_ray.training.arithmetic.precision import autocast
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.ranks import Ranks
 
@@ -51,14 +52,19 @@ def check_method(trial: PlannedTrial, config: CustomMethodConfig, splits: Splits
         InputError: The method raises.
     """
     field, path = "method.name", config.name
-    method = build_method(config, build_context(trial, splits, Ranks(), torch.device("cpu")))
+    context, precision = build_context(trial, splits, Ranks(), torch.device("cpu")), trial.built_in.precision
+    method = build_method(config, context)
     batch = next(epoch_batches(splits.train, trial.built_in.optim.batch_size, trial.seed, epoch=0))
-    with users_code(path, field):
+    with users_code(path, field), autocast(precision, torch.device("cpu")):
         outcome: object = method.step(batch, 0, 0)
         state: object = method.state_dict()
     if not isinstance(outcome, StepOutcome):
         problem = f"its step returned a {type(outcome).__name__}"
         raise ConfigError(field, path, problem, "return a l2rw_ray.methods.StepOutcome")
+    scaler = context.update_options.get("scaler")
+    if scaler is not None and not scaler.is_used:
+        problem = f"its step does not scale the loss, which precision {precision!r} needs"
+        raise ConfigError(field, path, problem, "use the scaler in context.update_options, or bfloat16")
     if not isinstance(state, dict):
         problem = f"its state_dict returned a {type(state).__name__}"
         raise ConfigError(field, path, problem, "return a dictionary, {} if there is no state")

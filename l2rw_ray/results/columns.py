@@ -68,6 +68,7 @@ STEPPED: Mapping[str, Metric] = {
     "learning_rate": Metric(
         "Learning rate of the epoch's last step, where a schedule or a stage changes it."
     ),
+    "loss_scale": Metric("Factor on the gradient in float16, halved after a step that overflowed."),
     "dropped_fraction": Metric("Train examples that a filter dropped.", _FRACTION),
     "dropped_corrupted_fraction": Metric("Wrong labels among those that a filter dropped.", _FRACTION),
     "error_set_fraction": Metric("Train examples that `jtt` weighs more.", _FRACTION),

@@ -14,6 +14,8 @@ from l2rw_ray.data import MetaSampler, Splits
 from l2rw_ray.methods import TrainingContext
 from l2rw_ray.methods.registry import adapted_network, output_count
 from l2rw_ray.models.pretrained.network import build_network
+from l2rw_ray.training.arithmetic.network import prepare_network
+from l2rw_ray.training.arithmetic.precision import scaler_for
 from l2rw_ray.training.determinism import restore_rng, rng_state, seed_globals
 from l2rw_ray.training.optim.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks
@@ -30,8 +32,8 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
         device: Where to train.
 
     Raises:
-        InputError: The model cannot be built, a meta batch is larger than the meta set, or the method or the
-            loss is undefined for the data.
+        InputError: The model cannot be built or cannot compute as it should, a meta batch is larger than the
+            meta set, or the method or the loss is undefined for the data.
     """
     config, loss_fn = trial.built_in, task_loss(trial.built_in, splits)
     outputs = output_count(config.method, splits)
@@ -43,6 +45,8 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
         return adapted_network(config.method, network)
 
     network = build().to(device)
+    prepare_network(network, config)
+    scaler = scaler_for(config.precision, device, ranks.world_size)
     optimizer = build_optimizer(config.optim, network)
     fresh = copy.deepcopy(optimizer.state_dict())
     return TrainingContext(
@@ -62,6 +66,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
             "accumulation_steps": config.optim.accumulation_steps,
             "max_grad_norm": config.optim.max_grad_norm,
             "collate": splits.train.collate,
+            **({"scaler": scaler} if scaler else {}),
         },
     )
 

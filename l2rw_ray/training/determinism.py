@@ -9,16 +9,21 @@ import numpy as np
 import torch
 
 from l2rw_ray.data import rng_for
+from l2rw_ray.training.arithmetic.network import forget_compiled
+from l2rw_ray.training.arithmetic.precision import set_tf32
 
 RngState = dict[str, Any]
 
 
-def reset_process(threads: int) -> None:
+def reset_process(threads: int, *, tf32: bool | None = None) -> None:
     """Reset torch's process-wide settings to those that every trial starts with.
 
     Args:
         threads: Intra-operation threads; their number changes the order of additions.
+        tf32: Whether float32 products on GPUs are rounded; None for torch's defaults.
     """
+    forget_compiled()
+    set_tf32(tf32)
     torch.set_num_threads(threads)
     torch.set_default_dtype(torch.float32)
     torch.set_grad_enabled(True)

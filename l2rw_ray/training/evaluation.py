@@ -1,18 +1,22 @@
 """Evaluate a model on a set of clean examples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from l2rw_ray.data import ExampleSet
+from l2rw_ray.events import ConfusionMatrix
 from l2rw_ray.meta import LossFunction
+from l2rw_ray.training.arithmetic.precision import single
 from l2rw_ray.training.custom_metrics import Metric, compute_metrics
 from l2rw_ray.training.metrics import metrics_for
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 
 _BATCH = 512
+_MAX_CLASSES = 200
+"""Largest number of classes for which a confusion matrix is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,13 @@ class Evaluation:
 
     metrics: dict[str, float] = field(default_factory=dict)
     confusion_CC: Tensor | None = None
+
+    def confusion(self, class_names: Sequence[str]) -> ConfusionMatrix | None:
+        """Return the confusion matrix; None where there are no classes, or too many."""
+        counts_CC = self.confusion_CC
+        if counts_CC is None or len(counts_CC) > _MAX_CLASSES:
+            return None
+        return ConfusionMatrix(tuple(class_names), tuple(map(tuple, counts_CC.tolist())))
 
 
 @torch.no_grad()
@@ -63,7 +74,7 @@ def evaluate(
     share = torch.arange(len(examples))[ranks.share(len(examples))]
     for index in share.split(_BATCH):
         x, y = examples.take(index)
-        output = network(x)
+        output = single(network(x))
         sums.add(output, y)
         total_loss += loss_fn(output, y).double().sum()
         if custom:

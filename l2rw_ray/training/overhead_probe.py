@@ -11,9 +11,12 @@ from torch.optim import Optimizer
 
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.method.methods import MethodConfig, UniformConfig
+from l2rw_ray.config.precision import PrecisionName
 from l2rw_ray.data import Batch
 from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
 from l2rw_ray.methods import TrainingContext, build_method
+from l2rw_ray.training.arithmetic.network import prepare_network
+from l2rw_ray.training.arithmetic.precision import autocast, scaler_for
 from l2rw_ray.training.determinism import restore_rng, rng_state
 from l2rw_ray.training.optim.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
@@ -64,7 +67,8 @@ def _measure(
     config: TrialConfig, context: TrainingContext, batches: list[Batch], ranks: Ranks
 ) -> dict[str, float]:
     device, rounds = device_of(context.model), config.measurement.probe_rounds
-    plain = _Stepper(UniformConfig(name="uniform"), _copy_of(context, config, ranks), batches)
+    precision = config.precision
+    plain = _Stepper(UniformConfig(name="uniform"), _copy_of(context, config, ranks), batches, precision)
     plain.step()
     plain_bytes = plain.peak_bytes(device)
     if isinstance(config.method, UniformConfig):
@@ -74,13 +78,13 @@ def _measure(
     gradient_every = config.method.steps_per_meta_gradient // update_every
     check_every = config.method.scored_steps_per_check
     method = _checked_every(_ONCE, config.method) if check_every else config.method
-    stepper = _Stepper(method, copied, batches)
+    stepper = _Stepper(method, copied, batches, precision)
     runs: dict[str, Callable[[], object]] = {"plain": plain.step, "scored": stepper.scored()}
     runs |= {f"between {number}": stepper.step for number in range(min(update_every - 1, BETWEEN_STEPS))}
     if gradient_every > 1:
         runs["scored again"] = stepper.scored(after=update_every)
     if check_every:
-        runs["checked"] = _Stepper(_checked_every(1, config.method), copied, batches).scored()
+        runs["checked"] = _Stepper(_checked_every(1, config.method), copied, batches, precision).scored()
     by_round = interleaved_times(runs, rounds, device)
     times_s = {name: median(found) for name, found in by_round.items()}
     again_s = times_s.get("scored again", 0.0)
@@ -89,7 +93,7 @@ def _measure(
     scored_s += check_s / check_every if check_every else 0.0
     between_s = fmean([found for name, found in times_s.items() if "between" in name] or [0.0])
     timer = PhaseTimer(device, synchronise=True)
-    timed = _Stepper(method, replace(copied, timer=timer), batches).scored()
+    timed = _Stepper(method, replace(copied, timer=timer), batches, precision).scored()
     timed()
     timer.total_s.clear()
     for _ in range(_PHASE_ROUNDS):
@@ -125,11 +129,14 @@ def _ratio(metrics: dict[str, float], ranks: Ranks) -> dict[str, float]:
 
 def _copy_of(context: TrainingContext, config: TrialConfig, ranks: Ranks) -> TrainingContext:
     network = copy.deepcopy(unwrapped(context.model))
+    prepare_network(network, config)  # the copy of a compiled network is not compiled
     optimizer: Optimizer = build_optimizer(config.optim, network)
     optimizer.load_state_dict(copy.deepcopy(context.optimizer.state_dict()))
     for group in optimizer.param_groups:
         group["lr"] *= _STANDSTILL
     options = {**context.update_options, "accumulation_steps": 1}
+    if scaler := scaler_for(config.precision, device_of(network), ranks.world_size):
+        options["scaler"] = scaler
     return replace(context, model=ranks.wrap(network), optimizer=optimizer, update_options=options)
 
 
@@ -140,18 +147,26 @@ class _Stepper:
         method: The `method` section.
         context: What it trains with.
         batches: Batches to step on.
+        precision: What they are computed in.
     """
 
-    def __init__(self, method: MethodConfig, context: TrainingContext, batches: list[Batch]) -> None:
+    def __init__(
+        self,
+        method: MethodConfig,
+        context: TrainingContext,
+        batches: list[Batch],
+        precision: PrecisionName,
+    ) -> None:
         endless = cycle(replace(batch, is_last=False) for batch in batches)
         self._method, self._numbered = build_method(method, context), zip(count(), endless)
-        self._optimizer = context.optimizer
+        self._optimizer, self._precision = context.optimizer, precision
         self._fresh = self._method.state_dict()
 
     def step(self) -> object:
         """Make the next step."""
         number, batch = next(self._numbered)
-        return self._method.step(batch, number, epoch=0)
+        with autocast(self._precision, batch.y.device):
+            return self._method.step(batch, number, epoch=0)
 
     def peak_bytes(self, device: torch.device) -> float:
         """Return the peak memory of a step that computes weights and the next, starting without gradients."""

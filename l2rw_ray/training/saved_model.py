@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.config.trial import TrialConfig
+from l2rw_ray.data import Splits
 from l2rw_ray.data.categories.encoder import FEATURES, CategoryEncoder
 from l2rw_ray.data.text.encoder import TextEncoder
 from l2rw_ray.errors import InputError
-from l2rw_ray.methods.registry import adapted_network
+from l2rw_ray.methods.registry import adapted_network, output_count
 from l2rw_ray.models import build_model
+from l2rw_ray.training.ranks import unwrapped
 from l2rw_ray.trees import Shapes
 
 _FORMAT = 1
@@ -70,6 +72,20 @@ class SavedModel:
             numbers = (inputs[FEATURES] - self.scales["mean"]) / self.scales["std"]
             inputs[FEATURES] = numbers.float().nan_to_num(0.0)
         return inputs
+
+
+def trained_model(model: nn.Module, config: TrialConfig, splits: Splits) -> SavedModel:
+    """Return the model of a trial, wrapped or not, with what is needed to use it."""
+    train = splits.train
+    return SavedModel(
+        unwrapped(model),
+        config,
+        train.input_shape,
+        output_count(config.method, splits),
+        tuple(splits.class_names),
+        train.scales,
+        train.encoder,
+    )
 
 
 def save_model(path: Path, model: SavedModel) -> None:

@@ -2,13 +2,11 @@
 
 import math
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict
 from itertools import islice
 from time import perf_counter
 from typing import Any
-
-from torch import Tensor
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.data import Batch, ReadParts, Splits, epoch_batches, read_here, steps_per_epoch
@@ -26,7 +24,7 @@ from l2rw_ray.events import (
 from l2rw_ray.import_path import load
 from l2rw_ray.measurement import SYSTEM, PhaseTimer, SystemLoad, describe_hardware
 from l2rw_ray.methods import Epoch, StagedMethod, build_method
-from l2rw_ray.methods.registry import output_count
+from l2rw_ray.training.arithmetic.precision import TrialScaler, autocast
 from l2rw_ray.training.checkpoint import CheckpointSchedule, restored_history
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.custom_metrics import load_metrics
@@ -40,14 +38,12 @@ from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.pixel_scale import scaled_for_weights
 from l2rw_ray.training.ranks import unwrapped
-from l2rw_ray.training.saved_model import SavedModel, save_model
+from l2rw_ray.training.saved_model import save_model, trained_model
 from l2rw_ray.training.score_checks import ScoreChecks
 from l2rw_ray.training.selection import BestEpoch
 from l2rw_ray.training.weight_health import health_warnings
 
 _PROBE_BATCHES = 4
-_MAX_CLASSES = 200
-"""Largest number of classes for which a confusion matrix is reported."""
 
 
 def train_trial(
@@ -77,12 +73,13 @@ class Trainer:
     def __init__(self, trial: PlannedTrial, splits: Splits, emit: Emit, options: TrainingOptions) -> None:
         for field, path in trial.config.import_paths.items():
             load(path, field)  # before anything is seeded: an import may draw random numbers
-        reset_process(trial.resources.cpus_per_worker)
+        reset_process(trial.resources.cpus_per_worker, tf32=trial.built_in.tf32)
         self._trial, self._config, self._options = trial, trial.built_in, options
         self._emit, self._ranks, self._device = emit, options.ranks, options.device
         self._splits = scaled_for_weights(splits, trial.config).to(options.device)
         self._timer = PhaseTimer(options.device, synchronise=False)
         self._context = build_context(trial, self._splits, options.ranks, options.device)
+        self._scaler: TrialScaler | None = self._context.update_options.get("scaler")
         self._method = build_method(self._config.method, self._context)
         self._stages = self._config.method.stages(self._config.optim.epochs)
         self._rates = self._learning_rates()
@@ -119,7 +116,7 @@ class Trainer:
     def _train_epoch(self) -> EpochCompleted:
         started = perf_counter()
         self._rates.begin_epoch(self._epoch)
-        with self._timer("stage"):
+        with self._timer("stage"), self._autocast():
             method = self._method
             plan = method.begin_epoch(self._epoch) if isinstance(method, StagedMethod) else Epoch()
         train = self._splits.train
@@ -133,7 +130,7 @@ class Trainer:
             for position in range(steps):
                 with self._timer("data"):
                     batch = next(batches)
-                with self._timer("step"):
+                with self._timer("step"), self._autocast():
                     outcome = method.step(batch, self._step, self._epoch)
                 if batch.is_last or (position + 1) % accumulated == 0:
                     self._rates.advance()
@@ -153,6 +150,8 @@ class Trainer:
         if summary.weights:
             metrics["skipped_steps"] = float(self._skipped)
         metrics |= self._checks.metrics | self._rates.metrics
+        if self._scaler is not None:
+            metrics |= self._scaler.metrics
         if self._load:
             metrics |= self._load.sample()
         event = EpochCompleted(
@@ -194,20 +193,25 @@ class Trainer:
             read_parts=read_parts,
         )
 
-    def _evaluate(self, name: str) -> tuple[dict[str, float], Tensor | None]:
-        """Return the metrics of a set, and its examples by true and predicted class."""
-        found = evaluate(
-            self._context.model,
-            getattr(self._splits, name),
-            len(self._splits.class_names),
-            self._context.loss_fn,
-            self._ranks,
-            self._metrics,
-        )
+    def _autocast(self) -> AbstractContextManager[object]:
+        return autocast(self._config.precision, self._device)
+
+    def _evaluate(self, name: str) -> tuple[dict[str, float], ConfusionMatrix | None]:
+        """Return the metrics of a set, and its confusion matrix."""
+        with self._autocast():
+            found = evaluate(
+                self._context.model,
+                getattr(self._splits, name),
+                len(self._splits.class_names),
+                self._context.loss_fn,
+                self._ranks,
+                self._metrics,
+            )
         for metric, value in found.metrics.items():
             if not math.isfinite(value):
                 raise NonFiniteError(self._step, f"{name}_{metric}")
-        return {f"{name}_{metric}": value for metric, value in found.metrics.items()}, found.confusion_CC
+        metrics = {f"{name}_{metric}": value for metric, value in found.metrics.items()}
+        return metrics, found.confusion(self._splits.class_names)
 
     def _probe(self) -> None:
         if self._probed or self._epoch:
@@ -240,7 +244,7 @@ class Trainer:
         reported = (metric for event in self._history for metric in event.metrics.items())
         latest = {name: value for name, value in reported if not name.startswith(SYSTEM)}
         latest |= self._select()
-        tested, confusion_CC = self._evaluate("test")
+        tested, confusion = self._evaluate("test")
         warnings = (*self._warnings(), *self._save_model(), *self._keep_examples())
         metrics = latest | tested | self._probed
         if self._splits.left_out:
@@ -255,7 +259,7 @@ class Trainer:
                 duration_s=self._elapsed_s(),
                 metrics=metrics,
                 warnings=warnings,
-                confusion=self._confusion(confusion_CC),
+                confusion=confusion,
             )
         )
 
@@ -269,27 +273,13 @@ class Trainer:
         selected = {name: value for name, value in metrics.items() if name.startswith("validation_")}
         return {**selected, "selected_epoch": float(epoch)}
 
-    def _confusion(self, counts_CC: Tensor | None) -> ConfusionMatrix | None:
-        if counts_CC is None or len(counts_CC) > _MAX_CLASSES:
-            return None
-        return ConfusionMatrix(tuple(self._splits.class_names), tuple(map(tuple, counts_CC.tolist())))
-
     def _save_model(self) -> tuple[str, ...]:
         """Save the model if asked to. Returns a warning where that failed."""
         file = self._options.model_file
         if file is None or not self._ranks.leads:
             return ()
-        model = SavedModel(
-            unwrapped(self._context.model),
-            self._config,
-            self._splits.train.input_shape,
-            output_count(self._config.method, self._splits),
-            tuple(self._splits.class_names),
-            self._splits.train.scales,
-            self._splits.train.encoder,
-        )
         try:
-            save_model(file, model)
+            save_model(file, trained_model(self._context.model, self._config, self._splits))
         except OSError as error:
             return (f"its model could not be saved ({error.strerror or error}): check the study folder",)
         return ()
@@ -304,7 +294,8 @@ class Trainer:
         if self._evidence is None or self._options.keep_examples is None:
             return ()
         model, read_parts = self._context.model, self._options.read_parts
-        found = collect_examples(model, self._splits, self._evidence, self._ranks, self._step, read_parts)
+        with self._autocast():
+            found = collect_examples(model, self._splits, self._evidence, self._ranks, self._step, read_parts)
         if not self._ranks.leads:
             return ()
         try:
@@ -348,6 +339,8 @@ class Trainer:
             parts["learning_rates"] = position
         if best := self._best.state_dict():
             parts["best_epoch"] = best
+        if self._scaler is not None:
+            parts["scaler"] = self._scaler.state_dict()
         return parts | {
             "model": unwrapped(self._context.model).state_dict(),
             "optimizer": self._context.optimizer.state_dict(),
@@ -375,6 +368,8 @@ class Trainer:
         self._context.optimizer.load_state_dict(state["optimizer"])
         self._rates.load_state_dict(state.get("learning_rates", {}), state["epoch"])
         self._best.load_state_dict(state.get("best_epoch", {}))
+        if self._scaler is not None:
+            self._scaler.load_state_dict(state["scaler"])
         self._method.load_state_dict(state["arm"])
         self._epoch, self._step, self._skipped = state["epoch"], state["step"], state["skipped"]
         if self._evidence:

@@ -1,7 +1,7 @@
 """Provenance: everything a reader needs to assess or repeat the study."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from l2rw_ray.config import ScriptTrial, StudySpec
@@ -70,6 +70,7 @@ def _of_trainer(
         ("Model", _distinct(config["model"]["name"] for config in configs)),
         *estimators_of(rows),
         ("Epochs", _distinct(config["optim"]["epochs"] for config in configs)),
+        *_precision(configs),
         *_tested_models(rows, configs),
     )
 
@@ -121,6 +122,24 @@ def _distinct(values: Iterable[Any]) -> str:
     if all(isinstance(value, int | float) for value in seen):
         return ", ".join(f"{value:,}" for value in sorted(seen)) or "not recorded"
     return ", ".join(str(value) for value in seen) or "not recorded"
+
+
+def _precision(configs: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    """Return how trials computed; nothing where all did in float32 as torch does by default."""
+    found = {_precision_of(config): None for config in configs}
+    return () if list(found) in ([], ["float32"]) else (("Precision", " or ".join(found)),)
+
+
+def _precision_of(config: Mapping[str, Any]) -> str:
+    precision, tf32 = config.get("precision", "float32"), config.get("tf32")
+    parts = [precision if precision == "float32" else f"{precision} by autocast"]
+    if tf32 is not None:
+        parts.append("with TF32" if tf32 else "without TF32")
+    if config.get("compile"):
+        parts.append("compiled")
+    if config.get("channels_last"):
+        parts.append("channels last")
+    return ", ".join(parts)
 
 
 def _tested_models(rows: Sequence[Row], configs: Sequence[Any]) -> tuple[tuple[str, str], ...]:

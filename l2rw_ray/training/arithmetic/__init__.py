@@ -1,0 +1,1 @@
+"""How a trial computes: precision, compilation and memory format."""
