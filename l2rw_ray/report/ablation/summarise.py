@@ -133,7 +133,9 @@ def summarise(directory: Path) -> Ablation:
         label_noise=label_noise_tables(directory),
         answer=None if level is None else level.table,
         details=(*tasks_tables(contrast, methods, points, metric), *tuning_tables(spec, all_outcomes)),
-        multiverse=multiverse_table(contrast, points, outcomes, pooled, history.margin, metrics.results),
+        multiverse=multiverse_table(
+            contrast, points, outcomes, pooled, single, history.margin, metrics.results
+        ),
         metric=metric,
         curve_metric=validation,
         results=metrics.results,

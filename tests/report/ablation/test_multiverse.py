@@ -20,7 +20,7 @@ def rows_of(l2rw, uniform, diverged=(), margin=None):
         _point("uniform", dict(enumerate(uniform)), (), HEADLINE),
     ]
     pooled = with_evidence(compare_pooled(METHODS, points, points))
-    table = multiverse_table(METHODS, points, points, pooled, margin)
+    table = multiverse_table(METHODS, points, points, pooled, margin=margin)
     return {} if table is None else {row.name: [cell.text for cell in row.cells] for row in table.rows}
 
 
@@ -53,3 +53,10 @@ def test_other_metrics_are_rows(fake_study, plain):
     names = [row.name for row in summary.multiverse.rows]
     assert "in test accuracy" in names
     assert "in test accuracy of the worst class" in names
+    assert "at single settings, hierarchical" not in names
+
+
+def test_settings_are_drawn_together(default_study):
+    rows = {row.name: row.cells[0].text for row in summarise(default_study).multiverse.rows}
+    low, high = rows["at single settings, hierarchical"].split(" to ")
+    assert 2 < float(low) < float(high) < 10
