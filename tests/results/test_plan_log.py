@@ -9,7 +9,7 @@ from l2rw_ray.config import parse_study
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.report.ablation.summarise import summarise
-from l2rw_ray.report.provenance.plan_history import plan_history
+from l2rw_ray.report.provenance.plan_history import plan_history, unknown_primary
 from l2rw_ray.results.plan_log import log_plan, plan_hash, read_plan_log
 
 GRID = {"design": {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}}
@@ -74,6 +74,10 @@ def test_deviations_from_a_registered_plan_are_printed(spec_at, folder):
     assert same.warnings == ()
     assert same.primary == "l2rw"
     assert same.rows[0][1].endswith("before any result: l2rw first, 5 seeds, a margin of 0.01")
+    assert unknown_primary(same, ["random", "l2rw"]) == ()
+    assert unknown_primary(same, ["random"]) == (
+        "Registered to be tested first: 'l2rw', which is none of random",
+    )
     (warning,) = plan_history(log, spec_at(8)).warnings
     assert warning == "Deviates from the plan that was registered: 8 seeds instead of 5"
     with pytest.raises(ConfigError, match=r"--margin = 0"):

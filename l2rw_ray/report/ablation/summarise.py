@@ -46,7 +46,7 @@ from l2rw_ray.report.provenance.estimators import estimator_warnings
 from l2rw_ray.report.provenance.failure_signatures import signature_notice, signature_table, signatures_of
 from l2rw_ray.report.provenance.label_noise import label_noise_tables, noisy_selection
 from l2rw_ray.report.provenance.notes import read_notes
-from l2rw_ray.report.provenance.plan_history import plan_history
+from l2rw_ray.report.provenance.plan_history import plan_history, unknown_primary
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
 from l2rw_ray.results import StudyFolder
@@ -87,7 +87,7 @@ def summarise(directory: Path) -> Ablation:
     timed = [each.comparison for each in at_equal_time if each.comparison is not None]
     pooled, tested, interactions = gated(
         *(pooled, [*single, *timed], interactions),
-        has_primary=bool(history.primary) or has_primary(contrast),
+        has_primary=has_primary(contrast, history.primary),
         multiplicity=history.multiplicity,
     )
     signatures = signatures_of(outcomes)
@@ -116,6 +116,7 @@ def summarise(directory: Path) -> Ablation:
         problems=problems_of(outcomes),
         warnings=(
             *history.warnings,
+            *unknown_primary(history, [contrast.name(level) for level in contrast.treatments]),
             *noisy_selection(all_outcomes),
             *tuning_gaps(spec, all_outcomes),
             *_gaps(outcomes, pooled),

@@ -109,12 +109,18 @@ def choose_contrast(
     return Contrast(factors[0], control, tuple(reversed(others)))
 
 
-def has_primary(contrast: Contrast) -> bool:
+def has_primary(contrast: Contrast, registered: str = "") -> bool:
     """Return whether one comparison is the question, and is tested before the others.
 
-    It is where it is the only one, and where `l2rw` is a treatment among methods. In an ablation all changes
-    are the question.
+    It is where it is the only one or was registered, and where `l2rw` is a treatment among methods. In an
+    ablation all changes are the question.
+
+    Args:
+        contrast: What is compared, the primary treatment first.
+        registered: Name of the treatment that was registered; empty where none was.
     """
+    if registered and registered in map(contrast.name, contrast.treatments):
+        return True
     return len(contrast.treatments) == 1 or contrast.treatments[:1] == (_PREFERRED_HEADLINE,)
 
 

@@ -1,5 +1,6 @@
 """What was planned before results existed, and what was changed afterwards."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from l2rw_ray.config import StudySpec
@@ -27,6 +28,13 @@ class PlanHistory:
     rows: tuple[tuple[str, str], ...]
     primary: str
     margin: float | None = None
+
+
+def unknown_primary(history: PlanHistory, treatments: Sequence[str]) -> tuple[str, ...]:
+    """Return a warning if the registered comparison is none of the report's; nothing otherwise."""
+    if not history.primary or history.primary in treatments:
+        return ()
+    return (f"Registered to be tested first: {history.primary!r}, which is none of {', '.join(treatments)}",)
 
 
 def plan_history(log: PlanLog, spec: StudySpec) -> PlanHistory:
