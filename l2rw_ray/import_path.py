@@ -1,7 +1,8 @@
 """Import paths, `module.path:attribute`, by which a study names custom code.
 
-Packages are looked up in the folder of the study file, then in the environment; no code is executed before
-`load`.
+A package is looked up in the folder of the study file. One of the environment is used where it declares
+itself as an entry point in the group `l2rw_ray.components`, or where the user allowed it: a study file comes
+from anyone, and many installed packages have functions that do harm. No code is executed before `load`.
 """
 
 import importlib.util
@@ -9,10 +10,11 @@ import re
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module, invalidate_caches
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +26,10 @@ TIMM = "timm:"
 """What names of timm's networks begin with."""
 _PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_OPTIMISERS = "torch.optim"
+"""A module of which a study may name any class: whoever uses it checks that it is an optimiser."""
+COMPONENTS = "l2rw_ray.components"
+"""Entry points by which an installed package says that studies may name what is in a module of it."""
 
 
 def or_custom(remedy: str) -> str:
@@ -69,15 +75,21 @@ def package_name(path: str) -> str:
 
 
 class _BesideStudy:
-    """Finds packages in the folder of the study file, but only those that an import path names.
+    """Finds own packages in the folder of the study file, but only those that an import path names.
 
-    Other modules in that folder are neither sent to workers nor part of fingerprints, so they cannot be
-    imported at all.
+    It does so while `load` runs and at no other time, so that nobody else imports from that folder. Other
+    modules in it are neither sent to workers nor part of fingerprints, so they cannot be imported at all.
+
+    Attributes:
+        folder: The folder; None for the environment alone.
+        packages: Own packages that were named.
+        allowed: Other packages that the user allowed.
     """
 
     def __init__(self) -> None:
         self.folder: Path | None = None
         self.packages: set[str] = set()
+        self.allowed: frozenset[str] = frozenset()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -85,23 +97,37 @@ class _BesideStudy:
         """Return the spec of a top-level package that an import path names; `sys.meta_path` calls this."""
         if self.folder is None or path is not None or name not in self.packages:
             return None
-        return PathFinder.find_spec(name, [str(self.folder), *sys.path])
+        return PathFinder.find_spec(name, [str(self.folder)])
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Find own packages within the block."""
+        sys.meta_path.insert(0, self)
+        try:
+            yield
+        finally:
+            sys.meta_path.remove(self)
 
 
 _beside_study = _BesideStudy()
 
 
-def look_in(folder: Path | None) -> None:
-    """Look up import paths in this folder first from now on; None for the environment alone."""
-    if _beside_study not in sys.meta_path:
-        sys.meta_path.insert(0, _beside_study)
+def look_in(folder: Path | None, allowed: Iterable[str] = ()) -> None:
+    """Look up import paths in this folder from now on; None for anywhere in the environment.
+
+    Args:
+        folder: The folder of a study file.
+        allowed: Packages of the environment that the study may name as well.
+    """
     _beside_study.folder = None if folder is None else folder.resolve()
+    _beside_study.allowed = frozenset(allowed)
+    _beside_study.packages.clear()
     invalidate_caches()
 
 
-def looked_in() -> Path | None:
-    """Return the folder in which import paths are looked up first; None for the environment alone."""
-    return _beside_study.folder
+def looked_in() -> tuple[Path | None, frozenset[str]]:
+    """Return the arguments of the last `look_in`."""
+    return _beside_study.folder, _beside_study.allowed
 
 
 def locate(path: str, field: str) -> Path:
@@ -129,13 +155,56 @@ def locate(path: str, field: str) -> Path:
 
 
 def _top_level(package: str, path: str, field: str) -> ModuleSpec | None:
+    """Return the spec of an import path's package, of the study's folder or of the environment.
+
+    Raises:
+        InputError: A package beside the study has the name of an installed one, or is a link; or it is in
+            the environment, and neither allowed nor declared as made for studies.
+    """
     folder = _beside_study.folder
-    _beside_study.packages.add(package)
-    beside = PathFinder.find_spec(package, [str(folder)]) if folder is not None else None
-    if beside is not None and beside.origin is not None and package in sys.stdlib_module_names:
-        problem = f"{beside.origin} hides Python's own module {package!r}"
-        raise InputError(field, path, problem, "rename your module")
-    return _beside_study.find_spec(package) or importlib.util.find_spec(package)
+    if folder is None:
+        return _in_environment(package)
+    beside, installed = PathFinder.find_spec(package, [str(folder)]), _installed(package)
+    if beside is not None and beside.origin is not None and installed is not None:
+        owner = "Python's own module" if package in sys.stdlib_module_names else "the installed package"
+        raise InputError(field, path, f"{beside.origin} hides {owner} {package!r}", "rename yours")
+    if beside is not None and installed is None:
+        _beside_study.packages.add(package)
+        return beside
+    if not _is_allowed(path):
+        raise _not_allowed(package, path, field, installed or _in_environment(package))
+    return _in_environment(package)
+
+
+def _in_environment(package: str) -> ModuleSpec | None:
+    """Return the spec of a package wherever Python finds it."""
+    try:
+        return importlib.util.find_spec(package)
+    except ValueError:  # a module that was not imported from anywhere, such as `__main__`
+        return None
+
+
+def _installed(package: str) -> ModuleSpec | None:
+    """Return the spec of a package that is part of Python or installed; this one is, wherever it lies."""
+    if package in sys.stdlib_module_names or package == __name__.partition(".")[0]:
+        return _in_environment(package)
+    return PathFinder.find_spec(package, list(_INSTALLED))
+
+
+def _is_allowed(path: str) -> bool:
+    """Return whether a study file may name this object of the environment."""
+    if package_name(path) in _beside_study.allowed or path.partition(":")[0] == _OPTIMISERS:
+        return True
+    modules = {entry.value.partition(":")[0] for entry in entry_points(group=COMPONENTS)}
+    return any(f"{path.partition(':')[0]}.".startswith(f"{module}.") for module in modules)
+
+
+def _not_allowed(package: str, path: str, field: str, found: ModuleSpec | None) -> InputError:
+    if found is None:
+        remedy = "fix the import path or install the package"
+        return InputError(field, path, f"no module {path.partition(':')[0]!r}{_searched()}", remedy)
+    remedy = f"put your own code there, or, if you trust this study, add --allow-import {package}"
+    return InputError(field, path, f"{package!r} is not beside the study, in {_beside_study.folder}", remedy)
 
 
 def _searched() -> str:
@@ -160,12 +229,14 @@ def load(path: str, field: str) -> Callable[..., Any]:
     """
     module_name, attribute = split_path(path, field)
     location = locate(path, field)
-    with users_code(path, field):
+    with users_code(path, field), _beside_study.importing():
         module = import_module(module_name)
     _check_same_module(location, path, field)
     if not hasattr(module, attribute):
         raise InputError(field, path, f"module {module_name!r} has no {attribute!r}", "fix the import path")
     found: Callable[..., Any] = getattr(module, attribute)
+    if module_name == _OPTIMISERS and not isinstance(found, type):
+        raise InputError(field, path, "no class", "name an optimiser")
     if not callable(found):
         problem = f"of type {type(found).__name__}, which cannot be called"
         raise InputError(field, path, problem, "name a function or class")

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -44,12 +45,25 @@ def test_packages_modules_and_folders_without_init_are_found_beside_the_study(
     assert is_local(module)
 
 
-def test_the_environment_comes_after_the_folder_of_the_study(write_code: WriteCode) -> None:
+def test_the_environment_has_what_was_allowed(write_code: WriteCode, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'math' is not beside the study, in .*; put your own code there"):
+        load("math:hypot", "field")
+    look_in(tmp_path, ["ruamel", "sys", "math"])
     assert not is_local(locate("ruamel.yaml:YAML", "field"))
     assert not is_local(locate("sys:exit", "field"))
     assert load("math:hypot", "field")(3, 4) == 5
-    own = write_code("pydantic_core.py", "")
-    assert locate("pydantic_core:x", "field") == own
+    assert load("torch.optim:RAdam", "field").__name__ == "RAdam"
+    write_code("pydantic_core.py", "")
+    with pytest.raises(
+        InputError, match=r"pydantic_core\.py hides the installed package 'pydantic_core'; rename"
+    ):
+        locate("pydantic_core:x", "field")
+
+
+def test_a_bare_folder_beside_the_study_hides_no_package(tmp_path: Path) -> None:
+    (tmp_path / "ruamel").mkdir()
+    look_in(tmp_path, ["ruamel"])
+    assert locate("ruamel.yaml:YAML", "field").is_relative_to(tmp_path) is False
 
 
 def test_nothing_is_executed_to_find_a_module(write_code: WriteCode, tmp_path: Path) -> None:
@@ -85,7 +99,7 @@ def test_a_module_beside_the_named_one_is_not_found(write_code: WriteCode) -> No
             "own.unreadable:x",
             "raised SyntaxError: '(' was never closed (unreadable.py, line 1); fix the error in your code",
         ),
-        ("queue:x", "hides Python's own module 'queue'; rename your module"),
+        ("queue:x", "hides Python's own module 'queue'; rename yours"),
     ],
 )
 def test_what_is_wrong_is_one_line(write_code: WriteCode, tmp_path: Path, path: str, line: str) -> None:
@@ -103,12 +117,10 @@ def test_what_is_wrong_is_one_line(write_code: WriteCode, tmp_path: Path, path: 
 def test_a_module_that_something_else_imported_is_not_mistaken_for_the_users_own(
     write_code: WriteCode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pydantic_core
-
-    monkeypatch.setitem(sys.modules, "pydantic_core", pydantic_core)
-    write_code("pydantic_core.py", "def build(): ...")
-    with pytest.raises(InputError, match="another module 'pydantic_core' is in use; rename your module"):
-        load("pydantic_core:build", "field")
+    monkeypatch.setitem(sys.modules, "imported_before", ModuleType("imported_before"))
+    write_code("imported_before.py", "def build(): ...")
+    with pytest.raises(InputError, match="another module 'imported_before' is in use; rename your module"):
+        load("imported_before:build", "field")
 
 
 def test_our_own_errors_pass_through_unchanged() -> None:

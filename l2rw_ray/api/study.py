@@ -228,17 +228,19 @@ class Study(StudySpec):
         return str(out or f"results/{self.name}")
 
 
-def load_study(path: Path | str, overrides: Sequence[str] = ()) -> Study:
-    """Read a study file. Import paths in it are from now on looked up in the file's folder first.
+def load_study(path: Path | str, overrides: Sequence[str] = (), *, allow_import: Sequence[str] = ()) -> Study:
+    """Read a study file. Import paths in it are from now on looked up in the file's folder.
 
     Args:
         path: YAML file.
         overrides: `path=value` assignments applied before validation, values in YAML.
+        allow_import: Packages of the environment that the study may name, besides those that declare
+            themselves as made for studies.
 
     Raises:
         ConfigError: The file is missing, is no YAML, or fails validation.
     """
-    return Study.model_validate(dict(load_spec(path, overrides)))
+    return Study.model_validate(dict(load_spec(path, overrides, allow_import=allow_import)))
 
 
 def _as_tree(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from l2rw_ray.bench.measure import BenchOptions, run_bench
 from l2rw_ray.bench.output import as_json, as_table
 from l2rw_ray.errors import InputError
-from l2rw_ray.import_path import look_in
+from l2rw_ray.import_path import is_import_path, look_in, package_name
 from l2rw_ray.measurement import keep_freed_memory
 
 FORMATS = (".svg", ".png", ".pdf")
@@ -42,7 +42,8 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
     given["models"] = tuple(given["models"] or BenchOptions().models)
     given["estimators"] = tuple(",".join(given["estimators"]).split(","))
     given["input_shape"] = tuple(given["input_shape"])
-    look_in(Path.cwd())
+    named = filter(is_import_path, [*given["models"], given.get("inputs")])
+    look_in(Path.cwd(), map(package_name, named))  # whoever types a name allows it
     options = BenchOptions(**given)
     if figure is not None:
         _check_writable(figure)

@@ -37,6 +37,14 @@ MaxConcurrentTrials = Annotated[
     int | None,
     typer.Option(min=1, help="Maximum number of concurrent trials.", show_default="as many as fit"),
 ]
+AllowImport = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-import",
+        metavar="PACKAGE",
+        help="Let the study call what this installed package has; can be repeated.",
+    ),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 
 TRIALS_PER_WORKER_GROUP = 500

@@ -21,17 +21,21 @@ from l2rw_ray.import_path import look_in
 _Section = TypeVar("_Section", bound=Section)
 
 
-def load_study(path: Path | str, overrides: Sequence[str] = ()) -> StudySpec:
-    """Read a study file. Import paths in it are from now on looked up in the file's folder first.
+def load_study(
+    path: Path | str, overrides: Sequence[str] = (), *, allow_import: Sequence[str] = ()
+) -> StudySpec:
+    """Read a study file. Import paths in it are from now on looked up in the file's folder.
 
     Args:
         path: YAML file.
         overrides: `path=value` assignments applied before validation, values in YAML.
+        allow_import: Packages of the environment that the study may name, besides those that declare
+            themselves as made for studies.
 
     Raises:
         ConfigError: The file is missing, is no YAML, or fails validation.
     """
-    look_in(Path(path).parent)
+    look_in(Path(path).parent, allow_import)
     spec = read_study_file(Path(path), overrides)
     misfit = spec.objective_misfit(is_regression=spec.is_regression)
     if misfit is not None:

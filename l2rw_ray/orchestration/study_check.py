@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -79,7 +79,7 @@ def checking(samples: Sequence[PlannedTrial], spec: StudySpec, *, with_data: boo
         with order, result:
             with suppress(BrokenPipeError):  # a process that has ended gives no result
                 order.send(sys.path)
-                order.send((samples, spec, with_data, looked_in()))
+                order.send((samples, spec, with_data, *looked_in()))
             yield StudyCheck(process, result)
     finally:
         process.kill()
@@ -89,7 +89,7 @@ def checking(samples: Sequence[PlannedTrial], spec: StudySpec, *, with_data: boo
 def _start() -> "tuple[subprocess.Popen[bytes], Connection, Connection]":
     """Start the process, and the ends of two pipes that nobody else has: for its order and its result."""
     (order, to_write), (to_read, result) = os.pipe(), os.pipe()
-    command = [sys.executable, "-c", _MAIN, str(order), str(result)]
+    command = [sys.executable, "-P", "-c", _MAIN, str(order), str(result)]  # -P: nothing from this folder
     try:
         # in a process group of its own, since Ctrl-C is for the driver to handle
         process = subprocess.Popen(
@@ -116,9 +116,13 @@ def _exit_with_driver(order: Connection) -> None:
 
 
 def _check(
-    samples: Sequence[PlannedTrial], spec: StudySpec, with_data: bool, folder: Path | None
+    samples: Sequence[PlannedTrial],
+    spec: StudySpec,
+    with_data: bool,
+    folder: Path | None,
+    allowed: Collection[str],
 ) -> Exception | None:
-    look_in(folder)
+    look_in(folder, allowed)
     try:
         import_custom_code(samples)
         if with_data:

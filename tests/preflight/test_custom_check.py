@@ -7,6 +7,7 @@ import pytest
 
 from l2rw_ray.config import PlannedTrial, parse_study
 from l2rw_ray.errors import InfrastructureError, InputError
+from l2rw_ray.import_path import look_in
 from l2rw_ray.orchestration.custom_code import check_same_code, import_custom_code, stage_custom_code
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.preflight.data_check import check_data
@@ -116,7 +117,8 @@ def test_good_ones_pass(study_tree: dict, write_code: WriteCode) -> None:
 
 
 @pytest.fixture
-def own_trials(study_tree: dict, write_code: WriteCode) -> tuple[PlannedTrial, ...]:
+def own_trials(study_tree: dict, write_code: WriteCode, tmp_path: Path) -> tuple[PlannedTrial, ...]:
+    look_in(tmp_path, ["sklearn"])
     write_code("own/__init__.py", "")
     write_code("own/models.py", "def build(): ...")
     write_code("own/__pycache__/old.pyc", "")

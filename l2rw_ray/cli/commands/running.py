@@ -9,6 +9,7 @@ import typer
 from l2rw_ray.cli.options import (
     TRIALS_PER_WORKER_GROUP,
     Address,
+    AllowImport,
     Directory,
     MaxConcurrentTrials,
     NoMlflow,
@@ -84,6 +85,7 @@ def plan(
         bool, typer.Option("--probe", help="Measure the time per step for the estimate.")
     ] = False,
     address: Address = None,
+    allow_import: AllowImport = None,
 ) -> None:
     """Show the trials to run, the estimated time, and whether the machine is large enough."""
     from l2rw_ray.config import load_study
@@ -92,7 +94,7 @@ def plan(
     from l2rw_ray.planning.plan_text import plan_text
     from l2rw_ray.results.opening import read_study_folder
 
-    spec = load_study(study, overrides or [])
+    spec = load_study(study, overrides or [], allow_import=allow_import or ())
     with read_study_folder(out or f"results/{spec.name}") as folder:
         summary = summarise_plan(spec, folder, probe=probe, nodes=nodes_of(address))
     print(json.dumps(summary.as_dict(), indent=2) if as_json else plan_text(summary))
@@ -108,13 +110,14 @@ def register(
     margin: Annotated[
         float | None, typer.Option(help="Difference of the metric that does not matter, in its unit.")
     ] = None,
+    allow_import: AllowImport = None,
 ) -> None:
     """Freeze the plan of a study before there are results; the report prints what deviates from it."""
     from l2rw_ray.cli.register import register_plan
     from l2rw_ray.config import load_study
     from l2rw_ray.results.opening import open_study_folder
 
-    spec = load_study(study, overrides or [])
+    spec = load_study(study, overrides or [], allow_import=allow_import or ())
     with open_study_folder(out or f"results/{spec.name}") as folder:
         print(register_plan(spec, folder, primary, margin))
 
@@ -129,6 +132,7 @@ def run(
     max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
     trials_per_worker_group: TrialsPerWorkerGroup = None,
+    allow_import: AllowImport = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the outcome as JSON, and everything else to stderr.")
     ] = False,
@@ -142,7 +146,7 @@ def run(
     from l2rw_ray.results.opening import open_study_folder
 
     check_tracking(tracking_uri, no_mlflow)
-    spec = load_study(study, overrides or [])
+    spec = load_study(study, overrides or [], allow_import=allow_import or ())
     replaced_after = trials_per_worker_group or lane_trials or TRIALS_PER_WORKER_GROUP
     options = RunOptions(address, max_concurrent_trials or lanes, retry_failed, replaced_after)
     with open_study_folder(out or f"results/{spec.name}") as folder:
@@ -170,6 +174,7 @@ def submit(
     max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
     trials_per_worker_group: TrialsPerWorkerGroup = None,
+    allow_import: AllowImport = None,
     lanes: OldLanes = None,
     lane_trials: OldLaneTrials = None,
     variables: Annotated[
@@ -188,11 +193,12 @@ def submit(
     from l2rw_ray.orchestration.jobs.submission import Submission
 
     check_tracking(tracking_uri, no_mlflow)
-    spec = load_study(study, overrides or [])
+    spec = load_study(study, overrides or [], allow_import=allow_import or ())
     replaced_after = trials_per_worker_group or lane_trials or TRIALS_PER_WORKER_GROUP
     arguments = [f"--trials-per-worker-group={replaced_after}"]
     limit = max_concurrent_trials or lanes
     arguments += [f"--max-concurrent-trials={limit}"] if limit else []
+    arguments += [f"--allow-import={package}" for package in allow_import or ()]
     arguments += ["--retry-failed"] if retry_failed else []
     arguments += ["--no-mlflow"] if no_mlflow else []
     submission = Submission(out, tracking_uri, variables or (), arguments)
