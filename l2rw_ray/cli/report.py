@@ -12,8 +12,9 @@ from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.report import write_combined_report, write_report
 from l2rw_ray.report.ablation.level_comparison import PairedComparison
 from l2rw_ray.report.ablation.summary import Ablation
+from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.document.files import ReportPaths
-from l2rw_ray.report.writing import summarise_study, write_published_page
+from l2rw_ray.report.writing import StudyReport, summarise_study, write_published_page
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.opening import read_study_folder
 from l2rw_ray.results.publishing import pack_study
@@ -77,15 +78,26 @@ def print_report(named: Sequence[str], options: ReportOptions) -> None:
 def _found(folder: StudyFolder) -> dict[str, Any]:
     """Return what a study found as plain values."""
     summary, spec = summarise_study(folder.path), folder.read_spec()
-    pooled = summary.pooled if isinstance(summary, Ablation) else ()
     return {
         "study": spec.name,
         "question": spec.question,
         "trials": count_statuses(folder.path),
         "further_findings": list(summary.further_findings),
         "warnings": list(summary.warnings),
-        "comparisons": [PairedComparison.of(each).as_dict() for each in pooled],
+        "comparisons": [each.as_dict() for each in _comparisons(summary)],
     }
+
+
+def _comparisons(summary: StudyReport) -> list[PairedComparison]:
+    """Return the comparisons of the report, each with its settings."""
+    if not isinstance(summary, Ablation):
+        return []
+    own: dict[str, list[Comparison]] = {}
+    for each in summary.comparisons:
+        own.setdefault(each.treatment, []).append(each)
+    return [
+        PairedComparison.of(each, own[each.treatment] if each.settings > 1 else ()) for each in summary.pooled
+    ]
 
 
 def write_own_report(folder: StudyFolder, *, latex: bool = False) -> tuple[ReportPaths, str]:
