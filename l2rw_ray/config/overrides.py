@@ -78,7 +78,7 @@ def variants_of(section: type[Section] | None, name: str) -> Variants:
     if isinstance(keys, ByKey):
         kinds = _sections(field.annotation)
         return Variants(None, {keys.tag_of(kind): kind for kind in kinds}, keys)
-    return _variants(field.annotation, _tag(field.discriminator))
+    return _variants(field.annotation, _tag(field.discriminator) or _tag_inside(field.annotation))
 
 
 def entry_variants(section: type[Section], name: str) -> Variants | None:
@@ -109,6 +109,13 @@ def _tag(discriminator: str | Discriminator | None) -> str | None:
 
 def _chooser(discriminator: str | Discriminator | None) -> Any:
     return discriminator.discriminator if isinstance(discriminator, Discriminator) else discriminator
+
+
+def _tag_inside(annotation: Any) -> str | None:
+    """Return the key that selects a class in a part of a union, such as a section or null."""
+    marked = [part for part in get_args(annotation) if get_origin(part) is Annotated]
+    notes = (note for part in marked for note in get_args(part)[1:] if isinstance(note, FieldInfo))
+    return next((tag for note in notes if (tag := _tag(note.discriminator))), None)
 
 
 def _sections(annotation: Any) -> list[type[Section]]:

@@ -7,6 +7,7 @@ from l2rw_ray.config.data.protocols import NoBias, NoNoise
 from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.method.methods import MethodConfig
+from l2rw_ray.config.method.trial_loss import TrialLoss
 
 METRICS = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
 """Metrics of every evaluation of a classification."""
@@ -47,7 +48,7 @@ def data_misfit(data: Data, *, is_regression: bool) -> Misfit | None:
     return None
 
 
-def trial_misfit(method: MethodConfig, loss: str | None, *, is_regression: bool) -> Misfit | None:
+def trial_misfit(method: MethodConfig, loss: TrialLoss | None, *, is_regression: bool) -> Misfit | None:
     """Return the method or loss that is undefined for the data; None where both fit.
 
     Args:
@@ -64,8 +65,15 @@ def trial_misfit(method: MethodConfig, loss: str | None, *, is_regression: bool)
         return Misfit(
             "method.name", name, "it is for a regression, the data have classes", "use another method"
         )
-    if not is_regression and loss is not None:
-        return Misfit("loss", loss, "it is for a regression, the data have classes", "leave it out")
+    if loss is None:
+        return None
+    if not is_regression and loss.is_of_targets:
+        return Misfit("loss", loss.name, "it is for a regression, the data have classes", "leave it out")
+    if is_regression and loss.is_of_targets is False:
+        return Misfit("loss", loss.name, "it is for classes, the data are a regression", "leave it out")
+    if method.has_own_loss:
+        problem = f"method {name!r} trains on a loss of its own"
+        return Misfit("loss", loss.name, problem, "leave it out, or use method 'uniform'")
     return None
 
 

@@ -1,6 +1,6 @@
 """The `trial` section: everything that determines one training run except its seed and workers."""
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,6 +10,7 @@ from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
 from l2rw_ray.config.data.text import TokenizerOptions
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
 from l2rw_ray.config.method.stages import FinetuneMetaConfig, TwoStageConfig
+from l2rw_ray.config.method.trial_loss import TrialLoss
 from l2rw_ray.config.model import (
     TEXT_MODELS,
     CustomModel,
@@ -46,9 +47,10 @@ class TrialConfig(Section):
     """How examples are weighted."""
     optim: Optim
     """Optimiser, batches and epochs."""
-    loss: Literal["squared", "absolute"] | None = None
-    """Loss of a regression, on standardised targets; null for `squared`. A method with a likelihood of its
-    own trains on that and is evaluated by this."""
+    loss: TrialLoss | None = None
+    """What methods train on, and what evaluations report as `loss`: a section, its name, or the import path
+    of your own. Null for `cross_entropy`, of a regression `squared`. A regression method with a likelihood
+    of its own trains on that and is evaluated by this."""
     metrics: tuple[ImportPath, ...] = ()
     """Custom metrics: `metric(outputs, targets)` returns a number, and is reported on the
     validation and the test set by the name of the attribute."""
@@ -108,6 +110,7 @@ class TrialConfig(Section):
             "trial.model.name": self.model.name,
             "trial.method.name": self.method.name,
             "trial.optim.name": self.optim.name,
+            "trial.loss": "" if self.loss is None else self.loss.name,
         }
         named |= {f"trial.metrics[{place}]": path for place, path in enumerate(self.metrics)}
         return {field: name for field, name in named.items() if is_import_path(name)}
@@ -119,6 +122,11 @@ class TrialConfig(Section):
             return self.data
         own = TokenizerOptions(file=f"{self.model.weights.rstrip('/')}/tokenizer.json")
         return self.data.model_copy(update={"tokenizer": own})
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _a_name_is_a_loss(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
 
     @field_validator("metrics")
     @classmethod
@@ -167,6 +175,13 @@ class TrialConfig(Section):
             raise conflict(
                 "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_network_has_the_scaler(self) -> Self:
+        if self.method.name == "co_teaching" and self.precision == "float16":
+            problem = "method 'co_teaching' trains two networks, a loss scale is of one"
+            raise conflict("precision", self.precision, problem, "use bfloat16 or float32")
         return self
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.meta.alignment.interface import ScoredBatch
 from l2rw_ray.meta.evaluation.batches import Batch, Collate
 from l2rw_ray.meta.evaluation.forward import Forward, backward_weighted
-from l2rw_ray.meta.evaluation.losses import Losses, LossFunction, losses_from
+from l2rw_ray.meta.evaluation.losses import Losses, LossFunction, Parameters, losses_from
 from l2rw_ray.meta.lookahead import check_not_left_out, check_steps_when_told, each_optimizer
 from l2rw_ray.meta.replicas import Replicas
 
@@ -110,18 +110,22 @@ class WeightedUpdate:
             self._step()
             self._micro_batches = 0
 
-    def update(self, batch: Batch, weights_B: Tensor, total: float) -> UpdateResult:
+    def update(
+        self, batch: Batch, weights_B: Tensor, total: float, *, parameters: Parameters | None = None
+    ) -> UpdateResult:
         """Evaluate a batch and add its weighted gradient; inside `micro_batch`.
 
         Args:
             batch: The train batch of this rank.
             weights_B: Weights of this rank's examples.
             total: Sum of the global batch's weights' magnitudes; nothing is done where it is 0.
+            parameters: Values to evaluate at instead of the network's own, by name; gradients reach those
+                through them. None for its own.
         """
         if total == 0:
             return UpdateResult(weights_B.new_zeros(()), None, skipped=True)
         with torch.enable_grad():
-            losses_B = self.forward.training(batch)
+            losses_B = self.forward.training(batch, parameters)
             self._backward(losses_B, weights_B)
         return self._note(losses_B.detach(), weights_B)
 

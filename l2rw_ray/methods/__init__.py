@@ -24,6 +24,7 @@ from l2rw_ray.methods.builtin import (
 )
 from l2rw_ray.methods.interface import Epoch, Method, StagedMethod, StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import build_method
+from l2rw_ray.methods.robust import co_teaching, early_learning, sharpness
 
 __all__ = [
     "Epoch",
@@ -33,6 +34,8 @@ __all__ = [
     "TrainingContext",
     "build_method",
     "class_weights",
+    "co_teaching",
+    "early_learning",
     "finetune_meta",
     "focal",
     "heteroscedastic",
@@ -48,6 +51,7 @@ __all__ = [
     "random",
     "resample",
     "robust_losses",
+    "sharpness",
     "uniform",
     "weight_model",
 ]

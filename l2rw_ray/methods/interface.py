@@ -36,6 +36,8 @@ class TrainingContext:
         timer: Times the phases of a step by name; None times nothing.
         update_options: `accumulation_steps`, `max_grad_norm` and `collate` of every method's updates, and the
             `scaler` of a trial in float16.
+        peer: Builds a second network of the same kind from another seed, wrapped as the first, and its
+            optimiser; None where there can be none.
     """
 
     model: nn.Module
@@ -52,6 +54,7 @@ class TrainingContext:
     world_size: int = 1
     timer: Timer | None = None
     update_options: Mapping[str, Any] = field(default_factory=dict)
+    peer: Callable[[], tuple[nn.Module, Optimizer]] | None = None
 
     @property
     def train_size(self) -> int:

@@ -19,7 +19,7 @@ from l2rw_ray.methods.registry import output_count
 from l2rw_ray.models.pretrained.network import build_network
 from l2rw_ray.preflight.custom_check import check_method, check_outputs
 from l2rw_ray.preflight.duplicates import ContentHashes, SharedContent
-from l2rw_ray.training.pixel_scale import scaled_for_weights
+from l2rw_ray.training.context import scaled_for_weights
 from l2rw_ray.training.task import check_fit
 
 

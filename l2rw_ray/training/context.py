@@ -2,17 +2,20 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config import PlannedTrial, TrialConfig
 from l2rw_ray.config.method.methods import MetaMethodConfig
 from l2rw_ray.data import MetaSampler, Splits
+from l2rw_ray.data.splits.image_options import normalised
 from l2rw_ray.methods import TrainingContext
 from l2rw_ray.methods.registry import adapted_network, output_count
+from l2rw_ray.models.pretrained.image_statistics import image_statistics
 from l2rw_ray.models.pretrained.network import build_network
 from l2rw_ray.training.arithmetic.network import prepare_network
 from l2rw_ray.training.arithmetic.precision import scaler_for
@@ -38,11 +41,20 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
     config, loss_fn = trial.built_in, task_loss(trial.built_in, splits)
     outputs = output_count(config.method, splits)
 
-    def build() -> nn.Module:
-        seed_globals(trial.seed, "initial_weights")
+    def build(purpose: str = "initial_weights") -> nn.Module:
+        seed_globals(trial.seed, purpose)
         train = splits.train
         network, _ = build_network(config.model, train.input_shape, outputs, train.input_sizes)
         return adapted_network(config.method, network)
+
+    def peer() -> tuple[nn.Module, Optimizer]:
+        generators = rng_state()
+        try:
+            second = build("initial_weights of a second network").to(device)
+            prepare_network(second, config)
+        finally:
+            restore_rng(generators)
+        return ranks.wrap(second), build_optimizer(config.optim, second)
 
     network = build().to(device)
     prepare_network(network, config)
@@ -68,7 +80,25 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
             "collate": splits.train.collate,
             **({"scaler": scaler} if scaler else {}),
         },
+        peer=peer,
     )
+
+
+def scaled_for_weights(splits: Splits, config: TrialConfig) -> Splits:
+    """Return the sets with the pixel statistics of the model's weights, if `data.normalize` asks for them.
+
+    Args:
+        splits: What `make_splits` returned.
+        config: The trial.
+
+    Raises:
+        InputError: The statistics are not known, or are of images with other channels.
+    """
+    if config.data.normalize != "weights":
+        return splits
+    names = [*splits.hashes, *(["untrained"] if splits.untrained is not None else [])]
+    sets = {name: getattr(splits, name) for name in names}
+    return replace(splits, **normalised(sets, *image_statistics(config.model)))
 
 
 def _meta_sampler(trial: PlannedTrial, splits: Splits) -> MetaSampler:

@@ -26,7 +26,7 @@ from l2rw_ray.measurement import SYSTEM, PhaseTimer, SystemLoad, describe_hardwa
 from l2rw_ray.methods import Epoch, StagedMethod, build_method
 from l2rw_ray.training.arithmetic.precision import TrialScaler, autocast
 from l2rw_ray.training.checkpoint import CheckpointSchedule, restored_history
-from l2rw_ray.training.context import build_context
+from l2rw_ray.training.context import build_context, scaled_for_weights
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.epoch_statistics import EpochStatistics
@@ -36,7 +36,6 @@ from l2rw_ray.training.examples.trial_examples import collect_examples
 from l2rw_ray.training.optim.schedules import LearningRates
 from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
-from l2rw_ray.training.pixel_scale import scaled_for_weights
 from l2rw_ray.training.ranks import unwrapped
 from l2rw_ray.training.saved_model import save_model, trained_model
 from l2rw_ray.training.score_checks import ScoreChecks

@@ -14,9 +14,9 @@ from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.data import MetaSampler, Splits, epoch_batches, make_splits, regression_source
 from l2rw_ray.methods import TrainingContext, build_method
 from l2rw_ray.methods.builtin.heteroscedastic import likelihood_loss, location_and_scale
+from l2rw_ray.methods.losses import squared_error
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.models import build_model
-from l2rw_ray.training.task import squared_error
 
 LIKELIHOODS = ("gaussian", "laplace")
 

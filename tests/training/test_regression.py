@@ -17,6 +17,7 @@ from l2rw_ray.errors import ConfigError, InputError
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted
 from l2rw_ray.meta import example_scores
 from l2rw_ray.meta.reference import reference_scores
+from l2rw_ray.methods.losses import absolute_error, squared_error
 from l2rw_ray.models import build_model
 from l2rw_ray.planning import timing_probe as trial_probe
 from l2rw_ray.planning.plan import plan_study
@@ -25,7 +26,6 @@ from l2rw_ray.training import Ranks
 from l2rw_ray.training.context import build_context
 from l2rw_ray.training.evaluation import evaluate
 from l2rw_ray.training.metrics import RegressionMetrics
-from l2rw_ray.training.task import absolute_error, squared_error
 from tests.training.conftest import results, train
 
 METHODS: list[dict[str, Any]] = [

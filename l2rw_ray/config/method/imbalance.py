@@ -38,6 +38,7 @@ class FocalConfig(MethodSection):
     """The focal loss, Lin et al. 2017."""
 
     needs_classes: ClassVar[bool] = True
+    has_own_loss: ClassVar[bool] = True
 
     name: Literal["focal"]
     gamma: float = Field(default=2.0, ge=0)
@@ -48,6 +49,7 @@ class LdamDrwConfig(MethodSection):
     """Margins that depend on the label distribution, with deferred reweighting, Cao et al. 2019."""
 
     needs_classes: ClassVar[bool] = True
+    has_own_loss: ClassVar[bool] = True
 
     needs_output_layer: ClassVar[bool] = True
 
@@ -66,6 +68,7 @@ class LogitAdjustmentConfig(MethodSection):
     """Cross-entropy of logits shifted by the log of each class's share, Menon et al. 2021."""
 
     needs_classes: ClassVar[bool] = True
+    has_own_loss: ClassVar[bool] = True
 
     name: Literal["logit_adjustment"]
     tau: float = Field(default=1.0, ge=0)

@@ -11,6 +11,7 @@ class LabelSmoothingConfig(MethodSection):
     """Cross-entropy against smoothed labels, Szegedy et al. 2016."""
 
     needs_classes: ClassVar[bool] = True
+    has_own_loss: ClassVar[bool] = True
 
     name: Literal["label_smoothing"]
     smoothing: float = Field(default=0.1, ge=0, lt=1)
@@ -21,6 +22,7 @@ class GeneralisedCrossEntropyConfig(MethodSection):
     """Generalised cross-entropy (1 − p^q) / q of the label's probability p, Zhang & Sabuncu 2018."""
 
     needs_classes: ClassVar[bool] = True
+    has_own_loss: ClassVar[bool] = True
 
     name: Literal["generalised_cross_entropy"]
     q: float = Field(default=0.7, gt=0, le=1)
@@ -31,6 +33,7 @@ class SymmetricCrossEntropyConfig(MethodSection):
     """α · cross-entropy + β · reverse cross-entropy, Wang et al. 2019; defaults are those for CIFAR-10."""
 
     needs_classes: ClassVar[bool] = True
+    has_own_loss: ClassVar[bool] = True
 
     name: Literal["symmetric_cross_entropy"]
     alpha: float = Field(default=0.1, ge=0)

@@ -18,6 +18,7 @@ from l2rw_ray.config.method.losses import (
     LabelSmoothingConfig,
     SymmetricCrossEntropyConfig,
 )
+from l2rw_ray.config.method.robust import CoTeachingConfig, ElrConfig, SamConfig
 from l2rw_ray.config.method.section import MethodSection
 from l2rw_ray.config.method.stages import (
     FinetuneMetaConfig,
@@ -233,6 +234,9 @@ _BuiltIn = Annotated[
     | LabelSmoothingConfig
     | GeneralisedCrossEntropyConfig
     | SymmetricCrossEntropyConfig
+    | CoTeachingConfig
+    | ElrConfig
+    | SamConfig
     | FinetuneMetaConfig
     | MetaOnlyConfig
     | JttConfig

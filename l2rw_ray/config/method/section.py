@@ -27,12 +27,14 @@ class MethodSection(Section):
         needs_targets: Whether it is undefined for classes.
         needs_whole_train_set: Whether it reads the train set in an order of its own.
         needs_output_layer: Whether the network must have a linear layer.
+        has_own_loss: Whether it trains classes on a loss of its own, so that the trial may not name one.
     """
 
     needs_classes: ClassVar[bool] = False
     needs_targets: ClassVar[bool] = False
     needs_whole_train_set: ClassVar[bool] = False
     needs_output_layer: ClassVar[bool] = False
+    has_own_loss: ClassVar[bool] = False
 
     def stages(self, epochs: int) -> tuple[Stage, ...]:
         """Return the stages that a trial of so many epochs has, at least one."""

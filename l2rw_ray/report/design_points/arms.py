@@ -33,6 +33,9 @@ METHODS = {
     "label_smoothing": "plain training on labels of which a small part is spread over all classes",
     "generalised_cross_entropy": "a loss that follows labels less the less likely the model finds them",
     "symmetric_cross_entropy": "cross-entropy and a bounded loss, which wrong labels mislead less",
+    "co_teaching": "two networks, each trained on the examples that the other finds easiest",
+    "elr": "plain training that is held to what the model predicted early",
+    "sam": "plain training by the gradient where the loss is highest nearby",
 }
 """What a built-in method does, without a capital letter or a full stop."""
 

@@ -1,0 +1,1 @@
+"""Methods whose steps themselves resist wrong labels or sharp minima."""

@@ -1,0 +1,117 @@
+"""Co-teaching, early-learning regularisation and SAM, each against its definition worked out by hand."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from l2rw_ray.data import Batch, epoch_batches
+from l2rw_ray.methods import TrainingContext
+from l2rw_ray.methods.robust.co_teaching import kept_share, smallest
+from l2rw_ray.methods.robust.early_learning import next_targets, regularised_losses
+from tests.methods.conftest import built
+from tests.training.conftest import MakeTrial
+
+LOSS = nn.CrossEntropyLoss(reduction="none")
+LR = 0.1
+SGD = {"name": "sgd", "lr": LR, "batch_size": 20, "epochs": 2}
+
+
+def first_batch(context: TrainingContext) -> Batch:
+    return next(epoch_batches(context.train, 20, 0, epoch=0))
+
+
+def expect_parameters(network: nn.Module, expected: list[torch.Tensor]) -> None:
+    for own, other in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(own.detach(), other.detach())
+
+
+def stepped(network: nn.Module, loss: torch.Tensor) -> list[torch.Tensor]:
+    """The network's parameters after a step of SGD on a loss."""
+    gradients = torch.autograd.grad(loss, list(network.parameters()))
+    return [own - LR * part for own, part in zip(network.parameters(), gradients, strict=True)]
+
+
+def test_sam_steps_by_the_gradient_at_the_highest_loss_nearby(make_trial: MakeTrial) -> None:
+    method, context = built(make_trial, method={"name": "sam", "rho": 0.5}, optim=SGD)
+    batch, network = first_batch(context), context.model
+    moved, weights = copy.deepcopy(network), list(network.parameters())
+    gradients = torch.autograd.grad(LOSS(network(batch.x), batch.y).mean(), weights)
+    norm = torch.cat([part.flatten() for part in gradients]).norm()
+    with torch.no_grad():
+        for own, part in zip(moved.parameters(), gradients, strict=True):
+            own += 0.5 * part / norm
+    assert LOSS(moved(batch.x), batch.y).mean() > LOSS(network(batch.x), batch.y).mean()
+    there = torch.autograd.grad(LOSS(moved(batch.x), batch.y).mean(), list(moved.parameters()))
+    expected = [own - LR * part for own, part in zip(weights, there, strict=True)]
+    before = LOSS(network(batch.x), batch.y)
+    outcome = method.step(batch, 0, 0)
+    expect_parameters(network, expected)
+    torch.testing.assert_close(outcome.losses_B, before.detach())
+    torch.testing.assert_close(outcome.loss, before.mean().detach())
+
+
+def test_the_gradient_of_elr_is_that_of_its_lemma() -> None:
+    """Liu et al. 2020, Lemma 2: p_c − y_c + λ p_c Σ_k (t_k − t_c) p_k / (1 − ⟨p, t⟩)."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 4, generator=generator, dtype=torch.float64).requires_grad_()
+    targets = torch.rand(6, 4, generator=generator, dtype=torch.float64).softmax(dim=1)
+    labels = torch.arange(6) % 4
+    regularised_losses(LOSS(logits, labels), logits, targets, 3.0).sum().backward()
+    p = logits.detach().softmax(dim=1)
+    inner = (p * targets).sum(dim=1, keepdim=True)
+    expected = p - nn.functional.one_hot(labels, 4) + 3 * p * (inner - targets) / (1 - inner)
+    torch.testing.assert_close(logits.grad, expected)
+
+
+def test_targets_of_elr_are_running_means_of_an_examples_predictions(make_trial: MakeTrial) -> None:
+    method, context = built(make_trial, method={"name": "elr", "momentum": 0.6}, optim=SGD)
+    batch = first_batch(context)
+    outputs = []
+    for number in range(2):
+        outputs.append(context.model(batch.x).detach())
+        method.step(batch, number, 0)
+    first, second = (output.softmax(dim=1) for output in outputs)
+    targets = method.state_dict()["targets_NC"]
+    torch.testing.assert_close(targets[batch.index], 0.6 * 0.4 * first + 0.4 * second, rtol=1e-3, atol=1e-4)
+    others = torch.ones(len(targets), dtype=torch.bool)
+    others[batch.index] = False
+    assert not targets[others].any()
+    torch.testing.assert_close(next_targets(first, outputs[0], 0.3), first, rtol=1e-3, atol=1e-4)
+
+
+def test_elr_without_strength_is_plain_training(make_trial: MakeTrial) -> None:
+    method, context = built(make_trial, method={"name": "elr", "strength": 0}, optim=SGD)
+    batch = first_batch(context)
+    expected = stepped(context.model, LOSS(context.model(batch.x), batch.y).mean())
+    method.step(batch, 0, 0)
+    expect_parameters(context.model, expected)
+
+
+def test_each_network_learns_what_the_other_finds_easiest(make_trial: MakeTrial) -> None:
+    config = {"name": "co_teaching", "forget_rate": 0.4, "gradual_epochs": 2}
+    method, context = built(make_trial, method=config, optim=SGD)
+    batch, first, second = first_batch(context), context.model, method._peer
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    assert any(not torch.equal(one, other) for one, other in pairs)
+    losses = [LOSS(network(batch.x), batch.y) for network in (first, second)]
+    easiest = [own.detach().argsort()[:16] for own in losses]  # R(1) = 0.8
+    assert set(easiest[0].tolist()) != set(easiest[1].tolist())
+    expected = [
+        stepped(first, losses[0][easiest[1]].mean()),
+        stepped(second, losses[1][easiest[0]].mean()),
+    ]
+    outcome = method.step(batch, 0, 1)
+    expect_parameters(first, expected[0])
+    expect_parameters(second, expected[1])
+    assert outcome.weights_B.nonzero().flatten().tolist() == sorted(easiest[1].tolist())
+
+
+@pytest.mark.parametrize(("epoch", "share"), [(0, 1.0), (5, 0.8), (10, 0.6), (50, 0.6)])
+def test_the_share_that_co_teaching_keeps(epoch: int, share: float) -> None:
+    assert kept_share(0.4, 10, epoch) == pytest.approx(share)
+
+
+def test_of_equal_losses_the_first_are_kept() -> None:
+    assert smallest(torch.tensor([1.0, 0.0, 1.0, 1.0]), 3).tolist() == [True, True, True, False]
