@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from l2rw_ray.data import Splits
 from l2rw_ray.data.categories.encoder import FEATURES, CategoryEncoder
 from l2rw_ray.data.text.encoder import TextEncoder
 from l2rw_ray.errors import InputError
+from l2rw_ray.import_path import is_import_path
 from l2rw_ray.methods.registry import adapted_network, output_count
 from l2rw_ray.models import build_model
 from l2rw_ray.training.ranks import unwrapped
@@ -27,6 +28,7 @@ _ENCODERS: dict[str, type[TextEncoder | CategoryEncoder]] = {
 }
 _UNREADABLE = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, TypeError, ValueError)
 """What `torch.load` of any file, or rebuilding its model, may raise."""
+_LARGEST_SIZE = 2**31 - 1
 _REMEDY = "give a file that a study with `keep: {models: true}` wrote"
 
 
@@ -118,28 +120,38 @@ def save_model(path: Path, model: SavedModel) -> None:
         draft.unlink(missing_ok=True)
 
 
-def load_model(path: Path, *, own_code: bool = True) -> SavedModel:
+def load_model(path: Path, *, own_code: bool = False) -> SavedModel:
     """Load a model that `save_model` wrote, on the CPU and in eval mode.
 
     Args:
         path: The file.
-        own_code: Whether custom code may be imported to build the model.
+        own_code: Whether to import and call whatever builder or method the file names by an import path.
+            Such a file can run anything: ask for it only where you know who wrote the file.
 
     Raises:
-        InputError: The file does not exist, is not a saved model, or its model can no longer be built.
+        InputError: The file does not exist, is not a saved model, is larger when loaded than it is, its
+            model can no longer be built, or is built by custom code and `own_code` is false.
     """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         if saved["format"] != _FORMAT:
             raise InputError("model file", path, f"has format {saved['format']}", _REMEDY)
         config = TrialConfig.model_validate_json(saved["config"])
-        if config.import_paths and not own_code:
-            raise InputError("model file", path, "is built by custom code", "load it yourself")
-        shape, outputs = saved["input_shape"], saved["outputs"]
+        named = [name for name in (config.model.name, config.method.name) if is_import_path(name)]
+        if named and not own_code:
+            problem = f"is built by custom code, {' and '.join(named)}"
+            raise InputError("model file", path, problem, "load it with own_code=True if you trust it")
+        shape, outputs = _checked_sizes(saved["input_shape"]), _checked_sizes(saved["outputs"])
         encoder = _encoder_of(saved.get("encoder"))  # earlier releases had none
-        sizes: Mapping[str, Any] = {} if encoder is None else encoder.input_sizes
-        network = build_model(config.model.name, shape, outputs, config.model.options, sizes)
-        network = adapted_network(config.method, network)
+
+        def build() -> nn.Module:
+            sizes: Mapping[str, Any] = {} if encoder is None else encoder.input_sizes
+            built = build_model(config.model.name, shape, outputs, config.model.options, sizes)
+            return adapted_network(config.method, built)
+
+        if not named:
+            _check_not_larger(build, path)
+        network = build()
         network.load_state_dict(saved["state"])
         names, scales = tuple(saved["class_names"]), saved["scales"]
         return SavedModel(network.eval(), config, shape, outputs, names, scales, encoder)
@@ -148,6 +160,35 @@ def load_model(path: Path, *, own_code: bool = True) -> SavedModel:
     except _UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError("model file", path, f"cannot be read ({reason})", _REMEDY) from error
+
+
+def _checked_sizes(sizes: Any) -> Any:
+    """Return sizes, or a tree of them, as they are.
+
+    Raises:
+        ValueError: One is no positive integer, or too large for any model.
+    """
+    if isinstance(sizes, dict):
+        return {str(name): _checked_sizes(inner) for name, inner in sizes.items()}
+    if isinstance(sizes, tuple | list):
+        return type(sizes)(map(_checked_sizes, sizes))
+    if type(sizes) is not int or not 0 < sizes <= _LARGEST_SIZE:
+        raise ValueError(f"{sizes!r} is no size")
+    return sizes
+
+
+def _check_not_larger(build: Callable[[], nn.Module], path: Path) -> None:
+    """Check, before memory is taken, that a file holds the values of the model that it describes.
+
+    Raises:
+        ValueError: The model is larger than the file.
+    """
+    with torch.device("meta"):
+        network = build()
+    tensors = [*network.parameters(), *network.buffers()]
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if needed > path.stat().st_size:
+        raise ValueError(f"its model would take {needed / 2**20:,.0f} MiB, which it does not hold")
 
 
 def _kind(encoder: TextEncoder | CategoryEncoder) -> str:

@@ -6,7 +6,7 @@ import secrets
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +36,8 @@ _UNUSED = {
 }
 """Disables services that a private cluster of one node without a dashboard does not need."""
 
+_LONGEST_PARENT = 26
+"""Characters of a temporary folder in which Ray's sockets have names that are short enough."""
 _REMEDY = "give HOST:PORT of a running head node, and set RAY_AUTH_TOKEN if it requires a token"
 
 
@@ -58,8 +60,24 @@ def ray_cluster(address: str | None, code: Path | None = None) -> Iterator[Nodes
         os.environ.pop(GROWTH_VARIABLE, None)  # it describes another cluster
     else:
         _check_reachable(address)
-    with nullcontext() if address else _secured_and_reaped(), _connection(address, code) as nodes:
-        yield nodes
+    with ExitStack() as stack:
+        private = None
+        if address is None:
+            private = stack.enter_context(_private_folder())
+            stack.enter_context(_secured_and_reaped())
+        yield stack.enter_context(_connection(address, code, private))
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """Create the folder of a private cluster, which holds the code that its workers import.
+
+    Ray's own default, `/tmp/ray`, can be written by all users of the machine. The paths of sockets in it
+    must be short.
+    """
+    parent = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _LONGEST_PARENT else "/tmp"  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="l2rw_", dir=parent, ignore_cleanup_errors=True) as name:
+        yield Path(name) / "ray"  # Ray lets everyone write this one, but nobody else gets as far as it
 
 
 @contextmanager
@@ -79,7 +97,7 @@ def _secured_and_reaped() -> Iterator[None]:
 
 
 @contextmanager
-def _connection(address: str | None, code: Path | None) -> Iterator[Nodes]:
+def _connection(address: str | None, code: Path | None, private: Path | None) -> Iterator[Nodes]:
     """Connect to a cluster, or start one, and disconnect at the end of the block."""
     for name, value in (_QUIET if address else _QUIET | _UNUSED).items():
         os.environ.setdefault(name, value)
@@ -88,7 +106,7 @@ def _connection(address: str | None, code: Path | None) -> Iterator[Nodes]:
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         try:
-            _connect(address, code)
+            _connect(address, code, private)
         finally:
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray has replaced it
         _silence_ray()
@@ -98,13 +116,20 @@ def _connection(address: str | None, code: Path | None) -> Iterator[Nodes]:
             ray.shutdown()
 
 
-def _connect(address: str | None, code: Path | None) -> None:
+def _connect(address: str | None, code: Path | None, private: Path | None) -> None:
     """Initialise Ray; processes of a cluster that fails to start are left to the reaper."""
     import ray
+    from ray.job_config import JobConfig
+
+    class OwnCodeOnly(JobConfig):  # type: ignore[misc]  # Ray's annotations are not followed
+        """Settings that keep workers from importing what lies in this process's working directory."""
+
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True
 
     if address is not None and _is_head(address):
         check_token(address)
-    dashboard = {"include_dashboard": False} if address is None else {}
+    own = {} if private is None else {"include_dashboard": False, "_temp_dir": str(private)}
     # not py_modules, which come after this machine's working directory
     runtime_env = {"working_dir": str(code)} if code else None
     try:
@@ -113,7 +138,8 @@ def _connect(address: str | None, code: Path | None) -> None:
             runtime_env=runtime_env,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            **dashboard,
+            job_config=OwnCodeOnly(),
+            **own,
         )
     except ray.exceptions.RuntimeEnvSetupError as error:
         raise InfrastructureError(f"custom code could not be sent to the workers: {error}") from error

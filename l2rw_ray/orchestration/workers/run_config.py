@@ -1,9 +1,11 @@
 """Settings of a run and of one of its worker groups, sent to every worker."""
 
-import os
+import atexit
+import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import mkdtemp
 from typing import Self
 
 from l2rw_ray.config import Keep, Limits, Resources, Stage, StudySpec
@@ -80,7 +82,15 @@ class RunConfig:
             return None
         if self.store is None:
             return self.models / f"{trial_id}.pt"
-        return Path(gettempdir()) / f"l2rw-{os.getpid()}-{trial_id}.pt"  # until it is uploaded
+        return _own_folder() / f"{trial_id}.pt"  # until it is uploaded
+
+
+@cache
+def _own_folder() -> Path:
+    """Return a temporary folder that only this user can write, removed when this process exits."""
+    folder = Path(mkdtemp(prefix="l2rw-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @dataclass(frozen=True)

@@ -255,4 +255,6 @@ def _sampler(options: SearchOptions, finished: int) -> optuna.samplers.BaseSampl
                 raise ConfigError(
                     "design.sampler", "cmaes", problem, "pip install 'l2rw-ray[cmaes]', or use tpe"
                 )
-            return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+            from l2rw_ray.planning.strategies.replayed_cmaes import ReplayedCmaEs
+
+            return ReplayedCmaEs(seed=seed, warn_independent_sampling=False)
