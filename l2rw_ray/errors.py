@@ -6,6 +6,8 @@ with 2. The others are failures of a trial or of the infrastructure around it.
 
 from pathlib import PurePath
 
+from l2rw_ray.masking import masked
+
 _MAX_VALUE_LENGTH = 80
 _KEPT_END = 60
 """Characters kept of the end of a longer value, since an address differs at its end. Paths are not cut."""
@@ -16,7 +18,7 @@ class L2RWError(Exception):
 
 
 class InputError(L2RWError):
-    """A value that the user gave cannot be used.
+    """A value that the user gave cannot be used. What it shows of an address has no secrets.
 
     Args:
         field: Name of the field, as the user wrote it (`trial.data.bias.level`, a path, an option).
@@ -34,10 +36,11 @@ class InputError(L2RWError):
 
     def __str__(self) -> str:
         value = list(self.value) if isinstance(self.value, tuple) else self.value  # as YAML writes it
+        value = masked(value) if isinstance(value, str) else value
         shown = repr(str(value)) if isinstance(value, str | PurePath) else str(value)
         if len(shown) > _MAX_VALUE_LENGTH and not isinstance(self.value, PurePath):
             shown = shown[: _MAX_VALUE_LENGTH - 1 - _KEPT_END] + "…" + shown[-_KEPT_END:]
-        return " ".join(f"{self.field} = {shown}: {self.problem}; {self.remedy}".split())
+        return " ".join(f"{self.field} = {shown}: {masked(self.problem)}; {self.remedy}".split())
 
 
 class ConfigError(InputError):

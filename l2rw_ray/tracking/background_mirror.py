@@ -9,9 +9,9 @@ from typing import Self
 
 from l2rw_ray.errors import StudyFolderError, TrackingError
 from l2rw_ray.events import Event, TrialEnded
+from l2rw_ray.masking import masked, masked_of
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.tracking.mirror import mirror_folder
-from l2rw_ray.tracking.uri import masked, masked_of
 
 _PAUSE_S = 5.0
 """Shortest pause between two passes over the ledger during a run."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from l2rw_ray.tracking.uri import masked
+from l2rw_ray.masking import masked_tree
 
 SPLITS = ("train", "meta", "validation", "test")
 _DIGEST_CHARACTERS = 32
@@ -49,7 +49,7 @@ def data_inputs(row: Mapping[str, Any]) -> list[DataInput]:
                 split=split,
                 name=f"{config.get('source', 'data')} {split}",
                 digest=digest[:_DIGEST_CHARACTERS],
-                source=masked(json.dumps(config, sort_keys=True)),
+                source=json.dumps(masked_tree(config), sort_keys=True),
                 profile=json.dumps(profile) if profile else None,
             )
         )

@@ -21,6 +21,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from l2rw_ray.errors import TrackingError
+from l2rw_ray.masking import masked, masked_of
 from l2rw_ray.tracking.database import check_database_answers
 from l2rw_ray.tracking.design_point_run import DesignPointRun
 from l2rw_ray.tracking.inputs import DataInput, data_inputs
@@ -34,7 +35,7 @@ from l2rw_ray.tracking.runs import (
     trial_params,
     trial_tags,
 )
-from l2rw_ray.tracking.uri import check_writable_folder, masked, masked_of
+from l2rw_ray.tracking.uri import check_writable_folder
 
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from l2rw_ray.config.planned_trial import level_text, short_name, trial_label
-from l2rw_ray.tracking.uri import masked
+from l2rw_ray.masking import masked, masked_tree
 
 Row = Mapping[str, Any]
 
@@ -71,7 +71,7 @@ def trial_files(row: Row) -> dict[str, str]:
     place = {name: row.get(name) for name in ("commit", "hardware", "device", *RESOURCES)}
     environment = place | {"versions": json.loads(row.get("versions") or "{}")}
     files = {"config.json": config | {"seed": row["seed"]}, "environment.json": environment}
-    return {name: masked(json.dumps(tree, indent=2)) + "\n" for name, tree in files.items()}
+    return {name: json.dumps(masked_tree(tree), indent=2) + "\n" for name, tree in files.items()}
 
 
 def outcome_of(row: Row) -> str:
@@ -88,5 +88,5 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, s
 
 
 def _text(value: Any) -> str:
-    text = masked(value if isinstance(value, str) else json.dumps(value, default=str))
+    text = masked(value) if isinstance(value, str) else json.dumps(masked_tree(value), default=str)
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"

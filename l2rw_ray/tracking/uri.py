@@ -1,34 +1,15 @@
-"""Addresses of tracking stores: known kinds, and masking of passwords."""
+"""Addresses of tracking stores, and which kinds are known."""
 
 import os
-import re
 from importlib.metadata import entry_points
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
 from l2rw_ray.errors import TrackingError
+from l2rw_ray.masking import masked, masked_of
 
 _DATABASES = {"sqlite", "postgresql", "mysql", "mssql"}
 _SCHEMES = _DATABASES | {"http", "https", "databricks"}
-_USER = re.compile(r"(?<=://)[^\s\"']*@")
-_SECRET_OPTION = re.compile(
-    r"([?&;][^=&\s]*(?:pass|pwd|token|secret|key)[^=&\s]*=)[^&;\s\"']*", re.IGNORECASE
-)
-
-
-def masked(text: str) -> str:
-    """Return the text with user, password and secret options of every address masked."""
-    return _SECRET_OPTION.sub(r"\1***", _USER.sub("***@", text))
-
-
-def masked_of(text: str, uri: str) -> str:
-    """Return the text with the secrets of an address masked, in whatever form a library quotes them."""
-    user_info = urlparse(uri).netloc.rpartition("@")[0]
-    password = user_info.partition(":")[2]
-    text = masked(text)
-    for secret in (user_info, unquote(user_info), password, unquote(password)):
-        text = text.replace(secret, "***") if secret else text
-    return text
 
 
 def local_store(folder: Path) -> str:

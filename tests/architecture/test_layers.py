@@ -13,10 +13,11 @@ PACKAGE = Path(__file__).parents[2] / "l2rw_ray"
 MAX_MODULES = 20
 """Modules that one folder may hold, besides its `__init__`."""
 
-_BASE = {"errors", "events", "import_path", "registry", "retries", "cache_folder"}
+_BASE = {"errors", "masking", "events", "import_path", "registry", "retries", "cache_folder"}
 
 LAYERS = {
-    "errors": set[str](),
+    "masking": set[str](),
+    "errors": {"masking"},
     "cache_folder": set[str](),
     "events": {"errors"},
     "retries": {"errors"},
@@ -41,7 +42,7 @@ LAYERS = {
     },
     "results": {"errors", "cache_folder", "retries", "events", "config"},
     "report": {"errors", "events", "config", "results", "statistics"},
-    "tracking": {"errors", "events", "config", "results", "report", "training"},
+    "tracking": {"errors", "masking", "events", "config", "results", "report", "training"},
     "planning": {
         *("errors", "import_path", "events", "config", "data", "report", "results", "statistics"),
         "training",
@@ -51,7 +52,8 @@ LAYERS = {
         "statistics",
     },
     "orchestration": {
-        *("errors", "import_path", "events", "retries", "config", "data", "measurement", "training"),
+        *("errors", "masking", "import_path", "events", "retries", "config", "data", "measurement"),
+        "training",
         *("results", "tracking", "planning", "preflight"),
     },
     "cli": {

@@ -5,13 +5,12 @@ import pytest
 import sqlalchemy
 
 from l2rw_ray.errors import TrackingError
+from l2rw_ray.masking import masked, masked_of
 from l2rw_ray.tracking.uri import (
     check_known_store,
     check_store,
     check_writable_folder,
     local_store,
-    masked,
-    masked_of,
 )
 
 
@@ -23,8 +22,8 @@ from l2rw_ray.tracking.uri import (
         ("http://ann:p@ss@host", "http://***@host"),
         ("http://ann:p/ss@host", "http://***@host"),
         (
-            "postgresql://ann:s3cret@host/db?sslpassword=x1&a=b",
-            "postgresql://***@host/db?sslpassword=***&a=b",
+            "postgresql://ann:s3cret@host/db?sslpassword=x1&sslmode=require",
+            "postgresql://***@host/db?sslpassword=***&sslmode=require",
         ),
         ("http://host/?token=abc", "http://host/?token=***"),
         ("http://host:5000", "http://host:5000"),

@@ -96,7 +96,7 @@ def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:
     from l2rw_ray.cli.resumption import say_earlier
     from l2rw_ray.results.opening import read_study_folder
     from l2rw_ray.tracking.mirror import mirror_folder
-    from l2rw_ray.tracking.uri import masked
+    from l2rw_ray.masking import masked
 
     with read_study_folder(directory) as folder:
         count = mirror_folder(folder, tracking_uri).trials

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError
+from l2rw_ray.masking import masked
 from l2rw_ray.orchestration.custom_code import stage_custom_code
 from l2rw_ray.planning.plan import representative_trials
 from l2rw_ray.results.remote.location import parse_location
-from l2rw_ray.tracking.uri import check_known_store, masked
+from l2rw_ray.tracking.uri import check_known_store
 
 STUDY_FILE = "study.yaml"
 RESULTS_VARIABLE = "L2RW_RAY_RESULTS"

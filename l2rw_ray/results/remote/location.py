@@ -108,7 +108,8 @@ def parse_location(text: str) -> Path | Location:
     unknown = sorted(options.keys() - _OPTIONS[scheme])
     if unknown or parts.fragment:
         known = ", ".join(sorted(_OPTIONS[scheme]))
-        problem = f"unknown option {unknown[0]!r}" if unknown else "holds a '#'"
+        is_named = unknown and f"{unknown[0]}=" in parts.query  # a word alone may be a secret
+        problem = f"unknown option {unknown[0]!r}" if is_named else "holds an option or a '#'"
         raise StudyFolderError("study folder", shown, problem, f"leave it out; options are {known}")
     folder = f"{scheme}://{parts.netloc}/{parts.path.strip('/')}"
     query = f"?{parts.query}" if parts.query else ""

@@ -49,7 +49,7 @@ def test_an_address_is_shown_as_given_and_opened_with_what_is_needed(monkeypatch
         ("s3://bucket", "names no folder in the bucket; use s3://BUCKET/PATH"),
         ("gs://bucket/", "names no folder in the bucket; use gs://BUCKET/PATH"),
         ("s3://bucket/x?secret_key=s3cret", "unknown option 'secret_key'"),
-        ("s3://bucket/x#s3cret", "holds a '#'"),
+        ("s3://bucket/x#s3cret", "holds an option or a '#'"),
         ("s3://an-id:s3cret@bucket/x", "'s3://***': holds credentials or a port; leave them out"),
         ("s3://an-id:s3/cret@bucket/x", "'s3://***': holds credentials or a port"),
         ("file://other/x", "is on another machine"),
