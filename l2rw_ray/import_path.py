@@ -125,9 +125,14 @@ def look_in(folder: Path | None, allowed: Iterable[str] = ()) -> None:
     invalidate_caches()
 
 
-def looked_in() -> tuple[Path | None, frozenset[str]]:
-    """Return the arguments of the last `look_in`."""
-    return _beside_study.folder, _beside_study.allowed
+def looked_in() -> Path | None:
+    """Return the folder in which import paths are looked up; None for anywhere in the environment."""
+    return _beside_study.folder
+
+
+def allowed_imports() -> frozenset[str]:
+    """Return the packages of the environment that the user allowed."""
+    return _beside_study.allowed
 
 
 def locate(path: str, field: str) -> Path:
@@ -169,11 +174,18 @@ def _top_level(package: str, path: str, field: str) -> ModuleSpec | None:
         owner = "Python's own module" if package in sys.stdlib_module_names else "the installed package"
         raise InputError(field, path, f"{beside.origin} hides {owner} {package!r}", "rename yours")
     if beside is not None and installed is None:
+        _refuse_links(package, folder, path, field)
         _beside_study.packages.add(package)
         return beside
     if not _is_allowed(path):
         raise _not_allowed(package, path, field, installed or _in_environment(package))
     return _in_environment(package)
+
+
+def _refuse_links(package: str, folder: Path, path: str, field: str) -> None:
+    for place in (folder / package, folder / f"{package}.py"):
+        if place.is_symlink():
+            raise InputError(field, path, f"{place} is a link", "put the package itself beside the study")
 
 
 def _in_environment(package: str) -> ModuleSpec | None:

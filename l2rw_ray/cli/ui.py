@@ -69,7 +69,7 @@ def mirror_studies(directory: Path) -> list[Page]:
         artifacts = directory / "mlartifacts"
         if folder.path != directory:
             artifacts /= folder.path.name
-        mirrored = mirror_to(Destination(store, name, artifacts), folder, FILES_S / len(studies))
+        mirrored = mirror_to(Destination(store, name, artifacts, directory), folder, FILES_S / len(studies))
         keys = (POINTS, TRIALS) if has_points(folder.read_spec()) else (TRIALS,)
         pages.append(Page(name, experiment_of(store, name), mirrored, keys))
     return pages

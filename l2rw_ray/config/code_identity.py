@@ -2,7 +2,8 @@
 
 import hashlib
 import platform
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -77,9 +78,31 @@ def _hash_of(path: Path, size: int, changed_ns: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def own_files(place: Path) -> Iterator[Path]:
+    """Yield the files of a package or module in order, but not compiled ones.
+
+    Args:
+        place: The package's folder, or the module's file.
+
+    Raises:
+        InputError: It holds a link, a pipe or a device: whoever made it may mean a file of the user.
+    """
+    mode = place.lstat().st_mode
+    if stat.S_ISREG(mode):
+        yield place
+    elif stat.S_ISDIR(mode):
+        for inner in sorted(place.iterdir()):
+            if inner.name != "__pycache__":
+                yield from own_files(inner)
+    else:
+        kind = "a link" if stat.S_ISLNK(mode) else "a pipe or device"
+        raise InputError("own code", place, kind, "put the file itself in its place")
+
+
 def _source_hash(place: Path) -> str:
     digest = hashlib.sha256()
-    for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+    files = sorted(own_files(place))
+    for file in files if place.is_file() else [file for file in files if file.suffix == ".py"]:
         text = file.read_bytes()
         digest.update(f"{file.relative_to(place.parent).as_posix()}\0{len(text)}\0".encode())
         digest.update(text)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from l2rw_ray.config import FunctionTrial, PlannedTrial, ScriptTrial, trial_fingerprint
+from l2rw_ray.config.code_identity import own_files
 from l2rw_ray.config.functions.files import script_files
 from l2rw_ray.config.functions.signature import signature_of
 from l2rw_ray.errors import ConfigError, InfrastructureError
@@ -53,19 +54,17 @@ def stage_custom_code(trials: Sequence[PlannedTrial], folder: Path) -> Path | No
         The folder; None when there is nothing to send.
 
     Raises:
-        InputError: A module or a file is missing.
+        InputError: A module or a file is missing, or one is a link.
     """
     locations = {locate(path, field) for path, field in _import_paths(trials).items()}
     custom = {location.name: location for location in locations if is_local(location)}
     for config in {trial.config for trial in trials if isinstance(trial.config, ScriptTrial)}:
         custom |= script_files(config)
     for name, location in custom.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if location.is_dir():
-            unwanted = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(location, folder / name, ignore=unwanted, dirs_exist_ok=True)
-        else:
-            shutil.copy(location, folder / name)
+        for file in own_files(location):
+            target = folder / name / file.relative_to(location)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target, follow_symlinks=False)
     return folder if custom else None
 
 

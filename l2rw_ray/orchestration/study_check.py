@@ -17,7 +17,7 @@ from pathlib import Path
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.errors import InfrastructureError, L2RWError
-from l2rw_ray.import_path import look_in, looked_in
+from l2rw_ray.import_path import allowed_imports, look_in, looked_in
 from l2rw_ray.orchestration.custom_code import import_custom_code
 
 _MAIN = """
@@ -79,7 +79,7 @@ def checking(samples: Sequence[PlannedTrial], spec: StudySpec, *, with_data: boo
         with order, result:
             with suppress(BrokenPipeError):  # a process that has ended gives no result
                 order.send(sys.path)
-                order.send((samples, spec, with_data, *looked_in()))
+                order.send((samples, spec, with_data, looked_in(), allowed_imports()))
             yield StudyCheck(process, result)
     finally:
         process.kill()

@@ -161,7 +161,7 @@ def kill_if_hung(duration_s: float | None, stacks: Path) -> Iterator[None]:
 @contextmanager
 def _writable(path: Path) -> Iterator[int]:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
     except OSError:
         descriptor = os.dup(_STANDARD_ERROR)
     try:

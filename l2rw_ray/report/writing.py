@@ -28,6 +28,7 @@ from l2rw_ray.report.suspects.files import RANKING_FILE, write_rankings
 from l2rw_ray.report.suspects.study import StudySuspects, study_suspects
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.folder import unwritable
+from l2rw_ray.results.plain_files import check_plain
 
 StudyReport = Ablation | SearchSummary | ScalingSummary
 """The summary of a study, whatever its kind."""
@@ -49,6 +50,7 @@ def write_report(study_dir: Path, out: Path | None = None, *, latex: bool = Fals
     """
     summary = summarise_study(study_dir)
     folder = out if out is not None else StudyFolder(study_dir).report
+    check_plain(folder / FIGURES)
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
         return _write(summary, study_suspects(study_dir), folder, latex=latex)
@@ -71,6 +73,7 @@ def write_published_page(study_dir: Path, run_dir: Path | None = None) -> Path:
         StudyFolderError: There is no study, no finished trial, or the folder cannot be written.
     """
     summary = replace(summarise_study(study_dir), is_published=True)
+    check_plain(study_dir / FIGURES)
     try:
         with TemporaryDirectory() as made:
             (Path(made) / FIGURES).mkdir()
@@ -79,7 +82,7 @@ def write_published_page(study_dir: Path, run_dir: Path | None = None) -> Path:
             ranking = [path for path in Path(made).iterdir() if path.name == RANKING_FILE]
             (study_dir / FIGURES).mkdir(exist_ok=True)
             for file in (paths.html, paths.markdown, *plots, *ranking):
-                shutil.copyfile(file, study_dir / file.relative_to(made))
+                shutil.copyfile(file, check_plain(study_dir / file.relative_to(made)))
             return study_dir / paths.html.name
     except OSError as error:
         raise StudyFolderError("published study", study_dir, *unwritable(error)) from error

@@ -14,6 +14,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     one. The temporary name ends in `.tmp`, which readers ignore.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)  # it may be a link that somebody put there
     try:
         yield temporary
         _sync(temporary)

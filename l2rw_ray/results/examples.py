@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.limits import has_too_many_rows
 from l2rw_ray.results.atomic import atomic_path
+from l2rw_ray.results.plain_files import check_plain
 
 EVIDENCE = ("weight", "zero_fraction", "score", "loss")
 """Means over the later half of training, each a column of floats."""
@@ -100,14 +102,23 @@ def read_examples(path: Path, *, previews: bool = True) -> ExampleRecord:
     Raises:
         StudyFolderError: It cannot be read.
     """
+    check_plain(path)
     columns = EXAMPLES_SCHEMA.names if previews else _COLUMNS_WITHOUT_PREVIEWS
     try:
-        table = pq.read_table(path, columns=columns, page_checksum_verification=True)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _check_rows(file.metadata.num_rows, path)
+            table = file.read(columns=columns)
         return _as_record(table, _class_names(table))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         remedy = "delete the file, which leaves its trial out, or restore it"
         raise StudyFolderError("evidence on labels", path, f"unreadable ({reason})", remedy) from error
+
+
+def _check_rows(rows: int, path: Path) -> None:
+    size = path.stat().st_size
+    if has_too_many_rows(rows, size):
+        raise ValueError(f"{rows:,} rows in {size:,} bytes")
 
 
 def _as_table(record: ExampleRecord) -> pa.Table:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +17,21 @@ from typing import TYPE_CHECKING, Any, TextIO
 from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
 from l2rw_ray.config.loading import dump_study, read_study_file
 from l2rw_ray.errors import InputError, StudyFolderError
+from l2rw_ray.limits import MAX_INTEGER, MAX_PLAN_BYTES
 from l2rw_ray.results.atomic import atomic_path
+from l2rw_ray.results.plain_files import check_plain, check_plain_folders, open_plain
 
 if TYPE_CHECKING:
     from l2rw_ray.results.remote.store import StudyStore
 
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+"""A trial's id, which is part of the names of its files."""
+_TOP = (
+    *("study.yaml", "plan.json", "importances.json", "notes.md", "optuna.db", "mlflow.db"),
+    *("trials", "checkpoints", "logs", "models", "examples", "report", "mlartifacts"),
+    *(".lock", ".mirror.lock", ".filling.lock", ".number"),
+)
+"""What is read or written in a study folder."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 4096
 """Bytes written to check that a folder is writable and its disk not full."""
@@ -190,10 +201,26 @@ class StudyFolder:
         """
         self.check_not_a_file()
         with self._writable():
+            self.check_plain()
             for path in (self.path, self.trials, self.checkpoints, self.logs):
                 path.mkdir(parents=True, exist_ok=True)
                 with TemporaryFile(dir=path, buffering=0) as probe:
                     probe.write(bytes(_PROBE_BYTES))
+
+    def check_plain(self) -> None:
+        """Check that nothing in the folder's own subfolders stands for something elsewhere.
+
+        Raises:
+            StudyFolderError: There is a link, a pipe or a device.
+        """
+        self._check_plain_top()
+        folders = [self.trials, self.logs, self.models, self.examples, self.report, self.report / "figures"]
+        inner = [path for path in self.checkpoints.glob("*") if path.is_dir()]
+        check_plain_folders(self.checkpoints, [*folders, *inner])
+
+    def _check_plain_top(self) -> None:
+        for name in _TOP:
+            check_plain(self.path / name)
 
     def check_not_a_file(self) -> None:
         """Raise StudyFolderError if the path is a file or unreadable."""
@@ -267,7 +294,7 @@ class StudyFolder:
 
     def _open_lock(self) -> TextIO:
         with self._writable():
-            return (self.path / ".lock").open("a+", encoding="utf-8")
+            return open_plain(self.path / ".lock", "a+")
 
     def write_plan(self, spec: StudySpec, planned: Sequence[PlannedTrial]) -> None:
         """Write the resolved study and its trials, replacing those of an earlier run.
@@ -316,10 +343,10 @@ class StudyFolder:
         """
         self.require()
         try:
-            rows = json.loads(self.plan_file.read_text(encoding="utf-8"))
+            rows = json.loads(_text_of(self.plan_file))
             known: dict[str, Resources] = {}
             return tuple(_plan_row(row, known) for row in rows)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._error("its plan.json is unreadable", "run the study again") from error
 
     def require(self) -> None:
@@ -327,12 +354,25 @@ class StudyFolder:
         if not self.path.is_dir():
             problem = "a file, no folder" if self.path.exists() else "no such folder"
             raise self._error(problem, "give the folder that `l2rw-ray run` wrote")
+        self._check_plain_top()
         for file in (self.study_file, self.plan_file):
             if not file.is_file():
                 raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")
 
     def _error(self, problem: str, remedy: str) -> StudyFolderError:
         return StudyFolderError("study folder", self.address if self.store else self.path, problem, remedy)
+
+
+def is_trial_id(name: object) -> bool:
+    """Return whether a name is a trial's fingerprint, and so no path."""
+    return isinstance(name, str) and _FINGERPRINT.fullmatch(name) is not None
+
+
+def _text_of(plan: Path) -> str:
+    size = plan.stat().st_size
+    if size > MAX_PLAN_BYTES:
+        raise ValueError(f"{size:,} bytes")
+    return plan.read_text(encoding="utf-8")
 
 
 def _plain_row(trial: PlannedTrial) -> dict[str, Any]:
@@ -350,6 +390,12 @@ def _plain_row(trial: PlannedTrial) -> dict[str, Any]:
 
 def _plan_row(row: Mapping[str, Any], known: dict[str, Resources]) -> PlanRow:
     """Return a row with the resources of an earlier one where they are the same, as in nearly all."""
+    if not is_trial_id(row["trial_id"]):
+        raise ValueError(f"{row['trial_id']!r} is no trial id")
+    if type(row["seed"]) is not int or not 0 <= row["seed"] <= MAX_INTEGER:
+        raise ValueError(f"{row['seed']!r} is no seed")
+    if not isinstance(row["factors"], dict) or not isinstance(row.get("search"), str | None):
+        raise TypeError("it has no factors, or its search is no text")
     key = str(row["resources"])
     if key not in known:
         known[key] = Resources.model_validate(row["resources"])

@@ -1,6 +1,7 @@
 """Open a study folder by path or by the address of an object store."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -61,6 +62,9 @@ def _working_folder(location: Location) -> Path:
     path = cache_folder() / "studies" / digest / name
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_uid != os.getuid():
+            remedy = "set L2RW_RAY_CACHE to a folder of your own"
+            raise StudyFolderError("working folder", path, "another user's", remedy)
     except OSError as error:
         reason = (error.strerror or "cannot be made").lower()
         remedy = "set L2RW_RAY_CACHE to a writable folder"

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.folder import StudyFolder, unwritable
+from l2rw_ray.results.plain_files import check_plain
 from l2rw_ray.results.schema import SCHEMA
 from l2rw_ray.results.trial_files import DamagedFileError, read_rows, read_trial_file, trial_files
 
@@ -37,13 +38,14 @@ def pack_study(folder: StudyFolder, out: Path) -> StudyFolder:
     folder.require()
     packed = StudyFolder(out)
     packed.check_not_a_file()
+    check_plain(packed.trials)
     in_place = out.resolve() == folder.path.resolve()
     with folder.lock() if in_place else nullcontext():
         rows = _without_machine_folders(read_rows(folder, SCHEMA))
         try:
             packed.trials.mkdir(parents=True, exist_ok=True)
             for file in () if in_place else _copied(folder):
-                shutil.copyfile(file, out / file.name)
+                shutil.copyfile(file, check_plain(out / file.name))
             with atomic_path(packed.trials / _ALL_TRIALS) as temporary:
                 pq.write_table(rows, temporary, compression="zstd", write_page_checksum=True)
             packed.remove_trial_files(_replaced(packed, rows))

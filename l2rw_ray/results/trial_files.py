@@ -1,8 +1,7 @@
 """Read the ledger's files, also while a run merges them, and detect damaged ones."""
 
 import logging
-import os
-import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,10 +9,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.limits import MAX_LEDGER_BYTES, MAX_LEDGER_ROWS, MAX_LEDGER_VALUES
+from l2rw_ray.results.folder import StudyFolder, is_trial_id
+from l2rw_ray.results.plain_files import plain_entries
 
-_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
-"""Name of a file of one trial; a file of many trials, as of a published study, has another."""
+_ROWS_AT_A_TIME = 1024
+_FINGERPRINTS = "^[0-9a-f]{16}$"
 COMPACTED = "compacted-"
 """What the names of files begin with that a compaction wrote; a number follows, later ones overriding."""
 _CONSEQUENCE = {
@@ -88,7 +89,7 @@ def trial_files(folder: StudyFolder) -> list[Path]:
         StudyFolderError: The folder may not be read.
     """
     try:
-        names = [name for name in os.listdir(folder.trials) if name.endswith(".parquet")]
+        names = [entry.name for entry in plain_entries(folder.trials) if entry.name.endswith(".parquet")]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -112,7 +113,7 @@ def _rows_of(path: Path, wanted: pa.Schema) -> pa.Table | None:
 
 def is_of_one_trial(path: Path) -> bool:
     """Return whether a file of the ledger holds a single trial, whose fingerprint is its name."""
-    return _FINGERPRINT.fullmatch(path.stem) is not None
+    return is_trial_id(path.stem)
 
 
 def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
@@ -128,7 +129,7 @@ def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = _fitted(file, wanted)
+            table = _fitted(file, wanted, 1 if is_of_one_trial(path) else MAX_LEDGER_ROWS)
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -142,15 +143,47 @@ def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
     return table
 
 
-def _fitted(file: pq.ParquetFile, wanted: pa.Schema) -> pa.Table:
+def read_bounded(file: pq.ParquetFile, columns: Sequence[str], max_rows: int) -> pa.Table:
+    """Read some columns of a file that may have been made to fill the memory.
+
+    Args:
+        file: The file.
+        columns: Names of the columns, all of them in the file.
+        max_rows: Rows that it may have.
+
+    Raises:
+        ValueError: It holds more rows or values than a ledger has.
+    """
+    footer = file.metadata
+    if footer.num_rows > max_rows:
+        raise ValueError(f"{footer.num_rows:,} rows, and not {max_rows:,} at most")
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        chunks = map(group.column, range(group.num_columns))
+        values = max((chunk.num_values for chunk in chunks), default=0)
+        if values > MAX_LEDGER_VALUES:
+            raise ValueError(f"{values:,} values in one column")
+    if footer.num_rows <= _ROWS_AT_A_TIME:
+        return file.read(columns=list(columns))
+    batches, size = [], 0
+    for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=list(columns)):
+        size += batch.nbytes
+        if size > MAX_LEDGER_BYTES:
+            raise ValueError(f"more than {MAX_LEDGER_BYTES / 2**30:.0f} GiB once it is read")
+        batches.append(batch)
+    return pa.Table.from_batches(batches)
+
+
+def _fitted(file: pq.ParquetFile, wanted: pa.Schema, max_rows: int) -> pa.Table:
     present = set(file.schema_arrow.names)
-    table = file.read(columns=[name for name in wanted.names if name in present])
+    table = read_bounded(file, [name for name in wanted.names if name in present], max_rows)
     for name in wanted.names:
         if name not in present:
             table = table.append_column(wanted.field(name), pa.nulls(len(table), wanted.field(name).type))
     table = table.select(wanted.names).cast(wanted)
     if pc.any(pc.is_null(table["trial_id"])).as_py():
         raise ValueError("no trial_id")
+    if not pc.all(pc.match_substring_regex(table["trial_id"], _FINGERPRINTS)).as_py():
+        raise ValueError("a trial_id is no fingerprint")
     return table
 
 

@@ -23,9 +23,11 @@ from l2rw_ray.results.arrays import (
     read_weight_histograms,
 )
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.plain_files import check_plain, check_plain_folders, open_plain
 from l2rw_ray.results.reader import read_history, read_study, trial_results
 from l2rw_ray.results.remote.location import reason_of
 from l2rw_ray.results.remote.store_files import StoreFiles
+from l2rw_ray.tracking.own_store import keep_own_store
 from l2rw_ray.tracking.uri import check_store, is_database, local_store
 
 if TYPE_CHECKING:
@@ -42,11 +44,14 @@ class Destination:
         uri: MLflow store.
         experiment: Name of the experiment; None for the name of the study.
         artifacts: Folder of the artifacts; None lets the server choose.
+        home: The folder whose own store this is, which must concern nothing else; None for a store that the
+            user names.
     """
 
     uri: str
     experiment: str | None = None
     artifacts: Path | None = None
+    home: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def mirror_folder(
         StudyFolderError: The folder holds no study.
     """
     if tracking_uri is None:
-        own = Destination(local_store(folder.path), artifacts=folder.tracking_artifacts)
+        own = Destination(local_store(folder.path), None, folder.tracking_artifacts, folder.path)
         return mirror_to(own, folder, files_s)
     check_store(tracking_uri)
     artifacts = folder.tracking_artifacts if is_database(tracking_uri) else None
@@ -103,6 +108,8 @@ def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = ma
 
     spec = folder.read_spec()
     with _alone(folder):
+        if destination.home is not None:
+            keep_own_store(destination.home)
         rows = read_study(folder.path).to_pylist()
         mirror = MlflowMirror(
             destination.uri, destination.experiment or spec.name, spec.question, destination.artifacts
@@ -183,7 +190,7 @@ def _fetch_model(folder: StudyFolder, trial_id: str) -> None:
 
 def _add_model(file: Path, made: Path) -> None:
     """Add the trained model, if it was kept; with custom code as it is, since no custom code runs here."""
-    if not file.exists():
+    if not check_plain(file).exists():
         return
     from l2rw_ray.tracking.logged_model import write_logged_model
     from l2rw_ray.training import load_model
@@ -212,6 +219,7 @@ def _attach_report(mirror: "MlflowMirror", folder: StudyFolder) -> None:
     """Attach the report, if one was written, to the run of the study."""
     page = folder.report / "report.html"
     if page.is_file():
+        check_plain_folders(folder.report, [path for path in folder.report.rglob("*") if path.is_dir()])
         mirror.attach_report(folder.report, hashlib.sha256(page.read_bytes()).hexdigest()[:16])
 
 
@@ -220,7 +228,7 @@ def _alone(folder: StudyFolder) -> Iterator[None]:
     """Wait until no other process mirrors this folder: two at once would write trials twice."""
     with ExitStack() as stack:
         try:
-            file = stack.enter_context((folder.path / ".mirror.lock").open("a"))
+            file = stack.enter_context(open_plain(folder.path / ".mirror.lock", "a"))
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
             pass  # a read-only folder, or a file system without locks

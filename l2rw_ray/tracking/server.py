@@ -15,6 +15,7 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "PYTHONWARNINGS": "ignore",
+    "PYTHONSAFEPATH": "1",  # the working folder may be a stranger's: nothing is imported from it
 }
 _PREFIX = re.compile(r"(/[\w.-]+)+")
 
@@ -84,7 +85,7 @@ def serve_ui(store: str, artifacts: Path, listening: Listening) -> NoReturn:
     options = ["--allowed-hosts", listening.allowed_hosts] if listening.allowed_hosts else []
     options += ["--static-prefix", listening.prefix] if listening.prefix else []
     command = [
-        *(sys.executable, "-m", "mlflow", "server"),
+        *(sys.executable, "-P", "-m", "mlflow", "server"),
         *("--host", listening.host, "--port", str(listening.port), "--workers", "1", *options),
         *("--uvicorn-opts", "--log-level warning"),
         *("--backend-store-uri", store, "--registry-store-uri", store),

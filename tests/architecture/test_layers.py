@@ -13,9 +13,11 @@ PACKAGE = Path(__file__).parents[2] / "l2rw_ray"
 MAX_MODULES = 20
 """Modules that one folder may hold, besides its `__init__`."""
 
-_BASE = {"errors", "masking", "events", "import_path", "registry", "retries", "cache_folder"}
+_BASE = {"errors", "events", "import_path", "registry", "retries", "cache_folder"}
+_BASE |= {"limits", "masking"}
 
 LAYERS = {
+    "limits": set[str](),
     "masking": set[str](),
     "errors": {"masking"},
     "cache_folder": set[str](),
@@ -25,12 +27,12 @@ LAYERS = {
     "registry": {"errors", "import_path"},
     "trees": set[str](),
     "weight_files": {"errors"},
-    "config": {"errors", "events", "import_path", "weight_files"},
+    "config": {"errors", "limits", "events", "import_path", "weight_files"},
     "meta": {"errors", "registry", "trees"},
     "models": {"errors", "registry", "import_path", "events", "config", "trees", "weight_files"},
     "data": {
         *("errors", "cache_folder", "retries", "registry", "import_path", "events", "config", "trees"),
-        "weight_files",
+        *("weight_files", "limits"),
     },
     "measurement": set[str](),
     "bench": {"errors", "import_path", "measurement", "meta", "models", "trees"},
@@ -40,21 +42,20 @@ LAYERS = {
         *("errors", "registry", "import_path", "events", "config", "meta", "models", "data", "methods"),
         *("measurement", "retries", "trees"),
     },
-    "results": {"errors", "cache_folder", "retries", "events", "config"},
+    "results": {"errors", "limits", "cache_folder", "retries", "events", "config"},
     "report": {"errors", "events", "config", "results", "statistics"},
     "tracking": {"errors", "masking", "events", "config", "results", "report", "training"},
     "planning": {
         *("errors", "import_path", "events", "config", "data", "report", "results", "statistics"),
-        "training",
+        *("training", "limits"),
     },
     "preflight": {
         *("errors", "import_path", "events", "config", "data", "methods", "models", "training", "trees"),
         "statistics",
     },
     "orchestration": {
-        *("errors", "masking", "import_path", "events", "retries", "config", "data", "measurement"),
-        "training",
-        *("results", "tracking", "planning", "preflight"),
+        *("errors", "import_path", "events", "retries", "config", "data", "measurement", "training"),
+        *("results", "tracking", "planning", "preflight", "masking"),
     },
     "cli": {
         *_BASE,

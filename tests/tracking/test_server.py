@@ -42,8 +42,8 @@ def test_options_are_mlflows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     given: list[str] = []
     monkeypatch.setattr(os, "execve", lambda _program, command, _environment: given.extend(command))
     serve_ui("sqlite://", tmp_path / "a#b", Listening(5001, "127.0.0.1", "a.org,b.org", "/mlflow"))
-    assert given[:4] == [sys.executable, "-m", "mlflow", "server"]
-    options = dict(zip(given[4::2], given[5::2], strict=True))
+    assert given[:5] == [sys.executable, "-P", "-m", "mlflow", "server"]
+    options = dict(zip(given[5::2], given[6::2], strict=True))
     assert options["--allowed-hosts"] == "a.org,b.org"
     assert options["--static-prefix"] == "/mlflow"
     assert options["--default-artifact-root"] == (tmp_path / "a#b").as_uri()

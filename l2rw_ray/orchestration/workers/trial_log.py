@@ -19,6 +19,7 @@ from pathlib import Path
 MAX_BYTES = 2**20
 """Maximum size of one attempt's output."""
 _TRUNCATED = b"\n--- truncated at %d bytes ---\n"
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _STANDARD = (1, 2)
 """Descriptors of standard output and error."""
 
@@ -74,7 +75,7 @@ def logged(path: Path, attempt: int, max_bytes: int = MAX_BYTES) -> Iterator[Tri
         The log; None if the file cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, _FLAGS, 0o644)
     except OSError:
         yield None
         return

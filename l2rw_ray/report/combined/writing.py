@@ -20,6 +20,7 @@ from l2rw_ray.report.document.section import Section, inline_plots, plots_of, ta
 from l2rw_ray.report.document.style import drawing
 from l2rw_ray.report.writing import write_report
 from l2rw_ray.results.folder import unwritable
+from l2rw_ray.results.plain_files import check_plain
 
 DEFAULT_FOLDER = Path("results") / "joined-report"  # name kept from release 0.1
 """Where a combined report is written by default."""
@@ -36,6 +37,7 @@ def write_combined_report(directories: Sequence[Path], out: Path | None = None) 
         StudyFolderError: A folder is given twice, some cannot be read, or `out` cannot be written.
     """
     summary, folder = summarise_combined(directories), out or DEFAULT_FOLDER
+    check_plain(folder / FIGURES)
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
         for study, directory in zip(summary.studies, directories, strict=True):

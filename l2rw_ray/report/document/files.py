@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from l2rw_ray.results.plain_files import check_plain
+
 FIGURES = "figures"
 """Folder of the plots."""
 
@@ -46,6 +48,6 @@ def write_texts(
     """
     texts = {"report.html": page, "report.md": text, **csv_files}
     for name, content in texts.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        check_plain(folder / name).write_text(content, encoding="utf-8")
     html, markdown, csv, *further = (folder / name for name in texts)
     return ReportPaths(html, markdown, csv, plots, finding, tuple(further))

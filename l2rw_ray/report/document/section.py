@@ -12,6 +12,7 @@ from l2rw_ray.report.document.palette import Style
 from l2rw_ray.report.document.plot_files import save_pdf, save_png, save_svg
 from l2rw_ray.report.document.svg import inline_svg
 from l2rw_ray.report.document.table import Table
+from l2rw_ray.results.plain_files import check_plain
 
 _FORMATS = {".svg": save_svg, ".pdf": save_pdf, ".png": save_png}
 
@@ -90,6 +91,6 @@ def write_plots(plots: Sequence[Plot], folder: Path) -> tuple[Path, ...]:
     files = []
     for plot in plots:
         for suffix, save in _FORMATS.items():
-            files.append(folder / f"{plot.name}{suffix}")
+            files.append(check_plain(folder / f"{plot.name}{suffix}"))
             save(plot.figure, files[-1])
     return tuple(files)

@@ -6,6 +6,7 @@ from typing import Any
 from l2rw_ray.report.document.csv_text import csv_text
 from l2rw_ray.report.suspects.suspect_list import Suspect, SuspectList
 from l2rw_ray.results.examples import EVIDENCE
+from l2rw_ray.results.plain_files import check_plain
 from l2rw_ray.results.suspects import write_suspects
 
 _CSV_FILE, RANKING_FILE = "suspects.csv", "suspects.parquet"
@@ -29,7 +30,7 @@ def write_rankings(suspects: SuspectList, folder: Path) -> tuple[Path, Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     csv_file, parquet_file = folder / _CSV_FILE, folder / RANKING_FILE
-    csv_file.write_text(suspects_csv(suspects), encoding="utf-8")
+    check_plain(csv_file).write_text(suspects_csv(suspects), encoding="utf-8")
     columns: dict[str, list[Any]] = {name: [] for name in (*_HEADER, "image")}
     for suspect in suspects.suspects():
         for name, value in zip(columns, (*_row(suspect), suspect.image), strict=True):

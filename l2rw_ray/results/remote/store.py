@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from l2rw_ray.results.atomic import atomic_path
+from l2rw_ray.results.plain_files import open_plain
 from l2rw_ray.results.remote.claim import Claim
 from l2rw_ray.results.remote.location import Location, reason_of
 from l2rw_ray.results.remote.store_files import StoreFiles
@@ -276,7 +277,7 @@ class StudyStore:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Take turns with other commands and threads that use the working folder."""
-        with (self.path / ".filling.lock").open("a") as file:
+        with open_plain(self.path / ".filling.lock", "a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

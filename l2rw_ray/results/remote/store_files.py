@@ -10,6 +10,9 @@ from l2rw_ray.retries import retry_transient
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
+_ODD = {"", ".", ".."}
+"""What no part of a file's name may be: a stranger may have written to the store."""
+
 
 @dataclass(frozen=True)
 class StoreFiles:
@@ -75,7 +78,11 @@ class StoreFiles:
         path = f"{base}/{below}".rstrip("/")
         selector = FileSelector(path, recursive=deep, allow_not_found=True)
         found = retry_transient(lambda: filesystem.get_file_info(selector))
-        return {file.path.removeprefix(f"{base}/"): file for file in found if file.type is FileType.File}
+        named = {file.path.removeprefix(f"{base}/"): file for file in found if file.type is FileType.File}
+        for name in named:
+            if not _ODD.isdisjoint(name.split("/")) or "\\" in name or "\0" in name:
+                raise OSError(f"it holds a file that would lie outside of the folder, {name!r}: remove it")
+        return named
 
     def info(self, name: str) -> "FileInfo":
         """Return the store's information on one file."""
