@@ -7,6 +7,7 @@ with 2. The others are failures of a trial or of the infrastructure around it.
 from pathlib import PurePath
 
 from l2rw_ray.masking import masked
+from l2rw_ray.printable import printable
 
 _MAX_VALUE_LENGTH = 80
 _KEPT_END = 60
@@ -40,7 +41,8 @@ class InputError(L2RWError):
         shown = repr(str(value)) if isinstance(value, str | PurePath) else str(value)
         if len(shown) > _MAX_VALUE_LENGTH and not isinstance(self.value, PurePath):
             shown = shown[: _MAX_VALUE_LENGTH - 1 - _KEPT_END] + "…" + shown[-_KEPT_END:]
-        return " ".join(f"{self.field} = {shown}: {masked(self.problem)}; {self.remedy}".split())
+        line = f"{self.field} = {shown}: {masked(self.problem)}; {self.remedy}"
+        return printable(" ".join(line.split()))
 
 
 class ConfigError(InputError):

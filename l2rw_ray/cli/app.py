@@ -1,15 +1,16 @@
 """The command line: its commands, and what becomes of an error."""
 
 import errno
+import logging
 import os
-import sys
 from typing import Annotated
 
 import typer
 
 from l2rw_ray.cli.commands import benchmark, data, results, running
-from l2rw_ray.cli.plain_characters import tolerate_any_encoding
+from l2rw_ray.cli.plain_characters import say, tolerate_any_encoding
 from l2rw_ray.errors import InputError, L2RWError
+from l2rw_ray.printable import PrintableFormatter
 
 app = typer.Typer(
     help="Studies of learned example reweighting: plan, run, compare, report.",
@@ -43,7 +44,7 @@ def _print_version(is_wanted: bool) -> None:
     if is_wanted:
         import l2rw_ray
 
-        print(l2rw_ray.__version__)
+        say(l2rw_ray.__version__)
         raise typer.Exit
 
 
@@ -60,6 +61,8 @@ def main() -> None:
     """Run the command line; bad input prints one line and exits with 2, without a traceback."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read once, when torch is imported
     tolerate_any_encoding()
+    if logging.lastResort is not None:  # what prints warnings where nothing else is set up
+        logging.lastResort.setFormatter(PrintableFormatter())
     try:
         app()
     except InputError as error:
@@ -77,5 +80,5 @@ def main() -> None:
 
 
 def _fail(line: str, code: int) -> None:
-    print(line, file=sys.stderr)
+    say(line, error=True)
     raise SystemExit(code)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from l2rw_ray.cli.console import Console
 from l2rw_ray.cli.data_labels import print_labels, print_origins
 from l2rw_ray.config import StudySpec, TrialConfig
 from l2rw_ray.config.custom import IMPORT_PATH

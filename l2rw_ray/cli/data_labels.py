@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from l2rw_ray.cli.console import Console
     from l2rw_ray.events import ConfusionMatrix
     from l2rw_ray.preflight.data_summary import DataSummary, SourceSummary
     from l2rw_ray.preflight.label_summary import LabelSummary
@@ -15,7 +15,7 @@ _MAX_CLASSES = 12
 """Largest number of classes of a matrix that fits a terminal."""
 
 
-def print_labels(console: Console, source: "SourceSummary", labels: "LabelSummary") -> None:
+def print_labels(console: "Console", source: "SourceSummary", labels: "LabelSummary") -> None:
     """Print how many labels of each class are given and verified, and how the two differ."""
     verified, what = sum(labels.verified), "target" if source.is_regression else "label"
     others = "" if verified == labels.examples else "; the others only train"
@@ -32,7 +32,7 @@ def print_labels(console: Console, source: "SourceSummary", labels: "LabelSummar
         _print_matrix(console, labels.noise.confusion)
 
 
-def print_origins(console: Console, summary: "DataSummary") -> None:
+def print_origins(console: "Console", summary: "DataSummary") -> None:
     """Print where each of the four sets comes from, and which of them share content."""
     for name, origin in summary.origins.items():
         _line(console, name, f"from {origin}", width=11)
@@ -59,7 +59,7 @@ def _noise_text(labels: "LabelSummary", what: str) -> str:
     return f"{noise.wrong:,} of {noise.examples:,} examples with both were given {wrong}{size}: {rate}"
 
 
-def _print_matrix(console: Console, confusion: "ConfusionMatrix") -> None:
+def _print_matrix(console: "Console", confusion: "ConfusionMatrix") -> None:
     if len(confusion.class_names) > _MAX_CLASSES:
         return
     console.print("given label (column) by verified one (row)", soft_wrap=True)
@@ -72,5 +72,5 @@ def _print_matrix(console: Console, confusion: "ConfusionMatrix") -> None:
     console.print(table)
 
 
-def _line(console: Console, name: str, text: str, width: int = 8) -> None:
+def _line(console: "Console", name: str, text: str, width: int = 8) -> None:
     console.print(Text(f"{name:<{width}} {text}"), soft_wrap=True)

@@ -1,12 +1,12 @@
 """Arguments and options that several commands share."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.errors import InputError
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.", show_default=False)]
@@ -63,7 +63,7 @@ def _renamed(new: str) -> Callable[[typer.CallbackParam, int | None], int | None
 
     def warn(param: typer.CallbackParam, value: int | None) -> int | None:
         if value is not None:
-            print(f"warning: {param.opts[0]} is now {new}, and will be removed in 0.3", file=sys.stderr)
+            say(f"warning: {param.opts[0]} is now {new}, and will be removed in 0.3", error=True)
         return value
 
     return warn

@@ -3,6 +3,8 @@
 import codecs
 import sys
 
+from l2rw_ray.printable import printable
+
 _HANDLER = "l2rw_ray.plain"
 _PLAIN = {
     "×": "x",
@@ -37,3 +39,8 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
         raise error
     lacking = error.object[error.start : error.end]
     return "".join(_PLAIN.get(character, "?") for character in lacking), error.end
+
+
+def say(text: str, *, error: bool = False) -> None:
+    """Print a text at once, on standard error if it is one."""
+    print(printable(text), file=sys.stderr if error else sys.stdout, flush=True)

@@ -10,12 +10,13 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from l2rw_ray.cli.console import Console
 from l2rw_ray.cli.metric_text import metric_text, metric_title
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.cli.resumption import say_earlier
 from l2rw_ray.errors import InputError, StudyFolderError
 from l2rw_ray.report import write_combined_report, write_report
@@ -69,10 +70,10 @@ def print_report(named: Sequence[str], options: ReportOptions) -> None:
             say_earlier(folders[0])
         if not options.as_json:
             lines = (address, *(str(file) for file in paths.latex[:1]))
-            print(*lines, sep="\n")
+            say("\n".join(lines))
             return
         found = _found(folders[0]) if len(folders) == 1 else {}
-    print(json.dumps({"report": address, "finding": paths.finding, **found}, indent=2))
+    say(json.dumps({"report": address, "finding": paths.finding, **found}, indent=2))
 
 
 def _found(folder: StudyFolder) -> dict[str, Any]:

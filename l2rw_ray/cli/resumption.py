@@ -1,8 +1,8 @@
 """Say what a run takes over from earlier ones: finished trials, checkpoints, trials of other settings."""
 
-import sys
 from collections.abc import Callable, Mapping
 
+from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import Event, TrialStarted
 from l2rw_ray.results.folder import StudyFolder
@@ -51,4 +51,4 @@ def say_earlier(folder: StudyFolder) -> None:
     """Name the trials of earlier settings, which reports and mirrors leave out, on standard error."""
     line = earlier_settings(folder)
     if line:
-        print(line, file=sys.stderr)
+        say(line, error=True)

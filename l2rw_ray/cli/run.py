@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from l2rw_ray.cli.bytecode import bytecode_hint
+from l2rw_ray.cli.console import Console
+from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.cli.progress import ProgressDisplay
 from l2rw_ray.cli.resumption import Resumption, done_before, earlier_settings
 from l2rw_ray.config import PlannedTrial, Stage, StudySpec
@@ -96,7 +97,7 @@ def run_session(
     if tracking_uri is None:
         _print(console, f"compare  l2rw-ray ui {shlex.quote(folder.address)}")
     if as_json:
-        print(json.dumps(_outcome(spec, folder, outcome, conclude), indent=2))
+        say(json.dumps(_outcome(spec, folder, outcome, conclude), indent=2))
     if outcome.interrupted:
         return 130
     is_done = conclude.is_reported and not any(outcome.counts[each] for each in _UNFINISHED)

@@ -3,11 +3,13 @@
 import json
 from time import monotonic, sleep
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from l2rw_ray.cli.console import Console
 from l2rw_ray.cli.metric_text import metric_text, metric_title
+from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.cli.progress import bar_line
 from l2rw_ray.planning.durations import duration_text
 from l2rw_ray.results.folder import StudyFolder
@@ -32,7 +34,7 @@ def print_status(named: str, *, as_json: bool = False) -> None:
     """
     with read_study_folder(named) as folder:
         progress = read_progress(folder)
-        print(json.dumps(progress.as_dict(), indent=2) if as_json else status_text(progress, folder))
+        say(json.dumps(progress.as_dict(), indent=2) if as_json else status_text(progress, folder))
 
 
 def watch_status(named: str, console: Console | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 
+from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.config import StudySpec
 from l2rw_ray.orchestration.jobs.job import submit_study
 from l2rw_ray.orchestration.jobs.submission import Submission
@@ -20,13 +21,13 @@ def submit_session(spec: StudySpec, submission: Submission, address: str, *, wai
         The exit code of its `l2rw-ray run`; 0 without waiting, 130 after Ctrl-C.
     """
     job = submit_study(spec, submission, address)
-    print(f"job      {job.job_id}\n{job.hints}", flush=True)
+    say(f"job      {job.job_id}\n{job.hints}")
     if not wait:
         return 0
     try:
         return job.follow(_write)
     except KeyboardInterrupt:
-        print(f"\nstopped following; the job continues\n{job.hints}", flush=True)
+        say(f"\nstopped following; the job continues\n{job.hints}")
         return 130
 
 

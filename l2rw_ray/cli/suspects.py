@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
+from l2rw_ray.cli.console import Console
 from l2rw_ray.cli.report import on_this_machine
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.data.protocols import NoNoise

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.tracking.background_mirror import FILES_S
 from l2rw_ray.tracking.mirror import Destination, Mirrored, mirror_to
@@ -51,7 +52,7 @@ def open_ui(directory: Path, listening: Listening) -> NoReturn:
     """
     listening.check()
     pages = mirror_studies(directory)
-    print(describe_pages(pages, listening.site), flush=True)
+    say(describe_pages(pages, listening.site))
     serve_ui(local_store(directory), directory / "mlartifacts", listening)
 
 

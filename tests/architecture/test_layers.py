@@ -14,12 +14,13 @@ MAX_MODULES = 20
 """Modules that one folder may hold, besides its `__init__`."""
 
 _BASE = {"errors", "events", "import_path", "registry", "retries", "cache_folder"}
-_BASE |= {"limits", "masking"}
+_BASE |= {"limits", "masking", "printable"}
 
 LAYERS = {
     "limits": set[str](),
     "masking": set[str](),
-    "errors": {"masking"},
+    "printable": set[str](),
+    "errors": {"masking", "printable"},
     "cache_folder": set[str](),
     "events": {"errors"},
     "retries": {"errors"},
@@ -43,7 +44,7 @@ LAYERS = {
         *("measurement", "retries", "trees"),
     },
     "results": {"errors", "limits", "cache_folder", "retries", "events", "config"},
-    "report": {"errors", "events", "config", "results", "statistics"},
+    "report": {"errors", "printable", "events", "config", "results", "statistics"},
     "tracking": {"errors", "masking", "events", "config", "results", "report", "training"},
     "planning": {
         *("errors", "import_path", "events", "config", "data", "report", "results", "statistics"),

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from l2rw_ray.cli.options import Directory, TrackingUri
+from l2rw_ray.cli.plain_characters import say
 
 
 def report(
@@ -88,20 +89,20 @@ def publish(
     """Copy a study for readers to a folder: study file, ledger as one file, notes and report page."""
     from l2rw_ray.cli.report import publish_study
 
-    print(publish_study(directory, out))
+    say(publish_study(directory, out))
 
 
 def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:
     """Update the MLflow mirror of a study."""
     from l2rw_ray.cli.resumption import say_earlier
+    from l2rw_ray.masking import masked
     from l2rw_ray.results.opening import read_study_folder
     from l2rw_ray.tracking.mirror import mirror_folder
-    from l2rw_ray.masking import masked
 
     with read_study_folder(directory) as folder:
         count = mirror_folder(folder, tracking_uri).trials
         say_earlier(folder)
-    print(f"{count} trials mirrored to {masked(tracking_uri) if tracking_uri else folder.tracking_database}")
+    say(f"{count} trials mirrored to {masked(tracking_uri) if tracking_uri else folder.tracking_database}")
 
 
 def ui(

@@ -23,6 +23,7 @@ from l2rw_ray.cli.options import (
     TrialsPerWorkerGroup,
     check_tracking,
 )
+from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.errors import InputError
 
 
@@ -73,7 +74,7 @@ def init(
         return answer
 
     write_study(file, Wishes(on, label, metric, vary, question), ask)
-    print(f"wrote    {file}\nplan     l2rw-ray plan {file} --probe\nrun      l2rw-ray run {file}")
+    say(f"wrote    {file}\nplan     l2rw-ray plan {file} --probe\nrun      l2rw-ray run {file}")
 
 
 def plan(
@@ -97,7 +98,7 @@ def plan(
     spec = load_study(study, overrides or [], allow_import=allow_import or ())
     with read_study_folder(out or f"results/{spec.name}") as folder:
         summary = summarise_plan(spec, folder, probe=probe, nodes=nodes_of(address))
-    print(json.dumps(summary.as_dict(), indent=2) if as_json else plan_text(summary))
+    say(json.dumps(summary.as_dict(), indent=2) if as_json else plan_text(summary))
 
 
 def register(
@@ -119,7 +120,7 @@ def register(
 
     spec = load_study(study, overrides or [], allow_import=allow_import or ())
     with open_study_folder(out or f"results/{spec.name}") as folder:
-        print(register_plan(spec, folder, primary, margin))
+        say(register_plan(spec, folder, primary, margin))
 
 
 def run(

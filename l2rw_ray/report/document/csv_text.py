@@ -4,11 +4,12 @@ import csv
 import io
 from collections.abc import Iterable
 
+from l2rw_ray.printable import printable
 from l2rw_ray.statistics import Interval
 
 LIMITS = ("n", "mean", "low", "high")
 """Columns of an interval."""
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def csv_text(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
@@ -25,12 +26,14 @@ def csv_text(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
 
 def _harmless(value: object) -> object:
     """Return a value as it is, but for a text that begins like a formula and is no number."""
-    if not isinstance(value, str) or not value.startswith(_FORMULA_SIGNS):
+    if not isinstance(value, str):
         return value
+    if not value.lstrip(" ").startswith(_FORMULA_SIGNS):
+        return printable(value)
     try:
         float(value)
     except ValueError:
-        return f"'{value}"
+        return f"'{printable(value)}"
     return value
 
 

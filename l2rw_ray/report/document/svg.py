@@ -6,7 +6,9 @@ import re
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
+from l2rw_ray.printable import printable
 from l2rw_ray.report.document.palette import INK, QUIET
+from l2rw_ray.report.document.plot_files import legible
 
 _UNDATED = {"Date": None}
 
@@ -20,7 +22,7 @@ def inline_svg(figure: Figure, key: str, description: str) -> Markup:
         description: Text for screen readers.
     """
     text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata=_UNDATED)
+    legible(figure).savefig(text, format="svg", transparent=True, metadata=_UNDATED)
     element = text.getvalue()
     element = element[element.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
@@ -29,5 +31,5 @@ def inline_svg(figure: Figure, key: str, description: str) -> Markup:
     element = element.replace(INK, "currentColor").replace(QUIET, "var(--quiet)")
     element = re.sub(r'<svg (.*?)width="[^"]*"', r"<svg \1", element, count=1, flags=re.DOTALL)
     element = re.sub(r'(<svg .*?)height="[^"]*"', r"\1", element, count=1, flags=re.DOTALL)
-    label = f'<svg role="img" aria-label="{escape(description)}" '
+    label = f'<svg role="img" aria-label="{escape(printable(description))}" '
     return Markup(element.replace("<svg ", label, 1))  # noqa: S704  # matplotlib escapes its texts
