@@ -6,7 +6,7 @@ export UV_HTTP_TIMEOUT ?= 300
 # Two data-parallel workers where there are two cores.
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(2, len(os.sched_getaffinity(0))))" 2>/dev/null || echo 1)
 
-.PHONY: setup help demo test faults soak check docs screenshots benchmark-check format clean
+.PHONY: setup help demo test attacks faults soak check docs screenshots benchmark-check format clean
 
 setup: .venv/.ready ## install uv.lock's packages into .venv
 
@@ -24,8 +24,12 @@ demo: setup ## run a study on bundled images: plan, train, log, report
 test: setup ## every test except the fault tests
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(COVERAGE)
 
+attacks: setup ## try what a stranger may: folders, files and packages that do harm; print which attacks hold
+	.venv/bin/python -m pytest tests/attacks --timeout=600
+
 faults: setup ## break what can break while a study runs, and count what survives
 	.venv/bin/python -m pytest -m fault --fault-table=reports/faults.md
+	L2RW_RAY_FUZZ=2000 .venv/bin/python -m pytest tests/attacks/test_fuzz.py --timeout=3600
 
 soak: setup ## hundreds of small trials on two nodes while something is killed every 20 s
 	.venv/bin/python -m pytest -m soak tests/faults --soak-report=reports/soak.json

@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlsplit
 
 _HIDDEN = "***"
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_SCHEME = r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,40}://"  # bounded, as texts may be long
+_ADDRESS = re.compile(_SCHEME)
+_IN_TEXT = re.compile(_SCHEME + r"[^\s\"'<>]+")
 _HARMLESS = {
     *("driver", "user", "charset", "host", "port", "mode", "cache", "uri", "timeout", "connect_timeout"),
     *("sslmode", "ssl_mode", "sslrootcert", "application_name", "target_session_attrs", "encrypt"),

@@ -14,6 +14,7 @@ from ruamel.yaml.events import (
 )
 
 from l2rw_ray.errors import InputError
+from l2rw_ray.limits import MAX_INTEGER, MAX_SCALAR_CHARACTERS
 
 MAX_CHARACTERS = 4 * 2**20
 MAX_DEPTH = 50
@@ -37,13 +38,25 @@ def parse_yaml(text: str, origin: str) -> Any:
         raise InputError(origin, text[:20], problem, "give a study file, which is shorter")
     try:
         _check_size(text, origin)
-        return YAML(typ="safe", pure=True).load(text)
+        value = YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError) as error:  # ValueError: a value that its own tag (!!float, !!int) refuses
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or "not readable"
         shown = _line(text, mark.line if mark else 0)
         raise InputError(origin, shown, f"{where}{problem}", "fix the YAML syntax") from error
+    _check_integers(value, origin)
+    return value
+
+
+def _check_integers(value: Any, origin: str) -> None:
+    """Check that no integer is larger than what computers count with; Python refuses to print such."""
+    if isinstance(value, dict | list | tuple | set):
+        for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check_integers(inner, origin)
+    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        problem = f"a number of {value.bit_length():,} bits"
+        raise InputError(origin, hex(value)[:20], problem, "use at most 63 bits")
 
 
 class _Size:
@@ -51,13 +64,14 @@ class _Size:
 
     Attributes:
         values: How many there are so far.
+        characters: Those of all texts and numbers so far.
         depth: Sections and lists that are open.
     """
 
     def __init__(self) -> None:
-        self.values = 0
-        self._open: list[tuple[str | None, int]] = []
-        self._by_anchor: dict[str, int] = {}
+        self.values = self.characters = 0
+        self._open: list[tuple[str | None, int, int]] = []
+        self._by_anchor: dict[str, tuple[int, int]] = {}
 
     @property
     def depth(self) -> int:
@@ -71,21 +85,23 @@ class _Size:
         """
         match event:
             case AliasEvent():
-                self.values += self._by_anchor[event.anchor]
+                values, characters = self._by_anchor[event.anchor]
+                self.values, self.characters = self.values + values, self.characters + characters
             case ScalarEvent():
                 self.values += 1
-                self._note(event.anchor, 1)
+                self.characters += len(event.value)
+                self._note(event.anchor, 1, len(event.value))
             case MappingStartEvent() | SequenceStartEvent():
                 self._by_anchor.pop(event.anchor, None)
-                self._open.append((event.anchor, self.values))
+                self._open.append((event.anchor, self.values, self.characters))
                 self.values += 1
             case _ if self._open and not isinstance(event, NodeEvent):  # the end of one of the two
-                anchor, before = self._open.pop()
-                self._note(anchor, self.values - before)
+                anchor, values, characters = self._open.pop()
+                self._note(anchor, self.values - values, self.characters - characters)
 
-    def _note(self, anchor: str | None, values: int) -> None:
+    def _note(self, anchor: str | None, values: int, characters: int) -> None:
         if anchor is not None:
-            self._by_anchor[anchor] = values
+            self._by_anchor[anchor] = values, characters
 
 
 def _check_size(text: str, origin: str) -> None:
@@ -100,6 +116,12 @@ def _check_size(text: str, origin: str) -> None:
         if size.depth > MAX_DEPTH:
             problem = f"more than {MAX_DEPTH} sections and lists inside each other"
             raise _error(text, origin, event, problem, "nest them less deeply")
+        if isinstance(event, ScalarEvent) and len(event.value) > MAX_SCALAR_CHARACTERS:
+            problem = f"a text of more than {MAX_SCALAR_CHARACTERS:,} characters"
+            raise _error(text, origin, event, problem, "shorten it")
+        if size.characters > MAX_CHARACTERS:
+            problem = f"more than {MAX_CHARACTERS:,} characters, aliases counted as what they stand for"
+            raise _error(text, origin, event, problem, "use fewer")
         if size.values > MAX_VALUES:
             problem = f"more than {MAX_VALUES:,} values, aliases counted as what they stand for"
             raise _error(text, origin, event, problem, "use fewer")

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from time import time
 from typing import IO, Any
@@ -83,15 +84,36 @@ def cached_kept(identity: Mapping[str, object], whole: Tensor, kept_N: Array) ->
 
 
 def _read(entry: Path) -> Array | None:
-    """Return the array of an intact entry; None where it is missing or damaged."""
+    """Return the array of an intact entry; None where it is missing, damaged or another user's."""
     try:
-        with entry.open("rb") as file:
-            if not _is_whole(file):
+        with open(entry, "rb", opener=_opened_without_links) as file:
+            if os.fstat(file.fileno()).st_uid != os.getuid() or not _is_whole(file):
                 return None
-        array: Array = np.load(entry, mmap_mode="c", allow_pickle=False)
+            file.seek(0)
+            return _mapped(file)
     except (OSError, ValueError):
         return None
-    return array
+
+
+def _opened_without_links(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _mapped(file: IO[bytes]) -> Array:
+    """Return the array of an open `.npy` file, mapped copy-on-write; its path may be another file by now.
+
+    Raises:
+        ValueError: It is no such file, or holds objects.
+    """
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("an array of objects")
+    order = "F" if is_fortran else "C"
+    if not prod(shape):
+        return np.empty(shape, dtype, order)
+    return np.memmap(file, dtype, mode="c", offset=file.tell(), shape=shape, order=order)
 
 
 def _is_whole(file: IO[bytes]) -> bool:

@@ -1,5 +1,6 @@
 """Turn a study into the explicit list of its trials."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from l2rw_ray.config.functions.any_trial import AnyTrial, trial_path
 from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.overrides import Tree, assign, look_up
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.limits import MAX_TRIALS
 
 _RESOURCES = "resources"
 """Section outside `trial` whose fields may be factors too."""
@@ -55,6 +57,10 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
     if isinstance(spec.design, SearchingDesign):
         representative_trials(spec)
         return ()
+    points, seeds = list(_design_points(spec.design)), spec.seed_values
+    if len(points) * len(seeds) > MAX_TRIALS:
+        problem = f"{len(points):,} design points, which makes {len(points) * len(seeds):,} trials"
+        raise ConfigError("seeds", len(seeds), problem, f"use fewer: at most {MAX_TRIALS:,} trials")
     trials = [
         PlannedTrial(
             trial_id=trial_fingerprint(config, seed, resources),
@@ -63,9 +69,9 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
             resources=resources,
             factors=levels,
         )
-        for levels, values in _design_points(spec.design)
+        for levels, values in points
         for config, resources in [configure(spec, values, levels)]
-        for seed in spec.seed_values
+        for seed in seeds
     ]
     _check_distinct_points(trials)
     return tuple(trials)
@@ -164,7 +170,7 @@ def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
     A factor whose condition is not met is left out of a combination, as is one whose condition names a
     left-out factor.
     """
-    points: list[dict[str, Any]] = []
+    points: dict[str, dict[str, Any]] = {}
     for point in crossed(grid.factors):
         while True:
             left_out = [
@@ -174,11 +180,12 @@ def grid_points(grid: GridDesign) -> list[dict[str, Any]]:
                 break
             for path in left_out:
                 del point[path]
-        if point not in points and not any(meets(point, where) for where in grid.skip):
-            points.append(point)
+        key = json.dumps(point, sort_keys=True, default=str)
+        if key not in points and not any(meets(point, where) for where in grid.skip):
+            points[key] = point
     if not points:
         raise ConfigError("design.skip", len(grid.skip), "nothing is left to run", "skip fewer combinations")
-    return points
+    return list(points.values())
 
 
 def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[AnyTrial, Resources]:

@@ -5,6 +5,7 @@ import io
 import logging
 import pickle
 import re
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
@@ -20,6 +21,11 @@ State = dict[str, Any]
 
 _FORMAT = 2
 """Version of the state; checkpoints of other versions are skipped."""
+_UNREADABLE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError, AttributeError),
+    *(TypeError, AssertionError, ArithmeticError, MemoryError, struct.error),
+)
+"""What `torch.load` of any bytes may raise."""
 _NAME = re.compile(r"(?P<step>\d{9,})-(?P<digest>[0-9a-f]{16})\.pt")
 _DEFAULT = CheckpointPolicy()
 _LOGGER = logging.getLogger(__name__)
@@ -111,7 +117,7 @@ class CheckpointStore:
             return None, "damaged"
         try:
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError):
+        except _UNREADABLE:
             return None, "no checkpoint"
         if not isinstance(state, dict) or state.pop("format", None) != _FORMAT:
             return None, "of another version"

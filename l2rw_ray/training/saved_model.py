@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,10 @@ _ENCODERS: dict[str, type[TextEncoder | CategoryEncoder]] = {
     "texts": TextEncoder,
     "categories": CategoryEncoder,
 }
-_UNREADABLE = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, TypeError, ValueError)
+_UNREADABLE = (
+    *(RuntimeError, EOFError, OSError, pickle.UnpicklingError, LookupError, TypeError, ValueError),
+    *(AttributeError, AssertionError, ArithmeticError, MemoryError, struct.error),
+)
 """What `torch.load` of any file, or rebuilding its model, may raise."""
 _LARGEST_SIZE = 2**31 - 1
 _REMEDY = "give a file that a study with `keep: {models: true}` wrote"

@@ -1,21 +1,37 @@
 """Levels of a design's factors, and the points they are crossed to."""
 
+import json
+from collections.abc import Hashable
 from itertools import product
+from math import prod
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from l2rw_ray.config.field_path import FieldPath
 from l2rw_ray.config.section import conflict
+from l2rw_ray.limits import MAX_LEVEL_CHARACTERS, MAX_TRIALS
 
 
 def _distinct(factors: dict[str, list[Any]]) -> dict[str, list[Any]]:
     for path, levels in factors.items():
         if path.startswith("trial."):
             raise conflict(path, levels, "paths start inside trial", f"write {path.removeprefix('trial.')}")
-        twice = [level for place, level in enumerate(levels) if level in levels[:place]]
-        if twice:
-            raise conflict(path, twice[0], "the same level twice", "name each level once")
+        seen = set[Hashable]()
+        for level in levels:
+            text = json.dumps(level, sort_keys=True, default=str)
+            if len(text) > MAX_LEVEL_CHARACTERS:
+                problem = f"a level of {len(text):,} characters"
+                raise conflict(path, text[:20], problem, f"use at most {MAX_LEVEL_CHARACTERS:,}")
+            key = level if isinstance(level, Hashable) else text
+            if key in seen:
+                raise conflict(path, level, "the same level twice", "name each level once")
+            seen.add(key)
+    points = prod(map(len, factors.values()))
+    if points > MAX_TRIALS:
+        path = max(factors, key=lambda each: len(factors[each]))
+        problem = f"{points:,} combinations of levels"
+        raise conflict(path, len(factors[path]), problem, f"use at most {MAX_TRIALS:,}, or a search")
     return factors
 
 

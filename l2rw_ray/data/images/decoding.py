@@ -18,7 +18,9 @@ from l2rw_ray.config.data.source_options import ImageMode, ImageSize
 from l2rw_ray.data.cache import cached
 from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.errors import DataError
+from l2rw_ray.limits import MAX_PIXELS, grows_too_much
 
+Image.MAX_IMAGE_PIXELS = None  # the limit is checked below, with a message that says where
 _THREADS = 8
 _GREY = ("1", "L", "LA", "La")
 _DEEP = ("I", "F")
@@ -30,7 +32,6 @@ _UNREADABLE = (
     EOFError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 """Exceptions that Pillow's decoders raise on broken files."""
 Encoded = bytes | Path | None
@@ -114,6 +115,9 @@ class ImageDecoder:
         if encoded.mode.startswith(_DEEP):
             problem = f"has mode {encoded.mode}, more than 8 bits"
             raise self.error_at(row, problem, "convert the images to 8 bits")
+        if encoded.width * encoded.height > MAX_PIXELS:
+            problem = f"has {encoded.width:,} × {encoded.height:,} pixels, more than {MAX_PIXELS:,}"
+            raise self.error_at(row, problem, "make it smaller")
         converted = _upright(encoded).convert(_MODES[self._mode_of(row, encoded)])
         if self.size is not None:
             height, width = self.size
@@ -212,6 +216,7 @@ def _decode_batches(
                     unreadable[start : start + len(batch)] = True
                     continue
                 decoder = replace(decoder, shape=first.shape)
+                _check_size(decoder, start, total * first.nbytes, total * _encoded_bytes(batch))
                 images = np.zeros((total, *first.shape), dtype=np.uint8)
             place = _placing(decoder, images, unreadable, skip=skip)
             for _ in pool.map(place, range(start, start + len(batch)), batch):
@@ -219,6 +224,23 @@ def _decode_batches(
     if decoder.shape is None:
         raise decoder.unreadable_error(0, f"is no readable image, and none of the {total} is")
     return images, unreadable
+
+
+def _encoded_bytes(batch: Sequence[Encoded]) -> int:
+    """Return the mean size of some images before they are decoded."""
+    sizes = [each.stat().st_size if isinstance(each, Path) else len(each or b"") for each in batch]
+    return sum(sizes) // max(len(sizes), 1)
+
+
+def _check_size(decoder: ImageDecoder, row: int, decoded: int, encoded: int) -> None:
+    """Check that images do not take far more memory than their files can be worth.
+
+    Raises:
+        DataError: They do.
+    """
+    if grows_too_much(decoded, encoded):
+        problem = f"and the others would take {decoded / 2**30:.1f} GiB, their files are of {encoded:,} bytes"
+        raise decoder.error_at(row, problem, "give pictures that show something")
 
 
 def decode_rows(decoder: ImageDecoder, rows: Sequence[int], encoded: Sequence[Encoded]) -> Array:

@@ -16,6 +16,7 @@ from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.data.tables.encodings import EncodingError
 from l2rw_ray.data.tables.table_files import TableFormat, find_files
 from l2rw_ray.errors import DataError, OutOfReachError, first_line
+from l2rw_ray.limits import has_too_many_rows
 from l2rw_ray.retries import is_transient
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
@@ -282,7 +283,11 @@ def _is_number(given: pa.DataType) -> bool:
 
 def _head(field: str, form: TableFormat, filesystem: FileSystem, file: FileInfo) -> tuple[pa.Schema, int]:
     with readable(field, form, file.path):
-        return form.columns_and_rows(filesystem, file)
+        schema, rows = form.columns_and_rows(filesystem, file)
+    if has_too_many_rows(rows, file.size or 0):
+        problem = f"{file.path} has {rows:,} rows in {file.size or 0:,} bytes, which cannot differ"
+        raise DataError(field, form.name, problem, "give a table of examples")
+    return schema, rows
 
 
 @contextmanager

@@ -1,0 +1,212 @@
+"""Files of any content: no command ends with a traceback, none writes outside the study folder."""
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from l2rw_ray.config import StudySpec
+from l2rw_ray.config.loading import parse_study, read_study_file
+from l2rw_ray.data.images.decoding import ImageDecoder, UnreadableError
+from l2rw_ray.errors import L2RWError
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.results import StudyFolder, read_study
+from l2rw_ray.results.reader import read_history, trial_results
+from l2rw_ray.results.repair import repair_folder
+from l2rw_ray.results.study_progress import read_progress
+from l2rw_ray.training import CheckpointStore
+from l2rw_ray.training.checkpoint import _digest
+from tests.conftest import STUDY
+from tests.tracking.finished_study import finished_study
+
+pytestmark = [pytest.mark.attack("files of any content"), pytest.mark.timeout(1800)]
+
+EXAMPLES = int(os.environ.get("L2RW_RAY_FUZZ", "25"))
+"""How many files are tried of each kind; `make faults` tries many more."""
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=30),
+    st.sampled_from(["own:load", "os:system", "../x", "l2rw", "sgd", "1e400", "s3://a:b@c/d", "\x1b[2J"]),
+)  # fmt: skip
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def _paths(tree: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return [path for key, value in items for path in ((*prefix, key), *_paths(value, (*prefix, key)))]
+
+
+def _changed(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
+    copy = json.loads(json.dumps(tree))
+    place = copy
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return copy
+
+
+def _damaged(draw: Callable[..., Any], content: bytes) -> bytes:
+    """Return content with some bytes overwritten, cut off or put in."""
+    changed = bytearray(content)
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, max(len(changed) - 1, 0)))
+        piece = draw(st.binary(max_size=16))
+        match draw(st.sampled_from(["over", "in", "cut"])):
+            case "over":
+                changed[place : place + len(piece)] = piece
+            case "in":
+                changed[place:place] = piece
+            case "cut":
+                del changed[place:]
+    return bytes(changed)
+
+
+def _fails_in_one_line(call: Callable[[], object]) -> None:
+    error = None
+    try:
+        call()
+    except L2RWError as raised:
+        error = raised
+    assert str(error).isprintable(), error
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    return finished_study(tmp_path_factory.mktemp("fuzz") / "in" / "study")
+
+
+@pytest.fixture
+def copied(folder: StudyFolder, tmp_path: Path) -> Callable[[], StudyFolder]:
+    def copy() -> StudyFolder:
+        shutil.rmtree(tmp_path / "in", ignore_errors=True)
+        shutil.copytree(folder.path, tmp_path / "in" / "study")
+        return StudyFolder(tmp_path / "in" / "study")
+
+    return copy
+
+
+def _plan(spec: StudySpec) -> None:
+    if len(spec.seed_values) < 50:
+        plan_study(spec)
+
+
+@fuzzed
+@given(path=st.sampled_from(_paths(STUDY)), value=VALUES)
+@example(path=("seeds",), value=2**64)
+@example(path=("trial", "data", "train_size"), value=10**15)
+@example(path=("trial", "optim", "groups"), value=[{"match": "[" * 50}])
+def test_a_study_file(path: tuple[Any, ...], value: Any, tmp_path: Path) -> None:
+    tree = _changed(STUDY, path, value)
+    _fails_in_one_line(lambda: _plan(parse_study(tree)))
+    (tmp_path / "study.yaml").write_text(json.dumps(tree), encoding="utf-8")
+    _fails_in_one_line(lambda: read_study_file(tmp_path / "study.yaml"))
+
+
+@fuzzed
+@given(text=st.text(max_size=200) | st.binary(max_size=200))
+@example(text="? [a]: b")
+@example(text="<<: *a")
+@example(text="%YAML 9.9\n---\na: b")
+@example(text="a: 2024-99-99")
+@example(text="a: 2024-01-01T99:99:99Z")
+@example(text="!!omap [a]")
+@example(text="!!set {a}")
+@example(text="!!binary x")
+@example(text="!!timestamp x")
+@example(text="{[a]: b}")
+@example(text="\x00")
+def test_a_study_file_of_any_text(text: str | bytes, tmp_path: Path) -> None:
+    content = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    (tmp_path / "study.yaml").write_bytes(content)
+    _fails_in_one_line(lambda: read_study_file(tmp_path / "study.yaml"))
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_plan(data: st.DataObject, copied: Callable[[], StudyFolder], tmp_path: Path) -> None:
+    folder = copied()
+    rows = json.loads(folder.plan_file.read_text(encoding="utf-8"))
+    path = data.draw(st.sampled_from(_paths(rows)))
+    text = json.dumps(_changed(rows, path, data.draw(VALUES)))
+    folder.plan_file.write_text(text, encoding="utf-8")
+    for read in (lambda: read_progress(folder), lambda: read_history(folder.path)):
+        _fails_in_one_line(read)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_ledger(data: st.DataObject, copied: Callable[[], StudyFolder], tmp_path: Path) -> None:
+    folder = copied()
+    file = data.draw(st.sampled_from(sorted(folder.trials.iterdir())))
+    if data.draw(st.booleans()):
+        file.write_bytes(_damaged(data.draw, file.read_bytes()))
+    else:
+        table = pq.read_table(file)
+        name = data.draw(st.sampled_from(table.column_names))
+        kind = data.draw(st.sampled_from([pa.string(), pa.int64(), pa.float64(), pa.list_(pa.string())]))
+        value = {"string": "../x\x1b", "int64": 2**62, "double": float("nan")}.get(str(kind), ["x"])
+        column = pa.array([data.draw(st.sampled_from([value, None]))], kind)
+        pq.write_table(table.set_column(table.column_names.index(name), name, column), file)
+    reads = (
+        lambda: trial_results(folder.path),
+        lambda: read_study(folder.path, everything=True),
+        lambda: read_progress(folder),
+        lambda: repair_folder(folder),
+    )
+    for read in reads:
+        _fails_in_one_line(read)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_checkpoint(data: st.DataObject, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "in", ignore_errors=True)
+    store = CheckpointStore(tmp_path / "in", "0123456789abcdef")
+    store.save({"model": {"weight": torch.zeros(3)}, "step": 1, "values": [1, "a", None]})
+    (file,) = (path for path in (tmp_path / "in").rglob("*") if path.is_file())
+    content = _damaged(data.draw, file.read_bytes())
+    name = file.name
+    if data.draw(st.booleans()):  # its digest fits
+        name = name.replace(_digest(file.read_bytes()), _digest(content))
+    file.unlink()
+    file.with_name(name).write_bytes(content)
+    _fails_in_one_line(CheckpointStore(tmp_path / "in", "0123456789abcdef").load)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
+
+
+def _image(kind: str) -> bytes:
+    encoded = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(encoded, format=kind)
+    return encoded.getvalue()
+
+
+@fuzzed
+@given(data=st.data(), kind=st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]))
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of some broken files
+def test_an_image(data: st.DataObject, kind: str) -> None:
+    content = _damaged(data.draw, _image(kind))
+    decoder = ImageDecoder("field", "value", lambda row: f"row {row}", "remedy")
+    with suppress(UnreadableError):  # whoever calls it names the image
+        _fails_in_one_line(lambda: decoder.decode(0, content))
