@@ -19,7 +19,7 @@ import cloudpickle
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.errors import InfrastructureError, L2RWError
-from l2rw_ray.import_path import look_in, looked_in
+from l2rw_ray.import_path import allowed_imports, look_in, looked_in
 
 _MAIN = """
 import sys
@@ -43,7 +43,8 @@ class RunOrder:
         mlflow: Whether trials are mirrored to MLflow.
         max_concurrent_trials: Maximum number of concurrent trials; None for as many as fit.
         retry_failed: Whether to run trials recorded as failed again.
-        look_in: Folder in which import paths are looked up first; None for the environment alone.
+        look_in: Folder in which import paths are looked up; None for the environment alone.
+        allowed: Packages of the environment that the study may name as well.
     """
 
     spec: StudySpec
@@ -54,6 +55,7 @@ class RunOrder:
     max_concurrent_trials: int | None = None
     retry_failed: bool = False
     look_in: Path | None = field(default_factory=looked_in)
+    allowed: frozenset[str] = field(default_factory=allowed_imports)
 
 
 class RunProcess:
@@ -74,7 +76,7 @@ class RunProcess:
         self._notify, self._ended = notify, threading.Event()
         payload = cloudpickle.dumps(order)
         (to_child, given), (received, from_child) = os.pipe(), os.pipe()
-        command = [sys.executable, "-c", _MAIN, str(to_child), str(from_child)]
+        command = [sys.executable, "-P", "-c", _MAIN, str(to_child), str(from_child)]
         try:
             # in a process group of its own, since Ctrl-C is for this process to handle
             self._process = subprocess.Popen(
@@ -137,7 +139,7 @@ def main(order: Connection, result: Connection) -> None:
     given: RunOrder = cloudpickle.loads(order.recv_bytes())
     threading.Thread(target=_interrupt_with_parent, args=(order,), daemon=True).start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    look_in(given.look_in)
+    look_in(given.look_in, given.allowed)
     with suppress(BrokenPipeError):  # nobody is there to hear it
         try:
             result.send(("outcome", _run(given, lambda line: result.send(("line", line)))))

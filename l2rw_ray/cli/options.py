@@ -42,7 +42,7 @@ AllowImport = Annotated[
     typer.Option(
         "--allow-import",
         metavar="PACKAGE",
-        help="Let the study call what this installed package has; can be repeated.",
+        help="Let the study call what this installed package has, or run this program; can be repeated.",
     ),
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 """A trial's id, which is part of the names of its files."""
 _TOP = (
-    *("study.yaml", "plan.json", "importances.json", "notes.md", "optuna.db", "mlflow.db"),
+    *("study.yaml", "plan.json", "plan_log.jsonl", "importances.json", "notes.md", "optuna.db", "mlflow.db"),
     *("trials", "checkpoints", "logs", "models", "examples", "report", "mlartifacts"),
     *(".lock", ".mirror.lock", ".filling.lock", ".number"),
 )

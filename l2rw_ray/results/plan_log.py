@@ -9,7 +9,9 @@ from itertools import pairwise
 from typing import Any
 
 from l2rw_ray.config import StudySpec
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.plain_files import check_plain
 
 _NOT_PLANNED = {"seeds", "resources", "limits", "checkpoints", "keep", "report", "question"}
 """Fields of a study that decide neither which design points are run nor how they are judged."""
@@ -69,11 +71,19 @@ def plan_hash(spec: StudySpec) -> str:
 
 
 def read_plan_log(folder: StudyFolder) -> PlanLog:
-    """Return the log of a study; an empty one for a folder without."""
-    if not folder.plan_log.is_file():
+    """Return the log of a study; an empty one for a folder without.
+
+    Raises:
+        StudyFolderError: It is a link, or unreadable.
+    """
+    if not check_plain(folder.plan_log).is_file():
         return PlanLog()
-    lines = folder.plan_log.read_text(encoding="utf-8").splitlines()
-    return PlanLog(tuple(_entry(json.loads(line)) for line in lines if line.strip()))
+    try:
+        lines = folder.plan_log.read_text(encoding="utf-8").splitlines()
+        return PlanLog(tuple(_entry(json.loads(line)) for line in lines if line.strip()))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        remedy = "restore it, or delete it to begin a new one"
+        raise StudyFolderError("plan log", folder.plan_log, "unreadable", remedy) from error
 
 
 def log_plan(folder: StudyFolder, spec: StudySpec, results: int, **registered: Any) -> PlanEntry:
@@ -101,7 +111,13 @@ def log_plan(folder: StudyFolder, spec: StudySpec, results: int, **registered: A
 
 
 def _entry(fields: Mapping[str, Any]) -> PlanEntry:
-    return PlanEntry(**{**fields, "seeds": tuple(_numbers(fields["seeds"]))})
+    entry = PlanEntry(**{**fields, "seeds": tuple(_numbers(fields["seeds"]))})
+    texts, numbers = (entry.time, entry.plan, entry.primary), (entry.results, entry.looks)
+    if not all(isinstance(text, str) for text in texts) or not all(type(each) is int for each in numbers):
+        raise TypeError("fields of other types")
+    if entry.margin is not None and not isinstance(entry.margin, int | float):
+        raise TypeError("a margin that is no number")
+    return entry
 
 
 def _numbers(seeds: Sequence[Any]) -> list[int]:

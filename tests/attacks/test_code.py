@@ -128,6 +128,34 @@ def test_a_study_file_alone_calls_nothing(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        *("bash -c 'touch x'", "python -c pass", "curl http://evil", "rm -rf x", "/bin/sh train.py", "sh"),
+        *("env python train.py", "python -m train.py", "../train.py", "link.py", "inside/train.py", ""),
+    ],
+)
+def test_a_script_is_one_beside_the_study(script: str, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for file in (tmp_path / "elsewhere" / "train.py", tmp_path / "train.py"):
+        file.write_text("")
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    (folder / "train.py").write_text("")
+    (folder / "link.py").symlink_to(tmp_path / "train.py")
+    (folder / "inside").symlink_to(tmp_path / "elsewhere")
+    study = {"name": "a", "question": "b", "trial": {"script": script, "params": {"lr": 0.1}}, "seeds": 1}
+    study |= {"design": {"kind": "grid", "factors": {"lr": [0.1, 0.2]}}}
+    study |= {"metrics": {"validation_loss": {"mode": "min"}}}
+    study |= {"objective": {"metric": "validation_loss", "mode": "min"}}
+    path = folder / "study.yaml"
+    path.write_text(json.dumps(study), encoding="utf-8")
+    for name in (("plan",), ("submit", "--address", "127.0.0.1:9")):
+        code, _, error = call(*name, str(path))
+        assert (code, error.count("\n")) == (2, 1), error
+        assert "trial.script" in error
+
+
 def test_a_package_is_used_once_it_is_allowed(study: Callable[..., Path], call: Call) -> None:
     path = study(metrics=["sklearn.metrics:log_loss"])
     assert "add --allow-import sklearn" in call("plan", str(path))[2]

@@ -1,11 +1,16 @@
 """Files of a script trial, found beside the study file, or on a worker among the code that it was sent."""
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from l2rw_ray.config.functions.trials import ScriptTrial
 from l2rw_ray.errors import InputError
-from l2rw_ray.import_path import looked_in
+from l2rw_ray.import_path import allowed_imports, looked_in
+
+_INTERPRETERS = ("python", "python3", "bash", "sh")
+"""Programs that run the script that follows them."""
 
 
 def find_file(name: str) -> Path | None:
@@ -30,7 +35,7 @@ def script_files(trial: ScriptTrial) -> dict[str, Path]:
         trial: The trial.
 
     Raises:
-        InputError: One is missing, or outside the study's folder.
+        InputError: One is missing, a link, or outside the study's folder; or the script is another program.
     """
     found: dict[str, Path] = {}
     for place, word in enumerate(trial.words):
@@ -44,10 +49,33 @@ def script_files(trial: ScriptTrial) -> dict[str, Path]:
         if file is None:
             raise InputError(f"trial.files[{number}]", name, f"no such file{_beside()}", "fix the path")
         found[name] = file
-    for name in found:
+    for name, file in found.items():
         if ".." in Path(name).parts:
             raise InputError("trial.script", name, "outside the study's folder", "put it beside the study")
+        _refuse_link(name, file)
+    _check_program(trial, found)
     return found
+
+
+def _refuse_link(name: str, file: Path) -> None:
+    folder = looked_in()
+    if folder is not None and os.path.realpath(file) != os.path.normpath(folder / name):
+        raise InputError("trial.script", name, "a link", "put the file itself beside the study")
+
+
+def _check_program(trial: ScriptTrial, found: Mapping[str, Path]) -> None:
+    """Check that a study file from anyone runs a script beside it, which can be read, and no other program.
+
+    Raises:
+        InputError: It runs another program, which the user did not allow.
+    """
+    program, *rest = trial.words
+    is_own = program in found or (program in _INTERPRETERS and rest and rest[0] in found)
+    if looked_in() is None or is_own or Path(program).name in allowed_imports():
+        return
+    problem = f"{program!r} is not beside the study, and runs no script that is"
+    remedy = f"put the script there, or, if you trust this study, add --allow-import {Path(program).name}"
+    raise InputError("trial.script", trial.script, problem, remedy)
 
 
 def _beside() -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
+from l2rw_ray.config.code_identity import own_files
 from l2rw_ray.config.custom import ImportPath
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.import_path import attribute_name
@@ -75,6 +76,19 @@ class ScriptTrial(_OwnTrial):
     each, to the file that `L2RW_METRICS` names; a line without an epoch is of the trial's end. `mlflow` and
     `tensorboard`: logs below the folder that `L2RW_FOLDER` names, read when the script has ended."""
 
+    @field_validator("script")
+    @classmethod
+    def _script_is_words(cls, script: str) -> str:
+        import shlex
+
+        try:
+            words = shlex.split(script)
+        except ValueError as error:
+            raise conflict("", script, f"no command ({error})".lower(), "close its quotes") from error
+        if not words or not words[0]:
+            raise conflict("", script, "no command", "name a script, such as train.py")
+        return script
+
     @field_validator("seed_option")
     @classmethod
     def _option_is_a_name(cls, name: str | None) -> str | None:
@@ -120,9 +134,8 @@ def content_of(files: Mapping[str, Path]) -> dict[str, str]:
     found = {}
     for name, place in files.items():
         digest = hashlib.sha256()
-        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                digest.update(f"{file.relative_to(place.parent).as_posix()}\0".encode())
-                digest.update(file.read_bytes())
+        for file in sorted(own_files(place)):
+            digest.update(f"{file.relative_to(place.parent).as_posix()}\0".encode())
+            digest.update(file.read_bytes())
         found[name] = digest.hexdigest()
     return found

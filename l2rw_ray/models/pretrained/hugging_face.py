@@ -159,7 +159,7 @@ def _built(
 def _config(transformers: Any, weights: str, classes: int, dropout: float | None) -> Any:
     """Return the architecture's configuration, with one output for each class."""
     try:
-        config = transformers.AutoConfig.from_pretrained(**_place(weights))
+        config = transformers.AutoConfig.from_pretrained(**_place(weights), trust_remote_code=False)
     except Exception as error:  # of the files, the hub and its cache, the network
         raise _error(weights, error) from error
     config.num_labels = classes
@@ -253,7 +253,9 @@ def image_statistics(weights: str) -> tuple[list[float], list[float]] | None:
     transformers = _transformers(weights)
     with _quiet(transformers):
         try:
-            processor = transformers.AutoImageProcessor.from_pretrained(**_place(weights))
+            processor = transformers.AutoImageProcessor.from_pretrained(
+                **_place(weights), trust_remote_code=False
+            )
         except Exception as error:
             if isinstance(error, ConfigError):
                 raise

@@ -9,6 +9,7 @@ from l2rw_ray.report.latex.methods import methods_of
 from l2rw_ray.report.latex.tables import latex_table, tables_of
 from l2rw_ray.report.latex.text import escaped, label_of
 from l2rw_ray.report.summary import Summary
+from l2rw_ray.results.plain_files import check_plain
 
 LATEX = "latex"
 """Folder of the files within the folder of a report."""
@@ -50,9 +51,9 @@ def write_latex(summary: Summary, sections: Sequence[Section], folder: Path) -> 
         "references.bib": "\n".join(each.entry for each in methods.references),
     }
     target = folder / LATEX
-    target.mkdir(exist_ok=True)
+    check_plain(target).mkdir(exist_ok=True)
     for name, text in texts.items():
-        (target / name).write_text(text, encoding="utf-8")
+        check_plain(target / name).write_text(text, encoding="utf-8")
     return tuple(target / name for name in texts)
 
 
