@@ -59,7 +59,7 @@ def _section_text(section: Section, level: int, page: str, rows: Sequence[Sequen
         kinds = [[_link(kind, kind.title, page), kind.text.partition("\n\n")[0]] for kind in section.kinds]
         parts.append(table(["kind", "is"], kinds))
     if section.kinds and rows:
-        parts.append("All kinds have these fields:")
+        parts.append("This kind has these fields:" if section.is_kind else "All kinds have these fields:")
     if rows:
         parts.append(table(["field", "type", "default", "range", "meaning"], rows))
     return "\n\n".join(part.strip() for part in parts) + "\n"

@@ -66,6 +66,7 @@ class Section:
         fields: Its fields, without the one that names its kind.
         names: The values of that field that select it.
         kinds: Its kinds, where this is what they have in common.
+        is_kind: Whether it is a kind itself, and the others are those of drafts with another key.
     """
 
     path: str
@@ -75,6 +76,7 @@ class Section:
     fields: Sequence[Field]
     names: Sequence[str] = ()
     kinds: Sequence["Section"] = ()
+    is_kind: bool = False
 
 
 @dataclass(slots=True)
@@ -133,10 +135,11 @@ class StudySections:
         tag = _tag_of(each.node)
         title = f"`{each.path}`"
         if tag is None:
-            (name,) = names
-            found = self._section(self._definitions[name], each.path, title, level)
-            self.section_of[name] = found
-            return found
+            usual, *others = names
+            found = self._section(self._definitions[usual], each.path, title, level)
+            self.section_of[usual] = found
+            kinds = [self._kind_by_key(name, each.path, level + 1) for name in others]
+            return replace(found, kinds=kinds, is_kind=bool(kinds))
         shared = self._shared(names, tag)
         kinds = [self._kind(name, tag, each.path, shared, level + 1) for name in names]
         self.section_of.update(zip(names, kinds, strict=True))
@@ -151,6 +154,14 @@ class StudySections:
         own_path = f"{path}.{values[0] if values else _FORMS.get(form, _CUSTOM)[0]}"
         own = self._section(schema, own_path, _kind_title(tag, values, form), level, {tag, *shared})
         return replace(own, names=values)
+
+    def _kind_by_key(self, name: str, path: str, level: int) -> Section:
+        """Return a kind of a section that is chosen by a key which no other kind has."""
+        schema = self._definitions[name]
+        key = schema["required"][0]
+        found = self._section(schema, f"{path}.with-{key}", f"`{path}` with `{key}`", level)
+        self.section_of[name] = found
+        return found
 
     def _shared(self, names: Sequence[str], tag: str) -> list[str]:
         """Return the fields that all kinds of a section have, with equal schemas."""
