@@ -9,6 +9,7 @@ from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.design.kinds import Design, FixedDesign
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
+from l2rw_ray.config.design.published import PublishedTable
 from l2rw_ray.config.design.search import COSTS, SearchDesign
 from l2rw_ray.config.design.space import ends_of
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
@@ -112,6 +113,8 @@ class StudySpec(Section):
     """When trials are saved: how much training a lost worker can cost. Changes no result."""
     keep: Keep = Keep()
     """What is kept of each trial besides its metrics."""
+    published: tuple[PublishedTable, ...] = ()
+    """Figures of papers, which the report sets beside the study's own. Changes no result."""
     report: Literal["ablation", "scaling"] = "ablation"
     """The subject of the report. `ablation`: test metrics of methods and levels. `scaling`: the cost of a
     reweighted step as batch, model, sets and workers grow. Changes no result."""

@@ -47,6 +47,7 @@ from l2rw_ray.report.provenance.failure_signatures import signature_notice, sign
 from l2rw_ray.report.provenance.label_noise import label_noise_tables, noisy_selection
 from l2rw_ray.report.provenance.notes import read_notes
 from l2rw_ray.report.provenance.plan_history import plan_history, unknown_primary
+from l2rw_ray.report.provenance.published import published_tables
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
 from l2rw_ray.results import StudyFolder
@@ -133,7 +134,11 @@ def summarise(directory: Path) -> Ablation:
         signatures=signature_table(signatures),
         label_noise=label_noise_tables(directory),
         answer=None if level is None else level.table,
-        details=(*tasks_tables(contrast, methods, points, metric), *tuning_tables(spec, all_outcomes)),
+        details=(
+            *published_tables(spec, points),
+            *tasks_tables(contrast, methods, points, metric),
+            *tuning_tables(spec, all_outcomes),
+        ),
         multiverse=multiverse_table(
             contrast, points, outcomes, pooled, single, history.margin, metrics.results
         ),
