@@ -133,6 +133,8 @@ def _not_shown(difference: Difference, evidence: Evidence | None) -> str:
     interval = difference.interval
     assert interval is not None
     family = max(1, evidence.family if evidence else 1)
+    if evidence is not None and evidence.p is not None and evidence.p * family < _LEVEL:
+        return "not claimed, since what is tested before it is not shown"
     among = f" among {family} comparisons" if interval.excludes_zero else ""
     deviation = deviation_to_plan_with(difference.values)
     needed = seeds_to_detect(interval.mean, deviation, alpha=_LEVEL / family, most=_MAX_SEEDS)

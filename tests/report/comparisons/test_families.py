@@ -1,10 +1,12 @@
 """All bold differences of a report share one error rate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from l2rw_ray.report.ablation.headline import sentence
+from l2rw_ray.report.ablation.summarise import summarise
 from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.comparisons.families import gated
 from l2rw_ray.statistics import Difference, mean_interval
@@ -63,3 +65,16 @@ def test_a_setting_that_is_the_whole_average_is_the_same_test():
     assert setting.evidence == found.evidence
     (twice,), _, _ = gated([average], [], [], has_primary=True, multiplicity=4)
     assert twice.evidence.p_corrected == pytest.approx(4 * found.evidence.p)
+
+
+def test_what_is_clear_alone_is_not_claimed_after_a_finding_that_is_not_shown(fake_study, plain):
+    summary = summarise(fake_study(replace(plain, gain=-0.02, failing=None, seeds=4)))
+    values = tuple(np.array([0.1, 0.11, 0.12, 0.1]))
+    clear = replace(
+        summary.pooled[1],
+        difference=Difference(mean_interval(values), 0, values),
+        evidence=replace(summary.pooled[1].evidence, p=paired_t_test(values)),
+    )
+    (first, second), _, _ = gated([summary.pooled[0], clear], [], [], has_primary=True)
+    assert not first.is_clear
+    assert sentence(second).endswith(": not claimed, since what is tested before it is not shown")
