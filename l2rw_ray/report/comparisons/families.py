@@ -61,7 +61,7 @@ def gated(
     nodes: list[Any] = [*averages, *kept, *interactions]
     p_values = [None if (p := each.evidence.p) is None else min(1.0, multiplicity * p) for each in nodes]
     weights = np.zeros(len(nodes))
-    first = 1 if has_primary else len(averages)
+    first = min(1, len(averages)) if has_primary else len(averages)
     weights[:first] = 1 / max(first, 1)
     arrows = _arrows(averages, kept, interactions)
     corrected = graphical_p_values(p_values, weights.tolist(), arrows)

@@ -59,6 +59,12 @@ def test_what_follows_a_finding_that_is_not_shown_is_not_shown():
     assert [each.evidence.is_clear for each in open_to_all[0]] == [False, True]
 
 
+def test_without_averages_nothing_is_shown():
+    assert gated([], [], [], has_primary=True) == ((), (), ())
+    _, (setting,), _ = gated([], [of("l2rw", np.array([1.0, 1.1, 0.9]))], [], has_primary=True)
+    assert setting.evidence.p_corrected == 1.0
+
+
 def test_a_setting_that_is_the_whole_average_is_the_same_test():
     average = of("l2rw", np.random.default_rng(3).normal(3, 1, 6))
     (found,), (setting,), _ = gated([average], [average], [], has_primary=True)
