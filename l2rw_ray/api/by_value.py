@@ -13,7 +13,7 @@ import cloudpickle
 
 from l2rw_ray.cache_folder import cache_folder
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.import_path import is_local
+from l2rw_ray.import_path import allowed_imports, is_local, look_in, looked_in, package_name
 
 _MODULE = """\
 \"\"\"A function that was given by value.\"\"\"
@@ -44,14 +44,20 @@ def import_path_of(function: Callable[..., Any]) -> str:
         name = "function"
     module = sys.modules.get(getattr(function, "__module__", None) or "__main__")
     if module is not None and module.__name__ != "__main__" and getattr(module, name, None) is function:
-        return f"{module.__name__}:{name}"
+        return _allowed(f"{module.__name__}:{name}")
     package = f"by_value_{_Digest().of(function)}"
     folder = cache_folder() / "functions"
     if not (folder / package / "__init__.py").exists():
         _write(function, name, folder / package)
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
-    return f"{package}:{name}"
+    return _allowed(f"{package}:{name}")
+
+
+def _allowed(path: str) -> str:
+    """Let studies name this import path, wherever the last study file was: its function was given as such."""
+    look_in(looked_in(), {*allowed_imports(), package_name(path)})
+    return path
 
 
 def _write(function: Callable[..., Any], name: str, package: Path) -> None:

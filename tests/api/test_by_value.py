@@ -10,9 +10,11 @@ import pytest
 
 from l2rw_ray import Grid, Study, plan_study
 from l2rw_ray.api.by_value import import_path_of
+from l2rw_ray.api.run_process import RunOrder
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.import_path import load
+from l2rw_ray.import_path import load, look_in
 
+METRICS = {"test_accuracy": {"mode": "max"}}
 SCRIPT = """
 from l2rw_ray.api.by_value import import_path_of
 import helping
@@ -112,3 +114,21 @@ def test_a_study_takes_a_function_as_such(tmp_path: Path) -> None:
     )
     assert len(plan_study(study)) == 4
     assert "function: by_value_" in study.to_yaml()
+
+
+def test_a_function_is_found_after_a_study_file_was_loaded(tmp_path: Path) -> None:
+    look_in(tmp_path)
+
+    def train(trial: Any) -> int:
+        return 7
+
+    assert load(import_path_of(train), "trial.function")(None) == 7
+
+
+def test_an_order_says_where_import_paths_are_looked_up(tmp_path: Path) -> None:
+    look_in(tmp_path, ["allowed"])
+    study = Study(
+        name="a", trial={"function": "allowed:train"}, design=Grid(factors={"lr": [1]}), metrics=METRICS
+    )
+    order = RunOrder(study, "out")
+    assert (order.look_in, order.allowed) == (tmp_path, {"allowed"})
