@@ -6,12 +6,15 @@ from l2rw_ray.results.arrays import (
     read_step_series,
     read_weight_histograms,
 )
+from l2rw_ray.results.epochs import Epochs, read_epochs
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import read_history, read_study
 
 __all__ = [
+    "Epochs",
     "StudyFolder",
     "read_confusion",
+    "read_epochs",
     "read_history",
     "read_known_noise",
     "read_step_series",

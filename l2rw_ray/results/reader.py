@@ -37,7 +37,7 @@ def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
     """
     folder = StudyFolder(Path(directory))
     plan = folder.read_plan()
-    ledger = _read(folder, _ROW_COLUMNS)
+    ledger = read_ledger(folder, _ROW_COLUMNS)
     planned = _planned_rows(ledger, plan)
     stages = {row.trial_id: row.stage.value for row in plan}
     own = [stages[trial_id] for trial_id in planned["trial_id"].to_pylist()]
@@ -75,7 +75,7 @@ def read_column(directory: Path | str, column: str) -> pa.Table:
         StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
     folder = StudyFolder(Path(directory))
-    return _planned_rows(_read(folder, ["trial_id", "seed", column]), folder.read_plan())
+    return _planned_rows(read_ledger(folder, ["trial_id", "seed", column]), folder.read_plan())
 
 
 def earlier_trials(directory: Path | str) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def earlier_trials(directory: Path | str) -> list[dict[str, Any]]:
         StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
     folder = StudyFolder(Path(directory))
-    ledger = _read(folder, ["trial_id", "status", "method", "seed"])
+    ledger = read_ledger(folder, ["trial_id", "status", "method", "seed"])
     planned = pa.array([row.trial_id for row in folder.read_plan()], pa.string())
     rows: list[dict[str, Any]] = ledger.filter(pc.invert(pc.is_in(ledger["trial_id"], planned))).to_pylist()
     return rows
@@ -111,7 +111,7 @@ def trial_results(directory: Path | str, metrics: Sequence[str] = ()) -> dict[st
     columns = [name for name in dict.fromkeys(metrics) if name in SCHEMA.names]
     others = [name for name in dict.fromkeys(metrics) if name not in SCHEMA.names]
     wanted = ["trial_id", "status", "reason", "duration_s", *columns, *(["metrics"] if others else [])]
-    ledger = _read(StudyFolder(Path(directory)), list(dict.fromkeys(wanted)))
+    ledger = read_ledger(StudyFolder(Path(directory)), list(dict.fromkeys(wanted)))
     results = {}
     for row in ledger.to_pylist():
         rest = dict(row.get("metrics") or ())
@@ -121,8 +121,12 @@ def trial_results(directory: Path | str, metrics: Sequence[str] = ()) -> dict[st
     return results
 
 
-def _read(folder: StudyFolder, columns: list[str]) -> pa.Table:
-    """Read the given columns of all trial files but damaged ones."""
+def read_ledger(folder: StudyFolder, columns: list[str]) -> pa.Table:
+    """Read the given columns of all trial files but damaged ones.
+
+    Raises:
+        StudyFolderError: A trial's file may not be read.
+    """
     return read_rows(folder, pa.schema([SCHEMA.field(name) for name in columns]))
 
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from l2rw_ray.report.ablation.effects import curves_of, histories_of, read_epochs
+from l2rw_ray.report.ablation.effects import curves_of, histories_of
 from l2rw_ray.report.design_points.labels import WEIGHT_CURVES
 from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import design_points_of, final_outcomes
-from l2rw_ray.results import StudyFolder, read_history
+from l2rw_ray.results import StudyFolder, read_epochs
 from l2rw_ray.tracking.metric_points import MetricPoint, thinned
 from l2rw_ray.tracking.runs import factor_tags, point_name
 
@@ -76,9 +76,8 @@ def design_point_runs(directory: Path) -> Iterator[DesignPointRun]:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
     """
     outcomes, spec = final_outcomes(directory), StudyFolder(directory).read_spec()
-    drawn = (name for name in read_history(directory).column_names if name in spec.metrics or _is_drawn(name))
-    names = list(drawn)
-    epochs = read_epochs(directory, names)
+    epochs = read_epochs(directory, lambda name: name in spec.metrics or _is_drawn(name))
+    names = sorted(epochs.metrics)
     curves = {
         (curve.method, curve.setting, name): dict(
             zip(curve.epochs, (interval.mean for interval in curve.intervals), strict=True)

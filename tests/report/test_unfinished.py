@@ -14,7 +14,7 @@ from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.report import summarise
 from l2rw_ray.report.ablation.comparison_tables import difference_table, interaction_table
 from l2rw_ray.report.ablation.csv_files import render_csv
-from l2rw_ray.report.ablation.effects import EpochRow, histories_of
+from l2rw_ray.report.ablation.effects import histories_of
 from l2rw_ray.report.ablation.equal_compute import equal_compute_table
 from l2rw_ray.report.comparisons.contrast import choose_contrast
 from l2rw_ray.report.design_points.design_point import TrialCounts
@@ -23,7 +23,7 @@ from l2rw_ray.report.design_points.points import Outcome
 from l2rw_ray.report.design_points.setting import Factor, Setting
 from l2rw_ray.report.provenance.trials import trials_csv
 from l2rw_ray.report.provenance.what_was_run import provenance_of
-from l2rw_ray.results import StudyFolder
+from l2rw_ray.results import Epochs, StudyFolder
 from tests.planning.playing import best_at_a_tenth, play
 from tests.report.conftest import FakeStudy, spec_of
 
@@ -146,10 +146,9 @@ def test_a_trial_that_two_arms_share_counts_once() -> None:
     other = replace(one, setting=Setting((("variant", "ours"),)))
     assert provenance(one, other)["Training time"] == "4 min"
     assert provenance(one, other)["Cost"] == "1 core-hours"
-    rows: list[EpochRow] = [
-        {"trial_id": one.trial_id, "epoch": epoch, "duration_s": 2.0, "figure": 0.5} for epoch in (1, 2)
-    ]
-    histories = histories_of([one, other], rows * 2, "figure")
+    values = np.array([0.5, 0.5])
+    epochs = Epochs({one.trial_id: slice(0, 2)}, np.array([1, 2]), np.array([2.0, 2.0]), {"figure": values})
+    histories = histories_of([one, other], epochs, "figure")
     assert [history.times_s for history in histories.values()] == [(2.0, 4.0)] * 2
 
 

@@ -1,11 +1,11 @@
 """Data of the plots: the headline metric along each factor, and curves over epochs."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from l2rw_ray.report.ablation.summary import Curve, Effect, EffectPoint
 from l2rw_ray.report.comparisons.contrast import Contrast, in_common, lines_of
@@ -13,10 +13,8 @@ from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import HEADLINE, metric_spec_for
 from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome
 from l2rw_ray.report.design_points.setting import Factor, Setting
-from l2rw_ray.results import read_history
+from l2rw_ray.results import Epochs
 from l2rw_ray.statistics import mean_interval
-
-EpochRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,39 +83,29 @@ def _stands_at(setting: Setting, factor: Factor, level: Any) -> bool:
     return factor.path not in own or own[factor.path] == level
 
 
-def read_epochs(directory: Path, metrics: Sequence[str]) -> list[EpochRow]:
-    """Return the epochs of all trials, with these metrics as far as they were recorded."""
-    table = read_history(directory)
-    wanted = [name for name in ("trial_id", "epoch", "duration_s", *metrics) if name in table.column_names]
-    rows: list[EpochRow] = table.select(wanted).to_pylist()
-    return rows
-
-
-def histories_of(outcomes: Sequence[Outcome], epochs: Iterable[EpochRow], metric: str) -> Histories:
+def histories_of(outcomes: Sequence[Outcome], epochs: Epochs, metric: str) -> Histories:
     """Return the metric per epoch of each completed trial that has it, in plan order."""
-    by_trial: dict[str, dict[int, tuple[int, float, float | None]]] = {}
-    for row in epochs:  # a trial planned twice has its rows twice
-        epoch = row["epoch"]
-        by_trial.setdefault(row["trial_id"], {})[epoch] = (epoch, row["duration_s"], row.get(metric))
+    if metric not in epochs.metrics:
+        return {}
     found = {}
     for outcome in outcomes:
-        history = _history(by_trial.get(outcome.trial_id, {}).values()) if outcome.is_completed else None
+        place = epochs.places.get(outcome.trial_id) if outcome.is_completed else None
+        history = None if place is None else _history(epochs, place, metric)
         if history is not None:
             found[outcome.method, outcome.setting, outcome.seed] = history
     return found
 
 
-def _history(rows: Iterable[tuple[int, float, float | None]]) -> History | None:
+def _history(epochs: Epochs, place: slice, metric: str) -> History | None:
     """Return the epochs with a finite value, with cumulative times; None if there are none."""
-    known, time_s = [], 0.0
-    for epoch, duration_s, value in sorted(rows, key=lambda row: row[0]):
-        time_s += duration_s
-        if value is not None and math.isfinite(value):
-            known.append((epoch, time_s, value))
-    if not known:
+    order = np.argsort(epochs.epoch[place], kind="stable")
+    values = epochs.metrics[metric][place][order]
+    known = np.isfinite(values)
+    if not known.any():
         return None
-    epochs, times_s, values = zip(*known, strict=True)
-    return History(epochs, times_s, values)
+    times_s = np.cumsum(epochs.duration_s[place][order])
+    columns = (epochs.epoch[place][order][known], times_s[known], values[known])
+    return History(*(tuple(column.tolist()) for column in columns))
 
 
 def curves_of(histories: Histories, metric: str) -> tuple[Curve, ...]:

@@ -8,7 +8,7 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.ablation.cautions import cautions, shared_test_set
-from l2rw_ray.report.ablation.effects import curves_of, effects_of, histories_of, read_epochs
+from l2rw_ray.report.ablation.effects import curves_of, effects_of, histories_of
 from l2rw_ray.report.ablation.equal_compute import equal_compute, with_comparisons
 from l2rw_ray.report.ablation.headline import findings
 from l2rw_ray.report.ablation.interactions import interactions_of
@@ -50,7 +50,7 @@ from l2rw_ray.report.provenance.plan_history import plan_history, unknown_primar
 from l2rw_ray.report.provenance.published import published_tables
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
-from l2rw_ray.results import StudyFolder
+from l2rw_ray.results import StudyFolder, read_epochs
 from l2rw_ray.results.plan_log import read_plan_log
 
 
@@ -82,7 +82,7 @@ def summarise(directory: Path) -> Ablation:
     single = with_evidence(compare(contrast, points, metric))
     interactions = interactions_of(spec, contrast, factors, points, metric)
     validation = metrics.curve(metric)
-    epochs = read_epochs(directory, (validation, *WEIGHT_CURVES))
+    epochs = read_epochs(directory, (validation, *WEIGHT_CURVES).__contains__)
     histories = histories_of(outcomes, epochs, validation)
     at_equal_time = equal_compute(contrast, points, histories, validation)
     timed = [each.comparison for each in at_equal_time if each.comparison is not None]

@@ -22,6 +22,9 @@ METHOD_FACTOR = "method.name"
 
 Row = Mapping[str, Any]
 
+_AT_ONCE = 1024
+"""Rows that are turned into Python's objects at a time."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -77,20 +80,21 @@ def read_rows(directory: Path) -> list[dict[str, Any]]:
     Raises:
         StudyFolderError: The folder holds no study, no finished trial, or something unreadable.
     """
-    rows = read_study(directory).drop_columns(["traceback"]).to_pylist()
-    if not rows:
+    table = read_study(directory).drop_columns(["traceback"])
+    if not len(table):
         raise StudyFolderError(
             "study folder", directory, "no trial has finished yet", "finish some with `l2rw-ray run`"
         )
-    return [
-        {
-            **dict(row.pop("metrics") or ()),
-            **row,
-            "core_hours": core_hours(row),
-            "classes": len(row.pop("class_counts") or ()) or None,
-        }
-        for row in rows
-    ]
+    texts: dict[str, str] = {}
+    return [_plain_row(row, texts) for batch in table.to_batches(_AT_ONCE) for row in batch.to_pylist()]
+
+
+def _plain_row(row: dict[str, Any], texts: dict[str, str]) -> dict[str, Any]:
+    """Return a row with its custom metrics; of equal texts, such as configurations, one is kept."""
+    own = {name: texts.setdefault(value, value) for name, value in row.items() if isinstance(value, str)}
+    metrics = {texts.setdefault(name, name): value for name, value in row.pop("metrics") or ()}
+    classes = len(row.pop("class_counts") or ()) or None
+    return {**metrics, **row, **own, "core_hours": core_hours(row), "classes": classes}
 
 
 def core_hours(row: Row) -> float | None:
