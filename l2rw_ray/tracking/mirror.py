@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+_WITH_FILES = 500
+"""Trials of a study, the first of its plan, whose runs get files and plots: these take most of a second each.
+All trials have them where models are kept, since those are files."""
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -118,7 +122,8 @@ def mirror_to(destination: Destination, folder: StudyFolder, files_s: float = ma
         _record(mirror, folder, rows)
         planned = {row["trial_id"] for row in rows}
         mirror.mark_planned({trial_id: trial_id in planned for trial_id in trial_results(folder.path)})
-        lacking: Sequence[Row] = [row for row in rows if mirror.lacks_files(row)]
+        with_files = rows if spec.keep.models else rows[:_WITH_FILES]
+        lacking: Sequence[Row] = [row for row in with_files if mirror.lacks_files(row)]
         if files_s > 0:
             _summarise(mirror, folder, rows)
             lacking = _attach(mirror, folder, lacking, files_s)

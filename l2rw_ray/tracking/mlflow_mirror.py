@@ -1,31 +1,26 @@
 """One-way mirror of the ledger into MLflow: a run per study, trial and design point.
 
-The only file that imports mlflow. Times and values come from the ledger, so that mirroring a
+The only file that calls mlflow. Times and values come from the ledger, so that mirroring a
 study twice, or after a crash, leaves the same runs.
 """
 
-import logging
 import math
-import os
-import sqlite3
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
-from mlflow.exceptions import MlflowException
-from sqlalchemy.exc import SQLAlchemyError
 
 from l2rw_ray.errors import TrackingError
-from l2rw_ray.masking import masked, masked_of
+from l2rw_ray.masking import masked
 from l2rw_ray.tracking.database import check_database_answers
 from l2rw_ray.tracking.design_point_run import DesignPointRun
+from l2rw_ray.tracking.guarded import guarded
 from l2rw_ray.tracking.inputs import DataInput, data_inputs
 from l2rw_ray.tracking.metric_points import MetricPoint, end_of, metric_points
+from l2rw_ray.tracking.mirrored_run import ENDED, FILES, OUTCOME, MirroredRun, read_tags
 from l2rw_ray.tracking.new_database import create_database
 from l2rw_ray.tracking.runs import (
     PLANNED,
@@ -40,25 +35,10 @@ from l2rw_ray.tracking.uri import check_writable_folder
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
 _STUDY, _TRIAL, _POINT = "l2rw.study", "l2rw.trial_id", "l2rw.point"
-_OUTCOME, _NOT_FINITE, _FILES = "l2rw.outcome", "l2rw.not_finite", "l2rw.files"
+_NOT_FINITE = "l2rw.not_finite"
 _REPORT = "l2rw.report"
 _STATUSES = {"completed": "FINISHED", "failed": "FAILED", "diverged": "FAILED", "stopped": "KILLED"}
 _MAX_METRICS, _MAX_PARAMS = 900, 100  # per request; MLflow takes 1000 of both together
-_LOUDEST = {
-    "mlflow": logging.WARNING,
-    "mlflow.store.db.utils": logging.CRITICAL,
-    "alembic": logging.WARNING,
-    "urllib3": logging.ERROR,
-}
-"""Log levels; retries are not shown, since the error that is raised at the end says enough."""
-_ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
-"""MLflow's settings while it is called: few retries, and no address printed per run."""
-_MAX_REASON = 300
-"""Characters of the reason of an error."""
 
 
 def experiment_of(tracking_uri: str, study_name: str) -> str:
@@ -67,7 +47,7 @@ def experiment_of(tracking_uri: str, study_name: str) -> str:
     Raises:
         TrackingError: The store cannot be opened, or the study is not in it.
     """
-    with _guarded(tracking_uri):
+    with guarded(tracking_uri):
         check_writable_folder(tracking_uri)
         experiment = MlflowClient(tracking_uri=tracking_uri).get_experiment_by_name(study_name)
     if experiment is None:
@@ -82,14 +62,15 @@ def experiment_of(tracking_uri: str, study_name: str) -> str:
 
 @dataclass
 class _Store:
-    """An open store, and the runs it already has of this study."""
+    """An open store, the runs it already has of this study, and whether the run of the study is open."""
 
     client: MlflowClient
     experiment_id: str
     parent_id: str
     tags: dict[str, str] = field(default_factory=dict)
-    trials: dict[str, Run] = field(default_factory=dict)
-    points: dict[str, Run] = field(default_factory=dict)
+    trials: dict[str, MirroredRun] = field(default_factory=dict)
+    points: dict[str, MirroredRun] = field(default_factory=dict)
+    is_open: bool = False
 
 
 class MlflowMirror:
@@ -128,7 +109,7 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached.
         """
-        with _guarded(self._uri):
+        with guarded(self._uri):
             known = self._store().trials.get(trial_row["trial_id"])
             return known is not None and _is_of(known, trial_row)
 
@@ -145,13 +126,13 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached or written.
         """
-        with _guarded(self._uri):
+        with guarded(self._uri):
             store = self._store()
             known = store.trials.get(trial_row["trial_id"])
             if known and _is_of(known, trial_row):
                 return
             if known:  # cut short by a crash, or the trial was run again
-                store.client.delete_run(known.info.run_id)
+                store.client.delete_run(known.run_id)
             self._reopen_parent(store)
             store.trials[trial_row["trial_id"]] = self._write_trial(
                 store, trial_row, history_rows, series_rows
@@ -163,9 +144,9 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached.
         """
-        with _guarded(self._uri):
+        with guarded(self._uri):
             known = self._store().trials.get(trial_row["trial_id"])
-            return known is not None and _FILES not in known.data.tags  # a new outcome is a new run
+            return known is not None and FILES not in known.tags  # a new outcome is a new run
 
     def attach(self, trial_row: Row, folder: Path) -> None:
         """Attach all files of a folder to a recorded trial; files of the same name are replaced.
@@ -173,12 +154,12 @@ class MlflowMirror:
         Raises:
             TrackingError: The store or its artifacts cannot be reached or written.
         """
-        with _guarded(self._uri):
+        with guarded(self._uri):
             store = self._store()
-            run_id = store.trials[trial_row["trial_id"]].info.run_id
-            store.client.log_artifacts(run_id, str(folder))
-            store.client.set_tag(run_id, _FILES, "yes")
-            store.trials[trial_row["trial_id"]] = store.client.get_run(run_id)
+            run = store.trials[trial_row["trial_id"]]
+            store.client.log_artifacts(run.run_id, str(folder))
+            store.client.set_tag(run.run_id, FILES, "yes")
+            run.tags[FILES] = "yes"
 
     def mark_planned(self, planned: Mapping[str, bool]) -> None:
         """Tag recorded trials by whether the study still plans them.
@@ -189,7 +170,7 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached or written.
         """
-        with _guarded(self._uri):
+        with guarded(self._uri):
             store = self._store()
             _mark(store, [(store.trials[key], planned[key]) for key in planned.keys() & store.trials.keys()])
 
@@ -201,7 +182,7 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached or written.
         """
-        with _guarded(self._uri):
+        with guarded(self._uri):
             store, written = self._store(), set()
             for point in points:
                 self._write_point(store, point)
@@ -214,7 +195,7 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached or written.
         """
-        with _guarded(self._uri):
+        with guarded(self._uri):
             store = self._store()
             for tag, state in states.items():
                 if store.tags.get(tag) != state:
@@ -231,7 +212,7 @@ class MlflowMirror:
         Raises:
             TrackingError: The store or its artifacts cannot be reached or written.
         """
-        with _guarded(self._uri):
+        with guarded(self._uri):
             store = self._store()
             if store.client.get_run(store.parent_id).data.tags.get(_REPORT) != digest:
                 store.client.log_artifacts(store.parent_id, str(folder), "report")
@@ -243,18 +224,21 @@ class MlflowMirror:
         Raises:
             TrackingError: The store cannot be reached or written.
         """
-        with _guarded(self._uri):
+        with guarded(self._uri):
             store = self._store()
             if not _has_ended(store.client.get_run(store.parent_id)):
                 store.client.set_terminated(store.parent_id, "FINISHED", _milliseconds(self._clock()))
+            store.is_open = False
 
-    def _write_trial(self, store: _Store, row: Row, history: Sequence[Row], series: Sequence[Row]) -> Run:
+    def _write_trial(
+        self, store: _Store, row: Row, history: Sequence[Row], series: Sequence[Row]
+    ) -> MirroredRun:
         points = metric_points(row, history, series)
         not_finite = sorted({point.name for point in points if not math.isfinite(point.value)})
         tags = trial_tags(row) | {
             _PARENT: store.parent_id,
             _TRIAL: row["trial_id"],
-            _OUTCOME: outcome_of(row),
+            OUTCOME: outcome_of(row),
             PLANNED: "yes",
         }
         if not_finite:
@@ -264,8 +248,9 @@ class MlflowMirror:
         )
         self._log(store, run.info.run_id, points, trial_params(row))
         store.client.log_inputs(run.info.run_id, [_dataset(each) for each in data_inputs(row)])
-        store.client.set_terminated(run.info.run_id, _STATUSES[row["status"]], _milliseconds(end_of(row)))
-        return store.client.get_run(run.info.run_id)
+        status = _STATUSES[row["status"]]
+        store.client.set_terminated(run.info.run_id, status, _milliseconds(end_of(row)))
+        return MirroredRun(run.info.run_id, status, read_tags(tags))
 
     def _log(
         self, store: _Store, run_id: str, points: Sequence[MetricPoint], params: Mapping[str, str]
@@ -286,20 +271,21 @@ class MlflowMirror:
 
     def _write_point(self, store: _Store, point: DesignPointRun) -> None:
         known, metrics = store.points.get(point.key), point.metrics()
-        if known and known.data.metrics == metrics and _has_ended(known):
+        if known and known.metrics == metrics and known.has_ended:
             return
         if known:  # another seed has completed: its curves would be drawn over the earlier ones
-            store.client.delete_run(known.info.run_id)
+            store.client.delete_run(known.run_id)
         now = self._clock()
         tags = {_PARENT: store.parent_id, _POINT: point.key, PLANNED: "yes"} | point.tags
         run = store.client.create_run(store.experiment_id, _milliseconds(now), tags, point.name)
         self._log(store, run.info.run_id, point.points(now), {})
         store.client.set_terminated(run.info.run_id, "FINISHED", _milliseconds(now))
-        store.points[point.key] = store.client.get_run(run.info.run_id)
+        store.points[point.key] = MirroredRun(run.info.run_id, "FINISHED", read_tags(tags), metrics)
 
     def _reopen_parent(self, store: _Store) -> None:
-        if _has_ended(store.client.get_run(store.parent_id)):
+        if not store.is_open and _has_ended(store.client.get_run(store.parent_id)):
             store.client.update_run(store.parent_id, status="RUNNING")
+        store.is_open = True
 
     def _store(self) -> _Store:
         if self._opened is None:
@@ -317,56 +303,23 @@ class MlflowMirror:
             experiment_id = client.create_experiment(self._name, location, {_NOTE: self._question})
         else:
             experiment_id = experiment.experiment_id
-        runs = list(_all_runs(client, experiment_id))
-        parents = [run.info.run_id for run in runs if _STUDY in run.data.tags]
-        return _Store(
-            client,
-            experiment_id,
-            parent_id=parents[0] if parents else self._create_parent(client, experiment_id),
-            tags=dict(experiment.tags) if experiment else {},
-            trials={run.data.tags[_TRIAL]: run for run in runs if _TRIAL in run.data.tags},
-            points={run.data.tags[_POINT]: run for run in runs if _POINT in run.data.tags},
-        )
+        store = _Store(client, experiment_id, "", tags=dict(experiment.tags) if experiment else {})
+        for run in _all_runs(client, experiment_id):
+            tags = run.data.tags
+            known = MirroredRun(run.info.run_id, run.info.status, read_tags(tags))
+            if _STUDY in tags:
+                store.parent_id = store.parent_id or known.run_id
+            elif _TRIAL in tags:
+                store.trials[tags[_TRIAL]] = known
+            elif _POINT in tags:
+                store.points[tags[_POINT]] = replace(known, metrics=run.data.metrics)
+        store.parent_id = store.parent_id or self._create_parent(client, experiment_id)
+        return store
 
     def _create_parent(self, client: MlflowClient, experiment_id: str) -> str:
         tags = {_STUDY: self._name, _NOTE: self._question}
         run = client.create_run(experiment_id, _milliseconds(self._clock()), tags, self._name)
         return str(run.info.run_id)
-
-
-@contextmanager
-def _guarded(uri: str) -> Iterator[None]:
-    """Silence MLflow and limit its retries inside the block; errors of the store become a TrackingError."""
-    for name, level in _LOUDEST.items():
-        logging.getLogger(name).setLevel(level)
-    try:
-        with _environment(), warnings.catch_warnings():
-            # MLflow's own table definitions, on first use of a store
-            warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
-            yield
-    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        # masked before it is cut, which could split a password
-        reason = masked_of(_cause_of(error), uri)[:_MAX_REASON]
-        raise TrackingError(
-            "tracking store",
-            masked(uri),
-            f"cannot be used ({reason})",
-            "start or repair it, or give another --tracking-uri",
-        ) from None  # the message of the store may contain a password
-
-
-def _cause_of(error: BaseException) -> str:
-    """Return the first line of what lies at the root of an error, such as `Connection refused`.
-
-    Errors of MLflow and of what it calls repeat whole chains on one line, with the cause at its end.
-    """
-    root, inner = error, error.__cause__ or error.__context__
-    while inner is not None:
-        if isinstance(inner, OSError | sqlite3.Error):
-            root = inner
-        inner = inner.__cause__ or inner.__context__
-    text = (isinstance(root, OSError) and root.strerror) or str(root).strip()
-    return next(iter(text.splitlines()), type(root).__name__)
 
 
 def _all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
@@ -379,25 +332,13 @@ def _all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
             return
 
 
-@contextmanager
-def _environment() -> Iterator[None]:
-    """Apply MLflow's settings, unless the environment has them."""
-    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
-def _mark(store: _Store, planned: Iterable[tuple[Run, bool]]) -> None:
+def _mark(store: _Store, planned: Iterable[tuple[MirroredRun, bool]]) -> None:
     """Tag runs by whether the study still plans them."""
     for run, is_planned in planned:
         mark = "yes" if is_planned else "no"
-        if run.data.tags.get(PLANNED) != mark:
-            store.client.set_tag(run.info.run_id, PLANNED, mark)
-            run.data.tags[PLANNED] = mark
+        if run.tags.get(PLANNED) != mark:
+            store.client.set_tag(run.run_id, PLANNED, mark)
+            run.tags[PLANNED] = mark
 
 
 def _dataset(data: DataInput) -> DatasetInput:
@@ -405,13 +346,13 @@ def _dataset(data: DataInput) -> DatasetInput:
     return DatasetInput(dataset, [InputTag("mlflow.data.context", data.split)])
 
 
-def _is_of(run: Run, row: Row) -> bool:
+def _is_of(run: MirroredRun, row: Row) -> bool:
     """Return whether a run holds the complete outcome of a trial."""
-    return run.data.tags.get(_OUTCOME) == outcome_of(row) and _has_ended(run)
+    return run.tags.get(OUTCOME) == outcome_of(row) and run.has_ended
 
 
 def _has_ended(run: Run) -> bool:
-    return bool(run.info.status in _STATUSES.values())
+    return run.info.status in ENDED
 
 
 def _milliseconds(at: datetime) -> int:
