@@ -34,7 +34,7 @@ def test_a_comparison_of_the_report_has_its_statistics(results: StudyResults) ->
         interval.high,
         interval.n,
     )
-    assert (found.p, found.p_adjusted, found.family) == (evidence.p, evidence.p_holm, 2)
+    assert (found.p, found.p_adjusted, found.family) == (evidence.p, evidence.p_corrected, 1)
     assert repr(found) == results.finding
     assert len(found.by_setting) == 5
     assert found.by_setting[0].where == "dominance of one class 50\N{NO-BREAK SPACE}%"

@@ -29,9 +29,9 @@ class PairedComparison:
         high: Upper limit.
         n: Number of pairs, one per seed.
         p: Two-sided p value of the paired t test; None with one pair, or without variation.
-        p_adjusted: The p value, corrected by Holm for `family` comparisons.
-        family: Number of comparisons with a p value that are corrected for together: every other level of
-            the factor with the control.
+        p_adjusted: The p value, corrected as in the report where the report compares these two, else by
+            Holm for every other level of the factor with the control.
+        family: Number of comparisons that it is corrected for.
         effect_size: Hedges' g; None with too few pairs.
         is_clear: Whether `p_adjusted` is below 0.05.
         where: The setting of the other factors in words, or the number of settings averaged.
@@ -72,7 +72,7 @@ class PairedComparison:
             high=limits[1],
             n=0 if interval is None else interval.n,
             p=None if evidence is None else evidence.p,
-            p_adjusted=None if evidence is None else evidence.p_holm,
+            p_adjusted=None if evidence is None else evidence.p_corrected,
             family=0 if evidence is None else evidence.family,
             effect_size=None if evidence is None else evidence.effect_size,
             is_clear=comparison.is_clear,

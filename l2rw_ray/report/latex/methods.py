@@ -1,13 +1,12 @@
 """A paragraph on what was done, from the ledger alone."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from l2rw_ray.report.ablation.summary import Ablation
-from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.labels import count
-from l2rw_ray.report.latex.references import BOOTSTRAP, HEDGES, HOLM, L2RW, OPTUNA, Reference, software
+from l2rw_ray.report.latex.references import BOOTSTRAP, GRAPHS, HEDGES, L2RW, OPTUNA, Reference, software
 from l2rw_ray.report.latex.text import escaped
 from l2rw_ray.report.scaling.summary import ScalingSummary
 from l2rw_ray.report.search.summary import SearchSummary
@@ -49,7 +48,7 @@ def methods_of(summary: Summary) -> Methods:
     if budget:
         sentences.append(f"Configurations were proposed by Optuna{cite(OPTUNA)}: {escaped(budget)}.")
     if isinstance(summary, Ablation):
-        sentences += _statistics(summary, cite(HOLM) if _families(summary) else "")
+        sentences += _statistics(summary, cite(GRAPHS) if _tests(summary) else "")
         pooled = [each.evidence for each in (*summary.pooled, *summary.comparisons) if each.evidence]
         if any(each.effect_size is not None for each in pooled):
             sentences.append(f"Effect sizes are Hedges' g of paired differences{cite(HEDGES)}.")
@@ -102,27 +101,20 @@ def _statistics(summary: Ablation, cited: str) -> Iterator[str]:
     yield "Differences are paired by seed."
     if any(each.settings > 1 for each in summary.pooled):
         yield "Across settings, they are averaged within each seed first."
-    families = _families(summary)
-    if families:
+    tests = _tests(summary)
+    if tests:
         yield (
-            f"Two-sided p values of the paired t test are corrected by Holm's method{cited} "
-            f"for {escaped(' and for '.join(families))}; intervals are not corrected."
+            f"Two-sided p values of the paired t test of {count(tests, 'difference')} are corrected by a "
+            f"sequentially rejective graph{cited} that controls the family-wise error rate at 5\\,\\%: the "
+            "finding first, then averages over settings, then single settings, then interactions; intervals "
+            "are not corrected."
         )
 
 
-def _families(summary: Ablation) -> list[str]:
-    """Return the families of comparisons that p values were corrected for, with their sizes."""
-    settings = [each for each in summary.comparisons if each.setting is not None and each.setting.levels]
-    averages, within = _family(summary.pooled), _family(settings)
-    texts = [count(averages, "average" if settings else "comparison")] if averages else []
-    return texts + ([f"{count(within, 'comparison')} within settings"] if within else [])
-
-
-def _family(comparisons: Sequence[Comparison]) -> int:
-    known = [
-        each.evidence for each in comparisons if each.evidence is not None and each.evidence.p is not None
-    ]
-    return max((each.family for each in known), default=0)
+def _tests(summary: Ablation) -> int:
+    """Return the number of differences that have a p value."""
+    found = (*summary.pooled, *summary.comparisons, *summary.interactions)
+    return sum(each.evidence is not None and each.evidence.p is not None for each in found)
 
 
 def _what_was_run(summary: Summary) -> Iterator[str]:

@@ -27,17 +27,17 @@ class Reference:
         return f"@{self.kind}{{{self.key},\n{fields},\n}}\n"
 
 
-HOLM = Reference(
-    "holm1979",
+GRAPHS = Reference(
+    "bretz2009",
     "article",
     {
-        "author": "Holm, Sture",
-        "title": "A Simple Sequentially Rejective Multiple Test Procedure",
-        "journal": "Scandinavian Journal of Statistics",
-        "volume": "6",
-        "number": "2",
-        "pages": "65--70",
-        "year": "1979",
+        "author": "Bretz, Frank and Maurer, Willi and Brannath, Werner and Posch, Martin",
+        "title": "A Graphical Approach to Sequentially Rejective Multiple Test Procedures",
+        "journal": "Statistics in Medicine",
+        "volume": "28",
+        "number": "4",
+        "pages": "586--604",
+        "year": "2009",
     },
 )
 BOOTSTRAP = Reference(

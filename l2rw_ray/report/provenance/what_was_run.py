@@ -14,8 +14,8 @@ from l2rw_ray.report.provenance.estimators import estimators_of
 
 INTERVALS = (
     "95 % Student t over seeds; differences are paired by seed and, across settings, averaged within "
-    "each seed first; p values of the paired t test are corrected by Holm for the number of comparisons, "
-    "intervals are not"
+    "each seed first; p values of the paired t test are corrected in the order finding, averages, settings, "
+    "interactions, intervals are not"
 )
 
 
