@@ -65,6 +65,9 @@ def test_parameters_are_options(options: Any, wanted: list[str], tmp_path: Path)
     assert command_line(ScriptTrial(script="train.py", seed_option=None), 3)[2:] == []
     with pytest.raises(InputError, match=r"trial.script = 'no.py': no file 'no.py' in .*; fix the path"):
         command_line(ScriptTrial(script="no.py"), 3)
+    with pytest.raises(InputError, match="'no-such-program' is not beside the study"):
+        command_line(ScriptTrial(script="no-such-program --a"), 3)
+    look_in(tmp_path, ["no-such-program"])
     with pytest.raises(InputError, match="no program 'no-such-program'"):
         command_line(ScriptTrial(script="no-such-program --a"), 3)
     look_in(None)
