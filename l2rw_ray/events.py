@@ -108,13 +108,13 @@ class KnownNoise:
 
 @dataclass(frozen=True, slots=True)
 class EpochCompleted:
-    """One pass over the train set and its evaluation on the validation set are done.
+    """An evaluation on the validation set is done, after each epoch unless the trial says otherwise.
 
     Attributes:
         trial_id: Fingerprint of the trial.
-        epoch: Epochs trained so far, from 1.
-        step: Optimiser steps so far.
-        duration_s: Wall time of this epoch, including evaluation.
+        epoch: Epochs trained so far: 1 after the first, a fraction within one.
+        step: Steps so far, a batch each.
+        duration_s: Wall time since the evaluation before, this one included.
         metrics: `train_loss`, the mean unweighted loss of the examples trained on; `validation_*`, for
             regression in the unit of the target, except the loss; for methods with weights
             `weighted_train_loss` (mean over the steps that updated), `mean_weight` (relative to 1/B),
@@ -130,7 +130,7 @@ class EpochCompleted:
     """
 
     trial_id: str
-    epoch: int
+    epoch: float
     step: int
     duration_s: float
     metrics: Mapping[str, float]
@@ -150,7 +150,8 @@ class TrialStarted:
         device: Device type of the model (`cpu`, `cuda`).
         hardware: Model and number of the processors or accelerators, as text.
         train_examples: Size of the train set after the protocols; None where the trial does not say.
-        epochs: Number of epochs the trial will train; 0 where that is not known.
+        epochs: Epochs the trial will train, a fraction where the last one is partial; 0 where that is not
+            known.
         split_hashes: SHA-256 over the row indices of each of train, meta, validation and test.
         class_counts: Number of train examples by class name, by their given labels.
         history: Epochs of earlier attempts that training resumes from; they are not emitted again.
@@ -165,7 +166,7 @@ class TrialStarted:
     device: str
     hardware: str
     train_examples: int | None
-    epochs: int
+    epochs: float
     split_hashes: Mapping[str, str]
     class_counts: Mapping[str, int]
     history: tuple[EpochCompleted, ...] = ()
@@ -200,8 +201,8 @@ class TrialEnded:
     Attributes:
         trial_id: Fingerprint of the trial.
         status: How it ended.
-        epochs: Epochs trained.
-        steps: Optimiser steps taken.
+        epochs: Epochs trained, a fraction where the last one is partial.
+        steps: Steps taken, a batch each.
         duration_s: Wall time of training, evaluation and measurement over all attempts.
         metrics: Final metrics, named as the ledger's columns.
         error: `ExceptionType: message` of a failed or diverged trial, the reason of a stopped one.
@@ -213,7 +214,7 @@ class TrialEnded:
 
     trial_id: str
     status: TrialStatus
-    epochs: int
+    epochs: float
     steps: int
     duration_s: float
     metrics: Mapping[str, float] = field(default_factory=dict)

@@ -19,6 +19,11 @@ def metric_text(metric: str, value: float | None, *, is_percent: bool | None = N
     return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.4g}"
 
 
+def epochs_text(epochs: float) -> str:
+    """Return a number of epochs, with two decimals where it is not whole."""
+    return f"{epochs:.0f}" if float(epochs).is_integer() else f"{epochs:.2f}"
+
+
 def metric_title(metric: str) -> str:
     """Return the name of a metric in words."""
     return metric.replace("_", " ")

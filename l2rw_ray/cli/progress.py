@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from l2rw_ray.cli.console import Console
-from l2rw_ray.cli.metric_text import metric_text, metric_title
+from l2rw_ray.cli.metric_text import epochs_text, metric_text, metric_title
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.planning.durations import duration_text
@@ -31,8 +31,8 @@ _FEWEST_ROWS = 3
 @dataclass
 class _Running:
     label: str
-    epochs: int
-    epoch: int = 0
+    epochs: float
+    epoch: float = 0
     value: float | None = None
 
 
@@ -75,8 +75,10 @@ class ProgressDisplay:
         self._is_exact = True
         self._running: dict[str, _Running] = {}
         self._ended: dict[TrialStatus, int] = dict.fromkeys(TrialStatus, 0)
-        self._groups, self._done_epochs, self._started = 0, 0, monotonic()
-        self._reached: dict[str, int] = {}
+        self._groups, self._started = 0, monotonic()
+        self._evaluations, self._done_epochs = 0, 0.0
+        self._reached: dict[str, float] = {}
+        self._lengths: dict[str, float] = {}
         self._first_epoch: float | None = None
         self._warned: set[str] = set()
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4, transient=True)
@@ -113,18 +115,20 @@ class ProgressDisplay:
         match event:
             case TrialStarted():
                 label = self._trials[event.trial_id].label
-                self._running[event.trial_id] = _Running(label, event.epochs, len(event.history))
-                self._reached[event.trial_id] = len(event.history) if event.epochs else 0
+                done = event.history[-1].epoch if event.history else 0
+                self._running[event.trial_id] = _Running(label, event.epochs, done)
+                self._reached[event.trial_id] = done if event.epochs else 0
+                self._lengths[event.trial_id] = event.epochs or 1
             case AttemptLost():
                 self._running.pop(event.trial_id, None)
                 self._print(f"retrying {self._trials[event.trial_id].label}: {event.reason}", "yellow")
             case EpochCompleted():
                 self._update_epoch(event)
             case TrialEnded():
-                self._running.pop(event.trial_id, None)
+                running = self._running.pop(event.trial_id, None)
                 planned = self._trials[event.trial_id].config.planned_epochs
-                self._reached[event.trial_id] = planned or 1
-                self._done_epochs += planned is None
+                self._reached[event.trial_id] = planned or self._lengths.get(event.trial_id, 1)
+                self._done_epochs += running is not None and not running.epochs
                 self._ended[event.status] += 1
                 self._note_best(event)
                 self._print_end(event)
@@ -132,11 +136,12 @@ class ProgressDisplay:
     def _update_epoch(self, event: EpochCompleted) -> None:
         running = self._running[event.trial_id]
         running.epoch, running.value = event.epoch, event.metrics.get(self._metric)
+        self._evaluations += 1
         if running.epochs:
-            self._done_epochs += 1
+            self._done_epochs += event.epoch - self._reached[event.trial_id]
             self._reached[event.trial_id] = event.epoch
         if self._first_epoch is None:
-            self._first_epoch = monotonic()
+            self._first_epoch, self._done_epochs = monotonic(), 0.0
 
     def _note_best(self, event: TrialEnded) -> None:
         value = event.metrics.get(self._metric, math.nan)
@@ -153,7 +158,7 @@ class ProgressDisplay:
             log = found_log(self._logs, event.trial_id, workers) if self._logs else None
             self._failure = f"{label}: {event.error}", log
         elif event.status is TrialStatus.STOPPED:
-            self._print(f"stopped after {event.epochs} epochs: {label}")
+            self._print(f"stopped after {epochs_text(event.epochs)} epochs: {label}")
         elif not self._console.is_terminal:
             value = self._text(event.metrics.get(self._metric)) or "unknown"
             self._print(
@@ -179,7 +184,7 @@ class ProgressDisplay:
         table.add_column(metric_title(self._metric), justify="right")
         for row in rows[:room]:
             bar = ProgressBar(total=row.epochs or None, completed=row.epoch, width=20)
-            epoch = f"{row.epoch}/{row.epochs}" if row.epochs else f"{row.epoch}"
+            epoch = epochs_text(row.epoch) + (f"/{epochs_text(row.epochs)}" if row.epochs else "")
             table.add_row(row.label, epoch, bar, self._text(row.value))
         more = [Text(f"and {len(rows) - room} more", style="dim")] if len(rows) > room else []
         return Group(self._headline(), *self._bar(), table, *more, *self._highlights())
@@ -224,11 +229,11 @@ class ProgressDisplay:
 
     @property
     def _eta_s(self) -> float | None:
-        """Estimated seconds left from the pace of epochs since the first one; None before the second one."""
+        """Estimated seconds left from the pace since the first evaluation; None before the second one."""
         left = self._epochs_left
-        if self._first_epoch is None or self._done_epochs < 2 or left <= 0:
+        if self._first_epoch is None or self._evaluations < 2 or min(left, self._done_epochs) <= 0:
             return None
-        pace = (self._done_epochs - 1) / max(monotonic() - self._first_epoch, 1e-9)
+        pace = self._done_epochs / max(monotonic() - self._first_epoch, 1e-9)
         return left / pace
 
     @property
@@ -236,7 +241,9 @@ class ProgressDisplay:
         """Epochs that are left to train; 0 when unknown."""
         if self._total is None:
             return 0.0
-        wanted = self._total * fmean(trial.config.planned_epochs or 1 for trial in self._trials.values())
+        known = (each.config.planned_epochs or self._lengths.get(name) for name, each in self._trials.items())
+        lengths: list[float] = [each for each in known if each is not None]
+        wanted = self._total * (fmean(lengths) if lengths else 1.0)
         return wanted - sum(self._reached.values())
 
     def _text(self, value: float | None) -> str:

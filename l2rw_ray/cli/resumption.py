@@ -1,5 +1,6 @@
 """Say what a run takes over from earlier ones: finished trials, checkpoints, trials of other settings."""
 
+import math
 from collections.abc import Callable, Mapping
 
 from l2rw_ray.cli.plain_characters import say
@@ -28,7 +29,7 @@ class Resumption:
         """Name a trial that starts with epochs of an earlier attempt."""
         if isinstance(event, TrialStarted) and event.history:
             label = self._trials[event.trial_id].label
-            self._say(f"resumed  {label} goes on from epoch {len(event.history) + 1}")
+            self._say(f"resumed  {label} goes on from epoch {math.floor(event.history[-1].epoch) + 1}")
 
 
 def done_before(done: int, total: int) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, Tag, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
+from l2rw_ray.config.length import Length
 from l2rw_ray.config.schedule import CONSTANT, Schedule
 from l2rw_ray.config.section import Section, conflict
 
@@ -33,11 +34,9 @@ class ParameterGroup(Section):
         return self
 
 
-class _Optim(Section):
+class _Optim(Length):
     batch_size: int = Field(default=64, ge=1)
     """Examples per step over all workers together."""
-    epochs: int = Field(default=10, ge=1)
-    """Passes over the train set."""
     lr: float = Field(gt=0)
     """Learning rate: the largest one, which `schedule` starts from or rises to."""
     schedule: Schedule = CONSTANT

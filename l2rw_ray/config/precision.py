@@ -4,7 +4,7 @@ from typing import Literal
 
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.config.model import MlpModel, Model, TextModel
-from l2rw_ray.config.task import Misfit
+from l2rw_ray.config.section import Misfit
 
 PrecisionName = Literal["float32", "bfloat16", "float16"]
 

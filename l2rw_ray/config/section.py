@@ -1,6 +1,6 @@
 """The base of every configuration section."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
@@ -39,6 +39,15 @@ class Section(_Model):
         populate_by_name=True,
         serialize_by_alias=True,
     )
+
+
+class Misfit(NamedTuple):
+    """A field that does not go with others: arguments of `conflict` and of an `InputError`."""
+
+    field: str
+    value: object
+    problem: str
+    remedy: str
 
 
 def conflict(field: str, value: object, problem: str, remedy: str) -> PydanticCustomError:

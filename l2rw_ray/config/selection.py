@@ -4,8 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from l2rw_ray.config.section import Section, conflict
-from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, Misfit, best_mode
+from l2rw_ray.config.section import Misfit, Section, conflict
+from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, best_mode
 from l2rw_ray.import_path import attribute_name
 
 
@@ -24,7 +24,8 @@ class Selection(Section):
     mode: Literal["max", "min"] | None = None
     """Whether more or less of the metric is better; null for what follows from it. Needed by a custom one."""
     patience: int | None = Field(default=None, ge=1)
-    """Epochs in a row without a better value after which training ends; null for all of `optim.epochs`."""
+    """Evaluations in a row without a better value after which training ends; null for none: training goes on
+    to its end."""
 
     @property
     def is_used(self) -> bool:

@@ -18,8 +18,8 @@ from l2rw_ray.config.functions.choice import choice_misfit, default_objective, h
 from l2rw_ray.config.functions.metrics import Metric, Metrics, declared
 from l2rw_ray.config.functions.trials import PARAMS
 from l2rw_ray.config.run_options import CheckpointPolicy, Keep, Limits, Resources
-from l2rw_ray.config.section import Section, conflict
-from l2rw_ray.config.task import Misfit, best_mode, metric_misfit
+from l2rw_ray.config.section import Misfit, Section, conflict
+from l2rw_ray.config.task import best_mode, metric_misfit
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
 
@@ -336,24 +336,39 @@ class StudySpec(Section):
         if len(self.seed_values) > 1:
             problem = f"design.stopping {stopping.name!r} ranks trials of one seed"
             raise conflict("seeds", self.seeds, problem, "use seeds: 1, or leave stopping out")
-        epochs = max_epochs(design, self.trial)
-        if epochs is None and stopping.name == "asha":
+        in_steps = isinstance(self.trial, TrialConfig) and self.trial.optim.steps is not None
+        unit = "steps" if in_steps else "epochs"
+        if (stopping.grace_steps is not None) != in_steps:
+            problem, remedy = f"trials are as long as their {unit} say", "use grace_epochs instead"
+            if in_steps:
+                remedy = "say how many steps every trial trains"
+            raise conflict("design.stopping.grace_steps", stopping.grace_steps, problem, remedy)
+        longest = max_length(design, self.trial)
+        if longest is None and stopping.name == "asha":
             problem = "rungs of asha need to know how many epochs a trial reports"
             raise conflict("trial.epochs", None, problem, "give it, or use stopping: {name: median}")
-        if epochs is not None and stopping.grace_epochs > epochs:
-            problem = f"a trial has {epochs} epochs at most"
-            raise conflict("design.stopping.grace_epochs", stopping.grace_epochs, problem, "use fewer")
+        if longest is not None and stopping.grace > longest:
+            problem = f"a trial has {longest} {unit} at most"
+            raise conflict(f"design.stopping.grace_{unit}", stopping.grace, problem, "use fewer")
 
 
-def max_epochs(design: SearchDesign, trial: AnyTrial) -> int | None:
-    """Return the largest number of epochs of any trial of a search; None where it is not known.
+def max_length(design: SearchDesign, trial: AnyTrial) -> int | None:
+    """Return the largest length of any trial of a search; None where it is not known.
 
     Args:
         design: The search.
         trial: The study's base trial.
+
+    Returns:
+        Epochs, or steps where `optim.steps` says how long the base trial is.
     """
-    paths = ("optim.epochs",) if isinstance(trial, TrialConfig) else ("epochs", f"{PARAMS}.epochs")
+    paths: tuple[str, ...] = ("optim.epochs",)
+    longest = trial.planned_epochs
+    if not isinstance(trial, TrialConfig):
+        paths = ("epochs", f"{PARAMS}.epochs")
+    elif trial.optim.steps is not None:
+        paths, longest = ("optim.steps",), trial.optim.steps
     searched = [design.space[path] for path in paths if path in design.space]
     if not searched or getattr(trial, "epochs", None) is not None:
-        return trial.planned_epochs
+        return longest
     return max(int(end) for end in ends_of(searched[0]))

@@ -1,28 +1,20 @@
 """What follows from the kind of data, classes or targets: metrics, and settings that do not go with them."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from l2rw_ray.config.data.protocols import NoBias, NoNoise
 from l2rw_ray.config.data.regression import GaussianNoise
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.config.method.trial_loss import TrialLoss
+from l2rw_ray.config.section import Misfit
 
 METRICS = ("accuracy", "balanced_accuracy", "worst_class_accuracy", "loss")
 """Metrics of every evaluation of a classification."""
 REGRESSION_METRICS = ("rmse", "mae", "r2", "loss")
 """Metrics of every evaluation of a regression."""
 _LESS_IS_BETTER = {"rmse", "mae", "loss"}
-
-
-class Misfit(NamedTuple):
-    """A field that does not go with the data: arguments of `conflict` and of an `InputError`."""
-
-    field: str
-    value: object
-    problem: str
-    remedy: str
 
 
 def data_misfit(data: Data, *, is_regression: bool) -> Misfit | None:

@@ -8,8 +8,9 @@ from l2rw_ray.config.code_identity import weights_hash
 from l2rw_ray.config.custom import ImportPath
 from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
 from l2rw_ray.config.data.text import TokenizerOptions
+from l2rw_ray.config.length import EVERY_EPOCH, EvaluateEvery
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
-from l2rw_ray.config.method.stages import FinetuneMetaConfig, TwoStageConfig
+from l2rw_ray.config.method.stages import stages_misfit
 from l2rw_ray.config.method.trial_loss import TrialLoss
 from l2rw_ray.config.model import (
     TEXT_MODELS,
@@ -56,6 +57,9 @@ class TrialConfig(Section):
     validation and the test set by the name of the attribute."""
     selection: Selection = Selection()
     """Which epoch's model is tested, and early stopping."""
+    evaluate_every: EvaluateEvery = EVERY_EPOCH
+    """When the validation set is looked at, beside the end of training. Each time the history has a row, a
+    scheduler may stop the trial, and a checkpoint may be saved."""
     precision: PrecisionName = "float32"
     """What matrix products and convolutions are computed in, by torch's autocast. Parameters, losses and
     weights stay in float32. With `float16` the gradient is scaled by a `GradScaler`."""
@@ -76,7 +80,7 @@ class TrialConfig(Section):
 
     @property
     def planned_epochs(self) -> int | None:
-        """Epochs that the trial trains."""
+        """Epochs that the trial trains; None where `optim.steps` says how long."""
         return self.optim.epochs
 
     def identity(self) -> dict[str, Any]:
@@ -208,13 +212,9 @@ class TrialConfig(Section):
 
     @model_validator(mode="after")
     def _stages_fit_into_epochs(self) -> Self:
-        method, epochs = self.method, self.optim.epochs
-        stages = {TwoStageConfig: "first_epochs", FinetuneMetaConfig: "finetune_epochs"}
-        for kind, field in stages.items():
-            if isinstance(method, kind) and (given := getattr(method, field)) >= epochs:
-                problem = f"optim.epochs counts all stages together and is {epochs}"
-                remedy = f"use at most {epochs - 1}" if epochs > 1 else "use optim.epochs: 2 or more"
-                raise conflict(f"method.{field}", given, problem, remedy)
+        epochs = self.optim.epochs  # of steps only the data say
+        if epochs is not None and (misfit := stages_misfit(self.method, epochs)) is not None:
+            raise conflict(*misfit)
         return self
 
     @model_validator(mode="after")
@@ -251,8 +251,13 @@ class TrialConfig(Section):
 
     @model_validator(mode="after")
     def _schedule_fits_into_stages(self) -> Self:
-        schedule, epochs = self.optim.schedule, self.optim.epochs
-        if isinstance(schedule, OneCycleSchedule) or schedule.unit == "steps":
+        schedule, epochs, steps = self.optim.schedule, self.optim.epochs, self.optim.steps
+        if isinstance(schedule, OneCycleSchedule):
+            return self
+        if steps is not None and schedule.unit == "steps" and schedule.warmup >= steps:
+            problem = f"the trial ends after optim.steps: {steps}"
+            raise conflict("optim.schedule.warmup", schedule.warmup, problem, f"use at most {steps - 1}")
+        if epochs is None or schedule.unit == "steps":
             return self  # how many steps an epoch has, only the data say
         shortest = min(stage.epochs for stage in self.method.stages(epochs) if stage.is_fresh)
         if schedule.warmup >= shortest:

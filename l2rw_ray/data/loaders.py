@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -71,6 +72,7 @@ def epoch_batches(
     order: Tensor | None = None,
     augment: Sequence[str] = (),
     read_parts: ReadParts = read_here,
+    first: int = 0,
 ) -> Generator[Batch]:
     """Yield one rank's shares of the batches of one pass over a set.
 
@@ -85,6 +87,8 @@ def epoch_batches(
             which a set with `stored` rows has, else for their `epoch_order`.
         augment: `flip`, `crop`, or both, of images, drawn anew for each step.
         read_parts: Reads the rows of a streamed set.
+        first: Batches to leave out, from which a pass goes on that was begun before. Those of a streamed set
+            are read all the same.
 
     Raises:
         DataError: The set is streamed, and an order is given; or its rows cannot be read.
@@ -97,8 +101,9 @@ def epoch_batches(
     order = order.to("cpu" if examples.is_streamed else device)
     wholes = order.split(batch_size)[:steps]
     shares = [_share(whole, rank, world_size) for whole in wholes]
-    with closing(_inputs(examples, shares, seed, epoch, read_parts)) as inputs:
-        for step, (whole, index, x) in enumerate(zip(wholes, shares, inputs, strict=True)):
+    with closing(_inputs(examples, shares, seed, epoch, read_parts, first)) as inputs:
+        left = zip(wholes[first:], shares[first:], inputs, strict=True)
+        for step, (whole, index, x) in enumerate(left, start=first):
             change = None
             if augment:
                 changes_B3 = draw_changes(augment, seed, epoch, step, len(whole))
@@ -122,15 +127,21 @@ def _pass_order(examples: ExampleSet, seed: int, epoch: int) -> Tensor:
 
 
 def _inputs(
-    examples: ExampleSet, shares: Sequence[Tensor], seed: int, epoch: int, read_parts: ReadParts
+    examples: ExampleSet,
+    shares: Sequence[Tensor],
+    seed: int,
+    epoch: int,
+    read_parts: ReadParts,
+    first: int,
 ) -> Generator[Tree]:
-    """Yield the inputs of one rank's share of each batch, [B, …]."""
+    """Yield the inputs of one rank's share of each batch from the first one on, [B, …]."""
     if examples.stored is None or not examples.is_streamed:
-        yield from map(examples.inputs_of, shares)
+        yield from map(examples.inputs_of, shares[first:])
         return
     rows_N = examples.rows.cpu()
     arrival_N = examples.stored.arrival(rows_N, seed, epoch)
-    yield from streamed_inputs(examples.stored, rows_N, arrival_N, shares, read_parts)
+    with closing(streamed_inputs(examples.stored, rows_N, arrival_N, shares, read_parts)) as inputs:
+        yield from islice(inputs, first, None)
 
 
 class MetaSampler:

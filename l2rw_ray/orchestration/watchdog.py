@@ -7,6 +7,7 @@ writes the stacks to a file and ends the process a little later.
 """
 
 import faulthandler
+import math
 import os
 import sys
 import threading
@@ -33,7 +34,7 @@ class TrialPosition:
     """
 
     def __init__(self, text: str = "preparing its data and model") -> None:
-        self._text, self._epochs = text, 0
+        self._text, self._epochs = text, 0.0
 
     def update(self, event: Event) -> None:
         """Move to the position after an event."""
@@ -42,10 +43,10 @@ class TrialPosition:
                 self._epochs = event.epochs
                 self._enter(len(event.history) + 1)
             case EpochCompleted():
-                self._enter(event.epoch + 1)
+                self._enter(math.floor(event.epoch) + 1)
 
     def _enter(self, epoch: int) -> None:
-        self._text = f"in epoch {epoch}" if epoch <= self._epochs else "in its last evaluation"
+        self._text = f"in epoch {epoch}" if epoch <= math.ceil(self._epochs) else "in its last evaluation"
 
     def __str__(self) -> str:
         return self._text

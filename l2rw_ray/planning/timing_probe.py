@@ -9,6 +9,7 @@ from time import perf_counter
 import torch
 
 from l2rw_ray.config import PlannedTrial, TrialConfig
+from l2rw_ray.config.length import EVERY_EPOCH
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.config.method.stages import TwoStageConfig
 from l2rw_ray.config.schedule import CONSTANT
@@ -36,13 +37,20 @@ _EVALUATED = 500
 
 @dataclass(frozen=True)
 class _Cost:
-    """Fixed cost and cost per epoch of a trial."""
+    """Fixed cost of a trial, cost of an epoch's steps and of an evaluation, and the steps of an epoch."""
 
     once_s: float
     epoch_s: float
+    evaluation_s: float
+    epoch_steps: int = 1
 
     def of(self, trial: PlannedTrial, size_ratio: float) -> float:
-        return self.once_s + self.epoch_s * size_ratio * trial.built_in.optim.epochs
+        optim, every = trial.built_in.optim, trial.built_in.evaluate_every
+        steps_per_epoch = max(self.epoch_steps * size_ratio, 1.0)
+        epochs = optim.epochs or (optim.steps or 1) / steps_per_epoch
+        interval = every.epochs or (every.steps or 1) / steps_per_epoch
+        evaluations = math.ceil(epochs / interval)
+        return self.once_s + self.epoch_s * size_ratio * epochs + self.evaluation_s * evaluations
 
 
 def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
@@ -95,6 +103,7 @@ def _time(trial: PlannedTrial, sources: dict[str, Source]) -> _Cost:
         len(whole.test) / max(len(fewer.test), 1),
     )
     rounds_left = max(trial.built_in.measurement.probe_rounds - 1, 0)
+    cost = replace(cost, epoch_steps=of_epoch)
     return replace(cost, once_s=cost.once_s + rounds_left * observer.round_s(trial.built_in.method))
 
 
@@ -103,7 +112,7 @@ def _shortened(trial: PlannedTrial) -> PlannedTrial:
     rounds = min(trial.built_in.measurement.probe_rounds, 1)
     measurement = trial.built_in.measurement.model_copy(update={"probe_rounds": rounds})
     method = trial.built_in.method
-    changes: dict[str, Section] = {"measurement": measurement}
+    changes: dict[str, Section] = {"measurement": measurement, "evaluate_every": EVERY_EPOCH}
     if isinstance(method, TwoStageConfig):  # so that the second of the timed epochs begins the second stage
         changes["method"] = method.model_copy(update={"first_epochs": 1})
         constant = {"schedule": CONSTANT}  # a warm-up may not fit into so short a stage
@@ -168,5 +177,6 @@ class _TimingObserver:
         set_up_s = self._ended.duration_s - sum(e.duration_s for e in self._epochs) - self._test_s
         return _Cost(
             set_up_s + warming_up_s + stage_s + self._test_s * test_ratio,
-            (durations_s[-1] - evaluation_s) * steps_ratio + evaluation_s * validation_ratio,
+            (durations_s[-1] - evaluation_s) * steps_ratio,
+            evaluation_s * validation_ratio,
         )

@@ -52,7 +52,7 @@ class TrialSummary:
     measured: tuple[tuple[int, float], ...]
     step: tuple[int, ...]
     train_loss: tuple[float, ...]
-    epochs: tuple[int, ...]
+    epochs: tuple[float, ...]
     clean: Counts
     corrupted: Counts
     unverified: Counts

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from l2rw_ray.results.reader import read_column, unnested
+from l2rw_ray.results.reader import read_column, unnested, with_whole
 
 
 def read_weight_histograms(directory: Path | str) -> pa.Table:
@@ -76,7 +76,7 @@ def read_known_noise(directory: Path | str) -> pa.Table:
 
 def _epochs(directory: Path | str, column: str, names: tuple[str, ...]) -> pa.Table:
     columns, epochs = unnested(read_column(directory, column), column)
-    return pa.table(columns | {name: pc.struct_field(epochs, name) for name in names})
+    return with_whole(pa.table(columns | {name: pc.struct_field(epochs, name) for name in names}), "epoch")
 
 
 class TrialRows:

@@ -108,19 +108,21 @@ def _reported(name: str) -> Column:
 
 _METRICS = pa.map_(pa.string(), pa.float64())
 HISTORY = (
-    Column("epoch", pa.int64(), "Epochs trained, from 1."),
-    Column("step", pa.int64(), "Optimiser steps so far.", "steps"),
-    Column("duration_s", pa.float64(), "Wall time of the epoch, evaluation included.", "s"),
-    Column("metrics", _METRICS, "What the epoch reported, by name."),
+    Column(
+        "epoch", pa.float64(), "Epochs trained, from 1; a fraction where the trial was evaluated within one."
+    ),
+    Column("step", pa.int64(), "Steps so far, a batch each.", "steps"),
+    Column("duration_s", pa.float64(), "Wall time since the evaluation before, this one included.", "s"),
+    Column("metrics", _METRICS, "What was reported, by name."),
 )
-"""What `history` holds of each epoch."""
+"""What `history` holds of each evaluation: of each epoch, unless a trial says otherwise."""
 _COUNTS = pa.list_(pa.int64())
 _WEIGHTS = pa.struct(
-    [("epoch", pa.int64()), ("clean", _COUNTS), ("corrupted", _COUNTS), ("unverified", _COUNTS)]
+    [("epoch", pa.float64()), ("clean", _COUNTS), ("corrupted", _COUNTS), ("unverified", _COUNTS)]
 )
 _SERIES = pa.struct(
     [
-        ("epoch", pa.int64()),
+        ("epoch", pa.float64()),
         ("step", pa.list_(pa.int64())),
         ("train_loss", pa.list_(pa.float32())),
         ("effective_sample_size", pa.list_(pa.float32())),
@@ -186,8 +188,8 @@ COLUMNS = (
     ),
     *METRICS_WITH_COLUMN,
     Column("train_examples", pa.int64(), "Size of the train set.", "examples"),
-    Column("epochs", pa.int64(), "Epochs trained."),
-    Column("steps", pa.int64(), "Optimiser steps taken.", "steps"),
+    Column("epochs", pa.float64(), "Epochs trained, a fraction where the last one is partial."),
+    Column("steps", pa.int64(), "Steps taken, a batch each.", "steps"),
     Column("duration_s", pa.float64(), "Wall time of all attempts: training, evaluation, measurement.", "s"),
     Column("split_hash_train", pa.string(), "SHA-256 over the row indices of the train set."),
     Column("split_hash_meta", pa.string(), "The same of the meta set."),

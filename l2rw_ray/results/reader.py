@@ -38,7 +38,7 @@ def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
     folder = StudyFolder(Path(directory))
     plan = folder.read_plan()
     ledger = read_ledger(folder, _ROW_COLUMNS)
-    planned = _planned_rows(ledger, plan)
+    planned = with_whole(_planned_rows(ledger, plan), "epochs")
     stages = {row.trial_id: row.stage.value for row in plan}
     own = [stages[trial_id] for trial_id in planned["trial_id"].to_pylist()]
     planned = planned.append_column("stage", pa.array(own, pa.string()))
@@ -46,14 +46,15 @@ def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
         return planned
     names = {row.trial_id for row in plan}
     extra = [row for row, trial_id in enumerate(ledger["trial_id"].to_pylist()) if trial_id not in names]
-    return pa.concat_tables([planned, _take(ledger, extra)], promote_options="default")
+    return pa.concat_tables([planned, _take(ledger, extra)], promote_options="permissive")
 
 
 def read_history(directory: Path | str) -> pa.Table:
-    """Read the epochs of the trials that `read_study` returns, a row per trial and epoch.
+    """Read the evaluations of the trials that `read_study` returns, a row per trial and evaluation.
 
     Returns:
-        `trial_id`, `seed`, `factor.<path>` …, `epoch`, `step`, `duration_s` and a float column per
+        `trial_id`, `seed`, `factor.<path>` …, `epoch` (whole numbers, unless a trial was evaluated within an
+        epoch), `step`, `duration_s` and a float column per
         metric, null where an epoch does not have it.
 
     Raises:
@@ -65,7 +66,15 @@ def read_history(directory: Path | str) -> pa.Table:
     metrics = pc.struct_field(epochs, "metrics")
     for name in sorted(set(metrics.keys.to_pylist())):
         columns[name] = pc.map_lookup(metrics, name, "first")
-    return pa.table(columns)
+    return with_whole(pa.table(columns), "epoch")
+
+
+def with_whole(table: pa.Table, column: str) -> pa.Table:
+    """Return a table with a column of floats as whole numbers, where all of them are."""
+    place, values = table.column_names.index(column), table[column]
+    if not pc.all(pc.equal(values, pc.floor(values)), min_count=0).as_py():
+        return table
+    return table.set_column(place, column, values.cast(pa.int64()))
 
 
 def read_column(directory: Path | str, column: str) -> pa.Table:

@@ -56,7 +56,7 @@ class TrialRecord:
     attempt: int
     config: str
     method: str
-    epochs: int
+    epochs: float
     steps: int
     duration_s: float
     versions: Mapping[str, str]

@@ -41,7 +41,7 @@ class _Collected:
 
     started: TrialStarted
     started_at: datetime
-    epochs: dict[int, EpochCompleted] = field(default_factory=dict)
+    epochs: dict[float, EpochCompleted] = field(default_factory=dict)
 
     def start(self, event: TrialStarted) -> None:
         self.started = event

@@ -31,7 +31,7 @@ class DesignPointRun:
     method: str
     factors: Mapping[str, Any]
     intervals: Mapping[str, Mapping[str, float]]
-    curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -55,7 +55,7 @@ class DesignPointRun:
     def points(self, at: datetime) -> list[MetricPoint]:
         """Return all values, as measured at a time; curves are thinned."""
         return [MetricPoint(name, value, 0, at) for name, value in self._means().items()] + [
-            MetricPoint(name, curve[epoch], epoch, at)
+            MetricPoint(name, curve[epoch], int(epoch), at)
             for name, curve in self.curves.items()
             for epoch in sorted(thinned(curve))
         ]

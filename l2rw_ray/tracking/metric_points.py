@@ -36,12 +36,14 @@ class MetricPoint:
     at: datetime
 
 
-def thinned(epochs: Iterable[int]) -> set[int]:
-    """Return at most about `MAX_POINTS` of the epochs, the first and the last among them.
+def thinned(epochs: Iterable[float]) -> set[float]:
+    """Return at most about `MAX_POINTS` of the epochs that are whole, the first and the last among them.
+
+    Tracking has no others: of evaluations within epochs the ledger has all.
 
     Others are multiples of a power of two, so that runs of different lengths share epochs.
     """
-    known = sorted(epochs)
+    known = sorted(int(epoch) for epoch in epochs if float(epoch).is_integer())
     stride = 1
     while len(known) > MAX_POINTS * stride:
         stride *= 2
@@ -52,8 +54,8 @@ def metric_points(row: Row, history: Sequence[Row], series: Sequence[Row] = ()) 
     """Return all metrics of a trial: per epoch, final ones that differ from the last epoch, per step."""
     points: list[MetricPoint] = []
     last: dict[str, float] = {}
-    at, shown = row["started_at"], thinned(int(epoch["epoch"]) for epoch in history)
-    for epoch in sorted(history, key=lambda epoch: int(epoch["epoch"])):
+    at, shown = row["started_at"], thinned(epoch["epoch"] for epoch in history)
+    for epoch in sorted(history, key=lambda epoch: epoch["epoch"]):
         at += timedelta(seconds=epoch["duration_s"])
         values = {
             _EPOCH_NAMES.get(name, name): float(value)
@@ -62,12 +64,12 @@ def metric_points(row: Row, history: Sequence[Row], series: Sequence[Row] = ()) 
         }
         if epoch["epoch"] in shown:
             points += [
-                MetricPoint(name, value, epoch["epoch"], at)
+                MetricPoint(name, value, int(epoch["epoch"]), at)
                 for name, value in values.items()
                 if name not in _LAST_ONLY or epoch["epoch"] == max(shown)
             ]
         last = values
-    end, step = end_of(row), row["epochs"] or 0
+    end, step = end_of(row), round(row["epochs"] or 0)
     return (
         points
         + [
@@ -85,7 +87,7 @@ def _step_points(row: Row, history: Sequence[Row], series: Sequence[Row]) -> lis
     total = sum(len(epoch["step"]) for epoch in series)
     stride = -(-total // MAX_POINTS) or 1
     points, position, began = [], 0, row["started_at"]
-    for epoch in sorted(series, key=lambda epoch: int(epoch["epoch"])):
+    for epoch in sorted(series, key=lambda epoch: epoch["epoch"]):
         duration_s, count = durations.get(epoch["epoch"], 0.0), len(epoch["step"])
         for place, step in enumerate(epoch["step"]):
             position += 1

@@ -6,7 +6,7 @@ import logging
 import pickle
 import re
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -144,9 +144,9 @@ class CheckpointSchedule:
 
     def __init__(self, policy: CheckpointPolicy, clock: Callable[[], float] = monotonic) -> None:
         self._policy, self._clock = policy, clock
-        self._saved_at, self._saved_epoch = clock(), 0
+        self._saved_at, self._saved_epoch = clock(), 0.0
 
-    def is_due(self, epoch: int) -> bool:
+    def is_due(self, epoch: float) -> bool:
         """Return whether an interval is over.
 
         Args:
@@ -156,9 +156,26 @@ class CheckpointSchedule:
         by_time = every_s is not None and self._clock() - self._saved_at >= every_s
         return by_time or (every_epochs is not None and epoch - self._saved_epoch >= every_epochs)
 
-    def saved(self, epoch: int) -> None:
+    def saved(self, epoch: float) -> None:
         """Restart the intervals after a checkpoint of this epoch."""
         self._saved_at, self._saved_epoch = self._clock(), epoch
+
+
+def state_misfit(state: State, own: State, dispensable: Collection[str], world_size: int) -> str | None:
+    """Return why a trial cannot resume from a state, or None.
+
+    Args:
+        state: That of a checkpoint.
+        own: The trial's present one, without the generators.
+        dispensable: Parts of a checkpoint that the trial may do without.
+        world_size: Number of its workers.
+    """
+    if state.keys() - dispensable != own.keys() | {"generators"}:
+        return "with other parts"
+    shapes, wanted = ({name: value.shape for name, value in each["model"].items()} for each in (state, own))
+    if shapes != wanted:
+        return "of another network"
+    return None if len(state["generators"]) == world_size else "of another number of workers"
 
 
 def restored_history(saved: Iterable[Mapping[str, Any]]) -> list[EpochCompleted]:

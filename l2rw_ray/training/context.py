@@ -20,6 +20,7 @@ from l2rw_ray.models.pretrained.network import build_network
 from l2rw_ray.training.arithmetic.network import prepare_network
 from l2rw_ray.training.arithmetic.precision import scaler_for
 from l2rw_ray.training.determinism import restore_rng, rng_state, seed_globals
+from l2rw_ray.training.loop.length import TrialLength
 from l2rw_ray.training.optim.optimizers import build_optimizer
 from l2rw_ray.training.ranks import Ranks
 from l2rw_ray.training.task import task_loss
@@ -68,7 +69,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
         meta=_meta_sampler(trial, splits),
         train=splits.train,
         classes=len(splits.class_names),
-        epochs=config.optim.epochs,
+        epochs=TrialLength.of(config, len(splits.train), ranks.world_size).epochs,
         batch_size=config.optim.batch_size,
         seed=trial.seed,
         restart=lambda: _restart(network, optimizer, fresh, build),

@@ -124,6 +124,15 @@ def save_model(path: Path, model: SavedModel) -> None:
         draft.unlink(missing_ok=True)
 
 
+def stored_model(path: Path, model: SavedModel) -> tuple[str, ...]:
+    """Write a trained model as `save_model` does. Returns a warning where that failed."""
+    try:
+        save_model(path, model)
+    except OSError as error:
+        return (f"its model could not be saved ({error.strerror or error}): check the study folder",)
+    return ()
+
+
 def load_model(path: Path, *, own_code: bool = False) -> SavedModel:
     """Load a model that `save_model` wrote, on the CPU and in eval mode.
 

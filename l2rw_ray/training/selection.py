@@ -1,4 +1,4 @@
-"""The best epoch of a trial so far, its model, and whether training may end."""
+"""The best evaluation of a trial so far, its model, and whether training may end."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Model = Mapping[str, Tensor]
 
 
 class BestEpoch:
-    """Keeps the best epoch by a validation metric. Equal on all ranks, as the metrics are.
+    """Keeps the best evaluation by a validation metric. Equal on all ranks, as the metrics are.
 
     Args:
         config: What is selected by which metric.
@@ -28,12 +28,12 @@ class BestEpoch:
         self._metric = config.metric or ("rmse" if is_regression else "balanced_accuracy")
         mode = config.mode or best_mode(f"validation_{self._metric}")
         self._sign = -1.0 if mode == "min" else 1.0
-        self._epoch, self._value = 0, 0.0
+        self._epoch, self._value, self._waited = 0.0, 0.0, 0
         self._model: dict[str, Tensor] = {}
 
     @property
-    def epoch(self) -> int | None:
-        """The epoch whose model is selected, from 1; None for the last."""
+    def epoch(self) -> float | None:
+        """Epochs before the evaluation whose model is selected; None for the last."""
         return self._epoch if self._model else None
 
     @property
@@ -41,12 +41,12 @@ class BestEpoch:
         """Its model, on the CPU; empty where the last one is selected."""
         return self._model
 
-    def add(self, epoch: int, metrics: Mapping[str, float], model: Callable[[], Model]) -> None:
-        """Compare an epoch with the best one before.
+    def add(self, epoch: float, metrics: Mapping[str, float], model: Callable[[], Model]) -> None:
+        """Compare an evaluation with the best one before.
 
         Args:
-            epoch: Epochs trained, this one included.
-            metrics: What it reported, its validation metrics included.
+            epoch: Epochs trained.
+            metrics: What was reported, its validation metrics included.
             model: Returns its model, which is copied where it is better.
 
         Raises:
@@ -63,23 +63,30 @@ class BestEpoch:
             )
         value = self._sign * metrics[name]
         if self._epoch and value <= self._value:
+            self._waited += 1
             return
-        self._epoch, self._value = epoch, value
+        self._epoch, self._value, self._waited = epoch, value, 0
         if self._config.select == "best":
             self._model = {name: tensor.cpu() for name, tensor in copy.deepcopy(model()).items()}
 
-    def is_patience_over(self, epoch: int) -> bool:
-        """Return whether so many epochs have passed without a better one that training ends."""
-        patience = self._config.patience
-        return patience is not None and bool(self._epoch) and epoch - self._epoch >= patience
+    @property
+    def is_patience_over(self) -> bool:
+        """Whether so many evaluations have passed without a better one that training ends."""
+        return self._config.patience is not None and self._waited >= self._config.patience
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best epoch, its value and its model; empty where nothing is selected or stopped."""
+        """Return the best evaluation and how many came since; empty where nothing is selected or stopped."""
         if not self._config.is_used:
             return {}
-        return {"epoch": self._epoch, "value": self._value, "model": self._model}
+        return {
+            "epoch": self._epoch,
+            "value": self._value,
+            "waited": self._waited,
+            "model": self._model,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore a state that `state_dict` returned."""
         if state:
             self._epoch, self._value, self._model = state["epoch"], state["value"], state["model"]
+            self._waited = state.get("waited", 0)  # not in that of an earlier release

@@ -11,21 +11,21 @@ from torch import Tensor
 from l2rw_ray.events import StepSeries
 
 _MAX_POINTS, _MIN_POINTS = 200, 20
-"""Points per epoch; fewer where a trial has many epochs."""
+"""Points per series; fewer where a trial has many."""
 _POINTS_OF_A_TRIAL = 2000
 
 
-def step_series(loss_S: Tensor, effective_S: Tensor | None, first: int, epochs: int) -> StepSeries:
-    """Average the steps of an epoch over chunks.
+def step_series(loss_S: Tensor, effective_S: Tensor | None, first: int, evaluations: int) -> StepSeries:
+    """Average the steps between two evaluations over chunks.
 
     Args:
         loss_S: Each step's loss, NaN where it has none.
         effective_S: Each step's effective sample size, NaN where it has none; None for a plain epoch.
         first: Steps of the trial before these.
-        epochs: Epochs of the trial.
+        evaluations: About how many such series the trial has.
     """
     steps = len(loss_S)
-    most = min(_MAX_POINTS, max(_MIN_POINTS, _POINTS_OF_A_TRIAL // epochs))
+    most = min(_MAX_POINTS, max(_MIN_POINTS, _POINTS_OF_A_TRIAL // evaluations))
     stride = max(1, math.ceil(steps / most))
     ends = [min(end + stride, steps) for end in range(0, steps, stride)]
     if effective_S is None:

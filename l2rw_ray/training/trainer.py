@@ -1,9 +1,9 @@
 """Train one trial, from its splits to its test metrics."""
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -17,27 +17,29 @@ from l2rw_ray.events import (
     EpochCompleted,
     Event,
     TrialEnded,
-    TrialStarted,
     TrialStatus,
     Verdict,
 )
 from l2rw_ray.import_path import load
-from l2rw_ray.measurement import SYSTEM, PhaseTimer, SystemLoad, describe_hardware
-from l2rw_ray.methods import Epoch, StagedMethod, build_method
+from l2rw_ray.measurement import SYSTEM, PhaseTimer, SystemLoad
+from l2rw_ray.methods import Epoch, StagedMethod, StepOutcome, build_method
 from l2rw_ray.training.arithmetic.precision import TrialScaler, autocast
-from l2rw_ray.training.checkpoint import CheckpointSchedule, restored_history
+from l2rw_ray.training.checkpoint import CheckpointSchedule, restored_history, state_misfit
 from l2rw_ray.training.context import build_context, scaled_for_weights
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.epoch_statistics import EpochStatistics
 from l2rw_ray.training.evaluation import evaluate
 from l2rw_ray.training.examples.evidence import ExampleEvidence
-from l2rw_ray.training.examples.trial_examples import collect_examples
+from l2rw_ray.training.examples.trial_examples import collect_examples, stored_examples
+from l2rw_ray.training.loop.length import Position, TrialLength, stages_of
+from l2rw_ray.training.loop.start import start_event
+from l2rw_ray.training.loop.taken_step import TakenStep
 from l2rw_ray.training.optim.schedules import LearningRates
 from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.ranks import unwrapped
-from l2rw_ray.training.saved_model import save_model, trained_model
+from l2rw_ray.training.saved_model import stored_model, trained_model
 from l2rw_ray.training.score_checks import ScoreChecks
 from l2rw_ray.training.selection import BestEpoch
 from l2rw_ray.training.weight_health import health_warnings
@@ -80,15 +82,18 @@ class Trainer:
         self._context = build_context(trial, self._splits, options.ranks, options.device)
         self._scaler: TrialScaler | None = self._context.update_options.get("scaler")
         self._method = build_method(self._config.method, self._context)
-        self._stages = self._config.method.stages(self._config.optim.epochs)
-        self._rates = self._learning_rates()
+        self._length = TrialLength.of(self._config, len(self._splits.train), options.ranks.world_size)
+        self._at, self._reported = Position(), Epoch()
+        stages = stages_of(self._config, self._length)
+        optim, updates = self._config.optim, self._length.updates_per_epoch
+        optimizers, left_out = (self._context.optimizer,), self._length.updates_left_out
+        self._rates = LearningRates(optimizers, optim.schedule, stages, updates, optim.lr, left_out)
         self._best = BestEpoch(
             self._config.selection,
             is_regression=splits.is_regression,
-            first_epoch=self._config.optim.epochs - self._stages[-1].epochs,
+            first_epoch=self._length.epochs - stages[-1].epochs,
         )
         self._metrics = load_metrics(self._config.metrics)
-        self._epoch, self._step, self._skipped = 0, 0, 0
         self._earlier_s, self._started = 0.0, perf_counter()
         self._checks = ScoreChecks()
         self._history: list[EpochCompleted] = []
@@ -99,55 +104,92 @@ class Trainer:
         self._load = SystemLoad(options.device) if options.system_metrics and options.ranks.leads else None
 
     def run(self) -> None:
-        """Train until the last epoch, or until an answer to an event stops the trial."""
+        """Train until the end, until patience is over, or until an answer to an event stops the trial."""
         seed_globals(self._trial.seed, "training", self._ranks.rank)
         self._resume()
-        self._send(self._start_event())
+        history, epochs = tuple(self._history), self._length.exact_epochs
+        earlier_s = self._earlier_s
+        self._send(start_event(self._trial, self._splits, self._options, epochs, history, earlier_s))
         self._probe()
-        while self._epoch < self._config.optim.epochs and not self._best.is_patience_over(self._epoch):
-            verdict = self._send(self._train_epoch())
-            self._save(at_once=verdict is Verdict.STOP)
-            if verdict is Verdict.STOP:
-                self._end(TrialStatus.STOPPED)
-                return
-        self._end(TrialStatus.COMPLETED)
+        status = TrialStatus.COMPLETED
+        with closing(self._steps()) as steps:
+            while not self._best.is_patience_over and (event := self._until_evaluation(steps)):
+                verdict = self._send(event)
+                self._save(at_once=verdict is Verdict.STOP)
+                if verdict is Verdict.STOP:
+                    status = TrialStatus.STOPPED
+                    break
+        self._end(status)
 
-    def _train_epoch(self) -> EpochCompleted:
-        started = perf_counter()
-        self._rates.begin_epoch(self._epoch)
+    def _until_evaluation(self, steps: Iterator[TakenStep]) -> EpochCompleted | None:
+        """Train until the next evaluation, and make it; None where the training is over."""
+        started, first = perf_counter(), self._at.step
+        statistics = EpochStatistics(self._splits.train, self._length.epoch_steps, first, self._device)
+        for taken in steps:
+            statistics.add(self._at.step - first - 1, taken.batch, taken.outcome, is_train=taken.is_train)
+            if self._length.is_due(self._at, first):
+                break
+        return None if self._at.step == first else self._evaluated(statistics, started)
+
+    def _steps(self) -> Generator[TakenStep]:
+        while not self._length.is_over(self._at):
+            yield from self._pass()
+
+    def _pass(self) -> Generator[TakenStep]:
+        """Make the steps of an epoch, or those that are left of one, and give each when it is done."""
+        at, method = self._at, self._method
+        if not at.place:
+            self._rates.begin_epoch(at.epoch)
         with self._timer("stage"), self._autocast():
-            method = self._method
-            plan = method.begin_epoch(self._epoch) if isinstance(method, StagedMethod) else Epoch()
-        train = self._splits.train
+            plan = method.begin_epoch(at.epoch) if isinstance(method, StagedMethod) else Epoch()
+        self._reported, train = plan, self._splits.train
         examples = train if plan.examples is None else plan.examples
         visited, batch_size = examples if plan.order is None else plan.order, self._config.optim.batch_size
-        steps = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
-        steps = min(steps, self._options.epoch_steps or steps)
-        accumulated = self._config.optim.accumulation_steps
-        statistics = EpochStatistics(train, steps, self._step, self._device)
-        with closing(self._batches(self._epoch, plan, self._options.read_parts)) as batches:
-            for position in range(steps):
+        at.pass_steps = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
+        end = min(self._length.end_of_pass(at), self._options.epoch_steps or at.pass_steps)
+        with closing(self._batches(at.epoch, plan, self._options.read_parts, at.place)) as batches:
+            if not end:
+                self._end_pass(plan)
+            for place in range(at.place, end):
                 with self._timer("data"):
                     batch = next(batches)
+                if place + 1 == end:
+                    batch = replace(batch, is_last=True)
                 with self._timer("step"), self._autocast():
-                    outcome = method.step(batch, self._step, self._epoch)
-                if batch.is_last or (position + 1) % accumulated == 0:
-                    self._rates.advance()
-                statistics.add(position, batch, outcome, is_train=examples is train)
-                self._checks.add(outcome)
-                if self._evidence and examples is train:
-                    self._evidence.add(self._epoch, batch, outcome)
-                self._skipped += outcome.skipped
-                self._step += 1
+                    outcome = method.step(batch, at.step, at.epoch)
+                self._count(batch, outcome, is_train=examples is train)
+                if place + 1 == end:
+                    self._end_pass(plan)
+                yield TakenStep(batch, outcome, examples is train)
+
+    def _count(self, batch: Batch, outcome: StepOutcome, *, is_train: bool) -> None:
+        at = self._at
+        at.place, at.step, at.skipped = at.place + 1, at.step + 1, at.skipped + outcome.skipped
+        at.is_updated = batch.is_last or at.place % self._length.accumulation_steps == 0
+        if at.is_updated:
+            self._rates.advance()
+        self._checks.add(outcome)
+        if self._evidence and is_train:
+            self._evidence.add(at.epoch, batch, outcome)
+
+    def _end_pass(self, plan: Epoch) -> None:
+        """Go on to the next epoch, unless the trial ends within this one."""
+        at = self._at
         if self._evidence:
-            self._evidence.end_epoch(self._epoch, self._ranks, is_chosen=plan.order is not None)
-        self._epoch += 1
+            self._evidence.end_epoch(at.epoch, self._ranks, is_chosen=plan.order is not None)
+        if at.place in (at.pass_steps, self._options.epoch_steps):
+            at.epoch, at.place = at.epoch + 1, 0
+
+    def _evaluated(self, statistics: EpochStatistics, started: float) -> EpochCompleted:
+        at = self._at
         self._ranks.share_buffers(self._context.model)  # all ranks evaluate and save the same model
+        if self._evidence:
+            self._evidence.gather(self._ranks)
         with self._timer("evaluation"):
-            summary = statistics.summarise(self._ranks, self._config.optim.epochs)
+            summary = statistics.summarise(self._ranks, self._length.evaluations)
             metrics = summary.metrics | self._evaluate("validation")[0]
         if summary.weights:
-            metrics["skipped_steps"] = float(self._skipped)
+            metrics["skipped_steps"] = float(at.skipped)
         metrics |= self._checks.metrics | self._rates.metrics
         if self._scaler is not None:
             metrics |= self._scaler.metrics
@@ -155,30 +197,19 @@ class Trainer:
             metrics |= self._load.sample()
         event = EpochCompleted(
             trial_id=self._trial.trial_id,
-            epoch=self._epoch,
-            step=self._step,
+            epoch=at.epochs,
+            step=at.step,
             duration_s=perf_counter() - started,
-            metrics={**metrics, **plan.metrics},
+            metrics={**metrics, **self._reported.metrics},
             weights=summary.weights,
             series=summary.series,
             estimator_used=self._checks.estimator,
         )
         self._history.append(event)
-        self._best.add(self._epoch, metrics, unwrapped(self._context.model).state_dict)
+        self._best.add(at.epochs, metrics, unwrapped(self._context.model).state_dict)
         return event
 
-    def _learning_rates(self) -> LearningRates:
-        optim, context = self._config.optim, self._context
-        batches = steps_per_epoch(context.train_size, optim.batch_size, context.world_size)
-        return LearningRates(
-            (context.optimizer,),
-            optim.schedule,
-            self._stages,
-            math.ceil(batches / optim.accumulation_steps),
-            optim.lr,
-        )
-
-    def _batches(self, epoch: int, plan: Epoch, read_parts: ReadParts) -> Generator[Batch]:
+    def _batches(self, epoch: int, plan: Epoch, read_parts: ReadParts, first: int = 0) -> Generator[Batch]:
         train = self._splits.train
         return epoch_batches(
             train if plan.examples is None else plan.examples,
@@ -190,6 +221,7 @@ class Trainer:
             order=plan.order,
             augment=self._config.data.augment if plan.examples is None else (),
             read_parts=read_parts,
+            first=first,
         )
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -208,35 +240,16 @@ class Trainer:
             )
         for metric, value in found.metrics.items():
             if not math.isfinite(value):
-                raise NonFiniteError(self._step, f"{name}_{metric}")
+                raise NonFiniteError(self._at.step, f"{name}_{metric}")
         metrics = {f"{name}_{metric}": value for metric, value in found.metrics.items()}
         return metrics, found.confusion(self._splits.class_names)
 
     def _probe(self) -> None:
-        if self._probed or self._epoch:
+        if self._probed or self._at.step:
             return
         with closing(self._batches(0, Epoch(), read_here)) as epoch:  # only its first few
             batches = list(islice(epoch, _PROBE_BATCHES))
         self._probed = probe_overhead(self._config, self._context, batches, self._ranks)
-
-    def _start_event(self) -> TrialStarted:
-        splits = self._splits
-        counts_C = splits.train.labels.bincount(minlength=len(splits.class_names)).tolist()
-        return TrialStarted(
-            trial_id=self._trial.trial_id,
-            attempt=self._options.attempt,
-            world_size=self._ranks.world_size,
-            device=self._device.type,
-            hardware=describe_hardware(self._device),
-            train_examples=len(splits.train),
-            epochs=self._config.optim.epochs,
-            split_hashes=splits.hashes,
-            class_counts=dict(zip(splits.class_names, counts_C, strict=True)),
-            history=tuple(self._history),
-            elapsed_s=self._earlier_s,
-            split_sizes={name: len(getattr(splits, name)) for name in splits.hashes},
-            known_noise=splits.known_noise,
-        )
 
     def _end(self, status: TrialStatus) -> None:
         # an epoch without new weights lacks their metrics: take the latest of each
@@ -253,8 +266,8 @@ class Trainer:
             TrialEnded(
                 trial_id=self._trial.trial_id,
                 status=status,
-                epochs=self._epoch,
-                steps=self._step,
+                epochs=self._at.epochs,
+                steps=self._at.step,
                 duration_s=self._elapsed_s(),
                 metrics=metrics,
                 warnings=warnings,
@@ -268,7 +281,7 @@ class Trainer:
         if epoch is None:
             return {}
         unwrapped(self._context.model).load_state_dict(self._best.model)
-        metrics = self._history[epoch - 1].metrics
+        metrics = next(event.metrics for event in self._history if event.epoch == epoch)
         selected = {name: value for name, value in metrics.items() if name.startswith("validation_")}
         return {**selected, "selected_epoch": float(epoch)}
 
@@ -277,16 +290,12 @@ class Trainer:
         file = self._options.model_file
         if file is None or not self._ranks.leads:
             return ()
-        try:
-            save_model(file, trained_model(self._context.model, self._config, self._splits))
-        except OSError as error:
-            return (f"its model could not be saved ({error.strerror or error}): check the study folder",)
-        return ()
+        return stored_model(file, trained_model(self._context.model, self._config, self._splits))
 
     def _new_evidence(self) -> ExampleEvidence | None:
         if self._options.keep_examples is None:
             return None
-        return ExampleEvidence(len(self._splits.train), self._config.optim.epochs, self._device)
+        return ExampleEvidence(len(self._splits.train), self._length.epochs, self._device)
 
     def _keep_examples(self) -> tuple[str, ...]:
         """Store evidence on each label if asked to. Returns a warning where that failed."""
@@ -294,15 +303,12 @@ class Trainer:
             return ()
         model, read_parts = self._context.model, self._options.read_parts
         with self._autocast():
-            found = collect_examples(model, self._splits, self._evidence, self._ranks, self._step, read_parts)
+            found = collect_examples(
+                model, self._splits, self._evidence, self._ranks, self._at.step, read_parts
+            )
         if not self._ranks.leads:
             return ()
-        try:
-            self._options.keep_examples(found)
-        except OSError as error:
-            reason = error.strerror or error
-            return (f"evidence on its labels could not be saved ({reason}): check the study folder",)
-        return ()
+        return stored_examples(self._options.keep_examples, found)
 
     def _warnings(self) -> tuple[str, ...]:
         of_health = health_warnings(
@@ -323,9 +329,9 @@ class Trainer:
         """Write a checkpoint if one is due, which may not be every epoch."""
         if self._checkpoints is None or self._schedule is None:
             return
-        if not self._ranks.broadcast(at_once or self._schedule.is_due(self._epoch)):
+        if not self._ranks.broadcast(at_once or self._schedule.is_due(self._at.epochs)):
             return
-        self._schedule.saved(self._epoch)
+        self._schedule.saved(self._at.epochs)
         generators = self._ranks.gather(rng_state())
         if not self._ranks.leads:
             return
@@ -333,20 +339,22 @@ class Trainer:
             self._checkpoints.save(self._state() | {"generators": generators})
 
     def _state(self) -> dict[str, Any]:
-        parts = {"evidence": self._evidence.state_dict()} if self._evidence else {}
+        parts: dict[str, Any] = {"evidence": self._evidence.state_dict()} if self._evidence else {}
         if position := self._rates.state_dict():
             parts["learning_rates"] = position
         if best := self._best.state_dict():
             parts["best_epoch"] = best
         if self._scaler is not None:
             parts["scaler"] = self._scaler.state_dict()
+        if not self._length.stays_in_epochs:
+            parts["place"] = [self._at.place, self._at.pass_steps]
         return parts | {
             "model": unwrapped(self._context.model).state_dict(),
             "optimizer": self._context.optimizer.state_dict(),
             "arm": self._method.state_dict(),  # name kept from release 0.1
-            "epoch": self._epoch,
-            "step": self._step,
-            "skipped": self._skipped,
+            "epoch": self._at.epoch,
+            "step": self._at.step,
+            "skipped": self._at.skipped,
             "elapsed_s": self._elapsed_s(),
             "times_s": dict(self._timer.total_s),
             "probed": self._probed,
@@ -370,7 +378,8 @@ class Trainer:
         if self._scaler is not None:
             self._scaler.load_state_dict(state["scaler"])
         self._method.load_state_dict(state["arm"])
-        self._epoch, self._step, self._skipped = state["epoch"], state["step"], state["skipped"]
+        place, pass_steps = state.get("place", (0, 1))
+        self._at = Position(state["epoch"], place, pass_steps, state["step"], state["skipped"])
         if self._evidence:
             self._evidence.load_state_dict(state["evidence"])
         self._earlier_s, self._probed = state["elapsed_s"], state["probed"]
@@ -378,16 +387,10 @@ class Trainer:
         self._history = restored_history(state["history"])
         if self._history:
             self._checks.resume(self._history[-1])
-        self._schedule.saved(self._epoch)
+        self._schedule.saved(self._at.epochs)
         restore_rng(state["generators"][self._ranks.rank])
 
     def _misfit(self, state: dict[str, Any]) -> str | None:
         """Return why a checkpoint cannot be resumed from, or None."""
         no_longer_kept = {"evidence"} if self._evidence is None else set()
-        if state.keys() - no_longer_kept != self._state().keys() | {"generators"}:
-            return "with other parts"
-        own = unwrapped(self._context.model).state_dict()
-        shapes = {name: value.shape for name, value in state["model"].items()}
-        if shapes != {name: value.shape for name, value in own.items()}:
-            return "of another network"
-        return None if len(state["generators"]) == self._ranks.world_size else "of another number of workers"
+        return state_misfit(state, self._state(), no_longer_kept, self._ranks.world_size)

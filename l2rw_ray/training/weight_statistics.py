@@ -11,6 +11,7 @@ from torch import Tensor
 from l2rw_ray.events import WEIGHT_EDGES, WeightHistogram
 from l2rw_ray.training.determinism import without_draws
 from l2rw_ray.training.ranks import Ranks
+from l2rw_ray.training.step_statistics import room_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class WeightStatistics:
 
     Args:
         corrupted_N: Which train examples are known to carry a wrong label.
-        steps: Steps of the epoch.
+        steps: Steps to have room for at first.
         device: Where the weights are.
         unverified_N: Of which neither that nor the opposite is known; None where one is of all.
     """
@@ -78,6 +79,7 @@ class WeightStatistics:
             known,
         )
         if is_new:
+            self._sums_S5, self._is_new_S = room_for(self._sums_S5, step), room_for(self._is_new_S, step)
             self._sums_S5[step] = torch.stack([value.double() for value in sums])
             self._is_new_S[step] = True
         self._relative_N.index_add_(0, index_B, weights_B * global_size)
@@ -90,15 +92,20 @@ class WeightStatistics:
             global_sizes_S: Examples in each step's global batch.
             ranks: The trial's workers.
         """
-        sums_S5 = ranks.sum(self._sums_S5).cpu()
+        count = len(global_sizes_S)
+        self._sums_S5, self._is_new_S = (
+            room_for(self._sums_S5, count - 1),
+            room_for(self._is_new_S, count - 1),
+        )
+        sums_S5, is_new_S = ranks.sum(self._sums_S5[:count]).cpu(), self._is_new_S[:count]
         times_N, relative_N = ranks.sum(self._seen_N).cpu(), ranks.sum(self._relative_N).cpu()
         seen_N = times_N > 0
         relative_K, (corrupted_K, clean_K, unverified_K) = (relative_N / times_N)[seen_N], self._kinds(seen_N)
         total_S, squares_S, zeros_S, wrong_S, known_S = sums_S5.unbind(dim=1)
         used = squares_S > 0
         summary = {}
-        if self._is_new_S.any():
-            summary["zero_weight_fraction"] = (zeros_S.sum() / global_sizes_S[self._is_new_S].sum()).item()
+        if is_new_S.any():
+            summary["zero_weight_fraction"] = (zeros_S.sum() / global_sizes_S[is_new_S].sum()).item()
         effective_S = total_S.square() / squares_S  # NaN of steps that computed nothing
         if used.any():
             summary["mean_weight"] = total_S[used].mean().item()

@@ -106,7 +106,7 @@ def test_limit_that_a_finished_trial_went_beyond_is_warned_of(
 def test_limit_is_held_against_what_a_probe_finds(
     study_tree: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: trial_probe._Cost(1.0, 2.0))
+    monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: trial_probe._Cost(1.0, 2.0, 0.0))
     spec = parse_study(study_tree | {"limits": {"duration_s": 4}})
     seen = summarise_plan(spec, StudyFolder(tmp_path / "none"), probe=True, nodes=NODES)
     assert "the 5.0 s that a trial takes" in str(seen.over_limit)

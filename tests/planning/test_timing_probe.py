@@ -71,7 +71,7 @@ def test_kinds_that_are_not_timed_take_what_the_nearest_takes(
     study_tree: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One second per train example and epoch, ten at the start; the smallest and the largest are timed."""
-    costs = {60: trial_probe._Cost(10.0, 60.0), 15: trial_probe._Cost(10.0, 15.0)}
+    costs = {60: trial_probe._Cost(10.0, 60.0, 0.0), 15: trial_probe._Cost(10.0, 15.0, 0.0)}
     monkeypatch.setattr(trial_probe, "_MAX_COST_GROUPS", 2)
     monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: costs[trial.config.data.train_size])
     study_tree["design"]["factors"] = {"data.train_size": [15, 20, 40, 60]}
@@ -84,7 +84,7 @@ def test_kinds_that_are_not_timed_take_what_the_nearest_takes(
 
 def test_no_further_kind_is_begun_when_time_is_up(study_tree: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_probe, "_BUDGET_S", 0.0)
-    monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: trial_probe._Cost(1.0, 1.0))
+    monkeypatch.setattr(trial_probe, "_time", lambda trial, sources: trial_probe._Cost(1.0, 1.0, 0.0))
     assert probe_trials(plan_study(parse_study(study_tree))).timed == 1
 
 
@@ -94,7 +94,7 @@ def test_a_kind_that_diverges_is_taken_for_the_nearest(
     def time(trial, sources):
         if trial.config.model.width >= wide:
             raise NonFiniteError(3, "scores")
-        return trial_probe._Cost(1.0, 1.0)
+        return trial_probe._Cost(1.0, 1.0, 0.0)
 
     monkeypatch.setattr(trial_probe, "_time", time)
     study_tree["design"]["factors"] = {"model.width": [32, 64]}

@@ -23,7 +23,8 @@ from l2rw_ray.training.ranks import unwrapped
 from l2rw_ray.training.trainer import Trainer
 from tests.training.conftest import results
 
-EVERY_EPOCH = CheckpointPolicy(every_s=None, every_epochs=1)
+EVERY_EPOCH = CheckpointPolicy(every_s=0.0)
+"""And after each evaluation within one."""
 
 
 class DeathError(Exception):

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from l2rw_ray.config import PlannedTrial, parse_study
+from l2rw_ray.config.method.methods import CustomMethodConfig
 from l2rw_ray.config.overrides import assign
 from l2rw_ray.config.study import StudySpec
 from l2rw_ray.data import Batch, load_source, make_splits
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.events import TrialEnded
 from l2rw_ray.methods import StepOutcome, TrainingContext
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.preflight.custom_check import check_method
@@ -99,14 +101,20 @@ def _weights(trial: PlannedTrial) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ["uniform", "l2rw"])
 def test_the_scaler_of_float16_grows_and_is_reported(make_trial: MakeTrial, name: str) -> None:
-    events = train(make_trial(precision="float16", method={"name": name}))
-    assert events[2].metrics["loss_scale"] == 65536, "too few steps to grow, none overflowed"
-    assert "loss_scale" not in train(make_trial(precision="bfloat16", method={"name": name}))[2].metrics
+    ended = _ended(make_trial(precision="float16", method={"name": name}))
+    assert ended.metrics["loss_scale"] == 65536, "too few steps to grow, none overflowed"
+    assert "loss_scale" not in _ended(make_trial(precision="bfloat16", method={"name": name})).metrics
+
+
+def _ended(trial: PlannedTrial) -> TrialEnded:
+    ended = train(trial)[-1]
+    assert isinstance(ended, TrialEnded)
+    return ended
 
 
 def test_the_gradient_is_unscaled_before_it_is_clipped(make_trial: MakeTrial) -> None:
     changes = {"optim__max_grad_norm": 0.05, "optim__accumulation_steps": 2, "method": {"name": "uniform"}}
-    plain, scaled = (train(make_trial(**changes, precision=each))[-1] for each in ("float32", "float16"))
+    plain, scaled = (_ended(make_trial(**changes, precision=each)) for each in ("float32", "float16"))
     assert scaled.metrics["test_loss"] == pytest.approx(plain.metrics["test_loss"], rel=1e-2)
 
 
@@ -115,6 +123,7 @@ def test_the_gradient_is_unscaled_before_it_is_clipped(make_trial: MakeTrial) ->
 def test_the_probe_computes_alike_and_changes_nothing(make_trial: MakeTrial, how: dict[str, Any]) -> None:
     probed = train(make_trial(**how, measurement__probe_rounds=1))
     assert results(probed) == results(train(make_trial(**how)))
+    assert isinstance(probed[-1], TrialEnded)
     assert probed[-1].metrics["overhead_ratio"] > 0
 
 
@@ -151,7 +160,7 @@ def test_two_ranks_equal_one_process(
 
 
 def test_tf32_is_torchs_default_again_in_the_next_trial(make_trial: MakeTrial) -> None:
-    backends = torch.backends
+    backends: Any = torch.backends
     set_tf32(True)
     assert backends.cuda.matmul.fp32_precision == "tf32"
     set_tf32(False)
@@ -189,6 +198,7 @@ def test_a_custom_method_that_scales_nothing_is_refused_in_float16(
 ) -> None:
     trial = make_trial(method={"name": f"{__name__}:Unscaled"}, precision=precision)
     config = trial.config
+    assert isinstance(config.method, CustomMethodConfig)
     splits = make_splits(load_source(config.data), config.data, 0)
     if precision == "bfloat16":
         check_method(trial, config.method, splits)

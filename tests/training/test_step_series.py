@@ -12,7 +12,7 @@ from tests.training.conftest import MakeTrial, train
 
 
 def test_few_steps_are_kept_one_by_one() -> None:
-    series = step_series(torch.tensor([2.0, math.nan, 1.0]), None, first=30, epochs=2)
+    series = step_series(torch.tensor([2.0, math.nan, 1.0]), None, first=30, evaluations=2)
     assert series.step == (31, 32, 33)
     assert series.train_loss == (2.0, None, 1.0)
     assert series.effective_sample_size == (None, None, None)
@@ -22,7 +22,7 @@ def test_many_steps_become_means_of_chunks() -> None:
     loss_S = torch.arange(401.0)
     effective_S = torch.full((401,), math.nan)
     effective_S[::6] = 8.0
-    series = step_series(loss_S, effective_S, first=0, epochs=1)
+    series = step_series(loss_S, effective_S, first=0, evaluations=1)
     assert series.step[:2] == (3, 6)
     assert (len(series.step), series.step[-1]) == (134, 401)
     assert series.train_loss[:2] == (1.0, 4.0)
@@ -32,7 +32,7 @@ def test_many_steps_become_means_of_chunks() -> None:
 
 @pytest.mark.parametrize(("epochs", "points"), [(1, 200), (50, 40), (5000, 20)])
 def test_epochs_of_long_trials_have_fewer_points(epochs: int, points: int) -> None:
-    assert len(step_series(torch.ones(1000), None, first=0, epochs=epochs).step) == points
+    assert len(step_series(torch.ones(1000), None, first=0, evaluations=epochs).step) == points
 
 
 def test_a_trial_tells_its_steps_weights_and_confusions(make_trial: MakeTrial) -> None:

@@ -29,28 +29,36 @@ class Budget(Section):
         return self
 
 
-class AshaStopping(Section):
+class _Stopping(Section):
+    grace_epochs: int = Field(default=1, ge=1)
+    """Epochs that every trial trains before any is stopped."""
+    grace_steps: int | None = Field(default=None, ge=1)
+    """Steps in place of epochs, for trials that are as long as `optim.steps` says."""
+
+    @property
+    def grace(self) -> int:
+        """The length that every trial trains, in the unit of its own length."""
+        return self.grace_epochs if self.grace_steps is None else self.grace_steps
+
+
+class AshaStopping(_Stopping):
     """Asynchronous successive halving (Li et al. 2020): only the best trials continue from each rung.
 
     A resumed search compares only the trials of its new run.
     """
 
     name: Literal["asha"]
-    grace_epochs: int = Field(default=1, ge=1)
-    """Epochs of the first rung, which every trial trains."""
     reduction_factor: int = Field(default=3, ge=2)
-    """One in this many trials continues to the next rung, which has this many times the epochs."""
+    """One in this many trials continues to the next rung, which has this many times the epochs or steps."""
 
 
-class MedianStopping(Section):
+class MedianStopping(_Stopping):
     """Stops a trial whose best metric is below the median of the others' means (Golovin et al. 2017).
 
     A resumed search compares only the trials of its new run.
     """
 
     name: Literal["median"]
-    grace_epochs: int = Field(default=1, ge=1)
-    """Epochs that every trial trains."""
     min_trials: int = Field(default=3, ge=1)
     """Trials that must have reported before any is stopped."""
 

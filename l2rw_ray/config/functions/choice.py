@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from l2rw_ray.config.functions.metrics import COSTS, Metric, Metrics, is_test
-from l2rw_ray.config.task import Misfit
+from l2rw_ray.config.section import Misfit
 
 COST = "duration_s"
 """Metric of every trial, where a study declares none that may select."""

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from l2rw_ray.config.method.section import MethodSection, Stage
+from l2rw_ray.config.section import Misfit
 
 
 class MetaOnlyConfig(MethodSection):
@@ -85,3 +86,19 @@ class OodClassifierConfig(TwoStageConfig):
     needs_output_layer: ClassVar[bool] = True
 
     name: Literal["ood_classifier"]
+
+
+def stages_misfit(method: MethodSection, epochs: int) -> Misfit | None:
+    """Return the field of a method of several stages that leaves none for the last; None where all fit.
+
+    Args:
+        method: The `method` section.
+        epochs: Of the whole trial, the last one perhaps partial.
+    """
+    fields = {TwoStageConfig: "first_epochs", FinetuneMetaConfig: "finetune_epochs"}
+    for kind, field in fields.items():
+        if isinstance(method, kind) and (given := getattr(method, field)) >= epochs:
+            problem = f"optim.epochs counts all stages together and is {epochs}"
+            remedy = f"use at most {epochs - 1}" if epochs > 1 else "use optim.epochs: 2 or more"
+            return Misfit(f"method.{field}", given, problem, remedy)
+    return None

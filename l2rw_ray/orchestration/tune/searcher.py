@@ -136,4 +136,5 @@ def _trial_result(end: Mapping[str, Any]) -> TrialResult:
 
 
 def _metrics(result: Mapping[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in result.items() if isinstance(value, float) and name != DURATION}
+    others = (DURATION, TIME)  # a fraction of epochs is a float, too
+    return {name: value for name, value in result.items() if isinstance(value, float) and name not in others}

@@ -15,6 +15,8 @@ Report = dict[str, Any]
 RUNNING, LOST = "running", "lost"
 """Status of a running trial, and of one of which no more will be heard; else the status it ended with."""
 TIME, STATUS, REASON, DURATION = "epoch", "status", "reason", "duration_s"
+STEPS = "step"
+"""Time in steps, for searches whose trials are as long as `optim.steps` says."""
 
 
 class TrialReports:
@@ -27,7 +29,7 @@ class TrialReports:
 
     def __init__(self, *, with_epochs: bool) -> None:
         self._with_epochs = with_epochs
-        self._epochs: dict[str, int] = {}
+        self._epochs: dict[str, float] = {}
         self._newest: dict[str, Report] = {}
         self._is_lost = False
         self._changed = Condition()
@@ -39,7 +41,8 @@ class TrialReports:
                 case TrialStarted():
                     self._epochs[event.trial_id] = event.epochs
                 case EpochCompleted() if self._with_epochs and self._is_judged(event):
-                    self._newest[event.trial_id] = {**event.metrics, TIME: event.epoch, STATUS: RUNNING}
+                    at = {TIME: event.epoch, STEPS: event.step, STATUS: RUNNING}
+                    self._newest[event.trial_id] = {**event.metrics, **at}
                 case TrialEnded():
                     self._epochs.pop(event.trial_id, None)
                     self._newest[event.trial_id] = _end_report(event)
@@ -84,4 +87,4 @@ class TrialReports:
 
 def _end_report(end: TrialEnded) -> Report:
     outcome = {STATUS: end.status.value, REASON: end.error, DURATION: end.duration_s}
-    return {**end.metrics, TIME: end.epochs, **outcome}
+    return {**end.metrics, TIME: end.epochs, STEPS: end.steps, **outcome}

@@ -11,8 +11,8 @@ from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, Tria
 @dataclass
 class _Running:
     started_at: float
-    epochs: int
-    epoch: int = 0
+    epochs: float
+    epoch: float = 0.0
 
     def duration_s(self, now: float) -> float:
         """Return the estimated duration; before its first epoch, the time that has passed."""
@@ -33,6 +33,7 @@ class TrialDurations:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._running: dict[str, _Running] = {}
+        self._done: dict[str, float] = {}
         self._ended, self._ended_s = 0, 0.0
         self.first_started_at: float | None = None
 
@@ -41,10 +42,11 @@ class TrialDurations:
         match event:
             case TrialStarted():
                 self.first_started_at = self.first_started_at or self._clock()
-                left = event.epochs - len(event.history)
-                self._running[event.trial_id] = _Running(self._clock(), left)
+                done = event.history[-1].epoch if event.history else 0
+                self._done[event.trial_id] = done
+                self._running[event.trial_id] = _Running(self._clock(), max(event.epochs - done, 0))
             case EpochCompleted() if event.trial_id in self._running:
-                self._running[event.trial_id].epoch += 1
+                self._running[event.trial_id].epoch = event.epoch - self._done[event.trial_id]
             case AttemptLost():
                 self._running.pop(event.trial_id, None)
             case TrialEnded():

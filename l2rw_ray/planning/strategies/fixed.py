@@ -37,7 +37,7 @@ class FixedStrategy:
         """Whether `ask` will return no further trial."""
         return not self._left
 
-    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: float, metrics: Mapping[str, float]) -> None:
         """Do nothing: the list of trials is fixed."""
 
     def tell(self, trial_id: str, result: TrialResult) -> None:

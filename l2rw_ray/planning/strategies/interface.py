@@ -57,7 +57,7 @@ class TrialStrategy(Protocol):
     def is_done(self) -> bool:
         """Whether `ask` will return no further trial."""
 
-    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: float, metrics: Mapping[str, float]) -> None:
         """Record metrics of a running trial."""
 
     def tell(self, trial_id: str, result: TrialResult) -> None:

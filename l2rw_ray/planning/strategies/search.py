@@ -117,12 +117,13 @@ class SearchStrategy:
         self._under_way.add(trial.trial_id)
         return trial
 
-    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: float, metrics: Mapping[str, float]) -> None:
         """Record metrics of a running trial."""
         value = metrics.get(self._search.metrics[0][0], math.nan)
         found = self._configurations[self._number_of[trial_id]]
-        if self._search.prunes and not found.is_told and math.isfinite(value):
-            self._optuna_study.report(found.proposal.number, epoch, value)
+        is_whole = float(epoch).is_integer()  # Optuna takes no others
+        if self._search.prunes and not found.is_told and math.isfinite(value) and is_whole:
+            self._optuna_study.report(found.proposal.number, int(epoch), value)
 
     def tell(self, trial_id: str, result: TrialResult) -> None:
         """Record the result of a trial that `ask` returned."""

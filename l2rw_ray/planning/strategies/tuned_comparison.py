@@ -81,7 +81,7 @@ class TunedComparisonStrategy:
                     return trial
         return None
 
-    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: float, metrics: Mapping[str, float]) -> None:
         """Record metrics of a running trial."""
         for search in self._asked_by.get(trial_id, ()):
             search.report(trial_id, epoch, metrics)

@@ -27,7 +27,7 @@ class History:
         values: Value of the metric.
     """
 
-    epochs: tuple[int, ...]
+    epochs: tuple[float, ...]
     times_s: tuple[float, ...]
     values: tuple[float, ...]
 

@@ -114,7 +114,7 @@ class Curve:
 
     method: str
     setting: Setting
-    epochs: tuple[int, ...]
+    epochs: tuple[float, ...]
     times_s: tuple[float, ...]
     intervals: tuple[Interval, ...]
     metric: str

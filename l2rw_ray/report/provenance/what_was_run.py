@@ -69,7 +69,7 @@ def _of_trainer(
         ("Split hashes", "of train, meta, validation and test set of each trial: trials.csv"),
         ("Model", _distinct(config["model"]["name"] for config in configs)),
         *estimators_of(rows),
-        ("Epochs", _distinct(config["optim"]["epochs"] for config in configs)),
+        *_lengths(configs),
         *_precision(configs),
         *_tested_models(rows, configs),
     )
@@ -124,6 +124,20 @@ def _distinct(values: Iterable[Any]) -> str:
     return ", ".join(str(value) for value in seen) or "not recorded"
 
 
+def _lengths(configs: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    """Return how long trials train, in epochs or steps, and when they are evaluated if not every epoch."""
+    lengths = {unit: [each["optim"].get(unit) for each in configs] for unit in ("epochs", "steps")}
+    shown = [(unit.title(), _distinct(given)) for unit, given in lengths.items() if any(given)]
+    every = dict.fromkeys(_interval(config.get("evaluate_every") or {"epochs": 1}) for config in configs)
+    if list(every) not in ([], ["1 epoch"]):
+        shown.append(("Evaluated every", " or ".join(every)))
+    return tuple(shown) or (("Epochs", "not recorded"),)
+
+
+def _interval(every: Mapping[str, Any]) -> str:
+    return count(every["steps"], "step") if every.get("steps") else count(every["epochs"], "epoch")
+
+
 def _precision(configs: Sequence[Any]) -> tuple[tuple[str, str], ...]:
     """Return how trials computed; nothing where all did in float32 as torch does by default."""
     found = {_precision_of(config): None for config in configs}
@@ -152,11 +166,11 @@ def _tested_models(rows: Sequence[Row], configs: Sequence[Any]) -> tuple[tuple[s
         is_best, patience = selection.get("select") == "best", selection.get("patience")
         text = f"of the epoch with the best {metric}" if is_best else "of the last epoch"
         if patience is not None:
-            text += f", training ended after {count(patience, 'epoch')} without a better {metric}"
+            text += f", training ended after {count(patience, 'evaluation')} without a better {metric}"
         found[text] = None
     if list(found) in ([], ["of the last epoch"]):
         return ()
-    trained = _distinct(row["epochs"] for row in rows)
+    trained = _distinct(round(row["epochs"], 2) for row in rows if row["epochs"] is not None)
     return (("Tested model", " or ".join(found)), ("Epochs trained", trained))
 
 

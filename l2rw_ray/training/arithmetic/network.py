@@ -29,7 +29,7 @@ def prepare_network(network: nn.Module, config: TrialConfig) -> None:
         if not any(parameter.ndim == 4 for parameter in network.parameters()):
             problem = f"model {config.model.name!r} has no convolution of images"
             raise ConfigError("trial.channels_last", True, problem, "leave it out")
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile(dynamic=False, backend=BACKEND, **_limit())
 

@@ -61,7 +61,7 @@ def single(outputs: Tensor) -> Tensor:
 
 def set_tf32(tf32: bool | None) -> None:
     """Let float32 products on GPUs be rounded to TensorFloat-32, or not; None for torch's own defaults."""
-    backends = torch.backends
+    backends: Any = torch.backends
     backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
     for operation in (backends.cudnn.conv, backends.cudnn.rnn):
         operation.fp32_precision = "ieee" if tf32 is False else "tf32"

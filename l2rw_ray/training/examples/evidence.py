@@ -34,6 +34,7 @@ class ExampleEvidence:
         self._epochs = epochs
         self._total_7N = torch.zeros(len(_SUMS), count, device=device)
         self._epoch_7N = torch.zeros_like(self._total_7N)
+        self._own_7N = torch.zeros_like(self._total_7N)
 
     def add(self, epoch: int, batch: Batch, outcome: StepOutcome) -> None:
         """Count a step on the train set.
@@ -55,6 +56,11 @@ class ExampleEvidence:
                 self._sum(name, batch.index, values_B)
                 self._sum(_SUMS[_PLACE[name] + 1], batch.index, torch.ones_like(batch.index))
 
+    def gather(self, ranks: Ranks) -> None:
+        """Add up what the ranks counted, before an evaluation within an epoch; every rank calls this."""
+        self._epoch_7N += ranks.sum(self._own_7N)
+        self._own_7N.zero_()
+
     def end_epoch(self, epoch: int, ranks: Ranks, *, is_chosen: bool) -> None:
         """Add an epoch's sums over all ranks to the total; every rank calls this.
 
@@ -65,7 +71,8 @@ class ExampleEvidence:
         """
         if not self._counts(epoch):
             return
-        epoch_7N = ranks.sum(self._epoch_7N)
+        self.gather(ranks)
+        epoch_7N = self._epoch_7N
         if is_chosen:
             left_out_N = epoch_7N[_PLACE["weighings"]] == 0
             epoch_7N[_PLACE["zeros"]] += left_out_N
@@ -89,17 +96,20 @@ class ExampleEvidence:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sums of the epochs that have ended, equal on all ranks."""
-        return {"sums": self._total_7N}
+        """Return the sums of the epochs that have ended, and of the one under way, equal on all ranks."""
+        return {"sums": self._total_7N, "epoch_sums": self._epoch_7N}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a state that `state_dict` returned."""
         self._total_7N.copy_(state["sums"])
+        self._own_7N.zero_()
         self._epoch_7N.zero_()
+        if "epoch_sums" in state:  # not in that of an earlier release
+            self._epoch_7N.copy_(state["epoch_sums"])
 
     def _counts(self, epoch: int) -> bool:
         return 2 * (epoch + 1) > self._epochs
 
     def _sum(self, name: str, index_B: Tensor, values_B: Tensor) -> None:
-        sums_N = self._epoch_7N[_PLACE[name]]
+        sums_N = self._own_7N[_PLACE[name]]
         sums_N.index_add_(0, index_B, values_B.detach().to(sums_N))

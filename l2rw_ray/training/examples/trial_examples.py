@@ -104,6 +104,16 @@ def collect_examples(
     )
 
 
+def stored_examples(keep: KeepExamples, found: TrialExamples) -> tuple[str, ...]:
+    """Store what was collected. Returns a warning where that failed."""
+    try:
+        keep(found)
+    except OSError as error:
+        reason = error.strerror or error
+        return (f"evidence on its labels could not be saved ({reason}): check the study folder",)
+    return ()
+
+
 def _thumbnails(
     sets: Sequence[ExampleSet], shown: Sequence[np.ndarray], read_parts: ReadParts
 ) -> dict[int, bytes]:

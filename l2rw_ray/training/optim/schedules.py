@@ -45,6 +45,7 @@ class LearningRates:
         stages: Of the whole trial.
         steps_per_epoch: Optimiser steps.
         lr: `optim.lr`.
+        left_out: Optimiser steps that the last epoch lacks, where it is partial.
 
     Raises:
         ConfigError: A stage has too few steps for the schedule.
@@ -57,6 +58,7 @@ class LearningRates:
         stages: Sequence[Stage],
         steps_per_epoch: int,
         lr: float,
+        left_out: int = 0,
     ) -> None:
         self._optimizers, self._config, self._stages = optimizers, config, stages
         self._steps_per_epoch, self._lr = steps_per_epoch, lr
@@ -64,9 +66,9 @@ class LearningRates:
         self._starts = [0, *accumulate(stage.epochs for stage in stages)][:-1]
         self._stage, self._used = 0, lr
         self._is_constant = isinstance(config, ConstantSchedule) and not config.warmup
-        self._factor = _Factor(config, stages[0], steps_per_epoch)
-        for stage in stages[1:]:
-            _Factor(config, stage, steps_per_epoch)
+        self._left_out = [0] * (len(stages) - 1) + [left_out]
+        for stage in reversed(range(len(stages))):
+            self._start(stage)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -112,7 +114,8 @@ class LearningRates:
 
     def _start(self, stage: int) -> None:
         self._stage = stage
-        self._factor = _Factor(self._config, self._stages[stage], self._steps_per_epoch)
+        steps = self._stages[stage].epochs * self._steps_per_epoch - self._left_out[stage]
+        self._factor = _Factor(self._config, self._stages[stage], steps, self._steps_per_epoch)
 
     def _set(self) -> None:
         for optimizer, rates in zip(self._optimizers, self._own, strict=True):
@@ -127,8 +130,8 @@ class _Factor:
     one of them serves all groups of all optimisers, and none has to be told of a restart or a skipped step.
     """
 
-    def __init__(self, config: Schedule, stage: Stage, steps_per_epoch: int) -> None:
-        self.steps, self._last = 0, max(stage.epochs * steps_per_epoch - 1, 0)
+    def __init__(self, config: Schedule, stage: Stage, steps: int, steps_per_epoch: int) -> None:
+        self.steps, self._last = 0, max(steps - 1, 0)
         self._optimizer = SGD([torch.zeros(())], lr=1.0)
         self._scheduler = _scheduler(
             config if stage.is_fresh else _without_warmup(config),

@@ -1,7 +1,7 @@
 """What Tune is told of each trial."""
 
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
-from l2rw_ray.orchestration.tune.trial_reports import LOST, RUNNING, STATUS, TIME, TrialReports
+from l2rw_ray.orchestration.tune.trial_reports import LOST, RUNNING, STATUS, STEPS, TIME, TrialReports
 
 START = TrialStarted("a", 1, 1, "cpu", "a core", 60, 3, {}, {})
 END = TrialEnded("a", TrialStatus.COMPLETED, 3, 9, 1.5, {"test_loss": 0.5})
@@ -15,7 +15,7 @@ def test_only_the_newest_epoch_is_told() -> None:
     reports = TrialReports(with_epochs=True)
     for event in (START, _epoch(1), _epoch(2)):
         reports(event)
-    assert reports.wait(["b", "a"], 0.0) == ("a", {"train_loss": 0.5, TIME: 2, STATUS: RUNNING})
+    assert reports.wait(["b", "a"], 0.0) == ("a", {"train_loss": 0.5, TIME: 2, STEPS: 6, STATUS: RUNNING})
     assert reports.wait(["a"], 0.0) is None
     assert reports.take_end("a") is None
 
@@ -26,7 +26,8 @@ def test_the_last_epoch_comes_with_the_end() -> None:
         reports(event)
     assert reports.wait(["a"], 0.0) is None
     reports(END)
-    end = {"test_loss": 0.5, TIME: 3, STATUS: "completed", "reason": None, "duration_s": 1.5}
+    outcome = {STATUS: "completed", "reason": None, "duration_s": 1.5}
+    end = {"test_loss": 0.5, TIME: 3, STEPS: 9, **outcome}
     assert reports.take_end("a") == end
     assert reports.wait(["a"], 0.0) is None, "it is told once"
 

@@ -13,6 +13,6 @@ def test_nothing_is_said_where_all_trained_to_the_end() -> None:
 def test_choice_and_early_stopping_are_said() -> None:
     best = {"data": {}, "selection": {"select": "best", "metric": "loss", "patience": 3}}
     (_, tested), (_, trained) = _tested_models([ROW, {"epochs": 9}], [LAST, best])
-    ended = "training ended after 3 epochs without a better validation_loss"
+    ended = "training ended after 3 evaluations without a better validation_loss"
     assert tested == f"of the last epoch or of the epoch with the best validation_loss, {ended}"
     assert trained == "7, 9"

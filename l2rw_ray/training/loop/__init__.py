@@ -1,0 +1,1 @@
+"""How far a trial trains, and when it is evaluated."""
