@@ -34,29 +34,17 @@ class ParameterGroup(Section):
         return self
 
 
-class _Optim(Length):
-    batch_size: int = Field(default=64, ge=1)
-    """Examples per step over all workers together."""
+class _Rates(Section):
     lr: float = Field(gt=0)
     """Learning rate: the largest one, which `schedule` starts from or rises to."""
-    schedule: Schedule = CONSTANT
-    """How the learning rate changes."""
     weight_decay: float = Field(default=0.0, ge=0)
     """L2 penalty added to the gradient; in adamw, decay of the parameters."""
     decay_biases_and_norms: bool = True
     """Whether weight decay also acts on parameters of one dimension or none: biases, and what scales and
     shifts after a normalisation."""
-    groups: tuple[ParameterGroup, ...] = ()
-    """Parameters that are trained otherwise, or frozen, by the pattern of their names."""
-    accumulation_steps: int = Field(default=1, ge=1)
-    """Batches per optimiser step; their gradients are averaged."""
-    max_grad_norm: float | None = Field(default=None, gt=0)
-    """Largest norm of the gradient; larger ones are scaled down. Null for no limit."""
 
 
-class SgdConfig(_Optim):
-    """Stochastic gradient descent."""
-
+class _Sgd(Section):
     name: Literal["sgd"]
     momentum: float = Field(default=0.0, ge=0, lt=1)
     """Momentum, from 0 to below 1."""
@@ -72,41 +60,100 @@ class SgdConfig(_Optim):
         return self
 
 
-class _Moments(_Optim):
+class _Moments(Section):
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     """Decay of the running means of the gradient and of its square."""
     eps: float = Field(default=1e-8, gt=0)
     """Added to the denominator."""
 
 
-class AdamConfig(_Moments):
-    """Adam, Kingma & Ba 2015."""
-
-    name: Literal["adam"]
-
-
-class AdamWConfig(_Moments):
-    """Adam whose weight decay acts on the parameters, not on the gradient, Loshchilov & Hutter 2019."""
-
-    name: Literal["adamw"]
-
-
-class CustomOptim(CustomSection, _Optim):
-    """Any optimiser of `torch.optim`, such as `torch.optim:RAdam`, or one of your own.
-
-    It is called as `optimizer(groups, lr=…, weight_decay=…, **options)`, the latter where it takes one. Steps
-    that evaluate the loss again, as those of LBFGS, are refused.
-    """
-
+class _Custom(CustomSection):
     name: ImportPath
 
     @model_validator(mode="after")
     def _options_leave_fields_alone(self) -> Self:
         for field in ("lr", "weight_decay"):
             if field in self.options:
-                problem = f"optim.{field} says it"
-                raise conflict(f"options.{field}", self.options[field], problem, f"set optim.{field}")
+                problem = f"the field {field} says it"
+                raise conflict(f"options.{field}", self.options[field], problem, f"set {field} itself")
         return self
+
+
+class _Further(_Rates):
+    match: str = Field(min_length=1)
+    """Pattern of the names of its parameters, as in `optim.groups`. A parameter belongs to the first whose
+    pattern matches it, and else to the section's own, with `groups`."""
+    dimensions: int | None = Field(default=None, ge=0)
+    """Number of dimensions that such parameters have: 2 for matrices alone; null for any."""
+    schedule: Schedule | None = None
+    """How its learning rate changes; null for `optim.schedule`."""
+
+
+class FurtherSgd(_Sgd, _Further):
+    """Stochastic gradient descent."""
+
+
+class FurtherAdam(_Moments, _Further):
+    """Adam, Kingma & Ba 2015."""
+
+    name: Literal["adam"]
+
+
+class FurtherAdamW(_Moments, _Further):
+    """Adam whose weight decay acts on the parameters, not on the gradient, Loshchilov & Hutter 2019."""
+
+    name: Literal["adamw"]
+
+
+class FurtherCustom(_Custom, _Further):
+    """Any optimiser of `torch.optim`, such as `torch.optim:Muon`, or one of your own."""
+
+
+_FurtherBuiltIn = Annotated[FurtherSgd | FurtherAdam | FurtherAdamW, Field(discriminator="name")]
+FurtherOptim = Annotated[
+    Annotated[_FurtherBuiltIn, Tag(BUILT_IN)] | Annotated[FurtherCustom, Tag(IMPORT_PATH)],
+    Field(discriminator=by_form("name")),
+]
+
+
+class _Optim(_Rates, Length):
+    batch_size: int = Field(default=64, ge=1)
+    """Examples per step over all workers together."""
+    schedule: Schedule = CONSTANT
+    """How the learning rate changes."""
+    groups: tuple[ParameterGroup, ...] = ()
+    """Parameters that are trained otherwise, or frozen, by the pattern of their names."""
+    further: tuple[FurtherOptim, ...] = ()
+    """Further optimisers, of parameters by pattern, such as Muon for the matrices of hidden layers. All step
+    together; this section's own trains the rest."""
+    accumulation_steps: int = Field(default=1, ge=1)
+    """Batches per optimiser step; their gradients are averaged."""
+    max_grad_norm: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient; larger ones are scaled down. Null for no limit."""
+
+
+class SgdConfig(_Sgd, _Optim):
+    """Stochastic gradient descent."""
+
+
+class AdamConfig(_Moments, _Optim):
+    """Adam, Kingma & Ba 2015."""
+
+    name: Literal["adam"]
+
+
+class AdamWConfig(_Moments, _Optim):
+    """Adam whose weight decay acts on the parameters, not on the gradient, Loshchilov & Hutter 2019."""
+
+    name: Literal["adamw"]
+
+
+class CustomOptim(_Custom, _Optim):
+    """Any optimiser of `torch.optim`, such as `torch.optim:RAdam`, or one of your own.
+
+    It is called as `optimizer(groups, lr=…, weight_decay=…, **options)`, the latter where it takes one. Steps
+    that evaluate the loss again, as those of LBFGS, are refused.
+    """
 
 
 _BuiltIn = Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="name")]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.section import Misfit, Section, conflict
 
 
 class _WithWarmup(Section):
@@ -105,3 +105,32 @@ Schedule = Annotated[
 
 CONSTANT = ConstantSchedule(name="constant")
 """The rate stays as it is."""
+
+
+def schedule_misfit(
+    schedule: Schedule, shortest: int | None, *, epochs: int | None, steps: int | None
+) -> Misfit | None:
+    """Return the length of a schedule that does not fit into a trial; None where it does, or only data tell.
+
+    Args:
+        schedule: The schedule.
+        shortest: Epochs of the trial's shortest stage that warms up; None where its length is in steps.
+        epochs: Epochs of the trial, or None.
+        steps: Steps of the trial, or None.
+    """
+    if isinstance(schedule, OneCycleSchedule):
+        return None
+    in_steps = schedule.unit == "steps"
+    if in_steps and steps is not None and schedule.warmup >= steps:
+        problem = f"the trial ends after optim.steps: {steps}"
+        return Misfit("warmup", schedule.warmup, problem, f"use at most {steps - 1}")
+    if in_steps or epochs is None or shortest is None:
+        return None
+    if schedule.warmup >= shortest:
+        problem = f"a stage of {shortest} epochs would end before the rate is reached"
+        return Misfit("warmup", schedule.warmup, problem, f"use at most {shortest - 1}, or unit: steps")
+    if isinstance(schedule, MultiStepSchedule) and schedule.milestones[-1] >= epochs:
+        problem = f"the trial ends after optim.epochs: {epochs}"
+        remedy = "leave later ones out, or train longer"
+        return Misfit("milestones", list(schedule.milestones), problem, remedy)
+    return None

@@ -20,9 +20,9 @@ from l2rw_ray.config.model import (
     Model,
     TextModel,
 )
-from l2rw_ray.config.optim import CustomOptim, Optim
+from l2rw_ray.config.optim import CustomOptim, FurtherCustom, Optim
 from l2rw_ray.config.precision import PrecisionName, precision_misfit
-from l2rw_ray.config.schedule import MultiStepSchedule, OneCycleSchedule
+from l2rw_ray.config.schedule import schedule_misfit
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.selection import Selection
 from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, data_misfit, trial_misfit
@@ -116,6 +116,8 @@ class TrialConfig(Section):
             "trial.optim.name": self.optim.name,
             "trial.loss": "" if self.loss is None else self.loss.name,
         }
+        further = self.optim.further
+        named |= {f"trial.optim.further[{place}].name": each.name for place, each in enumerate(further)}
         named |= {f"trial.metrics[{place}]": path for place, path in enumerate(self.metrics)}
         return {field: name for field, name in named.items() if is_import_path(name)}
 
@@ -231,8 +233,10 @@ class TrialConfig(Section):
     @model_validator(mode="after")
     def _lookahead_knows_the_optimiser(self) -> Self:
         lookahead = getattr(self.method, "lookahead", None)
-        if lookahead == "optimizer" and isinstance(self.optim, CustomOptim):
-            problem = f"it differentiates the steps of sgd, adam and adamw, not of {self.optim.name!r}"
+        steps = (self.optim, *self.optim.further)
+        unknown = [each.name for each in steps if isinstance(each, CustomOptim | FurtherCustom)]
+        if lookahead == "optimizer" and unknown:
+            problem = f"it differentiates the steps of sgd, adam and adamw, not of {unknown[0]!r}"
             raise conflict(
                 "method.lookahead", lookahead, problem, "use lookahead: zero, or another optimiser"
             )
@@ -251,23 +255,18 @@ class TrialConfig(Section):
 
     @model_validator(mode="after")
     def _schedule_fits_into_stages(self) -> Self:
-        schedule, epochs, steps = self.optim.schedule, self.optim.epochs, self.optim.steps
-        if isinstance(schedule, OneCycleSchedule):
-            return self
-        if steps is not None and schedule.unit == "steps" and schedule.warmup >= steps:
-            problem = f"the trial ends after optim.steps: {steps}"
-            raise conflict("optim.schedule.warmup", schedule.warmup, problem, f"use at most {steps - 1}")
-        if epochs is None or schedule.unit == "steps":
-            return self  # how many steps an epoch has, only the data say
-        shortest = min(stage.epochs for stage in self.method.stages(epochs) if stage.is_fresh)
-        if schedule.warmup >= shortest:
-            problem = f"a stage of {shortest} epochs would end before the rate is reached"
-            remedy = f"use at most {shortest - 1}, or unit: steps"
-            raise conflict("optim.schedule.warmup", schedule.warmup, problem, remedy)
-        if isinstance(schedule, MultiStepSchedule) and schedule.milestones[-1] >= epochs:
-            problem = f"the trial ends after optim.epochs: {epochs}"
-            remedy = "leave later ones out, or train longer"
-            raise conflict("optim.schedule.milestones", list(schedule.milestones), problem, remedy)
+        optim = self.optim
+        schedules = {"optim.schedule": optim.schedule} | {
+            f"optim.further[{place}].schedule": each.schedule
+            for place, each in enumerate(optim.further)
+            if each.schedule is not None
+        }
+        stages = () if optim.epochs is None else self.method.stages(optim.epochs)
+        shortest = min((stage.epochs for stage in stages if stage.is_fresh), default=None)
+        for field, schedule in schedules.items():
+            misfit = schedule_misfit(schedule, shortest, epochs=optim.epochs, steps=optim.steps)
+            if misfit is not None:
+                raise conflict(*misfit._replace(field=f"{field}.{misfit.field}"))
         return self
 
     @model_validator(mode="after")

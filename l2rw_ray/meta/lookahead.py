@@ -155,12 +155,13 @@ def unwrapped(optimizer: Optimizer) -> Optimizer:
 
 
 def each_optimizer(optimizer: Optimizer | Sequence[Optimizer]) -> tuple[Optimizer, ...]:
-    """Return the optimisers of a model's parameters, of which there may be one.
+    """Return the optimisers of a model's parameters, of which there may be one, or one that holds `parts`.
 
     Raises:
         InputError: One is no optimiser that steps on gradients.
     """
-    found = tuple(optimizer) if isinstance(optimizer, list | tuple) else (optimizer,)
+    several = getattr(optimizer, "parts", optimizer)
+    found = tuple(several) if isinstance(several, list | tuple) else (several,)
     for each in found:
         if not isinstance(each, Optimizer):
             raise InputError("optimizer", type(each).__name__, "no optimizer", "pass one of torch.optim")

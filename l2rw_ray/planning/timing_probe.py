@@ -66,7 +66,7 @@ def probe_trials(trials: Sequence[PlannedTrial]) -> Estimate:
     if not isinstance(trials[0].config, TrialConfig):
         return probe_functions(trials)
     kinds = group_by_cost(trials)
-    ungrouped = trials[0].built_in.optim.model_copy(update={"groups": ()})
+    ungrouped = trials[0].built_in.optim.model_copy(update={"groups": (), "further": ()})
     build_optimizer(ungrouped, torch.nn.Linear(1, 1))  # torch imports more for the first
     sources: dict[str, Source] = {}
     costs: list[tuple[CostGroup, _Cost]] = []

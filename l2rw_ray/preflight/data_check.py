@@ -15,11 +15,15 @@ from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.methods.builtin.weight_model import weight_features
 from l2rw_ray.methods.output_layer import output_layer
-from l2rw_ray.methods.registry import output_count
+from l2rw_ray.methods.registry import adapted_network, output_count
 from l2rw_ray.models.pretrained.network import build_network
 from l2rw_ray.preflight.custom_check import check_method, check_outputs
 from l2rw_ray.preflight.duplicates import ContentHashes, SharedContent
+from l2rw_ray.training.arithmetic.network import prepare_network
 from l2rw_ray.training.context import scaled_for_weights
+from l2rw_ray.training.loop.length import TrialLength, stages_of
+from l2rw_ray.training.optim.optimizers import build_optimizer
+from l2rw_ray.training.optim.schedules import learning_rates
 from l2rw_ray.training.task import check_fit
 
 
@@ -108,7 +112,10 @@ def _key(trial: PlannedTrial) -> str:
     orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
     may_group = isinstance(config.data, CustomData | Ham10000Data) or hasattr(config.data, "group")
     seed = trial.seed if "seeded" in orders or may_group else None  # the sizes of sets may depend on it
-    sections = f"{config.data.model_dump_json()} {config.model.model_dump_json()} {config.optim.batch_size}"
+    rates = {"lr", "weight_decay", "momentum", "betas", "eps"}
+    optim = config.optim.model_dump_json(exclude=rates, exclude_defaults=True)
+    stages = [config.channels_last, *config.method.stages(10**6)]
+    sections = f"{config.data.model_dump_json()} {config.model.model_dump_json()} {optim} {stages}"
     return f"{sections} {method} {needs} {weighs} {config.loss} {seed} {trial.resources.workers}"
 
 
@@ -132,8 +139,23 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     _check_batch_norm_batches(trial, network, splits)
     if isinstance(model, CustomModel):
         check_outputs(model, network, splits, method)
+    _check_training(trial, network, splits)
     if isinstance(trial.built_in.method, CustomMethodConfig):
         check_method(trial, trial.built_in.method, splits)
+
+
+def _check_training(trial: PlannedTrial, network: nn.Module, splits: Splits) -> None:
+    """Check that the optimisers find their parameters, and that the schedules fit into the trial."""
+    config, workers = trial.built_in, trial.resources.workers
+    prepare_network(network, config.model_copy(update={"compile": False}))
+    length = TrialLength.of(config, len(splits.train), workers)
+    learning_rates(
+        build_optimizer(config.optim, adapted_network(config.method, network)),
+        config.optim,
+        stages_of(config, length),
+        length.updates_per_epoch,
+        length.updates_left_out,
+    )
 
 
 def _check_batch_norm_batches(trial: PlannedTrial, network: nn.Module, splits: Splits) -> None:

@@ -35,7 +35,7 @@ from l2rw_ray.training.examples.trial_examples import collect_examples, stored_e
 from l2rw_ray.training.loop.length import Position, TrialLength, stages_of
 from l2rw_ray.training.loop.start import start_event
 from l2rw_ray.training.loop.taken_step import TakenStep
-from l2rw_ray.training.optim.schedules import LearningRates
+from l2rw_ray.training.optim.schedules import learning_rates
 from l2rw_ray.training.options import TrainingOptions
 from l2rw_ray.training.overhead_probe import probe_overhead
 from l2rw_ray.training.ranks import unwrapped
@@ -85,9 +85,13 @@ class Trainer:
         self._length = TrialLength.of(self._config, len(self._splits.train), options.ranks.world_size)
         self._at, self._reported = Position(), Epoch()
         stages = stages_of(self._config, self._length)
-        optim, updates = self._config.optim, self._length.updates_per_epoch
-        optimizers, left_out = (self._context.optimizer,), self._length.updates_left_out
-        self._rates = LearningRates(optimizers, optim.schedule, stages, updates, optim.lr, left_out)
+        self._rates = learning_rates(
+            self._context.optimizer,
+            self._config.optim,
+            stages,
+            self._length.updates_per_epoch,
+            self._length.updates_left_out,
+        )
         self._best = BestEpoch(
             self._config.selection,
             is_regression=splits.is_regression,

@@ -20,6 +20,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from l2rw_ray.config.method.section import Stage
+from l2rw_ray.config.optim import Optim
 from l2rw_ray.config.schedule import (
     ConstantSchedule,
     CosineSchedule,
@@ -121,6 +122,78 @@ class LearningRates:
         for optimizer, rates in zip(self._optimizers, self._own, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * self._product
+
+
+class AllLearningRates:
+    """The learning rates of the optimisers of a trial, which step together.
+
+    Args:
+        rates: Of each schedule, that of the section's own optimiser first.
+    """
+
+    def __init__(self, rates: Sequence[LearningRates]) -> None:
+        self._rates = rates
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """`learning_rate` of the section's own optimiser, `learning_rate_2` … of others with their own."""
+        return {
+            f"{name}_{place}" if place > 1 else name: value
+            for place, rates in enumerate(self._rates, start=1)
+            for name, value in rates.metrics.items()
+        }
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Start the stage that begins with an epoch, if one does."""
+        for rates in self._rates:
+            rates.begin_epoch(epoch)
+
+    def advance(self) -> None:
+        """Set the rates of the next optimiser step; call it after each."""
+        for rates in self._rates:
+            rates.advance()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the positions in the schedules; empty where all rates are constant."""
+        states = [rates.state_dict() for rates in self._rates]
+        if len(states) == 1:
+            return states[0]
+        return {"parts": states} if any(states) else {}
+
+    def load_state_dict(self, state: dict[str, Any], epoch: int) -> None:
+        """Return to the positions that `state_dict` returned; see `LearningRates.load_state_dict`."""
+        states = state.get("parts", [state] * len(self._rates))
+        for rates, own in zip(self._rates, states, strict=True):
+            rates.load_state_dict(own, epoch)
+
+
+def learning_rates(
+    optimizer: Optimizer, config: Optim, stages: Sequence[Stage], steps_per_epoch: int, left_out: int
+) -> AllLearningRates:
+    """Return the learning rates of a trial's optimisers; see `LearningRates`.
+
+    Args:
+        optimizer: What `build_optimizer` returned for the section.
+        config: The `optim` section.
+        stages: Of the whole trial.
+        steps_per_epoch: Optimiser steps.
+        left_out: Optimiser steps that the last epoch lacks.
+
+    Raises:
+        ConfigError: A stage has too few steps for a schedule.
+    """
+    own, *further = getattr(optimizer, "parts", (optimizer,))
+    common = [part for part, each in zip(further, config.further, strict=True) if each.schedule is None]
+    scheduled = [([own, *common], config.schedule, config.lr)]
+    for part, each in zip(further, config.further, strict=True):
+        if each.schedule is not None:
+            scheduled.append(([part], each.schedule, each.lr))
+    return AllLearningRates(
+        [
+            LearningRates(parts, schedule, stages, steps_per_epoch, lr, left_out)
+            for parts, schedule, lr in scheduled
+        ]
+    )
 
 
 class _Factor:
