@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, Tag, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
-from l2rw_ray.config.length import Length
 from l2rw_ray.config.schedule import CONSTANT, Schedule
 from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.training.length import Length
 
 
 class ParameterGroup(Section):

@@ -8,7 +8,6 @@ from l2rw_ray.config.code_identity import weights_hash
 from l2rw_ray.config.custom import ImportPath
 from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
 from l2rw_ray.config.data.text import TokenizerOptions
-from l2rw_ray.config.length import EVERY_EPOCH, EvaluateEvery
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
 from l2rw_ray.config.method.stages import stages_misfit
 from l2rw_ray.config.method.trial_loss import TrialLoss
@@ -21,11 +20,12 @@ from l2rw_ray.config.model import (
     TextModel,
 )
 from l2rw_ray.config.optim import CustomOptim, FurtherCustom, Optim
-from l2rw_ray.config.precision import PrecisionName, precision_misfit
 from l2rw_ray.config.schedule import schedule_misfit
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.selection import Selection
 from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, data_misfit, trial_misfit
+from l2rw_ray.config.training.length import EVERY_EPOCH, EvaluateEvery
+from l2rw_ray.config.training.precision import PrecisionName, precision_misfit
 from l2rw_ray.import_path import attribute_name, is_import_path
 
 

@@ -9,11 +9,11 @@ from time import perf_counter
 import torch
 
 from l2rw_ray.config import PlannedTrial, TrialConfig
-from l2rw_ray.config.length import EVERY_EPOCH
 from l2rw_ray.config.method.methods import MethodConfig
 from l2rw_ray.config.method.stages import TwoStageConfig
 from l2rw_ray.config.schedule import CONSTANT
 from l2rw_ray.config.section import Section
+from l2rw_ray.config.training.length import EVERY_EPOCH
 from l2rw_ray.data import ExampleSet, Source, Splits, load_source, make_splits, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, Verdict

@@ -10,8 +10,8 @@ import torch
 from l2rw_ray.data import Batch, ExampleSet
 from l2rw_ray.events import StepSeries, WeightHistogram
 from l2rw_ray.methods import StepOutcome
+from l2rw_ray.training.loop.step_series import step_series
 from l2rw_ray.training.ranks import Ranks
-from l2rw_ray.training.step_series import step_series
 from l2rw_ray.training.step_statistics import StepStatistics, room_for
 from l2rw_ray.training.weight_statistics import WeightStatistics
 

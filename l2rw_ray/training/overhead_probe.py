@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.method.methods import MethodConfig, UniformConfig
-from l2rw_ray.config.precision import PrecisionName
+from l2rw_ray.config.training.precision import PrecisionName
 from l2rw_ray.data import Batch
 from l2rw_ray.measurement import PhaseTimer, interleaved_times, peak_memory_bytes
 from l2rw_ray.methods import TrainingContext, build_method

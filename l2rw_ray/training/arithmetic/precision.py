@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.amp import GradScaler
 
-from l2rw_ray.config.precision import PrecisionName
+from l2rw_ray.config.training.precision import PrecisionName
 
 _INITIAL_SCALE = 2.0**16
 """torch's own."""

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 
 from l2rw_ray.config import TrialConfig
-from l2rw_ray.config.length import EvaluateEvery
 from l2rw_ray.config.method.section import Stage
 from l2rw_ray.config.method.stages import stages_misfit
+from l2rw_ray.config.training.length import EvaluateEvery
 from l2rw_ray.data import steps_per_epoch
 from l2rw_ray.errors import ConfigError
 

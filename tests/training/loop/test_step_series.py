@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from l2rw_ray.events import WEIGHT_EDGES, EpochCompleted
-from l2rw_ray.training.step_series import step_series
+from l2rw_ray.training.loop.step_series import step_series
 from tests.training.conftest import MakeTrial, train
 
 

@@ -1,0 +1,1 @@
+"""How a trial trains: its length, and what it computes in."""
