@@ -176,7 +176,7 @@ class ExampleSet:
             x = inputs if self.transforms is None else self.transforms.evaluated(inputs)
         if self.transforms is not None:
             x = x.to(self.labels.device)
-        if self.pixel_mean is not None:
+        if self.pixel_mean is not None and self.pixel_std is not None:
             return x.float().div_(255).sub_(self.pixel_mean).div_(self.pixel_std)
         if isinstance(x, dict) and self.mean is not None:
             return {**x, FEATURES: self._standardised(x[FEATURES])}

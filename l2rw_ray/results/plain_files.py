@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from l2rw_ray.errors import StudyFolderError
 
@@ -53,7 +53,7 @@ def check_plain_folders(folder: Path, subfolders: Iterable[Path]) -> None:
                 pass
 
 
-def open_plain(path: Path, mode: str = "r") -> TextIO:
+def open_plain(path: Path, mode: Literal["r", "a", "a+"] = "r") -> TextIO:
     """Open a text file, made if `mode` says so, but not what a link or a pipe stands for.
 
     Raises:

@@ -99,7 +99,8 @@ def scaled_for_weights(splits: Splits, config: TrialConfig) -> Splits:
         return splits
     names = [*splits.hashes, *(["untrained"] if splits.untrained is not None else [])]
     sets = {name: getattr(splits, name) for name in names}
-    return replace(splits, **normalised(sets, *image_statistics(config.model)))
+    changed: dict[str, Any] = dict(normalised(sets, *image_statistics(config.model)))
+    return replace(splits, **changed)
 
 
 def _meta_sampler(trial: PlannedTrial, splits: Splits) -> MetaSampler:

@@ -77,7 +77,7 @@ class Trainer:
         reset_process(trial.resources.cpus_per_worker, tf32=trial.built_in.tf32)
         self._trial, self._config, self._options = trial, trial.built_in, options
         self._emit, self._ranks, self._device = emit, options.ranks, options.device
-        self._splits = scaled_for_weights(splits, trial.config).to(options.device)
+        self._splits = scaled_for_weights(splits, self._config).to(options.device)
         self._timer = PhaseTimer(options.device, synchronise=False)
         self._context = build_context(trial, self._splits, options.ranks, options.device)
         self._scaler: TrialScaler | None = self._context.update_options.get("scaler")

@@ -65,7 +65,7 @@ class PlannedLooksStrategy:
         self._under_way.add(trial.trial_id)
         return trial
 
-    def report(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(self, trial_id: str, epoch: float, metrics: Mapping[str, float]) -> None:
         """Do nothing: only final metrics count."""
 
     def tell(self, trial_id: str, result: TrialResult) -> None:

@@ -113,7 +113,7 @@ class TrialSession:
 
     @property
     def _epoch(self) -> int:
-        return self.history[-1].epoch if self.history else 0
+        return int(self.history[-1].epoch) if self.history else 0
 
     def start(self) -> None:
         """Look for a checkpoint and emit the trial's start."""
@@ -206,7 +206,7 @@ class TrialSession:
         is_due = can_be_saved and (verdict is Verdict.STOP or self._is_due(event.epoch))
         return verdict, is_due
 
-    def _is_due(self, epoch: int) -> bool:
+    def _is_due(self, epoch: float) -> bool:
         return self._schedule is not None and self._schedule.is_due(epoch)
 
     def _save(self, checkpoint: StateSource | None) -> None:
