@@ -7,19 +7,19 @@ from l2rw_ray.config import Stage, StudySpec
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.report.ablation.cautions import cautions, shared_test_set
 from l2rw_ray.report.ablation.effects import curves_of, effects_of, histories_of
 from l2rw_ray.report.ablation.equal_compute import equal_compute, with_comparisons
 from l2rw_ray.report.ablation.headline import findings
 from l2rw_ray.report.ablation.interactions import interactions_of
 from l2rw_ray.report.ablation.minimum_effective import effective_answer
-from l2rw_ray.report.ablation.multiverse import multiverse_table
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.ablation.tasks import tasks_tables
 from l2rw_ray.report.ablation.tuning import has_tuned_levels, searched_text, tuning_gaps, tuning_tables
+from l2rw_ray.report.comparisons.cautions import cautions, shared_test_set
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import choose_contrast, compare, compare_pooled, has_primary
 from l2rw_ray.report.comparisons.families import gated
+from l2rw_ray.report.comparisons.multiverse import multiverse_table
 from l2rw_ray.report.comparisons.relative_cost import with_relative_cost
 from l2rw_ray.report.comparisons.runs import with_runs
 from l2rw_ray.report.design_points.arms import arms_of

@@ -10,13 +10,13 @@ from l2rw_ray.config import Stage, StudySpec, TrialConfig
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.overrides import look_up
-from l2rw_ray.report.ablation.search_limits import budget_table, edge_warnings, unequal_spaces
 from l2rw_ray.report.design_points.labels import count, factor_name, metric_spec_for
 from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import Outcome, plain
 from l2rw_ray.report.design_points.setting import Setting, point_name
 from l2rw_ray.report.document.interval_cells import EMPTY
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
+from l2rw_ray.report.search.limits import budget_table, edge_warnings, unequal_spaces
 from l2rw_ray.report.search.summary import value_text
 
 

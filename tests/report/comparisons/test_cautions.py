@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from l2rw_ray.report.ablation.cautions import cautions, shared_test_set
+from l2rw_ray.report.comparisons.cautions import cautions, shared_test_set
 from l2rw_ray.report.design_points.labels import HEADLINE
 from l2rw_ray.report.design_points.points import Outcome
 from l2rw_ray.report.design_points.setting import Setting

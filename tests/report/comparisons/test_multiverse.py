@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from l2rw_ray.report.ablation.multiverse import multiverse_table
 from l2rw_ray.report.ablation.summarise import summarise
 from l2rw_ray.report.comparisons.comparison import with_evidence
 from l2rw_ray.report.comparisons.contrast import compare_pooled
+from l2rw_ray.report.comparisons.multiverse import multiverse_table
 from l2rw_ray.report.design_points.labels import HEADLINE, p_text
 from l2rw_ray.statistics.significance import paired_t_test, sign_flip_test
 from tests.report.ablation.test_divergence import METHODS, _point
