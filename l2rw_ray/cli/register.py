@@ -4,7 +4,7 @@ from l2rw_ray.config import StudySpec
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import StudyFolder
-from l2rw_ray.results.plan_log import log_plan
+from l2rw_ray.results.plans.plan_log import log_plan
 from l2rw_ray.results.status import count_statuses
 
 

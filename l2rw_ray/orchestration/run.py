@@ -17,7 +17,7 @@ from l2rw_ray.planning.plan import representative_trials
 from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.plan_log import log_plan
+from l2rw_ray.results.plans.plan_log import log_plan
 from l2rw_ray.results.status import count_statuses
 from l2rw_ray.results.trial_result import INTERRUPTED
 from l2rw_ray.results.writer import LedgerWriter

@@ -14,7 +14,7 @@ SET_BY_PEOPLE = {
 STAMPS = {
     "data/cache.py": "how old its entries are, which the file system tells by the time of day",
     "orchestration/workers/trial_log.py": "when a further attempt began, in its log",
-    "results/plan_log.py": "when a plan was run or registered",
+    "results/plans/plan_log.py": "when a plan was run or registered",
     "results/writer.py": "the ledger's `started_at`",
     "results/study_progress.py": "how long ago another machine renewed its claim",
     "tracking/mlflow_mirror.py": "when runs of a study and of a design point were made",

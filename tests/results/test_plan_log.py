@@ -10,7 +10,7 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.report.ablation.summarise import summarise
 from l2rw_ray.report.provenance.plan_history import plan_history, unknown_primary
-from l2rw_ray.results.plan_log import log_plan, plan_hash, read_plan_log
+from l2rw_ray.results.plans.plan_log import log_plan, plan_hash, read_plan_log
 
 GRID = {"design": {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}}
 

@@ -51,7 +51,7 @@ from l2rw_ray.report.provenance.published import published_tables
 from l2rw_ray.report.provenance.trials import trials_of
 from l2rw_ray.report.provenance.what_was_run import provenance_of
 from l2rw_ray.results import StudyFolder, read_epochs
-from l2rw_ray.results.plan_log import read_plan_log
+from l2rw_ray.results.plans.plan_log import read_plan_log
 
 
 def summarise(directory: Path) -> Ablation:

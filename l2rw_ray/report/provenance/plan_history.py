@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.report.design_points.labels import count
-from l2rw_ray.results.plan_log import PlanEntry, PlanLog, plan_hash
+from l2rw_ray.results.plans.plan_log import PlanEntry, PlanLog, plan_hash
 
 _UNPLANNED = 2.0
 """Factor of p values for the first extension that was not planned, and again for each."""
