@@ -50,6 +50,9 @@ def _lines(file: Path) -> int:
     return sum(bool(line.strip()) for line in file.read_text().splitlines())
 
 
+pytestmark = pytest.mark.filterwarnings("default")  # those of Lightning and transformers are not ours
+
+
 @pytest.fixture(autouse=True)
 def _looked_up_nowhere_afterwards() -> Iterator[None]:
     yield
