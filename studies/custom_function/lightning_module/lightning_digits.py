@@ -5,6 +5,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, TensorDataset
 
 from l2rw_ray import Trial, Verdict
 
@@ -38,7 +39,6 @@ def main(trial: Trial, lr: float, width: int, dropout: float, epochs: int) -> No
 
     report = pl.callbacks.LambdaCallback(on_train_epoch_end=end_epoch)
     trainer = pl.Trainer(max_epochs=epochs, callbacks=report, logger=False, enable_checkpointing=False)
-    trainer.fit(
-        net, list(zip(x[0].split(50), y[0].split(50), strict=True)), ckpt_path=saved.path if saved else None
-    )
+    batches = DataLoader(TensorDataset(x[0], y[0]), 50, shuffle=True)
+    trainer.fit(net, batches, ckpt_path=saved.path if saved else None)
     trial.finish({"test_accuracy": accuracy(2)})
