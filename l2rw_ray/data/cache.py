@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from time import time
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 import torch
@@ -110,10 +110,12 @@ def _mapped(file: IO[bytes]) -> Array:
     shape, is_fortran, dtype = read(file)
     if dtype.hasobject:
         raise ValueError("an array of objects")
-    order = "F" if is_fortran else "C"
+    order: Literal["C", "F"] = "F" if is_fortran else "C"
     if not prod(shape):
-        return np.empty(shape, dtype, order)
-    return np.memmap(file, dtype, mode="c", offset=file.tell(), shape=shape, order=order)
+        empty: Array = np.empty(shape, dtype, order)
+        return empty
+    mapped: Array = np.memmap(file, dtype, mode="c", offset=file.tell(), shape=shape, order=order)
+    return mapped
 
 
 def _is_whole(file: IO[bytes]) -> bool:

@@ -113,8 +113,9 @@ def _statistics(summary: Ablation, cited: str) -> Iterator[str]:
 
 def _tests(summary: Ablation) -> int:
     """Return the number of differences that have a p value."""
-    found = (*summary.pooled, *summary.comparisons, *summary.interactions)
-    return sum(each.evidence is not None and each.evidence.p is not None for each in found)
+    kinds = (summary.pooled, summary.comparisons, summary.interactions)
+    evidence = [each.evidence for kind in kinds for each in kind]
+    return sum(found is not None and found.p is not None for found in evidence)
 
 
 def _what_was_run(summary: Summary) -> Iterator[str]:
