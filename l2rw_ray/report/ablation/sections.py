@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from l2rw_ray.report.ablation.comparison_tables import difference_table, interaction_table
-from l2rw_ray.report.ablation.curve_plots import (
+from l2rw_ray.report.ablation.equal_compute import equal_compute_table
+from l2rw_ray.report.ablation.plots.curves import (
     MAX_FURTHER_PANELS,
     curve_settings,
     draw_curve_panel,
     draw_curves,
 )
-from l2rw_ray.report.ablation.equal_compute import equal_compute_table
-from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
-from l2rw_ray.report.ablation.styles import styles_of
+from l2rw_ray.report.ablation.plots.effects import draw_differences, draw_effect
+from l2rw_ray.report.ablation.plots.styles import styles_of
 from l2rw_ray.report.ablation.summary import Ablation, Curve
 from l2rw_ray.report.ablation.tables import accuracy_tables, cost_table, weight_table
 from l2rw_ray.report.design_points.labels import metric_spec_for

@@ -5,7 +5,7 @@ from textwrap import fill
 
 from matplotlib.figure import Figure
 
-from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
+from l2rw_ray.report.ablation.plots.effects import draw_differences, draw_effect
 from l2rw_ray.report.ablation.tables import accuracy_tables
 from l2rw_ray.report.combined.summary import CombinedSummary, SharedContrast, StudySummary
 from l2rw_ray.report.document.csv_text import LIMITS, csv_text, interval_fields

@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from l2rw_ray.printable import printable
 from l2rw_ray.report.document.table import left_out, shown
 from l2rw_ray.report.provenance.notes import notes_html
 
@@ -27,9 +28,10 @@ def fill_page(template: str, **fields: Any) -> str:
     environment.filters["left_out"] = left_out
     script = "".join(environment.get_template(name).render() for name in ("sort.js", "contents.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(template).render(
+    page = environment.get_template(template).render(
         command=COMMAND,
         script=Markup(script),  # noqa: S704  # a constant, without content of a study
         script_hash=f"sha256-{digest}",
         **fields,
     )
+    return printable(page)

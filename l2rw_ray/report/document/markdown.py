@@ -5,6 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from l2rw_ray.printable import printable
 from l2rw_ray.report.document.html import COMMAND
 from l2rw_ray.report.document.table import TableCell, left_out, shown
 from l2rw_ray.report.provenance.notes import notes_text
@@ -25,7 +26,7 @@ def fill_text(template: str, **fields: Any) -> str:
     environment.filters["shown"] = shown
     environment.filters["left_out"] = left_out
     text = environment.get_template(template).render(command=COMMAND, **fields)
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return printable(re.sub(r"\n{3,}", "\n\n", text))
 
 
 def plain(text: str) -> str:

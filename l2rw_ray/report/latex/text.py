@@ -2,6 +2,8 @@
 
 import re
 
+from l2rw_ray.printable import printable
+
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
@@ -33,7 +35,7 @@ _LETTER = re.compile("|".join(map(re.escape, _SPECIAL)))
 def escaped(text: str) -> str:
     """Return text on one line, with everything escaped that LaTeX would take for a command."""
     return _LETTER.sub(
-        lambda found: _SPECIAL[found.group()], " ".join(str(text).split(" ")).replace("\n", " ")
+        lambda found: _SPECIAL[found.group()], " ".join(printable(str(text)).split(" ")).replace("\n", " ")
     )
 
 

@@ -12,7 +12,7 @@ from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.ablation.comparison_tables import difference_table, interaction_table
 from l2rw_ray.report.ablation.equal_compute import equal_compute_table
 from l2rw_ray.report.ablation.headline import sentence
-from l2rw_ray.report.ablation.plots import draw_differences, draw_effect
+from l2rw_ray.report.ablation.plots.effects import draw_differences, draw_effect
 from l2rw_ray.report.comparisons.families import gated
 from l2rw_ray.report.design_points.labels import HEADLINE, p_text
 from l2rw_ray.report.search.summary import summarise_search

@@ -7,7 +7,7 @@ from textwrap import fill
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from l2rw_ray.report.ablation.styles import styles_of
+from l2rw_ray.report.ablation.plots.styles import styles_of
 from l2rw_ray.report.ablation.summary import Ablation, Effect, EffectPoint
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.design_points.labels import MetricSpec

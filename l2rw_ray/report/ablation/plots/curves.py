@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from l2rw_ray.report.ablation.plots import highest, lowest
-from l2rw_ray.report.ablation.styles import styles_of
+from l2rw_ray.report.ablation.plots.effects import highest, lowest
+from l2rw_ray.report.ablation.plots.styles import styles_of
 from l2rw_ray.report.ablation.summary import Ablation, Curve
 from l2rw_ray.report.design_points.setting import Setting, narrowest
 from l2rw_ray.report.document.canvas import legend_above, panel

@@ -1,0 +1,1 @@
+"""Plots of an ablation: effects, learning curves, and the styles that they share."""
