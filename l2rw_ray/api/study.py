@@ -22,6 +22,7 @@ from l2rw_ray.config import load_study as load_spec
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
+from l2rw_ray.config.design.published import PublishedTable
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.loading import yaml_of
@@ -64,6 +65,7 @@ class Study(StudySpec):
             objective: Objective | _Tree = ...,
             checkpoints: CheckpointPolicy | _Tree = ...,
             keep: Keep | _Tree = ...,
+            published: Sequence[PublishedTable | _Tree] = ...,
             report: Literal["ablation", "scaling"] = "ablation",
         ) -> None:
             """Validate the study.
@@ -81,6 +83,7 @@ class Study(StudySpec):
                 objective: The metric that selects among configurations; never a test metric.
                 checkpoints: When trials are saved.
                 keep: What is kept of each trial besides its metrics.
+                published: Figures of papers, which the report sets beside the study's own.
                 report: The subject of the report.
             """
 

@@ -83,7 +83,7 @@ def test_a_notebook_shows_the_answer_its_interval_and_a_plot(results: StudyResul
     shown = results._repr_html_()
     assert results.finding.replace("+", "+") in shown
     assert "data:image/svg+xml;base64," in shown
-    assert "p (Holm)" in shown
+    assert "p (corrected)" in shown
     assert repr(results).splitlines()[1] == "45 completed"
 
 

@@ -151,8 +151,9 @@ class PageBlocks:
 
 
 def _merged(study: _Tree, sections: _Tree) -> _Tree:
-    """Return a study with some of its sections, or of those of its trial, replaced."""
-    trial = {**study["trial"], **sections.get("trial", {})}
+    """Return a study with some of its sections, or of those of its trial, replaced; an own trial stands alone."""
+    given = sections.get("trial", {})
+    trial = given if {"function", "script"} & set(given) else {**study["trial"], **given}
     return {**study, **sections, "trial": trial}
 
 

@@ -28,7 +28,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_code: object) 
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("studies", "reports"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "spirals").symlink_to(ROOT / "studies" / "custom" / "spirals")
+    shutil.copytree(ROOT / "studies" / "custom" / "spirals", tmp_path / "spirals")
+    shutil.copy(ROOT / "studies" / "custom_function" / "plain_loop" / "digits_loop.py", tmp_path)
+    (tmp_path / "train.py").touch()
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "train.py").write_text("def main(trial, lr: float, depth: int): ...\n")
     without_pages = shutil.ignore_patterns("figures", "*.html", "*.png")
     shutil.copytree(ROOT / "reports" / "bias-level", tmp_path / "results" / "demo", ignore=without_pages)
     return tmp_path
