@@ -151,7 +151,7 @@ class PageBlocks:
 
 
 def _merged(study: _Tree, sections: _Tree) -> _Tree:
-    """Return a study with some of its sections, or of those of its trial, replaced; an own trial stands alone."""
+    """Return a study with sections of it, or of its trial, replaced; a function or script stands alone."""
     given = sections.get("trial", {})
     trial = given if {"function", "script"} & set(given) else {**study["trial"], **given}
     return {**study, **sections, "trial": trial}
