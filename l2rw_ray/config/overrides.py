@@ -151,7 +151,9 @@ def input_names(section: type[Section]) -> set[str]:
 def paths_named(section: type[Section], name: str) -> dict[str, bool]:
     """Return the paths inside a section whose last part is `name`, and whether all variants have each."""
     found: dict[str, bool] = {}
-    for own in section.model_fields:
+    for own, field in section.model_fields.items():
+        if get_origin(field.annotation) is tuple:
+            continue  # a path does not lead into a list
         kinds = variants_of(section, own).usual
         below = [
             {name: True} | paths_named(kind, name) if name in input_names(kind) else paths_named(kind, name)

@@ -7,6 +7,7 @@ import pytest
 from l2rw_ray.config import parse_study
 from l2rw_ray.config.method.methods import UniformConfig
 from l2rw_ray.config.method.section import MethodSection
+from l2rw_ray.config.method.trial_loss import AbsoluteLoss
 from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, trial_misfit
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
@@ -63,7 +64,9 @@ def test_methods_that_need_classes_are_refused_once_for_all() -> None:
     assert misfit is not None
     assert (misfit.field, misfit.value) == ("method.name", "inverse")
     assert trial_misfit(ClassesConfig(), None, is_regression=False) is None  # type: ignore[arg-type]
-    assert trial_misfit(UniformConfig(name="uniform"), "absolute", is_regression=True) is None
+    assert (
+        trial_misfit(UniformConfig(name="uniform"), AbsoluteLoss(name="absolute"), is_regression=True) is None
+    )
 
 
 def test_what_is_new_leaves_old_fingerprints_alone(study_tree: dict) -> None:

@@ -1,9 +1,10 @@
 """Options that say which labels are verified: defaults beside them, conflicts, and old fingerprints."""
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from l2rw_ray.config.data.sources import Data, ImageFolderData, ParquetData
+from l2rw_ray.errors import ConfigError
 
 TABLE = {"source": "csv", "train": "train.csv", "features": ["x"]}
 FOLDER = {"source": "image_folder", "train": "photos/train"}
@@ -84,6 +85,6 @@ def test_what_loading_needs_is_the_same_for_sets_of_any_size() -> None:
     ],
 )
 def test_what_does_not_go_together_is_named_with_a_remedy(given, complaint) -> None:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ConfigError) as caught:
         ParquetData(**(TABLE | given))
-    assert complaint in str(caught.value)
+    assert complaint in str(caught.value.__cause__)

@@ -13,15 +13,18 @@ from l2rw_ray.config.model import TEXT_MODELS, MlpModel, SmallImageModel
 from l2rw_ray.errors import InputError
 from l2rw_ray.models import MODELS, build_model
 
+PRETRAINED = ("hugging_face",)
+"""Networks that come with weights."""
+
 
 def test_names_are_those_of_the_configuration() -> None:
     sections = (MlpModel, SmallImageModel)
     named = [name for section in sections for name in get_args(section.model_fields["name"].annotation)]
-    assert MODELS.names() == tuple(sorted([*named, *TEXT_MODELS]))
+    assert MODELS.names() == tuple(sorted([*named, *TEXT_MODELS, *PRETRAINED]))
 
 
 LARGE = [name for name in MODELS.names() if name.startswith(("wrn28", "alexnet", "resnet110"))]
-SMALL = [name for name in MODELS.names() if name not in (*LARGE, *TEXT_MODELS)]
+SMALL = [name for name in MODELS.names() if name not in (*LARGE, *TEXT_MODELS, *PRETRAINED)]
 
 
 @pytest.mark.parametrize(

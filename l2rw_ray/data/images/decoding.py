@@ -227,9 +227,14 @@ def _decode_batches(
 
 
 def _encoded_bytes(batch: Sequence[Encoded]) -> int:
-    """Return the mean size of some images before they are decoded."""
-    sizes = [each.stat().st_size if isinstance(each, Path) else len(each or b"") for each in batch]
-    return sum(sizes) // max(len(sizes), 1)
+    """Return the mean size of some images before they are decoded; a missing file has none."""
+
+    def size(image: Encoded) -> int:
+        if isinstance(image, Path):
+            return image.stat().st_size if image.is_file() else 0
+        return len(image or b"")
+
+    return sum(map(size, batch)) // max(len(batch), 1)
 
 
 def _check_size(decoder: ImageDecoder, row: int, decoded: int, encoded: int) -> None:

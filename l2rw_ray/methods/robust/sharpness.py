@@ -43,7 +43,8 @@ class SamMethod(StatelessMethod):
         with self._update.micro_batch(flush=batch.is_last):
             here = trainable(forward.module)
             gradient, losses_B = forward.gradient(pair, here, lambda losses_B: weights_B.to(losses_B))
-            there = shifted(trained_parameters(forward.module), gradient, self._rho)
+            total = forward.replicas.sum_all(gradient)
+            there = shifted(trained_parameters(forward.module), total, self._rho)
             self._update.update(pair, weights_B, total=1.0, parameters=there)
         return StepOutcome((weights_B.to(losses_B) * losses_B).sum(), losses_B)
 
