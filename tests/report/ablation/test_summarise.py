@@ -75,7 +75,8 @@ def test_a_difference_that_no_study_would_show_is_said_to_be_one(fake_study, pla
     (pooled, *_) = summarise(fake_study(replace(plain, failing=None))).pooled
     interval = replace(pooled.difference.interval, mean=1e-9, low=-0.1, high=0.1)
     difference = replace(pooled.difference, interval=interval)
-    assert sentence(replace(pooled, difference=difference)).endswith(
+    evidence = replace(pooled.evidence, p=0.9, p_corrected=0.9)
+    assert sentence(replace(pooled, difference=difference, evidence=evidence)).endswith(
         "nor would 1000 of a new study show a difference of this size"
     )
 
