@@ -155,7 +155,8 @@ def test_package_never_calls_what_runs_data() -> None:
         "pickle.Unpickler",
     }
     names |= {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "cloudpickle.load", "cloudpickle.loads"}
-    assert not [where for where, _ in _calls() if where.partition(": ")[2] in names]
+    own = {"api/run_process.py: cloudpickle.loads"}  # what the process that started it sent through a pipe
+    assert not [where for where, _ in _calls() if where.partition(": ")[2] in names and where not in own]
 
 
 def test_package_loads_safely() -> None:
