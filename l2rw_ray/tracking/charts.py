@@ -7,6 +7,7 @@ get one of MLflow's own, in the section that it names after their prefix.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from l2rw_ray.config.functions.metrics import is_test
 from l2rw_ray.report.design_points.labels import COST_METRICS, WEIGHT_CURVES
 
 _REST, _SYSTEM, _STEPS = "Model metrics", "System metrics", "step"
@@ -37,7 +38,8 @@ def charts_of(objective: str, tests: Sequence[str], *, of_points: bool) -> dict[
         of_points: Whether the runs are design points, whose final metrics are means over seeds.
     """
     suffix = MEAN if of_points else ""
-    curves = dict.fromkeys(name for name in (*_CURVES, *tests) if name != objective)
+    reported = [name for name in tests if not is_test(name)]  # a test metric has one value
+    curves = dict.fromkeys(name for name in (*_CURVES, *reported) if name != objective)
     sections = {
         "Result": [_line(objective), *(_bar(name + suffix) for name in tests)],
         "Training": [_line(name) for name in curves],
