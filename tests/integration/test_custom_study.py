@@ -46,7 +46,8 @@ def test_example_runs_with_its_own_code_and_reads_without_it(
     for row in rows:
         assert (row["status"], row["workers"]) == ("completed", 2)
         config, metrics = json.loads(row["config"]), dict(row["metrics"])
-        assert config["model"] == {"name": "spirals.models:build", "options": {"width": 8}}
+        own = {name: config["model"][name] for name in ("name", "options", "weights")}
+        assert own == {"name": "spirals.models:build", "options": {"width": 8}, "weights": None}
         assert config["data"]["source"] == "spirals.data:load"
         assert 0 < metrics[f"test_{METRIC}"] < 1
     assert [row["effective_sample_size"] for row in rows[2:]] == pytest.approx([50, 70], abs=2)
