@@ -43,7 +43,7 @@ def run_command(program: str, arguments: Sequence[str], draw: Draw | None = None
     given["estimators"] = tuple(",".join(given["estimators"]).split(","))
     given["input_shape"] = tuple(given["input_shape"])
     named = filter(is_import_path, [*given["models"], given.get("inputs")])
-    look_in(Path.cwd(), map(package_name, named))  # whoever types a name allows it
+    look_in(Path.cwd(), map(package_name, named))  # typing a name allows it
     options = BenchOptions(**given)
     if figure is not None:
         _check_writable(figure)

@@ -1,4 +1,4 @@
-"""The command line: its commands, and what becomes of an error."""
+"""The command line: its commands, and how errors end it."""
 
 import errno
 import logging

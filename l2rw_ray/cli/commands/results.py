@@ -114,7 +114,7 @@ def ui(
     ],
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; whoever reaches it can read and change every run.")
+        str, typer.Option(help="Address to listen on; anyone who reaches it can read and change every run.")
     ] = "127.0.0.1",
     allowed_hosts: Annotated[
         str | None,

@@ -211,7 +211,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Follow the run until it ends.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
 ) -> None:
-    """Show how far a study is: trials by status, the best one, the last failure, whoever runs it."""
+    """Show the progress of any study: trials by status, the best one, the last failure."""
     from l2rw_ray.cli.status import print_status, watch_status
 
     if watch and as_json:
