@@ -66,7 +66,7 @@ def test_a_node_is_one_task_and_nobody_else_is_on_it() -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif("not _allocates()", reason="this process may not make network namespaces")
 def test_workers_of_one_trial_are_on_both_nodes_and_the_job_ends_as_its_study(tmp_path: Path) -> None:
-    """Each node has one core and a trial two workers; one of the two trials fails."""
+    """Each node has one core and a trial two workers; one of the two trials diverges."""
     study, out, options = tmp_path / "study.yaml", tmp_path / "out", tmp_path / "options"
     YAML().dump(STUDY, study)
     environment = os.environ | JOB
@@ -88,4 +88,4 @@ def test_workers_of_one_trial_are_on_both_nodes_and_the_job_ends_as_its_study(tm
     (log,) = tmp_path.glob("l2rw-ray-*-node1.log")
     assert "On worker node. Connecting to Ray cluster at 10.77.0.1:" in log.read_text()
     rows = [(row["status"], row["workers"]) for row in read_study(out).to_pylist()]
-    assert rows == [("completed", 2), ("failed", 2)]
+    assert rows == [("completed", 2), ("diverged", 2)]

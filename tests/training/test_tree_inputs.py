@@ -119,7 +119,7 @@ def test_a_model_is_checked_before_and_saved_after(text_trial: Text, tmp_path: P
     network = texts.build(dict.fromkeys(inputs, (texts.LONGEST,)), 3)
     shapes = {"input_ids": (texts.LONGEST,), "attention_mask": (texts.LONGEST,)}
     save_model(tmp_path / "a.pt", SavedModel(network, trial.config, shapes, 3, ("a", "b", "c"), {}))
-    loaded = load_model(tmp_path / "a.pt")
+    loaded = load_model(tmp_path / "a.pt", own_code=True)
     assert loaded.input_shape == shapes
     assert torch.equal(loaded.network(inputs), network.eval()(inputs))
 
