@@ -44,7 +44,7 @@ class Broker:
         """Lease a trial to a worker group, or return what it does without one after `wait_s` seconds."""
         order = await self._change(lambda: self._queue.lease(group, resources))
         if order is WorkerGroupCommand.WAIT:
-            await self._wait_for(lambda: self._has_order_for(resources), wait_s)
+            await self._wait_for(lambda: self._has_order_for(group, resources), wait_s)
             order = await self._change(lambda: self._queue.lease(group, resources))
         return order
 
@@ -83,6 +83,10 @@ class Broker:
         """Return the numbers of waiting and running trials, by resources."""
         return self._queue.pending()
 
+    async def release(self, groups: frozenset[str], number: int) -> None:
+        """Let worker groups leave after their trial."""
+        await self._change(lambda: self._queue.release(groups, number))
+
     async def group_ended(self, group: str, fault: Fault | None) -> EndedGroup:
         """Take back the trial of a worker group that has ended."""
         return await self._change(lambda: self._queue.group_ended(group, fault))
@@ -91,8 +95,9 @@ class Broker:
         """Tell worker groups to exit once the queue is empty."""
         await self._change(self._queue.close)
 
-    def _has_order_for(self, resources: Resources) -> bool:
-        return self._queue.is_waiting(resources) or self._queue.is_complete(resources)
+    def _has_order_for(self, group: str, resources: Resources) -> bool:
+        has_news = self._queue.is_waiting(resources) or self._queue.is_complete(resources)
+        return has_news or self._queue.is_released(group)
 
     async def _change(self, change: Callable[[], _T]) -> _T:
         async with self._changed:

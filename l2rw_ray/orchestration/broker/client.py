@@ -110,6 +110,15 @@ class BrokerClient:
         pending: dict[Resources, PendingTrials] = ray.get(self.actor.pending.remote())
         return pending
 
+    def release(self, groups: frozenset[str], number: int) -> None:
+        """Let worker groups leave after their trial, in place of what was said before; does not wait.
+
+        Args:
+            groups: Names of the groups; the first ones that ask for a trial leave.
+            number: How many leave, including those that have been told to and have not ended yet.
+        """
+        self.actor.release.remote(groups, number)
+
     def group_ended(self, group: str, fault: Fault | None) -> EndedGroup:
         """Take back the trial of a worker group that has ended, before new workers ask for one.
 

@@ -90,6 +90,9 @@ class TrialQueue:
         self._held: dict[str, str] = {}
         self._joined: set[str] = set()
         self._gone: set[str] = set()
+        self._may_leave: frozenset[str] = frozenset()
+        self._leaving: set[str] = set()
+        self._most_leaving = 0
         self._log: list[Event] = []
         self._complete: set[Resources] = set()
         self._closed = False
@@ -115,6 +118,9 @@ class TrialQueue:
         if group in self._gone:
             return WorkerGroupCommand.LEAVE
         self._joined.add(group)
+        if self.is_released(group):
+            self._leaving.add(group)
+            return WorkerGroupCommand.LEAVE
         assert group not in self._held, "a worker group holds one trial at a time"
         if self.is_waiting(resources):
             trial_id = self._waiting[resources].popleft()
@@ -123,6 +129,20 @@ class TrialQueue:
             state.leased_at = self._clock()
             return state.lease
         return WorkerGroupCommand.LEAVE if self.is_complete(resources) else WorkerGroupCommand.WAIT
+
+    def release(self, groups: frozenset[str], number: int) -> None:
+        """Let worker groups leave after their trial, in place of what was said before.
+
+        Args:
+            groups: Names of the groups; the first ones that ask for a trial leave.
+            number: How many leave, including those that have been told to and have not ended yet.
+        """
+        self._may_leave, self._most_leaving = groups, number
+
+    def is_released(self, group: str) -> bool:
+        """Return whether a worker group that asks for a trial leaves instead."""
+        is_next = group in self._may_leave and len(self._leaving) < self._most_leaving
+        return is_next or group in self._leaving
 
     def report(self, event: Event, attempt: int) -> Verdict:
         """Record an event of a running trial. Returns whether the trial continues.
@@ -180,6 +200,7 @@ class TrialQueue:
             fault: Why it lost its workers; None for one that left.
         """
         self._gone.add(group)
+        self._leaving.discard(group)
         trial_id = self._held.pop(group, None)
         if trial_id is not None:
             limit_s, since_s = self._limits.duration_s, self._clock() - self._states[trial_id].leased_at

@@ -70,9 +70,10 @@ def test_some_calls_do_not_wait(trial: PlannedTrial, got: list) -> None:
     actor = _Actor()
     broker = BrokerClient(actor)
     broker.complete(trial.resources)
+    broker.release(frozenset({"group0"}), 1)
     broker.interrupt_async()
     broker.close()
-    assert [name for name, *_ in actor.calls] == ["complete", "interrupt", "close"]
+    assert [name for name, *_ in actor.calls] == ["complete", "release", "interrupt", "close"]
     assert not got
 
 

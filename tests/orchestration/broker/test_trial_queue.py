@@ -293,3 +293,25 @@ def test_an_end_is_worth_waking_up_for(queue: TrialQueue, trials: tuple[PlannedT
     assert not queue.has_end
     queue.report(_end(trials[0]), 1)
     assert queue.has_end
+
+
+def test_released_groups_leave_after_their_trial_and_no_more_than_asked(
+    queue: TrialQueue, trials: tuple[PlannedTrial, ...]
+) -> None:
+    groups = frozenset({"a", "b", "c"})
+    for group in groups:
+        queue.lease(group, ONE)
+    queue.release(groups - {"c"}, 1)
+    assert queue.running(), "nobody is interrupted"
+    for trial in trials[:3]:
+        queue.report(_end(trial), 1)
+    assert isinstance(queue.lease("c", ONE), Lease), "it is not among those that may leave"
+    assert queue.lease("b", ONE) is WorkerGroupCommand.LEAVE
+    queue.release(groups, 1)
+    assert not queue.is_released("a"), "one is leaving already"
+    assert queue.lease("a", ONE) is WorkerGroupCommand.WAIT
+    queue.group_ended("b", None)
+    assert queue.lease("a", ONE) is WorkerGroupCommand.LEAVE
+    queue.group_ended("a", None)
+    queue.release(frozenset(), 0)
+    assert not queue.is_released("c")
