@@ -77,8 +77,12 @@ class Membership:
     @property
     def nodes(self) -> Nodes:
         """Resources of the living nodes and of those that the cluster may still add."""
-        alive = [node.resources for node in self._alive.values()]
-        return [*alive, *nodes_to_come(growth_groups(), alive)]
+        return [*(node.resources for node in self._alive.values()), *self.to_come]
+
+    @property
+    def to_come(self) -> Nodes:
+        """Resources of the nodes that the cluster may still add."""
+        return nodes_to_come(growth_groups(), [node.resources for node in self._alive.values()])
 
     @property
     def is_one_node(self) -> bool:
