@@ -15,6 +15,7 @@ from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.event_pump import EventPump
 from l2rw_ray.orchestration.cluster.autoscaling import start_patience_s
 from l2rw_ray.orchestration.cluster.membership import Membership
+from l2rw_ray.orchestration.sharing.cluster_sharing import ClusterSharing
 from l2rw_ray.orchestration.tune.trial_reports import TrialReports
 from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
 from l2rw_ray.orchestration.workers.run_config import RunConfig
@@ -46,6 +47,7 @@ class Execution:
         notify: Receives lines for the user.
         max_concurrent_trials: Maximum number of worker groups; None for as many as fit.
         trials_per_worker_group: Trials after which a worker group's workers are replaced.
+        sharing: Keeps the run within its share of a cluster; None where it has one of its own.
     """
 
     folder: StudyFolder
@@ -55,6 +57,7 @@ class Execution:
     notify: Callable[[str], object]
     max_concurrent_trials: int | None
     trials_per_worker_group: int
+    sharing: ClusterSharing | None = None
 
     def run(self, strategies: Sequence[TrialStrategy], scratch: Path, spec: StudySpec) -> bool:
         """Start the worker groups, run the strategies' trials, and stop the worker groups.
@@ -125,6 +128,7 @@ class Execution:
             patience_s=start_patience_s(),
             notify=self.notify,
             on_stuck=reports.give_up,
+            sharing=self.sharing,
         )
 
     def _is_done(self, strategies: Sequence[TrialStrategy]) -> bool:

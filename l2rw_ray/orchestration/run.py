@@ -1,18 +1,20 @@
 """Run the trials that a study is missing: from its plan to its ledger."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.design.kinds import FixedDesign
+from l2rw_ray.errors import InputError
 from l2rw_ray.events import Event, Observer, TrialEnded
 from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_folder
 from l2rw_ray.orchestration.custom_code import stage_custom_code
 from l2rw_ray.orchestration.software_versions import package_versions, source_commit
 from l2rw_ray.orchestration.study_check import checking
 from l2rw_ray.planning.param_importances import keep_importances
-from l2rw_ray.planning.placement import allocate, group_count
+from l2rw_ray.planning.placement import Nodes, allocate, group_count
 from l2rw_ray.planning.plan import representative_trials
 from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
@@ -21,6 +23,12 @@ from l2rw_ray.results.plans.plan_log import log_plan
 from l2rw_ray.results.status import count_statuses
 from l2rw_ray.results.trial_result import INTERRUPTED
 from l2rw_ray.results.writer import LedgerWriter
+
+if TYPE_CHECKING:
+    from l2rw_ray.orchestration.execution import Execution
+
+
+MIN_PRIORITY, MAX_PRIORITY = 0.01, 100.0
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,24 @@ class RunOptions:
         max_concurrent_trials: Maximum number of worker groups; None for as many as fit.
         retry_failed: Whether trials recorded as failed are run again.
         trials_per_worker_group: Trials after which a worker group's workers are replaced by new processes.
+        priority: Weight of the study against others on the cluster, where all have 1 by default.
+
+    Raises:
+        InputError: The priority is out of range.
     """
 
     address: str | None = None
     max_concurrent_trials: int | None = None
     retry_failed: bool = False
     trials_per_worker_group: int = 500
+    priority: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not MIN_PRIORITY <= self.priority <= MAX_PRIORITY:
+            remedy = (
+                f"use {MIN_PRIORITY:g} to {MAX_PRIORITY:g}; a study with 2 gets twice the share of one with 1"
+            )
+            raise InputError("priority", self.priority, "out of range", remedy)
 
 
 @dataclass(frozen=True)
@@ -103,41 +123,79 @@ def run_missing_trials(
     plan = _PlanRecorder(spec, planned, folder, strategies)
     if plan.is_fixed:
         strategies = [strategy for strategy in strategies if not strategy.is_done]
-    if all(strategy.is_done for strategy in strategies):
-        plan.write()
-        plan.conclude()
-        outcome = RunOutcome(count_statuses(folder.path))
-        when_recorded(outcome)
-        return outcome
-    samples = list(plan.known.values()) if plan.is_fixed else representative_trials(spec)
-    with (
-        scratch_folder() as scratch,
-        checking(samples, spec, with_data=options.address is None) as check,
-        ray_cluster(options.address, stage_custom_code(samples, scratch / "code")) as nodes,
-    ):
-        from l2rw_ray.orchestration.execution import Execution  # ray's environment is set only now
-
-        check.finish()
-        for strategy in strategies:
-            group_count(strategy.resources, nodes, strategy.remaining, options.max_concurrent_trials)
-        first = allocate(remaining_by_resources(strategies), {}, nodes, options.max_concurrent_trials)
-        plan.write()
-        groups = sum(first.values())
-        ledger = LedgerWriter(folder, plan.known, package_versions(), source_commit())
-        execution = Execution(
-            folder,
-            plan.begin,
-            _clean_up_after(ledger, folder),
-            list(observe(plan.known, _total(strategies), groups, is_exact=plan.is_fixed)),
-            notify,
-            options.max_concurrent_trials,
-            options.trials_per_worker_group,
-        )
-        interrupted = execution.run(strategies, scratch, spec)
+    interrupted = False
+    with ExitStack() as stack:
+        if all(strategy.is_done for strategy in strategies):
+            plan.write()
+        else:
+            run = _Run(spec, folder, options, strategies, plan, observe, notify)
+            interrupted = run.execute(stack)
         plan.conclude()
         outcome = RunOutcome(count_statuses(folder.path), interrupted)
         when_recorded(outcome)
     return outcome
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that has trials to train; its fields are the arguments of `run_missing_trials`.
+
+    Attributes:
+        strategies: Sources of the trials.
+        plan: Records which trials the study asks for.
+    """
+
+    spec: StudySpec
+    folder: StudyFolder
+    options: RunOptions
+    strategies: Sequence[TrialStrategy]
+    plan: "_PlanRecorder"
+    observe: ObserverFactory
+    notify: Callable[[str], object]
+
+    def execute(self, stack: ExitStack) -> bool:
+        """Check everything, connect to the cluster, and run the trials.
+
+        Args:
+            stack: Keeps the cluster until the outcome has been recorded.
+
+        Returns:
+            Whether the user interrupted the run.
+        """
+        spec, address = self.spec, self.options.address
+        samples = list(self.plan.known.values()) if self.plan.is_fixed else representative_trials(spec)
+        scratch = stack.enter_context(scratch_folder())
+        check = stack.enter_context(checking(samples, spec, with_data=address is None))
+        nodes = stack.enter_context(ray_cluster(address, stage_custom_code(samples, scratch / "code")))
+        check.finish()
+        groups = self._groups_that_fit(nodes)
+        self.plan.write()
+        return self._execution(groups).run(self.strategies, scratch, spec)
+
+    def _groups_that_fit(self, nodes: Nodes) -> int:
+        """Return the largest number of worker groups; each strategy must have room for one."""
+        limit = self.options.max_concurrent_trials
+        for strategy in self.strategies:
+            group_count(strategy.resources, nodes, strategy.remaining, limit)
+        return sum(allocate(remaining_by_resources(self.strategies), {}, nodes, limit).values())
+
+    def _execution(self, groups: int) -> "Execution":
+        from l2rw_ray.orchestration.execution import Execution  # ray's environment is set only now
+        from l2rw_ray.orchestration.sharing.cluster_sharing import ClusterSharing
+
+        plan, options = self.plan, self.options
+        ledger = LedgerWriter(self.folder, plan.known, package_versions(), source_commit())
+        is_shared = options.address is not None
+        return Execution(
+            self.folder,
+            plan.begin,
+            _clean_up_after(ledger, self.folder),
+            list(self.observe(plan.known, _total(self.strategies), groups, is_exact=plan.is_fixed)),
+            self.notify,
+            options.max_concurrent_trials,
+            options.trials_per_worker_group,
+            ClusterSharing(self.spec.name, options.priority) if is_shared else None,
+        )
 
 
 class _PlanRecorder:

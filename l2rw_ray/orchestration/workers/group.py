@@ -10,6 +10,7 @@ from ray.util import placement_group, placement_group_table, remove_placement_gr
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from l2rw_ray.config import Resources
+from l2rw_ray.orchestration.sharing.claims import bundles_of
 from l2rw_ray.orchestration.workers.actor import TrainWorker
 from l2rw_ray.orchestration.workers.rendezvous import WorkerPlace, rank_order, torchrun_variables
 from l2rw_ray.orchestration.workers.run_config import WorkerGroupConfig
@@ -44,6 +45,7 @@ class WorkerGroup:
         actor: Class of its workers.
         errors: Why workers failed.
         requested_at: When it was started, by a monotonic clock.
+        awaited_since: Since when its processes could come up: when it was last seen without room, if ever.
 
     Args:
         settings: Settings of the workers.
@@ -60,7 +62,7 @@ class WorkerGroup:
         self._ended: set[int] = set()
         self._failed_at = 0.0
         self.errors: list[BaseException] = []
-        self.requested_at = monotonic()
+        self.requested_at = self.awaited_since = monotonic()
 
     @property
     def name(self) -> str:
@@ -87,17 +89,24 @@ class WorkerGroup:
         """Whether the cluster has set its resources aside."""
         return bool(placement_group_table(self._placement)["state"] == "CREATED")
 
-    def start(self) -> None:
-        """Request the actors; they answer once the cluster has room for all of them."""
-        bundle = {"CPU": float(self.resources.cpus_per_worker)}
-        if self.resources.gpus_per_worker:
-            bundle["GPU"] = float(self.resources.gpus_per_worker)
-        self._placement = placement_group([bundle] * self.resources.workers, strategy="PACK")
+    def start(self, placement_name: str = "") -> None:
+        """Request the actors; they answer once the cluster has room for all of them.
+
+        Args:
+            placement_name: Name of the placement group, by which other jobs of the cluster know it.
+        """
+        bundles = [dict(bundle) for bundle in bundles_of(self.resources)]
+        bundle = bundles[0]
+        self._placement = placement_group(bundles, strategy="PACK", name=placement_name)
         worker = ray.remote(num_cpus=bundle["CPU"], num_gpus=bundle.get("GPU", 0), max_restarts=0)(self.actor)
         for number in range(self.resources.workers):
             place = PlacementGroupSchedulingStrategy(self._placement, placement_group_bundle_index=number)
             self._actors.append(worker.options(scheduling_strategy=place).remote())
             self._watch(number, self._actors[-1].place.remote())
+
+    def note_waiting(self) -> None:
+        """Note that the cluster has no room for it at the moment, which is not its own delay."""
+        self.awaited_since = monotonic()
 
     def receive(self, answer: WorkerAnswer) -> None:
         """Take an answer of a worker; once all have a place, they start to train."""

@@ -15,6 +15,7 @@ from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.trial_queue import PendingTrials
 from l2rw_ray.orchestration.cluster.membership import Membership
+from l2rw_ray.orchestration.sharing.cluster_sharing import ClusterSharing
 from l2rw_ray.orchestration.workers.failures import classify_failure, describe_failure
 from l2rw_ray.orchestration.workers.group import WorkerAnswer, WorkerGroup
 from l2rw_ray.orchestration.workers.head_memory import HeadMemory
@@ -33,8 +34,8 @@ _SCALE_EVERY_S = 1.0
 """Maximum time until more work or a new node is noticed."""
 _GROUP_START_S = 5.0
 """Assumed start of a worker group before the first one has been measured."""
-_SAY_WAITING_S = 10.0
-"""How long the cluster may have no room for a worker group before the run says so."""
+_LATE_S = 10.0
+"""How long the processes of a worker group may take before the pool looks whether there is room for them."""
 _START_TIMEOUT_S = 120.0
 """How long the processes of a worker group may take to come up once the cluster has room for them."""
 _WAKE = None
@@ -59,6 +60,7 @@ class WorkerGroupPool:
         patience_s: How long a run without any worker group waits for nodes.
         notify: Receives lines for the user.
         on_stuck: Called if no worker group will ever train the trials that wait.
+        sharing: Keeps the run within its share of a cluster; None where it has one of its own.
         make_group: Makes a worker group from its settings and a receiver of its workers' answers.
     """
 
@@ -74,12 +76,14 @@ class WorkerGroupPool:
         patience_s: float,
         notify: Callable[[str], object],
         on_stuck: Callable[[], object],
+        sharing: ClusterSharing | None = None,
         make_group: Callable[..., WorkerGroup] = WorkerGroup,
     ) -> None:
         self._broker, self._settings, self._durations = broker, settings, durations
         self._membership, self._memory = membership, HeadMemory()
         self._remaining, self._limit, self._patience_s = remaining, limit, patience_s
         self._notify, self._on_stuck, self._make_group = notify, on_stuck, make_group
+        self._sharing, self._released = sharing, 0
         self._names = count()
         self._groups: dict[str, WorkerGroup] = {}
         self._failed: Counter[Resources] = Counter()
@@ -169,7 +173,7 @@ class WorkerGroupPool:
         for group in list(self._groups.values()):
             if group.has_ended:
                 self._end(group)
-            elif not group.is_placed and monotonic() - group.requested_at >= _SAY_WAITING_S:
+            elif not group.is_placed and monotonic() - group.requested_at >= _LATE_S:
                 self._look_at_late(group)
         if not self._ending.is_set():
             self._look_at_nodes()
@@ -223,13 +227,42 @@ class WorkerGroupPool:
             submitted: Trials that the broker has, by resources.
         """
         self._drop_groups_without_place()
+        self._time_first_start()
         decision = self._decide(dict(submitted))
-        for resources, groups in decision.start.items():
+        for resources, groups in self._share(decision.start, submitted).items():
             for _ in range(groups):
                 self._start_one(resources)
         if decision.held_back:
             self._say_once(f"memory   {self._memory.reason(len(self._groups))}")
         self._consider_giving_up(decision)
+
+    def _time_first_start(self) -> None:
+        """Measure the first start from when the cluster had room for it: waiting for others is no start."""
+        if self._durations.first_started_at is None:
+            since = (group.awaited_since for group in self._groups.values())
+            self._began = min(since, default=monotonic())
+
+    def _share(
+        self, wanted: Mapping[Resources, int], submitted: Mapping[Resources, PendingTrials]
+    ) -> Mapping[Resources, int]:
+        """Consider other studies and jobs of the cluster. Returns the worker groups to ask for."""
+        if self._sharing is None:
+            return wanted
+        is_training = any(trials.running for trials in submitted.values())
+        decision = self._sharing.decide(
+            wanted, set(self._groups), is_training=is_training, to_come=self._membership.to_come
+        )
+        for name in decision.waiting & set(self._groups):
+            self._groups[name].note_waiting()
+        for group in [self._groups[name] for name in decision.withdraw & set(self._groups)]:
+            if not group.is_placed:
+                self._end(group)
+        if decision.leaving or self._released:
+            self._broker.release(decision.leave, decision.leaving)
+            self._released = decision.leaving
+        for line in decision.lines:
+            self._say_once(line)
+        return decision.start
 
     def _decide(self, pending: dict[Resources, PendingTrials]) -> ScalingDecision:
         for resources, number in self._remaining.items():
@@ -260,7 +293,7 @@ class WorkerGroupPool:
         settings = WorkerGroupConfig(f"group{next(self._names)}", self._broker, resources, self._settings)
         group = self._make_group(settings, self._answers.put)
         self._groups[group.name] = group
-        group.start()
+        group.start(self._sharing.placement_name(group.name) if self._sharing else "")
 
     def _drop_groups_without_place(self) -> None:
         """Withdraw requests for groups that no longer fit the cluster, because it has lost nodes."""
@@ -272,10 +305,10 @@ class WorkerGroupPool:
                 self._end(group)
 
     def _look_at_late(self, group: WorkerGroup) -> None:
-        """Say what the cluster has no room for, or end a group whose processes do not come up."""
+        """End a group whose processes do not come up although there is room for them."""
         if not group.has_room:
-            self._say_once(f"waiting  for {_text(group.resources)}, which other jobs hold")
-        elif monotonic() - group.requested_at >= _START_TIMEOUT_S:
+            group.note_waiting()
+        elif monotonic() - group.awaited_since >= _START_TIMEOUT_S:
             group.errors.append(InfrastructureError(f"no process within {_START_TIMEOUT_S:g} s"))
             self._end(group)
 
@@ -295,14 +328,6 @@ class WorkerGroupPool:
         if line not in self._said:
             self._said.add(line)
             self._notify(line)
-
-
-def _text(resources: Resources) -> str:
-    """Return what a worker group takes."""
-    cpus = resources.workers * resources.cpus_per_worker
-    gpus = resources.workers * resources.gpus_per_worker
-    text = f"{cpus} CPU{'s' * (cpus != 1)}"
-    return f"{text} and {gpus:g} GPU{'s' * (gpus != 1)}" if gpus else text
 
 
 def _trials_go_on(trials: int) -> str:

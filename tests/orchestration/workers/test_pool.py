@@ -12,6 +12,7 @@ from l2rw_ray.events import EpochCompleted, TrialStarted
 from l2rw_ray.orchestration.broker.failure_policy import Fault
 from l2rw_ray.orchestration.broker.trial_queue import EndedGroup, PendingTrials
 from l2rw_ray.orchestration.cluster.membership import Membership, Node
+from l2rw_ray.orchestration.sharing.cluster_sharing import SharingDecision
 from l2rw_ray.orchestration.workers import pool as module
 from l2rw_ray.orchestration.workers.group import WorkerAnswer
 from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
@@ -35,9 +36,13 @@ class _Broker:
         self.ended: dict[str, Fault | None] = {}
         self.joined: set[str] = set()
         self.holding: set[str] = set()
+        self.released: list[tuple[frozenset[str], int]] = []
 
     def pending(self) -> dict[Resources, PendingTrials]:
         return dict(self.waiting)
+
+    def release(self, groups: frozenset[str], number: int) -> None:
+        self.released.append((groups, number))
 
     def group_ended(self, group: str, fault: Fault | None) -> EndedGroup:
         self.ended[group] = fault
@@ -53,18 +58,40 @@ class _Group:
         self.nodes: frozenset[str] = frozenset()
         self.is_placed, self.has_ended, self.has_room = True, False, True
         self.requested_at, self.calls = module.monotonic(), []
+        self.awaited_since, self.placement_name = self.requested_at, ""
 
-    def start(self) -> None:
+    def start(self, placement_name: str) -> None:
         self.calls.append("start")
+        self.placement_name = placement_name
+
+    def note_waiting(self) -> None:
+        self.awaited_since = module.monotonic()
 
     def stop(self) -> None:
         self.calls.append("stop")
 
 
+class _Sharing:
+    """Stands for a cluster that is shared: decides as it is told, else grants everything."""
+
+    def __init__(self) -> None:
+        self.next: SharingDecision | None = None
+        self.asked: list[tuple[dict, set, bool]] = []
+
+    def placement_name(self, group: str) -> str:
+        return f"name of {group}"
+
+    def decide(self, wanted: dict, groups: set, *, is_training: bool, to_come: list) -> SharingDecision:
+        self.asked.append((dict(wanted), groups, is_training))
+        return self.next or SharingDecision(wanted)
+
+
 class _Case:
     """A pool with what it works with, driven by hand."""
 
-    def __init__(self, tmp_path: Path, trials: int, limit: int | None, clock: Clock) -> None:
+    def __init__(
+        self, tmp_path: Path, trials: int, limit: int | None, clock: Clock, sharing: _Sharing | None
+    ) -> None:
         self.broker, self.clock, self.groups = _Broker(), clock, []
         self.durations, self.nodes = TrialDurations(self.clock), [HEAD]
         self.lines: list[str] = []
@@ -79,6 +106,7 @@ class _Case:
             patience_s=60.0,
             notify=self.lines.append,
             on_stuck=lambda: self.stuck.append(True),
+            sharing=sharing,
             make_group=self._make,
         )
         self.pool._scale({})
@@ -98,10 +126,10 @@ class _Case:
 
 @pytest.fixture
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., _Case]:
-    def make(trials: int = 9, limit: int | None = None) -> _Case:
+    def make(trials: int = 9, limit: int | None = None, sharing: _Sharing | None = None) -> _Case:
         clock = Clock()
         monkeypatch.setattr(module, "monotonic", clock)
-        return _Case(tmp_path, trials, limit, clock)
+        return _Case(tmp_path, trials, limit, clock, sharing)
 
     return make
 
@@ -195,13 +223,58 @@ def test_a_run_without_nodes_waits_a_while(case: Callable[..., _Case]) -> None:
     assert one.gave_up
 
 
-def test_what_other_jobs_hold_is_told_once(case: Callable[..., _Case]) -> None:
-    one = case(limit=1)
+def test_groups_that_others_wait_for_are_released_and_requests_withdrawn(case: Callable[..., _Case]) -> None:
+    sharing = _Sharing()
+    one = case(limit=2, sharing=sharing)
+    group = one.groups[0]
+    assert group.placement_name == "name of group0"
+    one.broker.waiting = {ONE: PendingTrials(3, running=1)}
+    sharing.next = SharingDecision({}, leave=frozenset({"group0"}), leaving=1, lines=("sharing  …",) * 2)
+    one.round()
+    assert sharing.asked[-1] == ({}, {"group0"}, True)
+    assert one.broker.released == [(frozenset({"group0"}), 1)]
+    sharing.next = SharingDecision({})
+    one.round()
+    one.round()
+    assert one.broker.released[1:] == [(frozenset(), 0)], "said once that nobody waits any more"
+    sharing.next = SharingDecision({}, withdraw=frozenset({"group0"}))
+    one.round()
+    assert group.calls == ["start"], "it has got room in the meantime"
+    group.is_placed = False
+    one.round()
+    assert group.calls == ["start", "stop"]
+    assert one.lines == ["sharing  …"]
+    assert one.pool.errors == [], "which is no failed start"
+    one.round()
+    assert not one.gave_up
+    assert len(one.groups) == 1, "as long as others come first"
+
+
+def test_waiting_for_room_counts_neither_as_a_failed_start_nor_as_its_duration(
+    case: Callable[..., _Case],
+) -> None:
+    sharing = _Sharing()
+    one = case(limit=2, sharing=sharing)
     one.groups[0].is_placed = one.groups[0].has_room = False
-    for _ in range(5):
-        one.round(6)
-    assert one.lines == ["waiting  for 1 CPU, which other jobs hold"]
-    assert one.pool.number(ONE) == 1
+    sharing.next = SharingDecision({}, waiting=frozenset({"group0"}))
+    for _ in range(400):
+        one.round()
+    sharing.next, one.groups[0].has_room = None, True
+    one.round()
+    assert one.lines == []
+    one.groups[0].is_placed = True
+    one.clock.now += 4
+    one.durations(TrialStarted("a", 1, 1, "cpu", "a core", 60, 10, {}, {}))
+    one.clock.now += 2
+    one.durations(EpochCompleted("a", 1, 3, 2.0, {}))
+    one.round()
+    assert one.pool.number(ONE) == 2, "a start took 5 s, not 405"
+
+
+def test_the_users_limit_holds_from_the_first_group_on(case: Callable[..., _Case]) -> None:
+    sharing = _Sharing()
+    case(limit=1, sharing=sharing)
+    assert sharing.asked == [({ONE: 1}, set(), False)]
 
 
 def test_processes_that_do_not_come_up_are_a_failed_start(case: Callable[..., _Case]) -> None:
