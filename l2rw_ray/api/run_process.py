@@ -43,6 +43,7 @@ class RunOrder:
         mlflow: Whether trials are mirrored to MLflow.
         max_concurrent_trials: Maximum number of concurrent trials; None for as many as fit.
         retry_failed: Whether to run trials recorded as failed again.
+        priority: Weight of the study against others on the cluster.
         look_in: Folder in which import paths are looked up; None for the environment alone.
         allowed: Packages of the environment that the study may name as well.
     """
@@ -54,6 +55,7 @@ class RunOrder:
     mlflow: bool = True
     max_concurrent_trials: int | None = None
     retry_failed: bool = False
+    priority: float = 1.0
     look_in: Path | None = field(default_factory=looked_in)
     allowed: frozenset[str] = field(default_factory=allowed_imports)
 
@@ -161,6 +163,7 @@ def _run(order: RunOrder, notify: Callable[[str], object]) -> bool:
         mlflow=order.mlflow,
         max_concurrent_trials=order.max_concurrent_trials,
         retry_failed=order.retry_failed,
+        priority=order.priority,
         notify=notify,
     )
     return outcome.interrupted

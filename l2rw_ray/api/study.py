@@ -148,6 +148,7 @@ class Study(StudySpec):
         mlflow: bool = True,
         max_concurrent_trials: int | None = None,
         retry_failed: bool = False,
+        priority: float = 1.0,
     ) -> "StudyRun":
         """Run the missing trials in the background, in a process of their own.
 
@@ -161,6 +162,7 @@ class Study(StudySpec):
             mlflow: Whether trials are mirrored to MLflow.
             max_concurrent_trials: Maximum number of concurrent trials; None for as many as fit.
             retry_failed: Whether to run trials recorded as failed again.
+            priority: Weight of the study against others on the cluster; one of 2 gets twice the share.
 
         Returns:
             The run, with `status()`, `stop()`, `wait()` and `results()`.
@@ -169,7 +171,14 @@ class Study(StudySpec):
         from l2rw_ray.api.run_process import RunOrder
 
         order = RunOrder(
-            self, self._folder(out), address, tracking_uri, mlflow, max_concurrent_trials, retry_failed
+            self,
+            self._folder(out),
+            address,
+            tracking_uri,
+            mlflow,
+            max_concurrent_trials,
+            retry_failed,
+            priority,
         )
         return StudyRun.start(order)
 
@@ -182,6 +191,7 @@ class Study(StudySpec):
         mlflow: bool = True,
         max_concurrent_trials: int | None = None,
         retry_failed: bool = False,
+        priority: float = 1.0,
         progress: bool = True,
     ) -> "StudyResults":
         """Run the missing trials, and return the results when all are done.
@@ -196,6 +206,7 @@ class Study(StudySpec):
             mlflow: Whether trials are mirrored to MLflow.
             max_concurrent_trials: Maximum number of concurrent trials; None for as many as fit.
             retry_failed: Whether to run trials recorded as failed again.
+            priority: Weight of the study against others on the cluster; one of 2 gets twice the share.
             progress: Whether to show the progress: a page in a notebook, a line per change elsewhere.
 
         Raises:
@@ -210,6 +221,7 @@ class Study(StudySpec):
             mlflow=mlflow,
             max_concurrent_trials=max_concurrent_trials,
             retry_failed=retry_failed,
+            priority=priority,
         )
         run.wait(progress=progress)
         return run.results()

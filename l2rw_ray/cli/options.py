@@ -45,6 +45,14 @@ AllowImport = Annotated[
         help="Let the study call what this installed package has, or run this program; can be repeated.",
     ),
 ]
+Priority = Annotated[
+    float,
+    typer.Option(
+        min=0.01,
+        max=100,
+        help="Weight against other studies on the cluster: one of 2 gets twice the share of one of 1.",
+    ),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 
 TRIALS_PER_WORKER_GROUP = 500

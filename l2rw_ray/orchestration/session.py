@@ -24,6 +24,7 @@ def run_study(
     mlflow: bool = True,
     max_concurrent_trials: int | None = None,
     retry_failed: bool = False,
+    priority: float = 1.0,
     observers: Iterable[Observer] = (),
     notify: Callable[[str], object] | None = None,
 ) -> RunOutcome:
@@ -40,6 +41,7 @@ def run_study(
         mlflow: Whether trials are mirrored to MLflow.
         max_concurrent_trials: Maximum number of concurrent trials; None for as many as fit.
         retry_failed: Whether to run trials recorded as failed again.
+        priority: Weight of the study against others on the cluster.
         observers: Called with each event of the run, such as `l2rw_ray.events.EpochCompleted`.
         notify: Receives lines for the user: what the run waits for, and what the cluster has lost; None logs
             them as warnings.
@@ -57,7 +59,7 @@ def run_study(
         check_store(tracking_uri)
     say = notify or logging.getLogger(__name__).warning
     planned = plan_study(spec)
-    options = RunOptions(address, max_concurrent_trials, retry_failed)
+    options = RunOptions(address, max_concurrent_trials, retry_failed, priority=priority)
     with open_study_folder(str(out or f"results/{spec.name}")) as folder:
         folder.create()
         with folder.lock(), Mirror(folder, tracking_uri) as mirror:

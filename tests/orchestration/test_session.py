@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
-from l2rw_ray.errors import ConfigError, StudyFolderError
+from l2rw_ray.errors import ConfigError, InputError, StudyFolderError
 from l2rw_ray.events import AttemptLost, Event
 from l2rw_ray.orchestration import session
 from l2rw_ray.orchestration.run import ObserverFactory, RunOptions, RunOutcome
@@ -44,12 +44,17 @@ def test_a_study_runs_under_its_lock_with_the_callers_observers(
     seen: list[Event] = []
     out = tmp_path / "out"
     outcome = session.run_study(
-        parse_study(study_tree), out, max_concurrent_trials=2, retry_failed=True, observers=[seen.append]
+        parse_study(study_tree),
+        out,
+        max_concurrent_trials=2,
+        retry_failed=True,
+        priority=2.0,
+        observers=[seen.append],
     )
     assert outcome.counts == {"completed": 4}
     ((folder, options),) = asked
     assert folder.path == out
-    assert options == RunOptions(max_concurrent_trials=2, retry_failed=True)
+    assert options == RunOptions(max_concurrent_trials=2, retry_failed=True, priority=2.0)
     assert [type(event) for event in seen] == [AttemptLost]
     with folder.lock():
         pass
@@ -70,3 +75,9 @@ def test_a_study_file_runs_in_results_by_default(
 def test_a_missing_study_file_is_one_line(asked: Callable[..., object]) -> None:
     with pytest.raises(ConfigError, match=r"^study file = 'nowhere\.yaml': no such file or directory; "):
         session.run_study("nowhere.yaml")
+
+
+@pytest.mark.parametrize("priority", [0.0, -1.0, 101.0, float("nan")])
+def test_a_priority_out_of_range_is_one_line(priority: float) -> None:
+    with pytest.raises(InputError, match=r"priority = .*: out of range; use 0.01 to 100"):
+        RunOptions(priority=priority)

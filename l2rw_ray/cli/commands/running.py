@@ -17,6 +17,7 @@ from l2rw_ray.cli.options import (
     OldLaneTrials,
     Out,
     Overrides,
+    Priority,
     RetryFailed,
     StudyFile,
     TrackingUri,
@@ -133,6 +134,7 @@ def run(
     max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
     trials_per_worker_group: TrialsPerWorkerGroup = None,
+    priority: Priority = 1.0,
     allow_import: AllowImport = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the outcome as JSON, and everything else to stderr.")
@@ -149,7 +151,7 @@ def run(
     check_tracking(tracking_uri, no_mlflow)
     spec = load_study(study, overrides or [], allow_import=allow_import or ())
     replaced_after = trials_per_worker_group or lane_trials or TRIALS_PER_WORKER_GROUP
-    options = RunOptions(address, max_concurrent_trials or lanes, retry_failed, replaced_after)
+    options = RunOptions(address, max_concurrent_trials or lanes, retry_failed, replaced_after, priority)
     with open_study_folder(out or f"results/{spec.name}") as folder:
         code = run_session(spec, folder, options, tracking_uri, mirrors=not no_mlflow, as_json=as_json)
     raise SystemExit(code)
@@ -175,6 +177,7 @@ def submit(
     max_concurrent_trials: MaxConcurrentTrials = None,
     retry_failed: RetryFailed = False,
     trials_per_worker_group: TrialsPerWorkerGroup = None,
+    priority: Priority = 1.0,
     allow_import: AllowImport = None,
     lanes: OldLanes = None,
     lane_trials: OldLaneTrials = None,
@@ -201,6 +204,7 @@ def submit(
     arguments += [f"--max-concurrent-trials={limit}"] if limit else []
     arguments += [f"--allow-import={package}" for package in allow_import or ()]
     arguments += ["--retry-failed"] if retry_failed else []
+    arguments += [f"--priority={priority:g}"] if priority != 1 else []
     arguments += ["--no-mlflow"] if no_mlflow else []
     submission = Submission(out, tracking_uri, variables or (), arguments)
     raise SystemExit(submit_session(spec, submission, address, wait=wait))
