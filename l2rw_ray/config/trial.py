@@ -86,10 +86,10 @@ class TrialConfig(Section):
     def identity(self) -> dict[str, Any]:
         """Return what determines its result, beside code, seed and resources.
 
-        Measurements and the folder of a complete copy of a data set do not count; weights and the file of
-        a tokenizer do by their content.
+        Measurements, the folder of a complete copy of a data set and processes that transform images do not
+        count; weights and the file of a tokenizer do by their content.
         """
-        where: dict[str, Any] = {"download": True, "tokenizer": {"file"}}
+        where: dict[str, Any] = {"download": True, "tokenizer": {"file"}, "num_workers": True}
         if self.data.source != "ham10000":
             where["root"] = True
         not_counted: Any = {"measurement": True, "data": where}

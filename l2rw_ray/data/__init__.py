@@ -3,7 +3,14 @@
 import warnings
 
 from l2rw_ray.data.examples import ExampleSet
-from l2rw_ray.data.loaders import Batch, MetaSampler, epoch_batches, epoch_order, steps_per_epoch
+from l2rw_ray.data.loaders import (
+    Batch,
+    MetaSampler,
+    batches_in_order,
+    epoch_batches,
+    epoch_order,
+    steps_per_epoch,
+)
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.source import Source
 from l2rw_ray.data.sources import digits, ham10000, image_folder, synthetic, table_source, torchvision_sources
@@ -22,6 +29,7 @@ __all__ = [
     "RowPart",
     "Source",
     "Splits",
+    "batches_in_order",
     "digits",
     "epoch_batches",
     "epoch_order",

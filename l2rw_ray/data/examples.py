@@ -126,18 +126,17 @@ class ExampleSet:
         """What joins two batches of the set that differ in shape, as texts do; None where none do."""
         return joined_texts if isinstance(self.inputs, TokenRows) else None
 
-    def take(self, index_B: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> tuple[Tree, Tensor]:
+    def take(self, index_B: Tensor) -> tuple[Tree, Tensor]:
         """Return inputs as a model takes them and labels, int64 [B], or standardised targets, float32 [B].
 
         Args:
             index_B: Positions in this set, int64 [B].
-            change: Applied to the images, uint8 [B, C, H, W], before they are scaled.
 
         Raises:
             DataError: The set is streamed.
         """
         index_B = index_B.to(self.labels.device)
-        return self.scaled(self.inputs_of(index_B), change), self.answers(index_B)
+        return self.scaled(self.inputs_of(index_B)), self.answers(index_B)
 
     def inputs_of(self, index_B: Tensor) -> Tree:
         """Return a copy of inputs as decoded, [B, …], or the tree of them.
@@ -150,8 +149,16 @@ class ExampleSet:
         """
         if self.is_streamed:
             raise self.streaming_error("the train examples come in batches, and cannot be taken one by one")
+        return take_rows(self.inputs, self.places_of(index_B))
+
+    def places_of(self, index_B: Tensor) -> Tensor:
+        """Return places of examples in the store, int64 [B], on the store's device.
+
+        Args:
+            index_B: Positions in this set, int64 [B], on its device.
+        """
         places_B = index_B if self.places is None else self.places[index_B]
-        return take_rows(self.inputs, places_B if self.transforms is None else places_B.cpu())
+        return places_B if self.transforms is None else places_B.cpu()
 
     def streaming_error(self, problem: str) -> DataError:
         """Return the error for a method that needs more of a streamed set than its batches."""
@@ -159,21 +166,23 @@ class ExampleSet:
         given = f"{{window: {self.stored.window}}}"
         return DataError("trial.data.stream", given, problem, "leave it out, or use another method")
 
-    def scaled(self, inputs: Tree, change: Callable[[Tensor], Tensor] | None = None) -> Tree:
-        """Scale inputs for a model, float32 [B, …]; a tree stays as it is, but for features and categories.
-
-        Images are transformed, and scaled to [−1, 1] by (x/255 − 0.5)/0.5 or standardised by `pixel_mean` and
-        `pixel_std`; features are standardised, and one that is missing (NaN) becomes the mean, 0.
+    def scaled(self, inputs: Tree) -> Tree:
+        """Return inputs as a model takes them, float32 [B, …], images with the transforms of evaluation.
 
         Args:
             inputs: What `inputs_of` returned; features are overwritten.
-            change: Applied to the images, uint8 [B, C, H, W], first, in place of the transforms of images
-                that are evaluated.
         """
-        if change is not None:
-            x = change(inputs)
-        else:
-            x = inputs if self.transforms is None else self.transforms.evaluated(inputs)
+        return self.normalised(inputs if self.transforms is None else self.transforms.evaluated(inputs))
+
+    def normalised(self, x: Tree) -> Tree:
+        """Scale inputs on the set's device, float32 [B, …]; of a tree only features and categories.
+
+        Images are scaled to [−1, 1] by (x/255 − 0.5)/0.5 or standardised by `pixel_mean` and `pixel_std`;
+        features are standardised, and one that is missing (NaN) becomes the mean, 0.
+
+        Args:
+            x: Images after their transforms, uint8 [B, C, H, W]; features, which are overwritten; or a tree.
+        """
         if self.transforms is not None:
             x = x.to(self.labels.device)
         if self.pixel_mean is not None and self.pixel_std is not None:

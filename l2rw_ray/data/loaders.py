@@ -1,10 +1,10 @@
 """Batches as pure functions of seed, epoch and step, so that a resumed trial sees the same ones."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from l2rw_ray.data.examples import ExampleSet
 from l2rw_ray.data.random_streams import rng_for
 from l2rw_ray.data.streaming.parts import ReadParts, read_here
 from l2rw_ray.data.streaming.streamed_inputs import streamed_inputs
+from l2rw_ray.data.transform_workers import ImageRequest, ImageStore, transformed_images
 from l2rw_ray.data.transforms import draw_seeds
 from l2rw_ray.errors import DataError
 from l2rw_ray.trees import Tree, map_tensors
@@ -73,6 +74,7 @@ def epoch_batches(
     augment: Sequence[str] = (),
     read_parts: ReadParts = read_here,
     first: int = 0,
+    num_workers: int = 0,
 ) -> Generator[Batch]:
     """Yield one rank's shares of the batches of one pass over a set.
 
@@ -89,6 +91,7 @@ def epoch_batches(
         read_parts: Reads the rows of a streamed set.
         first: Batches to leave out, from which a pass goes on that was begun before. Those of a streamed set
             are read all the same.
+        num_workers: Processes that transform images ahead; 0 for none.
 
     Raises:
         DataError: The set is streamed, and an order is given; or its rows cannot be read.
@@ -101,21 +104,43 @@ def epoch_batches(
     order = order.to("cpu" if examples.is_streamed else device)
     wholes = order.split(batch_size)[:steps]
     shares = [_share(whole, rank, world_size) for whole in wholes]
-    with closing(_inputs(examples, shares, seed, epoch, read_parts, first)) as inputs:
-        left = zip(wholes[first:], shares[first:], inputs, strict=True)
-        for step, (whole, index, x) in enumerate(left, start=first):
-            change = None
-            if augment:
-                changes_B3 = draw_changes(augment, seed, epoch, step, len(whole))
-                change = partial(augmented, changes_B3=_share(changes_B3, rank, world_size))
-            elif examples.transforms is not None and examples.transforms.augments:
-                seeds_B = _share(draw_seeds(seed, epoch, step, len(whole)), rank, world_size)
-                change = partial(examples.transforms.augmented, seeds_B=seeds_B)
-            index_B = index.to(device)
-            if examples.transforms is None:
-                x = map_tensors(x, lambda tensor: tensor.to(device))
-            x, y = examples.scaled(x, change), examples.answers(index_B)
-            yield Batch(x, y, index_B, len(whole), is_last=step == steps - 1)
+
+    def draws(draw: Callable[[int, int, int, int], Tensor]) -> Iterator[Tensor]:
+        for step in range(first, steps):
+            yield _share(draw(seed, epoch, step, len(wholes[step])), rank, world_size)
+
+    augments = examples.transforms is not None and examples.transforms.augments
+    seeds = draws(draw_seeds) if augments else repeat(None)
+    changes = draws(partial(draw_changes, augment)) if augment else repeat(None)
+    with (
+        closing(_inputs(examples, shares, seed, epoch, read_parts, first)) as inputs,
+        closing(_transformed(examples, inputs, seeds, num_workers)) as images,
+    ):
+        for step, (x, changes_B3) in enumerate(zip(images, changes, strict=False), start=first):
+            index_B = shares[step].to(device)
+            x = map_tensors(x, lambda tensor: tensor.to(device))
+            x = examples.normalised(x if changes_B3 is None else augmented(x, changes_B3))
+            y, is_last = examples.answers(index_B), step == steps - 1
+            yield Batch(x, y, index_B, len(wholes[step]), is_last=is_last)
+
+
+def batches_in_order(
+    examples: ExampleSet, index_K: Tensor, batch_size: int, num_workers: int = 0
+) -> Generator[tuple[Tree, Tensor]]:
+    """Yield inputs and answers of some examples, as `ExampleSet.take` returns them, a batch at a time.
+
+    Args:
+        examples: A set that is not streamed.
+        index_K: Positions in the set, int64 [K].
+        batch_size: Examples of a batch.
+        num_workers: Processes that transform images ahead, where there are several batches; 0 for none.
+    """
+    shares = [share.to(examples.labels.device) for share in index_K.split(batch_size)]
+    inputs = map(examples.inputs_of if examples.transforms is None else examples.places_of, shares)
+    processes = num_workers if len(shares) > 1 else 0
+    with closing(_transformed(examples, inputs, repeat(None), processes)) as images:
+        for share, x in zip(shares, images, strict=True):
+            yield examples.normalised(x), examples.answers(share)
 
 
 def _pass_order(examples: ExampleSet, seed: int, epoch: int) -> Tensor:
@@ -134,14 +159,32 @@ def _inputs(
     read_parts: ReadParts,
     first: int,
 ) -> Generator[Tree]:
-    """Yield the inputs of one rank's share of each batch from the first one on, [B, …]."""
+    """Yield the inputs of one rank's share of each batch from the first one on, [B, …].
+
+    In the place of images that are in memory and are to be transformed stand their places in the store.
+    """
     if examples.stored is None or not examples.is_streamed:
-        yield from map(examples.inputs_of, shares[first:])
+        yield from map(
+            examples.inputs_of if examples.transforms is None else examples.places_of, shares[first:]
+        )
         return
     rows_N = examples.rows.cpu()
     arrival_N = examples.stored.arrival(rows_N, seed, epoch)
     with closing(streamed_inputs(examples.stored, rows_N, arrival_N, shares, read_parts)) as inputs:
         yield from islice(inputs, first, None)
+
+
+def _transformed(
+    examples: ExampleSet, inputs: Iterable[Tree], seeds: Iterable[Tensor | None], num_workers: int
+) -> Generator[Tree]:
+    """Yield inputs as the set's transforms leave them; without any, as they are."""
+    if examples.transforms is None:
+        yield from inputs
+        return
+    assert isinstance(examples.inputs, Tensor)
+    store = ImageStore(examples.inputs, examples.transforms)
+    with closing(transformed_images(store, map(ImageRequest, inputs, seeds), num_workers)) as images:
+        yield from images
 
 
 class MetaSampler:

@@ -1,12 +1,13 @@
 """Evaluate a model on a set of clean examples."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.data import ExampleSet
+from l2rw_ray.data import ExampleSet, batches_in_order
 from l2rw_ray.events import ConfusionMatrix
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.training.arithmetic.precision import single
@@ -48,6 +49,7 @@ def evaluate(
     loss_fn: LossFunction,
     ranks: Ranks,
     custom: Mapping[str, Metric] | None = None,
+    num_workers: int = 0,
 ) -> Evaluation:
     """Return mean loss, accuracies or errors, and custom metrics of a set; all ranks call this together.
 
@@ -60,6 +62,7 @@ def evaluate(
         loss_fn: Maps (output, target) to one loss per example.
         ranks: The trial's workers.
         custom: Custom metrics, by import path; every rank computes them on the whole set.
+        num_workers: Processes that transform images ahead; 0 for none.
 
     Raises:
         ConfigError: A custom metric returned no number.
@@ -72,13 +75,13 @@ def evaluate(
     kept: list[Tensor] = []
     network.eval()
     share = torch.arange(len(examples))[ranks.share(len(examples))]
-    for index in share.split(_BATCH):
-        x, y = examples.take(index)
-        output = single(network(x))
-        sums.add(output, y)
-        total_loss += loss_fn(output, y).double().sum()
-        if custom:
-            kept.append(output.cpu())
+    with closing(batches_in_order(examples, share, _BATCH, num_workers)) as batches:
+        for x, y in batches:
+            output = single(network(x))
+            sums.add(output, y)
+            total_loss += loss_fn(output, y).double().sum()
+            if custom:
+                kept.append(output.cpu())
     network.train()
     summary = {
         **sums.summarise(ranks),

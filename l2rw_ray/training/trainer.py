@@ -226,6 +226,7 @@ class Trainer:
             augment=self._config.data.augment if plan.examples is None else (),
             read_parts=read_parts,
             first=first,
+            num_workers=self._config.data.num_workers,
         )
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -241,6 +242,7 @@ class Trainer:
                 self._context.loss_fn,
                 self._ranks,
                 self._metrics,
+                self._config.data.num_workers,
             )
         for metric, value in found.metrics.items():
             if not math.isfinite(value):

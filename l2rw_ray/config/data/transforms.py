@@ -106,6 +106,9 @@ class ImageOptions(Section):
     """What pixels are normalised by: `data`, mean and deviation of the train images as they are stored, by
     channel; `weights`, those that `model.weights` were trained with; or a section of both. Null scales them
     to [−1, 1]."""
+    num_workers: int = Field(default=0, ge=0)
+    """Processes beside each worker that transform the images of the next batches while it trains; 0
+    transforms them between two steps. Changes no result."""
 
     @field_validator("normalize", mode="before")
     @classmethod
@@ -124,6 +127,13 @@ class ImageOptions(Section):
             problem, value = context.get("problem", first["msg"].lower()), context.get("value", given)
             remedy = "give {mean: […], std: […]} of pixels from 0 to 1"
             raise conflict(field, value, problem, context.get("remedy", remedy)) from error
+
+    @model_validator(mode="after")
+    def _workers_have_work(self) -> Self:
+        if self.num_workers and self.transforms == Transforms():
+            problem = "it is for transforms, and there are none"
+            raise conflict("num_workers", self.num_workers, problem, "leave it out")
+        return self
 
     @property
     def changes_images(self) -> bool:
