@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from l2rw_ray.statistics.example_sampling import ExampleError
 from l2rw_ray.statistics.intervals import Interval, mean_interval
 
 BySeed = Mapping[int, float]
@@ -20,12 +21,25 @@ class Difference:
         values: The difference at each of the shared seeds, seeds ascending.
         ranked: The same with infinite differences where one of the two diverged and has no worst value;
             empty where all differences are finite. `interval` and `values` are then of the finite ones.
+        example_error: What the choice of test examples that all seeds share adds to the interval; None where
+            it is not known, or where each seed draws its own.
     """
 
     interval: Interval | None
     unpaired: int
     values: tuple[float, ...] = ()
     ranked: tuple[float, ...] = ()
+    example_error: ExampleError | None = None
+
+    @property
+    def example_variance(self) -> float:
+        """The variance that the choice of test examples adds; 0 where there is none to add."""
+        return self.example_error.variance if self.example_error is not None else 0.0
+
+    def with_example_error(self, error: ExampleError, confidence: float = 0.95) -> "Difference":
+        """Return the difference with an interval over seeds and test examples."""
+        interval = mean_interval(self.values, confidence, error.variance)
+        return replace(self, interval=interval, example_error=error)
 
 
 def paired_difference(treatment: BySeed, control: BySeed, confidence: float = 0.95) -> Difference:

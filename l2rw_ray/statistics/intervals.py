@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
+from l2rw_ray.statistics.example_sampling import half_width_with_examples
+
 ROUNDING = 1e-12
 """Relative deviation up to which values count as equal."""
 
@@ -49,7 +51,9 @@ class Interval:
         return replace(self, low=low, high=high) if self.is_conclusive else self
 
 
-def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
+def mean_interval(
+    values: Iterable[float], confidence: float = 0.95, example_variance: float = 0.0
+) -> Interval:
     """Return the mean with a two-sided Student t interval.
 
     The interval captures how far the mean over these seeds may lie from the mean over all seeds, that is
@@ -60,6 +64,8 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
     Args:
         values: One finite value per seed.
         confidence: Nominal coverage, between 0 and 1.
+        example_variance: What the choice of test examples that all seeds share adds to the variance of the
+            mean. Above 0, the interval captures this as well.
 
     Returns:
         The interval. With one value its limits are NaN: one seed supports no conclusion.
@@ -78,6 +84,8 @@ def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval
     if sample.size == 1:
         return Interval(mean, math.nan, math.nan, 1)
     half = half_width(float(sample.std(ddof=1)), sample.size, confidence)
+    if example_variance:
+        half = half_width_with_examples(half, example_variance, confidence)
     return Interval(mean, mean - half, mean + half, int(sample.size))
 
 

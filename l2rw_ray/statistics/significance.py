@@ -7,21 +7,24 @@ from itertools import product
 import numpy as np
 from scipy import special
 
+from l2rw_ray.statistics.example_sampling import p_with_examples
 from l2rw_ray.statistics.intervals import is_constant
 
 _MAX_FLIPPED = 14
 """Seeds up to which all sign flips are enumerated, 16,384 of them."""
 
 
-def paired_t_test(differences: Sequence[float]) -> float | None:
+def paired_t_test(differences: Sequence[float], example_variance: float = 0.0) -> float | None:
     """Return the two-sided p value of a mean difference of zero, by Student's t test over seeds.
 
     Captures the variation between seeds and assumes independent, roughly normal differences. It is the
-    headline test: the 95 % t interval excludes zero exactly if p is below 0.05, and unlike a permutation
+    headline test: the 95 % interval excludes zero exactly if p is below 0.05, and unlike a permutation
     test it has power with three or five seeds.
 
     Args:
         differences: Treatment minus control, one per seed.
+        example_variance: What the choice of test examples that all seeds share adds to the variance of the
+            mean. Above 0, the p value captures this as well.
 
     Returns:
         The p value; None with fewer than two seeds, and if the differences are the same at each seed but
@@ -32,6 +35,8 @@ def paired_t_test(differences: Sequence[float]) -> float | None:
         return None
     error = float(sample.std(ddof=1)) / math.sqrt(sample.size)
     mean = float(sample.mean())
+    if example_variance:
+        return p_with_examples(mean, error, sample.size, example_variance)
     if error == 0:
         return 1.0
     return float(2 * special.stdtr(sample.size - 1, -abs(mean) / error))
