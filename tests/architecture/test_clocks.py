@@ -13,6 +13,7 @@ SET_BY_PEOPLE = {
 }
 STAMPS = {
     "data/cache.py": "how old its entries are, which the file system tells by the time of day",
+    "orchestration/sharing/cluster_sharing.py": "since when runs on several nodes have waited for room",
     "orchestration/workers/trial_log.py": "when a further attempt began, in its log",
     "results/plans/plan_log.py": "when a plan was run or registered",
     "results/writer.py": "the ledger's `started_at`",

@@ -113,8 +113,11 @@ def _equally_good(state: "_State", claim: Claim, leaving: Sequence[Claim]) -> tu
     """Return the groups of the same run that could leave instead of a single one."""
     if len(leaving) != 1:
         return ()
-    own = [group for group in state.staying if group.owner == leaving[0].owner]
-    return tuple(group for group in own if state.room.plus([group]).minus(claim))
+    (only,) = leaving
+    own = [group for group in state.staying if group.owner == only.owner and group.bundles == only.bundles]
+    firsts = {group.nodes: group for group in own}
+    suited = {nodes for nodes, group in firsts.items() if state.room.plus([group]).minus(claim)}
+    return tuple(group for group in own if group.nodes in suited)
 
 
 @dataclass
