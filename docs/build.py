@@ -12,12 +12,14 @@ from pathlib import Path
 
 from docs.generate.command_line import command_line_page
 from docs.generate.ledger import ledger_page
+from docs.generate.notebooks import write_notebook_pages
 from docs.generate.study_file import study_file_pages
 from docs.site_check import navigation_problems, site_problems
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "zensical.toml"
 REFERENCE = ROOT / "docs" / "reference"
+NOTEBOOKS = ROOT / "docs" / "notebooks"
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -49,6 +51,7 @@ def build(config: Path = CONFIG) -> list[str]:
 
 if __name__ == "__main__":
     write_reference()
+    write_notebook_pages(NOTEBOOKS)
     found = build()
     print(*found, sep="\n", file=sys.stderr)
     sys.exit(1 if found else 0)
