@@ -16,7 +16,7 @@ from l2rw_ray.report.ablation.comparison_tables import difference_table
 from l2rw_ray.report.ablation.level_comparison import PairedComparison, compare_levels
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.document.files import ReportPaths
-from l2rw_ray.report.headline_plot import headline_plot
+from l2rw_ray.report.notebook_plots import headline_plot
 from l2rw_ray.report.writing import StudyReport, summarise_study, write_report
 from l2rw_ray.results import read_history, read_study
 from l2rw_ray.results.folder import StudyFolder

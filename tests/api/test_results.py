@@ -1,5 +1,6 @@
 """What a study found, from a published study that needs no run."""
 
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,16 @@ def test_a_notebook_shows_the_answer_its_interval_and_a_plot(results: StudyResul
     assert "data:image/svg+xml;base64," in shown
     assert "p (corrected)" in shown
     assert repr(results).splitlines()[1] == "45 completed"
+
+
+def test_a_comparison_shows_its_sentence_and_its_differences(results: StudyResults) -> None:
+    found = results.compare("l2rw", "uniform")
+    shown = found._repr_html_()
+    assert shown.startswith(f"{found.text}.")
+    drawn = b64decode(shown.partition("base64,")[2].partition("'")[0]).decode()
+    assert "l2rw − uniform (points)" in drawn
+    assert drawn.count("dominance of one class") == len(found.by_setting)
+    assert "drawn" not in found.as_dict()
 
 
 def test_a_report_is_written_where_it_is_wanted(results: StudyResults, tmp_path: Path) -> None:

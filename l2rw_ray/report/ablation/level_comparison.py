@@ -1,8 +1,10 @@
 """Compare any two levels of a study, as its report compares each level with the control."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from markupsafe import escape
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.report.ablation.headline import sentence
@@ -39,6 +41,7 @@ class PairedComparison:
         by_setting: The same in each setting of the other factors, corrected for all of them; empty where
             there is one.
         text: What was found, in a sentence without a full stop.
+        drawn: What a notebook draws: the comparison of the report in each setting, then the average.
     """
 
     treatment: str
@@ -57,6 +60,7 @@ class PairedComparison:
     values: tuple[float, ...]
     text: str
     by_setting: tuple["PairedComparison", ...] = ()
+    drawn: tuple[Comparison, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, comparison: Comparison, by_setting: Sequence[Comparison] = ()) -> "PairedComparison":
@@ -80,15 +84,21 @@ class PairedComparison:
             values=comparison.difference.values,
             text=sentence(comparison),
             by_setting=tuple(map(cls.of, by_setting)),
+            drawn=(*by_setting, comparison),
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON."""
-        own = {name: value for name, value in vars(self).items() if name != "by_setting"}
+        own = {name: value for name, value in vars(self).items() if name not in ("by_setting", "drawn")}
         return own | {"values": list(self.values), "by_setting": [each.as_dict() for each in self.by_setting]}
 
     def __repr__(self) -> str:
         return self.text
+
+    def _repr_html_(self) -> str:
+        from l2rw_ray.report.notebook_plots import comparison_plot
+
+        return escape(f"{self.text}.") + comparison_plot(self.drawn)
 
 
 def compare_levels(

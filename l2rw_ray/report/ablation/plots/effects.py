@@ -118,6 +118,20 @@ def draw_differences(summary: Ablation) -> Figure | None:
     return figure
 
 
+def draw_comparison(comparisons: Sequence[Comparison]) -> Figure:
+    """Draw the paired difference of two levels, a row for each setting; all have an interval."""
+    first = comparisons[0]
+    figure, axes = panel((PANEL[0], 0.8 + _ROW * len(comparisons)))
+    _draw_difference(axes, list(enumerate(comparisons)), 0.0, Style(INK, "o", "-"))
+    axes.axvline(0, color=INK, linewidth=1)
+    axes.set_yticks(range(len(comparisons)), [fill(each.where, _NAME_CHARACTERS) for each in comparisons])
+    axes.set_ylim(len(comparisons) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    unit = "points" if first.metric_spec.is_share else first.metric_spec.label + first.metric_spec.direction
+    axes.set_xlabel(fill(f"{first.treatment} − {first.control} ({unit})", _LEVEL_CHARACTERS))
+    return figure
+
+
 def _difference_rows(summary: Ablation) -> list[tuple[str, dict[str, Comparison]]]:
     """Return comparisons by treatment, for each setting and then for the average."""
     rows: dict[str, dict[str, Comparison]] = {}
