@@ -85,6 +85,23 @@ class ConfusionMatrix:
 
 
 @dataclass(frozen=True, slots=True)
+class ExampleOutcomes:
+    """Which examples of a test set a trial got right, or by how much it missed their targets.
+
+    Attributes:
+        class_counts: Numbers of examples by true class; empty for a regression.
+        correct: A bit per example, 1 where its class was predicted, as `numpy.packbits` packs them. Examples
+            are in order of their true class, those of a class in order of the set. Empty for a regression.
+        errors: Predicted minus true target per example in the target's unit, little-endian float32, in
+            order of the set; empty for classes.
+    """
+
+    class_counts: tuple[int, ...] = ()
+    correct: bytes = b""
+    errors: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class KnownNoise:
     """How labels, or targets, that were given differ from verified ones, where both are there.
 
@@ -210,6 +227,7 @@ class TrialEnded:
         warnings: Signs that the method did not work as intended, with remedies; and checkpoints that could
             not be written or used.
         confusion: Confusion matrix of the test set; None for regression.
+        outcomes: What became of each test example; None for one that is too large, or not known.
     """
 
     trial_id: str
@@ -222,6 +240,7 @@ class TrialEnded:
     traceback: str | None = None
     warnings: tuple[str, ...] = ()
     confusion: ConfusionMatrix | None = None
+    outcomes: ExampleOutcomes | None = None
 
 
 Event = TrialStarted | EpochCompleted | AttemptLost | TrialEnded
@@ -240,7 +259,7 @@ def without_arrays(event: Event) -> Event:
             history = tuple(_metrics_only(epoch) for epoch in event.history)
             return replace(event, history=history, known_noise=None)
         case TrialEnded():
-            return replace(event, confusion=None)
+            return replace(event, confusion=None, outcomes=None)
         case AttemptLost():
             return event
 

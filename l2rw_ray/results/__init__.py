@@ -4,6 +4,7 @@ from l2rw_ray.results.arrays import (
     read_confusion,
     read_known_noise,
     read_step_series,
+    read_test_outcomes,
     read_weight_histograms,
 )
 from l2rw_ray.results.epochs import Epochs, read_epochs
@@ -19,5 +20,6 @@ __all__ = [
     "read_known_noise",
     "read_step_series",
     "read_study",
+    "read_test_outcomes",
     "read_weight_histograms",
 ]

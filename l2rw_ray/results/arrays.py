@@ -48,12 +48,20 @@ def read_confusion(directory: Path | str) -> pa.Table:
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
-    table = read_column(directory, "confusion")
-    table = table.filter(table["confusion"].is_valid())
-    confusion = table["confusion"].combine_chunks()
-    for name in ("class_names", "counts"):
-        table = table.append_column(name, pc.struct_field(confusion, name))
-    return table.drop_columns(["confusion"])
+    return _flattened(read_column(directory, "confusion"), "confusion")
+
+
+def read_test_outcomes(directory: Path | str) -> pa.Table:
+    """Read what became of each test example, of the trials that `read_study` returns.
+
+    Returns:
+        A row per trial that kept it: `trial_id`, `seed`, `factor.<path>` …, and `class_counts`, `correct` and
+        `errors`, as `ExampleOutcomes` defines them.
+
+    Raises:
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
+    """
+    return _flattened(read_column(directory, "test_outcomes"), "test_outcomes")
 
 
 def read_known_noise(directory: Path | str) -> pa.Table:
@@ -66,12 +74,16 @@ def read_known_noise(directory: Path | str) -> pa.Table:
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file may not be read.
     """
-    table = read_column(directory, "known_noise")
-    table = table.filter(table["known_noise"].is_valid())
-    noise = table["known_noise"].combine_chunks()
-    for field in noise.type:
-        table = table.append_column(field.name, pc.struct_field(noise, field.name))
-    return table.drop_columns(["known_noise"])
+    return _flattened(read_column(directory, "known_noise"), "known_noise")
+
+
+def _flattened(table: pa.Table, column: str) -> pa.Table:
+    """Return the rows that have a value in a column of structures, with its fields as columns."""
+    table = table.filter(table[column].is_valid())
+    values = table[column].combine_chunks()
+    for field in values.type:
+        table = table.append_column(field.name, pc.struct_field(values, field.name))
+    return table.drop_columns([column])
 
 
 def _epochs(directory: Path | str, column: str, names: tuple[str, ...]) -> pa.Table:

@@ -129,6 +129,7 @@ _SERIES = pa.struct(
     ]
 )
 _CONFUSION = pa.struct([("class_names", pa.list_(pa.string())), ("counts", pa.list_(pa.list_(pa.int64())))])
+_OUTCOMES = pa.struct([("class_counts", _COUNTS), ("correct", pa.binary()), ("errors", pa.binary())])
 _KNOWN_NOISE = pa.struct(
     [
         ("examples", pa.int64()),
@@ -218,6 +219,14 @@ COLUMNS = (
         "known_noise",
         _KNOWN_NOISE,
         "How given labels, or targets, differ from verified ones, where both are there.",
+        "examples",
+    ),
+    Column(
+        "test_outcomes",
+        _OUTCOMES,
+        "What became of each test example: numbers of examples by true class; a bit per example, in order of "
+        "the true class, 1 where it was predicted; of a regression its errors, float32. Null for more than "
+        "50,000 examples.",
         "examples",
     ),
     Column("log", pa.string(), "File of what the trial printed, relative to the study folder."),

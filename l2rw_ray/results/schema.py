@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from l2rw_ray.events import ConfusionMatrix, EpochCompleted, KnownNoise
+from l2rw_ray.events import ConfusionMatrix, EpochCompleted, ExampleOutcomes, KnownNoise
 from l2rw_ray.results.columns import COLUMNS, METRICS_WITH_COLUMN
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """2 added `split_sizes` and the columns of `ARRAYS`, 3 added `log`, 4 added `estimator_used` and
 `certificate_error`, 5 added `known_noise`; older rows do not have them. 6 added the status `diverged`,
-which was `failed` before."""
+which was `failed` before. 7 added `test_outcomes`."""
 
 METRIC_COLUMNS = tuple(column.name for column in METRICS_WITH_COLUMN)
 """Final metrics with their own column; all others go to the column `metrics`."""
@@ -44,6 +44,7 @@ class TrialRecord:
         warnings: Problems of the method, with remedies; and checkpoints that could not be written or used.
         history: Epochs, in order.
         confusion: The test set by true and predicted class.
+        outcomes: What became of each test example; None where it was not kept.
         split_sizes: Examples of train, meta, validation and test.
         log: Its output, a file relative to the study folder; None where there is none.
         estimator_used: Estimator that computed its latest scores; None where it computed none.
@@ -77,13 +78,14 @@ class TrialRecord:
     warnings: tuple[str, ...] = ()
     history: tuple[EpochCompleted, ...] = ()
     confusion: ConfusionMatrix | None = None
+    outcomes: ExampleOutcomes | None = None
     split_sizes: Mapping[str, int] = field(default_factory=dict)
     log: str | None = None
     estimator_used: str | None = None
     known_noise: KnownNoise | None = None
 
 
-ARRAYS = ("weight_histograms", "step_series", "confusion", "known_noise")
+ARRAYS = ("weight_histograms", "step_series", "confusion", "known_noise", "test_outcomes")
 """Columns that the functions of `l2rw_ray.results.arrays` read."""
 
 SCHEMA = pa.schema([pa.field(column.name, column.type, column.nullable) for column in COLUMNS])
@@ -118,6 +120,7 @@ def _as_row(record: TrialRecord) -> dict[str, Any]:
             {"epoch": epoch.epoch, **asdict(epoch.series)} for epoch in record.history if epoch.series
         ],
         "confusion": asdict(record.confusion) if record.confusion else None,
+        "test_outcomes": asdict(record.outcomes) if record.outcomes else None,
         "known_noise": asdict(record.known_noise) if record.known_noise else None,
     }
 

@@ -142,6 +142,7 @@ class LedgerWriter:
             warnings=event.warnings,
             history=history,
             confusion=event.confusion,
+            outcomes=event.outcomes,
             log=None if log is None else str(log.relative_to(self._folder.path)),
             estimator_used=history[-1].estimator_used if history else None,
         )

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.data import ExampleSet, batches_in_order
-from l2rw_ray.events import ConfusionMatrix
+from l2rw_ray.events import ConfusionMatrix, ExampleOutcomes
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.training.arithmetic.precision import single
 from l2rw_ray.training.custom_metrics import Metric, compute_metrics
+from l2rw_ray.training.example_outcomes import OutcomeRecorder
 from l2rw_ray.training.metrics import metrics_for
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 
@@ -28,10 +29,12 @@ class Evaluation:
         metrics: Those of `ClassificationMetrics` or `RegressionMetrics`, `loss` and the custom metrics; empty
             for an empty set.
         confusion_CC: Examples by true and predicted class, int64; None where there are no classes.
+        outcomes: What became of each example; None where that was not asked for, or the set is too large.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
     confusion_CC: Tensor | None = None
+    outcomes: ExampleOutcomes | None = None
 
     def confusion(self, class_names: Sequence[str]) -> ConfusionMatrix | None:
         """Return the confusion matrix; None where there are no classes, or too many."""
@@ -50,6 +53,8 @@ def evaluate(
     ranks: Ranks,
     custom: Mapping[str, Metric] | None = None,
     num_workers: int = 0,
+    *,
+    keep_outcomes: bool = False,
 ) -> Evaluation:
     """Return mean loss, accuracies or errors, and custom metrics of a set; all ranks call this together.
 
@@ -63,6 +68,7 @@ def evaluate(
         ranks: The trial's workers.
         custom: Custom metrics, by import path; every rank computes them on the whole set.
         num_workers: Processes that transform images ahead; 0 for none.
+        keep_outcomes: Whether to return what became of each example.
 
     Raises:
         ConfigError: A custom metric returned no number.
@@ -73,12 +79,15 @@ def evaluate(
     sums = metrics_for(examples, classes, device)
     total_loss = torch.zeros((), dtype=torch.float64, device=device)
     kept: list[Tensor] = []
+    recorder = OutcomeRecorder(examples, classes) if keep_outcomes else None
     network.eval()
     share = torch.arange(len(examples))[ranks.share(len(examples))]
     with closing(batches_in_order(examples, share, _BATCH, num_workers)) as batches:
         for x, y in batches:
             output = single(network(x))
             sums.add(output, y)
+            if recorder is not None:
+                recorder.add(output, y)
             total_loss += loss_fn(output, y).double().sum()
             if custom:
                 kept.append(output.cpu())
@@ -88,7 +97,8 @@ def evaluate(
         "loss": ranks.sum(total_loss).item() / len(examples),
         **_custom_metrics(custom or {}, kept, examples, ranks),
     }
-    return Evaluation(summary, sums.confusion)
+    outcomes = recorder.gather(ranks) if recorder is not None else None
+    return Evaluation(summary, sums.confusion, outcomes)
 
 
 def _custom_metrics(

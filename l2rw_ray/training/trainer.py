@@ -12,7 +12,6 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.data import Batch, ReadParts, Splits, epoch_batches, read_here, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
 from l2rw_ray.events import (
-    ConfusionMatrix,
     Emit,
     EpochCompleted,
     Event,
@@ -29,7 +28,7 @@ from l2rw_ray.training.context import build_context, scaled_for_weights
 from l2rw_ray.training.custom_metrics import load_metrics
 from l2rw_ray.training.determinism import reset_process, restore_rng, rng_state, seed_globals
 from l2rw_ray.training.epoch_statistics import EpochStatistics
-from l2rw_ray.training.evaluation import evaluate
+from l2rw_ray.training.evaluation import Evaluation, evaluate
 from l2rw_ray.training.examples.evidence import ExampleEvidence
 from l2rw_ray.training.examples.trial_examples import collect_examples, stored_examples
 from l2rw_ray.training.loop.length import Position, TrialLength, stages_of
@@ -191,7 +190,7 @@ class Trainer:
             self._evidence.gather(self._ranks)
         with self._timer("evaluation"):
             summary = statistics.summarise(self._ranks, self._length.evaluations)
-            metrics = summary.metrics | self._evaluate("validation")[0]
+            metrics = summary.metrics | self._evaluate("validation").metrics
         if summary.weights:
             metrics["skipped_steps"] = float(at.skipped)
         metrics |= self._checks.metrics | self._rates.metrics
@@ -232,8 +231,8 @@ class Trainer:
     def _autocast(self) -> AbstractContextManager[object]:
         return autocast(self._config.precision, self._device)
 
-    def _evaluate(self, name: str) -> tuple[dict[str, float], ConfusionMatrix | None]:
-        """Return the metrics of a set, and its confusion matrix."""
+    def _evaluate(self, name: str) -> Evaluation:
+        """Return the metrics of a set, by their names in the ledger, and of test what became of examples."""
         with self._autocast():
             found = evaluate(
                 self._context.model,
@@ -243,12 +242,12 @@ class Trainer:
                 self._ranks,
                 self._metrics,
                 self._config.data.num_workers,
+                keep_outcomes=name == "test",
             )
         for metric, value in found.metrics.items():
             if not math.isfinite(value):
                 raise NonFiniteError(self._at.step, f"{name}_{metric}")
-        metrics = {f"{name}_{metric}": value for metric, value in found.metrics.items()}
-        return metrics, found.confusion(self._splits.class_names)
+        return replace(found, metrics={f"{name}_{metric}": value for metric, value in found.metrics.items()})
 
     def _probe(self) -> None:
         if self._probed or self._at.step:
@@ -262,9 +261,9 @@ class Trainer:
         reported = (metric for event in self._history for metric in event.metrics.items())
         latest = {name: value for name, value in reported if not name.startswith(SYSTEM)}
         latest |= self._select()
-        tested, confusion = self._evaluate("test")
+        tested = self._evaluate("test")
         warnings = (*self._warnings(), *self._save_model(), *self._keep_examples())
-        metrics = latest | tested | self._probed
+        metrics = latest | tested.metrics | self._probed
         if self._splits.left_out:
             metrics["left_out_examples"] = float(self._splits.left_out)
         metrics |= {f"time_{phase}_s": total for phase, total in sorted(self._timer.total_s.items())}
@@ -277,7 +276,8 @@ class Trainer:
                 duration_s=self._elapsed_s(),
                 metrics=metrics,
                 warnings=warnings,
-                confusion=confusion,
+                confusion=tested.confusion(self._splits.class_names),
+                outcomes=tested.outcomes,
             )
         )
 

@@ -11,6 +11,7 @@ import pytest
 from l2rw_ray.events import (
     ConfusionMatrix,
     EpochCompleted,
+    ExampleOutcomes,
     KnownNoise,
     StepSeries,
     TrialEnded,
@@ -26,6 +27,7 @@ from l2rw_ray.results import (
     read_known_noise,
     read_step_series,
     read_study,
+    read_test_outcomes,
     read_weight_histograms,
 )
 from l2rw_ray.results.schema import ARRAYS
@@ -33,7 +35,11 @@ from l2rw_ray.results.schema import ARRAYS
 PUBLISHED = Path(__file__).parents[2] / "reports"
 WEIGHTS = WeightHistogram((3, 0), (0, 2))
 SERIES = StepSeries((10, 20), (0.5, None), (None, 4.0))
-READERS = (read_weight_histograms, read_step_series, read_confusion, read_known_noise)
+READERS = (
+    *(read_weight_histograms, read_step_series, read_confusion),
+    *(read_known_noise, read_test_outcomes),
+)
+OUTCOMES = ExampleOutcomes((6, 4), bytes([0b11111011, 0b11000000]))
 CONFUSION = ConfusionMatrix(("cat", "dog"), ((5, 1), (0, 4)))
 
 
@@ -47,7 +53,7 @@ def started(trial_id, history=()):
 
 def test_arrays_come_back_with_their_trial(writer, folder, planned):
     trial_id = planned[2].trial_id
-    end = TrialEnded(trial_id, TrialStatus.COMPLETED, 2, 20, 4.5, confusion=CONFUSION)
+    end = TrialEnded(trial_id, TrialStatus.COMPLETED, 2, 20, 4.5, confusion=CONFUSION, outcomes=OUTCOMES)
     for event in (started(trial_id), epoch(trial_id, 1), epoch(trial_id, 2, None), end):
         writer(event)
     writer(TrialEnded(planned[0].trial_id, TrialStatus.COMPLETED, 3, 30, 4.5))
@@ -58,7 +64,9 @@ def test_arrays_come_back_with_their_trial(writer, folder, planned):
     assert read_step_series(folder.path).to_pylist() == [{**own, "epoch": n, **series} for n in (1, 2)]
     confusion = {"class_names": ["cat", "dog"], "counts": [[5, 1], [0, 4]]}
     assert read_confusion(folder.path).to_pylist() == [{**own, **confusion}]
-    assert "confusion" not in read_study(folder.path).column_names
+    outcomes = {"class_counts": [6, 4], "correct": OUTCOMES.correct, "errors": b""}
+    assert read_test_outcomes(folder.path).to_pylist() == [{**own, **outcomes}]
+    assert not {"confusion", "test_outcomes"} & set(read_study(folder.path).column_names)
 
 
 def test_known_noise_comes_back_with_its_trial(writer, folder, planned):
@@ -116,8 +124,8 @@ def test_who_keeps_many_events_keeps_their_figures():
     assert kept.history == (without_arrays(epoch("a", 1)),)
     assert (kept.history[0].weights, kept.history[0].series) == (None, None)
     assert kept.history[0].metrics == {"train_loss": 0.5}
-    end = TrialEnded("a", TrialStatus.COMPLETED, 2, 20, 4.5, confusion=CONFUSION)
-    assert without_arrays(end).confusion is None
+    end = TrialEnded("a", TrialStatus.COMPLETED, 2, 20, 4.5, confusion=CONFUSION, outcomes=OUTCOMES)
+    assert (without_arrays(end).confusion, without_arrays(end).outcomes) == (None, None)
 
 
 def test_an_empty_ledger_has_no_arrays(folder):
