@@ -16,6 +16,7 @@ import numpy as np
 from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.comparisons.families import gated
 from l2rw_ray.statistics import Difference, mean_interval, paired_difference
+from l2rw_ray.statistics.example_sampling import example_variance
 from l2rw_ray.statistics.intervals import is_constant
 from l2rw_ray.statistics.minimum_effective import Verdict, effective_level, look_sizes
 from l2rw_ray.statistics.significance import holm, paired_t_test, signed_rank_test
@@ -216,6 +217,26 @@ def bold(repeats: int) -> Iterator[Row]:
         yield Row("anything is bold", "normal", str(seeds), LEVEL, before / repeats, after / repeats)
 
 
+def examples(repeats: int) -> Iterator[Row]:
+    """Two methods equal on all examples, but not on each: a difference is shown on a test set of 200.
+
+    Before, the test is over seeds, with the test set that all of them share; now over seeds and examples.
+    """
+    for model, sharpness in (("a method's own hard examples", 1.5), ("the same, less marked", 5.0)):
+        for seeds in (3, 5, 15):
+            rng, before, after = np.random.default_rng(seeds), 0, 0
+            for _ in range(repeats):
+                right_2N = rng.beta(0.8 * sharpness, 0.2 * sharpness, (2, 1, 200))
+                right_2SN = rng.random((2, seeds, 200)) < right_2N
+                difference_SN = right_2SN[0].astype(float) - right_2SN[1]
+                values = difference_SN.mean(axis=1)
+                p = paired_t_test(values, example_variance(difference_SN - values[:, None]))
+                before += _is_shown(values)
+                after += p is not None and p < LEVEL
+            yield Row("shown on a shared test set of 200", model, str(seeds), LEVEL, before / repeats,
+                      after / repeats)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class _Compared:
     treatment: str
@@ -237,6 +258,7 @@ PROCEDURES: Mapping[str, Callable[[int], Iterator[Row]]] = {
     "tuned": tuned,
     "looks": looks,
     "bold": bold,
+    "examples": examples,
 }
 
 

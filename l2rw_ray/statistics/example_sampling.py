@@ -62,7 +62,8 @@ def half_width_with_examples(seed_half: float, variance: float, confidence: floa
         variance: What the test examples add to the variance.
         confidence: Nominal coverage, between 0 and 1.
     """
-    return math.hypot(seed_half, float(special.ndtri((1 + confidence) / 2)) * math.sqrt(variance))
+    quantile = float(special.ndtri((1 + confidence) / 2))
+    return float(math.hypot(seed_half, quantile * math.sqrt(variance)))
 
 
 def p_with_examples(mean: float, error: float, seeds: int, variance: float) -> float:

@@ -69,6 +69,27 @@ def seeds_to_detect(
     return seeds[place] if place < len(seeds) else None
 
 
+def left_to_seeds(
+    difference: float, example_variance: float, power: float = 0.8, alpha: float = 0.05
+) -> float:
+    """Return the size of a difference that a t test over seeds has to show, where test examples add an error.
+
+    Test examples that all seeds share hide a part of it, which no number of seeds can show; the two parts add
+    in squares.
+
+    Args:
+        difference: The difference.
+        example_variance: What the choice of test examples adds to the variance of its mean.
+        power: Probability of detecting it.
+        alpha: Two-sided significance level.
+
+    Returns:
+        The size, at most that of the difference; 0 where the examples hide all of it.
+    """
+    quantiles = float(special.ndtri(1 - alpha / 2) + special.ndtri(power))
+    return math.sqrt(max(0.0, difference**2 - quantiles**2 * example_variance))
+
+
 def deviation_to_plan_with(values: Sequence[float], confidence: float = 0.8) -> float:
     """Return the upper confidence limit of the standard deviation of normal values, to plan a new study with.
 

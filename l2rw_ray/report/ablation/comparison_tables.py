@@ -130,6 +130,8 @@ def _note(shown: Sequence[Comparison | Interaction]) -> str:
             "One seed: nothing can be concluded." if seeds else "No pair of equal seed: nothing to compare."
         )
     sentences = ["Paired by seed; 95 % t interval, number of pairs."]
+    if any(each.difference.example_error is not None for each in shown):
+        sentences.append("Intervals and p values are over seeds and test examples.")
     if any(each.evidence is not None and each.evidence.effect_size is not None for each in shown):
         sentences.append("g: effect size, the difference in standard deviations between seeds (Hedges).")
     if any(each.evidence is not None and each.evidence.bootstrap is not None for each in shown):

@@ -47,7 +47,8 @@ def comparisons_csv(summary: Ablation) -> str:
         for each in found
     )
     # "figure": name kept from release 0.1
-    return csv_text(["kind", "treatment", "control", "where", "figure", *LIMITS, *_EVIDENCE], rows)
+    columns = ["kind", "treatment", "control", "where", "figure", *LIMITS, *_EVIDENCE, "test_examples"]
+    return csv_text(columns, rows)
 
 
 def _difference(each: Comparison | Interaction) -> Iterator[object]:
@@ -58,3 +59,5 @@ def _difference(each: Comparison | Interaction) -> Iterator[object]:
     for name in _EVIDENCE[2:]:
         value = getattr(evidence, {"hedges_g": "effect_size"}.get(name, name), None)
         yield "" if value is None else value
+    error = each.difference.example_error
+    yield "" if error is None else error.examples

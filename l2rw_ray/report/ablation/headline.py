@@ -9,7 +9,7 @@ from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import MINUS, count, metric_spec_for, p_text
 from l2rw_ray.statistics import Difference, Interval
 from l2rw_ray.statistics.intervals import is_constant
-from l2rw_ray.statistics.power import deviation_to_plan_with, seeds_to_detect
+from l2rw_ray.statistics.power import deviation_to_plan_with, left_to_seeds, seeds_to_detect
 
 _LEVEL = 0.05
 _MAX_SEEDS = 1000
@@ -88,13 +88,19 @@ def _measured(comparison: Comparison, names: str, interval: Interval) -> str:
     if not interval.is_conclusive:
         return f"{found}{averaged} (one seed: nothing can be concluded)"
     limits = metric_spec.signed_limits(interval)
-    found += f" (95 % interval {limits}, {count(interval.n, 'seed')}, paired{averaged})"
+    found += f" (95 % interval {limits}{_over(comparison.difference, interval)}, paired{averaged})"
     if is_constant(comparison.difference.values):
         return f"{found}: the same at every seed, so its error is unknown"
     evidence = comparison.evidence
     if interval.excludes_zero and (evidence is None or evidence.p_corrected is None or evidence.is_clear):
         return found
     return f"{found}: {_not_shown(comparison.difference, evidence)}"
+
+
+def _over(difference: Difference, interval: Interval) -> str:
+    """Return what the interval is over."""
+    seeds, error = count(interval.n, "seed"), difference.example_error
+    return f", {seeds}" if error is None else f" over {seeds} and {count(error.examples, 'test example')}"
 
 
 def _ranked(comparison: Comparison) -> str:
@@ -136,9 +142,13 @@ def _not_shown(difference: Difference, evidence: Evidence | None) -> str:
     if evidence is not None and evidence.p is not None and evidence.p * family < _LEVEL:
         return "not claimed, since what is tested before it is not shown"
     among = f" among {family} comparisons" if interval.excludes_zero else ""
-    deviation = deviation_to_plan_with(difference.values)
-    needed = seeds_to_detect(interval.mean, deviation, alpha=_LEVEL / family, most=_MAX_SEEDS)
+    deviation, alpha = deviation_to_plan_with(difference.values), _LEVEL / family
     seeds = f"not shown with {count(interval.n, 'seed')}{among}"
+    left = left_to_seeds(interval.mean, difference.example_variance, alpha=alpha)
+    if not left and difference.example_error is not None:
+        examples = count(difference.example_error.examples, "test example")
+        return f"{seeds}, nor could any number of seeds show a difference of this size on {examples}"
+    needed = seeds_to_detect(left, deviation, alpha=alpha, most=_MAX_SEEDS)
     if needed is None:
         return f"{seeds}, nor would {_MAX_SEEDS} of a new study show a difference of this size"
     return f"{seeds}; a new study planned with {needed} could show a difference of this size"

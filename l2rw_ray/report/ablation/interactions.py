@@ -10,6 +10,7 @@ from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.ablation.summary import Interaction
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, values_of
 from l2rw_ray.report.comparisons.evidence import assess
+from l2rw_ray.report.comparisons.example_errors import averaged, with_example_error
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.setting import Factor
 from l2rw_ray.statistics import difference_of_differences
@@ -91,6 +92,7 @@ def _interaction(
     if not there or not here:
         return []
     difference = difference_of_differences(values_of(there, metric), values_of(here, metric))
+    difference = with_example_error(difference, [*averaged(there), *averaged(here, -1)], metric)
     settings, left_out = max(len(there), len(here)), only_there + only_here
     return [Interaction(treatment, control, what, difference, metric, settings=settings, left_out=left_out)]
 

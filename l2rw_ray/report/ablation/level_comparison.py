@@ -36,6 +36,8 @@ class PairedComparison:
         family: Number of comparisons that it is corrected for.
         effect_size: Hedges' g; None with too few pairs.
         is_clear: Whether `p_adjusted` is below 0.05.
+        test_examples: Number of test examples that interval and p value are over besides the seeds; 0 where
+            they are over the seeds alone.
         where: The setting of the other factors in words, or the number of settings averaged.
         values: The difference at each seed, seeds ascending.
         by_setting: The same in each setting of the other factors, corrected for all of them; empty where
@@ -56,6 +58,7 @@ class PairedComparison:
     family: int
     effect_size: float | None
     is_clear: bool
+    test_examples: int
     where: str
     values: tuple[float, ...]
     text: str
@@ -66,6 +69,7 @@ class PairedComparison:
     def of(cls, comparison: Comparison, by_setting: Sequence[Comparison] = ()) -> "PairedComparison":
         """Return a comparison of the report as plain values."""
         interval, evidence = comparison.difference.interval, comparison.evidence
+        error = comparison.difference.example_error
         limits = (interval.low, interval.high) if interval and interval.is_conclusive else (None, None)
         return cls(
             treatment=comparison.treatment,
@@ -80,6 +84,7 @@ class PairedComparison:
             family=0 if evidence is None else evidence.family,
             effect_size=None if evidence is None else evidence.effect_size,
             is_clear=comparison.is_clear,
+            test_examples=0 if error is None else error.examples,
             where=comparison.where,
             values=comparison.difference.values,
             text=sentence(comparison),

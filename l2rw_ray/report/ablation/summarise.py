@@ -23,6 +23,7 @@ from l2rw_ray.report.comparisons.multiverse import multiverse_table
 from l2rw_ray.report.comparisons.relative_cost import with_relative_cost
 from l2rw_ray.report.comparisons.runs import with_runs
 from l2rw_ray.report.design_points.arms import arms_of
+from l2rw_ray.report.design_points.example_results import with_example_results
 from l2rw_ray.report.design_points.labels import (
     MINUS,
     WEIGHT_CURVES,
@@ -67,7 +68,8 @@ def summarise(directory: Path) -> Ablation:
     spec = folder.read_spec()
     metrics = metric_table(spec)
     all_outcomes = _read_outcomes(folder, spec)
-    outcomes = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
+    final = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
+    outcomes = with_example_results(final, directory)
     tuning = [outcome for outcome in all_outcomes if outcome.stage is Stage.SEARCH]
     methods = tuple(dict.fromkeys(outcome.method for outcome in outcomes))
     factors, counts = factors_of(outcomes), counts_of(outcomes)
@@ -122,7 +124,7 @@ def summarise(directory: Path) -> Ablation:
             *tuning_gaps(spec, all_outcomes),
             *_gaps(outcomes, pooled),
             *cautions(pooled),
-            *shared_test_set(outcomes, metric),
+            *shared_test_set(outcomes, metric, pooled),
             *warnings_of(outcomes, metrics),
             *estimator_warnings(outcomes),
             *signature_notice(signatures),

@@ -31,16 +31,22 @@ def cautions(pooled: Sequence[Comparison]) -> tuple[str, ...]:
     return (f"With {count(seeds, 'seed')} {', and '.join(parts)}",) if parts else ()
 
 
-def shared_test_set(outcomes: Sequence[Outcome], metric: str) -> tuple[str, ...]:
+def shared_test_set(
+    outcomes: Sequence[Outcome], metric: str, pooled: Sequence[Comparison] = ()
+) -> tuple[str, ...]:
     """Return that the luck of the test examples is in no interval, if all seeds share them, and its size.
 
     Seeds that draw a test set each vary in its examples too, so that their intervals hold that luck. Where
-    one test set is shared, it moves all seeds alike. The size is the binomial 95 % interval of one arm.
+    one test set is shared, it moves all seeds alike, and only trials that kept what became of each example
+    have it in their intervals. The size is the binomial 95 % interval of one arm.
 
     Args:
         outcomes: All final trials.
         metric: Name of the headline metric.
+        pooled: Comparisons averaged over settings.
     """
+    if any(each.difference.example_error is not None for each in pooled):
+        return ()
     completed = [outcome for outcome in outcomes if outcome.row is not None and outcome.is_completed]
     seeds = {outcome.seed for outcome in completed}
     tested = {outcome.row["split_hash_test"] for outcome in completed if outcome.row}
@@ -49,9 +55,10 @@ def shared_test_set(outcomes: Sequence[Outcome], metric: str) -> tuple[str, ...]
     size = sizes.pop() if len(sizes) == 1 else None
     if len(seeds) < 2 or len(tested) != 1 or None in tested or not size or not known:
         return ()
-    luck = "their luck is in no interval"
+    luck = "its luck is in none of them"
     if metric_spec_for(metric).is_share:
         mean = min(max(fmean(known), 0.0), 1.0)
         half = 1.96 * math.sqrt(mean * (1 - mean) / size)
-        luck = f"their luck, about ±{100 * half:.1f} points for each arm, is in no interval"
-    return (f"All seeds are tested on the same {count(int(size), 'example')}: {luck}",)
+        luck = f"its luck, about ±{100 * half:.1f} points for each arm, is in none of them"
+    examples, what = count(int(size), "example"), "intervals are over seeds, with this test set"
+    return (f"All seeds are tested on the same {examples}: {what}; {luck}",)

@@ -6,6 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
+from l2rw_ray.report.comparisons.example_errors import averaged, with_example_error
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import HEADLINE, metric_spec_for
 from l2rw_ray.report.design_points.points import METHOD_FACTOR
@@ -236,6 +237,7 @@ def _comparison(
         difference, survivors = _with_divergence(pairs, metric)
     else:
         difference = pooled_paired_difference(values_of(pairs, metric))
+    difference = with_example_error(difference, averaged(pairs), metric)
     return Comparison(
         treatment=contrast.name(level),
         control=contrast.name(contrast.control),

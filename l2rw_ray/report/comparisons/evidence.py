@@ -60,9 +60,9 @@ def assess(differences: Sequence[Difference]) -> tuple[Evidence, ...]:
 
 def _p_value(difference: Difference) -> float | None:
     """Return p of the t test, or of the signed-rank test where runs diverged and have no worst value."""
-    return (
-        signed_rank_test(difference.ranked, _rng()) if difference.ranked else paired_t_test(difference.values)
-    )
+    if difference.ranked:
+        return signed_rank_test(difference.ranked, _rng())
+    return paired_t_test(difference.values, difference.example_variance)
 
 
 def _rng() -> np.random.Generator:

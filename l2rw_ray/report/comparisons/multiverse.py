@@ -49,6 +49,7 @@ def multiverse_table(
         return None
     rows = [
         _row("as in the finding: t test", finding, finding.difference.values),
+        *_with_this_test_set(finding),
         *_other_tests(finding),
         *_without_each_seed(finding),
         *_failures(contrast, points, planned, finding),
@@ -72,9 +73,18 @@ def multiverse_table(
 
 
 def _row(name: str, comparison: Comparison, values: Sequence[float], p: float | None = None) -> TableRow:
-    known = p if p is not None else paired_t_test(values)
+    known = p if p is not None else paired_t_test(values, comparison.difference.example_variance)
     cell = difference_cell(comparison.metric_spec, comparison.difference.interval)
     return TableRow(name, (cell, TableCell(p_text(known))))
+
+
+def _with_this_test_set(finding: Comparison) -> list[TableRow]:
+    """Return the finding without the error of its test examples; nothing if it does not include that."""
+    if finding.difference.example_error is None:
+        return []
+    values = finding.difference.values
+    name = "over seeds alone, with this test set"
+    return [_row(name, _with(finding, mean_interval(values)), values, paired_t_test(values))]
 
 
 def _other_tests(finding: Comparison) -> list[TableRow]:
@@ -89,12 +99,13 @@ def _without_each_seed(finding: Comparison) -> list[TableRow]:
     """Return the finding without the seed that supports it most, whatever its sign."""
     values = finding.difference.values
     rest = [values[:place] + values[place + 1 :] for place in range(len(values))]
-    p_values = [paired_t_test(each) for each in rest]
+    variance = finding.difference.example_variance
+    p_values = [paired_t_test(each, variance) for each in rest]
     known = {place: p for place, p in enumerate(p_values) if p is not None}
     if not known:
         return []
     weakest = max(known, key=lambda place: known[place])
-    found = _with(finding, mean_interval(rest[weakest]))
+    found = _with(finding, mean_interval(rest[weakest], example_variance=variance))
     return [_row("without the seed that supports it most", found, rest[weakest])]
 
 

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from l2rw_ray.report.design_points.labels import metric_spec_for
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.statistics import Interval
+
+if TYPE_CHECKING:
+    from l2rw_ray.report.design_points.example_results import ExampleResults
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class DesignPoint:
         method_used: Name of the method that its trials used, which a variant may have changed.
         diverged: Seeds whose training produced NaN or infinity.
         survivors: Values of the completed seeds only, by name of the test metric; empty where none diverged.
+        tested: What became of each test example, by seed, of the trials whose ledger has it.
     """
 
     method: str
@@ -34,6 +38,7 @@ class DesignPoint:
     method_used: str = ""
     diverged: frozenset[int] = frozenset()
     survivors: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    tested: Mapping[int, "ExampleResults"] = field(default_factory=dict)
 
     def ranked(self, metric: str) -> Mapping[int, float]:
         """Return the values of a metric by seed, infinitely bad where it diverged."""

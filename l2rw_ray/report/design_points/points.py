@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
@@ -17,6 +17,9 @@ from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.folder import PlanRow
 from l2rw_ray.results.trial_result import TrialResult, status_of
 from l2rw_ray.statistics import mean_interval
+
+if TYPE_CHECKING:
+    from l2rw_ray.report.design_points.example_results import ExampleResults
 
 METHOD_FACTOR = "method.name"
 
@@ -37,6 +40,7 @@ class Outcome:
         setting: Levels of all factors but the method.
         row: Its row of the ledger; None if it has not ended.
         stage: Whether it is a final trial or a trial of a search.
+        tested: What became of each test example; None where its ledger does not have it.
     """
 
     trial_id: str
@@ -45,6 +49,7 @@ class Outcome:
     setting: Setting
     row: Row | None
     stage: Stage = Stage.FINAL
+    tested: "ExampleResults | None" = None
 
     @property
     def is_completed(self) -> bool:
@@ -215,6 +220,11 @@ def _design_point(
         method_used=" / ".join(dict.fromkeys(outcome.row["method"] for outcome in group if outcome.row)),
         diverged=diverged,
         survivors={name: completed.get(name, {}) for name in metrics.results} if diverged else {},
+        tested={
+            outcome.seed: outcome.tested
+            for outcome in group
+            if outcome.is_completed and outcome.tested is not None
+        },
     )
 
 

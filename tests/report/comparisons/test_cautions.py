@@ -38,8 +38,8 @@ def outcomes(hashes, size=200, value=0.8):
 def test_a_shared_test_set_is_named_with_the_luck_of_its_examples():
     (warning,) = shared_test_set(outcomes(["a"] * 3), HEADLINE)
     assert warning == (
-        "All seeds are tested on the same 200 examples: their luck, about ±5.5 points for each arm, is in no "
-        "interval"
+        "All seeds are tested on the same 200 examples: intervals are over seeds, with this test set; its "
+        "luck, about ±5.5 points for each arm, is in none of them"
     )
     assert shared_test_set(outcomes(["a", "b", "c"]), HEADLINE) == ()
     assert shared_test_set([replace(each, row=None) for each in outcomes(["a"] * 3)], HEADLINE) == ()

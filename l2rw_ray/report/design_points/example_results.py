@@ -1,0 +1,106 @@
+"""What became of each test example of a trial, and how much each moves a test metric.
+
+Shape suffixes: N test examples.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from l2rw_ray.report.design_points.points import Outcome
+from l2rw_ray.results import read_test_outcomes
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ExampleResults:
+    """The test examples of one trial.
+
+    Attributes:
+        test_set: What tells its test set from others: a hash of its rows, and examples by class.
+        class_counts: Numbers of examples by true class; empty for a regression.
+        values_N: Whether the class was predicted, classes ascending; of a regression the errors; float64.
+    """
+
+    test_set: tuple[str, tuple[int, ...], int]
+    class_counts: tuple[int, ...]
+    values_N: np.ndarray
+
+    @classmethod
+    def of(cls, test_hash: str, row: Mapping[str, Any]) -> Self:
+        """Return what a row of `read_test_outcomes` holds.
+
+        Args:
+            test_hash: Hash of the rows of the test set.
+            row: The row.
+        """
+        counts = tuple(row["class_counts"] or ())
+        if counts:
+            packed = np.frombuffer(row["correct"], np.uint8)
+            values_N = np.unpackbits(packed, count=sum(counts)).astype(np.float64)
+        else:
+            values_N = np.frombuffer(row["errors"], "<f4").astype(np.float64)
+        return cls((test_hash, counts, len(values_N)), counts, values_N)
+
+    def influence(self, metric: str) -> np.ndarray | None:
+        """Return how much each example moves a test metric, times N, with a mean of zero.
+
+        Args:
+            metric: Name of the metric.
+
+        Returns:
+            Float64 [N]; None for a metric that is no smooth function of its examples, or a custom one.
+        """
+        of_metric = _OF_CLASSES if self.class_counts else _OF_TARGETS
+        found = of_metric.get(metric)
+        return None if found is None else found(self.values_N, self.class_counts)
+
+
+def _accuracy(right_N: np.ndarray, _: Sequence[int]) -> np.ndarray:
+    return right_N - right_N.mean()
+
+
+def _balanced_accuracy(right_N: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+    """Return N / (C n) times the deviation from the recall of the class, of n examples, corrected for n."""
+    occurring, parts = [count for count in counts if count], []
+    for right_n in np.split(right_N, np.cumsum(occurring)[:-1]):
+        n = len(right_n)
+        small = np.sqrt(n / (n - 1)) if n > 1 else 0.0  # a class of one example tells nothing of its spread
+        parts.append(len(right_N) / (len(occurring) * n) * small * (right_n - right_n.mean()))
+    return np.concatenate(parts)
+
+
+def _rmse(errors_N: np.ndarray, _: Sequence[int]) -> np.ndarray:
+    squares_N = np.square(errors_N)
+    rmse = np.sqrt(squares_N.mean())
+    return (squares_N - squares_N.mean()) / (2 * rmse) if rmse else np.zeros_like(errors_N)
+
+
+def _mae(errors_N: np.ndarray, _: Sequence[int]) -> np.ndarray:
+    sizes_N = np.abs(errors_N)
+    return sizes_N - sizes_N.mean()
+
+
+_OF_CLASSES = {"test_accuracy": _accuracy, "test_balanced_accuracy": _balanced_accuracy}
+_OF_TARGETS = {"test_rmse": _rmse, "test_mae": _mae}
+
+
+def with_example_results(outcomes: Sequence[Outcome], directory: Path) -> list[Outcome]:
+    """Return trials with what became of their test examples, where their ledger has it.
+
+    Args:
+        outcomes: The trials.
+        directory: The study folder.
+
+    Raises:
+        StudyFolderError: A trial's file may not be read.
+    """
+    rows = {row["trial_id"]: row for row in read_test_outcomes(directory).to_pylist()}
+    return [
+        replace(outcome, tested=ExampleResults.of(digest, rows[outcome.trial_id]))
+        if outcome.trial_id in rows and (digest := (outcome.row or {}).get("split_hash_test"))
+        else outcome
+        for outcome in outcomes
+    ]
