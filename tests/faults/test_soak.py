@@ -1,5 +1,7 @@
 """Hundreds of small trials on two nodes while something is killed every twenty seconds.
 
+They are those of one study, or of two that share the cluster.
+
 make soak                    # all of it
 SOAK_TRIALS=40 make soak     # to try it
 """
@@ -8,6 +10,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +19,7 @@ import psutil
 import pytest
 
 from tests.faults.conftest import Disturb
+from tests.faults.disturbed import DisturbedStudy
 from tests.faults.fault_table import tried_commit
 from tests.faults.killing import Killer
 from tests.faults.memory_level import MemoryLog
@@ -31,38 +35,52 @@ _MAX_GROWTH_BYTES = 100 * 2**20
 
 @pytest.mark.soak
 @pytest.mark.timeout(4 * 3600)
-def test_soak(disturb: Disturb, request: pytest.FixtureRequest) -> None:
-    design = {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}
+@pytest.mark.parametrize("number", [1, 2], ids=["one study", "two studies"])
+def test_soak(disturb: Disturb, request: pytest.FixtureRequest, number: int) -> None:
+    design, seeds = {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}, _TRIALS // 2 // number
     with two_nodes(dashboard=True) as (cluster, nodes):
-        study = disturb("--address", cluster.address, design=design, seeds=_TRIALS // 2, epochs=100)
-        killer = Killer(study, cluster, list(nodes), random.Random(0), _PACE_S)
-        began, memory, ends = time.monotonic(), MemoryLog(), []
-        driver = study.start()
-        while not (driver.poll() == 0 and len(study.finished) == _TRIALS):
-            if driver.poll() is not None:
-                assert driver.returncode in (1, -signal.SIGKILL), study.output
-                ends.append(driver.returncode)
-                driver = study.start()
-            killer.act(driver)
-            memory.sample(_watched(cluster.head_node, driver.pid))
+        studies = [
+            disturb("--address", cluster.address, name=f"soak-{each}", design=design, seeds=seeds, epochs=100)
+            for each in range(number)
+        ]
+        killer = Killer(studies[0], cluster, list(nodes), random.Random(0), _PACE_S)
+        began, memory, restarts = time.monotonic(), MemoryLog(), 0
+        drivers = [study.start() for study in studies]
+        while under_way := [
+            each for each in range(number) if not _is_done(studies[each], drivers[each], seeds)
+        ]:
+            for each in under_way:
+                if drivers[each].poll() is not None:
+                    assert drivers[each].returncode in (1, -signal.SIGKILL), studies[each].output
+                    restarts += 1
+                    drivers[each] = studies[each].start()
+            killer.act(killer.random.choice(drivers))
+            memory.sample(_watched(cluster.head_node, drivers[0].pid))
             time.sleep(_LOOK_EVERY_S)
         duration_s = time.monotonic() - began
-        study.must_keep_finished()
-        study.must_be_complete()
-        left = study.left_after(LEFT_S)
+        for study in studies:
+            study.must_keep_finished()
+            study.must_be_complete()
+        left = studies[0].left_after(LEFT_S)
     levels = memory.levels()
     told = {
         "commit": tried_commit(),
-        "trials": _TRIALS,
+        "studies": number,
+        "trials": 2 * seeds * number,
         "duration_s": round(duration_s),
         "kills": dict(killer.kills),
-        "restarts_of_the_command": len(ends),
+        "restarts_of_the_command": restarts,
         "left_running": left,
         "memory": [asdict(level) for level in levels],
     }
-    _tell(request.config, told)
+    _tell(request.config, told, number)
     assert left == []
     assert [level for level in levels if level.growth_bytes > _MAX_GROWTH_BYTES] == []
+
+
+def _is_done(study: DisturbedStudy, driver: subprocess.Popen, seeds: int) -> bool:
+    """Whether all trials of two methods have finished."""
+    return driver.poll() == 0 and len(study.finished) == 2 * seeds
 
 
 def _watched(head: object, driver: int) -> dict[str, psutil.Process]:
@@ -75,10 +93,11 @@ def _watched(head: object, driver: int) -> dict[str, psutil.Process]:
     }
 
 
-def _tell(config: pytest.Config, told: dict[str, object]) -> None:
+def _tell(config: pytest.Config, told: dict[str, object], studies: int) -> None:
     text = json.dumps(told, indent=1)
     path: Path | None = config.getoption("--soak-report", default=None)
     if path is not None:
+        path = path if studies == 1 else path.with_stem(f"{path.stem}-{studies}-studies")
         path.write_text(text + "\n")
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
