@@ -1,7 +1,8 @@
 """The `optim.schedule` section: how the learning rate changes during training."""
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -107,30 +108,37 @@ CONSTANT = ConstantSchedule(name="constant")
 """The rate stays as it is."""
 
 
-def schedule_misfit(
-    schedule: Schedule, shortest: int | None, *, epochs: int | None, steps: int | None
-) -> Misfit | None:
-    """Return the length of a schedule that does not fit into a trial; None where it does, or only data tell.
+class ScheduleRoom(NamedTuple):
+    """How long a schedule may be; of what only data tell at most so long, or None.
+
+    Attributes:
+        trial: Length of the trial.
+        stage: Length of its shortest stage that warms up.
+        said: What the study says of the trial's length, for errors.
+    """
+
+    trial: int | None
+    stage: int | None
+    said: str
+
+
+def schedule_misfit(schedule: Schedule, rooms: Mapping[str, ScheduleRoom]) -> Misfit | None:
+    """Return the length of a schedule that does not fit into a trial; None where it may fit.
 
     Args:
         schedule: The schedule.
-        shortest: Epochs of the trial's shortest stage that warms up; None where its length is in steps.
-        epochs: Epochs of the trial, or None.
-        steps: Steps of the trial, or None.
+        rooms: In `epochs` and in optimiser `steps`.
     """
     if isinstance(schedule, OneCycleSchedule):
         return None
-    in_steps = schedule.unit == "steps"
-    if in_steps and steps is not None and schedule.warmup >= steps:
-        problem = f"the trial ends after optim.steps: {steps}"
-        return Misfit("warmup", schedule.warmup, problem, f"use at most {steps - 1}")
-    if in_steps or epochs is None or shortest is None:
-        return None
-    if schedule.warmup >= shortest:
-        problem = f"a stage of {shortest} epochs would end before the rate is reached"
-        return Misfit("warmup", schedule.warmup, problem, f"use at most {shortest - 1}, or unit: steps")
-    if isinstance(schedule, MultiStepSchedule) and schedule.milestones[-1] >= epochs:
-        problem = f"the trial ends after optim.epochs: {epochs}"
+    room, unit = rooms[schedule.unit], schedule.unit
+    if room.stage is not None and schedule.warmup >= room.stage:
+        problem = f"a stage of {room.stage} {unit} would end before the rate is reached"
+        remedy = f"use at most {max(room.stage - 1, 0)}, or train longer"
+        return Misfit("warmup", schedule.warmup, problem, remedy)
+    is_multi_step = isinstance(schedule, MultiStepSchedule)
+    if is_multi_step and room.trial is not None and schedule.milestones[-1] >= room.trial:
+        problem = f"the trial ends after {room.said}"
         remedy = "leave later ones out, or train longer"
         return Misfit("milestones", list(schedule.milestones), problem, remedy)
     return None

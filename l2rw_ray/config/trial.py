@@ -1,11 +1,13 @@
 """The `trial` section: everything that determines one training run except its seed and workers."""
 
+import math
 from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from l2rw_ray.config.code_identity import weights_hash
 from l2rw_ray.config.custom import ImportPath
+from l2rw_ray.config.data.set_sizes import most_train_examples
 from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
 from l2rw_ray.config.data.text import TokenizerOptions
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
@@ -20,7 +22,7 @@ from l2rw_ray.config.model import (
     TextModel,
 )
 from l2rw_ray.config.optim import CustomOptim, FurtherCustom, Optim
-from l2rw_ray.config.schedule import schedule_misfit
+from l2rw_ray.config.schedule import ScheduleRoom, schedule_misfit
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.selection import Selection
 from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, data_misfit, trial_misfit
@@ -261,13 +263,34 @@ class TrialConfig(Section):
             for place, each in enumerate(optim.further)
             if each.schedule is not None
         }
-        stages = () if optim.epochs is None else self.method.stages(optim.epochs)
-        shortest = min((stage.epochs for stage in stages if stage.is_fresh), default=None)
+        rooms = self._schedule_rooms()
         for field, schedule in schedules.items():
-            misfit = schedule_misfit(schedule, shortest, epochs=optim.epochs, steps=optim.steps)
+            misfit = schedule_misfit(schedule, rooms)
             if misfit is not None:
                 raise conflict(*misfit._replace(field=f"{field}.{misfit.field}"))
         return self
+
+    def _schedule_rooms(self) -> dict[str, ScheduleRoom]:
+        """Return the length of the trial and of its shortest fresh stage, by unit, as far as it is known."""
+        optim, train_size = self.optim, self.data.train_size
+        epochs, most_steps = optim.epochs, optim.steps
+        if epochs is None and optim.steps is not None and train_size is not None:
+            epochs = math.ceil(optim.steps / max(train_size // optim.batch_size, 1))
+        is_known = epochs is not None and stages_misfit(self.method, epochs) is None
+        stages = self.method.stages(epochs) if epochs is not None and is_known else ()
+        shortest = min((stage.epochs for stage in stages if stage.is_fresh), default=None)
+        stage_steps = optim.steps
+        most = most_train_examples(self.data, self.data.row_counts)
+        if optim.epochs is not None and most is not None:
+            per_epoch = math.ceil(math.ceil(most / optim.batch_size) / optim.accumulation_steps)
+            most_steps = optim.epochs * per_epoch
+            stage_steps = None if shortest is None else shortest * per_epoch
+        said = f"optim.epochs: {optim.epochs}" if optim.epochs else f"optim.steps: {optim.steps}"
+        in_steps = said if optim.steps else f"{said}, {most_steps} steps at most"
+        return {
+            "epochs": ScheduleRoom(epochs, shortest, said),
+            "steps": ScheduleRoom(most_steps, stage_steps, in_steps),
+        }
 
     @model_validator(mode="after")
     def _weight_model_has_features(self) -> Self:

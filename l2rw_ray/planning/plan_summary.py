@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
+from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec, TrialConfig
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
@@ -15,6 +15,7 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.planning.placement import Nodes, allocate, group_count, sequential_rounds
 from l2rw_ray.planning.plan import by_resources, plan_study, representative_trials
 from l2rw_ray.planning.resumed_search import resume_search
+from l2rw_ray.planning.source_check import check_table_sizes
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.status import missing_trials
 from l2rw_ray.results.trial_result import TrialResult
@@ -175,6 +176,7 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
     missing = missing_trials(planned, ledger)
     known = _from_ledger(spec, planned, ledger, folder)
     samples = missing or planned or representative_trials(spec)
+    _check(samples)
     if probe and (missing or remaining != 0):
         from l2rw_ray.planning.timing_probe import probe_trials
 
@@ -185,6 +187,20 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
         for own, group in by_resources(samples).items()
     }
     return PlanSummary(spec, planned, missing, remaining, groups, nodes, **known)
+
+
+def _check(samples: Sequence[PlannedTrial]) -> None:
+    """Check what can be known without data, weights and custom code.
+
+    Raises:
+        ConfigError: A set is larger than its table, or a pattern fits no parameter.
+    """
+    check_table_sizes(samples)
+    optims = (trial.config.optim for trial in samples if isinstance(trial.config, TrialConfig))
+    if any(optim.groups or optim.further for optim in optims):
+        from l2rw_ray.training.optim.pattern_check import check_patterns  # torch takes its time
+
+        check_patterns(samples)
 
 
 def _ledger(spec: StudySpec, folder: StudyFolder) -> Mapping[str, TrialResult]:

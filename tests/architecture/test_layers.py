@@ -103,7 +103,7 @@ ONLY_IN = {
     "ray": {"orchestration"},
     "optuna": {"planning"},
     "mlflow": {"tracking"},
-    "pyarrow": {"results", "data", "api"},
+    "pyarrow": {"results", "data", "planning", "api"},
     "scipy": {"statistics"},
     "matplotlib": {"report"},
     "jinja2": {"report"},

@@ -42,6 +42,16 @@ def test_a_schedule_is_a_factor(study_tree: dict, path: str, values: list[Any]) 
         ({"name": "cosine", "warmup": 1}, JTT, "a stage of 1 epochs would end before the rate is reached"),
         ({"name": "multi_step", "milestones": [1, 2]}, None, r"the trial ends after optim.epochs: 2"),
         ({"name": "multi_step", "milestones": [2, 1]}, None, "milestones increase; sort them"),
+        (
+            {"name": "cosine", "warmup": 500, "unit": "steps"},
+            None,
+            "a stage of [0-9]+ steps would end before",
+        ),
+        (
+            {"name": "multi_step", "milestones": [5, 500], "unit": "steps"},
+            None,
+            "the trial ends after optim.epochs: 2, [0-9]+ steps at most",
+        ),
         ({"name": "one_cycle", "warmup": 1}, None, "warmup"),
         ({"name": "step"}, None, "every"),
     ],
@@ -57,3 +67,25 @@ def test_fine_tuning_warms_up_only_once(study_tree: dict) -> None:
     study_tree["trial"]["optim"]["epochs"] = 3
     spec = _with_schedule(study_tree, {"name": "cosine", "warmup": 1}, FINETUNING)
     assert [stage.is_fresh for stage in spec.trial.method.stages(3)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ({"name": "cosine", "warmup": 30, "unit": "steps"}, "a stage of 30 steps would end before"),
+        ({"name": "cosine", "warmup": 3}, "a stage of 3 epochs would end before"),
+        ({"name": "multi_step", "milestones": [10, 30], "unit": "steps"}, "ends after optim.steps: 30;"),
+        ({"name": "multi_step", "milestones": [3]}, "ends after optim.steps: 30;"),
+    ],
+)
+def test_lengths_in_steps_are_known_too(study_tree: dict, schedule: dict[str, Any], message: str) -> None:
+    study_tree["trial"]["data"]["train_size"] = 100
+    study_tree["trial"]["optim"] |= {"epochs": None, "steps": 30, "batch_size": 10}
+    with pytest.raises(ConfigError, match=message):
+        _with_schedule(study_tree, schedule)
+
+
+def test_what_only_data_tell_is_left_to_them(study_tree: dict) -> None:
+    study_tree["trial"]["data"] = {"source": "image_folder", "train": "images"}
+    study_tree["trial"]["model"] = {"name": "lenet"}
+    _with_schedule(study_tree, {"name": "cosine", "warmup": 10**6, "unit": "steps"})

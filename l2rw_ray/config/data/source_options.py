@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from l2rw_ray.config.data.set_sizes import RowCounts
 from l2rw_ray.config.section import Section, conflict
 
 BadRows = Literal["error", "skip"]
@@ -23,6 +24,11 @@ class SourceFacts(Section):
     """How much it holds."""
     obtained: ClassVar[str]
     """How to get it."""
+
+    @property
+    def row_counts(self) -> RowCounts | None:
+        """How many examples it has; None where only its files tell."""
+        return None
 
     @property
     def has_vectors(self) -> bool:
@@ -84,6 +90,11 @@ class TorchvisionOptions(SourceFacts):
     download: bool = False
     """Download into `root` when it is not there."""
 
+    @property
+    def row_counts(self) -> RowCounts:
+        """As they are published."""
+        return RowCounts(60_000 if "mnist" in getattr(self, "source", "") else 50_000, 10_000)
+
 
 class ImageFolderOptions(SourceFacts):
     """Image files in one folder per class, as torchvision's `ImageFolder` has them."""
@@ -124,6 +135,11 @@ class Ham10000Options(SourceFacts):
     bad_rows: BadRows = "error"
     """`error`: the first row that cannot be used ends loading. `skip`: all are left out and counted."""
 
+    @property
+    def row_counts(self) -> RowCounts:
+        """As it is published."""
+        return RowCounts(10_015)
+
 
 class SyntheticOptions(SourceFacts):
     """Points of a known distribution, so that the difficulty of each example is known."""
@@ -144,6 +160,11 @@ class SyntheticOptions(SourceFacts):
     the moons and of the outer circle."""
     seed: int = Field(default=0, ge=0)
     """Seed of the points; the trial's seed decides on their split."""
+
+    @property
+    def row_counts(self) -> RowCounts:
+        """The points that are made."""
+        return RowCounts(self.size)
 
     @property
     def has_vectors(self) -> bool:

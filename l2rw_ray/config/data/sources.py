@@ -20,6 +20,7 @@ from l2rw_ray.config.data.protocols import (
     TwoClassBias,
 )
 from l2rw_ray.config.data.regression import GaussianNoise, TableOptions
+from l2rw_ray.config.data.set_sizes import RowCounts, size_misfit
 from l2rw_ray.config.data.source_options import (
     BadRows,
     CsvOptions,
@@ -138,6 +139,12 @@ class _Data(ImageOptions, SourceFacts):
         return self
 
     @model_validator(mode="after")
+    def _sets_fit_into_the_source(self) -> Self:
+        if self.row_counts is not None and (misfit := size_misfit(self, self.row_counts)) is not None:
+            raise conflict(*misfit)
+        return self
+
+    @model_validator(mode="after")
     def _bias_and_size_agree(self) -> Self:
         if not isinstance(self.bias, DominantClassBias | LongTailBias):
             return self
@@ -162,6 +169,11 @@ class DigitsData(_Data):
     obtained = "comes with scikit-learn"
 
     source: Literal["digits"]
+
+    @property
+    def row_counts(self) -> RowCounts:
+        """As it comes with scikit-learn."""
+        return RowCounts(1797)
 
 
 class Cifar10Data(TorchvisionOptions, _Data):
