@@ -130,6 +130,8 @@ def _environment(config: ScriptTrial, planned: PlannedTrial, session: TrialSessi
         "PYTHONUNBUFFERED": "1",
         "MLFLOW_TRACKING_URI": f"sqlite:///{session.folder / 'mlflow.db'}",
     }
+    if config.metrics_from == "wandb":
+        variables |= {"WANDB_MODE": "offline", "WANDB_DIR": str(session.folder)}
     if restored is not None:
         variables[RESUME] = str(restored.state)
     if session.ranks.world_size > 1:  # this process's own group holds the port of its workers

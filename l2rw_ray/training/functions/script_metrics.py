@@ -2,13 +2,14 @@
 
 import json
 import sqlite3
+import struct
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from importlib import import_module
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from l2rw_ray.errors import InputError
+from l2rw_ray.training.functions.log_files import tensorboard_scalars, wandb_scalars
 from l2rw_ray.training.functions.session import Report
 
 Epochs = dict[int, dict[str, float]]
@@ -76,11 +77,11 @@ def logged_epochs(tool: str, folder: Path) -> tuple[Epochs, dict[str, float]]:
     Metrics with several steps are of epochs, one for each distinct step in order; others are final.
 
     Args:
-        tool: `tensorboard` or `mlflow`.
+        tool: `tensorboard`, `wandb` or `mlflow`.
         folder: Where the script has logged to.
 
     Raises:
-        InputError: There are no logs, or the tool that reads them is not installed.
+        InputError: There are no metrics, or a log cannot be read.
     """
     series = _READERS[tool](folder)
     if not series:
@@ -111,22 +112,29 @@ def _mlflow(folder: Path) -> Series:
     return series
 
 
-def _tensorboard(folder: Path) -> Series:
-    """Return the scalars of all event files below a folder, by tag."""
-    try:
-        reader = import_module("tensorboard.backend.event_processing.event_accumulator")
-    except ImportError as error:
-        remedy = "install it, as with the extra `tensorboard`"
-        raise InputError(
-            "trial.metrics_from", "tensorboard", "tensorboard is not installed", remedy
-        ) from error
+def _logs(pattern: str, read: Callable[[Path], Series], folder: Path) -> Series:
+    """Return the metrics of all log files of a kind below a folder, by name.
+
+    Raises:
+        InputError: One is no such file.
+    """
     series: dict[str, dict[int, float]] = {}
-    for place in sorted({file.parent for file in folder.rglob("events.out.tfevents.*")}):
-        events = reader.EventAccumulator(str(place), size_guidance={"scalars": 0})
-        events.Reload()
-        for tag in events.Tags()["scalars"]:
-            series.setdefault(tag, {}).update({each.step: each.value for each in events.Scalars(tag)})
+    for file in sorted(folder.rglob(pattern)):
+        try:
+            found = read(file)
+        except (ValueError, IndexError, KeyError, struct.error) as error:
+            name = file.relative_to(folder)
+            problem = f"cannot be read ({type(error).__name__}: {error})"
+            raise InputError(
+                "log of the script", str(name), problem, "see whether its disk was full"
+            ) from error
+        for name, values in found.items():
+            series.setdefault(name, {}).update(values)
     return series
 
 
-_READERS: Mapping[str, Callable[[Path], Any]] = {"mlflow": _mlflow, "tensorboard": _tensorboard}
+_READERS: Mapping[str, Callable[[Path], Series]] = {
+    "mlflow": _mlflow,
+    "tensorboard": partial(_logs, "events.out.tfevents.*", tensorboard_scalars),
+    "wandb": partial(_logs, "*.wandb", wandb_scalars),
+}
