@@ -22,6 +22,7 @@ from l2rw_ray.orchestration.watchdog import (
     watch,
 )
 from l2rw_ray.orchestration.workers.trial_log import TrialLog
+from l2rw_ray.training.functions.script import running_scripts
 
 _REPORT_TIMEOUT_S = HANG_GRACE_S / 3
 _KILL_TIMEOUT_S = HANG_GRACE_S / 3
@@ -31,7 +32,23 @@ _STANDARD_ERROR = 2
 
 def own_memory_bytes() -> int:
     """Return the resident memory of this process, without mapped files and other shared memory."""
-    memory = psutil.Process().memory_info()
+    return _memory_bytes(psutil.Process())
+
+
+def trial_memory_bytes() -> int:
+    """Return the memory of this process and of the scripts that it runs, with all that these have started."""
+    total = own_memory_bytes()
+    for script in running_scripts():
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(script)
+            for each in (process, *process.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    total += _memory_bytes(each)
+    return total
+
+
+def _memory_bytes(process: psutil.Process) -> int:
+    memory = process.memory_info()
     used: int = memory.rss - getattr(memory, "shared", 0)
     return used
 
@@ -79,6 +96,6 @@ def enforce_limits(
         finally:  # whatever went wrong: without its broker the run ends and reports it
             os._exit(1)
 
-    watchdog = Watchdog(limits, position, own_memory_bytes)
+    watchdog = Watchdog(limits, position, trial_memory_bytes)
     with kill_if_hung(limits.duration_s, stacks), watch(watchdog, end, log.limit_size if log else None):
         yield position

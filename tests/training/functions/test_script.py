@@ -12,10 +12,12 @@ from l2rw_ray.config.run_options import CheckpointPolicy
 from l2rw_ray.errors import InputError
 from l2rw_ray.events import EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus, Verdict
 from l2rw_ray.import_path import look_in
+from l2rw_ray.orchestration.workers.limits import trial_memory_bytes
 from l2rw_ray.training import CheckpointStore, TrainingOptions
 from l2rw_ray.training.functions.running import run_trial
 from l2rw_ray.training.functions.script import ScriptError, command_line
 
+LOGS = Path(__file__).parent / "logs"
 HEAD = "import json, os, sys\nout = open(os.environ['L2RW_METRICS'], 'a')\n"
 SAY = "def say(**metrics):\n    print(json.dumps(metrics), file=out, flush=True)\n"
 
@@ -144,3 +146,47 @@ database.commit()
     assert ended.metrics == {"loss": 1.0, "test_a": 0.5}
     with pytest.raises(InputError, match="left no metrics; log to the folder that L2RW_FOLDER names"):
         run("", metrics_from="mlflow")
+
+
+def test_metrics_come_from_logs_that_the_script_leaves(run: Callable[..., list[Event]]) -> None:
+    copy = f"import shutil\nshutil.copytree({str(LOGS)!r}, os.environ['L2RW_FOLDER'] + '/logs')\n"
+    _, *epochs, ended = run(copy, metrics_from="tensorboard")
+    assert [epoch.metrics["new"] for epoch in epochs] == [0.0, 0.25, 0.5]
+    assert (ended.metrics["new"], ended.metrics["test_accuracy"]) == (0.5, 0.75)
+    offline = "assert os.environ['WANDB_MODE'] == 'offline'\n"
+    offline += f"shutil.copy({str(LOGS / 'run.wandb')!r}, os.environ['WANDB_DIR'])"
+    *_, ended = run(f"import shutil\n{offline}", metrics_from="wandb")
+    assert (ended.epochs, ended.metrics["accuracy.validation"], ended.metrics["test_accuracy"]) == (
+        3,
+        0.5,
+        0.75,
+    )
+
+
+HOARDING = """
+import subprocess, time
+hoard = bytearray(b"x") * 10**8
+child = 'hoard = bytearray(b"x") * 10**8; print(flush=True); input()'
+inner = subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+inner.stdout.readline()
+say(epoch=1, loss=1)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.01)
+"""
+
+
+def test_the_memory_of_a_script_and_of_what_it_starts_counts(
+    run: Callable[..., list[Event]], tmp_path: Path
+) -> None:
+    held: list[int] = []
+
+    def note(event: Event) -> Verdict:
+        held.append(trial_memory_bytes())
+        if isinstance(event, EpochCompleted):
+            (tmp_path / "seen").touch()
+        return Verdict.CONTINUE
+
+    run(HOARDING, note, params={"until": str(tmp_path / "seen")})
+    started, epoch, ended = held
+    assert 2 * 10**8 < epoch - started < 3 * 10**8
+    assert abs(ended - started) < 10**8
