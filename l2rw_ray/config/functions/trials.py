@@ -73,7 +73,7 @@ class ScriptTrial(_OwnTrial):
     """Name of the option that passes the seed; null passes it in the environment alone, as `L2RW_SEED`."""
     metrics_from: Literal["json_lines", "tensorboard", "wandb", "mlflow"] = "json_lines"
     """Where it writes metrics. `json_lines`: objects such as `{"epoch": 1, "validation_loss": 0.3}`, a line
-    each, to the file that `L2RW_METRICS` names; a line without an epoch is of the trial's end. The others: logs
+    each, to the file that `L2RW_METRICS` names; one without an epoch is of the trial's end. Others: the logs
     below the folder that `L2RW_FOLDER` names, read when the script has ended. A metric with several steps is
     one of epochs; one with a single step is final. Runs of `wandb` are offline ones."""
 
