@@ -146,20 +146,7 @@ def _measure(
         channels_last=options.channels_last,
         inputs=options.inputs,
     )
-    steppers: dict[str, Stepper] = {}
-    refused: dict[str, str] = {}
-    for name in (PLAIN, *options.estimators):
-        try:
-            steppers[name] = case.stepper(name, options.update_every, compiled=options.compiled)
-            steppers[name]()
-        except UnsupportedModelError as problem:
-            steppers.pop(name, None)
-            refused[name] = str(problem)
-        except RuntimeError as problem:
-            if not _is_out_of_memory(problem):
-                raise
-            steppers.pop(name, None)
-            refused[name] = "out of memory"
+    steppers, refused = _steppers(case, options)
     if PLAIN in refused:
         raise InputError(
             "batch_size", options.batch_size, "a plain step is out of memory", "use a smaller one"
@@ -195,6 +182,25 @@ def _measure(
             )
         )
     return rows
+
+
+def _steppers(case: BenchCase, options: BenchOptions) -> tuple[dict[str, Stepper], dict[str, str]]:
+    """Return the steppers that made a first step, and why the others did not, by estimator."""
+    steppers: dict[str, Stepper] = {}
+    refused: dict[str, str] = {}
+    for name in (PLAIN, *options.estimators):
+        try:
+            stepper = case.stepper(name, options.update_every, compiled=options.compiled)
+            stepper()
+        except UnsupportedModelError as problem:
+            refused[name] = str(problem)
+        except RuntimeError as problem:
+            if not _is_out_of_memory(problem):
+                raise
+            refused[name] = "out of memory"
+        else:
+            steppers[name] = stepper
+    return steppers, refused
 
 
 def _peak_bytes(stepper: Stepper, device: torch.device) -> int:
