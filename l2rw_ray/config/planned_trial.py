@@ -7,6 +7,7 @@ from typing import Any
 
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.functions.any_trial import AnyTrial, as_built_in
+from l2rw_ray.config.random_sources import RandomSource, seed_of
 from l2rw_ray.config.run_options import Resources
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
@@ -19,6 +20,7 @@ class Stage(StrEnum):
 
     FINAL = "final"
     SEARCH = "search"
+    REDRAWN = "redrawn"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class PlannedTrial:
         seed: Seed of split, protocol, initial weights and order; rows of equal seed are paired.
         resources: What it runs on.
         factors: Level of each design factor at this point, by path relative to `trial`.
-        stage: Whether its test metrics count, or it was only tried to choose a configuration.
+        stage: Whether its test metrics count, or it was only tried to choose a configuration, or drawn anew
+            from one source of randomness.
         search: Key of the search that asked for it; None for a trial of a fixed design.
     """
 
@@ -51,7 +54,17 @@ class PlannedTrial:
     @property
     def label(self) -> str:
         """Return a readable name, such as `l2rw · bias level 0.9 · seed 3`."""
-        return trial_label(self.config.title, self.factors, f"seed {self.seed}")
+        redrawn = [f"other {self.redrawn}"] if self.redrawn is not None else []
+        return trial_label(self.config.title, self.factors, f"seed {self.seed}", *redrawn)
+
+    @property
+    def redrawn(self) -> RandomSource | None:
+        """The source of randomness that it draws anew; None for none."""
+        return self.config.redraw if isinstance(self.config, TrialConfig) else None
+
+    def seed_of(self, source: RandomSource) -> int:
+        """Return the seed of a source's draws: the trial's own, unless it draws that source anew."""
+        return seed_of(self.seed, source, self.redrawn)
 
 
 def trial_label(method: str, factors: Mapping[str, Any], *last: str) -> str:

@@ -2,9 +2,8 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from l2rw_ray.config.custom import BUILT_IN
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.design.kinds import Design, FixedDesign
@@ -17,13 +16,14 @@ from l2rw_ray.config.functions.any_trial import AnyTrial, as_built_in, is_own
 from l2rw_ray.config.functions.choice import choice_misfit, default_objective, headline_misfit, mode_of
 from l2rw_ray.config.functions.metrics import Metric, Metrics, declared
 from l2rw_ray.config.functions.trials import PARAMS
+from l2rw_ray.config.random_sources import RandomSource
 from l2rw_ray.config.run_options import CheckpointPolicy, Keep, Limits, Resources
 from l2rw_ray.config.section import Misfit, Section, conflict
+from l2rw_ray.config.seeds import MAX_SEEDS, PlannedLooks, RedrawnSeeds, Seeds
 from l2rw_ray.config.task import best_mode, metric_misfit
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
 
-_MAX_SEEDS = 10_000
 _MAX_SEED = 2**63 - 1
 
 
@@ -47,40 +47,6 @@ class Objective(Section):
         return given
 
 
-class PlannedLooks(Section):
-    """Seeds that are added look by look until the finding is shown, with the error that the looks cost."""
-
-    start: int = Field(ge=2)
-    """Seeds of the first look (0, 1, …)."""
-    most: int = Field(ge=3, le=_MAX_SEEDS)
-    """Seeds of the last look."""
-    looks: int = Field(default=3, ge=2, le=20)
-    """How often results are looked at, the last time included; numbers of seeds grow geometrically."""
-
-    @model_validator(mode="after")
-    def _looks_differ(self) -> Self:
-        if self.most - self.start < self.looks - 1:
-            problem = f"{self.start} to {self.most} seeds leave no room for {self.looks} looks"
-            raise conflict("looks", self.looks, problem, "use fewer looks, or a larger most")
-        return self
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Number of seeds at each look, ascending."""
-        ratio = (self.most / self.start) ** (1 / (self.looks - 1))
-        sizes = [self.start]
-        for look in range(1, self.looks):
-            least, latest = sizes[-1] + 1, self.most - (self.looks - 1 - look)
-            sizes.append(min(max(round(self.start * ratio**look), least), latest))
-        return tuple(sizes)
-
-
-def _kind_of_seeds(given: Any) -> str:
-    if isinstance(given, dict | PlannedLooks):
-        return BUILT_IN
-    return "list" if isinstance(given, list | tuple) else "count"
-
-
 class StudySpec(Section):
     """A study file, resolved."""
 
@@ -95,14 +61,10 @@ class StudySpec(Section):
     its own."""
     design: Design
     """Which trials are run."""
-    seeds: Annotated[
-        Annotated[int, Tag("count")]
-        | Annotated[tuple[int, ...], Tag("list")]
-        | Annotated[PlannedLooks, Tag(BUILT_IN)],
-        Discriminator(_kind_of_seeds),
-    ] = 3
+    seeds: Seeds = 3
     """How many seeds (0, 1, …), 10,000 at most, or a list of them; each is a paired replicate of every
-    design point. Or planned looks, as `{start: 5, most: 20, looks: 3}`, of a grid or an ablation."""
+    design point. Or planned looks, as `{start: 5, most: 20, looks: 3}`, of a grid or an ablation. Or seeds at
+    which each source of randomness is drawn anew, as `{count: 10, redraw: [split, init, order]}`."""
     resources: Resources = Resources()
     """Resources of each trial."""
     limits: Limits = Limits()
@@ -210,12 +172,19 @@ class StudySpec(Section):
         """The seeds, in order; of planned looks those of the first."""
         if isinstance(self.seeds, PlannedLooks):
             return tuple(range(self.seeds.start))
+        if isinstance(self.seeds, RedrawnSeeds):
+            return tuple(range(self.seeds.count))
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     @property
     def look_sizes(self) -> tuple[int, ...]:
         """Number of seeds at each planned look."""
         return self.seeds.sizes if isinstance(self.seeds, PlannedLooks) else (len(self.seed_values),)
+
+    @property
+    def redrawn(self) -> tuple[RandomSource, ...]:
+        """Sources of randomness that are drawn anew at every seed, each in a further trial."""
+        return tuple(dict.fromkeys(self.seeds.redraw)) if isinstance(self.seeds, RedrawnSeeds) else ()
 
     @property
     def looks(self) -> int:
@@ -225,7 +194,7 @@ class StudySpec(Section):
     @field_validator("seeds", mode="before")
     @classmethod
     def _seeds_are_numbers(cls, given: Any) -> Any:
-        if isinstance(given, dict | PlannedLooks):
+        if isinstance(given, dict | PlannedLooks | RedrawnSeeds):
             return given
         numbers = given if isinstance(given, list | tuple) else [given]
         if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
@@ -239,9 +208,12 @@ class StudySpec(Section):
         if isinstance(self.seeds, PlannedLooks):
             self._check_looks(self.seeds)
             return self
-        many = self.seeds > _MAX_SEEDS if isinstance(self.seeds, int) else len(self.seeds) > _MAX_SEEDS
+        if isinstance(self.seeds, RedrawnSeeds):
+            self._check_redrawn(self.seeds)
+            return self
+        many = self.seeds > MAX_SEEDS if isinstance(self.seeds, int) else len(self.seeds) > MAX_SEEDS
         if many:
-            raise conflict("seeds", self.seeds, "too many", f"use at most {_MAX_SEEDS}")
+            raise conflict("seeds", self.seeds, "too many", f"use at most {MAX_SEEDS}")
         values = self.seed_values
         if not values:
             raise conflict("seeds", self.seeds, "no seed", "use a number above 0, or a list of seeds")
@@ -252,6 +224,18 @@ class StudySpec(Section):
         if len(set(values)) < len(values):
             raise conflict("seeds", list(values), "a seed is named twice", "name each once")
         return self
+
+    def _check_redrawn(self, seeds: RedrawnSeeds) -> None:
+        remedy = f"use seeds: {seeds.count}"
+        if not isinstance(self.trial, TrialConfig):
+            problem = "a trial of your own draws everything from one seed"
+            raise conflict("seeds.redraw", list(seeds.redraw), problem, remedy)
+        if not isinstance(self.design, GridDesign | AblationDesign):
+            problem = f"design.kind {self.design.kind!r} draws nothing anew"
+            raise conflict("seeds.redraw", list(seeds.redraw), problem, remedy)
+        if self.trial.redraw is not None:
+            problem = "seeds.redraw sets it for trials of its own"
+            raise conflict("trial.redraw", self.trial.redraw, problem, "leave it out")
 
     def _check_looks(self, seeds: PlannedLooks) -> None:
         given = f"{seeds.start} to {seeds.most}"

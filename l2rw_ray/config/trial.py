@@ -22,6 +22,7 @@ from l2rw_ray.config.model import (
     TextModel,
 )
 from l2rw_ray.config.optim import CustomOptim, FurtherCustom, Optim
+from l2rw_ray.config.random_sources import RandomSource
 from l2rw_ray.config.schedule import ScheduleRoom, schedule_misfit
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.selection import Selection
@@ -72,6 +73,9 @@ class TrialConfig(Section):
     """Whether `torch.compile` compiles the model, a graph for each shape of batch."""
     channels_last: bool = False
     """Whether images have their channels last in memory, for which many convolutions are faster."""
+    redraw: RandomSource | None = None
+    """A source of randomness whose draws are those of another seed: `split`, `init` or `order`. `seeds` with
+    `redraw` sets it."""
     measurement: Measurement = Measurement()
     """Measurements beside the training."""
 

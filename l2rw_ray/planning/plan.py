@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from l2rw_ray.config import (
@@ -9,6 +10,7 @@ from l2rw_ray.config import (
     GridDesign,
     PlannedTrial,
     Resources,
+    Stage,
     StudySpec,
     TrialConfig,
     trial_fingerprint,
@@ -31,6 +33,7 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.functions.any_trial import AnyTrial, trial_path
 from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.overrides import Tree, assign, look_up
+from l2rw_ray.config.random_sources import RandomSource
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.limits import MAX_TRIALS
 
@@ -58,8 +61,9 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
         representative_trials(spec)
         return ()
     points, seeds = list(_design_points(spec.design)), spec.seed_values
-    if len(points) * len(seeds) > MAX_TRIALS:
-        problem = f"{len(points):,} design points, which makes {len(points) * len(seeds):,} trials"
+    number = len(points) * len(seeds) * (1 + len(spec.redrawn))
+    if number > MAX_TRIALS:
+        problem = f"{len(points):,} design points, which makes {number:,} trials"
         raise ConfigError("seeds", len(seeds), problem, f"use fewer: at most {MAX_TRIALS:,} trials")
     trials = [
         PlannedTrial(
@@ -73,8 +77,16 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
         for config, resources in [configure(spec, values, levels)]
         for seed in seeds
     ]
+    trials += [_redrawn(trial, source) for source in spec.redrawn for trial in trials]
     _check_distinct_points(trials)
     return tuple(trials)
+
+
+def _redrawn(trial: PlannedTrial, source: RandomSource) -> PlannedTrial:
+    """Return a trial with one source of randomness drawn anew."""
+    config = trial.built_in.model_copy(update={"redraw": source})
+    trial_id = trial_fingerprint(config, trial.seed, trial.resources)
+    return replace(trial, trial_id=trial_id, config=config, stage=Stage.REDRAWN)
 
 
 def representative_trials(spec: StudySpec) -> list[PlannedTrial]:

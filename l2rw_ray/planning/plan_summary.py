@@ -43,6 +43,8 @@ class PlanSummary:
         longest_s: Duration of the longest trial; None if unknown.
         detectable: Smallest true difference of the finding that the seeds detect with power 0.8, as a range;
             None while its deviation is too uncertain.
+        variation: Which source of randomness makes most of the variation of the finding; None where it is
+            not known.
     """
 
     spec: StudySpec
@@ -54,6 +56,7 @@ class PlanSummary:
     trial_s: float | None = None
     basis: str = "nothing yet: --probe times a few steps of each kind of trial"
     detectable: "Detectable | None" = None
+    variation: str | None = None
     longest_s: float | None = None
 
     @property
@@ -125,6 +128,7 @@ class PlanSummary:
             "core_hours": self.core_hours,
             "gpu_hours": self.gpu_hours,
             "detectable_difference": None if self.detectable is None else asdict(self.detectable),
+            "variation": self.variation,
             "over_limit": self.over_limit,
             "rows": [
                 {
@@ -232,4 +236,8 @@ def _from_ledger(
         from l2rw_ray.planning.primary_power import detectable_range  # scipy takes its time
 
         known["detectable"] = detectable_range(spec, planned, folder)
+    if spec.redrawn:
+        from l2rw_ray.planning.variation import variation_advice
+
+        known["variation"] = variation_advice(spec, folder)
     return known

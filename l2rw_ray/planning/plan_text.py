@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config import PlannedTrial, Stage, StudySpec
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import Budget, SearchDesign
 from l2rw_ray.config.design.space import (
@@ -43,6 +43,8 @@ def plan_text(seen: PlanSummary) -> str:
         lines.append(
             f"the finding's {found.seeds} seeds show {_difference(seen, found)} in four cases of five"
         )
+    if seen.variation is not None:
+        lines.append(seen.variation)
     return "\n".join(lines)
 
 
@@ -118,11 +120,14 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
         seeds = sum(trial.factors == planned[0].factors for trial in planned) if planned else seeds
         sizes = ", ".join(map(str, spec.look_sizes))
         lines.append(f"looks at {sizes} seeds, ends once the finding is shown")
-    points = len(planned) // seeds
-    return [
-        *lines,
-        f"{_count(points, 'design point')} × {_count(seeds, 'seed')} = {_count(len(planned), 'trial')}",
-    ]
+    finals = sum(trial.stage is Stage.FINAL for trial in planned)
+    lines.append(
+        f"{_count(finals // seeds, 'design point')} × {_count(seeds, 'seed')} = {_count(finals, 'trial')}"
+    )
+    if spec.redrawn:
+        again = _count(len(planned) - finals, "trial")
+        lines.append(f"each again with another {', another '.join(spec.redrawn)}: {again} more")
+    return lines
 
 
 def _factor_lines(factors: Mapping[str, Sequence[Any]], indent: int = 2) -> list[str]:

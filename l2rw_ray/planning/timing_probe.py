@@ -125,7 +125,7 @@ def _splits(trial: PlannedTrial, sources: dict[str, Source]) -> Splits:
     name = only.model_dump_json()
     if name not in sources:
         sources[name] = load_source(only)
-    return make_splits(sources[name], trial.built_in.data_for_model, trial.seed)
+    return make_splits(sources[name], trial.built_in.data_for_model, trial.seed_of("split"))
 
 
 def _thinned(examples: ExampleSet) -> ExampleSet:

@@ -60,7 +60,7 @@ def check_data(trials: Sequence[PlannedTrial], spec: StudySpec | None = None) ->
             sources[name] = load_source(only)
             hashes[name] = ContentHashes(sources[name])
             _warn_of_source(only.source, sources[name])
-        splits = make_splits(sources[name], trial.built_in.data_for_model, trial.seed)
+        splits = make_splits(sources[name], trial.built_in.data_for_model, trial.seed_of("split"))
         misfit = None if spec is None else spec.objective_misfit(is_regression=splits.is_regression)
         if misfit is not None:
             raise ConfigError(*misfit)
@@ -111,7 +111,9 @@ def _key(trial: PlannedTrial) -> str:
     weighs = isinstance(config.method, WeightModelConfig)
     orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
     may_group = isinstance(config.data, CustomData | Ham10000Data) or hasattr(config.data, "group")
-    seed = trial.seed if "seeded" in orders or may_group else None  # the sizes of sets may depend on it
+    seed = (
+        trial.seed_of("split") if "seeded" in orders or may_group else None
+    )  # the sizes of sets may depend on it
     rates = {"lr", "weight_decay", "momentum", "betas", "eps"}
     optim = config.optim.model_dump_json(exclude=rates, exclude_defaults=True)
     stages = [config.channels_last, *config.method.stages(10**6)]

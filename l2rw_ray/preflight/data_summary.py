@@ -141,7 +141,7 @@ def _summary(
     summary: SourceSummary,
     hashes: ContentHashes,
 ) -> DataSummary:
-    config, seed = trial.built_in.data_for_model, trial.seed
+    config, seed = trial.built_in.data_for_model, trial.seed_of("split")
     origins, scarce = set_origins(config, source), scarce_classes(config, source)
     try:
         splits = make_splits(source, config, seed)

@@ -43,7 +43,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
     outputs = output_count(config.method, splits)
 
     def build(purpose: str = "initial_weights") -> nn.Module:
-        seed_globals(trial.seed, purpose)
+        seed_globals(trial.seed_of("init"), purpose)
         train = splits.train
         network, _ = build_network(config.model, train.input_shape, outputs, train.input_sizes)
         return adapted_network(config.method, network)
@@ -71,7 +71,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
         classes=len(splits.class_names),
         epochs=TrialLength.of(config, len(splits.train), ranks.world_size).epochs,
         batch_size=config.optim.batch_size,
-        seed=trial.seed,
+        seed=trial.seed_of("order"),
         restart=lambda: _restart(network, optimizer, fresh, build),
         rank=ranks.rank,
         world_size=ranks.world_size,
@@ -104,11 +104,11 @@ def scaled_for_weights(splits: Splits, config: TrialConfig) -> Splits:
 
 
 def _meta_sampler(trial: PlannedTrial, splits: Splits) -> MetaSampler:
-    method = trial.built_in.method
+    method, seed = trial.built_in.method, trial.seed_of("order")
     if not isinstance(method, MetaMethodConfig):
-        return MetaSampler(splits.meta, None, trial.seed)
+        return MetaSampler(splits.meta, None, seed)
     is_fixed = method.meta_batches == "fixed"
-    return MetaSampler(splits.meta, method.meta_batch_size, trial.seed, fixed=is_fixed)
+    return MetaSampler(splits.meta, method.meta_batch_size, seed, fixed=is_fixed)
 
 
 def _restart(

@@ -108,7 +108,7 @@ class Trainer:
 
     def run(self) -> None:
         """Train until the end, until patience is over, or until an answer to an event stops the trial."""
-        seed_globals(self._trial.seed, "training", self._ranks.rank)
+        seed_globals(self._trial.seed_of("order"), "training", self._ranks.rank)
         self._resume()
         history, epochs = tuple(self._history), self._length.exact_epochs
         earlier_s = self._earlier_s
@@ -217,7 +217,7 @@ class Trainer:
         return epoch_batches(
             train if plan.examples is None else plan.examples,
             self._config.optim.batch_size,
-            self._trial.seed,
+            self._trial.seed_of("order"),
             epoch,
             self._ranks.rank,
             self._ranks.world_size,

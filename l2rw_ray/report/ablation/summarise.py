@@ -22,6 +22,7 @@ from l2rw_ray.report.comparisons.families import gated
 from l2rw_ray.report.comparisons.multiverse import multiverse_table
 from l2rw_ray.report.comparisons.relative_cost import with_relative_cost
 from l2rw_ray.report.comparisons.runs import with_runs
+from l2rw_ray.report.comparisons.variation import variation_of, variation_table
 from l2rw_ray.report.design_points.arms import arms_of
 from l2rw_ray.report.design_points.example_results import with_example_results
 from l2rw_ray.report.design_points.labels import (
@@ -70,6 +71,7 @@ def summarise(directory: Path) -> Ablation:
     all_outcomes = _read_outcomes(folder, spec)
     final = [outcome for outcome in all_outcomes if outcome.stage is Stage.FINAL]
     outcomes = with_example_results(final, directory)
+    redrawn = [outcome for outcome in all_outcomes if outcome.stage is Stage.REDRAWN]
     tuning = [outcome for outcome in all_outcomes if outcome.stage is Stage.SEARCH]
     methods = tuple(dict.fromkeys(outcome.method for outcome in outcomes))
     factors, counts = factors_of(outcomes), counts_of(outcomes)
@@ -96,6 +98,9 @@ def summarise(directory: Path) -> Ablation:
     signatures = signatures_of(outcomes)
     level = effective_answer(spec, outcomes)
     found = findings(contrast, pooled, points, metric, None if level is None else level.finding)
+    variation = variation_table(
+        variation_of(contrast, outcomes, redrawn, metrics, metric), contrast.name(contrast.control)
+    )
     return Ablation(
         name=spec.name,
         question=spec.question,
@@ -140,6 +145,7 @@ def summarise(directory: Path) -> Ablation:
             *published_tables(spec, points),
             *tasks_tables(contrast, methods, points, metric),
             *tuning_tables(spec, all_outcomes),
+            *([] if variation is None else [variation]),
         ),
         multiverse=multiverse_table(
             contrast, points, outcomes, pooled, single, history.margin, metrics.results

@@ -39,7 +39,7 @@ class Outcome:
         method: Name of its method, or of its arm in a tuned comparison.
         setting: Levels of all factors but the method.
         row: Its row of the ledger; None if it has not ended.
-        stage: Whether it is a final trial or a trial of a search.
+        stage: Whether it is a final trial, one of a search, or one with a source of randomness drawn anew.
         tested: What became of each test example; None where its ledger does not have it.
     """
 
@@ -67,6 +67,11 @@ class Outcome:
     def has_diverged(self) -> bool:
         """Whether its training produced NaN or infinity, which counts as the worst outcome."""
         return self.status == "diverged"
+
+    @property
+    def redrawn(self) -> str | None:
+        """The source of randomness that it drew anew; None for none, or where it has not ended."""
+        return json.loads(self.row["config"]).get("redraw") if self.row is not None else None
 
     @property
     def point(self) -> str:

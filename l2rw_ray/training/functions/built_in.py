@@ -25,7 +25,7 @@ def train_built_in(planned: PlannedTrial, session: TrialSession) -> None:
     data = planned.built_in.data_for_model
     source = retry_transient(lambda: _source(data.source_only()))
     keeps = session.options.keep_examples is not None
-    splits = make_splits(source, data, planned.seed, with_untrained=keeps)
+    splits = make_splits(source, data, planned.seed_of("split"), with_untrained=keeps)
     train_trial(planned, splits, session.emit, session.options)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from l2rw_ray.config import parse_study
-from l2rw_ray.config.study import PlannedLooks
+from l2rw_ray.config.seeds import PlannedLooks
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan_text import describe_design
 from l2rw_ray.report.ablation.summarise import summarise

@@ -1,0 +1,133 @@
+"""Where the variation of the finding comes from: seeds with one source of randomness drawn anew."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from l2rw_ray.config.random_sources import RandomSource
+from l2rw_ray.report.comparisons.contrast import Contrast, pairs_of, values_of
+from l2rw_ray.report.design_points.labels import MetricSpec, metric_spec_for
+from l2rw_ray.report.design_points.metric_table import MetricTable
+from l2rw_ray.report.design_points.points import Outcome, design_points_of
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
+from l2rw_ray.statistics.comparisons import seed_differences
+from l2rw_ray.statistics.variance_sources import (
+    Variance,
+    largest_source,
+    redrawn_variance,
+    variance_between,
+)
+
+NAMES: Mapping[RandomSource, str] = {
+    "split": "sets, made noise and imbalance",
+    "init": "initial weights",
+    "order": "order of batches and the method's draws",
+}
+_ADVICE: Mapping[str, str] = {
+    "split": "seeds have to draw other sets: further runs on the same split would show little of it",
+    "init": "runs with other initial weights show most of it, also on the same split",
+    "order": "runs in another order show most of it, also on the same split with the same initial weights",
+}
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How much the finding's difference varies between seeds, and by which source.
+
+    Attributes:
+        treatment: Name of the level that is compared.
+        metric: Name of the metric.
+        between: Variance between seeds.
+        sources: Variance by source.
+    """
+
+    treatment: str
+    metric: str
+    between: Variance
+    sources: Mapping[RandomSource, Variance]
+
+    @property
+    def advice(self) -> str:
+        """Which source to replicate, in a sentence without a full stop."""
+        largest = largest_source(self.sources)
+        if largest is None:
+            return "no source is shown to make more of the variation than the others: replicate them together"
+        name, advice = NAMES[largest], _ADVICE[largest]  # type: ignore[index]
+        return f"most of the variation comes from the {name}: {advice}"
+
+
+def variation_of(
+    contrast: Contrast,
+    outcomes: Sequence[Outcome],
+    redrawn: Sequence[Outcome],
+    metrics: MetricTable,
+    metric: str,
+) -> Variation | None:
+    """Return the variation of the first treatment's difference; None where nothing was drawn anew.
+
+    Args:
+        contrast: What is compared.
+        outcomes: Final trials.
+        redrawn: Trials with one source of randomness drawn anew.
+        metrics: The metrics of the study.
+        metric: Name of the headline metric.
+    """
+    if not contrast.treatments or not redrawn:
+        return None
+    values = _differences(contrast, outcomes, metrics, metric)
+    between = variance_between(values)
+    sources: dict[RandomSource, Variance] = {}
+    for source in NAMES:
+        own = [outcome for outcome in redrawn if outcome.redrawn == source]
+        found = redrawn_variance(values, _differences(contrast, own, metrics, metric))
+        if found is not None:
+            sources[source] = found
+    if between is None or not sources:
+        return None
+    return Variation(contrast.name(contrast.treatments[0]), metric, between, sources)
+
+
+def _differences(
+    contrast: Contrast, outcomes: Sequence[Outcome], metrics: MetricTable, metric: str
+) -> dict[int, float]:
+    """Return the difference of the first treatment by seed, averaged over settings."""
+    points = [point for point in design_points_of(outcomes, metrics) if metric in point.by_seed]
+    pairs = pairs_of(contrast, points, contrast.treatments[0])
+    return seed_differences(values_of(pairs, metric))[0] if pairs else {}
+
+
+def variation_table(found: Variation | None, control: str) -> Table | None:
+    """Return the deviation that each source makes; None where nothing was drawn anew.
+
+    Args:
+        found: The variation.
+        control: Name of the level that is compared with.
+    """
+    if found is None:
+        return None
+    metric_spec, between = metric_spec_for(found.metric), found.between
+    rows = [_row("all of them, between seeds", between, None, metric_spec)]
+    rows += [_row(NAMES[source], own, between, metric_spec) for source, own in found.sources.items()]
+    return Table(
+        key="variation",
+        title=f"Where the variation of {found.treatment} against {control} comes from",
+        corner="drawn anew",
+        columns=(f"deviation of the difference{_unit(metric_spec)}", "95 % limits", "share of the variance"),
+        rows=tuple(rows),
+        note=(
+            "Each trial ran again at the same seed with one source of randomness drawn anew; half the mean "
+            "square of the change is the variance that the source makes, in interaction with others as "
+            "well, so that shares may add up to more than 100 %. With few seeds they are rough. These trials "
+            f"count nowhere else. {found.advice[0].upper()}{found.advice[1:]}."
+        ),
+    )
+
+
+def _unit(metric_spec: MetricSpec) -> str:
+    return " (points)" if metric_spec.is_share else ""
+
+
+def _row(name: str, own: Variance, total: Variance | None, metric_spec: MetricSpec) -> TableRow:
+    value, low, high = (metric_spec.text(math.sqrt(each)) for each in (own.value, own.low, own.high))
+    share = "" if total is None or not total.value else f"{100 * own.value / total.value:.0f} %"
+    return TableRow(name, (TableCell(value), TableCell(f"{low} to {high}"), TableCell(share)))

@@ -1,0 +1,70 @@
+"""Where the variation of a finding comes from, from a ledger with sources drawn anew."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from l2rw_ray.config import Stage, parse_study
+from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.planning.variation import variation_advice
+from l2rw_ray.report.ablation.summarise import summarise
+from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.writer import write_record
+from tests.report.conftest import FakeStudy, _record, spec_of
+
+DEVIATIONS = {"split": 0.03, "init": 0.004, "order": 0.002}
+
+
+@pytest.fixture
+def study(tmp_path) -> StudyFolder:
+    """Two methods over ten seeds whose difference varies with the split for the most part."""
+    tree = spec_of(FakeStudy(factors={"method.name": ["uniform", "l2rw"]})).model_dump(mode="json")
+    spec = parse_study({**tree, "seeds": {"count": 10, "redraw": list(DEVIATIONS)}})
+    folder, rng = StudyFolder(tmp_path / "sources"), np.random.default_rng(0)
+    folder.create()
+    plan = plan_study(spec)
+    folder.write_plan(spec, plan)
+    draws = {source: rng.normal(0, size, (2, 10)) for source, size in DEVIATIONS.items()}
+    for trial in plan:
+        record = _record(FakeStudy(), trial, 0.0, np.zeros(40))
+        gain = sum(own[int(trial.redrawn == source), trial.seed] for source, own in draws.items())
+        value = 0.7 + (0.05 + float(gain) if record.method == "l2rw" else 0.0)
+        metrics = {**record.metrics, "test_balanced_accuracy": value}
+        write_record(folder, replace(record, metrics=metrics))
+    return folder
+
+
+def test_the_table_names_the_source_that_makes_most_of_it(study):
+    summary = summarise(study.path)
+    table = next(each for each in summary.details if each.key == "variation")
+    rows = {row.name: [cell.text for cell in row.cells] for row in table.rows}
+    assert list(rows) == [
+        "all of them, between seeds",
+        "sets, made noise and imbalance",
+        "initial weights",
+        "order of batches and the method's draws",
+    ]
+    assert float(rows["sets, made noise and imbalance"][0]) > 5 * float(rows["initial weights"][0])
+    assert "Most of the variation comes from the sets, made noise and imbalance" in table.note
+
+
+def test_trials_drawn_anew_are_in_no_claim(study):
+    summary = summarise(study.path)
+    assert summary.pooled[0].difference.interval.n == 10
+    assert summary.counts.planned == 20
+    assert {trial.stage for trial in summary.trials} == {"final", "redrawn"}
+
+
+def test_the_plan_says_which_source_to_replicate(study):
+    assert "seeds have to draw other sets" in variation_advice(study.read_spec(), study)
+
+
+def test_nothing_is_said_before_anything_was_drawn_anew(study):
+    for row in study.read_plan():
+        if row.stage is Stage.REDRAWN:
+            study.trial_file(row.trial_id).unlink()
+    assert variation_advice(study.read_spec(), study) is None
+    assert not any(table.key == "variation" for table in summarise(study.path).details)
+    assert json.loads((study.path / "plan.json").read_text())

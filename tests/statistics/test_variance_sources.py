@@ -1,0 +1,53 @@
+"""Variances of sources that are drawn anew one at a time: worked by hand, and by simulation."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from l2rw_ray.statistics.variance_sources import largest_source, redrawn_variance, variance_between
+
+
+def test_half_the_mean_square_of_the_change():
+    found = redrawn_variance({0: 1.0, 1: 2.0, 2: 5.0}, {0: 3.0, 1: 2.0, 7: 1.0})
+    assert (found.value, found.freedom) == (1.0, 2)
+    assert found.high == pytest.approx(2 / stats.chi2.ppf(0.025, 2))
+    assert found.low == pytest.approx(2 / stats.chi2.ppf(0.975, 2))
+
+
+def test_the_variance_between_seeds_is_that_of_the_sample():
+    found = variance_between({0: 1.0, 1: 2.0, 2: 6.0})
+    assert (found.value, found.freedom) == (7.0, 2)
+    assert variance_between({0: 1.0}) is redrawn_variance({0: 1.0}, {0: 2.0}) is None
+
+
+def test_sources_are_told_apart_and_limits_hold_the_truth():
+    rng, true = np.random.default_rng(0), {"split": 4.0, "init": 1.0, "order": 0.25}
+    names, repeats, seeds = list(true), 300, 12
+    covered, right = dict.fromkeys(names, 0), 0
+    for _ in range(repeats):
+        drawn = {name: rng.normal(0, np.sqrt(true[name]), (2, seeds)) for name in names}
+        values = dict(enumerate(sum(drawn[name][0] for name in names)))
+        found = {}
+        for name in names:
+            other = {**{each: drawn[each][0] for each in names}, name: drawn[name][1]}
+            found[name] = redrawn_variance(values, dict(enumerate(sum(other.values()))))
+            covered[name] += found[name].low <= true[name] <= found[name].high
+        largest = largest_source(found)
+        assert largest in (None, "split")
+        right += largest == "split"
+    assert all(0.91 < count / repeats < 0.99 for count in covered.values())
+    assert right / repeats > 0.4
+
+
+def test_equal_sources_are_left_open():
+    rng, named = np.random.default_rng(1), 0
+    for _ in range(300):
+        first, second, third = rng.normal(size=(3, 2, 8))
+        values = dict(enumerate(first[0] + second[0] + third[0]))
+        found = {
+            "split": redrawn_variance(values, dict(enumerate(first[1] + second[0] + third[0]))),
+            "init": redrawn_variance(values, dict(enumerate(first[0] + second[1] + third[0]))),
+        }
+        named += largest_source(found) is not None
+    assert named / 300 < 0.08
+    assert largest_source({"split": found["split"]}) is None
