@@ -136,9 +136,9 @@ def schedule_misfit(schedule: Schedule, rooms: Mapping[str, ScheduleRoom]) -> Mi
         problem = f"a stage of {room.stage} {unit} would end before the rate is reached"
         remedy = f"use at most {max(room.stage - 1, 0)}, or train longer"
         return Misfit("warmup", schedule.warmup, problem, remedy)
-    is_multi_step = isinstance(schedule, MultiStepSchedule)
-    if is_multi_step and room.trial is not None and schedule.milestones[-1] >= room.trial:
+    milestones = schedule.milestones if isinstance(schedule, MultiStepSchedule) else (0,)
+    if room.trial is not None and milestones[-1] >= room.trial:
         problem = f"the trial ends after {room.said}"
         remedy = "leave later ones out, or train longer"
-        return Misfit("milestones", list(schedule.milestones), problem, remedy)
+        return Misfit("milestones", list(milestones), problem, remedy)
     return None

@@ -1,11 +1,28 @@
 """Sizes of the four sets beside the size of their source."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from l2rw_ray.config.section import Misfit
 
-if TYPE_CHECKING:
-    from l2rw_ray.config.data.sources import Data
+
+class SetSizes(Protocol):
+    """The sizes that a `data` section gives its sets; null where the source decides."""
+
+    @property
+    def train_size(self) -> int | None:
+        """Of the train set."""
+
+    @property
+    def meta_per_class(self) -> int | None:
+        """Of the meta set, for each class."""
+
+    @property
+    def validation_size(self) -> int | None:
+        """Of the validation set."""
+
+    @property
+    def test_size(self) -> int | None:
+        """Of the test set."""
 
 
 class RowCounts(NamedTuple):
@@ -20,7 +37,7 @@ class RowCounts(NamedTuple):
     test: int | None = None
 
 
-def size_misfit(data: "Data", counts: RowCounts) -> Misfit | None:
+def size_misfit(data: SetSizes, counts: RowCounts) -> Misfit | None:
     """Return the set that is larger than its source, alone or with others; None where all may fit.
 
     Args:
@@ -40,7 +57,7 @@ def size_misfit(data: "Data", counts: RowCounts) -> Misfit | None:
     return Misfit(field, sizes[field], problem, "lower it, or the size of another set")
 
 
-def most_train_examples(data: "Data", counts: RowCounts | None) -> int | None:
+def most_train_examples(data: SetSizes, counts: RowCounts | None) -> int | None:
     """Return the largest number of examples that the train set can have; None where only the data tell.
 
     Args:
