@@ -9,6 +9,7 @@ from typing import Any
 
 from l2rw_ray.cli.new_data import data_and_model, label_columns, looks_like_images
 from l2rw_ray.config import parse_study
+from l2rw_ray.config.functions.signature import SEED, signature_of
 from l2rw_ray.config.loading import yaml_of
 from l2rw_ray.config.yaml_text import parse_yaml
 from l2rw_ray.errors import InputError
@@ -104,6 +105,7 @@ def _of_function(wishes: Wishes, on: str, ask: Ask) -> dict[str, Any]:
     )
     path, levels = _factor(vary)
     params = {**params, path: levels[0]}
+    signature_of(load(on, "--on"), on, params).bind(params)
     return {
         "trial": {"function": on, "params": params},
         "metrics": {name: {"mode": mode or "max", "headline": True}},
@@ -112,10 +114,12 @@ def _of_function(wishes: Wishes, on: str, ask: Ask) -> dict[str, Any]:
 
 
 def _defaults(path: str) -> dict[str, Any]:
-    """Return the parameters of a function that have a default which a study file can hold."""
+    """Return the parameters of a function that have a default which a study file can hold; not the seed."""
     given = inspect.signature(load(path, "--on")).parameters.values()
     plain = (bool, int, float, str)
-    return {each.name: each.default for each in given if isinstance(each.default, plain)}
+    return {
+        each.name: each.default for each in given if isinstance(each.default, plain) and each.name != SEED
+    }
 
 
 def _factor(vary: str) -> tuple[str, list[Any]]:

@@ -1,5 +1,6 @@
 """The study file that `init` writes runs on the user's table or folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from l2rw_ray.cli.init import Wishes, write_study
 from l2rw_ray.config import StudySpec
 from l2rw_ray.errors import InputError
 from l2rw_ray.preflight.data_check import check_data
+from l2rw_ray.results import StudyFolder, read_study
+from tests.training.functions.in_process import run_here
 
 N = 120
 _GENERATOR = np.random.default_rng(0)
@@ -91,6 +94,53 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
         Image.fromarray(pixels).save(folder / f"{number}.png")
     spec = _written(tmp_path, str(tmp_path / "photos"))
     assert spec.trial.data.source == "image_folder"
+
+
+FUNCTION = """
+def train(trial, lr: float = 0.1, width: int = 8, seed: int = 0, loss=None):
+    trial.finish({"test_loss": lr / width + seed})
+"""
+
+
+def test_a_function(tmp_path: Path, write_code: Callable[[str, str], Path]) -> None:
+    write_code("own_loop.py", FUNCTION)
+    answers = {"--on": "own_loop:train", "--metric": "test_loss:min", "--vary": "lr=0.1,0.2"}
+    write_study(
+        tmp_path / "study.yaml",
+        Wishes(None, None, None, None, None),
+        lambda option, question, default: answers.pop(option),
+    )
+    assert not answers, "three questions"
+    spec = load_study(tmp_path / "study.yaml")
+    assert dict(spec.trial.params) == {"lr": 0.1, "width": 8}, "the seed is that of each trial"
+    assert (spec.metrics["test_loss"].mode, spec.question) == ("min", "Which of 0.1, 0.2 is best as lr?")
+    assert run_here(spec, StudyFolder(tmp_path / "out")) == 10
+    rows = read_study(tmp_path / "out").to_pylist()
+    assert [dict(row["metrics"])["test_loss"] for row in rows if row["factor.lr"] == 0.2] == [
+        pytest.approx(0.025 + seed) for seed in range(5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"on": "own_loop:trian"}, "--on = 'own_loop:trian'"),
+        ({"metric": "loss:less"}, "--metric = 'loss:less': no direction; end it in :min or :max"),
+        ({"vary": "lrr=1,2"}, "own_loop:train has no such parameter; did you mean 'lr'?"),
+    ],
+)
+def test_an_answer_about_a_function_that_cannot_be_used_is_named(
+    tmp_path: Path, write_code: Callable[[str, str], Path], options: dict[str, str], line: str
+) -> None:
+    write_code("own_loop.py", FUNCTION)
+    given = {"on": "own_loop:train", "metric": "test_loss:min", "vary": "lr=0.1,0.2"} | options
+    with pytest.raises(InputError) as caught:
+        write_study(
+            tmp_path / "study.yaml",
+            Wishes(given["on"], None, given["metric"], given["vary"], None),
+            lambda *_: "",
+        )
+    assert line in str(caught.value)
 
 
 @pytest.mark.parametrize(
