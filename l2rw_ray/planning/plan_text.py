@@ -125,8 +125,8 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
         f"{_count(finals // seeds, 'design point')} × {_count(seeds, 'seed')} = {_count(finals, 'trial')}"
     )
     if spec.redrawn:
-        again = _count(len(planned) - finals, "trial")
-        lines.append(f"each again with another {', another '.join(spec.redrawn)}: {again} more")
+        again = _count(len(planned) - finals, "further trial")
+        lines.append(f"each again with another {', another '.join(spec.redrawn)}: {again}")
     return lines
 
 

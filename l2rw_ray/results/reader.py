@@ -30,7 +30,8 @@ def read_study(directory: Path | str, everything: bool = False) -> pa.Table:
     Returns:
         The ledger's columns except `history` and those of `ARRAYS`; `factor.<path>` for each design factor:
         a number, text or boolean column where the levels are of one kind, else JSON text; and `stage`,
-        which is `search` for trials that were only tried to choose a configuration, else `final`.
+        which is `search` for trials that were only tried to choose a configuration, `redrawn` for those with
+        one source of randomness drawn anew, else `final`.
 
     Raises:
         StudyFolderError: The folder holds no study, or a trial's file may not be read.

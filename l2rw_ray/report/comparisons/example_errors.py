@@ -75,7 +75,7 @@ def _influence(pair: Compared, seeds: Sequence[int], metric: str) -> tuple[Hasha
     test_sets = {found.test_set for found in known}
     if len(test_sets) != 1:
         return None
-    total_SN = np.zeros((len(seeds), len(known[0].values_N)))
+    total_SN = np.zeros((len(seeds), known[0].examples))
     for sign, point in ((1, pair.treatment), (-1, pair.control)):
         for place, seed in enumerate(seeds):
             if seed in point.diverged:

@@ -13,20 +13,22 @@ import numpy as np
 from l2rw_ray.report.design_points.points import Outcome
 from l2rw_ray.results import read_test_outcomes
 
+_ERRORS = "<f4"
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ExampleResults:
     """The test examples of one trial.
 
     Attributes:
-        test_set: What tells its test set from others: a hash of its rows, and examples by class.
+        test_hash: Hash of the rows of its test set.
         class_counts: Numbers of examples by true class; empty for a regression.
-        values_N: Whether the class was predicted, classes ascending; of a regression the errors; float64.
+        stored: What became of them, as the ledger stores it.
     """
 
-    test_set: tuple[str, tuple[int, ...], int]
+    test_hash: str
     class_counts: tuple[int, ...]
-    values_N: np.ndarray
+    stored: bytes
 
     @classmethod
     def of(cls, test_hash: str, row: Mapping[str, Any]) -> Self:
@@ -37,12 +39,25 @@ class ExampleResults:
             row: The row.
         """
         counts = tuple(row["class_counts"] or ())
-        if counts:
-            packed = np.frombuffer(row["correct"], np.uint8)
-            values_N = np.unpackbits(packed, count=sum(counts)).astype(np.float64)
-        else:
-            values_N = np.frombuffer(row["errors"], "<f4").astype(np.float64)
-        return cls((test_hash, counts, len(values_N)), counts, values_N)
+        return cls(test_hash, counts, row["correct"] if counts else row["errors"])
+
+    @property
+    def test_set(self) -> tuple[str, tuple[int, ...], int]:
+        """What tells its test set from others."""
+        return self.test_hash, self.class_counts, self.examples
+
+    @property
+    def examples(self) -> int:
+        """Number of test examples."""
+        return sum(self.class_counts) or len(self.stored) // np.dtype(_ERRORS).itemsize
+
+    @property
+    def values_N(self) -> np.ndarray:  # noqa: N802  # the suffix is a shape
+        """Whether the class was predicted, classes ascending; of a regression the errors; float64."""
+        if not self.class_counts:
+            return np.frombuffer(self.stored, _ERRORS).astype(np.float64)
+        bits = np.frombuffer(self.stored, np.uint8)
+        return np.unpackbits(bits, count=self.examples).astype(np.float64)
 
     def influence(self, metric: str) -> np.ndarray | None:
         """Return how much each example moves a test metric, times N, with a mean of zero.
