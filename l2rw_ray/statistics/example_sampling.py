@@ -49,7 +49,7 @@ def example_variance(influence_SN: np.ndarray) -> float:
     freedom = (seeds - 1) * (examples - 1)
     own = float(np.square(influence_SN - mean_N).sum()) / freedom
     shared = float(np.square(mean_N).sum()) / (examples - 1) - own / seeds
-    return max(0.0, shared) / examples
+    return float(max(0.0, shared) / examples)
 
 
 def half_width_with_examples(seed_half: float, variance: float, confidence: float) -> float:

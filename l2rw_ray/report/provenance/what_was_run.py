@@ -17,6 +17,7 @@ INTERVALS = (
     "each seed first; p values of the paired t test are corrected in the order finding, averages, settings, "
     "interactions, intervals are not"
 )
+_WITH_EXAMPLES = "; those of differences include the error of test examples, where all seeds share them"
 
 
 def provenance_of(
@@ -40,7 +41,7 @@ def provenance_of(
     return (
         ("Trials", _trials(counts)),
         ("Seeds", ", ".join(str(seed) for seed in dict.fromkeys(outcome.seed for outcome in outcomes))),
-        ("Intervals", INTERVALS),
+        ("Intervals", INTERVALS + _WITH_EXAMPLES * any(outcome.tested is not None for outcome in outcomes)),
         *(_of_trainer(outcomes, contrast, rows, configs) if spec.is_built_in else _of_function(spec, rows)),
         ("Workers per trial", _distinct(row["workers"] for row in rows)),
         ("Cores per worker", _distinct(row["cpus_per_worker"] for row in rows)),
