@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable
 from math import prod
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import torch
@@ -139,18 +139,26 @@ def in_turn(trial: PlannedTrial, splits: Splits, plain_epoch: Callable[[], float
         trial: The trial.
         splits: Its data.
         plain_epoch: Trains an epoch. Returns its mean loss.
+
+    Returns:
+        Medians. `cpu_ratio` is of the CPU time of this process, which depends less on what else runs.
     """
     times_s: list[tuple[float, float]] = []
+    cpu_s: list[tuple[float, float]] = []
     losses: list[tuple[float, float]] = []
+    ended_s = process_time()
 
     def emit(event: Event) -> Verdict:
+        nonlocal ended_s
         if isinstance(event, EpochCompleted):
             torch.use_deterministic_algorithms(False)  # as a plain loop runs
-            started = perf_counter()
+            started, started_s = perf_counter(), process_time()
             loss = plain_epoch()
             times_s.append((event.duration_s, perf_counter() - started))
+            cpu_s.append((started_s - ended_s, process_time() - started_s))
             losses.append((event.metrics["train_loss"], loss))
             torch.use_deterministic_algorithms(True, warn_only=True)
+            ended_s = process_time()
         return Verdict.CONTINUE
 
     train_trial(trial, splits, emit)
@@ -161,6 +169,7 @@ def in_turn(trial: PlannedTrial, splits: Splits, plain_epoch: Callable[[], float
         "plain_s": median(other for _, other in counted),
         "ratio": ratio,
         "ratios": [round(own / other, 3) for own, other in counted],
+        "cpu_ratio": median(own / other for own, other in cpu_s[1:]),
         "last_losses": [round(loss, 3) for loss in losses[-1]],
         "target": TARGET,
         "is_met": ratio <= TARGET,

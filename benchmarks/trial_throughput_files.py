@@ -1,6 +1,6 @@
 """Time of an epoch on JPEG files beside the same recipe as a plain PyTorch loop, in turn.
 
-Files of 224×224, RandomResizedCrop to 64×64 and flips, ResNet-20, SGD with momentum. The plain loop reads
+Files of 224×224, RandomResizedCrop to 32×32 and flips, ResNet-20, SGD with momentum. The plain loop reads
 them by torch's DataLoader with as many worker processes as the trial. See trial_throughput.py.
 
     python benchmarks/trial_throughput_files.py [--workers 0 1] [--rounds 7] [--images 600]
@@ -26,7 +26,7 @@ from l2rw_ray.data import load_source, make_splits
 from l2rw_ray.models import build_model
 from l2rw_ray.planning.plan import plan_study
 
-_SIDE, _MODEL = 64, "resnet20_bn"
+_SIDE, _MODEL = 32, "resnet20_bn"
 _OPTIM: dict[str, Any] = {"lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
 
 
