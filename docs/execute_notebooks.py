@@ -28,7 +28,7 @@ def execute(file: Path, folder: Path) -> NotebookNode:
     Raises:
         CellExecutionError: A cell fails.
     """
-    notebook = nbformat.read(file, as_version=4)
+    notebook: NotebookNode = nbformat.read(file, as_version=4)
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=_TIMEOUT_S, kernel_name="python3", resources=resources).execute()
     for cell in notebook.cells:
@@ -50,7 +50,7 @@ def _kind(output: NotebookNode) -> str:
 
 def main() -> None:
     """Execute the notebooks that are given, or all of them."""
-    for file in map(Path, sys.argv[1:] or sorted(NOTEBOOKS.glob("*.ipynb"))):
+    for file in [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb")):
         with TemporaryDirectory() as folder:
             nbformat.write(execute(file, Path(folder)), file)
         print(f"{file.name}: {file.stat().st_size / 1e3:.0f} kB")
