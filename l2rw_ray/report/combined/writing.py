@@ -12,6 +12,7 @@ from l2rw_ray.report.combined.parts import (
     main_plot,
     main_table,
 )
+from l2rw_ray.report.combined.profiles import profile_tables
 from l2rw_ray.report.combined.summary import CombinedSummary, StudySummary, summarise_combined
 from l2rw_ray.report.document.files import FIGURES, ReportPaths, write_texts
 from l2rw_ray.report.document.html import fill_page
@@ -61,7 +62,9 @@ def _write(summary: CombinedSummary, folder: Path) -> ReportPaths:
 
 def _across(summary: CombinedSummary) -> list[Section]:
     table, plots = forest_table(summary), forest_plots(summary)
-    return [Section("Across studies", plots, (table,) if table else (), FOREST_NOTE)] if plots else []
+    profiles = profile_tables(summary.studies)
+    tables = (*((table,) if table else ()), *profiles)
+    return [Section("Across studies", plots, tables, FOREST_NOTE)] if plots or profiles else []
 
 
 def _part(study: StudySummary) -> Section:
