@@ -1,8 +1,6 @@
 """Trials in other precisions, compiled, or with channels last: exact resumption, ranks, weights, refusals."""
 
-import os
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import pytest
@@ -57,14 +55,6 @@ def test_a_compiled_trial_resumes_exactly_and_equals_the_plain_one(
     plain = trained(_trial(make_trial, CASES[name])).tensors
     for key, value in trained(trial).tensors.items():
         assert torch.allclose(value, plain[key], rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.skipif(which(os.environ.get("CXX", "g++")) is None, reason="no compiler of C++ here")
-def test_generated_code_resumes_exactly(make_trial: MakeTrial, tmp_path: Path) -> None:
-    """With dropout, whose draws are the compiler's own."""
-    assert network.BACKEND == "inductor"
-    trial = _trial(make_trial, CASES["uniform"], compile=True)
-    _expect_exact(trial, tmp_path, "generated code")
 
 
 @pytest.mark.parametrize("name", ["uniform", "l2rw"])
