@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from l2rw_ray.config.random_sources import RandomSource
 from l2rw_ray.report.comparisons.contrast import Contrast, pairs_of, values_of
 from l2rw_ray.report.design_points.labels import MetricSpec, metric_spec_for
 from l2rw_ray.report.design_points.metric_table import MetricTable
@@ -18,7 +17,7 @@ from l2rw_ray.statistics.variance_sources import (
     variance_between,
 )
 
-NAMES: Mapping[RandomSource, str] = {
+NAMES: Mapping[str, str] = {
     "split": "sets, made noise and imbalance",
     "init": "initial weights",
     "order": "order of batches and the method's draws",
@@ -44,7 +43,7 @@ class Variation:
     treatment: str
     metric: str
     between: Variance
-    sources: Mapping[RandomSource, Variance]
+    sources: Mapping[str, Variance]
 
     @property
     def advice(self) -> str:
@@ -52,7 +51,7 @@ class Variation:
         largest = largest_source(self.sources)
         if largest is None:
             return "no source is shown to make more of the variation than the others: replicate them together"
-        name, advice = NAMES[largest], _ADVICE[largest]  # type: ignore[index]
+        name, advice = NAMES[largest], _ADVICE[largest]
         return f"most of the variation comes from the {name}: {advice}"
 
 
@@ -76,7 +75,7 @@ def variation_of(
         return None
     values = _differences(contrast, outcomes, metrics, metric)
     between = variance_between(values)
-    sources: dict[RandomSource, Variance] = {}
+    sources: dict[str, Variance] = {}
     for source in NAMES:
         own = [outcome for outcome in redrawn if outcome.redrawn == source]
         found = redrawn_variance(values, _differences(contrast, own, metrics, metric))

@@ -74,7 +74,7 @@ class ExampleResults:
 
 
 def _accuracy(right_N: np.ndarray, _: Sequence[int]) -> np.ndarray:
-    return right_N - right_N.mean()
+    return _centred(right_N)
 
 
 def _balanced_accuracy(right_N: np.ndarray, counts: Sequence[int]) -> np.ndarray:
@@ -83,19 +83,22 @@ def _balanced_accuracy(right_N: np.ndarray, counts: Sequence[int]) -> np.ndarray
     for right_n in np.split(right_N, np.cumsum(occurring)[:-1]):
         n = len(right_n)
         small = np.sqrt(n / (n - 1)) if n > 1 else 0.0  # a class of one example tells nothing of its spread
-        parts.append(len(right_N) / (len(occurring) * n) * small * (right_n - right_n.mean()))
+        parts.append(len(right_N) / (len(occurring) * n) * small * _centred(right_n))
     return np.concatenate(parts)
 
 
 def _rmse(errors_N: np.ndarray, _: Sequence[int]) -> np.ndarray:
     squares_N = np.square(errors_N)
-    rmse = np.sqrt(squares_N.mean())
-    return (squares_N - squares_N.mean()) / (2 * rmse) if rmse else np.zeros_like(errors_N)
+    rmse = float(np.sqrt(squares_N.mean()))
+    return _centred(squares_N) / (2 * rmse) if rmse else np.zeros_like(errors_N)
 
 
 def _mae(errors_N: np.ndarray, _: Sequence[int]) -> np.ndarray:
-    sizes_N = np.abs(errors_N)
-    return sizes_N - sizes_N.mean()
+    return _centred(np.abs(errors_N))
+
+
+def _centred(values_N: np.ndarray) -> np.ndarray:
+    return values_N - float(values_N.mean())
 
 
 _OF_CLASSES = {"test_accuracy": _accuracy, "test_balanced_accuracy": _balanced_accuracy}
