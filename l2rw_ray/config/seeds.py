@@ -66,5 +66,5 @@ Seeds = Annotated[
     | Annotated[tuple[int, ...], Tag("list")]
     | Annotated[PlannedLooks, Tag(BUILT_IN)]
     | Annotated[RedrawnSeeds, Tag("redraw")],
-    by_key(_FormOfSeeds(("redraw",), default=BUILT_IN)),
+    Field(discriminator=by_key(_FormOfSeeds(("redraw",), default=BUILT_IN))),
 ]
