@@ -15,7 +15,7 @@ _HARMLESS = {
     *("trusted_connection", "trustservercertificate", "autocommit", "check_same_thread", "pool_size"),
     *("region", "scheme", "endpoint_override", "workspace"),
 }
-"""Options of addresses that hold no secret; the value of every other one is hidden."""
+"""Options of addresses that hold no secret, but for what an address within them holds."""
 
 
 def masked(text: str) -> str:
@@ -70,10 +70,16 @@ def _options(text: str, separators: str, *, skip_first: bool = False) -> str:
     """Return `a=b&c=d` with the values of options hidden that are not known to be harmless."""
     pieces = re.split(f"([{separators}])", text)
     for place in range(2 if skip_first else 0, len(pieces), 2):
-        name, equals, _ = pieces[place].partition("=")
-        if pieces[place] and unquote_plus(name).lower() not in _HARMLESS:
+        name, equals, value = pieces[place].partition("=")
+        if pieces[place] and not _is_harmless(name, value):
             pieces[place] = f"{name}={_HIDDEN}" if equals else _HIDDEN
     return "".join(pieces)
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    """Return whether an option is known to hold no secret, nor options or an address with one."""
+    plain = unquote_plus(unquote_plus(value))
+    return unquote_plus(name).lower() in _HARMLESS and not any(sign in plain for sign in "@&;=?#%")
 
 
 def _secrets(address: str) -> Iterator[str]:
@@ -84,7 +90,7 @@ def _secrets(address: str) -> Iterator[str]:
     path, _, query = rest.partition("#")[0].partition("?")
     for option in filter(None, [*path.split(";")[1:], *re.split("[&;]", query)]):
         name, equals, value = option.partition("=")
-        if unquote_plus(name).lower() not in _HARMLESS:
+        if not _is_harmless(name, value):
             values.append(value if equals else name)
     for value in filter(None, values):
         plain = unquote(value)

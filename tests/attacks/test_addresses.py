@@ -37,6 +37,10 @@ ADDRESSES = [
     "mssql+pyodbc:///?odbc_connect=DRIVER={x};UID=a;PWD=s3cret",
     "mysql://ann@host/db?passwd=s3cret&charset=utf8",
     "https://host/?x=https://ann:s3cret@other/",
+    "https://host/?uri=https%3A%2F%2Fann%3As3cret%40other/",
+    "https://host/?endpoint_override=https%253A%252F%252Fann%253As3cret%2540other",
+    "https://host/?application_name=a%26password%3Ds3cret",
+    "mssql+pyodbc://host/?driver=x%3BPWD%3Ds3cret",
 ]
 
 
