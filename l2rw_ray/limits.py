@@ -13,8 +13,12 @@ MAX_INTEGER = 2**63 - 1
 """Largest integer in a study file, and in a plan."""
 MAX_PIXELS = 100_000_000
 """Pixels of one image."""
+MAX_SCANS = 100
+"""Scans of one JPEG file; encoders write about ten."""
 MAX_PLAN_BYTES = 2**30
 """Size of a plan's file."""
+MAX_LABEL_CHARACTERS = 500
+"""Longest label, group or identity in a table: all take as much memory as the longest."""
 MAX_LEDGER_ROWS = 2_000_000
 """Rows of one file of a ledger."""
 MAX_LEDGER_VALUES = 200_000_000

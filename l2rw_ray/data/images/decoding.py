@@ -11,16 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 from torch import Tensor
 
 from l2rw_ray.config.data.source_options import ImageMode, ImageSize
 from l2rw_ray.data.cache import cached
 from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.errors import DataError
-from l2rw_ray.limits import MAX_PIXELS, grows_too_much
+from l2rw_ray.limits import MAX_PIXELS, MAX_SCANS, grows_too_much
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is checked below, with a message that says where
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats that Pillow decodes by itself: for others, such as EPS, it runs programs."""
+_SCAN, _PART_BYTES = b"\xff\xda", 2**20
 _THREADS = 8
 _GREY = ("1", "L", "LA", "La")
 _DEEP = ("I", "F")
@@ -92,7 +95,8 @@ class ImageDecoder:
         if data is None:
             raise UnreadableError("holds no image")
         try:
-            with Image.open(data if isinstance(data, Path) else io.BytesIO(data)) as encoded:
+            file = data if isinstance(data, Path) else io.BytesIO(data)
+            with Image.open(file, formats=_FORMATS) as encoded:
                 pixels = self._pixels(row, encoded)
         except _UNREADABLE as error:
             raise UnreadableError("is no readable image") from error
@@ -111,13 +115,15 @@ class ImageDecoder:
         remedy = "fix it, drop it, or set trial.data.bad_rows to skip"
         return self.error_at(row, problem, remedy)
 
-    def _pixels(self, row: int, encoded: Image.Image) -> Array:
+    def _pixels(self, row: int, encoded: ImageFile.ImageFile) -> Array:
         if encoded.mode.startswith(_DEEP):
             problem = f"has mode {encoded.mode}, more than 8 bits"
             raise self.error_at(row, problem, "convert the images to 8 bits")
         if encoded.width * encoded.height > MAX_PIXELS:
             problem = f"has {encoded.width:,} × {encoded.height:,} pixels, more than {MAX_PIXELS:,}"
             raise self.error_at(row, problem, "make it smaller")
+        if encoded.info.get("progressive") and _scans(encoded) > MAX_SCANS:
+            raise self.error_at(row, f"has more than {MAX_SCANS} scans", "save it anew")
         converted = _upright(encoded).convert(_MODES[self._mode_of(row, encoded)])
         if self.size is not None:
             height, width = self.size
@@ -134,6 +140,17 @@ class ImageDecoder:
         if self.shape[0] == 1 and not is_grey:
             raise ColourError(row)
         return "grey" if self.shape[0] == 1 else "rgb"
+
+
+def _scans(encoded: ImageFile.ImageFile) -> int:
+    """Return the number of scans of a JPEG file, each of which goes over all pixels again."""
+    file, count, last = encoded.fp, 0, b""
+    assert file is not None
+    file.seek(0)
+    while part := file.read(_PART_BYTES):
+        count += (last + part).count(_SCAN)
+        last = part[-1:]
+    return count
 
 
 def _upright(encoded: Image.Image) -> Image.Image:

@@ -16,7 +16,7 @@ from l2rw_ray.data.tables.bad_rows import Array, BadRows
 from l2rw_ray.data.tables.encodings import EncodingError
 from l2rw_ray.data.tables.table_files import TableFormat, find_files
 from l2rw_ray.errors import DataError, OutOfReachError, first_line
-from l2rw_ray.limits import has_too_many_rows
+from l2rw_ray.limits import MAX_LABEL_CHARACTERS, has_too_many_rows
 from l2rw_ray.retries import is_transient
 
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
@@ -180,6 +180,10 @@ class Table:
         for start, batch in self.batches([column]):
             values = _as_text(batch.column(0)) if text else _as_finite(batch.column(0))
             bad.mark(values.is_null().to_numpy(zero_copy_only=False), error_at, start)
+            longest = pc.max(pc.utf8_length(values)).as_py() if text else 0
+            if longest and longest > MAX_LABEL_CHARACTERS:
+                problem = f"a text of {longest:,} characters; a label has at most {MAX_LABEL_CHARACTERS}"
+                raise self._error(field, column, problem, "shorten it, or name another column")
             filled = values.fill_null("" if text else 0).to_numpy(zero_copy_only=False)
             parts.append(filled.astype(np.str_) if text else _whole_if_exact(filled))
         return np.concatenate(parts)
