@@ -1,6 +1,7 @@
 """Where trained weights are: in a file, in an installed package, or by name."""
 
 import importlib.util
+import os
 import re
 from pathlib import Path
 
@@ -26,12 +27,17 @@ def local_path(field: str, given: str) -> Path:
     Raises:
         InputError: The package is not installed, or the path leaves it.
     """
+    if "\0" in given:
+        raise InputError(field, given, "no path", "give one without null characters")
     if not given.startswith(PACKAGE):
-        return Path(given).expanduser()
+        return Path(os.path.expanduser(given))  # which leaves the names of unknown users as they are
     name, _, rest = given.removeprefix(PACKAGE).partition("/")
-    if not name.isidentifier() or not rest or ".." in Path(rest).parts:
+    if not name.isidentifier() or not rest or {"..", "/"} & {*Path(rest).parts}:
         raise InputError(field, given, "no file of a package", "write it as package:NAME/PATH")
-    spec = importlib.util.find_spec(name)
+    try:
+        spec = importlib.util.find_spec(name)
+    except ValueError:  # a module that was not imported from anywhere, such as `__main__`
+        spec = None
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
     if not folders:
         raise InputError(field, given, f"no package {name!r} is installed", "install it, or name a file")

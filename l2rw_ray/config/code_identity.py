@@ -1,6 +1,7 @@
 """What identifies the code behind an import path, its text or its release, and what identifies a file."""
 
 import hashlib
+import os
 import platform
 import stat
 from collections.abc import Iterable, Iterator
@@ -45,7 +46,7 @@ def content_hash(field: str, file: str) -> str:
     Raises:
         InputError: It cannot be read.
     """
-    path = Path(file).expanduser()
+    path = Path(os.path.expanduser(file))
     try:
         found = path.stat()
         return _hash_of(path, found.st_size, found.st_mtime_ns)
@@ -65,7 +66,7 @@ def weights_hash(field: str, given: str) -> str:
         InputError: It cannot be read.
     """
     path = local_path(field, given)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return content_hash(field, str(path))
     counted = sorted(each for each in path.iterdir() if each.suffix in _COUNTED)
     parts = [f"{each.name} {content_hash(field, str(each))}" for each in counted]

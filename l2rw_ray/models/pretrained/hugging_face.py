@@ -162,6 +162,9 @@ def _config(transformers: Any, weights: str, classes: int, dropout: float | None
         config = transformers.AutoConfig.from_pretrained(**_place(weights), trust_remote_code=False)
     except Exception as error:  # of the files, the hub and its cache, the network
         raise _error(weights, error) from error
+    if "/" in str(config._attn_implementation):  # code that transformers would download
+        problem = f"its attention is the code of {config._attn_implementation}"
+        raise ConfigError(FIELD, weights, problem, "remove attn_implementation from its config.json")
     config.num_labels = classes
     for name in _DROPOUTS if dropout is not None else ():
         if hasattr(config, name):
@@ -178,13 +181,14 @@ def _kind(transformers: Any, pooling: str, *, is_text: bool) -> Any:
 
 def _inner(kind: Any, config: Any, weights: str, *, trained: bool) -> tuple[Any, dict[str, Any]]:
     """Return a network of transformers, and what it says of its loading."""
-    if not trained:
-        return kind.from_config(config), {}
     try:
+        if not trained:
+            return kind.from_config(config, trust_remote_code=False), {}
         return kind.from_pretrained(  # type: ignore[no-any-return]
             **_place(weights),
             config=config,
             dtype=torch.float32,
+            trust_remote_code=False,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )

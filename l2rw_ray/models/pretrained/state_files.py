@@ -75,4 +75,8 @@ def _tensors_of(held: Any) -> Mapping[str, Tensor]:
     if not isinstance(held, Mapping):
         return {}
     inside = next((held[name] for name in _INSIDE if isinstance(held.get(name), Mapping)), held)
-    return {name: value for name, value in inside.items() if isinstance(value, Tensor)}
+    found = {str(name): value for name, value in inside.items() if isinstance(value, Tensor)}
+    for name, value in found.items():
+        if value.layout is not torch.strided or value.is_quantized or value.device.type != "cpu":
+            raise ValueError(f"{name} holds no plain numbers")
+    return found
