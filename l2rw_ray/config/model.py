@@ -73,7 +73,7 @@ class MlpModel(_Network):
     name: Literal["mlp"]
     width: int = Field(default=128, ge=1)
     """Units of each hidden layer."""
-    depth: int = Field(default=2, ge=1)
+    depth: int = Field(default=2, ge=1, le=1000)
     """Hidden layers."""
     categories: Literal["one_hot", "embedding"] = "one_hot"
     """How the network gets categories: a number for each value, or a learned vector. A value that the train
@@ -209,7 +209,7 @@ class TransformerEncoderModel(_TextModel):
     """A small transformer encoder, the mean over a text's tokens, and a linear layer."""
 
     name: Literal["transformer_encoder"]
-    depth: int = Field(default=2, ge=1)
+    depth: int = Field(default=2, ge=1, le=1000)
     """Layers of attention."""
     heads: int = Field(default=4, ge=1)
     """Heads of each; they divide `width`."""
