@@ -29,6 +29,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _TOP = (
     *("study.yaml", "plan.json", "plan_log.jsonl", "importances.json", "notes.md", "optuna.db", "mlflow.db"),
     *("trials", "checkpoints", "logs", "models", "examples", "report", "mlartifacts"),
+    *("optuna.db-journal", "optuna.db-wal", "optuna.db-shm"),
     *(".lock", ".mirror.lock", ".filling.lock", ".number"),
 )
 """What is read or written in a study folder."""

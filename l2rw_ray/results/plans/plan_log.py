@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -111,14 +112,11 @@ def log_plan(folder: StudyFolder, spec: StudySpec, results: int, **registered: A
 
 
 def _entry(fields: Mapping[str, Any]) -> PlanEntry:
-    entry = PlanEntry(**{**fields, "seeds": tuple(_numbers(fields["seeds"]))})
-    texts, numbers = (entry.time, entry.plan, entry.primary), (entry.results, entry.looks)
+    entry = PlanEntry(**{**fields, "seeds": tuple(fields["seeds"])})
+    texts = (entry.time, entry.plan, entry.primary)
+    numbers = (entry.results, entry.looks, *entry.seeds)
     if not all(isinstance(text, str) for text in texts) or not all(type(each) is int for each in numbers):
         raise TypeError("fields of other types")
-    if entry.margin is not None and not isinstance(entry.margin, int | float):
-        raise TypeError("a margin that is no number")
+    if entry.margin is not None and not math.isfinite(entry.margin):
+        raise ValueError("a margin that is no number")
     return entry
-
-
-def _numbers(seeds: Sequence[Any]) -> list[int]:
-    return [int(seed) for seed in seeds]
