@@ -1,7 +1,9 @@
 """Functions that no module on other machines has: those of a notebook or of a script."""
 
 import hashlib
+import os
 import pickle
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,11 +49,28 @@ def import_path_of(function: Callable[..., Any]) -> str:
         return _allowed(f"{module.__name__}:{name}")
     package = f"by_value_{_Digest().of(function)}"
     folder = cache_folder() / "functions"
+    for place in (folder, folder / package):
+        _check_own(place)
     if not (folder / package / "__init__.py").exists():
         _write(function, name, folder / package)
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     return _allowed(f"{package}:{name}")
+
+
+def _check_own(place: Path) -> None:
+    """Check that nobody else has put code where this process is about to import it from.
+
+    Raises:
+        ConfigError: Another user's folder, or a link, is in its place.
+    """
+    try:
+        found = place.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        problem, remedy = "a link, or another user's", "set L2RW_RAY_CACHE to a folder of your own"
+        raise ConfigError("folder of functions", place, problem, remedy)
 
 
 def _allowed(path: str) -> str:
@@ -61,7 +80,8 @@ def _allowed(path: str) -> str:
 
 
 def _write(function: Callable[..., Any], name: str, package: Path) -> None:
-    package.mkdir(parents=True, exist_ok=True)
+    package.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    package.mkdir(exist_ok=True)
     (package / "function.pkl").write_bytes(_pickled(function, name))
     (package / "__init__.py").write_text(_MODULE.format(name=name), encoding="utf-8")
 

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from l2rw_ray.api.status import StudyStatus
+from l2rw_ray.cli.plain_characters import say
 
 
 class LiveStatus:
@@ -18,7 +19,7 @@ class LiveStatus:
         """Show a status in place of the last one."""
         if not in_notebook():
             if status.line != self._last:
-                print(status.line, flush=True)
+                say(status.line)
         elif self._handle is None:
             self._handle = import_module("IPython.display").display(status, display_id=True)
         else:

@@ -9,6 +9,7 @@ from l2rw_ray.config.planned_trial import level_text
 from l2rw_ray.orchestration.cluster.nodes import nodes_of
 from l2rw_ray.planning.plan_summary import PlanSummary, summarise_plan
 from l2rw_ray.planning.plan_text import plan_text
+from l2rw_ray.printable import printable
 from l2rw_ray.results.opening import read_study_folder
 
 
@@ -32,7 +33,7 @@ class StudyPlan:
         return self.summary.as_dict()
 
     def __repr__(self) -> str:
-        return plan_text(self.summary)
+        return printable(plan_text(self.summary))
 
     def _repr_html_(self) -> str:
         first, *_, last = lines = plan_text(self.summary).splitlines()

@@ -12,6 +12,7 @@ from l2rw_ray.api.suspects import Suspects, suspects_of
 from l2rw_ray.cli.report import write_own_report
 from l2rw_ray.config import StudySpec
 from l2rw_ray.errors import InputError
+from l2rw_ray.printable import printable
 from l2rw_ray.report.ablation.comparison_tables import difference_table
 from l2rw_ray.report.ablation.level_comparison import PairedComparison, compare_levels
 from l2rw_ray.report.ablation.summary import Ablation
@@ -141,7 +142,7 @@ class StudyResults:
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)
         text = f"{self._spec.name}: {self._spec.question}\n{counts}"
-        return f"{text}\n{self.finding}" if self._has_summary else text
+        return printable(f"{text}\n{self.finding}" if self._has_summary else text)
 
     def _repr_html_(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items() if count)

@@ -1,6 +1,6 @@
 """A study that runs in the background."""
 
-import sys
+from functools import partial
 from time import monotonic
 from typing import Self
 
@@ -8,6 +8,7 @@ from l2rw_ray.api.live import LiveStatus
 from l2rw_ray.api.results import StudyResults
 from l2rw_ray.api.run_process import RunOrder, RunProcess
 from l2rw_ray.api.status import StudyStatus, status_of
+from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.errors import L2RWError
 
 _PAUSE_S = 1.0
@@ -24,7 +25,7 @@ class StudyRun:
     @classmethod
     def start(cls, order: RunOrder) -> Self:
         """Start a run; see `Study.start`."""
-        return cls(RunProcess(order, lambda line: print(line, file=sys.stderr)), order.out)
+        return cls(RunProcess(order, partial(say, error=True)), order.out)
 
     @property
     def is_running(self) -> bool:
@@ -72,7 +73,7 @@ class StudyRun:
                     live.show(status_of(self._out))
                     pause_s = max(_PAUSE_S, _PAUSES_PER_READ * (monotonic() - began))
         except KeyboardInterrupt:
-            print("stopping: running trials save themselves; run the study again to resume", file=sys.stderr)
+            say("stopping: running trials save themselves; run the study again to resume", error=True)
             self.stop()
             raise
         self._raise_failure()

@@ -6,6 +6,7 @@ from typing import Any
 from l2rw_ray.api import html
 from l2rw_ray.cli.status import progress_line, status_text
 from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.printable import printable
 from l2rw_ray.results.opening import read_study_folder
 from l2rw_ray.results.study_progress import StudyProgress, read_progress
 
@@ -35,7 +36,7 @@ class StudyStatus:
         return {} if self.progress is None else self.progress.as_dict()
 
     def __repr__(self) -> str:
-        return self.text
+        return printable(self.text)
 
     def _repr_html_(self) -> str:
         if self.progress is None:

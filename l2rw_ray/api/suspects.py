@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from l2rw_ray.api import html
 from l2rw_ray.errors import InputError
+from l2rw_ray.printable import printable
 from l2rw_ray.report.suspects.ranking import EvidenceKind
 from l2rw_ray.report.suspects.suspect_list import Suspect, SuspectList, list_suspects
 from l2rw_ray.report.suspects.tables import percent, shortened
@@ -34,7 +35,7 @@ class Suspects:
         return list(self.ranking.suspects(count))
 
     def __repr__(self) -> str:
-        return f"<{len(self):,} labels of {self.ranking.point.name}, the most suspect first>"
+        return printable(f"<{len(self):,} labels of {self.ranking.point.name}, the most suspect first>")
 
     def _repr_html_(self) -> str:
         rows = [

@@ -6,6 +6,7 @@ from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.config import StudySpec
 from l2rw_ray.orchestration.jobs.job import submit_study
 from l2rw_ray.orchestration.jobs.submission import Submission
+from l2rw_ray.printable import printable
 
 
 def submit_session(spec: StudySpec, submission: Submission, address: str, *, wait: bool) -> int:
@@ -32,5 +33,5 @@ def submit_session(spec: StudySpec, submission: Submission, address: str, *, wai
 
 
 def _write(piece: str) -> None:
-    sys.stdout.write(piece)
+    sys.stdout.write(printable(piece))
     sys.stdout.flush()

@@ -26,6 +26,7 @@ from l2rw_ray.cli.options import (
 )
 from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.errors import InputError
+from l2rw_ray.printable import printable
 
 
 def init(
@@ -69,7 +70,8 @@ def init(
 
     def ask(option: str, asked: str, default: str | None) -> str:
         try:
-            answer: str = typer.prompt(asked, default=default, err=True)
+            shown = printable(asked if default is None else f"{asked} [{default}]")
+            answer: str = typer.prompt(shown, default=default, show_default=False, err=True)
         except typer.Abort:
             raise InputError(option, None, "not given, and the question has no answer", "give it") from None
         return answer

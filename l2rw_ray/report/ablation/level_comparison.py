@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import escape
 
 from l2rw_ray.errors import InputError
+from l2rw_ray.printable import printable
 from l2rw_ray.report.ablation.headline import sentence
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
@@ -98,7 +99,7 @@ class PairedComparison:
         return own | {"values": list(self.values), "by_setting": [each.as_dict() for each in self.by_setting]}
 
     def __repr__(self) -> str:
-        return self.text
+        return printable(self.text)
 
     def _repr_html_(self) -> str:
         from l2rw_ray.report.notebook_plots import comparison_plot
