@@ -8,6 +8,9 @@ from pydantic import Field, JsonValue, ValidationError, field_validator, model_v
 from l2rw_ray.config.data.transform_names import MIXING, REQUIRED, SAME_FOR_ALL, TRANSFORMS
 from l2rw_ray.config.section import Section, conflict
 
+_REPEATS, MAX_REPEATS = ("mixture_width", "chain_depth", "num_ops"), 100
+"""Options that say how often an image is transformed, and the largest value of them."""
+
 
 class Transform(Section):
     """A transform of `torchvision.transforms.v2`: its name alone, or its name with its options beside it."""
@@ -43,6 +46,9 @@ class Transform(Section):
             if option not in known:
                 remedy = f"use one of {', '.join(known)}" if known else "it has none"
                 raise conflict(option, value, f"no option of {self.name}", remedy)
+            if option in _REPEATS and isinstance(value, int) and value > MAX_REPEATS:
+                problem = f"more than {MAX_REPEATS}, each of which takes a pass over the image"
+                raise conflict(option, value, problem, f"use at most {MAX_REPEATS}")
         for option in REQUIRED.get(self.name, ()):
             if option not in self.options:
                 raise conflict(option, None, f"{self.name} needs it", f"add {option}")
