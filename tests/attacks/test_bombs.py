@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from l2rw_ray.config.data.transforms import Transform
 from l2rw_ray.config.yaml_text import parse_yaml
 from l2rw_ray.data import cache
-from l2rw_ray.errors import InputError
+from l2rw_ray.data.images.decoding import ImageDecoder
+from l2rw_ray.errors import DataError, InputError
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.examples import read_examples
 from l2rw_ray.results.reader import trial_results
@@ -96,6 +98,7 @@ def test_numbers_of_an_override() -> None:
         ({"factors": {"optim.lr": MANY[:400]}}, "which makes 400,000 trials; use fewer"),
         ({"factors": {"question": ["a" * 5000]}}, "a level of 5,002 characters; use at most 4,000"),
         ({"factors": {"optim.lr": [*range(1, 30_000), 1]}}, "the same level twice"),
+        ({"factors": {"model.depth": [2, 10**9]}}, "less than or equal to 1000"),
         ({"kind": "ablation", "variants": {"a": {"optim.lr": 0.1}}, "factors": {"optim.lr": MANY}}, ""),
     ],
 )
@@ -143,6 +146,13 @@ def _repeated(path: Path, columns: dict[str, pa.Array], times: int) -> None:
     with pq.ParquetWriter(path, table.schema, compression="zstd") as writer:
         for _ in range(times):
             writer.write_table(table)
+
+
+def test_labels_of_a_table(study_tree: dict, call: Call, tmp_path: Path) -> None:
+    labels = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), ["x" * 2000])
+    study = _table(tmp_path, study_tree, {"label": labels, "x": pa.array([0.5] * 1000)}, features=["x"])
+    code, _, error = call("data", "check", str(study), "--out", str(tmp_path / "out"))
+    assert (code, "a text of 2,000 characters" in error) == (2, True), error
 
 
 @pytest.mark.parametrize("name", ["0123456789abcdef.parquet", "all.parquet"])
@@ -200,6 +210,24 @@ def test_rows_of_a_table(study_tree: dict, call: Call, tmp_path: Path) -> None:
         code, _, error = call("data", "check", str(study), "--out", str(tmp_path / "out"))
     assert (code, error.count("\n")) == (2, 1), error
     assert "100,000,000 rows in" in error
+
+
+def test_repeats_of_a_transform() -> None:
+    assert Transform.model_validate({"name": "AugMix", "mixture_width": 3})
+    with pytest.raises(ValueError, match="use at most 100"):
+        Transform.model_validate({"name": "AugMix", "mixture_width": 10**9})
+
+
+def test_scans_of_a_picture() -> None:
+    encoded = io.BytesIO()
+    Image.new("L", (64, 64)).save(encoded, format="JPEG", progressive=True)
+    picture = encoded.getvalue()
+    last = picture.rindex(b"\xff\xda")
+    scans = picture[last:-2] * 200
+    decoder = ImageDecoder("field", "value", lambda row: f"row {row}", "remedy")
+    assert decoder.decode(0, picture).shape == (1, 64, 64)
+    with pytest.raises(DataError, match="has more than 100 scans"):
+        decoder.decode(0, picture[:last] + scans + picture[-2:])
 
 
 @pytest.mark.parametrize(

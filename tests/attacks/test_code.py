@@ -11,8 +11,13 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from PIL import EpsImagePlugin
 
+from l2rw_ray.api.by_value import import_path_of
+from l2rw_ray.data.images.decoding import ImageDecoder, UnreadableError
+from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import load, look_in
+from l2rw_ray.models.pretrained.hugging_face import hugging_face, trained_hugging_face
 
 pytestmark = pytest.mark.attack("code that runs and should not")
 
@@ -154,6 +159,58 @@ def test_a_script_is_one_beside_the_study(script: str, call: Call, tmp_path: Pat
         code, _, error = call(*name, str(path))
         assert (code, error.count("\n")) == (2, 1), error
         assert "trial.script" in error
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_a_picture_runs_no_program(sprung: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {sprung}\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    decoder = ImageDecoder("field", "value", lambda row: f"row {row}", "remedy")
+    with pytest.raises(UnreadableError):
+        decoder.decode(0, EPS)
+    assert not sprung.exists()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"auto_map": {"AutoModelForImageClassification": "evil.Model"}},
+        {"attn_implementation": "evil/kernels"},
+    ],
+)
+def test_a_folder_of_weights_brings_no_code(
+    config: dict, sprung: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("builtins.input", asked.append)
+    folder = tmp_path / "weights"
+    trap(folder / "evil.py", sprung)
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 12, **config}))
+    for build in (hugging_face, trained_hugging_face):
+        with pytest.raises(ConfigError):
+            build((3, 8, 8), 2, weights=str(folder))
+    assert not asked
+    assert not sprung.exists()
+
+
+def test_functions_of_others_in_the_cache_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("L2RW_RAY_CACHE", str(tmp_path))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def train() -> None: ...
+
+    assert import_path_of(train).endswith(":train")
+    (tmp_path / "functions").rename(tmp_path / "theirs")
+    (tmp_path / "functions").symlink_to(tmp_path / "theirs")
+    with pytest.raises(ConfigError, match="another user's"):
+        import_path_of(train)
 
 
 def test_a_package_is_used_once_it_is_allowed(study: Callable[..., Path], call: Call) -> None:

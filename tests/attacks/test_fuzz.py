@@ -18,11 +18,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from l2rw_ray.config import StudySpec
+from l2rw_ray.config.code_identity import weights_hash
 from l2rw_ray.config.loading import parse_study, read_study_file
 from l2rw_ray.data.images.decoding import ImageDecoder, UnreadableError
 from l2rw_ray.errors import L2RWError
+from l2rw_ray.models import build_model
+from l2rw_ray.models.pretrained.filling import fill
+from l2rw_ray.models.pretrained.state_files import read_state
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.results import StudyFolder, read_study
+from l2rw_ray.results.plans.plan_log import PlanEntry, read_plan_log
 from l2rw_ray.results.reader import read_history, trial_results
 from l2rw_ray.results.repair import repair_folder
 from l2rw_ray.results.study_progress import read_progress
@@ -40,6 +45,7 @@ fuzzed = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+ENTRY = PlanEntry("2026-01-01T00:00:00+00:00", "a" * 64, (0, 1), 0)
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=30),
     st.sampled_from(["own:load", "os:system", "../x", "l2rw", "sgd", "1e400", "s3://a:b@c/d", "\x1b[2J"]),
@@ -177,6 +183,47 @@ def test_a_ledger(data: st.DataObject, copied: Callable[[], StudyFolder], tmp_pa
     for read in reads:
         _fails_in_one_line(read)
     assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
+
+
+@fuzzed
+@given(change=st.dictionaries(st.sampled_from(sorted(vars(ENTRY))), VALUES, min_size=1, max_size=2))
+@example(change={"seeds": [float("inf")]})
+@example(change={"margin": float("nan"), "registered": True})
+def test_a_log_of_plans(change: dict[str, Any], tmp_path: Path) -> None:
+    folder = StudyFolder(tmp_path)
+    folder.plan_log.write_text(json.dumps(vars(ENTRY) | change), encoding="utf-8")
+    _fails_in_one_line(lambda: read_plan_log(folder).registration)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "package:__main__/x",
+        "package:torch//etc/passwd",
+        "package:torch/../x",
+        "~nobody_here/x",
+        "\0",
+        "x" * 5000,
+    ],
+)
+def test_a_path_of_weights(given: str) -> None:
+    with pytest.raises(L2RWError):
+        weights_hash("model.weights", given)
+    with pytest.raises(L2RWError):
+        read_state(given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [torch.Tensor.to_sparse, lambda tensor: tensor.to("meta"), lambda tensor: {3: tensor, "a": [tensor]}],
+)
+@pytest.mark.filterwarnings("ignore")  # torch warns of sparse tensors
+def test_weights(change: Callable[[torch.Tensor], Any], tmp_path: Path) -> None:
+    network = build_model("mlp", (1, 8, 8), 10)
+    state = {name: change(value) for name, value in network.state_dict().items()}
+    torch.save(state, tmp_path / "a.pt")
+    with pytest.raises(L2RWError):
+        fill(network, read_state(str(tmp_path / "a.pt")), 10, "a.pt", name="mlp")
 
 
 @fuzzed

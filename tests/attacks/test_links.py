@@ -66,6 +66,7 @@ def _begin(folder: StudyFolder) -> None:
     ("name", "kind"),
     [
         *((name, "file") for name in (".lock", "notes.md", "study.yaml", "plan.json", "optuna.db")),
+        *((f"optuna.db-{end}", "file") for end in ("journal", "wal", "shm")),
         *((name, "folder") for name in ("trials", "checkpoints", "logs", "models", "examples", "report")),
         *((name, "pipe") for name in (".lock", "notes.md", "plan.json", "trials/0123456789abcdef.parquet")),
         ("trials/0123456789abcdef.parquet", "file"),

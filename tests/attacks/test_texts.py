@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +15,8 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
+from l2rw_ray.api.results import StudyResults
+from l2rw_ray.api.status import status_of
 from l2rw_ray.cli.console import Console
 from l2rw_ray.cli.plain_characters import say
 from l2rw_ray.config.yaml_text import parse_yaml
@@ -24,6 +27,7 @@ from l2rw_ray.report.document.csv_text import csv_text
 from l2rw_ray.report.document.plot_files import save_svg
 from l2rw_ray.report.document.style import drawing
 from l2rw_ray.report.document.svg import inline_svg
+from l2rw_ray.report.latex.text import escaped
 from tests.tracking.finished_study import finished_study
 
 pytestmark = pytest.mark.attack("texts that are obeyed")
@@ -57,7 +61,7 @@ def test_terminals_get_no_control_characters(
 
 
 def test_commands_print_through_what_removes_them() -> None:
-    for path in (PACKAGE / "cli").glob("*.py"):
+    for path in (*(PACKAGE / "cli").rglob("*.py"), *(PACKAGE / "api").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "print":
                 assert path.name == "plain_characters.py", path
@@ -71,6 +75,25 @@ def test_commands_print_through_what_removes_them() -> None:
 def test_spreadsheets_calculate_nothing(cell: str) -> None:
     _, row = csv.reader(io.StringIO(csv_text(["name"], [[cell]])))
     assert row[0].startswith("'")
+
+
+@pytest.mark.parametrize(
+    "text", ["\\input{x}", "^^5cinput{x}", "%", "[2pt]", "}\\csname x", "$x$", "\x1b", "a\nb"]
+)
+def test_latex_runs_no_commands(text: str) -> None:
+    plain = re.sub(r"\\(text[a-z]+\{\}|[&%$#_{}])|\{\[\}", "", escaped(text))
+    assert not set(plain) & set("\\%[]{}^$#&~\n\x1b") - {"]"}, plain
+
+
+def test_questions_of_init_are_printable(
+    call: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"{number % 2},{number}\n" for number in range(40))
+    (tmp_path / "a.csv").write_text(f"\x1b[2Jlabel,x\n{rows}", encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    code, output, error = call("init", str(tmp_path / "new.yaml"), "--on", str(tmp_path / "a.csv"))
+    assert "\x1b" not in output + error
+    assert (code, "Which column" in error) == (2, True), error
 
 
 @pytest.mark.parametrize("text", [*SEQUENCES, "</svg><script>", "&amp;&", "]]>", "$\\frac{", '"onload="x'])
@@ -97,6 +120,7 @@ def test_a_study_that_tries_all_of_it(call: Callable[..., tuple[int, str, str]],
     code, output, error = call("status", str(folder.path))
     assert code == 0, error
     assert "\x1b" not in output + error
+    assert "\x1b" not in repr(status_of(str(folder.path))) + repr(StudyResults(folder.path))
     paths = write_report(folder.path)
     page = paths.html.read_text(encoding="utf-8")
     assert "<script>x" not in page
