@@ -120,7 +120,7 @@ class ClusterSharing:
         pending, has_any = [claim for claim in own if not claim.is_held], any(claim.is_held for claim in own)
         self._turn.update(now, is_training=is_training, holds_any=has_any)
         unmet = [*(claim.bundles for claim in pending), *map(bundles_of, wanted)]
-        lines = self._note_waiting(now, [] if has_any else unmet, others)
+        lines = self._note_waiting(use, now, [] if has_any else unmet, others)
         waiting = frozenset(claim.group for claim in pending)
         if not others:
             return SharingDecision(wanted, waiting=waiting, lines=lines)
@@ -156,7 +156,9 @@ class ClusterSharing:
             ],
         )
 
-    def _note_waiting(self, now: float, unmet: Sequence[Bundles], others: Sequence[Claim]) -> tuple[str, ...]:
+    def _note_waiting(
+        self, use: ClusterUse, now: float, unmet: Sequence[Bundles], others: Sequence[Claim]
+    ) -> tuple[str, ...]:
         """Note whether the run waits for its only worker group. Returns what to tell the user."""
         if not unmet:
             self._waiting_since = None
@@ -164,7 +166,10 @@ class ClusterSharing:
         self._waiting_since = self._waiting_since or (now, self._wall_clock())
         if now - self._waiting_since[0] < _SAY_WAITING_S:
             return ()
-        return (waiting_line(self._wish(unmet[0]).resources, others),)
+        wish = self._wish(unmet[0])
+        (found,) = settle(use, [wish])
+        has_room = found.is_granted and not found.leaving  # Ray has yet to place it
+        return () if has_room else (waiting_line(wish.resources, others),)
 
     def _asked(self, use: ClusterUse, wishes: Sequence[Claim], to_come: Nodes) -> frozenset[str]:
         """Return the names of own claims to ask for: those that are granted.
