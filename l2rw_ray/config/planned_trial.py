@@ -7,8 +7,8 @@ from typing import Any
 
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.functions.any_trial import AnyTrial, as_built_in
-from l2rw_ray.config.random_sources import RandomSource, seed_of
 from l2rw_ray.config.run_options import Resources
+from l2rw_ray.config.training.random_sources import RandomSource, seed_of
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
 

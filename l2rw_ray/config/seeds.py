@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, Tag, model_validator
 
 from l2rw_ray.config.custom import BUILT_IN, ByKey, by_key
-from l2rw_ray.config.random_sources import RandomSource
 from l2rw_ray.config.section import Section, conflict
+from l2rw_ray.config.training.random_sources import RandomSource
 
 MAX_SEEDS = 10_000
 

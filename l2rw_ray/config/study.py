@@ -16,11 +16,11 @@ from l2rw_ray.config.functions.any_trial import AnyTrial, as_built_in, is_own
 from l2rw_ray.config.functions.choice import choice_misfit, default_objective, headline_misfit, mode_of
 from l2rw_ray.config.functions.metrics import Metric, Metrics, declared
 from l2rw_ray.config.functions.trials import PARAMS
-from l2rw_ray.config.random_sources import RandomSource
 from l2rw_ray.config.run_options import CheckpointPolicy, Keep, Limits, Resources
 from l2rw_ray.config.section import Misfit, Section, conflict
 from l2rw_ray.config.seeds import MAX_SEEDS, PlannedLooks, RedrawnSeeds, Seeds
 from l2rw_ray.config.task import best_mode, metric_misfit
+from l2rw_ray.config.training.random_sources import RandomSource
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
 

@@ -22,13 +22,13 @@ from l2rw_ray.config.model import (
     TextModel,
 )
 from l2rw_ray.config.optim import CustomOptim, FurtherCustom, Optim
-from l2rw_ray.config.random_sources import RandomSource
 from l2rw_ray.config.schedule import ScheduleRoom, schedule_misfit
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.selection import Selection
 from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, data_misfit, trial_misfit
 from l2rw_ray.config.training.length import EVERY_EPOCH, EvaluateEvery
 from l2rw_ray.config.training.precision import PrecisionName, precision_misfit
+from l2rw_ray.config.training.random_sources import RandomSource
 from l2rw_ray.import_path import attribute_name, is_import_path
 
 

@@ -33,7 +33,7 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.functions.any_trial import AnyTrial, trial_path
 from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.overrides import Tree, assign, look_up
-from l2rw_ray.config.random_sources import RandomSource
+from l2rw_ray.config.training.random_sources import RandomSource
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.limits import MAX_TRIALS
 

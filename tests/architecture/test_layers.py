@@ -76,6 +76,7 @@ LAYERS = {
         "errors",
         "cache_folder",
         "import_path",
+        "printable",
         "config",
         "results",
         "report",

@@ -3,7 +3,7 @@
 import pytest
 
 from l2rw_ray.config import Resources, Stage, parse_study, trial_fingerprint
-from l2rw_ray.config.random_sources import seed_of
+from l2rw_ray.config.training.random_sources import seed_of
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
 

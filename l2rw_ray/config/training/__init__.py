@@ -1,1 +1,1 @@
-"""How a trial trains: its length, and what it computes in."""
+"""How a trial trains: its length, its precision and the seeds of its draws."""

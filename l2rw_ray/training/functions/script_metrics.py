@@ -123,11 +123,9 @@ def _logs(pattern: str, read: Callable[[Path], Series], folder: Path) -> Series:
         try:
             found = read(file)
         except (ValueError, IndexError, KeyError, struct.error) as error:
-            name = file.relative_to(folder)
             problem = f"cannot be read ({type(error).__name__}: {error})"
-            raise InputError(
-                "log of the script", str(name), problem, "see whether its disk was full"
-            ) from error
+            value, remedy = str(file.relative_to(folder)), "see whether its disk was full"
+            raise InputError("log of the script", value, problem, remedy) from error
         for name, values in found.items():
             series.setdefault(name, {}).update(values)
     return series
