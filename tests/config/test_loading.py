@@ -26,12 +26,17 @@ def test_overrides_are_yaml(study_tree: dict, tmp_path: Path) -> None:
     assert spec.seed_values == (4, 7)
 
 
+SIZES_OF_DIGITS = [
+    f"trial.data.{part}_size={size}" for part, size in (("train", 500), ("validation", 200), ("test", 300))
+]
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_shipped_study_is_valid_here_and_on_digits(path: Path) -> None:
     spec = load_study(path)
     assert representative_trials(spec)
     if not spec.trial.data.is_regression and not spec.trial.data.has_texts:  # digits have neither
-        assert representative_trials(load_study(path, ["trial.data.source=digits"]))
+        assert representative_trials(load_study(path, ["trial.data.source=digits", *SIZES_OF_DIGITS]))
 
 
 def test_a_tuned_comparison_tests_on_examples_that_no_search_has_seen(study_tree: dict) -> None:

@@ -112,7 +112,7 @@ def test_the_largest_that_fits_does_fit(level, seed) -> None:
     labels = torch.arange(3).repeat_interleave(torch.tensor([30, 20, 10]))
     source = Source(torch.zeros(60, 1, 1, 1, dtype=torch.uint8), labels, ("class0", "class1", "class2"))
     with pytest.raises(DataError) as caught:
-        draw_train(source, torch.arange(60), dominated(level, 5000), seed)
+        draw_train(source, torch.arange(60), dominated(level, 1000), seed)
     fitting = int(caught.value.remedy.split("at most ")[1].split(",")[0])
     assert len(draw_train(source, torch.arange(60), dominated(level, fitting), seed)) == fitting
     with pytest.raises(DataError):
