@@ -91,9 +91,10 @@ class ExampleOutcomes:
     Attributes:
         class_counts: Numbers of examples by true class; empty for a regression.
         correct: A bit per example, 1 where its class was predicted, as `numpy.packbits` packs them. Examples
-            are in order of their true class, those of a class in order of the set. Empty for a regression.
-        errors: Predicted minus true target per example in the target's unit, little-endian float32, in
-            order of the set; empty for classes.
+            are in order of their true class, those of a class by their row in the source. Empty for a
+            regression.
+        errors: Predicted minus true target per example in the target's unit, little-endian float32, by
+            their row in the source; empty for classes.
     """
 
     class_counts: tuple[int, ...] = ()

@@ -27,6 +27,7 @@ class OutcomeRecorder:
     def __init__(self, examples: ExampleSet, classes: int) -> None:
         self._std = None if examples.target_std is None else examples.target_std.double()
         self._classes, self._is_kept = classes, 0 < len(examples) <= MAX_EXAMPLES
+        self._rows = examples.rows
         self._parts: list[tuple[Tensor, Tensor]] = []
 
     def add(self, output: Tensor, y_B: Tensor) -> None:
@@ -50,10 +51,11 @@ class OutcomeRecorder:
             return None
         own = [(y_B.cpu(), found_B.cpu()) for y_B, found_B in self._parts]
         parts = [part for of_rank in ranks.gather(own) for part in of_rank]
-        found_N = torch.cat([found_B for _, found_B in parts]).numpy()
+        by_row_N = self._rows.cpu().argsort(stable=True)  # seeds may draw the same rows in another order
+        found_N = torch.cat([found_B for _, found_B in parts])[by_row_N].numpy()
         if self._std is not None:
             return ExampleOutcomes(errors=found_N.astype("<f4").tobytes())
-        y_N = torch.cat([y_B for y_B, _ in parts])
+        y_N = torch.cat([y_B for y_B, _ in parts])[by_row_N]
         order_N = y_N.argsort(stable=True).numpy()
         counts = tuple(y_N.bincount(minlength=self._classes).tolist())
         return ExampleOutcomes(counts, np.packbits(found_N[order_N]).tobytes())

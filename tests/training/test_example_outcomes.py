@@ -1,5 +1,7 @@
 """What became of each test example: in order of classes or of the set, on one rank or several."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +90,37 @@ def test_ranks_give_what_one_process_gives(examples: ExampleSet) -> None:
     firsts = first._parts
     second.add(logits[350:], y[350:])
     assert second.gather(Both()) == whole.gather(Ranks())
+
+
+def test_seeds_that_draw_the_same_rows_in_another_order_agree_on_each(examples: ExampleSet) -> None:
+    """A test file drawn whole by `test_size` is in another order at each seed, under the same hash."""
+    torch.manual_seed(3)
+    numbers, logits, order = torch.randperm(5000)[:700], torch.randn(700, 3), torch.randperm(700)
+    one = replace(examples, rows=numbers)
+    other = replace(examples, rows=numbers[order], labels=examples.labels[order])
+    found = []
+    for drawn, output in ((one, logits), (other, logits[order])):
+        recorder = OutcomeRecorder(drawn, 3)
+        recorder.add(output, drawn.labels)
+        found.append(recorder.gather(Ranks()))
+    assert found[0] == found[1]
+    ascending = numbers.argsort()
+    right, y = (logits.argmax(dim=1) == examples.labels)[ascending], examples.labels[ascending]
+    expected = torch.cat([right[y == label] for label in range(3)])
+    assert found[0].correct == np.packbits(expected.numpy()).tobytes()
+
+
+def test_errors_of_the_same_rows_in_another_order_agree(examples: ExampleSet) -> None:
+    torch.manual_seed(4)
+    order, output, targets = torch.randperm(700), torch.randn(700, 1), torch.randn(700)
+    found = []
+    for at in (torch.arange(700), order):
+        drawn = replace(examples, rows=at, labels=examples.labels[at], target_std=torch.tensor(2.0))
+        recorder = OutcomeRecorder(drawn, 1)
+        recorder.add(output[at], targets[at])
+        found.append(np.frombuffer(recorder.gather(Ranks()).errors, "<f4"))
+    assert (found[0] == found[1]).all()
+    assert found[0] == pytest.approx(2 * (output[:, 0] - targets).numpy(), rel=1e-6)
 
 
 def test_a_trial_tells_what_became_of_its_test_examples(make_trial: MakeTrial) -> None:
