@@ -1,13 +1,15 @@
 """Where the variation of the finding comes from: seeds with one source of randomness drawn anew."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from l2rw_ray.report.comparisons.contrast import Contrast, pairs_of, values_of
-from l2rw_ray.report.design_points.labels import MetricSpec, metric_spec_for
+from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, values_of
+from l2rw_ray.report.design_points.design_point import DesignPoint
+from l2rw_ray.report.design_points.labels import MetricSpec, count, metric_spec_for
 from l2rw_ray.report.design_points.metric_table import MetricTable
 from l2rw_ray.report.design_points.points import Outcome, design_points_of
+from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.statistics.comparisons import seed_differences
 from l2rw_ray.statistics.variance_sources import (
@@ -38,12 +40,14 @@ class Variation:
         metric: Name of the metric.
         between: Variance between seeds.
         sources: Variance by source.
+        left_out: Number of settings that are left out because not every source has them yet.
     """
 
     treatment: str
     metric: str
     between: Variance
     sources: Mapping[str, Variance]
+    left_out: int = 0
 
     @property
     def advice(self) -> str:
@@ -73,26 +77,43 @@ def variation_of(
     """
     if not contrast.treatments or not redrawn:
         return None
-    values = _differences(contrast, outcomes, metrics, metric)
+    drawn = _pairs(contrast, outcomes, metrics, metric)
+    anew = {
+        source: pairs
+        for source in NAMES
+        if (pairs := _pairs(contrast, [each for each in redrawn if each.redrawn == source], metrics, metric))
+    }
+    kept = set(drawn).intersection(*anew.values())  # the gain of another setting is no change of a source
+    values = _differences(drawn, kept, metric)
     between = variance_between(values)
     sources: dict[str, Variance] = {}
-    for source in NAMES:
-        own = [outcome for outcome in redrawn if outcome.redrawn == source]
-        found = redrawn_variance(values, _differences(contrast, own, metrics, metric))
+    for source, pairs in anew.items():
+        found = redrawn_variance(values, _differences(pairs, kept, metric))
         if found is not None:
             sources[source] = found
     if between is None or not sources:
         return None
-    return Variation(contrast.name(contrast.treatments[0]), metric, between, sources)
+    name = contrast.name(contrast.treatments[0])
+    return Variation(name, metric, between, sources, left_out=len(drawn) - len(kept))
 
 
-def _differences(
-    contrast: Contrast, outcomes: Sequence[Outcome], metrics: MetricTable, metric: str
-) -> dict[int, float]:
-    """Return the difference of the first treatment by seed, averaged over settings."""
+_Pairs = Mapping[tuple[Setting, Setting], Pair[DesignPoint]]
+
+
+def _pairs(contrast: Contrast, outcomes: Sequence[Outcome], metrics: MetricTable, metric: str) -> _Pairs:
+    """Return the pairs of the first treatment that have a seed in common, by their settings."""
     points = [point for point in design_points_of(outcomes, metrics) if metric in point.by_seed]
-    pairs = pairs_of(contrast, points, contrast.treatments[0])
-    return seed_differences(values_of(pairs, metric))[0] if pairs else {}
+    return {
+        (pair.treatment.setting, pair.control.setting): pair
+        for pair in pairs_of(contrast, points, contrast.treatments[0])
+        if pair.treatment.by_seed[metric].keys() & pair.control.by_seed[metric].keys()
+    }
+
+
+def _differences(pairs: _Pairs, kept: Collection[tuple[Setting, Setting]], metric: str) -> dict[int, float]:
+    """Return the difference by seed, averaged over the settings that are kept."""
+    own = [pair for key, pair in pairs.items() if key in kept]
+    return seed_differences(values_of(own, metric))[0] if own else {}
 
 
 def variation_table(found: Variation | None, control: str) -> Table | None:
@@ -104,7 +125,9 @@ def variation_table(found: Variation | None, control: str) -> Table | None:
     """
     if found is None:
         return None
-    metric_spec, between = metric_spec_for(found.metric), found.between
+    metric_spec, between, left_out = metric_spec_for(found.metric), found.between, ""
+    if found.left_out:
+        left_out = f"Not every source is drawn anew in {count(found.left_out, 'setting')} yet: left out. "
     rows = [_row("all of them, between seeds", between, None, metric_spec)]
     rows += [_row(NAMES[source], own, between, metric_spec) for source, own in found.sources.items()]
     return Table(
@@ -117,7 +140,7 @@ def variation_table(found: Variation | None, control: str) -> Table | None:
             "Each trial ran again at the same seed with one source of randomness drawn anew; half the mean "
             "square of the change is the variance that the source makes, in interaction with others as "
             "well, so that shares may add up to more than 100 %. With few seeds they are rough. These trials "
-            f"count nowhere else. {found.advice[0].upper()}{found.advice[1:]}."
+            f"count nowhere else. {left_out}{found.advice[0].upper()}{found.advice[1:]}."
         ),
     )
 
