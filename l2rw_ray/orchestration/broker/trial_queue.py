@@ -200,6 +200,8 @@ class TrialQueue:
             fault: Why it lost its workers; None for one that left.
         """
         self._gone.add(group)
+        if group in self._leaving | self._may_leave:  # no other one has to leave in its place
+            self._most_leaving = max(self._most_leaving - 1, 0)
         self._leaving.discard(group)
         trial_id = self._held.pop(group, None)
         if trial_id is not None:

@@ -100,11 +100,16 @@ class ClusterSharing:
         """
         began = self._clock()
         if began < self._next_look:
-            return replace(self._last, start={}, withdraw=frozenset(), lines=())
+            return self._last_without(self._last.leave - set(groups))
         self._last = self._decide(self._noted(groups, began), began, wanted, to_come, is_training=is_training)
         took_s = self._clock() - began
         self._next_look = began + max(_PAUSES_PER_LOOK * took_s - _LOOK_EVERY_S, 0.0)
         return self._last
+
+    def _last_without(self, ended: Collection[str]) -> SharingDecision:
+        """Return the last decision where some groups that might leave have ended since."""
+        leave, leaving = self._last.leave.difference(ended), max(self._last.leaving - len(ended), 0)
+        return SharingDecision({}, waiting=self._last.waiting, leave=leave, leaving=leaving)
 
     def _decide(
         self,

@@ -311,6 +311,8 @@ def test_released_groups_leave_after_their_trial_and_no_more_than_asked(
     assert not queue.is_released("a"), "one is leaving already"
     assert queue.lease("a", ONE) is WorkerGroupCommand.WAIT
     queue.group_ended("b", None)
+    assert queue.lease("a", ONE) is WorkerGroupCommand.WAIT, "one was to leave, and it has left"
+    queue.release(groups, 1)
     assert queue.lease("a", ONE) is WorkerGroupCommand.LEAVE
     queue.group_ended("a", None)
     queue.release(frozenset(), 0)

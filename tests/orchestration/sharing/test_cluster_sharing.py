@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from l2rw_ray.config import Resources
-from l2rw_ray.orchestration.sharing.claims import Claim
+from l2rw_ray.orchestration.sharing.claims import Claim, ClusterUse
 from l2rw_ray.orchestration.sharing.cluster_sharing import ClusterSharing
 from tests.orchestration.sharing.simulated_cluster import Cluster, Run, holdings, job, live
 
@@ -142,3 +142,25 @@ def test_a_long_table_is_looked_at_less_often() -> None:
         sharing.decide({}, set(), is_training=True)
         cluster.now += 1
     assert len(looks) == 5
+
+
+def test_no_second_group_leaves_before_the_next_look() -> None:
+    cluster = Cluster(2)
+    clock = lambda: cluster.now  # noqa: E731
+
+    def look() -> ClusterUse:
+        cluster.now += 0.5
+        return cluster.use()
+
+    sharing = ClusterSharing("A", 1.0, look, clock, clock)
+    for number in range(2):
+        cluster.request(Claim(sharing._run, ({"CPU": 1.0},), study="A", group=f"group{number}"))
+    cluster.place()
+    cluster.request(Claim("other run", ({"CPU": 1.0},), study="B", group="group0"))
+    groups = {"group0", "group1"}
+    while (decision := sharing.decide({}, groups, is_training=True)).leaving == 0:
+        cluster.now += 1
+    assert (decision.leave, decision.leaving) == (groups, 1)
+    assert sharing.decide({}, groups, is_training=True).leaving == 1
+    later = sharing.decide({}, {"group1"}, is_training=True)
+    assert (later.leave, later.leaving) == ({"group1"}, 0)
