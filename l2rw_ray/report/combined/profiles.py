@@ -1,9 +1,10 @@
 """Performance profiles: in how many tasks each method comes how close to the best.
 
 Source: Dolan & Moré 2002, "Benchmarking optimization software with performance profiles". Distances to the
-best replace ratios, since accuracies are compared by their difference.
+best replace ratios for shares, since accuracies are compared by their difference.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from l2rw_ray.report.ablation.summary import Ablation
@@ -14,7 +15,7 @@ from l2rw_ray.report.document.table import Table, TableCell, TableRow
 _POINTS = (0.0, 0.01, 0.02, 0.05, 0.1)
 """Distances of a share, as fractions."""
 _RATIOS = (0.0, 0.01, 0.05, 0.1, 0.5)
-"""Distances of an error, as fractions of the lowest."""
+"""Distances of any other metric, as fractions of the best."""
 _FEWEST_METHODS = 2
 _FEWEST_STUDIES = 2
 _ROUNDING = 1e-9
@@ -80,12 +81,13 @@ def _distances(metric_spec: MetricSpec) -> tuple[float, ...]:
 
 
 def _behind(task: Task, methods: Sequence[str], name: str, metric_spec: MetricSpec) -> float:
-    """Return how far a method is behind the best of some methods, of an error relative to the lowest."""
+    """Return how far a method is behind the best of some methods, relative to it unless it is a share."""
     values = [task[each] for each in methods]
-    if not metric_spec.less_is_better:
-        return max(values) - task[name]
-    best = min(values)
-    return task[name] - best if metric_spec.is_share else task[name] / best - 1
+    best = min(values) if metric_spec.less_is_better else max(values)
+    gap = abs(task[name] - best)
+    if metric_spec.is_share or not gap:
+        return gap
+    return gap / abs(best) if best else math.inf
 
 
 def _heading(most: float, metric_spec: MetricSpec) -> str:

@@ -1,5 +1,6 @@
 """Performance profiles: counts of tasks in which a method comes close to the best."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,8 +38,16 @@ def test_a_single_study_has_no_profile(studies):
     assert profile_tables(summarise_combined(studies).studies[:1]) == ()
 
 
-def test_errors_are_relative_to_the_lowest():
+def test_what_is_no_share_is_relative_to_the_best():
     task = {"a": 2.0, "b": 3.0}
     assert _behind(task, ["a", "b"], "b", metric_spec_for("test_rmse")) == pytest.approx(0.5)
     share = {"a": 0.9, "b": 0.7}
     assert _behind(share, ["a", "b"], "b", metric_spec_for("test_balanced_accuracy")) == pytest.approx(0.2)
+    score = replace(metric_spec_for("test_rmse"), less_is_better=False)
+    assert _behind(task, ["a", "b"], "a", score) == pytest.approx(1 / 3)
+    assert _behind({"a": -4.0, "b": -5.0}, ["a", "b"], "b", score) == pytest.approx(0.25)
+
+
+def test_no_distance_is_relative_to_an_error_of_zero():
+    task, rmse = {"a": 0.0, "b": 0.1}, metric_spec_for("test_rmse")
+    assert (_behind(task, ["a", "b"], "a", rmse), _behind(task, ["a", "b"], "b", rmse)) == (0, math.inf)
