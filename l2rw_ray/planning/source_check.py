@@ -23,10 +23,11 @@ def check_table_sizes(trials: Iterable[PlannedTrial]) -> None:
     """
     configs = {id(trial.config): trial.config for trial in trials}.values()
     sections = (config.data for config in configs if isinstance(config, TrialConfig))
+    rows_of = cache(_rows)  # for this check alone: a file may be written anew before the next one
     for data in {each for each in sections if isinstance(each, ParquetData)}:
         if data.source != "parquet" or data.set_files or data.trusted is not None:
             continue
-        train, test = _rows(data.train), None if data.test is None else _rows(data.test)
+        train, test = rows_of(data.train), None if data.test is None else rows_of(data.test)
         if train is None or (data.test is not None and test is None):
             continue
         misfit = size_misfit(data, RowCounts(train, test))
@@ -34,7 +35,6 @@ def check_table_sizes(trials: Iterable[PlannedTrial]) -> None:
             raise ConfigError(f"trial.data.{misfit.field}", *misfit[1:])
 
 
-@cache
 def _rows(given: str) -> int | None:
     """Count the rows of the Parquet files of a path; None where that cannot be done here."""
     if "://" in given:

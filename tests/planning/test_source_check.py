@@ -54,6 +54,17 @@ def test_footers_tell_that_a_set_is_too_large(
         plan(study_tree, tmp_path)
 
 
+def test_a_table_that_was_written_anew_is_counted_again(study_tree: dict, tmp_path: Path) -> None:
+    table = tmp_path / "rows.parquet"
+    data = {"source": "parquet", "train": str(table), "features": ["x"], "train_size": 20}
+    study_tree["trial"] |= {"data": data | {"meta_per_class": 1}, "model": {"name": "mlp"}}
+    pq.write_table(pa.table({"x": [0.5] * 10, "label": [0, 1] * 5}), table)
+    with pytest.raises(ConfigError, match="the source has 10 examples"):
+        plan(study_tree, tmp_path)
+    pq.write_table(pa.table({"x": [0.5] * 40, "label": [0, 1] * 20}), table)
+    plan(study_tree, tmp_path)
+
+
 def test_tables_that_are_elsewhere_are_left_to_the_run(study_tree: dict, tmp_path: Path) -> None:
     data = {"source": "parquet", "train": str(tmp_path / "none"), "features": ["x"], "train_size": 10**9}
     study_tree["trial"] |= {"data": data, "model": {"name": "mlp"}}
