@@ -171,7 +171,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"evaluate_every": {"steps": 0}}, "evaluate_every.steps"),
     (
         {"optim": {**SGD, "steps": 5, "schedule": {"name": "cosine", "warmup": 5, "unit": "steps"}}},
-        "the trial ends after optim.steps: 5; use at most 4",
+        "a stage of 5 steps would end before the rate is reached; use at most 4",
     ),
 ]
 

@@ -164,5 +164,5 @@ def test_fine_tuning_restarts_at_its_own_rate(make_trial: MakeTrial) -> None:
 
 
 def test_an_untouched_schedule_trains_as_before_it_existed(make_trial: MakeTrial, tmp_path: Path) -> None:
-    constant = train(make_trial(optim__schedule={"name": "multi_step", "milestones": [9], "unit": "steps"}))
+    constant = train(make_trial(optim__schedule={"name": "step", "every": 9, "unit": "steps"}))
     assert constant[-1].metrics["test_loss"] == train(make_trial())[-1].metrics["test_loss"]
