@@ -1,4 +1,4 @@
-"""What became of each test example of a trial, and how much each moves a test metric.
+"""Outcomes of the test examples of a trial, and how much each moves a test metric.
 
 Shape suffixes: N test examples.
 """
@@ -10,10 +10,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.design_points.points import Outcome
 from l2rw_ray.results import read_test_outcomes
 
-_ERRORS = "<f4"
+_ERRORS, _ERROR_BYTES = "<f4", 4
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -23,7 +24,7 @@ class ExampleResults:
     Attributes:
         test_hash: Hash of the rows of its test set.
         class_counts: Numbers of examples by true class; empty for a regression.
-        stored: What became of them, as the ledger stores it.
+        stored: Their outcomes, as the ledger stores them.
     """
 
     test_hash: str
@@ -37,9 +38,17 @@ class ExampleResults:
         Args:
             test_hash: Hash of the rows of the test set.
             row: The row.
+
+        Raises:
+            StudyFolderError: Numbers of examples and their outcomes do not agree.
         """
         counts = tuple(row["class_counts"] or ())
-        return cls(test_hash, counts, row["correct"] if counts else row["errors"])
+        stored = (row["correct"] if counts else row["errors"]) or b""
+        if any(count is None or count < 0 for count in counts):
+            raise _damaged(row)
+        if len(stored) != -(-sum(counts) // 8) if counts else not stored or len(stored) % _ERROR_BYTES:
+            raise _damaged(row)
+        return cls(test_hash, counts, stored)
 
     @property
     def test_set(self) -> tuple[str, tuple[int, ...], int]:
@@ -49,7 +58,7 @@ class ExampleResults:
     @property
     def examples(self) -> int:
         """Number of test examples."""
-        return sum(self.class_counts) or len(self.stored) // np.dtype(_ERRORS).itemsize
+        return sum(self.class_counts) or len(self.stored) // _ERROR_BYTES
 
     @property
     def values_N(self) -> np.ndarray:  # noqa: N802  # the suffix is a shape
@@ -71,6 +80,11 @@ class ExampleResults:
         of_metric = _OF_CLASSES if self.class_counts else _OF_TARGETS
         found = of_metric.get(metric)
         return None if found is None else found(self.values_N, self.class_counts)
+
+
+def _damaged(row: Mapping[str, Any]) -> StudyFolderError:
+    problem, remedy = "numbers of examples and their outcomes do not agree", "delete its file to run it again"
+    return StudyFolderError("test_outcomes of trial", row["trial_id"], problem, remedy)
 
 
 def _accuracy(right_N: np.ndarray, _: Sequence[int]) -> np.ndarray:
@@ -106,14 +120,14 @@ _OF_TARGETS = {"test_rmse": _rmse, "test_mae": _mae}
 
 
 def with_example_results(outcomes: Sequence[Outcome], directory: Path) -> list[Outcome]:
-    """Return trials with what became of their test examples, where their ledger has it.
+    """Return trials with the outcomes of their test examples, where their ledger has them.
 
     Args:
         outcomes: The trials.
         directory: The study folder.
 
     Raises:
-        StudyFolderError: A trial's file may not be read.
+        StudyFolderError: A trial's file may not be read, or what it holds of test examples is damaged.
     """
     rows = {row["trial_id"]: row for row in read_test_outcomes(directory).to_pylist()}
     return [

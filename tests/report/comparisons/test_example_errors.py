@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.events import ExampleOutcomes
 from l2rw_ray.report.ablation.summarise import summarise
 from l2rw_ray.report.comparisons.contrast import Pair
@@ -73,6 +74,20 @@ def test_influence_of_errors_is_the_deviation_of_a_bootstrap(metric, of):
     drawn = of(errors[rng.integers(500, size=(4000, 500))])
     influence_N = of_errors(errors).influence(metric)
     assert np.sqrt(np.square(influence_N).mean() / 500) == pytest.approx(np.std(drawn), rel=0.08)
+
+
+@pytest.mark.parametrize("row", [
+    {"class_counts": [3, 2], "correct": None, "errors": None},
+    {"class_counts": [3, 2], "correct": b"\0\0", "errors": b""},
+    {"class_counts": [10**12], "correct": b"\0", "errors": b""},
+    {"class_counts": [-3, 5], "correct": b"\0", "errors": b""},
+    {"class_counts": [None, 5], "correct": b"\0", "errors": b""},
+    {"class_counts": [], "correct": b"", "errors": b"123"},
+    {"class_counts": None, "correct": None, "errors": None},
+])  # fmt: skip
+def test_damaged_outcomes_are_named_in_one_line(row):
+    with pytest.raises(StudyFolderError, match="test_outcomes of trial = 'x': numbers of examples and their"):
+        ExampleResults.of("a", {"trial_id": "x", **row})
 
 
 def test_metrics_without_an_influence_have_none():
