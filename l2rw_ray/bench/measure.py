@@ -190,17 +190,20 @@ def _steppers(case: BenchCase, options: BenchOptions) -> tuple[dict[str, Stepper
     refused: dict[str, str] = {}
     for name in (PLAIN, *options.estimators):
         try:
-            stepper = case.stepper(name, options.update_every, compiled=options.compiled)
-            stepper()
+            steppers[name] = _tried(case.stepper(name, options.update_every, compiled=options.compiled))
         except UnsupportedModelError as problem:
             refused[name] = str(problem)
         except RuntimeError as problem:
             if not _is_out_of_memory(problem):
                 raise
             refused[name] = "out of memory"
-        else:
-            steppers[name] = stepper
     return steppers, refused
+
+
+def _tried(stepper: Stepper) -> Stepper:
+    """Return a stepper after its first step; one that fails is not kept, nor what it holds of memory."""
+    stepper()
+    return stepper
 
 
 def _peak_bytes(stepper: Stepper, device: torch.device) -> int:
