@@ -57,7 +57,7 @@ class StudyPlan:
                     level_text(trials[0].factors[path]) if path in trials[0].factors else "–"
                     for path in paths
                 ),
-                ", ".join(str(trial.seed) for trial in trials),
+                ", ".join(map(str, dict.fromkeys(trial.seed for trial in trials))),
                 f"{sum(trial.trial_id not in missing for trial in trials)} of {len(trials)}",
             )
             for trials in points.values()
