@@ -30,8 +30,7 @@ def run_study(
 ) -> RunOutcome:
     """Run the trials that a study is missing, record them in its folder and mirror them to MLflow.
 
-    Call it from the main thread: it handles signals while it runs. An interrupted run resumes when it is
-    called again.
+    Call it from the main thread, as it handles signals. An interrupted run resumes when called again.
 
     Args:
         study: The study, or the path of its file.
@@ -43,8 +42,7 @@ def run_study(
         retry_failed: Whether to run trials recorded as failed again.
         priority: Weight of the study against others on the cluster.
         observers: Called with each event of the run, such as `l2rw_ray.events.EpochCompleted`.
-        notify: Receives lines for the user: what the run waits for, and what the cluster has lost; None logs
-            them as warnings.
+        notify: Receives lines for the user, such as what the run waits for; None logs them as warnings.
 
     Returns:
         The number of planned trials by status, and whether the run was interrupted.

@@ -111,9 +111,8 @@ def _key(trial: PlannedTrial) -> str:
     weighs = isinstance(config.method, WeightModelConfig)
     orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
     may_group = isinstance(config.data, CustomData | Ham10000Data) or hasattr(config.data, "group")
-    seed = (
-        trial.seed_of("split") if "seeded" in orders or may_group else None
-    )  # the sizes of sets may depend on it
+    depends_on_seed = "seeded" in orders or may_group  # the sizes of sets may
+    seed = trial.seed_of("split") if depends_on_seed else None
     rates = {"lr", "weight_decay", "momentum", "betas", "eps"}
     optim = config.optim.model_dump_json(exclude=rates, exclude_defaults=True)
     stages = [config.channels_last, *config.method.stages(10**6)]

@@ -11,14 +11,7 @@ from typing import Any
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.data import Batch, ReadParts, Splits, epoch_batches, read_here, steps_per_epoch
 from l2rw_ray.errors import NonFiniteError
-from l2rw_ray.events import (
-    Emit,
-    EpochCompleted,
-    Event,
-    TrialEnded,
-    TrialStatus,
-    Verdict,
-)
+from l2rw_ray.events import Emit, EpochCompleted, Event, TrialEnded, TrialStatus, Verdict
 from l2rw_ray.import_path import load
 from l2rw_ray.measurement import SYSTEM, PhaseTimer, SystemLoad
 from l2rw_ray.methods import Epoch, StagedMethod, StepOutcome, build_method

@@ -149,16 +149,12 @@ class _Data(ImageOptions, SourceFacts):
         if not isinstance(self.bias, DominantClassBias | LongTailBias):
             return self
         if self.bias.size == "matched" and self.train_size is None:
-            raise conflict(
-                "train_size", None, "bias.size 'matched' holds the train size fixed", "give it a number"
-            )
+            problem = "bias.size 'matched' holds the train size fixed"
+            raise conflict("train_size", None, problem, "give it a number")
         if self.bias.size == "as_published" and self.train_size is not None:
-            raise conflict(
-                "train_size",
-                self.train_size,
-                "bias.size 'as_published' decides the size itself",
-                "set it to null or use bias.size 'matched'",
-            )
+            problem = "bias.size 'as_published' decides the size itself"
+            remedy = "set it to null or use bias.size 'matched'"
+            raise conflict("train_size", self.train_size, problem, remedy)
         return self
 
 

@@ -57,7 +57,7 @@ def wandb_scalars(file: Path) -> Series:
 
 
 def _numbers(record: Mapping[int, list[Any]]) -> dict[str, float]:
-    """Return the finite numbers among the items of a history record or a summary."""
+    """Return the numbers among the items of a history record or a summary, NaN and infinities included."""
     found = {}
     for item in map(_fields, record.get(1, [])):
         key = [part.decode() for part in (*item.get(1, []), *item.get(2, []))]

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.training.functions.log_files import tensorboard_scalars, wandb_scalars
+from l2rw_ray.training.functions.log_files import Series, tensorboard_scalars, wandb_scalars
 from l2rw_ray.training.functions.session import Report
 
 Epochs = dict[int, dict[str, float]]
@@ -96,9 +96,6 @@ def logged_epochs(tool: str, folder: Path) -> tuple[Epochs, dict[str, float]]:
     }, final
 
 
-Series = Mapping[str, Mapping[int, float]]
-
-
 def _mlflow(folder: Path) -> Series:
     """Return the metrics of all runs of the database that `MLFLOW_TRACKING_URI` named."""
     file = folder / "mlflow.db"
@@ -106,7 +103,7 @@ def _mlflow(folder: Path) -> Series:
         return {}
     with closing(sqlite3.connect(file)) as database:
         rows = database.execute("SELECT key, step, value FROM metrics ORDER BY timestamp, step").fetchall()
-    series: dict[str, dict[int, float]] = {}
+    series: Series = {}
     for name, step, value in rows:
         series.setdefault(name, {})[step] = value
     return series
@@ -118,7 +115,7 @@ def _logs(pattern: str, read: Callable[[Path], Series], folder: Path) -> Series:
     Raises:
         InputError: One is no such file.
     """
-    series: dict[str, dict[int, float]] = {}
+    series: Series = {}
     for file in sorted(folder.rglob(pattern)):
         try:
             found = read(file)
