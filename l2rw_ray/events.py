@@ -228,7 +228,7 @@ class TrialEnded:
         warnings: Signs that the method did not work as intended, with remedies; and checkpoints that could
             not be written or used.
         confusion: Confusion matrix of the test set; None for regression.
-        outcomes: What became of each test example; None for one that is too large, or not known.
+        outcomes: Outcome of each test example; None where the set is too large, or it is not known.
     """
 
     trial_id: str

@@ -228,13 +228,13 @@ class StudySpec(Section):
     def _check_redrawn(self, seeds: RedrawnSeeds) -> None:
         remedy = f"use seeds: {seeds.count}"
         if not isinstance(self.trial, TrialConfig):
-            problem = "a trial of your own draws everything from one seed"
+            problem = "a custom trial draws everything from one seed"
             raise conflict("seeds.redraw", list(seeds.redraw), problem, remedy)
         if not isinstance(self.design, GridDesign | AblationDesign):
             problem = f"design.kind {self.design.kind!r} draws nothing anew"
             raise conflict("seeds.redraw", list(seeds.redraw), problem, remedy)
         if self.trial.redraw is not None:
-            problem = "seeds.redraw sets it for trials of its own"
+            problem = "seeds.redraw sets it for further trials"
             raise conflict("trial.redraw", self.trial.redraw, problem, "leave it out")
 
     def _check_looks(self, seeds: PlannedLooks) -> None:

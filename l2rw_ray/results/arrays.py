@@ -52,7 +52,7 @@ def read_confusion(directory: Path | str) -> pa.Table:
 
 
 def read_test_outcomes(directory: Path | str) -> pa.Table:
-    """Read what became of each test example, of the trials that `read_study` returns.
+    """Read the outcome of each test example, of the trials that `read_study` returns.
 
     Returns:
         A row per trial that kept it: `trial_id`, `seed`, `factor.<path>` …, and `class_counts`, `correct` and

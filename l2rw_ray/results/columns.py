@@ -224,7 +224,7 @@ COLUMNS = (
     Column(
         "test_outcomes",
         _OUTCOMES,
-        "What became of each test example: numbers of examples by true class; a bit per example, in order of "
+        "Outcome of each test example: numbers of examples by true class; a bit per example, in order of "
         "the true class, 1 where it was predicted; of a regression its errors, float32. Null for more than "
         "50,000 examples.",
         "examples",

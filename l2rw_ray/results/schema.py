@@ -44,7 +44,7 @@ class TrialRecord:
         warnings: Problems of the method, with remedies; and checkpoints that could not be written or used.
         history: Epochs, in order.
         confusion: The test set by true and predicted class.
-        outcomes: What became of each test example; None where it was not kept.
+        outcomes: Outcome of each test example; None where it was not kept.
         split_sizes: Examples of train, meta, validation and test.
         log: Its output, a file relative to the study folder; None where there is none.
         estimator_used: Estimator that computed its latest scores; None where it computed none.

@@ -29,7 +29,7 @@ class Evaluation:
         metrics: Those of `ClassificationMetrics` or `RegressionMetrics`, `loss` and the custom metrics; empty
             for an empty set.
         confusion_CC: Examples by true and predicted class, int64; None where there are no classes.
-        outcomes: What became of each example; None where that was not asked for, or the set is too large.
+        outcomes: Outcome of each example; None where that was not asked for, or the set is too large.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def evaluate(
         ranks: The trial's workers.
         custom: Custom metrics, by import path; every rank computes them on the whole set.
         num_workers: Processes that transform images ahead; 0 for none.
-        keep_outcomes: Whether to return what became of each example.
+        keep_outcomes: Whether to return the outcome of each example.
 
     Raises:
         ConfigError: A custom metric returned no number.

@@ -1,4 +1,4 @@
-"""What became of each test example: the evidence of how much the choice of test examples matters.
+"""Outcomes of test examples: the evidence of how much the choice of test examples matters.
 
 Shape suffixes: N examples, B batch.
 """
@@ -46,7 +46,7 @@ class OutcomeRecorder:
             self._parts.append((y_B, errors_B.float()))
 
     def gather(self, ranks: Ranks) -> ExampleOutcomes | None:
-        """Return what became of the examples of all ranks, which call this together; None if not kept."""
+        """Return the outcomes of the examples of all ranks, which call this together; None if not kept."""
         if not self._is_kept:
             return None
         own = [(y_B.cpu(), found_B.cpu()) for y_B, found_B in self._parts]

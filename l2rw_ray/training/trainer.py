@@ -225,7 +225,7 @@ class Trainer:
         return autocast(self._config.precision, self._device)
 
     def _evaluate(self, name: str) -> Evaluation:
-        """Return the metrics of a set, by their names in the ledger, and of test what became of examples."""
+        """Return the metrics of a set by their names in the ledger, with the outcomes of test examples."""
         with self._autocast():
             found = evaluate(
                 self._context.model,

@@ -1,4 +1,4 @@
-"""What became of each test example: in order of classes or of the set, on one rank or several."""
+"""Outcomes of test examples: in order of classes or of the set, on one rank or several."""
 
 from dataclasses import replace
 

@@ -1,1 +1,1 @@
-"""Share a cluster with other studies and jobs: who gets a worker group next, and who gives one up."""
+"""Share a cluster with other studies and jobs: which run gets a worker group next, and which gives one up."""

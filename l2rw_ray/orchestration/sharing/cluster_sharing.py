@@ -1,4 +1,4 @@
-"""One run among the studies and jobs of a cluster: which worker groups it asks for, and which it lets go."""
+"""Decide which worker groups a run requests and releases on a cluster that it shares."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,9 +1,9 @@
-"""Decide who of those that wait for resources gets them next, and which worker groups leave for that.
+"""Decide which waiting claim gets resources next, and which worker groups leave to make room.
 
 Pure: all studies of a cluster see the same claims, and so come to the same decision without a coordinator.
 
 A run's share is its dominant one: the largest fraction of any resource that it holds of the cluster, divided
-by its priority. Whoever has the smallest share is served first. A worker group leaves for another run if its
+by its priority. The run with the smallest share is served first. A worker group leaves for another run if its
 own run then still has no smaller share than the other one. Where that leaves a run without any worker group,
 because there is room for too few, runs take turns.
 """
@@ -19,7 +19,7 @@ _SLACK = 1e-9
 
 @dataclass(frozen=True)
 class Settlement:
-    """What becomes of a claim that waits.
+    """How a waiting claim is settled.
 
     Attributes:
         claim: The claim.
@@ -37,7 +37,7 @@ class Settlement:
 
 
 def settle(use: ClusterUse, waiting: Sequence[Claim]) -> list[Settlement]:
-    """Return what becomes of claims, in the order in which they are served.
+    """Return how claims are settled, in the order in which they are served.
 
     Args:
         use: How the cluster is used. Worker groups of studies can leave, other jobs stay.
@@ -86,7 +86,7 @@ def _donate(state: "_State", claim: Claim, at_least: float) -> list[Claim] | Non
     Args:
         state: The cluster.
         claim: What wants room.
-        at_least: Share that whoever gives must still have.
+        at_least: Share that a run must keep after giving up a group.
 
     Returns:
         The worker groups; None if there is no room even without all that may leave.

@@ -22,7 +22,7 @@ class TurnClock:
     _is_given_up: bool = False
 
     def update(self, now: float, *, is_training: bool, holds_any: bool) -> None:
-        """Take note of whether the run is training, and whether it holds any worker group."""
+        """Record whether the run is training, and whether it holds any worker group."""
         if not holds_any:
             if self._is_given_up:
                 self._length_s = min(2 * self._length_s, LONGEST_TURN_S)
@@ -35,5 +35,5 @@ class TurnClock:
         return self._began is not None and now - self._began >= self._length_s * self.priority
 
     def give_up(self) -> None:
-        """Take note that worker groups leave because the turn is over."""
+        """Record that worker groups leave because the turn is over."""
         self._is_given_up = True

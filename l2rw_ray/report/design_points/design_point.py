@@ -27,7 +27,7 @@ class DesignPoint:
         method_used: Name of the method that its trials used, which a variant may have changed.
         diverged: Seeds whose training produced NaN or infinity.
         survivors: Values of the completed seeds only, by name of the test metric; empty where none diverged.
-        tested: What became of each test example, by seed, of the trials whose ledger has it.
+        tested: Outcome of each test example, by seed, of the trials whose ledger has it.
     """
 
     method: str

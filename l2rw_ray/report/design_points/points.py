@@ -40,7 +40,7 @@ class Outcome:
         setting: Levels of all factors but the method.
         row: Its row of the ledger; None if it has not ended.
         stage: Whether it is a final trial, one of a search, or one with a source of randomness drawn anew.
-        tested: What became of each test example; None where its ledger does not have it.
+        tested: Outcome of each test example; None where its ledger does not have it.
     """
 
     trial_id: str
