@@ -27,6 +27,7 @@ _GROWTH_S = 300.0
 _SAY_WAITING_S = 5.0
 """How long a run may have no worker group before it says what it waits for."""
 _LOOK_EVERY_S = 1.0
+"""How often the pool asks for a decision."""
 _PAUSES_PER_LOOK = 10
 """Pause relative to the duration of the last look: a cluster may have a long table of placement groups."""
 

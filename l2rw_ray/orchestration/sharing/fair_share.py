@@ -6,6 +6,9 @@ A run's share is its dominant one: the largest fraction of any resource that it 
 by its priority. The run with the smallest share is served first. A worker group leaves for another run if its
 own run then still has no smaller share than the other one. Where that leaves a run without any worker group,
 because there is room for too few, runs take turns.
+
+Source: Ghodsi et al. 2011, "Dominant resource fairness". Deviations: shares are weighed by priority, worker
+groups that run are taken back between trials, and turns replace a share of nothing.
 """
 
 from collections.abc import Collection, Mapping, Sequence
