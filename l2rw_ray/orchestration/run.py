@@ -43,7 +43,7 @@ class RunOptions:
         priority: Weight of the study against others on the cluster, where all have 1 by default.
 
     Raises:
-        InputError: The priority is out of range.
+        InputError: The priority is out of range, or given without a cluster that is shared.
     """
 
     address: str | None = None
@@ -58,6 +58,9 @@ class RunOptions:
                 f"use {MIN_PRIORITY:g} to {MAX_PRIORITY:g}; a study with 2 gets twice the share of one with 1"
             )
             raise InputError("priority", self.priority, "out of range", remedy)
+        if self.priority != 1 and self.address is None:
+            problem = "a cluster that the run starts for itself is not shared"
+            raise InputError("priority", self.priority, problem, "give an address, or leave it out")
 
 
 @dataclass(frozen=True)

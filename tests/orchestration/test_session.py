@@ -46,6 +46,7 @@ def test_a_study_runs_under_its_lock_with_the_callers_observers(
     outcome = session.run_study(
         parse_study(study_tree),
         out,
+        address="auto",
         max_concurrent_trials=2,
         retry_failed=True,
         priority=2.0,
@@ -54,7 +55,7 @@ def test_a_study_runs_under_its_lock_with_the_callers_observers(
     assert outcome.counts == {"completed": 4}
     ((folder, options),) = asked
     assert folder.path == out
-    assert options == RunOptions(max_concurrent_trials=2, retry_failed=True, priority=2.0)
+    assert options == RunOptions("auto", max_concurrent_trials=2, retry_failed=True, priority=2.0)
     assert [type(event) for event in seen] == [AttemptLost]
     with folder.lock():
         pass
@@ -81,3 +82,9 @@ def test_a_missing_study_file_is_one_line(asked: Callable[..., object]) -> None:
 def test_a_priority_out_of_range_is_one_line(priority: float) -> None:
     with pytest.raises(InputError, match=r"priority = .*: out of range; use 0.01 to 100"):
         RunOptions(priority=priority)
+
+
+def test_a_priority_on_a_cluster_that_is_not_shared_is_refused() -> None:
+    with pytest.raises(InputError, match=r"priority = 2\.0: .* is not shared; give an address"):
+        RunOptions(priority=2.0)
+    assert RunOptions("auto", priority=2.0).priority == 2
