@@ -27,7 +27,7 @@ TIMM = "timm:"
 _PATTERN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _OPTIMISERS = "torch.optim"
-"""A module of which a study may name any class: whoever uses it checks that it is an optimiser."""
+"""A module of which a study may name any class: the caller checks that it is an optimiser."""
 COMPONENTS = "l2rw_ray.components"
 """Entry points by which an installed package says that studies may name what is in a module of it."""
 

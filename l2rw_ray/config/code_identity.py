@@ -86,7 +86,7 @@ def own_files(place: Path) -> Iterator[Path]:
         place: The package's folder, or the module's file.
 
     Raises:
-        InputError: It holds a link, a pipe or a device: whoever made it may mean a file of the user.
+        InputError: It holds a link, a pipe or a device, which may lead to other files.
     """
     mode = place.lstat().st_mode
     if stat.S_ISREG(mode):

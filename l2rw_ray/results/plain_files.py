@@ -20,7 +20,7 @@ def check_plain(path: Path) -> Path:
     try:
         mode = path.lstat().st_mode
     except OSError:
-        return path  # whoever opens it says why it cannot
+        return path  # opening it raises the error that says why
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise _not_plain(path, mode)
     return path

@@ -1,4 +1,4 @@
-"""How far a study is, for whoever looks at its folder while somebody else's run writes to it."""
+"""How far a study is, read from its folder while another process may be running it."""
 
 import os
 import socket

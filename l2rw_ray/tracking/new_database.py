@@ -17,7 +17,7 @@ _DRIVER = "sqlite"
 def create_database(uri: str) -> None:
     """Create the database of a SQLite store if there is none; other stores are left alone.
 
-    It is made under another name and renamed. Whoever calls this keeps others from doing so at the same time.
+    It is made under another name and renamed. The caller keeps others from doing so meanwhile.
 
     Args:
         uri: Address of the store.

@@ -72,7 +72,7 @@ def keep_own_store(home: Path) -> None:
 
 
 def _damage(database: Path, error: sqlite3.Error) -> str | None:
-    """Return what is wrong with a database; None where it is none at all, which whoever opens it says.
+    """Return what is wrong with a database; None where it is no database at all, which opening it reports.
 
     Raises:
         TrackingError: It cannot be checked now.
@@ -80,7 +80,7 @@ def _damage(database: Path, error: sqlite3.Error) -> str | None:
     if "not a database" in str(error):
         return None
     if any(word in str(error) for word in ("locked", "readonly", "disk I/O", "unable to open")):
-        remedy = "make it writable, or wait for whoever uses it"
+        remedy = "make it writable, or wait until no other process uses it"
         raise TrackingError("tracking store", database, f"cannot be checked ({error})", remedy) from error
     return f"damaged parts ({error})"
 

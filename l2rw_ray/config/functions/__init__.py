@@ -1,1 +1,1 @@
-"""Trials that are functions or scripts of the user's own, and the metrics that trials declare."""
+"""Trials that call a custom function or script, and the metrics that trials declare."""

@@ -1,4 +1,4 @@
-"""The `trial` section: the built-in trainer, or a function or script of the user's own."""
+"""The `trial` section: the built-in trainer, or a custom function or script."""
 
 from typing import Annotated, Any
 
@@ -37,7 +37,7 @@ def class_of(given: Any) -> type[TrialConfig | FunctionTrial | ScriptTrial]:
 
 
 def is_own(given: Any) -> bool:
-    """Return whether a trial, or the draft of one, is a function or script of the user's own."""
+    """Return whether a trial, or the draft of one, calls a custom function or script."""
     return _KINDS(given) != _KINDS.default
 
 

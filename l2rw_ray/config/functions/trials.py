@@ -1,4 +1,4 @@
-"""Trials of the user's own: a function or a script that trains, called with parameters."""
+"""Custom trials: a function or a script that trains, called with parameters."""
 
 import hashlib
 from collections.abc import Mapping
@@ -127,7 +127,7 @@ class ScriptTrial(_OwnTrial):
 
 
 OwnTrial = FunctionTrial | ScriptTrial
-"""A trial of the user's own."""
+"""A custom trial."""
 
 
 def content_of(files: Mapping[str, Path]) -> dict[str, str]:

@@ -14,8 +14,8 @@ class FinetuneMetaMethod(StatelessMethod):
     """Train the last epochs on the meta set, at a lower learning rate.
 
     Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which does not give its settings.
-    These epochs have as many steps as the others; the optimiser keeps its state. The rate is lowered by
-    whoever trains, since it goes with the schedule: see `FinetuneMetaConfig.stages`.
+    These epochs have as many steps as the others; the optimiser keeps its state. The trainer lowers
+    the rate, since it belongs to the schedule: see `FinetuneMetaConfig.stages`.
     """
 
     def __init__(self, config: FinetuneMetaConfig, context: TrainingContext) -> None:

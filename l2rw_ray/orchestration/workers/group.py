@@ -39,7 +39,7 @@ class WorkerAnswer:
 class WorkerGroup:
     """W actors in one placement group, which first say where they are and then train together.
 
-    Not for several threads: whoever owns it hands it the answers of its workers.
+    Not for several threads: its owner passes it the answers of its workers.
 
     Attributes:
         actor: Class of its workers.

@@ -1,4 +1,4 @@
-"""Run the training function of a trial: the built-in trainer, or a function or script of the user's own."""
+"""Run the training function of a trial: the built-in trainer, or a custom function or script."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

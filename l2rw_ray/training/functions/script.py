@@ -1,4 +1,4 @@
-"""Run a script of the user's own as a trial: its command line, its output and its metrics."""
+"""Run a custom script as a trial: its command line, its output and its metrics."""
 
 import ctypes
 import json
