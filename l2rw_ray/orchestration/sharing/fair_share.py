@@ -194,7 +194,8 @@ class _Room:
         changed: dict[str, dict[str, float]] = {}
         for group in groups:
             for node, bundle in zip(group.nodes, group.bundles, strict=True):
-                _add(changed.setdefault(node, dict(self.nodes.get(node, {}))), bundle)
+                if node in self.nodes:  # others have just died
+                    _add(changed.setdefault(node, dict(self.nodes[node])), bundle)
         return _Room({**self.nodes, **changed})
 
     def minus(self, claim: Claim) -> "_Room | None":

@@ -14,7 +14,9 @@ def waiting_line(wanted: Mapping[str, float], claims: Sequence[Claim]) -> str:
     """
     holding = [claim for claim in claims if claim.is_held and set(claim.resources) & set(wanted)]
     names = dict.fromkeys(_name(claim) for claim in holding if claim.owner != OTHER_JOBS)
-    if not names or any(claim.owner == OTHER_JOBS for claim in holding):
+    if not holding:  # tasks and actors of other jobs hold resources without a placement group
+        return f"waiting  for {amounts_text(wanted)} that no node has free"
+    if any(claim.owner == OTHER_JOBS for claim in holding):
         names[OTHER_JOBS] = None
     *first, last = names
     holders = f"{', '.join(first)} and {last}" if first else last

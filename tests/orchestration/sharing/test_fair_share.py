@@ -1,6 +1,7 @@
 """Who gets resources next, and which worker groups leave for that."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -106,6 +107,13 @@ def test_only_groups_whose_node_helps_leave() -> None:
     (settled,) = settle(used(claims, nodes), waiting("C", bundle=GPU))
     assert [(group.owner, group.nodes) for group in settled.leaving] == [("B", ("g",))]
     assert {group.group for group in settled.instead} == {"B0", "B1"}, "whichever ends its trial first"
+
+
+def test_a_node_that_has_died_has_no_room() -> None:
+    use = used(held("A", 2), {"a": {"CPU": 2.0}})
+    use = replace(use, claims=[*held("A", 2, "dead"), *use.claims])
+    (found,) = settle(use, waiting("B"))
+    assert [group.nodes for group in found.leaving] == [("a",)]
 
 
 def test_what_no_node_can_hold_makes_nobody_leave() -> None:

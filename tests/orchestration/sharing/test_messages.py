@@ -16,14 +16,14 @@ def test_who_holds_what_is_waited_for() -> None:
     )
     assert waiting_line(four, [JOB, ALPHA]) == "waiting  for 4 CPUs that study alpha and other jobs hold"
     assert (
-        waiting_line({"CPU": 1.0, "GPU": 0.5}, []) == "waiting  for 1 CPU and 0.5 GPUs that other jobs hold"
+        waiting_line({"CPU": 1.0, "GPU": 0.5}, []) == "waiting  for 1 CPU and 0.5 GPUs that no node has free"
     )
 
 
 def test_who_waits_or_holds_something_else_is_not_named() -> None:
     on_gpu = Claim("beta", ({"GPU": 1.0},), ("a",), study="beta")
     waits = Claim("gamma", CORE, study="gamma")
-    assert waiting_line({"CPU": 1.0}, [on_gpu, waits]) == "waiting  for 1 CPU that other jobs hold"
+    assert waiting_line({"CPU": 1.0}, [on_gpu, waits]) == "waiting  for 1 CPU that no node has free"
 
 
 def test_why_worker_groups_leave() -> None:
