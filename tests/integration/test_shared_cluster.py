@@ -1,6 +1,9 @@
-"""Trials of several kinds, some of which fail, on one cluster that is there already."""
+"""Studies on one cluster that is there already: trials of several kinds, and two studies at once."""
 
+import json
+import subprocess
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,15 @@ def meeting(output, target):
     return 0.0
 '''
 
+SLEEPER = """
+from time import sleep
+
+def main(trial, step: int):
+    sleep(3)
+    return {"test_loss": 0.5}
+"""
+TRIALS = 8
+
 
 def test_failed_trial_is_a_row_and_the_others_finish_side_by_side(
     cluster: str, write_study: Callable[..., Path], study_tree: dict, run: Run, tmp_path: Path
@@ -55,3 +67,41 @@ def test_failed_trial_is_a_row_and_the_others_finish_side_by_side(
         *[("completed", 2, 1)] * 2,
         *[("completed", 1, 1)] * 2,
     ]
+
+
+def test_two_studies_share_a_cluster_with_room_for_one_worker_group(
+    cluster: str, start_run: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """Each has 24 s of trials, more than a first turn, and a worker that takes all cores."""
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    runs = {}
+    for name in ("alpha", "beta"):
+        study, out = tmp_path / f"{name}.json", tmp_path / name
+        study.write_text(json.dumps(_sleeping(name)))
+        runs[name] = start_run(study, "--address", cluster, "--out", str(out), "--no-mlflow")
+    said = {name: run.communicate(timeout=540)[0] for name, run in runs.items()}
+    assert all(run.returncode == 0 for run in runs.values()), said
+    first, second = sorted((_starts(tmp_path / name) for name in runs), key=min)
+    assert (min(second) - min(first)).total_seconds() < 60
+    assert max(first) > min(second), "the first study has waited in its turn"
+    assert any("waiting  for 3 CPUs that study" in text for text in said.values()), said
+    assert any("sharing  worker groups leave after their trial" in text for text in said.values()), said
+
+
+def _sleeping(name: str) -> dict[str, object]:
+    """A study whose trials sleep."""
+    return {
+        "name": name,
+        "question": "Who gets the cores?",
+        "trial": {"function": "sleeper:main", "params": {"step": 0}},
+        "metrics": {"test_loss": {"mode": "min"}},
+        "design": {"kind": "grid", "factors": {"step": [0]}},
+        "seeds": TRIALS,
+        "resources": {"cpus_per_worker": 3},
+    }
+
+
+def _starts(out: Path) -> list[datetime]:
+    rows = read_study(out).to_pylist()
+    assert [row["status"] for row in rows] == ["completed"] * TRIALS
+    return [row["started_at"] for row in rows]
