@@ -72,7 +72,7 @@ def summarise(directory: Path) -> Ablation:
         weight_curves={name: curves_of(histories_of(outcomes, epochs, name), name) for name in WEIGHT_CURVES},
         equal_compute=claims.equal_compute,
         counts=counts,
-        problems=problems_of(outcomes),
+        problems=problems_of([*outcomes, *study.at_stage(Stage.REDRAWN)]),
         warnings=_warnings(study, claims),
         provenance=provenance_of(spec, outcomes, counts, contrast, study.at_stage(Stage.SEARCH)),
         design=_design(study),

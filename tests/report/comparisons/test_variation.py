@@ -94,3 +94,11 @@ def test_a_setting_in_which_a_source_is_not_drawn_anew_yet_is_left_out(tmp_path)
     assert float(between[0]) == pytest.approx(100 * drawn.std(ddof=1), abs=0.06)
     assert float(init[0]) == 0
     assert "Not every source is drawn anew in 1 setting yet: left out." in table.note
+
+
+def test_a_failed_trial_with_a_source_drawn_anew_is_named(study):
+    trial = next(each for each in plan_study(study.read_spec()) if each.redrawn == "order")
+    failed = replace(_record(FakeStudy(), trial, 0.0, np.zeros(40)), status="failed", error="out of luck")
+    write_record(study, failed)
+    (problem,) = summarise(study.path).problems
+    assert (problem.trial_id, problem.status) == (trial.trial_id, "failed")
