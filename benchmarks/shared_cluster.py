@@ -2,8 +2,8 @@
 
 Trials sleep for two seconds. The cluster is one of one core, on this machine. The revisions take turns.
 
-    git worktree add /tmp/before main
-    python benchmarks/shared_cluster.py [--against /tmp/before] [--rounds 2] [--trials 20] [--priority 1]
+    git worktree add ../before main
+    python benchmarks/shared_cluster.py [--against ../before] [--rounds 2] [--trials 20] [--priority 1]
 
 Prints for each of the two studies when its first and its last trial started, in seconds after both were
 launched with `l2rw-ray run --address`.

@@ -30,7 +30,7 @@ def example_variance(influence_SN: np.ndarray) -> float:
     """Return the variance that the choice of test examples adds to a mean over seeds.
 
     Captures what all seeds have in common because they are tested on the same examples: a second test set of
-    the same size would move all of them alike. What varies from seed to seed at an example is in the variance
+    the same size would move them together. What varies from seed to seed at an example is in the variance
     between seeds already and is subtracted, as in an analysis of variance of seeds by examples. It is the
     limit of a bootstrap that resamples seeds and examples, for a metric that is nearly linear in its
     examples; few test examples of a class make the estimate rough.

@@ -1,4 +1,4 @@
-"""What the user is told of a cluster that is shared."""
+"""Lines that a run prints about a shared cluster."""
 
 from collections.abc import Mapping, Sequence
 

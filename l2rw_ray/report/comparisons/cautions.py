@@ -37,7 +37,7 @@ def shared_test_set(
     """Return that the luck of the test examples is in no interval, if all seeds share them, and its size.
 
     Seeds that draw a test set each vary in its examples too, so that their intervals hold that luck. Where
-    one test set is shared, it moves all seeds alike, and only trials that kept the outcome of each example
+    one test set is shared, it moves all seeds together, and only trials that kept the outcome of each example
     have it in their intervals. The size is the binomial 95 % interval of one arm.
 
     Args:

@@ -1,4 +1,4 @@
-"""What the user is told of a cluster that is shared."""
+"""Lines that a run prints about a shared cluster."""
 
 from l2rw_ray.orchestration.sharing.claims import OTHER_JOBS, Claim
 from l2rw_ray.orchestration.sharing.messages import leaving_line, waiting_line

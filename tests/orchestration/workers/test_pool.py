@@ -72,7 +72,7 @@ class _Group:
 
 
 class _Sharing:
-    """Stands for a cluster that is shared: decides as it is told, else grants everything."""
+    """Stands in for a shared cluster: returns the decision it was given, or grants everything."""
 
     def __init__(self) -> None:
         self.next: SharingDecision | None = None
