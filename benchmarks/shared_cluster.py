@@ -58,7 +58,7 @@ def measure(source: Path, address: str, trials: int, priority: float) -> dict[st
         running = {}
         for study, weight in (("alpha", 1.0), ("beta", priority)):
             file = write_study(folder, study, trials)
-            command = [sys.executable, "-c", _MAIN, "run", str(file), "--address", address, "--no-mlflow"]
+            command = [sys.executable, "-P", "-c", _MAIN, "run", str(file), "--address", address, "--no-mlflow"]
             command += ["--out", str(folder / study)]
             command += ["--priority", str(weight)] if weight != 1 else []
             log = (folder / f"{study}.log").open("w", encoding="utf-8")
