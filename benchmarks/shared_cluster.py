@@ -58,8 +58,8 @@ def measure(source: Path, address: str, trials: int, priority: float) -> dict[st
         running = {}
         for study, weight in (("alpha", 1.0), ("beta", priority)):
             file = write_study(folder, study, trials)
-            command = [sys.executable, "-P", "-c", _MAIN, "run", str(file), "--address", address, "--no-mlflow"]
-            command += ["--out", str(folder / study)]
+            command = [sys.executable, "-P", "-c", _MAIN, "run", str(file), "--address", address]
+            command += ["--no-mlflow", "--out", str(folder / study)]
             command += ["--priority", str(weight)] if weight != 1 else []
             log = (folder / f"{study}.log").open("w", encoding="utf-8")
             running[study] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=variables)

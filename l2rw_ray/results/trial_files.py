@@ -130,9 +130,11 @@ def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = _fitted(file, wanted, 1 if is_of_one_trial(path) else MAX_LEDGER_ROWS)
+            for name in (field.name for field in file.schema_arrow if pa.types.is_timestamp(field.type)):
+                pc.min_max(file.read([name])[name]).as_py()  # raises where Python has no such date
     except FileNotFoundError:
         return None
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         if isinstance(error, OSError) and error.errno is not None:
             problem, remedy = f"unreadable ({reason})", "make it readable"

@@ -26,6 +26,7 @@ from l2rw_ray.models import build_model
 from l2rw_ray.models.pretrained.filling import fill
 from l2rw_ray.models.pretrained.state_files import read_state
 from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.printable import printable
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.plans.plan_log import PlanEntry, read_plan_log
 from l2rw_ray.results.reader import read_history, trial_results
@@ -93,7 +94,8 @@ def _fails_in_one_line(call: Callable[[], object]) -> None:
         call()
     except L2RWError as raised:
         error = raised
-    assert str(error).isprintable(), error
+    assert printable(str(error)) == str(error), error
+    assert "\n" not in str(error), error
 
 
 @pytest.fixture(scope="module")

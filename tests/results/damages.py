@@ -27,12 +27,21 @@ def flipped(path):
     path.write_bytes(content)
 
 
+def undated(path):
+    """Write a start that lies beyond the year 9999."""
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("started_at")
+    starts = pa.array([2**62] * len(table)).cast(table.schema.field(place).type)
+    pq.write_table(table.set_column(place, table.schema.field(place), starts), path)
+
+
 DAMAGES = {
     "cut short": lambda path: os.truncate(path, 100),
     "empty": lambda path: os.truncate(path, 0),
     "garbage": lambda path: path.write_bytes(os.urandom(5000)),
     "one bit": flipped,
     "another type": retyped,
+    "no date": undated,
     "no record": lambda path: pq.write_table(pq.read_table(path).slice(0, 0), path),
     "another table": lambda path: pq.write_table(pa.table({"x": [1]}), path),
 }
