@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations, prune
 
 from l2rw_ray.meta import ReweightedStep, example_scores
 from l2rw_ray.meta.alignment.ghost import Ghost
-from tests.meta.alignment.layers.exact import LOSS, assert_exact, passed
+from tests.meta.alignment.layers.exact import LOSS, assert_exact, losses_of, passed
 
 T, E, C, V = 4, 8, 5, 11
 
@@ -411,6 +411,36 @@ def test_the_estimator_scores_and_trains_them(name: str) -> None:
     before = [parameter.detach().clone() for parameter in network.parameters()]
     step(train, meta)
     assert sum(not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)) > 1
+
+
+NORMS = {
+    "layer_norm": lambda x, scale, shift: functional.layer_norm(x, (E,), scale, shift),
+    "rms_norm": lambda x, scale, _: functional.rms_norm(x, (E,), scale),
+    "group_norm": lambda x, scale, shift: functional.group_norm(x.mT, 2, scale, shift).mT,
+    "batch_norm": lambda x, scale, shift: (
+        functional.batch_norm(x.mT, torch.linspace(-1, 1, E), torch.linspace(0.1, 2, E), scale, shift).mT
+    ),
+}
+
+
+class _Normalised(_Text):
+    """A normalisation with a scale and a shift, and a kink behind it."""
+
+    def __init__(self, norm: str) -> None:
+        super().__init__()
+        self.norm = NORMS[norm]
+        self.scale, self.shift = nn.Parameter(torch.rand(E)), nn.Parameter(torch.randn(E))
+
+    def between(self, h: Tensor) -> Tensor:
+        return functional.relu6(self.norm(h, self.scale, self.shift))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_normalisations_round_as_torch_does(norm: str) -> None:
+    """Another rounding sends units over the kink of a ReLU, where gradients jump."""
+    torch.manual_seed(0)
+    network, train = _Normalised(norm), text(200)
+    assert losses_of(network, LOSS, train).equal(LOSS(network(train[0]), train[1]))
 
 
 def _scores(network: nn.Module, train: tuple[Tensor, Tensor], meta: tuple[Tensor, Tensor]) -> Tensor:
