@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ _DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 _ASKED = tuple(_STATES)
 _EXHAUSTED = "exhausted_samplers"
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+_IMPORTED_WHEN_ASKED = {"qmc": ("scipy.stats.qmc",), "gp": ("torch", "scipy.optimize", "scipy.stats.qmc")}
 _POPULATION = 20
 """Population of a genetic search; Optuna's default of 50 exceeds the trials of many studies."""
 
@@ -230,7 +232,13 @@ def _plain(parameter: FloatParameter | IntParameter | CategoricalParameter, valu
 
 
 def _sampler(options: SearchOptions, finished: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler, seeded by the number of results so that a resumed search does not repeat itself."""
+    """Return the sampler, seeded by the number of results so that a resumed search does not repeat itself.
+
+    What a sampler imports when it is first asked is imported here, before the run has other threads: of two
+    threads that import scipy.stats at once, one may see half of it.
+    """
+    for module in _IMPORTED_WHEN_ASKED.get(options.sampler, ()):
+        import_module(module)
     seed = (options.sampler_seed + finished) % 2**32
     samplers = optuna.samplers
     match options.sampler:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -399,3 +401,30 @@ def test_an_arm_without_a_completed_configuration_has_no_final_trials(
     )
     finals = [trial for trial in ran if trial.stage is Stage.FINAL]
     assert [trial.config.method.name for trial in finals] == ["uniform"] * 3
+
+
+IMPORTS_WHEN_ASKED = """
+import sys
+from pathlib import Path
+from l2rw_ray.config.design.search import Budget, SearchOptions
+from l2rw_ray.config.design.space import FloatParameter
+from l2rw_ray.planning.strategies.optuna_study import OptunaStudy
+
+options = SearchOptions(sampler=sys.argv[2], budget=Budget(trials=12))
+space = {"a": FloatParameter(kind="float", low=0.0, high=1.0)}
+study = OptunaStudy(Path(sys.argv[1]), "key", space, options, ["max"])
+before = set(sys.modules)
+for _ in range(12):
+    asked = study.ask()
+    study.tell(asked.number, [asked.values["a"]])
+late = [name for name in ("torch.nn", "scipy.stats", "scipy.optimize") if name in set(sys.modules) - before]
+print(late)
+"""
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "gp"])
+def test_large_packages_are_imported_before_a_search_is_asked(sampler: str, tmp_path: Path) -> None:
+    """Another thread of the run may import the same ones for the first time, and see half of them."""
+    command = [sys.executable, "-W", "ignore", "-c", IMPORTS_WHEN_ASKED, tmp_path / "optuna.db", sampler]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
