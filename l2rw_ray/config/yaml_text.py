@@ -119,12 +119,23 @@ def _check_size(text: str, origin: str) -> None:
         if isinstance(event, ScalarEvent) and len(event.value) > MAX_SCALAR_CHARACTERS:
             problem = f"a text of more than {MAX_SCALAR_CHARACTERS:,} characters"
             raise _error(text, origin, event, problem, "shorten it")
+        if isinstance(event, ScalarEvent) and not _is_unicode(event.value):
+            problem = "an escape of half a character (\\ud800 to \\udfff)"
+            raise _error(text, origin, event, problem, "write the character itself")
         if size.characters > MAX_CHARACTERS:
             problem = f"more than {MAX_CHARACTERS:,} characters, aliases counted as what they stand for"
             raise _error(text, origin, event, problem, "use fewer")
         if size.values > MAX_VALUES:
             problem = f"more than {MAX_VALUES:,} values, aliases counted as what they stand for"
             raise _error(text, origin, event, problem, "use fewer")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _error(text: str, origin: str, event: Event, problem: str, remedy: str) -> InputError:

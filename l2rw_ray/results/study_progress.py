@@ -1,5 +1,6 @@
 """How far a study is, read from its folder while another process may be running it."""
 
+import math
 import os
 import socket
 import time
@@ -7,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
@@ -176,9 +177,10 @@ def _last_failure(names: Mapping[str, str], ended: Sequence[Mapping[str, Any]]) 
     return FailedTrial(names[last["trial_id"]], last["error"] or "no reason recorded", last["log"])
 
 
-def _end_of(row: Mapping[str, Any]) -> datetime:
-    end: datetime = row["started_at"] + timedelta(seconds=row["duration_s"] or 0.0)
-    return end
+def _end_of(row: Mapping[str, Any]) -> float:
+    """Return when a trial ended, in seconds; a damaged ledger may hold times that no date can."""
+    start: datetime = row["started_at"]
+    return start.timestamp() + (row["duration_s"] or 0.0)
 
 
 def _left_s(ended: Sequence[Mapping[str, Any]], missing: int) -> float | None:
@@ -187,9 +189,10 @@ def _left_s(ended: Sequence[Mapping[str, Any]], missing: int) -> float | None:
     if len(recent) < 2 or not missing:
         return None
     longest = max(row["duration_s"] or 0.0 for row in recent)
-    gaps = [(_end_of(later) - _end_of(earlier)).total_seconds() for earlier, later in pairwise(recent)]
+    gaps = [_end_of(later) - _end_of(earlier) for earlier, later in pairwise(recent)]
     paced = [gap for gap in gaps if gap <= 2 * longest]  # a longer one is a pause between two runs
-    return missing * fmean(paced) if paced else None
+    left = missing * fmean(paced) if paced else math.nan
+    return left if math.isfinite(left) else None
 
 
 def _under_way(folder: StudyFolder, names: Mapping[str, str], ended: set[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.limits import MAX_LEDGER_BYTES, MAX_LEDGER_ROWS, MAX_LEDGER_VALUES
 from l2rw_ray.results.folder import StudyFolder, is_trial_id
 from l2rw_ray.results.plain_files import plain_entries
+from l2rw_ray.results.schema import SCHEMA
 
 _ROWS_AT_A_TIME = 1024
 _FINGERPRINTS = "^[0-9a-f]{16}$"
@@ -130,8 +131,7 @@ def read_trial_file(path: Path, wanted: pa.Schema) -> pa.Table | None:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = _fitted(file, wanted, 1 if is_of_one_trial(path) else MAX_LEDGER_ROWS)
-            for name in (field.name for field in file.schema_arrow if pa.types.is_timestamp(field.type)):
-                pc.min_max(file.read([name])[name]).as_py()  # raises where Python has no such date
+            _check_dates(file)
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
@@ -187,6 +187,17 @@ def _fitted(file: pq.ParquetFile, wanted: pa.Schema, max_rows: int) -> pa.Table:
     if not pc.all(pc.match_substring_regex(table["trial_id"], _FINGERPRINTS)).as_py():
         raise ValueError("a trial_id is no fingerprint")
     return table
+
+
+def _check_dates(file: pq.ParquetFile) -> None:
+    """Check that Python has a date for each time, whether or not it is among the columns to be read.
+
+    Raises:
+        OverflowError: It has not.
+    """
+    for field in SCHEMA:
+        if pa.types.is_timestamp(field.type) and field.name in file.schema_arrow.names:
+            pc.min_max(file.read([field.name])[field.name].cast(field.type)).as_py()
 
 
 def _warn(damage: DamagedFileError) -> None:

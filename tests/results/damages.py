@@ -1,6 +1,7 @@
 """Ways in which a file of the ledger comes to hold no record of its trial."""
 
 import os
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,12 +28,12 @@ def flipped(path):
     path.write_bytes(content)
 
 
-def undated(path):
+def undated(path, kind=None):
     """Write a start that lies beyond the year 9999."""
     table = pq.read_table(path)
     place = table.schema.get_field_index("started_at")
-    starts = pa.array([2**62] * len(table)).cast(table.schema.field(place).type)
-    pq.write_table(table.set_column(place, table.schema.field(place), starts), path)
+    starts = pa.array([2**62] * len(table)).cast(kind or table.schema.field(place).type)
+    pq.write_table(table.set_column(place, "started_at", starts), path)
 
 
 DAMAGES = {
@@ -42,6 +43,7 @@ DAMAGES = {
     "one bit": flipped,
     "another type": retyped,
     "no date": undated,
+    "a number that is no date": partial(undated, kind=pa.int64()),
     "no record": lambda path: pq.write_table(pq.read_table(path).slice(0, 0), path),
     "another table": lambda path: pq.write_table(pa.table({"x": [1]}), path),
 }
