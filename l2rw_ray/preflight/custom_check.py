@@ -54,7 +54,8 @@ def check_method(trial: PlannedTrial, config: CustomMethodConfig, splits: Splits
     field, path = "method.name", config.name
     context, precision = build_context(trial, splits, Ranks(), torch.device("cpu")), trial.built_in.precision
     method = build_method(config, context)
-    batch = next(epoch_batches(splits.train, trial.built_in.optim.batch_size, trial.seed, epoch=0))
+    seed, size = trial.seed_of("order"), trial.built_in.optim.batch_size
+    batch = next(epoch_batches(splits.train, size, seed, epoch=0))
     with users_code(path, field), autocast(precision, torch.device("cpu")):
         outcome: object = method.step(batch, 0, 0)
         state: object = method.state_dict()

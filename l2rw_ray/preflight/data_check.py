@@ -126,7 +126,7 @@ def _meta_batch_size(trial: PlannedTrial) -> int | None:
 
 def _check(trial: PlannedTrial, splits: Splits) -> None:
     splits = scaled_for_weights(splits, trial.built_in)
-    MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed)
+    MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed_of("order"))
     check_fit(trial.built_in, splits)
     model, method = trial.built_in.model, trial.built_in.method
     if isinstance(method, WeightModelConfig):

@@ -4,8 +4,9 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ from l2rw_ray.results.repair import repair_folder
 from l2rw_ray.results.study_progress import read_progress
 from l2rw_ray.training import CheckpointStore
 from l2rw_ray.training.checkpoint import _digest
+from l2rw_ray.training.functions.script_metrics import LinesReader, logged_epochs
 from tests.conftest import STUDY
 from tests.tracking.finished_study import finished_study
+from tests.training.functions.test_log_files import EVENTS, RUN
 
 pytestmark = [pytest.mark.attack("files of any content"), pytest.mark.timeout(1800)]
 
@@ -47,6 +50,7 @@ fuzzed = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 ENTRY = PlanEntry("2026-01-01T00:00:00+00:00", "a" * 64, (0, 1), 0)
+LOGS = {"tensorboard": EVENTS, "wandb": RUN}
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=30),
     st.sampled_from(["own:load", "os:system", "../x", "l2rw", "sgd", "1e400", "s3://a:b@c/d", "\x1b[2J"]),
@@ -56,6 +60,16 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _database_of_mlflow(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A log of a script in the form of MLflow's database."""
+    LOGS["mlflow"] = tmp_path_factory.mktemp("log") / "mlflow.db"
+    with closing(sqlite3.connect(LOGS["mlflow"])) as database, database:
+        database.execute("CREATE TABLE metrics (key TEXT, step INTEGER, value REAL, timestamp INTEGER)")
+        rows = [("loss", step, 0.5 / (step + 1), step) for step in range(9)]
+        database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?)", rows)
 
 
 def _paths(tree: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -259,3 +273,25 @@ def test_an_image(data: st.DataObject, kind: str) -> None:
     decoder = ImageDecoder("field", "value", lambda row: f"row {row}", "remedy")
     with suppress(UnreadableError):  # whoever calls it names the image
         _fails_in_one_line(lambda: decoder.decode(0, content))
+
+
+@fuzzed
+@given(data=st.data(), tool=st.sampled_from(["tensorboard", "wandb", "mlflow"]))
+def test_a_log_of_a_script(data: st.DataObject, tool: str, tmp_path: Path) -> None:
+    file = LOGS[tool]
+    (tmp_path / file.name).write_bytes(_damaged(data.draw, file.read_bytes()))
+    _fails_in_one_line(lambda: logged_epochs(tool, tmp_path))
+
+
+@fuzzed
+@given(
+    change=st.dictionaries(st.sampled_from(["epoch", "step", "checkpoint", "loss"]), VALUES, min_size=1),
+    rest=st.binary(max_size=20),
+)
+@example(change={"loss": 1}, rest=b"[" * 100_000 + b"\n")
+@example(change={"epoch": 1, "step": 10**20}, rest=b"")
+@example(change={"epoch": True, "checkpoint": 3}, rest=b"")
+def test_metrics_of_a_script(change: dict[str, Any], rest: bytes, tmp_path: Path) -> None:
+    line = json.dumps({"epoch": 1, "step": 2, "loss": 0.5} | change).encode()
+    (tmp_path / "metrics.jsonl").write_bytes(line + b"\n" + rest)
+    _fails_in_one_line(LinesReader(tmp_path / "metrics.jsonl").read)

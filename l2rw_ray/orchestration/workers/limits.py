@@ -22,7 +22,6 @@ from l2rw_ray.orchestration.watchdog import (
     watch,
 )
 from l2rw_ray.orchestration.workers.trial_log import TrialLog
-from l2rw_ray.training.functions.script import running_scripts
 
 _REPORT_TIMEOUT_S = HANG_GRACE_S / 3
 _KILL_TIMEOUT_S = HANG_GRACE_S / 3
@@ -32,25 +31,21 @@ _STANDARD_ERROR = 2
 
 def own_memory_bytes() -> int:
     """Return the resident memory of this process, without mapped files and other shared memory."""
-    return _memory_bytes(psutil.Process())
+    memory = psutil.Process().memory_info()
+    used: int = memory.rss - getattr(memory, "shared", 0)
+    return used
 
 
 def trial_memory_bytes() -> int:
-    """Return the memory of this process and of the scripts that it runs, with all that these have started."""
+    """Return the memory of this process and of all that it has started, such as scripts and data loaders.
+
+    Of the latter what is theirs alone counts: forked ones share pages with this process.
+    """
     total = own_memory_bytes()
-    for script in running_scripts():
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(script)
-            for each in (process, *process.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    total += _memory_bytes(each)
+    for each in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            total += each.memory_full_info().uss
     return total
-
-
-def _memory_bytes(process: psutil.Process) -> int:
-    memory = process.memory_info()
-    used: int = memory.rss - getattr(memory, "shared", 0)
-    return used
 
 
 @contextmanager

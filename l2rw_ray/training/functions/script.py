@@ -157,22 +157,12 @@ def _started(command: list[str], variables: Mapping[str, str]) -> "Iterator[subp
         start_new_session=True,
         preexec_fn=_end_with_parent,  # one call into the C library, loaded before the fork
     )
-    _running.add(process.pid)
     try:
         yield process
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        _running.discard(process.pid)
-
-
-_running: set[int] = set()
-
-
-def running_scripts() -> tuple[int, ...]:
-    """Return the ids of the processes that this process has started for scripts."""
-    return tuple(_running)
 
 
 _LIBRARY = ctypes.CDLL(None)

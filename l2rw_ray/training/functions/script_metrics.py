@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from l2rw_ray.errors import InputError
+from l2rw_ray.limits import MAX_INTEGER
 from l2rw_ray.training.functions.log_files import Series, tensorboard_scalars, wandb_scalars
 from l2rw_ray.training.functions.session import Report
 
@@ -55,7 +56,7 @@ class LinesReader:
         text = line.decode(errors="replace").strip()
         try:
             given = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             given = None
         if not isinstance(given, dict):
             remedy = 'write lines such as {"epoch": 1, "validation_loss": 0.3}'
@@ -64,9 +65,13 @@ class LinesReader:
         if epoch is None:
             self.final |= given
             return None
-        if not isinstance(epoch, int) or epoch < 1:
-            problem = "its epoch is no number from 1 on"
-            raise InputError("metrics of the script", text, problem, "count from 1")
+        for name, value, least in ((_EPOCH, epoch, 1), (_STEP, 0 if step is None else step, 0)):
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MAX_INTEGER:
+                problem = f"its {name} is no whole number from {least} on"
+                raise InputError("metrics of the script", text, problem, f"count from {least}")
+        if not isinstance(checkpoint, str | None):
+            remedy = "give the path of a file or a folder"
+            raise InputError("metrics of the script", text, "its checkpoint is no text", remedy)
         saved = None if checkpoint is None else self._path.parent / "checkpoints" / checkpoint
         return Report(given, epoch=epoch - 1, step=step, checkpoint=saved)
 
@@ -97,16 +102,28 @@ def logged_epochs(tool: str, folder: Path) -> tuple[Epochs, dict[str, float]]:
 
 
 def _mlflow(folder: Path) -> Series:
-    """Return the metrics of all runs of the database that `MLFLOW_TRACKING_URI` named."""
+    """Return the metrics of all runs of the database that `MLFLOW_TRACKING_URI` named.
+
+    Raises:
+        InputError: It is no such database.
+    """
     file = folder / "mlflow.db"
     if not file.is_file():
         return {}
-    with closing(sqlite3.connect(file)) as database:
-        rows = database.execute("SELECT key, step, value FROM metrics ORDER BY timestamp, step").fetchall()
     series: Series = {}
-    for name, step, value in rows:
-        series.setdefault(name, {})[step] = value
+    try:
+        with closing(sqlite3.connect(file)) as database:
+            rows = database.execute("SELECT key, step, value FROM metrics ORDER BY timestamp, step")
+            for name, step, value in rows:
+                series.setdefault(str(name), {})[int(step)] = float(value)
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise _unreadable(file.name, error) from error
     return series
+
+
+def _unreadable(file: str, error: Exception) -> InputError:
+    problem = f"cannot be read ({type(error).__name__}: {error})"
+    return InputError("log of the script", file, problem, "see whether its disk was full")
 
 
 def _logs(pattern: str, read: Callable[[Path], Series], folder: Path) -> Series:
@@ -119,10 +136,8 @@ def _logs(pattern: str, read: Callable[[Path], Series], folder: Path) -> Series:
     for file in sorted(folder.rglob(pattern)):
         try:
             found = read(file)
-        except (ValueError, IndexError, KeyError, struct.error) as error:
-            problem = f"cannot be read ({type(error).__name__}: {error})"
-            value, remedy = str(file.relative_to(folder)), "see whether its disk was full"
-            raise InputError("log of the script", value, problem, remedy) from error
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError, struct.error) as error:
+            raise _unreadable(str(file.relative_to(folder)), error) from error
         for name, values in found.items():
             series.setdefault(name, {}).update(values)
     return series

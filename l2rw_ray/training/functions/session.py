@@ -284,7 +284,7 @@ def _numbers(metrics: Mapping[str, SupportsFloat], step: int) -> dict[str, float
     for name, value in metrics.items():
         try:
             found[name] = float(value.detach() if isinstance(value, Tensor) else value)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             problem = f"a metric of type {type(value).__name__}"
             raise InputError(str(name), value, problem, "report a number") from error
         if not isinstance(name, str) or not name:

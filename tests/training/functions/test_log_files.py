@@ -78,6 +78,11 @@ def test_logs_are_epochs_and_final_metrics() -> None:
 
 
 def test_a_log_of_something_else_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "run.wandb").write_bytes(b"x" * 7 + bytes(4) + struct.pack("<HB", 3, 1) + b"xyz")
-    with pytest.raises(InputError, match=r"log of the script = 'run.wandb': cannot be read \("):
-        logged_epochs("wandb", tmp_path)
+    for entry, problem in (
+        (b"xyz", ""),
+        (b"\x80" * 20, "ValueError: no protocol buffer: an integer of more"),
+    ):
+        header = b"x" * 7 + bytes(4) + struct.pack("<HB", len(entry), 1)
+        (tmp_path / "run.wandb").write_bytes(header + entry)
+        with pytest.raises(InputError, match=rf"log of the script = 'run.wandb': cannot be read \({problem}"):
+            logged_epochs("wandb", tmp_path)
