@@ -11,6 +11,7 @@ from l2rw_ray.config.data.set_sizes import most_train_examples
 from l2rw_ray.config.data.sources import CustomData, Data, ParquetData
 from l2rw_ray.config.data.text import TokenizerOptions
 from l2rw_ray.config.method.methods import MethodConfig, WeightModelConfig
+from l2rw_ray.config.method.robust import MixUpConfig
 from l2rw_ray.config.method.stages import stages_misfit
 from l2rw_ray.config.method.trial_loss import TrialLoss
 from l2rw_ray.config.model import (
@@ -180,6 +181,10 @@ class TrialConfig(Section):
             remedy = "use another model, or a table with data.text"
             raise conflict("model.name", name, "it takes texts, the data have none", remedy)
         embeds = isinstance(self.model, MlpModel) and self.model.categories == "embedding"
+        if isinstance(self.method, MixUpConfig) and (self.data.has_texts or embeds):
+            what = "texts" if self.data.has_texts else "categories that are embedded"
+            problem, remedy = f"{what} have no mean to train on", "compare other methods"
+            raise conflict("method.name", self.method.name, problem, remedy)
         if embeds and not self.data.has_categories:
             remedy = "leave it out, or name data.categorical"
             raise conflict("model.categories", "embedding", "the data have no categories", remedy)

@@ -24,7 +24,7 @@ from l2rw_ray.methods.builtin import (
 )
 from l2rw_ray.methods.interface import Epoch, Method, StagedMethod, StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import build_method
-from l2rw_ray.methods.robust import co_teaching, early_learning, sharpness
+from l2rw_ray.methods.robust import co_teaching, early_learning, mixup, sharpness
 
 __all__ = [
     "Epoch",
@@ -46,6 +46,7 @@ __all__ = [
     "mahalanobis_filter",
     "meta_only",
     "meta_weight_net",
+    "mixup",
     "msp_filter",
     "ood_classifier",
     "random",

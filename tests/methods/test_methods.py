@@ -24,7 +24,7 @@ from tests.training.conftest import MakeTrial, results, train
 WEIGHTED = {"random", "l2rw", "inverse_frequency", "class_balanced", "ldam_drw", "jtt", "ood_classifier"}
 WEIGHTED |= {"meta_weight_net", "weight_model", "co_teaching"}
 PLAIN = {"label_smoothing", "generalised_cross_entropy", "symmetric_cross_entropy", "logit_adjustment"}
-PLAIN |= {"elr", "sam"}
+PLAIN |= {"elr", "mixup", "sam"}
 PLAIN |= {"uniform", "resample", "focal", "finetune_meta", "meta_only", "mahalanobis_filter", "msp_filter"}
 """Methods of which no example has a weight of its own within a batch."""
 SLOW = {"generalised_cross_entropy", "symmetric_cross_entropy"}

@@ -1,4 +1,4 @@
-"""Co-teaching, early-learning regularisation and SAM, each against its definition worked out by hand."""
+"""Co-teaching, early-learning regularisation, mixup and SAM, each against its definition."""
 
 import copy
 
@@ -10,6 +10,7 @@ from l2rw_ray.data import Batch, epoch_batches
 from l2rw_ray.methods import TrainingContext
 from l2rw_ray.methods.robust.co_teaching import kept_share, smallest
 from l2rw_ray.methods.robust.early_learning import next_targets, regularised_losses
+from l2rw_ray.methods.robust.mixup import _share
 from tests.methods.conftest import built
 from tests.training.conftest import MakeTrial
 
@@ -115,3 +116,33 @@ def test_the_share_that_co_teaching_keeps(epoch: int, share: float) -> None:
 
 def test_of_equal_losses_the_first_are_kept() -> None:
     assert smallest(torch.tensor([1.0, 0.0, 1.0, 1.0]), 3).tolist() == [True, True, True, False]
+
+
+def test_mixup_is_plain_training_on_mixtures_with_mixed_labels(make_trial: MakeTrial) -> None:
+    """Cross-entropy against λ y_i + (1 − λ) y_j, as in the paper, is the mixture of both losses."""
+    method, context = built(make_trial, method={"name": "mixup", "alpha": 0.4}, optim=SGD)
+    batch, network = first_batch(context), context.model
+    share, other, seen = _share(0.4, 0, 7), None, []
+    hook = network.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+    weights = copy.deepcopy(network)
+    method.step(batch, 7, 0)
+    hook.remove()
+    (mixed,) = seen
+    other = (mixed - share * batch.x) / (1 - share)
+    distances = torch.cdist(other.flatten(1), batch.x.flatten(1))
+    partner = distances.argmin(dim=1)
+    assert sorted(partner.tolist()) == list(range(20))
+    torch.testing.assert_close(other, batch.x[partner], atol=1e-4, rtol=0)
+    labels = nn.functional.one_hot(batch.y, 10).float()
+    soft = share * labels + (1 - share) * labels[partner]
+    loss = nn.functional.cross_entropy(weights(mixed), soft)
+    expect_parameters(network, stepped(weights, loss))
+
+
+def test_shares_of_mixup_are_of_a_beta_distribution() -> None:
+    before = torch.get_rng_state()
+    shares = torch.tensor([_share(0.5, 3, number) for number in range(2000)])
+    assert torch.get_rng_state().equal(before)
+    assert _share(0.5, 3, 5) == shares[5]
+    assert abs(shares.mean() - 0.5) < 0.03
+    assert abs(shares.var() - 0.125) < 0.01  # α² / ((2α)² (2α + 1))

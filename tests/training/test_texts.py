@@ -27,7 +27,8 @@ from tests.methods.test_conformance import SECTIONS, SHORT
 from tests.training.conftest import MakeTrial, results, train
 from tests.training.killing import DeathError, differences, raise_at, trained
 
-METHODS = [name for name, section in SECTIONS.items() if name != IMPORT_PATH and not section.needs_targets]
+WITHOUT = {IMPORT_PATH, "mixup"}
+METHODS = [name for name, section in SECTIONS.items() if name not in WITHOUT and not section.needs_targets]
 PARALLEL = ("uniform", "l2rw", "meta_weight_net", "finetune_meta", "mahalanobis_filter", "msp_filter")
 TOPICS = {
     "sport": ("goal", "match", "team", "coach", "league"),
@@ -83,6 +84,11 @@ def test_every_method_trains_and_resumes_exactly(text_trial: TextTrial, tmp_path
     resumed = trained(trial, tmp_path)
     assert 0 < min(resumed.drawn) <= 10
     assert not differences(resumed, undisturbed)
+
+
+def test_mixtures_of_texts_are_refused(text_trial: TextTrial) -> None:
+    with pytest.raises(InputError, match=r"method.name = 'mixup': texts have no mean to train on; compare"):
+        text_trial("mixup")
 
 
 @pytest.mark.parametrize("name", TEXT_MODELS)

@@ -11,7 +11,7 @@ from l2rw_ray import example_scores, example_weights
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.custom import IMPORT_PATH
 from l2rw_ray.data import epoch_batches, load_source, make_splits
-from l2rw_ray.errors import ConfigError
+from l2rw_ray.errors import ConfigError, InputError
 from l2rw_ray.methods import build_method
 from l2rw_ray.planning.timing_probe import probe_trials
 from l2rw_ray.preflight.data_check import check_data
@@ -24,7 +24,8 @@ from tests.training import texts
 from tests.training.conftest import MakeTrial, results, train
 from tests.training.killing import DeathError, differences, raise_at, trained
 
-METHODS = [name for name, section in SECTIONS.items() if name != IMPORT_PATH and not section.needs_targets]
+WITHOUT = {IMPORT_PATH, "mixup"}
+METHODS = [name for name, section in SECTIONS.items() if name not in WITHOUT and not section.needs_targets]
 PARALLEL = ("uniform", "l2rw", "meta_weight_net", "weight_model", "resample", "mahalanobis_filter")
 DATA = {"source": texts.SOURCE, "train_size": 130, "meta_per_class": 5, "validation_size": 60}
 Text = Callable[..., PlannedTrial]
@@ -53,6 +54,11 @@ def test_every_method_trains_and_resumes_exactly(text_trial: Text, tmp_path: Pat
     resumed = trained(trial, tmp_path)
     assert 0 < min(resumed.drawn) <= 10
     assert not differences(resumed, undisturbed)
+
+
+def test_mixtures_of_token_ids_are_refused(text_trial: Text) -> None:
+    with pytest.raises(InputError, match=r"method.name = 'mixup': inputs in int64 have no mean to train on"):
+        train(text_trial("mixup"))
 
 
 def test_it_learns(text_trial: Text) -> None:

@@ -36,7 +36,7 @@ class Transform(Section):
     def _is_known(self) -> Self:
         if self.name in MIXING:
             problem = "it makes one image of two, which then have no weight, label or score of their own"
-            raise conflict("name", self.name, problem, "leave it out, or mix in a method of your own")
+            raise conflict("name", self.name, problem, "leave it out, or compare with method.name: mixup")
         if self.name not in TRANSFORMS:
             near = difflib.get_close_matches(self.name, TRANSFORMS, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(TRANSFORMS)}"

@@ -18,7 +18,7 @@ from l2rw_ray.config.method.losses import (
     LabelSmoothingConfig,
     SymmetricCrossEntropyConfig,
 )
-from l2rw_ray.config.method.robust import CoTeachingConfig, ElrConfig, SamConfig
+from l2rw_ray.config.method.robust import CoTeachingConfig, ElrConfig, MixUpConfig, SamConfig
 from l2rw_ray.config.method.section import MethodSection
 from l2rw_ray.config.method.stages import (
     FinetuneMetaConfig,
@@ -236,6 +236,7 @@ _BuiltIn = Annotated[
     | SymmetricCrossEntropyConfig
     | CoTeachingConfig
     | ElrConfig
+    | MixUpConfig
     | SamConfig
     | FinetuneMetaConfig
     | MetaOnlyConfig

@@ -38,6 +38,18 @@ class ElrConfig(MethodSection):
     """Share of an example's earlier target in the new one, β."""
 
 
+class MixUpConfig(MethodSection):
+    """Training on mixtures of two examples, Zhang et al. 2018.
+
+    For inputs that have a mean: images, and features that are numbers.
+    """
+
+    name: Literal["mixup"]
+    alpha: float = Field(default=1.0, gt=0, le=100)
+    """Parameter of the Beta distribution of the shares: small for mixtures near one of the two, 1 for all
+    shares alike, as the paper for CIFAR-10."""
+
+
 class SamConfig(MethodSection):
     """Sharpness-aware minimisation: the gradient where the loss is highest nearby, Foret et al. 2021."""
 
