@@ -20,6 +20,7 @@ from l2rw_ray.training import Ranks
 from l2rw_ray.training.arithmetic import network
 from l2rw_ray.training.arithmetic.precision import set_tf32
 from tests.gloo_ranks import run_on_ranks
+from tests.meta.test_compiled import NEEDS_COMPILER
 from tests.methods.weighted_digits import data_for
 from tests.training.conftest import MakeTrial, results, train
 from tests.training.killing import trained
@@ -55,6 +56,14 @@ def test_a_compiled_trial_resumes_exactly_and_equals_the_plain_one(
     plain = trained(_trial(make_trial, CASES[name])).tensors
     for key, value in trained(trial).tensors.items():
         assert torch.allclose(value, plain[key], rtol=1e-4, atol=1e-6)
+
+
+@NEEDS_COMPILER
+def test_a_trial_in_inductor_s_code_resumes_exactly(make_trial: MakeTrial, tmp_path: Path) -> None:
+    from torch._inductor import config
+
+    with config.patch(cpp_cache_precompile_headers=False, compile_threads=1):
+        _expect_exact(_trial(make_trial, CASES["l2rw"], compile=True), tmp_path, "l2rw")
 
 
 @pytest.mark.parametrize("name", ["uniform", "l2rw"])
