@@ -89,10 +89,10 @@ def test_questions_of_init_are_printable(
     call: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = "".join(f"{number % 2},{number}\n" for number in range(40))
-    (tmp_path / "a.csv").write_text(f"\x1b[2Jlabel,x\n{rows}", encoding="utf-8")
+    (tmp_path / "a.csv").write_text(f"\x1b[2J\x1b]0;t\x07label,x\n{rows}", encoding="utf-8")
     monkeypatch.setattr("sys.stdin", io.StringIO())
     code, output, error = call("init", str(tmp_path / "new.yaml"), "--on", str(tmp_path / "a.csv"))
-    assert "\x1b" not in output + error
+    assert not set("\x1b\x07") & set(output + error)
     assert (code, "Which column" in error) == (2, True), error
 
 
