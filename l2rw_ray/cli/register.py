@@ -1,5 +1,7 @@
 """`l2rw-ray register`: freeze a plan before there are results."""
 
+import math
+
 from l2rw_ray.config import StudySpec
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
@@ -21,11 +23,12 @@ def register_plan(spec: StudySpec, folder: StudyFolder, primary: str, margin: fl
         What was registered, in words.
 
     Raises:
-        ConfigError: The margin is not above 0.
+        ConfigError: The margin is not above 0, or infinite.
         StudyFolderError: The folder cannot be written, or another run uses it.
     """
-    if margin is not None and not margin > 0:
-        raise ConfigError("--margin", margin, "no difference is that small", "use a number above 0")
+    if margin is not None and not 0 < margin < math.inf:
+        problem = "no difference is that small" if not margin > 0 else "every difference is smaller"
+        raise ConfigError("--margin", margin, problem, "use a finite number above 0")
     planned = plan_study(spec)
     folder.create()
     with folder.lock():

@@ -198,6 +198,18 @@ def test_a_folder_of_weights_brings_no_code(
     assert not sprung.exists()
 
 
+def test_an_adapter_does_not_bring_the_network_that_it_names(tmp_path: Path) -> None:
+    """Its weights would count by what is in the folder, and be those of another one."""
+    for folder in ("weights", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 12}))
+    named = {"base_model_name_or_path": str(tmp_path / "elsewhere"), "peft_type": "LORA"}
+    (tmp_path / "weights/adapter_config.json").write_text(json.dumps(named))
+    for build in (hugging_face, trained_hugging_face):
+        with pytest.raises(ConfigError, match="it holds an adapter, of a network that is elsewhere; merge"):
+            build((3, 8, 8), 2, weights=str(tmp_path / "weights"))
+
+
 def test_functions_of_others_in_the_cache_are_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,6 +202,9 @@ def _place(weights: str) -> dict[str, Any]:
         if not (path / "config.json").is_file():
             problem = "no folder of a network: it has no config.json"
             raise ConfigError(FIELD, weights, problem, "give the folder that save_pretrained wrote")
+        if (path / "adapter_config.json").is_file():  # transformers would load the network that it names
+            problem = "it holds an adapter, of a network that is elsewhere"
+            raise ConfigError(FIELD, weights, problem, "merge the two by merge_and_unload, and save that")
         return {"pretrained_model_name_or_path": str(path), "local_files_only": True}
     name, _, revision = weights.removeprefix(HUB).partition("@")
     return {"pretrained_model_name_or_path": name} | ({"revision": revision} if revision else {})
