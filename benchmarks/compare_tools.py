@@ -8,8 +8,8 @@ comparison ends where a script gives other numbers. W&B and Hydra are not instal
     python benchmarks/compare_tools.py --packages /tmp/tools [--rounds 3] [--kills 2] [--tools Optuna …]
 
 Tools take turns, so that whatever else the machine does meets all of them; ratios are to the plain loop of
-the same round. Then each is killed with all its processes, half a second after half of its trials have
-finished, and the same command is started again. Tables are printed in Markdown.
+the same round. Then each is killed with all its processes as soon as half of its trials have finished, and
+the same command is started again. Tables are printed in Markdown.
 """
 
 import argparse
@@ -40,8 +40,6 @@ REFERENCE = "plain loop"
 PARTS = ("study", "resume", "pairing", "intervals", "report")
 _PART = "# part: "
 _EVERY_S = 0.02
-_PASS_ON_S = 0.5
-"""From the end of a training to a kill: time for a result to reach whoever keeps it."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,6 @@ class Run:
             if self._process.poll() is not None:
                 sys.exit(f"{self._tool.name} ended before it could be killed")
             sleep(_EVERY_S)
-        sleep(_PASS_ON_S)
         started = psutil.Process(self._process.pid).children(recursive=True)
         os.killpg(self._process.pid, signal.SIGKILL)
         for process in started:
