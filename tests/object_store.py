@@ -10,6 +10,13 @@ from moto.server import ThreadedMotoServer
 from pyarrow.fs import S3FileSystem
 
 BUCKET = "studies"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "an-id",
+    "AWS_SECRET_ACCESS_KEY": "s3cret",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""What each node of a cluster finds in its own environment."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +39,7 @@ class ObjectStore:
 
 def environment_of(endpoint: str) -> dict[str, str]:
     """The variables by which pyarrow finds a store."""
-    return {
-        "AWS_ACCESS_KEY_ID": "an-id",
-        "AWS_SECRET_ACCESS_KEY": "s3cret",
-        "AWS_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL": endpoint,
-    }
+    return CREDENTIALS | {"AWS_ENDPOINT_URL": endpoint}
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from rich.text import Text
 from l2rw_ray.cli.console import Console
 from l2rw_ray.cli.metric_text import epochs_text, metric_text, metric_title
 from l2rw_ray.config import PlannedTrial
+from l2rw_ray.config.functions.choice import COST
 from l2rw_ray.events import AttemptLost, EpochCompleted, Event, TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.planning.durations import duration_text
 from l2rw_ray.results.trial_logs import found_log
@@ -160,10 +161,11 @@ class ProgressDisplay:
         elif event.status is TrialStatus.STOPPED:
             self._print(f"stopped after {epochs_text(event.epochs)} epochs: {label}")
         elif not self._console.is_terminal:
-            value = self._text(event.metrics.get(self._metric)) or "unknown"
-            self._print(
-                f"{self._done_text}  {label}  {metric_title(self._metric)} {value}  {event.duration_s:.1f} s"
-            )
+            parts = [self._done_text, label]
+            if self._metric != COST:  # which ends the line anyway
+                value = self._text(event.metrics.get(self._metric)) or "unknown"
+                parts.append(f"{metric_title(self._metric)} {value}")
+            self._print("  ".join([*parts, f"{event.duration_s:.1f} s"]))
         for warning in event.warnings:
             remedy = warning.partition(":")[2]  # the same in all trials; the numbers before it differ
             if remedy not in self._warned:

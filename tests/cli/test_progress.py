@@ -58,6 +58,11 @@ def test_a_line_for_each_trial(printed, planned):
     assert lines == [f"1 of 2  {first.label}  {metric}  7.0 s", f"2 of 2  {second.label}  {metric}  7.0 s"]
 
 
+def test_a_duration_that_selects_is_said_once(printed, planned):
+    trial = planned[0]
+    assert printed(started(trial), ended(trial), metric="duration_s") == [f"1 of 2  {trial.label}  7.0 s"]
+
+
 def test_a_design_that_decides_as_it_goes_has_a_bound(printed, planned):
     (line,) = printed(started(planned[0]), ended(planned[0]), is_exact=False)
     assert line.startswith(f"1 of at most 2  {planned[0].label}")

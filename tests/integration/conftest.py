@@ -11,6 +11,7 @@ import pytest
 
 from l2rw_ray.config.loading import dump_study, parse_study
 from tests.integration.harness import command
+from tests.object_store import CREDENTIALS
 
 _ON_SHARED_CLUSTER = {"RAY_AUTH_MODE": "disabled"}
 
@@ -21,7 +22,7 @@ def cluster() -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in _ON_SHARED_CLUSTER.items():
+        for name, value in (_ON_SHARED_CLUSTER | CREDENTIALS).items():
             patch.setenv(name, value)
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
     yield cluster.address

@@ -1,5 +1,6 @@
 """A study handed in as a job to a running cluster, the way a user does."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,6 +15,24 @@ from tests.integration.head import Head, head_node
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 _METRIC = "def share_of_zeros(output, target):\n    return float((target == 0).float().mean())\n"
+_PACKAGE = {
+    "__init__.py": "",
+    "constants.py": "OFFSET = 10.0\n",
+    "train.py": """
+import torch
+import torch.distributed as dist
+
+from added.constants import OFFSET
+
+def main(trial, step: float):
+    rank = torch.tensor(float(trial.rank))
+    dist.all_reduce(rank)
+    for epoch in range(2):
+        trial.report({"validation_loss": step / (epoch + 1)}, epoch=epoch, checkpoint={"epoch": epoch})
+    trial.finish({"test_loss": OFFSET + step + rank})
+""",
+}
+"""A package with a function whose ranks speak to each other."""
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +91,31 @@ def test_job_runs_what_is_missing_with_the_studys_own_code_and_returns_what_a_ru
     assert code == 0, output
     assert "1 completed" in output
     assert read_study(results / "small").to_pylist() == [completed]
+
+
+def test_job_runs_a_function_of_a_package_on_ranks_on_two_nodes(
+    submit: Callable[..., tuple[int, str]], results: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "added").mkdir()
+    for name, text in _PACKAGE.items():
+        (tmp_path / "added" / name).write_text(text)
+    study = tmp_path / "study.json"
+    asked = {
+        "name": "added",
+        "question": "Does a larger step add more?",
+        "trial": {"function": "added.train:main", "params": {"step": 0.5}},
+        "metrics": {"test_loss": {"mode": "min"}, "validation_loss": {"mode": "min"}},
+        "design": {"kind": "ablation", "variants": {"larger": {"step": 2.0}}},
+        "seeds": 1,
+        "resources": {"workers": 2},
+    }
+    study.write_text(json.dumps(asked))
+    code, output = submit(study)
+    assert code == 0, output
+    rows = read_study(results / "added").to_pylist()
+    assert [(row["status"], row["workers"]) for row in rows] == [("completed", 2)] * 2
+    assert [dict(row["metrics"])["test_loss"] for row in rows] == [11.5, 13.0]
+    assert (results / "added" / "report" / "report.html").is_file()
 
 
 PROBLEM = "the cluster requires a token; none or a wrong one is set; set RAY_AUTH_MODE=token"
