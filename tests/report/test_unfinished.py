@@ -225,3 +225,24 @@ def test_the_control_of_a_tuned_comparison_is_the_designs_first_arm(
     trials = list(csv.DictReader(trials_csv(summary.trials).splitlines()))
     final = [row for row in trials if row["stage"] == "final"]
     assert {(row["arm"], row["method.name"]) for row in final} == set(methods.items())
+
+
+def test_an_arm_that_is_alone_is_named_not_the_method_of_the_base_trial(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    design = {
+        "kind": "tuned_comparison",
+        "arms": {
+            name: {"set": {METHOD: method}} for name, method in (("plain", "uniform"), ("ours", "l2rw"))
+        },
+        "space": {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}},
+        "budget": {"trials": 1},
+    }
+
+    def metrics(trial: PlannedTrial) -> dict[str, float] | str:
+        is_lost = trial.config.method.name == "l2rw"
+        return "failed" if is_lost else {**best_at_a_tenth(trial), HEADLINE: 0.5}
+
+    assert study_tree["trial"]["method"]["name"] == "l2rw"
+    play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, metrics)
+    assert summarise(folder.path).finding.startswith("plain: 50.0 % test balanced accuracy (")

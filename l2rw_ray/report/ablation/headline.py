@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.comparisons.evidence import Evidence
@@ -64,7 +65,10 @@ def headline(
     certainty = "one seed"
     if interval.is_conclusive:
         certainty = f"95 % interval {metric_spec.limits(interval)}, {count(interval.n, 'seed')}"
-    found = f"{measured[0].method}: {value} {metric_spec.label} ({certainty})"
+    point = measured[0]
+    is_variant = contrast.factor.path == VARIANT
+    name = contrast.name(contrast.level_of(point)) if is_variant else point.method
+    found = f"{name}: {value} {metric_spec.label} ({certainty})"
     return f"{found}; there is nothing to compare it with"
 
 
