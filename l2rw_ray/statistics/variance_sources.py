@@ -20,12 +20,14 @@ class Variance:
         low: Lower limit.
         high: Upper limit.
         freedom: Degrees of freedom.
+        seeds: Number of seeds it is estimated from.
     """
 
     value: float
     low: float
     high: float
     freedom: int
+    seeds: int
 
 
 def variance_between(values: BySeed, confidence: float = 0.95) -> Variance | None:
@@ -37,7 +39,7 @@ def variance_between(values: BySeed, confidence: float = 0.95) -> Variance | Non
     """
     if len(values) < 2:
         return None
-    return _with_limits(variance(values.values()), len(values) - 1, confidence)
+    return _with_limits(variance(values.values()), len(values) - 1, len(values), confidence)
 
 
 def redrawn_variance(values: BySeed, redrawn: BySeed, confidence: float = 0.95) -> Variance | None:
@@ -59,7 +61,7 @@ def redrawn_variance(values: BySeed, redrawn: BySeed, confidence: float = 0.95) 
     if len(shared) < 2:
         return None
     halves = [(values[seed] - redrawn[seed]) ** 2 / 2 for seed in shared]
-    return _with_limits(fmean(halves), len(halves), confidence)
+    return _with_limits(fmean(halves), len(halves), len(halves), confidence)
 
 
 def largest_source(sources: Mapping[str, Variance]) -> str | None:
@@ -76,7 +78,7 @@ def largest_source(sources: Mapping[str, Variance]) -> str | None:
     return ranked[0] if p < _LEVEL else None
 
 
-def _with_limits(value: float, freedom: int, confidence: float) -> Variance:
+def _with_limits(value: float, freedom: int, seeds: int, confidence: float) -> Variance:
     tail = (1 - confidence) / 2
     high, low = (freedom / float(special.chdtri(freedom, share)) for share in (1 - tail, tail))
-    return Variance(value, value * low, value * high, freedom)
+    return Variance(value, value * low, value * high, freedom, seeds)

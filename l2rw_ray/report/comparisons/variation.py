@@ -1,8 +1,9 @@
 """Where the variation of the finding comes from: seeds with one source of randomness drawn anew."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, values_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
@@ -40,7 +41,8 @@ class Variation:
         metric: Name of the metric.
         between: Variance between seeds.
         sources: Variance by source.
-        left_out: Number of settings that are left out because not every source has them yet.
+        left_out: Number of settings that are left out because not every source has results there.
+        diverged: Number of trials that diverged with a source drawn anew, by source.
     """
 
     treatment: str
@@ -48,6 +50,7 @@ class Variation:
     between: Variance
     sources: Mapping[str, Variance]
     left_out: int = 0
+    diverged: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def advice(self) -> str:
@@ -93,8 +96,14 @@ def variation_of(
             sources[source] = found
     if between is None or not sources:
         return None
-    name = contrast.name(contrast.treatments[0])
-    return Variation(name, metric, between, sources, left_out=len(drawn) - len(kept))
+    treatment = contrast.treatments[0]
+    lost = Counter(
+        each.redrawn or ""
+        for each in redrawn
+        if each.has_diverged and contrast.level_of(each) in (treatment, contrast.control)
+    )
+    left_out = len(drawn) - len(kept)
+    return Variation(contrast.name(treatment), metric, between, sources, left_out, diverged=lost)
 
 
 _Pairs = Mapping[tuple[Setting, Setting], Pair[DesignPoint]]
@@ -125,24 +134,42 @@ def variation_table(found: Variation | None, control: str) -> Table | None:
     """
     if found is None:
         return None
-    metric_spec, between, left_out = metric_spec_for(found.metric), found.between, ""
-    if found.left_out:
-        left_out = f"Not every source is drawn anew in {count(found.left_out, 'setting')} yet: left out. "
+    metric_spec, between = metric_spec_for(found.metric), found.between
     rows = [_row("all of them, between seeds", between, None, metric_spec)]
     rows += [_row(NAMES[source], own, between, metric_spec) for source, own in found.sources.items()]
     return Table(
         key="variation",
         title=f"Where the variation of {found.treatment} against {control} comes from",
         corner="drawn anew",
-        columns=(f"deviation of the difference{_unit(metric_spec)}", "95 % limits", "share of the variance"),
+        columns=(
+            "seeds",
+            f"deviation of the difference{_unit(metric_spec)}",
+            "95 % limits",
+            "share of the variance",
+        ),
         rows=tuple(rows),
         note=(
             "Each trial ran again at the same seed with one source of randomness drawn anew; half the mean "
             "square of the change is the variance that the source makes, in interaction with others as "
             "well, so that shares may add up to more than 100 %. With few seeds they are rough. These trials "
-            f"count nowhere else. {left_out}{found.advice[0].upper()}{found.advice[1:]}."
+            f"count nowhere else. {_gaps(found)}{found.advice[0].upper()}{found.advice[1:]}."
         ),
     )
+
+
+def _gaps(found: Variation) -> str:
+    """Return which settings and trials are left out, as sentences with a space behind; empty for none."""
+    text = ""
+    if found.left_out:
+        text = f"Left out: {count(found.left_out, 'setting')} where not every source has results. "
+    if found.diverged:
+        by_source = ", ".join(f"{NAMES[name]}: {number}" for name, number in found.diverged.items())
+        is_counted = metric_spec_for(found.metric).is_share
+        lost = "are left out: that source makes more than is shown"
+        trials = count(sum(found.diverged.values()), "trial")
+        text += f"{trials} drawn anew diverged ({by_source}) and "
+        text += f"{'count as chance level' if is_counted else lost}. "
+    return text
 
 
 def _unit(metric_spec: MetricSpec) -> str:
@@ -152,4 +179,5 @@ def _unit(metric_spec: MetricSpec) -> str:
 def _row(name: str, own: Variance, total: Variance | None, metric_spec: MetricSpec) -> TableRow:
     value, low, high = (metric_spec.text(math.sqrt(each)) for each in (own.value, own.low, own.high))
     share = "" if total is None or not total.value else f"{100 * own.value / total.value:.0f} %"
-    return TableRow(name, (TableCell(value), TableCell(f"{low} to {high}"), TableCell(share)))
+    cells = (str(own.seeds), value, f"{low} to {high}", share)
+    return TableRow(name, tuple(map(TableCell, cells)))
