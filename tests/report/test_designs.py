@@ -10,6 +10,7 @@ import pytest
 from l2rw_ray.config import PlannedTrial, parse_study
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report import summarise, write_report
+from l2rw_ray.report.search.budgets import budget_table
 from l2rw_ray.report.search.summary import Configuration, Goal, pareto_front, summarise_search
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.study_progress import read_progress
@@ -105,14 +106,20 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
         max(value for point in summary.points for value in point.by_seed["test_balanced_accuracy"].values())
         < 0.7
     )
-    table, budget = summary.details
+    (table,) = summary.details
+    budget = budget_table(summary.budgets)
     assert [row.name for row in table.rows] == ["uniform", "l2rw"]
     assert budget.columns == ("1 configuration", "2 configurations", "4 configurations")
     assert budget.rows[0].cells[-1].text == table.rows[0].cells[-1].text
     assert [row.cells[0].text for row in table.rows] == ["4", "4"]
     assert [row.cells[1].text for row in table.rows] == ["0.04", "0.04"], "36 s each"
     assert dict(summary.provenance)["Tuning before"] == "8 trials, 5 min, 0.08 core-hours"
-    page = write_report(folder.path).html.read_text()
+    paths = write_report(folder.path)
+    page = paths.html.read_text()
+    assert {f"search-budget{suffix}" for suffix in (".svg", ".pdf", ".png")} <= {
+        plot.name for plot in paths.plots
+    }
+    assert "they close at the whole budget" in page
     assert "What tuning chose" in page
     assert "99.0" not in page
 
@@ -133,7 +140,7 @@ def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, fol
     assert [(point.method, point.level) for point in effect.points] == [
         (arm, level) for arm in summary.methods for level in (0.2, 0.4)
     ]
-    table, _ = summary.details
+    (table,) = summary.details
     assert [row.name for row in table.rows] == [
         f"{arm}, share of wrong labels {percent}\N{NO-BREAK SPACE}%"
         for arm in summary.methods

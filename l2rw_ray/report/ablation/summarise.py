@@ -10,7 +10,7 @@ from l2rw_ray.report.ablation.headline import findings
 from l2rw_ray.report.ablation.minimum_effective import effective_answer
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.ablation.tasks import tasks_tables
-from l2rw_ray.report.ablation.tuning import tuning_gaps, tuning_tables
+from l2rw_ray.report.ablation.tuning import budgets_of, tuning_gaps, tuning_table
 from l2rw_ray.report.comparisons.cautions import cautions, shared_test_set
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.multiverse import multiverse_table
@@ -82,6 +82,7 @@ def summarise(directory: Path) -> Ablation:
         label_noise=label_noise_tables(directory),
         answer=None if level is None else level.table,
         details=_details(study),
+        budgets=budgets_of(spec, study.all_outcomes),
         multiverse=_multiverse(study, claims),
         metric=metric,
         curve_metric=validation,
@@ -115,12 +116,11 @@ def _design(study: MeasuredStudy) -> tuple[tuple[str, str], ...]:
 def _details(study: MeasuredStudy) -> tuple[Table, ...]:
     redrawn = study.at_stage(Stage.REDRAWN)
     found = variation_of(study.contrast, study.outcomes, redrawn, study.metrics, study.metric)
-    variation = variation_table(found, study.control)
+    tables = (tuning_table(study.spec, study.all_outcomes), variation_table(found, study.control))
     return (
         *published_tables(study.spec, study.points),
         *tasks_tables(study.contrast, study.methods, study.points, study.metric),
-        *tuning_tables(study.spec, study.all_outcomes),
-        *([] if variation is None else [variation]),
+        *(table for table in tables if table is not None),
     )
 
 
