@@ -110,7 +110,13 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
             times = "" if design.searches == 1 else f", {_count(design.searches, 'search')[:-1]}es of each"
             tried = f"{_budget_text(design.budget)} by {design.sampler} for each of {searches} {each}{times}"
             searched = f"{tried}, at {_count(len(design.search_seeds), 'seed')}"
-            return [*arms, f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}"]
+            unequal = []
+            if design.unequal_spaces:
+                unequal = [
+                    f"note: one budget for different numbers of parameters ({design.unequal_spaces}) "
+                    "searches larger spaces less closely; budget.trials_per_parameter gives them more"
+                ]
+            return [*arms, f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}", *unequal]
         case MinimumEffectiveDesign() as design:
             levels = ", ".join(map(str, design.levels))
             rule = f"the {design.seek} that is not worse than the best by more than {design.margin:g}"
@@ -146,6 +152,8 @@ def _range_text(parameter: FloatParameter | IntParameter | CategoricalParameter)
 
 def _budget_text(budget: Budget) -> str:
     limits = []
+    if budget.trials_per_parameter is not None:
+        limits.append(f"{_count(budget.trials_per_parameter, 'configuration')} per parameter")
     if budget.trials is not None:
         limits.append(_count(budget.trials, "configuration"))
     if budget.hours is not None:

@@ -9,6 +9,7 @@ import pytest
 
 from l2rw_ray.config import PlannedTrial, parse_study
 from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.planning.plan_text import describe_design
 from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.search.budgets import budget_table
 from l2rw_ray.report.search.summary import Configuration, Goal, pareto_front, summarise_search
@@ -149,6 +150,31 @@ def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, fol
     assert [row.cells[0].text for row in table.rows] == ["4"] * 6
     assert table.note.startswith("Each arm at each combination of its levels was searched by ")
     assert write_report(folder.path).finding == summary.finding
+
+
+@pytest.mark.parametrize(
+    ("budget", "basis"),
+    [
+        ({"trials": 3}, "with one budget for different numbers of parameters (uniform 1, l2rw 2)"),
+        ({"trials_per_parameter": 2}, "with 2 configurations per parameter"),
+    ],
+)
+def test_the_finding_says_what_budgets_of_unequal_spaces_were(
+    study_tree: dict, folder: StudyFolder, budget: dict, basis: str
+) -> None:
+    def metrics(trial: PlannedTrial) -> dict[str, float]:
+        gain = 0.1 * (trial.config.method.name == "l2rw") * (1 + trial.seed / 10)
+        return {**best_at_a_tenth(trial), "test_balanced_accuracy": 0.5 + gain}
+
+    own = {"method.update_every": {"kind": "int", "low": 1, "high": 4}}
+    arms = {"uniform": TUNED["arms"]["uniform"], "l2rw": TUNED["arms"]["l2rw"] | {"space": own}}
+    spec = parse_study(study_tree | {"design": TUNED | {"arms": arms, "budget": budget}, "seeds": 3})
+    play(spec, folder, metrics)
+    summary = summarise(folder.path)
+    assert basis in summary.finding
+    warned = any("may look worse for that alone" in warning for warning in summary.warnings)
+    noted = any(line.startswith("note: one budget") for line in describe_design(spec, ()))
+    assert warned == noted == ("trials" in budget)
 
 
 def test_a_tuned_comparison_without_final_trials_is_refused(study_tree: dict, folder: StudyFolder) -> None:

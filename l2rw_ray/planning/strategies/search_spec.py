@@ -98,12 +98,12 @@ def search_specs(spec: StudySpec) -> list[SearchSpec]:
     design = spec.design
     assert isinstance(design, SearchingDesign)
     if isinstance(design, SearchDesign):
-        return [SearchSpec(spec, design, {}, {}, design.space, spec.seed_values)]
+        return [SearchSpec(spec, _with_trials(design, design.space), {}, {}, design.space, spec.seed_values)]
     seeds = spec.seed_values
     return [
         SearchSpec(
             spec,
-            design.model_copy(update={"sampler_seed": design.sampler_seed + number}),
+            _with_trials(design, design.space_of(name), number),
             arm.set | point,
             {VARIANT: name} | point,
             design.space_of(name),
@@ -114,6 +114,12 @@ def search_specs(spec: StudySpec) -> list[SearchSpec]:
         for point in design.points_of(name)
         for number in range(design.searches)
     ]
+
+
+def _with_trials(design: SearchingDesign, space: Space, number: int = 0) -> SearchingDesign:
+    """Return the design with the number of configurations, and the sampler's seed, of one of its searches."""
+    budget = design.budget.model_copy(update={"trials": design.budget.trials_for(len(space))})
+    return design.model_copy(update={"budget": budget, "sampler_seed": design.sampler_seed + number})
 
 
 def _identity(parameter: FloatParameter | IntParameter | CategoricalParameter) -> dict[str, Any]:

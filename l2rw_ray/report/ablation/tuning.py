@@ -20,6 +20,8 @@ from l2rw_ray.report.search.budgets import SearchBudgets, SearchedArm, search_bu
 from l2rw_ray.report.search.limits import edge_warnings, unequal_spaces
 from l2rw_ray.report.search.summary import value_text
 
+_SAME = "the same budget"
+
 
 def has_tuned_levels(spec: StudySpec) -> bool:
     """Return whether arms were tuned at several levels of a factor, so that plots have a line for each."""
@@ -74,10 +76,10 @@ def tuning_table(spec: StudySpec, outcomes: Sequence[Outcome]) -> Table | None:
         columns=columns,
         rows=tuple(rows),
         note=(
-            f"Each {_searched(spec)} was searched{_times(design)} by {design.sampler} with the same "
-            f"budget, at {seeds} used nowhere else in this report; a trial shared by two searches counts "
-            "in both rows. The last column is the metric of the selection, so it is optimistic; the test "
-            f"metrics above are from fresh seeds, {_tested_on(spec)}"
+            f"Each {_searched(spec)} was searched{_times(design)} by {design.sampler} with "
+            f"{_budget(design)}, at {seeds} used nowhere else in this report; a trial shared by two searches "
+            "counts in both rows. The last column is the metric of the selection, so it is optimistic; the "
+            f"test metrics above are from fresh seeds, {_tested_on(spec)}"
         ),
     )
 
@@ -95,9 +97,18 @@ def searched_text(spec: StudySpec) -> str:
     design = spec.design
     if not isinstance(design, TunedComparisonDesign):
         return ""
-    if design.searches == 1:
-        return "between the configurations that one search of each arm chose"
-    return "between arms, each searched anew for every seed with the same budget"
+    budget = _budget(design)
+    if design.unequal_spaces:
+        budget = f"one budget for different numbers of parameters ({design.unequal_spaces})"
+    if design.searches > 1:
+        return f"between arms, each searched anew for every seed with {budget}"
+    chosen = "between the configurations that one search of each arm chose"
+    return f"{chosen} with {budget}" if budget != _SAME else chosen
+
+
+def _budget(design: TunedComparisonDesign) -> str:
+    each = design.budget.trials_per_parameter
+    return _SAME if each is None else f"{count(each, 'configuration')} per parameter"
 
 
 def _tested_on(spec: StudySpec) -> str:

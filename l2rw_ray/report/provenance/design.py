@@ -62,6 +62,9 @@ def search_of(spec: StudySpec) -> tuple[tuple[str, str], ...]:
     limits = []
     if design.budget.trials is not None:
         limits.append(count(design.budget.trials, "configuration"))
+    if design.budget.trials_per_parameter is not None:
+        each = count(design.budget.trials_per_parameter, "configuration")
+        limits.append(f"{each} per parameter")
     if design.budget.hours is not None:
         limits.append(f"{design.budget.hours:g} h of training")
     ranges = ", ".join(f"{factor_name(path)} {_range(path, kind)}" for path, kind in design.space.items())

@@ -53,11 +53,10 @@ def edge_warnings(
 
 def unequal_spaces(design: TunedComparisonDesign) -> list[str]:
     """Return a warning where arms search different numbers of parameters with one budget."""
-    sizes = {name: len(design.space_of(name)) for name in design.arms}
-    if len(set(sizes.values())) < 2:
+    if not design.unequal_spaces:
         return []
-    named = ", ".join(f"{name} {size}" for name, size in sizes.items())
     return [
-        f"All arms are searched with the same budget, but vary different numbers of parameters ({named}): "
-        "an arm with more of them is searched less closely"
+        "All arms are searched with the same budget, but vary different numbers of parameters "
+        f"({design.unequal_spaces}): an arm with more of them is searched less closely, and may look worse "
+        "for that alone"
     ]
