@@ -63,8 +63,9 @@ class StudySpec(Section):
     """Which trials are run."""
     seeds: Seeds = 3
     """How many seeds (0, 1, …), 10,000 at most, or a list of them; each is a paired replicate of every
-    design point. Or planned looks, as `{start: 5, most: 20, looks: 3}`, of a grid or an ablation. Or seeds at
-    which each source of randomness is drawn anew, as `{count: 10, redraw: [split, init, order]}`."""
+    design point. Or planned looks, as `{start: 5, most: 20, looks: 3}`, of a grid, an ablation or a tuned
+    comparison. Or seeds at which each source of randomness is drawn anew, as
+    `{count: 10, redraw: [split, init, order]}`."""
     resources: Resources = Resources()
     """Resources of each trial."""
     limits: Limits = Limits()
@@ -177,6 +178,11 @@ class StudySpec(Section):
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The seeds of the last look, if looks are planned; else the seeds."""
+        return tuple(range(self.seeds.most)) if isinstance(self.seeds, PlannedLooks) else self.seed_values
+
+    @property
     def look_sizes(self) -> tuple[int, ...]:
         """Number of seeds at each planned look."""
         return self.seeds.sizes if isinstance(self.seeds, PlannedLooks) else (len(self.seed_values),)
@@ -239,7 +245,7 @@ class StudySpec(Section):
 
     def _check_looks(self, seeds: PlannedLooks) -> None:
         given = f"{seeds.start} to {seeds.most}"
-        if not isinstance(self.design, GridDesign | AblationDesign):
+        if not isinstance(self.design, FixedDesign | TunedComparisonDesign):
             problem = f"design.kind {self.design.kind!r} has no planned looks of this kind"
             raise conflict("seeds", given, problem, "use a number of seeds")
         varied = [path for path in self.design.factors if path.startswith("resources")]
@@ -255,11 +261,11 @@ class StudySpec(Section):
             case TunedComparisonDesign():
                 if isinstance(self.trial, TrialConfig):
                     self._check_test_set(self.design, self.trial)
-                both = set(self.design.all_search_seeds) & set(self.seed_values)
+                both = set(self.design.all_search_seeds) & set(self.all_seeds)
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
                     raise conflict("design.search_seeds", min(both), problem, "use others")
-                seeds = len(self.seed_values)
+                seeds = len(self.all_seeds)
                 if self.design.searches not in (1, seeds):
                     problem = f"the study has {seeds} seeds, and each search has one of its own"
                     raise conflict("design.searches", self.design.searches, problem, f"use 1 or {seeds}")

@@ -116,7 +116,8 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
                     f"note: one budget for different numbers of parameters ({design.unequal_spaces}) "
                     "searches larger spaces less closely; budget.trials_per_parameter gives them more"
                 ]
-            return [*arms, f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}", *unequal]
+            tested = f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}"
+            return [*arms, tested, *([_looks_text(spec)] if spec.looks > 1 else []), *unequal]
         case MinimumEffectiveDesign() as design:
             levels = ", ".join(map(str, design.levels))
             rule = f"the {design.seek} that is not worse than the best by more than {design.margin:g}"
@@ -124,8 +125,7 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
     lines = _factor_lines(_levels(planned))
     if spec.looks > 1:
         seeds = sum(trial.factors == planned[0].factors for trial in planned) if planned else seeds
-        sizes = ", ".join(map(str, spec.look_sizes))
-        lines.append(f"looks at {sizes} seeds, ends once the finding is shown")
+        lines.append(_looks_text(spec))
     finals = sum(trial.stage is Stage.FINAL for trial in planned)
     lines.append(
         f"{_count(finals // seeds, 'design point')} × {_count(seeds, 'seed')} = {_count(finals, 'trial')}"
@@ -134,6 +134,10 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
         again = _count(len(planned) - finals, "further trial")
         lines.append(f"each again with another {', another '.join(spec.redrawn)}: {again}")
     return lines
+
+
+def _looks_text(spec: StudySpec) -> str:
+    return f"looks at {', '.join(map(str, spec.look_sizes))} seeds, ends once the finding is shown"
 
 
 def _factor_lines(factors: Mapping[str, Sequence[Any]], indent: int = 2) -> list[str]:

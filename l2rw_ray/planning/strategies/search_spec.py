@@ -99,7 +99,7 @@ def search_specs(spec: StudySpec) -> list[SearchSpec]:
     assert isinstance(design, SearchingDesign)
     if isinstance(design, SearchDesign):
         return [SearchSpec(spec, _with_trials(design, design.space), {}, {}, design.space, spec.seed_values)]
-    seeds = spec.seed_values
+    seeds = spec.all_seeds
     return [
         SearchSpec(
             spec,

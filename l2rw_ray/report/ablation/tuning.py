@@ -37,7 +37,7 @@ def budgets_of(spec: StudySpec, outcomes: Sequence[Outcome]) -> SearchBudgets | 
     if not isinstance(design, TunedComparisonDesign):
         return None
     searched = []
-    for search in _searches(spec, design):
+    for search in _searches(spec, design, outcomes):
         own = [each for each in outcomes if each.stage is Stage.SEARCH and search.has(each)]
         values = _means(own, spec, len(design.search_seeds))
         ended = {each.setting for each in own if each.status != "missing"}
@@ -55,7 +55,7 @@ def tuning_table(spec: StudySpec, outcomes: Sequence[Outcome]) -> Table | None:
     metric_spec = metric_spec_for(metric_table(spec).named(spec.objective.metric))
     seeds = count(len(design.search_seeds), "seed")
     rows = []
-    for search in _searches(spec, design):
+    for search in _searches(spec, design, outcomes):
         own = [outcome for outcome in outcomes if search.has(outcome)]
         tried = _means(own, spec, len(design.search_seeds))
         values = [_chosen_value(own, path, search.arm, design) for path in paths]
@@ -129,7 +129,7 @@ def tuning_gaps(spec: StudySpec, outcomes: Sequence[Outcome]) -> list[str]:
         return []
     warnings = []
     chosen = []
-    for search in _searches(spec, design):
+    for search in _searches(spec, design, outcomes):
         name, own = search.name, [outcome for outcome in outcomes if search.has(outcome)]
         paths = design.space_of(search.arm)
         chosen.append(
@@ -164,8 +164,9 @@ class _Search:
         return is_of_arm and outcome.seed in seeds and self.point.covers(outcome.setting)
 
 
-def _searches(spec: StudySpec, design: TunedComparisonDesign) -> list[_Search]:
-    seeds, found = spec.seed_values, []
+def _searches(spec: StudySpec, design: TunedComparisonDesign, outcomes: Sequence[Outcome]) -> list[_Search]:
+    """Return the searches of a study; with planned looks, those of looks that have begun."""
+    seeds, found = spec.all_seeds, []
     for arm in design.arms:
         for levels in design.points_of(arm):
             point = Setting(tuple((path, plain(level)) for path, level in levels.items()))
@@ -174,7 +175,7 @@ def _searches(spec: StudySpec, design: TunedComparisonDesign) -> list[_Search]:
                 if design.searches > 1:
                     name, own = f"{name}, search {number + 1}", frozenset(seeds[number : number + 1])
                 found.append(_Search(arm, point, name, frozenset(design.search_seeds_of(number)), own))
-    return found
+    return [each for each in found if spec.looks == 1 or any(map(each.has, outcomes))]
 
 
 def _cost(outcome: Outcome) -> float:
