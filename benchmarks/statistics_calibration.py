@@ -15,10 +15,11 @@ import numpy as np
 
 from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.comparisons.families import gated
-from l2rw_ray.statistics import Difference, mean_interval, paired_difference
+from l2rw_ray.statistics import Difference, Interval, mean_interval, paired_difference
 from l2rw_ray.statistics.example_sampling import example_variance
 from l2rw_ray.statistics.intervals import is_constant
 from l2rw_ray.statistics.minimum_effective import Verdict, effective_level, look_sizes
+from l2rw_ray.statistics.partial_pooling import Posterior, partial_pooling
 from l2rw_ray.statistics.significance import holm, paired_t_test, signed_rank_test
 
 LEVEL = 0.05
@@ -284,6 +285,50 @@ def examples(repeats: int) -> Iterator[Row]:
                       after / repeats)  # fmt: skip
 
 
+def hierarchical(repeats: int) -> Iterator[Row]:
+    """Five settings: limits miss the true difference. Before, a t interval of each setting alone.
+
+    Of all settings, of the one that looks best, of the mean of such settings, and of another such setting.
+    """
+    unequal = "errors of equal size at every setting"
+    for model, deviation, ratio in (
+        ("alike", 0.0, 1.0),
+        ("differ", 1.0, 1.0),
+        ("differ, unequal errors", 1.0, 6.0),
+    ):
+        sizes_J = np.geomspace(1, ratio, 5) / np.sqrt(ratio)
+        for seeds in (3, 5, 15):
+            rng, before, after = np.random.default_rng(seeds), np.zeros(2), np.zeros(4)
+            for _ in range(repeats):
+                true_J = deviation * rng.normal(size=5)
+                errors_JS = 0.5 * rng.normal(size=seeds) + sizes_J[:, None] * rng.normal(size=(5, seeds))
+                values_JS = true_J[:, None] + errors_JS
+                found, best = partial_pooling(values_JS), int(values_JS.mean(axis=1).argmax())
+                assert found is not None
+                alone_J = np.array(
+                    [_misses(mean_interval(own), true) for own, true in zip(values_JS, true_J, strict=True)]
+                )
+                drawn_J = np.array(
+                    [_misses(own, true) for own, true in zip(found.settings, true_J, strict=True)]
+                )
+                before += [alone_J.mean(), alone_J[best]]
+                population = _misses(found.average, 0.0), _misses(found.another, deviation * rng.normal())
+                after += [drawn_J.mean(), drawn_J[best], *population]
+            claims = (
+                "a setting",
+                "the setting that looks best",
+                "the mean of such settings",
+                "another setting",
+            )
+            for claim, old, new in zip(claims, (*before, np.nan, np.nan), after, strict=True):
+                yield Row(f"limits of {claim} miss it", f"settings {model}", str(seeds), LEVEL, old / repeats,
+                          new / repeats, unequal if ratio > 1 else "")  # fmt: skip
+
+
+def _misses(limits: Interval | Posterior, true: float) -> bool:
+    return not limits.low <= true <= limits.high
+
+
 @dataclass(frozen=True)
 class _Compared:
     treatment: str
@@ -308,7 +353,12 @@ PROCEDURES: Mapping[str, Callable[[int], Iterator[Row]]] = {
     "tuned-looks": tuned_looks,
     "bold": bold,
     "examples": examples,
+    "hierarchical": hierarchical,
 }
+
+
+def _percent(rate: float) -> str:
+    return "–" if np.isnan(rate) else f"{100 * rate:.1f} %"
 
 
 def main() -> None:
@@ -321,7 +371,7 @@ def main() -> None:
     too_high = []
     for name in arguments.only:
         for row in PROCEDURES[name](arguments.repeats):
-            rates = " | ".join(f"{100 * rate:.1f} %" for rate in (row.nominal, row.before, row.after))
+            rates = " | ".join(map(_percent, (row.nominal, row.before, row.after)))
             print(f"| {row.procedure} | {row.model} | {row.seeds} | {rates} | {row.note} |", flush=True)
             error = 2 * np.sqrt(row.nominal * (1 - row.nominal) / arguments.repeats)
             if not row.note and row.after > 1.5 * row.nominal + error:

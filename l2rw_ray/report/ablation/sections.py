@@ -31,7 +31,7 @@ _LINES_NOTE = "Lines are means over seeds, bands their 95 % intervals, cut off a
 
 def ablation_sections(summary: Ablation) -> list[Section]:
     """Return everything between the finding and what was run; call inside `drawing()`."""
-    differences = (difference_table(summary), interaction_table(summary), summary.multiverse)
+    differences = (difference_table(summary), interaction_table(summary), summary.pooling, summary.multiverse)
     before, costs = (summary.signatures, *summary.details), cost_table(summary)
     sections = [
         Section("The answer in plots", answer_plots(summary), note=_POINTS_NOTE, is_wide=True),

@@ -14,6 +14,7 @@ from l2rw_ray.report.ablation.tuning import budgets_of, tuning_gaps, tuning_tabl
 from l2rw_ray.report.comparisons.cautions import cautions, shared_test_set
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.multiverse import multiverse_table
+from l2rw_ray.report.comparisons.partial_pooling import pooling_table
 from l2rw_ray.report.comparisons.variation import variation_of, variation_table
 from l2rw_ray.report.design_points.arms import arms_of
 from l2rw_ray.report.design_points.labels import MINUS, WEIGHT_CURVES, count
@@ -84,6 +85,7 @@ def summarise(directory: Path) -> Ablation:
         details=_details(study),
         budgets=budgets_of(spec, study.all_outcomes),
         multiverse=_multiverse(study, claims),
+        pooling=pooling_table(contrast, points, next(iter(claims.pooled), None), study.history.margin),
         metric=metric,
         curve_metric=validation,
         results=study.metrics.results,
@@ -126,7 +128,7 @@ def _details(study: MeasuredStudy) -> tuple[Table, ...]:
 
 def _multiverse(study: MeasuredStudy, claims: Claims) -> Table | None:
     return multiverse_table(
-        *(study.contrast, study.points, study.outcomes, claims.pooled, claims.single),
+        *(study.contrast, study.points, study.outcomes, claims.pooled),
         *(study.history.margin, study.metrics.results),
     )
 

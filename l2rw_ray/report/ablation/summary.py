@@ -149,6 +149,7 @@ class Ablation(Summary):
         details: Tables specific to the kind of design.
         budgets: Expected best of each arm of a tuned comparison by the budget of its search.
         multiverse: The finding under other analyses.
+        pooling: The finding at single settings, drawn together.
         metric: Name of the headline metric.
         curve_metric: Name of the metric of the curves.
         results: Names of the metrics that have a table, the headline first.
@@ -174,6 +175,7 @@ class Ablation(Summary):
     details: tuple[Table, ...] = ()
     budgets: SearchBudgets | None = None
     multiverse: Table | None = None
+    pooling: Table | None = None
     metric: str = HEADLINE
     curve_metric: str = validation_metric(HEADLINE)
     results: tuple[str, ...] = TEST_METRICS
