@@ -21,6 +21,7 @@ from l2rw_ray.statistics.intervals import is_constant
 from l2rw_ray.statistics.minimum_effective import Verdict, effective_level, look_sizes
 from l2rw_ray.statistics.partial_pooling import Posterior, partial_pooling
 from l2rw_ray.statistics.significance import holm, paired_t_test, signed_rank_test
+from l2rw_ray.statistics.variance_sources import Variance, nested_variances
 
 LEVEL = 0.05
 CHANCE = 0.1
@@ -325,7 +326,29 @@ def hierarchical(repeats: int) -> Iterator[Row]:
                           new / repeats, unequal if ratio > 1 else "")  # fmt: skip
 
 
-def _misses(limits: Interval | Posterior, true: float) -> bool:
+def nested(repeats: int) -> Iterator[Row]:
+    """Limits of the variance that the search makes, from two tests of what each search chose, miss it."""
+    for deviation, model in (
+        (0.0, "none"),
+        (1.0, "as large as that of the seed"),
+        (2.0, "four times as large"),
+    ):
+        for searches in (5, 10, 20):
+            rng, missed, named = np.random.default_rng(searches), 0, 0
+            for _ in range(repeats):
+                values = deviation * rng.normal(size=(searches, 1)) + rng.normal(size=(searches, 2))
+                found = nested_variances([(first, again) for first, again in values])
+                assert found is not None
+                missed += _misses(found.groups, deviation**2)
+                named += found.p < LEVEL
+            yield Row("limits of the search's variance miss it", model, str(searches), LEVEL, np.nan,
+                      missed / repeats)  # fmt: skip
+            if deviation == 1.0:
+                yield Row("search or seed is named as larger", model, str(searches), LEVEL, np.nan,
+                          named / repeats)  # fmt: skip
+
+
+def _misses(limits: Interval | Posterior | Variance, true: float) -> bool:
     return not limits.low <= true <= limits.high
 
 
@@ -354,6 +377,7 @@ PROCEDURES: Mapping[str, Callable[[int], Iterator[Row]]] = {
     "bold": bold,
     "examples": examples,
     "hierarchical": hierarchical,
+    "nested": nested,
 }
 
 

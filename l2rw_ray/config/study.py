@@ -11,7 +11,7 @@ from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.published import PublishedTable
 from l2rw_ray.config.design.search import COSTS, SearchDesign
 from l2rw_ray.config.design.space import ends_of
-from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign, retest_seed
 from l2rw_ray.config.functions.any_trial import AnyTrial, as_built_in, is_own
 from l2rw_ray.config.functions.choice import choice_misfit, default_objective, headline_misfit, mode_of
 from l2rw_ray.config.functions.metrics import Metric, Metrics, declared
@@ -190,7 +190,14 @@ class StudySpec(Section):
     @property
     def redrawn(self) -> tuple[RandomSource, ...]:
         """Sources of randomness that are drawn anew at every seed, each in a further trial."""
-        return tuple(dict.fromkeys(self.seeds.redraw)) if isinstance(self.seeds, RedrawnSeeds) else ()
+        sources = self.seeds.redraw if isinstance(self.seeds, RedrawnSeeds) else ()
+        return tuple(dict.fromkeys(source for source in sources if source != "seed"))
+
+    @property
+    def retest_seeds(self) -> tuple[int, ...]:
+        """Seeds at which a tuned comparison tests what its searches chose once more, one for each seed."""
+        is_again = isinstance(self.seeds, RedrawnSeeds) and "seed" in self.seeds.redraw
+        return tuple(map(retest_seed, self.seed_values)) if is_again else ()
 
     @property
     def looks(self) -> int:
@@ -233,6 +240,17 @@ class StudySpec(Section):
 
     def _check_redrawn(self, seeds: RedrawnSeeds) -> None:
         remedy = f"use seeds: {seeds.count}"
+        if isinstance(self.design, TunedComparisonDesign):
+            if set(seeds.redraw) != {"seed"}:
+                problem = "a tuned comparison draws whole seeds anew"
+                raise conflict("seeds.redraw", list(seeds.redraw), problem, "use redraw: [seed]")
+            if self.design.searches != seeds.count:
+                problem = "searches are told from seeds where each seed has a search of its own"
+                raise conflict("design.searches", self.design.searches, problem, f"use {seeds.count}")
+            return
+        if "seed" in seeds.redraw:
+            problem = "another seed is another replicate"
+            raise conflict("seeds.redraw", list(seeds.redraw), problem, "leave it out, and raise count")
         if not isinstance(self.trial, TrialConfig):
             problem = "a custom trial draws everything from one seed"
             raise conflict("seeds.redraw", list(seeds.redraw), problem, remedy)
@@ -261,7 +279,7 @@ class StudySpec(Section):
             case TunedComparisonDesign():
                 if isinstance(self.trial, TrialConfig):
                     self._check_test_set(self.design, self.trial)
-                both = set(self.design.all_search_seeds) & set(self.all_seeds)
+                both = set(self.design.all_search_seeds) & {*self.all_seeds, *self.retest_seeds}
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
                     raise conflict("design.search_seeds", min(both), problem, "use others")

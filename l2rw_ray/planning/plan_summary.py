@@ -175,7 +175,7 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
             remaining = looking.remaining - len(missing_trials(planned, ledger))
         case SearchDesign() | TunedComparisonDesign():
             planned = resume_search(spec, folder)
-            most = spec.design.max_trials(len(spec.all_seeds))
+            most = spec.design.max_trials(len(spec.all_seeds) + len(spec.retest_seeds))
             remaining = None if most is None else max(most - len(planned), 0)
             if spec.looks > 1 and _has_ended(spec, planned, ledger):
                 remaining = 0
@@ -247,8 +247,9 @@ def _from_ledger(
         from l2rw_ray.planning.primary_power import detectable_range  # scipy takes its time
 
         known["detectable"] = detectable_range(spec, planned, folder)
-    if spec.redrawn:
+    stages = {trial.stage for trial in completed}
+    if {Stage.FINAL, Stage.REDRAWN} <= stages:
         from l2rw_ray.planning.variation import variation_advice
 
-        known["variation"] = variation_advice(spec, folder)
+        known["variation"] = variation_advice(folder)
     return known

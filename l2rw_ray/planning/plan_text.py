@@ -117,7 +117,11 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
                     "searches larger spaces less closely; budget.trials_per_parameter gives them more"
                 ]
             tested = f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}"
-            return [*arms, tested, *([_looks_text(spec)] if spec.looks > 1 else []), *unequal]
+            further = [_looks_text(spec)] if spec.looks > 1 else []
+            if spec.retest_seeds:
+                again = _count(searches * len(spec.retest_seeds), "further trial")
+                further.append(f"what each search chose again at another seed: {again}")
+            return [*arms, tested, *further, *unequal]
         case MinimumEffectiveDesign() as design:
             levels = ", ".join(map(str, design.levels))
             rule = f"the {design.seek} that is not worse than the best by more than {design.margin:g}"

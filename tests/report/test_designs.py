@@ -9,7 +9,9 @@ import pytest
 
 from l2rw_ray.config import PlannedTrial, parse_study
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.planning.plan_text import describe_design
+from l2rw_ray.planning.placement import this_machine
+from l2rw_ray.planning.plan_summary import summarise_plan
+from l2rw_ray.planning.plan_text import describe_design, plan_text
 from l2rw_ray.report import summarise, write_report
 from l2rw_ray.report.search.budgets import budget_table
 from l2rw_ray.report.search.summary import Configuration, Goal, pareto_front, summarise_search
@@ -175,6 +177,38 @@ def test_the_finding_says_what_budgets_of_unequal_spaces_were(
     warned = any("may look worse for that alone" in warning for warning in summary.warnings)
     noted = any(line.startswith("note: one budget") for line in describe_design(spec, ()))
     assert warned == noted == ("trials" in budget)
+
+
+@pytest.mark.parametrize(("search", "seed", "largest"), [(0.05, 0.005, "search"), (0.0005, 0.05, "seed")])
+def test_what_searches_chose_is_tested_again_to_tell_searches_from_seeds(
+    study_tree: dict, folder: StudyFolder, search: float, seed: float, largest: str
+) -> None:
+    """The test metric of l2rw has a part that what its search chose makes, and one of the seed."""
+
+    def metrics(trial: PlannedTrial) -> dict[str, float]:
+        ours, lr = trial.config.method.name == "l2rw", trial.config.optim.lr
+        chosen = np.random.default_rng(int(1e9 * lr)).normal(0, search)
+        value = 0.5 + ours * (chosen + np.random.default_rng(trial.seed).normal(0, seed))
+        return {**best_at_a_tenth(trial), "test_balanced_accuracy": float(value)}
+
+    design = TUNED | {"searches": 12, "sampler": "random", "budget": {"trials": 2}}
+    spec = parse_study(study_tree | {"design": design, "seeds": {"count": 12, "redraw": ["seed"]}})
+    ran = play(spec, folder, metrics)
+    assert len(ran) == spec.design.max_trials(24) == 2 * 12 * (2 + 1 + 1)
+    summary = summarise(folder.path)
+    assert summary.pooled[0].difference.interval.n == 12
+    (table,) = [each for each in summary.details if each.key == "variation"]
+    assert [row.name for row in table.rows] == [
+        "both, between seeds with a search each",
+        "search, by what it chose",
+        "seed, with the same choice",
+    ]
+    assert f"Most of the variation comes from the {largest}" in table.note
+    assert "24 trials, after 48 search trials, beside 24 trials drawn anew" in dict(summary.design)["Size"]
+    seen = summarise_plan(spec, folder, nodes=this_machine())
+    assert seen.to_run == 0
+    assert f"most of the variation comes from the {largest}" in plan_text(seen)
+    assert "what each search chose again at another seed: 24 further trials" in plan_text(seen)
 
 
 def test_a_tuned_comparison_without_final_trials_is_refused(study_tree: dict, folder: StudyFolder) -> None:

@@ -14,6 +14,15 @@ _APART = 1000
 """Distance between the seeds of successive searches of an arm."""
 
 
+_RETESTED_APART = 500_000
+"""Distance between the seeds of the two tests of what a search chose; above the largest number of seeds."""
+
+
+def retest_seed(seed: int) -> int:
+    """Return the seed of the second test of what a search chose, from that of the first."""
+    return seed + _RETESTED_APART
+
+
 class Arm(Section):
     """One side of the comparison, tuned on its own."""
 

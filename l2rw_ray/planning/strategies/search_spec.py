@@ -26,6 +26,7 @@ class SearchSpec:
         space: What is varied.
         seeds: Seeds of each configuration.
         final_seeds: Seeds of the final trials of the configuration that is chosen; none of a `search`.
+        retest_seeds: Seeds at which it is tested once more, to tell the search from the seed.
     """
 
     spec: StudySpec
@@ -35,6 +36,7 @@ class SearchSpec:
     space: Space
     seeds: Sequence[int]
     final_seeds: Sequence[int] = ()
+    retest_seeds: Sequence[int] = ()
 
     @property
     def metrics(self) -> list[tuple[str, str]]:
@@ -109,6 +111,7 @@ def search_specs(spec: StudySpec) -> list[SearchSpec]:
             design.space_of(name),
             design.search_seeds_of(number),
             seeds if design.searches == 1 else seeds[number : number + 1],
+            spec.retest_seeds[number : number + 1],
         )
         for name, arm in design.arms.items()
         for point in design.points_of(name)

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from l2rw_ray.config import PlannedTrial, trial_fingerprint
+from l2rw_ray.config import PlannedTrial, Stage, trial_fingerprint
 from l2rw_ray.planning.primary_comparison import is_shown
 from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
 from l2rw_ray.planning.strategies.search import SearchStrategy
@@ -58,7 +58,7 @@ class TunedComparisonStrategy:
         for place, search in enumerate(self._searches):
             asked = len(self._finals.get(place, ()))
             is_lost = place in self._finals and search.best is None
-            finals += 0 if is_lost else len(search.search_spec.final_seeds) - asked
+            finals += 0 if is_lost else len(_tests(search)) - asked
         return None if None in open_searches else sum(number or 0 for number in open_searches) + finals
 
     @property
@@ -114,12 +114,12 @@ class TunedComparisonStrategy:
     @property
     def _in_look(self) -> list[tuple[int, SearchStrategy]]:
         """The searches whose choice is tested by the present look, with their places."""
-        return [(place, each) for place, each in enumerate(self._searches) if self._final_seeds(each)]
+        return [(place, each) for place, each in enumerate(self._searches) if self._tests_in_look(each)]
 
-    def _final_seeds(self, search: SearchStrategy) -> Sequence[int]:
-        """Return the seeds of a search's final trials up to the present look."""
-        own = search.search_spec.final_seeds
-        return own if self._spec.looks == 1 else [seed for seed in own if seed < self._size]
+    def _tests_in_look(self, search: SearchStrategy) -> Sequence[tuple[int, Stage]]:
+        """Return the tests of a search's choice up to the present look."""
+        own = _tests(search)
+        return own if self._spec.looks == 1 else [(seed, stage) for seed, stage in own if seed < self._size]
 
     def _choose(self) -> None:
         """Plan the final trials of the searches that are over, and the next look once one shows nothing."""
@@ -144,14 +144,21 @@ class TunedComparisonStrategy:
         best, planned = search.best, self._finals.setdefault(place, [])
         if best is None:
             return
-        for seed in self._final_seeds(search)[len(planned) :]:
-            planned.append(_final_trial(search, best, seed))
+        for seed, stage in self._tests_in_look(search)[len(planned) :]:
+            planned.append(_final_trial(search, best, seed, stage))
             if planned[-1].trial_id not in self._known:
                 self._known.add(planned[-1].trial_id)
                 self._left.append(planned[-1])
 
 
-def _final_trial(search: SearchStrategy, best: PlannedTrial, seed: int) -> PlannedTrial:
+def _tests(search: SearchStrategy) -> list[tuple[int, Stage]]:
+    """Return the seeds at which a search's choice is tested, and what each test is for."""
+    own = search.search_spec
+    finals, retests = ((seed, Stage.FINAL) for seed in own.final_seeds), own.retest_seeds
+    return [*finals, *((seed, Stage.REDRAWN) for seed in retests)]
+
+
+def _final_trial(search: SearchStrategy, best: PlannedTrial, seed: int, stage: Stage) -> PlannedTrial:
     own = search.search_spec
     trial_id = trial_fingerprint(best.config, seed, best.resources)
-    return PlannedTrial(trial_id, best.config, seed, best.resources, own.levels, search=own.key)
+    return PlannedTrial(trial_id, best.config, seed, best.resources, own.levels, stage, own.key)

@@ -15,7 +15,7 @@ from l2rw_ray.report.comparisons.cautions import cautions, shared_test_set
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.multiverse import multiverse_table
 from l2rw_ray.report.comparisons.partial_pooling import pooling_table
-from l2rw_ray.report.comparisons.variation import variation_of, variation_table
+from l2rw_ray.report.comparisons.variation import variation_table
 from l2rw_ray.report.design_points.arms import arms_of
 from l2rw_ray.report.design_points.labels import MINUS, WEIGHT_CURVES, count
 from l2rw_ray.report.design_points.points import Outcome, counts_of, problems_of, warnings_of
@@ -116,9 +116,8 @@ def _design(study: MeasuredStudy) -> tuple[tuple[str, str], ...]:
 
 
 def _details(study: MeasuredStudy) -> tuple[Table, ...]:
-    redrawn = study.at_stage(Stage.REDRAWN)
-    found = variation_of(study.contrast, study.outcomes, redrawn, study.metrics, study.metric)
-    tables = (tuning_table(study.spec, study.all_outcomes), variation_table(found, study.control))
+    variation = variation_table(study.variation, study.control)
+    tables = (tuning_table(study.spec, study.all_outcomes), variation)
     return (
         *published_tables(study.spec, study.points),
         *tasks_tables(study.contrast, study.methods, study.points, study.metric),

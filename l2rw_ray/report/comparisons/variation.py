@@ -1,10 +1,11 @@
-"""Where the variation of the finding comes from: seeds with one source of randomness drawn anew."""
+"""Where the variation of the finding comes from: seeds with one source of randomness, or all, drawn anew."""
 
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from l2rw_ray.config.design.tuned_comparison import retest_seed
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, values_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import MetricSpec, count, metric_spec_for
@@ -16,6 +17,7 @@ from l2rw_ray.statistics.comparisons import seed_differences
 from l2rw_ray.statistics.variance_sources import (
     Variance,
     largest_source,
+    nested_variances,
     redrawn_variance,
     variance_between,
 )
@@ -24,12 +26,30 @@ NAMES: Mapping[str, str] = {
     "split": "sets, made noise and imbalance",
     "init": "initial weights",
     "order": "order of batches and the method's draws",
+    "search": "search, by what it chose",
+    "seed": "seed, with the same choice",
 }
+_SOURCES = ("split", "init", "order")
 _ADVICE: Mapping[str, str] = {
     "split": "seeds have to draw other sets: further runs on the same split would show little of it",
     "init": "runs with other initial weights show most of it, also on the same split",
     "order": "runs in another order show most of it, also on the same split with the same initial weights",
+    "search": "more searches show more of it, more seeds for each would not; a larger budget may narrow it",
+    "seed": "more seeds show most of it, and `searches: 1` costs less, with a finding about configurations",
 }
+
+
+_DRAWN = (
+    "Each trial ran again at the same seed with one source of randomness drawn anew; half the mean square of "
+    "the change is the variance that the source makes, in interaction with others as well, so that shares "
+    "may add up to more than 100 %."
+)
+_RETESTED = (
+    "What each search chose was tested once more, on another seed. The variance within a search is that of "
+    "seeds; the search makes what its two tests have in common beyond that, with limits of the modified "
+    "large-sample method (Ting et al. 1990). Shares need not add up to 100 %."
+)
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,7 @@ class Variation:
         sources: Variance by source.
         left_out: Number of settings that are left out because not every source has results there.
         diverged: Number of trials that diverged with a source drawn anew, by source.
+        p: P value of the F test that search and seed make as much; None where sources were drawn anew.
     """
 
     treatment: str
@@ -51,15 +72,23 @@ class Variation:
     sources: Mapping[str, Variance]
     left_out: int = 0
     diverged: Mapping[str, int] = field(default_factory=dict)
+    p: float | None = None
 
     @property
     def advice(self) -> str:
         """Which source to replicate, in a sentence without a full stop."""
-        largest = largest_source(self.sources)
+        largest = largest_source(self.sources) if self.p is None else self._search_or_seed
         if largest is None:
             return "no source is shown to make more of the variation than the others: replicate them together"
         name, advice = NAMES[largest], _ADVICE[largest]
         return f"most of the variation comes from the {name}: {advice}"
+
+    @property
+    def _search_or_seed(self) -> str | None:
+        """Which of the two makes more of the variation; None where the F test leaves it open."""
+        if self.p is None or self.p >= _LEVEL:
+            return None
+        return max(self.sources, key=lambda name: self.sources[name].value)
 
 
 def variation_of(
@@ -83,7 +112,7 @@ def variation_of(
     drawn = _pairs(contrast, outcomes, metrics, metric)
     anew = {
         source: pairs
-        for source in NAMES
+        for source in _SOURCES
         if (pairs := _pairs(contrast, [each for each in redrawn if each.redrawn == source], metrics, metric))
     }
     kept = set(drawn).intersection(*anew.values())  # the gain of another setting is no change of a source
@@ -104,6 +133,44 @@ def variation_of(
     )
     left_out = len(drawn) - len(kept)
     return Variation(contrast.name(treatment), metric, between, sources, left_out, diverged=lost)
+
+
+def search_variation_of(
+    contrast: Contrast,
+    outcomes: Sequence[Outcome],
+    retested: Sequence[Outcome],
+    metrics: MetricTable,
+    metric: str,
+) -> Variation | None:
+    """Return how much of the first treatment's difference varies with the search, and how much with the seed.
+
+    Args:
+        contrast: What is compared.
+        outcomes: Final trials of a tuned comparison with a search for every seed.
+        retested: Trials of what each search chose at another seed.
+        metrics: The metrics of the study.
+        metric: Name of the headline metric.
+    """
+    if not contrast.treatments or not retested:
+        return None
+    first, again = _pairs(contrast, outcomes, metrics, metric), _pairs(contrast, retested, metrics, metric)
+    kept = first.keys() & again.keys()
+    values, anew = _differences(first, kept, metric), _differences(again, kept, metric)
+    found = nested_variances(
+        [(value, anew[retest_seed(seed)]) for seed, value in values.items() if retest_seed(seed) in anew]
+    )
+    between = variance_between(values)
+    if found is None or between is None:
+        return None
+    treatment = contrast.treatments[0]
+    levels = (treatment, contrast.control)
+    lost = sum(each.has_diverged and contrast.level_of(each) in levels for each in retested)
+    return Variation(
+        *(contrast.name(treatment), metric, between, {"search": found.groups, "seed": found.within}),
+        left_out=len(first) - len(kept),
+        diverged={"seed": lost} if lost else {},
+        p=found.p,
+    )
 
 
 _Pairs = Mapping[tuple[Setting, Setting], Pair[DesignPoint]]
@@ -135,7 +202,8 @@ def variation_table(found: Variation | None, control: str) -> Table | None:
     if found is None:
         return None
     metric_spec, between = metric_spec_for(found.metric), found.between
-    rows = [_row("all of them, between seeds", between, None, metric_spec)]
+    total = "all of them, between seeds" if found.p is None else "both, between seeds with a search each"
+    rows = [_row(total, between, None, metric_spec)]
     rows += [_row(NAMES[source], own, between, metric_spec) for source, own in found.sources.items()]
     return Table(
         key="variation",
@@ -149,10 +217,8 @@ def variation_table(found: Variation | None, control: str) -> Table | None:
         ),
         rows=tuple(rows),
         note=(
-            "Each trial ran again at the same seed with one source of randomness drawn anew; half the mean "
-            "square of the change is the variance that the source makes, in interaction with others as "
-            "well, so that shares may add up to more than 100 %. With few seeds they are rough. These trials "
-            f"count nowhere else. {_gaps(found)}{found.advice[0].upper()}{found.advice[1:]}."
+            f"{_DRAWN if found.p is None else _RETESTED} With few seeds they are rough. These trials count "
+            f"nowhere else. {_gaps(found)}{found.advice[0].upper()}{found.advice[1:]}."
         ),
     )
 

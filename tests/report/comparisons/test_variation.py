@@ -61,14 +61,14 @@ def test_trials_drawn_anew_are_in_no_claim(study):
 
 
 def test_the_plan_says_which_source_to_replicate(study):
-    assert "seeds have to draw other sets" in variation_advice(study.read_spec(), study)
+    assert "seeds have to draw other sets" in variation_advice(study)
 
 
 def test_nothing_is_said_before_anything_was_drawn_anew(study):
     for row in study.read_plan():
         if row.stage is Stage.REDRAWN:
             study.trial_file(row.trial_id).unlink()
-    assert variation_advice(study.read_spec(), study) is None
+    assert variation_advice(study) is None
     assert not any(table.key == "variation" for table in summarise(study.path).details)
     assert json.loads((study.path / "plan.json").read_text())
 
