@@ -15,11 +15,13 @@ import numpy as np
 
 from l2rw_ray.report.comparisons.evidence import Evidence
 from l2rw_ray.report.comparisons.families import gated
-from l2rw_ray.statistics import Difference, mean_interval, paired_difference
+from l2rw_ray.statistics import Difference, Interval, mean_interval, paired_difference
 from l2rw_ray.statistics.example_sampling import example_variance
 from l2rw_ray.statistics.intervals import is_constant
 from l2rw_ray.statistics.minimum_effective import Verdict, effective_level, look_sizes
+from l2rw_ray.statistics.partial_pooling import Posterior, partial_pooling
 from l2rw_ray.statistics.significance import holm, paired_t_test, signed_rank_test
+from l2rw_ray.statistics.variance_sources import Variance, nested_variances
 
 LEVEL = 0.05
 CHANCE = 0.1
@@ -175,6 +177,35 @@ def _chosen(rng: np.random.Generator, searches: int) -> np.ndarray:
     return np.take_along_axis(true, seen.argmax(axis=1)[:, None], axis=1)[:, 0]
 
 
+def budgets(repeats: int) -> Iterator[Row]:
+    """Two arms with equal optima, of which one has more parameters, each searched anew for every seed.
+
+    Before, both have 10 configurations; now 10 for each parameter.
+    """
+    seeds = 5
+    for matter, model in ((1, "four parameters, one matters"), (4, "four parameters, all matter")):
+        rng, before, after = np.random.default_rng(matter), 0, 0
+        for _ in range(repeats):
+            small, equal, larger = (
+                _searched_anew(rng, seeds, own, trials)
+                for own, trials in ((1, 10), (matter, 10), (matter, 40))
+            )
+            before += _is_shown(equal - small)
+            after += _is_shown(larger - small)
+        note = "10 configurations per parameter search a space less closely, the more of them matter"
+        yield Row("arms with equal optima differ", f"one parameter against {model}", str(seeds), LEVEL,
+                  before / repeats, after / repeats, note if matter > 1 else "")  # fmt: skip
+
+
+def _searched_anew(rng: np.random.Generator, seeds: int, matter: int, trials: int) -> np.ndarray:
+    """Return what the choice of a random search of its own reaches at each seed, 0.8 at the optimum."""
+    at = rng.random((seeds, trials, matter))
+    true = 0.8 - 0.4 * np.square(at - 0.5).sum(axis=2)
+    seen = true + rng.normal(0, 0.01, true.shape)
+    chosen = np.take_along_axis(true, seen.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return chosen + rng.normal(0, 0.01, seeds)
+
+
 def _is_shown(difference: np.ndarray) -> bool:
     p = paired_t_test(difference)
     return p is not None and p < LEVEL
@@ -197,6 +228,24 @@ def looks(repeats: int) -> Iterator[Row]:
                   unplanned / repeats, spends)  # fmt: skip
         yield Row("shown at some look", "normal, planned looks", seeds, LEVEL, before / repeats,
                   planned / repeats)  # fmt: skip
+
+
+def tuned_looks(repeats: int) -> Iterator[Row]:
+    """Two identical tuned arms; fresh seeds are added at planned looks until a difference is shown.
+
+    Before, each look is tested at 5 %.
+    """
+    sizes = (5, 10, 20)
+    about_choices = "the sentence is about the two configurations, not the arms"
+    for searches, model, note in ((20, "a search per seed", ""), (1, "one search per arm", about_choices)):
+        rng, before, after = np.random.default_rng(searches), 0, 0
+        for _ in range(repeats):
+            one, other = (_chosen(rng, searches) + rng.normal(0, 0.015, sizes[-1]) for _ in range(2))
+            p_values = np.array([paired_t_test((one - other)[:size]) for size in sizes])
+            before += (p_values < LEVEL).any()
+            after += (len(sizes) * p_values < LEVEL).any()
+        yield Row("tuned arms differ at some look", model, " → ".join(map(str, sizes)), LEVEL,
+                  before / repeats, after / repeats, note)  # fmt: skip
 
 
 def bold(repeats: int) -> Iterator[Row]:
@@ -237,6 +286,72 @@ def examples(repeats: int) -> Iterator[Row]:
                       after / repeats)  # fmt: skip
 
 
+def hierarchical(repeats: int) -> Iterator[Row]:
+    """Five settings: limits miss the true difference. Before, a t interval of each setting alone.
+
+    Of all settings, of the one that looks best, of the mean of such settings, and of another such setting.
+    """
+    unequal = "errors of equal size at every setting"
+    for model, deviation, ratio in (
+        ("alike", 0.0, 1.0),
+        ("differ", 1.0, 1.0),
+        ("differ, unequal errors", 1.0, 6.0),
+    ):
+        sizes_J = np.geomspace(1, ratio, 5) / np.sqrt(ratio)
+        for seeds in (3, 5, 15):
+            rng, before, after = np.random.default_rng(seeds), np.zeros(2), np.zeros(4)
+            for _ in range(repeats):
+                true_J = deviation * rng.normal(size=5)
+                errors_JS = 0.5 * rng.normal(size=seeds) + sizes_J[:, None] * rng.normal(size=(5, seeds))
+                values_JS = true_J[:, None] + errors_JS
+                found, best = partial_pooling(values_JS), int(values_JS.mean(axis=1).argmax())
+                assert found is not None
+                alone_J = np.array(
+                    [_misses(mean_interval(own), true) for own, true in zip(values_JS, true_J, strict=True)]
+                )
+                drawn_J = np.array(
+                    [_misses(own, true) for own, true in zip(found.settings, true_J, strict=True)]
+                )
+                before += [alone_J.mean(), alone_J[best]]
+                population = _misses(found.average, 0.0), _misses(found.another, deviation * rng.normal())
+                after += [drawn_J.mean(), drawn_J[best], *population]
+            claims = (
+                "a setting",
+                "the setting that looks best",
+                "the mean of such settings",
+                "another setting",
+            )
+            for claim, old, new in zip(claims, (*before, np.nan, np.nan), after, strict=True):
+                yield Row(f"limits of {claim} miss it", f"settings {model}", str(seeds), LEVEL, old / repeats,
+                          new / repeats, unequal if ratio > 1 else "")  # fmt: skip
+
+
+def nested(repeats: int) -> Iterator[Row]:
+    """Limits of the variance that the search makes, from two tests of what each search chose, miss it."""
+    for deviation, model in (
+        (0.0, "none"),
+        (1.0, "as large as that of the seed"),
+        (2.0, "four times as large"),
+    ):
+        for searches in (5, 10, 20):
+            rng, missed, named = np.random.default_rng(searches), 0, 0
+            for _ in range(repeats):
+                values = deviation * rng.normal(size=(searches, 1)) + rng.normal(size=(searches, 2))
+                found = nested_variances([(first, again) for first, again in values])
+                assert found is not None
+                missed += _misses(found.groups, deviation**2)
+                named += found.p < LEVEL
+            yield Row("limits of the search's variance miss it", model, str(searches), LEVEL, np.nan,
+                      missed / repeats)  # fmt: skip
+            if deviation == 1.0:
+                yield Row("search or seed is named as larger", model, str(searches), LEVEL, np.nan,
+                          named / repeats)  # fmt: skip
+
+
+def _misses(limits: Interval | Posterior | Variance, true: float) -> bool:
+    return not limits.low <= true <= limits.high
+
+
 @dataclass(frozen=True)
 class _Compared:
     treatment: str
@@ -256,10 +371,18 @@ PROCEDURES: Mapping[str, Callable[[int], Iterator[Row]]] = {
     "ranks": better_in_error_despite_divergence,
     "enough": enough,
     "tuned": tuned,
+    "budgets": budgets,
     "looks": looks,
+    "tuned-looks": tuned_looks,
     "bold": bold,
     "examples": examples,
+    "hierarchical": hierarchical,
+    "nested": nested,
 }
+
+
+def _percent(rate: float) -> str:
+    return "–" if np.isnan(rate) else f"{100 * rate:.1f} %"
 
 
 def main() -> None:
@@ -272,7 +395,7 @@ def main() -> None:
     too_high = []
     for name in arguments.only:
         for row in PROCEDURES[name](arguments.repeats):
-            rates = " | ".join(f"{100 * rate:.1f} %" for rate in (row.nominal, row.before, row.after))
+            rates = " | ".join(map(_percent, (row.nominal, row.before, row.after)))
             print(f"| {row.procedure} | {row.model} | {row.seeds} | {rates} | {row.note} |", flush=True)
             error = 2 * np.sqrt(row.nominal * (1 - row.nominal) / arguments.repeats)
             if not row.note and row.after > 1.5 * row.nominal + error:

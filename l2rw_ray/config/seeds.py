@@ -1,7 +1,7 @@
 """Seeds that a study adds look by look, or at which it draws sources of randomness anew."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
@@ -45,10 +45,11 @@ class RedrawnSeeds(Section):
 
     count: int = Field(ge=2, le=MAX_SEEDS)
     """How many seeds (0, 1, …). Only they count in the finding."""
-    redraw: tuple[RandomSource, ...] = Field(min_length=1)
+    redraw: tuple[RandomSource | Literal["seed"], ...] = Field(min_length=1)
     """Sources: each trial runs once more for each of them, at the same seed but for the draws of that source.
     `split`: the sets, and noise and imbalance that are made. `init`: initial weights. `order`: order of
-    batches, augmentation, dropout, and what the method draws."""
+    batches, augmentation, dropout, and what the method draws. `seed`, of a tuned comparison with a search for
+    every seed and alone: what each search chose is tested once more, on another seed."""
 
 
 class _FormOfSeeds(ByKey):

@@ -11,7 +11,7 @@ from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.published import PublishedTable
 from l2rw_ray.config.design.search import COSTS, SearchDesign
 from l2rw_ray.config.design.space import ends_of
-from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign, retest_seed
 from l2rw_ray.config.functions.any_trial import AnyTrial, as_built_in, is_own
 from l2rw_ray.config.functions.choice import choice_misfit, default_objective, headline_misfit, mode_of
 from l2rw_ray.config.functions.metrics import Metric, Metrics, declared
@@ -63,8 +63,9 @@ class StudySpec(Section):
     """Which trials are run."""
     seeds: Seeds = 3
     """How many seeds (0, 1, …), 10,000 at most, or a list of them; each is a paired replicate of every
-    design point. Or planned looks, as `{start: 5, most: 20, looks: 3}`, of a grid or an ablation. Or seeds at
-    which each source of randomness is drawn anew, as `{count: 10, redraw: [split, init, order]}`."""
+    design point. Or planned looks, as `{start: 5, most: 20, looks: 3}`, of a grid, an ablation or a tuned
+    comparison. Or seeds at which each source of randomness is drawn anew, as
+    `{count: 10, redraw: [split, init, order]}`."""
     resources: Resources = Resources()
     """Resources of each trial."""
     limits: Limits = Limits()
@@ -177,6 +178,11 @@ class StudySpec(Section):
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
     @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The seeds of the last look, if looks are planned; else the seeds."""
+        return tuple(range(self.seeds.most)) if isinstance(self.seeds, PlannedLooks) else self.seed_values
+
+    @property
     def look_sizes(self) -> tuple[int, ...]:
         """Number of seeds at each planned look."""
         return self.seeds.sizes if isinstance(self.seeds, PlannedLooks) else (len(self.seed_values),)
@@ -184,7 +190,14 @@ class StudySpec(Section):
     @property
     def redrawn(self) -> tuple[RandomSource, ...]:
         """Sources of randomness that are drawn anew at every seed, each in a further trial."""
-        return tuple(dict.fromkeys(self.seeds.redraw)) if isinstance(self.seeds, RedrawnSeeds) else ()
+        sources = self.seeds.redraw if isinstance(self.seeds, RedrawnSeeds) else ()
+        return tuple(dict.fromkeys(source for source in sources if source != "seed"))
+
+    @property
+    def retest_seeds(self) -> tuple[int, ...]:
+        """Seeds at which a tuned comparison tests what its searches chose once more, one for each seed."""
+        is_again = isinstance(self.seeds, RedrawnSeeds) and "seed" in self.seeds.redraw
+        return tuple(map(retest_seed, self.seed_values)) if is_again else ()
 
     @property
     def looks(self) -> int:
@@ -227,6 +240,17 @@ class StudySpec(Section):
 
     def _check_redrawn(self, seeds: RedrawnSeeds) -> None:
         remedy = f"use seeds: {seeds.count}"
+        if isinstance(self.design, TunedComparisonDesign):
+            if set(seeds.redraw) != {"seed"}:
+                problem = "a tuned comparison draws whole seeds anew"
+                raise conflict("seeds.redraw", list(seeds.redraw), problem, "use redraw: [seed]")
+            if self.design.searches != seeds.count:
+                problem = "searches are told from seeds where each seed has a search of its own"
+                raise conflict("design.searches", self.design.searches, problem, f"use {seeds.count}")
+            return
+        if "seed" in seeds.redraw:
+            problem = "another seed is another replicate"
+            raise conflict("seeds.redraw", list(seeds.redraw), problem, "leave it out, and raise count")
         if not isinstance(self.trial, TrialConfig):
             problem = "a custom trial draws everything from one seed"
             raise conflict("seeds.redraw", list(seeds.redraw), problem, remedy)
@@ -239,7 +263,7 @@ class StudySpec(Section):
 
     def _check_looks(self, seeds: PlannedLooks) -> None:
         given = f"{seeds.start} to {seeds.most}"
-        if not isinstance(self.design, GridDesign | AblationDesign):
+        if not isinstance(self.design, FixedDesign | TunedComparisonDesign):
             problem = f"design.kind {self.design.kind!r} has no planned looks of this kind"
             raise conflict("seeds", given, problem, "use a number of seeds")
         varied = [path for path in self.design.factors if path.startswith("resources")]
@@ -255,11 +279,11 @@ class StudySpec(Section):
             case TunedComparisonDesign():
                 if isinstance(self.trial, TrialConfig):
                     self._check_test_set(self.design, self.trial)
-                both = set(self.design.all_search_seeds) & set(self.seed_values)
+                both = set(self.design.all_search_seeds) & {*self.all_seeds, *self.retest_seeds}
                 if both:
                     problem = "the study's seeds must be fresh, and this one is searched on"
                     raise conflict("design.search_seeds", min(both), problem, "use others")
-                seeds = len(self.seed_values)
+                seeds = len(self.all_seeds)
                 if self.design.searches not in (1, seeds):
                     problem = f"the study has {seeds} seeds, and each search has one of its own"
                     raise conflict("design.searches", self.design.searches, problem, f"use 1 or {seeds}")

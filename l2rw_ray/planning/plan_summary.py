@@ -175,8 +175,10 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
             remaining = looking.remaining - len(missing_trials(planned, ledger))
         case SearchDesign() | TunedComparisonDesign():
             planned = resume_search(spec, folder)
-            most = spec.design.max_trials(len(spec.seed_values))
+            most = spec.design.max_trials(len(spec.all_seeds) + len(spec.retest_seeds))
             remaining = None if most is None else max(most - len(planned), 0)
+            if spec.looks > 1 and _has_ended(spec, planned, ledger):
+                remaining = 0
     missing = missing_trials(planned, ledger)
     known = _from_ledger(spec, planned, ledger, folder)
     samples = missing or planned or representative_trials(spec)
@@ -191,6 +193,15 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
         for own, group in by_resources(samples).items()
     }
     return PlanSummary(spec, planned, missing, remaining, groups, nodes, **known)
+
+
+def _has_ended(spec: StudySpec, planned: Sequence[PlannedTrial], ledger: Mapping[str, TrialResult]) -> bool:
+    """Return whether the last look of a tuned comparison so far is over, and shows its finding."""
+    from l2rw_ray.planning.primary_comparison import is_shown
+
+    finals = [trial for trial in planned if trial.stage is Stage.FINAL]
+    is_over = len({trial.seed for trial in finals}) in spec.look_sizes and not missing_trials(finals, ledger)
+    return is_over and is_shown(spec, finals, ledger)
 
 
 def _check(samples: Sequence[PlannedTrial]) -> None:
@@ -236,8 +247,9 @@ def _from_ledger(
         from l2rw_ray.planning.primary_power import detectable_range  # scipy takes its time
 
         known["detectable"] = detectable_range(spec, planned, folder)
-    if spec.redrawn:
+    stages = {trial.stage for trial in completed}
+    if {Stage.FINAL, Stage.REDRAWN} <= stages:
         from l2rw_ray.planning.variation import variation_advice
 
-        known["variation"] = variation_advice(spec, folder)
+        known["variation"] = variation_advice(folder)
     return known

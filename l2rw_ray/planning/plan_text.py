@@ -110,7 +110,18 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
             times = "" if design.searches == 1 else f", {_count(design.searches, 'search')[:-1]}es of each"
             tried = f"{_budget_text(design.budget)} by {design.sampler} for each of {searches} {each}{times}"
             searched = f"{tried}, at {_count(len(design.search_seeds), 'seed')}"
-            return [*arms, f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}"]
+            unequal = []
+            if design.unequal_spaces:
+                unequal = [
+                    f"note: one budget for different numbers of parameters ({design.unequal_spaces}) "
+                    "searches larger spaces less closely; budget.trials_per_parameter gives them more"
+                ]
+            tested = f"{searched}; then the best of each at {_count(seeds, 'fresh seed')}"
+            further = [_looks_text(spec)] if spec.looks > 1 else []
+            if spec.retest_seeds:
+                again = _count(searches * len(spec.retest_seeds), "further trial")
+                further.append(f"what each search chose again at another seed: {again}")
+            return [*arms, tested, *further, *unequal]
         case MinimumEffectiveDesign() as design:
             levels = ", ".join(map(str, design.levels))
             rule = f"the {design.seek} that is not worse than the best by more than {design.margin:g}"
@@ -118,8 +129,7 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
     lines = _factor_lines(_levels(planned))
     if spec.looks > 1:
         seeds = sum(trial.factors == planned[0].factors for trial in planned) if planned else seeds
-        sizes = ", ".join(map(str, spec.look_sizes))
-        lines.append(f"looks at {sizes} seeds, ends once the finding is shown")
+        lines.append(_looks_text(spec))
     finals = sum(trial.stage is Stage.FINAL for trial in planned)
     lines.append(
         f"{_count(finals // seeds, 'design point')} × {_count(seeds, 'seed')} = {_count(finals, 'trial')}"
@@ -128,6 +138,10 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
         again = _count(len(planned) - finals, "further trial")
         lines.append(f"each again with another {', another '.join(spec.redrawn)}: {again}")
     return lines
+
+
+def _looks_text(spec: StudySpec) -> str:
+    return f"looks at {', '.join(map(str, spec.look_sizes))} seeds, ends once the finding is shown"
 
 
 def _factor_lines(factors: Mapping[str, Sequence[Any]], indent: int = 2) -> list[str]:
@@ -146,6 +160,8 @@ def _range_text(parameter: FloatParameter | IntParameter | CategoricalParameter)
 
 def _budget_text(budget: Budget) -> str:
     limits = []
+    if budget.trials_per_parameter is not None:
+        limits.append(f"{_count(budget.trials_per_parameter, 'configuration')} per parameter")
     if budget.trials is not None:
         limits.append(_count(budget.trials, "configuration"))
     if budget.hours is not None:

@@ -9,6 +9,8 @@ from l2rw_ray.planning.strategies.interface import Ledger
 from l2rw_ray.statistics import Difference
 from l2rw_ray.statistics.minimum_effective import is_accuracy, worst_value
 
+_LEVEL = 0.05
+
 
 def primary_difference(
     spec: StudySpec, trials: Sequence[PlannedTrial], ledger: Ledger, metric: str
@@ -55,6 +57,24 @@ def primary_difference(
     levels = [(pair.treatment.by_seed[metric], pair.control.by_seed[metric]) for pair in pairs]
     found = pooled_paired_difference(levels) if levels else None
     return found if found is not None and found.interval is not None else None
+
+
+def is_shown(spec: StudySpec, trials: Sequence[PlannedTrial], ledger: Ledger) -> bool:
+    """Return whether a planned look shows the primary comparison, in the objective.
+
+    It has to have p < 0.05 divided by the number of looks. The report multiplies its own p values by the same
+    number, which holds whatever ends a study at one of the planned looks.
+
+    Args:
+        spec: The study.
+        trials: Its trials at the seeds of the look.
+        ledger: Results by trial id, with the objective.
+    """
+    from l2rw_ray.statistics.significance import paired_t_test
+
+    difference = primary_difference(spec, trials, ledger, spec.objective.metric)
+    p = None if difference is None else paired_t_test(difference.values)
+    return p is not None and p < _LEVEL / spec.looks
 
 
 def _value(ledger: Ledger, trial_id: str, metric: str, mode: str) -> float | None:

@@ -151,7 +151,7 @@ def _is_final(row: Mapping[str, Any]) -> bool:
 def _at_most(spec: StudySpec, planned: int) -> int | None:
     if not isinstance(spec.design, SearchingDesign):
         return None
-    most = spec.design.max_trials(len(spec.seed_values))
+    most = spec.design.max_trials(len(spec.all_seeds) + len(spec.retest_seeds))
     return most if most is not None and most > planned else None
 
 

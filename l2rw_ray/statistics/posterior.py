@@ -42,27 +42,3 @@ def probability_within(differences: Sequence[float], margin: float) -> float | N
     """
     below, above = (probability_above(differences, bound) for bound in (-margin, margin))
     return None if below is None or above is None else below - above
-
-
-def shrunken_differences(means: Sequence[float], errors: Sequence[float]) -> tuple[list[float], float]:
-    """Return differences at several settings, drawn towards their mean, and their deviation between settings.
-
-    The posterior means of a normal hierarchical model: settings scatter around a common mean with deviation
-    tau, estimated by moments (DerSimonian & Laird 1986), and each is measured with its own error. Where the
-    settings differ no more than their errors explain, all of them are the common mean.
-
-    Args:
-        means: Mean difference at each setting.
-        errors: Standard error of each, above 0.
-    """
-    weights = [1 / error**2 for error in errors]
-    centre = math.fsum(w * mean for w, mean in zip(weights, means, strict=True)) / math.fsum(weights)
-    spread = math.fsum(w * (mean - centre) ** 2 for w, mean in zip(weights, means, strict=True))
-    scale = math.fsum(weights) - math.fsum(w**2 for w in weights) / math.fsum(weights)
-    variance = max(0.0, (spread - (len(means) - 1)) / scale) if len(means) > 1 else 0.0
-    total = [1 / (variance + error**2) for error in errors]
-    common = math.fsum(w * mean for w, mean in zip(total, means, strict=True)) / math.fsum(total)
-    kept = [variance / (variance + error**2) for error in errors]
-    return [share * mean + (1 - share) * common for share, mean in zip(kept, means, strict=True)], math.sqrt(
-        variance
-    )

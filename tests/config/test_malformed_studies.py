@@ -243,6 +243,8 @@ MALFORMED = [
         "use seeds: 1",
     ),
     (_tuned("search_seeds: [0]"), "design.search_seeds = 0", "use others"),
+    (_effective("budget: {trials_per_parameter: 2}"), "budget.trials_per_parameter = 2", "use trials"),
+    (_tuned("budget: {trials: 3, trials_per_parameter: 2}"), "budget.trials = 3", "give one of the two"),
     (_tuned("search_seeds: []"), "design.search_seeds", "at least 1"),
     (
         _tuned("arms: {a: {}, b: {set: {data.test_seed: 3}}}"),

@@ -63,3 +63,27 @@ def test_a_study_and_its_trial_do_not_both_draw_anew(tree):
     trial = {**tree["trial"], "redraw": "split"}
     with pytest.raises(ConfigError, match="leave it out"):
         parse_study({**tree, "trial": trial})
+
+
+TUNED = {
+    "kind": "tuned_comparison",
+    "arms": {"a": {}, "b": {"set": {"method.name": "uniform"}}},
+    "space": {"optim.lr": {"kind": "float", "low": 0.01, "high": 0.1}},
+    "budget": {"trials": 2},
+    "searches": 3,
+}
+
+
+@pytest.mark.parametrize(
+    ("design", "redraw", "message"),
+    [
+        (TUNED, ["init"], r"redraw: \[seed\]"),
+        (TUNED | {"searches": 1}, ["seed"], r"design\.searches = 1.*use 3"),
+        (TUNED | {"search_seeds": [500_001]}, ["seed"], r"search_seeds = 500001.*use others"),
+        (None, ["seed"], "another seed is another replicate"),
+    ],
+)
+def test_whole_seeds_are_drawn_anew_where_each_has_a_search(study_tree, design, redraw, message):
+    tree = {**study_tree, "seeds": {"count": 3, "redraw": redraw}}
+    with pytest.raises(ConfigError, match=message):
+        parse_study(tree if design is None else {**tree, "design": design})

@@ -9,7 +9,11 @@ import pytest
 
 from l2rw_ray.config import PlannedTrial, parse_study
 from l2rw_ray.errors import StudyFolderError
+from l2rw_ray.planning.placement import this_machine
+from l2rw_ray.planning.plan_summary import summarise_plan
+from l2rw_ray.planning.plan_text import describe_design, plan_text
 from l2rw_ray.report import summarise, write_report
+from l2rw_ray.report.search.budgets import budget_table
 from l2rw_ray.report.search.summary import Configuration, Goal, pareto_front, summarise_search
 from l2rw_ray.results import StudyFolder, read_study
 from l2rw_ray.results.study_progress import read_progress
@@ -105,14 +109,20 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
         max(value for point in summary.points for value in point.by_seed["test_balanced_accuracy"].values())
         < 0.7
     )
-    table, budget = summary.details
+    (table,) = summary.details
+    budget = budget_table(summary.budgets)
     assert [row.name for row in table.rows] == ["uniform", "l2rw"]
     assert budget.columns == ("1 configuration", "2 configurations", "4 configurations")
     assert budget.rows[0].cells[-1].text == table.rows[0].cells[-1].text
     assert [row.cells[0].text for row in table.rows] == ["4", "4"]
     assert [row.cells[1].text for row in table.rows] == ["0.04", "0.04"], "36 s each"
     assert dict(summary.provenance)["Tuning before"] == "8 trials, 5 min, 0.08 core-hours"
-    page = write_report(folder.path).html.read_text()
+    paths = write_report(folder.path)
+    page = paths.html.read_text()
+    assert {f"search-budget{suffix}" for suffix in (".svg", ".pdf", ".png")} <= {
+        plot.name for plot in paths.plots
+    }
+    assert "they close at the whole budget" in page
     assert "What tuning chose" in page
     assert "99.0" not in page
 
@@ -133,7 +143,7 @@ def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, fol
     assert [(point.method, point.level) for point in effect.points] == [
         (arm, level) for arm in summary.methods for level in (0.2, 0.4)
     ]
-    table, _ = summary.details
+    (table,) = summary.details
     assert [row.name for row in table.rows] == [
         f"{arm}, share of wrong labels {percent}\N{NO-BREAK SPACE}%"
         for arm in summary.methods
@@ -142,6 +152,63 @@ def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, fol
     assert [row.cells[0].text for row in table.rows] == ["4"] * 6
     assert table.note.startswith("Each arm at each combination of its levels was searched by ")
     assert write_report(folder.path).finding == summary.finding
+
+
+@pytest.mark.parametrize(
+    ("budget", "basis"),
+    [
+        ({"trials": 3}, "with one budget for different numbers of parameters (uniform 1, l2rw 2)"),
+        ({"trials_per_parameter": 2}, "with 2 configurations per parameter"),
+    ],
+)
+def test_the_finding_says_what_budgets_of_unequal_spaces_were(
+    study_tree: dict, folder: StudyFolder, budget: dict, basis: str
+) -> None:
+    def metrics(trial: PlannedTrial) -> dict[str, float]:
+        gain = 0.1 * (trial.config.method.name == "l2rw") * (1 + trial.seed / 10)
+        return {**best_at_a_tenth(trial), "test_balanced_accuracy": 0.5 + gain}
+
+    own = {"method.update_every": {"kind": "int", "low": 1, "high": 4}}
+    arms = {"uniform": TUNED["arms"]["uniform"], "l2rw": TUNED["arms"]["l2rw"] | {"space": own}}
+    spec = parse_study(study_tree | {"design": TUNED | {"arms": arms, "budget": budget}, "seeds": 3})
+    play(spec, folder, metrics)
+    summary = summarise(folder.path)
+    assert basis in summary.finding
+    warned = any("may look worse for that alone" in warning for warning in summary.warnings)
+    noted = any(line.startswith("note: one budget") for line in describe_design(spec, ()))
+    assert warned == noted == ("trials" in budget)
+
+
+@pytest.mark.parametrize(("search", "seed", "largest"), [(0.05, 0.005, "search"), (0.0005, 0.05, "seed")])
+def test_what_searches_chose_is_tested_again_to_tell_searches_from_seeds(
+    study_tree: dict, folder: StudyFolder, search: float, seed: float, largest: str
+) -> None:
+    """The test metric of l2rw has a part that what its search chose makes, and one of the seed."""
+
+    def metrics(trial: PlannedTrial) -> dict[str, float]:
+        ours, lr = trial.config.method.name == "l2rw", trial.config.optim.lr
+        chosen = np.random.default_rng(int(1e9 * lr)).normal(0, search)
+        value = 0.5 + ours * (chosen + np.random.default_rng(trial.seed).normal(0, seed))
+        return {**best_at_a_tenth(trial), "test_balanced_accuracy": float(value)}
+
+    design = TUNED | {"searches": 12, "sampler": "random", "budget": {"trials": 2}}
+    spec = parse_study(study_tree | {"design": design, "seeds": {"count": 12, "redraw": ["seed"]}})
+    ran = play(spec, folder, metrics)
+    assert len(ran) == spec.design.max_trials(24) == 2 * 12 * (2 + 1 + 1)
+    summary = summarise(folder.path)
+    assert summary.pooled[0].difference.interval.n == 12
+    (table,) = [each for each in summary.details if each.key == "variation"]
+    assert [row.name for row in table.rows] == [
+        "both, between seeds with a search each",
+        "search, by what it chose",
+        "seed, with the same choice",
+    ]
+    assert f"Most of the variation comes from the {largest}" in table.note
+    assert "24 trials, after 48 search trials, beside 24 trials drawn anew" in dict(summary.design)["Size"]
+    seen = summarise_plan(spec, folder, nodes=this_machine())
+    assert seen.to_run == 0
+    assert f"most of the variation comes from the {largest}" in plan_text(seen)
+    assert "what each search chose again at another seed: 24 further trials" in plan_text(seen)
 
 
 def test_a_tuned_comparison_without_final_trials_is_refused(study_tree: dict, folder: StudyFolder) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from l2rw_ray.statistics.posterior import probability_above, probability_within, shrunken_differences
+from l2rw_ray.statistics.posterior import probability_above, probability_within
 from l2rw_ray.statistics.significance import paired_t_test
 
 
@@ -30,22 +30,3 @@ def test_posterior_probabilities_are_calibrated_under_their_prior():
             said.append(above)
             true.append(mean > 0)
     assert np.mean(true) == pytest.approx(np.mean(said), abs=0.06)
-
-
-def test_settings_are_drawn_together_as_far_as_errors_explain_them():
-    alike, tau = shrunken_differences([0.1, 0.12, 0.09], [0.1, 0.1, 0.1])
-    assert tau == 0.0
-    assert alike == pytest.approx([np.mean([0.1, 0.12, 0.09])] * 3)
-    apart, tau = shrunken_differences([-1.0, 1.0], [0.01, 0.01])
-    assert apart == pytest.approx([-1.0, 1.0], abs=1e-3)
-    assert tau == pytest.approx(2**0.5, abs=0.01)
-
-
-def test_shrinking_halves_the_error_of_noisy_settings():
-    rng, plain, shrunken = np.random.default_rng(2), 0.0, 0.0
-    for _ in range(500):
-        true = rng.normal(1, 0.3, 6)
-        seen = true + rng.normal(0, 0.6, 6)
-        plain += np.square(seen - true).sum()
-        shrunken += np.square(np.array(shrunken_differences(seen.tolist(), [0.6] * 6)[0]) - true).sum()
-    assert shrunken < 0.6 * plain

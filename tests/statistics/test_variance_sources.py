@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from l2rw_ray.statistics.variance_sources import largest_source, redrawn_variance, variance_between
+from l2rw_ray.statistics.variance_sources import (
+    largest_source,
+    nested_variances,
+    redrawn_variance,
+    variance_between,
+)
 
 
 def test_half_the_mean_square_of_the_change():
@@ -51,3 +56,29 @@ def test_equal_sources_are_left_open():
         named += largest_source(found) is not None
     assert named / 300 < 0.08
     assert largest_source({"split": found["split"]}) is None
+
+
+def test_nested_variances_are_those_of_the_analysis_of_variance():
+    pairs = [(1.0, 3.0), (4.0, 4.0), (9.0, 5.0)]
+    found = nested_variances(pairs)
+    within = (2.0 + 0.0 + 8.0) / 3
+    between = 2 * np.var([2.0, 4.0, 7.0], ddof=1)
+    assert found.within.value == pytest.approx(within)
+    assert found.groups.value == pytest.approx((between - within) / 2)
+    assert found.groups.low == 0.0
+    assert nested_variances(pairs[:1]) is nested_variances([(1.0, 1.0), (2.0, 2.0)]) is None
+
+
+@pytest.mark.parametrize("deviation", [0.0, 1.0, 2.0])
+def test_limits_of_nested_variances_hold_the_truth(deviation):
+    rng, repeats, missed, unequal = np.random.default_rng(0), 600, np.zeros(2), 0
+    for _ in range(repeats):
+        values = deviation * rng.normal(size=(10, 1)) + rng.normal(size=(10, 2))
+        found = nested_variances(values.tolist())
+        missed += [
+            not own.low <= true**2 <= own.high for own, true in ((found.groups, deviation), (found.within, 1))
+        ]
+        unequal += found.p < 0.05
+    assert (missed / repeats < 0.08).all()
+    if deviation == 1.0:
+        assert 0.03 < unequal / repeats < 0.07

@@ -48,4 +48,7 @@ class MinimumEffectiveDesign(Section):
     def _is_of_the_trial(self) -> Self:
         if self.factor.startswith("resources."):
             raise conflict("factor", self.factor, "it is no part of what is trained", "vary another field")
+        if self.budget is not None and self.budget.trials_per_parameter is not None:
+            per_parameter = self.budget.trials_per_parameter
+            raise conflict("budget.trials_per_parameter", per_parameter, "nothing is searched", "use trials")
         return self

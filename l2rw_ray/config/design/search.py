@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from l2rw_ray.config.design.space import CategoricalParameter, Space, Where, as_levels, ends_of, in_order
 from l2rw_ray.config.field_path import FieldPath
@@ -19,14 +19,33 @@ class Budget(Section):
 
     trials: int | None = Field(default=None, ge=1)
     """Number of configurations to try."""
+    trials_per_parameter: int | None = Field(default=None, ge=1)
+    """Number of configurations to try for each parameter of the space, in place of `trials`: an arm with more
+    parameters gets more of them. Not of a `minimum_effective` design."""
     hours: float | None = Field(default=None, gt=0)
     """Total training time of all trials in hours; no configuration starts once it is used up."""
 
     @model_validator(mode="after")
     def _has_a_limit(self) -> Self:
-        if self.trials is None and self.hours is None:
+        if self.trials is None and self.trials_per_parameter is None and self.hours is None:
             raise conflict("trials", None, "the search would never end", "give trials, hours, or both")
+        if self.trials is not None and self.trials_per_parameter is not None:
+            problem = f"each parameter has {self.trials_per_parameter} already"
+            raise conflict("trials", self.trials, problem, "give one of the two")
         return self
+
+    def trials_for(self, parameters: int) -> int | None:
+        """Return the number of configurations to try in a space of so many parameters; None for any."""
+        each = self.trials_per_parameter
+        return self.trials if each is None else each * parameters
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the field out where it is not given, so that plans registered before it keep their hash."""
+        dumped: dict[str, Any] = dump(self)
+        if self.trials_per_parameter is None:
+            dumped.pop("trials_per_parameter", None)
+        return dumped
 
 
 class _Stopping(Section):
@@ -144,7 +163,8 @@ class SearchDesign(SearchOptions):
 
     def max_trials(self, seeds: int) -> int | None:
         """Return the largest number of trials at this many seeds; None when only hours bound it."""
-        return None if self.budget.trials is None else self.budget.trials * seeds
+        trials = self.budget.trials_for(len(self.space))
+        return None if trials is None else trials * seeds
 
     @model_validator(mode="after")
     def _goes_with_several_objectives(self) -> Self:

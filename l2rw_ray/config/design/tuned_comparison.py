@@ -14,6 +14,15 @@ _APART = 1000
 """Distance between the seeds of successive searches of an arm."""
 
 
+_RETESTED_APART = 500_000
+"""Distance between the seeds of the two tests of what a search chose; above the largest number of seeds."""
+
+
+def retest_seed(seed: int) -> int:
+    """Return the seed of the second test of what a search chose, from that of the first."""
+    return seed + _RETESTED_APART
+
+
 class Arm(Section):
     """One side of the comparison, tuned on its own."""
 
@@ -85,10 +94,21 @@ class TunedComparisonDesign(SearchOptions):
 
     def max_trials(self, seeds: int) -> int | None:
         """Return the largest number of trials at this many fresh seeds; None when only hours bound it."""
-        if self.budget.trials is None:
-            return None
-        searches = sum(len(self.points_of(name)) for name in self.arms)
-        return searches * (self.searches * self.budget.trials * len(self.search_seeds) + seeds)
+        most = 0
+        for name in self.arms:
+            trials = self.budget.trials_for(len(self.space_of(name)))
+            if trials is None:
+                return None
+            each = self.searches * trials * len(self.search_seeds) + seeds
+            most += len(self.points_of(name)) * each
+        return most
+
+    @property
+    def unequal_spaces(self) -> str:
+        """Numbers of parameters of arms that share one budget, as `a 1, b 3`; empty where they are equal."""
+        sizes = {name: len(self.space_of(name)) for name in self.arms}
+        shares = self.budget.trials_per_parameter is None and len(set(sizes.values())) > 1
+        return ", ".join(f"{name} {size}" for name, size in sizes.items()) if shares else ""
 
     def search_seeds_of(self, number: int) -> tuple[int, ...]:
         """Return the seeds that one search of an arm tries configurations on, counted from 0."""

@@ -4,20 +4,15 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from l2rw_ray.config import PlannedTrial, StudySpec, trial_fingerprint
-from l2rw_ray.planning.primary_comparison import primary_difference
+from l2rw_ray.planning.primary_comparison import is_shown
 from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
 from l2rw_ray.results.trial_result import TrialResult
-from l2rw_ray.statistics.significance import paired_t_test
-
-_LEVEL = 0.05
 
 
 class PlannedLooksStrategy:
     """Returns the trials of a fixed design look by look.
 
-    After each look it ends if the primary comparison of the objective has p < 0.05 divided by the number of
-    looks. The report multiplies its own p values by the same number, which holds whatever ends a study at
-    one of the planned looks.
+    After each look it ends if that shows the primary comparison.
 
     Args:
         spec: The study, whose seeds are planned looks.
@@ -80,15 +75,9 @@ class PlannedLooksStrategy:
         """Plan looks until one has trials to run, the comparison is shown, or no look is left."""
         while True:
             self._left += [trial for trial in self.planned if trial.trial_id not in self._ledger]
-            if self._left or not self._sizes or self._is_shown:
+            if self._left or not self._sizes or is_shown(self._spec, self.planned, self._ledger):
                 return
             self._size = self._sizes.popleft()
-
-    @property
-    def _is_shown(self) -> bool:
-        difference = primary_difference(self._spec, self.planned, self._ledger, self._spec.objective.metric)
-        p = None if difference is None else paired_t_test(difference.values)
-        return p is not None and p < _LEVEL / self._spec.looks
 
     def _trial(self, point: PlannedTrial, seed: int) -> PlannedTrial:
         trial_id = trial_fingerprint(point.config, seed, point.resources)

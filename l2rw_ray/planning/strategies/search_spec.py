@@ -26,6 +26,7 @@ class SearchSpec:
         space: What is varied.
         seeds: Seeds of each configuration.
         final_seeds: Seeds of the final trials of the configuration that is chosen; none of a `search`.
+        retest_seeds: Seeds at which it is tested once more, to tell the search from the seed.
     """
 
     spec: StudySpec
@@ -35,6 +36,7 @@ class SearchSpec:
     space: Space
     seeds: Sequence[int]
     final_seeds: Sequence[int] = ()
+    retest_seeds: Sequence[int] = ()
 
     @property
     def metrics(self) -> list[tuple[str, str]]:
@@ -98,22 +100,29 @@ def search_specs(spec: StudySpec) -> list[SearchSpec]:
     design = spec.design
     assert isinstance(design, SearchingDesign)
     if isinstance(design, SearchDesign):
-        return [SearchSpec(spec, design, {}, {}, design.space, spec.seed_values)]
-    seeds = spec.seed_values
+        return [SearchSpec(spec, _with_trials(design, design.space), {}, {}, design.space, spec.seed_values)]
+    seeds = spec.all_seeds
     return [
         SearchSpec(
             spec,
-            design.model_copy(update={"sampler_seed": design.sampler_seed + number}),
+            _with_trials(design, design.space_of(name), number),
             arm.set | point,
             {VARIANT: name} | point,
             design.space_of(name),
             design.search_seeds_of(number),
             seeds if design.searches == 1 else seeds[number : number + 1],
+            spec.retest_seeds[number : number + 1],
         )
         for name, arm in design.arms.items()
         for point in design.points_of(name)
         for number in range(design.searches)
     ]
+
+
+def _with_trials(design: SearchingDesign, space: Space, number: int = 0) -> SearchingDesign:
+    """Return the design with the number of configurations, and the sampler's seed, of one of its searches."""
+    budget = design.budget.model_copy(update={"trials": design.budget.trials_for(len(space))})
+    return design.model_copy(update={"budget": budget, "sampler_seed": design.sampler_seed + number})
 
 
 def _identity(parameter: FloatParameter | IntParameter | CategoricalParameter) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from l2rw_ray.report.comparisons.contrast import (
 from l2rw_ray.report.comparisons.families import gated
 from l2rw_ray.report.comparisons.relative_cost import with_relative_cost
 from l2rw_ray.report.comparisons.runs import with_runs
+from l2rw_ray.report.comparisons.variation import Variation, search_variation_of, variation_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.example_results import with_example_results
 from l2rw_ray.report.design_points.metric_table import MetricTable, metric_table
@@ -79,6 +80,13 @@ class MeasuredStudy:
     def control(self) -> str:
         """Name of the level that the others are compared with."""
         return self.contrast.name(self.contrast.control)
+
+    @property
+    def variation(self) -> Variation | None:
+        """Where the variation of the finding comes from; None where nothing was drawn anew."""
+        of_kind = search_variation_of if self.spec.retest_seeds else variation_of
+        redrawn = self.at_stage(Stage.REDRAWN)
+        return of_kind(self.contrast, self.outcomes, redrawn, self.metrics, self.metric)
 
     def at_stage(self, stage: Stage) -> list[Outcome]:
         """Return the trials of a stage."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from l2rw_ray.report.ablation.comparison_tables import difference_table, interaction_table
 from l2rw_ray.report.ablation.equal_compute import equal_compute_table
+from l2rw_ray.report.ablation.plots.budgets import budget_plot
 from l2rw_ray.report.ablation.plots.curves import (
     MAX_FURTHER_PANELS,
     curve_settings,
@@ -18,6 +19,7 @@ from l2rw_ray.report.design_points.labels import metric_spec_for
 from l2rw_ray.report.design_points.setting import Setting, narrowest
 from l2rw_ray.report.document.section import Plot, Section, table_section
 from l2rw_ray.report.provenance.label_noise import label_noise_sections
+from l2rw_ray.report.search.budgets import budget_table
 
 _POINTS_NOTE = (
     "Points are means over seeds, bars their 95 % intervals. Points are shifted sideways so that bars do "
@@ -29,8 +31,8 @@ _LINES_NOTE = "Lines are means over seeds, bands their 95 % intervals, cut off a
 
 def ablation_sections(summary: Ablation) -> list[Section]:
     """Return everything between the finding and what was run; call inside `drawing()`."""
-    differences = (difference_table(summary), interaction_table(summary), summary.multiverse)
-    details = (summary.signatures, *summary.details, cost_table(summary))
+    differences = (difference_table(summary), interaction_table(summary), summary.pooling, summary.multiverse)
+    before, costs = (summary.signatures, *summary.details), cost_table(summary)
     sections = [
         Section("The answer in plots", answer_plots(summary), note=_POINTS_NOTE, is_wide=True),
         *_answer_tables(summary),
@@ -39,7 +41,9 @@ def ablation_sections(summary: Ablation) -> list[Section]:
         *_equal_compute(summary),
         _weights(summary),
         *label_noise_sections(summary.label_noise),
-        *(table_section(table) for table in details if table),
+        *(table_section(table) for table in before if table),
+        *_budgets(summary),
+        *([table_section(costs)] if costs else []),
     ]
     return [section for section in sections if not section.is_empty]
 
@@ -89,6 +93,13 @@ def _equal_compute(summary: Ablation) -> list[Section]:
     title = "learning curves over training time"
     plot = _curves_plot(summary, "time-curves", title, summary.curves, settings, by_time=True)
     return [table_section(table, Section("Learning curves over training time", (plot,)))]
+
+
+def _budgets(summary: Ablation) -> list[Section]:
+    if summary.budgets is None:
+        return []
+    table = budget_table(summary.budgets)
+    return [Section(table.title, (budget_plot(summary, summary.budgets),), (table,))]
 
 
 def _weights(summary: Ablation) -> Section:

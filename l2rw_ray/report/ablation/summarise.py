@@ -10,11 +10,12 @@ from l2rw_ray.report.ablation.headline import findings
 from l2rw_ray.report.ablation.minimum_effective import effective_answer
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.ablation.tasks import tasks_tables
-from l2rw_ray.report.ablation.tuning import tuning_gaps, tuning_tables
+from l2rw_ray.report.ablation.tuning import budgets_of, tuning_gaps, tuning_table
 from l2rw_ray.report.comparisons.cautions import cautions, shared_test_set
 from l2rw_ray.report.comparisons.comparison import Comparison
 from l2rw_ray.report.comparisons.multiverse import multiverse_table
-from l2rw_ray.report.comparisons.variation import variation_of, variation_table
+from l2rw_ray.report.comparisons.partial_pooling import pooling_table
+from l2rw_ray.report.comparisons.variation import variation_table
 from l2rw_ray.report.design_points.arms import arms_of
 from l2rw_ray.report.design_points.labels import MINUS, WEIGHT_CURVES, count
 from l2rw_ray.report.design_points.points import Outcome, counts_of, problems_of, warnings_of
@@ -82,7 +83,9 @@ def summarise(directory: Path) -> Ablation:
         label_noise=label_noise_tables(directory),
         answer=None if level is None else level.table,
         details=_details(study),
+        budgets=budgets_of(spec, study.all_outcomes),
         multiverse=_multiverse(study, claims),
+        pooling=pooling_table(contrast, points, next(iter(claims.pooled), None), study.history.margin),
         metric=metric,
         curve_metric=validation,
         results=study.metrics.results,
@@ -113,20 +116,18 @@ def _design(study: MeasuredStudy) -> tuple[tuple[str, str], ...]:
 
 
 def _details(study: MeasuredStudy) -> tuple[Table, ...]:
-    redrawn = study.at_stage(Stage.REDRAWN)
-    found = variation_of(study.contrast, study.outcomes, redrawn, study.metrics, study.metric)
-    variation = variation_table(found, study.control)
+    variation = variation_table(study.variation, study.control)
+    tables = (tuning_table(study.spec, study.all_outcomes), variation)
     return (
         *published_tables(study.spec, study.points),
         *tasks_tables(study.contrast, study.methods, study.points, study.metric),
-        *tuning_tables(study.spec, study.all_outcomes),
-        *([] if variation is None else [variation]),
+        *(table for table in tables if table is not None),
     )
 
 
 def _multiverse(study: MeasuredStudy, claims: Claims) -> Table | None:
     return multiverse_table(
-        *(study.contrast, study.points, study.outcomes, claims.pooled, claims.single),
+        *(study.contrast, study.points, study.outcomes, claims.pooled),
         *(study.history.margin, study.metrics.results),
     )
 

@@ -19,6 +19,7 @@ from l2rw_ray.report.design_points.labels import (
 )
 from l2rw_ray.report.design_points.setting import CoveringIndex, Factor, Setting
 from l2rw_ray.report.document.table import Table
+from l2rw_ray.report.search.budgets import SearchBudgets
 from l2rw_ray.report.summary import HeadlineNumber, Summary
 from l2rw_ray.statistics import Difference, Interval
 
@@ -146,7 +147,9 @@ class Ablation(Summary):
         interactions: How differences change with other factors.
         answer: The table behind the finding, if the finding is not a difference to the control.
         details: Tables specific to the kind of design.
+        budgets: Expected best of each arm of a tuned comparison by the budget of its search.
         multiverse: The finding under other analyses.
+        pooling: The finding at single settings, drawn together.
         metric: Name of the headline metric.
         curve_metric: Name of the metric of the curves.
         results: Names of the metrics that have a table, the headline first.
@@ -170,7 +173,9 @@ class Ablation(Summary):
     equal_compute: tuple[EqualComputeResult, ...] = ()
     answer: Table | None = None
     details: tuple[Table, ...] = ()
+    budgets: SearchBudgets | None = None
     multiverse: Table | None = None
+    pooling: Table | None = None
     metric: str = HEADLINE
     curve_metric: str = validation_metric(HEADLINE)
     results: tuple[str, ...] = TEST_METRICS

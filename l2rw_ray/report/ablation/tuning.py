@@ -16,8 +16,11 @@ from l2rw_ray.report.design_points.points import Outcome, plain
 from l2rw_ray.report.design_points.setting import Setting, point_name
 from l2rw_ray.report.document.interval_cells import EMPTY
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
-from l2rw_ray.report.search.limits import budget_table, edge_warnings, unequal_spaces
+from l2rw_ray.report.search.budgets import SearchBudgets, SearchedArm, search_budgets
+from l2rw_ray.report.search.limits import edge_warnings, unequal_spaces
 from l2rw_ray.report.search.summary import value_text
+
+_SAME = "the same budget"
 
 
 def has_tuned_levels(spec: StudySpec) -> bool:
@@ -28,16 +31,31 @@ def has_tuned_levels(spec: StudySpec) -> bool:
     )
 
 
-def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, ...]:
-    """Return the table of chosen configurations, a row per search; nothing for another design."""
+def budgets_of(spec: StudySpec, outcomes: Sequence[Outcome]) -> SearchBudgets | None:
+    """Return what each arm could expect of smaller budgets; None for another design."""
     design = spec.design
     if not isinstance(design, TunedComparisonDesign):
-        return ()
+        return None
+    searched = []
+    for search in _searches(spec, design, outcomes):
+        own = [each for each in outcomes if each.stage is Stage.SEARCH and search.has(each)]
+        values = _means(own, spec, len(design.search_seeds))
+        ended = {each.setting for each in own if each.status != "missing"}
+        searched.append(SearchedArm(search.arm, search.point, tuple(values), len(ended) - len(values)))
+    metric = metric_table(spec).named(spec.objective.metric)
+    return search_budgets(searched, metric, less_is_better=spec.objective.mode == "min")
+
+
+def tuning_table(spec: StudySpec, outcomes: Sequence[Outcome]) -> Table | None:
+    """Return the table of chosen configurations, a row per search; None for another design."""
+    design = spec.design
+    if not isinstance(design, TunedComparisonDesign):
+        return None
     paths = list(dict.fromkeys(path for arm in design.arms for path in design.space_of(arm)))
     metric_spec = metric_spec_for(metric_table(spec).named(spec.objective.metric))
     seeds = count(len(design.search_seeds), "seed")
-    rows, tried_by = [], []
-    for search in _searches(spec, design):
+    rows = []
+    for search in _searches(spec, design, outcomes):
         own = [outcome for outcome in outcomes if search.has(outcome)]
         tried = _means(own, spec, len(design.search_seeds))
         values = [_chosen_value(own, path, search.arm, design) for path in paths]
@@ -50,28 +68,19 @@ def tuning_tables(spec: StudySpec, outcomes: Sequence[Outcome]) -> tuple[Table, 
         spent = sum(_cost(each) for each in own if each.stage is Stage.SEARCH)
         number = len({each.setting for each in own if each.stage is Stage.SEARCH})
         rows.append(TableRow(search.name, (TableCell(str(number)), TableCell(f"{spent:.3g}"), *cells, value)))
-        tried_by.append((search.name, tried))
-    budget = budget_table(tried_by, metric_spec, less_is_better=spec.objective.mode == "min")
-    return (
-        Table(
-            key="tuning",
-            title="What tuning chose",
-            corner="arm",
-            columns=(
-                "configurations",
-                "core-hours",
-                *(factor_name(path) for path in paths),
-                metric_spec.heading,
-            ),
-            rows=tuple(rows),
-            note=(
-                f"Each {_searched(spec)} was searched{_times(design)} by {design.sampler} with the same "
-                f"budget, at {seeds} used nowhere else in this report; a trial shared by two searches counts "
-                "in both rows. The last column is the metric of the selection, so it is optimistic; the test "
-                f"metrics above are from fresh seeds, {_tested_on(spec)}"
-            ),
+    columns = ("configurations", "core-hours", *map(factor_name, paths), metric_spec.heading)
+    return Table(
+        key="tuning",
+        title="What tuning chose",
+        corner="arm",
+        columns=columns,
+        rows=tuple(rows),
+        note=(
+            f"Each {_searched(spec)} was searched{_times(design)} by {design.sampler} with "
+            f"{_budget(design)}, at {seeds} used nowhere else in this report; a trial shared by two searches "
+            "counts in both rows. The last column is the metric of the selection, so it is optimistic; the "
+            f"test metrics above are from fresh seeds, {_tested_on(spec)}"
         ),
-        *([budget] if budget is not None else []),
     )
 
 
@@ -88,9 +97,18 @@ def searched_text(spec: StudySpec) -> str:
     design = spec.design
     if not isinstance(design, TunedComparisonDesign):
         return ""
-    if design.searches == 1:
-        return "between the configurations that one search of each arm chose"
-    return "between arms, each searched anew for every seed with the same budget"
+    budget = _budget(design)
+    if design.unequal_spaces:
+        budget = f"one budget for different numbers of parameters ({design.unequal_spaces})"
+    if design.searches > 1:
+        return f"between arms, each searched anew for every seed with {budget}"
+    chosen = "between the configurations that one search of each arm chose"
+    return f"{chosen} with {budget}" if budget != _SAME else chosen
+
+
+def _budget(design: TunedComparisonDesign) -> str:
+    each = design.budget.trials_per_parameter
+    return _SAME if each is None else f"{count(each, 'configuration')} per parameter"
 
 
 def _tested_on(spec: StudySpec) -> str:
@@ -111,7 +129,7 @@ def tuning_gaps(spec: StudySpec, outcomes: Sequence[Outcome]) -> list[str]:
         return []
     warnings = []
     chosen = []
-    for search in _searches(spec, design):
+    for search in _searches(spec, design, outcomes):
         name, own = search.name, [outcome for outcome in outcomes if search.has(outcome)]
         paths = design.space_of(search.arm)
         chosen.append(
@@ -146,8 +164,9 @@ class _Search:
         return is_of_arm and outcome.seed in seeds and self.point.covers(outcome.setting)
 
 
-def _searches(spec: StudySpec, design: TunedComparisonDesign) -> list[_Search]:
-    seeds, found = spec.seed_values, []
+def _searches(spec: StudySpec, design: TunedComparisonDesign, outcomes: Sequence[Outcome]) -> list[_Search]:
+    """Return the searches of a study; with planned looks, those of looks that have begun."""
+    seeds, found = spec.all_seeds, []
     for arm in design.arms:
         for levels in design.points_of(arm):
             point = Setting(tuple((path, plain(level)) for path, level in levels.items()))
@@ -156,7 +175,7 @@ def _searches(spec: StudySpec, design: TunedComparisonDesign) -> list[_Search]:
                 if design.searches > 1:
                     name, own = f"{name}, search {number + 1}", frozenset(seeds[number : number + 1])
                 found.append(_Search(arm, point, name, frozenset(design.search_seeds_of(number)), own))
-    return found
+    return [each for each in found if spec.looks == 1 or any(map(each.has, outcomes))]
 
 
 def _cost(outcome: Outcome) -> float:

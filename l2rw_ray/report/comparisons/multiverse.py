@@ -15,7 +15,6 @@ from l2rw_ray.statistics import Interval, mean_interval
 from l2rw_ray.statistics.posterior import (
     probability_above,
     probability_within,
-    shrunken_differences,
 )
 from l2rw_ray.statistics.proportion import exact_proportion_interval
 from l2rw_ray.statistics.significance import paired_t_test, sign_flip_test, signed_rank_test
@@ -29,7 +28,6 @@ def multiverse_table(
     points: Sequence[DesignPoint],
     planned: Sequence[HasSetting],
     pooled: Sequence[Comparison],
-    single: Sequence[Comparison] = (),
     margin: float | None = None,
     metrics: Sequence[str] = TEST_METRICS,
 ) -> Table | None:
@@ -40,7 +38,6 @@ def multiverse_table(
         points: Design points.
         planned: All planned trials.
         pooled: Comparisons averaged over settings, that of the finding first.
-        single: Comparisons at each setting.
         margin: Difference that does not matter, if one was registered.
         metrics: Names of all metrics of results.
     """
@@ -54,7 +51,6 @@ def multiverse_table(
         *_without_each_seed(finding),
         *_failures(contrast, points, planned, finding),
         *_other_metrics(contrast, points, planned, finding, metrics),
-        *_across_settings(finding, single),
         *_probabilities(finding, margin),
     ]
     return Table(
@@ -66,8 +62,7 @@ def multiverse_table(
         note=(
             "p values are not corrected: these rows show whether the finding rests on one choice of "
             "analysis. None of them replaces it. A probability of being better is the posterior of a flat "
-            "prior; with few seeds it is too sure. Hierarchical: smallest and largest difference of a "
-            "setting, drawn towards the average as far as their errors explain that they differ."
+            "prior; with few seeds it is too sure."
         ),
     )
 
@@ -143,19 +138,6 @@ def _other_metrics(
             if other is not None:
                 rows.append(_row(f"in {other.metric_spec.label}", other, other.difference.values))
     return rows
-
-
-def _across_settings(finding: Comparison, single: Sequence[Comparison]) -> list[TableRow]:
-    """Return how far the differences at single settings lie apart beyond their errors; nothing with one."""
-    own = [each.difference.values for each in single if each.treatment == finding.treatment]
-    known = [values for values in own if len(values) >= _FEWEST and np.ptp(values) > 0]
-    if len(known) < 2:
-        return []
-    means = [float(np.mean(values)) for values in known]
-    errors = [float(np.std(values, ddof=1)) / len(values) ** 0.5 for values in known]
-    drawn, _ = shrunken_differences(means, errors)
-    span = f"{finding.metric_spec.signed(min(drawn))} to {finding.metric_spec.signed(max(drawn))}"
-    return [TableRow("at single settings, hierarchical", (TableCell(span), EMPTY))]
 
 
 def _probabilities(finding: Comparison, margin: float | None) -> list[TableRow]:

@@ -1,9 +1,11 @@
-"""Where the variation of the finding comes from: seeds with one source of randomness drawn anew."""
+"""Where the variation of the finding comes from: seeds with one source of randomness, or all, drawn anew."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from l2rw_ray.config.design.tuned_comparison import retest_seed
 from l2rw_ray.report.comparisons.contrast import Contrast, Pair, pairs_of, values_of
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import MetricSpec, count, metric_spec_for
@@ -15,6 +17,7 @@ from l2rw_ray.statistics.comparisons import seed_differences
 from l2rw_ray.statistics.variance_sources import (
     Variance,
     largest_source,
+    nested_variances,
     redrawn_variance,
     variance_between,
 )
@@ -23,12 +26,30 @@ NAMES: Mapping[str, str] = {
     "split": "sets, made noise and imbalance",
     "init": "initial weights",
     "order": "order of batches and the method's draws",
+    "search": "search, by what it chose",
+    "seed": "seed, with the same choice",
 }
+_SOURCES = ("split", "init", "order")
 _ADVICE: Mapping[str, str] = {
     "split": "seeds have to draw other sets: further runs on the same split would show little of it",
     "init": "runs with other initial weights show most of it, also on the same split",
     "order": "runs in another order show most of it, also on the same split with the same initial weights",
+    "search": "more searches show more of it, more seeds for each would not; a larger budget may narrow it",
+    "seed": "more seeds show most of it, and `searches: 1` costs less, with a finding about configurations",
 }
+
+
+_DRAWN = (
+    "Each trial ran again at the same seed with one source of randomness drawn anew; half the mean square of "
+    "the change is the variance that the source makes, in interaction with others as well, so that shares "
+    "may add up to more than 100 %."
+)
+_RETESTED = (
+    "What each search chose was tested once more, on another seed. The variance within a search is that of "
+    "seeds; the search makes what its two tests have in common beyond that, with limits of the modified "
+    "large-sample method (Ting et al. 1990). Shares need not add up to 100 %."
+)
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -40,7 +61,9 @@ class Variation:
         metric: Name of the metric.
         between: Variance between seeds.
         sources: Variance by source.
-        left_out: Number of settings that are left out because not every source has them yet.
+        left_out: Number of settings that are left out because not every source has results there.
+        diverged: Number of trials that diverged with a source drawn anew, by source.
+        p: P value of the F test that search and seed make as much; None where sources were drawn anew.
     """
 
     treatment: str
@@ -48,15 +71,24 @@ class Variation:
     between: Variance
     sources: Mapping[str, Variance]
     left_out: int = 0
+    diverged: Mapping[str, int] = field(default_factory=dict)
+    p: float | None = None
 
     @property
     def advice(self) -> str:
         """Which source to replicate, in a sentence without a full stop."""
-        largest = largest_source(self.sources)
+        largest = largest_source(self.sources) if self.p is None else self._search_or_seed
         if largest is None:
             return "no source is shown to make more of the variation than the others: replicate them together"
         name, advice = NAMES[largest], _ADVICE[largest]
         return f"most of the variation comes from the {name}: {advice}"
+
+    @property
+    def _search_or_seed(self) -> str | None:
+        """Which of the two makes more of the variation; None where the F test leaves it open."""
+        if self.p is None or self.p >= _LEVEL:
+            return None
+        return max(self.sources, key=lambda name: self.sources[name].value)
 
 
 def variation_of(
@@ -80,7 +112,7 @@ def variation_of(
     drawn = _pairs(contrast, outcomes, metrics, metric)
     anew = {
         source: pairs
-        for source in NAMES
+        for source in _SOURCES
         if (pairs := _pairs(contrast, [each for each in redrawn if each.redrawn == source], metrics, metric))
     }
     kept = set(drawn).intersection(*anew.values())  # the gain of another setting is no change of a source
@@ -93,8 +125,52 @@ def variation_of(
             sources[source] = found
     if between is None or not sources:
         return None
-    name = contrast.name(contrast.treatments[0])
-    return Variation(name, metric, between, sources, left_out=len(drawn) - len(kept))
+    treatment = contrast.treatments[0]
+    lost = Counter(
+        each.redrawn or ""
+        for each in redrawn
+        if each.has_diverged and contrast.level_of(each) in (treatment, contrast.control)
+    )
+    left_out = len(drawn) - len(kept)
+    return Variation(contrast.name(treatment), metric, between, sources, left_out, diverged=lost)
+
+
+def search_variation_of(
+    contrast: Contrast,
+    outcomes: Sequence[Outcome],
+    retested: Sequence[Outcome],
+    metrics: MetricTable,
+    metric: str,
+) -> Variation | None:
+    """Return how much of the first treatment's difference varies with the search, and how much with the seed.
+
+    Args:
+        contrast: What is compared.
+        outcomes: Final trials of a tuned comparison with a search for every seed.
+        retested: Trials of what each search chose at another seed.
+        metrics: The metrics of the study.
+        metric: Name of the headline metric.
+    """
+    if not contrast.treatments or not retested:
+        return None
+    first, again = _pairs(contrast, outcomes, metrics, metric), _pairs(contrast, retested, metrics, metric)
+    kept = first.keys() & again.keys()
+    values, anew = _differences(first, kept, metric), _differences(again, kept, metric)
+    found = nested_variances(
+        [(value, anew[retest_seed(seed)]) for seed, value in values.items() if retest_seed(seed) in anew]
+    )
+    between = variance_between(values)
+    if found is None or between is None:
+        return None
+    treatment = contrast.treatments[0]
+    levels = (treatment, contrast.control)
+    lost = sum(each.has_diverged and contrast.level_of(each) in levels for each in retested)
+    return Variation(
+        *(contrast.name(treatment), metric, between, {"search": found.groups, "seed": found.within}),
+        left_out=len(first) - len(kept),
+        diverged={"seed": lost} if lost else {},
+        p=found.p,
+    )
 
 
 _Pairs = Mapping[tuple[Setting, Setting], Pair[DesignPoint]]
@@ -125,24 +201,41 @@ def variation_table(found: Variation | None, control: str) -> Table | None:
     """
     if found is None:
         return None
-    metric_spec, between, left_out = metric_spec_for(found.metric), found.between, ""
-    if found.left_out:
-        left_out = f"Not every source is drawn anew in {count(found.left_out, 'setting')} yet: left out. "
-    rows = [_row("all of them, between seeds", between, None, metric_spec)]
+    metric_spec, between = metric_spec_for(found.metric), found.between
+    total = "all of them, between seeds" if found.p is None else "both, between seeds with a search each"
+    rows = [_row(total, between, None, metric_spec)]
     rows += [_row(NAMES[source], own, between, metric_spec) for source, own in found.sources.items()]
     return Table(
         key="variation",
         title=f"Where the variation of {found.treatment} against {control} comes from",
         corner="drawn anew",
-        columns=(f"deviation of the difference{_unit(metric_spec)}", "95 % limits", "share of the variance"),
+        columns=(
+            "seeds",
+            f"deviation of the difference{_unit(metric_spec)}",
+            "95 % limits",
+            "share of the variance",
+        ),
         rows=tuple(rows),
         note=(
-            "Each trial ran again at the same seed with one source of randomness drawn anew; half the mean "
-            "square of the change is the variance that the source makes, in interaction with others as "
-            "well, so that shares may add up to more than 100 %. With few seeds they are rough. These trials "
-            f"count nowhere else. {left_out}{found.advice[0].upper()}{found.advice[1:]}."
+            f"{_DRAWN if found.p is None else _RETESTED} With few seeds they are rough. These trials count "
+            f"nowhere else. {_gaps(found)}{found.advice[0].upper()}{found.advice[1:]}."
         ),
     )
+
+
+def _gaps(found: Variation) -> str:
+    """Return which settings and trials are left out, as sentences with a space behind; empty for none."""
+    text = ""
+    if found.left_out:
+        text = f"Left out: {count(found.left_out, 'setting')} where not every source has results. "
+    if found.diverged:
+        by_source = ", ".join(f"{NAMES[name]}: {number}" for name, number in found.diverged.items())
+        is_counted = metric_spec_for(found.metric).is_share
+        lost = "are left out: that source makes more than is shown"
+        trials = count(sum(found.diverged.values()), "trial")
+        text += f"{trials} drawn anew diverged ({by_source}) and "
+        text += f"{'count as chance level' if is_counted else lost}. "
+    return text
 
 
 def _unit(metric_spec: MetricSpec) -> str:
@@ -152,4 +245,5 @@ def _unit(metric_spec: MetricSpec) -> str:
 def _row(name: str, own: Variance, total: Variance | None, metric_spec: MetricSpec) -> TableRow:
     value, low, high = (metric_spec.text(math.sqrt(each)) for each in (own.value, own.low, own.high))
     share = "" if total is None or not total.value else f"{100 * own.value / total.value:.0f} %"
-    return TableRow(name, (TableCell(value), TableCell(f"{low} to {high}"), TableCell(share)))
+    cells = (str(own.seeds), value, f"{low} to {high}", share)
+    return TableRow(name, tuple(map(TableCell, cells)))

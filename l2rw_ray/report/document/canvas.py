@@ -10,6 +10,7 @@ from l2rw_ray.statistics import Interval
 PANEL = (4.7, 3.3)
 """Inches, so that text of 10 pt stays legible on a phone."""
 _CHARACTERS_PER_INCH = 11.5  # of a legend
+_LEGEND_LINES, _LEGEND_LINE = 3, 0.21  # lines that a figure has room for, and inches of each further one
 
 
 def panel(size: tuple[float, float] = PANEL) -> tuple[Figure, Axes]:
@@ -19,11 +20,14 @@ def panel(size: tuple[float, float] = PANEL) -> tuple[Figure, Axes]:
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:
-    """Draw one legend above all panels, in as many columns as fit."""
+    """Draw one legend above all panels, in as many columns as fit; the figure grows with a long one."""
     handles, names = axes.get_legend_handles_labels()
     characters = int(_CHARACTERS_PER_INCH * figure.get_figwidth())
     columns = max(1, characters // (max(map(len, names), default=0) + 5))
-    figure.legend(handles, names, loc="outside upper left", ncols=min(3, columns))
+    columns = min(3, columns)
+    further = max(0, -(-len(names) // columns) - _LEGEND_LINES)
+    figure.set_figheight(figure.get_figheight() + further * _LEGEND_LINE)
+    figure.legend(handles, names, loc="outside upper left", ncols=columns)
 
 
 def bar_lengths(intervals: Sequence[Interval], scale: float) -> list[list[float]]:

@@ -39,7 +39,9 @@ def design_of(
     seeds = len({outcome.seed for outcome in final})
     treatments = ", ".join(contrast.name(level) for level in contrast.treatments)
     compared = f"{treatments} with {contrast.name(contrast.control)}, at equal seeds" if treatments else ""
-    searched = len(outcomes) - len(final)
+    searched, redrawn = (
+        sum(outcome.stage is stage for outcome in outcomes) for stage in (Stage.SEARCH, Stage.REDRAWN)
+    )
     return (
         ("Kind", _KINDS[spec.design.kind]),
         *((_sentence_case(factor.name), ", ".join(map(factor.text, factor.levels))) for factor in shown),
@@ -48,7 +50,8 @@ def design_of(
         (
             "Size",
             f"{count(points, 'design point')}, {count(seeds, 'seed')}: {count(len(final), 'trial')}"
-            + (f", after {count(searched, 'search trial')}" if searched else ""),
+            + (f", after {count(searched, 'search trial')}" if searched else "")
+            + (f", beside {count(redrawn, 'trial')} drawn anew" if redrawn else ""),
         ),
         *search_of(spec),
     )
@@ -62,6 +65,9 @@ def search_of(spec: StudySpec) -> tuple[tuple[str, str], ...]:
     limits = []
     if design.budget.trials is not None:
         limits.append(count(design.budget.trials, "configuration"))
+    if design.budget.trials_per_parameter is not None:
+        each = count(design.budget.trials_per_parameter, "configuration")
+        limits.append(f"{each} per parameter")
     if design.budget.hours is not None:
         limits.append(f"{design.budget.hours:g} h of training")
     ranges = ", ".join(f"{factor_name(path)} {_range(path, kind)}" for path, kind in design.space.items())

@@ -1,4 +1,4 @@
-"""What the searches of a tuned comparison leave open: edges of the space, unequal spaces, their budget."""
+"""What the searches of a tuned comparison leave open: edges of the space, and unequal spaces."""
 
 from collections.abc import Mapping, Sequence
 from math import log
@@ -6,11 +6,8 @@ from typing import Any
 
 from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter, range_text
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
-from l2rw_ray.report.design_points.labels import MetricSpec, count, factor_name
-from l2rw_ray.report.document.interval_cells import EMPTY
-from l2rw_ray.report.document.table import Table, TableCell, TableRow
+from l2rw_ray.report.design_points.labels import count, factor_name
 from l2rw_ray.report.search.summary import value_text
-from l2rw_ray.statistics.expected_best import budgets, expected_best
 
 _EDGE = 0.05
 """Share of a range, on its scale, next to either end."""
@@ -56,48 +53,10 @@ def edge_warnings(
 
 def unequal_spaces(design: TunedComparisonDesign) -> list[str]:
     """Return a warning where arms search different numbers of parameters with one budget."""
-    sizes = {name: len(design.space_of(name)) for name in design.arms}
-    if len(set(sizes.values())) < 2:
+    if not design.unequal_spaces:
         return []
-    named = ", ".join(f"{name} {size}" for name, size in sizes.items())
     return [
-        f"All arms are searched with the same budget, but vary different numbers of parameters ({named}): "
-        "an arm with more of them is searched less closely"
+        "All arms are searched with the same budget, but vary different numbers of parameters "
+        f"({design.unequal_spaces}): an arm with more of them is searched less closely, and may look worse "
+        "for that alone"
     ]
-
-
-def budget_table(
-    found: Sequence[tuple[str, Sequence[float]]], metric_spec: MetricSpec, *, less_is_better: bool
-) -> Table | None:
-    """Return the expected best validation metric of each search by its budget; None with one configuration.
-
-    Args:
-        found: Name of each search, and the metric of each of its configurations.
-        metric_spec: Format of the metric.
-        less_is_better: Whether smaller values are better.
-    """
-    most = max((len(values) for _, values in found), default=0)
-    if most < 2:
-        return None
-    columns = budgets(most)
-    rows = []
-    for name, values in found:
-        cells = [
-            TableCell(metric_spec.text(expected_best(values, tried, less_is_better=less_is_better)))
-            if tried <= len(values)
-            else EMPTY
-            for tried in columns
-        ]
-        rows.append(TableRow(name, tuple(cells)))
-    return Table(
-        key="search-budget",
-        title=f"Expected best {metric_spec.heading} by budget of the search",
-        corner="arm",
-        columns=tuple(count(tried, "configuration") for tried in columns),
-        rows=tuple(rows),
-        note=(
-            "Expected best of so many of the configurations tried, in random order (Dodge et al. 2019). An "
-            "arm that still rises at the end was not searched out; where the order of two arms changes, it "
-            "depends on the budget."
-        ),
-    )

@@ -298,7 +298,7 @@ def _caution(spec: StudySpec, configurations: Sequence[Configuration]) -> list[s
         "and small differences may be chance; a tuned_comparison runs the best on fresh seeds"
     ]
     assert isinstance(spec.design, SearchDesign)
-    budget = spec.design.budget.trials
+    budget = spec.design.budget.trials_for(len(spec.design.space))
     if open_:
         warnings.append(f"The search is incomplete: {count(open_, 'configuration')} not finished yet")
     if budget is not None and len(configurations) < budget:

@@ -6,6 +6,8 @@ import pytest
 from l2rw_ray.config import parse_study
 from l2rw_ray.config.seeds import PlannedLooks
 from l2rw_ray.errors import ConfigError
+from l2rw_ray.planning.placement import this_machine
+from l2rw_ray.planning.plan_summary import summarise_plan
 from l2rw_ray.planning.plan_text import describe_design
 from l2rw_ray.report.ablation.summarise import summarise
 from l2rw_ray.results import StudyFolder
@@ -13,6 +15,13 @@ from l2rw_ray.statistics.significance import paired_t_test
 from tests.planning.playing import METRIC, play
 
 GRID = {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}
+TUNED = {
+    "kind": "tuned_comparison",
+    "arms": {"uniform": {"set": {"method.name": "uniform"}}, "l2rw": {"set": {"method.name": "l2rw"}}},
+    "space": {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}},
+    "sampler": "random",
+    "budget": {"trials": 2},
+}
 LOOKS = {"start": 3, "most": 9, "looks": 3}
 
 
@@ -45,6 +54,25 @@ def test_a_study_ends_at_the_look_that_shows_its_finding(study_tree, folder, gai
     evidence = summary.pooled[0].evidence
     assert evidence.p_corrected == pytest.approx(min(1, 3 * evidence.p))
     assert ("Looks", "planned at 3, 5, 9 seeds; p values are multiplied by 3") in summary.design
+
+
+@pytest.mark.parametrize("searches", [1, 9])
+@pytest.mark.parametrize(("gain", "seeds"), [(0.5, 3), (0.0, 9)])
+def test_a_tuned_comparison_adds_fresh_seeds_and_their_searches(study_tree, folder, gain, seeds, searches):
+    _, metrics = study(study_tree, gain)
+    spec = parse_study(study_tree | {"design": TUNED | {"searches": searches}, "seeds": LOOKS})
+    assert "looks at 3, 5, 9 seeds, ends once the finding is shown" in describe_design(spec, [])
+    first = play(spec, folder, metrics, groups=2, trials=17)
+    rest = play(spec, folder, metrics, groups=2)
+    searched = 2 * 2 * min(searches, seeds)
+    assert len({trial.trial_id for trial in [*first, *rest]}) == 2 * seeds + searched
+    assert play(spec, folder, metrics) == []
+    seen = summarise_plan(spec, folder, nodes=this_machine())
+    assert (seen.done, seen.to_run) == (2 * seeds + searched, 0)
+    summary = summarise(folder.path)
+    assert summary.pooled[0].difference.interval.n == seeds
+    assert summary.pooled[0].evidence.p_corrected == pytest.approx(min(1, 3 * summary.pooled[0].evidence.p))
+    assert not any("no final trial" in warning for warning in summary.warnings)
 
 
 def test_looks_grow_geometrically():

@@ -350,6 +350,18 @@ def test_every_seed_may_have_a_search_of_its_own(study_tree: dict, folder: Study
         parse_study(study_tree | {"design": TUNED | {"searches": 2}, "seeds": 3})
 
 
+def test_a_budget_per_parameter_gives_larger_spaces_more(study_tree: dict, folder: StudyFolder) -> None:
+    design = TUNED | {"budget": {"trials_per_parameter": 2}, "search_seeds": [100]}
+    spec = parse_study(study_tree | {"design": design, "seeds": 3})
+    ran = play(spec, folder)
+    searched = [trial.factors["variant"] for trial in ran if trial.stage is Stage.SEARCH]
+    sizes = {arm: len(spec.design.space_of(arm)) for arm in spec.design.arms}
+    assert sizes["l2rw"] == sizes["uniform"] + 1
+    assert {arm: searched.count(arm) for arm in sizes} == {arm: 2 * size for arm, size in sizes.items()}
+    assert len(ran) == spec.design.max_trials(3)
+    assert not spec.design.unequal_spaces
+
+
 def test_arms_are_tuned_at_each_level_and_one_more_costs_its_own_trials(
     study_tree: dict, folder: StudyFolder
 ) -> None:

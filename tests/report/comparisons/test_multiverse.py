@@ -53,10 +53,18 @@ def test_other_metrics_are_rows(fake_study, plain):
     names = [row.name for row in summary.multiverse.rows]
     assert "in test accuracy" in names
     assert "in test accuracy of the worst class" in names
-    assert "at single settings, hierarchical" not in names
+    assert summary.pooling is None
 
 
-def test_settings_are_drawn_together(default_study):
-    rows = {row.name: row.cells[0].text for row in summarise(default_study).multiverse.rows}
-    low, high = rows["at single settings, hierarchical"].split(" to ")
-    assert 2 < float(low) < float(high) < 10
+@pytest.mark.parametrize("levels", [3, 5])
+def test_settings_are_drawn_together(fake_study, plain, levels):
+    factors = {"data.bias.level": [0.5, 0.6, 0.7, 0.8, 0.9][:levels], "method.name": ["uniform", "l2rw"]}
+    summary = summarise(fake_study(replace(plain, factors=factors, seeds=4, failing=None)))
+    rows = {row.name: row.cells for row in summary.pooling.rows}
+    single = [100 * each.difference.interval.mean for each in summary.comparisons]
+    drawn = [float(cells[0].text) for cells in list(rows.values())[:levels]]
+    assert np.ptp(drawn) <= np.ptp(single)
+    assert np.mean(drawn) == pytest.approx(np.mean(single), abs=0.2)
+    further = ["mean of such settings", "another such setting", "deviation between settings"]
+    assert list(rows)[levels:] == (further if levels == 5 else [])
+    assert ("Fewer than 5 settings" in summary.pooling.note) == (levels == 3)

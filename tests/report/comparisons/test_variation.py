@@ -10,6 +10,8 @@ from l2rw_ray.config import Stage, parse_study
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.planning.variation import variation_advice
 from l2rw_ray.report.ablation.summarise import summarise
+from l2rw_ray.report.comparisons import variation
+from l2rw_ray.report.design_points import points
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.writer import write_record
 from tests.report.conftest import FakeStudy, _record, spec_of
@@ -46,7 +48,8 @@ def test_the_table_names_the_source_that_makes_most_of_it(study):
         "initial weights",
         "order of batches and the method's draws",
     ]
-    assert float(rows["sets, made noise and imbalance"][0]) > 5 * float(rows["initial weights"][0])
+    assert {row[0] for row in rows.values()} == {"10"}
+    assert float(rows["sets, made noise and imbalance"][1]) > 5 * float(rows["initial weights"][1])
     assert "Most of the variation comes from the sets, made noise and imbalance" in table.note
 
 
@@ -58,14 +61,14 @@ def test_trials_drawn_anew_are_in_no_claim(study):
 
 
 def test_the_plan_says_which_source_to_replicate(study):
-    assert "seeds have to draw other sets" in variation_advice(study.read_spec(), study)
+    assert "seeds have to draw other sets" in variation_advice(study)
 
 
 def test_nothing_is_said_before_anything_was_drawn_anew(study):
     for row in study.read_plan():
         if row.stage is Stage.REDRAWN:
             study.trial_file(row.trial_id).unlink()
-    assert variation_advice(study.read_spec(), study) is None
+    assert variation_advice(study) is None
     assert not any(table.key == "variation" for table in summarise(study.path).details)
     assert json.loads((study.path / "plan.json").read_text())
 
@@ -91,9 +94,9 @@ def test_a_setting_in_which_a_source_is_not_drawn_anew_yet_is_left_out(tmp_path)
         write_record(folder, replace(record, metrics=metrics))
     table = next(each for each in summarise(folder.path).details if each.key == "variation")
     between, init = ([cell.text for cell in row.cells] for row in table.rows)
-    assert float(between[0]) == pytest.approx(100 * drawn.std(ddof=1), abs=0.06)
-    assert float(init[0]) == 0
-    assert "Not every source is drawn anew in 1 setting yet: left out." in table.note
+    assert float(between[1]) == pytest.approx(100 * drawn.std(ddof=1), abs=0.06)
+    assert float(init[1]) == 0
+    assert "Left out: 1 setting where not every source has results." in table.note
 
 
 def test_a_failed_trial_with_a_source_drawn_anew_is_named(study):
@@ -102,3 +105,34 @@ def test_a_failed_trial_with_a_source_drawn_anew_is_named(study):
     write_record(study, failed)
     (problem,) = summarise(study.path).problems
     assert (problem.trial_id, problem.status) == (trial.trial_id, "failed")
+
+
+def test_accuracies_of_diverged_trials_drawn_anew_count_as_chance(study):
+    _diverge(study, 2)
+    note, rows = _variation(study)
+    assert "2 trials drawn anew diverged (initial weights: 2) and count as chance level." in note
+    assert rows["initial weights"][0] == "10"
+    assert float(rows["initial weights"][1]) > 10
+
+
+def test_errors_of_diverged_trials_drawn_anew_are_left_out_and_counted(study, monkeypatch):
+    """As if the headline were an error, which has no worst value."""
+    _diverge(study, 2)
+    monkeypatch.setattr(points, "chance_level", lambda *_: None)
+    monkeypatch.setattr(variation.MetricSpec, "is_share", False)
+    note, rows = _variation(study)
+    assert "2 trials drawn anew diverged (initial weights: 2) and are left out" in note
+    assert (rows["all of them, between seeds"][0], rows["initial weights"][0]) == ("10", "8")
+
+
+def _diverge(study: StudyFolder, number: int) -> None:
+    """Let the first trials of l2rw with other initial weights diverge."""
+    own = [each for each in plan_study(study.read_spec()) if each.redrawn == "init"]
+    for trial in [each for each in own if each.factors["method.name"] == "l2rw"][:number]:
+        record = _record(FakeStudy(), trial, 0.0, np.zeros(40))
+        write_record(study, replace(record, status="diverged", error="non-finite loss", metrics={}))
+
+
+def _variation(study: StudyFolder) -> tuple[str, dict[str, list[str]]]:
+    table = next(each for each in summarise(study.path).details if each.key == "variation")
+    return table.note, {row.name: [cell.text for cell in row.cells] for row in table.rows}

@@ -10,21 +10,27 @@ from matplotlib.ticker import MaxNLocator
 from l2rw_ray.report.ablation.plots.effects import highest, lowest
 from l2rw_ray.report.ablation.plots.styles import styles_of
 from l2rw_ray.report.ablation.summary import Ablation, Curve
+from l2rw_ray.report.design_points.labels import MetricSpec
 from l2rw_ray.report.design_points.setting import Setting, narrowest
 from l2rw_ray.report.document.canvas import legend_above, panel
 from l2rw_ray.report.document.palette import Style
 
 MAX_CURVE_PANELS = 6
 MAX_FURTHER_PANELS = 3
-_CURVE_PANEL = (3.9, 2.5)
+CURVE_PANEL = (3.9, 2.5)
+"""Inches of a panel that stands alone."""
 _LABEL_CHARACTERS = 26  # that fit beside a panel
 
 
 def curve_settings(curves: Sequence[Curve], most: int = MAX_CURVE_PANELS) -> tuple[Setting, ...]:
     """Return the settings whose curves are shown: all, or a few spread evenly over the plan."""
-    settings = narrowest(curve.setting for curve in curves if len(curve.epochs) > 1)
+    return spread_evenly(narrowest(curve.setting for curve in curves if len(curve.epochs) > 1), most)
+
+
+def spread_evenly(settings: Sequence[Setting], most: int) -> tuple[Setting, ...]:
+    """Return all settings, or a few spread evenly over them."""
     if len(settings) <= most:
-        return settings
+        return tuple(settings)
     last = len(settings) - 1
     return tuple(settings[round(place * last / (most - 1))] for place in range(most))
 
@@ -40,25 +46,32 @@ def draw_curves(
         settings: Settings to draw, at least one.
         by_time: Whether the axis is training time instead of epochs.
     """
+    figure, panels = multiples(settings)
+    for axes, setting in zip(panels, settings, strict=True):
+        _fill_panel(axes, summary, curves, setting, by_time=by_time)
+    if not summary.has_variants:
+        legend_above(figure, panels[0])
+    return figure
+
+
+def multiples(settings: Sequence[Setting]) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a titled panel for each setting, at least one."""
     columns = min(3, len(settings))
     lines = -(-len(settings) // columns)
     figure = Figure(figsize=(max(4.7, 3.2 * columns), 2.7 * lines), layout="constrained")
     panels = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axes, setting in zip(panels, settings, strict=False):
-        _fill_panel(axes, summary, curves, setting, by_time=by_time)
         axes.set_title(setting.text.replace(", ", "\n") if setting.levels else "")
     for axes in panels[len(settings) :]:
         axes.set_axis_off()
-    if not summary.has_variants:
-        legend_above(figure, panels[0])
-    return figure
+    return figure, panels[: len(settings)]
 
 
 def draw_curve_panel(
     summary: Ablation, curves: Sequence[Curve], setting: Setting, *, by_time: bool = False
 ) -> Figure:
     """Draw one panel of curves, without title and legend, on the scale of all panels."""
-    figure, axes = panel(_CURVE_PANEL)
+    figure, axes = panel(CURVE_PANEL)
     _fill_panel(axes, summary, curves, setting, by_time=by_time)
     return figure
 
@@ -70,13 +83,18 @@ def _fill_panel(
     for curve in curves:
         if curve.setting.covers(setting):
             _draw_curve(axes, curve, styles[curve.method], by_time=by_time)
-    means = [metric_spec.scale * interval.mean for curve in curves for interval in curve.intervals]
-    margin = 0.15 * (max(means) - min(means)) + (1 if metric_spec.is_share else 0.01 * max(map(abs, means)))
-    axes.set_ylim(
-        max(lowest(metric_spec), min(means) - margin), min(highest(metric_spec), max(means) + margin)
-    )
+    scale_values(axes, metric_spec, [interval.mean for curve in curves for interval in curve.intervals])
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=not by_time))
     axes.set_xlabel("training time (s)" if by_time else "epoch")
+
+
+def scale_values(axes: Axes, metric_spec: MetricSpec, means: Sequence[float]) -> None:
+    """Name the metric beside the panel, and fit the scale to means, so that wide bands are cut off."""
+    shown = [metric_spec.scale * mean for mean in means]
+    margin = 0.15 * (max(shown) - min(shown)) + (1 if metric_spec.is_share else 0.01 * max(map(abs, shown)))
+    axes.set_ylim(
+        max(lowest(metric_spec), min(shown) - margin), min(highest(metric_spec), max(shown) + margin)
+    )
     label = metric_spec.heading.removeprefix("validation ") + metric_spec.direction
     axes.set_ylabel(fill(label, _LABEL_CHARACTERS))
 

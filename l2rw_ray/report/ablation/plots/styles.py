@@ -28,7 +28,8 @@ def styles_of(summary: Ablation) -> dict[str, Style]:
     """Return the style of each method and of each level that is compared."""
     compared = (comparison.treatment for comparison in summary.pooled)
     lines = (point.method for effect in summary.effects for point in effect.points)
-    names = list(dict.fromkeys((*summary.methods, *compared, *lines)))
+    searched = (curve.arm for curve in summary.budgets.curves) if summary.budgets is not None else ()
+    names = list(dict.fromkeys((*summary.methods, *compared, *lines, *searched)))
     others = cycle(_OTHERS)
     styles: dict[str, Style] = {summary.methods[0]: _HEADLINE} if len(summary.methods) == 1 else {}
     for name in [name for name in names if name not in styles]:

@@ -1,0 +1,149 @@
+"""What each arm of a tuned comparison could expect of smaller budgets of its search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from l2rw_ray.report.design_points.labels import MetricSpec, count, metric_spec_for
+from l2rw_ray.report.design_points.setting import Setting, point_name
+from l2rw_ray.report.document.interval_cells import EMPTY
+from l2rw_ray.report.document.table import Table, TableCell, TableRow
+from l2rw_ray.statistics import Interval, mean_interval
+from l2rw_ray.statistics.expected_best import best_quantile, budgets, expected_best
+
+_QUARTILES = (0.25, 0.75)
+
+
+@dataclass(frozen=True)
+class SearchedArm:
+    """What one search of an arm tried.
+
+    Attributes:
+        arm: Name of the arm.
+        setting: Levels at which it was searched.
+        values: Validation metric of each configuration that has one.
+        lost: Number of configurations that failed, diverged or were stopped.
+    """
+
+    arm: str
+    setting: Setting
+    values: tuple[float, ...]
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class BudgetCurve:
+    """Expected best validation metric of an arm by the number of configurations tried.
+
+    Attributes:
+        arm: Name of the arm.
+        setting: Levels at which it was searched.
+        means: Expected best of 1, 2, … configurations, a mean over searches with its interval; without
+            limits of a single search.
+        band: Limits at 1, 2, …: the interval over searches, or of a single one the quartiles over the orders
+            in which it may have tried its configurations.
+    """
+
+    arm: str
+    setting: Setting
+    means: tuple[Interval, ...]
+    band: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class SearchBudgets:
+    """The curves of all arms.
+
+    Attributes:
+        metric: Name of the validation metric.
+        curves: A curve per arm and setting, in plan order.
+        searches: Number of searches of each arm.
+        lost: Number of configurations without a value, which are left out.
+    """
+
+    metric: str
+    curves: tuple[BudgetCurve, ...]
+    searches: int
+    lost: int
+
+    @property
+    def metric_spec(self) -> MetricSpec:
+        """Label, unit and format of the metric."""
+        return metric_spec_for(self.metric)
+
+    @property
+    def note(self) -> str:
+        """How to read the curves, and which uncertainty they show."""
+        band = (
+            "Bands hold half of all orders in which the configurations could have been tried; they close at "
+            "the whole budget, since what another search would find is not in them."
+        )
+        if self.searches > 1:
+            band = f"Means over {self.searches} searches of each arm, bands their 95 % intervals."
+        lost = f" {count(self.lost, 'configuration')} without a result left out." if self.lost else ""
+        return (
+            "Expected best of so many of the configurations tried, in random order (Dodge et al. 2019). An "
+            "arm that still rises at the end was not searched out; where the order of two arms changes, it "
+            f"depends on the budget. {band}{lost}"
+        )
+
+
+def search_budgets(
+    searched: Sequence[SearchedArm], metric: str, *, less_is_better: bool
+) -> SearchBudgets | None:
+    """Return the expected best by budget of each arm; None where none tried two configurations.
+
+    Args:
+        searched: All searches.
+        metric: Name of the validation metric.
+        less_is_better: Whether smaller values are better.
+    """
+    groups: dict[tuple[str, Setting], list[SearchedArm]] = {}
+    for each in searched:
+        groups.setdefault((each.arm, each.setting), []).append(each)
+    curves = tuple(
+        _curve(arm, setting, [each.values for each in group], less_is_better=less_is_better)
+        for (arm, setting), group in groups.items()
+    )
+    if max((len(curve.means) for curve in curves), default=0) < 2:
+        return None
+    searches = max(map(len, groups.values()))
+    return SearchBudgets(metric, curves, searches, sum(each.lost for each in searched))
+
+
+def _curve(
+    arm: str, setting: Setting, values: Sequence[Sequence[float]], *, less_is_better: bool
+) -> BudgetCurve:
+    """Return the curve of an arm up to the number of configurations that each of its searches tried."""
+    tried = range(1, min(map(len, values)) + 1)
+    best = partial(expected_best, less_is_better=less_is_better)
+    means = tuple(mean_interval([best(own, number) for own in values]) for number in tried)
+    if len(values) > 1:
+        return BudgetCurve(arm, setting, means, tuple((mean.low, mean.high) for mean in means))
+    quantile = partial(best_quantile, values[0], less_is_better=less_is_better)
+    quartiles = [sorted(quantile(number, share) for share in _QUARTILES) for number in tried]
+    return BudgetCurve(arm, setting, means, tuple((low, high) for low, high in quartiles))
+
+
+def budget_table(found: SearchBudgets) -> Table:
+    """Return the expected best validation metric of each arm at some budgets."""
+    spec, columns = found.metric_spec, budgets(max(len(curve.means) for curve in found.curves))
+    rows = []
+    for curve in found.curves:
+        at = {tried: spec.within(mean) for tried, mean in enumerate(curve.means, start=1)}
+        cells = (_cell(spec, at.get(tried)) for tried in columns)
+        rows.append(TableRow(point_name(curve.arm, curve.setting), tuple(cells)))
+    return Table(
+        key="search-budget",
+        title=f"Expected best {spec.heading} by budget of the search",
+        corner="arm",
+        columns=tuple(count(tried, "configuration") for tried in columns),
+        rows=tuple(rows),
+        note=found.note,
+    )
+
+
+def _cell(metric_spec: MetricSpec, mean: Interval | None) -> TableCell:
+    if mean is None or not mean.is_conclusive:
+        return EMPTY if mean is None else TableCell(metric_spec.text(mean.mean))
+    return TableCell(metric_spec.text(mean.mean), metric_spec.limits(mean))
