@@ -40,6 +40,7 @@ REFERENCE = "plain loop"
 PARTS = ("study", "resume", "pairing", "intervals", "report")
 _PART = "# part: "
 _EVERY_S = 0.02
+_KILL_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -124,10 +125,10 @@ class Run:
 
     def __init__(self, tool: Tool, folder: Path, packages: Path | None) -> None:
         self._tool, self._folder = tool, folder
-        extra = str(packages) if packages and tool.name in {"W&B offline", "Hydra"} else ""
+        own = [str(packages)] if packages and tool.name in {"W&B offline", "Hydra"} else []
         environment = os.environ | {
             "FINISHED_TRIALS": str(folder / "finished"),
-            "PYTHONPATH": extra,
+            "PYTHONPATH": os.pathsep.join([*own, *filter(None, [os.environ.get("PYTHONPATH")])]),
             "RAY_TMPDIR": str(folder),
             "RAY_USAGE_STATS_ENABLED": "0",
         }
@@ -163,7 +164,7 @@ class Run:
         for process in started:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(started)
+        psutil.wait_procs(started, timeout=_KILL_TIMEOUT_S)
         self._process.wait()
         self._output.close()
 
@@ -301,6 +302,10 @@ def print_versions(tools: list[Tool], packages: Path | None) -> None:
     paths = [*([str(packages)] if packages else []), *sys.path]
     versions = {each.name.lower(): each.version for each in reversed(list(distributions(path=paths)))}
     names = [name for tool in tools for name in tool.packages]
+    if missing := [name for name in names if name not in versions]:
+        sys.exit(
+            f"not installed: uv pip install --target /tmp/tools {' '.join(missing)}; --packages /tmp/tools"
+        )
     print(", ".join(f"{name} {versions[name]}" for name in names))
 
 

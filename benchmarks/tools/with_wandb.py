@@ -1,6 +1,6 @@
 """The study with W&B's offline runs, in a loop over two processes, as its sweeps need a server.
 
-What offline runs have logged can be read once they are uploaded, so results go into a file of our own too.
+W&B has no way to read offline runs before they are uploaded, so results go into a file of our own too.
 """
 
 import json

@@ -21,7 +21,8 @@ class Limits(Section):
     for no limit. Ends a trial that hangs, and records its stacks."""
     memory_bytes: int | None = Field(default=None, gt=0)
     """Most resident memory of one worker process without shared pages, in bytes; null for no limit. A worker
-    takes about half a gigabyte before it has any data; processes of a script count, GPU memory does not."""
+    takes about half a gigabyte before it has any data; processes that it starts count, such as scripts and
+    data loaders, GPU memory does not."""
 
 
 class Resources(Section):

@@ -15,6 +15,7 @@ from ruamel.yaml.events import (
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.limits import MAX_INTEGER, MAX_SCALAR_CHARACTERS
+from l2rw_ray.printable import is_unicode
 
 MAX_CHARACTERS = 4 * 2**20
 MAX_DEPTH = 50
@@ -46,7 +47,7 @@ def parse_yaml(text: str, origin: str) -> Any:
         shown = _line(text, mark.line if mark else 0)
         raise InputError(origin, shown, f"{where}{problem}", "fix the YAML syntax") from error
     _check_integers(value, origin)
-    return value
+    return _with_whole_characters(value)
 
 
 def _check_integers(value: Any, origin: str) -> None:
@@ -119,7 +120,7 @@ def _check_size(text: str, origin: str) -> None:
         if isinstance(event, ScalarEvent) and len(event.value) > MAX_SCALAR_CHARACTERS:
             problem = f"a text of more than {MAX_SCALAR_CHARACTERS:,} characters"
             raise _error(text, origin, event, problem, "shorten it")
-        if isinstance(event, ScalarEvent) and not _is_unicode(event.value):
+        if isinstance(event, ScalarEvent) and not is_unicode(_joined(event.value)):
             problem = "an escape of half a character (\\ud800 to \\udfff)"
             raise _error(text, origin, event, problem, "write the character itself")
         if size.characters > MAX_CHARACTERS:
@@ -130,12 +131,20 @@ def _check_size(text: str, origin: str) -> None:
             raise _error(text, origin, event, problem, "use fewer")
 
 
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _joined(text: str) -> str:
+    """Return a text whose characters beyond 16 bits, which JSON escapes in two halves, are whole."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def _with_whole_characters(value: Any) -> Any:
+    match value:
+        case dict():
+            return {_with_whole_characters(key): _with_whole_characters(own) for key, own in value.items()}
+        case list() | tuple() | set():
+            return type(value)(map(_with_whole_characters, value))
+        case str() if not is_unicode(value):
+            return _joined(value)
+    return value
 
 
 def _error(text: str, origin: str, event: Event, problem: str, remedy: str) -> InputError:

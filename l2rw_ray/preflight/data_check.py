@@ -10,12 +10,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from l2rw_ray.config import PlannedTrial, StudySpec, TrialConfig
 from l2rw_ray.config.data.sources import CustomData, Ham10000Data
 from l2rw_ray.config.method.methods import CustomMethodConfig, WeightModelConfig
+from l2rw_ray.config.method.robust import MixUpConfig
 from l2rw_ray.config.model import CustomModel
-from l2rw_ray.data import MetaSampler, Source, Splits, load_source, make_splits
+from l2rw_ray.data import MetaSampler, Source, Splits, epoch_batches, load_source, make_splits
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.methods.builtin.weight_model import weight_features
 from l2rw_ray.methods.output_layer import output_layer
 from l2rw_ray.methods.registry import adapted_network, output_count
+from l2rw_ray.methods.robust.mixup import check_mixable
 from l2rw_ray.models.pretrained.network import build_network
 from l2rw_ray.preflight.custom_check import check_method, check_outputs
 from l2rw_ray.preflight.duplicates import ContentHashes, SharedContent
@@ -129,6 +131,8 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     MetaSampler(splits.meta, _meta_batch_size(trial), trial.seed_of("order"))
     check_fit(trial.built_in, splits)
     model, method = trial.built_in.model, trial.built_in.method
+    if isinstance(method, MixUpConfig):
+        check_mixable(next(epoch_batches(splits.train, 2, trial.seed_of("order"), epoch=0)).x)
     if isinstance(method, WeightModelConfig):
         weight_features(splits.train)
     train, outputs = splits.train, output_count(method, splits)

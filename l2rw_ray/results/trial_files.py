@@ -193,7 +193,8 @@ def _check_dates(file: pq.ParquetFile) -> None:
     """Check that Python has a date for each time, whether or not it is among the columns to be read.
 
     Raises:
-        OverflowError: It has not.
+        OverflowError: A time lies beyond the years that Python has.
+        ArrowException: A time is no date.
     """
     for field in SCHEMA:
         if pa.types.is_timestamp(field.type) and field.name in file.schema_arrow.names:

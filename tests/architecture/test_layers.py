@@ -28,7 +28,7 @@ LAYERS = {
     "registry": {"errors", "import_path"},
     "trees": set[str](),
     "weight_files": {"errors"},
-    "config": {"errors", "limits", "events", "import_path", "weight_files"},
+    "config": {"errors", "limits", "printable", "events", "import_path", "weight_files"},
     "meta": {"errors", "registry", "trees"},
     "models": {"errors", "registry", "import_path", "events", "config", "trees", "weight_files"},
     "data": {
@@ -37,11 +37,11 @@ LAYERS = {
     },
     "measurement": set[str](),
     "bench": {"errors", "import_path", "measurement", "meta", "models", "trees"},
-    "methods": {"errors", "registry", "import_path", "events", "config", "meta", "models", "data"},
+    "methods": {"errors", "registry", "import_path", "events", "config", "meta", "models", "data", "trees"},
     "statistics": set[str](),
     "training": {
         *("errors", "registry", "import_path", "events", "config", "meta", "models", "data", "methods"),
-        *("measurement", "retries", "trees"),
+        *("measurement", "retries", "trees", "limits", "printable"),
     },
     "results": {"errors", "limits", "cache_folder", "retries", "events", "config"},
     "report": {"errors", "printable", "events", "config", "results", "statistics"},

@@ -70,7 +70,8 @@ design: {{kind: grid, factors: {{method.name: [uniform, l2rw]}}}}
         ("? " * 3000 + "a", "inside each other"),
         ("question: !!int " + "0" * 30_000, "characters"),
         ("a: &a [*a]", "for what it is in"),
-        ('question: "\\ud800\\udc00"', "write the character itself"),
+        ('question: "\\ud800"', "write the character itself"),
+        ('question: "\\udc00\\ud800"', "write the character itself"),
         ("a" * 5_000_000, "more than 4,194,304 characters"),
     ],
 )

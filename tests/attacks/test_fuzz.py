@@ -67,9 +67,10 @@ def _database_of_mlflow(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A log of a script in the form of MLflow's database."""
     LOGS["mlflow"] = tmp_path_factory.mktemp("log") / "mlflow.db"
     with closing(sqlite3.connect(LOGS["mlflow"])) as database, database:
-        database.execute("CREATE TABLE metrics (key TEXT, step INTEGER, value REAL, timestamp INTEGER)")
-        rows = [("loss", step, 0.5 / (step + 1), step) for step in range(9)]
-        database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?)", rows)
+        columns = "key VARCHAR(250), value FLOAT, timestamp BIGINT, step BIGINT, is_nan BOOLEAN"
+        database.execute(f"CREATE TABLE metrics ({columns})")
+        rows = [("loss", 0.5 / (step + 1), step, step, False) for step in range(9)]
+        database.executemany("INSERT INTO metrics VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def _paths(tree: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -291,6 +292,8 @@ def test_a_log_of_a_script(data: st.DataObject, tool: str, tmp_path: Path) -> No
 @example(change={"loss": 1}, rest=b"[" * 100_000 + b"\n")
 @example(change={"epoch": 1, "step": 10**20}, rest=b"")
 @example(change={"epoch": True, "checkpoint": 3}, rest=b"")
+@example(change={"checkpoint": "a\0b"}, rest=b"")
+@example(change={"checkpoint": "\ud800"}, rest=b"")
 def test_metrics_of_a_script(change: dict[str, Any], rest: bytes, tmp_path: Path) -> None:
     line = json.dumps({"epoch": 1, "step": 2, "loss": 0.5} | change).encode()
     (tmp_path / "metrics.jsonl").write_bytes(line + b"\n" + rest)

@@ -24,7 +24,7 @@ from l2rw_ray import Verdict
 
 def main(trial, ceiling: float):
     for epoch in range(60):
-        sleep(0.02)
+        sleep(0.05)
         accuracy = ceiling * (epoch + 1) / 60
         if trial.report({"validation_accuracy": accuracy}, epoch=epoch) is Verdict.STOP:
             return

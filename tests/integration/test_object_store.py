@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from pyarrow.fs import FileSelector
 
@@ -18,10 +19,12 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 ADDRESS = f"s3://{BUCKET}/some/study"
 FUNCTION = """
+import os
 from pathlib import Path
 from time import sleep
 
 def main(trial, step: float, go_on: str):
+    Path(go_on).with_name("worker").write_text(str(os.getpid()))
     saved = trial.restore()
     total = saved["total"] if saved else 0.0
     for epoch in range(saved.epoch if saved else 0, 4):
@@ -115,6 +118,8 @@ def test_a_function_goes_on_elsewhere_from_its_checkpoint_on_the_store(
     wait_until(lambda: [name for name in names_in(store) if name.startswith("checkpoints")], "checkpoint")
     process.send_signal(signal.SIGKILL)
     process.wait()
+    worker = int((tmp_path / "worker").read_text())
+    wait_until(lambda: not psutil.pid_exists(worker), "end of the worker")
     store.filesystem.delete_dir(f"{ADDRESS.removeprefix('s3://')}/.claims")  # as if 90 s had passed
 
     go_on.touch()

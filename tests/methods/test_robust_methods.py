@@ -1,16 +1,18 @@
 """Co-teaching, early-learning regularisation, mixup and SAM, each against its definition."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
+from l2rw_ray.config.method.robust import MixUpConfig
 from l2rw_ray.data import Batch, epoch_batches
-from l2rw_ray.methods import TrainingContext
+from l2rw_ray.methods import TrainingContext, build_method
 from l2rw_ray.methods.robust.co_teaching import kept_share, smallest
 from l2rw_ray.methods.robust.early_learning import next_targets, regularised_losses
-from l2rw_ray.methods.robust.mixup import _share
+from l2rw_ray.methods.robust.mixup import beta_share
 from tests.methods.conftest import built
 from tests.training.conftest import MakeTrial
 
@@ -122,7 +124,7 @@ def test_mixup_is_plain_training_on_mixtures_with_mixed_labels(make_trial: MakeT
     """Cross-entropy against λ y_i + (1 − λ) y_j, as in the paper, is the mixture of both losses."""
     method, context = built(make_trial, method={"name": "mixup", "alpha": 0.4}, optim=SGD)
     batch, network = first_batch(context), context.model
-    share, other, seen = _share(0.4, 0, 7), None, []
+    share, seen = beta_share(0.4, 0, 7), []
     hook = network.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
     weights = copy.deepcopy(network)
     method.step(batch, 7, 0)
@@ -139,10 +141,25 @@ def test_mixup_is_plain_training_on_mixtures_with_mixed_labels(make_trial: MakeT
     expect_parameters(network, stepped(weights, loss))
 
 
+def test_ranks_share_a_mixture_s_share_but_mix_their_own_examples(make_trial: MakeTrial) -> None:
+    seen = []
+    for rank in (0, 1):
+        _, context = built(make_trial, method={"name": "mixup"}, optim=SGD)
+        batch = first_batch(context)
+        section = MixUpConfig(name="mixup")
+        context.model.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+        build_method(section, replace(context, rank=rank)).step(batch, 3, 0)
+    share = beta_share(1.0, 0, 3)
+    partners = [
+        torch.cdist(((mixed - share * batch.x) / (1 - share)).flatten(1), batch.x.flatten(1)).argmin(dim=1)
+        for mixed in seen
+    ]
+    assert all(sorted(partner.tolist()) == list(range(20)) for partner in partners)
+    assert not partners[0].equal(partners[1])
+
+
 def test_shares_of_mixup_are_of_a_beta_distribution() -> None:
-    before = torch.get_rng_state()
-    shares = torch.tensor([_share(0.5, 3, number) for number in range(2000)])
-    assert torch.get_rng_state().equal(before)
-    assert _share(0.5, 3, 5) == shares[5]
+    shares = torch.tensor([beta_share(0.5, 3, number) for number in range(2000)])
+    assert beta_share(0.5, 3, 5) == shares[5]
     assert abs(shares.mean() - 0.5) < 0.03
     assert abs(shares.var() - 0.125) < 0.01  # α² / ((2α)² (2α + 1))

@@ -81,6 +81,10 @@ def test_deviations_from_a_registered_plan_are_printed(spec_at, folder):
     )
     (warning,) = plan_history(log, spec_at(8)).warnings
     assert warning == "Deviates from the plan that was registered: 8 seeds instead of 5"
+    with pytest.raises(
+        ConfigError, match=r"--primary = 'nothing': nothing that .* compares; use one of l2rw"
+    ):
+        register_plan(spec_at(5), folder, "nothing", None)
     for margin in (0, -1.0, math.nan, math.inf):
         with pytest.raises(ConfigError, match=r"--margin = .*use a finite number above 0"):
             register_plan(spec_at(5), folder, "", margin)

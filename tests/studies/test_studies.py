@@ -13,6 +13,7 @@ STUDIES = Path(__file__).parents[2] / "studies"
 TRIALS = {
     "bias_level": 45,
     "california_housing": 20,
+    "cifar10_schedule": 30,
     "components": 60,
     "demo": 30,
     "ham10000": 18,

@@ -46,8 +46,8 @@ class MixUpConfig(MethodSection):
 
     name: Literal["mixup"]
     alpha: float = Field(default=1.0, gt=0, le=100)
-    """Parameter of the Beta distribution of the shares: small for mixtures near one of the two, 1 for all
-    shares alike, as the paper for CIFAR-10."""
+    """Parameter of the Beta distribution of the shares: the smaller, the closer mixtures are to one of their
+    examples; with 1, the paper's for CIFAR-10, all shares are equally likely."""
 
 
 class SamConfig(MethodSection):

@@ -3,9 +3,9 @@
 Shape suffixes: B train batch of this rank.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Beta
 
 from l2rw_ray.config.method.robust import MixUpConfig
 from l2rw_ray.data import Batch
@@ -15,7 +15,7 @@ from l2rw_ray.meta import LossFunction, WeightedUpdate
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.stateless import StatelessMethod
-from l2rw_ray.trees import map_tensors
+from l2rw_ray.trees import Tree, map_tensors, tensors_of
 
 MixedTargets = tuple[Tensor, Tensor, Tensor]
 """Targets [B] of the first and of the second example of each mixture, and the share of the first, [B]."""
@@ -25,12 +25,12 @@ MixedTargets = tuple[Tensor, Tensor, Tensor]
 class MixUpMethod(StatelessMethod):
     """Train on λ x_i + (1 − λ) x_j, whose loss is λ ℓ(y_i) + (1 − λ) ℓ(y_j).
 
-    λ is drawn from Beta(α, α) once per step, the same on all ranks, and j is another example of the rank's
-    share of the batch, drawn by a permutation.
+    λ is drawn from Beta(α, α) once per batch, the same on all ranks, and j is an example of the rank's share
+    of the batch, drawn by a permutation.
 
     Source: Zhang et al. 2018, equation 1 and Figure 1a. Deviations: the loss is mixed instead of the labels,
     which is the same for cross-entropy and defined for every loss. With several ranks, examples are mixed
-    with those of their own rank.
+    with those of their own rank; with gradient accumulation, each batch of a step has a λ of its own.
     """
 
     def __init__(self, config: MixUpConfig, context: TrainingContext) -> None:
@@ -40,13 +40,10 @@ class MixUpMethod(StatelessMethod):
         )
 
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
-        """Make one optimiser step on the mean loss of mixtures.
-
-        Raises:
-            ConfigError: Inputs have no mean, as whole numbers have none.
-        """
+        """Make one optimiser step on the mean loss of mixtures."""
+        check_mixable(batch.x)
         size, device = len(batch.y), batch.y.device
-        share = _share(self._alpha, self._seed, number)
+        share = beta_share(self._alpha, self._seed, number)
         partner_B = torch.randperm(size, generator=rng_for(self._seed, "mixup partner", number, self._rank))
         partner_B = partner_B.to(device)
         x = map_tensors(batch.x, lambda rows: _mixed(rows, partner_B, share))
@@ -71,15 +68,32 @@ def mixed_loss(loss_fn: LossFunction) -> LossFunction:
     return losses
 
 
+def check_mixable(inputs: Tree) -> None:
+    """Check that inputs have a mean.
+
+    Args:
+        inputs: Inputs of a batch, a tree of tensors.
+
+    Raises:
+        ConfigError: Some are whole numbers or truth values.
+    """
+    for rows in tensors_of(inputs):
+        if not rows.is_floating_point():
+            problem = f"inputs in {str(rows.dtype).removeprefix('torch.')} have no mean to train on"
+            raise ConfigError("method.name", "mixup", problem, "compare other methods")
+
+
 def _mixed(rows: Tensor, partner_B: Tensor, share: float) -> Tensor:
-    if not rows.is_floating_point():
-        problem = f"inputs in {str(rows.dtype).removeprefix('torch.')} have no mean to train on"
-        raise ConfigError("method.name", "mixup", problem, "compare other methods")
     return share * rows + (1 - share) * rows[partner_B]
 
 
-def _share(alpha: float, seed: int, number: int) -> float:
-    """Draw λ of a step from Beta(α, α)."""
-    with torch.random.fork_rng(devices=[]):
-        torch.set_rng_state(rng_for(seed, "mixup share", number).get_state())
-        return float(Beta(alpha, alpha).sample())
+def beta_share(alpha: float, seed: int, number: int) -> float:
+    """Draw λ of a batch from Beta(α, α).
+
+    Args:
+        alpha: α.
+        seed: The trial's seed.
+        number: Batches before this one in the whole trial.
+    """
+    generator = np.random.default_rng(rng_for(seed, "mixup share", number).initial_seed())
+    return float(generator.beta(alpha, alpha))

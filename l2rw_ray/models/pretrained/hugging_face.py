@@ -159,6 +159,7 @@ def _built(
 def _config(transformers: Any, weights: str, classes: int, dropout: float | None) -> Any:
     """Return the architecture's configuration, with one output for each class."""
     try:
+        _refuse_adapter(transformers, weights)
         config = transformers.AutoConfig.from_pretrained(**_place(weights), trust_remote_code=False)
     except Exception as error:  # of the files, the hub and its cache, the network
         raise _error(weights, error) from error
@@ -170,6 +171,15 @@ def _config(transformers: Any, weights: str, classes: int, dropout: float | None
         if hasattr(config, name):
             setattr(config, name, dropout)
     return config
+
+
+def _refuse_adapter(transformers: Any, weights: str) -> None:
+    """Check that there is no adapter, with which transformers would load the network that it names."""
+    place = _place(weights)
+    name = place.pop("pretrained_model_name_or_path")
+    if transformers.utils.find_adapter_config_file(name, **place):
+        problem = "it holds an adapter, of a network that is elsewhere"
+        raise ConfigError(FIELD, weights, problem, "merge the two by merge_and_unload, and save that")
 
 
 def _kind(transformers: Any, pooling: str, *, is_text: bool) -> Any:
@@ -202,9 +212,6 @@ def _place(weights: str) -> dict[str, Any]:
         if not (path / "config.json").is_file():
             problem = "no folder of a network: it has no config.json"
             raise ConfigError(FIELD, weights, problem, "give the folder that save_pretrained wrote")
-        if (path / "adapter_config.json").is_file():  # transformers would load the network that it names
-            problem = "it holds an adapter, of a network that is elsewhere"
-            raise ConfigError(FIELD, weights, problem, "merge the two by merge_and_unload, and save that")
         return {"pretrained_model_name_or_path": str(path), "local_files_only": True}
     name, _, revision = weights.removeprefix(HUB).partition("@")
     return {"pretrained_model_name_or_path": name} | ({"revision": revision} if revision else {})

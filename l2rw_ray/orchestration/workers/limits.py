@@ -39,12 +39,13 @@ def own_memory_bytes() -> int:
 def trial_memory_bytes() -> int:
     """Return the memory of this process and of all that it has started, such as scripts and data loaders.
 
-    Of the latter what is theirs alone counts: forked ones share pages with this process.
+    Of a page that several processes share, each of those it has started counts its part.
     """
     total = own_memory_bytes()
     for each in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):  # it has ended meanwhile
-            total += each.memory_full_info().uss
+            memory = each.memory_full_info()
+            total += getattr(memory, "pss", memory.uss)
     return total
 
 

@@ -37,7 +37,11 @@ _DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 _ASKED = tuple(_STATES)
 _EXHAUSTED = "exhausted_samplers"
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-_IMPORTED_WHEN_ASKED = {"qmc": ("scipy.stats.qmc",), "gp": ("torch", "scipy.optimize", "scipy.stats.qmc")}
+_IMPORTED_WHEN_ASKED = {
+    "cmaes": ("scipy.stats", "scipy.optimize"),
+    "gp": ("torch", "scipy.optimize", "scipy.stats.qmc"),
+    "qmc": ("scipy.stats.qmc",),
+}
 _POPULATION = 20
 """Population of a genetic search; Optuna's default of 50 exceeds the trials of many studies."""
 

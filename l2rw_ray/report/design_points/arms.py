@@ -35,7 +35,7 @@ METHODS = {
     "symmetric_cross_entropy": "cross-entropy and a bounded loss, which wrong labels mislead less",
     "co_teaching": "two networks, each trained on the examples that the other finds easiest",
     "elr": "plain training that is held to what the model predicted early",
-    "mixup": "plain training on mixtures of two examples and their labels",
+    "mixup": "plain training on mixtures of two examples, with both labels in proportion",
     "sam": "plain training by the gradient where the loss is highest nearby",
 }
 """What a built-in method does, without a capital letter or a full stop."""

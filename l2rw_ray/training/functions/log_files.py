@@ -17,8 +17,7 @@ _BLOCK = 32768
 _FULL, _LAST = 1, 4
 """Kinds of records of LevelDB's format: a whole entry, and the last part of one."""
 _WANDB_HEADER, _RECORD_HEADER = 7, 7
-_MOST_BITS = 63
-"""Of an integer of a protocol buffer, before its last byte."""
+_MAX_VARINT_BYTES = 10
 
 
 def tensorboard_scalars(file: Path) -> Series:
@@ -151,7 +150,7 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
         byte = message[position]
         value |= (byte & 127) << shift
         position, shift = position + 1, shift + 7
-        if shift > _MOST_BITS:
-            raise ValueError("no protocol buffer: an integer of more than ten bytes")
         if byte < 128:
             return (value - 2**64 if value >= 2**63 else value), position
+        if shift >= 7 * _MAX_VARINT_BYTES:
+            raise ValueError(f"no protocol buffer: an integer of more than {_MAX_VARINT_BYTES} bytes")

@@ -1,8 +1,10 @@
 """Read the metrics that a script writes: lines of JSON as it goes, or a tool's logs at its end."""
 
 import json
+import math
 import sqlite3
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
@@ -10,11 +12,14 @@ from pathlib import Path
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.limits import MAX_INTEGER
+from l2rw_ray.printable import is_unicode
 from l2rw_ray.training.functions.log_files import Series, tensorboard_scalars, wandb_scalars
 from l2rw_ray.training.functions.session import Report
 
 Epochs = dict[int, dict[str, float]]
 """Metrics by epoch, from 0."""
+_UNREADABLE = (ValueError, LookupError, TypeError, OverflowError, RecursionError, struct.error)
+"""What readers raise of files that are damaged."""
 _EPOCH, _STEP, _CHECKPOINT = "epoch", "step", "checkpoint"
 
 
@@ -69,9 +74,9 @@ class LinesReader:
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MAX_INTEGER:
                 problem = f"its {name} is no whole number from {least} on"
                 raise InputError("metrics of the script", text, problem, f"count from {least}")
-        if not isinstance(checkpoint, str | None):
+        if checkpoint is not None and not _is_path(checkpoint):
             remedy = "give the path of a file or a folder"
-            raise InputError("metrics of the script", text, "its checkpoint is no text", remedy)
+            raise InputError("metrics of the script", text, "its checkpoint is no path", remedy)
         saved = None if checkpoint is None else self._path.parent / "checkpoints" / checkpoint
         return Report(given, epoch=epoch - 1, step=step, checkpoint=saved)
 
@@ -101,6 +106,10 @@ def logged_epochs(tool: str, folder: Path) -> tuple[Epochs, dict[str, float]]:
     }, final
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and is_unicode(value) and "\0" not in value
+
+
 def _mlflow(folder: Path) -> Series:
     """Return the metrics of all runs of the database that `MLFLOW_TRACKING_URI` named.
 
@@ -113,12 +122,17 @@ def _mlflow(folder: Path) -> Series:
     series: Series = {}
     try:
         with closing(sqlite3.connect(file)) as database:
-            rows = database.execute("SELECT key, step, value FROM metrics ORDER BY timestamp, step")
-            for name, step, value in rows:
-                series.setdefault(str(name), {})[int(step)] = float(value)
-    except (sqlite3.Error, ValueError, TypeError) as error:
+            rows = database.execute("SELECT key, step, value, is_nan FROM metrics ORDER BY timestamp, step")
+            for name, step, value, is_nan in rows:
+                series.setdefault(str(name), {})[int(step)] = math.nan if is_nan else _unclamped(value)
+    except (sqlite3.Error, *_UNREADABLE) as error:
         raise _unreadable(file.name, error) from error
     return series
+
+
+def _unclamped(value: float) -> float:
+    """Return a value as it was logged: MLflow stores an infinity as the largest number."""
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else float(value)
 
 
 def _unreadable(file: str, error: Exception) -> InputError:
@@ -136,7 +150,7 @@ def _logs(pattern: str, read: Callable[[Path], Series], folder: Path) -> Series:
     for file in sorted(folder.rglob(pattern)):
         try:
             found = read(file)
-        except (ValueError, LookupError, TypeError, OverflowError, RecursionError, struct.error) as error:
+        except _UNREADABLE as error:
             raise _unreadable(str(file.relative_to(folder)), error) from error
         for name, values in found.items():
             series.setdefault(name, {}).update(values)

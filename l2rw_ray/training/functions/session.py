@@ -22,6 +22,7 @@ from l2rw_ray.events import (
     Verdict,
 )
 from l2rw_ray.measurement import SYSTEM, SystemLoad, describe_hardware
+from l2rw_ray.printable import is_unicode
 from l2rw_ray.training.checkpoint import CheckpointSchedule, restored_history
 from l2rw_ray.training.determinism import restore_rng, rng_state
 from l2rw_ray.training.functions.saved_state import State, StateSource, restored, stored
@@ -287,7 +288,7 @@ def _numbers(metrics: Mapping[str, SupportsFloat], step: int) -> dict[str, float
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             problem = f"a metric of type {type(value).__name__}"
             raise InputError(str(name), value, problem, "report a number") from error
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or not is_unicode(name):
             raise InputError("metrics", name, "no name of a metric", "use text")
         if not math.isfinite(found[name]):
             raise NonFiniteError(step, name)

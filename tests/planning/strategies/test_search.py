@@ -423,7 +423,7 @@ from l2rw_ray.config.design.space import FloatParameter
 from l2rw_ray.planning.strategies.optuna_study import OptunaStudy
 
 options = SearchOptions(sampler=sys.argv[2], budget=Budget(trials=12))
-space = {"a": FloatParameter(kind="float", low=0.0, high=1.0)}
+space = {name: FloatParameter(kind="float", low=0.0, high=1.0) for name in "ab"}
 study = OptunaStudy(Path(sys.argv[1]), "key", space, options, ["max"])
 before = set(sys.modules)
 for _ in range(12):
@@ -434,7 +434,7 @@ print(late)
 """
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "qmc", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", "qmc", "gp", "cmaes", "nsga2"])
 def test_large_packages_are_imported_before_a_search_is_asked(sampler: str, tmp_path: Path) -> None:
     """Another thread of the run may import the same ones for the first time, and see half of them."""
     command = [sys.executable, "-W", "ignore", "-c", IMPORTS_WHEN_ASKED, tmp_path / "optuna.db", sampler]

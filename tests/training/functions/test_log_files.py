@@ -1,5 +1,6 @@
 """Logs that TensorBoard 2.20 and wandb 0.31 wrote are read without either."""
 
+import math
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from l2rw_ray.errors import InputError
+from l2rw_ray.training.functions import log_files
 from l2rw_ray.training.functions.log_files import Series, tensorboard_scalars, wandb_scalars
 from l2rw_ray.training.functions.script_metrics import logged_epochs
 
@@ -77,10 +79,30 @@ def test_logs_are_epochs_and_final_metrics() -> None:
     assert final == {"double": 0.1, "test_accuracy": 0.75}
 
 
+def test_a_step_below_zero_is_read() -> None:
+    """Protocol buffers write it in ten bytes, the most that an integer has."""
+    assert log_files._varint(b"\xff" * 9 + b"\x01", 0) == (-1, 10)
+    with pytest.raises(ValueError, match="more than 10 bytes"):
+        log_files._varint(b"\xff" * 10 + b"\x01", 0)
+
+
+@pytest.mark.filterwarnings("ignore")  # of SQLAlchemy's, about MLflow
+def test_numbers_of_mlflow_are_as_they_were_logged(tmp_path: Path) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = client.create_run(client.create_experiment("e", str(tmp_path / "artifacts")))
+    given = [0.5, math.nan, math.inf, -math.inf, -2.0]
+    for step, value in enumerate(given):
+        client.log_metric(run.info.run_id, "loss", value, step=step)
+    epochs, _ = logged_epochs("mlflow", tmp_path)
+    assert [repr(metrics["loss"]) for metrics in epochs.values()] == list(map(repr, given))
+
+
 def test_a_log_of_something_else_is_one_line(tmp_path: Path) -> None:
     for entry, problem in (
         (b"xyz", ""),
-        (b"\x80" * 20, "ValueError: no protocol buffer: an integer of more"),
+        (b"\x80" * 20, "ValueError: no protocol buffer: an integer of more than 10"),
     ):
         header = b"x" * 7 + bytes(4) + struct.pack("<HB", len(entry), 1)
         (tmp_path / "run.wandb").write_bytes(header + entry)

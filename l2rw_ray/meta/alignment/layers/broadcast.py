@@ -170,9 +170,9 @@ def _scaled(
     *,
     by_channel_of: Tensor | None = None,
 ) -> Tensor:
-    """Scale and shift what is normalised, as a value to the last bit the one that torch computes at once.
+    """Return torch's own fused value, with the gradient of the unfused one.
 
-    Another rounding would send a few units over the kink of a ReLU behind, and gradients with them.
+    Different rounding moves units across the kink of a ReLU, and gradients jump there.
     """
     scale, shift = (
         part if by_channel_of is None else _by_channel(part, by_channel_of) for part in (weight, bias)
@@ -190,7 +190,7 @@ class _ValueOf(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, differentiated: Tensor, value: Tensor) -> Tensor:
-        """Return the value, written into the tensor that gives way to it."""
+        """Overwrite the differentiated tensor by the value."""
         ctx.mark_dirty(differentiated)
         return differentiated.copy_(value)
 
