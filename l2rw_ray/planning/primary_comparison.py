@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from l2rw_ray.config import PlannedTrial, Stage, StudySpec
+from l2rw_ray.config.design.changes import single_changes
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.planning.strategies.interface import Ledger
@@ -76,7 +77,9 @@ def _planned(
     finals = [trial for trial in trials if trial.stage is Stage.FINAL]
     arms, path = None, METHOD_FACTOR
     if isinstance(design, TunedComparisonDesign):
-        arms = {name: str(arm.set.get(METHOD_FACTOR, own)) for name, arm in design.arms.items()}
+        arms = {
+            name: str(single_changes(arm.set).get(METHOD_FACTOR, own)) for name, arm in design.arms.items()
+        }
         path = VARIANT
     rows = [PlanRow(each.trial_id, each.seed, each.factors, each.resources, each.stage) for each in finals]
     outcomes = tuple(join(rows, (), own, method_factor=path))

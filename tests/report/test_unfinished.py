@@ -246,3 +246,26 @@ def test_an_arm_that_is_alone_is_named_not_the_method_of_the_base_trial(
     assert study_tree["trial"]["method"]["name"] == "l2rw"
     play(parse_study(study_tree | {"design": design, "seeds": 3}), folder, metrics)
     assert summarise(folder.path).finding.startswith("plain: 50.0 % test balanced accuracy (")
+
+
+def test_an_arm_whose_method_is_a_section_does_not_take_the_place_of_l2rw(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    tuned = {"method": {"name": "finetune_meta", "finetune_epochs": 1}}
+    design = {
+        "kind": "tuned_comparison",
+        "arms": {
+            "plain": {"set": {METHOD: "uniform"}},
+            "tuned": {"set": tuned},
+            "ours": {"set": {METHOD: "l2rw"}},
+        },
+        "space": {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0, "log": True}},
+        "budget": {"trials": 1},
+    }
+    spec = parse_study(study_tree | {"design": design, "seeds": 2})
+    play(spec, folder, lambda trial: {**best_at_a_tenth(trial), HEADLINE: 0.5})
+    summary = summarise(folder.path)
+    assert summary.finding.startswith("ours − plain: ")
+    assert dict(summary.arms)["tuned"].endswith(
+        "whose last epochs see the clean set alone; with method.finetune_epochs 1"
+    )

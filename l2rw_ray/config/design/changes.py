@@ -42,5 +42,20 @@ def _variants_at(path: str) -> Variants:
     return found
 
 
+def single_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changes with one path for each field, also of sections that are replaced as a whole.
+
+    Args:
+        changes: Values by path, such as `{method: {name: finetune_meta, finetune_epochs: 10}}`.
+    """
+    single: dict[str, Any] = {}
+    for path, value in changes.items():
+        if isinstance(value, Mapping) and _variants_at(path).classes:
+            single |= single_changes({f"{path}.{name}": inner for name, inner in value.items()})
+        else:
+            single[path] = value
+    return single
+
+
 Changes = Annotated[dict[FieldPath, Any], AfterValidator(_flattened)]
 """Values by path relative to `trial`; sections may be nested."""

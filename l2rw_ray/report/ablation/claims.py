@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from l2rw_ray.config import Stage, StudySpec
+from l2rw_ray.config.design.changes import single_changes
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.errors import StudyFolderError
@@ -181,4 +182,5 @@ def _tuned_arms(spec: StudySpec) -> dict[str, str] | None:
     if not isinstance(spec.design, TunedComparisonDesign):
         return None
     own = spec.trial.title
-    return {name: str(tuned.set.get(METHOD_FACTOR, own)) for name, tuned in spec.design.arms.items()}
+    arms = spec.design.arms.items()
+    return {name: str(single_changes(arm.set).get(METHOD_FACTOR, own)) for name, arm in arms}

@@ -5,6 +5,7 @@ from typing import Any
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.ablation import AblationDesign
+from l2rw_ray.config.design.changes import single_changes
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.report.comparisons.contrast import Contrast
@@ -72,7 +73,7 @@ def _method_and_changes(spec: StudySpec, level: str) -> tuple[str, dict[str, Any
     """Return the method of an arm, and the other values that its design sets for it, by path."""
     if level not in (named := _changes(spec)):
         return level, {}
-    changes = dict(named[level])
+    changes = single_changes(named[level])
     return str(changes.pop(METHOD_FACTOR, spec.trial.title)), changes
 
 
