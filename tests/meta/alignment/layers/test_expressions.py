@@ -417,6 +417,8 @@ NORMS = {
     "layer_norm": lambda x, scale, shift: functional.layer_norm(x, (E,), scale, shift),
     "rms_norm": lambda x, scale, _: functional.rms_norm(x, (E,), scale),
     "group_norm": lambda x, scale, shift: functional.group_norm(x.mT, 2, scale, shift).mT,
+    "group_norm without a shift": lambda x, scale, _: functional.group_norm(x.mT, 2, scale).mT,
+    "instance_norm": lambda x, scale, shift: functional.instance_norm(x.mT, weight=scale, bias=shift).mT,
     "batch_norm": lambda x, scale, shift: (
         functional.batch_norm(x.mT, torch.linspace(-1, 1, E), torch.linspace(0.1, 2, E), scale, shift).mT
     ),
