@@ -32,6 +32,7 @@ def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
     trials = {
         name: make_trial(**data_for(name), method__name=name, optim__epochs=4, data__train_size=130)
         for name in CONFIGS
+        if name != "mixup"  # each rank mixes its own examples
     } | {
         f"{name} of targets": make_trial(
             data__source=SOURCE, data__noise=NOISE, method__name=name, optim__epochs=2, data__train_size=130

@@ -10,7 +10,16 @@ from l2rw_ray.results.status import count_statuses
 
 REPORTS = Path(__file__).parents[2] / "reports"
 STUDIES = sorted(file.parent for file in REPORTS.glob("*/study.yaml"))
-FILES = {"study.yaml", "plan.json", "importances.json", "notes.md", "report.html", "report.md", "page.png"}
+FILES = {
+    "study.yaml",
+    "plan.json",
+    "plan_log.jsonl",
+    "importances.json",
+    "notes.md",
+    "report.html",
+    "report.md",
+    "page.png",
+}
 FILES |= {"suspects.parquet"}  # where trials kept examples
 
 
