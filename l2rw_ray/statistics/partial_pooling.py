@@ -12,6 +12,8 @@ from scipy import special
 _LEAST = 3
 """Settings and seeds from which the deviation between settings has a proper posterior."""
 _ROWS, _COLUMNS, _DRAWS = 60, 400, 20_000
+_ROUNDING = 1e-9
+"""Differences below this share of the largest value are rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ def partial_pooling(values_JS: np.ndarray, margin: float | None = None) -> Parti
         return None
     mean_J, mean_S, centre = values_JS.mean(axis=1), values_JS.mean(axis=0), float(values_JS.mean())
     own = float(np.square(values_JS - mean_J[:, None] - mean_S + centre).sum())
-    if own <= 0 or np.ptp(mean_S) <= 0:
+    rounding = _ROUNDING * float(np.abs(values_JS).max())
+    if own <= values_JS.size * rounding**2 or np.ptp(mean_S) <= rounding:
         return None
     rng = np.random.default_rng(0)
     between = seeds * float(np.square(mean_J - centre).sum())
@@ -94,6 +97,21 @@ def partial_pooling(values_JS: np.ndarray, margin: float | None = None) -> Parti
         another=_posterior(another_D, margin),
         deviation=_posterior(tau_D, margin),
     )
+
+
+def equal_variances_p(values_JS: np.ndarray) -> float:
+    """Return the p value of Bartlett's test (1937) that errors have the same variance at every setting.
+
+    Args:
+        values_JS: Values at each setting and seed [J, S], with S > 1.
+    """
+    settings, seeds = values_JS.shape
+    variance_J, freedom = values_JS.var(axis=1, ddof=1), seeds - 1
+    if not variance_J.all():
+        return 0.0 if variance_J.any() else 1.0
+    total = settings * freedom * math.log(variance_J.mean()) - freedom * float(np.log(variance_J).sum())
+    correction = 1 + (settings / freedom - 1 / (settings * freedom)) / (3 * (settings - 1))
+    return float(special.chdtrc(settings - 1, total / correction))
 
 
 def _deviations(

@@ -10,6 +10,8 @@ from scipy import special
 from l2rw_ray.statistics.comparisons import BySeed
 
 _LEVEL = 0.05
+_ROUNDING = 1e-9
+"""Deviations below this share of the largest value are rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def nested_variances(
     """
     groups = len(pairs)
     own = fmean((first - second) ** 2 / 2 for first, second in pairs) if groups > 1 else 0.0
-    if not own:
+    if own <= (_ROUNDING * max((abs(value) for pair in pairs for value in pair), default=0.0)) ** 2:
         return None
     between = 2 * variance([fmean(pair) for pair in pairs])
     low, high = _limits_of_difference((between, groups - 1), (own, groups), (1 - confidence) / 2)

@@ -91,6 +91,13 @@ TUNED = {
 }
 
 
+def test_arms_that_are_equal_ask_for_no_more_seeds(study_tree: dict, folder: StudyFolder) -> None:
+    design = {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 3})
+    play(spec, folder, lambda trial: {METRIC: 0.5, "test_balanced_accuracy": 0.5 + trial.seed / 100})
+    assert summarise(folder.path).finding.endswith("paired): both are equal at every seed")
+
+
 def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: StudyFolder) -> None:
     def metrics(trial: PlannedTrial) -> dict[str, float]:
         is_searched = trial.seed == 1_000_000

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from l2rw_ray.statistics import mean_interval
-from l2rw_ray.statistics.partial_pooling import partial_pooling
+from l2rw_ray.statistics.partial_pooling import equal_variances_p, partial_pooling
 
 
 def draw(rng, deviation, settings=5, seeds=5):
@@ -58,3 +59,17 @@ def test_limits_hold_the_truth_even_of_the_setting_that_looks_best(deviation):
         alone += not single.low <= true_J[best] <= single.high
     assert (missed / repeats < 0.09).all()
     assert missed[0] <= alone
+
+
+def test_rounding_is_no_variation():
+    values = np.array([[(0.1 * k + 0.3) - (0.1 * k + 0.2) for k in range(j, j + 4)] for j in range(4)])
+    assert np.ptp(values) > 0
+    assert partial_pooling(values) is None
+
+
+def test_equal_variances_are_tested_as_by_scipy():
+    rng = np.random.default_rng(5)
+    for scale in (1.0, 3.0):
+        values = rng.normal(size=(5, 6)) * np.linspace(1, scale, 5)[:, None]
+        assert equal_variances_p(values) == pytest.approx(stats.bartlett(*values).pvalue)
+    assert equal_variances_p(np.array([[1.0, 1.0, 1.0], [1.0, 2.0, 3.0]])) == 0

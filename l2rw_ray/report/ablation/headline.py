@@ -93,6 +93,8 @@ def _measured(comparison: Comparison, names: str, interval: Interval) -> str:
         return f"{found}{averaged} (one seed: nothing can be concluded)"
     limits = metric_spec.signed_limits(interval)
     found += f" (95 % interval {limits}{_over(comparison.difference, interval)}, paired{averaged})"
+    if not any(comparison.difference.values):
+        return f"{found}: both are equal at every seed"
     if is_constant(comparison.difference.values):
         return f"{found}: the same at every seed, so its error is unknown"
     evidence = comparison.evidence

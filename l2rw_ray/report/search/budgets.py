@@ -75,16 +75,16 @@ class SearchBudgets:
     def note(self) -> str:
         """How to read the curves, and which uncertainty they show."""
         band = (
-            "Bands hold half of all orders in which the configurations could have been tried; they close at "
-            "the whole budget, since what another search would find is not in them."
+            "Bands hold at least half of all orders in which the configurations could have been tried; they "
+            "close at the whole budget, since what another search would find is not in them."
         )
         if self.searches > 1:
             band = f"Means over {self.searches} searches of each arm, bands their 95 % intervals."
         lost = f" {count(self.lost, 'configuration')} without a result left out." if self.lost else ""
         return (
             "Expected best of so many of the configurations tried, in random order (Dodge et al. 2019). An "
-            "arm that still rises at the end was not searched out; where the order of two arms changes, it "
-            f"depends on the budget. {band}{lost}"
+            "arm that still rises clearly over the second half was not searched out; where the order of two "
+            f"arms changes, it depends on the budget. {band}{lost}"
         )
 
 
