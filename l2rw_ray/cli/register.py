@@ -7,7 +7,7 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.planning.primary_comparison import treatments_of
 from l2rw_ray.results import StudyFolder
-from l2rw_ray.results.plans.plan_log import log_plan
+from l2rw_ray.results.plans.plan_log import log_plan, read_plan_log
 from l2rw_ray.results.status import count_statuses
 
 
@@ -24,7 +24,8 @@ def register_plan(spec: StudySpec, folder: StudyFolder, primary: str, margin: fl
         What was registered, in words.
 
     Raises:
-        ConfigError: The primary treatment is none of the study's, or the margin is not above 0 or infinite.
+        ConfigError: It is registered already, the primary treatment is none of the study's, or the margin is
+            not above 0 or infinite.
         StudyFolderError: The folder cannot be written, or another run uses it.
     """
     if margin is not None and not 0 < margin < math.inf:
@@ -37,6 +38,12 @@ def register_plan(spec: StudySpec, folder: StudyFolder, primary: str, margin: fl
         raise ConfigError("--primary", primary, problem, remedy)
     folder.create()
     with folder.lock():
+        if (first := read_plan_log(folder).registration) is not None:
+            problem, remedy = (
+                f"registered at {first.time}, and the first registration counts",
+                "use another --out",
+            )
+            raise ConfigError("study folder", folder.path, problem, remedy)
         results = 0
         if folder.plan_file.is_file():
             counts = count_statuses(folder.path)

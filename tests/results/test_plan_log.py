@@ -85,6 +85,10 @@ def test_deviations_from_a_registered_plan_are_printed(spec_at, folder):
         ConfigError, match=r"--primary = 'nothing': nothing that .* compares; use one of l2rw"
     ):
         register_plan(spec_at(5), folder, "nothing", None)
+    with pytest.raises(
+        ConfigError, match=r"registered at .*, and the first registration counts; use another"
+    ):
+        register_plan(spec_at(5), folder, "l2rw", None)
     for margin in (0, -1.0, math.nan, math.inf):
         with pytest.raises(ConfigError, match=r"--margin = .*use a finite number above 0"):
             register_plan(spec_at(5), folder, "", margin)
