@@ -161,7 +161,7 @@ class CheckedEstimator:
         if not self._verify_every:
             return _scored_without_a_trace(candidate, forward, batch, source)
         tolerance = EXACT if candidate.is_exact else self._max_error
-        is_doubtful = self._signature is None and not candidate.is_exact
+        is_doubtful = self._signature is None and not (candidate.is_exact or candidate.is_partial)
         for _ in range(_FIRST_CHECKS if is_doubtful else 1):
             self._checks += 1
             found, scored = certified(
