@@ -4,8 +4,8 @@ The study is 5 arms × 5 seeds of `tools/noisy_digits.py`, two trials at a time.
 the same table: mean per arm, paired difference to the baseline, its 95 % interval and Holm's corrected p. The
 comparison ends where a script gives other numbers. W&B and Hydra are not installed with this project:
 
-    uv pip install --target /tmp/tools wandb hydra-core hydra-joblib-launcher
-    python benchmarks/compare_tools.py --packages /tmp/tools [--rounds 3] [--kills 2] [--tools Optuna …]
+    uv pip install --target .cache/tools wandb hydra-core hydra-joblib-launcher
+    python benchmarks/compare_tools.py --packages .cache/tools [--rounds 3] [--kills 2] [--tools Optuna …]
 
 Tools take turns, so that whatever else the machine does meets all of them; ratios are to the plain loop of
 the same round. Then each is killed with all its processes as soon as half of its trials have finished, and
@@ -304,7 +304,8 @@ def print_versions(tools: list[Tool], packages: Path | None) -> None:
     names = [name for tool in tools for name in tool.packages]
     if missing := [name for name in names if name not in versions]:
         sys.exit(
-            f"not installed: uv pip install --target /tmp/tools {' '.join(missing)}; --packages /tmp/tools"
+            f"not installed: {', '.join(missing)}; uv pip install --target .cache/tools {' '.join(missing)}, "
+            "and add --packages .cache/tools"
         )
     print(", ".join(f"{name} {versions[name]}" for name in names))
 

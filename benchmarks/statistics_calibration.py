@@ -293,7 +293,7 @@ def hierarchical(repeats: int) -> Iterator[Row]:
     """
     unequal = "errors of equal size at every setting"
     for model, deviation, ratio in (
-        ("alike", 0.0, 1.0),
+        ("equal", 0.0, 1.0),
         ("differ", 1.0, 1.0),
         ("differ, unequal errors", 1.0, 6.0),
     ):

@@ -245,7 +245,7 @@ class StudySpec(Section):
                 problem = "a tuned comparison draws whole seeds anew"
                 raise conflict("seeds.redraw", list(seeds.redraw), problem, "use redraw: [seed]")
             if self.design.searches != seeds.count:
-                problem = "searches are told from seeds where each seed has a search of its own"
+                problem = "separating their variance from that of seeds needs one search per seed"
                 raise conflict("design.searches", self.design.searches, problem, f"use {seeds.count}")
             return
         if "seed" in seeds.redraw:

@@ -154,7 +154,7 @@ def channel_norm(
         raise recording.refusal(met, "a normalisation by the statistics of the batch couples its examples")
 
     def normalise(weight: Tensor | None, bias: Tensor | None) -> Tensor:
-        return function(x, weight, bias, mean, variance, by_input, *rest)  # type: ignore[no-any-return]
+        return cast("Tensor", function(x, weight, bias, mean, variance, by_input, *rest))
 
     return _scaled(normalise, weight, bias, by_channel_of=x)
 
