@@ -1,6 +1,7 @@
 """The cluster that a run starts for itself lets nobody else in, and is gone with it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,15 +39,16 @@ def test_only_who_has_the_token_is_let_in() -> None:
 
 
 _HOLD = """
-import sys
+import signal, sys
+from itertools import chain
 from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster
 
+signal.signal(signal.SIGTERM, lambda *_: print("told", flush=True))
 with ray_cluster(None):
     import ray
 
-    ray.get(ray.remote(num_cpus=0)(lambda: 0).remote())
-    print("up", flush=True)
-    sys.stdin.readline()
+    for _ in chain([""], sys.stdin):
+        print(ray.get(ray.remote(num_cpus=0)(lambda: "up").remote()), flush=True)
 """
 
 
@@ -66,3 +68,16 @@ def test_nothing_outlives_a_killed_driver() -> None:
         assert ["reaper.py" in " ".join(each.cmdline()) for each in unmarked] == [True], "the reaper alone"
         driver.kill()
     wait_until(lambda: not any(lives(process) for process in started), "end of the cluster", timeout_s=15)
+
+
+def test_a_signal_to_the_drivers_group_spares_the_cluster() -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", _HOLD]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as driver:
+        assert driver.stdin is not None
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "up\n"
+        os.killpg(driver.pid, signal.SIGTERM)
+        assert driver.stdout.readline() == "told\n"
+        assert driver.communicate("again\n")[0] == "up\n"
+    assert driver.returncode == 0

@@ -6,8 +6,8 @@ import secrets
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cache, partial
 from pathlib import Path
 
 from l2rw_ray.errors import InfrastructureError, InputError, first_line
@@ -106,7 +106,8 @@ def _connection(address: str | None, code: Path | None, private: Path | None) ->
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         try:
-            _connect(address, code, private)
+            with nullcontext() if address else _own_sessions():
+                _connect(address, code, private)
         finally:
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray has replaced it
         _silence_ray()
@@ -148,6 +149,23 @@ def _connect(address: str | None, code: Path | None, private: Path | None) -> No
         if address is None:
             raise InfrastructureError(f"cannot start Ray on this machine: {reason}") from error
         raise InputError("--address", address, f"not a Ray cluster ({reason})", _REMEDY) from error
+
+
+@contextmanager
+def _own_sessions() -> Iterator[None]:
+    """Start Ray's processes in sessions of their own.
+
+    A signal to this process's group (`timeout`, a closing terminal) then leaves the cluster to this process,
+    which ends it in order. Ray has no option for this.
+    """
+    from ray._private import services
+
+    popen = services.ConsolePopen
+    services.ConsolePopen = partial(popen, start_new_session=True)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = popen
 
 
 @contextmanager
