@@ -3,18 +3,20 @@
 Trials sleep for two seconds. The cluster is one of one core, on this machine. The revisions take turns.
 
     git worktree add ../before main
-    python benchmarks/shared_cluster.py [--against ../before] [--rounds 2] [--trials 20] [--priority 1]
+    python benchmarks/shared_cluster.py [--against ../before] [--rounds 2] [--trials 20] [--submit]
 
 Prints for each of the two studies when its first and its last trial started, in seconds after both were
-launched with `l2rw-ray run --address`.
+launched with `l2rw-ray run --address`, or with `l2rw-ray submit`.
 """
 
 import argparse
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from time import time
 
@@ -50,19 +52,18 @@ def write_study(folder: Path, name: str, trials: int) -> Path:
     return path
 
 
-def measure(source: Path, address: str, trials: int, priority: float) -> dict[str, dict[str, float]]:
-    """Run two studies with the code in `source`. Returns their times by name, and prints what they said."""
-    variables = os.environ | {"PYTHONPATH": str(source)}
+def measure(launch: Sequence[str], trials: int, priority: float) -> dict[str, dict[str, float]]:
+    """Launch two studies by a command. Returns their times by name, and prints what they said."""
     with tempfile.TemporaryDirectory() as name:
         folder, began = Path(name), time()
         running = {}
         for study, weight in (("alpha", 1.0), ("beta", priority)):
             file = write_study(folder, study, trials)
-            command = [sys.executable, "-P", "-c", _MAIN, "run", str(file), "--address", address]
-            command += ["--no-mlflow", "--out", str(folder / study)]
+            command = [sys.executable, "-P", "-c", _MAIN, *launch, str(file), "--no-mlflow"]
+            command += ["--out", str(folder / study)]
             command += ["--priority", str(weight)] if weight != 1 else []
             log = (folder / f"{study}.log").open("w", encoding="utf-8")
-            running[study] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=variables)
+            running[study] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         for study, process in running.items():
             if process.wait():
                 sys.exit((folder / f"{study}.log").read_text(encoding="utf-8"))
@@ -79,6 +80,13 @@ def _times(out: Path, began: float) -> dict[str, float]:
     return {"first_trial_s": round(started[0], 1), "last_trial_s": round(started[-1], 1)}
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 def main() -> None:
     """Measure each revision in turn and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -86,18 +94,25 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--priority", type=float, default=1.0, help="of the second study")
+    parser.add_argument("--submit", action="store_true", help="launch them as jobs")
     options = parser.parse_args()
     sources = {"here": _ROOT} | ({"against": options.against.resolve()} if options.against else {})
+    binaries = str(Path(sys.executable).parent)  # where jobs find the command
     os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ["PATH"] = f"{binaries}:{os.environ['PATH']}"
     found: dict[str, list[dict[str, dict[str, float]]]] = {}
     for _ in range(options.rounds):
         for name, source in sources.items():
-            cluster = Cluster(
-                initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+            os.environ["PYTHONPATH"] = str(source)  # of drivers, and of the cluster's workers and jobs
+            head = {"num_cpus": 1, "include_dashboard": options.submit, "dashboard_port": free_port()}
+            cluster = Cluster(initialize_head=True, head_node_args=head)
+            run, submit = (
+                ("run", "--address", cluster.address),
+                ("submit", "--address", f"http://{cluster.head_node.webui_url}"),
             )
             try:
                 found.setdefault(name, []).append(
-                    measure(source, cluster.address, options.trials, options.priority)
+                    measure(submit if options.submit else run, options.trials, options.priority)
                 )
             finally:
                 cluster.shutdown()
