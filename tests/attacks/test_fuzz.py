@@ -205,6 +205,7 @@ def test_a_ledger(data: st.DataObject, copied: Callable[[], StudyFolder], tmp_pa
 @fuzzed
 @given(change=st.dictionaries(st.sampled_from(sorted(vars(ENTRY))), VALUES, min_size=1, max_size=2))
 @example(change={"seeds": [float("inf")]})
+@example(change={"look_sizes": [10**15]})
 @example(change={"margin": float("nan"), "registered": True})
 def test_a_log_of_plans(change: dict[str, Any], tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)

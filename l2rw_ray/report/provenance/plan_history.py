@@ -1,14 +1,16 @@
 """What was planned before results existed, and what was changed afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.report.design_points.labels import count
-from l2rw_ray.results.plans.plan_log import PlanEntry, PlanLog, plan_hash
+from l2rw_ray.results.plans.plan_log import PlanEntry, PlanLog, plan_entry
 
 _UNPLANNED = 2.0
 """Factor of p values for the first extension that was not planned, and again for each."""
+_NAMED = 20
+"""Number of seeds that a warning names one by one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ def plan_history(log: PlanLog, spec: StudySpec) -> PlanHistory:
 
     Planned looks multiply p values by their number (Bonferroni). A study that was extended without a plan has
     had a look at the full 5 %, which cannot be taken back: the next look gets a quarter of it, each further
-    one half of the one before, so that all of them together err in 7.5 % at most.
+    one half of the one before, so that all of them together err in 7.5 % at most. Planned looks that were
+    changed are such an extension. Dropping seeds is named and not corrected: no factor makes up for a choice
+    of seeds by their results.
 
     Args:
         log: The study's plan log.
@@ -51,10 +55,14 @@ def plan_history(log: PlanLog, spec: StudySpec) -> PlanHistory:
     extensions = log.extensions
     unplanned = _UNPLANNED ** (len(extensions) + 1) if extensions else 1.0
     warnings = [
-        f"Extended from {before} to {after} seeds after results existed: p values are multiplied by "
-        f"{unplanned:g}"
+        f"{_change(before, after)} after results existed: p values are multiplied by {unplanned:g}"
         for before, after in extensions[-1:]
     ]
+    if log.dropped:
+        warnings.append(
+            f"Dropped after results existed: {_named(log.dropped)}. If that was for their results, no p "
+            "value here accounts for it"
+        )
     rows = []
     if spec.looks > 1:
         sizes = ", ".join(map(str, spec.look_sizes))
@@ -69,20 +77,39 @@ def plan_history(log: PlanLog, spec: StudySpec) -> PlanHistory:
 
 def _registered(entry: PlanEntry) -> str:
     when = "before any result" if not entry.results else f"when {count(entry.results, 'trial')} had ended"
-    looks = "" if entry.looks == 1 else f", {entry.looks} looks"
     margin = "" if entry.margin is None else f", a margin of {entry.margin:g}"
     primary = f"{entry.primary} first, " if entry.primary else ""
-    return f"{entry.time[:16]} UTC, {when}: {primary}{count(len(entry.seeds), 'seed')}{looks}{margin}"
+    return f"{entry.time[:16]} UTC, {when}: {primary}{_schedule(entry)}{margin}"
+
+
+def _schedule(entry: PlanEntry) -> str:
+    if entry.look_sizes:
+        return f"looks at {', '.join(map(str, entry.look_sizes))} seeds"
+    seeds = count(len(entry.seeds), "seed")
+    return seeds if entry.looks == 1 else f"{entry.looks} looks from {seeds} on"
+
+
+def _change(before: PlanEntry, after: PlanEntry) -> str:
+    if after.has_other_looks(before) or not set(before.seeds) < set(after.seeds):
+        return f"Changed from {_schedule(before)} to {_schedule(after)}"
+    return f"Extended from {len(before.seeds)} to {count(len(after.seeds), 'seed')}"
+
+
+def _named(seeds: Iterable[int]) -> str:
+    """Return seeds by their numbers."""
+    known = sorted(seeds)
+    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    return f"{'seed' if len(known) == 1 else 'seeds'} {', '.join(map(str, known[:_NAMED]))}{more}"
 
 
 def _deviations(entry: PlanEntry, spec: StudySpec) -> list[str]:
-    found = []
-    if entry.plan != plan_hash(spec):
+    now, found = plan_entry(spec, 0), []
+    if entry.plan != now.plan:
         found.append("the trial or the design was changed")
-    if entry.seeds != spec.seed_values:
-        found.append(f"{count(len(spec.seed_values), 'seed')} instead of {len(entry.seeds)}")
-    if entry.looks != spec.looks:
-        found.append(f"{spec.looks} looks instead of {entry.looks}")
+    if now.has_other_looks(entry) or now.seeds != entry.seeds:
+        found.append(f"{_schedule(now)} instead of {_schedule(entry)}")
+    if dropped := set(entry.all_seeds) - set(now.all_seeds):
+        found.append(f"{_named(dropped)} dropped")
     if entry.results:
         found.append(f"registered when {count(entry.results, 'trial')} had ended")
     return [f"Deviates from the plan that was registered: {'; '.join(found)}"] if found else []
