@@ -17,6 +17,7 @@ from l2rw_ray.planning.plan import by_resources, plan_study, representative_tria
 from l2rw_ray.planning.resumed_search import resume_search
 from l2rw_ray.planning.source_check import check_table_sizes
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.plans.plan_log import read_plan_log
 from l2rw_ray.results.status import missing_trials
 from l2rw_ray.results.trial_result import TrialResult
 
@@ -170,14 +171,15 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
         case GridDesign() | AblationDesign() if spec.looks > 1:
             from l2rw_ray.planning.strategies.planned_looks import PlannedLooksStrategy
 
-            looking = PlannedLooksStrategy(spec, planned, ledger)
+            plans = read_plan_log(folder).with_plan(spec, len(ledger))
+            looking = PlannedLooksStrategy(spec, planned, ledger, plans)
             planned = looking.planned
             remaining = looking.remaining - len(missing_trials(planned, ledger))
         case SearchDesign() | TunedComparisonDesign():
             planned = resume_search(spec, folder)
             most = spec.design.max_trials(len(spec.all_seeds) + len(spec.retest_seeds))
             remaining = None if most is None else max(most - len(planned), 0)
-            if spec.looks > 1 and _has_ended(spec, planned, ledger):
+            if spec.looks > 1 and _has_ended(spec, planned, ledger, folder):
                 remaining = 0
     missing = missing_trials(planned, ledger)
     known = _from_ledger(spec, planned, ledger, folder)
@@ -195,13 +197,18 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
     return PlanSummary(spec, planned, missing, remaining, groups, nodes, **known)
 
 
-def _has_ended(spec: StudySpec, planned: Sequence[PlannedTrial], ledger: Mapping[str, TrialResult]) -> bool:
+def _has_ended(
+    spec: StudySpec,
+    planned: Sequence[PlannedTrial],
+    ledger: Mapping[str, TrialResult],
+    folder: StudyFolder,
+) -> bool:
     """Return whether the last look of a tuned comparison so far is over, and shows its finding."""
     from l2rw_ray.planning.primary_comparison import is_shown
 
     finals = [trial for trial in planned if trial.stage is Stage.FINAL]
     is_over = len({trial.seed for trial in finals}) in spec.look_sizes and not missing_trials(finals, ledger)
-    return is_over and is_shown(spec, finals, ledger)
+    return is_over and is_shown(spec, finals, ledger, read_plan_log(folder).with_plan(spec, len(ledger)))
 
 
 def _check(samples: Sequence[PlannedTrial]) -> None:

@@ -1,15 +1,22 @@
 """The comparison that the finding of a report will be about, from the trials that are done."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from l2rw_ray.config import PlannedTrial, Stage, StudySpec
 from l2rw_ray.config.design.changes import single_changes
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.planning.strategies.interface import Ledger
-from l2rw_ray.statistics import Difference
+from l2rw_ray.results.plans.plan_log import PlanLog
+from l2rw_ray.statistics import Difference, pooled_paired_difference
+from l2rw_ray.statistics.comparisons import BySeed
+from l2rw_ray.statistics.gatekeeping import graphical_p_values
 from l2rw_ray.statistics.minimum_effective import is_accuracy, worst_value
+from l2rw_ray.statistics.significance import paired_t_test
 
 if TYPE_CHECKING:
     from l2rw_ray.report.comparisons.contrast import Contrast
@@ -18,36 +25,71 @@ if TYPE_CHECKING:
 _LEVEL = 0.05
 
 
-def primary_difference(
-    spec: StudySpec, trials: Sequence[PlannedTrial], ledger: Ledger, metric: str
-) -> Difference | None:
-    """Return the paired difference that the finding is about, over the trials that are done.
+@dataclass(frozen=True)
+class Averages:
+    """The paired differences that a report puts first, averaged over settings.
+
+    Attributes:
+        differences: One per treatment, that of the finding first; None where no seed is done on both sides.
+        has_primary: Whether the first is tested before the others, rather than with them.
+    """
+
+    differences: tuple[Difference | None, ...]
+    has_primary: bool
+
+    def finding_p(self) -> float | None:
+        """Return the p value of the finding, corrected for the other averages as in a report; None without.
+
+        Without a primary comparison all have the same share of the level, and one that is shown passes half
+        of it on to the others; the other half goes to its own settings.
+        """
+        if not self.differences or self.differences[0] is None:
+            return None
+        p_values = [paired_t_test(each.values) for each in self.differences if each is not None]
+        if self.has_primary:
+            return p_values[0]
+        number = len(p_values)
+        passed = (1 - np.eye(number)) / (2 * max(number - 1, 1))
+        return graphical_p_values(p_values, [1 / number] * number, passed)[0]
+
+
+def averages_of(
+    spec: StudySpec, trials: Sequence[PlannedTrial], ledger: Ledger, metric: str, primary: str
+) -> Averages | None:
+    """Return the paired differences averaged over settings, over the trials that are done.
 
     Args:
         spec: The study.
         trials: Its trials.
         ledger: Results by trial id, with the metric.
         metric: Name of the metric; an accuracy counts as 0 where a trial diverged.
+        primary: Treatment that was registered to be tested first; empty where none was.
 
     Returns:
-        The difference; None if nothing is compared, or no seed is done on both sides.
+        The differences; None if nothing is compared.
     """
-    from l2rw_ray.report.comparisons.contrast import pairs_of
+    from l2rw_ray.report.comparisons.contrast import has_primary, pairs_of
     from l2rw_ray.report.design_points.design_point import DesignPoint
     from l2rw_ray.report.design_points.setting import Setting
-    from l2rw_ray.statistics import pooled_paired_difference
 
     outcomes, contrast = _planned(spec, trials)
     if contrast is None or not contrast.treatments:
         return None
+    contrast = contrast.with_first(primary)
     by_point: dict[tuple[str, Setting], dict[int, float]] = {}
     for outcome in outcomes:
         value = _value(ledger, outcome.trial_id, metric, spec.objective.mode)
         if value is not None:
             by_point.setdefault((outcome.method, outcome.setting), {})[outcome.seed] = value
     points = [DesignPoint(*key, {metric: values}, {}, timing_usable=True) for key, values in by_point.items()]
-    pairs = pairs_of(contrast, points, contrast.treatments[0])
-    levels = [(pair.treatment.by_seed[metric], pair.control.by_seed[metric]) for pair in pairs]
+    differences = (
+        _averaged([(pair.treatment.by_seed[metric], pair.control.by_seed[metric]) for pair in pairs])
+        for pairs in (pairs_of(contrast, points, level) for level in contrast.treatments)
+    )
+    return Averages(tuple(differences), has_primary(contrast, primary))
+
+
+def _averaged(levels: Sequence[tuple[BySeed, BySeed]]) -> Difference | None:
     found = pooled_paired_difference(levels) if levels else None
     return found if found is not None and found.interval is not None else None
 
@@ -89,22 +131,25 @@ def _planned(
     return outcomes, choose_contrast(methods, factors_of(outcomes), arms)
 
 
-def is_shown(spec: StudySpec, trials: Sequence[PlannedTrial], ledger: Ledger) -> bool:
-    """Return whether a planned look shows the primary comparison, in the objective.
+def is_shown(spec: StudySpec, trials: Sequence[PlannedTrial], ledger: Ledger, plans: PlanLog) -> bool:
+    """Return whether a planned look shows the finding, in the objective.
 
-    It has to have p < 0.05 divided by the number of looks. The report multiplies its own p values by the same
-    number, which holds whatever ends a study at one of the planned looks.
+    The decision is the report's: the primary comparison alone where there is one, else corrected for the
+    other averages, and p values multiplied by the number of looks, which holds whatever ends a study at one
+    of the planned looks.
 
     Args:
         spec: The study.
         trials: Its trials at the seeds of the look.
         ledger: Results by trial id, with the objective.
+        plans: Its plans, the present one last.
     """
-    from l2rw_ray.statistics.significance import paired_t_test
+    from l2rw_ray.report.provenance.plan_history import plan_history
 
-    difference = primary_difference(spec, trials, ledger, spec.objective.metric)
-    p = None if difference is None else paired_t_test(difference.values)
-    return p is not None and p < _LEVEL / spec.looks
+    history = plan_history(plans, spec)
+    averages = averages_of(spec, trials, ledger, spec.objective.metric, history.primary)
+    p = None if averages is None else averages.finding_p()
+    return p is not None and history.multiplicity * p < _LEVEL
 
 
 def _value(ledger: Ledger, trial_id: str, metric: str, mode: str) -> float | None:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from l2rw_ray.config import PlannedTrial, StudySpec
-from l2rw_ray.planning.primary_comparison import primary_difference
+from l2rw_ray.planning.primary_comparison import averages_of
 from l2rw_ray.report.design_points.labels import HEADLINE, REGRESSION_HEADLINE
 from l2rw_ray.report.design_points.metric_table import metric_table
+from l2rw_ray.report.provenance.plan_history import plan_history
 from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.plans.plan_log import read_plan_log
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.statistics.power import detectable_difference, deviation_interval
 
@@ -39,7 +41,7 @@ def detectable_range(
     """Return which difference of the finding the study's seeds detect, at the level it is tested at.
 
     Captures that the deviation between few seeds is itself uncertain. The finding is tested at 5 %, divided
-    by the number of planned looks.
+    by the number of planned looks, and by that of the averages where none of them is tested first.
 
     Args:
         spec: The study.
@@ -53,10 +55,13 @@ def detectable_range(
     usual = (HEADLINE, REGRESSION_HEADLINE) if spec.is_built_in else ()
     ledger = trial_results(folder.path, list(dict.fromkeys(map(str, (*usual, *metrics.results)))))
     metric = str(metrics.headline({name for result in ledger.values() for name in result.metrics}))
-    found = primary_difference(spec, planned, ledger, metric)
-    if found is None or len(found.values) - 1 < LEAST_FREEDOM:
+    history = plan_history(read_plan_log(folder).with_plan(spec, len(ledger)), spec)
+    averages = averages_of(spec, planned, ledger, metric, history.primary)
+    found = None if averages is None else averages.differences[0]
+    if averages is None or found is None or len(found.values) - 1 < LEAST_FREEDOM:
         return None
-    seeds, alpha = spec.look_sizes[-1], _LEVEL / spec.looks
+    tests = 1 if averages.has_primary else len(averages.differences)
+    seeds, alpha = spec.look_sizes[-1], _LEVEL / (history.multiplicity * tests)
     limits = deviation_interval(found.values, 0.8)
     low, high = (detectable_difference(deviation, seeds, alpha=alpha) for deviation in limits)
     return Detectable(metric, seeds, low, high)

@@ -16,9 +16,11 @@ from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.planning.plan_summary import summarise_plan
 from l2rw_ray.planning.plan_text import plan_text
 from l2rw_ray.results import StudyFolder
+from l2rw_ray.results.plans.plan_log import log_plan
 from l2rw_ray.results.schema import TrialRecord
 from l2rw_ray.results.writer import write_record
 from l2rw_ray.statistics import detectable_difference
+from l2rw_ray.statistics.power import deviation_interval
 
 NODES = [{"CPU": 4.0, "GPU": 2.0}]
 
@@ -83,6 +85,25 @@ def test_what_the_finding_can_show_is_a_range(study_tree: dict, tmp_path: Path) 
     assert (seen.detectable.metric, seen.detectable.seeds) == ("test_balanced_accuracy", 10)
     assert seen.detectable.low < detectable_difference(deviation, 10) < seen.detectable.high
     assert " points of test balanced accuracy in four cases of five" in plan_text(seen)
+
+
+@pytest.mark.parametrize(("primary", "tests"), [("", 2), ("random", 1)])
+def test_averages_that_share_the_level_need_larger_differences(
+    study_tree: dict, tmp_path: Path, primary: str, tests: int
+) -> None:
+    study_tree["design"]["factors"] = {"method.name": ["uniform", "random", "meta_only"]}
+    spec, folder = parse_study(study_tree | {"seeds": 10}), StudyFolder(tmp_path)
+    folder.create()
+    values = dict(enumerate(np.random.default_rng(0).normal(0.5, 0.02, 10)))
+    for trial in plan_study(spec):
+        _write(folder, trial, 30.0, 0.5 if trial.config.method.name == "uniform" else values[trial.seed])
+    if primary:
+        log_plan(folder, spec, 0, primary=primary, registered=True)
+    seen = summarise_plan(spec, folder, nodes=NODES).detectable
+    limits = deviation_interval(list(values.values()), 0.8)
+    expected = [detectable_difference(limit, 10, alpha=0.05 / tests) for limit in limits]
+    assert seen is not None
+    assert [seen.low, seen.high] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("limit_s", "warns"), [(None, False), (29.9, True), (30.0, False)])

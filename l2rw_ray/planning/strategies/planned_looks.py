@@ -1,4 +1,4 @@
-"""Planned looks: all design points at the first seeds, then more until the primary comparison is shown."""
+"""Planned looks: all design points at the first seeds, then more until the finding is shown."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -6,27 +6,35 @@ from collections.abc import Mapping, Sequence
 from l2rw_ray.config import PlannedTrial, StudySpec, trial_fingerprint
 from l2rw_ray.planning.primary_comparison import is_shown
 from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
+from l2rw_ray.results.plans.plan_log import PlanLog
 from l2rw_ray.results.trial_result import TrialResult
 
 
 class PlannedLooksStrategy:
     """Returns the trials of a fixed design look by look.
 
-    After each look it ends if that shows the primary comparison.
+    After each look it ends if that shows the finding.
 
     Args:
         spec: The study, whose seeds are planned looks.
         first: Its trials at the seeds of the first look.
         ledger: Results of earlier trials, with the objective.
+        plans: Its plans, the present one last, which decide what is shown.
         retry_failed: Whether trials recorded as failed are run again.
     """
 
     ahead = 1
 
     def __init__(
-        self, spec: StudySpec, first: Sequence[PlannedTrial], ledger: Ledger, *, retry_failed: bool = False
+        self,
+        spec: StudySpec,
+        first: Sequence[PlannedTrial],
+        ledger: Ledger,
+        plans: PlanLog,
+        *,
+        retry_failed: bool = False,
     ) -> None:
-        self._spec, self.resources = spec, first[0].resources
+        self._spec, self._plans, self.resources = spec, plans, first[0].resources
         own_seed = first[0].seed
         self._points = [trial for trial in first if trial.seed == own_seed]
         self._sizes = deque(spec.look_sizes)
@@ -72,10 +80,12 @@ class PlannedLooksStrategy:
             self._advance()
 
     def _advance(self) -> None:
-        """Plan looks until one has trials to run, the comparison is shown, or no look is left."""
+        """Plan looks until one has trials to run, the finding is shown, or no look is left."""
         while True:
             self._left += [trial for trial in self.planned if trial.trial_id not in self._ledger]
-            if self._left or not self._sizes or is_shown(self._spec, self.planned, self._ledger):
+            if self._left or not self._sizes:
+                return
+            if is_shown(self._spec, self.planned, self._ledger, self._plans):
                 return
             self._size = self._sizes.popleft()
 

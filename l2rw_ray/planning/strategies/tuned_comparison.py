@@ -7,18 +7,20 @@ from l2rw_ray.config import PlannedTrial, Stage, trial_fingerprint
 from l2rw_ray.planning.primary_comparison import is_shown
 from l2rw_ray.planning.strategies.interface import Ledger, finished_trials
 from l2rw_ray.planning.strategies.search import SearchStrategy
+from l2rw_ray.results.plans.plan_log import PlanLog
 from l2rw_ray.results.trial_result import TrialResult
 
 
 class TunedComparisonStrategy:
     """Returns trials of one search after the other; the final trials follow once their search is over.
 
-    With planned looks, fresh seeds are added look by look until the primary comparison is shown; where each
+    With planned looks, fresh seeds are added look by look until the finding is shown; where each
     seed has a search of its own, with their searches.
 
     Args:
         searches: One or more for each arm, at each combination of its factors' levels.
         ledger: Results of earlier trials, with the objective.
+        plans: The study's plans, the present one last, which decide what planned looks show.
         retry_failed: Whether final trials recorded as failed are run again.
     """
 
@@ -28,11 +30,12 @@ class TunedComparisonStrategy:
         self,
         searches: Sequence[SearchStrategy],
         ledger: Ledger,
+        plans: PlanLog,
         *,
         retry_failed: bool = False,
     ) -> None:
         self._searches, self._spec = searches, searches[0].search_spec.spec
-        self.resources = searches[0].resources
+        self._plans, self.resources = plans, searches[0].resources
         self._ledger = dict(finished_trials(ledger, retry_failed=retry_failed))
         self._known = set(self._ledger)
         self._sizes = deque(self._spec.look_sizes)
@@ -130,7 +133,7 @@ class TunedComparisonStrategy:
             if (
                 not self._sizes
                 or not self._look_is_over
-                or is_shown(self._spec, self._planned_finals, self._ledger)
+                or is_shown(self._spec, self._planned_finals, self._ledger, self._plans)
             ):
                 return
             self._size = self._sizes.popleft()

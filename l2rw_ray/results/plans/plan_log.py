@@ -67,6 +67,10 @@ class PlanLog:
         """The first plan that was registered; None if there is none."""
         return next((entry for entry in self.entries if entry.registered), None)
 
+    def with_plan(self, spec: StudySpec, results: int) -> "PlanLog":
+        """Return the log if a study is run as it is now, with so many trials that have ended."""
+        return replace(self, entries=(*self.entries, plan_entry(spec, results)))
+
     @property
     def extensions(self) -> tuple[tuple[PlanEntry, PlanEntry], ...]:
         """Plans before and after each time seeds were added, or looks changed, once results existed."""

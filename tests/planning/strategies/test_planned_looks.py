@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from l2rw_ray.cli.register import register_plan
 from l2rw_ray.config import parse_study
 from l2rw_ray.config.seeds import PlannedLooks
 from l2rw_ray.errors import ConfigError
@@ -54,6 +55,38 @@ def test_a_study_ends_at_the_look_that_shows_its_finding(study_tree, folder, gai
     evidence = summary.pooled[0].evidence
     assert evidence.p_corrected == pytest.approx(min(1, 3 * evidence.p))
     assert ("Looks", "planned at 3, 5, 9 seeds; p values are multiplied by 3") in summary.design
+
+
+THREE = {
+    "kind": "grid",
+    "factors": {"method.name": ["random", "uniform", "meta_only"], "data.noise.rate": [0.2, 0.4]},
+}
+"""No method among these is the finding by itself: those that are compared with uniform share the level."""
+
+
+@pytest.mark.parametrize(
+    ("gains", "primary", "seeds"),
+    [
+        ({"random": 0.01}, "", 5),  # p × 3 looks is 0.035, but has half of the level
+        ({"random": 0.01, "meta_only": 0.5}, "", 3),  # what is clear passes half of its share on
+        ({"random": 0.01}, "random", 3),
+        ({"random": 0.5}, "meta_only", 9),
+        ({"meta_only": 0.5}, "", 9),  # another average than the finding
+        ({"meta_only": 0.5}, "meta_only", 3),
+    ],
+)
+def test_a_look_decides_as_the_report_does(study_tree, folder, gains, primary, seeds):
+    def metrics(trial):
+        name = trial.config.method.name
+        wave = 0.0019 * (trial.seed % 3 - 1) * (name != "uniform")
+        value = 0.3 + gains.get(name, 0) + wave
+        return {METRIC: value, "test_balanced_accuracy": value}
+
+    spec = parse_study(study_tree | {"design": THREE, "seeds": LOOKS})
+    if primary:
+        register_plan(spec, folder, primary, None)
+    assert len(play(spec, folder, metrics)) == 6 * seeds
+    assert summarise(folder.path).pooled[0].is_clear == (seeds < 9)
 
 
 @pytest.mark.parametrize("searches", [1, 9])
