@@ -134,6 +134,24 @@ def test_a_tuned_comparison_reports_fresh_seeds_only(study_tree: dict, folder: S
     assert "99.0" not in page
 
 
+def test_configurations_that_diverged_stay_in_the_curve_of_their_arm(
+    study_tree: dict, folder: StudyFolder
+) -> None:
+    def metrics(trial: PlannedTrial) -> dict[str, float] | str:
+        if trial.config.method.name == "l2rw" and trial.config.optim.lr > 0.1:
+            return "diverged"
+        if trial.config.method.name == "uniform" and trial.config.optim.lr > 0.1:
+            return "failed"
+        return {**best_at_a_tenth(trial), "test_balanced_accuracy": 0.5 + trial.seed / 1e8}
+
+    play(parse_study(study_tree | {"design": TUNED, "seeds": 3}), folder, metrics)
+    budgets = summarise(folder.path).budgets
+    lengths = {curve.arm: len(curve.means) for curve in budgets.curves}
+    assert lengths["l2rw"] == 4
+    assert lengths["uniform"] == 4 - budgets.lost["uniform"]
+    assert set(budgets.diverged) == {"l2rw"}
+
+
 def test_arms_tuned_at_several_levels_are_lines_along_them(study_tree: dict, folder: StudyFolder) -> None:
     def metrics(trial: PlannedTrial) -> dict[str, float]:
         gain = trial.config.data.noise.rate * (trial.config.method.name == "l2rw")

@@ -12,7 +12,7 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.overrides import look_up
 from l2rw_ray.report.design_points.labels import count, factor_name, metric_spec_for
 from l2rw_ray.report.design_points.metric_table import metric_table
-from l2rw_ray.report.design_points.points import Outcome, plain
+from l2rw_ray.report.design_points.points import Outcome, chance_of, plain
 from l2rw_ray.report.design_points.setting import Setting, point_name
 from l2rw_ray.report.document.interval_cells import EMPTY
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
@@ -41,9 +41,13 @@ def budgets_of(spec: StudySpec, outcomes: Sequence[Outcome]) -> SearchBudgets | 
         own = [each for each in outcomes if each.stage is Stage.SEARCH and search.has(each)]
         values = _means(own, spec, len(design.search_seeds))
         ended = {each.setting for each in own if each.status != "missing"}
-        searched.append(SearchedArm(search.arm, search.point, tuple(values), len(ended) - len(values)))
+        diverged = len({each.setting for each in own if each.has_diverged})
+        lost = len(ended) - len(values) - diverged
+        searched.append(SearchedArm(search.arm, search.point, tuple(values), diverged, lost))
     metric = metric_table(spec).named(spec.objective.metric)
-    return search_budgets(searched, metric, less_is_better=spec.objective.mode == "min")
+    return search_budgets(
+        searched, metric, less_is_better=spec.objective.mode == "min", chance=chance_of(metric, outcomes)
+    )
 
 
 def tuning_table(spec: StudySpec, outcomes: Sequence[Outcome]) -> Table | None:

@@ -166,7 +166,8 @@ def design_points_of(
         if outcome.is_completed or outcome.has_diverged:
             groups.setdefault((outcome.method, outcome.setting), []).append(outcome)
     measured = {name for name in metrics.results for each in outcomes if each.metric(name) is not None}
-    chance = _chance_levels(measured, outcomes)
+    levels = {name: chance_of(name, outcomes) for name in measured}
+    chance = {name: level for name, level in levels.items() if level is not None}
     return tuple(_design_point(*key, group, metrics, chance) for key, group in groups.items())
 
 
@@ -196,10 +197,10 @@ def chance_level(metric: str, classes: int | None) -> float | None:
     return 0.0 if "worst_class" in metric or classes is None else 1 / classes
 
 
-def _chance_levels(metrics: Iterable[str], outcomes: Sequence[Outcome]) -> dict[str, float]:
-    classes = max((outcome.row["classes"] or 0 for outcome in outcomes if outcome.row), default=0) or None
-    levels = ((name, chance_level(name, classes)) for name in metrics)
-    return {name: level for name, level in levels if level is not None}
+def chance_of(metric: str, outcomes: Sequence[Outcome]) -> float | None:
+    """Return what runs that diverged count as among these trials; None for a metric without such a level."""
+    classes = max((outcome.row["classes"] or 0 for outcome in outcomes if outcome.row), default=0)
+    return chance_level(metric, classes or None)
 
 
 def _design_point(
