@@ -12,6 +12,7 @@ from l2rw_ray.report.design_points.labels import MetricSpec, count, metric_spec_
 from l2rw_ray.report.design_points.metric_table import MetricTable
 from l2rw_ray.report.design_points.points import Outcome, design_points_of
 from l2rw_ray.report.design_points.setting import Setting
+from l2rw_ray.report.document.interval_cells import EMPTY
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.statistics.comparisons import seed_differences
 from l2rw_ray.statistics.variance_sources import (
@@ -60,7 +61,7 @@ class Variation:
         treatment: Name of the level that is compared.
         metric: Name of the metric.
         between: Variance between seeds.
-        sources: Variance by source.
+        sources: Variance by source; without those of which too many trials diverged.
         left_out: Number of settings that are left out because not every source has results there.
         diverged: Number of trials that diverged with a source drawn anew, by source.
         p: P value of the F test that search and seed make as much; None where sources were drawn anew.
@@ -109,12 +110,9 @@ def variation_of(
     """
     if not contrast.treatments or not redrawn:
         return None
-    drawn = _pairs(contrast, outcomes, metrics, metric)
-    anew = {
-        source: pairs
-        for source in _SOURCES
-        if (pairs := _pairs(contrast, [each for each in redrawn if each.redrawn == source], metrics, metric))
-    }
+    by_source = {source: [each for each in redrawn if each.redrawn == source] for source in _SOURCES}
+    drawn, *of_sources = _pairs(contrast, [outcomes, *by_source.values()], metrics, metric)
+    anew = {source: pairs for source, pairs in zip(_SOURCES, of_sources, strict=True) if pairs}
     kept = set(drawn).intersection(*anew.values())  # the gain of another setting is no change of a source
     values = _differences(drawn, kept, metric)
     between = variance_between(values)
@@ -123,14 +121,14 @@ def variation_of(
         found = redrawn_variance(values, _differences(pairs, kept, metric))
         if found is not None:
             sources[source] = found
-    if between is None or not sources:
-        return None
     treatment = contrast.treatments[0]
     lost = Counter(
         each.redrawn or ""
         for each in redrawn
         if each.has_diverged and contrast.level_of(each) in (treatment, contrast.control)
     )
+    if between is None or not (sources or lost):
+        return None
     left_out = len(drawn) - len(kept)
     return Variation(contrast.name(treatment), metric, between, sources, left_out, diverged=lost)
 
@@ -153,7 +151,7 @@ def search_variation_of(
     """
     if not contrast.treatments or not retested:
         return None
-    first, again = _pairs(contrast, outcomes, metrics, metric), _pairs(contrast, retested, metrics, metric)
+    first, again = _pairs(contrast, [outcomes, retested], metrics, metric)
     kept = first.keys() & again.keys()
     values, anew = _differences(first, kept, metric), _differences(again, kept, metric)
     found = nested_variances(
@@ -176,14 +174,26 @@ def search_variation_of(
 _Pairs = Mapping[tuple[Setting, Setting], Pair[DesignPoint]]
 
 
-def _pairs(contrast: Contrast, outcomes: Sequence[Outcome], metrics: MetricTable, metric: str) -> _Pairs:
-    """Return the pairs of the first treatment that have a seed in common, by their settings."""
-    points = [point for point in design_points_of(outcomes, metrics) if metric in point.by_seed]
-    return {
-        (pair.treatment.setting, pair.control.setting): pair
-        for pair in pairs_of(contrast, points, contrast.treatments[0])
-        if pair.treatment.by_seed[metric].keys() & pair.control.by_seed[metric].keys()
-    }
+def _pairs(
+    contrast: Contrast, groups: Sequence[Sequence[Outcome]], metrics: MetricTable, metric: str
+) -> list[_Pairs]:
+    """Return the pairs of the first treatment that have a seed in common, by their settings, of each group.
+
+    All groups together say what a run that diverged counts as, since one may have nothing else.
+    """
+    found: list[_Pairs] = []
+    together = [outcome for group in groups for outcome in group]
+    for group in groups:
+        points = [point for point in design_points_of(group, metrics, together) if metric in point.by_seed]
+        pairs = pairs_of(contrast, points, contrast.treatments[0])
+        found.append(
+            {
+                (pair.treatment.setting, pair.control.setting): pair
+                for pair in pairs
+                if pair.treatment.by_seed[metric].keys() & pair.control.by_seed[metric].keys()
+            }
+        )
+    return found
 
 
 def _differences(pairs: _Pairs, kept: Collection[tuple[Setting, Setting]], metric: str) -> dict[int, float]:
@@ -205,6 +215,8 @@ def variation_table(found: Variation | None, control: str) -> Table | None:
     total = "all of them, between seeds" if found.p is None else "both, between seeds with a search each"
     rows = [_row(total, between, None, metric_spec)]
     rows += [_row(NAMES[source], own, between, metric_spec) for source, own in found.sources.items()]
+    lost = [name for name in found.diverged if name not in found.sources]
+    rows += [TableRow(NAMES[name], (EMPTY, TableCell("too many diverged"), EMPTY, EMPTY)) for name in lost]
     return Table(
         key="variation",
         title=f"Where the variation of {found.treatment} against {control} comes from",

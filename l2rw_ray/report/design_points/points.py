@@ -153,20 +153,25 @@ def factors_of(outcomes: Sequence[Outcome]) -> tuple[Factor, ...]:
 
 
 def design_points_of(
-    outcomes: Sequence[Outcome], metrics: MetricTable = BUILT_IN_TABLE
+    outcomes: Sequence[Outcome],
+    metrics: MetricTable = BUILT_IN_TABLE,
+    known: Sequence[Outcome] | None = None,
 ) -> tuple[DesignPoint, ...]:
     """Return the design points with a seed that completed or diverged, in plan order.
 
     Args:
         outcomes: The trials.
         metrics: The metrics of the study.
+        known: Trials that say which metrics and classes there are; None for the trials themselves, of which
+            all may have diverged.
     """
+    known = outcomes if known is None else known
     groups: dict[tuple[str, Setting], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.is_completed or outcome.has_diverged:
             groups.setdefault((outcome.method, outcome.setting), []).append(outcome)
-    measured = {name for name in metrics.results for each in outcomes if each.metric(name) is not None}
-    levels = {name: chance_of(name, outcomes) for name in measured}
+    measured = {name for name in metrics.results for each in known if each.metric(name) is not None}
+    levels = {name: chance_of(name, known) for name in measured}
     chance = {name: level for name, level in levels.items() if level is not None}
     return tuple(_design_point(*key, group, metrics, chance) for key, group in groups.items())
 

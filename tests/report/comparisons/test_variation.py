@@ -125,6 +125,23 @@ def test_errors_of_diverged_trials_drawn_anew_are_left_out_and_counted(study, mo
     assert (rows["all of them, between seeds"][0], rows["initial weights"][0]) == ("10", "8")
 
 
+def test_a_source_of_which_all_trials_diverged_has_a_row(study, monkeypatch):
+    """At chance level each change is the whole gain of the method over it; an error has no such value."""
+    _diverge(study, 10)
+    note, rows = _variation(study)
+    l2rw = next(point for point in summarise(study.path).points if point.method == "l2rw")
+    gains = [value - 0.1 for value in l2rw.by_seed["test_balanced_accuracy"].values()]
+    assert rows["initial weights"][0] == "10"
+    assert float(rows["initial weights"][1]) == pytest.approx(
+        100 * np.sqrt(np.mean(np.square(gains)) / 2), abs=0.06
+    )
+    monkeypatch.setattr(points, "chance_level", lambda *_: None)
+    monkeypatch.setattr(variation.MetricSpec, "is_share", False)
+    note, rows = _variation(study)
+    assert "10 trials drawn anew diverged (initial weights: 10) and are left out" in note
+    assert rows["initial weights"] == ["–", "too many diverged", "–", "–"]
+
+
 def _diverge(study: StudyFolder, number: int) -> None:
     """Let the first trials of l2rw with other initial weights diverge."""
     own = [each for each in plan_study(study.read_spec()) if each.redrawn == "init"]
