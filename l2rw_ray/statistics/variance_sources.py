@@ -104,6 +104,8 @@ def nested_variances(
     A nested analysis of variance with random effects. The limits of the groups' variance, a difference of two
     mean squares, are those of the modified large-sample method (Ting, Burdick, Graybill, Jeyaratnam & Lu
     1990, "Confidence intervals on linear combinations of variance components that are unrestricted in sign").
+    Where the estimate would be below 0, they are those of an estimate of 0: the method's own upper limit
+    falls with it, and is below 0 for one in forty samples of groups that are alike.
 
     Args:
         pairs: The two values of each group, roughly normal.
@@ -117,7 +119,8 @@ def nested_variances(
     if own <= (_ROUNDING * max((abs(value) for pair in pairs for value in pair), default=0.0)) ** 2:
         return None
     between = 2 * variance([fmean(pair) for pair in pairs])
-    low, high = _limits_of_difference((between, groups - 1), (own, groups), (1 - confidence) / 2)
+    at_least_0 = max(between, own), groups - 1
+    low, high = _limits_of_difference(at_least_0, (own, groups), (1 - confidence) / 2)
     value, low, high = (max(0.0, each / 2) for each in (between - own, low, high))
     ratio = between / own / 3  # the mean square between groups holds twice their variance and that within
     tails = special.fdtr(groups - 1, groups, ratio), special.fdtrc(groups - 1, groups, ratio)

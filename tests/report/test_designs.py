@@ -229,6 +229,9 @@ def test_what_searches_chose_is_tested_again_to_tell_searches_from_seeds(
         "seed, with the same choice",
     ]
     assert f"Most of the variation comes from the {largest}" in table.note
+    low, _, high = table.rows[1].cells[2].text.partition(" to ")
+    assert float(high) > 0, "however little the search makes"
+    assert (float(low) == 0) == ("The search's part is not distinguishable from none" in table.note)
     assert "24 trials, after 48 search trials, beside 24 trials drawn anew" in dict(summary.design)["Size"]
     seen = summarise_plan(spec, folder, nodes=this_machine())
     assert seen.to_run == 0

@@ -230,7 +230,7 @@ def variation_table(found: Variation | None, control: str) -> Table | None:
         rows=tuple(rows),
         note=(
             f"{_DRAWN if found.p is None else _RETESTED} With few seeds they are rough. These trials count "
-            f"nowhere else. {_gaps(found)}{found.advice[0].upper()}{found.advice[1:]}."
+            f"nowhere else. {_gaps(found)}{_none_shown(found)}{found.advice[0].upper()}{found.advice[1:]}."
         ),
     )
 
@@ -250,6 +250,13 @@ def _gaps(found: Variation) -> str:
     return text
 
 
+def _none_shown(found: Variation) -> str:
+    search = found.sources.get("search")
+    if search is None or search.low > 0:
+        return ""
+    return "The search's part is not distinguishable from none. "
+
+
 def _unit(metric_spec: MetricSpec) -> str:
     return " (points)" if metric_spec.is_share else ""
 
@@ -257,5 +264,6 @@ def _unit(metric_spec: MetricSpec) -> str:
 def _row(name: str, own: Variance, total: Variance | None, metric_spec: MetricSpec) -> TableRow:
     value, low, high = (metric_spec.text(math.sqrt(each)) for each in (own.value, own.low, own.high))
     share = "" if total is None or not total.value else f"{100 * own.value / total.value:.0f} %"
-    cells = (str(own.seeds), value, f"{low} to {high}", share)
+    limits = f"{low} to {high}" if own.high else "–"  # the same at every seed: nothing is known of the rest
+    cells = (str(own.seeds), value, limits, share)
     return TableRow(name, tuple(map(TableCell, cells)))
