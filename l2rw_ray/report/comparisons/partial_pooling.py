@@ -10,7 +10,7 @@ from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import MetricSpec, count
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
 from l2rw_ray.statistics import Interval
-from l2rw_ray.statistics.partial_pooling import Posterior, equal_variances_p, partial_pooling
+from l2rw_ray.statistics.partial_pooling import Posterior, partial_pooling
 
 _FEW = 5
 """Settings from which their mean and scatter in general are known well enough to be printed (Gelman 2006)."""
@@ -18,8 +18,6 @@ _SAMPLE = (
     "“Another such setting” supposes that those of the study are a sample of such settings, which levels "
     "along a trend are not."
 )
-_UNEQUAL = 0.01
-"""p value of equal errors below which settings are not drawn together."""
 _TOO_FEW = f"Fewer than {_FEW} settings say too little of others to print it."
 
 
@@ -31,8 +29,8 @@ def pooling_table(
 ) -> Table | None:
     """Return a hierarchical summary of the finding over its settings.
 
-    None with fewer than three, and where errors clearly differ from setting to setting: the model takes them
-    for equal, and its limits at the noisiest would be too narrow.
+    None with fewer than three settings or seeds, and where the difference at a setting is the same at every
+    seed, so that its error is unknown.
 
     Args:
         contrast: What is compared.
@@ -52,9 +50,8 @@ def pooling_table(
         [pair.treatment.by_seed[metric][seed] - pair.control.by_seed[metric][seed] for seed in seeds]
         for pair in pairs
     ]
-    values_JS = np.array(values).reshape(len(pairs), len(seeds))
-    found = partial_pooling(values_JS, margin)
-    if found is None or equal_variances_p(values_JS) < _UNEQUAL:
+    found = partial_pooling(np.array(values).reshape(len(pairs), len(seeds)), margin)
+    if found is None:
         return None
     rows = [_row(pair.setting.text, own, spec) for pair, own in zip(pairs, found.settings, strict=True)]
     if len(pairs) >= _FEW:
@@ -73,8 +70,9 @@ def pooling_table(
         note=(
             f"Posterior medians with 95 % limits, over {count(len(seeds), 'seed')} that all settings have. A "
             "normal hierarchical model with flat priors: differences of settings scatter around a common "
-            "mean, and are drawn towards it as far as their errors explain that they differ. Errors count as "
-            "equal at all settings, and limits are over seeds, with this test set. "
+            "mean, and are drawn towards it as far as their errors explain that they differ. Each setting "
+            "has errors of its own size. Limits are over seeds: the luck of a test set that all seeds or "
+            "settings share is not in them. "
             f"{_SAMPLE if len(pairs) >= _FEW else _TOO_FEW} Nothing here is corrected, and it "
             "replaces no row above."
         ),
