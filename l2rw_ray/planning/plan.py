@@ -15,8 +15,8 @@ from l2rw_ray.config import (
     TrialConfig,
     trial_fingerprint,
 )
-from l2rw_ray.config.design.factors import crossed
-from l2rw_ray.config.design.kinds import VARIANT, FixedDesign, SearchingDesign
+from l2rw_ray.config.design.factors import crossed, varied_fields
+from l2rw_ray.config.design.kinds import VARIANT, Design, FixedDesign, SearchingDesign
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.space import (
@@ -71,7 +71,7 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
             config=config,
             seed=seed,
             resources=resources,
-            factors=levels,
+            factors=_split_method(levels, spec.design, config),
         )
         for levels, values in points
         for config, resources in [configure(spec, values, levels)]
@@ -80,6 +80,19 @@ def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
     trials += [_redrawn(trial, source) for source in spec.redrawn for trial in trials]
     _check_distinct_points(trials)
     return tuple(trials)
+
+
+def _split_method(levels: Tree, design: Design, config: AnyTrial) -> Tree:
+    """Return the levels of a point with the name of its method by itself, where they hold its whole section.
+
+    The fields in which levels of this method differ follow, so that none of its points stands for another.
+    """
+    if not isinstance(config, TrialConfig) or "method" not in levels or not isinstance(design, FixedDesign):
+        return levels
+    own = config.method.model_dump(mode="json")
+    shown = ("name", *varied_fields(design.factors["method"], own["name"]))
+    others = {path: level for path, level in levels.items() if path != "method"}
+    return {f"method.{name}": own[name] for name in shown} | others
 
 
 def _redrawn(trial: PlannedTrial, source: RandomSource) -> PlannedTrial:

@@ -33,6 +33,22 @@ def test_variant_is_chosen_before_its_fields_whatever_the_order(study_tree: dict
     assert [trial.config.method.update_every for trial in trials] == [1, 1, 2, 2]
 
 
+def test_a_grid_of_whole_methods_has_their_names_and_what_differs_as_levels(study_tree: dict) -> None:
+    study_tree["trial"]["method"] = {"name": "random"}
+    study_tree["design"]["factors"] = {
+        "method": [{"name": "uniform"}, {"name": "mixup"}, {"name": "mixup", "alpha": 3.0}],
+        "optim.lr": [0.1],
+    }
+    first, plain, strong = plan_study(parse_study(study_tree | {"seeds": 1}))
+    assert first.factors == {"method.name": "uniform", "optim.lr": 0.1}
+    assert plain.factors == {"method.name": "mixup", "method.alpha": 1.0, "optim.lr": 0.1}
+    assert strong.factors == {"method.name": "mixup", "method.alpha": 3.0, "optim.lr": 0.1}
+    assert strong.label == "mixup · alpha 3 · lr 0.1 · seed 0"
+    study_tree["design"]["factors"] = {"method": [{"name": "uniform"}, "mixup"]}
+    with pytest.raises(ConfigError, match=r"trial\.method = 'mixup'.*design point method = mixup"):
+        plan_study(parse_study(study_tree))
+
+
 def test_field_that_only_one_arm_has_is_refused_for_the_other(study_tree: dict) -> None:
     study_tree["design"]["factors"] = {"method.name": ["uniform", "l2rw"], "method.update_every": [1, 2]}
     with pytest.raises(ConfigError, match=r"trial\.method.update_every = 1: no such field"):

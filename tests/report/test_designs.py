@@ -63,6 +63,20 @@ def test_a_search_reports_its_best_and_the_pareto_front(study_tree: dict, folder
     assert {path.name for path in paths.plots} >= {"history.svg", "front-1.svg", "parameter-2.svg"}
 
 
+def test_a_grid_of_whole_methods_compares_them_by_name(study_tree: dict, folder: StudyFolder) -> None:
+    methods = [{"name": "uniform"}, {"name": "mixup", "alpha": 3.0}]
+    design = {"kind": "grid", "factors": {"method": methods}}
+
+    def metrics(trial: PlannedTrial) -> dict[str, float]:
+        return {"test_balanced_accuracy": 0.5 + 0.1 * (trial.config.method.name == "mixup")}
+
+    play(parse_study(study_tree | {"design": design}), folder, metrics)
+    text = write_report(folder.path).markdown.read_text()
+    assert "mixup − uniform: +10.0 points" in text
+    assert "with both labels in proportion; with method.alpha 3" in text
+    assert "| uniform | mixup |" in text.replace("| setting ", "|")
+
+
 def test_the_front_is_what_nothing_beats() -> None:
     goals = (Goal(METRIC, "max"), Goal("overhead_ratio", "min"))
 

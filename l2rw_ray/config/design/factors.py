@@ -1,7 +1,7 @@
 """Levels of a design's factors, and the points they are crossed to."""
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Annotated, Any
@@ -43,3 +43,14 @@ Factors = Annotated[dict[FieldPath, Levels], AfterValidator(_distinct)]
 def crossed(factors: dict[str, list[Any]]) -> list[dict[str, Any]]:
     """Return every combination of the levels, the last factor varying fastest; one empty point if none."""
     return [dict(zip(factors, levels, strict=True)) for levels in product(*factors.values())]
+
+
+def varied_fields(sections: Sequence[Any], name: str) -> list[str]:
+    """Return the fields in which sections of one name differ; a field that is left out is another value."""
+    alike = [each for each in sections if isinstance(each, Mapping) and each.get("name") == name]
+    fields = dict.fromkeys(field for section in alike for field in section)
+    return [
+        field
+        for field in fields
+        if any(field not in each or each[field] != alike[0].get(field) for each in alike)
+    ]

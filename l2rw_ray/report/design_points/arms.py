@@ -1,11 +1,13 @@
 """What each compared arm is, in a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.ablation import AblationDesign
 from l2rw_ray.config.design.changes import single_changes
+from l2rw_ray.config.design.factors import varied_fields
+from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.report.comparisons.contrast import Contrast
@@ -84,7 +86,16 @@ def _changes(spec: StudySpec) -> Mapping[str, Mapping[str, Any]]:
             return spec.design.changes()
         case TunedComparisonDesign():
             return {name: arm.set for name, arm in spec.design.arms.items()}
+        case GridDesign() if spec.is_built_in:
+            sections = spec.design.factors.get("method", [])
+            return {section["name"]: _what_is_fixed(section, sections) for section in sections}
     return {}
+
+
+def _what_is_fixed(section: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the values of a method's section, by path, that all sections of this method share."""
+    varied = varied_fields(sections, section["name"])
+    return single_changes({"method": {name: value for name, value in section.items() if name not in varied}})
 
 
 def _explained(method: str) -> str:

@@ -54,6 +54,8 @@ _FACTOR_NAMES = {
     "optim.weight_decay": "weight decay",
     "resources.workers": "workers",
 }
+_SELECTORS = ("kind", "name", "source")
+"""Keys that say which section it is, so that their values stand for it."""
 _PERCENT_FACTORS = {"data.bias.level", "data.meta_bias.level", "data.meta_noise.rate", "data.noise.rate"}
 
 
@@ -239,8 +241,8 @@ def factor_name(path: str) -> str:
 def level_text(path: str, level: Any) -> str:
     """Return a readable level; a section, given as JSON text, becomes `pair, rate 40 %`."""
     if isinstance(level, str) and (fields := _section(level)):
-        kind = [fields.pop("kind")] if "kind" in fields else []
-        return ", ".join([*kind, *(f"{key} {level_text(f'{path}.{key}', fields[key])}" for key in fields)])
+        chosen = [str(fields.pop(key)) for key in _SELECTORS if key in fields]
+        return ", ".join([*chosen, *(f"{key} {level_text(f'{path}.{key}', fields[key])}" for key in fields)])
     if path in _PERCENT_FACTORS and isinstance(level, int | float):
         return f"{100 * level:g}\N{NO-BREAK SPACE}%"
     if isinstance(level, bool):

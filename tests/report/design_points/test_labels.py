@@ -15,6 +15,7 @@ from l2rw_ray.report.design_points.labels import factor_name, level_text
         ("data.noise", '{"kind": "pair", "rate": 0.4}', "pair, rate 40\N{NO-BREAK SPACE}%"),
         ("data.meta_bias", '{"imbalance_factor": 10, "kind": "long_tail"}', "long_tail, imbalance_factor 10"),
         ("data.noise", '{"kind": "none"}', "none"),
+        ("optim.schedule", '{"name": "cosine", "warmup": 2}', "cosine, warmup 2"),
         ("variant", "{no section", "{no section"),
         ("variant", "3", "3"),
     ],
