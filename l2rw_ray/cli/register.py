@@ -4,7 +4,8 @@ import math
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.planning.plan import plan_study, representative_trials
+from l2rw_ray.planning.plan_summary import check_samples
 from l2rw_ray.planning.primary_comparison import treatments_of
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.plans.plan_log import log_plan, read_plan_log
@@ -24,14 +25,15 @@ def register_plan(spec: StudySpec, folder: StudyFolder, primary: str, margin: fl
         What was registered, in words.
 
     Raises:
-        ConfigError: It is registered already, the primary treatment is none of the study's, or the margin is
-            not above 0 or infinite.
+        ConfigError: It is registered already, it cannot be run, the primary treatment is none of the study's,
+            or the margin is not above 0 or infinite.
         StudyFolderError: The folder cannot be written, or another run uses it.
     """
     if margin is not None and not 0 < margin < math.inf:
         problem = "no difference is that small" if not margin > 0 else "every difference is smaller"
         raise ConfigError("--margin", margin, problem, "use a finite number above 0")
     planned = plan_study(spec)
+    check_samples(planned or representative_trials(spec))
     treatments = treatments_of(spec, planned)
     if primary and treatments and primary not in treatments:
         problem, remedy = "nothing that this study compares", f"use one of {', '.join(treatments)}"

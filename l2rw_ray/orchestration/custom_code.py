@@ -7,8 +7,8 @@ from pathlib import Path
 from l2rw_ray.config import FunctionTrial, PlannedTrial, ScriptTrial, trial_fingerprint
 from l2rw_ray.config.code_identity import own_files
 from l2rw_ray.config.functions.files import script_files
-from l2rw_ray.config.functions.signature import signature_of
-from l2rw_ray.errors import ConfigError, InfrastructureError
+from l2rw_ray.config.functions.signature import check_params, signature_of
+from l2rw_ray.errors import InfrastructureError
 from l2rw_ray.import_path import is_local, load, locate
 
 
@@ -22,25 +22,10 @@ def import_custom_code(trials: Sequence[PlannedTrial]) -> None:
     for path, field in _import_paths(trials).items():
         load(path, field)
     for trial in trials:
-        check_params(trial)
-
-
-def check_params(trial: PlannedTrial) -> None:
-    """Check the parameters of a function trial against its signature.
-
-    Raises:
-        ConfigError: One is unknown, missing or of the wrong type; the message names the design point.
-    """
-    config = trial.config
-    if not isinstance(config, FunctionTrial):
-        return
-    function = load(config.function, "trial.function")
-    try:
-        signature_of(function, config.function, config.params).bind(config.params)
-    except ConfigError as error:
-        point = ", ".join(f"{path} = {level}" for path, level in trial.factors.items())
-        problem = f"{error.problem} (design point {point})" if point else error.problem
-        raise ConfigError(error.field, error.value, problem, error.remedy) from error
+        config = trial.config
+        if isinstance(config, FunctionTrial):
+            function = load(config.function, "trial.function")
+            check_params(trial, config.params, signature_of(function, config.function, config.params))
 
 
 def stage_custom_code(trials: Sequence[PlannedTrial], folder: Path) -> Path | None:

@@ -12,6 +12,7 @@ from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.design.minimum_effective import MinimumEffectiveDesign
 from l2rw_ray.config.design.search import SearchDesign
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.functions.written_signature import check_written_params
 from l2rw_ray.planning.placement import Nodes, allocate, group_count, sequential_rounds
 from l2rw_ray.planning.plan import by_resources, plan_study, representative_trials
 from l2rw_ray.planning.resumed_search import resume_search
@@ -184,7 +185,7 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
     missing = missing_trials(planned, ledger)
     known = _from_ledger(spec, planned, ledger, folder)
     samples = missing or planned or representative_trials(spec)
-    _check(samples)
+    check_samples(samples)
     if probe and (missing or remaining != 0):
         from l2rw_ray.planning.timing_probe import probe_trials
 
@@ -211,13 +212,15 @@ def _has_ended(
     return is_over and is_shown(spec, finals, ledger, read_plan_log(folder).with_plan(spec, len(ledger)))
 
 
-def _check(samples: Sequence[PlannedTrial]) -> None:
-    """Check what can be known without data, weights and custom code.
+def check_samples(samples: Sequence[PlannedTrial]) -> None:
+    """Check what can be known without loading data and weights, or running custom code.
 
     Raises:
-        ConfigError: A set is larger than its table, or a pattern fits no parameter.
+        ConfigError: A set is larger than its table, a pattern fits no parameter, or a function has no such
+            parameter.
     """
     check_table_sizes(samples)
+    check_written_params(samples)
     optims = (trial.config.optim for trial in samples if isinstance(trial.config, TrialConfig))
     if any(optim.groups or optim.further for optim in optims):
         from l2rw_ray.training.optim.pattern_check import check_patterns  # torch takes its time

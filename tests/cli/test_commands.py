@@ -252,3 +252,22 @@ def test_address_where_nobody_listens_is_refused_at_once(call: Call) -> None:
     assert code == 2
     assert not output
     assert error.startswith(f"error: --address = '{address}': cannot connect")
+
+
+def test_plan_and_register_refuse_a_parameter_that_the_function_has_not(call: Call, tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "{name: own, question: Which rate?, trial: {function: 'own_code:train', params: {depht: 2}},"
+        " metrics: {validation_loss: {mode: min}}, design: {kind: grid, factors: {lr: [0.1]}}}"
+    )
+    (tmp_path / "own_code.py").write_text(
+        "def train(trial, lr: float, depth: int = 1): ...\nraise SystemExit"
+    )
+    for command in ("plan", "register"):
+        code, _, error = call(command, str(study), "--out", str(tmp_path / "out"))
+        assert code == 2
+        assert error == (
+            "error: trial.params.depht = 2: own_code:train has no such parameter (design point lr = 0.1); "
+            "did you mean 'depth'?\n"
+        )
+    assert not (tmp_path / "out").exists()

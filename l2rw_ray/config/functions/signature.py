@@ -18,6 +18,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
+from l2rw_ray.config.planned_trial import PlannedTrial
 from l2rw_ray.errors import ConfigError, InputError
 
 TRIAL, SEED = "trial", "seed"
@@ -109,6 +110,20 @@ class Signature:
             f"{self.path} has no such parameter",
             f"did you mean {near[0]!r}?" if near else known,
         )
+
+
+def check_params(trial: PlannedTrial, params: Mapping[str, Any], signature: Signature) -> None:
+    """Check the parameters of a trial against what its function takes.
+
+    Raises:
+        ConfigError: One is unknown, missing or of the wrong type; the message names the design point.
+    """
+    try:
+        signature.bind(params)
+    except ConfigError as error:
+        point = ", ".join(f"{path} = {level}" for path, level in trial.factors.items())
+        problem = f"{error.problem} (design point {point})" if point else error.problem
+        raise ConfigError(error.field, error.value, problem, error.remedy) from error
 
 
 _PREFIX = "given_"

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from l2rw_ray.config import PlannedTrial, StudySpec
+from l2rw_ray.config.functions.written_signature import check_written_params
 from l2rw_ray.config.loading import dump_study
 from l2rw_ray.errors import InputError
 from l2rw_ray.masking import masked
@@ -102,10 +103,12 @@ def staged(spec: StudySpec) -> Iterator[Path]:
     """Create a temporary folder with the job's files: the resolved study and the custom packages it names.
 
     Raises:
-        InputError: A package is missing, the packages are too large to send, or a path to data is relative.
+        InputError: A package is missing, the packages are too large to send, a path to data is relative, or a
+            function has no such parameter.
     """
     trials = representative_trials(spec)
     _check_absolute_paths(trials)
+    check_written_params(trials)
     with tempfile.TemporaryDirectory(prefix="l2rw_ray_") as name:
         folder = Path(name) / "job"
         folder.mkdir()
