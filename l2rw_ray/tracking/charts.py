@@ -9,6 +9,7 @@ from typing import Any
 
 from l2rw_ray.config.functions.metrics import is_test
 from l2rw_ray.report.design_points.labels import COST_METRICS, WEIGHT_CURVES
+from l2rw_ray.tracking.stored_names import stored_name
 
 _REST, _SYSTEM, _STEPS = "Model metrics", "System metrics", "step"
 """MLflow's names of the sections of metrics without a prefix, of `system/` and of `step/`."""
@@ -97,7 +98,7 @@ def _chart(kind: str, metric: str) -> dict[str, Any]:
     return {
         "uuid": f"l2rw-{kind.lower()}-{metric}",
         "type": kind,
-        "metricKey": metric,
+        "metricKey": stored_name(metric),
         "displayName": metric.removesuffix(MEAN),
         "runsCountToCompare": _RUNS,
         "deleted": False,

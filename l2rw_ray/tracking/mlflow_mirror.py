@@ -30,6 +30,7 @@ from l2rw_ray.tracking.runs import (
     trial_params,
     trial_tags,
 )
+from l2rw_ray.tracking.stored_names import stored_name
 from l2rw_ray.tracking.uri import check_writable_folder
 
 _PARENT = "mlflow.parentRunId"
@@ -243,6 +244,7 @@ class MlflowMirror:
         }
         if not_finite:
             tags[_NOT_FINITE] = ", ".join(not_finite)
+        tags = {stored_name(name): value for name, value in tags.items()}
         run = store.client.create_run(
             store.experiment_id, _milliseconds(row["started_at"]), tags, trial_name(row)
         )
@@ -256,11 +258,11 @@ class MlflowMirror:
         self, store: _Store, run_id: str, points: Sequence[MetricPoint], params: Mapping[str, str]
     ) -> None:
         metrics = [
-            Metric(point.name, point.value, _milliseconds(point.at), point.step)
+            Metric(stored_name(point.name), point.value, _milliseconds(point.at), point.step)
             for point in points
             if math.isfinite(point.value)
         ]
-        pairs = [Param(name, value) for name, value in params.items()]
+        pairs = [Param(stored_name(name), value) for name, value in params.items()]
         requests = max(math.ceil(len(metrics) / _MAX_METRICS), math.ceil(len(pairs) / _MAX_PARAMS))
         for number in range(requests):
             store.client.log_batch(
@@ -270,13 +272,15 @@ class MlflowMirror:
             )
 
     def _write_point(self, store: _Store, point: DesignPointRun) -> None:
-        known, metrics = store.points.get(point.key), point.metrics()
+        known = store.points.get(point.key)
+        metrics = {stored_name(name): value for name, value in point.metrics().items()}
         if known and known.metrics == metrics and known.has_ended:
             return
         if known:  # another seed has completed: its curves would be drawn over the earlier ones
             store.client.delete_run(known.run_id)
         now = self._clock()
-        tags = {_PARENT: store.parent_id, _POINT: point.key, PLANNED: "yes"} | point.tags
+        tags = {_PARENT: store.parent_id, _POINT: point.key, PLANNED: "yes"}
+        tags |= {stored_name(name): value for name, value in point.tags.items()}
         run = store.client.create_run(store.experiment_id, _milliseconds(now), tags, point.name)
         self._log(store, run.info.run_id, point.points(now), {})
         store.client.set_terminated(run.info.run_id, "FINISHED", _milliseconds(now))

@@ -18,6 +18,7 @@ from l2rw_ray.report.design_points.labels import HEADLINE, REGRESSION_HEADLINE, 
 from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.tracking.charts import MEAN, charts_of
 from l2rw_ray.tracking.runs import PLANNED
+from l2rw_ray.tracking.stored_names import stored_name
 
 POINTS, TRIALS = "l2rw", "l2rw-trials"
 """Keys of the two pages."""
@@ -81,11 +82,11 @@ def _state(key: str, objective: str, results: Sequence[str]) -> dict[str, Any]:
 
 
 def _runs(key: str, headline: str, *, is_result: bool) -> dict[str, Any]:
-    is_mean = key == POINTS and is_result
+    column = stored_name(headline + MEAN if key == POINTS and is_result else headline)
     less_is_better = metric_spec_for(headline).less_is_better or headline in _LESS_IS_BETTER
     return {
         "searchFilter": FILTERS[key],
-        "orderByKey": f"metrics.`{headline}{MEAN if is_mean else ''}`",
+        "orderByKey": f"metrics.`{column}`",
         "orderByAsc": less_is_better,
     }
 

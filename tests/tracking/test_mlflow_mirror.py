@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from l2rw_ray.errors import TrackingError
+from l2rw_ray.tracking.charts import charts_of
 from l2rw_ray.tracking.design_point_run import DesignPointRun
 from l2rw_ray.tracking.mlflow_mirror import MlflowMirror
 from l2rw_ray.tracking.view import FILTERS, POINTS, TRIALS
@@ -117,6 +118,21 @@ def test_what_is_not_finite_is_named_instead_of_written(mirror, runs, trial_row)
     run = runs()["l2rw · bias 0.9 · seed 3"]
     assert run.data.tags["l2rw.not_finite"] == "test_accuracy, validation_loss"
     assert "test_accuracy" not in run.data.metrics
+
+
+def test_names_that_mlflow_refuses_are_stored_under_others(mirror, runs, trial_row):
+    metrics = [("good \N{THUMBS UP SIGN}", 0.5), ("a//b", 0.25), ("loss", 0.75)]
+    mirror.record({**trial_row, "metrics": metrics, "config": '{"params": {"rate %": 1}}'})
+    found = runs()["l2rw · bias 0.9 · seed 3"].data
+    values = {name.partition("-")[0]: value for name, value in found.metrics.items()}
+    assert (values["good _"], values["a__b"], values["loss"]) == (0.5, 0.25, 0.75)
+    assert any(name.startswith("params.rate _-") for name in found.params)
+    parts = {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 3}
+    mirror.summarise([DesignPointRun("l2rw", {"rate %": 1}, {metrics[0][0]: parts})])
+    assert sum(each.startswith("good _.mean-") for each in runs()["l2rw · rate % 1"].data.metrics) == 1
+    assert charts_of(metrics[0][0], [], of_points=False)["compareRunCharts"][0]["metricKey"] in (
+        found.metrics
+    )
 
 
 def test_a_design_point_is_replaced(store_uri, runs, mirror):
