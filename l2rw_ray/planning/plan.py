@@ -221,6 +221,9 @@ def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[AnyTrial, Res
     for path in sorted(values, key=_selectors_first):
         section, _, field = path.partition(".")
         if section == _RESOURCES:
+            if not field:
+                problem = f"no field of it is named (design point {origin})"
+                raise ConfigError(section, values[path], problem, "vary one, such as resources.workers")
             resources = assign(resources, field, values[path], Resources)
         else:
             tree = assign(tree, trial_path(spec.trial, path), values[path], kind)

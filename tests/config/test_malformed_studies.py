@@ -463,8 +463,47 @@ MALFORMED = [
     (_search("optim.lr: {kind: float, low: 0.1, high: 1, step: 0.1, log: true}"), "lr.step", "leave one of"),
     (
         "design={kind: ablation, variants: {a: {optim: {lr: 1}, optim.lr: 2}}}",
-        "design.variants.a.optim.lr = 2: it is set twice",
+        "design.variants.a.optim.lr = 2: it is set to 1 too",
         "name it once",
+    ),
+    (
+        "design={kind: ablation, variants: {a: {method: {name: mixup}, method.name: l2rw}}}",
+        "design.variants.a.method.name = 'l2rw': it is set to 'mixup' too",
+        "name it once",
+    ),
+    (
+        "design={kind: ablation, variants: {a: {resources: {workers: [2]}}}}",
+        "resources.workers = [2]: input should be a valid integer (design point variant = a)",
+        "use a whole number",
+    ),
+    (
+        "design={kind: grid, factors: {resources: [{workers: 2}]}}",
+        "resources = {'workers': 2}: no field of it is named (design point resources = {'workers': 2})",
+        "vary one, such as resources.workers",
+    ),
+    (
+        "design={kind: grid, factors: {method: [{name: mixup, alpha: 1}], method.alpha: [2]}}",
+        "design.factors.method.alpha = [2]: method sets method.alpha too",
+        "leave it out of one of the two",
+    ),
+    (
+        "design={kind: ablation, variants: {a: {method: {name: mixup, alpha: 1}}}, "
+        "factors: {method.alpha: [2]}}",
+        "design.factors.method.alpha = [2]: variant 'a' sets it",
+        "leave it out of one of the two",
+    ),
+    (
+        _tuned(
+            "arms: {a: {}, b: {set: {method: {name: mixup, alpha: 2}}, "
+            "space: {method.alpha: {kind: float, low: 1, high: 2}}}}"
+        ),
+        "design.arms.b.space.method.alpha",
+        "leave it out of one place",
+    ),
+    (
+        _tuned("arms: {a: {}, b: {set: {method: {name: mixup, alpha: 2}}, factors: {method.alpha: [1, 2]}}}"),
+        "design.arms.b.factors.method.alpha = [1, 2]: arm 'b' sets or searches it too",
+        "leave it out of one of the two",
     ),
     (
         "design={kind: ablation, variants: {a: {optim: {rl: 1}}}}",

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from l2rw_ray.config.design.changes import Changes
+from l2rw_ray.config.design.changes import Changes, fields_of, single_changes
 from l2rw_ray.config.design.factors import Factors
 from l2rw_ray.config.section import Section, conflict
 
@@ -32,11 +32,15 @@ class AblationDesign(Section):
                 if name not in self.variants:
                     known = ", ".join(self.variants)
                     raise conflict(f"pairs[{number}]", name, "no variant", f"use two of {known}")
-            if pair[0] == pair[1] or set(self.variants[pair[0]]) & set(self.variants[pair[1]]):
+            one, other = (single_changes(self.variants[name]) for name in pair)
+            if pair[0] == pair[1] or one.keys() & other.keys():
                 problem = "both change the same field"
                 raise conflict(f"pairs[{number}]", " + ".join(pair), problem, "pair variants of other fields")
         for path in self.factors:
-            changing = [name for name, changes in self.variants.items() if path in changes]
+            fields = fields_of({path: self.factors[path]})
+            changing = [
+                name for name, changes in self.variants.items() if fields & single_changes(changes).keys()
+            ]
             if changing:
                 problem = f"variant {changing[0]!r} sets it"
                 raise conflict(

@@ -1,6 +1,6 @@
 """Changes of fields by path, as variants and arms make them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -13,18 +13,21 @@ from l2rw_ray.config.trial import TrialConfig
 
 def _flattened(changes: dict[str, Any]) -> dict[str, Any]:
     """Return `{optim: {lr: 0.1}}` as `{optim.lr: 0.1}`; a section that selects its variant stays whole."""
-    flat: dict[str, Any] = {}
-    for path, value in changes.items():
-        for leaf, each in _leaves(path, value):
-            if leaf in flat:
-                raise conflict(leaf, each, "it is set twice", "name it once")
-            flat[leaf] = each
-    return flat
+    leaves = [leaf for path, value in changes.items() for leaf in _leaves(path, value)]
+    seen: dict[str, Any] = {}
+    for path, value in leaves:
+        for field, each in single_changes({path: value}).items():
+            if field in seen:
+                raise conflict(field, each, f"it is set to {seen[field]!r} too", "name it once")
+            seen[field] = each
+    return dict(leaves)
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     variants = _variants_at(path)
-    if variants.tag is None or not isinstance(value, Mapping) or not value or variants.tag in value:
+    is_section = isinstance(value, Mapping) and bool(value)
+    is_part = is_section and variants.tag is not None and variants.tag not in value
+    if not is_part and not (is_section and path == "resources"):
         yield path, value
         return
     for name, inner in value.items():
@@ -55,6 +58,16 @@ def single_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
         else:
             single[path] = value
     return single
+
+
+def fields_of(factors: Mapping[str, Sequence[Any]]) -> set[str]:
+    """Return the paths of all fields that some level of these factors sets."""
+    return {
+        field
+        for path, levels in factors.items()
+        for level in levels
+        for field in single_changes({path: level})
+    }
 
 
 Changes = Annotated[dict[FieldPath, Any], AfterValidator(_flattened)]

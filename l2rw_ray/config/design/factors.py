@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from l2rw_ray.config.design.changes import fields_of
 from l2rw_ray.config.field_path import FieldPath
 from l2rw_ray.config.section import conflict
 from l2rw_ray.limits import MAX_LEVEL_CHARACTERS, MAX_TRIALS
@@ -27,6 +28,13 @@ def _distinct(factors: dict[str, list[Any]]) -> dict[str, list[Any]]:
             if key in seen:
                 raise conflict(path, level, "the same level twice", "name each level once")
             seen.add(key)
+    seen_in: dict[str, str] = {}
+    for path, levels in factors.items():
+        for field in sorted(fields_of({path: levels})):
+            if field in seen_in:
+                problem = f"{seen_in[field]} sets {field} too"
+                raise conflict(path, levels, problem, "leave it out of one of the two")
+            seen_in[field] = path
     points = prod(map(len, factors.values()))
     if points > MAX_TRIALS:
         path = max(factors, key=lambda each: len(factors[each]))

@@ -46,7 +46,7 @@ class MinimumEffectiveDesign(Section):
 
     @model_validator(mode="after")
     def _is_of_the_trial(self) -> Self:
-        if self.factor.startswith("resources."):
+        if self.factor.partition(".")[0] == "resources":
             raise conflict("factor", self.factor, "it is no part of what is trained", "vary another field")
         if self.budget is not None and self.budget.trials_per_parameter is not None:
             per_parameter = self.budget.trials_per_parameter

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from l2rw_ray.config.design.changes import Changes
+from l2rw_ray.config.design.changes import Changes, fields_of, single_changes
 from l2rw_ray.config.design.factors import Factors, crossed
 from l2rw_ray.config.design.search import NOT_SEARCHED, SearchOptions
 from l2rw_ray.config.design.space import Space
@@ -55,16 +55,17 @@ class TunedComparisonDesign(SearchOptions):
             if not any(path in self.space_of(name) for name in self.arms):
                 raise conflict(f"when.{path}", where, "it is in no space", "add it to space")
         for name, arm in self.arms.items():
-            both = set(arm.space) & (set(self.space) | set(arm.set))
+            own = single_changes(arm.set)
+            both = set(arm.space) & (set(self.space) | set(own))
             if both:
                 path = min(both)
                 raise conflict(
                     f"arms.{name}.space.{path}", "", "it is set twice", "leave it out of one place"
                 )
-            fixed = set(arm.set) & set(self.space)
+            fixed = set(own) & set(self.space)
             if fixed:
                 problem = "the space that all arms share varies it"
-                raise conflict(f"arms.{name}.set.{min(fixed)}", arm.set[min(fixed)], problem, "leave one out")
+                raise conflict(f"arms.{name}.set.{min(fixed)}", own[min(fixed)], problem, "leave one out")
             if not self.space_of(name):
                 raise conflict(f"arms.{name}.space", {}, "nothing to search", "name a parameter")
             self.check_space(self.space_of(name), f"arms.{name}.space")
@@ -73,13 +74,14 @@ class TunedComparisonDesign(SearchOptions):
     @model_validator(mode="after")
     def _factors_are_free(self) -> Self:
         for name, arm in self.arms.items():
-            searched, own = self.space_of(name), set(self.factors) & set(arm.factors)
+            both = fields_of(self.factors) & fields_of(arm.factors)
+            taken = both | set(self.space_of(name)) | set(single_changes(arm.set))
             for field, factors in (("factors", self.factors), (f"arms.{name}.factors", arm.factors)):
                 for path, levels in factors.items():
                     if path.partition(".")[0] in NOT_SEARCHED:
                         problem = "all trials of a tuned comparison run on the same"
                         raise conflict(f"{field}.{path}", levels, problem, "make a study for each level")
-                    if path in arm.set or path in searched or path in own:
+                    if taken & fields_of({path: levels}):
                         problem = f"arm {name!r} sets or searches it too"
                         raise conflict(f"{field}.{path}", levels, problem, "leave it out of one of the two")
         return self
