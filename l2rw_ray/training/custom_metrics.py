@@ -46,11 +46,19 @@ def compute_metrics(metrics: Mapping[str, Metric], outputs_NC: Tensor, targets_N
 
 
 def _as_number(path: str, returned: object) -> float:
+    if isinstance(returned, str | bytes):
+        raise _no_number(path, returned)
     try:
         return float(returned)  # type: ignore[arg-type]  # a number, or a tensor of one
+    except OverflowError as error:
+        problem = f"returned {_described(returned)} too large for a float"
+        raise ConfigError(_FIELD, path, problem, "return it in a larger unit") from error
     except (TypeError, ValueError, RuntimeError) as error:
-        problem = f"returned {_described(returned)}, no number"
-        raise ConfigError(_FIELD, path, problem, "return a float") from error
+        raise _no_number(path, returned) from error
+
+
+def _no_number(path: str, returned: object) -> ConfigError:
+    return ConfigError(_FIELD, path, f"returned {_described(returned)}, no number", "return a float")
 
 
 def _described(returned: object) -> str:

@@ -58,12 +58,17 @@ def test_a_metric_sees_all_examples_at_once_in_order() -> None:
     assert torch.equal(seen["targets"], labels)
 
 
+def test_an_integer_may_be_too_large() -> None:
+    with pytest.raises(ConfigError, match="returned a int too large for a float; return it in a larger unit"):
+        compute_metrics({"own:x": lambda outputs, targets: 10**5000}, torch.zeros(2, 2), torch.zeros(2))
+
+
 @pytest.mark.parametrize(
     ("returned", "line"),
     [
         (None, "returned None, no number"),
         ({"a": 1}, "returned a dict, no number"),
-        ("high", "returned a str, no number"),
+        ("0.9", "returned a str, no number"),
         (torch.zeros(3), r"returned a tensor of shape \[3\], no number"),
     ],
 )

@@ -126,7 +126,9 @@ def _runs(comparison: Comparison) -> list[str]:
     diverged = [text for runs in comparison.runs if (text := runs.divergence)]
     parts = []
     if diverged:
-        counted = "" if comparison.difference.ranked else ", counted as chance level"
+        counted = (
+            "" if comparison.difference.ranked else f", counted as {comparison.metric_spec.of_divergence}"
+        )
         parts.append(" and ".join(diverged) + counted)
     survivors = comparison.survivors.interval if comparison.survivors is not None else None
     if survivors is not None:

@@ -51,7 +51,8 @@ def _divergence_note(summary: Ablation, name: str) -> str:
     diverged = [point for point in summary.points if point.diverged]
     if not diverged:
         return ""
-    how = "count too, at chance level," if metric_spec_for(name).is_share else "are left out"
+    metric_spec = metric_spec_for(name)
+    how = f"count too, as {metric_spec.of_divergence}," if metric_spec.is_share else "are left out"
     which = ", ".join(
         f"{point_name(point.method, point.setting)}: {len(point.diverged)}" for point in diverged
     )

@@ -242,11 +242,11 @@ def _gaps(found: Variation) -> str:
         text = f"Left out: {count(found.left_out, 'setting')} where not every source has results. "
     if found.diverged:
         by_source = ", ".join(f"{NAMES[name]}: {number}" for name, number in found.diverged.items())
-        is_counted = metric_spec_for(found.metric).is_share
+        metric_spec = metric_spec_for(found.metric)
         lost = "are left out: that source makes more than is shown"
         trials = count(sum(found.diverged.values()), "trial")
         text += f"{trials} drawn anew diverged ({by_source}) and "
-        text += f"{'count as chance level' if is_counted else lost}. "
+        text += f"{f'count as {metric_spec.of_divergence}' if metric_spec.is_share else lost}. "
     return text
 
 

@@ -71,6 +71,7 @@ class MetricSpec:
         less_is_better: Whether smaller values are better.
         lowest: Smallest possible value, in the unit of the ledger.
         highest: Largest possible value.
+        has_chance_level: Whether it is known what a model that has learnt nothing reaches.
     """
 
     label: str
@@ -80,6 +81,7 @@ class MetricSpec:
     less_is_better: bool = False
     lowest: float = 0.0
     highest: float = math.inf
+    has_chance_level: bool = False
 
     @property
     def heading(self) -> str:
@@ -95,6 +97,16 @@ class MetricSpec:
     def direction(self) -> str:
         """Suffix for metrics of which smaller values are better."""
         return ", less is better" if self.less_is_better else ""
+
+    @property
+    def worst(self) -> float:
+        """Worst possible value, in the unit of the ledger."""
+        return self.highest if self.less_is_better else self.lowest
+
+    @property
+    def of_divergence(self) -> str:
+        """What a run that diverged counts as, where it is shown in percent."""
+        return "chance level" if self.has_chance_level else f"the worst value, {self.text(self.worst)} %"
 
     @property
     def of_difference(self) -> str:
@@ -193,7 +205,8 @@ def spec_of(name: str, metric: Metric) -> MetricSpec:
 
 
 METRICS: Mapping[str, MetricSpec] = {
-    name: spec_of(name, metric) for name, metric in (BUILT_IN | COSTS).items()
+    name: replace(spec_of(name, metric), has_chance_level=name in BUILT_IN)
+    for name, metric in (BUILT_IN | COSTS).items()
 }
 """Metrics of the built-in trainer, and costs."""
 

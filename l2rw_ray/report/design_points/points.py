@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from l2rw_ray.config import Stage
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.report.design_points.design_point import DesignPoint, Problem, TrialCounts
-from l2rw_ray.report.design_points.labels import metric_spec_for
+from l2rw_ray.report.design_points.labels import count, metric_spec_for
 from l2rw_ray.report.design_points.metric_table import BUILT_IN_TABLE, MetricTable
 from l2rw_ray.report.design_points.setting import Factor, Setting, point_name
 from l2rw_ray.results import StudyFolder, read_study
@@ -188,7 +188,10 @@ def final_outcomes(directory: Path) -> tuple[Outcome, ...]:
 
 
 def chance_level(metric: str, classes: int | None) -> float | None:
-    """Return what a model that has learnt nothing reaches; None for a metric without such a level.
+    """Return what a run that diverged counts as: what a model that has learnt nothing reaches.
+
+    Of a metric that the study declares that is not known, and the worst value stands in its place. None for a
+    metric that is no share.
 
     Args:
         metric: Name of the test metric.
@@ -197,8 +200,8 @@ def chance_level(metric: str, classes: int | None) -> float | None:
     metric_spec = metric_spec_for(metric)
     if not metric_spec.is_share:
         return None
-    if metric_spec.less_is_better:
-        return metric_spec.highest
+    if not metric_spec.has_chance_level:
+        return metric_spec.worst
     return 0.0 if "worst_class" in metric or classes is None else 1 / classes
 
 
@@ -277,14 +280,33 @@ def problems_of(outcomes: Sequence[Outcome]) -> tuple[Problem, ...]:
 
 
 def warnings_of(outcomes: Sequence[Outcome], metrics: MetricTable = BUILT_IN_TABLE) -> tuple[str, ...]:
-    """Return a warning for each metric left out because it is not finite."""
+    """Return a warning for each metric left out because it is not finite, or beyond its possible values."""
     lost = [
         f"Left out as not finite: {name} of {outcome.point}, seed {outcome.seed}"
         for outcome in outcomes
         for name in metrics.summarised
         if (value := outcome.metric(name)) is not None and not math.isfinite(value)
     ]
-    return tuple(lost)
+    beyond = (_beyond_range(name, outcomes) for name in metrics.summarised if name in metrics.own)
+    return (*lost, *filter(None, beyond))
+
+
+def _beyond_range(name: str, outcomes: Sequence[Outcome]) -> str | None:
+    """Return that values of a metric are impossible as it is declared; None where all are possible."""
+    spec = metric_spec_for(name)
+    values = [value for each in outcomes if (value := each.metric(name)) is not None]
+    beyond = [value for value in values if math.isfinite(value) and not spec.lowest <= value <= spec.highest]
+    if not beyond:
+        return None
+    most = max(beyond, key=abs)
+    text = (
+        f"{len(beyond):,} of {count(len(values), 'value')} of {name} beyond what is declared possible, "
+        f"{spec.lowest:g} to {spec.highest:g}, such as {most:g}: "
+    )
+    remedy = "declare lowest and highest as they are"
+    return text + (
+        f"format: percent takes fractions, 0.5 for 50 %; else {remedy}" if spec.is_share else remedy
+    )
 
 
 def plain(level: Any) -> Any:

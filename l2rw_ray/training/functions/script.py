@@ -178,8 +178,9 @@ def _follow(
 ) -> bool:
     """Report what the script writes until it ends. Returns whether it was stopped before."""
     while True:
-        has_ended = process.poll() is not None
-        reports = reader.read() if session.ranks.leads else []
+        code = process.poll()
+        has_ended = code is not None
+        reports = reader.read(is_complete=code == 0) if session.ranks.leads else []
         has_ended, count = session.ranks.broadcast((has_ended, len(reports)))
         for number in range(count):
             report = reports[number] if session.ranks.leads else Report({})

@@ -40,18 +40,21 @@ class LinesReader:
         self._path, self._position = path, 0
         self.final: dict[str, float] = {}
 
-    def read(self) -> list[Report]:
+    def read(self, *, is_complete: bool = False) -> list[Report]:
         """Return what has been added since the last call.
 
+        Args:
+            is_complete: Whether the script has ended, so that a last line without an end is no part of one.
+
         Raises:
-            InputError: A line is no object of numbers.
+            InputError: A line is no object of JSON, or its epoch, step or checkpoint is none.
         """
         if not self._path.is_file():
             return []
         with self._path.open("rb") as file:
             file.seek(self._position)
             lines = file.readlines()
-        if lines and not lines[-1].endswith(b"\n"):
+        if lines and not is_complete and not lines[-1].endswith(b"\n"):
             lines.pop()  # it is being written
         self._position += sum(map(len, lines))
         found = (self._parsed(line) for line in lines if line.strip())

@@ -283,13 +283,21 @@ def _numbers(metrics: Mapping[str, SupportsFloat], step: int) -> dict[str, float
     """
     found: dict[str, float] = {}
     for name, value in metrics.items():
+        if isinstance(value, str | bytes):
+            raise _no_number(name, value)
         try:
             found[name] = float(value.detach() if isinstance(value, Tensor) else value)
-        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-            problem = f"a metric of type {type(value).__name__}"
-            raise InputError(str(name), value, problem, "report a number") from error
+        except OverflowError as error:
+            kind, problem = type(value).__name__, "a number too large for a float"
+            raise InputError(str(name), kind, problem, "report it in a larger unit") from error
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise _no_number(name, value) from error
         if not isinstance(name, str) or not name or not is_unicode(name):
             raise InputError("metrics", name, "no name of a metric", "use text")
         if not math.isfinite(found[name]):
             raise NonFiniteError(step, name)
     return found
+
+
+def _no_number(name: object, value: object) -> InputError:
+    return InputError(str(name), value, f"a metric of type {type(value).__name__}", "report a number")

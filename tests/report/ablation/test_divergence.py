@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from l2rw_ray.config.functions.metrics import Metric
 from l2rw_ray.report.ablation.headline import sentence
 from l2rw_ray.report.ablation.summarise import summarise
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import Contrast, compare_pooled
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.labels import HEADLINE
+from l2rw_ray.report.design_points.labels import HEADLINE, metric_spec_for
+from l2rw_ray.report.design_points.metric_table import MetricTable
+from l2rw_ray.report.design_points.points import Outcome, chance_level, warnings_of
 from l2rw_ray.report.design_points.setting import Factor, Setting
 from l2rw_ray.statistics import mean_interval
 
@@ -48,6 +51,21 @@ def test_a_diverged_run_counts_at_chance_level(fake_study, plain):
     assert "2 of 5 seeds of l2rw diverged (95 % limits 5 to 85 %), counted as chance level" in summary.finding
     assert "among seeds of which no run diverged +" in summary.finding
     assert summary.problems[0].status == "diverged"
+
+
+def test_a_declared_metric_has_no_known_chance_level(default_study):
+    declared = {"rate": Metric(mode="max", format="percent"), "loss": Metric(mode="min", format="percent")}
+    table = MetricTable(declared, False, "rate")
+    assert [chance_level(table.named(name), 10) for name in declared] == [0.0, 1.0]
+    assert metric_spec_for(table.named("rate")).of_divergence == "the worst value, 0.0 %"
+    assert metric_spec_for(HEADLINE).of_divergence == "chance level"
+    row = {"status": "completed", "reason": None, "rate": 93.5, "loss": 0.5}
+    outcome = Outcome("0", 0, "main", Setting(()), row)
+    (warning,) = warnings_of([outcome], table)
+    assert warning == (
+        "1 of 1 value of rate beyond what is declared possible, 0 to 1, such as 93.5: format: percent takes "
+        "fractions, 0.5 for 50 %; else declare lowest and highest as they are"
+    )
 
 
 def test_a_trial_that_failed_makes_the_finding_incomplete(default_study):

@@ -95,11 +95,24 @@ def test_a_failure_has_the_exit_code_and_the_last_lines(run: Callable[..., list[
 
 
 @pytest.mark.parametrize(
-    ("line", "problem"), [("[1]", "no object of JSON"), ('{"epoch": 0}', "count from 1")]
+    ("line", "problem"),
+    [
+        ("[1]", "no object of JSON"),
+        ('{"epoch": 0}', "count from 1"),
+        ('{"loss": "0.9"}', "loss = '0.9': a metric of type str"),
+    ],
 )
 def test_a_bad_line_fails_the_trial(line: str, problem: str, run: Callable[..., list[Event]]) -> None:
     with pytest.raises(InputError, match=problem):
         run(f"print({line!r}, file=out, flush=True)")
+
+
+def test_a_last_line_without_an_end_counts_or_fails_the_trial(run: Callable[..., list[Event]]) -> None:
+    assert run("out.write('{\"a\": 0.5}')")[-1].metrics == {"a": 0.5}
+    with pytest.raises(InputError, match=r"metrics of the script = '{\"a\": 0.': no object of JSON"):
+        run("out.write('{\"a\": 0.')")
+    with pytest.raises(ScriptError, match="ended with exit code 3"):
+        run("out.write('{\"a\": 0.')\nsys.exit(3)")
 
 
 def test_a_stopped_script_is_ended(run: Callable[..., list[Event]]) -> None:
