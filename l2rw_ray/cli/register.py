@@ -7,6 +7,8 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study, representative_trials
 from l2rw_ray.planning.plan_summary import check_samples
 from l2rw_ray.planning.primary_comparison import treatments_of
+from l2rw_ray.report.design_points.labels import HEADLINE, REGRESSION_HEADLINE, MetricSpec, metric_spec_for
+from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.plans.plan_log import log_plan, read_plan_log
 from l2rw_ray.results.status import count_statuses
@@ -54,8 +56,17 @@ def register_plan(spec: StudySpec, folder: StudyFolder, primary: str, margin: fl
     seeds = ", ".join(map(str, spec.look_sizes))
     before = "before any result" if not entry.results else f"although {entry.results} trials have ended"
     trials = f"{len(planned)} trials, " if planned else ""
-    return (
-        f"registered {spec.name} at {entry.time}, {before}\n"
-        f"plan     {entry.plan[:16]}, {trials}{seeds} seeds\n"
-        f"log      {folder.plan_log}"
-    )
+    lines = [
+        f"registered {spec.name} at {entry.time}, {before}",
+        f"plan     {entry.plan[:16]}, {trials}{seeds} seeds",
+        f"log      {folder.plan_log}",
+    ]
+    if margin is not None:
+        lines.insert(2, f"margin   {_headline(spec).amount(margin)}")
+    return "\n".join(lines)
+
+
+def _headline(spec: StudySpec) -> MetricSpec:
+    """Return the metric that the report will be about, as far as the study file says."""
+    known = [REGRESSION_HEADLINE] if spec.is_regression else [HEADLINE]
+    return metric_spec_for(metric_table(spec).headline(known))

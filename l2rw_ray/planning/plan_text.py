@@ -67,10 +67,15 @@ def _amount(field: str, number: float) -> str:
 
 def _difference(seen: PlanSummary, found: "Detectable") -> str:
     """Return the smallest and the largest difference that so many seeds may need to be shown."""
-    name, declared = found.metric.replace("_", " "), is_percent(found.metric, seen.spec.metrics)
-    if found.metric.endswith("accuracy") if declared is None else declared:
+    name = found.metric.replace("_", " ")
+    if _is_share(seen.spec, found.metric):
         return f"differences of {100 * found.low:.1f} to {100 * found.high:.1f} points of {name}"
     return f"differences of {found.low:.2g} to {found.high:.2g} in {name}"
+
+
+def _is_share(spec: StudySpec, metric: str) -> bool:
+    declared = is_percent(metric, spec.metrics)
+    return metric.endswith("accuracy") if declared is None else declared
 
 
 def _at_most(seen: PlanSummary) -> str:
@@ -124,7 +129,10 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
             return [*arms, tested, *further, *unequal]
         case MinimumEffectiveDesign() as design:
             levels = ", ".join(map(str, design.levels))
-            rule = f"the {design.seek} that is not worse than the best by more than {design.margin:g}"
+            metric, is_share = spec.objective.metric, _is_share(spec, spec.objective.metric)
+            size = f"{100 * design.margin:g} points" if is_share else f"{design.margin:g}"
+            margin = f"{size} of {metric.replace('_', ' ')}"
+            rule = f"the {design.seek} that is not worse than the best by more than {margin}"
             return [f"  {design.factor}: {levels}", f"{rule}; {seeds} to {design.most_seeds} seeds a level"]
     lines = _factor_lines(_levels(planned))
     if spec.looks > 1:

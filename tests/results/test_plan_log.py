@@ -141,11 +141,12 @@ def test_deviations_from_a_registered_plan_are_printed(spec_at, folder):
     text = register_plan(spec_at(5), folder, "l2rw", 0.01)
     assert "before any result" in text
     assert "10 trials, 5 seeds" in text
+    assert "margin   1.0 points of test balanced accuracy\n" in text
     log = read_plan_log(folder)
     same = plan_history(log, spec_at(5))
     assert same.warnings == ()
     assert same.primary == "l2rw"
-    assert same.rows[0][1].endswith("before any result: l2rw first, 5 seeds, a margin of 0.01")
+    assert same.rows[0][1].endswith("before any result: l2rw first, 5 seeds")
     assert unknown_primary(same, ["random", "l2rw"]) == ()
     assert unknown_primary(same, ["random"]) == (
         "Registered to be tested first: 'l2rw', which is none of random",

@@ -112,7 +112,8 @@ def register(
         str, typer.Option(help="Method, arm or level that is tested first, as the report names it.")
     ] = "",
     margin: Annotated[
-        float | None, typer.Option(help="Difference of the metric that does not matter, in its unit.")
+        float | None,
+        typer.Option(help="Difference that does not matter, as the metric is reported: 0.01 is one point."),
     ] = None,
     allow_import: AllowImport = None,
 ) -> None:

@@ -62,7 +62,7 @@ def effective_answer(spec: StudySpec, outcomes: Sequence[Outcome]) -> EffectiveA
         key="enough",
         title=f"How little is enough, by {metric_spec.label}",
         corner=factor_name(design.factor),
-        columns=("verdict", f"falls behind by ({_unit(metric_spec)})", "against", "seeds"),
+        columns=("verdict", f"falls behind by ({metric_spec.unit_of_difference})", "against", "seeds"),
         rows=tuple(rows),
         note=_note(design, metric_spec),
     )
@@ -83,7 +83,7 @@ def _finding(
     design: MinimumEffectiveDesign, metric_spec: MetricSpec, found: EffectiveLevel, seeds_of: Sequence[int]
 ) -> str:
     name = factor_name(design.factor)
-    margin = f"{metric_spec.text(design.margin)} {_unit(metric_spec)} of {metric_spec.label}"
+    margin = metric_spec.amount(design.margin)
     if all(verdict.verdict is Verdict.UNKNOWN for verdict in found.levels):
         return f"no two levels of {name} have two completed seeds each: nothing can be concluded"
     still_open = ", ".join(level_text(design.factor, design.levels[place]) for place in found.undecided)
@@ -135,14 +135,10 @@ def _note(design: MinimumEffectiveDesign, metric_spec: MetricSpec) -> str:
     error, looks = 100 * (1 - design.confidence), count(design.most_seeds, "seed")
     return (
         "Each level against the one it may fall behind most, paired by seed. Enough: behind no other by more "
-        f"than {metric_spec.text(design.margin)} {_unit(metric_spec)}. The limits are corrected for all "
-        f"levels and all looks up to {looks} (Bonferroni), those of “worse” for all rivals as well. If "
-        "differences vary from seed to seed roughly as a normal distribution does, the probability of any "
+        f"than {metric_spec.text(design.margin)} {metric_spec.unit_of_difference}. The limits are corrected "
+        f"for all levels and all looks up to {looks} (Bonferroni), those of “worse” for all rivals as well. "
+        "If differences vary from seed to seed roughly as a normal distribution does, the probability of any "
         f"wrong “enough” is at most {error:g} %, and so is that of any “worse”. It is larger where runs "
         "fail now and then and no seed has shown it yet. A run that diverged counts as the worst; "
         "differences that are equal at every seed leave a level open."
     )
-
-
-def _unit(metric_spec: MetricSpec) -> str:
-    return "points" if metric_spec.unit == "%" else metric_spec.unit or "units"

@@ -17,7 +17,7 @@ from l2rw_ray.report.comparisons.multiverse import multiverse_table
 from l2rw_ray.report.comparisons.partial_pooling import pooling_table
 from l2rw_ray.report.comparisons.variation import variation_table
 from l2rw_ray.report.design_points.arms import arms_of
-from l2rw_ray.report.design_points.labels import MINUS, WEIGHT_CURVES, count
+from l2rw_ray.report.design_points.labels import MINUS, WEIGHT_CURVES, count, metric_spec_for
 from l2rw_ray.report.design_points.points import Outcome, counts_of, problems_of, warnings_of
 from l2rw_ray.report.design_points.setting import narrowest
 from l2rw_ray.report.document.table import Table
@@ -112,7 +112,8 @@ def _warnings(study: MeasuredStudy, claims: Claims) -> tuple[str, ...]:
 
 def _design(study: MeasuredStudy) -> tuple[tuple[str, str], ...]:
     found = design_of(study.spec, study.contrast, study.factors, study.all_outcomes, study.metric)
-    return (*found, *study.history.rows)
+    rows, margin = (*found, *study.history.rows), study.history.margin
+    return rows if margin is None else (*rows, ("Margin", metric_spec_for(study.metric).amount(margin)))
 
 
 def _details(study: MeasuredStudy) -> tuple[Table, ...]:

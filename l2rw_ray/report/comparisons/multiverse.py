@@ -153,7 +153,7 @@ def _probabilities(finding: Comparison, margin: float | None) -> list[TableRow]:
         rows.append(TableRow("probability of being better", (_percent(probability), EMPTY)))
     within = probability_within(gains, margin) if margin is not None else None
     if within is not None and margin is not None:
-        name = f"probability of a difference below {finding.metric_spec.text(margin)}"
+        name = f"probability of a difference below {finding.metric_spec.amount(margin)}"
         rows.append(TableRow(name, (_percent(within), EMPTY)))
     return rows
 

@@ -60,7 +60,7 @@ def pooling_table(
             _row("another such setting", found.another, spec),
             _deviation_row(found.deviation, spec, with_margin=margin is not None),
         ]
-    within = () if margin is None else (f"probability of less than {spec.text(margin)}",)
+    within = () if margin is None else (f"probability of less than {spec.amount(margin)}",)
     return Table(
         key="partial-pooling",
         title=f"Single settings drawn together: {finding.treatment} against {finding.control}",

@@ -113,6 +113,15 @@ class MetricSpec:
         """Words after the number of a difference."""
         return f"points of {self.label}" if self.is_share else f"in {self.label}{self.direction}"
 
+    @property
+    def unit_of_difference(self) -> str:
+        """Unit of a difference, in words."""
+        return "points" if self.is_share else self.unit or "units"
+
+    def amount(self, difference: float) -> str:
+        """Return the size of a difference with its unit, such as `1.0 points of test accuracy`."""
+        return f"{self.text(difference)} {self.unit_of_difference} of {self.label}"
+
     def within(self, interval: Interval) -> Interval:
         """Return the interval clipped to the range of the metric."""
         return interval.clipped(self.lowest, self.highest)

@@ -77,9 +77,8 @@ def plan_history(log: PlanLog, spec: StudySpec) -> PlanHistory:
 
 def _registered(entry: PlanEntry) -> str:
     when = "before any result" if not entry.results else f"when {count(entry.results, 'trial')} had ended"
-    margin = "" if entry.margin is None else f", a margin of {entry.margin:g}"
     primary = f"{entry.primary} first, " if entry.primary else ""
-    return f"{entry.time[:16]} UTC, {when}: {primary}{_schedule(entry)}{margin}"
+    return f"{entry.time[:16]} UTC, {when}: {primary}{_schedule(entry)}"
 
 
 def _schedule(entry: PlanEntry) -> str:

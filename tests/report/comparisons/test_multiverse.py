@@ -32,7 +32,7 @@ def test_each_analysis_is_a_row():
     assert rows["sign-flip test"][1] == p_text(sign_flip_test(gains, np.random.default_rng(0)))
     assert rows["better at"][0] == "7 of 8 seeds (47 to 100 %)"
     assert rows["probability of being better"][0] == "99.9 %"
-    assert rows["probability of a difference below 10.0"][0] == "99.9 %"
+    assert rows["probability of a difference below 10.0 points of test balanced accuracy"][0] == "99.9 %"
     weakest = max(paired_t_test(np.delete(gains, place)) for place in range(8))
     assert rows["without the seed that supports it most"][1] == p_text(weakest)
     assert not any("diverged" in name for name in rows)
