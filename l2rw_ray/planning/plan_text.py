@@ -98,14 +98,15 @@ def describe_design(spec: StudySpec, planned: Sequence[PlannedTrial]) -> list[st
         case SearchDesign() as design:
             return [
                 *_space_lines(design.space),
-                f"{_budget_text(design.budget)} by {design.sampler}, each at {_count(seeds, 'seed')}",
+                f"{_budget_text(design.budget)}{_configurations(design.budget, design.space)} by "
+                f"{design.sampler}, each at {_count(seeds, 'seed')}",
             ]
         case TunedComparisonDesign() as design:
             arms = [
                 line
                 for name in design.arms
                 for line in (
-                    f"  {name}",
+                    f"  {name}{_configurations(design.budget, design.space_of(name))}",
                     *_factor_lines(design.factors | design.arms[name].factors, 4),
                     *_space_lines(design.space_of(name), 4),
                 )
@@ -175,6 +176,13 @@ def _budget_text(budget: Budget) -> str:
     if budget.hours is not None:
         limits.append(f"{budget.hours:g} h of training")
     return " or ".join(limits)
+
+
+def _configurations(budget: Budget, space: Space) -> str:
+    """Return how many configurations a budget per parameter makes of a space; empty for another budget."""
+    if budget.trials_per_parameter is None:
+        return ""
+    return f" ({_count(budget.trials_per_parameter * len(space), 'configuration')})"
 
 
 def _count(number: int, noun: str) -> str:

@@ -214,8 +214,20 @@ def test_the_finding_says_what_budgets_of_unequal_spaces_were(
     summary = summarise(folder.path)
     assert basis in summary.finding
     warned = any("may look worse for that alone" in warning for warning in summary.warnings)
-    noted = any(line.startswith("note: one budget") for line in describe_design(spec, ()))
+    lines = describe_design(spec, ())
+    noted = any(line.startswith("note: one budget") for line in lines)
     assert warned == noted == ("trials" in budget)
+    assert ("  l2rw (4 configurations)" in lines) is ("trials" not in budget)
+    design = dict(summary.design)
+    assert design["Searched"] == (
+        "learning rate 0.001 to 1 (log scale); of l2rw also steps per weight update 1 to 4"
+    )
+    each = "3 configurations" if "trials" in budget else "2 configurations per parameter (uniform 2, l2rw 4)"
+    assert design["Budget of a search"] == f"{each} by tpe for each arm and setting"
+    provenance = dict(summary.provenance)
+    assert provenance["Added noise"] == "uniform, rate 30\N{NO-BREAK SPACE}%"
+    assert provenance["Optimiser"].startswith("sgd, learning rate 0.")
+    assert provenance["Optimiser"].endswith("momentum 0.9, batch size 20")
 
 
 @pytest.mark.parametrize(("search", "seed", "largest"), [(0.05, 0.005, "search"), (0.0005, 0.05, "seed")])

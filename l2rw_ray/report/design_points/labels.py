@@ -48,6 +48,7 @@ _FACTOR_NAMES = {
     "optim.batch_size": "batch size",
     "optim.epochs": "epochs",
     "optim.lr": "learning rate",
+    "optim.momentum": "momentum",
     "optim.schedule": "schedule",
     "optim.schedule.name": "schedule",
     "optim.schedule.warmup": "warm-up",

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from l2rw_ray.config import Stage, StudySpec
 from l2rw_ray.config.design.kinds import SearchingDesign
 from l2rw_ray.config.design.search import SearchDesign
-from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter, range_text
+from l2rw_ray.config.design.space import CategoricalParameter, FloatParameter, IntParameter, Space, range_text
+from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.labels import count, factor_name, level_text, metric_spec_for
 from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome
@@ -67,15 +68,26 @@ def search_of(spec: StudySpec) -> tuple[tuple[str, str], ...]:
         limits.append(count(design.budget.trials, "configuration"))
     if design.budget.trials_per_parameter is not None:
         each = count(design.budget.trials_per_parameter, "configuration")
-        limits.append(f"{each} per parameter")
+        limits.append(f"{each} per parameter ({_sizes(design)})")
     if design.budget.hours is not None:
         limits.append(f"{design.budget.hours:g} h of training")
-    ranges = ", ".join(f"{factor_name(path)} {_range(path, kind)}" for path, kind in design.space.items())
+    spaces = [_ranges(design.space)] if design.space else []
+    if isinstance(design, TunedComparisonDesign):
+        own = [(name, arm.space) for name, arm in design.arms.items() if arm.space]
+        spaces += [f"of {name}{' also' if spaces else ''} {_ranges(space)}" for name, space in own]
     each = "" if isinstance(design, SearchDesign) else " for each arm and setting"
     return (
-        *([("Searched", ranges)] if ranges else []),
+        ("Searched", "; ".join(spaces)),
         ("Budget of a search", f"{' or '.join(limits)} by {design.sampler}{each}"),
     )
+
+
+def _sizes(design: SearchingDesign) -> str:
+    """Return the number of configurations of each search, as far as spaces say."""
+    if isinstance(design, SearchDesign):
+        return str(design.budget.trials_for(len(design.space)))
+    sizes = {name: design.budget.trials_for(len(design.space_of(name))) for name in design.arms}
+    return ", ".join(f"{name} {size}" for name, size in sizes.items())
 
 
 def kind_of(spec: StudySpec) -> tuple[str, str]:
@@ -86,6 +98,10 @@ def kind_of(spec: StudySpec) -> tuple[str, str]:
 def _sentence_case(name: str) -> str:
     """Return the name with a capital letter; paths are unchanged."""
     return name if "." in name else name[0].upper() + name[1:]
+
+
+def _ranges(space: Space) -> str:
+    return ", ".join(f"{factor_name(path)} {_range(path, kind)}" for path, kind in space.items())
 
 
 def _range(path: str, kind: FloatParameter | IntParameter | CategoricalParameter) -> str:

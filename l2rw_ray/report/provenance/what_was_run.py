@@ -7,7 +7,7 @@ from typing import Any
 from l2rw_ray.config import ScriptTrial, StudySpec
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.design_point import TrialCounts
-from l2rw_ray.report.design_points.labels import count, level_text
+from l2rw_ray.report.design_points.labels import count, factor_name, level_text
 from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome, Row
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.report.provenance.estimators import estimators_of
@@ -17,6 +17,8 @@ INTERVALS = (
     "each seed first; p values of the paired t test are corrected in the order finding, averages, settings, "
     "interactions, intervals are not"
 )
+_SHOWN = 4
+"""Largest number of values of an option of the optimiser that are all shown."""
 _WITH_EXAMPLES = "; those of differences include the error of test examples, where all seeds share them"
 
 
@@ -63,12 +65,14 @@ def _of_trainer(
         ("Data", _distinct(config["data"]["source"] for config in configs)),
         ("Train examples", _distinct(row["train_examples"] for row in rows)),
         *_left_out(rows),
+        *_added(configs),
         ("Meta set", _meta_set(configs)),
         ("Validation examples", _validation_set(configs)),
         ("Test examples", _test_size(configs)),
         ("Splits", _pairing(outcomes, contrast)),
         ("Split hashes", "of train, meta, validation and test set of each trial: trials.csv"),
         ("Model", _distinct(config["model"]["name"] for config in configs)),
+        ("Optimiser", _optimiser(configs)),
         *estimators_of(rows),
         *_lengths(configs),
         *_precision(configs),
@@ -179,6 +183,32 @@ def _left_out(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
     """Return the number of examples left out because of their targets; nothing if there are none."""
     counts = [int(row["left_out_examples"]) for row in rows if row.get("left_out_examples") is not None]
     return (("Left out", f"{_distinct(counts)} examples, because of their targets"),) if counts else ()
+
+
+def _added(configs: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    """Return how the train set was corrupted on purpose; nothing where it was not."""
+    found = []
+    for field in ("noise", "bias"):
+        given = [config["data"].get(field) or {"kind": "none"} for config in configs]
+        texts = dict.fromkeys(level_text(f"data.{field}", json.dumps(each)) for each in given)
+        if list(texts) not in ([], ["none"]):
+            found.append((f"Added {field}", " / ".join(texts)))
+    return tuple(found)
+
+
+def _optimiser(configs: Sequence[Any]) -> str:
+    """Return the optimisers with what they have in common or between which values it lies."""
+    sections = [config["optim"] for config in configs]
+    parts = [_distinct(section["name"] for section in sections)]
+    for field in ("lr", "momentum", "weight_decay", "batch_size"):
+        values = sorted({section[field] for section in sections if section.get(field)})
+        if values:
+            shown = values if len(values) <= _SHOWN else (values[0], values[-1])
+            between = " / " if len(values) <= _SHOWN else " to "
+            name = factor_name(f"optim.{field}")
+            parts.append(f"{name} {between.join(level_text(field, value) for value in shown)}")
+    schedules = _distinct((section.get("schedule") or {}).get("name", "constant") for section in sections)
+    return ", ".join([*parts, *([f"schedule {schedules}"] if schedules != "constant" else [])])
 
 
 def _meta_set(configs: Sequence[Any]) -> str:

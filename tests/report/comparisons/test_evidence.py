@@ -247,7 +247,7 @@ def test_importances_are_shown_where_the_run_kept_them(study_tree, tmp_path):
     table = summarise_search(folder.path).importance
     assert [(row.name, row.cells[0].text) for row in table.rows] == [
         ("learning rate", "80"),
-        ("optim.momentum", "20"),
+        ("momentum", "20"),
     ]
     assert "Which parameters mattered" in write_report(folder.path).markdown.read_text()
     folder.importances.write_text("{")
