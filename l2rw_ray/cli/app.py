@@ -3,14 +3,14 @@
 import errno
 import logging
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from l2rw_ray.cli.commands import benchmark, data, results, running
 from l2rw_ray.cli.plain_characters import say, tolerate_any_encoding
 from l2rw_ray.errors import InputError, L2RWError
-from l2rw_ray.printable import PrintableFormatter
+from l2rw_ray.printable import PrintableFormatter, printable
 
 app = typer.Typer(
     help="Studies of learned example reweighting: plan, run, compare, report.",
@@ -37,6 +37,8 @@ _data.command("list")(data.list_sources)
 _data.command("check")(data.check_data)
 app.add_typer(_data, name="data")
 
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises of options and commands; it has a name only in the library within it."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -64,7 +66,11 @@ def main() -> None:
     if logging.lastResort is not None:  # what prints warnings where nothing else is set up
         logging.lastResort.setFormatter(PrintableFormatter())
     try:
-        app()
+        raise SystemExit(app(standalone_mode=False))
+    except _UsageError as error:
+        _fail_usage(error)
+    except typer.Abort:
+        _fail("error: no answer, so nothing was done", 1)
     except InputError as error:
         _fail(f"error: {error}", 2)
     except L2RWError as error:
@@ -77,6 +83,14 @@ def main() -> None:
             f"error: {place}{os.strerror(error.errno).lower()}; free disk space, then run the command again",
             1,
         )
+
+
+def _fail_usage(error: Any) -> None:
+    """Print what is wrong with options or a command in one line; nothing where its help was printed."""
+    if type(error).__name__ != "NoArgsIsHelpError":
+        command = error.ctx.command_path if error.ctx else "l2rw-ray"
+        _fail(f"error: {printable(error.format_message()).rstrip('.')}; see `{command} --help`", 2)
+    raise SystemExit(2)
 
 
 def _fail(line: str, code: int) -> None:

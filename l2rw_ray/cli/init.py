@@ -57,14 +57,16 @@ def write_study(file: Path, wishes: Wishes, ask: Ask) -> None:
     if file.exists():
         raise InputError("STUDY.yaml", file, "it exists already", "name a new file")
     look_in(file.parent)
-    on = wishes.on or ask(
-        "--on", "What do you study? A table, a folder of images, or a function (module:name)", None
+    on = _answer(
+        *(wishes.on, ask, "--on"),
+        "What do you study? A table, a folder of images, or a function (module:name)",
     )
     wishes = replace(wishes, on=on)
     tree = _of_function(wishes, on, ask) if is_import_path(on) else _of_data(wishes, on, ask)
     name = re.sub(r"[^a-z0-9_-]+", "-", file.stem.lower()).strip("-_") or "study"
     path, levels = next(iter(tree["design"]["factors"].items()))
-    question = wishes.question or f"Which of {', '.join(map(str, levels))} is best as {path}?"
+    usual = f"Which of {', '.join(map(str, levels))} is best as {path}?"
+    question = usual if wishes.question is None else wishes.question
     study = {"name": name, "question": question, **tree, "seeds": _SEEDS}
     plan_study(parse_study(study))
     file.write_text(yaml_of(study), encoding="utf-8")
@@ -74,36 +76,39 @@ def _of_data(wishes: Wishes, on: str, ask: Ask) -> dict[str, Any]:
     if not Path(on).expanduser().exists() and "://" not in on:
         remedy = "give a Parquet or CSV file, a folder of images, or a function as module:name"
         raise InputError("--on", on, "there is no such file or folder", remedy)
+    _refuse("--metric", wishes.metric, "trials on data report metrics of their own")
     label = None
-    if not looks_like_images(on):
+    if looks_like_images(on):
+        _refuse("--label", wishes.label, "folders of images are named after their classes")
+    else:
         known = label_columns(on)
-        label = wishes.label or ask(
-            "--label", f"Which column is the label or target? {_listed(known)}", known[0]
-        )
+        question = f"Which column is the label or target? {_listed(known)}"
+        label = _answer(wishes.label, ask, "--label", question, known[0])
         if label not in known:
             raise InputError("--label", label, "no such column", f"use one of {_listed(known)}")
-    vary = wishes.vary or ask("--vary", "What do you compare?", _METHODS)
+    vary = _answer(wishes.vary, ask, "--vary", "What do you compare?", _METHODS)
     data, model = data_and_model(on, label)
     optim = {"name": "adam", "lr": 0.001, "batch_size": 50, "epochs": 20}
     trial = {"data": data, "model": model, "method": {"name": "l2rw"}, "optim": optim}
-    design = {"kind": "grid", "factors": dict([_factor(vary)])}
+    design = {"kind": "grid", "factors": dict([_factor(vary, "optim.lr=0.01,0.1")])}
     objective = {"objective": {"metric": "validation_rmse"}} if "target" in data else {}
     return {"trial": trial, "design": design, **objective}
 
 
 def _of_function(wishes: Wishes, on: str, ask: Ask) -> dict[str, Any]:
+    _refuse("--label", wishes.label, "a function has no column of labels")
     params = _defaults(on)
-    metric = wishes.metric or ask(
-        "--metric", "Which metric does it report? NAME, or NAME:min if less is better", None
-    )
+    question = "Which metric does it report? NAME, or NAME:min if less is better"
+    metric = _answer(wishes.metric, ask, "--metric", question)
     name, _, mode = metric.partition(":")
+    if not name:
+        raise InputError("--metric", metric, "no name of a metric", "write it before the colon")
     if mode not in ("", "min", "max"):
         raise InputError("--metric", metric, "no direction", "end it in :min or :max")
     known = ", ".join(f"{key} ({value})" for key, value in params.items())
-    vary = wishes.vary or ask(
-        "--vary", f"Which parameter do you compare, such as lr=0.01,0.1? {known}".strip(), None
-    )
-    path, levels = _factor(vary)
+    question = f"Which parameter do you compare, such as lr=0.01,0.1? {known}".strip()
+    vary = _answer(wishes.vary, ask, "--vary", question)
+    path, levels = _factor(vary, f"{vary.partition('=')[0].strip() or next(iter(params), 'lr')}=LEVEL,LEVEL")
     params = {**params, path: levels[0]}
     signature_of(load(on, "--on"), on, params).bind(params)
     return {
@@ -111,6 +116,18 @@ def _of_function(wishes: Wishes, on: str, ask: Ask) -> dict[str, Any]:
         "metrics": {name: {"mode": mode or "max", "headline": True}},
         "design": {"kind": "grid", "factors": {path: levels}},
     }
+
+
+def _answer(given: str | None, ask: Ask, option: str, question: str, default: str | None = None) -> str:
+    """Return what an option says, or the answer to a question where it was not given."""
+    if given == "":
+        raise InputError(option, given, "empty", "give it, or leave it out to be asked")
+    return ask(option, question, default) if given is None else given
+
+
+def _refuse(option: str, given: str | None, problem: str) -> None:
+    if given is not None:
+        raise InputError(option, given, problem, "leave it out")
 
 
 def _defaults(path: str) -> dict[str, Any]:
@@ -122,11 +139,11 @@ def _defaults(path: str) -> dict[str, Any]:
     }
 
 
-def _factor(vary: str) -> tuple[str, list[Any]]:
+def _factor(vary: str, example: str) -> tuple[str, list[Any]]:
     path, equals, levels = vary.partition("=")
     values = [parse_yaml(level, "--vary") for level in levels.split(",")] if levels else []
     if not equals or not path.strip() or len(values) < 2:
-        raise InputError("--vary", vary, "not of the form PATH=LEVEL,LEVEL", "try --vary optim.lr=0.01,0.1")
+        raise InputError("--vary", vary, "not of the form PATH=LEVEL,LEVEL", f"try --vary {example}")
     return path.strip(), values
 
 

@@ -3,6 +3,7 @@
 import math
 
 from l2rw_ray.config import StudySpec
+from l2rw_ray.config.validation_errors import closest
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study, representative_trials
 from l2rw_ray.planning.plan_summary import check_samples
@@ -38,8 +39,9 @@ def register_plan(spec: StudySpec, folder: StudyFolder, primary: str, margin: fl
     check_samples(planned or representative_trials(spec))
     treatments = treatments_of(spec, planned)
     if primary and treatments and primary not in treatments:
-        problem, remedy = "nothing that this study compares", f"use one of {', '.join(treatments)}"
-        raise ConfigError("--primary", primary, problem, remedy)
+        raise ConfigError(
+            "--primary", primary, "nothing that this study compares", closest(primary, treatments)
+        )
     folder.create()
     with folder.lock():
         if (first := read_plan_log(folder).registration) is not None:

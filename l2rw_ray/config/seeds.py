@@ -17,13 +17,16 @@ class PlannedLooks(Section):
 
     start: int = Field(ge=2)
     """Seeds of the first look (0, 1, …)."""
-    most: int = Field(ge=3, le=MAX_SEEDS)
+    most: int = Field(le=MAX_SEEDS)
     """Seeds of the last look."""
     looks: int = Field(default=3, ge=2, le=20)
     """How often results are looked at, the last time included; numbers of seeds grow geometrically."""
 
     @model_validator(mode="after")
     def _looks_differ(self) -> Self:
+        if self.most <= self.start:
+            least = self.start + self.looks - 1
+            raise conflict("most", self.most, f"not above start = {self.start}", f"use {least} or more")
         if self.most - self.start < self.looks - 1:
             problem = f"{self.start} to {self.most} seeds leave no room for {self.looks} looks"
             raise conflict("looks", self.looks, problem, "use fewer looks, or a larger most")

@@ -81,7 +81,7 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
         case "union_tag_invalid":
             path = f"{path}.{context['discriminator'].strip(chr(39))}"
             known = [name.strip(" '") for name in context["expected_tags"].split(",")]
-            value, problem, remedy = context["tag"], "unknown", _closest(context["tag"], known)
+            value, problem, remedy = context["tag"], "unknown", closest(context["tag"], known)
         case "literal_error":
             problem, remedy = "unknown", f"use {context['expected']}"
         case kind:
@@ -131,7 +131,7 @@ def _nearest_field(path: str, holder: type[Section], root: type[Section]) -> str
         places = [place for place, is_shared in below.items() if is_shared] or sorted(below)
         if 0 < len(places) <= _MAX_PLACES:
             return f"did you mean {' or '.join(map(repr, places))}?"
-    return _closest(name, input_names(holder))
+    return closest(name, input_names(holder))
 
 
 def _plain(value: Any) -> Any:
@@ -141,7 +141,7 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _closest(given: str, known: Collection[str]) -> str:
+def closest(given: str, known: Collection[str]) -> str:
     """Return the remedy for an unknown name: the nearest known name, or the known ones."""
     near = difflib.get_close_matches(str(given), known, n=1)
     if near:

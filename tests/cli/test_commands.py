@@ -271,3 +271,24 @@ def test_plan_and_register_refuse_a_parameter_that_the_function_has_not(call: Ca
             "did you mean 'depth'?\n"
         )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ("register", "s.yaml", "--margin", "abc"),
+            "Invalid value for '--margin'",
+        ),
+        (("run", "s.yaml", "--priority", "0"), "Invalid value for '--priority'"),
+        (("run",), "Missing argument 'STUDY.yaml'"),
+        (("run", "--fo"), "No such option: --fo"),
+        (("plna",), "No such command 'plna'. Did you mean 'plan'?"),
+    ],
+)
+def test_wrong_options_are_one_line(call: Call, arguments: tuple[str, ...], line: str) -> None:
+    code, _, error = call(*arguments)
+    assert code == 2
+    assert error.startswith(f"error: {line}")
+    assert error.endswith("--help`\n")
+    assert error.count("\n") == 1

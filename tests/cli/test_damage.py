@@ -78,7 +78,7 @@ def test_a_folder_that_takes_no_files_is_refused_before_anything_starts(
 def test_a_disk_that_is_full_anywhere_is_one_line(
     call: Call, monkeypatch: pytest.MonkeyPatch, number: int, is_caught: bool
 ) -> None:
-    def fail() -> None:
+    def fail(*, standalone_mode: bool) -> None:
         raise OSError(number, os.strerror(number), "importances.json")
 
     monkeypatch.setattr(app, "app", fail)

@@ -126,6 +126,13 @@ def test_a_function(tmp_path: Path, write_code: Callable[[str, str], Path]) -> N
     [
         ({"on": "own_loop:trian"}, "--on = 'own_loop:trian'"),
         ({"metric": "loss:less"}, "--metric = 'loss:less': no direction; end it in :min or :max"),
+        ({"metric": ":min"}, "--metric = ':min': no name of a metric; write it before the colon"),
+        ({"metric": ""}, "--metric = '': empty; give it, or leave it out to be asked"),
+        ({"label": "y"}, "--label = 'y': a function has no column of labels; leave it out"),
+        (
+            {"vary": "width"},
+            "--vary = 'width': not of the form PATH=LEVEL,LEVEL; try --vary width=LEVEL,LEVEL",
+        ),
         ({"vary": "lrr=1,2"}, "own_loop:train has no such parameter; did you mean 'lr'?"),
     ],
 )
@@ -137,7 +144,7 @@ def test_an_answer_about_a_function_that_cannot_be_used_is_named(
     with pytest.raises(InputError) as caught:
         write_study(
             tmp_path / "study.yaml",
-            Wishes(given["on"], None, given["metric"], given["vary"], None),
+            Wishes(given["on"], given.get("label"), given["metric"], given["vary"], None),
             lambda *_: "",
         )
     assert line in str(caught.value)
@@ -151,6 +158,8 @@ def test_an_answer_about_a_function_that_cannot_be_used_is_named(
             {"label": "gone"},
             "--label = 'gone': no such column; use one of diagnosis, cost, row_id, age, site",
         ),
+        ({"metric": "loss"}, "--metric = 'loss': trials on data report metrics of their own; leave it out"),
+        ({"on": ""}, "--on = '': empty"),
         ({"vary": "optim.lr"}, "--vary = 'optim.lr': not of the form PATH=LEVEL,LEVEL"),
         ({"vary": "optim.speed=1,2"}, "optim.speed"),
     ],
@@ -160,7 +169,7 @@ def test_an_answer_that_cannot_be_used_is_named(tmp_path: Path, wishes: dict[str
     with pytest.raises(InputError) as caught:
         write_study(
             tmp_path / "study.yaml",
-            Wishes(given["on"], given["label"], None, given["vary"], None),
+            Wishes(given["on"], given["label"], given.get("metric"), given["vary"], None),
             lambda option, question, default: default or "",
         )
     assert line in str(caught.value)

@@ -445,6 +445,7 @@ MALFORMED = [
     (f"{'a.' * 3000}b=3", "a = 3: a path of 3001 parts", "name a field"),
     ("trial.method.name=l2wr", "trial.method.name", "did you mean 'l2rw'? Or name your own as module.path"),
     ("trial.model.name=resnet", "trial.model.name", "'? Or name your own as module.path:attribute"),
+    ("seeds={start: 5, most: 2}", "seeds.most = 2: not above start = 5", "use 7 or more"),
     ("seeds=[]", "seeds = []: no seed", "or a list of seeds"),
     ("trial.optim={name: sgd, lr: [[1]]}", "trial.optim.lr = [[1]]", "use a number"),
     (

@@ -157,6 +157,8 @@ def test_deviations_from_a_registered_plan_are_printed(spec_at, folder):
         ConfigError, match=r"--primary = 'nothing': nothing that .* compares; use one of l2rw"
     ):
         register_plan(spec_at(5), folder, "nothing", None)
+    with pytest.raises(ConfigError, match=r"--primary = 'l2wr': .*; did you mean 'l2rw'"):
+        register_plan(spec_at(5), folder, "l2wr", None)
     with pytest.raises(
         ConfigError, match=r"registered at .*, and the first registration counts; use another"
     ):
