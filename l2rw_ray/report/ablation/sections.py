@@ -78,10 +78,15 @@ def _learning_curves(summary: Ablation) -> list[Section]:
     settings = curve_settings(summary.curves)
     if not settings:
         return []
-    planned = len(narrowest(curve.setting for curve in summary.curves))
-    few = f" {len(settings)} of {planned} settings are shown." if len(settings) < planned else ""
     plot = _curves_plot(summary, "learning-curves", "learning curves", summary.curves, settings)
-    return [Section("Learning curves on the validation set", (plot,), note=_LINES_NOTE + few)]
+    note = f"{_LINES_NOTE} {_left_out(summary.curves, settings)}".rstrip()
+    return [Section("Learning curves on the validation set", (plot,), note=note)]
+
+
+def _left_out(curves: Sequence[Curve], settings: Sequence[Setting]) -> str:
+    """Return how many settings have a panel, where not all have one; else empty."""
+    planned = len(narrowest(curve.setting for curve in curves))
+    return f"{len(settings)} of {planned} settings are shown." if len(settings) < planned else ""
 
 
 def _equal_compute(summary: Ablation) -> list[Section]:
@@ -92,7 +97,8 @@ def _equal_compute(summary: Ablation) -> list[Section]:
         return [table_section(table)]
     title = "learning curves over training time"
     plot = _curves_plot(summary, "time-curves", title, summary.curves, settings, by_time=True)
-    return [table_section(table, Section("Learning curves over training time", (plot,)))]
+    note = _left_out(summary.curves, settings)
+    return [table_section(table, Section("Learning curves over training time", (plot,), note=note))]
 
 
 def _budgets(summary: Ablation) -> list[Section]:
@@ -115,7 +121,11 @@ def _weights(summary: Ablation) -> Section:
         for name, curves in summary.weight_curves.items()
         if (settings := curve_settings(curves, MAX_FURTHER_PANELS))
     )
-    folded = (Section("Weights epoch by epoch", plots),) if plots else ()
+    notes = dict.fromkeys(
+        _left_out(curves, curve_settings(curves, MAX_FURTHER_PANELS))
+        for curves in summary.weight_curves.values()
+    )
+    folded = (Section("Weights epoch by epoch", plots, note=" ".join(notes).strip()),) if plots else ()
     return Section("What the weights did", tables=(table,) if table else (), folded=folded)
 
 

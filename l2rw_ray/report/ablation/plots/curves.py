@@ -20,6 +20,8 @@ MAX_FURTHER_PANELS = 3
 CURVE_PANEL = (3.9, 2.5)
 """Inches of a panel that stands alone."""
 _LABEL_CHARACTERS = 26  # that fit beside a panel
+_SECONDS_UP_TO = 7200  # training times beyond are in hours: numbers of five digits touch
+_TITLE_CHARACTERS = 28  # that fit above one of several panels
 
 
 def curve_settings(curves: Sequence[Curve], most: int = MAX_CURVE_PANELS) -> tuple[Setting, ...]:
@@ -61,7 +63,8 @@ def multiples(settings: Sequence[Setting]) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(max(4.7, 3.2 * columns), 2.7 * lines), layout="constrained")
     panels = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axes, setting in zip(panels, settings, strict=False):
-        axes.set_title(setting.text.replace(", ", "\n") if setting.levels else "")
+        levels = setting.text.split(", ") if setting.levels else []
+        axes.set_title("\n".join(fill(level, _TITLE_CHARACTERS) for level in levels))
     for axes in panels[len(settings) :]:
         axes.set_axis_off()
     return figure, panels[: len(settings)]
@@ -80,12 +83,14 @@ def _fill_panel(
     axes: Axes, summary: Ablation, curves: Sequence[Curve], setting: Setting, *, by_time: bool
 ) -> None:
     styles, metric_spec = styles_of(summary), curves[0].metric_spec
+    in_hours = by_time and max(max(curve.times_s, default=0.0) for curve in curves) > _SECONDS_UP_TO
     for curve in curves:
         if curve.setting.covers(setting):
-            _draw_curve(axes, curve, styles[curve.method], by_time=by_time)
+            times = [time_s / 3600 if in_hours else time_s for time_s in curve.times_s]
+            _draw_curve(axes, curve, styles[curve.method], times if by_time else curve.epochs)
     scale_values(axes, metric_spec, [interval.mean for curve in curves for interval in curve.intervals])
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=not by_time))
-    axes.set_xlabel("training time (s)" if by_time else "epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10], integer=not by_time))
+    axes.set_xlabel(f"training time ({'h' if in_hours else 's'})" if by_time else "epoch")
 
 
 def scale_values(axes: Axes, metric_spec: MetricSpec, means: Sequence[float]) -> None:
@@ -99,8 +104,8 @@ def scale_values(axes: Axes, metric_spec: MetricSpec, means: Sequence[float]) ->
     axes.set_ylabel(fill(label, _LABEL_CHARACTERS))
 
 
-def _draw_curve(axes: Axes, curve: Curve, style: Style, *, by_time: bool) -> None:
-    scale, places = curve.metric_spec.scale, curve.times_s if by_time else curve.epochs
+def _draw_curve(axes: Axes, curve: Curve, style: Style, places: Sequence[float]) -> None:
+    scale = curve.metric_spec.scale
     axes.plot(
         places,
         [scale * interval.mean for interval in curve.intervals],

@@ -1,6 +1,5 @@
 """Plots of the answer: the headline metric along factors, and differences to the control."""
 
-import math
 from collections.abc import Sequence
 from textwrap import fill
 
@@ -18,6 +17,8 @@ from l2rw_ray.report.document.palette import INK, Style
 _DODGE = 0.09  # between methods, in steps of the axis
 _LEVEL_CHARACTERS = 44  # that fit beside each other below a panel
 _NAME_CHARACTERS = 28  # of a line of a name beside the axis
+_LINE_CHARACTERS = 58  # of a line across a whole figure
+_LEAST_CHARACTERS = 20  # of a line below a panel
 _ROW = 0.36  # inches of a line of the axis
 
 
@@ -41,7 +42,10 @@ def draw_effect(summary: Ablation, effect: Effect) -> Figure:
     _set_limits(axes, len(levels), metric_spec, is_flat=is_flat)
     axes.grid(visible=False, axis="y" if is_flat else "x")
     places.set_label_text("" if is_flat else effect.factor.name)
-    values.set_label_text(metric_spec.heading + metric_spec.direction)
+    if is_flat:
+        _name_values(axes, metric_spec.heading + metric_spec.direction)
+    else:
+        values.set_label_text(metric_spec.heading + metric_spec.direction)
     if len(lines) > 1 and not along_methods:
         legend_above(figure, axes)
     return figure
@@ -112,7 +116,7 @@ def draw_differences(summary: Ablation) -> Figure | None:
     axes.grid(visible=False, axis="y")
     metric_spec = summary.metric_spec
     unit = "points" if metric_spec.is_share else metric_spec.label + metric_spec.direction
-    axes.set_xlabel(fill(f"difference to {summary.control} ({unit})", _LEVEL_CHARACTERS))
+    _name_values(axes, f"difference to {summary.control} ({unit})")
     if not is_list:
         legend_above(figure, axes)
     return figure
@@ -128,8 +132,15 @@ def draw_comparison(comparisons: Sequence[Comparison]) -> Figure:
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     unit = "points" if first.metric_spec.is_share else first.metric_spec.label + first.metric_spec.direction
-    axes.set_xlabel(fill(f"{first.treatment} − {first.control} ({unit})", _LEVEL_CHARACTERS))
+    _name_values(axes, f"{first.treatment} − {first.control} ({unit})")
     return figure
+
+
+def _name_values(axes: Axes, name: str) -> None:
+    """Name the axis of values, in lines that fit below what the names beside the rows leave of the width."""
+    names = (line for tick in axes.get_yticklabels() for line in tick.get_text().split("\n"))
+    longest = max(map(len, names), default=0)
+    axes.set_xlabel(fill(name, max(_LEAST_CHARACTERS, min(_LEVEL_CHARACTERS, _LINE_CHARACTERS - longest))))
 
 
 def _difference_rows(summary: Ablation) -> list[tuple[str, dict[str, Comparison]]]:
@@ -184,4 +195,4 @@ def lowest(metric_spec: MetricSpec) -> float:
 
 def highest(metric_spec: MetricSpec) -> float:
     """Return the largest possible value, in the shown unit."""
-    return 100.0 if metric_spec.is_share else math.inf
+    return metric_spec.scale * metric_spec.highest
