@@ -45,7 +45,7 @@ def _definition(path: str) -> ast.FunctionDef | None:
         return None
     try:
         body = ast.parse(file.read_bytes()).body
-    except (SyntaxError, ValueError):  # the import says what is wrong with it
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the import says what is wrong with it
         return None
     found = [node for node in body if attribute in _names(node)]
     only = found[0] if len(found) == 1 else None

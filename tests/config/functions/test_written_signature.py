@@ -69,6 +69,8 @@ def test_the_text_says_what_running_it_says(
         "def main(trial, depth): ...\nmain = other(main)",
         "from other import main",
         "def main(",
+        f"main = {'(' * 10_000}{')' * 10_000}",
+        f"def main(x={'-' * 100_000}1): ...",
         "",
     ],
 )
