@@ -146,8 +146,7 @@ def _without(sample: BySeed, seeds: Collection[int]) -> BySeed:
 def _mean_difference(pairs: Sequence[tuple[float, float]]) -> float:
     """Return the mean difference, where two infinite values are equal and opposite infinities cancel."""
     differences = [0.0 if math.isinf(a) and a == b else a - b for a, b in pairs]
-    mean = fmean(differences)
-    return 0.0 if math.isnan(mean) else mean
+    return 0.0 if {math.inf, -math.inf} <= set(differences) else fmean(differences)
 
 
 def _difference(by_seed: BySeed, unpaired: int, confidence: float) -> Difference:

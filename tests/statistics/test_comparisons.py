@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from l2rw_ray.statistics import (
     paired_difference,
     pooled_paired_difference,
 )
+from l2rw_ray.statistics.comparisons import ranked_paired_difference
 
 SEEDS = range(5)
 
@@ -103,3 +106,9 @@ def test_an_interaction_is_found_once_in_twenty_where_there_is_none_and_variance
     between = 5 * np.square(levels).sum(axis=(1, 2)) / 3
     within = np.square(centred - levels).sum(axis=(1, 2)) / 12
     assert (between / within > 3.49).mean() > 0.08, "the 5 % point of F with 3 and 12 degrees of freedom"
+
+
+def test_runs_that_diverged_on_either_side_of_a_seed_cancel():
+    better, worse = {0: 1.0, 1: 1.0}, {0: 2.0, 1: math.inf}
+    assert ranked_paired_difference([(worse, better), (better, worse)]).ranked == (0.0, 0.0)
+    assert ranked_paired_difference([(worse, better), (worse, worse)]).ranked == (0.5, math.inf)
