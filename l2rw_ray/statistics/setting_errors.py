@@ -68,6 +68,7 @@ def _draw_shared(
     square_C = np.square(mean_CK).sum(axis=1)
     # the variance of the mean is scaled inverse chi-square, but at least what the own errors make of it
     share_C = rng.random(chains) * special.gammainc(half, square_C / of_mean_C / 2)
+    share_C = np.maximum(share_C, np.finfo(float).tiny)  # of many seeds that agree far too well
     shared_C = np.maximum(square_C / (2 * special.gammaincinv(half, share_C)) - of_mean_C, 0.0)
     kept_C = shared_C / (shared_C + of_mean_C)
     noise_CK = np.sqrt(kept_C * of_mean_C)[:, None] * rng.normal(size=mean_CK.shape)

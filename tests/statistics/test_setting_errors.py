@@ -40,3 +40,9 @@ def test_many_seeds_know_every_variance():
     found = draw_error_variances(rng, values_JS)
     assert np.sqrt(np.median(found.own_RJ, axis=0)[1:]) == pytest.approx(sizes[1:], rel=0.1)
     assert np.sqrt(np.median(found.shared_R)) == pytest.approx(2.0, rel=0.1)
+
+
+def test_settings_that_mirror_each_other_share_nothing():
+    error_S = np.random.default_rng(3).normal(size=100)
+    found = draw_error_variances(np.random.default_rng(4), np.stack([error_S, -error_S, 0.001 * error_S]))
+    assert np.quantile(found.shared_R, 0.9) < 0.01 * error_S.var()
