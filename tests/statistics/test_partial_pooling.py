@@ -75,8 +75,9 @@ def test_too_little_says_nothing():
 
 @pytest.mark.parametrize(("deviation", "ratio"), [(0.0, 1.0), (1.0, 6.0)])
 def test_limits_hold_the_truth_even_of_the_setting_that_looks_best(deviation, ratio):
-    rng, repeats, missed, alone = np.random.default_rng(4), 40, np.zeros(4), 0
-    for _ in range(repeats):
+    """More repeats are in `benchmarks/statistics_calibration.py --only hierarchical`."""
+    rng, missed, alone = np.random.default_rng(4), np.zeros(4), 0
+    for _ in range(12):
         true_J, values = draw(rng, deviation, ratio=ratio)
         found, best = partial_pooling(values), int(values.mean(axis=1).argmax())
         another = 1 + deviation * rng.normal()
@@ -85,7 +86,7 @@ def test_limits_hold_the_truth_even_of_the_setting_that_looks_best(deviation, ra
         missed += [not own.low <= true <= own.high for own, true in pairs]
         single = mean_interval(values[best])
         alone += not single.low <= true_J[best] <= single.high
-    assert (missed / repeats < 0.11).all()
+    assert (missed <= 2).all()
     assert missed[0] <= alone
 
 
