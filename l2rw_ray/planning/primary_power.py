@@ -56,12 +56,11 @@ def detectable_range(
     ledger = trial_results(folder.path, list(dict.fromkeys(map(str, (*usual, *metrics.results)))))
     metric = str(metrics.headline({name for result in ledger.values() for name in result.metrics}))
     history = plan_history(read_plan_log(folder).with_plan(spec, len(ledger)), spec)
-    averages = averages_of(spec, planned, ledger, metric, history.primary)
-    found = None if averages is None else averages.differences[0]
-    if averages is None or found is None or len(found.values) - 1 < LEAST_FREEDOM:
+    averages = averages_of(spec, planned, ledger, metric, history)
+    if not averages or len(averages[0].difference.values) - 1 < LEAST_FREEDOM:
         return None
-    tests = 1 if averages.has_primary else len(averages.differences)
+    tests = averages[0].evidence.family if averages[0].evidence else 1
     seeds, alpha = spec.look_sizes[-1], _LEVEL / (history.multiplicity * tests)
-    limits = deviation_interval(found.values, 0.8)
+    limits = deviation_interval(averages[0].difference.values, 0.8)
     low, high = (detectable_difference(deviation, seeds, alpha=alpha) for deviation in limits)
     return Detectable(metric, seeds, low, high)

@@ -113,7 +113,8 @@ def trial_results(directory: Path | str, metrics: Sequence[str] = ()) -> dict[st
 
     Args:
         directory: The study folder.
-        metrics: Names of final metrics to read with it, from their columns or the column `metrics`.
+        metrics: Names of final metrics to read with it, from their columns or the column `metrics`, and with
+            them the number of classes.
 
     Raises:
         StudyFolderError: A trial's file may not be read.
@@ -121,13 +122,16 @@ def trial_results(directory: Path | str, metrics: Sequence[str] = ()) -> dict[st
     columns = [name for name in dict.fromkeys(metrics) if name in SCHEMA.names]
     others = [name for name in dict.fromkeys(metrics) if name not in SCHEMA.names]
     wanted = ["trial_id", "status", "reason", "duration_s", *columns, *(["metrics"] if others else [])]
+    wanted += ["class_counts"] if metrics else []
     ledger = read_ledger(StudyFolder(Path(directory)), list(dict.fromkeys(wanted)))
     results = {}
     for row in ledger.to_pylist():
         rest = dict(row.get("metrics") or ())
         found = {name: row[name] for name in columns} | {name: rest.get(name) for name in others}
         known = {name: float(value) for name, value in found.items() if value is not None}
-        results[row["trial_id"]] = TrialResult(row["status"], row["reason"], row["duration_s"], known)
+        classes = len(row.get("class_counts") or ()) or None
+        how = row["status"], row["reason"], row["duration_s"]
+        results[row["trial_id"]] = TrialResult(*how, known, classes)
     return results
 
 

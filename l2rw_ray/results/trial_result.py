@@ -38,12 +38,14 @@ class TrialResult:
         reason: Why a stopped trial stopped.
         duration_s: Wall time of its training, evaluation and measurement.
         metrics: Final metrics by name, of those requested.
+        classes: Number of classes of its data; None for a regression, and where it is not known.
     """
 
     status: str
     reason: str | None = None
     duration_s: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    classes: int | None = None
 
     @property
     def is_final(self) -> bool:

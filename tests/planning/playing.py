@@ -37,7 +37,7 @@ def record(folder: StudyFolder, trial: PlannedTrial, **changes: Any) -> None:
         "gpus_per_worker": trial.resources.gpus_per_worker,
         "started_at": datetime(2024, 5, 1, tzinfo=UTC),
         "config": trial.config.model_dump_json(),
-        "method": trial.config.method.name,
+        "method": trial.config.title,
     }
     write_record(folder, TrialRecord(trial_id=trial.trial_id, seed=trial.seed, **(fields | changes)))
 
@@ -82,5 +82,7 @@ def end(
 ) -> None:
     status, figures = (outcome, {}) if isinstance(outcome, str) else ("completed", outcome)
     reason = "scheduler" if status == "stopped" else None
-    record(folder, trial, status=status, reason=reason, metrics=figures, duration_s=36.0)
-    strategy.tell(trial.trial_id, TrialResult(status, reason, 36.0, {**figures, "duration_s": 36.0}))
+    counts = {"cat": 30, "dog": 10}
+    record(folder, trial, status=status, reason=reason, metrics=figures, duration_s=36.0, class_counts=counts)
+    told = {**figures, "duration_s": 36.0}
+    strategy.tell(trial.trial_id, TrialResult(status, reason, 36.0, told, len(counts)))

@@ -8,6 +8,7 @@ from ray.tune.search import Searcher
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.tune.trial_reports import (
+    CLASSES,
     DURATION,
     LOST,
     REASON,
@@ -132,7 +133,7 @@ def _trial_result(end: Mapping[str, Any]) -> TrialResult:
     """Return how a trial ended; one that was lost is resumed by the next run."""
     if end[STATUS] == LOST:
         return _LOST_RESULT
-    return TrialResult(end[STATUS], end[REASON], end[DURATION], _metrics(end))
+    return TrialResult(end[STATUS], end[REASON], end[DURATION], _metrics(end), end.get(CLASSES))
 
 
 def _metrics(result: Mapping[str, Any]) -> dict[str, float]:

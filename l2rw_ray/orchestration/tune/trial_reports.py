@@ -15,6 +15,7 @@ Report = dict[str, Any]
 RUNNING, LOST = "running", "lost"
 """Status of a running trial, and of one of which no more will be heard; else the status it ended with."""
 TIME, STATUS, REASON, DURATION = "epoch", "status", "reason", "duration_s"
+CLASSES = "classes"
 STEPS = "step"
 """Time in steps, for searches whose trials are as long as `optim.steps` says."""
 
@@ -29,7 +30,7 @@ class TrialReports:
 
     def __init__(self, *, with_epochs: bool) -> None:
         self._with_epochs = with_epochs
-        self._epochs: dict[str, float] = {}
+        self._started: dict[str, TrialStarted] = {}
         self._newest: dict[str, Report] = {}
         self._is_lost = False
         self._changed = Condition()
@@ -39,19 +40,19 @@ class TrialReports:
         with self._changed:
             match event:
                 case TrialStarted():
-                    self._epochs[event.trial_id] = event.epochs
+                    self._started[event.trial_id] = event
                 case EpochCompleted() if self._with_epochs and self._is_judged(event):
                     at = {TIME: event.epoch, STEPS: event.step, STATUS: RUNNING}
                     self._newest[event.trial_id] = {**event.metrics, **at}
                 case TrialEnded():
-                    self._epochs.pop(event.trial_id, None)
-                    self._newest[event.trial_id] = _end_report(event)
+                    started = self._started.pop(event.trial_id, None)
+                    self._newest[event.trial_id] = _end_report(event, started)
             self._changed.notify_all()
 
     def _is_judged(self, event: EpochCompleted) -> bool:
         """Return whether Tune may stop a trial after an epoch: not after its last one, or its end."""
-        last = self._epochs.get(event.trial_id)  # 0 where it is not known
-        return last is not None and (last == 0 or event.epoch < last)
+        started = self._started.get(event.trial_id)
+        return started is not None and (started.epochs == 0 or event.epoch < started.epochs)  # 0: not known
 
     def give_up(self) -> None:
         """Report every trial as lost from now on: no more events will come."""
@@ -85,6 +86,7 @@ class TrialReports:
             return self._newest.pop(trial_id) if has_ended else None
 
 
-def _end_report(end: TrialEnded) -> Report:
-    outcome = {STATUS: end.status.value, REASON: end.error, DURATION: end.duration_s}
+def _end_report(end: TrialEnded, started: TrialStarted | None) -> Report:
+    classes = len(started.class_counts) or None if started is not None else None
+    outcome = {STATUS: end.status.value, REASON: end.error, DURATION: end.duration_s, CLASSES: classes}
     return {**end.metrics, TIME: end.epochs, STEPS: end.steps, **outcome}

@@ -6,7 +6,7 @@ import pytest
 from ray.tune.search import Searcher
 
 from l2rw_ray.config import PlannedTrial, Resources, parse_study
-from l2rw_ray.events import TrialEnded, TrialStatus
+from l2rw_ray.events import TrialEnded, TrialStarted, TrialStatus
 from l2rw_ray.orchestration.tune.early_stopping import early_stopping
 from l2rw_ray.orchestration.tune.searcher import TuneSearcher
 from l2rw_ray.orchestration.tune.trial_reports import RUNNING, TrialReports
@@ -81,6 +81,18 @@ def test_a_strategy_gets_the_end_of_its_trial(trials) -> None:
     result = strategy.results[trials[0].trial_id]
     assert (result.status, result.reason, result.duration_s) == ("failed", "ValueError: no", 2.0)
     assert broker.cancelled == []
+
+
+def test_a_strategy_is_told_the_number_of_classes(trials) -> None:
+    strategy, broker, reports = _Strategy(trials[:1]), _Broker(), TrialReports(with_epochs=True)
+    searcher = TuneSearcher([strategy], broker, reports, _Pool(), broker.begin)
+    searcher.suggest("a")
+    trial_id = trials[0].trial_id
+    counts = {"cat": 30, "dog": 10}
+    reports(TrialStarted(trial_id, 1, 1, "cpu", "none", 40, epochs=2, split_hashes={}, class_counts=counts))
+    reports(TrialEnded(trial_id, TrialStatus.DIVERGED, 1, 3, 2.0))
+    searcher.on_trial_complete("a", reports.take_end(trial_id))
+    assert strategy.results[trial_id].classes == 2
 
 
 @pytest.mark.parametrize("status", [TrialStatus.STOPPED, TrialStatus.COMPLETED])

@@ -1,9 +1,17 @@
 """What Tune is told of each trial."""
 
 from l2rw_ray.events import EpochCompleted, TrialEnded, TrialStarted, TrialStatus
-from l2rw_ray.orchestration.tune.trial_reports import LOST, RUNNING, STATUS, STEPS, TIME, TrialReports
+from l2rw_ray.orchestration.tune.trial_reports import (
+    CLASSES,
+    LOST,
+    RUNNING,
+    STATUS,
+    STEPS,
+    TIME,
+    TrialReports,
+)
 
-START = TrialStarted("a", 1, 1, "cpu", "a core", 60, 3, {}, {})
+START = TrialStarted("a", 1, 1, "cpu", "a core", 60, 3, {}, {"cat": 40, "dog": 20})
 END = TrialEnded("a", TrialStatus.COMPLETED, 3, 9, 1.5, {"test_loss": 0.5})
 
 
@@ -26,7 +34,7 @@ def test_the_last_epoch_comes_with_the_end() -> None:
         reports(event)
     assert reports.wait(["a"], 0.0) is None
     reports(END)
-    outcome = {STATUS: "completed", "reason": None, "duration_s": 1.5}
+    outcome = {STATUS: "completed", "reason": None, "duration_s": 1.5, CLASSES: 2}
     end = {"test_loss": 0.5, TIME: 3, STEPS: 9, **outcome}
     assert reports.take_end("a") == end
     assert reports.wait(["a"], 0.0) is None, "it is told once"

@@ -24,6 +24,7 @@ TUNED = {
     "budget": {"trials": 2},
 }
 LOOKS = {"start": 3, "most": 9, "looks": 3}
+TEST = "test_balanced_accuracy"
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def study(study_tree, gain):
     def metrics(trial):
         rng = np.random.default_rng([trial.seed, len(trial.config.method.name)])
         value = 0.5 + gain * (trial.config.method.name == "l2rw") + rng.normal(0, 0.01)
-        return {METRIC: value, "test_balanced_accuracy": value}
+        return {METRIC: value, TEST: value}
 
     return parse_study(study_tree | {"design": GRID, "seeds": LOOKS}), metrics
 
@@ -80,13 +81,60 @@ def test_a_look_decides_as_the_report_does(study_tree, folder, gains, primary, s
         name = trial.config.method.name
         wave = 0.0019 * (trial.seed % 3 - 1) * (name != "uniform")
         value = 0.3 + gains.get(name, 0) + wave
-        return {METRIC: value, "test_balanced_accuracy": value}
+        return {METRIC: value, TEST: value}
 
     spec = parse_study(study_tree | {"design": THREE, "seeds": LOOKS})
     if primary:
         register_plan(spec, folder, primary, None)
     assert len(play(spec, folder, metrics)) == 6 * seeds
     assert summarise(folder.path).pooled[0].is_clear == (seeds < 9)
+
+
+@pytest.mark.parametrize(("gain", "seeds"), [(0.0, 9), (0.3, 3)])
+def test_an_accuracy_that_diverged_counts_as_chance(study_tree, folder, gain, seeds):
+    def metrics(trial):
+        value = 0.5 + gain + 0.01 * (trial.seed % 3 - 1)
+        return "diverged" if trial.config.method.name == "l2rw" else dict.fromkeys((METRIC, TEST), value)
+
+    spec = parse_study(study_tree | {"design": GRID, "seeds": LOOKS})
+    ran = [*play(spec, folder, metrics, trials=6), *play(spec, folder, metrics)]
+    assert len(ran) == 2 * seeds
+    assert summarise(folder.path).pooled[0].is_clear == (seeds < 9)
+
+
+@pytest.mark.parametrize(("gone", "seeds"), [((), 4), ((3,), 8)])
+def test_an_error_that_diverged_is_ranked_last(folder, gone, seeds):
+    """The others alone would show the difference at four seeds."""
+
+    def metrics(trial):
+        if trial.config.params["lr"] == 0.1:
+            return {"mistakes": 1.0}
+        return "diverged" if trial.seed in gone else {"mistakes": 0.5 + 0.01 * (trial.seed % 3)}
+
+    spec = parse_study(
+        {
+            "name": "errors",
+            "question": "Which rate errs less?",
+            "trial": {"function": "json:dumps", "params": {"lr": 0.1}},
+            "metrics": {"mistakes": {"mode": "min"}},
+            "design": {"kind": "grid", "factors": {"params.lr": [0.1, 0.2]}},
+            "seeds": {"start": 4, "most": 8, "looks": 2},
+        }
+    )
+    assert len(play(spec, folder, metrics)) == 2 * seeds
+    assert summarise(folder.path).pooled[0].is_clear == (seeds < 8)
+
+
+def test_changes_at_one_setting_pass_their_whole_share_on(study_tree, folder):
+    def metrics(trial):
+        name = trial.config.method.name
+        wave = 0.0021 * (trial.seed % 3 - 1) * (name != "uniform")
+        return dict.fromkeys((METRIC, TEST), 0.3 + {"random": 0.01, "meta_only": 0.5}.get(name, 0) + wave)
+
+    factors = {"method.name": ["random", "uniform", "meta_only"]}
+    spec = parse_study(study_tree | {"design": GRID | {"factors": factors}, "seeds": LOOKS})
+    assert len(play(spec, folder, metrics)) == 3 * 3
+    assert summarise(folder.path).pooled[0].is_clear
 
 
 @pytest.mark.parametrize("searches", [1, 9])
