@@ -100,6 +100,17 @@ COSTS: dict[str, Metric] = {
     "peak_memory_bytes": Metric(label="peak memory", format="bytes"),
 }
 """What trials of any kind cost; a trial need not report all of them."""
+RECORDED = frozenset(
+    {
+        *("attempt", "class_counts", "classes", "commit", "config", "confusion", "cpus_per_worker", "device"),
+        *("epoch", "epochs", "error", "estimator_used", "gpus_per_worker", "hardware", "history"),
+        *("known_noise", "log", "method", "metrics", "reason", "schema_version", "seed", "split_hash_meta"),
+        *("split_hash_test", "split_hash_train", "split_hash_validation", "split_sizes", "started_at"),
+        *("status", "step", "step_series", "steps", "test_outcomes", "traceback", "train_examples"),
+        *("trial_id", "versions", "warnings", "weight_histograms", "workers"),
+    }
+)
+"""Names that the record of a trial gives to something else than a metric."""
 BUILT_IN: dict[str, Metric] = {
     **_evaluated("test"),
     **_evaluated("validation"),
