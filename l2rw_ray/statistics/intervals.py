@@ -46,7 +46,12 @@ class Interval:
         logits stays in bounds as well and covers skewed proportions near 1 better (94 against 90 % for a
         mean of 0.95 with 5 seeds). But it is undefined at 0 and 1, where the worst class often is, is not
         an interval of the mean that is printed, and has no counterpart for paired differences.
+
+        Where the mean itself lies beyond that range, as of a share that is reported in percent, the limits
+        are left as they are.
         """
+        if not lowest <= self.mean <= highest:
+            return self
         low, high = (min(max(limit, lowest), highest) for limit in (self.low, self.high))
         return replace(self, low=low, high=high) if self.is_conclusive else self
 

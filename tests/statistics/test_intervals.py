@@ -65,6 +65,8 @@ def test_limits_beyond_what_there_can_be_are_cut_off():
     clipped = interval.clipped(0, 1)
     assert (clipped.mean, clipped.low, clipped.high, clipped.n) == (interval.mean, interval.low, 1, 3)
     assert math.isnan(mean_interval([0.5]).clipped(0, 1).high)
+    percent = mean_interval([94.1, 93.8, 94.4])
+    assert percent.clipped(0, 1) == percent  # no share, though it was declared as one
 
 
 def test_cutting_off_costs_no_coverage():
