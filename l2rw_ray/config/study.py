@@ -14,7 +14,7 @@ from l2rw_ray.config.design.space import ends_of
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign, retest_seed
 from l2rw_ray.config.functions.any_trial import AnyTrial, as_built_in, is_own
 from l2rw_ray.config.functions.choice import choice_misfit, default_objective, headline_misfit, mode_of
-from l2rw_ray.config.functions.metrics import RECORDED, Metric, Metrics, declared
+from l2rw_ray.config.functions.metrics import Metric, Metrics, declared, is_recorded
 from l2rw_ray.config.functions.trials import PARAMS
 from l2rw_ray.config.run_options import CheckpointPolicy, Keep, Limits, Resources
 from l2rw_ray.config.section import Misfit, Section, conflict
@@ -86,9 +86,12 @@ class StudySpec(Section):
     @classmethod
     def _names_are_free(cls, metrics: dict[str, Metric]) -> dict[str, Metric]:
         for name, metric in metrics.items():
-            if name in RECORDED:
+            given = metric.model_dump(exclude_unset=True)
+            if name.strip() != name or len(name.splitlines()) != 1:
+                problem = "no name of a metric"
+                raise conflict(repr(name), given, problem, "use text of one line, without spaces around it")
+            if is_recorded(name):
                 problem = "the record of a trial has something else of this name"
-                given = metric.model_dump(exclude_unset=True)
                 raise conflict(name, given, problem, f"rename the metric, such as final_{name}")
         return metrics
 

@@ -76,6 +76,11 @@ def is_percent(name: str, metrics: Metrics) -> bool | None:
     return metrics[name].format == "percent" if name in metrics else None
 
 
+def is_recorded(name: str) -> bool:
+    """Return whether the record of a trial has something else than a metric under a name."""
+    return name in RECORDED or name.startswith("factor.")
+
+
 def _share(label: str, mode: Literal["max", "min"] | None = "max") -> Metric:
     return Metric(label=label, mode=mode, format="percent")
 

@@ -1,7 +1,7 @@
 """What a training function takes according to its text, which is read without running any of it."""
 
 import ast
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,8 @@ _PLAIN = {
     *("tuple", "Any", "Literal", "Mapping", "Optional", "Path", "Sequence", "Union"),
 }
 """Names in the types of arguments that are certainly no class which holds all parameters."""
+_ANY = ("*", "exec", "globals", "vars")
+"""What may define any name of a module."""
 
 
 def check_written_params(trials: Sequence[PlannedTrial]) -> None:
@@ -47,18 +49,43 @@ def _definition(path: str) -> ast.FunctionDef | None:
         body = ast.parse(file.read_bytes()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the import says what is wrong with it
         return None
-    found = [node for node in body if attribute in _names(node)]
-    only = found[0] if len(found) == 1 else None
-    return only if isinstance(only, ast.FunctionDef) and not only.decorator_list else None
+    found = _definitions(body, attribute)
+    only = found[0] if len(found) == 1 and found[0] in body else None
+    if not isinstance(only, ast.FunctionDef) or only.decorator_list:
+        return None
+    return only if all(map(_is_of_this_package, _definitions(body, "Trial"))) else None
 
 
-def _names(node: ast.stmt) -> Collection[str]:
-    """Return the names that a statement may give a meaning to."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+def _definitions(body: Sequence[ast.stmt], name: str) -> list[ast.AST]:
+    """Return what may give a meaning to a name of a module."""
+    found: list[ast.AST] = []
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            inner = (node for node in ast.walk(statement) if isinstance(node, ast.Global))
+            found += [statement] * (statement.name == name) + [node for node in inner if name in node.names]
+        else:
+            found += [node for node in ast.walk(statement) if {name, *_ANY} & _defined(node)]
+    return found
+
+
+def _defined(node: ast.AST) -> set[str | None]:
+    """Return the names to which a node may give a meaning; one of `_ANY` where only running it tells."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.ExceptHandler(name=name) | ast.MatchAs(name=name) | ast.MatchStar(name=name):
+            return {name}
+        case ast.MatchMapping(rest=name):
+            return {name}
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return {(alias.asname or alias.name).partition(".")[0] for alias in aliases}
+        case ast.Name(id=name, ctx=context):
+            return {name} if name in _ANY or not isinstance(context, ast.Load) else set()
+    return set()
+
+
+def _is_of_this_package(node: ast.AST) -> bool:
+    return isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "l2rw_ray"
 
 
 def _signature(config: FunctionTrial, written: ast.FunctionDef) -> Signature | None:

@@ -27,9 +27,15 @@ def test_the_names_are_those_of_all_columns_without_a_metric() -> None:
     assert not RECORDED & (BUILT_IN.keys() | COSTS.keys())
 
 
-@pytest.mark.parametrize("name", ["error", "steps", "epoch", "seed"])
+@pytest.mark.parametrize("name", ["error", "steps", "epoch", "seed", "factor.lr"])
 def test_a_metric_of_such_a_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"metrics\.{name} = .*final_{name}"):
+        parse_study(_study(name))
+
+
+@pytest.mark.parametrize("name", ["", " loss", "loss\n", "a\nb"])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="no name of a metric"):
         parse_study(_study(name))
 
 

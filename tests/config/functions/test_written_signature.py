@@ -14,6 +14,8 @@ from l2rw_ray.import_path import load
 from l2rw_ray.planning.plan import plan_study
 
 Write = Callable[[str, str], Path]
+_TAKES_LR = "def main(lr): ..."
+_NO_DEPTH = "depth = 1: .* has no such parameter"
 _STOPS = "\nraise RuntimeError('this module was run')\n"
 
 
@@ -40,6 +42,8 @@ def trials(**params: object) -> list:
         ("def main(lr, *, depth: int | None = None): ...", {}, None),
         ("def main(trial, **others): ...", {"any": 1}, None),
         ("def main(trial: Trial): ...", {"any": 1}, None),
+        (f"{_TAKES_LR}\nif __name__ == '__main__':\n    main(0.1)", {"depth": 1}, _NO_DEPTH),
+        (f"if TYPE_CHECKING:\n    from l2rw_ray import Trial\n{_TAKES_LR}", {"depth": 1}, _NO_DEPTH),
     ],
 )
 def test_the_text_says_what_running_it_says(
@@ -52,7 +56,7 @@ def test_the_text_says_what_running_it_says(
         return
     with pytest.raises(ConfigError, match=rf"trial.params.{problem}") as read:
         check_written_params(planned)
-    code.write_text(f"import l2rw_ray\n{definition}")
+    code.write_text(f"import l2rw_ray\nTYPE_CHECKING = False\n{definition}")
     function = load("own_train:main", "trial.function")
     config = planned[0].config
     with pytest.raises(ConfigError) as run:
@@ -68,6 +72,15 @@ def test_the_text_says_what_running_it_says(
         "@decorated\ndef main(trial, depth): ...",
         "def main(trial, depth): ...\nmain = other(main)",
         "from other import main",
+        f"{_TAKES_LR}\ntry:\n    from fast import main\nexcept ImportError:\n    pass",
+        f"{_TAKES_LR}\nif True:\n    def main(lr, width): ...",
+        f"{_TAKES_LR}\nwith something:\n    from fast import main",
+        f"{_TAKES_LR}\nfrom fast import *",
+        f"{_TAKES_LR}\nglobals()['main'] = other",
+        f"{_TAKES_LR}\ndef install():\n    global main\n    def main(lr, width): ...",
+        f"{_TAKES_LR}\ntry:\n    pass\nexcept Error as main:\n    pass",
+        f"{_TAKES_LR}\nfor main in mains:\n    pass",
+        "class Trial: ...\ndef main(config: Trial, scale=1.0): ...",
         "def main(",
         f"main = {'(' * 10_000}{')' * 10_000}",
         f"def main(x={'-' * 100_000}1): ...",
