@@ -13,7 +13,7 @@ from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.comparisons.comparison import Comparison, with_evidence
 from l2rw_ray.report.comparisons.contrast import Contrast, compare, compare_pooled
 from l2rw_ray.report.design_points.design_point import DesignPoint
-from l2rw_ray.report.design_points.points import METHOD_FACTOR
+from l2rw_ray.report.design_points.points import METHOD_FACTOR, plain
 from l2rw_ray.report.design_points.setting import Factor, Setting
 
 
@@ -134,6 +134,7 @@ def compare_levels(
         raise InputError(
             "metric", metric, "no metric of this study", f"use one of {', '.join(sorted(known))}"
         )
+    treatment, control = plain(treatment), plain(control)
     found = _factor_of(summary, treatment, control, factor)
     others = tuple(level for level in found.levels if level != control)
     contrast = Contrast(found, control, others)
