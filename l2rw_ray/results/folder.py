@@ -357,6 +357,10 @@ class StudyFolder:
             raise self._error(problem, "give the folder that `l2rw-ray run` wrote")
         self._check_plain_top()
         for file in (self.study_file, self.plan_file):
+            if not file.is_file() and self.plan_log.is_file():
+                raise self._error(
+                    "a study is registered there, but none has run", "run it with `l2rw-ray run`"
+                )
             if not file.is_file():
                 raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")
 

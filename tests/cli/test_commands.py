@@ -273,6 +273,15 @@ def test_plan_and_register_refuse_a_parameter_that_the_function_has_not(call: Ca
     assert not (tmp_path / "out").exists()
 
 
+def test_a_registered_study_that_has_not_run_says_so(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert call("register", "studies/demo.yaml", "--out", str(folder))[0] == 0
+    for command in ("status", "report"):
+        code, _, error = call(command, str(folder))
+        assert code == 2
+        assert error.endswith("a study is registered there, but none has run; run it with `l2rw-ray run`\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -59,9 +59,9 @@ class TunedComparisonDesign(SearchOptions):
             both = set(arm.space) & (set(self.space) | set(own))
             if both:
                 path = min(both)
-                raise conflict(
-                    f"arms.{name}.space.{path}", "", "it is set twice", "leave it out of one place"
-                )
+                given = arm.space[path].model_dump(mode="json", exclude_unset=True)
+                remedy = "leave it out of one place"
+                raise conflict(f"arms.{name}.space.{path}", given, "it is set twice", remedy)
             fixed = set(own) & set(self.space)
             if fixed:
                 problem = "the space that all arms share varies it"
