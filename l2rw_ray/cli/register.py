@@ -3,6 +3,7 @@
 import math
 
 from l2rw_ray.config import StudySpec
+from l2rw_ray.config.functions.choice import headline_of as declared_headline
 from l2rw_ray.config.validation_errors import closest
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study, representative_trials
@@ -64,11 +65,14 @@ def register_plan(spec: StudySpec, folder: StudyFolder, primary: str, margin: fl
         f"log      {folder.plan_log}",
     ]
     if margin is not None:
-        lines.insert(2, f"margin   {_headline(spec).amount(margin)}")
+        headline = _headline(spec)
+        lines.insert(2, f"margin   {f'{margin:g}' if headline is None else headline.amount(margin)}")
     return "\n".join(lines)
 
 
-def _headline(spec: StudySpec) -> MetricSpec:
-    """Return the metric that the report will be about, as far as the study file says."""
+def _headline(spec: StudySpec) -> MetricSpec | None:
+    """Return the metric that the report will be about; None where only loading the data tells."""
+    if spec.is_built_in and spec.is_regression is None and declared_headline(spec.metrics) is None:
+        return None
     known = [REGRESSION_HEADLINE] if spec.is_regression else [HEADLINE]
     return metric_spec_for(metric_table(spec).headline(known))

@@ -181,8 +181,10 @@ def _print_outcome(console: Console, folder: StudyFolder, outcome: RunOutcome) -
     if outcome.counts["failed"]:
         _print(console, "         run again with --retry-failed to retry failed trials")
     if outcome.counts["diverged"]:
-        counted = "chance level" if folder.read_spec().is_built_in else "the worst outcome"
-        _print(console, f"         diverged: NaN or infinity in training; the report counts it as {counted}")
+        _print(
+            console,
+            "         diverged: NaN or infinity in training; the report counts it as the worst outcome",
+        )
     if outcome.counts["failed"] or outcome.counts["diverged"]:
         for line in _failed_logs(folder):
             _print(console, line)

@@ -18,7 +18,7 @@ from l2rw_ray.planning.plan import by_resources, plan_study, representative_tria
 from l2rw_ray.planning.resumed_search import resume_search
 from l2rw_ray.planning.source_check import check_table_sizes
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.plans.plan_log import read_plan_log
+from l2rw_ray.results.plans.plan_log import plans_with
 from l2rw_ray.results.status import missing_trials
 from l2rw_ray.results.trial_result import TrialResult
 
@@ -172,7 +172,7 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
         case GridDesign() | AblationDesign() if spec.looks > 1:
             from l2rw_ray.planning.strategies.planned_looks import PlannedLooksStrategy
 
-            plans = read_plan_log(folder).with_plan(spec, len(ledger))
+            plans = plans_with(spec, folder, len(ledger))
             looking = PlannedLooksStrategy(spec, planned, ledger, plans)
             planned = looking.planned
             remaining = looking.remaining - len(missing_trials(planned, ledger))
@@ -209,7 +209,7 @@ def _has_ended(
 
     finals = [trial for trial in planned if trial.stage is Stage.FINAL]
     is_over = len({trial.seed for trial in finals}) in spec.look_sizes and not missing_trials(finals, ledger)
-    return is_over and is_shown(spec, finals, ledger, read_plan_log(folder).with_plan(spec, len(ledger)))
+    return is_over and is_shown(spec, finals, ledger, plans_with(spec, folder, len(ledger)))
 
 
 def check_samples(samples: Sequence[PlannedTrial]) -> None:

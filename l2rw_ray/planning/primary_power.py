@@ -9,7 +9,7 @@ from l2rw_ray.report.design_points.labels import HEADLINE, REGRESSION_HEADLINE
 from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.provenance.plan_history import plan_history
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.plans.plan_log import read_plan_log
+from l2rw_ray.results.plans.plan_log import plans_with
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.statistics.power import detectable_difference, deviation_interval
 
@@ -40,8 +40,9 @@ def detectable_range(
 ) -> Detectable | None:
     """Return which difference of the finding the study's seeds detect, at the level it is tested at.
 
-    Captures that the deviation between few seeds is itself uncertain. The finding is tested at 5 %, divided
-    by the number of planned looks, and by that of the averages where none of them is tested first.
+    Captures that the deviation between few seeds is itself uncertain. The level is 5 %,
+    divided by the factor for looks and unplanned extensions and, where no comparison was registered to be
+    tested first, by the number of averages.
 
     Args:
         spec: The study.
@@ -55,7 +56,7 @@ def detectable_range(
     usual = (HEADLINE, REGRESSION_HEADLINE) if spec.is_built_in else ()
     ledger = trial_results(folder.path, list(dict.fromkeys(map(str, (*usual, *metrics.results)))))
     metric = str(metrics.headline({name for result in ledger.values() for name in result.metrics}))
-    history = plan_history(read_plan_log(folder).with_plan(spec, len(ledger)), spec)
+    history = plan_history(plans_with(spec, folder, len(ledger)), spec)
     averages = averages_of(spec, planned, ledger, metric, history)
     if not averages or len(averages[0].difference.values) - 1 < LEAST_FREEDOM:
         return None

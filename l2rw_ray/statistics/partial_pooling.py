@@ -103,7 +103,7 @@ def partial_pooling(values_JS: np.ndarray, margin: float | None = None) -> Parti
 
 
 def _varies(values_JS: np.ndarray) -> bool:
-    """Return whether values vary from seed to seed at each setting, on average, and not alike at all."""
+    """Return whether values vary over seeds at each setting, in their mean over settings, and beyond it."""
     own_JS = values_JS - values_JS.mean(axis=1, keepdims=True)
     own_JS = own_JS - own_JS.mean(axis=0)
     spreads = np.ptp(values_JS, axis=1).min(), np.ptp(values_JS.mean(axis=0)), np.abs(own_JS).max()
@@ -111,11 +111,14 @@ def _varies(values_JS: np.ndarray) -> bool:
 
 
 def _deviations(mean_J: np.ndarray, error_RJ: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return equally probable pairs of a draw of the errors, by its place, and a deviation between settings.
+    """Return equally probable pairs of a draw of the errors and a deviation between settings.
 
     Args:
-        mean_J: Mean of each setting.
-        error_RJ: Variance of its error.
+        mean_J: Mean of each setting, centred [J].
+        error_RJ: Variance of that mean's error, by draw [R, J].
+
+    Returns:
+        Index of the draw [D] and the deviation [D].
     """
     angle_T = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * math.pi / 2
     scale = math.sqrt(max(float(mean_J.var(ddof=1)), float(np.median(error_RJ))))

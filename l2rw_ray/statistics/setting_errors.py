@@ -1,5 +1,7 @@
 """Error variances of several settings that share a part of their errors at each seed, by Gibbs sampling.
 
+The settings' own variances are drawn by a Metropolis step.
+
 Shape suffixes: J settings, S seeds, K contrasts between seeds, C chains, R draws.
 """
 
@@ -10,7 +12,7 @@ from scipy import special
 
 _PRIOR = 1
 """Seeds that the common size of errors counts for in the variance of a setting."""
-_CHAINS, _DROPPED, _KEPT, _THINNED = 600, 40, 16, 4
+_CHAINS, _BURN_IN, _KEPT, _THINNING = 600, 40, 16, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,8 @@ class ErrorVariances:
     """Draws of the error variances of one seed.
 
     Attributes:
-        own_RJ: Variance of what is the setting's own.
-        shared_R: Variance of what all settings of a seed share.
+        own_RJ: Variance of what is the setting's own, by draw and setting [R, J].
+        shared_R: Variance of what all settings of a seed share, by draw [R].
     """
 
     own_RJ: np.ndarray
@@ -29,13 +31,17 @@ class ErrorVariances:
 def draw_error_variances(rng: np.random.Generator, values_JS: np.ndarray) -> ErrorVariances:
     """Return draws from the posterior of error variances, whatever the mean of each setting.
 
-    That of a setting is scaled inverse chi-square around a common size, which has Jeffreys' prior, so that a
-    setting whose few seeds happen to agree is not taken for exact. Jeffreys' prior, too, has the variance of
-    the weighted mean of a seed, which is that of the shared error and of the own ones in the mean.
+    Each setting's variance has a scaled inverse chi-square prior around a common size, which has Jeffreys'
+    prior: a setting whose few seeds happen to agree does not count as exact. The variance of a seed's
+    weighted mean, shared and own errors together, has Jeffreys' prior as well; own variances are proposed
+    without it, and accepted by the ratio of the two priors.
 
     Args:
-        rng: Draws them.
+        rng: Source of the draws.
         values_JS: Values that vary at each setting and from seed to seed [J, S].
+
+    Returns:
+        The draws.
     """
     settings, seeds = values_JS.shape
     contrasts = seeds - 1
@@ -43,16 +49,16 @@ def draw_error_variances(rng: np.random.Generator, values_JS: np.ndarray) -> Err
     spread_J = np.square(values_JK - values_JK.mean(axis=0)).mean(axis=1)
     own_CJ = np.tile(spread_J + 0.05 * np.square(values_JK).mean(), (_CHAINS, 1))
     size_C, kept = own_CJ.mean(axis=1), []
-    for sweep in range(1, _DROPPED + _KEPT * _THINNED + 1):
+    for sweep in range(1, _BURN_IN + _KEPT * _THINNING + 1):
         shared_C, error_CK = _draw_shared(rng, own_CJ, values_JK)
         square_CJ = np.square(values_JK - error_CK[:, None, :]).sum(axis=2)
         freedom = _PRIOR + contrasts
         proposed_CJ = (_PRIOR * size_C[:, None] + square_CJ) / rng.chisquare(freedom, square_CJ.shape)
-        prior_C = (shared_C + _of_mean(own_CJ)) / (shared_C + _of_mean(proposed_CJ))
-        own_CJ = np.where((rng.random(_CHAINS) < prior_C)[:, None], proposed_CJ, own_CJ)
+        acceptance_C = (shared_C + _of_mean(own_CJ)) / (shared_C + _of_mean(proposed_CJ))
+        own_CJ = np.where((rng.random(_CHAINS) < acceptance_C)[:, None], proposed_CJ, own_CJ)
         scale_C = _PRIOR / 2 * (1 / own_CJ).sum(axis=1)
         size_C = rng.gamma(settings * _PRIOR / 2, size=_CHAINS) / scale_C
-        if sweep > _DROPPED and sweep % _THINNED == 0:
+        if sweep > _BURN_IN and sweep % _THINNING == 0:
             kept.append((own_CJ, shared_C))
     own, shared = zip(*kept, strict=True)
     return ErrorVariances(np.concatenate(own), np.concatenate(shared))

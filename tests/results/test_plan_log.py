@@ -11,7 +11,7 @@ from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.report.ablation.summarise import summarise
 from l2rw_ray.report.provenance.plan_history import plan_history, unknown_primary
-from l2rw_ray.results.plans.plan_log import log_plan, plan_hash, read_plan_log
+from l2rw_ray.results.plans.plan_log import log_plan, plan_hash, plans_with, read_plan_log
 
 GRID = {"design": {"kind": "grid", "factors": {"method.name": ["uniform", "l2rw"]}}}
 
@@ -120,6 +120,26 @@ def test_seeds_that_are_dropped_are_named(spec_at, folder, later, dropped, facto
     assert history.multiplicity == factor
     log_plan(folder, spec_at(80), 10)
     assert read_plan_log(folder).dropped == ()
+
+
+def test_seeds_that_are_replaced_are_named(spec_at, folder):
+    register_plan(spec_at([0, 1, 2]), folder, "", None)
+    for seeds, results in (([0, 1, 2], 0), ([3, 4, 5], 3)):
+        log_plan(folder, spec_at(seeds), results)
+    added, dropped, deviation = plan_history(read_plan_log(folder), spec_at([3, 4, 5])).warnings
+    assert added.startswith("Added seeds 3, 4, 5 after results existed")
+    assert dropped.startswith("Dropped after results existed: seeds 0, 1, 2.")
+    assert deviation.endswith("seeds 3, 4, 5 added; seeds 0, 1, 2 dropped")
+    (same,) = plan_history(read_plan_log(folder), spec_at([5, 4, 3])).warnings[2:]
+    assert "instead of" not in same
+
+
+def test_the_plan_of_an_older_folder_is_where_its_log_begins(spec_at, folder):
+    """A run adds it when it writes; `plan` and the rule of looks know it before."""
+    folder.write_plan(spec_at(5), plan_study(spec_at(5)))
+    plans = plans_with(spec_at(LOOKS), folder, 10)
+    assert [each.look_sizes or each.seeds for each in plans.entries] == [(0, 1, 2, 3, 4), (5, 10, 20)]
+    assert plan_history(plans, spec_at(LOOKS)).multiplicity == 3 * 4
 
 
 def test_a_log_without_the_sizes_of_looks_is_read(spec_at, folder):

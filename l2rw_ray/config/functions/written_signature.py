@@ -1,6 +1,7 @@
-"""What a training function takes according to its text, which is read without running any of it."""
+"""Read what a training function takes from its source, without running it."""
 
 import ast
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -46,14 +47,16 @@ def _definition(path: str) -> ast.FunctionDef | None:
     if not is_local(package) or not file.is_file():
         return None
     try:
-        body = ast.parse(file.read_bytes()).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of the user's code
+            body = ast.parse(file.read_bytes()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the import says what is wrong with it
         return None
     found = _definitions(body, attribute)
     only = found[0] if len(found) == 1 and found[0] in body else None
     if not isinstance(only, ast.FunctionDef) or only.decorator_list:
         return None
-    return only if all(map(_is_of_this_package, _definitions(body, "Trial"))) else None
+    return only if all(map(_imports_from_this_package, _definitions(body, "Trial"))) else None
 
 
 def _definitions(body: Sequence[ast.stmt], name: str) -> list[ast.AST]:
@@ -84,7 +87,7 @@ def _defined(node: ast.AST) -> set[str | None]:
     return set()
 
 
-def _is_of_this_package(node: ast.AST) -> bool:
+def _imports_from_this_package(node: ast.AST) -> bool:
     return isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "l2rw_ray"
 
 

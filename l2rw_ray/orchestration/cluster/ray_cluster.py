@@ -155,8 +155,8 @@ def _connect(address: str | None, code: Path | None, private: Path | None) -> No
 def _own_sessions() -> Iterator[None]:
     """Start Ray's processes in sessions of their own.
 
-    A signal to this process's group (`timeout`, a closing terminal) then leaves the cluster to this process,
-    which ends it in order. Ray has no option for this.
+    A signal to this process's group, such as that of `timeout`, then does not reach the cluster, and this
+    process can shut it down in order. Ray has no option for this.
     """
     from ray._private import services
 

@@ -12,7 +12,7 @@ from l2rw_ray.planning.strategies.interface import Ledger, TrialStrategy
 from l2rw_ray.planning.strategies.minimum_effective import MinimumEffectiveStrategy
 from l2rw_ray.planning.strategies.search_spec import search_specs
 from l2rw_ray.results.folder import StudyFolder
-from l2rw_ray.results.plans.plan_log import read_plan_log
+from l2rw_ray.results.plans.plan_log import plans_with
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.status import missing_trials
 from l2rw_ray.results.trial_result import WEIGHTED
@@ -41,7 +41,7 @@ def build_strategies(
         case _ if spec.looks > 1:
             from l2rw_ray.planning.strategies.planned_looks import PlannedLooksStrategy
 
-            plans = read_plan_log(folder).with_plan(spec, len(ledger))
+            plans = plans_with(spec, folder, len(ledger))
             return [PlannedLooksStrategy(spec, planned, ledger, plans, retry_failed=retry_failed)]
         case _:
             missing = missing_trials(planned, ledger, retry_failed=retry_failed)
@@ -68,5 +68,5 @@ def _search_strategy(
         searches.append(SearchStrategy(search, optuna_study, ledger, retry_failed=retry_failed))
     if isinstance(spec.design, SearchDesign):
         return searches[0]
-    plans = read_plan_log(folder).with_plan(spec, len(ledger))
+    plans = plans_with(spec, folder, len(ledger))
     return TunedComparisonStrategy(searches, ledger, plans, retry_failed=retry_failed)

@@ -101,7 +101,7 @@ def _warnings(study: MeasuredStudy, claims: Claims) -> tuple[str, ...]:
         *unknown_primary(study.history, [study.contrast.name(level) for level in study.contrast.treatments]),
         *noisy_selection(study.all_outcomes),
         *tuning_gaps(study.spec, study.all_outcomes),
-        *_gaps(outcomes, claims.pooled, is_built_in=study.spec.is_built_in),
+        *_gaps(outcomes, claims.pooled),
         *cautions(claims.pooled),
         *shared_test_set(outcomes, study.metric, claims.pooled),
         *warnings_of(outcomes, study.metrics),
@@ -133,7 +133,7 @@ def _multiverse(study: MeasuredStudy, claims: Claims) -> Table | None:
     )
 
 
-def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison], *, is_built_in: bool) -> tuple[str, ...]:
+def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison]) -> tuple[str, ...]:
     counts, gaps = counts_of(outcomes), []
     if counts.missing:
         missing = count(counts.missing, "planned trial")
@@ -142,9 +142,10 @@ def _gaps(outcomes: Sequence[Outcome], pooled: Sequence[Comparison], *, is_built
     if ended_early:
         gaps.append(f"{count(ended_early, 'trial')} failed or stopped, excluded from all results")
     if counts.diverged:
-        how = "at chance level in test accuracies, ranked last in test errors"
-        if not is_built_in:
-            how = "at the worst value in metrics in percent, ranked last in others"
+        how = (
+            "at chance level in the trainer's accuracies, at the worst value in other metrics in percent, "
+            "ranked last in all others"
+        )
         gaps.append(
             f"{count(counts.diverged, 'trial')} diverged: counted {how}, and excluded from everything else"
         )

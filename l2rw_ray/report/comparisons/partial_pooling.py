@@ -71,8 +71,8 @@ def pooling_table(
             f"Posterior medians with 95 % limits, over {count(len(seeds), 'seed')} that all settings have. A "
             "normal hierarchical model with flat priors: differences of settings scatter around a common "
             "mean, and are drawn towards it as far as their errors explain that they differ. Each setting "
-            "has errors of its own size. Limits are over seeds: the luck of a test set that all seeds or "
-            "settings share is not in them. "
+            "has errors of its own size. Limits are over seeds: where all seeds or settings share a test "
+            "set, the error of its examples is not included. "
             f"{_SAMPLE if len(pairs) >= _FEW else _TOO_FEW} Nothing here is corrected, and it "
             "replaces no row above."
         ),

@@ -215,7 +215,7 @@ def spec_of(name: str, metric: Metric) -> MetricSpec:
 
 
 METRICS: Mapping[str, MetricSpec] = {
-    name: replace(spec_of(name, metric), has_chance_level=name in BUILT_IN)
+    name: replace(spec_of(name, metric), has_chance_level=name in BUILT_IN and metric.format == "percent")
     for name, metric in (BUILT_IN | COSTS).items()
 }
 """Metrics of the built-in trainer, and costs."""

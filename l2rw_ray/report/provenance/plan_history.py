@@ -89,9 +89,11 @@ def _schedule(entry: PlanEntry) -> str:
 
 
 def _change(before: PlanEntry, after: PlanEntry) -> str:
-    if after.has_other_looks(before) or not set(before.seeds) < set(after.seeds):
+    if after.has_other_looks(before):
         return f"Changed from {_schedule(before)} to {_schedule(after)}"
-    return f"Extended from {len(before.seeds)} to {count(len(after.seeds), 'seed')}"
+    if set(before.seeds) < set(after.seeds):
+        return f"Extended from {len(before.seeds)} to {count(len(after.seeds), 'seed')}"
+    return f"Added {_named(set(after.seeds) - set(before.seeds))}"
 
 
 def _named(seeds: Iterable[int]) -> str:
@@ -105,8 +107,10 @@ def _deviations(entry: PlanEntry, spec: StudySpec) -> list[str]:
     now, found = plan_entry(spec, 0), []
     if entry.plan != now.plan:
         found.append("the trial or the design was changed")
-    if now.has_other_looks(entry) or now.seeds != entry.seeds:
+    if now.has_other_looks(entry) or len(now.seeds) != len(entry.seeds):
         found.append(f"{_schedule(now)} instead of {_schedule(entry)}")
+    elif added := set(now.seeds) - set(entry.seeds):
+        found.append(f"{_named(added)} added")
     if dropped := set(entry.all_seeds) - set(now.all_seeds):
         found.append(f"{_named(dropped)} dropped")
     if entry.results:

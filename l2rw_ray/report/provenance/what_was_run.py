@@ -17,7 +17,7 @@ INTERVALS = (
     "each seed first; p values of the paired t test are corrected in the order finding, averages, settings, "
     "interactions, intervals are not"
 )
-_SHOWN = 4
+_MAX_SHOWN = 4
 """Largest number of values of an option of the optimiser that are all shown."""
 _WITH_EXAMPLES = "; those of differences include the error of test examples, where all seeds share them"
 
@@ -197,14 +197,14 @@ def _added(configs: Sequence[Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _optimiser(configs: Sequence[Any]) -> str:
-    """Return the optimisers with what they have in common or between which values it lies."""
+    """Return the optimisers and the values of their main options; more than four values as a range."""
     sections = [config["optim"] for config in configs]
     parts = [_distinct(section["name"] for section in sections)]
     for field in ("lr", "momentum", "weight_decay", "batch_size"):
-        values = sorted({section[field] for section in sections if section.get(field)})
-        if values:
-            shown = values if len(values) <= _SHOWN else (values[0], values[-1])
-            between = " / " if len(values) <= _SHOWN else " to "
+        values = sorted({section[field] for section in sections if section.get(field) is not None})
+        if any(values):
+            shown = values if len(values) <= _MAX_SHOWN else (values[0], values[-1])
+            between = " / " if len(values) <= _MAX_SHOWN else " to "
             name = factor_name(f"optim.{field}")
             parts.append(f"{name} {between.join(level_text(field, value) for value in shown)}")
     schedules = _distinct((section.get("schedule") or {}).get("name", "constant") for section in sections)

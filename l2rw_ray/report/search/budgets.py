@@ -87,7 +87,7 @@ class SearchBudgets:
         )
         if self.searches > 1:
             band = f"Means over {self.searches} searches of each arm, bands their 95 % intervals."
-        worst = "chance level" if self.metric_spec.is_share else "the worst of any arm"
+        worst = self.metric_spec.of_divergence if self.metric_spec.is_share else "the worst of any arm"
         gaps = (
             ("Configurations that diverged", self.diverged, f" count as {worst}"),
             ("Configurations that failed or were stopped", self.lost, " are left out"),
@@ -132,7 +132,9 @@ def search_budgets(
         return None
     searches = max(map(len, groups.values()))
     return SearchBudgets(
-        *(metric, curves, searches),
+        metric,
+        curves,
+        searches,
         diverged=_by_arm(searched, lambda each: each.diverged),
         lost=_by_arm(searched, lambda each: each.lost),
         empty=_by_arm(searched, lambda each: not _with_worst(each, worst)),

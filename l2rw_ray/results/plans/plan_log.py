@@ -67,10 +67,6 @@ class PlanLog:
         """The first plan that was registered; None if there is none."""
         return next((entry for entry in self.entries if entry.registered), None)
 
-    def with_plan(self, spec: StudySpec, results: int) -> "PlanLog":
-        """Return the log if a study is run as it is now, with so many trials that have ended."""
-        return replace(self, entries=(*self.entries, plan_entry(spec, results)))
-
     @property
     def extensions(self) -> tuple[tuple[PlanEntry, PlanEntry], ...]:
         """Plans before and after each time seeds were added, or looks changed, once results existed."""
@@ -113,6 +109,23 @@ def read_plan_log(folder: StudyFolder) -> PlanLog:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         remedy = "restore it, or delete it to begin a new one"
         raise StudyFolderError("plan log", folder.plan_log, "unreadable", remedy) from error
+
+
+def plans_with(spec: StudySpec, folder: StudyFolder, results: int) -> PlanLog:
+    """Return the log as a run of a study would leave it; that of an older folder begins with its last plan.
+
+    Args:
+        spec: The study as it is now.
+        folder: Its folder.
+        results: Number of trials that have ended.
+
+    Raises:
+        StudyFolderError: The log is a link, or unreadable.
+    """
+    entries = read_plan_log(folder).entries
+    if not entries and folder.plan_file.is_file():
+        entries = (plan_entry(folder.read_spec(), 0),)
+    return PlanLog((*entries, plan_entry(spec, results)))
 
 
 def plan_entry(spec: StudySpec, results: int, **registered: Any) -> PlanEntry:

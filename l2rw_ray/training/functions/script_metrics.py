@@ -44,10 +44,10 @@ class LinesReader:
         """Return what has been added since the last call.
 
         Args:
-            is_complete: Whether the script has ended, so that a last line without an end is no part of one.
+            is_complete: Whether the script has ended, so that a last line without a newline counts.
 
         Raises:
-            InputError: A line is no object of JSON, or its epoch, step or checkpoint is none.
+            InputError: A line is not a JSON object, or its epoch, step or checkpoint is invalid.
         """
         if not self._path.is_file():
             return []
