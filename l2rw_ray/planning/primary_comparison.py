@@ -22,8 +22,8 @@ from l2rw_ray.report.design_points.metric_table import metric_table
 from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome, chance_level, factors_of, join
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.report.provenance.plan_history import PlanHistory, plan_history
-from l2rw_ray.results.folder import PlanRow
 from l2rw_ray.results.plans.plan_log import PlanLog
+from l2rw_ray.results.plans.plan_rows import PlanRow
 from l2rw_ray.results.trial_result import TrialResult
 
 

@@ -9,7 +9,8 @@ from l2rw_ray.config import PlannedTrial, Stage, StudySpec, trial_fingerprint
 from l2rw_ray.config.design.kinds import SearchingDesign
 from l2rw_ray.config.loading import parse_trial
 from l2rw_ray.planning.strategies.search_spec import SearchSpec, search_specs
-from l2rw_ray.results.folder import PlanRow, StudyFolder
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.plans.plan_rows import PlanRow
 
 
 def resume_search(spec: StudySpec, folder: StudyFolder) -> list[PlannedTrial]:

@@ -2,30 +2,26 @@
 
 import errno
 import fcntl
-import json
 import os
-import re
 import shutil
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from l2rw_ray.config import PlannedTrial, Resources, Stage, StudySpec
+from l2rw_ray.config import PlannedTrial, StudySpec
 from l2rw_ray.config.loading import dump_study, read_study_file
 from l2rw_ray.errors import InputError, StudyFolderError
-from l2rw_ray.limits import MAX_INTEGER, MAX_PLAN_BYTES
 from l2rw_ray.results.atomic import atomic_path
 from l2rw_ray.results.plain_files import check_plain, check_plain_folders, open_plain
+from l2rw_ray.results.plans.plan_rows import PlanRow, plan_rows, text_of_plan
 
 if TYPE_CHECKING:
     from l2rw_ray.results.remote.store import StudyStore
 
-_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
-"""A trial's id, which is part of the names of its files."""
 _TOP = (
     *("study.yaml", "plan.json", "plan_log.jsonl", "importances.json", "notes.md", "optuna.db", "mlflow.db"),
     *("trials", "checkpoints", "logs", "models", "examples", "report", "mlartifacts"),
@@ -42,29 +38,6 @@ def unwritable(error: OSError) -> tuple[str, str]:
     """Return problem and remedy of a folder that cannot be written."""
     remedy = f"{'free the disk, or ' if error.errno in _FULL else ''}choose another --out"
     return (error.strerror or "cannot be written").lower(), remedy
-
-
-@dataclass(frozen=True)
-class PlanRow:
-    """One trial of the study's current plan.
-
-    Attributes:
-        trial_id: Its fingerprint.
-        seed: Its seed; rows of equal seed are paired.
-        factors: Level of each design factor, by path relative to `trial`.
-        resources: What it runs on.
-        stage: Whether its test metrics count, or it was only tried to choose a configuration.
-        search: Key of the search that asked for it; None for other designs and for plans of release 0.1.
-        config: Configuration as plain values, of a trial that a search asked for.
-    """
-
-    trial_id: str
-    seed: int
-    factors: Mapping[str, Any]
-    resources: Resources
-    stage: Stage = Stage.FINAL
-    search: str | None = None
-    config: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -313,9 +286,9 @@ class StudyFolder:
         Raises:
             StudyFolderError: The folder cannot be written.
         """
-        rows = [_plain_row(trial) for trial in planned]
+        text = text_of_plan(planned)
         with self._writable(), self.replaced(self.plan_file) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8")
 
     @contextmanager
     def _writable(self) -> Iterator[None]:
@@ -344,9 +317,7 @@ class StudyFolder:
         """
         self.require()
         try:
-            rows = json.loads(_text_of(self.plan_file))
-            known: dict[str, Resources] = {}
-            return tuple(_plan_row(row, known) for row in rows)
+            return plan_rows(self.plan_file)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._error("its plan.json is unreadable", "run the study again") from error
 
@@ -357,62 +328,14 @@ class StudyFolder:
             raise self._error(problem, "give the folder that `l2rw-ray run` wrote")
         self._check_plain_top()
         for file in (self.study_file, self.plan_file):
-            if not file.is_file() and self.plan_log.is_file():
-                raise self._error(
-                    "a study is registered there, but none has run", "run it with `l2rw-ray run`"
-                )
             if not file.is_file():
+                if self.plan_log.is_file():
+                    problem = "a study is registered there, but none has run"
+                    raise self._error(problem, "run it with `l2rw-ray run`")
                 raise self._error(f"it has no {file.name}", "give the folder that `l2rw-ray run` wrote")
 
     def _error(self, problem: str, remedy: str) -> StudyFolderError:
         return StudyFolderError("study folder", self.address if self.store else self.path, problem, remedy)
-
-
-def is_trial_id(name: object) -> bool:
-    """Return whether a name is a trial's fingerprint, and so no path."""
-    return isinstance(name, str) and _FINGERPRINT.fullmatch(name) is not None
-
-
-def _text_of(plan: Path) -> str:
-    size = plan.stat().st_size
-    if size > MAX_PLAN_BYTES:
-        raise ValueError(f"{size:,} bytes")
-    return plan.read_text(encoding="utf-8")
-
-
-def _plain_row(trial: PlannedTrial) -> dict[str, Any]:
-    row = {
-        "trial_id": trial.trial_id,
-        "factors": dict(trial.factors),
-        "seed": trial.seed,
-        "resources": trial.resources.model_dump(mode="json"),
-        "stage": trial.stage.value,
-    }
-    if trial.search is None:  # its configuration follows from the study
-        return row
-    return {**row, "search": trial.search, "config": trial.config.model_dump(mode="json")}
-
-
-def _plan_row(row: Mapping[str, Any], known: dict[str, Resources]) -> PlanRow:
-    """Return a row with the resources of an earlier one where they are the same, as in nearly all."""
-    if not is_trial_id(row["trial_id"]):
-        raise ValueError(f"{row['trial_id']!r} is no trial id")
-    if type(row["seed"]) is not int or not 0 <= row["seed"] <= MAX_INTEGER:
-        raise ValueError(f"{row['seed']!r} is no seed")
-    if not isinstance(row["factors"], dict) or not isinstance(row.get("search"), str | None):
-        raise TypeError("it has no factors, or its search is no text")
-    key = str(row["resources"])
-    if key not in known:
-        known[key] = Resources.model_validate(row["resources"])
-    return PlanRow(
-        trial_id=row["trial_id"],
-        seed=row["seed"],
-        factors=row["factors"],
-        resources=known[key],
-        stage=Stage(row.get("stage", Stage.FINAL)),
-        search=row.get("search"),
-        config=row["config"] if "search" in row else None,
-    )
 
 
 def _replace_text(descriptor: int, text: str) -> None:

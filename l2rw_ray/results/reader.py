@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from l2rw_ray.results.folder import PlanRow, StudyFolder
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.plans.plan_rows import PlanRow
 from l2rw_ray.results.schema import ARRAYS, SCHEMA
 from l2rw_ray.results.trial_files import read_rows
 from l2rw_ray.results.trial_result import TrialResult

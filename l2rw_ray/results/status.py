@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from l2rw_ray.config import PlannedTrial
-from l2rw_ray.results.folder import PlanRow, StudyFolder
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.plans.plan_rows import PlanRow
 from l2rw_ray.results.reader import trial_results
 from l2rw_ray.results.trial_result import TrialResult
 

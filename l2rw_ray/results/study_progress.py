@@ -19,7 +19,8 @@ from l2rw_ray.config.design.kinds import SearchingDesign
 from l2rw_ray.config.functions.metrics import is_percent
 from l2rw_ray.config.planned_trial import trial_label
 from l2rw_ray.errors import StudyFolderError
-from l2rw_ray.results.folder import PlanRow, StudyFolder
+from l2rw_ray.results.folder import StudyFolder
+from l2rw_ray.results.plans.plan_rows import PlanRow
 from l2rw_ray.results.reader import read_study
 from l2rw_ray.results.remote.claim import STALE_S
 from l2rw_ray.results.remote.store_files import StoreFiles

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.limits import MAX_LEDGER_BYTES, MAX_LEDGER_ROWS, MAX_LEDGER_VALUES
-from l2rw_ray.results.folder import StudyFolder, is_trial_id
+from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.plain_files import plain_entries
+from l2rw_ray.results.plans.plan_rows import is_trial_id
 from l2rw_ray.results.schema import SCHEMA
 
 _ROWS_AT_A_TIME = 1024

@@ -14,7 +14,7 @@ from l2rw_ray.report.design_points.labels import count, metric_spec_for
 from l2rw_ray.report.design_points.metric_table import BUILT_IN_TABLE, MetricTable
 from l2rw_ray.report.design_points.setting import Factor, Setting, point_name
 from l2rw_ray.results import StudyFolder, read_study
-from l2rw_ray.results.folder import PlanRow
+from l2rw_ray.results.plans.plan_rows import PlanRow
 from l2rw_ray.results.trial_result import TrialResult, status_of
 from l2rw_ray.statistics import mean_interval
 
