@@ -90,7 +90,7 @@ MUTATIONS = (
     ),
     Mutation("links", "results.plain_files:check_plain", unchanged, (LINKS, "run_follows or evidence")),
     Mutation("links", "config.code_identity:own_files", any_file, (LINKS, "package_with_links")),
-    Mutation("links", "results.folder:is_trial_id", always(True), (LINKS, "fingerprint")),
+    Mutation("links", "results.plans.plan_rows:is_trial_id", always(True), (LINKS, "fingerprint")),
     Mutation("links", "results.folder:_TOP", ("study.yaml",), (LINKS, "run_follows and optuna")),
     Mutation("MLflow stores", "tracking.own_store:_is_inside", always(True), (STORES, "another_place")),
     Mutation("MLflow stores", "tracking.own_store:_triggers", always([]), (STORES, "more_than_mirror")),
