@@ -47,6 +47,7 @@ class PlanSummary:
             None while its deviation is too uncertain.
         variation: Which source of randomness makes most of the variation of the finding; None where it is
             not known.
+        changes: What a run would change of the plan that was registered, or that has results already.
     """
 
     spec: StudySpec
@@ -59,6 +60,7 @@ class PlanSummary:
     basis: str = "nothing yet: --probe times a few steps of each kind of trial"
     detectable: "Detectable | None" = None
     variation: str | None = None
+    changes: Sequence[str] = ()
     longest_s: float | None = None
 
     @property
@@ -132,6 +134,7 @@ class PlanSummary:
             "detectable_difference": None if self.detectable is None else asdict(self.detectable),
             "variation": self.variation,
             "over_limit": self.over_limit,
+            "changes": list(self.changes),
             "rows": [
                 {
                     "trial_id": trial.trial_id,
@@ -195,7 +198,17 @@ def summarise_plan(spec: StudySpec, folder: StudyFolder, *, probe: bool = False,
         own: group_count(own, nodes, None if remaining is None else len(group) + remaining, None)
         for own, group in by_resources(samples).items()
     }
-    return PlanSummary(spec, planned, missing, remaining, groups, nodes, **known)
+    changes = _changes(spec, folder, len(ledger))
+    return PlanSummary(spec, planned, missing, remaining, groups, nodes, changes=changes, **known)
+
+
+def _changes(spec: StudySpec, folder: StudyFolder, results: int) -> Sequence[str]:
+    """Return what a run would change of an earlier plan, as the report will say it."""
+    if not folder.plan_log.is_file() and not folder.plan_file.is_file():
+        return ()
+    from l2rw_ray.report.provenance.plan_history import plan_history
+
+    return plan_history(plans_with(spec, folder, results), spec).warnings
 
 
 def _has_ended(

@@ -38,6 +38,7 @@ def plan_text(seen: PlanSummary) -> str:
     lines.append(f"estimated {_estimate(seen)} (from {seen.basis})")
     if seen.over_limit:
         lines.append(f"warning: {seen.over_limit}")
+    lines += [f"warning: {change}" for change in seen.changes]
     if seen.detectable is not None:
         found = seen.detectable
         lines.append(

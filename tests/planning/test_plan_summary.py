@@ -139,6 +139,24 @@ def test_nothing_is_known_before_a_trial_has_finished(study_tree: dict, tmp_path
     assert "estimated time unknown" in plan_text(seen)
 
 
+def test_what_a_run_would_change_of_its_plan_is_warned_of(study_tree: dict, tmp_path: Path) -> None:
+    study_tree["design"]["factors"] = {"method.name": ["uniform", "l2rw"]}
+    spec, folder = parse_study(study_tree | {"seeds": 2}), StudyFolder(tmp_path)
+    folder.create()
+    log_plan(folder, spec, 0)
+    log_plan(folder, spec, 0, registered=True)
+    folder.write_plan(spec, plan_study(spec))
+    assert "warning" not in plan_text(summarise_plan(spec, folder, nodes=NODES))
+    for trial in plan_study(spec):
+        _write(folder, trial, 1.0, 0.5)
+    assert "warning" not in plan_text(summarise_plan(spec, folder, nodes=NODES))
+    seen = summarise_plan(parse_study(study_tree | {"seeds": 3}), folder, nodes=NODES)
+    extended, deviates = [line for line in plan_text(seen).splitlines() if line.startswith("warning: ")]
+    assert extended.startswith("warning: Extended from 2 to 3 seeds after results existed: p values")
+    assert deviates.endswith("3 seeds instead of 2 seeds")
+    assert len(seen.as_dict()["changes"]) == 2
+
+
 def test_what_does_not_fit_is_refused(study_tree: dict, tmp_path: Path) -> None:
     study_tree["resources"] = {"gpus_per_worker": 4}
     with pytest.raises(
