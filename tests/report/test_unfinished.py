@@ -105,7 +105,7 @@ def outcome(setting: dict[str, object], seed: int = 0, *, train: str = "a", **da
     }
     row = {
         "status": "completed",
-        "config": json.dumps(config | {"model": {"name": "mlp"}, "optim": {"epochs": 1}}),
+        "config": json.dumps(config | {"model": {"name": "mlp"}, "optim": {"name": "sgd", "epochs": 1}}),
         "split_hash_train": train,
         **{f"split_hash_{name}": "b" for name in ("meta", "validation", "test")},
         **dict.fromkeys(("train_examples", "hardware", "commit", "versions", "gpus_per_worker")),
