@@ -105,7 +105,7 @@ def nested_variances(
     mean squares, are those of the modified large-sample method (Ting, Burdick, Graybill, Jeyaratnam & Lu
     1990, "Confidence intervals on linear combinations of variance components that are unrestricted in sign").
     Where the estimate would be below 0, they are those of an estimate of 0: the method's own upper limit
-    falls with it, and is below 0 for one in forty samples of groups that are alike.
+    falls with it, and is below 0 for one in forty samples of groups that do not differ.
 
     Args:
         pairs: The two values of each group, roughly normal.

@@ -72,9 +72,9 @@ def test_nested_variances_are_those_of_the_analysis_of_variance():
 def test_groups_that_differ_less_than_their_values_leave_room_for_a_variance():
     """The estimate is 0, but ten groups cannot show that nothing varies between them."""
     noise = np.random.default_rng(0).normal(size=10)
-    alike = [(0.01 * own - 1, 0.01 * own + 1) for own in noise]
+    close = [(0.01 * own - 1, 0.01 * own + 1) for own in noise]
     equal = [(own - 1, own + 1) for own in noise / noise.std(ddof=1)]  # both mean squares are 2
-    limits = nested_variances(alike).groups, nested_variances(equal).groups
+    limits = nested_variances(close).groups, nested_variances(equal).groups
     assert (limits[0].value, limits[0].low) == (0.0, 0.0)
     assert limits[0].high == pytest.approx(limits[1].high) == pytest.approx(2 * 2.35 / 2, abs=0.01)
 

@@ -55,10 +55,10 @@ def crossed(factors: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 def varied_fields(sections: Sequence[Any], name: str) -> list[str]:
     """Return the fields in which sections of one name differ; a field that is left out is another value."""
-    alike = [each for each in sections if isinstance(each, Mapping) and each.get("name") == name]
-    fields = dict.fromkeys(field for section in alike for field in section)
+    named = [each for each in sections if isinstance(each, Mapping) and each.get("name") == name]
+    fields = dict.fromkeys(field for section in named for field in section)
     return [
         field
         for field in fields
-        if any(field not in each or each[field] != alike[0].get(field) for each in alike)
+        if any(field not in each or each[field] != named[0].get(field) for each in named)
     ]
