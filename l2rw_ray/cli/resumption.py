@@ -8,6 +8,7 @@ from l2rw_ray.config import PlannedTrial
 from l2rw_ray.events import Event, TrialStarted
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.reader import earlier_trials
+from l2rw_ray.results.status import count_ended
 from l2rw_ray.tracking.runs import trial_name
 
 _MAX_NAMED = 3
@@ -32,9 +33,19 @@ class Resumption:
             self._say(f"resumed  {label} goes on from epoch {math.floor(event.history[-1].epoch) + 1}")
 
 
-def done_before(done: int, total: int) -> str:
-    """Return how many trials of the plan need not be run."""
-    return f"resumed  {done} of {total} trials were done before"
+def done_before(folder: StudyFolder, planned: int | None = None, left: int | None = None) -> str | None:
+    """Return a line that tells how many trials need not be run; None where there are none.
+
+    Args:
+        folder: The study folder, with the plan of this run.
+        planned: Number of trials; None where the design decides as it goes.
+        left: Number of trials that will run; as `planned`.
+    """
+    if planned is not None and left is not None:
+        return f"resumed  {planned - left} of {planned} trials were done before" if left < planned else None
+    done = count_ended(folder.path)
+    trials = "1 trial was" if done == 1 else f"{done} trials were"
+    return f"resumed  {trials} done before" if done else None
 
 
 def earlier_settings(folder: StudyFolder) -> str | None:

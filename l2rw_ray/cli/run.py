@@ -78,8 +78,9 @@ def run_session(
             def observe(
                 known: Mapping[str, PlannedTrial], total: int | None, groups: int, *, is_exact: bool
             ) -> list[Observer]:
-                if is_exact and total is not None and total < len(planned):
-                    _print(console, done_before(len(planned) - total, len(planned)))
+                line = done_before(folder, len(planned), total) if is_exact else done_before(folder)
+                if line:
+                    _print(console, line)
                 display.begin(known, total, groups, is_exact=is_exact)
                 resumption = Resumption(known, lambda line: _print(console, line))
                 return [display, resumption, mirror] if mirrors else [display, resumption]

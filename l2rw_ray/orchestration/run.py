@@ -20,7 +20,7 @@ from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.planning.strategies.interface import TrialStrategy, remaining_by_resources
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.plans.plan_log import log_plan
-from l2rw_ray.results.status import count_statuses
+from l2rw_ray.results.status import count_ended, count_statuses
 from l2rw_ray.results.trial_result import INTERRUPTED
 from l2rw_ray.results.writer import LedgerWriter
 
@@ -230,9 +230,7 @@ class _PlanRecorder:
         """Record the study and the trials that it asks for so far, and log the plan."""
         results = 0
         if self._folder.plan_file.is_file():
-            results = sum(
-                number for status, number in count_statuses(self._folder.path).items() if status != "missing"
-            )
+            results = count_ended(self._folder.path)
             if not self._folder.plan_log.is_file():  # a folder of an earlier version
                 log_plan(self._folder, self._folder.read_spec(), 0)
         self._folder.write_plan(self._spec, self._asked)

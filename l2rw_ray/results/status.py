@@ -41,6 +41,15 @@ def count_statuses(directory: Path) -> dict[str, int]:
     return _counts(StudyFolder(directory).read_plan(), trial_results(directory))
 
 
+def count_ended(directory: Path) -> int:
+    """Count the current plan's trials that a run would not do again.
+
+    Raises:
+        StudyFolderError: The folder holds no study, or a trial's file may not be read.
+    """
+    return sum(number for status, number in count_statuses(directory).items() if status != "missing")
+
+
 def _counts(plan: Sequence[PlanRow], ledger: Mapping[str, TrialResult]) -> dict[str, int]:
     counts = Counter(_status(ledger.get(row.trial_id, _NO_RECORD)) for row in plan)
     return {status: counts[status] for status in STATUSES}

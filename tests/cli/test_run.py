@@ -1,19 +1,22 @@
 """What a run says at its end."""
 
 import shlex
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from l2rw_ray.cli.resumption import done_before
 from l2rw_ray.cli.run import _failed_logs, _without_files, run_session
 from l2rw_ray.config import PlannedTrial, StudySpec, parse_study
 from l2rw_ray.orchestration.run import RunOptions, RunOutcome
 from l2rw_ray.planning.plan import plan_study
+from l2rw_ray.planning.strategies.build import build_strategies
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.status import count_statuses
-from tests.planning.playing import record
+from tests.planning.playing import play, record
 
 
 def test_logs_of_the_first_failed_trials_are_named_and_the_others_counted(
@@ -103,6 +106,32 @@ def test_a_resumed_run_says_how_many_trials_are_recorded(
 
     assert run(interrupted) == 130
     assert "resumed  1 of 4 trials were done before" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+def test_a_resumed_search_says_how_many_trials_are_recorded(
+    study_tree: dict, tmp_path: Path, is_published: bool
+) -> None:
+    space = {"optim.lr": {"kind": "float", "low": 0.001, "high": 1.0}}
+    arms = {"uniform": {"set": {"method.name": "uniform"}}, "l2rw": {"set": {"method.name": "l2rw"}}}
+    design = {"kind": "tuned_comparison", "arms": arms, "space": space, "budget": {"trials": 2}}
+    spec = parse_study(study_tree | {"design": design, "seeds": 2})
+    folder = StudyFolder(tmp_path / "search")
+    folder.create()
+    folder.write_plan(spec, [])
+    assert done_before(folder) is None
+    play(spec, folder, trials=5)
+    if is_published:  # without what the sampler has stored
+        shutil.copytree(folder.path / "trials", tmp_path / "published" / "trials")
+        folder = StudyFolder(tmp_path / "published")
+        folder.create()
+    (strategy,) = build_strategies(spec, plan_study(spec), folder)
+    if not is_published:
+        folder.write_plan(spec, strategy.planned)
+        assert done_before(folder) == "resumed  5 trials were done before"
+    assert strategy.ask() is not None
+    folder.write_plan(spec, strategy.planned)
+    assert done_before(folder) == "resumed  5 trials were done before"
 
 
 def ending(status: str) -> Callable[..., RunOutcome]:

@@ -45,6 +45,7 @@ class TunedComparisonStrategy:
         self._under_way: set[str] = set()
         self._asked_by: dict[str, list[SearchStrategy]] = {}
         self._results: dict[str, TrialResult] = {}
+        self._choose()
 
     @property
     def planned(self) -> Sequence[PlannedTrial]:
@@ -75,9 +76,9 @@ class TunedComparisonStrategy:
         """Return the next trial to run; None while there is none."""
         self._choose()
         searched = None if self._left else self._next_searched()
+        self._choose()  # searches that only had results to take up are over now
         if searched is not None:
             return searched
-        self._choose()
         if not self._left:
             return None
         trial = self._left.popleft()
