@@ -1,12 +1,12 @@
 """Functions that work on each row of an activation in the same way: parameters meet it as a copy per row."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from l2rw_ray.meta.alignment.layers.expression import ParameterExpression, is_activation, value_of
+from l2rw_ray.meta.alignment.layers.expression import ParameterExpression, is_activation
 from l2rw_ray.meta.alignment.layers.functions import function_rule, in_order, is_in_place, mapped, tensors_in
 from l2rw_ray.meta.alignment.layers.recording import Recording
 
@@ -112,89 +112,5 @@ def distances(recording: Recording, function: Function, args: tuple[Any, ...], k
 def prelu(recording: Recording, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Scale what is negative, by channel."""
     x, weight = in_order("self weight", args, kwargs)
-    return torch.where(x > 0, x, x * _by_channel(weight, x))
-
-
-@function_rule("layer_norm")
-def layer_norm(
-    recording: Recording, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Normalise without parameters, then scale and shift."""
-    x, shape, weight, bias, eps, *_ = in_order("input normalized_shape weight bias eps", args, kwargs)
-    eps = 1e-5 if eps is None else eps
-    return _scaled(lambda weight, bias: function(x, shape, weight, bias, eps), weight, bias)
-
-
-@function_rule("rms_norm")
-def rms_norm(recording: Recording, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Normalise without parameters, then scale."""
-    x, shape, weight, eps = in_order("input normalized_shape weight eps", args, kwargs)
-    return _scaled(lambda weight, _: function(x, shape, weight, eps), weight, None)
-
-
-@function_rule("group_norm")
-def group_norm(
-    recording: Recording, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Normalise without parameters, then scale and shift channels."""
-    x, groups, weight, bias, eps, *_ = in_order("input num_groups weight bias eps", args, kwargs)
-    eps = 1e-5 if eps is None else eps
-    return _scaled(lambda weight, bias: function(x, groups, weight, bias, eps), weight, bias, by_channel_of=x)
-
-
-@function_rule("batch_norm", "instance_norm")
-def channel_norm(
-    recording: Recording, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Normalise channels without parameters, then scale and shift them."""
-    names = "input weight bias running_mean running_var training momentum eps cudnn_enabled"
-    x, weight, bias, mean, variance, by_input, *rest = in_order(names, args, kwargs)
-    if by_input and (function.__name__ == "batch_norm" or mean is not None):
-        met = next(t for t in (weight, bias) if isinstance(t, ParameterExpression))
-        raise recording.refusal(met, "a normalisation by the statistics of the batch couples its examples")
-
-    def normalise(weight: Tensor | None, bias: Tensor | None) -> Tensor:
-        return cast("Tensor", function(x, weight, bias, mean, variance, by_input, *rest))
-
-    return _scaled(normalise, weight, bias, by_channel_of=x)
-
-
-def _by_channel(part: Tensor | None, like: Tensor) -> Tensor | None:
-    return part if part is None or like.ndim < 2 else part.reshape(-1, *[1] * (like.ndim - 2))
-
-
-def _scaled(
-    normalise: Callable[[Tensor | None, Tensor | None], Tensor],
-    weight: Tensor | None,
-    bias: Tensor | None,
-    *,
-    by_channel_of: Tensor | None = None,
-) -> Tensor:
-    """Return torch's own fused value, with the gradient of the unfused one.
-
-    Different rounding moves units across the kink of a ReLU, and gradients jump there.
-    """
-    scale, shift = (
-        part if by_channel_of is None else _by_channel(part, by_channel_of) for part in (weight, bias)
-    )
-    scaled = normalise(None, None)
-    scaled = scaled if scale is None else scaled * scale
-    scaled = scaled if shift is None else scaled + shift
-    with torch.no_grad():
-        exact = normalise(*(None if part is None else value_of(part) for part in (weight, bias)))
-    return cast("Tensor", _ValueOf.apply(scaled.to(exact.dtype), exact))
-
-
-class _ValueOf(torch.autograd.Function):
-    """The gradient of one tensor for the value of another."""
-
-    @staticmethod
-    def forward(ctx: Any, differentiated: Tensor, value: Tensor) -> Tensor:
-        """Overwrite the differentiated tensor by the value."""
-        ctx.mark_dirty(differentiated)
-        return differentiated.copy_(value)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """Return the gradient as it is."""
-        return gradient, None
+    slope = weight if x.ndim < 2 else weight.reshape(-1, *[1] * (x.ndim - 2))
+    return torch.where(x > 0, x, x * slope)

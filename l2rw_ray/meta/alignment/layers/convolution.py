@@ -25,7 +25,8 @@ from l2rw_ray.meta.alignment.layers.registry import rule_for
 from l2rw_ray.meta.outer_sum import Part, formed
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
-_FUNCTIONS = {nn.Conv1d: functional.conv1d, nn.Conv2d: functional.conv2d, nn.Conv3d: functional.conv3d}
+_FUNCTIONS = {3: functional.conv1d, 4: functional.conv2d, 5: functional.conv3d}
+"""By the dimensions of the weight."""
 _VECTOR_CHANNELS = 8
 """Input channels per group that fill a vector register; with fewer, grouped weight gradients are slow."""
 _FORMED_POSITIONS = 128
@@ -41,7 +42,7 @@ class ConvolutionCall(LayerCall):
     def prepare(self, x: Tensor) -> Tensor:
         """Pad the input first, unless the padding is by the same number of zeros on both sides."""
         layer = self.layer
-        self._padding: tuple[int, ...] = (0,) * len(layer.kernel_size)
+        self._padding: tuple[int, ...] = (0,) * (layer.weight.ndim - 2)
         if isinstance(layer.padding, tuple) and layer.padding_mode == "zeros":
             self._padding = layer.padding
             return x
@@ -51,7 +52,7 @@ class ConvolutionCall(LayerCall):
     def could_form(self, x: Tensor) -> Tensor | None:
         """Return the weight, on CPUs, where groups fill vector units and positions are many; or None."""
         layer = self.layer
-        wide = layer.in_channels // layer.groups >= _VECTOR_CHANNELS
+        wide = layer.weight.shape[1] >= _VECTOR_CHANNELS or self._is_pointwise
         many = x[0, 0].numel() >= _FORMED_POSITIONS * prod(layer.stride)
         fits = wide and many and x.device.type == "cpu"
         return layer.weight if fits and layer.weight.requires_grad else None
@@ -89,12 +90,21 @@ class ConvolutionCall(LayerCall):
         )
 
     def _function(self) -> Callable[..., Tensor]:
-        return next(convolve for kind, convolve in _FUNCTIONS.items() if isinstance(self.layer, kind))
+        return _FUNCTIONS[self.layer.weight.ndim]
+
+    @property
+    def _is_pointwise(self) -> bool:
+        """Whether each output position depends on the input at that position alone."""
+        layer = self.layer
+        is_single = all(size == 1 for size in (*layer.weight.shape[2:], *layer.stride, layer.groups))
+        return is_single and not any(self._padding)
 
     def _form(self, x: Tensor, gradient: Tensor) -> Tensor:
         """Form the gradient of each example, [N, …]: examples become groups of one convolution."""
         layer, count = self.layer, len(x)
-        weight = x.new_empty(()).expand(count * layer.out_channels, *layer.weight.shape[1:])
+        if self._is_pointwise:  # a product of matrices, whichever way channels lie in memory
+            return (gradient.to(x.dtype).flatten(2) @ x.flatten(2).mT).view(count, -1)
+        weight = x.new_empty(()).expand(count * layer.weight.shape[0], *layer.weight.shape[1:])
         return self._backward(
             gradient.reshape(1, -1, *gradient.shape[2:]),
             x.reshape(1, -1, *x.shape[2:]),

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _BEGINNINGS = ("linear", "matmul", "mm", "addmm", "bilinear", "einsum", "conv1d", "conv2d", "conv3d")
 """Functions whose result is an activation where it depends on the batch; without them everything after would
 stay an expression."""
+_OF_IMAGES = ("conv1d", "conv2d", "conv3d")
+"""Functions whose result is an activation where they are given the batch itself."""
 _SHAPES_ONLY = ("to", "type_as", "expand_as", "view_as", "reshape_as")
 _ATTENTION = "multi_head_attention_forward"
 """What is written in Python but has a rule of its own, since it puts the batch second."""
@@ -76,9 +78,12 @@ class ParameterExpression(Tensor):
             return mapped(func(*mapped(args, value_of), **mapped(kwargs, value_of)), _constant)
         if any(is_activation(tensor) for tensor in tensors):
             return _met(recording, func, args, kwargs)
-        if function_name(func) in _BEGINNINGS and _are_batch_and_weights(tensors):
+        name = function_name(func)
+        if name in _BEGINNINGS and _are_batch_and_weights(tensors):
             return _met(recording, func, mapped(args, _as_activation), mapped(kwargs, _as_activation))
-        return _computed(recording, func, args, kwargs)
+        if name in _OF_IMAGES and any(map(recording.is_of_batch, tensors)):
+            return _met(recording, func, args, kwargs)
+        return computed(recording, func, args, kwargs)
 
 
 def is_activation(tensor: Tensor) -> bool:
@@ -113,11 +118,11 @@ def _met(
     if name in _COMPARISONS or (name in _SHAPES_ONLY and not isinstance(args[0], ParameterExpression)):
         return function(*mapped(args, _constant), **mapped(kwargs, _constant))
     if name in _SHAPES_ONLY:
-        return _computed(recording, function, (args[0], *mapped(args[1:], Tensor.detach)), kwargs)
+        return computed(recording, function, (args[0], *mapped(args[1:], Tensor.detach)), kwargs)
     raise recording.refusal(met, f"{name} of it and activations has no gradient rule by example")
 
 
-def _computed(
+def computed(
     recording: "Recording", function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Apply a function of expressions and constants, to give expressions."""

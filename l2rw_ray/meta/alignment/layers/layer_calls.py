@@ -3,7 +3,7 @@
 Shape suffixes: N examples of the pass, B train examples first; K rows of each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -74,16 +74,47 @@ def recorded_call(layer: nn.Module, rule: type[LayerCall], recording: Recording)
     def call(input: Tensor, *others: Any, **named: Any) -> Tensor:  # the name that layers give their argument
         made = rule(plain, recording.train_size, recording.budget)
         made.take(*others, **named)
-        shape = made.row_shape(input)
-        axis = row_axis(shape, recording.size)
-        count = shape[0] // recording.size if axis == 0 else 1
-        is_readable = made.is_positionwise if axis == 1 else count == 1 or made.has_blocks
-        if axis is None or not is_readable or not _is_by_rule(input, made, recording):
-            return forward(layer, input, *others, **named)  # type: ignore[no-any-return]
-        x = recording.activation(input, axis) if isinstance(input, ParameterExpression) else input
-        return _by_rule(made, x, axis, count, recording)
+        y = _called(made, input, recording)
+        return forward(layer, input, *others, **named) if y is None else y
 
     return call
+
+
+def recorded_function(
+    rule: type[LayerCall],
+    x: Tensor,
+    parameters: Mapping[str, Tensor | None],
+    options: Mapping[str, Any],
+    recording: Recording,
+) -> Tensor | None:
+    """Apply a function by the rule of a layer that computes the same; None where the rule does not fit.
+
+    Args:
+        rule: The rule.
+        x: An activation.
+        parameters: What the layer would hold: expressions, tensors that are not trained, or None.
+        options: Its other attributes, as far as the rule reads them.
+        recording: That of the pass.
+    """
+    held = {
+        name: recording.owner(part) if isinstance(part, ParameterExpression) else part
+        for name, part in parameters.items()
+    }
+    layer = nn.Module()
+    vars(layer).update(options, _parameters=held)
+    return _called(rule(layer, recording.train_size, recording.budget), x, recording)
+
+
+def _called(call: LayerCall, x: Tensor, recording: Recording) -> Tensor | None:
+    """Call a layer by its rule; return None where the input has no rows that the rule can read."""
+    shape = call.row_shape(x)
+    axis = row_axis(shape, recording.size)
+    count = shape[0] // recording.size if axis == 0 else 1
+    is_readable = call.is_positionwise if axis == 1 else count == 1 or call.has_blocks
+    if axis is None or not is_readable or not _is_by_rule(x, call, recording):
+        return None
+    activation = recording.activation(x, axis) if isinstance(x, ParameterExpression) else x
+    return _by_rule(call, activation, axis, count, recording)
 
 
 def _is_by_rule(x: Tensor, call: LayerCall, recording: Recording) -> bool:

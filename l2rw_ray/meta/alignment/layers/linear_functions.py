@@ -1,4 +1,4 @@
-"""Functions that are linear in a parameter: products of matrices, convolutions and einsums.
+"""Functions that are linear in a parameter: products of matrices and einsums.
 
 Shape suffixes: N examples of the pass, B train examples first; K rows of each; I inputs, O outputs.
 """
@@ -15,7 +15,7 @@ from l2rw_ray.meta.alignment.layers.expression import ParameterExpression, is_ac
 from l2rw_ray.meta.alignment.layers.functions import function_rule, in_order
 from l2rw_ray.meta.alignment.layers.interface import ExampleGradients
 from l2rw_ray.meta.alignment.layers.linear import FactoredLinear, FormedLinear
-from l2rw_ray.meta.alignment.layers.linear_gradients import LinearGradients, Operation
+from l2rw_ray.meta.alignment.layers.linear_gradients import recorded_operation
 from l2rw_ray.meta.alignment.layers.recording import Recording
 from l2rw_ray.meta.alignment.layers.rows import by_example, row_axis
 
@@ -77,7 +77,7 @@ def matmul(recording: Recording, function: Function, args: tuple[Any, ...], kwar
         and is_activation(left)
         and not _has_rows(recording, right, left)
     ):
-        return _recorded(recording, left, right, torch.matmul)
+        return recorded_operation(recording, left, right, torch.matmul)
     return broadcast(recording, torch.matmul, (left, right), {})  # type: ignore[no-any-return]
 
 
@@ -99,26 +99,6 @@ def added_product(
     alpha, beta = kwargs.get("alpha", 1), kwargs.get("beta", 1)
     total: Tensor = (product if alpha == 1 else alpha * product) + (added if beta == 1 else beta * added)
     return total
-
-
-@function_rule("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def convolution(
-    recording: Recording, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Tensor:
-    """Convolve activations with an expression, or add one as bias."""
-    named = {**dict(zip(("input", "weight", "bias"), args, strict=False)), **kwargs}
-    rest = args[3:]
-    x, weight, bias = named.pop("input"), named.pop("weight"), named.pop("bias", None)
-
-    def convolved(x: Tensor, weight: Tensor) -> Tensor:
-        y: Tensor = function(x, weight, None, *rest, **named)
-        return y
-
-    if isinstance(weight, ParameterExpression) and is_activation(x):
-        y = _recorded(recording, x, weight, convolved)
-    else:
-        y = convolved(x, weight)
-    return y if bias is None else y + bias.reshape(-1, *[1] * (y.ndim - 2))
 
 
 @function_rule("bilinear")
@@ -155,7 +135,7 @@ def einsum(recording: Recording, function: Function, args: tuple[Any, ...], kwar
         def contracted(x: Tensor, weight: Tensor) -> Tensor:
             return torch.einsum(equation, *((weight, x) if place == 0 else (x, weight)))
 
-        return _recorded(recording, others[0], operands[place], contracted)
+        return recorded_operation(recording, others[0], operands[place], contracted)
     return _contracted_several(recording, equation, terms, operands, place)
 
 
@@ -181,18 +161,3 @@ def _contracted_several(
 
 def _first(args: tuple[Any, ...]) -> ParameterExpression:
     return next(part for part in args if isinstance(part, ParameterExpression))
-
-
-def _recorded(recording: Recording, x: Tensor, weight: ParameterExpression, operation: Operation) -> Tensor:
-    """Return op(x, W) of an activation and an expression; record example gradients of the latter."""
-    axis = recording.axis(x.shape, weight)
-    y = operation(x, weight.value.detach())
-    y_axis = recording.axis(y.shape, weight)
-    owner, kept = recording.owner(weight), x.detach()
-    sizes = recording.size, recording.train_size
-
-    def noted(gradient: Tensor) -> ExampleGradients:
-        return LinearGradients(owner, operation, kept, gradient, (axis, y_axis), sizes)
-
-    recording.watch(y, noted)
-    return y

@@ -11,7 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from l2rw_ray.meta.alignment.layers.interface import row_dots
+from l2rw_ray.meta.alignment.layers.expression import ParameterExpression
+from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, row_dots
+from l2rw_ray.meta.alignment.layers.recording import Recording
 from l2rw_ray.meta.alignment.layers.rows import by_example
 from l2rw_ray.meta.outer_sum import Part, formed
 
@@ -77,6 +79,23 @@ class LinearGradients:
         y = self._operation(x, weight)
         (found,) = torch.autograd.grad(y, weight, gradient.to(y.dtype))
         return found.to(self.parameter.dtype)
+
+
+def recorded_operation(
+    recording: Recording, x: Tensor, weight: ParameterExpression, operation: Operation
+) -> Tensor:
+    """Return op(x, W) of an activation and an expression; record example gradients of the latter."""
+    axis = recording.axis(x.shape, weight)
+    y = operation(x, weight.value.detach())
+    y_axis = recording.axis(y.shape, weight)
+    owner, kept = recording.owner(weight), x.detach()
+    sizes = recording.size, recording.train_size
+
+    def noted(gradient: Tensor) -> ExampleGradients:
+        return LinearGradients(owner, operation, kept, gradient, (axis, y_axis), sizes)
+
+    recording.watch(y, noted)
+    return y
 
 
 def _split(part: Tensor, axis: int, sizes: tuple[int, int]) -> list[int]:

@@ -13,6 +13,9 @@ from torch.nn import functional
 from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, FormedGradients, LayerCall
 from l2rw_ray.meta.alignment.layers.registry import rule_for
 
+_Gradients = tuple[Tensor | None, Tensor, Tensor]
+"""With respect to the input, where it is wanted, and to scale and shift by example, [N, C]."""
+
 
 class _Affine(LayerCall):
     """What all of them share: parameters `weight` and `bias`, and their gradients by example."""
@@ -136,21 +139,60 @@ class BatchNormCall(_Affine):
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> tuple[Tensor | None, list[ExampleGradients]]:
         """Return the gradient with respect to the input, and scale and shift gradients by example."""
-        layer, x, rstd = self.layer, self._x, self._rstd()
+        x = self._x
+        del self._x
+        if x.ndim > 2 and x.is_contiguous():
+            below, scales, shifts = self._as_channels(gradient.contiguous(), x, wanted=wanted)
+        elif x.ndim > 2 and x.device.type == "cpu":
+            below, scales, shifts = self._one_by_one(gradient, x, wanted=wanted)
+        else:
+            below, scales, shifts = self._elementwise(gradient, x, wanted=wanted)
+        return None if below is None else below.to(gradient.dtype), self._formed(scales, shifts)
+
+    def _as_channels(self, gradient: Tensor, x: Tensor, *, wanted: bool) -> _Gradients:
+        """Go back in one call, in which examples stand as channels of a single one."""
+        count = len(x)
+        one, one_x = (part.reshape(1, -1, *part.shape[2:]) for part in (gradient, x))
+        held = [part if part is None else part.repeat(count) for part in self._held()]
+        below, scales, shifts = self._native(one, one_x, held, wanted=wanted)
+        return None if below is None else below.view_as(x), scales.view(count, -1), shifts.view(count, -1)
+
+    def _one_by_one(self, gradient: Tensor, x: Tensor, *, wanted: bool) -> _Gradients:
+        """Go back in a call per example, which leaves channels where they are in memory."""
+        held, below = self._held(), torch.empty_like(x) if wanted else None
+        scales, shifts = [], []
+        for index, part in enumerate(gradient.to(x.dtype).split(1)):
+            found, scale, shift = self._native(part, x[index : index + 1], held, wanted=wanted)
+            scales.append(scale)
+            shifts.append(shift)
+            if below is not None and found is not None:
+                below[index : index + 1] = found
+        return below, torch.stack(scales), torch.stack(shifts)
+
+    def _held(self) -> list[Tensor | None]:
+        layer = self.layer
+        parts = (layer.weight, layer.running_mean, layer.running_var)
+        return [part if part is None else part.detach() for part in parts]
+
+    def _native(self, gradient: Tensor, x: Tensor, held: list[Tensor | None], *, wanted: bool) -> _Gradients:
+        found: _Gradients = torch.ops.aten.native_batch_norm_backward(
+            gradient.to(x.dtype), x, *held, None, None, False, self.layer.eps, (wanted, True, True)
+        )
+        return found
+
+    def _elementwise(self, gradient: Tensor, x: Tensor, *, wanted: bool) -> _Gradients:
+        """Go back in steps that any device and layout has."""
+        layer, below = self.layer, None
         assert layer.running_mean is not None
-        below = None
+        assert layer.running_var is not None
+        rstd = (layer.running_var + layer.eps).rsqrt()
         if wanted:
             scale = rstd if layer.weight is None else rstd * layer.weight
             below = gradient * self._by_channel(scale, gradient)
         normal = (x - self._by_channel(layer.running_mean, x)) * self._by_channel(rstd, x)
-        del self._x
         shape, gradient = (*x.shape[:2], -1), gradient.to(normal.dtype)
         scales, shifts = (part.reshape(shape).sum(dim=2) for part in (gradient * normal, gradient))
-        return below, self._formed(scales, shifts)
-
-    def _rstd(self) -> Tensor:
-        assert self.layer.running_var is not None
-        return (self.layer.running_var + self.layer.eps).rsqrt()
+        return below, scales, shifts
 
     @staticmethod
     def _by_channel(value_C: Tensor, like: Tensor) -> Tensor:

@@ -47,6 +47,68 @@ class _Frames(nn.Module):
         return self.head(x.view(count, -1, 6).mean(dim=1))
 
 
+class _FromFunctions(nn.Module):
+    """Convolutions and normalisations without layers of torch: standardised, padded on one side, frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.mix = nn.Parameter(torch.randn(6, 1, 3, 3)), nn.Parameter(torch.randn(8, 6, 1, 1))
+        self.by_channel, self.wide = (
+            nn.Parameter(torch.randn(8, 1, 3, 3)),
+            nn.Parameter(torch.randn(8, 4, 3, 3)),
+        )
+        self.scale, self.shift = nn.Parameter(torch.rand(8)), nn.Parameter(torch.rand(8))
+        self.frozen = nn.Parameter(torch.rand(8), requires_grad=False)
+        self.register_buffer("mean", torch.randn(8))
+        self.register_buffer("variance", torch.rand(8) + 0.5)
+        self.head = nn.Linear(8, C)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.conv2d(functional.pad(x, (0, 1, 0, 1)), self.stem - self.stem.mean())
+        x = functional.conv2d(x, self.mix, self.shift)
+        x = functional.batch_norm(x, self.mean, self.variance, self.scale, self.shift)
+        x = functional.hardtanh_(x, -2, 2)
+        x = functional.conv2d(x, self.by_channel, padding=1, groups=8)
+        x = functional.group_norm(x, 2, self.scale, self.shift)
+        x = functional.batch_norm(x, self.mean, self.variance, self.frozen, self.shift).tanh()
+        x = functional.conv2d(x, weight=self.wide * 2, bias=None, padding="same", groups=2)
+        x = functional.layer_norm(x.movedim(1, -1), (8,), self.scale * self.shift, eps=0.1)
+        return self.head(x.mean(dim=(1, 2)))
+
+
+class _Frozen(nn.Module):
+    """BatchNorm by running statistics, whose scale and shift are trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.Tanh(), nn.Conv2d(6, 8, 1), nn.BatchNorm2d(8)),
+            *(nn.Tanh(), nn.Conv2d(8, 8, 3, groups=8), nn.BatchNorm2d(8, affine=False), nn.Flatten(2)),
+            *(nn.BatchNorm1d(8), nn.Flatten(1), nn.LazyLinear(6), nn.BatchNorm1d(6)),
+        )
+        self.head = nn.Linear(6, C)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+    def train(self, mode: bool = True) -> "_Frozen":
+        super().train(mode)
+        for layer in self.body:
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+        return self
+
+
+def _frozen() -> nn.Module:
+    network = _Frozen()
+    network(images(32, 16)[0].float())
+    for layer in network.body:
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+    return network.train()
+
+
 def _vit() -> nn.Module:
     network = VisionTransformer(8, 4, 2, 2, 8, 16, num_classes=C)
     for parameter in (network.heads.head.weight, network.class_token):
@@ -72,6 +134,8 @@ def _conv_next() -> nn.Module:
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "transposed": _Transposed,
     "frames": _Frames,
+    "from_functions": _FromFunctions,
+    "frozen": _frozen,
     "vit": _vit,
     "swin": _swin,
     "swin_v2": partial(_swin, block=SwinTransformerBlockV2, downsample_layer=PatchMergingV2),
@@ -79,14 +143,22 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def images(size: int) -> tuple[Tensor, Tensor]:
-    return torch.randn(size, 1, 8, 8, dtype=torch.float64), torch.randint(C, (size,))
+SIDES = {"from_functions": 16, "frozen": 16}
+"""In pixels, 8 for the others; a pointwise convolution of many positions forms its gradients."""
 
 
+def images(size: int, side: int = 8) -> tuple[Tensor, Tensor]:
+    return torch.randn(size, 1, side, side, dtype=torch.float64), torch.randint(C, (size,))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("memory", ["lean", "fast"])
 @pytest.mark.parametrize("name", BUILDERS)
-def test_networks_for_images(name: str, memory: str) -> None:
+def test_networks_for_images(name: str, memory: str, layout: torch.memory_format) -> None:
     torch.manual_seed(0)
     network = BUILDERS[name]().double()
-    network(images(2)[0])
-    assert_exact(network, images(7), images(3), memory=memory)
+    side = SIDES.get(name, 8)
+    network(images(2, side)[0])
+    network = network.to(memory_format=layout)
+    train, meta = ((x.to(memory_format=layout), y) for x, y in (images(7, side), images(3, side)))
+    assert_exact(network, train, meta, memory=memory)
