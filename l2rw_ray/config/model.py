@@ -60,6 +60,9 @@ class _Network(WeightOptions):
         if self.weights is not None and not self.weights_file and not self._has_releases:
             problem = "this network has no weights of that name"
             raise conflict("weights", self.weights, problem, "give a file of safetensors or a state dict")
+        if self.freeze_batch_norm and self.weights is None:
+            problem = "a network without trained weights has no statistics to normalise by"
+            raise conflict("freeze_batch_norm", True, problem, "give model.weights, or leave it out")
         return self
 
     @property

@@ -113,13 +113,15 @@ class ScheduleRoom(NamedTuple):
 
     Attributes:
         trial: Length of the trial.
-        stage: Length of its shortest stage that warms up.
-        said: What the study says of the trial's length, for errors.
+        longest: Length of its longest stage; milestones count from the start of one.
+        warmed_up: Length of its shortest stage that warms up.
+        length: What the study says of the trial's length, for errors.
     """
 
     trial: int | None
-    stage: int | None
-    said: str
+    longest: int | None
+    warmed_up: int | None
+    length: str
 
 
 def schedule_misfit(schedule: Schedule, rooms: Mapping[str, ScheduleRoom]) -> Misfit | None:
@@ -132,13 +134,18 @@ def schedule_misfit(schedule: Schedule, rooms: Mapping[str, ScheduleRoom]) -> Mi
     if isinstance(schedule, OneCycleSchedule):
         return None
     room, unit = rooms[schedule.unit], schedule.unit
-    if room.stage is not None and schedule.warmup >= room.stage:
-        problem = f"a stage of {room.stage} {unit} would end before the rate is reached"
-        remedy = f"use at most {max(room.stage - 1, 0)}, or train longer"
+    if room.warmed_up is not None and schedule.warmup >= room.warmed_up:
+        problem = f"the warm-up is as long as a stage of {room.warmed_up} {unit}"
+        remedy = f"use at most {max(room.warmed_up - 1, 0)}, or train longer"
         return Misfit("warmup", schedule.warmup, problem, remedy)
-    milestones = schedule.milestones if isinstance(schedule, MultiStepSchedule) else (0,)
-    if room.trial is not None and milestones[-1] >= room.trial:
-        problem = f"the trial ends after {room.said}"
+    if room.longest is None:
+        return None
+    problem = f"the trial ends after {room.length}"
+    if room.longest != room.trial:
+        problem = f"it counts from the start of a stage, and the longest has {room.longest} {unit}"
+    if isinstance(schedule, StepSchedule) and schedule.every >= room.longest:
+        return Misfit("every", schedule.every, problem, "use a shorter interval, or train longer")
+    if isinstance(schedule, MultiStepSchedule) and schedule.milestones[-1] >= room.longest:
         remedy = "leave later ones out, or train longer"
-        return Misfit("milestones", list(milestones), problem, remedy)
+        return Misfit("milestones", list(schedule.milestones), problem, remedy)
     return None

@@ -181,8 +181,8 @@ class TrialConfig(Section):
             remedy = "use another model, or a table with data.text"
             raise conflict("model.name", name, "it takes texts, the data have none", remedy)
         embeds = isinstance(self.model, MlpModel) and self.model.categories == "embedding"
-        if isinstance(self.method, MixUpConfig) and (self.data.has_texts or embeds):
-            what = "texts" if self.data.has_texts else "categories that are embedded"
+        if isinstance(self.method, MixUpConfig) and (self.data.has_texts or self.data.has_categories):
+            what = "texts" if self.data.has_texts else "categories"
             problem, remedy = f"{what} have no mean to train on", "compare other methods"
             raise conflict("method.name", self.method.name, problem, remedy)
         if embeds and not self.data.has_categories:
@@ -280,26 +280,26 @@ class TrialConfig(Section):
         return self
 
     def _schedule_rooms(self) -> dict[str, ScheduleRoom]:
-        """Return the length of the trial and of its shortest fresh stage, by unit, as far as it is known."""
+        """Return the lengths of the trial and of its stages, by unit, as far as they are known."""
         optim, train_size = self.optim, self.data.train_size
-        epochs, most_steps = optim.epochs, optim.steps
+        epochs = optim.epochs
         if epochs is None and optim.steps is not None and train_size is not None:
             epochs = math.ceil(optim.steps / max(train_size // optim.batch_size, 1))
         is_known = epochs is not None and stages_misfit(self.method, epochs) is None
         stages = self.method.stages(epochs) if epochs is not None and is_known else ()
+        longest = max((stage.epochs for stage in stages), default=epochs)
         shortest = min((stage.epochs for stage in stages if stage.is_fresh), default=None)
-        stage_steps = optim.steps
+        length = f"optim.epochs: {optim.epochs}" if optim.epochs else f"optim.steps: {optim.steps}"
+        in_epochs = ScheduleRoom(epochs, longest, shortest, length)
+        if optim.steps is not None:
+            return {"epochs": in_epochs, "steps": ScheduleRoom(optim.steps, optim.steps, optim.steps, length)}
         most = most_train_examples(self.data, self.data.row_counts)
-        if optim.epochs is not None and most is not None:
-            per_epoch = math.ceil(math.ceil(most / optim.batch_size) / optim.accumulation_steps)
-            most_steps = optim.epochs * per_epoch
-            stage_steps = None if shortest is None else shortest * per_epoch
-        said = f"optim.epochs: {optim.epochs}" if optim.epochs else f"optim.steps: {optim.steps}"
-        in_steps = said if optim.steps else f"{said}, {most_steps} steps at most"
-        return {
-            "epochs": ScheduleRoom(epochs, shortest, said),
-            "steps": ScheduleRoom(most_steps, stage_steps, in_steps),
-        }
+        if most is None:
+            return {"epochs": in_epochs, "steps": ScheduleRoom(None, None, None, length)}
+        per_epoch = math.ceil(math.ceil(most / optim.batch_size) / optim.accumulation_steps)
+        trial, longest, shortest = (each and each * per_epoch for each in (epochs, longest, shortest))
+        in_steps = ScheduleRoom(trial, longest, shortest, f"{length}, {trial} steps at most")
+        return {"epochs": in_epochs, "steps": in_steps}
 
     @model_validator(mode="after")
     def _weight_model_has_features(self) -> Self:

@@ -15,7 +15,9 @@ PADDING = 4
 """Pixels of black on each side that a crop is taken from, as in He et al. 2016, section 4.2."""
 
 
-def draw_changes(kinds: Sequence[str], seed: int, epoch: int, step: int, count: int) -> Tensor:
+def draw_changes(
+    kinds: Sequence[str], seed: int, epoch: int, step: int, count: int, purpose: str = "augment"
+) -> Tensor:
     """Draw the change to each image of a train batch; a function of its arguments alone.
 
     Changes are drawn for the batch of all ranks together, and each rank takes its share: W ranks see what one
@@ -27,11 +29,12 @@ def draw_changes(kinds: Sequence[str], seed: int, epoch: int, step: int, count: 
         epoch: Passes before this one.
         step: Steps of this pass before this one.
         count: B, images on all ranks together.
+        purpose: Names the stream of draws.
 
     Returns:
         int64 [B, 3]: rows and columns that the image is moved by, and whether it is mirrored.
     """
-    generator = rng_for(seed, "augment", epoch, step)
+    generator = rng_for(seed, purpose, epoch, step)
     moves_B2 = torch.randint(-PADDING, PADDING + 1, (count, 2), generator=generator)
     mirrored_B1 = torch.randint(2, (count, 1), generator=generator)
     return torch.cat([moves_B2 * (CROP in kinds), mirrored_B1 * (FLIP in kinds)], dim=1)

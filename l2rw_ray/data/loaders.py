@@ -199,13 +199,26 @@ class MetaSampler:
         batch_size: Examples per step on all ranks together; None, or the set's size, takes all.
         seed: The trial's seed.
         fixed: Whether every step has the same batch.
+        augment: Changes images as those that are trained on, anew at each step: by `flip`, `crop`, both or
+            neither, and by the set's train transforms. None leaves images as they are evaluated.
 
     Raises:
         DataError: A batch is larger than the set.
     """
 
-    def __init__(self, meta: ExampleSet, batch_size: int | None, seed: int, *, fixed: bool = False) -> None:
+    def __init__(
+        self,
+        meta: ExampleSet,
+        batch_size: int | None,
+        seed: int,
+        *,
+        fixed: bool = False,
+        augment: Sequence[str] | None = None,
+    ) -> None:
         self.examples, self._seed, self._fixed = meta, seed, fixed
+        self._augment = augment or ()
+        self._transforms = meta.transforms if augment is not None else None
+        self._is_changed = bool(augment) or (self._transforms is not None and self._transforms.is_random)
         if batch_size is not None and batch_size > len(meta):
             problem, remedy = f"the meta set has {len(meta)} examples", "use at most that, or null for all"
             raise DataError("method.meta_batch_size", batch_size, problem, remedy)
@@ -224,15 +237,33 @@ class MetaSampler:
         Returns:
             Inputs, as `Batch.x`, and labels, int64 [M], or standardised targets, float32 [M].
         """
+        positions = self._positions(0 if self._fixed else step)
+        if self._is_changed:
+            return self._augmented(positions, step, rank, world_size)
         if self._batch_size < len(self.examples):
-            positions = self._positions(0 if self._fixed else step)
             return self.examples.take(_share(positions, rank, world_size))
         key = (rank, world_size)
         if key not in self._whole:
-            self._whole[key] = self.examples.take(_share(torch.arange(len(self.examples)), rank, world_size))
+            self._whole[key] = self.examples.take(_share(positions, rank, world_size))
         return self._whole[key]
 
+    def _augmented(self, positions_M: Tensor, step: int, rank: int, world_size: int) -> tuple[Tree, Tensor]:
+        examples, count = self.examples, len(positions_M)
+        index_M = _share(positions_M, rank, world_size).to(examples.labels.device)
+        x = examples.inputs_of(index_M)
+        if self._transforms is not None and self._transforms.is_random:
+            seeds_M = draw_seeds(self._seed, 0, step, count, "meta transforms")
+            x = self._transforms.augmented(x, _share(seeds_M, rank, world_size))
+        elif self._transforms is not None:
+            x = self._transforms.evaluated(x)
+        if self._augment:
+            changes_M3 = draw_changes(self._augment, self._seed, 0, step, count, "meta augment")
+            x = augmented(x, _share(changes_M3, rank, world_size))
+        return examples.normalised(x), examples.answers(index_M)
+
     def _positions(self, step: int) -> Tensor:
+        if self._batch_size == len(self.examples):
+            return torch.arange(self._batch_size)
         cycle, place = divmod(step * self._batch_size, len(self.examples))
         positions = self._cycle(cycle)[place : place + self._batch_size]
         missing = self._batch_size - len(positions)

@@ -19,7 +19,7 @@ _MAX_SEED = 2**63 - 1
 _FIELD = "trial.data.transforms"
 
 
-def draw_seeds(seed: int, epoch: int, step: int, count: int) -> Tensor:
+def draw_seeds(seed: int, epoch: int, step: int, count: int, purpose: str = "transforms") -> Tensor:
     """Draw a seed for each image of a train batch; a function of its arguments alone.
 
     Args:
@@ -27,11 +27,12 @@ def draw_seeds(seed: int, epoch: int, step: int, count: int) -> Tensor:
         epoch: Passes before this one.
         step: Steps of this pass before this one.
         count: B, images on all ranks together.
+        purpose: Names the stream of draws.
 
     Returns:
         int64 [B].
     """
-    return torch.randint(_MAX_SEED, (count,), generator=rng_for(seed, "transforms", epoch, step))
+    return torch.randint(_MAX_SEED, (count,), generator=rng_for(seed, purpose, epoch, step))
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class ImageTransforms:
     config: Transforms
     stored_shape: tuple[int, ...]
     augments: bool = False
+
+    @property
+    def is_random(self) -> bool:
+        """Whether images that are trained on are transformed otherwise than those that are evaluated."""
+        return bool(self.config.train)
 
     def check(self) -> None:
         """Try all transforms on an image.

@@ -38,6 +38,7 @@ class TrainingContext:
             `scaler` of a trial in float16.
         peer: Builds a second network of the same kind from another seed, wrapped as the first, and its
             optimiser; None where there can be none.
+        augment: `data.augment` of the trial, for methods that train on the meta set.
     """
 
     model: nn.Module
@@ -55,6 +56,7 @@ class TrainingContext:
     timer: Timer | None = None
     update_options: Mapping[str, Any] = field(default_factory=dict)
     peer: Callable[[], tuple[nn.Module, Optimizer]] | None = None
+    augment: tuple[str, ...] = ()
 
     @property
     def train_size(self) -> int:

@@ -23,7 +23,7 @@ def adapted_network(config: MethodConfig, network: nn.Module) -> nn.Module:
         network: Freshly initialised, on the CPU, not wrapped.
     """
     adapt = getattr(METHODS.get(config.name), "adapt", None)
-    return network if adapt is None else adapt(network)
+    return network if adapt is None else adapt(network, config)
 
 
 def output_count(config: MethodConfig, splits: Splits) -> int:

@@ -110,7 +110,7 @@ def _key(trial: PlannedTrial) -> str:
     needs = [
         getattr(config.method, f"needs_{what}", False) for what in ("classes", "targets", "output_layer")
     ]
-    weighs = isinstance(config.method, WeightModelConfig)
+    takes = isinstance(config.method, WeightModelConfig), isinstance(config.method, MixUpConfig)
     orders = (getattr(bias, "order", None) for bias in (config.data.bias, config.data.meta_bias))
     may_group = isinstance(config.data, CustomData | Ham10000Data) or hasattr(config.data, "group")
     depends_on_seed = "seeded" in orders or may_group  # the sizes of sets may
@@ -119,7 +119,7 @@ def _key(trial: PlannedTrial) -> str:
     optim = config.optim.model_dump_json(exclude=rates, exclude_defaults=True)
     stages = [config.channels_last, *config.method.stages(10**6)]
     sections = f"{config.data.model_dump_json()} {config.model.model_dump_json()} {optim} {stages}"
-    return f"{sections} {method} {needs} {weighs} {config.loss} {seed} {trial.resources.workers}"
+    return f"{sections} {method} {needs} {takes} {config.loss} {seed} {trial.resources.workers}"
 
 
 def _meta_batch_size(trial: PlannedTrial) -> int | None:

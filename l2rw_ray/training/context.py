@@ -55,7 +55,8 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
             prepare_network(second, config)
         finally:
             restore_rng(generators)
-        return ranks.wrap(second), build_optimizer(config.optim, second)
+        optimizer = build_optimizer(config.optim, second)  # before DDP, which must know what is frozen
+        return ranks.wrap(second), optimizer
 
     network = build().to(device)
     prepare_network(network, config)
@@ -82,6 +83,7 @@ def build_context(trial: PlannedTrial, splits: Splits, ranks: Ranks, device: tor
             **({"scaler": scaler} if scaler else {}),
         },
         peer=peer,
+        augment=config.data.augment,
     )
 
 

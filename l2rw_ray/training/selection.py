@@ -1,6 +1,5 @@
 """The best evaluation of a trial so far, its model, and whether training may end."""
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -67,7 +66,7 @@ class BestEpoch:
             return
         self._epoch, self._value, self._waited = epoch, value, 0
         if self._config.select == "best":
-            self._model = {name: tensor.cpu() for name, tensor in copy.deepcopy(model()).items()}
+            self._model = {name: tensor.detach().to("cpu", copy=True) for name, tensor in model().items()}
 
     @property
     def is_patience_over(self) -> bool:

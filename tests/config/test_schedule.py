@@ -38,14 +38,20 @@ def test_a_schedule_is_a_factor(study_tree: dict, path: str, values: list[Any]) 
 @pytest.mark.parametrize(
     ("schedule", "method", "message"),
     [
-        ({"name": "cosine", "warmup": 2}, None, "a stage of 2 epochs would end before the rate is reached"),
-        ({"name": "cosine", "warmup": 1}, JTT, "a stage of 1 epochs would end before the rate is reached"),
+        ({"name": "cosine", "warmup": 2}, None, "the warm-up is as long as a stage of 2 epochs"),
+        ({"name": "cosine", "warmup": 1}, JTT, "the warm-up is as long as a stage of 1 epochs"),
         ({"name": "multi_step", "milestones": [1, 2]}, None, r"the trial ends after optim.epochs: 2"),
+        ({"name": "multi_step", "milestones": [1]}, JTT, "the longest has 1 epochs; leave later ones out"),
+        (
+            {"name": "step", "every": 2},
+            None,
+            "every = 2: the trial ends after optim.epochs: 2; use a shorter",
+        ),
         ({"name": "multi_step", "milestones": [2, 1]}, None, "milestones increase; sort them"),
         (
             {"name": "cosine", "warmup": 500, "unit": "steps"},
             None,
-            "a stage of [0-9]+ steps would end before",
+            "the warm-up is as long as a stage of [0-9]+ steps",
         ),
         (
             {"name": "multi_step", "milestones": [5, 500], "unit": "steps"},
@@ -72,8 +78,8 @@ def test_fine_tuning_warms_up_only_once(study_tree: dict) -> None:
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        ({"name": "cosine", "warmup": 30, "unit": "steps"}, "a stage of 30 steps would end before"),
-        ({"name": "cosine", "warmup": 3}, "a stage of 3 epochs would end before"),
+        ({"name": "cosine", "warmup": 30, "unit": "steps"}, "the warm-up is as long as a stage of 30 steps"),
+        ({"name": "cosine", "warmup": 3}, "the warm-up is as long as a stage of 3 epochs"),
         ({"name": "multi_step", "milestones": [10, 30], "unit": "steps"}, "ends after optim.steps: 30;"),
         ({"name": "multi_step", "milestones": [3]}, "ends after optim.steps: 30;"),
     ],

@@ -93,6 +93,19 @@ def test_order_and_labels_stay_and_images_change_at_every_epoch(examples: Exampl
     assert 0 < same.sum() < 23
 
 
+def test_a_meta_set_that_is_trained_on_changes_at_every_step(examples: ExampleSet) -> None:
+    for size in (10, 23):
+        plain, changed = MetaSampler(examples, size, 0), MetaSampler(examples, size, 0, augment=BOTH)
+        for step in (0, 3):
+            (x, y), (other, labels) = plain.batch(step), changed.batch(step)
+            assert torch.equal(y, labels)
+            assert not torch.equal(x, other)
+            shares = [changed.batch(step, rank, 2)[0] for rank in range(2)]
+            assert torch.equal(torch.cat(shares), other)
+        assert not torch.equal(changed.batch(0)[0], changed.batch(1)[0])
+        assert torch.equal(MetaSampler(examples, size, 0, augment=()).batch(3)[0], plain.batch(3)[0])
+
+
 def test_only_train_batches_change(make_source) -> None:
     source = replace(
         make_source(60, 60),

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from l2rw_ray.config import parse_study
 from l2rw_ray.config.data.sources import Data
 from l2rw_ray.config.data.transform_names import REQUIRED, SAME_FOR_ALL, TRANSFORMS
-from l2rw_ray.data import Source, epoch_batches, make_splits
+from l2rw_ray.data import MetaSampler, Source, epoch_batches, make_splits
 from l2rw_ray.data.transforms import ImageTransforms, draw_seeds
 from l2rw_ray.errors import ConfigError, DataError
 
@@ -54,6 +54,25 @@ def test_an_image_is_changed_as_torchvision_does_at_its_seed() -> None:
     by_hand = v2.Compose([v2.RandomCrop(8, padding=2), v2.RandAugment(), v2.RandomErasing(p=0.5)])(images[1])
     assert torch.equal(found[1], by_hand)
     assert torch.equal(train.transforms.augmented(images[2:], seeds_B[2:])[0], found[2])
+
+
+def test_a_meta_set_that_is_trained_on_is_transformed_as_the_train_set() -> None:
+    changes = {
+        "train": [{"name": "RandomResizedCrop", "size": 6}],
+        "evaluate": [{"name": "Resize", "size": [6, 6]}],
+    }
+    splits = sets(transforms=changes)
+    plain, trained = MetaSampler(splits.meta, None, 0), MetaSampler(splits.meta, None, 0, augment=())
+    assert trained.batch(0)[0].shape == plain.batch(0)[0].shape
+    assert not torch.equal(trained.batch(0)[0], plain.batch(0)[0])
+    assert not torch.equal(trained.batch(0)[0], trained.batch(1)[0])
+    assert torch.equal(torch.cat([trained.batch(1, rank, 2)[0] for rank in (0, 1)]), trained.batch(1)[0])
+    evaluated = sets(transforms={"evaluate": changes["evaluate"]}).meta
+    flips = MetaSampler(evaluated, None, 0, augment=("flip",)).batch(0)[0]
+    still = MetaSampler(evaluated, None, 0).batch(0)[0]
+    is_same = (flips == still).flatten(1).all(1)
+    assert torch.equal(flips[~is_same], still[~is_same].flip(-1))
+    assert not is_same.all()
 
 
 def test_ranks_and_passes() -> None:

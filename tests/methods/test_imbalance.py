@@ -122,13 +122,14 @@ def test_ldam_layer_gives_scaled_cosines_in_place_of_the_last_layer(make_trial: 
     torch.testing.assert_close(context.model(x), 7 * cosines)
     context.restart()
     assert layer.scale == 7
-    alone = LdamDrwMethod.adapt(nn.Linear(4, 3))
+    section = LdamDrwConfig(name="ldam_drw")
+    alone = LdamDrwMethod.adapt(nn.Linear(4, 3), section)
     assert alone.weight.shape == (3, 4)
     with pytest.raises(UnsupportedModelError, match="model = 'Sequential': it has no linear layer"):
-        LdamDrwMethod.adapt(nn.Sequential(nn.Flatten()))
+        LdamDrwMethod.adapt(nn.Sequential(nn.Flatten()), section)
     object.__setattr__(context, "model", nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
     with pytest.raises(UnsupportedModelError, match="no normalised output layer"):
-        LdamDrwMethod(LdamDrwConfig(name="ldam_drw"), context)
+        LdamDrwMethod(section, context)
 
 
 @pytest.mark.parametrize(("epochs", "first"), [(1, 0), (2, 1), (3, 2), (5, 4), (10, 8)])

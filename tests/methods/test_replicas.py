@@ -52,6 +52,9 @@ def found(make_trial: MakeTrial, tmp_path: Path) -> tuple[Found, Found]:
     trials["l2rw with groups of parameters"] = make_trial(
         method__name="l2rw", optim=GROUPED, model__name="lenet", data__train_size=130
     )
+    trials["co_teaching with frozen layers"] = make_trial(
+        method__name="co_teaching", optim=GROUPED, model__name="lenet", data__train_size=130
+    )
     together = run_on_ranks(run_rank, 2, tmp_path, trials)
     alone = {name: [metrics for _, _, metrics in results(train(trial))] for name, trial in trials.items()}
     return together, alone

@@ -9,6 +9,7 @@ from torch import nn
 
 from l2rw_ray.config.method.robust import MixUpConfig
 from l2rw_ray.data import Batch, epoch_batches
+from l2rw_ray.errors import ConfigError
 from l2rw_ray.methods import TrainingContext, build_method
 from l2rw_ray.methods.robust.co_teaching import kept_share, smallest
 from l2rw_ray.methods.robust.early_learning import next_targets, regularised_losses
@@ -53,6 +54,26 @@ def test_sam_steps_by_the_gradient_at_the_highest_loss_nearby(make_trial: MakeTr
     expect_parameters(network, expected)
     torch.testing.assert_close(outcome.losses_B, before.detach())
     torch.testing.assert_close(outcome.loss, before.mean().detach())
+
+
+def test_sam_shifts_by_gradients_that_float16_could_not_hold(make_trial: MakeTrial) -> None:
+    """Activations' gradients of a loss near 0 vanish in half precision, unless the loss is scaled."""
+    trial = make_trial(method={"name": "sam", "rho": 0.5}, optim=SGD)
+    _, context = built(make_trial, method={"name": "uniform"}, optim=SGD)
+
+    def shift(kind: torch.dtype, **options: torch.amp.GradScaler) -> torch.Tensor:
+        faint = replace(context, loss_fn=lambda *pair: 1e-8 * LOSS(*pair), update_options=options)
+        method, seen = build_method(trial.config.method, faint), list[torch.Tensor]()
+        method._update.update = lambda *_, parameters, **__: seen.extend(parameters.values())
+        with torch.autocast("cpu", torch.float16, enabled=kind is torch.float16):
+            method.step(first_batch(context), 0, 0)
+        pairs = zip(seen, context.model.parameters(), strict=True)
+        return torch.cat([(there - here).flatten() for there, here in pairs]).detach()
+
+    exact, scaler = shift(torch.float32), torch.amp.GradScaler("cpu", init_scale=2.0**26)
+    assert exact.norm().item() == pytest.approx(0.5, rel=1e-3)
+    assert (shift(torch.float16, scaler=scaler) - exact).norm() < 0.03
+    assert (shift(torch.float16) - exact).norm() > 0.1
 
 
 def test_the_gradient_of_elr_is_that_of_its_lemma() -> None:
@@ -109,6 +130,14 @@ def test_each_network_learns_what_the_other_finds_easiest(make_trial: MakeTrial)
     expect_parameters(first, expected[0])
     expect_parameters(second, expected[1])
     assert outcome.weights_B.nonzero().flatten().tolist() == sorted(easiest[1].tolist())
+
+
+def test_networks_that_start_from_the_same_parameters_are_refused(make_trial: MakeTrial) -> None:
+    _, context = built(make_trial, method={"name": "uniform"}, optim=SGD)
+    equal = replace(context, peer=lambda: (copy.deepcopy(context.model), context.optimizer))
+    section = make_trial(method={"name": "co_teaching"}).config.method
+    with pytest.raises(ConfigError, match=r"both networks start from the same parameters, .*; use weights"):
+        build_method(section, equal)
 
 
 @pytest.mark.parametrize(("epoch", "share"), [(0, 1.0), (5, 0.8), (10, 0.6), (50, 0.6)])

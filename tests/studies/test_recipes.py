@@ -61,7 +61,8 @@ def test_recipe_trains_in_small(name: str, write_code: Callable[[str, str], Path
     trial["method"].pop("meta_batch_size", None)
     schedule = trial["optim"].get("schedule", {})
     schedule |= {"milestones": [1], "unit": "epochs", "warmup": 0} if schedule else {}
-    trial["optim"] |= {"epochs": 2, "batch_size": 20}
+    epochs = 3 if "method.finetune_epochs" in design["factors"] else 2  # so that a milestone is reached
+    trial["optim"] |= {"epochs": epochs, "batch_size": 20}
     trial["measurement"] = {"probe_rounds": 0}
     design["factors"] = {path: levels[-1:] for path, levels in design["factors"].items()} | {
         "method.name": design["factors"]["method.name"]

@@ -100,6 +100,13 @@ def test_they_are_summarised(table_trial: Trial) -> None:
     assert not any(column.unseen.values())
 
 
+@pytest.mark.parametrize("categories", ["one_hot", "embedding"])
+def test_categories_are_not_mixed(table_trial: Trial, categories: str) -> None:
+    line = "method.name = 'mixup': categories have no mean to train on; compare other methods"
+    with pytest.raises(InputError, match=line):
+        table_trial("mixup", model={"name": "mlp", "categories": categories})
+
+
 def test_embeddings_without_categories_are_refused(make_trial: MakeTrial) -> None:
     with pytest.raises(InputError, match="the data have no categories; leave it out, or name"):
         make_trial(model={"name": "mlp", "categories": "embedding"})

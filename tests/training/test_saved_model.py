@@ -32,7 +32,7 @@ def test_a_kept_model_predicts_as_the_trained_one(kept):
 
 
 def test_what_a_method_adds_to_a_network_is_kept(tmp_path, make_trial):
-    config = make_trial(method={"name": "ldam_drw"}).config
+    config = make_trial(method={"name": "ldam_drw", "scale": 7.0}).config
     network = adapted_network(config.method, build_model(config.model.name, (1, 8, 8), 10))
     save_model(tmp_path / "a.pt", SavedModel(network, config, (1, 8, 8), 10, _NAMES, {}))
     images_B = torch.randn(5, 1, 8, 8)

@@ -17,9 +17,10 @@ class CoTeachingConfig(MethodSection):
 
     name: Literal["co_teaching"]
     forget_rate: float = Field(default=0.2, ge=0, lt=1)
-    """Share of a batch that is left out in the end, τ; in the paper the rate of wrong labels."""
+    """Largest share of a batch that is left out, τ; in the paper the rate of wrong labels."""
     gradual_epochs: int = Field(default=10, ge=1)
-    """Epochs over which that share grows from 0."""
+    """Epochs after which that share is reached, T_k; it grows linearly from 0 in the first. A shorter trial
+    ends below it."""
 
 
 class ElrConfig(MethodSection):

@@ -24,7 +24,8 @@ class FinetuneMetaConfig(MethodSection):
     finetune_epochs: int = Field(default=2, ge=1)
     """Number of last epochs on the meta set, with as many steps as the others; fewer than `optim.epochs`."""
     lr_factor: float = Field(default=0.1, gt=0)
-    """Learning rate factor in these epochs."""
+    """Learning rate at the start of these epochs, as a fraction of `optim.lr`. With a schedule that has
+    fallen by then, choose it so that the rate does not rise again."""
 
     def stages(self, epochs: int) -> tuple[Stage, ...]:
         """Return the stage on the train set and that on the meta set."""

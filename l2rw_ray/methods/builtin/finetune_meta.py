@@ -11,11 +11,11 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 @METHODS.register("finetune_meta")
 class FinetuneMetaMethod(StatelessMethod):
-    """Train the last epochs on the meta set, at a lower learning rate.
+    """Train the last epochs on the meta set, at `lr_factor` × `optim.lr` to begin with.
 
     Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which does not give its settings.
-    These epochs have as many steps as the others; the optimiser keeps its state. The trainer lowers
-    the rate, since it belongs to the schedule: see `FinetuneMetaConfig.stages`.
+    These epochs have as many steps as the others; the optimiser keeps its state, and the schedule begins
+    anew. The trainer sets the rate: see `FinetuneMetaConfig.stages`.
     """
 
     def __init__(self, config: FinetuneMetaConfig, context: TrainingContext) -> None:

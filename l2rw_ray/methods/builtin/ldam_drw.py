@@ -28,7 +28,7 @@ class CosineLayer(nn.Module):
         scale: Factor on the cosines.
     """
 
-    def __init__(self, features: int, classes: int, scale: float = 30.0) -> None:
+    def __init__(self, features: int, classes: int, scale: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(functional.normalize(torch.empty(classes, features).uniform_(-1, 1)))
         self.scale = scale
@@ -77,13 +77,12 @@ class LdamDrwMethod(StatelessMethod):
     def __init__(self, config: LdamDrwConfig, context: TrainingContext) -> None:
         counts_C = class_counts(context.train, context.classes)
         network = Replicas.of(context.model).module
-        layers = [part for part in network.modules() if isinstance(part, CosineLayer)]
-        if not layers:  # margins have no meaning on logits without a bound
+        if not any(
+            isinstance(part, CosineLayer) for part in network.modules()
+        ):  # margins have no meaning on logits without a bound
             problem = "it has no normalised output layer"
             remedy = "build it by l2rw_ray.methods.builtin.ldam_drw.LdamDrwMethod.adapt"
             raise UnsupportedModelError("model", type(network).__name__, problem, remedy)
-        for layer in layers:
-            layer.scale = config.scale
         shift_C = config.scale * margins(counts_C, config.max_margin)
         self._step = WeightedStep(context, ldam_loss(context.loss_fn, shift_C))
         self._weights_C = effective_number_weights(counts_C, config.beta)
@@ -91,14 +90,14 @@ class LdamDrwMethod(StatelessMethod):
         self._weighted_from = deferred if config.defer == 1 else min(deferred, context.epochs - 1)
 
     @staticmethod
-    def adapt(network: nn.Module) -> nn.Module:
-        """Replace the output layer by a `CosineLayer`.
+    def adapt(network: nn.Module, config: LdamDrwConfig) -> nn.Module:
+        """Replace the output layer by a `CosineLayer` of the section's scale.
 
         Raises:
             UnsupportedModelError: The network has no linear layer.
         """
         name, layer = output_layer(network)
-        cosine = CosineLayer(layer.in_features, layer.out_features)
+        cosine = CosineLayer(layer.in_features, layer.out_features, config.scale)
         if not name:
             return cosine
         path, _, own = name.rpartition(".")

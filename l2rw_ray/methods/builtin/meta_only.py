@@ -11,12 +11,15 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 
 
 class MetaStep:
-    """Plain steps on batches of min(B, M) meta examples, in cycles through the meta set."""
+    """Plain steps on batches of min(B, M) meta examples, in cycles through the meta set.
+
+    Images are augmented as train images are.
+    """
 
     def __init__(self, context: TrainingContext) -> None:
         meta = context.meta.examples
         self._size = min(context.batch_size, len(meta))
-        self._meta = MetaSampler(meta, self._size, context.seed)
+        self._meta = MetaSampler(meta, self._size, context.seed, augment=context.augment)
         self._context, self._step = context, WeightedStep(context)
 
     def __call__(self, batch: Batch, number: int) -> StepOutcome:

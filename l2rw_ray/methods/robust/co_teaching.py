@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from l2rw_ray.config.method.robust import CoTeachingConfig
 from l2rw_ray.data import Batch
@@ -39,15 +39,19 @@ class CoTeachingMethod:
     Source: Han et al. 2018, Algorithm 1, with R(t) falling linearly. The second network differs from the
     first in its initial parameters, which a second seed draws. It is trained by an optimiser of its own at
     the same rates. Deviation: the batch is the global one of all ranks.
+
+    Raises:
+        ConfigError: There is no second network, or it starts where the first one does.
     """
 
     def __init__(self, config: CoTeachingConfig, context: TrainingContext) -> None:
         if context.peer is None:
             remedy = "build the context by l2rw_ray.training.context.build_context"
-            raise ConfigError("method.name", config.name, "it wants a second network", remedy)
+            raise ConfigError("method.name", config.name, "it needs a second network", remedy)
         self._config, self._context = config, context
         self._replicas = Replicas.of(context.model)
         self._peer, self._peer_optimizer = context.peer()
+        _check_apart(self._replicas.module, Replicas.of(self._peer).module)
         options = context.update_options
         self._first = WeightedUpdate(context.model, context.optimizer, context.loss_fn, **options)
         self._second = WeightedUpdate(self._peer, self._peer_optimizer, context.loss_fn, **options)
@@ -97,3 +101,16 @@ class CoTeachingMethod:
         """Restore a state that `state_dict` returned."""
         Replicas.of(self._peer).module.load_state_dict(state["network"])
         self._peer_optimizer.load_state_dict(state["optimizer"])
+
+
+def _check_apart(first: nn.Module, second: nn.Module) -> None:
+    """Check that some parameter of two networks differs.
+
+    Raises:
+        ConfigError: None does, as where trained weights fill the output layer, too.
+    """
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    if all(torch.equal(own, other) for own, other in pairs):
+        problem = "both networks start from the same parameters, and would choose the same examples"
+        remedy = "use weights with another output layer, or other methods"
+        raise ConfigError("method.name", "co_teaching", problem, remedy)

@@ -31,7 +31,7 @@ class SamMethod(StatelessMethod):
     """
 
     def __init__(self, config: SamConfig, context: TrainingContext) -> None:
-        self._rho = config.rho
+        self._rho, self._scaler = config.rho, context.update_options.get("scaler")
         self._update = WeightedUpdate(
             context.model, context.optimizer, context.loss_fn, **context.update_options
         )
@@ -40,9 +40,10 @@ class SamMethod(StatelessMethod):
         """Make one optimiser step from two gradients."""
         forward, pair, size = self._update.forward, (batch.x, batch.y), batch.global_size
         weights_B = torch.full((len(batch.y),), 1.0 / size, device=batch.y.device)
+        scale = 1.0 if self._scaler is None else self._scaler.get_scale()  # the shift's length is without it
         with self._update.micro_batch(flush=batch.is_last):
             here = trainable(forward.module)
-            gradient, losses_B = forward.gradient(pair, here, lambda losses_B: weights_B.to(losses_B))
+            gradient, losses_B = forward.gradient(pair, here, lambda losses_B: scale * weights_B.to(losses_B))
             total = forward.replicas.sum_all(gradient)
             there = shifted(trained_parameters(forward.module), total, self._rho)
             self._update.update(pair, weights_B, total=1.0, parameters=there)

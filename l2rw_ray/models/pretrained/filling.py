@@ -85,7 +85,7 @@ def fill(
             remedy += ", or pair them by match: order"
         raise ConfigError(FIELD, source, f"not the weights of {name}: {complaint}", remedy)
     with torch.no_grad():
-        taken = [key for key in own if key in given and key not in reshaped]
+        taken = [key for key in own if key in given and (head is None or key.rpartition(".")[0] != head)]
         for key in taken:
             own[key].copy_(given[key])
     former = next((len(given[key]) for key in reshaped), None)

@@ -30,14 +30,14 @@ def image_statistics(config: Model) -> Statistics:
             known = TimmBuilder(config.name).config
             found = (known["mean"], known["std"]) if "mean" in known and "std" in known else None
         case TorchvisionModel():
-            found = _of_torchvision(config.name)
+            found = _of_torchvision(config.name, config.weights)
     if found is None:
         problem = f"what images {config.name} was trained on is not known"
         raise ConfigError(_FIELD, "weights", problem, "give {mean: […], std: […]}")
     return found
 
 
-def _of_torchvision(name: str) -> Statistics | None:
+def _of_torchvision(name: str, weights: str | None) -> Statistics | None:
     from torchvision import models
 
     try:
@@ -46,5 +46,6 @@ def _of_torchvision(name: str) -> Statistics | None:
         return None
     if not releases:
         return None
-    transforms = releases[0].transforms()
+    named = [release for release in releases if release.name == weights]
+    transforms = (named or releases)[0].transforms()
     return transforms.mean, transforms.std

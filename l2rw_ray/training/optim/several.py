@@ -18,8 +18,14 @@ class SeveralOptimizers(Optimizer):
         parts: At least one; the first one has the rates of the `optim` section.
     """
 
+    parts: tuple[Optimizer, ...]
+
     def __init__(self, parts: Sequence[Optimizer]) -> None:
-        self.parts = tuple(parts)
+        self.__setstate__({"parts": tuple(parts), "defaults": dict(parts[0].defaults)})
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of."""
+        return {"parts": self.parts, "defaults": self.defaults}
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]  # read only

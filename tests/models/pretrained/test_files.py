@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -79,6 +79,16 @@ def test_weights_without_a_head(trained: nn.Module, tmp_path: Path) -> None:
     assert loaded.text.endswith(f"its head {head} is new, with 4 outputs where that has none")
 
 
+def test_a_part_of_a_head_is_not_taken(trained: nn.Module, tmp_path: Path) -> None:
+    head = [name for name, part in trained.named_modules() if isinstance(part, nn.Linear)][-1]
+    state = {name: value for name, value in trained.state_dict().items() if name != f"{head}.bias"}
+    torch.save(state, tmp_path / "a.pth")
+    network, loaded = built(10, name="resnet20_bn", weights=str(tmp_path / "a.pth"))
+    assert differing(network, trained) == {f"{head}.weight", f"{head}.bias"}
+    assert f"its head {head} is new" in loaded.text
+    assert loaded.text.startswith(f"{len(state) - 1} of {len(state) + 1} tensors")
+
+
 def test_weights_with_other_names_by_order(trained: nn.Module, tmp_path: Path) -> None:
     state = {
         f"part{place}.{name.rpartition('.')[2]}": value
@@ -123,7 +133,7 @@ def test_weights_with_other_names_by_order(trained: nn.Module, tmp_path: Path) -
         ),
         ({"name": "resnet18_gn", "weights": "IMAGENET1K_V1"}, "torchvision has no weights of resnet18_gn"),
         (
-            {"name": "lenet", "freeze_batch_norm": True, "weights": None},
+            {"name": "lenet", "freeze_batch_norm": True, "weights": "{}/lenet.pth"},
             "lenet has no BatchNorm; leave it out",
         ),
         ({"name": "timm:resnet1818"}, "model.name = 'timm:resnet1818': unknown to timm; "),
@@ -133,6 +143,7 @@ def test_what_does_not_fit_is_one_line(
     trained: nn.Module, tmp_path: Path, section: dict[str, Any], line: str
 ) -> None:
     torch.save(trained.state_dict(), tmp_path / "a.pth")
+    torch.save(build_model("lenet", SHAPE, 10).state_dict(), tmp_path / "lenet.pth")
     torch.save({"run": sys.exit}, tmp_path / "code.pth")
     torch.save({"epoch": 3}, tmp_path / "empty.pth")
     (tmp_path / "text.safetensors").write_text("no tensors")
@@ -200,9 +211,17 @@ def test_other_weights_do_not() -> None:
         image_statistics(MODEL.validate_python({"name": "lenet", "weights": "a.pth"}))
 
 
-def test_frozen_batch_norm_keeps_its_statistics_and_decouples_examples() -> None:
+def test_frozen_batch_norm_needs_weights() -> None:
+    with pytest.raises(ValidationError, match="without trained weights has no statistics to normalise by"):
+        MODEL.validate_python({"name": "resnet20_bn", "freeze_batch_norm": True})
+
+
+def test_frozen_batch_norm_keeps_its_statistics_and_decouples_examples(
+    trained: nn.Module, tmp_path: Path
+) -> None:
     torch.manual_seed(0)
-    network, _ = built(10, name="resnet20_bn", freeze_batch_norm=True)
+    torch.save(trained.state_dict(), tmp_path / "a.pth")
+    network, _ = built(10, name="resnet20_bn", freeze_batch_norm=True, weights=str(tmp_path / "a.pth"))
     network.double().eval().train()
     before = {name: value.clone() for name, value in network.named_buffers()}
     images, labels = torch.rand(6, *SHAPE).double(), torch.arange(6)

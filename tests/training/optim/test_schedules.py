@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter
 from torch.optim import SGD
 
 from l2rw_ray.config.method.section import Stage
-from l2rw_ray.config.schedule import Schedule
+from l2rw_ray.config.schedule import Schedule, StepSchedule
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.events import EpochCompleted
 from l2rw_ray.training.optim.schedules import LearningRates
@@ -164,5 +165,7 @@ def test_fine_tuning_restarts_at_its_own_rate(make_trial: MakeTrial) -> None:
 
 
 def test_an_untouched_schedule_trains_as_before_it_existed(make_trial: MakeTrial, tmp_path: Path) -> None:
-    constant = train(make_trial(optim__schedule={"name": "step", "every": 9, "unit": "steps"}))
-    assert constant[-1].metrics["test_loss"] == train(make_trial())[-1].metrics["test_loss"]
+    trial, schedule = make_trial(), StepSchedule(name="step", every=9, unit="steps")
+    optim = trial.config.optim.model_copy(update={"schedule": schedule})  # one that a study may not name
+    constant = train(replace(trial, config=trial.config.model_copy(update={"optim": optim})))
+    assert constant[-1].metrics["test_loss"] == train(trial)[-1].metrics["test_loss"]

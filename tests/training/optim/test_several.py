@@ -1,5 +1,6 @@
 """Several optimisers of one model: which parameters each trains, at which rates, and what is refused."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,20 @@ def test_each_parameter_has_the_first_optimiser_that_matches_it() -> None:
     assert _names(muon, network) == ["0.weight"]
     assert (sgd.param_groups[0]["momentum"], muon.param_groups[0]["lr"]) == (0.9, 0.02)
     assert muon.param_groups[0]["weight_decay"] == 0, "as the field says, not the class"
+
+
+def test_they_can_be_copied_and_hooked() -> None:
+    network = _network()
+    several = _built(network, name="sgd", further=[MUON])
+    steps: list[int] = []
+    several.register_step_post_hook(lambda *_: steps.append(1))
+    several.step()
+    assert steps == [1]
+    assert several.defaults["lr"] == 0.1
+    copied = copy.deepcopy(several)
+    assert [type(part) for part in copied.parts] == [type(part) for part in several.parts]
+    assert copied.param_groups[0]["params"][0] is not several.param_groups[0]["params"][0]
+    torch.testing.assert_close(copied.state_dict(), several.state_dict())
 
 
 def test_they_step_as_each_would_alone() -> None:
@@ -161,7 +176,7 @@ def test_what_contradicts_itself_is_refused(
         ({"groups": [{"match": "head.*", "frozen": True}]}, r"optim.groups\[0\].match.*the model has"),
         (
             {"schedule": {"name": "cosine", "warmup": 12, "unit": "steps"}},
-            "a stage of 6 steps .*; use at most 5",
+            "as long as a stage of 6 steps; use at most 5",
         ),
     ],
 )
