@@ -52,7 +52,7 @@ def resolved(field: str, given: str) -> Path:
         given: A path, `package:NAME/PATH` or `hub:OWNER/NAME/FILE`, of a revision with `NAME@REVISION`.
 
     Raises:
-        InputError: It cannot be had.
+        InputError: It cannot be loaded.
     """
     if not given.startswith(HUB):
         return local_path(field, given)
@@ -75,6 +75,6 @@ def resolved(field: str, given: str) -> Path:
 
 def hub_error(field: str, given: str, error: Exception) -> InputError:
     """Return the error for what huggingface.co or its local cache does not give."""
-    problem = f"cannot be had ({first_line(error).rstrip('.')})"
+    problem = f"cannot be loaded ({first_line(error).rstrip('.')})"
     remedy = "check name and network, or give the folder of a copy"
     return InputError(field, given, problem, remedy)

@@ -240,7 +240,7 @@ class CustomModel(CustomSection, WeightOptions):
     @model_validator(mode="after")
     def _weights_are_a_file(self) -> Self:
         if self.weights is not None and not self.weights_file:
-            problem = "a network of your own has no weights of that name"
+            problem = "custom networks have no named weights"
             raise conflict("weights", self.weights, problem, "give a file, or load them in `build`")
         return self
 

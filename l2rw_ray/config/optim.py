@@ -11,7 +11,7 @@ from l2rw_ray.config.training.length import Length
 
 
 class ParameterGroup(Section):
-    """Parameters that are trained otherwise than the rest, or not at all."""
+    """Parameters with a learning rate or weight decay of their own, or frozen."""
 
     match: str = Field(min_length=1)
     """Pattern of their names, as `named_parameters()` of the model gives them: `*` stands for any characters.
@@ -51,12 +51,14 @@ class _Sgd(Section):
     dampening: float = Field(default=0.0, ge=0, le=1)
     """Share of a new gradient that the momentum leaves out."""
     nesterov: bool = False
-    """Whether the momentum looks ahead."""
+    """Use Nesterov momentum."""
 
     @model_validator(mode="after")
     def _nesterov_has_momentum(self) -> Self:
         if self.nesterov and (not self.momentum or self.dampening):
-            raise conflict("nesterov", True, "it wants momentum and no dampening", "set momentum: 0.9")
+            raise conflict(
+                "nesterov", True, "Nesterov needs momentum > 0 and dampening 0", "set momentum: 0.9"
+            )
         return self
 
 
@@ -122,7 +124,7 @@ class _Optim(_Rates, Length):
     schedule: Schedule = CONSTANT
     """How the learning rate changes."""
     groups: tuple[ParameterGroup, ...] = ()
-    """Parameters that are trained otherwise, or frozen, by the pattern of their names."""
+    """Parameters with a learning rate or weight decay of their own, or frozen, by patterns of their names."""
     further: tuple[FurtherOptim, ...] = ()
     """Further optimisers, of parameters by pattern, such as Muon for the matrices of hidden layers. All step
     together; this section's own trains the rest."""

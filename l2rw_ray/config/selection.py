@@ -36,8 +36,8 @@ class Selection(Section):
     def _mode_fits_metric(self) -> Self:
         own = None if self.metric is None else best_mode(f"validation_{self.metric}")
         if own is not None and self.mode not in (None, own):
-            better = "more" if own == "max" else "less"
-            raise conflict("mode", self.mode, f"{better} of {self.metric!r} is better", "leave it out")
+            problem = f"{self.metric!r} is {'maximised' if own == 'max' else 'minimised'}"
+            raise conflict("mode", self.mode, problem, "leave it out")
         if self.metric is None and self.mode is not None:
             raise conflict("mode", self.mode, "it goes with a metric", "name one, or leave it out")
         return self

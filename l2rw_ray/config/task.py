@@ -110,7 +110,8 @@ def metric_misfit(
         return Misfit(field, metric, problem, remedy)
     best = None if as_stored and metric.removeprefix("validation_") in METRICS else best_mode(metric)
     if mode is not None and best is not None and mode != best:
-        better = "less" if best == "min" else "more"
         where = field.removesuffix("metric") + "mode"
-        return Misfit(where, mode, f"of {metric} {better} is better", f"use {best}")
+        return Misfit(
+            where, mode, f"{metric} is {'maximised' if best == 'max' else 'minimised'}", f"use {best}"
+        )
     return None

@@ -49,7 +49,7 @@ class TrialConfig(Section):
     model: Model
     """Network that is trained."""
     method: MethodConfig
-    """How examples are weighted."""
+    """Training method: how a batch becomes an optimiser step."""
     optim: Optim
     """Optimiser, batches and epochs."""
     loss: TrialLoss | None = None
@@ -170,7 +170,7 @@ class TrialConfig(Section):
         name, is_own = self.model.name, isinstance(self.model, CustomModel)
         is_for_texts, is_for_all = isinstance(self.model, TextModel), isinstance(self.model, HuggingFaceModel)
         if self.data.has_texts and not (is_own or is_for_texts or is_for_all):
-            problem = "data.text are texts, it wants images or features"
+            problem = "data.text are texts, it needs images or features"
             raise conflict("model.name", name, problem, f"use one of {', '.join(TEXT_MODELS)}")
         given = getattr(self.data, "tokenizer", TokenizerOptions())
         if is_for_all and self.data.has_texts and given != TokenizerOptions():
@@ -190,7 +190,7 @@ class TrialConfig(Section):
             raise conflict("model.categories", "embedding", "the data have no categories", remedy)
         if self.data.has_vectors and not isinstance(self.model, MlpModel | CustomModel):
             raise conflict(
-                "model.name", self.model.name, "data.features are vectors, it wants images", "use 'mlp'"
+                "model.name", self.model.name, "data.features are vectors, it needs images", "use 'mlp'"
             )
         return self
 

@@ -28,22 +28,24 @@ class FilterMethod(TwoStageMethod):
         self._fraction, self.reference = config.drop_fraction, config.reference
 
     @abstractmethod
-    def oddness(self, step: int) -> Tensor:
-        """Return how badly each train example fits, [N]; the largest are dropped."""
+    def outlier_scores(self, step: int) -> Tensor:
+        """Return outlier scores of the train examples, [N]; those of the largest are dropped."""
 
-    def judge(self, step: int) -> Tensor:
+    def compute_weights(self, step: int) -> Tensor:
         """Return 1 for the examples that are kept, 0 for the others.
 
         Raises:
             DataError: Fewer are kept than there are workers.
         """
-        odd_N = self.oddness(step)
-        dropped = round(self._fraction * len(odd_N))
-        if len(odd_N) - dropped < self._context.world_size:
-            problem = f"keeps {len(odd_N) - dropped} of {len(odd_N)} examples, fewer than there are workers"
+        scores_N = self.outlier_scores(step)
+        dropped = round(self._fraction * len(scores_N))
+        if len(scores_N) - dropped < self._context.world_size:
+            problem = (
+                f"keeps {len(scores_N) - dropped} of {len(scores_N)} examples, fewer than there are workers"
+            )
             raise DataError("method.drop_fraction", self._fraction, problem, "lower it")
-        kept_N = torch.ones_like(odd_N)
-        kept_N[odd_N.argsort(descending=True, stable=True)[:dropped]] = 0.0
+        kept_N = torch.ones_like(scores_N)
+        kept_N[scores_N.argsort(descending=True, stable=True)[:dropped]] = 0.0
         return kept_N
 
     def second_stage(self, epoch: int, weights_N: Tensor) -> Epoch:

@@ -27,7 +27,7 @@ class TwoStageMethod(ABC):
         self._weights_N: Tensor | None = None
 
     @abstractmethod
-    def judge(self, step: int) -> Tensor:
+    def compute_weights(self, step: int) -> Tensor:
         """Return the weights [N] of the train examples in the second stage, from the model of the first.
 
         Args:
@@ -45,7 +45,7 @@ class TwoStageMethod(ABC):
         if self._weights_N is None:
             context = self._context
             steps = steps_per_epoch(context.train_size, context.batch_size, context.world_size)
-            self._weights_N = from_first_rank(self.judge(epoch * steps), context)
+            self._weights_N = from_first_rank(self.compute_weights(epoch * steps), context)
             context.restart()
         return self.second_stage(epoch, self._weights_N)
 

@@ -66,7 +66,7 @@ def restore_rng(state: RngState) -> None:
 
 
 @contextmanager
-def without_draws() -> Iterator[None]:
+def preserved_rng_state() -> Iterator[None]:
     """Leave the global generators as they are, whatever the block draws, as some modules do when imported."""
     state = rng_state()
     try:

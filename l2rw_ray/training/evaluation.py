@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from l2rw_ray.data import ExampleSet, batches_in_order
 from l2rw_ray.events import ConfusionMatrix, ExampleOutcomes
 from l2rw_ray.meta import LossFunction
-from l2rw_ray.training.arithmetic.precision import single
+from l2rw_ray.training.arithmetic.precision import at_least_float32
 from l2rw_ray.training.custom_metrics import Metric, compute_metrics
 from l2rw_ray.training.example_outcomes import OutcomeRecorder
 from l2rw_ray.training.metrics import metrics_for
@@ -84,7 +84,7 @@ def evaluate(
     share = torch.arange(len(examples))[ranks.share(len(examples))]
     with closing(batches_in_order(examples, share, _BATCH, num_workers)) as batches:
         for x, y in batches:
-            output = single(network(x))
+            output = at_least_float32(network(x))
             sums.add(output, y)
             if recorder is not None:
                 recorder.add(output, y)

@@ -19,7 +19,7 @@ class BestEpoch:
     Args:
         config: What is selected by which metric.
         is_regression: Whether the trial's data have targets.
-        first_epoch: Epochs before the stage that is looked at.
+        first_epoch: Epochs before the last stage, the only one that is selected from.
     """
 
     def __init__(self, config: Selection, *, is_regression: bool, first_epoch: int) -> None:

@@ -134,19 +134,19 @@ class Trainer:
     def _pass(self) -> Generator[TakenStep]:
         """Make the steps of an epoch, or those that are left of one, and give each when it is done."""
         at, method = self._at, self._method
-        if not at.place:
+        if not at.step_in_epoch:
             self._rates.begin_epoch(at.epoch)
         with self._timer("stage"), self._autocast():
             plan = method.begin_epoch(at.epoch) if isinstance(method, StagedMethod) else Epoch()
         self._reported, train = plan, self._splits.train
         examples = train if plan.examples is None else plan.examples
         visited, batch_size = examples if plan.order is None else plan.order, self._config.optim.batch_size
-        at.pass_steps = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
-        end = min(self._length.end_of_pass(at), self._options.epoch_steps or at.pass_steps)
-        with closing(self._batches(at.epoch, plan, self._options.read_parts, at.place)) as batches:
+        at.steps_in_epoch = steps_per_epoch(len(visited), batch_size, self._ranks.world_size)
+        end = min(self._length.end_of_epoch(at), self._options.epoch_steps or at.steps_in_epoch)
+        with closing(self._batches(at.epoch, plan, self._options.read_parts, at.step_in_epoch)) as batches:
             if not end:
                 self._end_pass(plan)
-            for place in range(at.place, end):
+            for place in range(at.step_in_epoch, end):
                 with self._timer("data"):
                     batch = next(batches)
                 if place + 1 == end:
@@ -160,8 +160,12 @@ class Trainer:
 
     def _count(self, batch: Batch, outcome: StepOutcome, *, is_train: bool) -> None:
         at = self._at
-        at.place, at.step, at.skipped = at.place + 1, at.step + 1, at.skipped + outcome.skipped
-        at.is_updated = batch.is_last or at.place % self._length.accumulation_steps == 0
+        at.step_in_epoch, at.step, at.skipped = (
+            at.step_in_epoch + 1,
+            at.step + 1,
+            at.skipped + outcome.skipped,
+        )
+        at.is_updated = batch.is_last or at.step_in_epoch % self._length.accumulation_steps == 0
         if at.is_updated:
             self._rates.advance()
         self._checks.add(outcome)
@@ -173,8 +177,8 @@ class Trainer:
         at = self._at
         if self._evidence:
             self._evidence.end_epoch(at.epoch, self._ranks, is_chosen=plan.order is not None)
-        if at.place in (at.pass_steps, self._options.epoch_steps):
-            at.epoch, at.place = at.epoch + 1, 0
+        if at.step_in_epoch in (at.steps_in_epoch, self._options.epoch_steps):
+            at.epoch, at.step_in_epoch = at.epoch + 1, 0
 
     def _evaluated(self, statistics: EpochStatistics, started: float) -> EpochCompleted:
         at = self._at
@@ -346,7 +350,7 @@ class Trainer:
         if self._scaler is not None:
             parts["scaler"] = self._scaler.state_dict()
         if not self._length.stays_in_epochs:
-            parts["place"] = [self._at.place, self._at.pass_steps]
+            parts["place"] = [self._at.step_in_epoch, self._at.steps_in_epoch]
         return parts | {
             "model": unwrapped(self._context.model).state_dict(),
             "optimizer": self._context.optimizer.state_dict(),
@@ -377,8 +381,8 @@ class Trainer:
         if self._scaler is not None:
             self._scaler.load_state_dict(state["scaler"])
         self._method.load_state_dict(state["arm"])
-        place, pass_steps = state.get("place", (0, 1))
-        self._at = Position(state["epoch"], place, pass_steps, state["step"], state["skipped"])
+        place, steps_in_epoch = state.get("place", (0, 1))
+        self._at = Position(state["epoch"], place, steps_in_epoch, state["step"], state["skipped"])
         if self._evidence:
             self._evidence.load_state_dict(state["evidence"])
         self._earlier_s, self._probed = state["elapsed_s"], state["probed"]

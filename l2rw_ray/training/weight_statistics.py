@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.events import WEIGHT_EDGES, WeightHistogram
-from l2rw_ray.training.determinism import without_draws
+from l2rw_ray.training.determinism import preserved_rng_state
 from l2rw_ray.training.ranks import Ranks
 from l2rw_ray.training.step_statistics import room_for
 
@@ -130,7 +130,7 @@ class WeightStatistics:
 
 def _auroc(relative_K: Tensor, corrupted_K: Tensor, clean_K: Tensor) -> float:
     """Return the probability that a corrupted example weighs less than a clean one; ties count half."""
-    with without_draws():
+    with preserved_rng_state():
         from sklearn.metrics import roc_auc_score
     known_K = corrupted_K | clean_K
     return float(roc_auc_score(corrupted_K[known_K].numpy(), -relative_K[known_K].numpy()))

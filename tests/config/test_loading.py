@@ -94,5 +94,5 @@ def test_a_stored_study_that_maximised_a_loss_stays_readable(study_tree: dict, t
     study_tree["objective"] = {"metric": "validation_loss", "mode": "max"}
     dump_study(parse_study(study_tree), tmp_path / "study.yaml")
     assert read_study_file(tmp_path / "study.yaml").objective.mode == "max"
-    with pytest.raises(ConfigError, match="of validation_loss less is better; use min"):
+    with pytest.raises(ConfigError, match="validation_loss is minimised; use min"):
         load_study(tmp_path / "study.yaml")

@@ -419,7 +419,7 @@ MALFORMED = [
     (
         "trial.model={name: 'own:x', weights: IMAGENET1K_V1}",
         "trial.model.weights = 'IMAGENET1K_V1'",
-        "a network of your own has no weights of that name; give a file",
+        "custom networks have no named weights; give a file",
     ),
     ("trial.model={name: hugging_face}", "trial.model.weights", "required but missing"),
     ("trial.model={name: 'timm:Net'}", "trial.model.name = 'timm:Net'", "match pattern"),
@@ -513,7 +513,7 @@ MALFORMED = [
     ),
     (
         "objective={metric: validation_loss, mode: max}",
-        "objective.mode = 'max': of validation_loss",
+        "objective.mode = 'max': validation_loss is minimised",
         "use min",
     ),
     ("objective={metric: validation_accuracy, mode: min}", "objective.mode = 'min'", "use max"),

@@ -41,7 +41,7 @@ def test_objectives_of_a_regression(study_tree: dict, metric: str, mode: str) ->
 def test_an_objective_is_not_optimised_the_wrong_way(study_tree: dict, metric: str, mode: str) -> None:
     best = {"max": "min", "min": "max"}[mode]
     with pytest.raises(
-        ConfigError, match=rf"objective\.mode = '{mode}': of validation_{metric} .* use {best}"
+        ConfigError, match=rf"objective\.mode = '{mode}': validation_{metric} is {best}imised; use {best}"
     ):
         _parse(study_tree, _TABLE, metric=f"validation_{metric}", mode=mode)
 

@@ -141,7 +141,7 @@ def test_a_filter_that_leaves_too_little_is_refused(make_trial: MakeTrial) -> No
     method, context = built(make_trial, optim__epochs=4, method={"name": "msp_filter", "drop_fraction": 0.99})
     object.__setattr__(context, "world_size", 2)
     with pytest.raises(DataError, match=r"drop_fraction = 0.99: keeps 1 of 60 .*; lower it"):
-        method.judge(0)
+        method.compute_weights(0)
 
 
 def test_classifier_is_scikit_learns_fitted_without_the_example_it_scores() -> None:
@@ -169,7 +169,7 @@ def test_classifier_finds_the_train_examples_that_look_like_meta_examples() -> N
 
 def test_classifier_weighs_by_probability(make_trial: MakeTrial) -> None:
     method, context = built(make_trial, optim__epochs=4, method__name="ood_classifier")
-    probabilities = method.judge(0)
+    probabilities = method.compute_weights(0)
     assert ((probabilities > 0) & (probabilities < 1)).all()
     method.begin_epoch(2)
     x, y = context.train.take(torch.arange(20))

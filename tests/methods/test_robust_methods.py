@@ -11,9 +11,9 @@ from l2rw_ray.config.method.robust import MixUpConfig
 from l2rw_ray.data import Batch, epoch_batches
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.methods import TrainingContext, build_method
-from l2rw_ray.methods.robust.co_teaching import kept_share, smallest
+from l2rw_ray.methods.robust.co_teaching import remember_rate, small_loss_mask
 from l2rw_ray.methods.robust.early_learning import next_targets, regularised_losses
-from l2rw_ray.methods.robust.mixup import beta_share
+from l2rw_ray.methods.robust.mixup import draw_lambda
 from tests.methods.conftest import built
 from tests.training.conftest import MakeTrial
 
@@ -142,18 +142,18 @@ def test_networks_that_start_from_the_same_parameters_are_refused(make_trial: Ma
 
 @pytest.mark.parametrize(("epoch", "share"), [(0, 1.0), (5, 0.8), (10, 0.6), (50, 0.6)])
 def test_the_share_that_co_teaching_keeps(epoch: int, share: float) -> None:
-    assert kept_share(0.4, 10, epoch) == pytest.approx(share)
+    assert remember_rate(0.4, 10, epoch) == pytest.approx(share)
 
 
 def test_of_equal_losses_the_first_are_kept() -> None:
-    assert smallest(torch.tensor([1.0, 0.0, 1.0, 1.0]), 3).tolist() == [True, True, True, False]
+    assert small_loss_mask(torch.tensor([1.0, 0.0, 1.0, 1.0]), 3).tolist() == [True, True, True, False]
 
 
 def test_mixup_is_plain_training_on_mixtures_with_mixed_labels(make_trial: MakeTrial) -> None:
     """Cross-entropy against λ y_i + (1 − λ) y_j, as in the paper, is the mixture of both losses."""
     method, context = built(make_trial, method={"name": "mixup", "alpha": 0.4}, optim=SGD)
     batch, network = first_batch(context), context.model
-    share, seen = beta_share(0.4, 0, 7), []
+    share, seen = draw_lambda(0.4, 0, 7), []
     hook = network.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
     weights = copy.deepcopy(network)
     method.step(batch, 7, 0)
@@ -178,7 +178,7 @@ def test_ranks_share_a_mixture_s_share_but_mix_their_own_examples(make_trial: Ma
         section = MixUpConfig(name="mixup")
         context.model.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
         build_method(section, replace(context, rank=rank)).step(batch, 3, 0)
-    share = beta_share(1.0, 0, 3)
+    share = draw_lambda(1.0, 0, 3)
     partners = [
         torch.cdist(((mixed - share * batch.x) / (1 - share)).flatten(1), batch.x.flatten(1)).argmin(dim=1)
         for mixed in seen
@@ -188,7 +188,7 @@ def test_ranks_share_a_mixture_s_share_but_mix_their_own_examples(make_trial: Ma
 
 
 def test_shares_of_mixup_are_of_a_beta_distribution() -> None:
-    shares = torch.tensor([beta_share(0.5, 3, number) for number in range(2000)])
-    assert beta_share(0.5, 3, 5) == shares[5]
+    shares = torch.tensor([draw_lambda(0.5, 3, number) for number in range(2000)])
+    assert draw_lambda(0.5, 3, 5) == shares[5]
     assert abs(shares.mean() - 0.5) < 0.03
     assert abs(shares.var() - 0.125) < 0.01  # α² / ((2α)² (2α + 1))

@@ -10,7 +10,7 @@ from l2rw_ray.events import EpochCompleted
 from l2rw_ray.methods import build_method
 from l2rw_ray.methods.builtin.jtt import JttMethod
 from l2rw_ray.methods.whole_set import outputs_of
-from l2rw_ray.training.optim.schedules import LearningRates
+from l2rw_ray.training.optim.schedules import LRSchedule
 from tests.methods.conftest import built
 from tests.training.conftest import MakeTrial, train
 
@@ -53,7 +53,7 @@ def test_fine_tuning_is_plain_and_then_on_the_meta_set_at_a_lower_rate(make_tria
     method = {"name": "finetune_meta", "finetune_epochs": 1, "lr_factor": 0.2}
     finetuning, context = built(make_trial, method=method, optim__epochs=3)
     stages = make_trial(method=method, optim__epochs=3).config.method.stages(3)
-    rates = LearningRates((context.optimizer,), CONSTANT, stages, steps_per_epoch=3, lr=0.05)
+    rates = LRSchedule((context.optimizer,), CONSTANT, stages, steps_per_epoch=3, lr=0.05)
     plain, twin = built(make_trial, method__name="uniform", optim__epochs=3)
     meta_only = build_method(make_trial(method__name="meta_only").config.method, twin)
     number = 0
@@ -113,13 +113,13 @@ def test_error_set_is_judged_without_dropout_and_leaves_the_model_in_training(
 
 def test_stages_share_the_epochs_of_the_trial(make_trial: MakeTrial, monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[int] = []
-    own = JttMethod.judge
+    own = JttMethod.compute_weights
 
-    def judge(self: JttMethod, step: int) -> torch.Tensor:
+    def compute_weights(self: JttMethod, step: int) -> torch.Tensor:
         judged.append(step)
         return own(self, step)
 
-    monkeypatch.setattr(JttMethod, "judge", judge)
+    monkeypatch.setattr(JttMethod, "compute_weights", compute_weights)
     events = train(make_trial(method={"name": "jtt", "first_epochs": 3}, optim__epochs=5))
     epochs = [event for event in events if isinstance(event, EpochCompleted)]
     assert judged == [9]

@@ -27,7 +27,7 @@ class StagesMethod(UniformMethod):
         self._staged = context
 
     @staticmethod
-    def adapt(network: nn.Module) -> nn.Module:
+    def adapt(network: nn.Module, config: Any) -> nn.Module:
         """Append a layer that does nothing."""
         return nn.Sequential(network, nn.Identity())
 

@@ -101,7 +101,7 @@ def test_a_metric_of_the_other_task_is_refused(make_trial: MakeTrial) -> None:
         ({"selection": {"select": "best"}, "data.validation_size": 0}, "set data.validation_size"),
         ({"selection": {"patience": 3}, "data.validation_size": 0}, "set data.validation_size"),
         ({"selection": {"metric": "accurracy"}}, "no such metric; use one of accuracy"),
-        ({"selection": {"metric": "loss", "mode": "max"}}, "less of 'loss' is better; leave it out"),
+        ({"selection": {"metric": "loss", "mode": "max"}}, "'loss' is minimised; leave it out"),
         ({"selection": {"mode": "max"}}, "it goes with a metric"),
         ({"selection": {"metric": "mine"}, "metrics": ["my.code:mine"]}, "use max or min"),
     ],

@@ -195,7 +195,7 @@ def test_a_model_of_images_is_refused(text_trial: TextTrial, name: str) -> None:
     with pytest.raises(InputError) as caught:
         text_trial(model={"name": name})
     remedy = "use one of embedding_bag, text_cnn, transformer_encoder"
-    problem = f"data.text are texts, it wants images or features; {remedy}"
+    problem = f"data.text are texts, it needs images or features; {remedy}"
     assert str(caught.value) == f"trial.model.name = '{name}': {problem}"
 
 

@@ -52,7 +52,7 @@ class MixUpConfig(MethodSection):
 
 
 class SamConfig(MethodSection):
-    """Sharpness-aware minimisation: the gradient where the loss is highest nearby, Foret et al. 2021."""
+    """Sharpness-aware minimisation: the gradient at the worst point within a radius ρ, Foret et al. 2021."""
 
     name: Literal["sam"]
     rho: float = Field(default=0.05, gt=0)

@@ -19,7 +19,7 @@ class EvaluateEvery(Section):
     @model_validator(mode="after")
     def _has_one_unit(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
-            problem = "an interval has one unit" if self.steps else "an interval wants a length"
+            problem = "an interval has one unit" if self.steps else "no interval is given"
             given = f"{self.epochs} epochs and {self.steps} steps" if self.steps else None
             raise conflict("", given, problem, "use {epochs: 1}, or {steps: 200}")
         return self

@@ -24,7 +24,7 @@ class JttMethod(TwoStageMethod):
         super().__init__(config, context)
         self._upweight = config.upweight
 
-    def judge(self, step: int) -> Tensor:
+    def compute_weights(self, step: int) -> Tensor:
         """Return λ where the prediction is not the given label, else 1."""
         train = self._context.train
         is_error_N = outputs_of(train, self._context, step).argmax(dim=1) != train.labels

@@ -63,7 +63,7 @@ class MahalanobisFilterMethod(FilterMethod):
         output_layer(Replicas.of(context.model).module)  # raise now, not after the first stage
         super().__init__(config, context)
 
-    def oddness(self, step: int) -> Tensor:
+    def outlier_scores(self, step: int) -> Tensor:
         """Return the distance, or minus the logarithm of the label's probability, [N]."""
         train = self._context.train
         features_NF = features_of(train, self._context, step)

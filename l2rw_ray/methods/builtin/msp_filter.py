@@ -19,7 +19,7 @@ class MspFilterMethod(FilterMethod):
     since errors in a train set are mostly wrong labels, which the largest probability ignores.
     """
 
-    def oddness(self, step: int) -> Tensor:
+    def outlier_scores(self, step: int) -> Tensor:
         """Return minus the log-probability, [N], which distinguishes values that round to 0 or 1."""
         train = self._context.train
         log_probability_NC = outputs_of(train, self._context, step).double().log_softmax(dim=1)

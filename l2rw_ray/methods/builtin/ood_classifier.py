@@ -72,7 +72,7 @@ class OodClassifierMethod(TwoStageMethod):
         )  # before training is seeded: what it imports draws random numbers
         super().__init__(config, context)
 
-    def judge(self, step: int) -> Tensor:
+    def compute_weights(self, step: int) -> Tensor:
         """Return the probabilities, [N]."""
         context = self._context
         features_NF = features_of(context.train, context, step)

@@ -17,12 +17,12 @@ from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
 
 
-def kept_share(forget_rate: float, gradual_epochs: int, epoch: int) -> float:
+def remember_rate(forget_rate: float, gradual_epochs: int, epoch: int) -> float:
     """Return R(t) = 1 − τ min(t / T_k, 1) of an epoch, counted from 0."""
     return 1.0 - forget_rate * min(epoch / gradual_epochs, 1.0)
 
 
-def smallest(losses: Tensor, count: int) -> Tensor:
+def small_loss_mask(losses: Tensor, count: int) -> Tensor:
     """Return which entries are the `count` smallest, the first of equals, bool."""
     chosen = torch.zeros_like(losses, dtype=torch.bool)
     chosen[losses.argsort(stable=True)[:count]] = True
@@ -59,7 +59,7 @@ class CoTeachingMethod:
     def step(self, batch: Batch, number: int, epoch: int) -> StepOutcome:
         """Make one optimiser step of each network."""
         config = self._config
-        share = kept_share(config.forget_rate, config.gradual_epochs, epoch)
+        share = remember_rate(config.forget_rate, config.gradual_epochs, epoch)
         count, pair = max(round(share * batch.global_size), 1), (batch.x, batch.y)
         for group, own in zip(
             self._peer_optimizer.param_groups, self._context.optimizer.param_groups, strict=True
@@ -83,13 +83,13 @@ class CoTeachingMethod:
         """Return 1 / count for the smallest losses of the global batch, 0 for the others, [B]."""
         context = self._context
         if context.world_size == 1:
-            return smallest(losses_B, count).float() / count
+            return small_loss_mask(losses_B, count).float() / count
         most = -(-batch.global_size // context.world_size)
         own = torch.full((most,), torch.inf, device=losses_B.device, dtype=losses_B.dtype)
         own[: len(losses_B)] = losses_B
         parts = [torch.empty_like(own) for _ in range(context.world_size)]
         dist.all_gather(parts, own, group=self._replicas.group)
-        chosen_W = smallest(torch.cat(parts), count).view(context.world_size, most)
+        chosen_W = small_loss_mask(torch.cat(parts), count).view(context.world_size, most)
         return chosen_W[context.rank, : len(losses_B)].float() / count
 
     def state_dict(self) -> dict[str, Any]:

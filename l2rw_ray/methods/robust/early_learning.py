@@ -16,7 +16,7 @@ from l2rw_ray.meta import Replicas, WeightedUpdate
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import METHODS
 
-_LEAST = 1e-4
+_EPSILON = 1e-4
 """Probabilities are kept this far from 0 and 1, as in the published code."""
 
 
@@ -31,13 +31,13 @@ def regularised_losses(
         target_BC: t, without gradients.
         strength: λ.
     """
-    p_BC = output_BC.softmax(dim=1).clamp(_LEAST, 1 - _LEAST)
+    p_BC = output_BC.softmax(dim=1).clamp(_EPSILON, 1 - _EPSILON)
     return cross_entropy_B + strength * (1 - (p_BC * target_BC).sum(dim=1)).log()
 
 
 def next_targets(target_BC: Tensor, output_BC: Tensor, momentum: float) -> Tensor:
     """Return β t + (1 − β) p, without gradients."""
-    p_BC = output_BC.detach().softmax(dim=1).clamp(_LEAST, 1 - _LEAST)
+    p_BC = output_BC.detach().softmax(dim=1).clamp(_EPSILON, 1 - _EPSILON)
     return momentum * target_BC + (1 - momentum) * p_BC / p_BC.sum(dim=1, keepdim=True)
 
 

@@ -43,7 +43,7 @@ class MixUpMethod(StatelessMethod):
         """Make one optimiser step on the mean loss of mixtures."""
         check_mixable(batch.x)
         size, device = len(batch.y), batch.y.device
-        share = beta_share(self._alpha, self._seed, number)
+        share = draw_lambda(self._alpha, self._seed, number)
         partner_B = torch.randperm(size, generator=rng_for(self._seed, "mixup partner", number, self._rank))
         partner_B = partner_B.to(device)
         x = map_tensors(batch.x, lambda rows: _mixed(rows, partner_B, share))
@@ -87,7 +87,7 @@ def _mixed(rows: Tensor, partner_B: Tensor, share: float) -> Tensor:
     return share * rows + (1 - share) * rows[partner_B]
 
 
-def beta_share(alpha: float, seed: int, number: int) -> float:
+def draw_lambda(alpha: float, seed: int, number: int) -> float:
     """Draw λ of a batch from Beta(α, α).
 
     Args:

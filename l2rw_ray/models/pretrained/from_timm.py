@@ -68,7 +68,7 @@ class TimmBuilder:
 
     def _error(self, error: Exception, *, pretrained: bool) -> ConfigError:
         if pretrained:
-            problem = f"timm's weights cannot be had ({first_line(error).rstrip('.')})"
+            problem = f"timm's weights cannot be loaded ({first_line(error).rstrip('.')})"
             return ConfigError(WEIGHTS, "pretrained", problem, "check the network, or give a file of them")
         return ConfigError(FIELD, self._name, f"cannot be built ({first_line(error)})", "use another network")
 

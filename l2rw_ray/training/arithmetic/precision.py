@@ -54,7 +54,7 @@ def autocast(precision: PrecisionName, device: torch.device) -> AbstractContextM
     return torch.autocast(device.type, getattr(torch, precision))
 
 
-def single(outputs: Tensor) -> Tensor:
+def at_least_float32(outputs: Tensor) -> Tensor:
     """Return outputs in float32 where autocast left less; float64 stays."""
     return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from l2rw_ray.data import ExampleSet, ReadParts, read_here, whole_pass
 from l2rw_ray.errors import NonFiniteError
-from l2rw_ray.training.arithmetic.precision import single
+from l2rw_ray.training.arithmetic.precision import at_least_float32
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 from l2rw_ray.trees import map_tensors
 
@@ -82,7 +82,7 @@ def predict(
     try:
         for index_B, inputs in whole_pass(examples, share, read_parts):
             x = map_tensors(examples.scaled(inputs), lambda tensor: tensor.to(device))
-            outputs = single(network(x))
+            outputs = at_least_float32(network(x))
             if not outputs.isfinite().all():
                 raise NonFiniteError(step, "outputs")
             found.append((index_B, Predictions.of(outputs, examples)))

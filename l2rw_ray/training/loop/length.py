@@ -16,25 +16,25 @@ class Position:
     """Where a trial stands.
 
     Attributes:
-        epoch: Whole passes over the train set.
-        place: Steps of the pass under way.
-        pass_steps: Steps that this pass has in all.
+        epoch: Epochs completed.
+        step_in_epoch: Steps of the epoch under way.
+        steps_in_epoch: Steps that it has in all.
         step: Steps so far.
         skipped: How many of them updated nothing.
-        is_updated: Whether no batch waits for others of its optimiser step.
+        is_updated: Whether no accumulated gradient is pending.
     """
 
     epoch: int = 0
-    place: int = 0
-    pass_steps: int = 1
+    step_in_epoch: int = 0
+    steps_in_epoch: int = 1
     step: int = 0
     skipped: int = 0
     is_updated: bool = True
 
     @property
     def epochs(self) -> float:
-        """Epochs so far: a whole number at the end of a pass."""
-        return self.epoch + self.place / self.pass_steps if self.place else self.epoch
+        """Epochs so far: a whole number at the end of one."""
+        return self.epoch + self.step_in_epoch / self.steps_in_epoch if self.step_in_epoch else self.epoch
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class TrialLength:
         """Return whether all has been trained."""
         return at.epoch >= self.epochs if self.steps is None else at.step >= self.steps
 
-    def end_of_pass(self, at: Position) -> int:
-        """Return after how many steps the pass under way ends, which the end of the trial may cut off."""
+    def end_of_epoch(self, at: Position) -> int:
+        """Return after how many steps the epoch under way ends, which the end of the trial may cut off."""
         if self.steps is None:
-            return at.pass_steps
-        return min(at.pass_steps, at.place + self.steps - at.step)
+            return at.steps_in_epoch
+        return min(at.steps_in_epoch, at.step_in_epoch + self.steps - at.step)
 
     def is_due(self, at: Position, evaluated: int) -> bool:
         """Return whether the trial is to be evaluated now.
@@ -120,7 +120,7 @@ class TrialLength:
             return True
         if self.every.steps is not None:
             return at.is_updated and at.step // self.every.steps > evaluated // self.every.steps
-        return at.place == 0 and at.epoch % (self.every.epochs or 1) == 0
+        return at.step_in_epoch == 0 and at.epoch % (self.every.epochs or 1) == 0
 
 
 def stages_of(config: TrialConfig, length: TrialLength) -> tuple[Stage, ...]:

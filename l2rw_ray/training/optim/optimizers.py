@@ -19,8 +19,8 @@ from l2rw_ray.config.optim import (
 )
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import load, users_code
-from l2rw_ray.training.optim.parameter_groups import further_parameters, parameter_groups, split
-from l2rw_ray.training.optim.several import SeveralOptimizers
+from l2rw_ray.training.optim.container import OptimizersContainer
+from l2rw_ray.training.optim.parameter_groups import additional_parameters, parameter_groups, split
 
 _FIELD = "optim.name"
 
@@ -29,12 +29,12 @@ def build_optimizer(config: Optim, model: nn.Module) -> Optimizer:
     """Return an optimiser over the parameters of the model that are trained, and freeze the others.
 
     Returns:
-        The optimiser of the section; a `SeveralOptimizers` of it and the further ones where there are any.
+        The optimiser of the section; a `OptimizersContainer` of it and the further ones where there are any.
 
     Raises:
         InputError: A pattern matches no parameter, all are frozen, or custom code raises.
     """
-    members, rest = further_parameters(config.further, model)
+    members, rest = additional_parameters(config.further, model)
     own = _built(config, parameter_groups(config, rest, model), _FIELD)
     if not config.further:
         return own
@@ -42,7 +42,7 @@ def build_optimizer(config: Optim, model: nn.Module) -> Optimizer:
         _built(each, split(parameters, each.lr, each.weight_decay, each), f"optim.further[{place}].name")
         for place, (each, parameters) in enumerate(zip(config.further, members, strict=True))
     ]
-    return SeveralOptimizers([own, *parts])
+    return OptimizersContainer([own, *parts])
 
 
 def _built(config: Optim | FurtherOptim, groups: list[dict[str, object]], field: str) -> Optimizer:

@@ -1,4 +1,4 @@
-"""Share the parameters of a model out among groups, and freeze some."""
+"""Assign the parameters of a model to groups, and freeze some."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -8,13 +8,13 @@ from torch import nn
 from l2rw_ray.config.optim import FurtherOptim, Optim, ParameterGroup
 from l2rw_ray.errors import ConfigError
 
-_MOST_NAMES = 6
+_MAX_NAMES = 6
 
 
 Named = dict[str, nn.Parameter]
 
 
-def further_parameters(further: Sequence[FurtherOptim], model: nn.Module) -> tuple[list[Named], Named]:
+def additional_parameters(further: Sequence[FurtherOptim], model: nn.Module) -> tuple[list[Named], Named]:
     """Return the parameters of each further optimiser, and the rest.
 
     Raises:
@@ -98,4 +98,4 @@ def _shared_out(groups: Iterable[ParameterGroup], parameters: Named) -> list[Nam
 def _names(model: nn.Module) -> str:
     """Return the first names of a model's parameters, as a remedy."""
     names = [name for name, _ in model.named_parameters()]
-    return f"the model has {', '.join(names[:_MOST_NAMES])}" + (", …" if len(names) > _MOST_NAMES else "")
+    return f"the model has {', '.join(names[:_MAX_NAMES])}" + (", …" if len(names) > _MAX_NAMES else "")

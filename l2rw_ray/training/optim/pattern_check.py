@@ -11,7 +11,7 @@ from l2rw_ray.config.model import MlpModel, Model, SmallImageModel, TimmModel, T
 from l2rw_ray.errors import InputError
 from l2rw_ray.methods.registry import adapted_network
 from l2rw_ray.models import build_model
-from l2rw_ray.training.optim.parameter_groups import further_parameters, parameter_groups
+from l2rw_ray.training.optim.parameter_groups import additional_parameters, parameter_groups
 
 _SMALL, _LARGE, _CLASSES = (3, 32, 32), (3, 224, 224), 10
 
@@ -50,7 +50,7 @@ def _check(config: TrialConfig) -> None:
             network = adapted_network(config.method, build_model(config.model.name, shape, _CLASSES, options))
     except InputError:
         return
-    _, rest = further_parameters(config.optim.further, network)
+    _, rest = additional_parameters(config.optim.further, network)
     parameter_groups(config.optim, rest, network)
 
 

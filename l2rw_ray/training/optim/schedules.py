@@ -34,7 +34,7 @@ from l2rw_ray.config.schedule import (
 from l2rw_ray.errors import ConfigError
 
 
-class LearningRates:
+class LRSchedule:
     """Multiplies the rate of each parameter group by the factors of stage and schedule.
 
     A planned optimiser step counts whether or not it updates anything: a method that skips steps has the
@@ -124,14 +124,14 @@ class LearningRates:
                 group["lr"] = rate * self._product
 
 
-class AllLearningRates:
+class LRSchedules:
     """The learning rates of the optimisers of a trial, which step together.
 
     Args:
         rates: Of each schedule, that of the section's own optimiser first.
     """
 
-    def __init__(self, rates: Sequence[LearningRates]) -> None:
+    def __init__(self, rates: Sequence[LRSchedule]) -> None:
         self._rates = rates
 
     @property
@@ -161,7 +161,7 @@ class AllLearningRates:
         return {"parts": states} if any(states) else {}
 
     def load_state_dict(self, state: dict[str, Any], epoch: int) -> None:
-        """Return to the positions that `state_dict` returned; see `LearningRates.load_state_dict`."""
+        """Return to the positions that `state_dict` returned; see `LRSchedule.load_state_dict`."""
         states = state.get("parts", [state] * len(self._rates))
         for rates, own in zip(self._rates, states, strict=True):
             rates.load_state_dict(own, epoch)
@@ -169,8 +169,8 @@ class AllLearningRates:
 
 def learning_rates(
     optimizer: Optimizer, config: Optim, stages: Sequence[Stage], steps_per_epoch: int, left_out: int
-) -> AllLearningRates:
-    """Return the learning rates of a trial's optimisers; see `LearningRates`.
+) -> LRSchedules:
+    """Return the learning rates of a trial's optimisers; see `LRSchedule`.
 
     Args:
         optimizer: What `build_optimizer` returned for the section.
@@ -188,9 +188,9 @@ def learning_rates(
     for part, each in zip(further, config.further, strict=True):
         if each.schedule is not None:
             scheduled.append(([part], each.schedule, each.lr))
-    return AllLearningRates(
+    return LRSchedules(
         [
-            LearningRates(parts, schedule, stages, steps_per_epoch, lr, left_out)
+            LRSchedule(parts, schedule, stages, steps_per_epoch, lr, left_out)
             for parts, schedule, lr in scheduled
         ]
     )

@@ -166,12 +166,12 @@ def test_stages_are_checked_once_the_data_say_how_many_epochs(make_trial: MakeTr
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"optim": {**SGD, "steps": 5, "epochs": 2}}, "optim.epochs: 2 says it too; leave one of them out"),
     ({"optim": {**SGD, "epochs": None}}, "nothing says how long to train; give epochs, or steps"),
-    ({"evaluate_every": {}}, "an interval wants a length"),
+    ({"evaluate_every": {}}, "no interval is given"),
     ({"evaluate_every": {"steps": 2, "epochs": 1}}, "an interval has one unit"),
     ({"evaluate_every": {"steps": 0}}, "evaluate_every.steps"),
     (
         {"optim": {**SGD, "steps": 5, "schedule": {"name": "cosine", "warmup": 5, "unit": "steps"}}},
-        "a stage of 5 steps would end before the rate is reached; use at most 4",
+        "the warm-up is as long as a stage of 5 steps; use at most 4",
     ),
 ]
 

@@ -15,7 +15,7 @@ from l2rw_ray.config.method.section import Stage
 from l2rw_ray.config.schedule import Schedule, StepSchedule
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.events import EpochCompleted
-from l2rw_ray.training.optim.schedules import LearningRates
+from l2rw_ray.training.optim.schedules import LRSchedule
 from tests.training.conftest import MakeTrial, train
 
 PER_EPOCH = 4
@@ -23,10 +23,10 @@ PER_EPOCH = 4
 COSINE = {"name": "cosine"}
 
 
-def _rates(schedule: dict[str, Any], *stages: Stage, optimizer: SGD | None = None) -> LearningRates:
+def _rates(schedule: dict[str, Any], *stages: Stage, optimizer: SGD | None = None) -> LRSchedule:
     optimizer = optimizer or SGD([torch.zeros(())], lr=0.5)
     config = TypeAdapter(Schedule).validate_python(schedule)
-    return LearningRates((optimizer,), config, stages or (Stage(3),), PER_EPOCH, 0.5)
+    return LRSchedule((optimizer,), config, stages or (Stage(3),), PER_EPOCH, 0.5)
 
 
 def _all_rates(schedule: dict[str, Any], *stages: Stage) -> list[float]:

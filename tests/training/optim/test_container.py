@@ -16,7 +16,7 @@ from l2rw_ray.events import EpochCompleted, TrialEnded
 from l2rw_ray.planning.plan import plan_study
 from l2rw_ray.preflight.data_check import check_data
 from l2rw_ray.training import Ranks
-from l2rw_ray.training.optim.several import SeveralOptimizers
+from l2rw_ray.training.optim.container import OptimizersContainer
 from tests.gloo_ranks import run_on_ranks
 from tests.training.conftest import MakeTrial, results, train
 from tests.training.killing import trained
@@ -36,7 +36,7 @@ def test_each_parameter_has_the_first_optimiser_that_matches_it() -> None:
     network = _network()
     head = {"match": "2.*", "name": "sgd", "lr": 0.5, "momentum": 0.9}
     several = _built(network, further=[head, MUON], weight_decay=0.1, decay_biases_and_norms=False)
-    assert isinstance(several, SeveralOptimizers)
+    assert isinstance(several, OptimizersContainer)
     own, sgd, muon = several.parts
     assert isinstance(muon, torch.optim.Muon)
     assert _names(own, network) == ["0.bias", "1.weight", "1.bias"]

@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 
 
-class SeveralOptimizers(Optimizer):
+class OptimizersContainer(Optimizer):
     """Optimisers, each of its own parameters, as one.
 
     Groups are those of all parts, the same objects, so that rates may be set here. What looks into an
@@ -58,4 +58,4 @@ class SeveralOptimizers(Optimizer):
 
     def __repr__(self) -> str:
         """Return all parts."""
-        return f"SeveralOptimizers({', '.join(map(repr, self.parts))})"
+        return f"OptimizersContainer({', '.join(map(repr, self.parts))})"
