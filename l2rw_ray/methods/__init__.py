@@ -18,13 +18,12 @@ from l2rw_ray.methods.builtin import (
     ood_classifier,
     random,
     resample,
-    robust_losses,
     uniform,
     weight_model,
 )
 from l2rw_ray.methods.interface import Epoch, Method, StagedMethod, StepOutcome, TrainingContext
 from l2rw_ray.methods.registry import build_method
-from l2rw_ray.methods.robust import co_teaching, early_learning, mixup, sharpness
+from l2rw_ray.methods.robust import co_teaching, elr, losses, mixup, sam
 
 __all__ = [
     "Epoch",
@@ -35,7 +34,7 @@ __all__ = [
     "build_method",
     "class_weights",
     "co_teaching",
-    "early_learning",
+    "elr",
     "finetune_meta",
     "focal",
     "heteroscedastic",
@@ -43,6 +42,7 @@ __all__ = [
     "l2rw",
     "ldam_drw",
     "logit_adjustment",
+    "losses",
     "mahalanobis_filter",
     "meta_only",
     "meta_weight_net",
@@ -51,8 +51,7 @@ __all__ = [
     "ood_classifier",
     "random",
     "resample",
-    "robust_losses",
-    "sharpness",
+    "sam",
     "uniform",
     "weight_model",
 ]

@@ -25,7 +25,7 @@ from l2rw_ray.import_path import load, users_code
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.methods.builtin.class_weights import class_counts
 from l2rw_ray.methods.builtin.focal import focal_loss
-from l2rw_ray.methods.builtin.robust_losses import generalised_cross_entropy, symmetric_cross_entropy
+from l2rw_ray.methods.robust.losses import generalised_cross_entropy, symmetric_cross_entropy
 
 _FIELD = "loss"
 

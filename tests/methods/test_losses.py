@@ -6,7 +6,7 @@ from torch import nn
 
 from l2rw_ray.data import epoch_batches
 from l2rw_ray.methods.builtin.logit_adjustment import adjusted_loss
-from l2rw_ray.methods.builtin.robust_losses import (
+from l2rw_ray.methods.robust.losses import (
     generalised_cross_entropy,
     smoothed_cross_entropy,
     symmetric_cross_entropy,

@@ -12,7 +12,7 @@ from l2rw_ray.data import Batch, epoch_batches
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.methods import TrainingContext, build_method
 from l2rw_ray.methods.robust.co_teaching import remember_rate, small_loss_mask
-from l2rw_ray.methods.robust.early_learning import next_targets, regularised_losses
+from l2rw_ray.methods.robust.elr import next_targets, regularised_losses
 from l2rw_ray.methods.robust.mixup import draw_lambda
 from tests.methods.conftest import built
 from tests.training.conftest import MakeTrial

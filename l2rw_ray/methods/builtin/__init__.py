@@ -1,1 +1,1 @@
-"""The built-in methods, one module each."""
+"""The other built-in methods, one module each."""

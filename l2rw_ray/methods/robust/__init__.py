@@ -1,1 +1,1 @@
-"""Methods whose steps themselves resist wrong labels or sharp minima."""
+"""Built-in methods against wrong labels and sharp minima, one module each; losses share one."""
