@@ -12,6 +12,8 @@ from l2rw_ray.config.training.random_sources import RandomSource, seed_of
 from l2rw_ray.config.trial import TrialConfig
 from l2rw_ray.import_path import attribute_name
 
+SELECTORS = ("kind", "name", "source")
+"""Keys that select the kind of a section, and thereby its other keys."""
 _SAYS_NOTHING_ALONE = {"kind", "level", "name", "rate"}
 
 
@@ -92,7 +94,10 @@ def short_name(path: str) -> str:
 
 
 def level_text(level: Any) -> str:
-    """Return a readable level, such as `0.9`."""
+    """Return a readable level, such as `0.9`, or `pair (rate 0.4)` of a section."""
     if isinstance(level, Mapping):
-        return " ".join(map(level_text, level.values()))
+        chosen = [str(level[key]) for key in SELECTORS if key in level]
+        rest = [f"{key} {level_text(value)}" for key, value in level.items() if key not in SELECTORS]
+        inner = ", ".join(rest)
+        return " ".join([*chosen, f"({inner})"] if chosen and rest else chosen or [inner])
     return f"{level:g}" if isinstance(level, float) else str(level)

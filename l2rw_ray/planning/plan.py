@@ -33,14 +33,13 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.functions.any_trial import AnyTrial, trial_path
 from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.overrides import Tree, assign, look_up
+from l2rw_ray.config.planned_trial import SELECTORS
 from l2rw_ray.config.training.random_sources import RandomSource
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.limits import MAX_TRIALS
 
 _RESOURCES = "resources"
 """Section outside `trial` whose fields may be factors too."""
-_SELECTORS = ("source", "name", "kind")
-"""Keys that select a section's variant and thereby its other keys."""
 
 
 def plan_study(spec: StudySpec) -> tuple[PlannedTrial, ...]:
@@ -242,7 +241,7 @@ def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[AnyTrial, Res
 def _selectors_first(path: str) -> tuple[int, bool]:
     """Return a sort key that puts sections before their fields and selectors before other keys."""
     *parents, last = path.split(".")
-    return len(parents), last not in _SELECTORS
+    return len(parents), last not in SELECTORS
 
 
 def _check_distinct_points(trials: Sequence[PlannedTrial]) -> None:

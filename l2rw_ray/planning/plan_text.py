@@ -15,6 +15,7 @@ from l2rw_ray.config.design.space import (
 )
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.functions.metrics import is_percent
+from l2rw_ray.config.planned_trial import level_text
 from l2rw_ray.planning.durations import duration_text
 from l2rw_ray.planning.plan_summary import PlanSummary
 
@@ -155,7 +156,7 @@ def _looks_text(spec: StudySpec) -> str:
 
 
 def _factor_lines(factors: Mapping[str, Sequence[Any]], indent: int = 2) -> list[str]:
-    return [f"{' ' * indent}{path}: {', '.join(map(str, levels))}" for path, levels in factors.items()]
+    return [f"{' ' * indent}{path}: {', '.join(map(level_text, levels))}" for path, levels in factors.items()]
 
 
 def _space_lines(space: Space, indent: int = 2) -> list[str]:
@@ -164,7 +165,7 @@ def _space_lines(space: Space, indent: int = 2) -> list[str]:
 
 def _range_text(parameter: FloatParameter | IntParameter | CategoricalParameter) -> str:
     if isinstance(parameter, CategoricalParameter):
-        return ", ".join(map(str, parameter.choices))
+        return ", ".join(map(level_text, parameter.choices))
     return f"{range_text(parameter)}{', on a log scale' if parameter.log else ''}"
 
 

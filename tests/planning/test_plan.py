@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from l2rw_ray.config import GridDesign, PlannedTrial, parse_study
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.planning.plan import by_resources, grid_points, plan_study
+from l2rw_ray.planning.plan_text import describe_design
 
 
 def test_grid_is_every_combination_at_every_seed_in_order(study_tree: dict) -> None:
@@ -44,6 +45,12 @@ def test_a_grid_of_whole_methods_has_their_names_and_what_differs_as_levels(stud
     assert plain.factors == {"method.name": "mixup", "method.alpha": 1.0, "optim.lr": 0.1}
     assert strong.factors == {"method.name": "mixup", "method.alpha": 3.0, "optim.lr": 0.1}
     assert strong.label == "mixup · alpha 3 · lr 0.1 · seed 0"
+    schedules = [{"name": "constant"}, {"name": "step", "every": 1, "factor": 0.5}]
+    study_tree["design"]["factors"] = {"optim.schedule": schedules}
+    spec = parse_study(study_tree)
+    *_, last = planned = plan_study(spec)
+    assert "schedule step (every 1, factor 0.5)" in last.label
+    assert describe_design(spec, planned)[0] == "  optim.schedule: constant, step (every 1, factor 0.5)"
     study_tree["design"]["factors"] = {"method": [{"name": "uniform"}, "mixup"]}
     with pytest.raises(ConfigError, match=r"trial\.method = 'mixup'.*design point method = mixup"):
         plan_study(parse_study(study_tree))

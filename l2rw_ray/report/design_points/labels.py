@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from l2rw_ray.config.functions.metrics import BUILT_IN, COSTS, Metric
+from l2rw_ray.config.planned_trial import SELECTORS
 from l2rw_ray.statistics import Difference, Interval
 
 HEADLINE = "test_balanced_accuracy"
@@ -55,7 +56,6 @@ _FACTOR_NAMES = {
     "optim.weight_decay": "weight decay",
     "resources.workers": "workers",
 }
-_SELECTORS = ("kind", "name", "source")
 """Keys that say which section it is, so that their values stand for it."""
 _PERCENT_FACTORS = {"data.bias.level", "data.meta_bias.level", "data.meta_noise.rate", "data.noise.rate"}
 
@@ -264,7 +264,7 @@ def factor_name(path: str) -> str:
 def level_text(path: str, level: Any) -> str:
     """Return a readable level; a section, given as JSON text, becomes `pair, rate 40 %`."""
     if isinstance(level, str) and (fields := _section(level)):
-        chosen = [str(fields.pop(key)) for key in _SELECTORS if key in fields]
+        chosen = [str(fields.pop(key)) for key in SELECTORS if key in fields]
         return ", ".join([*chosen, *(f"{key} {level_text(f'{path}.{key}', fields[key])}" for key in fields)])
     if path in _PERCENT_FACTORS and isinstance(level, int | float):
         return f"{100 * level:g}\N{NO-BREAK SPACE}%"

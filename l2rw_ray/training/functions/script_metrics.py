@@ -61,7 +61,7 @@ class LinesReader:
         return [report for report in found if report is not None]
 
     def _parsed(self, line: bytes) -> Report | None:
-        text = line.decode(errors="replace").strip()
+        text = line.decode(errors="replace").removeprefix("\ufeff").strip()
         try:
             given = json.loads(text)
         except (ValueError, RecursionError):

@@ -288,8 +288,11 @@ def _numbers(metrics: Mapping[str, SupportsFloat], step: int) -> dict[str, float
         try:
             found[name] = float(value.detach() if isinstance(value, Tensor) else value)
         except OverflowError as error:
-            kind, problem = type(value).__name__, "a number too large for a float"
-            raise InputError(str(name), kind, problem, "report it in a larger unit") from error
+            given = type(value).__name__
+            if isinstance(value, int):
+                given = f"about 1e{math.floor(math.log10(abs(value)))}"
+            problem = "a number too large for a float"
+            raise InputError(str(name), given, problem, "report it in a larger unit") from error
         except (TypeError, ValueError, RuntimeError) as error:
             raise _no_number(name, value) from error
         if not isinstance(name, str) or not name or not is_unicode(name):

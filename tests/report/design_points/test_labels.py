@@ -35,5 +35,5 @@ def test_level_in_a_trials_name() -> None:
         "data.bias.imbalance_factor": 100,
         "data.bias.kind": "long_tail",
     }
-    label = "l2rw · noise pair 0.4 · imbalance_factor 100 · bias long_tail · seed 3"
+    label = "l2rw · noise pair (rate 0.4) · imbalance_factor 100 · bias long_tail · seed 3"
     assert trial_label("l2rw", factors, "seed 3") == label

@@ -16,6 +16,7 @@ from l2rw_ray.orchestration.workers.limits import trial_memory_bytes
 from l2rw_ray.training import CheckpointStore, TrainingOptions
 from l2rw_ray.training.functions.running import run_trial
 from l2rw_ray.training.functions.script import ScriptError, command_line
+from l2rw_ray.training.functions.script_metrics import LinesReader
 
 LOGS = Path(__file__).parent / "logs"
 HEAD = "import json, os, sys\nout = open(os.environ['L2RW_METRICS'], 'a')\n"
@@ -207,3 +208,11 @@ def test_the_memory_of_a_script_and_of_what_it_starts_counts(
     started, epoch, ended = held
     assert 2 * 10**8 < epoch - started < 3 * 10**8
     assert abs(ended - started) < 10**8
+
+
+def test_metrics_that_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"epoch": 1, "loss": 0.5}\n{"test_accuracy": 0.9}\n', encoding="utf-8-sig")
+    reader = LinesReader(path)
+    (report,) = reader.read(is_complete=True)
+    assert (report.metrics, reader.final) == ({"loss": 0.5}, {"test_accuracy": 0.9})
