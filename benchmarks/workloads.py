@@ -200,6 +200,19 @@ def small_images(sizes: tuple[int, int], name: str) -> Workload:
     return _images(build_model(name, (3, 32, 32), _CLASSES), sizes, 32)
 
 
+def efficientnet_frozen(sizes: tuple[int, int], side: int) -> Workload:
+    """EfficientNet-Lite0 of timm, channels last; BatchNorm keeps its statistics and trains the rest."""
+    import timm
+
+    model = timm.create_model("tf_efficientnet_lite0", num_classes=_CLASSES)
+    work = _images(model.to(memory_format=torch.channels_last), sizes, side)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
+    train, meta = ((x.to(memory_format=torch.channels_last), y) for x, y in (work.train, work.meta))
+    return Workload(model, work.losses, train, meta)
+
+
 _TEXT = {"words": 2000, "width": 256, "depth": 4, "length": 128}
 _BERT = {**_TEXT, "words": 30_522}
 _TINY = {"sizes": (4, 2)}
@@ -216,6 +229,7 @@ WORKLOADS: dict[str, tuple[Callable[..., Workload], dict[str, Any], dict[str, An
         name: (small_images, {"sizes": (100, 10), "name": name}, _TINY)
         for name in ("resnet20_gn", "resnet20_bn", "lenet")
     },
+    "efficientnet_frozen": (efficientnet_frozen, {"sizes": (50, 21), "side": 112}, {**_TINY, "side": 32}),
     "resnet32_bn": (small_images, {"sizes": (128, 16), "name": "resnet32_bn"}, _TINY),
     "wrn28_10": (small_images, {"sizes": (128, 16), "name": "wrn28_10"}, _TINY),
     "vit_s16": (vit, {"sizes": (64, 8), "side": 224, "patch": 16, "width": 384, "depth": 12}, _TINY_IMAGES),
@@ -228,7 +242,10 @@ WORKLOADS: dict[str, tuple[Callable[..., Workload], dict[str, Any], dict[str, An
 """Builder, its sizes, and what is smaller where nothing but the code is tried."""
 
 PRESETS = {
-    "cpu": ("causal_lm", "vit", "bert", "bert_dropout", "llama_lora", "resnet20_gn", "resnet20_bn", "lenet"),
+    "cpu": (
+        *("causal_lm", "vit", "bert", "bert_dropout", "llama_lora", "resnet20_gn", "resnet20_bn", "lenet"),
+        "efficientnet_frozen",
+    ),
     "gpu": ("resnet32_bn", "wrn28_10", "vit_s16", "gpt2"),
 }
 """Models by the machine that they are for."""
