@@ -23,6 +23,8 @@ AUTO_MAX_ERROR = 0.01
 """Relative error of scores that `auto` accepts of an estimator which is not exact."""
 NAMED_MAX_ERROR = 0.1
 """Relative error of scores that an estimator which is not exact may have where the user named it."""
+_MAX_SIZES = 8
+"""Sizes of batches for which an estimator is checked when they first come."""
 _FIRST_CHECKS = 2
 """Checks, each with draws of its own, that an estimator which is not exact has to pass at first.
 
@@ -69,6 +71,7 @@ class CheckedEstimator:
         self._refusals: list[str] = []
         self._signature: object = None
         self._since = self._checks = 0
+        self._sizes = set[tuple[int, int]]()
         self.certificate: Certificate | None = None
 
     @property
@@ -92,11 +95,17 @@ class CheckedEstimator:
         Raises:
             UnsupportedModelError: None does.
         """
-        signature = _signature(forward.module)
-        if signature != self._signature or (self._verify_every and self._since >= self._verify_every):
+        signature, sizes = _signature(forward.module), (batch_size(batch), batch_size(source.meta_batch))
+        if signature != self._signature:
+            self._sizes.clear()
+        if signature != self._signature or self._is_due(sizes, forward.replicas):
+            before = self.name
             self.verified(forward, batch, source)
+            if self.name != before:
+                self._sizes.clear()
             is_conclusive = self.certificate is not None or not self._verify_every
             self._signature, self._since = signature if is_conclusive else None, 0
+            self._sizes.add(sizes)
         self._since += 1
         state = forward.generators(batch)
         try:
@@ -108,6 +117,17 @@ class CheckedEstimator:
             self._drop(refused)
             self._signature = None  # the next one is checked first
             return self.score(forward, batch, source)
+
+    def _is_due(self, sizes: tuple[int, int], replicas: Replicas) -> bool:
+        """Return whether a further check is due: after so many steps, or for batches of a new size.
+
+        What is not of the batch may have as many rows as a batch of another size. Several ranks check
+        together, and would have to tell each other at every step: they leave sizes out.
+        """
+        if not self._verify_every or self._since >= self._verify_every:
+            return bool(self._verify_every)
+        is_new = sizes not in self._sizes and len(self._sizes) < _MAX_SIZES
+        return is_new and replicas.world_size == 1
 
     def verified(
         self, forward: Forward, batch: Batch, source: DirectionSource, *, needs_gradients: bool = False

@@ -53,8 +53,8 @@ class ReweightedStep:
         collate: Joins a train and a meta batch that differ in shape, by padding; the train rows come first.
         estimator: How alignments are computed; see `example_scores`.
         verify_every: Steps that compute weights, from one comparison of the estimator with plain autograd
-            to the next; 0 for none. There is one at the first, and whenever the model, its mode or the
-            precision changes.
+            to the next; 0 for none. There is one at the first, with one rank at the first of each of up to
+            eight sizes of batches, and whenever the model, its mode or the precision changes.
         max_error: Relative error of scores that an estimator which is not exact may have: None for 0.01 of
             `finite_difference` when `auto` takes it, the cheapest for some models, and 0.1 of one that is
             named, beyond which it is an error; with 0 `auto` takes exact ones alone.

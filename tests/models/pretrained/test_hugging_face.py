@@ -112,7 +112,7 @@ def test_a_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
-        InputError, match=r"'hub:nobody/nothing': cannot be had \(.*\); check name and network"
+        InputError, match=r"'hub:nobody/nothing': cannot be loaded \(.*\); check name and network"
     ):
         built(weights="hub:nobody/nothing")
 

@@ -94,7 +94,7 @@ class ConvolutionCall(LayerCall):
 
     @property
     def _is_pointwise(self) -> bool:
-        """Whether each output position depends on the input at that position alone."""
+        """Whether it is one product of matrices over channels: kernels of one element, no groups."""
         layer = self.layer
         is_single = all(size == 1 for size in (*layer.weight.shape[2:], *layer.stride, layer.groups))
         return is_single and not any(self._padding)

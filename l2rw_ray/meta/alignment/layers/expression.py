@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _BEGINNINGS = ("linear", "matmul", "mm", "addmm", "bilinear", "einsum", "conv1d", "conv2d", "conv3d")
 """Functions whose result is an activation where it depends on the batch; without them everything after would
 stay an expression."""
-_OF_IMAGES = ("conv1d", "conv2d", "conv3d")
+_CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 """Functions whose result is an activation where they are given the batch itself."""
 _SHAPES_ONLY = ("to", "type_as", "expand_as", "view_as", "reshape_as")
 _ATTENTION = "multi_head_attention_forward"
@@ -81,7 +81,7 @@ class ParameterExpression(Tensor):
         name = function_name(func)
         if name in _BEGINNINGS and _are_batch_and_weights(tensors):
             return _met(recording, func, mapped(args, _as_activation), mapped(kwargs, _as_activation))
-        if name in _OF_IMAGES and any(map(recording.is_of_batch, tensors)):
+        if name in _CONVOLUTIONS and any(map(recording.is_batch, tensors)):
             return _met(recording, func, args, kwargs)
         return computed(recording, func, args, kwargs)
 

@@ -124,7 +124,8 @@ class LayerCall(ABC):
     @property
     def trained(self) -> list[str]:
         """Names of the layer's own trainable parameters."""
-        return [name for name, p in self.layer.named_parameters(recurse=False) if p.requires_grad]
+        named = self.layer.named_parameters(recurse=False, remove_duplicate=False)
+        return [name for name, p in named if p.requires_grad]
 
 
 def scale_rows(rows: Tensor, weights_B: Tensor) -> Tensor:

@@ -74,8 +74,11 @@ def recorded_call(layer: nn.Module, rule: type[LayerCall], recording: Recording)
     def call(input: Tensor, *others: Any, **named: Any) -> Tensor:  # the name that layers give their argument
         made = rule(plain, recording.train_size, recording.budget)
         made.take(*others, **named)
-        y = _called(made, input, recording)
-        return forward(layer, input, *others, **named) if y is None else y
+        rows = _rows(made, input, recording)
+        if rows is None:
+            return forward(layer, input, *others, **named)  # type: ignore[no-any-return]
+        x = recording.activation(input, rows[0]) if isinstance(input, ParameterExpression) else input
+        return _by_rule(made, x, *rows, recording)
 
     return call
 
@@ -96,25 +99,27 @@ def recorded_function(
         options: Its other attributes, as far as the rule reads them.
         recording: That of the pass.
     """
-    held = {
-        name: recording.owner(part) if isinstance(part, ParameterExpression) else part
-        for name, part in parameters.items()
-    }
     layer = nn.Module()
-    vars(layer).update(options, _parameters=held)
-    return _called(rule(layer, recording.train_size, recording.budget), x, recording)
+    vars(layer).update(options)
+    call = rule(layer, recording.train_size, recording.budget)
+    rows = _rows(call, x, recording)
+    if rows is None:
+        return None
+    for name, part in parameters.items():  # values need not be parameters, which a module would insist on
+        owner = recording.owner(part) if isinstance(part, ParameterExpression) else part
+        layer._parameters[name] = owner  # type: ignore[assignment]
+    return _by_rule(call, x, *rows, recording)
 
 
-def _called(call: LayerCall, x: Tensor, recording: Recording) -> Tensor | None:
-    """Call a layer by its rule; return None where the input has no rows that the rule can read."""
+def _rows(call: LayerCall, x: Tensor, recording: Recording) -> tuple[int, int] | None:
+    """Return an input's dimension of rows and the rows of an example; None where the rule cannot read it."""
     shape = call.row_shape(x)
     axis = row_axis(shape, recording.size)
     count = shape[0] // recording.size if axis == 0 else 1
     is_readable = call.is_positionwise if axis == 1 else count == 1 or call.has_blocks
     if axis is None or not is_readable or not _is_by_rule(x, call, recording):
         return None
-    activation = recording.activation(x, axis) if isinstance(x, ParameterExpression) else x
-    return _by_rule(call, activation, axis, count, recording)
+    return axis, count
 
 
 def _is_by_rule(x: Tensor, call: LayerCall, recording: Recording) -> bool:

@@ -6,8 +6,9 @@ rule of a layer does not fit (a transposed convolution, a missing scale, an exam
 for rows) is made of simpler functions.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, SupportsIndex, cast
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from l2rw_ray.meta.alignment.layers.expression import (
     is_activation,
     value_of,
 )
-from l2rw_ray.meta.alignment.layers.functions import function_rule, in_order, tensors_in
+from l2rw_ray.meta.alignment.layers.functions import constants_rule, function_rule, in_order, tensors_in
 from l2rw_ray.meta.alignment.layers.interface import LayerCall
 from l2rw_ray.meta.alignment.layers.layer_calls import recorded_function
 from l2rw_ray.meta.alignment.layers.linear_gradients import recorded_operation
@@ -27,8 +28,9 @@ from l2rw_ray.meta.alignment.layers.normalisation import BatchNormCall, GroupNor
 from l2rw_ray.meta.alignment.layers.recording import Recording
 
 Function = Callable[..., Any]
+_COUPLED = "a normalisation by the statistics of the batch couples its examples"
 _EPS = 1e-5
-"""What torch's normalisations add to a variance where nothing else is said."""
+"""Torch's default."""
 
 
 @function_rule("conv1d", "conv2d", "conv3d")
@@ -53,23 +55,24 @@ def convolution(
             return y
     if not any(map(is_activation, tensors_in((args, kwargs)))):
         return cast("Tensor", computed(recording, function, args, kwargs))
-    return any_convolution(recording, function, args, kwargs)
+    return linear_convolution(recording, function, args, kwargs)
 
 
-def _for_each(x: Tensor, value: int | tuple[int, ...]) -> tuple[int, ...]:
+def _for_each(x: Tensor, value: SupportsIndex | Sequence[int]) -> tuple[int, ...]:
     """Return an option of a convolution for each dimension that it moves along."""
-    values = (value,) if isinstance(value, int) else tuple(value)
+    values = tuple(value) if isinstance(value, Sequence) else (operator.index(value),)
     return values * (x.ndim - 2) if len(values) == 1 else values
 
 
 @function_rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def any_convolution(
+def linear_convolution(
     recording: Recording, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Tensor:
     """Convolve by a function that is linear in the weight."""
     named = {**dict(zip(("input", "weight", "bias"), args, strict=False)), **kwargs}
     rest = args[3:]
     x, weight, bias = named.pop("input"), named.pop("weight"), named.pop("bias", None)
+    x = recording.activation(x) if isinstance(x, ParameterExpression) else x
 
     def convolved(x: Tensor, weight: Tensor) -> Tensor:
         y: Tensor = function(x, weight, None, *rest, **named)
@@ -89,9 +92,11 @@ def layer_norm(
     """Normalise without parameters, then scale and shift."""
     x, shape, weight, bias, eps, *_ = in_order("input normalized_shape weight bias eps", args, kwargs)
     eps = _EPS if eps is None else eps
-    y = _by_layer(recording, LayerNormCall, x, weight, bias, {"normalized_shape": tuple(shape), "eps": eps})
-    if y is not None:
-        return y
+    if not _is_widened(x):
+        options = {"normalized_shape": tuple(shape), "eps": eps}
+        y = _by_layer(recording, LayerNormCall, x, weight, bias, options)
+        if y is not None:
+            return y
     return _scaled(lambda weight, bias: function(x, shape, weight, bias, eps), weight, bias)
 
 
@@ -109,9 +114,10 @@ def group_norm(
     """Normalise without parameters, then scale and shift channels."""
     x, groups, weight, bias, eps, *_ = in_order("input num_groups weight bias eps", args, kwargs)
     eps = _EPS if eps is None else eps
-    y = _by_layer(recording, GroupNormCall, x, weight, bias, {"num_groups": groups, "eps": eps})
-    if y is not None:
-        return y
+    if not _is_widened(x):
+        y = _by_layer(recording, GroupNormCall, x, weight, bias, {"num_groups": groups, "eps": eps})
+        if y is not None:
+            return y
     return _scaled(lambda weight, bias: function(x, groups, weight, bias, eps), weight, bias, by_channel_of=x)
 
 
@@ -124,8 +130,7 @@ def channel_norm(
     x, weight, bias, mean, variance, by_input, momentum, eps, *rest = in_order(names, args, kwargs)
     eps = _EPS if eps is None else eps
     if by_input and (function.__name__ == "batch_norm" or mean is not None):
-        met = next(t for t in (weight, bias) if isinstance(t, ParameterExpression))
-        raise recording.refusal(met, "a normalisation by the statistics of the batch couples its examples")
+        raise recording.module_refusal(_COUPLED)
     if function.__name__ == "batch_norm":
         options = {"running_mean": mean, "running_var": variance, "eps": eps}
         y = _by_layer(recording, BatchNormCall, x, weight, bias, options)
@@ -136,6 +141,21 @@ def channel_norm(
         return cast("Tensor", function(x, weight, bias, mean, variance, by_input, momentum, eps, *rest))
 
     return _scaled(normalise, weight, bias, by_channel_of=x)
+
+
+@constants_rule("batch_norm")
+def channel_norm_of_constants(
+    recording: Recording, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Normalise data that depend on no parameter, by statistics that are not of the batch."""
+    if in_order("input weight bias running_mean running_var training", args, kwargs)[5]:
+        raise recording.module_refusal(_COUPLED)
+    return function(*args, **kwargs)
+
+
+def _is_widened(x: Tensor) -> bool:
+    """Return whether autocast normalises in float32, and returns that."""
+    return x.device.type == "cuda" and torch.is_autocast_enabled("cuda")
 
 
 def _by_layer(

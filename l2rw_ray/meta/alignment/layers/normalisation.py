@@ -16,6 +16,9 @@ from l2rw_ray.meta.alignment.layers.registry import rule_for
 _Gradients = tuple[Tensor | None, Tensor, Tensor]
 """With respect to the input, where it is wanted, and to scale and shift by example, [N, C]."""
 
+_WORTH_A_CALL = 8192
+"""Elements of an example from which a native call for it alone is faster than steps over all examples."""
+
 
 class _Affine(LayerCall):
     """What all of them share: parameters `weight` and `bias`, and their gradients by example."""
@@ -143,7 +146,7 @@ class BatchNormCall(_Affine):
         del self._x
         if x.ndim > 2 and x.is_contiguous():
             below, scales, shifts = self._as_channels(gradient.contiguous(), x, wanted=wanted)
-        elif x.ndim > 2 and x.device.type == "cpu":
+        elif x.ndim > 2 and x.device.type == "cpu" and x[:1].numel() >= _WORTH_A_CALL:
             below, scales, shifts = self._one_by_one(gradient, x, wanted=wanted)
         else:
             below, scales, shifts = self._elementwise(gradient, x, wanted=wanted)
@@ -151,15 +154,16 @@ class BatchNormCall(_Affine):
 
     def _as_channels(self, gradient: Tensor, x: Tensor, *, wanted: bool) -> _Gradients:
         """Go back in one call, in which examples stand as channels of a single one."""
-        count = len(x)
-        one, one_x = (part.reshape(1, -1, *part.shape[2:]) for part in (gradient, x))
-        held = [part if part is None else part.repeat(count) for part in self._held()]
+        count, channels = x.shape[:2]
+        one, one_x = (part.reshape(1, count * channels, *part.shape[2:]) for part in (gradient, x))
+        held = [part if part is None else part.repeat(count) for part in self._statistics()]
         below, scales, shifts = self._native(one, one_x, held, wanted=wanted)
-        return None if below is None else below.view_as(x), scales.view(count, -1), shifts.view(count, -1)
+        below = None if below is None else below.view_as(x)
+        return below, scales.view(count, channels), shifts.view(count, channels)
 
     def _one_by_one(self, gradient: Tensor, x: Tensor, *, wanted: bool) -> _Gradients:
         """Go back in a call per example, which leaves channels where they are in memory."""
-        held, below = self._held(), torch.empty_like(x) if wanted else None
+        held, below = self._statistics(), torch.empty_like(x) if wanted else None
         scales, shifts = [], []
         for index, part in enumerate(gradient.to(x.dtype).split(1)):
             found, scale, shift = self._native(part, x[index : index + 1], held, wanted=wanted)
@@ -169,7 +173,7 @@ class BatchNormCall(_Affine):
                 below[index : index + 1] = found
         return below, torch.stack(scales), torch.stack(shifts)
 
-    def _held(self) -> list[Tensor | None]:
+    def _statistics(self) -> list[Tensor | None]:
         layer = self.layer
         parts = (layer.weight, layer.running_mean, layer.running_var)
         return [part if part is None else part.detach() for part in parts]
@@ -181,7 +185,7 @@ class BatchNormCall(_Affine):
         return found
 
     def _elementwise(self, gradient: Tensor, x: Tensor, *, wanted: bool) -> _Gradients:
-        """Go back in steps that any device and layout has."""
+        """Go back elementwise, on any device and in any layout."""
         layer, below = self.layer, None
         assert layer.running_mean is not None
         assert layer.running_var is not None

@@ -136,6 +136,11 @@ class Recording:
             }
         return tensor.untyped_storage().data_ptr() not in self._buffers
 
+    def is_batch(self, tensor: Tensor) -> bool:
+        """Return whether a tensor seems to be data of the batch itself, with one row for each example."""
+        is_constant = not isinstance(tensor, ParameterExpression) and not tensor.requires_grad
+        return is_constant and tensor.shape[:1] == (self.size,) and self.is_of_batch(tensor)
+
     def axis(self, shape: torch.Size, expression: ParameterExpression) -> int:
         """Return which dimension goes over examples.
 

@@ -437,6 +437,14 @@ class _Normalised(_Text):
         return functional.relu6(self.norm(h, self.scale, self.shift))
 
 
+@pytest.mark.parametrize("norm", ["layer_norm", "group_norm"])
+def test_a_parameter_that_scales_and_shifts(norm: str) -> None:
+    torch.manual_seed(0)
+    network = _Normalised(norm).double()
+    network.shift = network.scale
+    assert_exact(network, text(5), text(3))
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_normalisations_round_as_torch_does(norm: str) -> None:
     """Another rounding sends units over the kink of a ReLU, where gradients jump."""

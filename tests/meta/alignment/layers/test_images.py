@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torchvision.models import ConvNeXt, SwinTransformer, VisionTransformer
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformerBlockV2
 
+from l2rw_ray.errors import UnsupportedModelError
+from l2rw_ray.meta import ReweightedStep
 from tests.meta.alignment.layers.exact import assert_exact
 
 C = 5
@@ -162,3 +165,58 @@ def test_networks_for_images(name: str, memory: str, layout: torch.memory_format
     network = network.to(memory_format=layout)
     train, meta = ((x.to(memory_format=layout), y) for x, y in (images(7, side), images(3, side)))
     assert_exact(network, train, meta, memory=memory)
+
+
+class _Templates(nn.Module):
+    """Images compared with the features of 21 templates, which are no buffer."""
+
+    def __init__(self, *, by_layer: bool) -> None:
+        super().__init__()
+        self.templates = torch.randn(21, 1, 8, 8, dtype=torch.float64)
+        self.kernel = nn.Parameter(torch.randn(6, 1, 3, 3))
+        self.layer = nn.Conv2d(1, 6, 3, stride=2)
+        self.layer.requires_grad_(by_layer)
+        self.other = nn.Parameter(torch.randn(6, 1, 3, 3), requires_grad=not by_layer)
+        self.by_layer = by_layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = functional.conv2d(x, self.kernel, stride=np.int64(2)).tanh()
+        templates = self.templates * 2
+        templates = (
+            self.layer(templates) if self.by_layer else functional.conv2d(templates, self.other, stride=2)
+        )
+        return features.flatten(2).mean(dim=2) @ templates.flatten(2).mean(dim=2).t()
+
+
+def test_constants_with_some_rows_for_each_example() -> None:
+    torch.manual_seed(0)
+    assert_exact(_Templates(by_layer=False).double(), images(4), images(3), loss=_first_classes)
+
+
+def _first_classes(output: Tensor, target: Tensor) -> Tensor:
+    return functional.cross_entropy(output[:, :C], target, reduction="none")
+
+
+def test_a_batch_of_another_size_is_checked() -> None:
+    """Layers take constants with as many rows as a batch for the batch."""
+    torch.manual_seed(0)
+    network = _Templates(by_layer=True).double()
+    step = ReweightedStep(
+        network, torch.optim.SGD(network.parameters(), lr=0.0), _first_classes, estimator="ghost"
+    )
+    step(images(8), images(8))
+    with pytest.raises(UnsupportedModelError, match="estimator = 'ghost': its scores differ from those"):
+        step(images(3), images(4))
+
+
+def test_frozen_batch_norm_of_nothing() -> None:
+    class Empty(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm, self.head = nn.BatchNorm2d(1).eval(), nn.Linear(8, C)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(x.mean(dim=(1, 2))) + self.norm(x[..., :0]).sum(dim=(1, 2, 3))[:, None]
+
+    torch.manual_seed(0)
+    assert_exact(Empty().double(), images(4), images(2))
