@@ -105,9 +105,9 @@ def recorded_function(
     rows = _rows(call, x, recording)
     if rows is None:
         return None
-    for name, part in parameters.items():  # values need not be parameters, which a module would insist on
-        owner = recording.owner(part) if isinstance(part, ParameterExpression) else part
-        layer._parameters[name] = owner  # type: ignore[assignment]
+    held: dict[str, Any] = layer._parameters  # values need not be parameters, which setattr would insist on
+    for name, part in parameters.items():
+        held[name] = recording.owner(part) if isinstance(part, ParameterExpression) else part
     return _by_rule(call, x, *rows, recording)
 
 
