@@ -71,7 +71,7 @@ class CheckedEstimator:
         self._refusals: list[str] = []
         self._signature: object = None
         self._since = self._checks = 0
-        self._sizes = set[tuple[int, int]]()
+        self._sizes = set[tuple[int, ...]]()
         self.certificate: Certificate | None = None
 
     @property
@@ -98,14 +98,11 @@ class CheckedEstimator:
         signature, sizes = _signature(forward.module), (batch_size(batch), batch_size(source.meta_batch))
         if signature != self._signature:
             self._sizes.clear()
-        if signature != self._signature or self._is_due(sizes, forward.replicas):
-            before = self.name
-            self.verified(forward, batch, source)
-            if self.name != before:
-                self._sizes.clear()
+        is_alone = forward.replicas.world_size == 1
+        if signature != self._signature or self._is_due() or (is_alone and self._is_new(sizes)):
+            self._check(forward, batch, source, sizes if is_alone else None)
             is_conclusive = self.certificate is not None or not self._verify_every
-            self._signature, self._since = signature if is_conclusive else None, 0
-            self._sizes.add(sizes)
+            self._signature = signature if is_conclusive else None
         self._since += 1
         state = forward.generators(batch)
         try:
@@ -114,20 +111,58 @@ class CheckedEstimator:
             if not self._is_auto or forward.replicas.world_size > 1:
                 raise
             state.restore()
+            source.forget()
             self._drop(refused)
             self._signature = None  # the next one is checked first
             return self.score(forward, batch, source)
 
-    def _is_due(self, sizes: tuple[int, int], replicas: Replicas) -> bool:
-        """Return whether a further check is due: after so many steps, or for batches of a new size.
+    def holds_for_sizes(
+        self, sizes: list[int], forward: Forward, batch: Batch, source: DirectionSource
+    ) -> bool:
+        """Check the estimator where the ranks' batches first have these sizes, which only their sum tells.
 
-        What is not of the batch may have as many rows as a batch of another size. Several ranks check
-        together, and would have to tell each other at every step: they leave sizes out.
+        What is not of a batch may have as many rows as a batch of another size. A single rank has looked
+        before it scored the batch; the estimators of sharded models look at no rows, and their parameters
+        cannot be replaced while a graph waits for its backward.
+
+        Args:
+            sizes: Examples on each rank, alike on all.
+            forward: Evaluates losses.
+            batch: The train batch of this rank, which was scored.
+            source: Gave the direction.
+
+        Returns:
+            Whether the scores stand; otherwise another estimator takes over, and they must be computed again.
+
+        Raises:
+            UnsupportedModelError: No other one can.
         """
-        if not self._verify_every or self._since >= self._verify_every:
-            return bool(self._verify_every)
-        is_new = sizes not in self._sizes and len(self._sizes) < _MAX_SIZES
-        return is_new and replicas.world_size == 1
+        if len(sizes) == 1 or forward.replicas.is_sharded or not self._is_new(tuple(sizes)):
+            return True
+        if self._since == 1:  # checked just now
+            self._sizes.add(tuple(sizes))
+            return True
+        before = self.name
+        self._check(forward, batch, source, tuple(sizes))
+        return self.name == before
+
+    def _is_due(self) -> bool:
+        return bool(self._verify_every) and self._since >= self._verify_every
+
+    def _is_new(self, sizes: tuple[int, ...]) -> bool:
+        return bool(self._verify_every) and sizes not in self._sizes and len(self._sizes) < _MAX_SIZES
+
+    def _check(
+        self, forward: Forward, batch: Batch, source: DirectionSource, sizes: tuple[int, ...] | None
+    ) -> None:
+        """Check a batch, whose sizes are then known where they are given."""
+        before = self.name
+        self.verified(forward, batch, source)
+        if self.name != before:
+            self._sizes.clear()
+        if sizes is not None:
+            self._sizes.add(sizes)
+        self._since = 0
 
     def verified(
         self, forward: Forward, batch: Batch, source: DirectionSource, *, needs_gradients: bool = False

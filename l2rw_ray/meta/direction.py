@@ -154,6 +154,10 @@ class DirectionSource:
             generators=self.generators,
         )
 
+    def forget(self) -> None:
+        """Forget what an estimator that was wrong found, so that the next computes it anew."""
+        self.direction, self._data_gradient, self.is_plain = self._earlier, None, True
+
     def accept(self, gradient_sum: dict[str, Part], loss_sum: Tensor) -> Direction:
         """Make the direction from the gradient of this rank's summed meta loss at θ; one all-reduce.
 

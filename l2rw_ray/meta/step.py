@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from l2rw_ray.errors import InputError, NonFiniteError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
+from l2rw_ray.meta.batch_weights import BatchWeights
 from l2rw_ray.meta.checked_estimator import VERIFY_EVERY, CheckedEstimator
 from l2rw_ray.meta.diagnostics import FailureSignature, HealthMonitor
 from l2rw_ray.meta.direction import Direction, DirectionSource
@@ -29,12 +30,11 @@ from l2rw_ray.meta.evaluation.batches import (
 )
 from l2rw_ray.meta.evaluation.forward import Forward
 from l2rw_ray.meta.evaluation.losses import Losses, LossFunction, losses_from, trained_parameters
-from l2rw_ray.meta.example_table import ExampleTable, checked_positions
 from l2rw_ray.meta.lookahead import lookahead_named
 from l2rw_ray.meta.replicas import Replicas
 from l2rw_ray.meta.scored_step import ScoredStep, StepResult
 from l2rw_ray.meta.update import WeightedUpdate
-from l2rw_ray.meta.weights import Clip, Normalise, checked_rule, clipped, normalised
+from l2rw_ray.meta.weights import Clip, Normalise
 
 Timer = Callable[[str], AbstractContextManager[None]]
 """Measures the block it is entered around, by phase name."""
@@ -53,8 +53,8 @@ class ReweightedStep:
         collate: Joins a train and a meta batch that differ in shape, by padding; the train rows come first.
         estimator: How alignments are computed; see `example_scores`.
         verify_every: Steps that compute weights, from one comparison of the estimator with plain autograd
-            to the next; 0 for none. There is one at the first, with one rank at the first of each of up to
-            eight sizes of batches, and whenever the model, its mode or the precision changes.
+            to the next; 0 for none. There is one at the first, at the first of each of up to eight sizes
+            of batches, and whenever the model, its mode or the precision changes.
         max_error: Relative error of scores that an estimator which is not exact may have: None for 0.01 of
             `finite_difference` when `auto` takes it, the cheapest for some models, and 0.1 of one that is
             named, beyond which it is an error; with 0 `auto` takes exact ones alone.
@@ -113,7 +113,7 @@ class ReweightedStep:
         timer: Timer | None = None,
     ) -> None:
         _check_count(update_every=update_every, meta_gradient_every=meta_gradient_every)
-        _check_options(between, score_momentum, table_size, epsilon)
+        _check_options(between, epsilon)
         self._is_paired = losses is None
         self._update: WeightedUpdate | None = None
         if optimizer is None:
@@ -140,12 +140,16 @@ class ReweightedStep:
         self._estimator = CheckedEstimator(estimator, verify_every=verify_every, max_error=max_error)
         self._estimator.check(self._replicas)
         self._lookahead = lookahead_named(lookahead, optimizer, module, at_zero=not epsilon)
-        self._epsilon, self._momentum = epsilon, score_momentum
+        self._epsilon = epsilon
         self._update_every, self._meta_gradient_every = update_every, meta_gradient_every
-        self._clip, self._normalise = checked_rule(clip, normalise)
-        holds = between == "hold" and update_every > 1
-        self._held = ExampleTable(table_size, 1.0, self._replicas) if holds else None
-        self._smoothed = ExampleTable(table_size, math.nan, self._replicas) if score_momentum else None
+        self._weights = BatchWeights(
+            clip,
+            normalise,
+            holds=between == "hold" and update_every > 1,
+            score_momentum=score_momentum,
+            table_size=table_size,
+            replicas=self._replicas,
+        )
         self._timer: Timer = timer or (lambda phase: nullcontext())
         self._steps, self._directions = 0, 0
         self._direction: Direction | None = None
@@ -208,7 +212,8 @@ class ReweightedStep:
                     scored.certificate,
                 )
             else:
-                weights_B, total = self._weights_between(train_batch, index_B)
+                with self._timer("weights"):
+                    weights_B, total = self._weights.between(batch_size(train_batch), index_B)
                 with self._timer("update"):
                     done = self._update.update(train_batch, weights_B, total)
                 result = StepResult(done.loss, weights_B, None, done.skipped, done.losses)
@@ -247,15 +252,12 @@ class ReweightedStep:
             None if is_new else self._direction,
             lambda: self._timer("meta_gradient"),
         )
-        with self._timer("alignment"):
-            scored = self._estimator.score(self._forward, train_batch, source)
+        scored, weights_B, total = self._scored_and_weighed(train_batch, source, index_B)
         self._directions += 1
         cosine = None
         if is_new and self._direction is not None and source.direction is not None:
             cosine = source.direction.cosine(self._direction)
         self._direction = source.direction  # and the one before is gone when gradients are made
-        with self._timer("weights"):
-            weights_B, total = self._weigh(scored, index_B)
         for seen in self._monitor.observe(weights_B, skipped=not total, direction_cosine=cosine):
             _LOGGER.warning("after %d steps: %s", self._steps + 1, seen.message)
         self._steps += 1
@@ -270,12 +272,33 @@ class ReweightedStep:
             self._replicas,
         )
 
+    def _scored_and_weighed(
+        self, train_batch: Batch, source: DirectionSource, index_B: Tensor | None
+    ) -> tuple[ScoredBatch, Tensor, float]:
+        """Score and weigh a batch, and again where its size on some rank shows that the scores were wrong.
+
+        Returns:
+            Scores, weights [B], the global sum of clipped scores.
+        """
+        while True:
+            state = self._forward.generators(train_batch)
+            with self._timer("alignment"):
+                scored = self._estimator.score(self._forward, train_batch, source)
+            assert source.direction is not None
+            meta_loss = source.direction.meta_loss
+            with self._timer("weights"):
+                summed = self._weights.summed(scored.scores, meta_loss, index_B)
+                if not math.isfinite(summed.total):
+                    self._direction = None  # a later step must not use it again
+                    raise NonFiniteError(self._steps, "scores" if meta_loss.isfinite() else "meta_loss")
+                if self._estimator.holds_for_sizes(summed.sizes, self._forward, train_batch, source):
+                    return scored, self._weights.of_scores(summed, index_B), summed.total
+            state.restore()
+            source.forget()
+
     def _checked(self, train_batch: Batch, index_B: Tensor | None) -> tuple[Batch, Tensor | None]:
         train_batch = self._checked_batch("train_batch", train_batch)
-        if self._held is not None or self._smoothed is not None:
-            reason = "weights and scores are kept by example"
-            index_B = checked_positions(index_B, batch_size(train_batch), reason)
-        return train_batch, index_B
+        return train_batch, self._weights.checked_positions(index_B, batch_size(train_batch))
 
     def _checked_batch(self, name: str, batch: Batch) -> Batch:
         return checked_batch(name, checked_pair(name, batch) if self._is_paired else batch)
@@ -286,43 +309,6 @@ class ReweightedStep:
             return None
         count = torch.tensor(float(batch_size(train_batch)), device=batch_device(train_batch))
         return (self._epsilon / self._replicas.sum(count)).expand(batch_size(train_batch))
-
-    @torch.no_grad()
-    def _weigh(self, scored: ScoredBatch, index_B: Tensor | None) -> tuple[Tensor, float]:
-        """Return weights, and the global sum of clipped scores."""
-        scores_B, known = scored.scores, None
-        if self._smoothed is not None and index_B is not None:
-            known = self._smoothed.read(index_B).to(scores_B)
-            mixed_B = self._momentum * known + (1 - self._momentum) * scores_B
-            scores_B = torch.where(known.isnan(), scores_B, mixed_B)
-        clipped_B = clipped(scores_B, self._clip)
-        assert self._direction is not None
-        meta_loss = self._direction.meta_loss
-        # clipping would hide a score of −∞, and a broken meta loss need not show in the scores
-        poison = 0.0 * (scores_B.sum() + meta_loss)
-        totals = self._replicas.batch_totals(clipped_B.abs().sum() + poison, len(clipped_B))
-        total = totals.weight.item()
-        if not math.isfinite(total):
-            self._direction = None  # a later step must not use it again
-            raise NonFiniteError(self._steps, "scores" if meta_loss.isfinite() else "meta_loss")
-        if index_B is not None and (self._smoothed is not None or self._held is not None):
-            sizes = [int(size) for size in totals.sizes.tolist()]
-            if self._smoothed is not None:
-                self._smoothed.write(index_B, scores_B, sizes)
-            if self._held is not None:
-                self._held.write(index_B, normalised(clipped_B, totals, "mean_one"), sizes)
-        return normalised(clipped_B, totals, self._normalise), total
-
-    def _weights_between(self, train_batch: Batch, index_B: Tensor | None) -> tuple[Tensor, float]:
-        """Return held or uniform weights, and their global sum before normalisation."""
-        with self._timer("weights"), torch.no_grad():
-            like = next(self._replicas.module.parameters())
-            relative_B = like.new_ones(batch_size(train_batch))
-            if self._held is not None and index_B is not None:
-                relative_B = self._held.read(index_B).to(relative_B)
-            totals = self._replicas.batch_totals(relative_B.abs().sum(), len(relative_B))
-            rule: Normalise = "mean_one" if self._normalise == "mean_one" else "batch_sum"
-            return normalised(relative_B, totals, rule), totals.weight.item()
 
     def state_dict(self) -> dict[str, Any]:
         """Return counters, held weights, smoothed scores and the last direction.
@@ -342,9 +328,7 @@ class ReweightedStep:
             "skipped_steps": self.skipped_steps,
             "estimator": self._estimator.state_dict(),
         }
-        for name, table in (("held", self._held), ("smoothed", self._smoothed)):
-            if table is not None:
-                state[name] = table.state()
+        state |= self._weights.state_dict()
         if self._direction is not None:
             state["direction"] = self._direction.state()
         return state
@@ -355,20 +339,11 @@ class ReweightedStep:
         Raises:
             InputError: It was taken from a step with other options.
         """
-        for name, table in (("held", self._held), ("smoothed", self._smoothed)):
-            if (table is not None) != (name in state):
-                found = sorted(set(state) - {"steps", "directions", "skipped_steps", "estimator"})
-                remedy = "give the step the options of the one whose state this is"
-                raise InputError(
-                    "state_dict", found, f"{name!r} is {'missing' if table else 'not kept'}", remedy
-                )
+        self._weights.load_state_dict(state)
         self._steps, self._directions = state["steps"], state["directions"]
         self.skipped_steps = state["skipped_steps"]
         if "estimator" in state:
             self._estimator.load_state_dict(state["estimator"])
-        for name, table in (("held", self._held), ("smoothed", self._smoothed)):
-            if table is not None:
-                table.load(state[name])
         self._direction = None
         if "parts" in state.get("direction", {}):  # one of an earlier release is recomputed
             device = next(self._replicas.module.parameters()).device
@@ -381,14 +356,10 @@ def _check_count(**counts: int) -> None:
             raise InputError(name, count, "no number of steps", "use 1 or more")
 
 
-def _check_options(between: str, score_momentum: float, table_size: int, epsilon: float) -> None:
+def _check_options(between: str, epsilon: float) -> None:
     """Check the options that each have a range of their own."""
     if between not in ("hold", "uniform"):
         raise InputError("between", between, "unknown", "use hold or uniform")
-    if not 0 <= score_momentum < 1:
-        raise InputError("score_momentum", score_momentum, "out of range", "use 0 to below 1")
-    if not isinstance(table_size, int) or table_size < 0:
-        raise InputError("table_size", table_size, "no number of examples", "use 0, or that of the data set")
     if not math.isfinite(epsilon):
         raise InputError("epsilon", epsilon, "no number", "use 0, the paper's")
 

@@ -72,6 +72,7 @@ def run_rank(rank: int, world_size: int) -> dict[Any, Any]:
         found["nan"] = _nan_on_one_rank(rank, batches, meta)
         found["coupling"] = _coupling_on_one_rank(rank, batches, meta)
         found["refusal"] = _refusal_on_one_rank(rank, batches, meta)
+        found["new size"] = _new_size_on_one_rank(rank, batches, meta)
         found["sink"] = _forward_mode_where_unused_parameters_are_looked_for(rank, batches, meta)
     return found
 
@@ -149,6 +150,38 @@ def _refusal_on_one_rank(rank: int, batches, meta) -> dict[str, list[str]]:
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
         step = ReweightedStep(model, optimizer, LOSS, estimator=estimator)
         found[estimator] = _errors_of_all(lambda step=step: step((x, y), meta))
+    return found
+
+
+class _Templates(nn.Module):
+    """Compares images with 21 templates, which ghost takes for three rows of each of 7 examples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.layer = nn.Linear(64, CLASSES).double(), nn.Linear(64, CLASSES).double()
+        self.templates = torch.linspace(-1, 1, 21 * 64, dtype=torch.float64).sin().view(21, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x.flatten(1)) * self.layer(self.templates * 2).mean(dim=0)
+
+
+def _new_size_on_one_rank(rank: int, batches, meta) -> dict[str, Any]:
+    """Errors of a step after whose first one rank's batch is shorter, and what `auto` does instead."""
+    (x, y, _), found = batches[0], {}
+    short = slice(0, 3 if rank == 1 else 4)
+    for estimator in ("ghost", "auto", "forward_mode"):
+        torch.manual_seed(0)
+        model = DistributedDataParallel(_Templates())
+        step = ReweightedStep(model, None, LOSS, estimator=estimator)
+        step.score((x[:4], y[:4]), (meta[0][:4], meta[1][:4]))
+        first, results = step.estimator, []
+        errors = _errors_of_all(
+            lambda step=step, results=results: results.append(
+                step.score((x[short], y[short]), (meta[0][:4], meta[1][:4]))
+            )
+        )
+        found[estimator] = {"errors": errors, "estimators": [first, step.estimator]}
+        found[estimator]["weights"] = [result.weights for result in results]
     return found
 
 

@@ -69,8 +69,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 
 
 def data() -> tuple[list[Any], Any]:
+    """Return batches with positions, the last one short, and a meta batch."""
     torch.manual_seed(1)
-    return [(*batch(8), torch.randperm(12)[:8]) for _ in range(STEPS)], batch(5)
+    sizes = [8] * (STEPS - 1) + [7]
+    return [(*batch(size), torch.randperm(12)[:size]) for size in sizes], batch(5)
 
 
 def train(model: nn.Module, options: dict[str, Any], share: slice, meta_share: slice) -> list[Any]:
