@@ -54,14 +54,12 @@ def arms_of(spec: StudySpec, contrast: Contrast) -> tuple[tuple[str, str], ...]:
     if contrast.factor.path not in (METHOD_FACTOR, VARIANT):
         return ()
     sentences: dict[str, str] = {}
-    explained: dict[str, str] = {}  # the first arm of each method
+    explained: dict[str, tuple[str, dict[str, Any]]] = {}  # the first arm of each method, and its changes
     for level in (contrast.control, *sorted(contrast.treatments, key=contrast.factor.levels.index)):
         method, changes = _method_and_changes(spec, str(level))
-        settings = ", ".join(
-            f"{factor_name(path)} {level_text(path, value)}" for path, value in changes.items()
-        )
         name = contrast.name(level)
-        first = explained.setdefault(method, name)
+        first, known = explained.setdefault(method, (name, changes))
+        settings = _settings(spec, changes, {} if first == name else known)
         is_own = not spec.is_built_in
         if first == name:
             what = f"{spec.trial.title} as it is in the study" if is_own else _explained(method)
@@ -69,6 +67,24 @@ def arms_of(spec: StudySpec, contrast: Contrast) -> tuple[tuple[str, str], ...]:
         else:
             sentences[name] = f"as {first}" + (f", but with {settings}" if settings else "")
     return tuple(sentences.items())
+
+
+def _settings(spec: StudySpec, changes: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """Return the values of an arm where they differ from those of another arm of its method."""
+    differing = {
+        path: value for path, value in changes.items() if path not in known or known[path] != value
+    } | {path: _value_at(spec, path) for path in known if path not in changes}
+    return ", ".join(f"{factor_name(path)} {level_text(path, value)}" for path, value in differing.items())
+
+
+def _value_at(spec: StudySpec, path: str) -> object:
+    """Return what the study has at a path; `default` where its section is another one."""
+    value: Any = spec.trial.model_dump(mode="json")
+    for name in path.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return "default"
+        value = value[name]
+    return value
 
 
 def _method_and_changes(spec: StudySpec, level: str) -> tuple[str, dict[str, Any]]:

@@ -43,6 +43,19 @@ def test_variants_say_what_they_change(explained):
     }
 
 
+def test_variants_of_a_method_say_in_what_they_differ(explained):
+    names = ("baseline", "few", "many", "default")
+    tuned = {"name": "finetune_meta", "finetune_epochs": 10}
+    variants = {
+        "few": {"method": tuned, "data.meta_per_class": 3},
+        "many": {"method": tuned},
+        "default": {"method.name": "finetune_meta", "data.meta_per_class": 3},
+    }
+    found = explained(("l2rw",), (Factor("variant", names),), kind="ablation", variants=variants)
+    assert found["many"] == "as few, but with clean examples per class 2"
+    assert found["default"] == "as few, but with method.finetune_epochs default"
+
+
 def test_levels_of_a_factor_need_no_sentence(explained):
     factor = Factor("data.noise.rate", (0.2, 0.4))
     assert explained(("l2rw",), (factor,)) == {}
