@@ -122,12 +122,13 @@ def write_own_report(folder: StudyFolder, *, latex: bool = False) -> tuple[Repor
     return paths, folder.store.location.inside(paths.html.relative_to(folder.path).as_posix())
 
 
-def publish_study(named: str, out: str | None) -> str:
+def publish_study(named: str, out: str | None, *, previews: bool = False) -> str:
     """Copy the files that readers need to a folder, and write the study's report there.
 
     Args:
         named: Study folder or its address.
         out: Local folder to write to; None for `reports/<study name>`.
+        previews: Whether suspect labels are shown with texts and thumbnails of their examples.
 
     Returns:
         Path of the report's page.
@@ -139,7 +140,7 @@ def publish_study(named: str, out: str | None) -> str:
     with read_study_folder(named) as folder:
         folder.fetch_examples()
         published = pack_study(folder, target or PUBLISHED / folder.read_spec().name)
-        return str(write_published_page(published.path, folder.path))
+        return str(write_published_page(published.path, folder.path, previews=previews))
 
 
 def on_this_machine(out: str) -> Path:

@@ -26,6 +26,7 @@ from l2rw_ray.report.search.summary import SearchSummary, summarise_search
 from l2rw_ray.report.search.tables import search_csv
 from l2rw_ray.report.suspects.files import RANKING_FILE, write_rankings
 from l2rw_ray.report.suspects.study import StudySuspects, study_suspects
+from l2rw_ray.report.suspects.summary import write_summary
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.folder import unwritable
 from l2rw_ray.results.plain_files import check_plain
@@ -58,13 +59,14 @@ def write_report(study_dir: Path, out: Path | None = None, *, latex: bool = Fals
         raise StudyFolderError("report folder", folder, *unwritable(error)) from error
 
 
-def write_published_page(study_dir: Path, run_dir: Path | None = None) -> Path:
+def write_published_page(study_dir: Path, run_dir: Path | None = None, *, previews: bool = False) -> Path:
     """Write the report of a published study beside its ledger: the page, the text and the plots it shows.
 
     Args:
         study_dir: The published study.
         run_dir: The study folder it was made of, whose evidence on labels it does not hold but their ranking;
             None where it is the same.
+        previews: Whether suspect labels are shown with texts and thumbnails of their examples.
 
     Returns:
         The page.
@@ -73,16 +75,22 @@ def write_published_page(study_dir: Path, run_dir: Path | None = None) -> Path:
         StudyFolderError: There is no study, no finished trial, or the folder cannot be written.
     """
     summary = replace(summarise_study(study_dir), is_published=True)
+    suspects, published = study_suspects(run_dir or study_dir), StudyFolder(study_dir)
+    if not previews:
+        suspects = suspects.without_previews()
     check_plain(study_dir / FIGURES)
     try:
         with TemporaryDirectory() as made:
             (Path(made) / FIGURES).mkdir()
-            paths = _write(summary, study_suspects(run_dir or study_dir), Path(made))
+            paths = _write(summary, suspects, Path(made))
             plots = [path for path in paths.plots if path.suffix == ".svg"]
-            ranking = [path for path in Path(made).iterdir() if path.name == RANKING_FILE]
             (study_dir / FIGURES).mkdir(exist_ok=True)
-            for file in (paths.html, paths.markdown, *plots, *ranking):
+            for file in (paths.html, paths.markdown, *plots):
                 shutil.copyfile(file, check_plain(study_dir / file.relative_to(made)))
+            if suspects.ranking is not None:
+                shutil.copyfile(Path(made) / RANKING_FILE, check_plain(published.suspects))
+            if suspects.summary is not None:
+                write_summary(published.suspects_summary, suspects.summary)
             return study_dir / paths.html.name
     except OSError as error:
         raise StudyFolderError("published study", study_dir, *unwritable(error)) from error

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _TOP = (
     *("study.yaml", "plan.json", "plan_log.jsonl", "importances.json", "notes.md", "optuna.db", "mlflow.db"),
+    *("suspects.parquet", "suspects.json"),
     *("trials", "checkpoints", "logs", "models", "examples", "report", "mlartifacts"),
     *("optuna.db-journal", "optuna.db-wal", "optuna.db-shm"),
     *(".lock", ".mirror.lock", ".filling.lock", ".number"),
@@ -86,6 +87,16 @@ class StudyFolder:
     def importances(self) -> Path:
         """Importance of each parameter of a search, written at the end of a run."""
         return self.path / "importances.json"
+
+    @property
+    def suspects(self) -> Path:
+        """The ranking of labels of a published study, which is without the evidence it was made of."""
+        return self.path / "suspects.parquet"
+
+    @property
+    def suspects_summary(self) -> Path:
+        """What the report of a published study says of that ranking."""
+        return self.path / "suspects.json"
 
     @property
     def tracking_database(self) -> Path:

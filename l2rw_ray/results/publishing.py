@@ -67,7 +67,8 @@ def _replaced(packed: StudyFolder, rows: pa.Table) -> list[Path]:
 
 def _copied(folder: StudyFolder) -> list[Path]:
     files = (folder.study_file, folder.plan_file, folder.plan_log, folder.importances, folder.notes)
-    return [file for file in files if file.is_file()]
+    published = (folder.suspects, folder.suspects_summary)
+    return [file for file in (*files, *published) if file.is_file()]
 
 
 def _without_machine_folders(rows: pa.Table) -> pa.Table:

@@ -85,11 +85,17 @@ def publish(
             help="Folder of the published study.", show_default="reports/<study name>", metavar="DIR"
         ),
     ] = None,
+    previews: Annotated[
+        bool,
+        typer.Option(
+            "--previews", help="Show texts and thumbnails of the examples whose labels may be wrong."
+        ),
+    ] = False,
 ) -> None:
     """Copy a study for readers to a folder: study file, ledger as one file, notes and report page."""
     from l2rw_ray.cli.report import publish_study
 
-    say(publish_study(directory, out))
+    say(publish_study(directory, out, previews=previews))
 
 
 def track(directory: Directory, tracking_uri: TrackingUri = None) -> None:

@@ -1,12 +1,18 @@
 """Suspect labels in the report of a study."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.report.document.section import Section
 from l2rw_ray.report.suspects.points import points_with_evidence
-from l2rw_ray.report.suspects.quality import RankingQuality, ranking_qualities
+from l2rw_ray.report.suspects.quality import ranking_qualities
+from l2rw_ray.report.suspects.summary import (
+    JudgedRanking,
+    SuspectsSummary,
+    read_summary,
+    summarise_suspects,
+)
 from l2rw_ray.report.suspects.suspect_list import SuspectList, list_suspects
 from l2rw_ray.report.suspects.tables import suspects_section
 from l2rw_ray.results.folder import StudyFolder
@@ -18,39 +24,45 @@ class StudySuspects:
 
     Attributes:
         ranking: The ranking of the design point that did best on the validation set; None without evidence.
-        qualities: How well each ranking of each design point finds labels known to be wrong.
+        summary: What the report says of it; None where neither evidence nor a published summary is there.
         problem: Why there is no ranking although there is evidence; empty where there is one, or none.
     """
 
     ranking: SuspectList | None = None
-    qualities: tuple[tuple[str, RankingQuality], ...] = ()
+    summary: SuspectsSummary | None = None
     problem: str = ""
 
     def sections(self, *, is_published: bool = False) -> list[Section]:
-        """Return the section of the report; none without a ranking."""
-        if self.ranking is None:
-            return []
-        return [suspects_section(self.ranking, self.qualities, is_published=is_published)]
+        """Return the section of the report; none without a summary."""
+        return [] if self.summary is None else [suspects_section(self.summary, is_published=is_published)]
+
+    def without_previews(self) -> "StudySuspects":
+        """Return the same without the texts and thumbnails of examples."""
+        ranking, summary = self.ranking, self.summary
+        if ranking is not None:
+            ranking = replace(ranking, evidence=replace(ranking.evidence, images={}, texts={}))
+        return replace(self, ranking=ranking, summary=summary and summary.without_previews())
 
 
 def study_suspects(study_dir: Path) -> StudySuspects:
-    """Rank the labels of a study, as far as its trials kept evidence.
+    """Rank the labels of a study, as far as its trials kept evidence; of a published one, read the ranking.
 
     Evidence that cannot be read is a problem of the section, not of the report.
     """
     folder = StudyFolder(study_dir)
-    if not folder.examples.is_dir():
-        return StudySuspects()
     try:
+        if not folder.examples.is_dir():
+            published = folder.suspects_summary
+            return StudySuspects(summary=read_summary(published) if published.exists() else None)
         points = points_with_evidence(folder)
         if not points:
             return StudySuspects()
         ranking = list_suspects(folder)
         judged = [
-            (point.name, quality)
+            JudgedRanking(point.name, quality)
             for point in points
             for quality in ranking_qualities(point.read(folder, previews=False))
         ]
     except InputError as error:
         return StudySuspects(problem=f"No labels are ranked: {error}")
-    return StudySuspects(ranking, tuple(judged))
+    return StudySuspects(ranking, summarise_suspects(ranking, judged))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import ConfigDict
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.report.suspects.label_evidence import LabelEvidence
@@ -32,6 +33,8 @@ class Suspect:
         image: A thumbnail as PNG; None without.
         text: The beginning of its text; None without.
     """
+
+    __pydantic_config__ = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     rank: int
     id: str

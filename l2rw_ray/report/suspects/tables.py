@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from l2rw_ray.report.design_points.labels import count
 from l2rw_ray.report.document.section import Section, table_section
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
-from l2rw_ray.report.suspects.quality import FRACTIONS, RankingQuality
-from l2rw_ray.report.suspects.suspect_list import Suspect, SuspectList
+from l2rw_ray.report.suspects.quality import FRACTIONS
+from l2rw_ray.report.suspects.summary import JudgedRanking, SuspectsSummary
+from l2rw_ray.report.suspects.suspect_list import Suspect
 
-MAX_SHOWN = 30
-"""Labels that a page shows; the files have all."""
 TITLE = "Labels that may be wrong"
 _MAX_TEXT = 160
 _MEANS = {
@@ -21,26 +20,22 @@ _MEANS = {
 """Evidence that is shown, with its heading and format."""
 
 
-def suspects_section(
-    suspects: SuspectList, qualities: Sequence[tuple[str, RankingQuality]], *, is_published: bool = False
-) -> Section:
+def suspects_section(suspects: SuspectsSummary, *, is_published: bool = False) -> Section:
     """Return the section: the top of the ranking, and how good rankings are where that is known.
 
     Args:
         suspects: The ranking.
-        qualities: Rankings that were judged, each with the name of its design point.
         is_published: Whether the page stands without CSV files.
     """
     table = suspect_table(suspects, is_published=is_published)
-    quality = quality_table(qualities)
+    quality = quality_table(suspects.judged)
     return table_section(table, *([] if quality is None else [table_section(quality)]))
 
 
-def suspect_table(suspects: SuspectList, *, is_published: bool = False) -> Table:
+def suspect_table(suspects: SuspectsSummary, *, is_published: bool = False) -> Table:
     """Return the top of the ranking as a table."""
-    shown = list(suspects.suspects(MAX_SHOWN))
-    has_preview = any(suspect.image or suspect.text for suspect in shown)
-    means = [name for name in _MEANS if suspects.varies(name)]
+    has_preview = any(suspect.image or suspect.text for suspect in suspects.top)
+    means = [name for name in _MEANS if name in suspects.varying]
     return Table(
         key="suspects",
         title=TITLE,
@@ -50,32 +45,22 @@ def suspect_table(suspects: SuspectList, *, is_published: bool = False) -> Table
             *("given", "models prefer"),
             *(_MEANS[name][0] for name in means),
         ),
-        rows=tuple(_row(suspect, means, has_preview=has_preview) for suspect in shown),
+        rows=tuple(_row(suspect, means, has_preview=has_preview) for suspect in suspects.top),
         note=_note(suspects, is_published=is_published),
         is_text=True,
     )
 
 
-def quality_table(qualities: Sequence[tuple[str, RankingQuality]]) -> Table | None:
+def quality_table(judged: Sequence[JudgedRanking]) -> Table | None:
     """Return AUROC and precision of each ranking; None where nothing is known of the labels."""
-    if not qualities:
+    if not judged:
         return None
     return Table(
         key="suspects-quality",
         title="How well rankings find the labels known to be wrong",
         corner="method, ranked by",
         columns=("wrong labels", "AUROC", *(f"wrong in first {fraction:.0%}" for fraction in FRACTIONS)),
-        rows=tuple(
-            TableRow(
-                f"{name}, {quality.kind.value}",
-                (
-                    TableCell(f"{quality.wrong:.1%} of {quality.known:,}"),
-                    TableCell(f"{quality.auroc:.3f}"),
-                    *(TableCell(f"{quality.precision[fraction]:.0%}") for fraction in FRACTIONS),
-                ),
-            )
-            for name, quality in qualities
-        ),
+        rows=tuple(_quality_row(each) for each in judged),
         note=(
             "A random order finds wrong labels at their share of all. Where noise is simulated, a row counts "
             "once for each label that a seed gave it. The truth is used for this table alone, neither to "
@@ -84,16 +69,26 @@ def quality_table(qualities: Sequence[tuple[str, RankingQuality]]) -> Table | No
     )
 
 
-def _note(suspects: SuspectList, *, is_published: bool) -> str:
-    evidence, point = suspects.evidence, suspects.point
-    prefer = f"Models prefer another label for {int(evidence.contradicted.sum()):,} of {len(suspects):,}"
-    if evidence.is_regression:
-        prefer = f"What models predict stands under models prefer, for {len(suspects):,} targets"
-    unseen = int((evidence.out_of_sample > 0).sum())
+def _quality_row(judged: JudgedRanking) -> TableRow:
+    quality = judged.quality
+    return TableRow(
+        f"{judged.point}, {quality.kind.value}",
+        (
+            TableCell(f"{quality.wrong:.1%} of {quality.known:,}"),
+            TableCell(f"{quality.auroc:.3f}"),
+            *(TableCell(f"{quality.precision[fraction]:.0%}") for fraction in FRACTIONS),
+        ),
+    )
+
+
+def _note(suspects: SuspectsSummary, *, is_published: bool) -> str:
+    prefer = f"Models prefer another label for {suspects.contradicted:,} of {suspects.labels:,}"
+    if suspects.is_regression:
+        prefer = f"What models predict stands under models prefer, for {suspects.labels:,} targets"
     best = " (the best on the validation set)" if suspects.points > 1 else ""
     parts = [
-        f"By {suspects.kind.value} evidence of {count(len(point.trial_ids), 'trial')} of {point.name}{best}.",
-        f"{prefer}; {unseen:,} were predicted by models that had not trained on them.",
+        f"By {suspects.kind.value} evidence of {count(suspects.trials, 'trial')} of {suspects.point}{best}.",
+        f"{prefer}; {suspects.unseen:,} were predicted by models that had not trained on them.",
         "Weights are relative to uniform ones; weights and losses are means over the later half of training.",
     ]
     parts.append(f"The whole ranking: {'' if is_published else 'suspects.csv and '}suspects.parquet.")

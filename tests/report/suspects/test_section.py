@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from l2rw_ray.cli.report import publish_study
 from l2rw_ray.report import write_report
+from l2rw_ray.report.suspects.summary import summarise_suspects
 from l2rw_ray.report.suspects.suspect_list import list_suspects
 from l2rw_ray.report.suspects.tables import suspect_table
 from l2rw_ray.results import StudyFolder
@@ -30,10 +31,10 @@ def test_the_report_lists_suspects_and_how_good_the_list_is(with_evidence: Write
 
 def test_of_targets_no_number_of_other_labels_is_told(with_evidence: Write) -> None:
     found = list_suspects(StudyFolder(with_evidence()))
-    assert "Models prefer another label for " in suspect_table(found).note
+    assert "Models prefer another label for " in suspect_table(summarise_suspects(found)).note
     targets = np.ones(len(found))
     evidence = replace(found.evidence, is_regression=True, target=targets, predicted=targets)
-    note = suspect_table(replace(found, evidence=evidence)).note
+    note = suspect_table(summarise_suspects(replace(found, evidence=evidence))).note
     assert f"What models predict stands under models prefer, for {len(found)} targets; " in note
     assert "another label" not in note
 
@@ -70,8 +71,41 @@ def test_a_published_study_has_the_ranking_without_the_evidence(with_evidence: W
     published = publish_study(str(with_evidence()), str(tmp_path / "published"))
     assert "Labels that may be wrong" in Path(published).read_text()
     files = {path.name for path in (tmp_path / "published").iterdir()}
-    assert "suspects.parquet" in files
+    assert files >= {"suspects.parquet", "suspects.json"}
     assert not files & {"suspects.csv", "examples"}
+
+
+def test_a_study_is_published_without_what_its_examples_show(with_evidence: Write, tmp_path: Path) -> None:
+    page = Path(publish_study(str(with_evidence()), str(tmp_path / "published")))
+    assert "data:image/png;base64,iVBORw" not in page.read_text()
+    assert not [file for file in page.parent.rglob("*") if file.is_file() and b"=cmd()" in file.read_bytes()]
+    table = pq.read_table(page.parent / "suspects.parquet")
+    assert table["text"].null_count == table["image"].null_count == len(table)
+
+
+def test_previews_are_published_on_demand(with_evidence: Write, tmp_path: Path) -> None:
+    page = Path(publish_study(str(with_evidence()), str(tmp_path / "first"), previews=True))
+    again = Path(publish_study(str(page.parent), str(tmp_path / "again"), previews=True))
+    for each in (page, again):
+        assert "data:image/png;base64,iVBORw" in each.read_text()
+        assert "=cmd()" in each.read_text()
+
+
+def test_what_is_published_again_keeps_its_ranking(with_evidence: Write, tmp_path: Path) -> None:
+    first = Path(publish_study(str(with_evidence()), str(tmp_path / "first")))
+    page, ranking = first.read_text(), (tmp_path / "first" / "suspects.parquet").read_bytes()
+    assert "How well rankings find the labels known to be wrong" in page
+    assert Path(publish_study(str(first.parent), str(first.parent))).read_text() == page
+    copy = Path(publish_study(str(first.parent), str(tmp_path / "copy")))
+    assert copy.read_text() == page
+    assert (tmp_path / "copy" / "suspects.parquet").read_bytes() == ranking
+    assert "How well rankings find" in write_report(first.parent).html.read_text()
+
+
+def test_a_damaged_summary_of_a_ranking_is_a_warning(with_evidence: Write, tmp_path: Path) -> None:
+    first = Path(publish_study(str(with_evidence()), str(tmp_path)))
+    (tmp_path / "suspects.json").write_text("{}")
+    assert "No labels are ranked: summary of suspect labels" in write_report(first.parent).html.read_text()
 
 
 def test_a_study_without_evidence_has_no_section(with_evidence: Write) -> None:
