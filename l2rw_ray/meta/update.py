@@ -187,6 +187,10 @@ class WeightedUpdate:
             stepping = tuple(filter(_has_gradients, stepping))  # a scaler wants some
             for optimizer in stepping:
                 self._scaler.unscale_(optimizer)
+            # a scaler leaves out the optimisers whose own gradients overflowed, and would step the others
+            if len(stepping) > 1 and not _are_finite(self.forward.module):
+                self._scaler.update()
+                return
         if self._max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.forward.module.parameters(), self._max_grad_norm)
         with torch.autocast(self.forward.replicas.device.type, enabled=False):  # Muon multiplies matrices
@@ -198,6 +202,11 @@ def _multiply_gradients(module: nn.Module, factor: float) -> None:
     for parameter in module.parameters():
         if parameter.grad is not None:
             parameter.grad *= factor
+
+
+def _are_finite(module: nn.Module) -> bool:
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    return bool(nn.utils.get_total_norm(gradients, math.inf).isfinite())
 
 
 def _step_all(optimizers: Sequence[Optimizer], scaler: GradScaler | None) -> None:

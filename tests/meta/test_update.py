@@ -8,6 +8,7 @@ from torch import nn
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta import ReweightedStep, example_weights
+from l2rw_ray.meta.update import WeightedUpdate
 from tests.meta.networks import LOSS, batch, make_case
 
 ESTIMATORS = ("ghost", "forward_mode", "finite_difference", "second_order")
@@ -118,6 +119,29 @@ def test_state_of_other_options_is_refused() -> None:
         step(update_every=2).load_state_dict(step().state_dict())
     with pytest.raises(InputError, match="'smoothed' is not kept"):
         step().load_state_dict(step(score_momentum=0.5).state_dict())
+
+
+@pytest.mark.parametrize("max_grad_norm", [None, 1.0])
+def test_a_step_that_overflows_moves_none_of_several_optimisers(max_grad_norm: float | None) -> None:
+    network = make_case("mlp").network.float()
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    half = len(before) // 2
+    parts = list(network.parameters())[:half], list(network.parameters())[half:]
+    optimizers = [torch.optim.SGD(part, lr=0.1, momentum=0.9, weight_decay=0.1) for part in parts]
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    update = WeightedUpdate(network, optimizers, LOSS, max_grad_norm=max_grad_norm, scaler=scaler)
+    x, y = (each.float() if each.is_floating_point() else each for each in make_case("mlp").train)
+    for value in (torch.inf, 0.0):
+        handle = parts[1][0].register_hook(lambda gradient, value=value: gradient + value)
+        with update.micro_batch():
+            update.update((x, y), torch.full((len(x),), 1 / len(x)), 1.0)
+        handle.remove()
+        is_moved = [
+            not torch.equal(one, other) for one, other in zip(network.parameters(), before, strict=True)
+        ]
+        assert all(is_moved) if value == 0 else not any(is_moved)
+        assert scaler.get_scale() == 2.0
+    assert all(parameter.isfinite().all() for parameter in network.parameters())
 
 
 def test_weights_of_broken_scores_are_broken() -> None:
