@@ -23,8 +23,9 @@ from l2rw_ray.data import Splits
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import load, users_code
 from l2rw_ray.meta import LossFunction
-from l2rw_ray.methods.builtin.class_weights import class_counts
+from l2rw_ray.methods.builtin.class_weights import class_counts, inverse_frequency_weights
 from l2rw_ray.methods.builtin.focal import focal_loss
+from l2rw_ray.methods.precision import at_least_float32
 from l2rw_ray.methods.robust.losses import generalised_cross_entropy, symmetric_cross_entropy
 
 _FIELD = "loss"
@@ -92,8 +93,7 @@ def _class_factors(config: CrossEntropyLoss, splits: Splits) -> Tensor | None:
     if given is None:
         return None
     if given == "inverse_frequency":
-        counts_C = class_counts(splits.train, classes)
-        return torch.where(counts_C > 0, counts_C.sum() / (classes * counts_C.clamp_min(1)), 0.0)
+        return inverse_frequency_weights(class_counts(splits.train, classes))
     if len(given) != classes:
         problem = f"{len(given)} weights for {classes} classes"
         raise ConfigError("loss.class_weights", list(given), problem, "give one for each class")
@@ -106,7 +106,7 @@ def _custom(config: CustomLoss) -> LossFunction:
 
     def losses(output: Tensor, target_B: Tensor) -> Tensor:
         with users_code(config.name, _FIELD):
-            found: object = own(output, target_B)
+            found: object = own(at_least_float32(output), target_B)
         if not isinstance(found, Tensor) or found.shape != target_B.shape[:1]:
             given = f"shape {list(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
             problem = f"for {len(target_B)} examples it returned {given}"

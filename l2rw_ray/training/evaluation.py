@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from l2rw_ray.data import ExampleSet, batches_in_order
 from l2rw_ray.events import ConfusionMatrix, ExampleOutcomes
 from l2rw_ray.meta import LossFunction
-from l2rw_ray.training.arithmetic.precision import at_least_float32
+from l2rw_ray.methods.precision import at_least_float32
 from l2rw_ray.training.custom_metrics import Metric, compute_metrics
 from l2rw_ray.training.example_outcomes import OutcomeRecorder
 from l2rw_ray.training.metrics import metrics_for

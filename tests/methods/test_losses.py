@@ -1,11 +1,16 @@
 """Losses against wrong labels and imbalance, from their definitions on probabilities."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
 from l2rw_ray.data import epoch_batches
+from l2rw_ray.methods.builtin.heteroscedastic import likelihood_loss
+from l2rw_ray.methods.builtin.ldam_drw import ldam_loss, margins
 from l2rw_ray.methods.builtin.logit_adjustment import adjusted_loss
+from l2rw_ray.methods.robust.elr import regularised_losses
 from l2rw_ray.methods.robust.losses import (
     generalised_cross_entropy,
     smoothed_cross_entropy,
@@ -19,6 +24,7 @@ LOGITS = torch.randn(50, 4, generator=torch.manual_seed(0), dtype=torch.float64)
 LABELS = torch.arange(50) % 4
 P = LOGITS.softmax(dim=1)
 P_LABEL = P[torch.arange(50), LABELS]
+COUNTS = torch.tensor([40.0, 6.0, 3.0, 1.0], dtype=torch.float64)
 ONE_HOT = nn.functional.one_hot(LABELS, 4).double()
 
 
@@ -82,3 +88,20 @@ def test_methods_train_on_their_loss(make_trial: MakeTrial, method: dict, loss_f
     batch = next(epoch_batches(context.train, 20, 0, epoch=0))
     expected = loss_fn(context.model(batch.x), batch.y).mean()
     assert built_method.step(batch, 0, 0).loss.item() == pytest.approx(expected.item())
+
+
+HALF: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "logit adjustment": lambda logits: adjusted_loss(CROSS_ENTROPY, COUNTS, 1.0)(logits, LABELS),
+    "ldam": lambda logits: ldam_loss(CROSS_ENTROPY, 30 * margins(COUNTS, 0.5))(logits, LABELS),
+    "gaussian": lambda logits: likelihood_loss("gaussian", 0.5)(logits, LABELS.to(logits)),
+    "elr": lambda logits: regularised_losses(CROSS_ENTROPY(logits.float(), LABELS), logits, P.float(), 3.0),
+}
+
+
+@pytest.mark.parametrize("name", HALF)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_losses_of_outputs_in_half_precision_are_in_float32(name: str, dtype: torch.dtype) -> None:
+    logits = LOGITS.to(dtype)
+    losses = HALF[name](logits)
+    assert losses.dtype == torch.float32
+    torch.testing.assert_close(losses, HALF[name](logits.float()))

@@ -1,6 +1,7 @@
 """The trial's loss: usable beside every method that has none of its own, and your own by an import path."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,16 @@ def test_class_weights_balance_the_given_labels(make_trial: MakeTrial) -> None:
     assert factors.mean().item() == pytest.approx(1)
     by_class = torch.stack([factors[labels == label].sum() for label in labels.unique()])
     torch.testing.assert_close(by_class, by_class[:1].expand(len(by_class)))
+
+
+def test_class_weights_of_classes_that_do_not_occur(make_trial: MakeTrial) -> None:
+    loss = {"name": "cross_entropy", "class_weights": "inverse_frequency"}
+    trial = make_trial(loss=loss)
+    splits = make_splits(load_source(trial.config.data), trial.config.data, trial.seed)
+    labels = splits.train.labels.where(splits.train.labels != 3, 4)
+    loss_fn = task_loss(trial.config, replace(splits, train=replace(splits.train, labels=labels)))
+    factors = loss_fn(torch.zeros(len(labels), 10), labels) / torch.tensor(10.0).log()
+    assert factors.mean().item() == pytest.approx(1)
 
 
 def test_scores_are_those_of_the_loss(make_trial: MakeTrial) -> None:

@@ -51,7 +51,7 @@ class CrossEntropyLoss(LossSection):
     name: Literal["cross_entropy"]
     class_weights: Literal["inverse_frequency"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
     """Factor on the loss of each class: a list of them, or `inverse_frequency` for N / (C n_c) of the train
-    set's given labels, whose mean over its examples is 1. Null for none."""
+    set's given labels, C being the classes that occur, whose mean over its examples is 1. Null for none."""
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Probability that is shared out evenly among all classes."""
 

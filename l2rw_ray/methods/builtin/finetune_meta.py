@@ -13,8 +13,8 @@ from l2rw_ray.methods.weighted_step import WeightedStep
 class FinetuneMetaMethod(StatelessMethod):
     """Train the last epochs on the meta set, at `lr_factor` × `optim.lr` to begin with.
 
-    Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which does not give its settings.
-    These epochs have as many steps as the others; the optimiser keeps its state, and the schedule begins
+    Source: the baseline "finetune" of Ren et al. 2018, section 4.3, which is 5,000 steps in their code. These
+    epochs have as many steps as the others; the optimiser keeps its state, and the schedule begins
     anew. The trainer sets the rate: see `FinetuneMetaConfig.stages`.
     """
 

@@ -13,6 +13,7 @@ from l2rw_ray.config.method.methods import HeteroscedasticConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.precision import at_least_float32
 from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
@@ -58,7 +59,7 @@ def likelihood_loss(likelihood: Literal["gaussian", "laplace"], beta: float) -> 
     """
 
     def loss_fn(output: Tensor, target_B: Tensor) -> Tensor:
-        location_B, scale_B = location_and_scale(output)
+        location_B, scale_B = location_and_scale(at_least_float32(output))
         if likelihood == "gaussian":
             nll_B = 0.5 * ((target_B - location_B) / scale_B).square() + scale_B.log()
             nll_B = nll_B + 0.5 * math.log(2 * math.pi)

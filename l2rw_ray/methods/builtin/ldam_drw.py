@@ -14,6 +14,7 @@ from l2rw_ray.meta import LossFunction, Replicas
 from l2rw_ray.methods.builtin.class_weights import class_counts, effective_number_weights
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
 from l2rw_ray.methods.output_layer import output_layer
+from l2rw_ray.methods.precision import at_least_float32
 from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
@@ -54,6 +55,7 @@ def ldam_loss(cross_entropy: LossFunction, shift_C: Tensor) -> LossFunction:
     """
 
     def losses(output_BC: Tensor, target_B: Tensor) -> Tensor:
+        output_BC = at_least_float32(output_BC)
         shift_BC = torch.diag(shift_C.to(output_BC))[target_B]
         return cross_entropy(output_BC - shift_BC, target_B)
 

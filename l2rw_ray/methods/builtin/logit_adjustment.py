@@ -10,6 +10,7 @@ from l2rw_ray.data import Batch
 from l2rw_ray.meta import LossFunction
 from l2rw_ray.methods.builtin.class_weights import class_counts
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.precision import at_least_float32
 from l2rw_ray.methods.registry import METHODS
 from l2rw_ray.methods.stateless import StatelessMethod
 from l2rw_ray.methods.weighted_step import WeightedStep
@@ -27,6 +28,7 @@ def adjusted_loss(cross_entropy: LossFunction, counts_C: Tensor, tau: float) -> 
     shift_C = tau * (present_C / present_C.sum()).log()
 
     def losses(output_BC: Tensor, target_B: Tensor) -> Tensor:
+        output_BC = at_least_float32(output_BC)
         return cross_entropy(output_BC + shift_C.to(output_BC), target_B)
 
     return losses

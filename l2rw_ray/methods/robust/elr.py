@@ -14,6 +14,7 @@ from l2rw_ray.config.method.robust import ElrConfig
 from l2rw_ray.data import Batch
 from l2rw_ray.meta import Replicas, WeightedUpdate
 from l2rw_ray.methods.interface import StepOutcome, TrainingContext
+from l2rw_ray.methods.precision import at_least_float32
 from l2rw_ray.methods.registry import METHODS
 
 _EPSILON = 1e-4
@@ -31,13 +32,13 @@ def regularised_losses(
         target_BC: t, without gradients.
         strength: λ.
     """
-    p_BC = output_BC.softmax(dim=1).clamp(_EPSILON, 1 - _EPSILON)
+    p_BC = at_least_float32(output_BC).softmax(dim=1).clamp(_EPSILON, 1 - _EPSILON)
     return cross_entropy_B + strength * (1 - (p_BC * target_BC).sum(dim=1)).log()
 
 
 def next_targets(target_BC: Tensor, output_BC: Tensor, momentum: float) -> Tensor:
     """Return β t + (1 − β) p, without gradients."""
-    p_BC = output_BC.detach().softmax(dim=1).clamp(_EPSILON, 1 - _EPSILON)
+    p_BC = at_least_float32(output_BC.detach()).softmax(dim=1).clamp(_EPSILON, 1 - _EPSILON)
     return momentum * target_BC + (1 - momentum) * p_BC / p_BC.sum(dim=1, keepdim=True)
 
 
@@ -74,7 +75,7 @@ class ElrMethod:
     def _losses(self, model: nn.Module, batch: tuple[Any, Tensor, Tensor]) -> Tensor:
         x, y_B, index_B = batch
         output_BC = model(x)
-        target_BC = next_targets(self._targets_NC[index_B], output_BC.float(), self._config.momentum)
+        target_BC = next_targets(self._targets_NC[index_B], output_BC, self._config.momentum)
         self._targets_NC[index_B] = target_BC
         cross_entropy_B = self._loss_fn(output_BC, y_B)
         return regularised_losses(cross_entropy_B, output_BC, target_BC, self._config.strength)

@@ -4,7 +4,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.amp import GradScaler
 
 from l2rw_ray.config.training.precision import PrecisionName
@@ -52,11 +51,6 @@ def autocast(precision: PrecisionName, device: torch.device) -> AbstractContextM
     if precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, getattr(torch, precision))
-
-
-def at_least_float32(outputs: Tensor) -> Tensor:
-    """Return outputs in float32 where autocast left less; float64 stays."""
-    return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
 
 def set_tf32(tf32: bool | None) -> None:

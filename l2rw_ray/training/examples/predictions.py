@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from l2rw_ray.data import ExampleSet, ReadParts, read_here, whole_pass
 from l2rw_ray.errors import NonFiniteError
-from l2rw_ray.training.arithmetic.precision import at_least_float32
+from l2rw_ray.methods.precision import at_least_float32
 from l2rw_ray.training.ranks import Ranks, device_of, unwrapped
 from l2rw_ray.trees import map_tensors
 
