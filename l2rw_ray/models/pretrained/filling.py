@@ -1,5 +1,6 @@
 """Fill a network with trained weights; a head for another number of classes stays as it is."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ _SHOWN = 3
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
 """Classifiers beside the head, which the networks of a study are built without."""
 _COUNTER = "num_batches_tracked"
+_OF_EARLIER_DENSENETS = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
+"""`norm.1`, which torchvision's releases of DenseNet have for `norm1`."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def fill(
         ConfigError: They are not those of this network.
     """
     own = network.state_dict()
+    state = {key if key in own else _OF_EARLIER_DENSENETS.sub(r"\1", key): state[key] for key in state}
     given = {key: value for key, value in state.items() if key in own or not key.startswith(_AUXILIARY)}
     if by_order:
         given = _paired_by_order(own, given, source, name)
@@ -85,7 +89,7 @@ def fill(
             remedy += ", or pair them by match: order"
         raise ConfigError(FIELD, source, f"not the weights of {name}: {complaint}", remedy)
     with torch.no_grad():
-        taken = [key for key in own if key in given and (head is None or key.rpartition(".")[0] != head)]
+        taken = [key for key in own if key in given and (head is None or _layer(key) != head)]
         for key in taken:
             own[key].copy_(given[key])
     former = next((len(given[key]) for key in reshaped), None)
@@ -95,9 +99,14 @@ def fill(
 def _head(
     own: Mapping[str, Tensor], given: Mapping[str, Tensor], fresh: Collection[str], classes: int
 ) -> str | None:
-    """Return the layer that all these tensors are of, if it has an output for each class; else None."""
-    layers = {key.rpartition(".")[0] for key in fresh}
+    """Return the layer that all these tensors are of, if it has an output for each class; else None.
+
+    Weights may lack a part of the last layer, such as its bias; a layer within lacks all of it to be a head.
+    """
+    layers, layer_of = {_layer(key) for key in fresh}, [_layer(key) for key in own]
     if len(layers) != 1:
+        return None
+    if layer_of[-1] not in layers and len(fresh) < sum(layer in layers for layer in layer_of):
         return None
     fits = all(
         own[key].ndim > 0
@@ -122,6 +131,10 @@ def _paired_by_order(
             )
             raise ConfigError(FIELD, source, problem, "name the network that they are of")
     return dict(zip(own, given.values(), strict=True))
+
+
+def _layer(key: str) -> str:
+    return key.rpartition(".")[0]
 
 
 def _kind(key: str) -> str:

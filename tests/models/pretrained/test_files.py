@@ -1,7 +1,9 @@
 """Weights of files: read safely, matched by name or order, with a new head where classes differ."""
 
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -87,6 +89,47 @@ def test_a_part_of_a_head_is_not_taken(trained: nn.Module, tmp_path: Path) -> No
     assert differing(network, trained) == {f"{head}.weight", f"{head}.bias"}
     assert f"its head {head} is new" in loaded.text
     assert loaded.text.startswith(f"{len(state) - 1} of {len(state) + 1} tensors")
+
+
+def test_a_hidden_layer_is_no_head(tmp_path: Path) -> None:
+    section = {"name": "mlp", "width": 4}
+    state = built(4, **section)[0].state_dict()
+    del state[next(key for key, value in state.items() if value.shape == (4,))]
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(InputError, match=r"not the weights of mlp: 1 missing"):
+        built(4, **section, weights=str(tmp_path / "a.pth"))
+
+
+def test_names_of_the_released_densenets(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    densenet = build_model("densenet121", (3, 64, 64), 4)
+    earlier = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", key): value
+        for key, value in densenet.state_dict().items()
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in earlier
+    torch.save(earlier, tmp_path / "a.pth")
+    section = MODEL.validate_python({"name": "densenet121", "weights": str(tmp_path / "a.pth")})
+    network, _ = build_network(section, (3, 64, 64), 4)
+    assert not differing(network, densenet)
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_releases_bring_images_into_the_form_they_were_trained_on(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = 80
+    state = build_model(name, (3, side, side), 4).state_dict()
+    monkeypatch.setattr(
+        "l2rw_ray.models.pretrained.network.torchvision_release",
+        lambda *_: SimpleNamespace(get_state_dict=lambda **_: state),
+    )
+    released = MODEL.validate_python({"name": name, "weights": "DEFAULT"})
+    network, _ = build_network(released, (3, side, side), 4)
+    assert network.transform_input
+    torch.save(state, tmp_path / "a.pth")
+    of_file = MODEL.validate_python({"name": name, "weights": str(tmp_path / "a.pth")})
+    assert not build_network(of_file, (3, side, side), 4)[0].transform_input
 
 
 def test_weights_with_other_names_by_order(trained: nn.Module, tmp_path: Path) -> None:
