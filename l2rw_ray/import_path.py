@@ -276,8 +276,11 @@ def users_code(path: str, field: str) -> Iterator[None]:
     except L2RWError:
         raise
     except (Exception, SystemExit) as error:
-        problem = f"raised {type(error).__name__}: {error}{_line_of(error, path, field)}"
-        raise InputError(field, path, problem, "fix the error in your code") from error
+        is_torchs = path.partition(":")[0].partition(".")[0] == "torch"
+        place = "" if is_torchs else _line_of(error, path, field)
+        remedy = "see its documentation for what it takes" if is_torchs else "fix the error in your code"
+        problem = f"raised {type(error).__name__}: {error}{place}"
+        raise InputError(field, path, problem, remedy) from error
 
 
 def _line_of(error: BaseException, path: str, field: str) -> str:

@@ -59,6 +59,9 @@ class _Sgd(Section):
             raise conflict(
                 "nesterov", True, "Nesterov needs momentum > 0 and dampening 0", "set momentum: 0.9"
             )
+        if self.dampening and not self.momentum:
+            problem = "it is of the momentum, which is 0"
+            raise conflict("dampening", self.dampening, problem, "set momentum, or leave it out")
         return self
 
 
@@ -129,7 +132,8 @@ class _Optim(_Rates, Length):
     """Further optimisers, of parameters by pattern, such as Muon for the matrices of hidden layers. All step
     together; this section's own trains the rest."""
     accumulation_steps: int = Field(default=1, ge=1)
-    """Batches per optimiser step; their gradients are averaged."""
+    """Batches per optimiser step; their gradients are averaged. The last step of an epoch has the batches
+    that are left."""
     max_grad_norm: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient; larger ones are scaled down. Null for no limit."""
 

@@ -27,7 +27,7 @@ from l2rw_ray.config.schedule import ScheduleRoom, schedule_misfit
 from l2rw_ray.config.section import Section, conflict
 from l2rw_ray.config.selection import Selection
 from l2rw_ray.config.task import METRICS, REGRESSION_METRICS, data_misfit, trial_misfit
-from l2rw_ray.config.training.length import EVERY_EPOCH, EvaluateEvery
+from l2rw_ray.config.training.length import EVERY_EPOCH, EvaluateEvery, updates_in
 from l2rw_ray.config.training.precision import PrecisionName, precision_misfit
 from l2rw_ray.config.training.random_sources import RandomSource
 from l2rw_ray.import_path import attribute_name, is_import_path
@@ -292,7 +292,12 @@ class TrialConfig(Section):
         length = f"optim.epochs: {optim.epochs}" if optim.epochs else f"optim.steps: {optim.steps}"
         in_epochs = ScheduleRoom(epochs, longest, shortest, length)
         if optim.steps is not None:
-            return {"epochs": in_epochs, "steps": ScheduleRoom(optim.steps, optim.steps, optim.steps, length)}
+            updates = optim.steps
+            if train_size is not None and optim.accumulation_steps > 1:
+                batches = math.ceil(train_size / optim.batch_size)
+                updates = updates_in(optim.steps, batches, optim.accumulation_steps)
+                length = f"{length}, which are {updates} optimiser steps"
+            return {"epochs": in_epochs, "steps": ScheduleRoom(updates, updates, updates, length)}
         most = most_train_examples(self.data, self.data.row_counts)
         if most is None:
             return {"epochs": in_epochs, "steps": ScheduleRoom(None, None, None, length)}

@@ -88,9 +88,12 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
             problem = _PROBLEMS.get(kind, problem)
             remedy = _WANTED.get(kind, f"see {_REFERENCE}").format(**context)
     if problem == "unknown" and BUILT_IN in first["loc"][-2:]:
-        remedy = or_custom(remedy)
-    if len(details) > 1:
-        remedy = f"{remedy} (and {len(details) - 1} more errors)"
+        remedy = or_custom(remedy) if (written := _as_import_path(value)) is None else f"write {written!r}"
+    others = (
+        len({_walk(each["loc"], section)[0] for each in details}) - 1
+    )  # a union has an error for each form
+    if others > 0:
+        remedy = f"{remedy} (and {others} more error{'s' if others > 1 else ''})"
     return ConfigError(".".join(part for part in (prefix, path) if part), _plain(value), problem, remedy)
 
 
@@ -134,6 +137,14 @@ def _nearest_field(path: str, holder: type[Section], root: type[Section]) -> str
     return closest(name, input_names(holder))
 
 
+def _as_import_path(name: object) -> str | None:
+    """Return `package.module:attribute` for `package.module.attribute`; None for another name."""
+    parts = str(name).split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+        return None
+    return f"{'.'.join(parts[:-1])}:{parts[-1]}"
+
+
 def _plain(value: Any) -> Any:
     """Return a value as a study file writes it: a tuple is a list."""
     if isinstance(value, Mapping):
@@ -143,7 +154,8 @@ def _plain(value: Any) -> Any:
 
 def closest(given: str, known: Collection[str]) -> str:
     """Return the remedy for an unknown name: the nearest known name, or the known ones."""
-    near = difflib.get_close_matches(str(given), known, n=1)
+    alike = [name for name in known if name.casefold() == str(given).casefold()]
+    near = alike or difflib.get_close_matches(str(given), known, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
     if len(known) > _MANY:

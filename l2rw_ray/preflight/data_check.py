@@ -24,7 +24,7 @@ from l2rw_ray.preflight.duplicates import ContentHashes, SharedContent
 from l2rw_ray.training.arithmetic.network import prepare_network
 from l2rw_ray.training.context import scaled_for_weights
 from l2rw_ray.training.loop.length import TrialLength, stages_of
-from l2rw_ray.training.optim.optimizers import build_optimizer
+from l2rw_ray.training.optim.optimizers import build_optimizer, check_optimizers
 from l2rw_ray.training.optim.schedules import learning_rates
 from l2rw_ray.training.task import check_fit
 
@@ -154,13 +154,10 @@ def _check_training(trial: PlannedTrial, network: nn.Module, splits: Splits) -> 
     config, workers = trial.built_in, trial.resources.workers
     prepare_network(network, config.model_copy(update={"compile": False}))
     length = TrialLength.of(config, len(splits.train), workers)
-    learning_rates(
-        build_optimizer(config.optim, adapted_network(config.method, network)),
-        config.optim,
-        stages_of(config, length),
-        length.updates_per_epoch,
-        length.updates_left_out,
-    )
+    optimizer = build_optimizer(config.optim, adapted_network(config.method, network))
+    stages, per_epoch = stages_of(config, length), length.updates_per_epoch
+    learning_rates(optimizer, config.optim, stages, per_epoch, length.updates_left_out)
+    check_optimizers(config.optim, optimizer)
 
 
 def _check_batch_norm_batches(trial: PlannedTrial, network: nn.Module, splits: Splits) -> None:

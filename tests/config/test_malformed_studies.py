@@ -114,6 +114,48 @@ MALFORMED = [
     ("trial.method={name: meta_weight_net, hidden: [0]}", "trial.method.hidden[0] = 0", "use 1 or more"),
     ("trial.data=7", "trial.data = 7", "section"),
     ("trial.optim.warmup=3", "trial.optim.warmup = 3", "did you mean 'schedule.warmup'"),
+    ("trial.optim.name=AdamW", "trial.optim.name = 'AdamW'", "did you mean 'adamw'"),
+    ("trial.optim.name=torch.optim.RMSprop", "trial.optim.name", "write 'torch.optim:RMSprop'"),
+    (
+        "trial.loss={name: cross_entropy, class_weights: [0, 0]}",
+        "trial.loss.class_weights = [0.0, 0.0]",
+        "give one above 0",
+    ),
+    (
+        "trial.data.transforms={train: [{name: RandAugment, magnitude: -3}]}",
+        "trial.data.transforms.train[0].magnitude = -3: none of 31 magnitudes",
+        "use an integer from 0 to 30",
+    ),
+    (
+        "trial.data.transforms={train: [{name: RandAugment, magnitude: 9.5}]}",
+        "trial.data.transforms.train[0].magnitude = 9.5",
+        "use an integer from 0 to 30",
+    ),
+    (
+        "trial.data.transforms={train: [{name: TrivialAugmentWide, num_magnitude_bins: 0}]}",
+        "trial.data.transforms.train[0].num_magnitude_bins = 0",
+        "use an integer from 2 on",
+    ),
+    (
+        "trial.data.transforms={train: [{name: RandomErasing, value: random}]}",
+        "trial.data.transforms.train[0].value = 'random'",
+        "use a number from 0 to 255",
+    ),
+    (
+        "trial.data.transforms={train: [{name: RandomCrop, size: 8, fill: [0, 500, 0]}]}",
+        "trial.data.transforms.train[0].fill = [0, 500, 0]",
+        "use a number from 0 to 255",
+    ),
+    (
+        "trial.data.transforms={train: [ToTensor]}",
+        "trial.data.transforms.train[0].name = 'ToTensor'",
+        "leave it out",
+    ),
+    (
+        "trial.data.normalize={mean: [128], std: [64]}",
+        "trial.data.normalize.mean[0] = 128",
+        "of pixels from 0 to 1",
+    ),
     ("trial.data.source=parquet", "trial.data.train = None", "add it"),
     ("trial.data={source: csv, train: a.csv}", "trial.data.features = None", "name at least one column"),
     (

@@ -82,11 +82,16 @@ def test_fine_tuning_warms_up_only_once(study_tree: dict) -> None:
         ({"name": "cosine", "warmup": 3}, "the warm-up is as long as a stage of 3 epochs"),
         ({"name": "multi_step", "milestones": [10, 30], "unit": "steps"}, "ends after optim.steps: 30;"),
         ({"name": "multi_step", "milestones": [3]}, "ends after optim.steps: 30;"),
+        (
+            {"name": "multi_step", "milestones": [9], "unit": "steps", "accumulation_steps": 4},
+            "ends after optim.steps: 30, which are 9 optimiser steps;",
+        ),
     ],
 )
 def test_lengths_in_steps_are_known_too(study_tree: dict, schedule: dict[str, Any], message: str) -> None:
     study_tree["trial"]["data"]["train_size"] = 100
     study_tree["trial"]["optim"] |= {"epochs": None, "steps": 30, "batch_size": 10}
+    study_tree["trial"]["optim"] |= {"accumulation_steps": schedule.pop("accumulation_steps", 1)}
     with pytest.raises(ConfigError, match=message):
         _with_schedule(study_tree, schedule)
 

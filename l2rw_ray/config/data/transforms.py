@@ -10,6 +10,19 @@ from l2rw_ray.config.section import Section, conflict
 
 _REPEATS, MAX_REPEATS = ("mixture_width", "chain_depth", "num_ops"), 100
 """Options that say how often an image is transformed, and the largest value of them."""
+_PIXELS = 255
+_LARGEST = {"fill": _PIXELS, "value": _PIXELS, "threshold": _PIXELS, "bits": 8}
+"""Options that are numbers from 0 to these, or lists of such; torchvision takes others for something else."""
+_MAGNITUDE_BINS = 31
+"""torchvision's default."""
+_OF_OTHERS = {
+    "Normalize": "set data.normalize: {mean: […], std: […]}",
+    "ToTensor": "leave it out: images become tensors anyway",
+    "ToImage": "leave it out: images become tensors anyway",
+    "ToDtype": "leave it out: pixels become numbers of the network's type anyway",
+    "Compose": "list its transforms",
+}
+"""What stands for transforms that pipelines elsewhere begin or end with."""
 
 
 class Transform(Section):
@@ -38,6 +51,8 @@ class Transform(Section):
             problem = "it makes one image of two, which then have no weight, label or score of their own"
             raise conflict("name", self.name, problem, "leave it out, or compare with method.name: mixup")
         if self.name not in TRANSFORMS:
+            if self.name in _OF_OTHERS:
+                raise conflict("name", self.name, "done without a transform", _OF_OTHERS[self.name])
             near = difflib.get_close_matches(self.name, TRANSFORMS, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(TRANSFORMS)}"
             raise conflict("name", self.name, "no transform of one image in torchvision", remedy)
@@ -49,14 +64,37 @@ class Transform(Section):
             if option in _REPEATS and isinstance(value, int) and value > MAX_REPEATS:
                 problem = f"more than {MAX_REPEATS}, each of which takes a pass over the image"
                 raise conflict(option, value, problem, f"use at most {MAX_REPEATS}")
+            largest = _LARGEST.get(option)
+            if largest is not None and not _are_within(value, largest):
+                raise conflict(option, value, "out of range", f"use a number from 0 to {largest}, or several")
+        self._check_magnitude()
         for option in REQUIRED.get(self.name, ()):
             if option not in self.options:
                 raise conflict(option, None, f"{self.name} needs it", f"add {option}")
         return self
 
+    def _check_magnitude(self) -> None:
+        """Check what torchvision takes for a place in a list, where -1 would be the strongest."""
+        bins = self.options.get("num_magnitude_bins", _MAGNITUDE_BINS)
+        if type(bins) is not int or bins < 2:
+            raise conflict("num_magnitude_bins", bins, "no number of magnitudes", "use an integer from 2 on")
+        magnitude = self.options.get("magnitude", 0)
+        if type(magnitude) is not int or not 0 <= magnitude < bins:
+            remedy = f"use an integer from 0 to {bins - 1}"
+            raise conflict("magnitude", magnitude, f"none of {bins} magnitudes", remedy)
+
     def __hash__(self) -> int:
         """Hash equal transforms equally, though options are a dictionary."""
         return hash((self.name, *sorted(self.options)))
+
+
+def _are_within(value: JsonValue, largest: int) -> bool:
+    """Return whether a value is null, a number from 0 to the largest, or a list of such."""
+    if isinstance(value, list):
+        return all(_are_within(each, largest) for each in value)
+    if isinstance(value, bool):
+        return False
+    return value is None or (isinstance(value, int | float) and 0 <= value <= largest)
 
 
 class Transforms(Section):
@@ -129,8 +167,12 @@ class ImageOptions(Section):
         except ValidationError as error:  # of the section alone, not of the names that might stand instead
             first = error.errors()[0]
             context = first.get("ctx", {})
-            field = context.get("field", ".".join(map(str, first["loc"])))
-            problem, value = context.get("problem", first["msg"].lower()), context.get("value", given)
+            place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+            field = context.get("field", place.removeprefix("."))
+            problem, value = (
+                context.get("problem", first["msg"].lower()),
+                context.get("value", first["input"]),
+            )
             remedy = "give {mean: […], std: […]} of pixels from 0 to 1"
             raise conflict(field, value, problem, context.get("remedy", remedy)) from error
 

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, Tag, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, Tag, field_validator, model_serializer
 
 from l2rw_ray.config.custom import BUILT_IN, IMPORT_PATH, CustomSection, ImportPath, by_form
-from l2rw_ray.config.section import Section
+from l2rw_ray.config.section import Section, conflict
 
 
 class LossSection(Section):
@@ -54,6 +54,13 @@ class CrossEntropyLoss(LossSection):
     set's given labels, C being the classes that occur, whose mean over its examples is 1. Null for none."""
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Probability that is shared out evenly among all classes."""
+
+    @field_validator("class_weights")
+    @classmethod
+    def _some_class_counts(cls, weights: Any) -> Any:
+        if isinstance(weights, tuple) and not any(weights):
+            raise conflict("", list(weights), "no class has a weight", "give one above 0")
+        return weights
 
 
 class GeneralisedCrossEntropyLoss(LossSection):

@@ -1,5 +1,6 @@
 """How long a trial trains, and how often it is evaluated."""
 
+import math
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -27,6 +28,18 @@ class EvaluateEvery(Section):
 
 EVERY_EPOCH = EvaluateEvery(epochs=1)
 """After each epoch."""
+
+
+def updates_in(steps: int, per_epoch: int, accumulation_steps: int) -> int:
+    """Return the optimiser steps of some batches; each epoch ends with one, of the batches that are left.
+
+    Args:
+        steps: Batches of the training.
+        per_epoch: Batches of an epoch.
+        accumulation_steps: Batches per optimiser step.
+    """
+    epochs, rest = divmod(steps, per_epoch)
+    return epochs * math.ceil(per_epoch / accumulation_steps) + math.ceil(rest / accumulation_steps)
 
 
 class Length(Section):

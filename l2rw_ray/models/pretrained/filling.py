@@ -13,6 +13,8 @@ from l2rw_ray.models.pretrained.state_files import FIELD
 _SHOWN = 3
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.", "aux_classifier.")
 """Classifiers beside the head, which the networks of a study are built without."""
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""What DistributedDataParallel, torch.compile and Lightning put in front of every name."""
 _COUNTER = "num_batches_tracked"
 _OF_EARLIER_DENSENETS = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 """`norm.1`, which torchvision's releases of DenseNet have for `norm1`."""
@@ -74,10 +76,12 @@ def fill(
         ConfigError: They are not those of this network.
     """
     own = network.state_dict()
+    state = _without_prefix(state, own)
     state = {key if key in own else _OF_EARLIER_DENSENETS.sub(r"\1", key): state[key] for key in state}
     given = {key: value for key, value in state.items() if key in own or not key.startswith(_AUXILIARY)}
     if by_order:
         given = _paired_by_order(own, given, source, name)
+    _check_numbers(own, given, source)
     missing = {key for key in own if key not in given and not key.endswith(_COUNTER)}
     unexpected = [key for key in given if key not in own]
     reshaped = {key for key in own if key in given and own[key].shape != given[key].shape}
@@ -94,6 +98,28 @@ def fill(
             own[key].copy_(given[key])
     former = next((len(given[key]) for key in reshaped), None)
     return LoadedWeights(source, len(taken), len(own), head, former, classes)
+
+
+def _without_prefix(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return tensors by the network's names, without what a wrapper put in front of each."""
+    while state and not own.keys() & state.keys():
+        prefix = next((each for each in _WRAPPERS if all(key.startswith(each) for key in state)), None)
+        if prefix is None:
+            break
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def _check_numbers(own: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> None:
+    """Check that weights are finite numbers of the kind that the network has."""
+    for key, tensor in given.items():
+        if key not in own or not own[key].is_floating_point():
+            continue
+        if not tensor.is_floating_point():
+            problem = f"{key} holds {str(tensor.dtype).removeprefix('torch.')}"
+            raise ConfigError(FIELD, source, problem, "give weights that are not quantised")
+        if not tensor.isfinite().all():
+            raise ConfigError(FIELD, source, f"{key} is not finite", "give weights of a training that held")
 
 
 def _head(

@@ -1,6 +1,7 @@
 """Read the tensors of a file of weights, without running any code that it may hold."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,10 @@ _WRAPPED = "module."
 _INSIDE = ("state_dict", "model_state_dict", "state", "model")
 """Where training scripts put the state dict in what they save, models of this package among them."""
 _REMEDY = "give a file of safetensors, or of a state dict saved by torch.save"
-_UNREADABLE = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, TypeError, ValueError)
+_UNREADABLE = (
+    *(RuntimeError, EOFError, OSError, pickle.UnpicklingError),
+    *(LookupError, TypeError, ValueError, AttributeError),
+)
 """What reading any file as weights may raise."""
 
 
@@ -41,8 +45,7 @@ def read_state(given: str) -> Mapping[str, Tensor]:
     try:
         state = _read(path, found.st_size, found.st_mtime_ns)
     except _UNREADABLE as error:
-        problem = f"cannot be read as weights ({first_line(error)})"
-        raise ConfigError(FIELD, given, problem, _REMEDY) from error
+        raise ConfigError(FIELD, given, _problem_of(error), _REMEDY) from error
     if not state:
         raise ConfigError(FIELD, given, "holds no tensors by name", _REMEDY)
     return state
@@ -53,11 +56,23 @@ def _read(path: Path, size: int, changed_ns: int) -> Mapping[str, Tensor]:
     """Return the tensors of a file; those of the last one are kept for the trials that follow."""
     if path.suffix == _SAFE:
         return _safe_tensors(path)
-    held: Any = torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is then refused in a line
+        held: Any = torch.load(path, map_location="cpu", weights_only=True)
     tensors = _tensors_of(held)
     if tensors and all(name.startswith(_WRAPPED) for name in tensors):
         return {name.removeprefix(_WRAPPED): tensor for name, tensor in tensors.items()}
     return tensors
+
+
+def _problem_of(error: Exception) -> str:
+    """Return why a file cannot be read; torch's own words advise to run the code that it may hold."""
+    text = str(error)
+    if "TorchScript" in text:
+        return "is an archive of TorchScript"
+    if isinstance(error, pickle.UnpicklingError | LookupError | AttributeError):
+        return "holds Python objects beside tensors" if "GLOBAL" in text else "is no file of tensors"
+    return f"cannot be read as weights ({first_line(error)})"
 
 
 def _safe_tensors(path: Path) -> Mapping[str, Tensor]:

@@ -147,7 +147,8 @@ def _connect(address: str | None, code: Path | None, private: Path | None) -> No
     except Exception as error:  # Ray raises a bare Exception when a node does not start
         reason = first_line(error).rstrip(".")
         if address is None:
-            raise InfrastructureError(f"cannot start Ray on this machine: {reason}") from error
+            hint = "; other work may hold its cores: try again" if "timed out" in reason else ""
+            raise InfrastructureError(f"cannot start Ray on this machine: {reason}{hint}") from error
         raise InputError("--address", address, f"not a Ray cluster ({reason})", _REMEDY) from error
 
 

@@ -1,7 +1,9 @@
 """Build the optimiser of a trial's `optim` section."""
 
 import inspect
+from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
@@ -19,10 +21,12 @@ from l2rw_ray.config.optim import (
 )
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import load, users_code
+from l2rw_ray.meta.lookahead import each_optimizer
 from l2rw_ray.training.optim.container import OptimizersContainer
 from l2rw_ray.training.optim.parameter_groups import additional_parameters, parameter_groups, split
 
 _FIELD = "optim.name"
+_MUON = "torch.optim:Muon"
 
 
 def build_optimizer(config: Optim, model: nn.Module) -> Optimizer:
@@ -43,6 +47,28 @@ def build_optimizer(config: Optim, model: nn.Module) -> Optimizer:
         for place, (each, parameters) in enumerate(zip(config.further, members, strict=True))
     ]
     return OptimizersContainer([own, *parts])
+
+
+def check_optimizers(config: Optim, optimizer: Optimizer) -> None:
+    """Check that custom optimisers can make a step, on gradients of zero; the network is discarded.
+
+    Args:
+        config: The `optim` section.
+        optimizer: What was built of it.
+
+    Raises:
+        InputError: One raises.
+    """
+    parts = each_optimizer(optimizer)
+    fields = [_FIELD, *(f"optim.further[{place}].name" for place in range(len(config.further)))]
+    for section, part, field in zip((config, *config.further), parts, fields, strict=True):
+        if not isinstance(section, CustomOptim | FurtherCustom):
+            continue
+        for group in part.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.zeros_like(parameter)
+        with users_code(section.name, field):
+            part.step()
 
 
 def _built(config: Optim | FurtherOptim, groups: list[dict[str, object]], field: str) -> Optimizer:
@@ -69,21 +95,31 @@ def _custom(config: CustomOptim | FurtherCustom, groups: list[dict[str, object]]
     kind = load(config.name, f"trial.{field}")
     given = {"lr": config.lr, "weight_decay": config.weight_decay}
     if not _takes(kind, "weight_decay"):
-        if config.weight_decay or any(group.get("weight_decay") for group in groups):
-            problem = f"{config.name} takes none"
-            raise ConfigError(
-                field.replace("name", "weight_decay"), config.weight_decay, problem, "leave it out"
-            )
+        section, problem = field.removesuffix(".name"), f"{config.name} takes none"
+        decays = {f"{section}.weight_decay": config.weight_decay} | {
+            f"{section}.groups[{place}].weight_decay": group.weight_decay
+            for place, group in enumerate(getattr(config, "groups", ()))
+        }
+        for path, decay in decays.items():
+            if decay:
+                raise ConfigError(path, decay, problem, "leave it out")
         given.pop("weight_decay")
         groups = [
             {name: value for name, value in group.items() if name != "weight_decay"} for group in groups
         ]
+    if config.name == _MUON and any(each.ndim != 2 for group in groups for each in _members(group)):
+        remedy = "name it in optim.further with dimensions: 2"
+        raise ConfigError(field, config.name, "it trains matrices alone", remedy)
     with users_code(config.name, field):
         optimizer = kind(groups, **given, **config.options)
     if not isinstance(optimizer, Optimizer):
         problem = f"returned a {type(optimizer).__name__}"
         raise ConfigError(field, config.name, problem, "return a torch.optim.Optimizer")
     return optimizer
+
+
+def _members(group: dict[str, Any]) -> list[nn.Parameter]:
+    return list(group["params"])
 
 
 def _takes(kind: object, argument: str) -> bool:

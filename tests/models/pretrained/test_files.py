@@ -40,7 +40,10 @@ def differing(one: nn.Module, other: nn.Module) -> set[str]:
     return {name for (name, own), given in pairs if own.shape != given.shape or not torch.equal(own, given)}
 
 
-@pytest.mark.parametrize("form", ["safetensors", "state dict", "checkpoint", "of DistributedDataParallel"])
+FORMS = ["safetensors", "state dict", "checkpoint", "module.", "model.", "module._orig_mod."]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_forms_of_files(trained: nn.Module, tmp_path: Path, form: str) -> None:
     state, file = trained.state_dict(), tmp_path / "weights.pth"
     match form:
@@ -52,7 +55,7 @@ def test_forms_of_files(trained: nn.Module, tmp_path: Path, form: str) -> None:
         case "checkpoint":
             torch.save({"epoch": 3, "state_dict": state, "optimizer": {"lr": 0.1}}, file)
         case _:
-            torch.save({f"module.{name}": value for name, value in state.items()}, file)
+            torch.save({f"{form}{name}": value for name, value in state.items()}, file)
     network, loaded = built(10, name="resnet20_bn", weights=str(file))
     assert not differing(network, trained)
     assert loaded.text == f"{len(state)} of {len(state)} tensors of the network are those of {file}"
@@ -166,8 +169,11 @@ def test_weights_with_other_names_by_order(trained: nn.Module, tmp_path: Path) -
         ({"weights": "package:torch/../a.pth"}, "no file of a package"),
         (
             {"weights": "{}/code.pth"},
-            r"cannot be read as weights \(.*; give a file of safetensors, or of a state",
+            r"holds Python objects beside tensors; give a file of safetensors, or of a state",
         ),
+        ({"weights": "{}/text.pth"}, "is no file of tensors; give a file of safetensors"),
+        ({"weights": "{}/int8.pth"}, "weight holds int8; give weights that are not quantised"),
+        ({"weights": "{}/nan.pth"}, "weight is not finite; give weights of a training that held"),
         ({"weights": "{}/empty.pth"}, "holds no tensors by name"),
         ({"weights": "{}/text.safetensors"}, "cannot be read as weights"),
         (
@@ -190,6 +196,10 @@ def test_what_does_not_fit_is_one_line(
     torch.save({"run": sys.exit}, tmp_path / "code.pth")
     torch.save({"epoch": 3}, tmp_path / "empty.pth")
     (tmp_path / "text.safetensors").write_text("no tensors")
+    (tmp_path / "text.pth").write_text("epoch 3\nloss")
+    for kind, change in (("int8", lambda x: x.to(torch.int8)), ("nan", lambda x: x * torch.nan)):
+        state = {key: change(value) for key, value in trained.state_dict().items()}
+        torch.save(state, tmp_path / f"{kind}.pth")
     given = {"name": "resnet20_bn", "weights": str(tmp_path / "a.pth")} | section
     if isinstance(given["weights"], str):
         given["weights"] = given["weights"].replace("{}", str(tmp_path))

@@ -13,7 +13,7 @@ from l2rw_ray.config.optim import Optim
 from l2rw_ray.config.overrides import assign
 from l2rw_ray.config.study import StudySpec
 from l2rw_ray.errors import ConfigError, InputError
-from l2rw_ray.training.optim.optimizers import build_optimizer
+from l2rw_ray.training.optim.optimizers import build_optimizer, check_optimizers
 from tests.training.conftest import MakeTrial, results, train
 from tests.training.test_exact_resume import CASES, _expect_exact, _trial
 
@@ -124,8 +124,16 @@ def test_the_probe_of_groups_changes_nothing(make_trial: MakeTrial, name: str) -
         ({"groups": [{"match": "*"}, {"match": "0.*"}]}, "matches no parameter that an earlier group"),
         ({"groups": [{"match": "*", "frozen": True}]}, "all parameters are frozen"),
         ({"name": "torch.optim:Adan"}, "Adan"),
-        ({"name": "torch.optim:Rprop", "weight_decay": 0.1}, "takes none; leave it out"),
-        ({"name": "torch.optim:RAdam", "options": {"beta": 1}}, "raised TypeError"),
+        (
+            {"name": "torch.optim:Rprop", "weight_decay": 0.1},
+            "optim.weight_decay = 0.1: .* takes none; leave it out",
+        ),
+        (
+            {"name": "torch.optim:Rprop", "groups": [{"match": "0.*", "weight_decay": 0.1}]},
+            r"optim.groups\[0\].weight_decay = 0.1: .* takes none",
+        ),
+        ({"name": "torch.optim:RAdam", "options": {"beta": 1}}, "raised TypeError.*; see its documentation"),
+        ({"name": "torch.optim:Muon"}, "it trains matrices alone; name it in optim.further"),
         ({"name": "torch.nn:Linear", "options": {"out_features": 1}}, "optim.name"),
     ],
 )
@@ -135,8 +143,22 @@ def test_what_cannot_be_built_is_refused(optim: dict[str, Any], message: str) ->
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("torch.optim:SparseAdam", r"optim.name = 'torch.optim:SparseAdam': raised RuntimeError: .*dense"),
+        ("torch.optim:LBFGS", "optimizer = 'LBFGS': it evaluates the loss several times a step"),
+    ],
+)
+def test_an_optimiser_that_cannot_step_is_refused(name: str, message: str) -> None:
+    config = TypeAdapter(Optim).validate_python({"name": name, "lr": 0.1})
+    with pytest.raises(InputError, match=message):
+        check_optimizers(config, build_optimizer(config, _network()))
+
+
+@pytest.mark.parametrize(
     ("optim", "message"),
     [
+        ({"name": "sgd", "dampening": 0.5}, "dampening = 0.5: it is of the momentum"),
         ({"name": "torch.optim:RAdam", "options": {"lr": 1}}, "options.lr"),
         ({"groups": [{"match": "a", "frozen": True, "lr_factor": 2}]}, "frozen parameters have no rate"),
         ({"groups": [{"match": "a", "frozen": True, "weight_decay": 0}]}, "frozen parameters do not decay"),
