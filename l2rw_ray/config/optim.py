@@ -49,7 +49,7 @@ class _Sgd(Section):
     momentum: float = Field(default=0.0, ge=0, lt=1)
     """Momentum, from 0 to below 1."""
     dampening: float = Field(default=0.0, ge=0, le=1)
-    """Share of a new gradient that the momentum leaves out."""
+    """Share of a new gradient that the momentum leaves out; without momentum it has no effect."""
     nesterov: bool = False
     """Use Nesterov momentum."""
 
@@ -59,9 +59,6 @@ class _Sgd(Section):
             raise conflict(
                 "nesterov", True, "Nesterov needs momentum > 0 and dampening 0", "set momentum: 0.9"
             )
-        if self.dampening and not self.momentum:
-            problem = "it is of the momentum, which is 0"
-            raise conflict("dampening", self.dampening, problem, "set momentum, or leave it out")
         return self
 
 

@@ -158,7 +158,6 @@ def test_an_optimiser_that_cannot_step_is_refused(name: str, message: str) -> No
 @pytest.mark.parametrize(
     ("optim", "message"),
     [
-        ({"name": "sgd", "dampening": 0.5}, "dampening = 0.5: it is of the momentum"),
         ({"name": "torch.optim:RAdam", "options": {"lr": 1}}, "options.lr"),
         ({"groups": [{"match": "a", "frozen": True, "lr_factor": 2}]}, "frozen parameters have no rate"),
         ({"groups": [{"match": "a", "frozen": True, "weight_decay": 0}]}, "frozen parameters do not decay"),
