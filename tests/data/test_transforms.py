@@ -148,7 +148,7 @@ def test_pixels_are_normalised_by_the_train_images() -> None:
             {"normalize": {"mean": [0.5, 0.5], "std": [0.1]}},
             r"normalize.std = \[0.1\]: mean has 2; give one of each",
         ),
-        ({"normalize": {"mean": [128], "std": [0.1]}}, r"normalize.mean.0 = .* equal to 1; give {mean"),
+        ({"normalize": {"mean": [128], "std": [0.1]}}, r"normalize.mean\[0\] = .* equal to 1; give {mean"),
         ({"normalize": {"mean": [0.1]}}, r"normalize.std = .*field required; give {mean"),
         ({"normalize": "images"}, "normalize = 'images': unknown; use 'data', 'weights' or {mean"),
         ({"normalize": "weights"}, r"data.normalize = 'weights': model.weights are null; use data, or {mean"),

@@ -20,7 +20,7 @@ FILES = {
     "report.md",
     "page.png",
 }
-FILES |= {"suspects.parquet"}  # where trials kept examples
+FILES |= {"suspects.parquet", "suspects.json"}  # where trials kept examples
 
 
 def _links(page: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.labels import factor_name, level_text
 from l2rw_ray.report.design_points.points import METHOD_FACTOR
+from l2rw_ray.report.design_points.setting import Setting
 
 METHODS = {
     "uniform": "plain training, in which every example counts the same",
@@ -67,6 +68,18 @@ def arms_of(spec: StudySpec, contrast: Contrast) -> tuple[tuple[str, str], ...]:
         else:
             sentences[name] = f"as {first}" + (f", but with {settings}" if settings else "")
     return tuple(sentences.items())
+
+
+def method_at(spec: StudySpec, method: str, setting: Setting) -> str:
+    """Return the method of a design point: what its arm or variant sets, where it is one.
+
+    Args:
+        spec: The study.
+        method: Method of its trials as the plan has it.
+        setting: Its levels.
+    """
+    level = setting.level(VARIANT)
+    return method if level is None else _method_and_changes(spec, str(level))[0]
 
 
 def _settings(spec: StudySpec, changes: Mapping[str, Any], known: Mapping[str, Any]) -> str:

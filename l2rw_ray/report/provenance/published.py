@@ -6,6 +6,7 @@ from typing import Any
 
 from l2rw_ray.config import StudySpec
 from l2rw_ray.config.design.published import PublishedFigure, PublishedTable
+from l2rw_ray.report.design_points.arms import method_at
 from l2rw_ray.report.design_points.design_point import DesignPoint
 from l2rw_ray.report.design_points.labels import MINUS, MetricSpec, metric_spec_for
 from l2rw_ray.report.design_points.setting import Setting
@@ -23,18 +24,21 @@ def published_tables(spec: StudySpec, points: Sequence[DesignPoint]) -> tuple[Ta
         points: Its design points.
     """
     return tuple(
-        _table(published, f"published-{number + 1}", points)
+        _table(published, f"published-{number + 1}", spec, points)
         for number, published in enumerate(spec.published)
     )
 
 
-def _table(published: PublishedTable, key: str, points: Sequence[DesignPoint]) -> Table:
+def _table(published: PublishedTable, key: str, spec: StudySpec, points: Sequence[DesignPoint]) -> Table:
     metric = metric_spec_for(published.metric)
-    rows = tuple(_row(figure, published.metric, metric, points) for figure in published.figures)
+    rows = tuple(
+        _row(figure, published.metric, metric, [point for point in points if _is_at(spec, point, figure)])
+        for figure in published.figures
+    )
     note = "What is behind ± is as the paper has it, which need not be an interval over seeds."
     return Table(
         key=key,
-        title=f"{metric.heading} beside {published.source}",
+        title=f"{metric.heading[:1].upper()}{metric.heading[1:]} beside {published.source}",
         corner="design point",
         columns=("published", "this study", "difference"),
         rows=rows,
@@ -42,12 +46,11 @@ def _table(published: PublishedTable, key: str, points: Sequence[DesignPoint]) -
     )
 
 
-def _row(figure: PublishedFigure, name: str, metric: MetricSpec, points: Sequence[DesignPoint]) -> TableRow:
+def _row(figure: PublishedFigure, name: str, metric: MetricSpec, own: Sequence[DesignPoint]) -> TableRow:
     at = Setting(tuple(figure.at.items()))
     label = f"{figure.method}, {at.text}" if figure.at else figure.method
     spread = "" if figure.spread is None else f"± {figure.spread:g}"
     given = TableCell(f"{figure.value:g}", spread)
-    own = [point for point in points if _is_at(point, figure)]
     if len(own) != 1:
         why = "not in this study" if not own else f"{len(own)} settings of this study fit"
         return TableRow(label, (given, TableCell("–", why), TableCell("–")))
@@ -61,10 +64,10 @@ def _row(figure: PublishedFigure, name: str, metric: MetricSpec, points: Sequenc
     )
 
 
-def _is_at(point: DesignPoint, figure: PublishedFigure) -> bool:
+def _is_at(spec: StudySpec, point: DesignPoint, figure: PublishedFigure) -> bool:
     """Return whether a design point is of the figure's method, and at its levels."""
     levels = dict(point.setting.levels)
-    return point.method == figure.method and all(
+    return method_at(spec, point.method, point.setting) == figure.method and all(
         path in levels and levels[path] in (value, _as_text(value)) for path, value in figure.at.items()
     )
 

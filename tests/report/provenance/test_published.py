@@ -42,6 +42,22 @@ def test_a_figure_of_no_or_of_several_settings_has_none_beside_it(study_tree: di
     assert [row[2:] for row in found] == [["–", "–"]] * 2
 
 
+def test_a_figure_stands_beside_the_arm_of_its_method(study_tree: dict) -> None:
+    study_tree["design"] = {
+        "kind": "tuned_comparison",
+        "arms": {"plain": {"set": {"method.name": "uniform"}}, "ours": {"set": {"method.name": "l2rw"}}},
+        "space": {"optim.lr": {"kind": "float", "low": 0.01, "high": 0.1}},
+        "budget": {"trials": 2},
+    }
+    study_tree["published"] = [{"source": "Some paper", "figures": [{"method": "uniform", "value": 60}]}]
+    interval = {"test_accuracy": mean_interval([0.6, 0.7])}
+    points = [
+        DesignPoint("l2rw", Setting((("variant", arm),)), {}, interval, True) for arm in ("plain", "ours")
+    ]
+    (table,) = published_tables(parse_study(study_tree), points)
+    assert [cell.text for cell in table.rows[0].cells] == ["60", "65.0", "+5.00"]
+
+
 def test_only_test_metrics_are_published(study_tree: dict) -> None:
     figures = [{"method": "l2rw", "value": 1}]
     study_tree["published"] = [{"source": "Some paper", "metric": "validation_loss", "figures": figures}]
