@@ -100,4 +100,6 @@ def level_text(level: Any) -> str:
         rest = [f"{key} {level_text(value)}" for key, value in level.items() if key not in SELECTORS]
         inner = ", ".join(rest)
         return " ".join([*chosen, f"({inner})"] if chosen and rest else chosen or [inner])
+    if isinstance(level, list | tuple):
+        return f"[{', '.join(map(level_text, level))}]"
     return f"{level:g}" if isinstance(level, float) else str(level)

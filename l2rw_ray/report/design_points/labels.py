@@ -263,9 +263,13 @@ def factor_name(path: str) -> str:
 
 def level_text(path: str, level: Any) -> str:
     """Return a readable level; a section, given as JSON text, becomes `pair, rate 40 %`."""
-    if isinstance(level, str) and (fields := _section(level)):
-        chosen = [str(fields.pop(key)) for key in SELECTORS if key in fields]
-        return ", ".join([*chosen, *(f"{key} {level_text(f'{path}.{key}', fields[key])}" for key in fields)])
+    fields = _section(level) if isinstance(level, str) else level
+    if isinstance(fields, Mapping) and fields:
+        chosen = [str(fields[key]) for key in SELECTORS if key in fields]
+        others = [key for key in fields if key not in SELECTORS]
+        return ", ".join([*chosen, *(f"{key} {level_text(f'{path}.{key}', fields[key])}" for key in others)])
+    if isinstance(level, list) and any(isinstance(each, Mapping) for each in level):
+        return f"[{'; '.join(level_text(path, each) for each in level)}]"
     if path in _PERCENT_FACTORS and isinstance(level, int | float):
         return f"{100 * level:g}\N{NO-BREAK SPACE}%"
     if isinstance(level, bool):

@@ -17,6 +17,12 @@ from l2rw_ray.report.design_points.labels import factor_name, level_text
         ("data.noise", '{"kind": "none"}', "none"),
         ("optim.schedule", '{"name": "cosine", "warmup": 2}', "cosine, warmup 2"),
         ("variant", "{no section", "{no section"),
+        (
+            "optim.groups",
+            [{"match": "head.*", "lr_factor": 10.0}, {"match": "*.bias", "frozen": True}],
+            "[match head.*, lr_factor 10; match *.bias, frozen yes]",
+        ),
+        ("optim", '{"name": "adam", "schedule": {"milestones": [2, 4]}}', "adam, schedule milestones [2, 4]"),
         ("variant", "3", "3"),
     ],
 )
