@@ -108,7 +108,8 @@ def _custom(config: CustomOptim | FurtherCustom, groups: list[dict[str, object]]
             {name: value for name, value in group.items() if name != "weight_decay"} for group in groups
         ]
     if config.name == _MUON and any(each.ndim != 2 for group in groups for each in _members(group)):
-        remedy = "name it in optim.further with dimensions: 2"
+        is_further = isinstance(config, FurtherCustom)
+        remedy = "set its dimensions: 2" if is_further else "name it in optim.further with dimensions: 2"
         raise ConfigError(field, config.name, "it trains matrices alone", remedy)
     with users_code(config.name, field):
         optimizer = kind(groups, **given, **config.options)

@@ -135,7 +135,10 @@ def test_two_ranks_equal_one_process(make_trial: MakeTrial, tmp_path: Path) -> N
             r"further\[0\].match = 'head.\*'.*of 2 dimensions.*the model has 0.weight",
         ),
         ([MUON, {**MUON, "match": "0.weight"}], r"further\[1\].*that an earlier optimiser does not"),
-        ([{**MUON, "dimensions": None}], r"further\[0\].name.*Muon only supports 2D"),
+        (
+            [{**MUON, "dimensions": None}],
+            r"further\[0\].name.*it trains matrices alone; set its dimensions: 2",
+        ),
         ([{"match": "*", "name": "sgd", "lr": 1}], "nothing is left for the section's own 'adamw'"),
         ([{**MUON, "name": "torch.optim:Muom"}], "Muom"),
     ],
