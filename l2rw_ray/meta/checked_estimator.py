@@ -104,13 +104,12 @@ class CheckedEstimator:
             is_conclusive = self.certificate is not None or not self._verify_every
             self._signature = signature if is_conclusive else None
         self._since += 1
-        state = forward.generators(batch)
         try:
             return self._left[0].estimator.score(forward, batch, source)
         except UnsupportedModelError as refused:
             if not self._is_auto or forward.replicas.world_size > 1:
                 raise
-            state.restore()
+            source.generators.restore()
             source.forget()
             self._drop(refused)
             self._signature = None  # the next one is checked first
@@ -121,9 +120,9 @@ class CheckedEstimator:
     ) -> bool:
         """Check the estimator where the ranks' batches first have these sizes, which only their sum tells.
 
-        What is not of a batch may have as many rows as a batch of another size. A single rank has looked
-        before it scored the batch; the estimators of sharded models look at no rows, and their parameters
-        cannot be replaced while a graph waits for its backward.
+        What is not of a batch may have as many rows as a batch of another size. This is for several ranks; a
+        single one looks before it scores. The estimators of sharded models look at no rows, and their
+        parameters cannot be replaced while a graph waits for its backward.
 
         Args:
             sizes: Examples on each rank, alike on all.
@@ -137,7 +136,7 @@ class CheckedEstimator:
         Raises:
             UnsupportedModelError: No other one can.
         """
-        if len(sizes) == 1 or forward.replicas.is_sharded or not self._is_new(tuple(sizes)):
+        if forward.replicas.is_sharded or not self._is_new(tuple(sizes)):
             return True
         if self._since == 1:  # checked just now
             self._sizes.add(tuple(sizes))

@@ -281,7 +281,6 @@ class ReweightedStep:
             Scores, weights [B], the global sum of clipped scores.
         """
         while True:
-            state = self._forward.generators(train_batch)
             with self._timer("alignment"):
                 scored = self._estimator.score(self._forward, train_batch, source)
             assert source.direction is not None
@@ -291,9 +290,11 @@ class ReweightedStep:
                 if not math.isfinite(summed.total):
                     self._direction = None  # a later step must not use it again
                     raise NonFiniteError(self._steps, "scores" if meta_loss.isfinite() else "meta_loss")
-                if self._estimator.holds_for_sizes(summed.sizes, self._forward, train_batch, source):
+                if self._replicas.world_size == 1 or self._estimator.holds_for_sizes(
+                    summed.sizes, self._forward, train_batch, source
+                ):
                     return scored, self._weights.of_scores(summed, index_B), summed.total
-            state.restore()
+            source.generators.restore()
             source.forget()
 
     def _checked(self, train_batch: Batch, index_B: Tensor | None) -> tuple[Batch, Tensor | None]:
