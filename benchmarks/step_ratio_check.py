@@ -3,9 +3,10 @@
 Steps take turns in one process, so a slow machine slows both; limits leave a wide margin over the
 measurements on two cores (`README.md`). `make benchmark-check` runs it.
 
-    python benchmarks/step_ratio_check.py
+    python benchmarks/step_ratio_check.py [--threads 2] [--rounds 7]
 """
 
+import argparse
 import sys
 from statistics import median
 
@@ -33,19 +34,23 @@ CERTIFIED = {
 """Estimators that `auto` must settle on: where examples are coupled, one that is not exact."""
 _TRIES = 3
 """Tries per model: other work on the machine can slow one kind of step more than another."""
-_THREADS = 2
-_ROUNDS = 7
 _WARM_UP_ROUNDS = 2
 
 
 def main() -> int:
     """Measure; return 1 when a limit is exceeded in every try."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
     keep_freed_memory()
-    torch.set_num_threads(_THREADS)
+    torch.set_num_threads(options.threads)
     failed = []
     for model in CERTIFIED:
         for _ in range(_TRIES):
-            exceeded = _exceeded(model)
+            exceeded = _exceeded(model, options.rounds)
             if not exceeded:
                 break
         failed += exceeded
@@ -53,13 +58,13 @@ def main() -> int:
     return bool(failed)
 
 
-def _exceeded(model: str) -> list[str]:
+def _exceeded(model: str, rounds: int) -> list[str]:
     """Measure a model's steps; return a line for each that fails."""
     device = torch.device("cpu")
     work, kinds = workload(model, device), [kind for owner, kind in LIMITS if owner == model]
     steps = {kind: step(kind, work, device, torch.float32) for kind in (PLAIN, *kinds)}
     runs = {kind: made.run for kind, made in steps.items()}
-    times_s = interleaved_times(runs, _ROUNDS, device, _WARM_UP_ROUNDS)
+    times_s = interleaved_times(runs, rounds, device, _WARM_UP_ROUNDS)
     failed = []
     for kind in kinds:
         limit = LIMITS[model, kind]
