@@ -21,7 +21,7 @@ help: ## list the targets
 demo: setup ## run a study on bundled images: plan, train, log, report
 	.venv/bin/l2rw-ray run studies/demo.yaml --set resources.workers=$(WORKERS)
 
-test: setup ## every test except the fault tests
+test: setup ## every test except the fault tests; COVERAGE=--cov prints what they cover
 	.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup $(COVERAGE)
 
 attacks: setup ## try what a stranger may: folders, files and packages that do harm; print which attacks hold
