@@ -154,8 +154,8 @@ def _plain(value: Any) -> Any:
 
 def closest(given: str, known: Collection[str]) -> str:
     """Return the remedy for an unknown name: the nearest known name, or the known ones."""
-    alike = [name for name in known if name.casefold() == str(given).casefold()]
-    near = alike or difflib.get_close_matches(str(given), known, n=1)
+    spelled = [name for name in known if name.casefold() == str(given).casefold()]
+    near = spelled or difflib.get_close_matches(str(given), known, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
     if len(known) > _MANY:

@@ -125,7 +125,7 @@ class CheckedEstimator:
         parameters cannot be replaced while a graph waits for its backward.
 
         Args:
-            sizes: Examples on each rank, alike on all.
+            sizes: Examples on each rank; the same list on all ranks.
             forward: Evaluates losses.
             batch: The train batch of this rank, which was scored.
             source: Gave the direction.
