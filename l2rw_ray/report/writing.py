@@ -30,6 +30,7 @@ from l2rw_ray.report.suspects.summary import write_summary
 from l2rw_ray.results import StudyFolder
 from l2rw_ray.results.folder import unwritable
 from l2rw_ray.results.plain_files import check_plain
+from l2rw_ray.results.suspects import remove_previews
 
 StudyReport = Ablation | SearchSummary | ScalingSummary
 """The summary of a study, whatever its kind."""
@@ -75,7 +76,7 @@ def write_published_page(study_dir: Path, run_dir: Path | None = None, *, previe
         StudyFolderError: There is no study, no finished trial, or the folder cannot be written.
     """
     summary = replace(summarise_study(study_dir), is_published=True)
-    suspects, published = study_suspects(run_dir or study_dir), StudyFolder(study_dir)
+    suspects = study_suspects(run_dir or study_dir)
     if not previews:
         suspects = suspects.without_previews()
     check_plain(study_dir / FIGURES)
@@ -87,13 +88,23 @@ def write_published_page(study_dir: Path, run_dir: Path | None = None, *, previe
             (study_dir / FIGURES).mkdir(exist_ok=True)
             for file in (paths.html, paths.markdown, *plots):
                 shutil.copyfile(file, check_plain(study_dir / file.relative_to(made)))
-            if suspects.ranking is not None:
-                shutil.copyfile(Path(made) / RANKING_FILE, check_plain(published.suspects))
-            if suspects.summary is not None:
-                write_summary(published.suspects_summary, suspects.summary)
+            _publish_suspects(suspects, Path(made), StudyFolder(study_dir), previews=previews)
             return study_dir / paths.html.name
     except OSError as error:
         raise StudyFolderError("published study", study_dir, *unwritable(error)) from error
+
+
+def _publish_suspects(suspects: StudySuspects, made: Path, published: StudyFolder, *, previews: bool) -> None:
+    """Put a ranking of labels beside a published ledger, and remove an earlier one where there is none."""
+    if suspects.ranking is not None:
+        shutil.copyfile(made / RANKING_FILE, check_plain(published.suspects))
+    elif not previews and published.suspects.is_file():
+        remove_previews(published.suspects)
+    if suspects.summary is not None:
+        write_summary(published.suspects_summary, suspects.summary)
+    elif not suspects.problem:
+        for file in (published.suspects, published.suspects_summary):
+            file.unlink(missing_ok=True)
 
 
 def summarise_study(study_dir: Path) -> StudyReport:
@@ -120,7 +131,8 @@ def _write(
     if suspects.ranking is not None:
         write_rankings(suspects.ranking, folder)
     with drawing():
-        sections = [*_sections(summary), *suspects.sections(is_published=summary.is_published)]
+        has_csv = suspects.ranking is not None and not summary.is_published
+        sections = [*_sections(summary), *suspects.sections(has_csv=has_csv)]
         plots = write_plots(plots_of(sections), folder / FIGURES)
         fields = {"summary": summary, "sections": sections, "csv_files": tuple(csv_files)}
         page = fill_page("report.html.j2", svgs=inline_plots(sections), **fields)

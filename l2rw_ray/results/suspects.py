@@ -7,7 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from l2rw_ray.errors import StudyFolderError
 from l2rw_ray.results.atomic import atomic_path
+from l2rw_ray.results.plain_files import check_plain
 
 SUSPECTS_SCHEMA = pa.schema(
     [
@@ -29,6 +31,32 @@ SUSPECTS_SCHEMA = pa.schema(
         ("image", pa.binary()),
     ]
 )
+
+
+_PREVIEWS = ("text", "image")
+
+
+def remove_previews(path: Path) -> None:
+    """Remove the texts and thumbnails of examples from a ranking, in one step.
+
+    Raises:
+        OSError: The file cannot be written.
+        StudyFolderError: It is damaged.
+    """
+    try:
+        rows = pq.read_table(check_plain(path))
+    except pa.ArrowException as error:
+        problem, remedy = "cannot be read", "remove the file, and publish the study itself again"
+        raise StudyFolderError("ranking of labels", path, problem, remedy) from error
+    shown = [name for name in _PREVIEWS if name in rows.column_names and rows[name].null_count < len(rows)]
+    if not shown:
+        return
+    for name in shown:
+        place = rows.schema.get_field_index(name)
+        field = rows.schema.field(place)
+        rows = rows.set_column(place, field, pa.nulls(len(rows), field.type))
+    with atomic_path(path) as temporary:
+        pq.write_table(rows, temporary, compression="zstd")
 
 
 def write_suspects(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:

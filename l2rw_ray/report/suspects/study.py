@@ -32,9 +32,13 @@ class StudySuspects:
     summary: SuspectsSummary | None = None
     problem: str = ""
 
-    def sections(self, *, is_published: bool = False) -> list[Section]:
-        """Return the section of the report; none without a summary."""
-        return [] if self.summary is None else [suspects_section(self.summary, is_published=is_published)]
+    def sections(self, *, has_csv: bool = True) -> list[Section]:
+        """Return the section of the report; none without a summary.
+
+        Args:
+            has_csv: Whether the ranking is written beside the report as CSV, too.
+        """
+        return [] if self.summary is None else [suspects_section(self.summary, has_csv=has_csv)]
 
     def without_previews(self) -> "StudySuspects":
         """Return the same without the texts and thumbnails of examples."""

@@ -20,19 +20,19 @@ _MEANS = {
 """Evidence that is shown, with its heading and format."""
 
 
-def suspects_section(suspects: SuspectsSummary, *, is_published: bool = False) -> Section:
+def suspects_section(suspects: SuspectsSummary, *, has_csv: bool = True) -> Section:
     """Return the section: the top of the ranking, and how good rankings are where that is known.
 
     Args:
         suspects: The ranking.
-        is_published: Whether the page stands without CSV files.
+        has_csv: Whether the ranking is written beside the report as CSV, too.
     """
-    table = suspect_table(suspects, is_published=is_published)
+    table = suspect_table(suspects, has_csv=has_csv)
     quality = quality_table(suspects.judged)
     return table_section(table, *([] if quality is None else [table_section(quality)]))
 
 
-def suspect_table(suspects: SuspectsSummary, *, is_published: bool = False) -> Table:
+def suspect_table(suspects: SuspectsSummary, *, has_csv: bool = True) -> Table:
     """Return the top of the ranking as a table."""
     has_preview = any(suspect.image or suspect.text for suspect in suspects.top)
     means = [name for name in _MEANS if name in suspects.varying]
@@ -46,7 +46,7 @@ def suspect_table(suspects: SuspectsSummary, *, is_published: bool = False) -> T
             *(_MEANS[name][0] for name in means),
         ),
         rows=tuple(_row(suspect, means, has_preview=has_preview) for suspect in suspects.top),
-        note=_note(suspects, is_published=is_published),
+        note=_note(suspects, has_csv=has_csv),
         is_text=True,
     )
 
@@ -76,12 +76,12 @@ def _quality_row(judged: JudgedRanking) -> TableRow:
         (
             TableCell(f"{quality.wrong:.1%} of {quality.known:,}"),
             TableCell(f"{quality.auroc:.3f}"),
-            *(TableCell(f"{quality.precision[fraction]:.0%}") for fraction in FRACTIONS),
+            *(TableCell(_share(quality.precision.get(fraction))) for fraction in FRACTIONS),
         ),
     )
 
 
-def _note(suspects: SuspectsSummary, *, is_published: bool) -> str:
+def _note(suspects: SuspectsSummary, *, has_csv: bool) -> str:
     prefer = f"Models prefer another label for {suspects.contradicted:,} of {suspects.labels:,}"
     if suspects.is_regression:
         prefer = f"What models predict stands under models prefer, for {suspects.labels:,} targets"
@@ -91,7 +91,7 @@ def _note(suspects: SuspectsSummary, *, is_published: bool) -> str:
         f"{prefer}; {suspects.unseen:,} were predicted by models that had not trained on them.",
         "Weights are relative to uniform ones; weights and losses are means over the later half of training.",
     ]
-    parts.append(f"The whole ranking: {'' if is_published else 'suspects.csv and '}suspects.parquet.")
+    parts.append(f"The whole ranking: {'suspects.csv and ' if has_csv else ''}suspects.parquet.")
     return " ".join(parts)
 
 
@@ -103,9 +103,14 @@ def _row(suspect: Suspect, means: Sequence[str], *, has_preview: bool) -> TableR
             *([preview] if has_preview else []),
             TableCell(suspect.given, detail=percent(suspect.given_probability)),
             TableCell(suspect.preferred, detail=percent(suspect.preferred_probability)),
-            *(TableCell(mean_text(name, suspect.means[name])) for name in means),
+            *(TableCell(mean_text(name, suspect.means.get(name))) for name in means),
         ),
     )
+
+
+def _share(value: float | None) -> str:
+    """Return a share as text; empty where there is none."""
+    return "" if value is None else f"{value:.0%}"
 
 
 def mean_text(name: str, value: float | None) -> str:

@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 _AT_A_TIME = 24
 _NOTES = "notes.md"
 """Notes by the user: fetched, but never dropped."""
-_AT_THE_TOP = ("study.yaml", "plan.json", "plan_log.jsonl", "importances.json", _NOTES)
+_RANKING = ("suspects.parquet", "suspects.json")
+"""That of a published study."""
+_AT_THE_TOP = ("study.yaml", "plan.json", "plan_log.jsonl", "importances.json", *_RANKING, _NOTES)
 _LEDGER = "trials"
 _SECOND_NS = 10**9
 
