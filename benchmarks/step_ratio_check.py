@@ -69,9 +69,14 @@ def _exceeded(model: str, rounds: int) -> list[str]:
     for kind in kinds:
         limit = LIMITS[model, kind]
         ratio = median(mine / plain for mine, plain in zip(times_s[kind], times_s[PLAIN], strict=True))
-        found = steps[kind].certificate
+        found, scores_B = steps[kind].certificate, steps[kind].run()
         assert found is not None, "the first step is always checked"
-        print(f"{model} {kind}: {ratio:.2f}; {found.estimator}, error of scores {found.score_error:.0e}")
+        assert scores_B is not None, "a reweighted step has scores"
+        share = (scores_B > 0).float().mean().item()
+        print(
+            f"{model} {kind}: {ratio:.2f}; {found.estimator}, error of scores {found.score_error:.0e}, "
+            f"{share:.0%} of them positive"
+        )
         if ratio > limit:
             failed.append(f"{model} {kind}: {ratio:.2f} is above {limit}")
         if kind == "auto" and (found.estimator != CERTIFIED[model] or not found.is_valid):

@@ -109,6 +109,17 @@ def copied_buffers(module: nn.Module) -> dict[str, Tensor]:
     return {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
 
 
+@torch.no_grad()
+def restore_buffers(module: nn.Module, copies: Mapping[str, Tensor]) -> None:
+    """Write back what `copied_buffers` returned, into the buffers that are still there."""
+    for name, buffer in module.named_buffers():
+        before = copies.get(name)
+        if before is not None and before.shape == buffer.shape:
+            buffer.copy_(before)
+        elif before is not None:  # a table that grew
+            buffer.data = before
+
+
 def trained_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
     """Return the module's trainable parameters by name.
 
@@ -141,6 +152,18 @@ def gradients_of(total: Tensor, parameters: Parameters, *, retain_graph: bool = 
         name: torch.zeros_like(value) if part is None else part.to_dense() if part.is_sparse else part
         for (name, value), part in zip(parameters.items(), parts, strict=True)
     }
+
+
+def graph_nodes(tensors: list[Tensor]) -> Iterator[Any]:
+    """Yield each node of the autograd graph that tensors end, once."""
+    nodes: list[Any] = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
+    seen = set(nodes)
+    while nodes:
+        node = nodes.pop()
+        yield node
+        below = {parent for parent, _ in node.next_functions if parent is not None} - seen
+        seen |= below
+        nodes += below
 
 
 def trainable(module: nn.Module) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep, example_scores, reference_scores
 from l2rw_ray.meta.alignment.layers import FactoredLinear
+from l2rw_ray.meta.alignment.row_weights import RowWeights
 from tests.meta.networks import CLASSES, LOSS, batch, make_case, relative_error
 
 
@@ -212,9 +213,9 @@ def test_the_train_batch_is_looked_at_again_unless_its_copy_was_written(is_writt
     gradient = torch.randn(5, 2)
     held = FactoredLinear(weight, copy_.unsqueeze(1), gradient.unsqueeze(1), 4)
     held.share(x, copy_)
-    torch.testing.assert_close(held.weighted(torch.ones(4)), gradient[:4].T @ copy_[:4])
+    torch.testing.assert_close(held.weighted(RowWeights(torch.ones(4))), gradient[:4].T @ copy_[:4])
     x.zero_()
-    assert held.weighted(torch.ones(4)).eq(0).all() == (not is_written)
+    assert held.weighted(RowWeights(torch.ones(4))).eq(0).all() == (not is_written)
 
 
 def test_hooks_after_accumulation_are_called_once() -> None:

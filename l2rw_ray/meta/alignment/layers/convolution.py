@@ -19,9 +19,9 @@ from l2rw_ray.meta.alignment.layers.interface import (
     FormedGradients,
     LayerCall,
     row_dots,
-    scale_rows,
 )
 from l2rw_ray.meta.alignment.layers.registry import rule_for
+from l2rw_ray.meta.alignment.row_weights import RowWeights
 from l2rw_ray.meta.outer_sum import Part, formed
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -153,7 +153,7 @@ class ContractedConvolution:
     def __init__(self, call: ConvolutionCall, x: Tensor, gradient: Tensor) -> None:
         size = call.train_size
         self._call = call
-        self._x, self._gradient = _channels_last(x[:size]), _channels_last(gradient[:size])
+        self._x, self._gradient = (_channels_last(part[:size]).movedim(1, -1) for part in (x, gradient))
         self.parameter = call.layer.weight
         self._meta_gradient: Tensor | None = None
         if len(x) > size:
@@ -166,16 +166,12 @@ class ContractedConvolution:
 
     def alignments(self, direction: Part) -> Tensor:
         """Compute alignments by one more forward of the layer."""
-        moved = self._call.along(self._x, _channels_last(formed(direction)))
-        return row_dots(moved.movedim(1, -1), self._gradient.movedim(1, -1))
+        moved = self._call.along(self._x.movedim(-1, 1), _channels_last(formed(direction)))
+        return row_dots(moved.movedim(1, -1), self._gradient)
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Return the weight gradient of scaled output gradients, or scaled inputs where those are smaller."""
-        x, gradient = self._x, self._gradient
-        if x.numel() < gradient.numel():
-            x = scale_rows(x, weights_B)
-        else:
-            gradient = scale_rows(gradient, weights_B)
+        x, gradient = (part.movedim(-1, 1) for part in weights.scaled_pair(self._x, self._gradient))
         return self._call.weight_gradient(x, gradient).contiguous()
 
 

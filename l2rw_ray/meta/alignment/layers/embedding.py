@@ -13,9 +13,10 @@ from torch.nn import functional
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.interface import REMEDY
 from l2rw_ray.meta.alignment.layers.functions import constants_rule
-from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, LayerCall, row_dots, scale_rows
+from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, LayerCall, row_dots
 from l2rw_ray.meta.alignment.layers.recording import Recording
 from l2rw_ray.meta.alignment.layers.registry import rule_for
+from l2rw_ray.meta.alignment.row_weights import RowWeights
 from l2rw_ray.meta.outer_sum import Part, formed
 
 
@@ -96,9 +97,9 @@ class EmbeddedGradients:
         """Compute inner products of D's rows with the output gradients."""
         return row_dots(formed(direction)[self._index], self._gradient)
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Put scaled output gradients in place, and sum them."""
-        scaled = scale_rows(self._gradient, weights_B)
+        scaled = weights.scaled(self._gradient)
         if not self._is_sparse:
             return self._scattered(self._index, scaled)
         return sparse_rows(self.parameter, self._index.flatten(), scaled.flatten(0, 1))

@@ -15,6 +15,7 @@ from l2rw_ray.meta.alignment.interface import REMEDY
 from l2rw_ray.meta.alignment.layers.embedding import sparse_rows, strange_option
 from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, LayerCall, row_dots
 from l2rw_ray.meta.alignment.layers.registry import rule_for
+from l2rw_ray.meta.alignment.row_weights import RowWeights
 from l2rw_ray.meta.outer_sum import Part, formed
 
 
@@ -123,10 +124,10 @@ class BagGradients:
         moved = (formed(direction)[index] * share.unsqueeze(1)).to(gradient)
         return row_dots(torch.zeros_like(gradient).index_add_(0, bag, moved), gradient)
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Put scaled shares of output gradients in place, and sum them."""
         gradient = self._gradient[: self._train_size]
-        index, rows = self._rows(self._train, gradient * weights_B.to(gradient).unsqueeze(1))
+        index, rows = self._rows(self._train, weights.scaled(gradient))
         if self._is_sparse:
             return sparse_rows(self.parameter, index, rows)
         return torch.zeros_like(self.parameter).index_add_(0, index, rows.to(self.parameter.dtype))

@@ -8,13 +8,14 @@ Shape suffixes: B train examples.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta.alignment.layers.interface import ExampleGradients
+from l2rw_ray.meta.alignment.row_weights import RowWeights
+from l2rw_ray.meta.evaluation.losses import graph_nodes
 from l2rw_ray.meta.outer_sum import Part, formed
 
 
@@ -53,12 +54,12 @@ class RecordedGradients:
             weights_B: Weights.
             is_last: Whether each part's memory may be freed as soon as it has been used.
         """
-        computed, total = self.computed, dict[int, Part]()
+        computed, total, weights = self.computed, dict[int, Part](), RowWeights.of(weights_B)
         left = self.parts if is_last else list(self.parts)
         while left:
             part = left.pop(0)
             with torch.no_grad():
-                key, gradient = id(part.parameter), part.weighted(weights_B)
+                key, gradient = id(part.parameter), part.weighted(weights)
             if key in computed:
                 total[key] = formed(total[key]) + gradient if key in total else gradient
             else:
@@ -169,14 +170,5 @@ class ComputedValues:
 
 def leaves_of(tensors: list[Tensor]) -> list[Tensor]:
     """Return the leaves that the graph of some tensors ends in."""
-    nodes: list[Any] = [tensor.grad_fn for tensor in tensors if tensor.grad_fn is not None]
     found = [tensor for tensor in tensors if tensor.grad_fn is None and tensor.requires_grad]
-    seen = set(nodes)
-    while nodes:
-        node = nodes.pop()
-        if hasattr(node, "variable"):
-            found.append(node.variable)
-        below = {parent for parent, _ in node.next_functions if parent is not None} - seen
-        seen |= below
-        nodes += below
-    return found
+    return found + [node.variable for node in graph_nodes(tensors) if hasattr(node, "variable")]

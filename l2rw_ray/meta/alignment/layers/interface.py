@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from l2rw_ray.meta.alignment.layers.budget import FormingBudget
+from l2rw_ray.meta.alignment.row_weights import RowWeights
 from l2rw_ray.meta.outer_sum import Part, formed
 
 
@@ -30,7 +31,7 @@ class ExampleGradients(Protocol):
     def alignments(self, direction: Part) -> Tensor:
         """Compute ⟨direction, gradient of example i⟩, [B]."""
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Compute Σ w_i (gradient of example i), shaped like the parameter."""
 
 
@@ -56,9 +57,9 @@ class FormedGradients:
         """Multiply the train examples' rows by the direction."""
         return self._rows_BP @ formed(direction).reshape(-1).to(self._rows_BP)
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Sum the train examples' rows, each times its weight."""
-        return (weights_B.to(self._rows_BP) @ self._rows_BP).view_as(self.parameter)
+        return (weights.values.to(self._rows_BP) @ self._rows_BP).view_as(self.parameter)
 
 
 class LayerCall(ABC):
@@ -126,11 +127,6 @@ class LayerCall(ABC):
         """Names of the layer's own trainable parameters."""
         named = self.layer.named_parameters(recurse=False, remove_duplicate=False)
         return [name for name, p in named if p.requires_grad]
-
-
-def scale_rows(rows: Tensor, weights_B: Tensor) -> Tensor:
-    """Multiply each row by its weight."""
-    return rows * weights_B.to(rows).view(-1, *[1] * (rows.ndim - 1))
 
 
 def row_dots(left: Tensor, right: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from l2rw_ray.meta.alignment.layers.interface import (
     FormedGradients,
     LayerCall,
     row_dots,
-    scale_rows,
 )
 from l2rw_ray.meta.alignment.layers.registry import rule_for
+from l2rw_ray.meta.alignment.row_weights import RowWeights
 from l2rw_ray.meta.outer_sum import OuterSum, Part, formed
 
 _PIECE_BYTES = 16 * 2**20
@@ -91,9 +91,9 @@ class FormedLinear:
         along = formed(direction).reshape(-1).to(self._pieces[0])
         return torch.cat([piece @ along for piece in self._pieces])
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Sum the train examples' gradients, each times its weight."""
-        split = weights_B.to(self._pieces[0]).split([len(piece) for piece in self._pieces])
+        split = weights.values.to(self._pieces[0]).split([len(piece) for piece in self._pieces])
         parts = zip(split, self._pieces, strict=True)
         total: Tensor = functools.reduce(torch.add, (weights @ piece for weights, piece in parts))
         return total.view_as(self.parameter)
@@ -147,13 +147,9 @@ class FactoredLinear:
             return row_dots(self._gradient @ direction.to(self._gradient), self._x)
         return row_dots(self._x @ direction.T.to(self._x), self._gradient)
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Return the weight gradient of scaled output gradients, or scaled inputs where those are smaller."""
-        x, gradient = self._x, self._gradient
-        if x.shape[-1] < gradient.shape[-1]:
-            x = scale_rows(x, weights_B)
-        else:
-            gradient = scale_rows(gradient, weights_B)
+        x, gradient = weights.scaled_pair(self._x, self._gradient)
         return gradient.flatten(0, 1).T @ x.flatten(0, 1)
 
 

@@ -15,6 +15,7 @@ from l2rw_ray.meta.alignment.layers.expression import ParameterExpression
 from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, row_dots
 from l2rw_ray.meta.alignment.layers.recording import Recording
 from l2rw_ray.meta.alignment.layers.rows import by_example
+from l2rw_ray.meta.alignment.row_weights import RowWeights
 from l2rw_ray.meta.outer_sum import Part, formed
 
 Operation = Callable[[Tensor, Tensor], Tensor]
@@ -65,12 +66,12 @@ class LinearGradients:
         parts = (moved, self._gradient.to(moved.dtype))
         return row_dots(*(by_example(part, self._axis, self._train_size) for part in parts))
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Go back through the operation with scaled rows."""
         gradient, shape = self._gradient, [1] * self._gradient.ndim
         shape[self._axis] = -1
         count = gradient.shape[self._axis] // self._train_size
-        scaled = gradient * weights_B.to(gradient).repeat_interleave(count).view(shape)
+        scaled = gradient * weights.values.to(gradient).repeat_interleave(count).view(shape)
         return self._went_back(self._x, scaled)
 
     @torch.enable_grad()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, row_dots
+from l2rw_ray.meta.alignment.row_weights import RowWeights
 from l2rw_ray.meta.outer_sum import Part, formed
 
 
@@ -61,9 +62,9 @@ class BlockGradients:
         """Sum the rows' alignments by example."""
         return self._rows.alignments(direction).view(self._train_size, self._count).sum(dim=1)
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Sum the rows' gradients, each times its example's weight."""
-        return self._rows.weighted(weights_B.repeat_interleave(self._count))
+        return self._rows.weighted(weights.repeated(self._count))
 
 
 class RowGradients:
@@ -91,9 +92,10 @@ class RowGradients:
         parts = (formed(direction).to(self._gradient), self._gradient)
         return row_dots(*(by_example(part, self._axis, self._size) for part in parts))[: self._train_size]
 
-    def weighted(self, weights_B: Tensor) -> Tensor:
+    def weighted(self, weights: RowWeights) -> Tensor:
         """Scale the train examples' rows; those of the meta examples become zero."""
-        return self._scaled(torch.cat([weights_B, weights_B.new_zeros(self._size - self._train_size)]))
+        meta = weights.values.new_zeros(self._size - self._train_size)
+        return self._scaled(torch.cat([weights.values, meta]))
 
     def _scaled(self, factors_N: Tensor) -> Tensor:
         rows = by_example(self._gradient, self._axis, self._size)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from l2rw_ray.meta.alignment.layers import linear
 from l2rw_ray.meta.alignment.layers.linear import FactoredLinear, FormedLinear
+from l2rw_ray.meta.alignment.row_weights import RowWeights
 from l2rw_ray.meta.outer_sum import formed
 
 TRAIN_SIZE, META_SIZE = 5, 3
@@ -35,7 +36,7 @@ def test_it_equals_sums_over_positions(
     expected_B = (rows[:TRAIN_SIZE] * direction).sum(dim=(1, 2))
     torch.testing.assert_close(held.alignments(direction), expected_B)
     expected = torch.einsum("b,boi->oi", weights_B, rows[:TRAIN_SIZE])
-    torch.testing.assert_close(held.weighted(weights_B), expected)
+    torch.testing.assert_close(held.weighted(RowWeights.of(weights_B)), expected)
 
 
 @pytest.mark.parametrize("kind", [FormedLinear, FactoredLinear])
