@@ -37,6 +37,11 @@ class SummedScores:
         """Examples on each rank."""
         return [int(size) for size in self.totals.sizes.tolist()]
 
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether a rank scored in a way that no check has seen."""
+        return bool(self.totals.flags)
+
 
 class BatchWeights:
     """Makes scores into weights, and keeps weights and scores by example.
@@ -65,7 +70,7 @@ class BatchWeights:
         table_size: int,
         replicas: Replicas,
     ) -> None:
-        if not 0 <= score_momentum < 1:
+        if not isinstance(score_momentum, int | float) or not 0 <= score_momentum < 1:
             raise InputError("score_momentum", score_momentum, "out of range", "use 0 to below 1")
         if not isinstance(table_size, int) or table_size < 0:
             problem, remedy = "no number of examples", "use 0, or that of the data set"
@@ -86,8 +91,17 @@ class BatchWeights:
         return checked_positions(index_B, count, "weights and scores are kept by example")
 
     @torch.no_grad()
-    def summed(self, scores_B: Tensor, meta_loss: Tensor, index_B: Tensor | None) -> SummedScores:
-        """Average and clip scores, and sum them over ranks; nothing is kept yet."""
+    def summed(
+        self, scores_B: Tensor, meta_loss: Tensor, index_B: Tensor | None, *, is_unchecked: bool
+    ) -> SummedScores:
+        """Average and clip scores, and sum them over ranks; nothing is kept yet.
+
+        Args:
+            scores_B: Scores of this rank's examples.
+            meta_loss: Mean meta loss over all ranks, a scalar.
+            index_B: Positions of the examples in the data set.
+            is_unchecked: Whether this rank scored in a way that no check has seen.
+        """
         if self._smoothed is not None and index_B is not None:
             known = self._smoothed.read(index_B).to(scores_B)
             mixed_B = self._momentum * known + (1 - self._momentum) * scores_B
@@ -95,7 +109,9 @@ class BatchWeights:
         clipped_B = clipped(scores_B, self._clip)
         # clipping would hide a score of −∞, and a broken meta loss need not show in the scores
         poison = 0.0 * (scores_B.sum() + meta_loss)
-        totals = self._replicas.batch_totals(clipped_B.abs().sum() + poison, len(clipped_B))
+        totals = self._replicas.batch_totals(
+            clipped_B.abs().sum() + poison, len(clipped_B), flag=is_unchecked
+        )
         return SummedScores(scores_B, clipped_B, totals, totals.weight.item())
 
     @torch.no_grad()

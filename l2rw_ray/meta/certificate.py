@@ -205,6 +205,8 @@ def scored_or_refused(
     except (L2RWError, torch.OutOfMemoryError, torch.distributed.DistError):
         raise
     except Exception as error:  # whatever a network does that the estimator cannot treat
+        # where the meta batch is at fault, plain autograd fails as well
+        source.recomputed_by(forward.uncompiled().alone()).get()
         first = f"{type(error).__name__}: {error}".split("\n")[0].rstrip(".: ")
         problem = f"it fails where plain autograd does not ({first})"
         raise UnsupportedModelError("estimator", name, problem, REMEDY) from error

@@ -1,20 +1,22 @@
 """Estimators that are checked against plain autograd while they are used."""
 
 import logging
+from collections.abc import Hashable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from l2rw_ray.errors import InputError, L2RWError, UnsupportedModelError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
 from l2rw_ray.meta.alignment.candidates import AUTO, Candidate, candidates
-from l2rw_ray.meta.alignment.interface import REMEDY
+from l2rw_ray.meta.alignment.interface import REMEDY, readings_of
 from l2rw_ray.meta.certificate import EXACT, Certificate, certified, scored_or_refused
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.evaluation.batches import Batch, batch_size
 from l2rw_ray.meta.evaluation.forward import Forward
 from l2rw_ray.meta.evaluation.generators import untouched_generators, untouched_library_generators
+from l2rw_ray.meta.evaluation.losses import copied_buffers, restore_buffers
 from l2rw_ray.meta.replicas import Replicas
 
 VERIFY_EVERY = 500
@@ -23,8 +25,6 @@ AUTO_MAX_ERROR = 0.01
 """Relative error of scores that `auto` accepts of an estimator which is not exact."""
 NAMED_MAX_ERROR = 0.1
 """Relative error of scores that an estimator which is not exact may have where the user named it."""
-_MAX_SIZES = 8
-"""Sizes of batches for which an estimator is checked when they first come."""
 _FIRST_CHECKS = 2
 """Checks, each with draws of its own, that an estimator which is not exact has to pass at first.
 
@@ -36,9 +36,10 @@ _LOGGER = logging.getLogger(__name__)
 class CheckedEstimator:
     """The cheapest of some estimators whose results agree with plain autograd.
 
-    It is checked at its first use, every `verify_every` scored batches, and whenever the model, its mode
-    or the precision changes. A candidate that refuses the model or fails the check is not tried again; the
-    next takes its place, and the log says which and why.
+    It is checked at its first use, every `verify_every` scored batches, where it reads the shapes in a batch
+    otherwise than before, and whenever the model, its mode or the precision changes. A candidate that
+    refuses the model or fails the check is not tried again; the next takes its place, and the log says which
+    and why.
 
     Args:
         estimator: A name, `auto`, or an object with the interface `Estimator`.
@@ -48,6 +49,7 @@ class CheckedEstimator:
 
     Attributes:
         certificate: The latest check's; None before the first, and where a loss was not finite.
+        is_unchecked: Whether the latest scoring read the shapes in the batch in a way that no check has seen.
 
     Raises:
         InputError: The name is unknown, or an option is out of its range.
@@ -70,9 +72,12 @@ class CheckedEstimator:
         self._left: list[Candidate] = candidates(estimator, exact=not self._max_error)
         self._refusals: list[str] = []
         self._signature: object = None
+        self._proven: Candidate | None = None
         self._since = self._checks = 0
-        self._sizes = set[tuple[int, ...]]()
+        self._readings = set[Hashable]()
+        self._buffers: dict[str, Tensor] = {}
         self.certificate: Certificate | None = None
+        self.is_unchecked = False
 
     @property
     def name(self) -> str:
@@ -92,75 +97,68 @@ class CheckedEstimator:
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
         """Evaluate and score a train batch, by an estimator that passed its latest check.
 
+        Where it `is_unchecked` on any rank, the scores are valid only if they `stand`.
+
         Raises:
             UnsupportedModelError: None does.
         """
-        signature, sizes = _signature(forward.module), (batch_size(batch), batch_size(source.meta_batch))
-        if signature != self._signature:
-            self._sizes.clear()
-        is_alone = forward.replicas.world_size == 1
-        if signature != self._signature or self._is_due() or (is_alone and self._is_new(sizes)):
-            self._check(forward, batch, source, sizes if is_alone else None)
+        _check_gradients_are_possible()
+        signature = _signature(forward.module)
+        if signature != self._signature or (self._verify_every and self._since >= self._verify_every):
+            self._check(forward, batch, source)
             is_conclusive = self.certificate is not None or not self._verify_every
             self._signature = signature if is_conclusive else None
         self._since += 1
+        can_change = len(self._left) > 1 and not forward.replicas.is_sharded
+        self._buffers = copied_buffers(forward.module) if can_change else {}
         try:
-            return self._left[0].estimator.score(forward, batch, source)
+            scored = self._left[0].estimator.score(forward, batch, source)
         except UnsupportedModelError as refused:
             if not self._is_auto or forward.replicas.world_size > 1:
                 raise
-            source.generators.restore()
-            source.forget()
+            self._undo(forward, source)
             self._drop(refused)
             self._signature = None  # the next one is checked first
             return self.score(forward, batch, source)
+        self.is_unchecked = bool(self._verify_every) and not readings_of(scored) <= self._readings
+        return scored
 
-    def holds_for_sizes(
-        self, sizes: list[int], forward: Forward, batch: Batch, source: DirectionSource
-    ) -> bool:
-        """Check the estimator where the ranks' batches first have these sizes, which only their sum tells.
-
-        What is not of a batch may have as many rows as a batch of another size. This is for several ranks; a
-        single one looks before it scores. The estimators of sharded models look at no rows, and their
-        parameters cannot be replaced while a graph waits for its backward.
+    def stands(self, forward: Forward, batch: Batch, source: DirectionSource) -> bool:
+        """Check the estimator on a batch just scored, which is unchecked on some rank; all call it together.
 
         Args:
-            sizes: Examples on each rank; the same list on all ranks.
             forward: Evaluates losses.
             batch: The train batch of this rank, which was scored.
             source: Gave the direction.
 
         Returns:
-            Whether the scores stand; otherwise another estimator takes over, and they must be computed again.
+            Whether the scores stand. If not, another estimator is in use, what the scoring wrote is undone,
+            and the batch must be scored again.
 
         Raises:
             UnsupportedModelError: No other one can.
         """
-        if forward.replicas.is_sharded or not self._is_new(tuple(sizes)):
+        before = self._left[0]
+        self._check(forward, batch, source)
+        if self._left[0] is before:
             return True
-        if self._since == 1:  # checked just now
-            self._sizes.add(tuple(sizes))
-            return True
-        before = self.name
-        self._check(forward, batch, source, tuple(sizes))
-        return self.name == before
+        self._undo(forward, source)
+        return False
 
-    def _is_due(self) -> bool:
-        return bool(self._verify_every) and self._since >= self._verify_every
+    def _undo(self, forward: Forward, source: DirectionSource) -> None:
+        """Undo what a scoring wrote, so that the batch can be scored again."""
+        source.generators.restore()
+        source.forget()
+        if self._buffers:
+            restore_buffers(forward.module, self._buffers)
 
-    def _is_new(self, sizes: tuple[int, ...]) -> bool:
-        return bool(self._verify_every) and sizes not in self._sizes and len(self._sizes) < _MAX_SIZES
-
-    def _check(
-        self, forward: Forward, batch: Batch, source: DirectionSource, sizes: tuple[int, ...] | None
-    ) -> None:
-        """Check a batch, whose sizes are then known where they are given."""
-        before = self.name
-        self.verified(forward, batch, source)
-        if self.name != before:
-            self._sizes.clear()
-        if sizes is not None:
-            self._sizes.add(sizes)
+    def _check(self, forward: Forward, batch: Batch, source: DirectionSource) -> None:
+        before = self._left[0]
+        scored = self.verified(forward, batch, source)
+        if self._left[0] is not before:
+            self._readings.clear()
+        if self.certificate is not None:
+            self._readings |= readings_of(scored)
         self._since = 0
 
     def verified(
@@ -179,9 +177,7 @@ class CheckedEstimator:
             UnsupportedModelError: None does.
             InputError: Gradients are turned off by torch.inference_mode.
         """
-        if torch.is_inference_mode_enabled():
-            problem = "no gradient can be taken in it"
-            raise InputError("torch.inference_mode", "enabled", problem, "leave it; torch.no_grad may be on")
+        _check_gradients_are_possible()
         while True:
             try:
                 return self._try(self._left[0], forward, batch, source, needs_gradients)
@@ -215,7 +211,8 @@ class CheckedEstimator:
         if not self._verify_every:
             return _scored_without_a_trace(candidate, forward, batch, source)
         tolerance = EXACT if candidate.is_exact else self._max_error
-        is_doubtful = self._signature is None and not (candidate.is_exact or candidate.is_partial)
+        is_new = candidate is not self._proven
+        is_doubtful = is_new and not (candidate.is_exact or candidate.is_partial)
         for _ in range(_FIRST_CHECKS if is_doubtful else 1):
             self._checks += 1
             found, scored = certified(
@@ -230,6 +227,8 @@ class CheckedEstimator:
             )
             raise UnsupportedModelError("estimator", candidate.name, problem, remedy)
         self.certificate = found
+        if found is not None:
+            self._proven = candidate
         return scored
 
     def state_dict(self) -> dict[str, Any]:
@@ -241,6 +240,12 @@ class CheckedEstimator:
         while len(self._left) > max(state["candidates"], 1):
             del self._left[0]
         self._checks = state["checks"]
+
+
+def _check_gradients_are_possible() -> None:
+    if torch.is_inference_mode_enabled():
+        problem = "no gradient can be taken in it"
+        raise InputError("torch.inference_mode", "enabled", problem, "leave it; torch.no_grad may be on")
 
 
 def _agree(candidate: Candidate, forward: Forward, batch: Batch, source: DirectionSource) -> None:
@@ -272,10 +277,10 @@ def _scored_without_a_trace(
 
 
 def _signature(module: nn.Module) -> object:
-    """Return what a check depends on: the parameters, which are trained, modes and precision."""
+    """Return what a check depends on: parameters, which are trained or have hooks, modes and precision."""
     device = next(module.parameters()).device.type
     return (
-        [(id(parameter), parameter.requires_grad) for parameter in module.parameters()],
+        [(id(p), p.requires_grad, bool(p._backward_hooks)) for p in module.parameters()],
         [part.training for part in module.modules()],
         torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device),
     )

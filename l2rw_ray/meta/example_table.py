@@ -108,4 +108,4 @@ def checked_positions(index_B: Tensor | None, count: int, reason: str) -> Tensor
     if count and not 0 <= int(index_B.min()) <= int(index_B.max()) < _LARGEST:
         outside = int(index_B.min()) if int(index_B.min()) < 0 else int(index_B.max())
         raise InputError("index_B", outside, "no position in a data set", remedy)
-    return index_B
+    return index_B.long()

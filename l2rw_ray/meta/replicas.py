@@ -29,10 +29,12 @@ class BatchTotals:
     Attributes:
         weight: Sum of the clipped scores' magnitudes, a scalar.
         sizes: Examples on each rank, [W].
+        flags: Number of ranks that raised a flag, a scalar.
     """
 
     weight: Tensor
     sizes: Tensor
+    flags: Tensor
 
     @property
     def global_size(self) -> Tensor:
@@ -77,6 +79,8 @@ class Replicas:
             UnsupportedModelError: The model is distributed in another way, or several processes would
                 train it without averaging its gradients.
         """
+        if not isinstance(model, nn.Module):
+            raise InputError("model", type(model).__name__, "no torch.nn.Module", "pass the network itself")
         if _is_sharded(model):
             from l2rw_ray.meta.sharding.replicas import ShardedReplicas
 
@@ -263,17 +267,19 @@ class Replicas:
         *sums, total, size = _summed_together([*whole, total, total.new_tensor(float(count))], self.sum)
         return {name: part.div_(size) for name, part in zip(gradient, sums, strict=True)}, total / size
 
-    def batch_totals(self, weight: Tensor, size: int) -> BatchTotals:
+    def batch_totals(self, weight: Tensor, size: int, *, flag: bool = False) -> BatchTotals:
         """Sum a scalar over ranks and learn how many examples each has, in one all-reduce.
 
         Args:
             weight: This rank's share of the sum, a scalar.
             size: This rank's examples.
+            flag: What this rank tells the others.
         """
-        totals = weight.new_zeros(1 + self.world_size)
-        totals[0], totals[1 + self.rank] = weight, size
+        kind = torch.promote_types(weight.dtype, torch.float32)  # bfloat16 holds integers up to 256
+        totals = weight.new_zeros(2 + self.world_size, dtype=kind)
+        totals[0], totals[1], totals[2 + self.rank] = weight, flag, size
         totals = self.sum(totals)
-        return BatchTotals(totals[0], totals[1:])
+        return BatchTotals(totals[0], totals[2:], totals[1])
 
 
 def _summed_together(tensors: list[Tensor], add_up: _Sum) -> list[Tensor]:

@@ -53,8 +53,8 @@ class ReweightedStep:
         collate: Joins a train and a meta batch that differ in shape, by padding; the train rows come first.
         estimator: How alignments are computed; see `example_scores`.
         verify_every: Steps that compute weights, from one comparison of the estimator with plain autograd
-            to the next; 0 for none. There is one at the first, at the first of each of up to eight sizes
-            of batches, and whenever the model, its mode or the precision changes.
+            to the next; 0 for none. There is one at the first, at any that reads the shapes in a batch
+            otherwise than those checked, and whenever the model, its mode or the precision changes.
         max_error: Relative error of scores that an estimator which is not exact may have: None for 0.01 of
             `finite_difference` when `auto` takes it, the cheapest for some models, and 0.1 of one that is
             named, beyond which it is an error; with 0 `auto` takes exact ones alone.
@@ -140,7 +140,7 @@ class ReweightedStep:
         self._estimator = CheckedEstimator(estimator, verify_every=verify_every, max_error=max_error)
         self._estimator.check(self._replicas)
         self._lookahead = lookahead_named(lookahead, optimizer, module, at_zero=not epsilon)
-        self._epsilon = epsilon
+        self._epsilon, self._options = epsilon, {"lookahead": lookahead, "epsilon": epsilon}
         self._update_every, self._meta_gradient_every = update_every, meta_gradient_every
         self._weights = BatchWeights(
             clip,
@@ -150,7 +150,7 @@ class ReweightedStep:
             table_size=table_size,
             replicas=self._replicas,
         )
-        self._timer: Timer = timer or (lambda phase: nullcontext())
+        self._timer: Timer = timer or _no_timer
         self._steps, self._directions = 0, 0
         self._direction: Direction | None = None
         self._monitor = HealthMonitor()
@@ -275,7 +275,7 @@ class ReweightedStep:
     def _scored_and_weighed(
         self, train_batch: Batch, source: DirectionSource, index_B: Tensor | None
     ) -> tuple[ScoredBatch, Tensor, float]:
-        """Score and weigh a batch, and again where its size on some rank shows that the scores were wrong.
+        """Score and weigh a batch, and again by another estimator where a check finds the scores wrong.
 
         Returns:
             Scores, weights [B], the global sum of clipped scores.
@@ -286,16 +286,14 @@ class ReweightedStep:
             assert source.direction is not None
             meta_loss = source.direction.meta_loss
             with self._timer("weights"):
-                summed = self._weights.summed(scored.scores, meta_loss, index_B)
+                summed = self._weights.summed(
+                    scored.scores, meta_loss, index_B, is_unchecked=self._estimator.is_unchecked
+                )
                 if not math.isfinite(summed.total):
                     self._direction = None  # a later step must not use it again
                     raise NonFiniteError(self._steps, "scores" if meta_loss.isfinite() else "meta_loss")
-                if self._replicas.world_size == 1 or self._estimator.holds_for_sizes(
-                    summed.sizes, self._forward, train_batch, source
-                ):
+                if not summed.is_unchecked or self._estimator.stands(self._forward, train_batch, source):
                     return scored, self._weights.of_scores(summed, index_B), summed.total
-            source.generators.restore()
-            source.forget()
 
     def _checked(self, train_batch: Batch, index_B: Tensor | None) -> tuple[Batch, Tensor | None]:
         train_batch = self._checked_batch("train_batch", train_batch)
@@ -331,7 +329,7 @@ class ReweightedStep:
         }
         state |= self._weights.state_dict()
         if self._direction is not None:
-            state["direction"] = self._direction.state()
+            state["direction"] = {**self._direction.state(), **self._options}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -340,15 +338,27 @@ class ReweightedStep:
         Raises:
             InputError: It was taken from a step with other options.
         """
+        if not isinstance(state, dict) or not {"steps", "directions", "skipped_steps"} <= state.keys():
+            problem = "no state of a ReweightedStep"
+            raise InputError("state_dict", type(state).__name__, problem, "give what its state_dict returned")
+        direction = state.get("direction", {})
+        for name, own in self._options.items():
+            if direction.get(name, own) != own:
+                remedy = "give the step the options of the one whose state this is"
+                raise InputError("state_dict", f"{name}={direction[name]!r}", f"not {own!r}", remedy)
         self._weights.load_state_dict(state)
         self._steps, self._directions = state["steps"], state["directions"]
         self.skipped_steps = state["skipped_steps"]
         if "estimator" in state:
             self._estimator.load_state_dict(state["estimator"])
         self._direction = None
-        if "parts" in state.get("direction", {}):  # one of an earlier release is recomputed
+        if "parts" in direction:  # one of an earlier release is recomputed
             device = next(self._replicas.module.parameters()).device
-            self._direction = Direction.of_state(state["direction"], device)
+            self._direction = Direction.of_state(direction, device)
+
+
+def _no_timer(phase: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def _check_count(**counts: int) -> None:
@@ -361,7 +371,7 @@ def _check_options(between: str, epsilon: float) -> None:
     """Check the options that each have a range of their own."""
     if between not in ("hold", "uniform"):
         raise InputError("between", between, "unknown", "use hold or uniform")
-    if not math.isfinite(epsilon):
+    if not isinstance(epsilon, int | float) or not math.isfinite(epsilon):
         raise InputError("epsilon", epsilon, "no number", "use 0, the paper's")
 
 

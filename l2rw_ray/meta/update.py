@@ -71,7 +71,8 @@ class WeightedUpdate:
     ) -> None:
         if not isinstance(accumulation_steps, int) or accumulation_steps < 1:
             raise InputError("accumulation_steps", accumulation_steps, "no number of steps", "use 1 or more")
-        if max_grad_norm is not None and not 0 < max_grad_norm < math.inf:
+        is_norm = isinstance(max_grad_norm, int | float) and 0 < max_grad_norm < math.inf
+        if max_grad_norm is not None and not is_norm:
             raise InputError("max_grad_norm", max_grad_norm, "no norm", "use a number above 0, or None")
         evaluated = losses_from(loss_fn, losses)
         self.forward = Forward(replicas or Replicas.of(model), evaluated, collate=collate)

@@ -82,5 +82,5 @@ def example_weights(
         raise InputError("replicas", None, problem, "pass replicas=Replicas.of(model)")
     clipped_B = clipped(scores_B, clip)
     total, size = clipped_B.abs().sum(), len(scores_B)
-    alone = BatchTotals(total, total.new_tensor([float(size)]))
+    alone = BatchTotals(total, total.new_tensor([float(size)]), total.new_zeros(()))
     return normalised(clipped_B, replicas.batch_totals(total, size) if replicas else alone, normalise)

@@ -72,7 +72,7 @@ def run_rank(rank: int, world_size: int) -> dict[Any, Any]:
         found["nan"] = _nan_on_one_rank(rank, batches, meta)
         found["coupling"] = _coupling_on_one_rank(rank, batches, meta)
         found["refusal"] = _refusal_on_one_rank(rank, batches, meta)
-        found["new size"] = _new_size_on_one_rank(rank, batches, meta)
+        found["new size"] = _new_size(rank, batches, meta)
         found["sink"] = _forward_mode_where_unused_parameters_are_looked_for(rank, batches, meta)
     return found
 
@@ -154,34 +154,55 @@ def _refusal_on_one_rank(rank: int, batches, meta) -> dict[str, list[str]]:
 
 
 class _Templates(nn.Module):
-    """Compares images with 21 templates, which ghost takes for three rows of each of 7 examples."""
+    """Compares images with 21 templates, which ghost takes for three rows of each of 7 examples.
 
-    def __init__(self) -> None:
+    Args:
+        counts: Whether it counts its forwards in a buffer.
+    """
+
+    def __init__(self, *, counts: bool) -> None:
         super().__init__()
         self.head, self.layer = nn.Linear(64, CLASSES).double(), nn.Linear(64, CLASSES).double()
         self.templates = torch.linspace(-1, 1, 21 * 64, dtype=torch.float64).sin().view(21, 64)
+        if counts:
+            self.register_buffer("calls", torch.zeros(()))
+        self.counts = counts
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.counts:
+            self.calls.add_(1)
         return self.head(x.flatten(1)) * self.layer(self.templates * 2).mean(dim=0)
 
 
-def _new_size_on_one_rank(rank: int, batches, meta) -> dict[str, Any]:
-    """Errors of a step after whose first one rank's batch is shorter, and what `auto` does instead."""
+_SIZES = {
+    "train": [(4, 4), (3, 4)],
+    "train after another": [(4, 4), (2, 4), (3, 4)],
+    "meta": [(4, 4), (4, 3)],
+}
+"""Train examples of the last rank and meta examples of all, step by step; the last is the new size."""
+
+
+def _new_size(rank: int, batches, meta) -> dict[str, dict[str, Any]]:
+    """What steps do when batches of another size come, by what changes and by estimator."""
     (x, y, _), found = batches[0], {}
-    short = slice(0, 3 if rank == 1 else 4)
-    for estimator in ("ghost", "auto", "forward_mode"):
-        torch.manual_seed(0)
-        model = DistributedDataParallel(_Templates())
-        step = ReweightedStep(model, None, LOSS, estimator=estimator)
-        step.score((x[:4], y[:4]), (meta[0][:4], meta[1][:4]))
-        first, results = step.estimator, []
-        errors = _errors_of_all(
-            lambda step=step, results=results: results.append(
-                step.score((x[short], y[short]), (meta[0][:4], meta[1][:4]))
-            )
-        )
-        found[estimator] = {"errors": errors, "estimators": [first, step.estimator]}
-        found[estimator]["weights"] = [result.weights for result in results]
+    for what, sizes in _SIZES.items():
+        found[what] = {}
+        for estimator in ("ghost", "auto", "forward_mode"):
+            torch.manual_seed(0)
+            model = DistributedDataParallel(_Templates(counts="train" in what))
+            step = ReweightedStep(model, None, LOSS, estimator=estimator)
+            weights, errors = [], []
+            for last, meta_size in sizes:
+                own = slice(0, last if rank == 1 else 4)
+
+                def score(step=step, own=own, meta_size=meta_size, weights=weights):
+                    scored = step.score((x[own], y[own]), (meta[0][:meta_size], meta[1][:meta_size]))
+                    weights.append(scored.weights)
+
+                errors.append(_errors_of_all(score))
+            calls = model.module.calls.item() if model.module.counts else len(sizes)
+            found[what][estimator] = {"errors": errors, "weights": weights, "calls": calls}
+            found[what][estimator]["last"] = step.estimator
     return found
 
 

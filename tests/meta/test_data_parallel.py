@@ -90,13 +90,19 @@ def test_forward_mode_is_refused_where_outputs_pass_through_a_function_of_ddp(fo
         assert "find_unused_parameters has no forward-mode rule" in error
 
 
-def test_a_batch_of_another_size_on_one_rank_is_checked_by_all(found: Found) -> None:
-    named, auto, exact = (found["new size"][name] for name in ("ghost", "auto", "forward_mode"))
-    assert all("estimator = 'ghost': its scores differ from those" in error for error in named["errors"])
-    assert auto["errors"] == ["none", "none"]
-    assert auto["estimators"][0] == "ghost"
-    assert auto["estimators"][1] != "ghost"
+@pytest.mark.parametrize("what", ["train", "train after another", "meta"])
+def test_a_batch_of_another_size_is_checked_by_all(found: Found, what: str) -> None:
+    named, auto, exact = (found["new size"][what][name] for name in ("ghost", "auto", "forward_mode"))
+    assert auto["errors"] == [["none", "none"]] * len(auto["errors"])
     torch.testing.assert_close(auto["weights"], exact["weights"], rtol=1e-5, atol=1e-6)  # finite differences
+    assert auto["calls"] == exact["calls"], "scoring again must not write buffers twice"
+    if what == "meta":  # the batches no longer pass together
+        assert auto["last"] == named["last"] == "ghost"
+        torch.testing.assert_close(named["weights"], exact["weights"])
+    else:
+        assert auto["last"] != "ghost"
+        for error in named["errors"][-1]:
+            assert "estimator = 'ghost': its scores differ from those" in error
 
 
 def test_an_estimator_that_refuses_one_ranks_batch_is_refused_by_all(found: Found) -> None:

@@ -1,13 +1,15 @@
 """Ghost: alignments, meta gradient and weighted gradient from one pass over both batches.
 
 Exact where examples do not see each other, at 1 + M/B of a plain step where all layers' example
-gradients can be formed, and a third more where none can (`layers`). With another direction than the
-meta gradient at θ the train batch passes alone; where that depends on the train batch's own gradient
-(ε0), the pass gives that too.
+gradients can be formed. Where none can (`layers`), another product per layer adds a third, and examples
+of weight zero are left out of the weighted gradient. With another direction than the meta gradient at θ
+the train batch passes alone; where that depends on the train batch's own gradient (ε0), the pass gives
+that too.
 
 Shape suffixes: B train batch of this rank, M its meta batch.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import torch
@@ -69,7 +71,8 @@ class Ghost:
             else:
                 direction = source.accept(_meta_gradient(trained, found), losses_N[size:].sum())
             scores_B = _alignments(trained, found, direction)
-        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N), forward, trained, found)
+        readings = frozenset({*ghost.readings, ("joined", both is not None)})
+        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N), forward, trained, found, readings)
 
     def _joined(self, forward: Forward, batch: Batch, source: DirectionSource) -> Batch | None:
         """Return train and meta batch as one, where they may pass together."""
@@ -96,6 +99,7 @@ class GhostScoredBatch:
         forward: Evaluated them.
         trained: What of the network is trained.
         found: Example gradients by parameter.
+        readings: How shapes were read to tell examples apart.
     """
 
     losses: Tensor
@@ -103,6 +107,7 @@ class GhostScoredBatch:
     forward: Forward
     trained: TrainedLayers
     found: RecordedGradients
+    readings: frozenset[Hashable]
 
     @torch.no_grad()
     def gradient(self, weights_B: Tensor) -> dict[str, Tensor]:

@@ -35,6 +35,7 @@ class SecondOrder:
         check_not_compiled(forward, "second_order")
         module, replicas = forward.module, forward.replicas
         parameters = trained_parameters(module)
+        buffers = copied_buffers(module)  # of before the forward, as for every other estimator
         with torch.enable_grad(), differentiable_kernels(module):
             losses_B = forward.training(batch)
             start_B = source.epsilon_at(losses_B)
@@ -55,7 +56,8 @@ class SecondOrder:
             if source.direction is None:
                 values = {name: parameter.detach() for name, parameter in parameters.items()}
                 stepped = source.lookahead.stepped(values, gradient)
-                slopes = self._meta_gradient(forward, source, values, gradient, stepped)
+                with replaced_tensors(module, buffers):
+                    slopes = self._meta_gradient(forward, source, values, gradient, stepped)
                 along = {name: -slope for name, slope in slopes.items()}
             else:
                 stepped, along = gradient, source.direction.values

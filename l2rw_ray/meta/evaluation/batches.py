@@ -73,7 +73,7 @@ def joined(first: Batch, second: Batch) -> Batch | None:
         that differ.
     """
     try:
-        return _joined(first, second)
+        return _joined(first, second, batch_size(first))
     except _MismatchError:
         return None
 
@@ -82,7 +82,7 @@ class _MismatchError(Exception):
     """Two batches cannot be one."""
 
 
-def _joined(first: Any, second: Any) -> Any:
+def _joined(first: Any, second: Any, size: int) -> Any:
     if type(first) is not type(second):
         raise _MismatchError
     if isinstance(first, Tensor):
@@ -96,15 +96,17 @@ def _joined(first: Any, second: Any) -> Any:
     if isinstance(first, Mapping):
         if first.keys() != second.keys():
             raise _MismatchError
-        return rebuilt(first, {key: _joined(value, second[key]) for key, value in first.items()})
+        return rebuilt(first, {key: _joined(value, second[key], size) for key, value in first.items()})
     if isinstance(first, list | tuple):
-        if len(first) != len(second):
+        # numbers or names of the examples are no constants, though the batches may have the same
+        is_by_example = len(first) == size and not any(True for _ in tensors_of(first))
+        if len(first) != len(second) or is_by_example:
             raise _MismatchError
-        return rebuilt(first, [_joined(*pair) for pair in zip(first, second, strict=True)])
+        return rebuilt(first, [_joined(*pair, size) for pair in zip(first, second, strict=True)])
     if is_record(first):
         names = [field.name for field in dataclasses.fields(first) if field.init]
         return dataclasses.replace(
-            first, **{name: _joined(getattr(first, name), getattr(second, name)) for name in names}
+            first, **{name: _joined(getattr(first, name), getattr(second, name), size) for name in names}
         )
     return _constant(first, second, equal=first is second or bool(first == second))
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta.evaluation.batches import Batch, Collate, batch_device, batch_size, joined
 from l2rw_ray.meta.evaluation.generators import GeneratorState, LibraryGenerators, untouched_generators
-from l2rw_ray.meta.evaluation.losses import Losses, Parameters, copied_buffers, example_losses
+from l2rw_ray.meta.evaluation.losses import Losses, Parameters, copied_buffers, example_losses, graph_nodes
 from l2rw_ray.meta.replicas import Replicas
 
 
@@ -52,7 +52,14 @@ class Forward:
 
     def joined(self, train: Batch, meta: Batch) -> Batch | None:
         """Return both batches as one, the train rows first; None where they do not fit."""
-        return joined(train, meta) if self._collate is None else self._collate(train, meta)
+        if self._collate is None:
+            return joined(train, meta)
+        try:
+            return self._collate(train, meta)
+        except Exception as error:
+            problem = f"it fails on the train and the meta batch ({type(error).__name__}: {error})"
+            remedy = "let it return both as one batch, padded to one shape"
+            raise InputError("collate", type(self._collate).__name__, problem, remedy) from error
 
     def training(self, batch: Batch, parameters: Parameters | None = None) -> Tensor:
         """Return losses [B] with their graph, by the forward that is then trained on.
@@ -151,6 +158,7 @@ class Forward:
                     problem = "they do not depend on any trained parameter"
                     remedy = "compute them from the model's outputs, without detach or no_grad"
                     raise InputError("losses", "no gradient", problem, remedy)
+                _check_no_hidden_backward(losses_B, self.module)
                 for weights_B in weights_KB[len(found) :]:
                     total = (weights_B.to(losses_B) * losses_B).sum()
                     try:
@@ -197,6 +205,18 @@ class Forward:
     def generators(self, batch: Batch) -> GeneratorState:
         """Return where the generators stand that a forward of this batch draws from."""
         return GeneratorState.now(batch_device(batch))
+
+
+def _check_no_hidden_backward(losses_B: Tensor, module: nn.Module) -> None:
+    """Check that no part of a graph goes back by itself: gradients of its parameters cannot be asked for."""
+    for node in graph_nodes([losses_B]):
+        if type(node).__name__ == "CheckpointFunctionBackward":
+            problem = "it checkpoints activations with use_reentrant=True, which hides the parameters inside"
+            remedy = (
+                "pass use_reentrant=False, to transformers as gradient_checkpointing_kwargs="
+                "{'use_reentrant': False}"
+            )
+            raise InputError("model", type(module).__name__, problem, remedy)
 
 
 def _zeros(parameters: Parameters) -> dict[str, Tensor]:

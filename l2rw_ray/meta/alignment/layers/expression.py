@@ -76,9 +76,10 @@ class ParameterExpression(Tensor):
         recording = next(tensor.recording for tensor in tensors if isinstance(tensor, cls))
         if recording.is_over or not torch.is_grad_enabled():
             return mapped(func(*mapped(args, value_of), **mapped(kwargs, value_of)), _constant)
+        name = function_name(func)
+        recording.note_reading(name, tensors)
         if any(is_activation(tensor) for tensor in tensors):
             return _met(recording, func, args, kwargs)
-        name = function_name(func)
         if name in _BEGINNINGS and _are_batch_and_weights(tensors):
             return _met(recording, func, mapped(args, _as_activation), mapped(kwargs, _as_activation))
         if name in _CONVOLUTIONS and any(map(recording.is_batch, tensors)):

@@ -3,7 +3,7 @@
 Shape suffixes: N examples of the pass, B train examples first and meta examples after them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,6 +49,7 @@ class Recording:
 
     Attributes:
         found: Gradients of the train examples, to be fetched before the pass is over.
+        readings: How shapes were read to tell examples apart: calls, and where their tensors have rows.
         is_going_back: Whether the backward of the losses is under way.
         is_over: Whether the pass is.
     """
@@ -63,6 +64,7 @@ class Recording:
         self._names: dict[int, str] = {}
         self._used: set[int] = set()
         self._buffers: set[int] | None = None
+        self.readings = set[Hashable]()
 
     @contextmanager
     def expressed(
@@ -123,6 +125,26 @@ class Recording:
     def has_used(self, value: Tensor) -> bool:
         """Return whether an expression with this memory has met activations."""
         return value.untyped_storage().data_ptr() in self._used
+
+    def note_reading(self, called: Hashable, tensors: Iterable[Tensor]) -> None:
+        """Remember where the arguments of a call have rows of examples.
+
+        Args:
+            called: A layer, or the name of a function.
+            tensors: Its arguments.
+        """
+        self.readings.add((called, *map(self._reading, tensors)))
+
+    def _reading(self, tensor: Tensor) -> Hashable:
+        """Return what a tensor is, which dimension goes over examples, and whether each has several rows."""
+        what: Hashable
+        if isinstance(tensor, ParameterExpression):
+            value = tensor.value
+            what = self._names.get(id(value), tensor.is_of_batch)
+        else:
+            value, what = tensor, tensor.requires_grad
+        axis = row_axis(value.shape, self.size)
+        return what, axis, axis == 0 and len(value) > self.size
 
     def is_of_batch(self, tensor: Tensor) -> bool:
         """Return whether a tensor seems to have rows of examples, and is none of the module's buffers."""
