@@ -121,10 +121,6 @@ class SmallImageModel(_Network):
     ]
 
 
-_OWN_STATISTICS = ("googlenet", "inception_v3")
-"""Networks of torchvision that bring normalised images into the form that their releases were trained on."""
-
-
 class TorchvisionModel(_Network):
     """A network of torchvision's, fitted to the size and channels of the images."""
 
@@ -137,9 +133,7 @@ class TorchvisionModel(_Network):
     def options(self) -> dict[str, Any]:
         """What the builder is handed beside the input shape and the number of classes."""
         small = False if self.small_stem is None and self.weights is not None else self.small_stem
-        # the releases were trained on (x - 0.5) / 0.5, which the networks make of inputs as others want them
-        transforms = {"transform_input": True} if self._has_releases and self.name in _OWN_STATISTICS else {}
-        return {"small_stem": small, **transforms}
+        return {"small_stem": small}
 
     @property
     def _has_releases(self) -> bool:

@@ -103,3 +103,9 @@ def level_text(level: Any) -> str:
     if isinstance(level, list | tuple):
         return f"[{', '.join(map(level_text, level))}]"
     return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def selectors_first(path: str) -> tuple[int, bool]:
+    """Return a sort key of paths to assign: sections before their fields, selectors before other keys."""
+    *parents, last = path.split(".")
+    return len(parents), last not in SELECTORS

@@ -294,8 +294,10 @@ class TrialConfig(Section):
         if optim.steps is not None:
             updates = optim.steps
             if train_size is not None and optim.accumulation_steps > 1:
-                batches = math.ceil(train_size / optim.batch_size)
-                updates = updates_in(optim.steps, batches, optim.accumulation_steps)
+                whole = max(train_size // optim.batch_size, 1)
+                # several workers leave out a last batch that is too small for them
+                epochs_of = {whole, math.ceil(train_size / optim.batch_size)}
+                updates = max(updates_in(optim.steps, each, optim.accumulation_steps) for each in epochs_of)
                 length = f"{length}, which are {updates} optimiser steps"
             return {"epochs": in_epochs, "steps": ScheduleRoom(updates, updates, updates, length)}
         most = most_train_examples(self.data, self.data.row_counts)

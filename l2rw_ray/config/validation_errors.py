@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ValidationError
@@ -89,9 +90,9 @@ def as_config_error(error: ValidationError, section: type[Section], prefix: str 
             remedy = _WANTED.get(kind, f"see {_REFERENCE}").format(**context)
     if problem == "unknown" and BUILT_IN in first["loc"][-2:]:
         remedy = or_custom(remedy) if (written := _as_import_path(value)) is None else f"write {written!r}"
-    others = (
-        len({_walk(each["loc"], section)[0] for each in details}) - 1
-    )  # a union has an error for each form
+    # a union has an error for each form
+    fields = {_walk(each["loc"], section)[0] for each in details}
+    others = len(fields) - 1
     if others > 0:
         remedy = f"{remedy} (and {others} more error{'s' if others > 1 else ''})"
     return ConfigError(".".join(part for part in (prefix, path) if part), _plain(value), problem, remedy)
@@ -138,9 +139,9 @@ def _nearest_field(path: str, holder: type[Section], root: type[Section]) -> str
 
 
 def _as_import_path(name: object) -> str | None:
-    """Return `package.module:attribute` for `package.module.attribute`; None for another name."""
+    """Return `package.module:attribute` for `package.module.attribute` of an installed package, else None."""
     parts = str(name).split(".")
-    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts) or find_spec(parts[0]) is None:
         return None
     return f"{'.'.join(parts[:-1])}:{parts[-1]}"
 

@@ -155,7 +155,7 @@ class DirectionSource:
         )
 
     def forget(self) -> None:
-        """Forget what an estimator that was wrong found, so that the next computes it anew."""
+        """Drop the direction that a refused estimator found."""
         self.direction, self._data_gradient, self.is_plain = self._earlier, None, True
 
     def accept(self, gradient_sum: dict[str, Part], loss_sum: Tensor) -> Direction:

@@ -42,27 +42,22 @@ def torchvision_builder(name: str) -> Builder:
     return partial(_build, name)
 
 
-def _build(
-    name: str, input_shape: InputShape, classes: int, *, small_stem: bool | None = None, **options: Any
-) -> nn.Module:
+def _build(name: str, input_shape: InputShape, classes: int, *, small_stem: bool | None = None) -> nn.Module:
     image_shape(name, input_shape, smallest=1)
     try:
-        network = _fitted(name, input_shape, classes, small_stem, options)
+        network = _fitted(name, input_shape, classes, small_stem)
     except (AssertionError, RuntimeError, ValueError) as error:
         raise size_error(name, input_shape, error) from error
     forward_shapes(name, network, input_shape)
     return network
 
 
-def _fitted(
-    name: str, input_shape: InputShape, classes: int, small_stem: bool | None, options: dict[str, Any]
-) -> nn.Module:
+def _fitted(name: str, input_shape: InputShape, classes: int, small_stem: bool | None) -> nn.Module:
     from torchvision import models
 
     channels, height, width = input_shape
-    options = _arguments(name, height, width) | options
     network: nn.Module = models.get_model(
-        name.removesuffix(_GN), weights=None, num_classes=classes, **options
+        name.removesuffix(_GN), weights=None, num_classes=classes, **_arguments(name, height, width)
     )
     if min(height, width) < _SMALL if small_stem is None else small_stem:
         _keep_size(network, channels)

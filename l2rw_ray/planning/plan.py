@@ -33,7 +33,7 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.config.functions.any_trial import AnyTrial, trial_path
 from l2rw_ray.config.loading import parse_resources, parse_trial
 from l2rw_ray.config.overrides import Tree, assign, look_up
-from l2rw_ray.config.planned_trial import SELECTORS
+from l2rw_ray.config.planned_trial import selectors_first
 from l2rw_ray.config.training.random_sources import RandomSource
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.limits import MAX_TRIALS
@@ -217,7 +217,7 @@ def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[AnyTrial, Res
     origin = ", ".join(f"{path} = {level}" for path, level in point.items())
     tree, resources = spec.trial.model_dump(mode="json"), spec.resources.model_dump(mode="json")
     kind = type(spec.trial)
-    for path in sorted(values, key=_selectors_first):
+    for path in sorted(values, key=selectors_first):
         section, _, field = path.partition(".")
         if section == _RESOURCES:
             if not field:
@@ -236,12 +236,6 @@ def configure(spec: StudySpec, values: Tree, point: Tree) -> tuple[AnyTrial, Res
         problem = f"only GPUs have it, resources.gpus_per_worker is 0 (design point {origin})"
         raise ConfigError("trial.tf32", config.tf32, problem, "leave it out, or use a GPU")
     return config, placed
-
-
-def _selectors_first(path: str) -> tuple[int, bool]:
-    """Return a sort key that puts sections before their fields and selectors before other keys."""
-    *parents, last = path.split(".")
-    return len(parents), last not in SELECTORS
 
 
 def _check_distinct_points(trials: Sequence[PlannedTrial]) -> None:

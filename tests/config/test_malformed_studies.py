@@ -116,6 +116,7 @@ MALFORMED = [
     ("trial.optim.warmup=3", "trial.optim.warmup = 3", "did you mean 'schedule.warmup'"),
     ("trial.optim.name=AdamW", "trial.optim.name = 'AdamW'", "did you mean 'adamw'"),
     ("trial.optim.name=torch.optim.RMSprop", "trial.optim.name", "write 'torch.optim:RMSprop'"),
+    ("trial.optim.name=train.csv", "trial.optim.name = 'train.csv'", "package.module:attribute"),
     (
         "trial.loss={name: cross_entropy, class_weights: [0, 0]}",
         "trial.loss.class_weights = [0.0, 0.0]",
@@ -135,6 +136,21 @@ MALFORMED = [
         "trial.data.transforms={train: [{name: TrivialAugmentWide, num_magnitude_bins: 0}]}",
         "trial.data.transforms.train[0].num_magnitude_bins = 0",
         "use an integer from 2 on",
+    ),
+    (
+        "trial.data.transforms={train: [{name: RandAugment, num_magnitude_bins: 5}]}",
+        "trial.data.transforms.train[0].magnitude = 9: none of 5 magnitudes",
+        "use an integer from 0 to 4",
+    ),
+    (
+        "trial.data.transforms={train: [{name: AugMix, mixture_width: 0}]}",
+        "trial.data.transforms.train[0].mixture_width = 0",
+        "use 1 to 100",
+    ),
+    (
+        "trial.data.transforms={train: [{name: AugMix, chain_depth: 0}]}",
+        "trial.data.transforms.train[0].chain_depth = 0",
+        "use -1, or 1 to 100",
     ),
     (
         "trial.data.transforms={train: [{name: RandomErasing, value: random}]}",

@@ -8,18 +8,27 @@ from pydantic import Field, JsonValue, ValidationError, field_validator, model_v
 from l2rw_ray.config.data.transform_names import MIXING, REQUIRED, SAME_FOR_ALL, TRANSFORMS
 from l2rw_ray.config.section import Section, conflict
 
-_REPEATS, MAX_REPEATS = ("mixture_width", "chain_depth", "num_ops"), 100
-"""Options that say how often an image is transformed, and the largest value of them."""
+MAX_REPEATS = 100
+"""Largest number of times that an image is transformed, each of which takes a pass over it."""
+_MIN_REPEATS = {"mixture_width": 1, "chain_depth": -1, "num_ops": 1}
+"""Options that say how often an image is transformed, and their smallest values, which torchvision does not
+check. A depth of -1 is drawn; 0 is none of any."""
 _PIXELS = 255
-_LARGEST = {"fill": _PIXELS, "value": _PIXELS, "threshold": _PIXELS, "bits": 8}
-"""Options that are numbers from 0 to these, or lists of such; torchvision takes others for something else."""
+_MAX_VALUES = {"fill": _PIXELS, "value": _PIXELS, "threshold": _PIXELS, "bits": 8}
+"""Options whose values must lie between 0 and these numbers; torchvision reads others differently."""
 _MAGNITUDE_BINS = 31
-"""torchvision's default."""
-_OF_OTHERS = {
+_MAGNITUDES = {"RandAugment": 9}
+"""torchvision's defaults; 0 where there is another parameter instead."""
+_ARE_TENSORS = "leave it out: images become tensors anyway"
+_ARE_NUMBERS = "leave it out: pixels become numbers of the network's type anyway"
+_REPLACEMENTS = {
     "Normalize": "set data.normalize: {mean: […], std: […]}",
-    "ToTensor": "leave it out: images become tensors anyway",
-    "ToImage": "leave it out: images become tensors anyway",
-    "ToDtype": "leave it out: pixels become numbers of the network's type anyway",
+    "ToTensor": _ARE_TENSORS,
+    "PILToTensor": _ARE_TENSORS,
+    "ToImage": _ARE_TENSORS,
+    "ToPILImage": _ARE_TENSORS,
+    "ToDtype": _ARE_NUMBERS,
+    "ConvertImageDtype": _ARE_NUMBERS,
     "Compose": "list its transforms",
 }
 """What stands for transforms that pipelines elsewhere begin or end with."""
@@ -51,8 +60,8 @@ class Transform(Section):
             problem = "it makes one image of two, which then have no weight, label or score of their own"
             raise conflict("name", self.name, problem, "leave it out, or compare with method.name: mixup")
         if self.name not in TRANSFORMS:
-            if self.name in _OF_OTHERS:
-                raise conflict("name", self.name, "done without a transform", _OF_OTHERS[self.name])
+            if self.name in _REPLACEMENTS:
+                raise conflict("name", self.name, "done without a transform", _REPLACEMENTS[self.name])
             near = difflib.get_close_matches(self.name, TRANSFORMS, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(TRANSFORMS)}"
             raise conflict("name", self.name, "no transform of one image in torchvision", remedy)
@@ -61,10 +70,11 @@ class Transform(Section):
             if option not in known:
                 remedy = f"use one of {', '.join(known)}" if known else "it has none"
                 raise conflict(option, value, f"no option of {self.name}", remedy)
-            if option in _REPEATS and isinstance(value, int) and value > MAX_REPEATS:
-                problem = f"more than {MAX_REPEATS}, each of which takes a pass over the image"
-                raise conflict(option, value, problem, f"use at most {MAX_REPEATS}")
-            largest = _LARGEST.get(option)
+            least = _MIN_REPEATS.get(option)
+            if least is not None and isinstance(value, int) and not _is_repeat(value, least):
+                remedy = f"use {'-1, or ' if least < 0 else ''}1 to {MAX_REPEATS}"
+                raise conflict(option, value, "no number of passes over an image", remedy)
+            largest = _MAX_VALUES.get(option)
             if largest is not None and not _are_within(value, largest):
                 raise conflict(option, value, "out of range", f"use a number from 0 to {largest}, or several")
         self._check_magnitude()
@@ -74,11 +84,11 @@ class Transform(Section):
         return self
 
     def _check_magnitude(self) -> None:
-        """Check what torchvision takes for a place in a list, where -1 would be the strongest."""
+        """Check the index into torchvision's list of magnitudes; a negative one would count from the end."""
         bins = self.options.get("num_magnitude_bins", _MAGNITUDE_BINS)
         if type(bins) is not int or bins < 2:
             raise conflict("num_magnitude_bins", bins, "no number of magnitudes", "use an integer from 2 on")
-        magnitude = self.options.get("magnitude", 0)
+        magnitude = self.options.get("magnitude", _MAGNITUDES.get(self.name, 0))
         if type(magnitude) is not int or not 0 <= magnitude < bins:
             remedy = f"use an integer from 0 to {bins - 1}"
             raise conflict("magnitude", magnitude, f"none of {bins} magnitudes", remedy)
@@ -86,6 +96,10 @@ class Transform(Section):
     def __hash__(self) -> int:
         """Hash equal transforms equally, though options are a dictionary."""
         return hash((self.name, *sorted(self.options)))
+
+
+def _is_repeat(value: int, least: int) -> bool:
+    return (least <= value and value != 0) and value <= MAX_REPEATS
 
 
 def _are_within(value: JsonValue, largest: int) -> bool:

@@ -49,7 +49,11 @@ class CrossEntropyLoss(LossSection):
     """Cross-entropy, with class weights or smoothed labels where they are given."""
 
     name: Literal["cross_entropy"]
-    class_weights: Literal["inverse_frequency"] | tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    class_weights: (
+        Literal["inverse_frequency"]
+        | Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+        | None
+    ) = None
     """Factor on the loss of each class: a list of them, or `inverse_frequency` for N / (C n_c) of the train
     set's given labels, C being the classes that occur, whose mean over its examples is 1. Null for none."""
     smoothing: float = Field(default=0.0, ge=0, lt=1)

@@ -31,7 +31,7 @@ EVERY_EPOCH = EvaluateEvery(epochs=1)
 
 
 def updates_in(steps: int, per_epoch: int, accumulation_steps: int) -> int:
-    """Return the optimiser steps of some batches; each epoch ends with one, of the batches that are left.
+    """Return the number of optimiser steps; the last of an epoch takes the batches that are left.
 
     Args:
         steps: Batches of the training.

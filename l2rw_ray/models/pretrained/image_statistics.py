@@ -8,6 +8,8 @@ from l2rw_ray.models.pretrained.from_timm import TimmBuilder
 from l2rw_ray.models.pretrained.hugging_face import image_statistics as of_hugging_face
 
 _FIELD = "data.normalize"
+_CENTRED = ("googlenet", "inception_v3")
+"""Networks that torchvision's releases bring back from the statistics of the others to those of their own."""
 Statistics = tuple[Sequence[float], Sequence[float]]
 
 
@@ -46,6 +48,8 @@ def _of_torchvision(name: str, weights: str | None) -> Statistics | None:
         return None
     if not releases:
         return None
+    if name in _CENTRED:
+        return (0.5,) * 3, (0.5,) * 3
     named = [release for release in releases if release.name == weights]
     transforms = (named or releases)[0].transforms()
     return transforms.mean, transforms.std

@@ -15,8 +15,6 @@ from l2rw_ray.weight_files import local_path
 
 FIELD = "model.weights"
 _SAFE = ".safetensors"
-_WRAPPED = "module."
-"""What DistributedDataParallel puts in front of every name."""
 _INSIDE = ("state_dict", "model_state_dict", "state", "model")
 """Where training scripts put the state dict in what they save, models of this package among them."""
 _REMEDY = "give a file of safetensors, or of a state dict saved by torch.save"
@@ -59,10 +57,7 @@ def _read(path: Path, size: int, changed_ns: int) -> Mapping[str, Tensor]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is then refused in a line
         held: Any = torch.load(path, map_location="cpu", weights_only=True)
-    tensors = _tensors_of(held)
-    if tensors and all(name.startswith(_WRAPPED) for name in tensors):
-        return {name.removeprefix(_WRAPPED): tensor for name, tensor in tensors.items()}
-    return tensors
+    return _tensors_of(held)
 
 
 def _problem_of(error: Exception) -> str:

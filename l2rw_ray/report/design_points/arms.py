@@ -10,6 +10,9 @@ from l2rw_ray.config.design.factors import varied_fields
 from l2rw_ray.config.design.grid import GridDesign
 from l2rw_ray.config.design.kinds import VARIANT
 from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
+from l2rw_ray.config.functions.any_trial import trial_path
+from l2rw_ray.config.overrides import Tree, assign, look_up
+from l2rw_ray.config.planned_trial import selectors_first
 from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.labels import factor_name, level_text
 from l2rw_ray.report.design_points.points import METHOD_FACTOR
@@ -60,7 +63,7 @@ def arms_of(spec: StudySpec, contrast: Contrast) -> tuple[tuple[str, str], ...]:
         method, changes = _method_and_changes(spec, str(level))
         name = contrast.name(level)
         first, known = explained.setdefault(method, (name, changes))
-        settings = _settings(spec, changes, {} if first == name else known)
+        settings = _settings(spec, str(level), changes, {} if first == name else known)
         is_own = not spec.is_built_in
         if first == name:
             what = f"{spec.trial.title} as it is in the study" if is_own else _explained(method)
@@ -82,22 +85,23 @@ def method_at(spec: StudySpec, method: str, setting: Setting) -> str:
     return method if level is None else _method_and_changes(spec, str(level))[0]
 
 
-def _settings(spec: StudySpec, changes: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+def _settings(spec: StudySpec, level: str, changes: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     """Return the values of an arm where they differ from those of another arm of its method."""
     differing = {
         path: value for path, value in changes.items() if path not in known or known[path] != value
-    } | {path: _value_at(spec, path) for path in known if path not in changes}
+    } | {path: _value_at(spec, level, path) for path in known if path not in changes}
     return ", ".join(f"{factor_name(path)} {level_text(path, value)}" for path, value in differing.items())
 
 
-def _value_at(spec: StudySpec, path: str) -> object:
-    """Return what the study has at a path; `default` where its section is another one."""
-    value: Any = spec.trial.model_dump(mode="json")
-    for name in path.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            return "default"
-        value = value[name]
-    return value
+def _value_at(spec: StudySpec, level: str, path: str) -> object:
+    """Return what an arm has at a path that it does not change; `default` where it names no value."""
+    tree: Tree = spec.trial.model_dump(mode="json")
+    changes = _changes(spec).get(level, {})
+    for changed in sorted(changes, key=selectors_first):
+        if changed.partition(".")[0] != "resources":
+            tree = assign(tree, trial_path(spec.trial, changed), changes[changed], type(spec.trial))
+    found = look_up(tree, trial_path(spec.trial, path))
+    return "default" if found is None else found
 
 
 def _method_and_changes(spec: StudySpec, level: str) -> tuple[str, dict[str, Any]]:

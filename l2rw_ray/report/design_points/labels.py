@@ -263,11 +263,11 @@ def factor_name(path: str) -> str:
 
 def level_text(path: str, level: Any) -> str:
     """Return a readable level; a section, given as JSON text, becomes `pair, rate 40 %`."""
-    fields = _section(level) if isinstance(level, str) else level
-    if isinstance(fields, Mapping) and fields:
-        chosen = [str(fields[key]) for key in SELECTORS if key in fields]
-        others = [key for key in fields if key not in SELECTORS]
-        return ", ".join([*chosen, *(f"{key} {level_text(f'{path}.{key}', fields[key])}" for key in others)])
+    level = _parsed(level) if isinstance(level, str) else level
+    if isinstance(level, Mapping) and level:
+        chosen = [str(level[key]) for key in SELECTORS if key in level]
+        others = [key for key in level if key not in SELECTORS]
+        return ", ".join([*chosen, *(f"{key} {level_text(f'{path}.{key}', level[key])}" for key in others)])
     if isinstance(level, list) and any(isinstance(each, Mapping) for each in level):
         return f"[{'; '.join(level_text(path, each) for each in level)}]"
     if path in _PERCENT_FACTORS and isinstance(level, int | float):
@@ -279,13 +279,13 @@ def level_text(path: str, level: Any) -> str:
     return "none" if level is None else str(level)
 
 
-def _section(level: str) -> dict[str, Any] | None:
-    """Return the fields of a section given as JSON text; None for other text."""
+def _parsed(level: str) -> Any:
+    """Return the section or list that a text is the JSON of; any other text as it is."""
     try:
-        fields = json.loads(level)
+        found = json.loads(level)
     except ValueError:
-        return None
-    return fields if isinstance(fields, dict) else None
+        return level
+    return found if isinstance(found, dict | list) else level
 
 
 def p_text(p: float | None) -> str:

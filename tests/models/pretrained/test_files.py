@@ -3,7 +3,6 @@
 import re
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -118,21 +117,17 @@ def test_names_of_the_released_densenets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
-def test_releases_bring_images_into_the_form_they_were_trained_on(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    side = 80
-    state = build_model(name, (3, side, side), 4).state_dict()
-    monkeypatch.setattr(
-        "l2rw_ray.models.pretrained.network.torchvision_release",
-        lambda *_: SimpleNamespace(get_state_dict=lambda **_: state),
-    )
+def test_networks_that_were_trained_on_centred_images(name: str) -> None:
+    """`weights()` of torchvision turns images of the usual statistics into those."""
     released = MODEL.validate_python({"name": name, "weights": "DEFAULT"})
-    network, _ = build_network(released, (3, side, side), 4)
-    assert network.transform_input
-    torch.save(state, tmp_path / "a.pth")
-    of_file = MODEL.validate_python({"name": name, "weights": str(tmp_path / "a.pth")})
-    assert not build_network(of_file, (3, side, side), 4)[0].transform_input
+    assert image_statistics(released) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    network = build_model(name, (3, 80, 80), 4)
+    assert not network.transform_input
+    usual = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    pixels = torch.rand(1, 3, 2, 2)
+    normalised = (pixels - usual[0].view(3, 1, 1)) / usual[1].view(3, 1, 1)
+    network.transform_input = True
+    torch.testing.assert_close(network._transform_input(normalised), (pixels - 0.5) / 0.5)
 
 
 def test_weights_with_other_names_by_order(trained: nn.Module, tmp_path: Path) -> None:

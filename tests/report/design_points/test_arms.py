@@ -56,6 +56,19 @@ def test_variants_of_a_method_say_in_what_they_differ(explained):
     assert found["default"] == "as few, but with method.finetune_epochs default"
 
 
+def test_a_section_that_an_arm_replaces_leaves_nothing_of_the_study(explained, study_tree):
+    study_tree["trial"]["method"] = {"name": "l2rw", "meta_batch_size": 9}
+    variants = {
+        "small": {"method.name": "meta_weight_net", "method.meta_batch_size": 7},
+        "kept": {"method.name": "meta_weight_net"},
+        "replaced": {"method": {"name": "meta_weight_net"}},
+    }
+    factor = Factor("variant", ("baseline", *variants))
+    found = explained(("l2rw",), (factor,), kind="ablation", variants=variants)
+    assert found["kept"] == "as small, but with meta examples per step 9"
+    assert found["replaced"] == "as small, but with meta examples per step default"
+
+
 def test_levels_of_a_factor_need_no_sentence(explained):
     factor = Factor("data.noise.rate", (0.2, 0.4))
     assert explained(("l2rw",), (factor,)) == {}

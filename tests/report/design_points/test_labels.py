@@ -19,7 +19,7 @@ from l2rw_ray.report.design_points.labels import factor_name, level_text
         ("variant", "{no section", "{no section"),
         (
             "optim.groups",
-            [{"match": "head.*", "lr_factor": 10.0}, {"match": "*.bias", "frozen": True}],
+            '[{"match": "head.*", "lr_factor": 10.0}, {"match": "*.bias", "frozen": true}]',
             "[match head.*, lr_factor 10; match *.bias, frozen yes]",
         ),
         ("optim", '{"name": "adam", "schedule": {"milestones": [2, 4]}}', "adam, schedule milestones [2, 4]"),

@@ -1,11 +1,14 @@
 import csv
 import io
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from l2rw_ray.cli.report import publish_study
 from l2rw_ray.report import write_report
@@ -91,6 +94,32 @@ def test_previews_are_published_on_demand(with_evidence: Write, tmp_path: Path) 
         assert "=cmd()" in each.read_text()
 
 
+def test_previews_do_not_stay_where_they_are_not_asked_for(with_evidence: Write, tmp_path: Path) -> None:
+    first = Path(publish_study(str(with_evidence()), str(tmp_path / "first"), previews=True)).parent
+    for out in (tmp_path / "again", first):
+        folder = Path(publish_study(str(first), str(out))).parent
+        ranking = pq.read_table(folder / "suspects.parquet")
+        assert ranking.num_rows
+        assert ranking["text"].null_count == ranking["image"].null_count == ranking.num_rows
+        assert "=cmd()" not in (folder / "suspects.json").read_text()
+
+
+def test_a_ranking_goes_with_its_evidence(with_evidence: Write, tmp_path: Path) -> None:
+    study = with_evidence()
+    publish_study(str(study), str(tmp_path / "first"))
+    shutil.rmtree(StudyFolder(study).examples)
+    page = Path(publish_study(str(study), str(tmp_path / "first")))
+    assert "Labels that may be wrong" not in page.read_text()
+    assert "Labels that may be wrong" not in write_report(page.parent).html.read_text()
+
+
+def test_the_report_of_a_published_study_names_the_files_that_are_there(
+    with_evidence: Write, tmp_path: Path
+) -> None:
+    page = Path(publish_study(str(with_evidence()), str(tmp_path / "first")))
+    assert "The whole ranking: suspects.parquet." in write_report(page.parent).html.read_text()
+
+
 def test_what_is_published_again_keeps_its_ranking(with_evidence: Write, tmp_path: Path) -> None:
     first = Path(publish_study(str(with_evidence()), str(tmp_path / "first")))
     page, ranking = first.read_text(), (tmp_path / "first" / "suspects.parquet").read_bytes()
@@ -106,6 +135,20 @@ def test_a_damaged_summary_of_a_ranking_is_a_warning(with_evidence: Write, tmp_p
     first = Path(publish_study(str(with_evidence()), str(tmp_path)))
     (tmp_path / "suspects.json").write_text("{}")
     assert "No labels are ranked: summary of suspect labels" in write_report(first.parent).html.read_text()
+
+
+@pytest.mark.parametrize("emptied", ["precision", "means"])
+def test_a_summary_without_some_numbers_is_shown_without_them(
+    with_evidence: Write, tmp_path: Path, emptied: str
+) -> None:
+    page = Path(publish_study(str(with_evidence()), str(tmp_path)))
+    summary = json.loads((tmp_path / "suspects.json").read_text())
+    if emptied == "precision":
+        summary["judged"][0]["quality"]["precision"] = {}
+    else:
+        summary["top"][0]["means"] = {}
+    (tmp_path / "suspects.json").write_text(json.dumps(summary))
+    assert "Labels that may be wrong" in write_report(page.parent).html.read_text()
 
 
 def test_a_study_without_evidence_has_no_section(with_evidence: Write) -> None:
