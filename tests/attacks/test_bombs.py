@@ -216,7 +216,7 @@ def test_rows_of_a_table(study_tree: dict, call: Call, tmp_path: Path) -> None:
 
 def test_repeats_of_a_transform() -> None:
     assert Transform.model_validate({"name": "AugMix", "mixture_width": 3})
-    with pytest.raises(ValueError, match="use at most 100"):
+    with pytest.raises(ValueError, match="use 1 to 100"):
         Transform.model_validate({"name": "AugMix", "mixture_width": 10**9})
 
 

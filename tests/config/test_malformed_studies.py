@@ -116,7 +116,7 @@ MALFORMED = [
     ("trial.optim.warmup=3", "trial.optim.warmup = 3", "did you mean 'schedule.warmup'"),
     ("trial.optim.name=AdamW", "trial.optim.name = 'AdamW'", "did you mean 'adamw'"),
     ("trial.optim.name=torch.optim.RMSprop", "trial.optim.name", "write 'torch.optim:RMSprop'"),
-    ("trial.optim.name=train.csv", "trial.optim.name = 'train.csv'", "package.module:attribute"),
+    ("trial.optim.name=train.csv", "trial.optim.name = 'train.csv'", "module.path:attribute"),
     (
         "trial.loss={name: cross_entropy, class_weights: [0, 0]}",
         "trial.loss.class_weights = [0.0, 0.0]",
