@@ -161,6 +161,23 @@ def test_numbers_in_a_list_belong_to_their_examples() -> None:
     torch.testing.assert_close(scored.scores, expected)
 
 
+def test_losses_may_take_the_labels_out_of_a_dict() -> None:
+    def losses(model: nn.Module, batch: Any) -> Tensor:
+        labels = batch.pop("y")
+        return functional.cross_entropy(model(**batch), labels, reduction="none")
+
+    class Named(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    model, batch, meta = Named(4, 3), _rows(6), _rows(4)
+    scores = ReweightedStep(model, None, losses=losses).score(batch, meta).scores
+    assert set(batch) == set(meta) == {"x", "y"}
+    expected = ReweightedStep(model, None, losses=_mean_losses).score(batch, meta).scores
+    torch.testing.assert_close(scores, expected)
+
+
 def test_a_hook_that_is_registered_later_is_called() -> None:
     torch.manual_seed(0)
     model = nn.Linear(4, 3)

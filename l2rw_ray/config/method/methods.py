@@ -64,7 +64,7 @@ class L2RWConfig(MethodSection):
     with plain autograd; the second within `max_error`, the others are exact."""
     verify_every: int = Field(default=500, ge=0)
     """Steps that compute scores from one check of the estimator against plain autograd to the next; the first
-    such step has one too, and the first with a batch of another size (up to eight). 0 for no checks."""
+    such step has one too, and any that reads the shapes in a batch otherwise than before. 0 for no checks."""
     max_error: float | None = Field(default=None, ge=0)
     """Largest relative error of scores that a check accepts of a finite difference: beyond it `auto` takes
     another estimator, and a trial that names this one fails. null is 0.01 for `auto` and 0.1 for a finite

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta.evaluation.batches import Batch, batch_size, checked_pair
+from l2rw_ray.trees import rebuilt
 
 LossFunction = Callable[[Any, Any], Tensor]
 """Maps (output, target) to one loss per example, [B]."""
@@ -60,7 +61,9 @@ def example_losses(losses: Losses, model: Any, batch: Batch) -> Tensor:
     Raises:
         InputError: The loss function returned anything else, such as the mean over the batch.
     """
-    found, size = losses(model, batch), batch_size(batch)
+    size = batch_size(batch)
+    # losses may take the labels out of a dict before they call the model, as those of transformers do
+    found = losses(model, rebuilt(batch, dict(batch)) if isinstance(batch, Mapping) else batch)
     name, remedy = ("loss_fn", _REMEDY) if isinstance(losses, _PairLosses) else ("losses", _LOSSES_REMEDY)
     if not isinstance(found, Tensor):
         raise InputError(name, type(found).__name__, "no tensor of losses", "return one loss each, [B]")
