@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 _SIZES = 8
-"""Numbers of rows that are told apart: kernels are prepared for each size anew."""
+"""Round the number of kept rows up to a multiple of 1/8 of the batch: oneDNN prepares a kernel per shape."""
 
 
 @dataclass(frozen=True)
