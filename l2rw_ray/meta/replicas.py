@@ -98,6 +98,21 @@ class Replicas:
         return cls(model, module, parallel, is_compiled, rank, size, group)
 
     @classmethod
+    def given(cls, replicas: "Replicas | None", model: nn.Module) -> "Replicas":
+        """Return the ranks that the caller names, else those of the model.
+
+        Raises:
+            InputError: `replicas` is something else.
+            UnsupportedModelError: As `of`.
+        """
+        if replicas is None:
+            return cls.of(model)
+        if not isinstance(replicas, Replicas):
+            remedy = "leave it out, or pass Replicas.of(model)"
+            raise InputError("replicas", type(replicas).__name__, "no Replicas", remedy)
+        return replicas
+
+    @classmethod
     def single(cls, model: nn.Module) -> Self:
         """Return this process alone, whatever process group is up: each rank trains a model of its own.
 

@@ -69,7 +69,7 @@ def example_scores(
     """
     evaluated = losses_from(loss_fn, losses)
     _check_batches(train_batch, meta_batch, paired=losses is None)
-    replicas = (replicas or Replicas.of(model)).uncompiled()
+    replicas = Replicas.given(replicas, model).uncompiled()
     trainable(replicas.module)
     allowed = 0.0 if max_error is None and estimator == AUTO else max_error
     checked = CheckedEstimator(estimator, verify_every=1, max_error=allowed)

@@ -120,7 +120,7 @@ class ReweightedStep:
             _check_unset(update_every=(update_every, 1), accumulation_steps=(accumulation_steps, 1))
             _check_unset(max_grad_norm=(max_grad_norm, None), scaler=(scaler, None))
             evaluated = losses_from(loss_fn, losses)
-            self._forward = Forward(replicas or Replicas.of(model), evaluated, collate=collate)
+            self._forward = Forward(Replicas.given(replicas, model), evaluated, collate=collate)
         else:
             self._update = WeightedUpdate(
                 model,
@@ -150,7 +150,7 @@ class ReweightedStep:
             table_size=table_size,
             replicas=self._replicas,
         )
-        self._timer: Timer = timer or _no_timer
+        self._timer = _checked_timer(timer)
         self._steps, self._directions = 0, 0
         self._direction: Direction | None = None
         self._monitor = HealthMonitor()
@@ -359,6 +359,14 @@ class ReweightedStep:
 
 def _no_timer(phase: str) -> AbstractContextManager[None]:
     return nullcontext()
+
+
+def _checked_timer(timer: Timer | None) -> Timer:
+    """Return the caller's timer, or one that measures nothing."""
+    if timer is not None and not callable(timer):
+        remedy = "pass a function of a phase's name that returns a context manager"
+        raise InputError("timer", type(timer).__name__, "cannot be called", remedy)
+    return timer or _no_timer
 
 
 def _check_count(**counts: int) -> None:

@@ -74,8 +74,10 @@ class WeightedUpdate:
         is_norm = isinstance(max_grad_norm, int | float) and 0 < max_grad_norm < math.inf
         if max_grad_norm is not None and not is_norm:
             raise InputError("max_grad_norm", max_grad_norm, "no norm", "use a number above 0, or None")
+        if scaler is not None and not isinstance(scaler, GradScaler):
+            raise InputError("scaler", type(scaler).__name__, "no GradScaler", "pass a torch.amp.GradScaler")
         evaluated = losses_from(loss_fn, losses)
-        self.forward = Forward(replicas or Replicas.of(model), evaluated, collate=collate)
+        self.forward = Forward(Replicas.given(replicas, model), evaluated, collate=collate)
         self._optimizers, self._scaler = each_optimizer(optimizer), scaler
         check_not_left_out(self._optimizers, self.forward.module)
         self._accumulation_steps, self._max_grad_norm = accumulation_steps, max_grad_norm

@@ -80,6 +80,9 @@ def test_no_parameter_is_stepped_on_twice() -> None:
         ({"estimator": 3}, "estimator = 'int': no estimator; use one of auto"),
         ({"max_error": "0.1"}, "max_error = '0.1': no relative error"),
         ({"loss_fn": 3}, "loss_fn = 'int': no function"),
+        ({"replicas": 3}, "replicas = 'int': no Replicas"),
+        ({"scaler": 3}, "scaler = 'int': no GradScaler"),
+        ({"timer": 3}, "timer = 'int': cannot be called"),
     ],
 )
 def test_options_of_another_type_are_one_line(options: dict, message: str) -> None:

@@ -54,7 +54,7 @@ class FiniteDifference:
         if torch.is_autocast_enabled(batch_device(batch).type) or torch.finfo(dtype).eps > _COARSEST:
             raise UnsupportedModelError(
                 "estimator",
-                "finite_difference",
+                "central_difference" if self._central else "finite_difference",
                 "rounding in less than float32 drowns the difference",
                 REMEDY,
             )
