@@ -38,7 +38,7 @@ def updates_in(steps: int, per_epoch: int, accumulation_steps: int) -> int:
         per_epoch: Batches of an epoch.
         accumulation_steps: Batches per optimiser step.
     """
-    epochs, rest = divmod(steps, per_epoch)
+    epochs, rest = divmod(steps, max(per_epoch, 1))
     return epochs * math.ceil(per_epoch / accumulation_steps) + math.ceil(rest / accumulation_steps)
 
 

@@ -13,6 +13,7 @@ from l2rw_ray.report.design_points.labels import (
 from l2rw_ray.report.design_points.setting import point_name, short_names
 from l2rw_ray.report.document.interval_cells import EMPTY, mean_cell
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
+from l2rw_ray.report.document.wording import capitalised
 from l2rw_ray.statistics import mean_interval
 
 _MEANS_ONLY = ("step_time_plain_s", "step_time_s", "duration_s", "core_hours", "peak_memory_bytes")
@@ -36,7 +37,7 @@ def _settings_by_arms(summary: Ablation, name: str) -> Table:
     heading = metric_spec_for(name).heading + metric_spec_for(name).direction
     return Table(
         key=name.replace("_", "-"),
-        title=heading[0].upper() + heading[1:],
+        title=capitalised(heading),
         corner=corner,
         columns=("mean",) if summary.has_variants else summary.methods,
         rows=tuple(rows),

@@ -14,6 +14,7 @@ from l2rw_ray.report.design_points.points import Outcome, design_points_of
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.report.document.interval_cells import EMPTY
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
+from l2rw_ray.report.document.wording import capitalised
 from l2rw_ray.statistics.comparisons import seed_differences
 from l2rw_ray.statistics.variance_sources import (
     Variance,
@@ -230,7 +231,7 @@ def variation_table(found: Variation | None, control: str) -> Table | None:
         rows=tuple(rows),
         note=(
             f"{_DRAWN if found.p is None else _RETESTED} With few seeds they are rough. These trials count "
-            f"nowhere else. {_gaps(found)}{_none_shown(found)}{found.advice[0].upper()}{found.advice[1:]}."
+            f"nowhere else. {_gaps(found)}{_none_shown(found)}{capitalised(found.advice)}."
         ),
     )
 

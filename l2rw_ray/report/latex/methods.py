@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from l2rw_ray.report.ablation.summary import Ablation
 from l2rw_ray.report.design_points.labels import count
+from l2rw_ray.report.document.wording import capitalised
 from l2rw_ray.report.latex.references import BOOTSTRAP, GRAPHS, HEDGES, L2RW, OPTUNA, Reference, software
 from l2rw_ray.report.latex.text import escaped
 from l2rw_ray.report.scaling.summary import ScalingSummary
@@ -135,7 +136,7 @@ def _what_was_run(summary: Summary) -> Iterator[str]:
     if shown:
         yield f"{'; '.join(shown)}.".replace("seeds:", "Seeds:", 1)
     if "Splits" in facts and isinstance(summary, Ablation):
-        yield f"{escaped(_capital(facts['Splits']))}."
+        yield f"{escaped(capitalised(facts['Splits']))}."
     if "Selection" in facts and not isinstance(summary, ScalingSummary):
         yield f"Selection: {escaped(facts['Selection'])}."
     if "Hardware" in facts:
@@ -152,7 +153,3 @@ def _what_was_run(summary: Summary) -> Iterator[str]:
 
 def _lower(name: str) -> str:
     return name[:1].lower() + name[1:] if name[1:2].islower() else name
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from l2rw_ray.report.document.files import FIGURES
 from l2rw_ray.report.document.section import Section, plots_of
+from l2rw_ray.report.document.wording import capitalised
 from l2rw_ray.report.latex.methods import methods_of
 from l2rw_ray.report.latex.tables import latex_table, tables_of
 from l2rw_ray.report.latex.text import escaped, label_of
@@ -58,13 +59,12 @@ def write_latex(summary: Summary, sections: Sequence[Section], folder: Path) -> 
 
 
 def _figure(name: str, title: str, study: str) -> str:
-    caption = title[:1].upper() + title[1:]
     return "\n".join(
         [
             r"\begin{figure}[htbp]",
             r"  \centering",
             f"  \\includegraphics[width=\\linewidth]{{../{FIGURES}/{name}.pdf}}",
-            f"  \\caption{{{escaped(caption)}}}",
+            f"  \\caption{{{escaped(capitalised(title))}}}",
             f"  \\label{{fig:{label_of(study)}-{label_of(name)}}}",
             r"\end{figure}",
             "",

@@ -11,6 +11,7 @@ from l2rw_ray.report.comparisons.contrast import Contrast
 from l2rw_ray.report.design_points.labels import count, factor_name, level_text, metric_spec_for
 from l2rw_ray.report.design_points.points import METHOD_FACTOR, Outcome
 from l2rw_ray.report.design_points.setting import Factor
+from l2rw_ray.report.document.wording import capitalised
 
 _KINDS = {
     "grid": "grid: every combination of the levels",
@@ -97,7 +98,7 @@ def kind_of(spec: StudySpec) -> tuple[str, str]:
 
 def _sentence_case(name: str) -> str:
     """Return the name with a capital letter; paths are unchanged."""
-    return name if "." in name else name[0].upper() + name[1:]
+    return name if "." in name else capitalised(name)
 
 
 def _ranges(space: Space) -> str:

@@ -12,6 +12,7 @@ from l2rw_ray.report.design_points.labels import MINUS, MetricSpec, metric_spec_
 from l2rw_ray.report.design_points.setting import Setting
 from l2rw_ray.report.document.interval_cells import mean_cell
 from l2rw_ray.report.document.table import Table, TableCell, TableRow
+from l2rw_ray.report.document.wording import capitalised
 
 _DIGITS = 2
 
@@ -38,7 +39,7 @@ def _table(published: PublishedTable, key: str, spec: StudySpec, points: Sequenc
     note = "What is behind ± is as the paper has it, which need not be an interval over seeds."
     return Table(
         key=key,
-        title=f"{metric.heading[:1].upper()}{metric.heading[1:]} beside {published.source}",
+        title=f"{capitalised(metric.heading)} beside {published.source}",
         corner="design point",
         columns=("published", "this study", "difference"),
         rows=rows,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from l2rw_ray.config import TrialConfig
 from l2rw_ray.config.method.section import Stage
 from l2rw_ray.config.method.stages import stages_misfit
-from l2rw_ray.config.training.length import EvaluateEvery
+from l2rw_ray.config.training.length import EvaluateEvery, updates_in
 from l2rw_ray.data import steps_per_epoch
 from l2rw_ray.errors import ConfigError
 
@@ -79,13 +79,16 @@ class TrialLength:
     @property
     def updates_per_epoch(self) -> int:
         """Optimiser steps of a whole epoch."""
-        return math.ceil(self.epoch_steps / self.accumulation_steps)
+        return self._updates_in(self.epoch_steps)
 
     @property
     def updates_left_out(self) -> int:
         """Optimiser steps that the last epoch lacks."""
         partial = 0 if self.steps is None else self.steps % self.epoch_steps
-        return self.updates_per_epoch - math.ceil(partial / self.accumulation_steps) if partial else 0
+        return self.updates_per_epoch - self._updates_in(partial) if partial else 0
+
+    def _updates_in(self, steps: int) -> int:
+        return updates_in(steps, self.epoch_steps, self.accumulation_steps)
 
     @property
     def evaluations(self) -> int:
