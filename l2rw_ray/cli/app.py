@@ -66,6 +66,7 @@ def main() -> None:
     if logging.lastResort is not None:  # what prints warnings where nothing else is set up
         logging.lastResort.setFormatter(PrintableFormatter())
     try:
+        _check_working_directory()
         raise SystemExit(app(standalone_mode=False))
     except _UsageError as error:
         _fail_usage(error)
@@ -83,6 +84,21 @@ def main() -> None:
             f"error: {place}{os.strerror(error.errno).lower()}; free disk space, then run the command again",
             1,
         )
+
+
+def _check_working_directory() -> None:
+    """Check that the working directory exists; without it torch ends the process when it is imported.
+
+    Raises:
+        InputError: It has been removed.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        remedy = "change to a directory that exists"
+        raise InputError(
+            "working directory", os.environ.get("PWD", "."), "it has been removed", remedy
+        ) from error
 
 
 def _fail_usage(error: Any) -> None:

@@ -93,6 +93,17 @@ def test_job_runs_what_is_missing_with_the_studys_own_code_and_returns_what_a_ru
     assert read_study(results / "small").to_pylist() == [completed]
 
 
+def test_job_keeps_its_folder_when_its_workers_are_on_two_nodes_of_its_machine(
+    submit: Callable[..., tuple[int, str]], write_study: Callable[..., Path], results: Path
+) -> None:
+    """Without custom code, workers need no folder; unpacking the job's on the second node removed it."""
+    grid = {"kind": "grid", "factors": {"optim.lr": [0.05]}}
+    study = write_study(epochs=1, name="plain", seeds=1, resources={"workers": 2}, design=grid)
+    code, output = submit(study, "--set", "trial.measurement.probe_rounds=0")
+    assert code == 0, output
+    assert read_study(results / "plain").num_rows == 1
+
+
 def test_job_runs_a_function_of_a_package_on_ranks_on_two_nodes(
     submit: Callable[..., tuple[int, str]], results: Path, tmp_path: Path
 ) -> None:

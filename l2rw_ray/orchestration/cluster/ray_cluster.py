@@ -131,8 +131,9 @@ def _connect(address: str | None, code: Path | None, private: Path | None) -> No
     if address is not None and _is_head(address):
         check_token(address)
     own = {} if private is None else {"include_dashboard": False, "_temp_dir": str(private)}
-    # not py_modules, which come after this machine's working directory
-    runtime_env = {"working_dir": str(code)} if code else None
+    # Not py_modules, which come after this machine's working directory. In a job, None keeps workers out of
+    # the job's own folder: a second raylet of this machine would unpack it anew under the driver.
+    runtime_env = {"working_dir": str(code) if code else None}
     try:
         ray.init(
             address or "local",

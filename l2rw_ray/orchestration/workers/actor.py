@@ -15,6 +15,7 @@ from ray.util import get_node_ip_address
 
 from l2rw_ray.orchestration.workers.rendezvous import TORCHRUN_VARIABLES, WorkerPlace
 from l2rw_ray.orchestration.workers.run_config import WorkerGroupConfig
+from l2rw_ray.orchestration.workers.working_directory import ensure_working_directory
 
 
 class TrainWorker:
@@ -38,6 +39,7 @@ class TrainWorker:
         os.environ.update(variables)
         if not settings.resources.gpus_per_worker:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray Train takes a GPU wherever it sees one
+        ensure_working_directory()  # which torch needs
         from ray.train import ScalingConfig
         from ray.train.torch import TorchTrainer
 
