@@ -13,7 +13,7 @@ from torch import Tensor
 from l2rw_ray.errors import InputError
 from l2rw_ray.meta.example_table import ExampleTable, checked_positions
 from l2rw_ray.meta.replicas import BatchTotals, Replicas
-from l2rw_ray.meta.weights import Clip, Normalise, checked_rule, clipped, normalised
+from l2rw_ray.meta.weights import Clip, Normalise, checked_rule, clipped, magnitude_of, normalised
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class SummedScores:
 
     @property
     def is_unchecked(self) -> bool:
-        """Whether a rank scored in a way that no check has seen."""
-        return bool(self.totals.flags)
+        """Whether a rank's scores await a check."""
+        return bool(self.totals.unchecked)
 
 
 class BatchWeights:
@@ -100,7 +100,7 @@ class BatchWeights:
             scores_B: Scores of this rank's examples.
             meta_loss: Mean meta loss over all ranks, a scalar.
             index_B: Positions of the examples in the data set.
-            is_unchecked: Whether this rank scored in a way that no check has seen.
+            is_unchecked: Whether the scores await a check.
         """
         if self._smoothed is not None and index_B is not None:
             known = self._smoothed.read(index_B).to(scores_B)
@@ -108,9 +108,9 @@ class BatchWeights:
             scores_B = torch.where(known.isnan(), scores_B, mixed_B)
         clipped_B = clipped(scores_B, self._clip)
         # clipping would hide a score of −∞, and a broken meta loss need not show in the scores
-        poison = 0.0 * (scores_B.sum() + meta_loss)
+        poison = 0.0 * (scores_B.sum(dtype=torch.promote_types(scores_B.dtype, torch.float32)) + meta_loss)
         totals = self._replicas.batch_totals(
-            clipped_B.abs().sum() + poison, len(clipped_B), flag=is_unchecked
+            magnitude_of(clipped_B) + poison, len(clipped_B), is_unchecked=is_unchecked
         )
         return SummedScores(scores_B, clipped_B, totals, totals.weight.item())
 
@@ -132,7 +132,7 @@ class BatchWeights:
         relative_B = next(self._replicas.module.parameters()).new_ones(size)
         if self._held is not None and index_B is not None:
             relative_B = self._held.read(index_B).to(relative_B)
-        totals = self._replicas.batch_totals(relative_B.abs().sum(), size)
+        totals = self._replicas.batch_totals(magnitude_of(relative_B), size)
         rule: Normalise = "mean_one" if self._normalise == "mean_one" else "batch_sum"
         return normalised(relative_B, totals, rule), totals.weight.item()
 

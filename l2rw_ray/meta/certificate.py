@@ -195,18 +195,20 @@ def _without_a_trace(forward: Forward, device: torch.device) -> Iterator[None]:
 def scored_or_refused(
     name: str, estimator: Estimator, forward: Forward, batch: Batch, source: DirectionSource
 ) -> ScoredBatch:
-    """Score a batch that a plain forward and backward have treated.
+    """Score a batch; where that fails, evaluate it plainly, whose own error then counts.
 
     Raises:
-        UnsupportedModelError: The estimator refuses the model, or fails where they did not.
+        UnsupportedModelError: The estimator refuses the model, or fails where plain autograd does not.
     """
     try:
         return estimator.score(forward, batch, source)
     except (L2RWError, torch.OutOfMemoryError, torch.distributed.DistError):
         raise
     except Exception as error:  # whatever a network does that the estimator cannot treat
-        # where the meta batch is at fault, plain autograd fails as well
-        source.recomputed_by(forward.uncompiled().alone()).get()
+        if not forward.replicas.is_sharded:  # whose ranks can only evaluate a batch together
+            plain = forward.uncompiled().alone()
+            plain.gradient(batch, trained_parameters(plain.module))
+            source.recomputed_by(plain).get()
         first = f"{type(error).__name__}: {error}".split("\n")[0].rstrip(".: ")
         problem = f"it fails where plain autograd does not ({first})"
         raise UnsupportedModelError("estimator", name, problem, REMEDY) from error

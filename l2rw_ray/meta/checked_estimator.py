@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from l2rw_ray.errors import InputError, L2RWError, UnsupportedModelError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
 from l2rw_ray.meta.alignment.candidates import AUTO, Candidate, candidates
-from l2rw_ray.meta.alignment.interface import REMEDY, readings_of
+from l2rw_ray.meta.alignment.interface import REMEDY, row_layouts_of
 from l2rw_ray.meta.certificate import EXACT, Certificate, certified, scored_or_refused
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.evaluation.batches import Batch, batch_size
@@ -30,14 +30,16 @@ _FIRST_CHECKS = 2
 
 An error of five times what is allowed passes one with a probability of 0.4 %, two with 0.002 %.
 """
+_FINE, _REFUSED, _FAILED = range(3)
+"""How a rank fared with a candidate; all do as the worst of them."""
 _LOGGER = logging.getLogger(__name__)
 
 
 class CheckedEstimator:
     """The cheapest of some estimators whose results agree with plain autograd.
 
-    It is checked at its first use, every `verify_every` scored batches, where it reads the shapes in a batch
-    otherwise than before, and whenever the model, its mode or the precision changes. A candidate that
+    It is checked at its first use, every `verify_every` scored batches, where a batch has rows in places that
+    no check has seen, and whenever the model, its mode or the precision changes. A candidate that
     refuses the model or fails the check is not tried again; the next takes its place, and the log says which
     and why.
 
@@ -49,7 +51,7 @@ class CheckedEstimator:
 
     Attributes:
         certificate: The latest check's; None before the first, and where a loss was not finite.
-        is_unchecked: Whether the latest scoring read the shapes in the batch in a way that no check has seen.
+        is_unchecked: Whether the latest scoring found rows of examples where no check has seen them.
 
     Raises:
         InputError: The name is unknown, or an option is out of its range.
@@ -74,8 +76,9 @@ class CheckedEstimator:
         self._signature: object = None
         self._proven: Candidate | None = None
         self._since = self._checks = 0
-        self._readings = set[Hashable]()
+        self._row_layouts = set[Hashable]()
         self._buffers: dict[str, Tensor] = {}
+        self._refused: UnsupportedModelError | None = None
         self.certificate: Certificate | None = None
         self.is_unchecked = False
 
@@ -97,33 +100,41 @@ class CheckedEstimator:
     def score(self, forward: Forward, batch: Batch, source: DirectionSource) -> ScoredBatch:
         """Evaluate and score a train batch, by an estimator that passed its latest check.
 
-        Where it `is_unchecked` on any rank, the scores are valid only if they `stand`.
+        Where it `is_unchecked` on any rank, the scores are valid only if `recheck` confirms them.
 
         Raises:
             UnsupportedModelError: None does.
         """
         _check_gradients_are_possible()
         signature = _signature(forward.module)
-        if signature != self._signature or (self._verify_every and self._since >= self._verify_every):
+        is_new = signature != self._signature
+        if is_new:
+            self._row_layouts.clear()
+        if is_new or (self._verify_every and self._since >= self._verify_every):
             self._check(forward, batch, source)
             is_conclusive = self.certificate is not None or not self._verify_every
             self._signature = signature if is_conclusive else None
         self._since += 1
-        can_change = len(self._left) > 1 and not forward.replicas.is_sharded
-        self._buffers = copied_buffers(forward.module) if can_change else {}
+        self._buffers = {} if forward.replicas.is_sharded else copied_buffers(forward.module)
         try:
             scored = self._left[0].estimator.score(forward, batch, source)
         except UnsupportedModelError as refused:
-            if not self._is_auto or forward.replicas.world_size > 1:
-                raise
+            if self._is_shared(forward):
+                source.get()  # the other ranks wait for this one's share of D
+                self._refused, self.is_unchecked = refused, True
+                return _Unscored(batch_size(batch), forward.replicas.device)
             self._undo(forward, source)
+            if not self._is_auto or forward.replicas.is_sharded:
+                raise
             self._drop(refused)
             self._signature = None  # the next one is checked first
             return self.score(forward, batch, source)
-        self.is_unchecked = bool(self._verify_every) and not readings_of(scored) <= self._readings
+        self.is_unchecked = bool(self._verify_every) and not row_layouts_of(scored) <= self._row_layouts
+        if not self.is_unchecked and forward.replicas.world_size == 1:
+            self._buffers = {}
         return scored
 
-    def stands(self, forward: Forward, batch: Batch, source: DirectionSource) -> bool:
+    def recheck(self, forward: Forward, batch: Batch, source: DirectionSource) -> bool:
         """Check the estimator on a batch just scored, which is unchecked on some rank; all call it together.
 
         Args:
@@ -132,18 +143,30 @@ class CheckedEstimator:
             source: Gave the direction.
 
         Returns:
-            Whether the scores stand. If not, another estimator is in use, what the scoring wrote is undone,
-            and the batch must be scored again.
+            Whether the scores are right. If not, what the scoring wrote is undone, another estimator is in
+            use, and the batch must be scored again.
 
         Raises:
             UnsupportedModelError: No other one can.
         """
-        before = self._left[0]
-        self._check(forward, batch, source)
+        before, refused = self._left[0], self._refused
+        self._refused = None
+        try:
+            self._check(forward, batch, source)
+            if self._left[0] is before and refused is not None:
+                raise refused
+        except L2RWError:
+            self._undo(forward, source)
+            raise
         if self._left[0] is before:
             return True
         self._undo(forward, source)
         return False
+
+    def _is_shared(self, forward: Forward) -> bool:
+        """Return whether other ranks score their shares of the batch by the same estimator, each its own."""
+        replicas = forward.replicas
+        return replicas.world_size > 1 and not (replicas.is_sharded or self._left[0].is_partial)
 
     def _undo(self, forward: Forward, source: DirectionSource) -> None:
         """Undo what a scoring wrote, so that the batch can be scored again."""
@@ -153,12 +176,9 @@ class CheckedEstimator:
             restore_buffers(forward.module, self._buffers)
 
     def _check(self, forward: Forward, batch: Batch, source: DirectionSource) -> None:
-        before = self._left[0]
         scored = self.verified(forward, batch, source)
-        if self._left[0] is not before:
-            self._readings.clear()
         if self.certificate is not None:
-            self._readings |= readings_of(scored)
+            self._row_layouts |= row_layouts_of(scored)
         self._since = 0
 
     def verified(
@@ -193,6 +213,7 @@ class CheckedEstimator:
             reasons, remedy = "; ".join(self._refusals), "name the estimator, to see what it wants"
             raise UnsupportedModelError("estimator", AUTO, f"all refuse ({reasons})", remedy) from refused
         used = self._left.pop(0)
+        self._row_layouts.clear()
         if self._is_auto and used.name != self.name:
             _LOGGER.info("estimator auto: %s instead of %s: %s", self.name, used.name, refused.problem)
 
@@ -209,6 +230,7 @@ class CheckedEstimator:
         if forward.replicas.world_size > 1 and not forward.replicas.is_sharded:
             _agree(candidate, forward, batch, source)
         if not self._verify_every:
+            forward.as_dry().uncompiled().check_graph(batch)
             return _scored_without_a_trace(candidate, forward, batch, source)
         tolerance = EXACT if candidate.is_exact else self._max_error
         is_new = candidate is not self._proven
@@ -239,7 +261,25 @@ class CheckedEstimator:
         """Go on with the estimator that was in use."""
         while len(self._left) > max(state["candidates"], 1):
             del self._left[0]
-        self._checks = state["checks"]
+        self._checks, self._signature, self._proven, self.certificate = state["checks"], None, None, None
+
+
+class _Unscored:
+    """A batch that the estimator refused while other ranks scored theirs, until all check the estimator.
+
+    Attributes:
+        losses: Zeros, [B].
+        scores: Zeros, [B].
+    """
+
+    def __init__(self, size: int, device: torch.device) -> None:
+        self.losses = self.scores = torch.zeros(size, device=device)
+
+    def gradient(self, weights_B: Tensor) -> dict[str, Tensor] | None:
+        """Return None: there is no gradient."""
+
+    def backward(self, weights_B: Tensor, *, synchronise: bool = True) -> None:
+        """Add nothing."""
 
 
 def _check_gradients_are_possible() -> None:
@@ -249,23 +289,31 @@ def _check_gradients_are_possible() -> None:
 
 
 def _agree(candidate: Candidate, forward: Forward, batch: Batch, source: DirectionSource) -> None:
-    """Let each rank try a candidate on its share alone, so that all refuse where one does.
+    """Let each rank try a candidate on its share alone, so that all refuse where one does, and all fail.
 
-    A rank that refused while others wait for it in a sum would leave them waiting.
+    A rank that raised while others wait for it in a sum would leave them waiting.
+
+    Raises:
+        UnsupportedModelError: The candidate refuses the batch of some rank.
+        InputError: Something else fails on another rank, which raises what it was.
     """
-    error: L2RWError | None = None
+    error: Exception | None = None
     if batch_size(batch) and batch_size(source.meta_batch):
         try:
             _scored_without_a_trace(candidate, forward.alone(), batch, source)
-        except L2RWError as raised:
+        except Exception as raised:  # noqa: BLE001  # whatever it is, the other ranks must learn of it
             error = raised
-    failed = torch.tensor(float(error is not None), device=forward.replicas.device)
-    if not forward.replicas.maximum(failed):
-        return
-    if error is not None:
+    own = _FINE if error is None else _REFUSED if isinstance(error, UnsupportedModelError) else _FAILED
+    worst = int(forward.replicas.maximum(torch.tensor(float(own), device=forward.replicas.device)))
+    if error is not None and own == worst:
         raise error
-    problem = "it refuses the batch of another rank"
-    raise UnsupportedModelError("estimator", candidate.name, problem, REMEDY)
+    if worst == _REFUSED:
+        problem = "it refuses the batch of another rank"
+        raise UnsupportedModelError("estimator", candidate.name, problem, REMEDY)
+    if worst == _FAILED:
+        raise InputError(
+            "batch", "on another rank", "it cannot be evaluated", "see that rank's error"
+        ) from error
 
 
 def _scored_without_a_trace(

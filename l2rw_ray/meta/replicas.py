@@ -29,12 +29,12 @@ class BatchTotals:
     Attributes:
         weight: Sum of the clipped scores' magnitudes, a scalar.
         sizes: Examples on each rank, [W].
-        flags: Number of ranks that raised a flag, a scalar.
+        unchecked: Number of ranks whose scores await a check, a scalar.
     """
 
     weight: Tensor
     sizes: Tensor
-    flags: Tensor
+    unchecked: Tensor
 
     @property
     def global_size(self) -> Tensor:
@@ -76,11 +76,11 @@ class Replicas:
         It is, wraps or holds a DistributedDataParallel, or modules on which `fully_shard` was called.
 
         Raises:
+            InputError: It is no module.
             UnsupportedModelError: The model is distributed in another way, or several processes would
                 train it without averaging its gradients.
         """
-        if not isinstance(model, nn.Module):
-            raise InputError("model", type(model).__name__, "no torch.nn.Module", "pass the network itself")
+        _check_module(model)
         if _is_sharded(model):
             from l2rw_ray.meta.sharding.replicas import ShardedReplicas
 
@@ -117,8 +117,10 @@ class Replicas:
         """Return this process alone, whatever process group is up: each rank trains a model of its own.
 
         Raises:
+            InputError: It is no module.
             UnsupportedModelError: The model is distributed.
         """
+        _check_module(model)
         if _is_sharded(model) or any(isinstance(part, DistributedDataParallel) for part in model.modules()):
             problem, remedy = "its ranks train it together", "leave out replicas="
             raise UnsupportedModelError("model", type(model).__name__, problem, remedy)
@@ -282,19 +284,24 @@ class Replicas:
         *sums, total, size = _summed_together([*whole, total, total.new_tensor(float(count))], self.sum)
         return {name: part.div_(size) for name, part in zip(gradient, sums, strict=True)}, total / size
 
-    def batch_totals(self, weight: Tensor, size: int, *, flag: bool = False) -> BatchTotals:
+    def batch_totals(self, weight: Tensor, size: int, *, is_unchecked: bool = False) -> BatchTotals:
         """Sum a scalar over ranks and learn how many examples each has, in one all-reduce.
 
         Args:
             weight: This rank's share of the sum, a scalar.
             size: This rank's examples.
-            flag: What this rank tells the others.
+            is_unchecked: Whether this rank's scores await a check.
         """
         kind = torch.promote_types(weight.dtype, torch.float32)  # bfloat16 holds integers up to 256
         totals = weight.new_zeros(2 + self.world_size, dtype=kind)
-        totals[0], totals[1], totals[2 + self.rank] = weight, flag, size
+        totals[0], totals[1], totals[2 + self.rank] = weight, is_unchecked, size
         totals = self.sum(totals)
         return BatchTotals(totals[0], totals[2:], totals[1])
+
+
+def _check_module(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError("model", type(model).__name__, "no torch.nn.Module", "pass the network itself")
 
 
 def _summed_together(tensors: list[Tensor], add_up: _Sum) -> list[Tensor]:

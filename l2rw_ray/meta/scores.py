@@ -67,15 +67,14 @@ def example_scores(
     Source:
         Ren et al. 2018, Algorithm 1, lines 5 to 8; ε0: Shu et al. 2019, equation 3.
     """
-    evaluated = losses_from(loss_fn, losses)
-    _check_batches(train_batch, meta_batch, paired=losses is None)
     replicas = Replicas.given(replicas, model).uncompiled()
+    forward = Forward(replicas, losses_from(loss_fn, losses), dry=True)
+    _check_batches(train_batch, meta_batch, paired=losses is None)
     trainable(replicas.module)
     allowed = 0.0 if max_error is None and estimator == AUTO else max_error
     checked = CheckedEstimator(estimator, verify_every=1, max_error=allowed)
     checked.check(replicas)
     ahead = lookahead_named(lookahead, optimizer, replicas.module, at_zero=epsilon_B is None)
-    forward = Forward(replicas, evaluated, dry=True)
     source = DirectionSource(forward, train_batch, meta_batch, ahead, epsilon_B)
     return checked.verified(forward, train_batch, source, needs_gradients=True).scores
 

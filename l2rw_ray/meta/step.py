@@ -53,8 +53,8 @@ class ReweightedStep:
         collate: Joins a train and a meta batch that differ in shape, by padding; the train rows come first.
         estimator: How alignments are computed; see `example_scores`.
         verify_every: Steps that compute weights, from one comparison of the estimator with plain autograd
-            to the next; 0 for none. There is one at the first, at any that reads the shapes in a batch
-            otherwise than those checked, and whenever the model, its mode or the precision changes.
+            to the next; 0 for none. There is one at the first, at any whose batch has rows where no check has
+            seen them, and whenever the model, its mode or the precision changes.
         max_error: Relative error of scores that an estimator which is not exact may have: None for 0.01 of
             `finite_difference` when `auto` takes it, the cheapest for some models, and 0.1 of one that is
             named, beyond which it is an error; with 0 `auto` takes exact ones alone.
@@ -292,7 +292,7 @@ class ReweightedStep:
                 if not math.isfinite(summed.total):
                     self._direction = None  # a later step must not use it again
                     raise NonFiniteError(self._steps, "scores" if meta_loss.isfinite() else "meta_loss")
-                if not summed.is_unchecked or self._estimator.stands(self._forward, train_batch, source):
+                if not summed.is_unchecked or self._estimator.recheck(self._forward, train_batch, source):
                     return scored, self._weights.of_scores(summed, index_B), summed.total
 
     def _checked(self, train_batch: Batch, index_B: Tensor | None) -> tuple[Batch, Tensor | None]:

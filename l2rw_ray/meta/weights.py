@@ -39,6 +39,11 @@ def clipped(scores_B: Tensor, clip: Clip) -> Tensor:
             return scores_B
 
 
+def magnitude_of(clipped_B: Tensor) -> Tensor:
+    """Return the sum of clipped scores' magnitudes, a scalar; in float16 it would overflow above 65,504."""
+    return clipped_B.abs().sum(dtype=torch.promote_types(clipped_B.dtype, torch.float32))
+
+
 def normalised(clipped_B: Tensor, totals: BatchTotals, normalise: Normalise) -> Tensor:
     """Divide by the global sum of magnitudes (`batch_sum`), by their mean (`mean_one`), or not (`none`).
 
@@ -81,6 +86,6 @@ def example_weights(
         problem = f"{dist.get_world_size()} ranks would each normalise alone"
         raise InputError("replicas", None, problem, "pass replicas=Replicas.of(model)")
     clipped_B = clipped(scores_B, clip)
-    total, size = clipped_B.abs().sum(), len(scores_B)
+    total, size = magnitude_of(clipped_B), len(scores_B)
     alone = BatchTotals(total, total.new_tensor([float(size)]), total.new_zeros(()))
     return normalised(clipped_B, replicas.batch_totals(total, size) if replicas else alone, normalise)

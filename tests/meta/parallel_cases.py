@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from l2rw_ray.errors import NonFiniteError, UnsupportedModelError
+from l2rw_ray.errors import L2RWError
 from l2rw_ray.meta import ReweightedStep
 from tests.meta.networks import CLASSES, LOSS, batch, make_case
 
@@ -72,6 +72,7 @@ def run_rank(rank: int, world_size: int) -> dict[Any, Any]:
         found["nan"] = _nan_on_one_rank(rank, batches, meta)
         found["coupling"] = _coupling_on_one_rank(rank, batches, meta)
         found["refusal"] = _refusal_on_one_rank(rank, batches, meta)
+        found["fault"] = _fault_on_one_rank(rank, batches, meta)
         found["new size"] = _new_size(rank, batches, meta)
         found["sink"] = _forward_mode_where_unused_parameters_are_looked_for(rank, batches, meta)
     return found
@@ -140,16 +141,36 @@ class _ExpertWhereLarge(nn.Module):
         return torch.cat([self.expert(h[:1]), h[1:]])
 
 
-def _refusal_on_one_rank(rank: int, batches, meta) -> dict[str, list[str]]:
-    """The errors that each rank sees when an estimator refuses the batch of one of them."""
+def _refusal_on_one_rank(rank: int, batches, meta) -> dict[str, dict[str, Any]]:
+    """The errors that each rank sees when an estimator refuses the batch of one of them, first or later."""
     x, y, _ = batches[0]
-    x = x + 2 * LARGE if rank == 1 else x
+    large = x + 2 * LARGE if rank == 1 else x
     found = {}
-    for estimator in ("ghost", "auto"):
-        model = DistributedDataParallel(_ExpertWhereLarge(), find_unused_parameters=True)
-        optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
-        step = ReweightedStep(model, optimizer, LOSS, estimator=estimator)
-        found[estimator] = _errors_of_all(lambda step=step: step((x, y), meta))
+    for estimator in ("ghost", "auto", "per_example"):
+        for when, before in (("first", []), ("later", [x, x])):
+            torch.manual_seed(0)
+            model = DistributedDataParallel(_ExpertWhereLarge(), find_unused_parameters=True)
+            optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+            step, results = ReweightedStep(model, optimizer, LOSS, estimator=estimator), []
+            for inputs in (*before, large):
+                errors = _errors_of_all(
+                    lambda step=step, inputs=inputs, results=results: results.append(step((inputs, y), meta))
+                )
+            weights = results[-1].weights if results else torch.empty(0)
+            found[f"{estimator} {when}"] = {"errors": errors, "weights": weights}
+    return found
+
+
+def _fault_on_one_rank(rank: int, batches, meta) -> dict[str, list[str]]:
+    """The errors that each rank sees when a batch of one of them cannot be evaluated."""
+    (x, y, _), found = batches[0], {}
+    for what in ("train", "meta"):
+        model = DistributedDataParallel(make_case("mlp").network)
+        step = ReweightedStep(model, None, LOSS)
+        wrong = torch.full_like(y if what == "train" else meta[1], CLASSES)
+        train = (x, wrong) if what == "train" and rank == 1 else (x, y)
+        clean = (meta[0], wrong) if what == "meta" and rank == 1 else meta
+        found[what] = _errors_of_all(lambda step=step, train=train, clean=clean: step.score(train, clean))
     return found
 
 
@@ -227,7 +248,7 @@ def _errors_of_all(run: Callable[[], object]) -> list[str]:
     try:
         run()
         error = "none"
-    except (NonFiniteError, UnsupportedModelError) as raised:
+    except (L2RWError, IndexError) as raised:
         error = str(raised)
     errors = ["", ""]
     dist.all_gather_object(errors, error)

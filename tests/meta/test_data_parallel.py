@@ -105,11 +105,20 @@ def test_a_batch_of_another_size_is_checked_by_all(found: Found, what: str) -> N
             assert "estimator = 'ghost': its scores differ from those" in error
 
 
-def test_an_estimator_that_refuses_one_ranks_batch_is_refused_by_all(found: Found) -> None:
-    errors = found["refusal"]
-    assert "without rows for" in errors["ghost"][1] or "rows for" in errors["ghost"][1]
-    assert "another rank" in errors["ghost"][0]
-    assert errors["auto"] == ["none", "none"]
+@pytest.mark.parametrize("when", ["first", "later"])
+def test_an_estimator_that_refuses_one_ranks_batch_is_refused_by_all(found: Found, when: str) -> None:
+    named, auto, exact = (found["refusal"][f"{name} {when}"] for name in ("ghost", "auto", "per_example"))
+    assert "rows for" in named["errors"][1]
+    assert "another rank" in named["errors"][0]
+    assert auto["errors"] == ["none", "none"]
+    torch.testing.assert_close(auto["weights"], exact["weights"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("what", ["train", "meta"])
+def test_a_batch_that_one_rank_cannot_evaluate_ends_the_step_on_all(found: Found, what: str) -> None:
+    other, own = found["fault"][what]
+    assert "out of bounds" in own
+    assert other == "batch = 'on another rank': it cannot be evaluated; see that rank's error"
 
 
 def test_weights_of_several_ranks_need_to_know_them(monkeypatch: pytest.MonkeyPatch) -> None:

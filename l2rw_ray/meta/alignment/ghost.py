@@ -71,8 +71,8 @@ class Ghost:
             else:
                 direction = source.accept(_meta_gradient(trained, found), losses_N[size:].sum())
             scores_B = _alignments(trained, found, direction)
-        readings = frozenset({*ghost.readings, ("joined", both is not None)})
-        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N), forward, trained, found, readings)
+        layouts = frozenset({*ghost.row_layouts, ("joined", both is not None)})
+        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N), forward, trained, found, layouts)
 
     def _joined(self, forward: Forward, batch: Batch, source: DirectionSource) -> Batch | None:
         """Return train and meta batch as one, where they may pass together."""
@@ -99,7 +99,7 @@ class GhostScoredBatch:
         forward: Evaluated them.
         trained: What of the network is trained.
         found: Example gradients by parameter.
-        readings: How shapes were read to tell examples apart.
+        row_layouts: Where the arguments of each call have rows of examples, as their shapes tell.
     """
 
     losses: Tensor
@@ -107,7 +107,7 @@ class GhostScoredBatch:
     forward: Forward
     trained: TrainedLayers
     found: RecordedGradients
-    readings: frozenset[Hashable]
+    row_layouts: frozenset[Hashable]
 
     @torch.no_grad()
     def gradient(self, weights_B: Tensor) -> dict[str, Tensor]:

@@ -42,13 +42,12 @@ class ScoredBatch(Protocol):
         """
 
 
-def readings_of(scored: ScoredBatch) -> frozenset[Hashable]:
-    """Return how an estimator read shapes to tell examples apart; nothing for those that do not have to.
+def row_layouts_of(scored: ScoredBatch) -> frozenset[Hashable]:
+    """Return where an estimator took tensors to have rows of examples; nothing for those that need not know.
 
-    A batch that is read otherwise than those checked may be read wrongly: a table of 12 rows is taken for the
-    data of 12 examples.
+    A layout that no check has seen may be wrong: a table of 12 rows is taken for the data of 12 examples.
     """
-    return getattr(scored, "readings", frozenset())
+    return getattr(scored, "row_layouts", frozenset())
 
 
 class Estimator(Protocol):

@@ -11,8 +11,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-_SIZES = 8
-"""Round the number of kept rows up to a multiple of 1/8 of the batch: oneDNN prepares a kernel per shape."""
+_STEPS = 8
+"""Numbers of kept rows that there may be, B/8 apart: oneDNN prepares a kernel for each shape."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RowWeights:
         if weights_B.device.type != "cpu":
             return cls(weights_B)
         size, count = len(weights_B), int(weights_B.count_nonzero())
-        step = -(-size // _SIZES)
+        step = -(-size // _STEPS)
         count = -(-count // step) * step
         if count >= size:
             return cls(weights_B)

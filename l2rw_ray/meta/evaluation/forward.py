@@ -7,10 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.errors import InputError
+from l2rw_ray.errors import InputError, L2RWError
 from l2rw_ray.meta.evaluation.batches import Batch, Collate, batch_device, batch_size, joined
 from l2rw_ray.meta.evaluation.generators import GeneratorState, LibraryGenerators, untouched_generators
-from l2rw_ray.meta.evaluation.losses import Losses, Parameters, copied_buffers, example_losses, graph_nodes
+from l2rw_ray.meta.evaluation.losses import (
+    Losses,
+    Parameters,
+    copied_buffers,
+    example_losses,
+    graph_nodes,
+    trained_parameters,
+)
 from l2rw_ray.meta.replicas import Replicas
 
 
@@ -48,7 +55,7 @@ class Forward:
 
     def alone(self) -> "Forward":
         """Return the same evaluation by the network of this rank, without its wrappers."""
-        return Forward(self.replicas.alone(), self.losses, dry=self.dry)
+        return Forward(self.replicas.alone(), self.losses, dry=self.dry, collate=self._collate)
 
     def joined(self, train: Batch, meta: Batch) -> Batch | None:
         """Return both batches as one, the train rows first; None where they do not fit."""
@@ -56,7 +63,9 @@ class Forward:
             return joined(train, meta)
         try:
             return self._collate(train, meta)
-        except Exception as error:
+        except (L2RWError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # whatever the user's function does
             problem = f"it fails on the train and the meta batch ({type(error).__name__}: {error})"
             remedy = "let it return both as one batch, padded to one shape"
             raise InputError("collate", type(self._collate).__name__, problem, remedy) from error
@@ -153,12 +162,7 @@ class Forward:
         while len(found) < len(weights_KB):
             library.restore()
             with torch.enable_grad(), replay.replayed(), self._untraced(parameters) as model:
-                losses_B = example_losses(self.losses, model, batch)
-                if not losses_B.requires_grad:
-                    problem = "they do not depend on any trained parameter"
-                    remedy = "compute them from the model's outputs, without detach or no_grad"
-                    raise InputError("losses", "no gradient", problem, remedy)
-                _check_no_hidden_backward(losses_B, self.module)
+                losses_B = self._differentiable(example_losses(self.losses, model, batch))
                 for weights_B in weights_KB[len(found) :]:
                     total = (weights_B.to(losses_B) * losses_B).sum()
                     try:
@@ -172,6 +176,26 @@ class Forward:
                     if not keeps_graph:
                         break
         return found, losses_B.detach()
+
+    def check_graph(self, batch: Batch) -> None:
+        """Check that gradients of the losses can be taken, from the graph of one forward; nothing is written.
+
+        Raises:
+            InputError: The losses depend on no trained parameter, or a part of the graph hides some.
+        """
+        if self._is_idle(batch):
+            return
+        parameters = trained_parameters(self.module)
+        with torch.enable_grad(), self._drawing(batch, None), self._untraced(parameters) as model:
+            self._differentiable(example_losses(self.losses, model, batch))
+
+    def _differentiable(self, losses_B: Tensor) -> Tensor:
+        if not losses_B.requires_grad:
+            problem = "they do not depend on any trained parameter"
+            remedy = "compute them from the model's outputs, without detach or no_grad"
+            raise InputError("losses", "no gradient", problem, remedy)
+        _check_no_hidden_backward(losses_B, self.module)
+        return losses_B
 
     def _is_idle(self, batch: Batch) -> bool:
         """Return whether there is nothing to evaluate: a rank's share may be empty, which few layers take.

@@ -77,7 +77,7 @@ class ParameterExpression(Tensor):
         if recording.is_over or not torch.is_grad_enabled():
             return mapped(func(*mapped(args, value_of), **mapped(kwargs, value_of)), _constant)
         name = function_name(func)
-        recording.note_reading(name, tensors)
+        recording.note_row_layout(name, tensors)
         if any(is_activation(tensor) for tensor in tensors):
             return _met(recording, func, args, kwargs)
         if name in _BEGINNINGS and _are_batch_and_weights(tensors):

@@ -75,7 +75,7 @@ def recorded_call(layer: nn.Module, rule: type[LayerCall], recording: Recording)
         made = rule(plain, recording.train_size, recording.budget)
         made.take(*others, **named)
         rows = _rows(made, input, recording)
-        recording.note_reading((id(layer), rows is None), [input])
+        recording.note_row_layout((id(layer), rows is None), [input])
         if rows is None:
             return forward(layer, input, *others, **named)  # type: ignore[no-any-return]
         x = recording.activation(input, rows[0]) if isinstance(input, ParameterExpression) else input

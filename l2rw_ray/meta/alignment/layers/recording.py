@@ -3,6 +3,7 @@
 Shape suffixes: N examples of the pass, B train examples first and meta examples after them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -49,7 +50,7 @@ class Recording:
 
     Attributes:
         found: Gradients of the train examples, to be fetched before the pass is over.
-        readings: How shapes were read to tell examples apart: calls, and where their tensors have rows.
+        row_layouts: Where the arguments of each call have rows of examples, as their shapes tell.
         is_going_back: Whether the backward of the losses is under way.
         is_over: Whether the pass is.
     """
@@ -64,7 +65,8 @@ class Recording:
         self._names: dict[int, str] = {}
         self._used: set[int] = set()
         self._buffers: set[int] | None = None
-        self.readings = set[Hashable]()
+        self.row_layouts = set[Hashable]()
+        self._calls = Counter[Hashable]()
 
     @contextmanager
     def expressed(
@@ -126,16 +128,19 @@ class Recording:
         """Return whether an expression with this memory has met activations."""
         return value.untyped_storage().data_ptr() in self._used
 
-    def note_reading(self, called: Hashable, tensors: Iterable[Tensor]) -> None:
+    def note_row_layout(self, called: Hashable, tensors: Iterable[Tensor]) -> None:
         """Remember where the arguments of a call have rows of examples.
+
+        Calls are counted: a layer may be called on the examples and on something that they share.
 
         Args:
             called: A layer, or the name of a function.
             tensors: Its arguments.
         """
-        self.readings.add((called, *map(self._reading, tensors)))
+        self._calls[called] += 1
+        self.row_layouts.add((called, self._calls[called], *map(self._row_layout, tensors)))
 
-    def _reading(self, tensor: Tensor) -> Hashable:
+    def _row_layout(self, tensor: Tensor) -> Hashable:
         """Return what a tensor is, which dimension goes over examples, and whether each has several rows."""
         what: Hashable
         if isinstance(tensor, ParameterExpression):
