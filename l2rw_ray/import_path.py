@@ -168,7 +168,7 @@ def _top_level(package: str, path: str, field: str) -> ModuleSpec | None:
     """
     folder = _beside_study.folder
     if folder is None:
-        return _in_environment(package)
+        return in_environment(package)
     beside, installed = PathFinder.find_spec(package, [str(folder)]), _installed(package)
     if beside is not None and beside.origin is not None and installed is not None:
         owner = "Python's own module" if package in sys.stdlib_module_names else "the installed package"
@@ -178,8 +178,8 @@ def _top_level(package: str, path: str, field: str) -> ModuleSpec | None:
         _beside_study.packages.add(package)
         return beside
     if not _is_allowed(path):
-        raise _not_allowed(package, path, field, installed or _in_environment(package))
-    return _in_environment(package)
+        raise _not_allowed(package, path, field, installed or in_environment(package))
+    return in_environment(package)
 
 
 def _refuse_links(package: str, folder: Path, path: str, field: str) -> None:
@@ -188,8 +188,8 @@ def _refuse_links(package: str, folder: Path, path: str, field: str) -> None:
             raise InputError(field, path, f"{place} is a link", "put the package itself beside the study")
 
 
-def _in_environment(package: str) -> ModuleSpec | None:
-    """Return the spec of a package wherever Python finds it."""
+def in_environment(package: str) -> ModuleSpec | None:
+    """Return the spec of a package wherever Python finds it; None where it does not."""
     try:
         return importlib.util.find_spec(package)
     except ValueError:  # a module that was not imported from anywhere, such as `__main__`
@@ -199,7 +199,7 @@ def _in_environment(package: str) -> ModuleSpec | None:
 def _installed(package: str) -> ModuleSpec | None:
     """Return the spec of a package that is part of Python or installed; this one is, wherever it lies."""
     if package in sys.stdlib_module_names or package == __name__.partition(".")[0]:
-        return _in_environment(package)
+        return in_environment(package)
     return PathFinder.find_spec(package, list(_INSTALLED))
 
 

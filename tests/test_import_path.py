@@ -8,7 +8,16 @@ from types import ModuleType
 import pytest
 
 from l2rw_ray.errors import InputError, NonFiniteError
-from l2rw_ray.import_path import is_import_path, is_local, load, locate, look_in, split_path, users_code
+from l2rw_ray.import_path import (
+    in_environment,
+    is_import_path,
+    is_local,
+    load,
+    locate,
+    look_in,
+    split_path,
+    users_code,
+)
 
 WriteCode = Callable[[str, str], Path]
 
@@ -127,3 +136,8 @@ def test_our_own_errors_pass_through_unchanged() -> None:
     look_in(None)
     with pytest.raises(NonFiniteError), users_code("math:hypot", "field"):
         raise NonFiniteError(3, "scores")
+
+
+def test_the_main_module_of_a_script_is_found_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    assert in_environment("__main__") is None

@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,7 +11,7 @@ from l2rw_ray.config.custom import BUILT_IN
 from l2rw_ray.config.overrides import Variants, entry_variants, input_names, paths_named, variants_of
 from l2rw_ray.config.section import Section
 from l2rw_ray.errors import ConfigError
-from l2rw_ray.import_path import or_custom
+from l2rw_ray.import_path import in_environment, or_custom
 
 _WANTED = {
     "greater_than": "use a number above {gt}",
@@ -141,7 +140,7 @@ def _nearest_field(path: str, holder: type[Section], root: type[Section]) -> str
 def _as_import_path(name: object) -> str | None:
     """Return `package.module:attribute` for `package.module.attribute` of an installed package, else None."""
     parts = str(name).split(".")
-    if len(parts) < 2 or not all(part.isidentifier() for part in parts) or find_spec(parts[0]) is None:
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts) or in_environment(parts[0]) is None:
         return None
     return f"{'.'.join(parts[:-1])}:{parts[-1]}"
 
