@@ -69,7 +69,7 @@ def arms_of(spec: StudySpec, contrast: Contrast) -> tuple[tuple[str, str], ...]:
             what = f"{spec.trial.title} as it is in the study" if is_own else _explained(method)
             sentences[name] = what + (f"; with {settings}" if settings else "")
         else:
-            sentences[name] = f"as {first}" + (f", but with {settings}" if settings else "")
+            sentences[name] = f"as “{first}”" + (f", but with {settings}" if settings else "")
     return tuple(sentences.items())
 
 

@@ -39,7 +39,7 @@ def test_variants_say_what_they_change(explained):
     assert found == {
         "baseline": arms.METHODS["l2rw"],
         "plain": arms.METHODS["uniform"],
-        "rare": "as baseline, but with steps per weight update 4",
+        "rare": "as “baseline”, but with steps per weight update 4",
     }
 
 
@@ -52,8 +52,8 @@ def test_variants_of_a_method_say_in_what_they_differ(explained):
         "default": {"method.name": "finetune_meta", "data.meta_per_class": 3},
     }
     found = explained(("l2rw",), (Factor("variant", names),), kind="ablation", variants=variants)
-    assert found["many"] == "as few, but with clean examples per class 2"
-    assert found["default"] == "as few, but with method.finetune_epochs default"
+    assert found["many"] == "as “few”, but with clean examples per class 2"
+    assert found["default"] == "as “few”, but with method.finetune_epochs default"
 
 
 def test_a_section_that_an_arm_replaces_leaves_nothing_of_the_study(explained, study_tree):
@@ -65,8 +65,8 @@ def test_a_section_that_an_arm_replaces_leaves_nothing_of_the_study(explained, s
     }
     factor = Factor("variant", ("baseline", *variants))
     found = explained(("l2rw",), (factor,), kind="ablation", variants=variants)
-    assert found["kept"] == "as small, but with meta examples per step 9"
-    assert found["replaced"] == "as small, but with meta examples per step default"
+    assert found["kept"] == "as “small”, but with meta examples per step 9"
+    assert found["replaced"] == "as “small”, but with meta examples per step default"
 
 
 def test_levels_of_a_factor_need_no_sentence(explained):
