@@ -61,7 +61,7 @@ def order(disturb: Disturb, tmp_path: Path) -> Order:
 
 def _fails_alone(study: DisturbedStudy) -> dict[str, Any]:
     """Run it; the row of the one trial that failed."""
-    assert "1 diverged" in study.end(study.start(), 1)
+    assert "1 failed" in study.end(study.start(), 1)
     study.must_have_ended()
     (failed,) = [row for row in results(study.out).values() if row["status"] == "failed"]
     return failed
