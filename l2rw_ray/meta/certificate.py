@@ -78,6 +78,8 @@ class Certificate:
             estimators that leave that gradient to autograd.
         tolerance: What the first may be, with the allowance for rounding; the smallest over ranks.
         is_valid: Whether all are within their tolerances; `last_layer` is used whatever they are.
+        is_conclusive: Whether the batch could show every error: it has two examples at least and a score
+            other than zero, and gradients that are not zero reach each parameter.
     """
 
     estimator: str
@@ -86,6 +88,7 @@ class Certificate:
     gradient_error: float
     tolerance: float
     is_valid: bool
+    is_conclusive: bool = True
 
     def check(self, *, is_exact: bool = True) -> None:
         """Check that the estimator may be used.
@@ -260,6 +263,14 @@ def _exact_tolerance(losses_B: Tensor, parameters: Mapping[str, Tensor]) -> floa
     return _EXACT_IN_DOUBLE if losses_B.dtype == torch.float64 else EXACT
 
 
+def _is_conclusive(scores_B: Tensor, gradient: Mapping[str, Tensor]) -> bool:
+    """Return whether a batch could show every error; an empty share of a rank says nothing against it."""
+    if not len(scores_B):
+        return True
+    has_scores = len(scores_B) > 1 and bool(scores_B.any())
+    return has_scores and bool(torch.stack([value.any() for value in gradient.values()]).all())
+
+
 class _Comparison:
     """Differences between an estimator's results and plain autograd's.
 
@@ -291,6 +302,7 @@ class _Comparison:
         self._scale = max(float(largest.nan_to_num(0.0, 0.0, 0.0)), 1e-300)
         self.is_finite = math.isfinite(sum(self._lengths))
         self._has_finite_scores = bool(scores_B.isfinite().all())
+        self._is_conclusive = replicas.is_sharded or _is_conclusive(scores_B, gradients[0])
         self._score_error = in_units_of(
             (found_K - expected_K).abs().max() if len(scores_B) else 0.0, self._scale
         )
@@ -351,11 +363,14 @@ class _Comparison:
                     self.repeat_error,
                     float(not self.within(tolerance)),
                     float(not self.is_finite and not self._has_finite_scores),
+                    float(not self._is_conclusive),
                 ],
                 dtype=torch.float64,
                 device=replicas.device,
             )
         )
-        score, loss, gradient, negative, repeated, is_invalid, is_broken = worst.tolist()
+        score, loss, gradient, negative, repeated, is_invalid, is_broken, is_open = worst.tolist()
         _check_reproducible(replicas.module, repeated)
-        return None if is_broken else Certificate(name, score, loss, gradient, -negative, not is_invalid)
+        if is_broken:
+            return None
+        return Certificate(name, score, loss, gradient, -negative, not is_invalid, not is_open)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from l2rw_ray.errors import InputError, L2RWError, UnsupportedModelError
 from l2rw_ray.meta.alignment import Estimator, ScoredBatch
 from l2rw_ray.meta.alignment.candidates import AUTO, Candidate, candidates
-from l2rw_ray.meta.alignment.interface import REMEDY, row_layouts_of
+from l2rw_ray.meta.alignment.interface import REMEDY, row_layout_of
 from l2rw_ray.meta.certificate import EXACT, Certificate, certified, scored_or_refused
 from l2rw_ray.meta.direction import DirectionSource
 from l2rw_ray.meta.evaluation.batches import Batch, batch_size
@@ -39,7 +39,8 @@ class CheckedEstimator:
     """The cheapest of some estimators whose results agree with plain autograd.
 
     It is checked at its first use, every `verify_every` scored batches, where a batch has rows in places that
-    no check has seen, and whenever the model, its mode or the precision changes. A candidate that
+    no check has seen, and whenever the model, its mode or the precision changes. A check that is not
+    conclusive is repeated after 1, 2, 4, … of them. A candidate that
     refuses the model or fails the check is not tried again; the next takes its place, and the log says which
     and why.
 
@@ -76,7 +77,8 @@ class CheckedEstimator:
         self._signature: object = None
         self._proven: Candidate | None = None
         self._since = self._checks = 0
-        self._row_layouts = set[Hashable]()
+        self._interval, self._repeat_after = verify_every, 1
+        self._row_layouts = set[Hashable]([None])
         self._buffers: dict[str, Tensor] = {}
         self._refused: UnsupportedModelError | None = None
         self.certificate: Certificate | None = None
@@ -109,8 +111,8 @@ class CheckedEstimator:
         signature = _signature(forward.module)
         is_new = signature != self._signature
         if is_new:
-            self._row_layouts.clear()
-        if is_new or (self._verify_every and self._since >= self._verify_every):
+            self._row_layouts, self._repeat_after = {None}, 1
+        if is_new or (self._verify_every and self._since >= self._interval):
             self._check(forward, batch, source)
             is_conclusive = self.certificate is not None or not self._verify_every
             self._signature = signature if is_conclusive else None
@@ -129,7 +131,7 @@ class CheckedEstimator:
             self._drop(refused)
             self._signature = None  # the next one is checked first
             return self.score(forward, batch, source)
-        self.is_unchecked = bool(self._verify_every) and not row_layouts_of(scored) <= self._row_layouts
+        self.is_unchecked = bool(self._verify_every) and row_layout_of(scored) not in self._row_layouts
         if not self.is_unchecked and forward.replicas.world_size == 1:
             self._buffers = {}
         return scored
@@ -178,8 +180,11 @@ class CheckedEstimator:
     def _check(self, forward: Forward, batch: Batch, source: DirectionSource) -> None:
         scored = self.verified(forward, batch, source)
         if self.certificate is not None:
-            self._row_layouts |= row_layouts_of(scored)
-        self._since = 0
+            self._row_layouts.add(row_layout_of(scored))
+        self._since, self._interval = 0, self._verify_every
+        if self.certificate is not None and not self.certificate.is_conclusive:
+            self._interval = min(self._repeat_after, self._verify_every)
+            self._repeat_after *= 2
 
     def verified(
         self, forward: Forward, batch: Batch, source: DirectionSource, *, needs_gradients: bool = False
@@ -213,7 +218,7 @@ class CheckedEstimator:
             reasons, remedy = "; ".join(self._refusals), "name the estimator, to see what it wants"
             raise UnsupportedModelError("estimator", AUTO, f"all refuse ({reasons})", remedy) from refused
         used = self._left.pop(0)
-        self._row_layouts.clear()
+        self._row_layouts = {None}
         if self._is_auto and used.name != self.name:
             _LOGGER.info("estimator auto: %s instead of %s: %s", self.name, used.name, refused.problem)
 

@@ -218,3 +218,27 @@ def test_a_change_of_mode_begins_anew() -> None:
         batch, meta = _rows(size), _rows(4)
         expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))
         torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-5, atol=1e-8)
+
+
+class _Unrolled(nn.Module):
+    """Calls a layer on each word of its inputs, and then on words that all examples share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.cell = nn.Embedding(30, 5), nn.Linear(5, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.zeros(len(x), 5)
+        for word in x.unbind(dim=1):
+            hidden = torch.tanh(self.cell(hidden) + self.words(word))
+        return hidden @ self.words(torch.arange(8)).T
+
+
+def test_a_layer_that_is_called_varying_numbers_of_times_is_scored_right() -> None:
+    torch.manual_seed(0)
+    model = _Unrolled()
+    step = ReweightedStep(model, None, losses=_mean_losses)
+    for length, size in ((3, 4), (4, 4), (3, 6), (4, 6)):  # 8 examples with the meta batch's
+        batch, meta = _texts(size, length), _texts(2, length)
+        expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))
+        torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-5, atol=1e-8)

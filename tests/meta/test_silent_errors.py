@@ -189,3 +189,42 @@ def test_a_loaded_state_is_checked_anew() -> None:
 def test_scores_in_float16_do_not_overflow_in_their_sum() -> None:
     weights = example_weights(torch.full((600,), 200.0, dtype=torch.float16))
     torch.testing.assert_close(weights.sum(dtype=torch.float32).item(), 1.0, rtol=1e-3, atol=0)
+
+
+class _Centred(nn.Module):
+    """Centres its batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.below, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.below(x)
+        return self.head(torch.tanh(hidden - hidden.mean(dim=0)))
+
+
+@pytest.mark.parametrize("what", ["zero head", "single example", "zero losses"])
+def test_a_check_that_can_show_nothing_is_repeated(what: str) -> None:
+    def losses(model: nn.Module, batch: Any) -> Tensor:
+        return batch["w"] * _losses(model, batch)
+
+    torch.manual_seed(0)
+    model = _Centred()
+    if what == "zero head":
+        nn.init.zeros_(model.head.weight)
+    step = ReweightedStep(model, None, losses=losses)
+    first = _rows(1 if what == "single example" else 6)
+    first["w"] = torch.full((len(first["x"]),), float(what != "zero losses"))
+    meta = {**_rows(4), "w": torch.ones(4)}
+    assert not step.score(first, meta).certificate.is_conclusive
+    nn.init.normal_(model.head.weight)
+    batch = {**_rows(6), "w": torch.ones(6)}
+    scored = step.score(batch, meta)
+    assert scored.certificate.is_conclusive
+    torch.testing.assert_close(scored.scores, true_scores(model, losses, batch, meta), rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("estimator", ["ghost", "per_example"])
+def test_a_batch_without_examples_has_no_scores(estimator: str) -> None:
+    step = ReweightedStep(nn.Linear(4, 3), None, losses=_losses, estimator=estimator)
+    assert step.score(_rows(0), _rows(4)).scores.shape == (0,)

@@ -71,8 +71,8 @@ class Ghost:
             else:
                 direction = source.accept(_meta_gradient(trained, found), losses_N[size:].sum())
             scores_B = _alignments(trained, found, direction)
-        layouts = frozenset({*ghost.row_layouts, ("joined", both is not None)})
-        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N), forward, trained, found, layouts)
+        layout = (both is not None, *ghost.row_layout)
+        return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N), forward, trained, found, layout)
 
     def _joined(self, forward: Forward, batch: Batch, source: DirectionSource) -> Batch | None:
         """Return train and meta batch as one, where they may pass together."""
@@ -99,7 +99,8 @@ class GhostScoredBatch:
         forward: Evaluated them.
         trained: What of the network is trained.
         found: Example gradients by parameter.
-        row_layouts: Where the arguments of each call have rows of examples, as their shapes tell.
+        row_layout: Whether the meta batch passed along, and where the arguments of each call have rows of
+            examples, as their shapes tell; a layer may be called on something that they share, too.
     """
 
     losses: Tensor
@@ -107,7 +108,7 @@ class GhostScoredBatch:
     forward: Forward
     trained: TrainedLayers
     found: RecordedGradients
-    row_layouts: frozenset[Hashable]
+    row_layout: Hashable
 
     @torch.no_grad()
     def gradient(self, weights_B: Tensor) -> dict[str, Tensor]:

@@ -120,7 +120,7 @@ class GhostPass:
         size: N.
         found: Gradients of the train examples, after `run`.
         budget: Of the memory for gradients by example.
-        row_layouts: Where the arguments of each call have rows of examples, after `run`.
+        row_layout: Where the arguments of each call have rows of examples, in order, after `run`.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class GhostPass:
         self.size = batch_size(self._batch)
         self.found = RecordedGradients(self._train_size)
         self.budget = FormingBudget(memory)
-        self.row_layouts = set[Hashable]()
+        self.row_layout: list[Hashable] = []
 
     def run(self) -> Tensor:
         """Return losses [N], detached, and fill `found`."""
@@ -146,7 +146,7 @@ class GhostPass:
         rules = trained.check()
         anchor = torch.zeros((), device=batch_device(self._batch), requires_grad=True)
         recording = Recording(self._forward.module, self.size, self._train_size, anchor, self.budget)
-        self.found, self.row_layouts = recording.found, recording.row_layouts
+        self.found, self.row_layout = recording.found, recording.row_layout
         calls = {layer: recorded_call(layer, rule, recording) for layer, rule in rules.items()}
         is_custom = len(rules) < len(trained.layers)
         # they last until the backward is over: an activation checkpoint calls layers again

@@ -42,12 +42,12 @@ class ScoredBatch(Protocol):
         """
 
 
-def row_layouts_of(scored: ScoredBatch) -> frozenset[Hashable]:
-    """Return where an estimator took tensors to have rows of examples; nothing for those that need not know.
+def row_layout_of(scored: ScoredBatch) -> Hashable:
+    """Return where an estimator took tensors to have rows of examples; None for those that need not know.
 
     A layout that no check has seen may be wrong: a table of 12 rows is taken for the data of 12 examples.
     """
-    return getattr(scored, "row_layouts", frozenset())
+    return getattr(scored, "row_layout", None)
 
 
 class Estimator(Protocol):

@@ -34,6 +34,8 @@ class RowWeights:
         if weights_B.device.type != "cpu":
             return cls(weights_B)
         size, count = len(weights_B), int(weights_B.count_nonzero())
+        if not size:
+            return cls(weights_B)
         step = -(-size // _STEPS)
         count = -(-count // step) * step
         if count >= size:

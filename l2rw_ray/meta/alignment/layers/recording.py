@@ -3,7 +3,6 @@
 Shape suffixes: N examples of the pass, B train examples first and meta examples after them.
 """
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -50,7 +49,7 @@ class Recording:
 
     Attributes:
         found: Gradients of the train examples, to be fetched before the pass is over.
-        row_layouts: Where the arguments of each call have rows of examples, as their shapes tell.
+        row_layout: Where the arguments of each call have rows of examples, as their shapes tell, in order.
         is_going_back: Whether the backward of the losses is under way.
         is_over: Whether the pass is.
     """
@@ -65,8 +64,7 @@ class Recording:
         self._names: dict[int, str] = {}
         self._used: set[int] = set()
         self._buffers: set[int] | None = None
-        self.row_layouts = set[Hashable]()
-        self._calls = Counter[Hashable]()
+        self.row_layout: list[Hashable] = []
 
     @contextmanager
     def expressed(
@@ -131,16 +129,13 @@ class Recording:
     def note_row_layout(self, called: Hashable, tensors: Iterable[Tensor]) -> None:
         """Remember where the arguments of a call have rows of examples.
 
-        Calls are counted: a layer may be called on the examples and on something that they share.
-
         Args:
             called: A layer, or the name of a function.
             tensors: Its arguments.
         """
-        self._calls[called] += 1
-        self.row_layouts.add((called, self._calls[called], *map(self._row_layout, tensors)))
+        self.row_layout.append((called, *map(self._rows_of, tensors)))
 
-    def _row_layout(self, tensor: Tensor) -> Hashable:
+    def _rows_of(self, tensor: Tensor) -> Hashable:
         """Return what a tensor is, which dimension goes over examples, and whether each has several rows."""
         what: Hashable
         if isinstance(tensor, ParameterExpression):
