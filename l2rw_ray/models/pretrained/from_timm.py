@@ -63,7 +63,11 @@ class TimmBuilder:
                 f"use one of {', '.join(TIMM + each for each in near)}" if near else "see timm.list_models()"
             )
             raise ConfigError(FIELD, self._name, "unknown to timm", remedy)
-        found = timm.get_pretrained_cfg(self._architecture)
+        try:
+            found = timm.get_pretrained_cfg(self._architecture)
+        except RuntimeError as error:  # of a tag that it does not have
+            remedy = "leave out the tag, or use one of timm.list_pretrained()"
+            raise ConfigError(FIELD, self._name, first_line(error).rstrip(".").lower(), remedy) from error
         return {} if found is None else dict(found.to_dict())
 
     def _error(self, error: Exception, *, pretrained: bool) -> ConfigError:

@@ -181,6 +181,10 @@ def test_weights_with_other_names_by_order(trained: nn.Module, tmp_path: Path) -
             "lenet has no BatchNorm; leave it out",
         ),
         ({"name": "timm:resnet1818"}, "model.name = 'timm:resnet1818': unknown to timm; "),
+        (
+            {"name": "timm:resnet18.nope", "weights": "pretrained"},
+            "model.name = 'timm:resnet18.nope': invalid pretrained tag",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(
