@@ -228,3 +228,21 @@ def test_a_check_that_can_show_nothing_is_repeated(what: str) -> None:
 def test_a_batch_without_examples_has_no_scores(estimator: str) -> None:
     step = ReweightedStep(nn.Linear(4, 3), None, losses=_losses, estimator=estimator)
     assert step.score(_rows(0), _rows(4)).scores.shape == (0,)
+
+
+def test_a_loss_of_pairs_over_its_batch_is_that_of_each_batch() -> None:
+    """Also where batches with equal shares of classes, in which it is a factor of one, come first."""
+
+    def balanced(output: Tensor, target: Tensor) -> Tensor:
+        counts = torch.bincount(target, minlength=3).double()
+        return functional.cross_entropy(output, target, reduction="none") / counts[target] * counts.mean()
+
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    step = ReweightedStep(model, None, balanced)
+    labels = [(torch.arange(6) % 3, torch.arange(3)), (torch.randint(3, (6,)), torch.randint(3, (4,)))]
+    for own, clean in labels:
+        batch, meta = (torch.randn(6, 4), own), (torch.randn(len(clean), 4), clean)
+        expected = true_scores(model, lambda net, pair: balanced(net(pair[0]), pair[1]), batch, meta)
+        torch.testing.assert_close(step.score(batch, meta).scores, expected)
+    assert step.estimator == "ghost"

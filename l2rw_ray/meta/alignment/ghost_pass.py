@@ -31,7 +31,7 @@ from l2rw_ray.meta.alignment.layers import (
 )
 from l2rw_ray.meta.evaluation.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.evaluation.forward import Forward
-from l2rw_ray.meta.evaluation.losses import trained_parameters
+from l2rw_ray.meta.evaluation.losses import JoinedBatches, trained_parameters
 from l2rw_ray.meta.evaluation.replaced import replaced_forwards, unexpected_parameter
 from l2rw_ray.trees import tensors_of
 
@@ -135,6 +135,7 @@ class GhostPass:
         self._forward, self._trained = forward, trained
         self._train, self._train_size = train, batch_size(train)
         self._batch = train if joined is None else joined
+        self._joined = None if joined is None else JoinedBatches(self._train_size)
         self.size = batch_size(self._batch)
         self.found = RecordedGradients(self._train_size)
         self.budget = FormingBudget(memory)
@@ -159,13 +160,15 @@ class GhostPass:
             if isinstance(losses_N, ParameterExpression):
                 losses_N = recording.activation(losses_N)
             self._differentiate(losses_N.sum(), recording)
+        if self._joined is not None:
+            self.row_layout.append(("losses apart", self._joined.are_apart))
         for part in self.found.parts:
             if isinstance(part, FactoredLinear):
                 part.share(next(tensors_of(self._train)), next(tensors_of(self._batch)))
         return losses_N.detach()
 
     def _losses_of(self) -> Tensor:
-        return self._forward.alone().training(self._batch)
+        return self._forward.alone().training(self._batch, joined=self._joined)
 
     def _differentiate(self, total: Tensor, recording: Recording) -> None:
         """Send gradients back through all layers; parameters must see none of them."""

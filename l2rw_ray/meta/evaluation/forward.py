@@ -11,6 +11,7 @@ from l2rw_ray.errors import InputError, L2RWError
 from l2rw_ray.meta.evaluation.batches import Batch, Collate, batch_device, batch_size, joined
 from l2rw_ray.meta.evaluation.generators import GeneratorState, LibraryGenerators, untouched_generators
 from l2rw_ray.meta.evaluation.losses import (
+    JoinedBatches,
     Losses,
     Parameters,
     copied_buffers,
@@ -70,7 +71,9 @@ class Forward:
             remedy = "let it return both as one batch, padded to one shape"
             raise InputError("collate", type(self._collate).__name__, problem, remedy) from error
 
-    def training(self, batch: Batch, parameters: Parameters | None = None) -> Tensor:
+    def training(
+        self, batch: Batch, parameters: Parameters | None = None, joined: JoinedBatches | None = None
+    ) -> Tensor:
         """Return losses [B] with their graph, by the forward that is then trained on.
 
         It goes through the model's wrapper and writes buffers as any training forward does, unless
@@ -80,14 +83,15 @@ class Forward:
             batch: What the model is trained on.
             parameters: Values to compute with instead of the module's own, by name; gradients reach
                 the module's own through them.
+            joined: What it consists of, where it is a train and a meta batch; None for a single one.
         """
         torch.clear_autocast_cache()  # a copy made without gradients would keep them from the parameters
         if self.dry:
             with self._untraced(parameters or {}) as model:
-                return example_losses(self.losses, model, batch)
+                return example_losses(self.losses, model, batch, joined)
         values = self.replicas.at(parameters) if parameters else nullcontext()
         with values, self.replicas.communicating() as model:
-            return example_losses(self.losses, model, batch)
+            return example_losses(self.losses, model, batch, joined)
 
     def probe(self, batch: Batch, parameters: Parameters, replay: GeneratorState | None = None) -> Tensor:
         """Compute losses [B] at other parameters; no parameter, buffer or generator is written.

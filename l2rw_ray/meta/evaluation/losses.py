@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from l2rw_ray.errors import InputError
+from l2rw_ray.errors import InputError, UnsupportedModelError
 from l2rw_ray.meta.evaluation.batches import Batch, batch_size, checked_pair
-from l2rw_ray.trees import rebuilt
+from l2rw_ray.trees import map_tensors, named_leaves, rebuilt
 
 LossFunction = Callable[[Any, Any], Tensor]
 """Maps (output, target) to one loss per example, [B]."""
@@ -54,16 +56,63 @@ class _PairLosses:
         inputs, target = checked_pair("batch", batch)
         return self._loss_fn(model(inputs), target)
 
+    def apart(self, model: Any, batch: Batch, joined: "JoinedBatches") -> Tensor:
+        """Return the losses [N] of two batches that pass the model as one, each batch by itself.
 
-def example_losses(losses: Losses, model: Any, batch: Batch) -> Tensor:
+        A loss that looks at its batch, such as one over the batch's class counts, is then what it is without
+        the other batch. Where outputs or targets are not tensors with a row for each example throughout, the
+        losses are those of the joined batch.
+        """
+        inputs, target = checked_pair("batch", batch)
+        output, size = model(inputs), batch_size(batch)
+        leaves = [leaf for tree in (output, target) for _, leaf in named_leaves(tree)]
+        if not all(type(leaf) is Tensor and leaf.shape[:1] == (size,) for leaf in leaves):
+            return self._loss_fn(output, target)
+        shares = [itemgetter(slice(joined.train_size)), itemgetter(slice(joined.train_size, None))]
+        try:
+            found = [
+                self._loss_fn(map_tensors(output, share), map_tensors(target, share)) for share in shares
+            ]
+        except UnsupportedModelError:  # it reads a parameter, which is followed through all rows alone
+            return self._loss_fn(output, target)
+        if not all(isinstance(part, Tensor) and part.ndim == 1 for part in found):
+            return self._loss_fn(output, target)  # whose error says what is wrong
+        joined.are_apart = True
+        return torch.cat(found)
+
+
+@dataclass
+class JoinedBatches:
+    """A train and a meta batch that pass the model as one, the train examples first.
+
+    Attributes:
+        train_size: Examples of the train batch.
+        are_apart: Whether the loss function has evaluated each of them by itself, once the losses are known.
+    """
+
+    train_size: int
+    are_apart: bool = False
+
+
+def example_losses(losses: Losses, model: Any, batch: Batch, joined: JoinedBatches | None = None) -> Tensor:
     """Return one loss per example, [B].
+
+    Args:
+        losses: Maps (model, batch) to them.
+        model: The model.
+        batch: What to evaluate.
+        joined: What it consists of, where it is a train and a meta batch; None for a single one.
 
     Raises:
         InputError: The loss function returned anything else, such as the mean over the batch.
     """
     size = batch_size(batch)
     # losses may take the labels out of a dict before they call the model, as those of transformers do
-    found = losses(model, rebuilt(batch, dict(batch)) if isinstance(batch, Mapping) else batch)
+    given = rebuilt(batch, dict(batch)) if isinstance(batch, Mapping) else batch
+    if joined is not None and isinstance(losses, _PairLosses):
+        found = losses.apart(model, given, joined)
+    else:
+        found = losses(model, given)
     name, remedy = ("loss_fn", _REMEDY) if isinstance(losses, _PairLosses) else ("losses", _LOSSES_REMEDY)
     if not isinstance(found, Tensor):
         raise InputError(name, type(found).__name__, "no tensor of losses", "return one loss each, [B]")
