@@ -1,15 +1,17 @@
-"""Check custom models and methods on a few examples before a run starts."""
+"""Check custom models, losses and methods on a few examples before a run starts."""
 
 import torch
 from torch import Tensor, nn
 
 from l2rw_ray.config import PlannedTrial
 from l2rw_ray.config.method.methods import CustomMethodConfig, MethodConfig
+from l2rw_ray.config.method.trial_loss import CustomLoss, TrialLoss
 from l2rw_ray.config.model import CustomModel
 from l2rw_ray.data import Splits, epoch_batches
 from l2rw_ray.errors import ConfigError
 from l2rw_ray.import_path import users_code
 from l2rw_ray.methods import StepOutcome, build_method
+from l2rw_ray.methods.losses import build_loss
 from l2rw_ray.methods.registry import output_count
 from l2rw_ray.training.arithmetic.precision import autocast
 from l2rw_ray.training.context import build_context
@@ -42,6 +44,30 @@ def check_outputs(config: CustomModel, network: nn.Module, splits: Splits, metho
     if not output.isfinite().all():
         problem = f"for {_EXAMPLES} examples its output is not finite, before any training"
         raise ConfigError(field, path, problem, "fix its initialisation")
+
+
+def check_loss(config: TrialLoss | None, network: nn.Module, splits: Splits) -> None:
+    """Check that a loss suits the data, and that a custom one can be trained on, by two examples.
+
+    Raises:
+        ConfigError: Class weights are not one per class, or a custom loss returns something else than one
+            differentiable loss for each example.
+        InputError: The custom loss cannot be imported, or raises.
+    """
+    loss_fn = build_loss(config, splits)
+    if not isinstance(config, CustomLoss):
+        return
+    x, y = splits.meta.take(torch.arange(_EXAMPLES))
+    network.eval()
+    with torch.enable_grad():
+        losses_B = loss_fn(network(x), y)
+    network.train()
+    if not losses_B.requires_grad:
+        problem, remedy = (
+            "its losses have no gradient",
+            "compute them from the outputs, without detach or no_grad",
+        )
+        raise ConfigError("loss", config.name, problem, remedy)
 
 
 def check_method(trial: PlannedTrial, config: CustomMethodConfig, splits: Splits) -> None:

@@ -19,7 +19,7 @@ from l2rw_ray.methods.output_layer import output_layer
 from l2rw_ray.methods.registry import adapted_network, output_count
 from l2rw_ray.methods.robust.mixup import check_mixable
 from l2rw_ray.models.pretrained.network import build_network
-from l2rw_ray.preflight.custom_check import check_method, check_outputs
+from l2rw_ray.preflight.custom_check import check_loss, check_method, check_outputs
 from l2rw_ray.preflight.duplicates import ContentHashes, SharedContent
 from l2rw_ray.training.arithmetic.network import prepare_network
 from l2rw_ray.training.context import scaled_for_weights
@@ -144,6 +144,7 @@ def _check(trial: PlannedTrial, splits: Splits) -> None:
     _check_batch_norm_batches(trial, network, splits)
     if isinstance(model, CustomModel):
         check_outputs(model, network, splits, method)
+    check_loss(trial.built_in.loss, network, splits)
     _check_training(trial, network, splits)
     if isinstance(trial.built_in.method, CustomMethodConfig):
         check_method(trial, trial.built_in.method, splits)

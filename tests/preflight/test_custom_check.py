@@ -108,6 +108,29 @@ def test_method_that_cannot_step_is_refused(
     assert line in complaint
 
 
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("return output.square().mean()", "for 2 examples it returned shape []; return one loss for each"),
+        ("return output.detach().square().mean(dim=1)", "its losses have no gradient; compute them from the"),
+        ("return output.missing", "raised AttributeError"),
+    ],
+)
+def test_loss_that_cannot_be_trained_on_is_refused(
+    study_tree: dict, write_code: WriteCode, body: str, line: str
+) -> None:
+    write_code("own_loss.py", f"def loss(output, target):\n    {body}\n")
+    complaint = _complaint(_trials(study_tree, loss={"name": "own_loss:loss"}))
+    assert complaint.startswith("loss = 'own_loss:loss'")
+    assert line in complaint
+
+
+def test_class_weights_that_are_not_one_per_class_are_refused(study_tree: dict) -> None:
+    loss = {"name": "cross_entropy", "class_weights": [1, 2]}
+    complaint = _complaint(_trials(study_tree, loss=loss))
+    assert "2 weights for 10 classes; give one for each class" in complaint
+
+
 def test_good_ones_pass(study_tree: dict, write_code: WriteCode) -> None:
     write_code("own_method.py", _METHOD.format(step=_STEP, state="{}", last=_LAST))
     body = "return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, num_classes))"
