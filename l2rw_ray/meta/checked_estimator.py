@@ -263,10 +263,13 @@ class CheckedEstimator:
         return {"name": self.name, "checks": self._checks, "candidates": len(self._left)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the estimator that was in use."""
+        """Go on with the estimator that was in use; it is checked first if it is another one."""
+        before = self._left[0]
         while len(self._left) > max(state["candidates"], 1):
             del self._left[0]
-        self._checks, self._signature, self._proven, self.certificate = state["checks"], None, None, None
+        self._checks = state["checks"]
+        if self._left[0] is not before:
+            self._signature = self._proven = self.certificate = None
 
 
 class _Unscored:
