@@ -108,8 +108,7 @@ class Replicas:
         if replicas is None:
             return cls.of(model)
         if not isinstance(replicas, Replicas):
-            remedy = "leave it out, or pass Replicas.of(model)"
-            raise InputError("replicas", type(replicas).__name__, "no Replicas", remedy)
+            raise InputError("replicas", type(replicas).__name__, "no Replicas", "pass Replicas.of(model)")
         return replicas
 
     @classmethod
@@ -325,11 +324,10 @@ def _data_parallel_of(model: nn.Module) -> DistributedDataParallel | None:
     inside = {id(parameter) for parameter in found[0].parameters()}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in inside:
-            problem, remedy = (
-                f"{name} is outside it, and would differ between ranks",
-                "wrap all of the network",
+            problem = f"{name} is outside it, and would differ between ranks"
+            raise UnsupportedModelError(
+                "model", "DistributedDataParallel", problem, "wrap all of the network"
             )
-            raise UnsupportedModelError("model", "DistributedDataParallel", problem, remedy)
     return found[0]
 
 
