@@ -1,4 +1,8 @@
-"""One run on a connected cluster: broker, worker groups and Ray Tune, from start to clean end."""
+"""One run on a connected cluster: broker, worker groups and Ray Tune, from start to clean end.
+
+The first worker groups start while the study is still being checked: their processes take seconds to import
+torch, and get no trial before the check has passed.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -41,9 +45,10 @@ class Execution:
 
     Attributes:
         folder: The study folder.
+        prepare: Finishes the check of the study and records its plan; it raises where the run must not go on.
         begin: Records a trial before it is trained.
         ledger: The observer that must not fail.
-        observers: The others; one that fails is removed.
+        observe: Creates the others, once trials are to start; one that fails is removed.
         notify: Receives lines for the user.
         max_concurrent_trials: Maximum number of worker groups; None for as many as fit.
         trials_per_worker_group: Trials after which a worker group's workers are replaced.
@@ -51,9 +56,10 @@ class Execution:
     """
 
     folder: StudyFolder
+    prepare: Callable[[], object]
     begin: Callable[[PlannedTrial], None]
     ledger: Observer
-    observers: list[Observer]
+    observe: Callable[[], Sequence[Observer]]
     notify: Callable[[str], object]
     max_concurrent_trials: int | None
     trials_per_worker_group: int
@@ -73,19 +79,41 @@ class Execution:
         Raises:
             InfrastructureError: The cluster failed before all trials had run.
             StudyFolderError: The ledger could not be written.
+            Exception: What `prepare` raises; no trial has started.
         """
         broker = BrokerClient.start(spec.limits)
         reports, durations = TrialReports(with_epochs=_judges_epochs(spec)), TrialDurations()
-        observers: list[Observer] = [reports, durations, *self.observers]
+        workers = self._worker_groups(spec, strategies, broker, reports, durations)
+        workers.start()
+        try:
+            from l2rw_ray.orchestration.tune import running  # noqa: F401  # takes a second, as workers do
+
+            self.prepare()
+        except BaseException:
+            workers.stop_scaling()
+            workers.join(timeout_s=0.0)
+            raise
+        observers: list[Observer] = [reports, durations, *self.observe()]
         gather_s = 0.0 if _judges_epochs(spec) else _GATHER_S
         pump = EventPump(broker, self.ledger, observers, gather_s, on_loss=reports.give_up)
-        workers = self._worker_groups(spec, strategies, broker, reports, durations)
+        return self._run_trials(strategies, scratch, spec, broker, reports, workers, pump)
+
+    def _run_trials(
+        self,
+        strategies: Sequence[TrialStrategy],
+        scratch: Path,
+        spec: StudySpec,
+        broker: BrokerClient,
+        reports: TrialReports,
+        workers: WorkerGroupPool,
+        pump: EventPump,
+    ) -> bool:
+        """Run all trials and stop the worker groups. Returns whether the user interrupted the run."""
+        from l2rw_ray.orchestration.tune.running import run_trials
+
         pump.start()
         interrupted, errors = False, list[str]()
         try:
-            workers.start()
-            from l2rw_ray.orchestration.tune.running import run_trials  # takes a second, as workers do
-
             errors = run_trials(strategies, spec, broker, reports, workers, self.begin, scratch / "tune")
         except (ray.exceptions.RayError, InfrastructureError) as error:
             errors = [f"{type(error).__name__}: {first_line(error)}"]

@@ -12,7 +12,7 @@ from l2rw_ray.events import Event, Observer, TrialEnded
 from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_folder
 from l2rw_ray.orchestration.custom_code import stage_custom_code
 from l2rw_ray.orchestration.software_versions import package_versions, source_commit
-from l2rw_ray.orchestration.study_check import checking
+from l2rw_ray.orchestration.study_check import StudyCheck, checking
 from l2rw_ray.planning.param_importances import keep_importances
 from l2rw_ray.planning.placement import Nodes, allocate, group_count
 from l2rw_ray.planning.plan import representative_trials
@@ -170,10 +170,8 @@ class _Run:
         scratch = stack.enter_context(scratch_folder())
         check = stack.enter_context(checking(samples, spec, with_data=address is None))
         nodes = stack.enter_context(ray_cluster(address, stage_custom_code(samples, scratch / "code")))
-        check.finish()
         groups = self._groups_that_fit(nodes)
-        self.plan.write()
-        return self._execution(groups).run(self.strategies, scratch, spec)
+        return self._execution(check, groups).run(self.strategies, scratch, spec)
 
     def _groups_that_fit(self, nodes: Nodes) -> int:
         """Return the largest number of worker groups; each strategy must have room for one."""
@@ -182,18 +180,24 @@ class _Run:
             group_count(strategy.resources, nodes, strategy.remaining, limit)
         return sum(allocate(remaining_by_resources(self.strategies), {}, nodes, limit).values())
 
-    def _execution(self, groups: int) -> "Execution":
+    def _execution(self, check: StudyCheck, groups: int) -> "Execution":
         from l2rw_ray.orchestration.execution import Execution  # ray's environment is set only now
         from l2rw_ray.orchestration.sharing.cluster_sharing import ClusterSharing
 
         plan, options = self.plan, self.options
         ledger = LedgerWriter(self.folder, plan.known, package_versions(), source_commit())
         is_shared = options.address is not None
+
+        def prepare() -> None:
+            check.finish()
+            plan.write()
+
         return Execution(
             self.folder,
+            prepare,
             plan.begin,
             _clean_up_after(ledger, self.folder),
-            list(self.observe(plan.known, _total(self.strategies), groups, is_exact=plan.is_fixed)),
+            lambda: self.observe(plan.known, _total(self.strategies), groups, is_exact=plan.is_fixed),
             self.notify,
             options.max_concurrent_trials,
             options.trials_per_worker_group,

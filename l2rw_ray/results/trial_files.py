@@ -70,9 +70,8 @@ def read_rows(folder: StudyFolder, wanted: pa.Schema) -> pa.Table:
         if not gone and not new:
             break
         listed = now
-    return last_rows(
-        pa.concat_tables([wanted.empty_table(), *(table for table in read.values() if table is not None)])
-    )
+    tables = [table for table in read.values() if table is not None]
+    return last_rows(pa.concat_tables([_no_rows(wanted), *tables]))
 
 
 def last_rows(rows: pa.Table) -> pa.Table:
@@ -100,6 +99,11 @@ def trial_files(folder: StudyFolder) -> list[Path]:
     return sorted((folder.trials / name for name in names), key=_precedence)
 
 
+def _no_rows(wanted: pa.Schema) -> pa.Table:
+    """Return an empty table without importing pandas, which `Schema.empty_table` does."""
+    return pa.Table.from_batches([], schema=wanted)
+
+
 def _precedence(path: Path) -> tuple[bool, bool, str]:
     return is_of_one_trial(path), path.name.startswith(COMPACTED), path.name
 
@@ -110,7 +114,7 @@ def _rows_of(path: Path, wanted: pa.Schema) -> pa.Table | None:
         return read_trial_file(path, wanted)
     except DamagedFileError as damage:
         _warn(damage)
-        return wanted.empty_table()
+        return _no_rows(wanted)
 
 
 def is_of_one_trial(path: Path) -> bool:

@@ -106,7 +106,7 @@ class BrokerClient:
     # Called by the worker groups' pool
 
     def pending(self) -> dict[Resources, PendingTrials]:
-        """Return the numbers of waiting and running trials, by resources."""
+        """Return the numbers of waiting and running trials and of idle worker groups, by resources."""
         pending: dict[Resources, PendingTrials] = ray.get(self.actor.pending.remote())
         return pending
 

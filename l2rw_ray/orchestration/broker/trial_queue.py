@@ -44,10 +44,12 @@ class PendingTrials:
     Attributes:
         waiting: Trials without a worker group; None when their number is unknown.
         running: Trials that worker groups hold.
+        idle: Worker groups that have asked for a trial and wait for one.
     """
 
     waiting: int | None
     running: int = 0
+    idle: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class TrialQueue:
         self._states: dict[str, _TrialState] = {}
         self._waiting: dict[Resources, deque[str]] = {}
         self._held: dict[str, str] = {}
-        self._joined: set[str] = set()
+        self._joined: dict[str, Resources] = {}
         self._gone: set[str] = set()
         self._may_leave: frozenset[str] = frozenset()
         self._leaving: set[str] = set()
@@ -117,7 +119,7 @@ class TrialQueue:
         """
         if group in self._gone:
             return WorkerGroupCommand.LEAVE
-        self._joined.add(group)
+        self._joined[group] = resources
         if self.is_released(group):
             self._leaving.add(group)
             return WorkerGroupCommand.LEAVE
@@ -228,11 +230,14 @@ class TrialQueue:
         return self._closed or resources in self._complete
 
     def pending(self) -> dict[Resources, PendingTrials]:
-        """Return the numbers of waiting and running trials, by resources."""
+        """Return the numbers of waiting and running trials and of idle worker groups, by resources."""
         running = Counter(self._states[trial_id].lease.trial.resources for trial_id in self._held.values())
+        idle = Counter(self._joined[group] for group in self._joined.keys() - self._held.keys() - self._gone)
         return {
-            resources: PendingTrials(len(queue), running[resources])
-            for resources, queue in self._waiting.items()
+            resources: PendingTrials(
+                len(self._waiting.get(resources, ())), running[resources], idle[resources]
+            )
+            for resources in self._waiting.keys() | idle.keys()
         }
 
     @property

@@ -90,6 +90,7 @@ class WorkerGroupPool:
         self._said: set[str] = set()
         self._stuck_since: float | None = None
         self._began = monotonic()
+        self._start_s: float | None = None
         self._answers: SimpleQueue[WorkerAnswer | None] = SimpleQueue()
         self._ending = threading.Event()
         self._deadline = float("inf")
@@ -227,7 +228,7 @@ class WorkerGroupPool:
             submitted: Trials that the broker has, by resources.
         """
         self._drop_groups_without_place()
-        self._time_first_start()
+        self._time_first_start(submitted)
         decision = self._decide(dict(submitted))
         for resources, groups in self._share(decision.start, submitted).items():
             for _ in range(groups):
@@ -236,9 +237,19 @@ class WorkerGroupPool:
             self._say_once(f"memory   {self._memory.reason(len(self._groups))}")
         self._consider_giving_up(decision)
 
-    def _time_first_start(self) -> None:
-        """Measure the first start from when the cluster had room for it: waiting for others is no start."""
-        if self._durations.first_started_at is None:
+    def _time_first_start(self, submitted: Mapping[Resources, PendingTrials]) -> None:
+        """Measure how long the first worker group takes to start.
+
+        It is measured from when the cluster had room for it until it asked for a trial or was given one: to
+        wait for other jobs, or for trials while the study is checked, is not part of its start.
+        """
+        if self._start_s is not None:
+            return
+        if self._durations.first_started_at is not None:
+            self._start_s = self._durations.first_started_at - self._began
+        elif any(trials.idle for trials in submitted.values()):
+            self._start_s = monotonic() - self._began
+        else:
             since = (group.awaited_since for group in self._groups.values())
             self._began = min(since, default=monotonic())
 
@@ -269,8 +280,8 @@ class WorkerGroupPool:
             known = pending.get(resources, PendingTrials(0))
             waiting = None if number is None or known.waiting is None else known.waiting + number
             pending[resources] = PendingTrials(waiting, known.running)
-        first, trial_s = self._durations.first_started_at, self._durations.estimate_s()
-        start_s = _GROUP_START_S if first is None else first - self._began
+        trial_s = self._durations.estimate_s()
+        start_s = _GROUP_START_S if self._start_s is None else self._start_s
         worthwhile = {
             resources: worthwhile_groups(
                 None if trials.waiting is None else trials.waiting + trials.running, trial_s, start_s

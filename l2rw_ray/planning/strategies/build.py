@@ -9,7 +9,6 @@ from l2rw_ray.config.design.tuned_comparison import TunedComparisonDesign
 from l2rw_ray.planning.plan import by_resources
 from l2rw_ray.planning.strategies.fixed import FixedStrategy
 from l2rw_ray.planning.strategies.interface import Ledger, TrialStrategy
-from l2rw_ray.planning.strategies.minimum_effective import MinimumEffectiveStrategy
 from l2rw_ray.planning.strategies.search_spec import search_specs
 from l2rw_ray.results.folder import StudyFolder
 from l2rw_ray.results.plans.plan_log import plans_with
@@ -37,6 +36,8 @@ def build_strategies(
         case SearchDesign() | TunedComparisonDesign():
             return [_search_strategy(spec, folder, ledger, retry_failed=retry_failed)]
         case MinimumEffectiveDesign() as design:
+            from l2rw_ray.planning.strategies.minimum_effective import MinimumEffectiveStrategy
+
             return [MinimumEffectiveStrategy(spec, design, ledger, retry_failed=retry_failed)]
         case _ if spec.looks > 1:
             from l2rw_ray.planning.strategies.planned_looks import PlannedLooksStrategy

@@ -71,6 +71,7 @@ def test_trials_are_leased_in_order_and_each_once(
 def test_groups_wait_while_open_and_leave_when_closed() -> None:
     queue = TrialQueue()
     assert queue.lease("a", ONE) is WorkerGroupCommand.WAIT
+    assert queue.pending() == {ONE: PendingTrials(0, idle=1)}
     queue.close()
     assert queue.lease("a", ONE) is WorkerGroupCommand.LEAVE
 
@@ -87,6 +88,7 @@ def test_each_kind_of_group_trains_its_own_and_leaves_when_no_more_will_come(stu
     assert queue.pending() == {ONE: PendingTrials(1), TWO: PendingTrials(0, running=1)}
     queue.complete(ONE)
     assert queue.lease("a", ONE) == Lease(alone, 1), "what waits is trained first"
+    assert queue.pending()[ONE] == PendingTrials(0, running=1), "who trains is not idle"
     assert queue.lease("c", ONE) is WorkerGroupCommand.LEAVE
     queue.report(_end(together), 1)
     assert queue.lease("b", TWO) is WorkerGroupCommand.WAIT, "the others' end is not theirs"

@@ -145,6 +145,22 @@ def test_one_group_starts_and_more_as_trials_turn_out_to_last(case: Callable[...
     assert one.pool.number(ONE) == 2, "as many as fit"
 
 
+@pytest.mark.parametrize(("idle_after_s", "groups"), [(4.0, 2), (None, 1)])
+def test_waiting_for_trials_is_no_part_of_a_start(
+    case: Callable[..., _Case], idle_after_s: float | None, groups: int
+) -> None:
+    """A study that is checked for minutes would otherwise get one worker group alone."""
+    one = case(trials=9)
+    if idle_after_s is not None:
+        one.broker.waiting = {ONE: PendingTrials(0, idle=1)}
+        one.round(idle_after_s)
+    one.clock.now += 120
+    one.broker.waiting = {ONE: PendingTrials(0, running=1)}
+    one.durations(TrialStarted("a", 1, 1, "cpu", "a core", 1, 10, {}, {}))
+    one.round(2.0)
+    assert one.pool.number(ONE) == groups
+
+
 def test_a_lost_group_is_replaced_and_its_trial_returned(case: Callable[..., _Case]) -> None:
     one = case(limit=1)
     lost = one.groups[0]
