@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
+from types import FrameType
 
 from l2rw_ray.errors import InfrastructureError, InputError, first_line
 from l2rw_ray.orchestration.cluster.address import check_server_answers
@@ -106,7 +107,7 @@ def _connection(address: str | None, code: Path | None, private: Path | None) ->
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         try:
-            with nullcontext() if address else _own_sessions():
+            with _interrupts_deferred(), nullcontext() if address else _own_sessions():
                 _connect(address, code, private)
         finally:
             signal.signal(signal.SIGTERM, on_sigterm)  # Ray has replaced it
@@ -168,6 +169,37 @@ def _own_sessions() -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen = popen
+
+
+@contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    """Raise the first KeyboardInterrupt of the block at its end, and a second one at once.
+
+    A process whose connection to Ray was interrupted half-way can end with a segmentation fault: Ray's
+    shutdown passes over what is not fully connected, and its threads then outlive the cluster.
+    """
+    interrupts = [
+        each
+        for each in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(each) is signal.default_int_handler
+    ]
+    is_interrupted = False
+
+    def defer(number: int, frame: FrameType | None) -> None:
+        nonlocal is_interrupted
+        if is_interrupted:
+            signal.default_int_handler(number, frame)
+        is_interrupted = True
+
+    for each in interrupts:
+        signal.signal(each, defer)
+    try:
+        yield
+    finally:
+        for each in interrupts:
+            signal.signal(each, signal.default_int_handler)
+    if is_interrupted:
+        raise KeyboardInterrupt
 
 
 @contextmanager

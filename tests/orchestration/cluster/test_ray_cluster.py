@@ -9,6 +9,7 @@ import pytest
 from l2rw_ray.errors import InfrastructureError, InputError
 from l2rw_ray.orchestration.cluster.ray_cluster import (
     _environment,
+    _interrupts_deferred,
     _signals_ignored,
     _token_required,
     ray_cluster,
@@ -59,6 +60,30 @@ def test_clean_up_is_not_cut_short_and_work_is(ending: signal.Signals) -> None:
             signal.raise_signal(ending)
     finally:
         signal.signal(ending, before)
+
+
+@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
+def test_ray_connects_to_the_end_before_an_interrupt_and_a_second_one_is_taken_at_once(
+    interrupt: signal.Signals,
+) -> None:
+    """Interrupted half-way, Ray's threads crash when this process ends."""
+    before = signal.signal(interrupt, signal.default_int_handler)
+    survived = []
+
+    def interrupt_often(times: int) -> None:
+        with _interrupts_deferred():
+            for number in range(times):
+                signal.raise_signal(interrupt)
+                survived.append((times, number))
+
+    try:
+        for times in (1, 2):
+            with pytest.raises(KeyboardInterrupt):
+                interrupt_often(times)
+        assert signal.getsignal(interrupt) is signal.default_int_handler
+    finally:
+        signal.signal(interrupt, before)
+    assert survived == [(1, 0), (2, 0)]
 
 
 def test_a_machine_that_starts_no_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
