@@ -50,7 +50,8 @@ class ReweightedStep:
             `score` is called and the caller steps.
         loss_fn: Maps (output, target) to one loss per example; batches are then pairs of inputs and targets.
         losses: Maps (model, batch) to one loss per example, [B], in place of `loss_fn`.
-        collate: Joins a train and a meta batch that differ in shape, by padding; the train rows come first.
+        collate: Joins a train and a meta batch that differ in shape, by padding, the train rows first, for
+            one pass over both; `losses` must then not look beyond each example.
         estimator: How alignments are computed; see `example_scores`.
         verify_every: Steps that compute weights, from one comparison of the estimator with plain autograd
             to the next; 0 for none. There is one at the first, at any whose batch has rows where no check has

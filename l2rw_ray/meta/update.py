@@ -48,7 +48,7 @@ class WeightedUpdate:
         accumulation_steps: Micro-batches per optimiser step; their gradients are averaged.
         max_grad_norm: Largest norm of the whole gradient; a larger one is scaled down. None for any.
         losses: Maps (model, batch) to one loss per example, [B], in place of `loss_fn`.
-        collate: Joins a train and a meta batch that differ in shape, by padding.
+        collate: Joins a train and a meta batch that differ in shape, by padding; see `ReweightedStep`.
         replicas: The ranks that step together; None for those of the model.
         scaler: Scales the gradient, for training in float16; it skips steps on gradients that are not finite.
 

@@ -91,6 +91,10 @@ def _rows(size: int, classes: int = 3) -> dict[str, Tensor]:
     return {"x": torch.randn(size, 4), "y": torch.randint(classes, (size,))}
 
 
+def _joined(train: Any, meta: Any) -> Any:
+    return {name: torch.cat([train[name], meta[name]]) for name in train}
+
+
 def _per_token(model: nn.Module, batch: Any) -> Tensor:
     """Divide by the words of the whole batch, as many trainers do."""
     return _mean_losses(model, batch) / batch["x"].numel()
@@ -99,7 +103,7 @@ def _per_token(model: nn.Module, batch: Any) -> Tensor:
 BATCHES = {
     "positions of joined batches": (_Positions, _mean_losses, [_texts(4, 5), _texts(4, 6)], [5, 6]),
     "positions of the train batch": (_Positions, _mean_losses, [_texts(4, 5), _texts(4, 4)], [6, 6]),
-    "batches that can pass together": (_Positions, _per_token, [_texts(4, 5), _texts(4, 7)], [8, 7]),
+    "batches of one length or of two": (_Positions, _per_token, [_texts(4, 5), _texts(4, 7)], [8, 7]),
 }
 
 
@@ -109,7 +113,8 @@ def test_texts_of_another_length_are_scored_right(name: str, estimator: str) -> 
     torch.manual_seed(0)
     make, losses, batches, lengths = BATCHES[name]
     model = make()
-    step = ReweightedStep(model, None, losses=losses, estimator=estimator)
+    collate = _joined if "joined" in name else None
+    step = ReweightedStep(model, None, losses=losses, estimator=estimator, collate=collate)
     for batch, length in zip(batches, lengths, strict=True):
         meta = _texts(2, length)
         expected = _exact(model, losses, batch, _direction(model, losses, meta))
@@ -119,9 +124,140 @@ def test_texts_of_another_length_are_scored_right(name: str, estimator: str) -> 
 def test_packed_rows_that_happen_to_be_a_multiple_of_the_batch_are_scored_right() -> None:
     torch.manual_seed(0)
     model = _Nodes()
-    step = ReweightedStep(model, None, losses=_mean_losses)
+    step = ReweightedStep(model, None, losses=_mean_losses, collate=_joined)
     for counts in ([1, 2, 3, 5], [1, 5, 2, 1], [5, 1, 3, 2]):  # 6 examples with the meta batch's
         batch, meta = _graphs(counts), _graphs([1, 2])
+        expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))
+        torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-5, atol=1e-8)
+
+
+def _by_mask(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    owner = torch.arange(len(x)).unsqueeze(1).expand_as(mask)
+    return x[mask], owner[mask]
+
+
+def _by_flat_index(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """As attention without padding takes tokens out of a batch."""
+    kept = torch.nonzero(mask.flatten(), as_tuple=False).flatten()
+    return torch.index_select(x.flatten(0, 1), 0, kept), kept // mask.shape[1]
+
+
+def _by_two_indices(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    example, place = mask.nonzero(as_tuple=True)
+    return x[example, place], example
+
+
+def _by_parts(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    counts = mask.sum(dim=1).tolist()
+    packed = torch.cat([row[:count] for row, count in zip(x, counts, strict=True)])
+    return packed, torch.arange(len(x)).repeat_interleave(torch.tensor(counts))
+
+
+def _by_masked_select(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    owner = torch.arange(len(x)).unsqueeze(1).expand_as(mask)
+    return x.masked_select(mask.unsqueeze(2)).view(-1, x.shape[2]), owner[mask]
+
+
+class _Packed(nn.Module):
+    """A sum over a graph's nodes, with layers before and after they are taken out of their padding."""
+
+    def __init__(self, pack: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
+        super().__init__()
+        self.lift, self.node, self.head = nn.Linear(4, 4), nn.Linear(4, 5), nn.Linear(5, 3)
+        self.pack = pack
+
+    def forward(self, x: Tensor) -> Tensor:
+        nodes, owner = self.pack(torch.tanh(self.lift(x)), x[..., 0] != 0)
+        nodes = torch.relu(self.node(torch.tanh(nodes)))
+        return self.head(nodes.new_zeros(len(x), 5).index_add(0, owner, nodes))
+
+
+_PACKERS = [_by_mask, _by_flat_index, _by_two_indices, _by_parts, _by_masked_select]
+
+
+@pytest.mark.parametrize("size", [2, 1])
+@pytest.mark.parametrize("pack", _PACKERS)
+def test_rows_that_are_packed_equally_at_first_are_scored_right_later(
+    pack: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], size: int
+) -> None:
+    """Shapes and the checks so far allow for rows that belong to another example."""
+    torch.manual_seed(0)
+    model = _Packed(pack)
+    step = ReweightedStep(model, None, losses=_mean_losses)
+    estimators = []
+    for counts in ([size] * 4, [size] * 4, [size + 1, size - 1, size, size], [2 * size, 0, 0, 2 * size]):
+        batch, meta = _graphs(counts), _graphs([1, 3])
+        expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))
+        scored = step.score(batch, meta)
+        torch.testing.assert_close(scored.scores, expected, rtol=1e-3, atol=1e-5)
+        estimators.append(scored.certificate.estimator)
+    assert estimators[:2] == ["ghost"] * 2, "equally many rows of each are read by their shape"
+    assert "ghost" not in estimators[2:]
+
+
+class _SortedLater(nn.Module):
+    """Sorts its examples by length, which the first batches are already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        order = x[:, 0].argsort(descending=True, stable=True)
+        h = torch.tanh(self.inner(x[order]))
+        return self.head(h[order.argsort()])
+
+
+def test_rows_that_are_sorted_from_some_batch_on_are_scored_right() -> None:
+    torch.manual_seed(0)
+    model = _SortedLater()
+    step = ReweightedStep(model, None, losses=_mean_losses)
+    for lengths in ([4.0, 3.0, 2.0, 1.0], [4.0, 4.0, 3.0, 2.0], [2.0, 1.0, 4.0, 3.0]):
+        batch, meta = _rows(4), _rows(2)
+        batch["x"][:, 0], meta["x"][:, 0] = torch.tensor(lengths), torch.tensor([2.0, 1.0])
+        expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))
+        torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-3, atol=1e-5)
+
+
+def _weighted_by_batch(model: nn.Module, batch: Any) -> Tensor:
+    return _mean_losses(model, batch) * batch["w"] / batch["w"].mean()
+
+
+def test_losses_that_look_at_their_batch_are_not_given_another_one() -> None:
+    """The first batches have the same mean, so that no check could tell."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    step = ReweightedStep(model, None, losses=_weighted_by_batch)
+    for factor in (1.0, 1.0, 5.0):
+        batch, meta = _rows(4), _rows(2)
+        batch["w"], meta["w"] = factor * torch.tensor([1.0, 2.0, 3.0, 2.0]), torch.tensor([1.0, 3.0])
+        expected = _exact(model, _weighted_by_batch, batch, _direction(model, _weighted_by_batch, meta))
+        scored = step.score(batch, meta)
+        torch.testing.assert_close(scored.scores, expected, rtol=1e-5, atol=1e-8)
+        torch.testing.assert_close(scored.losses, _weighted_by_batch(model, batch))
+        assert scored.certificate.estimator == "ghost"
+
+
+def test_masks_and_indices_that_keep_the_order_leave_ghost_in_use() -> None:
+    class Last(nn.Module):
+        """Reads the last word of each text, as decoders that classify do, and words two at a time."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.pairs, self.head = nn.Embedding(9, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+
+        def forward(self, words: Tensor) -> Tensor:
+            h, count = torch.tanh(self.words(words)), words.shape[1]
+            last = h[torch.arange(len(words)), torch.full((len(words),), count - 1)]
+            is_last = (torch.arange(count) == count - 1).expand(words.shape)
+            kept = self.pairs(h[:, torch.tensor([0, 2])].flatten(0, 1)).view(len(words), 2, 6)
+            return self.head(last + self.pairs(h[is_last]) + kept.sum(dim=1))
+
+    torch.manual_seed(0)
+    model = Last()
+    step = ReweightedStep(model, None, losses=_mean_losses, estimator="ghost")
+    for length in (5, 6):
+        batch, meta = _texts(4, length), _texts(2, length)
         expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))
         torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-5, atol=1e-8)
 
@@ -129,7 +265,7 @@ def test_packed_rows_that_happen_to_be_a_multiple_of_the_batch_are_scored_right(
 def test_a_batch_that_passes_alone_with_an_earlier_direction_is_scored_right() -> None:
     torch.manual_seed(0)
     model, direction = _Matcher(), []
-    step = ReweightedStep(model, None, losses=_mean_losses, meta_gradient_every=2)
+    step = ReweightedStep(model, None, losses=_mean_losses, collate=_joined, meta_gradient_every=2)
     for number in range(4):
         batch, meta = _rows(6, 6), _rows(3, 6)
         direction = direction if number % 2 else _direction(model, _mean_losses, meta)
@@ -139,7 +275,7 @@ def test_a_batch_that_passes_alone_with_an_earlier_direction_is_scored_right() -
 
 def test_batches_with_rows_in_the_same_places_are_not_checked() -> None:
     torch.manual_seed(0)
-    step = ReweightedStep(_Positions(), None, losses=_mean_losses)
+    step = ReweightedStep(_Positions(), None, losses=_mean_losses, collate=_joined)
     first = step.score(_texts(4, 5), _texts(3, 5)).certificate
     for length in (6, 8, 9):
         assert step.score(_texts(4, length), _texts(3, length)).certificate is first
@@ -163,7 +299,7 @@ class _Towers(nn.Module):
 def test_a_layer_that_is_also_called_on_what_examples_share_is_scored_right(negatives: list[range]) -> None:
     torch.manual_seed(0)
     model = _Towers(negatives)
-    step = ReweightedStep(model, None, losses=_mean_losses)
+    step = ReweightedStep(model, None, losses=_mean_losses, collate=_joined)
     for size in (8, 4, 8, 4):  # with the meta batch's, as many as there are negatives
         batch, meta = (
             {"x": torch.randint(20, (count, 2)), "y": torch.zeros(count, dtype=torch.long)}
@@ -188,7 +324,7 @@ class _CountedTowers(_Towers):
 def test_a_batch_that_is_refused_after_it_was_scored_leaves_buffers_as_they_were() -> None:
     torch.manual_seed(0)
     model = _CountedTowers()
-    step = ReweightedStep(model, None, losses=_mean_losses, estimator="ghost")
+    step = ReweightedStep(model, None, losses=_mean_losses, collate=_joined, estimator="ghost")
     batches = {size: {"x": torch.randint(20, (size, 2)), "y": torch.zeros(size).long()} for size in (4, 6, 8)}
     step.score(batches[6], batches[4])
     with pytest.raises(UnsupportedModelError, match="differ from those of plain autograd"):
@@ -212,7 +348,7 @@ class _Prompted(nn.Module):
 def test_a_change_of_mode_begins_anew() -> None:
     torch.manual_seed(0)
     model = _Prompted()
-    step = ReweightedStep(model, None, losses=_mean_losses)
+    step = ReweightedStep(model, None, losses=_mean_losses, collate=_joined)
     for is_training, size in ((True, 8), (False, 8), (False, 4)):
         model.train(is_training)
         batch, meta = _rows(size), _rows(4)
@@ -237,7 +373,7 @@ class _Unrolled(nn.Module):
 def test_a_layer_that_is_called_varying_numbers_of_times_is_scored_right() -> None:
     torch.manual_seed(0)
     model = _Unrolled()
-    step = ReweightedStep(model, None, losses=_mean_losses)
+    step = ReweightedStep(model, None, losses=_mean_losses, collate=_joined)
     for length, size in ((3, 4), (4, 4), (3, 6), (4, 6)):  # 8 examples with the meta batch's
         batch, meta = _texts(size, length), _texts(2, length)
         expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))

@@ -34,9 +34,10 @@ class Ghost:
     activations (`layers`).
 
     Args:
-        joins: Whether train and meta batch may pass together. Where a loss looks at its batch, a forward
-            draws random numbers or writes buffers, they must not: the train batch would be evaluated
-            otherwise than by a plain step.
+        joins: Whether train and meta batch may pass together, where a `loss_fn` can be called on each of
+            them or a `collate` joins them. Where the model looks at its batch, a forward draws random
+            numbers or writes buffers, they must not: the train batch would be evaluated otherwise than by a
+            plain step.
         memory: What example gradients that are formed may take: `lean`, a third of the layers' inputs,
             which are held anyway; `fast`, four times them, but at most a third of what is free; `auto`,
             `fast` where all that is free, else `lean`; or bytes.

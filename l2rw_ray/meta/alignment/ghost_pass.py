@@ -29,9 +29,10 @@ from l2rw_ray.meta.alignment.layers import (
     leaves_of,
     recorded_call,
 )
+from l2rw_ray.meta.alignment.row_order import RowOrder
 from l2rw_ray.meta.evaluation.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.evaluation.forward import Forward
-from l2rw_ray.meta.evaluation.losses import JoinedBatches, trained_parameters
+from l2rw_ray.meta.evaluation.losses import trained_parameters
 from l2rw_ray.meta.evaluation.replaced import replaced_forwards, unexpected_parameter
 from l2rw_ray.trees import tensors_of
 
@@ -135,7 +136,7 @@ class GhostPass:
         self._forward, self._trained = forward, trained
         self._train, self._train_size = train, batch_size(train)
         self._batch = train if joined is None else joined
-        self._joined = None if joined is None else JoinedBatches(self._train_size)
+        self._is_joined = joined is not None
         self.size = batch_size(self._batch)
         self.found = RecordedGradients(self._train_size)
         self.budget = FormingBudget(memory)
@@ -143,11 +144,15 @@ class GhostPass:
 
     def run(self) -> Tensor:
         """Return losses [N], detached, and fill `found`."""
+        if not self.size:  # a rank's share, which few layers take
+            return torch.empty(0, device=batch_device(self._batch))
         trained = self._trained
         rules = trained.check()
         anchor = torch.zeros((), device=batch_device(self._batch), requires_grad=True)
         recording = Recording(self._forward.module, self.size, self._train_size, anchor, self.budget)
         self.found, self.row_layout = recording.found, recording.row_layout
+        order = RowOrder(self.size, recording.is_of_batch)
+        recording.has_lost_order = order.is_lost
         calls = {layer: recorded_call(layer, rule, recording) for layer, rule in rules.items()}
         is_custom = len(rules) < len(trained.layers)
         # they last until the backward is over: an activation checkpoint calls layers again
@@ -156,19 +161,19 @@ class GhostPass:
             recording.expressed(trained.parameters, trained.places, everywhere=is_custom),
             replaced_forwards(calls),
         ):
-            losses_N = self._losses_of()
+            with order:
+                losses_N = self._losses_of()
             if isinstance(losses_N, ParameterExpression):
                 losses_N = recording.activation(losses_N)
             self._differentiate(losses_N.sum(), recording)
-        if self._joined is not None:
-            self.row_layout.append(("losses apart", self._joined.are_apart))
         for part in self.found.parts:
             if isinstance(part, FactoredLinear):
                 part.share(next(tensors_of(self._train)), next(tensors_of(self._batch)))
         return losses_N.detach()
 
     def _losses_of(self) -> Tensor:
-        return self._forward.alone().training(self._batch, joined=self._joined)
+        train_size = self._train_size if self._is_joined else None
+        return self._forward.alone().training(self._batch, train_size=train_size)
 
     def _differentiate(self, total: Tensor, recording: Recording) -> None:
         """Send gradients back through all layers; parameters must see none of them."""

@@ -11,12 +11,12 @@ from l2rw_ray.errors import InputError, L2RWError
 from l2rw_ray.meta.evaluation.batches import Batch, Collate, batch_device, batch_size, joined
 from l2rw_ray.meta.evaluation.generators import GeneratorState, LibraryGenerators, untouched_generators
 from l2rw_ray.meta.evaluation.losses import (
-    JoinedBatches,
     Losses,
     Parameters,
     copied_buffers,
     example_losses,
     graph_nodes,
+    may_join,
     trained_parameters,
 )
 from l2rw_ray.meta.replicas import Replicas
@@ -59,9 +59,13 @@ class Forward:
         return Forward(self.replicas.alone(), self.losses, dry=self.dry, collate=self._collate)
 
     def joined(self, train: Batch, meta: Batch) -> Batch | None:
-        """Return both batches as one, the train rows first; None where they do not fit."""
+        """Return both batches as one, the train rows first; None where they do not fit or must not be joined.
+
+        Losses that are a function of a model and a batch see all that is joined, and may look at their batch
+        as a whole: they are not given two as one unless the user says how, by `collate`.
+        """
         if self._collate is None:
-            return joined(train, meta)
+            return joined(train, meta) if may_join(self.losses) else None
         try:
             return self._collate(train, meta)
         except (L2RWError, torch.OutOfMemoryError):
@@ -72,7 +76,7 @@ class Forward:
             raise InputError("collate", type(self._collate).__name__, problem, remedy) from error
 
     def training(
-        self, batch: Batch, parameters: Parameters | None = None, joined: JoinedBatches | None = None
+        self, batch: Batch, parameters: Parameters | None = None, train_size: int | None = None
     ) -> Tensor:
         """Return losses [B] with their graph, by the forward that is then trained on.
 
@@ -83,15 +87,16 @@ class Forward:
             batch: What the model is trained on.
             parameters: Values to compute with instead of the module's own, by name; gradients reach
                 the module's own through them.
-            joined: What it consists of, where it is a train and a meta batch; None for a single one.
+            train_size: How many examples come first where it is a train and a meta batch; None for a
+                single one.
         """
         torch.clear_autocast_cache()  # a copy made without gradients would keep them from the parameters
         if self.dry:
             with self._untraced(parameters or {}) as model:
-                return example_losses(self.losses, model, batch, joined)
+                return example_losses(self.losses, model, batch, train_size)
         values = self.replicas.at(parameters) if parameters else nullcontext()
         with values, self.replicas.communicating() as model:
-            return example_losses(self.losses, model, batch, joined)
+            return example_losses(self.losses, model, batch, train_size)
 
     def probe(self, batch: Batch, parameters: Parameters, replay: GeneratorState | None = None) -> Tensor:
         """Compute losses [B] at other parameters; no parameter, buffer or generator is written.

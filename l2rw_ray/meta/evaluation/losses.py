@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -56,52 +55,54 @@ class _PairLosses:
         inputs, target = checked_pair("batch", batch)
         return self._loss_fn(model(inputs), target)
 
-    def apart(self, model: Any, batch: Batch, joined: "JoinedBatches") -> Tensor:
+    def apart(self, model: Any, batch: Batch, train_size: int) -> Tensor:
         """Return the losses [N] of two batches that pass the model as one, each batch by itself.
 
         A loss that looks at its batch, such as one over the batch's class counts, is then what it is without
-        the other batch. Where outputs or targets are not tensors with a row for each example throughout, the
-        losses are those of the joined batch.
+        the other batch.
+
+        Args:
+            model: The model.
+            batch: Both batches, the train examples first.
+            train_size: Examples of the train batch.
+
+        Raises:
+            UnsupportedModelError: The loss cannot be evaluated on a part of the outputs.
         """
         inputs, target = checked_pair("batch", batch)
         output, size = model(inputs), batch_size(batch)
         leaves = [leaf for tree in (output, target) for _, leaf in named_leaves(tree)]
         if not all(type(leaf) is Tensor and leaf.shape[:1] == (size,) for leaf in leaves):
-            return self._loss_fn(output, target)
-        shares = [itemgetter(slice(joined.train_size)), itemgetter(slice(joined.train_size, None))]
-        try:
-            found = [
-                self._loss_fn(map_tensors(output, share), map_tensors(target, share)) for share in shares
-            ]
-        except UnsupportedModelError:  # it reads a parameter, which is followed through all rows alone
-            return self._loss_fn(output, target)
-        if not all(isinstance(part, Tensor) and part.ndim == 1 for part in found):
-            return self._loss_fn(output, target)  # whose error says what is wrong
-        joined.are_apart = True
+            raise _apart_refusal("outputs and targets are not tensors with one row for each example")
+        shares = [slice(train_size), slice(train_size, None)]
+        found = []
+        for rows in shares:
+            share = itemgetter(rows)
+            part = self._loss_fn(map_tensors(output, share), map_tensors(target, share))
+            if not isinstance(part, Tensor) or part.ndim != 1:
+                raise _apart_refusal("it does not return one loss for each example of both batches")
+            found.append(part)
         return torch.cat(found)
 
 
-@dataclass
-class JoinedBatches:
-    """A train and a meta batch that pass the model as one, the train examples first.
-
-    Attributes:
-        train_size: Examples of the train batch.
-        are_apart: Whether the loss function has evaluated each of them by itself, once the losses are known.
-    """
-
-    train_size: int
-    are_apart: bool = False
+def _apart_refusal(problem: str) -> UnsupportedModelError:
+    found = "on the train and the meta batch"
+    return UnsupportedModelError("loss_fn", found, problem, "use estimator='auto'")
 
 
-def example_losses(losses: Losses, model: Any, batch: Batch, joined: JoinedBatches | None = None) -> Tensor:
+def may_join(losses: Losses) -> bool:
+    """Return whether two batches may pass the model as one, because the losses see each by itself."""
+    return isinstance(losses, _PairLosses)
+
+
+def example_losses(losses: Losses, model: Any, batch: Batch, train_size: int | None = None) -> Tensor:
     """Return one loss per example, [B].
 
     Args:
         losses: Maps (model, batch) to them.
         model: The model.
         batch: What to evaluate.
-        joined: What it consists of, where it is a train and a meta batch; None for a single one.
+        train_size: How many examples come first where it is a train and a meta batch; None for a single one.
 
     Raises:
         InputError: The loss function returned anything else, such as the mean over the batch.
@@ -109,8 +110,8 @@ def example_losses(losses: Losses, model: Any, batch: Batch, joined: JoinedBatch
     size = batch_size(batch)
     # losses may take the labels out of a dict before they call the model, as those of transformers do
     given = rebuilt(batch, dict(batch)) if isinstance(batch, Mapping) else batch
-    if joined is not None and isinstance(losses, _PairLosses):
-        found = losses.apart(model, given, joined)
+    if train_size is not None and isinstance(losses, _PairLosses):
+        found = losses.apart(model, given, train_size)
     else:
         found = losses(model, given)
     name, remedy = ("loss_fn", _REMEDY) if isinstance(losses, _PairLosses) else ("losses", _LOSSES_REMEDY)

@@ -22,7 +22,9 @@ def passed(
     network: nn.Module, loss: Loss, train: Batch, meta: Batch | None = None, **options: Any
 ) -> GhostPass:
     """Return a pass that has been run."""
-    forward = Forward(Replicas.of(network), losses_from(loss, None))
+    # losses of both batches at once, so that parameters in the loss and outputs of any kind are seen, too
+    losses = losses_from(None, lambda model, batch: loss(model(batch[0]), batch[1]))
+    forward = Forward(Replicas.of(network), losses)
     both = None if meta is None else joined(train, meta)
     ghost = GhostPass(forward, TrainedLayers.of(network), train, both, **options)
     ghost.run()
