@@ -13,7 +13,9 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.meta.alignment import ScoredBatch
 from l2rw_ray.meta.certificate import Certificate
 from l2rw_ray.meta.diagnostics import effective_sample_size, zero_weight_fraction
+from l2rw_ray.meta.evaluation.batches import checked_by_example
 from l2rw_ray.meta.replicas import Replicas
+from l2rw_ray.meta.update import checked_scaler
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +109,12 @@ class ScoredStep:
             This rank's Σ w_i ℓ_i, a detached scalar, unscaled.
 
         Raises:
-            InputError: The weights are not [B], the gradient has been added before, or the parameters have
-                changed.
+            InputError: The weights are not [B], the scaler is none of torch's, the gradient has been added
+                before, or the parameters have changed.
         """
         weights_B = self.weights if weights_B is None else weights_B
-        if not isinstance(weights_B, Tensor):
-            remedy = f"give a tensor of one for each of {len(self.losses)} examples"
-            raise InputError("weights", type(weights_B).__name__, "no tensor", remedy)
-        weights_B = weights_B.detach()
-        if weights_B.shape != self.losses.shape:
-            found, remedy = list(weights_B.shape), f"give one for each of {len(self.losses)} examples"
-            raise InputError("weights", found, "no weight for each example", remedy)
+        weights_B = checked_by_example("weights", weights_B, len(self.losses)).detach()
+        checked_scaler(scaler)
         if self._is_spent:
             problem = "what it is computed from is gone"
             raise InputError("backward", "called again", problem, "score the batch again")

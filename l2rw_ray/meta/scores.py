@@ -10,7 +10,13 @@ from l2rw_ray.meta.alignment import Estimator
 from l2rw_ray.meta.alignment.candidates import AUTO
 from l2rw_ray.meta.checked_estimator import CheckedEstimator
 from l2rw_ray.meta.direction import DirectionSource
-from l2rw_ray.meta.evaluation.batches import Batch, checked_batch, checked_pair
+from l2rw_ray.meta.evaluation.batches import (
+    Batch,
+    batch_size,
+    checked_batch,
+    checked_by_example,
+    checked_pair,
+)
 from l2rw_ray.meta.evaluation.forward import Forward
 from l2rw_ray.meta.evaluation.losses import Losses, LossFunction, losses_from, trainable
 from l2rw_ray.meta.lookahead import lookahead_named
@@ -59,8 +65,8 @@ def example_scores(
         Scores [B].
 
     Raises:
-        InputError: A batch has no rows or unequal numbers of them, a name is unknown, the loss function
-            does not return a loss per example, or the optimiser has no lookahead rule.
+        InputError: A batch has no rows or unequal numbers of them, ε0 is not [B], a name is unknown, the loss
+            function does not return a loss per example, or the optimiser has no lookahead rule.
         UnsupportedModelError: The estimator does not support the model, or its result differs from plain
             autograd's by more than rounding or `max_error`.
 
@@ -70,6 +76,8 @@ def example_scores(
     replicas = Replicas.given(replicas, model).uncompiled()
     forward = Forward(replicas, losses_from(loss_fn, losses), dry=True)
     _check_batches(train_batch, meta_batch, paired=losses is None)
+    if epsilon_B is not None:
+        checked_by_example("epsilon_B", epsilon_B, batch_size(train_batch))
     trainable(replicas.module)
     allowed = 0.0 if max_error is None and estimator == AUTO else max_error
     checked = CheckedEstimator(estimator, verify_every=1, max_error=allowed)

@@ -74,11 +74,9 @@ class WeightedUpdate:
         is_norm = isinstance(max_grad_norm, int | float) and 0 < max_grad_norm < math.inf
         if max_grad_norm is not None and not is_norm:
             raise InputError("max_grad_norm", max_grad_norm, "no norm", "use a number above 0, or None")
-        if scaler is not None and not isinstance(scaler, GradScaler):
-            raise InputError("scaler", type(scaler).__name__, "no GradScaler", "pass a torch.amp.GradScaler")
         evaluated = losses_from(loss_fn, losses)
         self.forward = Forward(Replicas.given(replicas, model), evaluated, collate=collate)
-        self._optimizers, self._scaler = each_optimizer(optimizer), scaler
+        self._optimizers, self._scaler = each_optimizer(optimizer), checked_scaler(scaler)
         check_not_left_out(self._optimizers, self.forward.module)
         self._accumulation_steps, self._max_grad_norm = accumulation_steps, max_grad_norm
         self._micro_batches, self._is_last = 0, False
@@ -210,6 +208,17 @@ def _multiply_gradients(module: nn.Module, factor: float) -> None:
 def _are_finite(module: nn.Module) -> bool:
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
     return bool(nn.utils.get_total_norm(gradients, math.inf).isfinite())
+
+
+def checked_scaler(scaler: GradScaler | None) -> GradScaler | None:
+    """Check that a scaler is one of torch's, or none; return it.
+
+    Raises:
+        InputError: It is anything else.
+    """
+    if scaler is not None and not isinstance(scaler, GradScaler):
+        raise InputError("scaler", type(scaler).__name__, "no GradScaler", "pass a torch.amp.GradScaler")
+    return scaler
 
 
 def _step_all(optimizers: Sequence[Optimizer], scaler: GradScaler | None) -> None:

@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from l2rw_ray.errors import InputError
+from l2rw_ray.meta.evaluation.batches import checked_by_example
 from l2rw_ray.meta.replicas import BatchTotals, Replicas
 
 Clip = Literal["relu", "none", "abs"]
@@ -75,13 +76,14 @@ def example_weights(
         positive.
 
     Raises:
-        InputError: `clip` or `normalise` is unknown, or there are several ranks and `replicas` does
-            not say which of them share the batch.
+        InputError: The scores are not [B], `clip` or `normalise` is unknown, or there are several ranks and
+            `replicas` does not say which of them share the batch.
 
     Source:
         Ren et al. 2018, equations 13 and 14.
     """
     checked_rule(clip, normalise)
+    checked_by_example("scores_B", scores_B)
     if replicas is None and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         problem = f"{dist.get_world_size()} ranks would each normalise alone"
         raise InputError("replicas", None, problem, "pass replicas=Replicas.of(model)")

@@ -34,3 +34,8 @@ def test_ranks_get_shares_of_the_same_passes() -> None:
 def test_a_pass_without_batches_ends_it(loader, number: int) -> None:
     with pytest.raises(InputError, match=f"pass {number} has no batch"):
         list(islice(cycle_batches(loader), 3))
+
+
+def test_what_cannot_be_iterated_over_is_one_line() -> None:
+    with pytest.raises(InputError, match="loader = 'int': it cannot be iterated over; give a loader"):
+        next(cycle_batches(3))

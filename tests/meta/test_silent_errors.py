@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from l2rw_ray.errors import InputError
-from l2rw_ray.meta import ReweightedStep, example_weights
+from l2rw_ray.meta import ReweightedStep, example_scores, example_weights
 from tests.meta.zoo.reference import true_scores
 
 
@@ -157,6 +157,18 @@ def test_a_fault_of_a_batch_is_told_as_torch_does(estimator: str, verify_every: 
     with pytest.raises(IndexError, match="Target 11 is out of bounds"):
         step.score(*batches.values())
     assert step.estimator == used, "the estimator was not at fault"
+
+
+def test_arguments_of_the_wrong_kind_are_one_line() -> None:
+    model = nn.Linear(4, 3)
+    scored = ReweightedStep(model, None, losses=_losses).score(_rows(5), _rows(3))
+    with pytest.raises(InputError, match="scaler = 'int': no GradScaler"):
+        scored.backward(scaler=3)
+    with pytest.raises(InputError, match=r"weights = \[5, 1\]: not one number for each example"):
+        scored.backward(torch.ones(5, 1))
+    for epsilon in ([0.1] * 5, torch.zeros(3), torch.tensor(0.1)):
+        with pytest.raises(InputError, match=r"epsilon_B = .*; give one for each of 5 examples"):
+            example_scores(model, None, _rows(5), _rows(3), losses=_losses, epsilon_B=epsilon)
 
 
 def test_a_collate_that_fails_is_named() -> None:

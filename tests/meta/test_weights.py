@@ -53,3 +53,9 @@ def test_diagnostics_by_hand() -> None:
     assert effective_sample_size(torch.tensor([1.0, 0.0])).item() == 1
     assert effective_sample_size(torch.zeros(3)).item() == 0
     assert zero_weight_fraction(torch.tensor([0.0, 1.0, 0.0, 1.0])).item() == 0.5
+
+
+@pytest.mark.parametrize("scores", [[1.0, 2.0], torch.ones(2, 1), torch.tensor(1.0)])
+def test_what_are_no_scores_is_one_line(scores) -> None:
+    with pytest.raises(InputError, match=r"scores_B = .*: (no tensor|not one number for each example); give"):
+        example_weights(scores)

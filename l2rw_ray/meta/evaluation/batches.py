@@ -49,6 +49,27 @@ def checked_batch(name: str, batch: Batch) -> Batch:
     return batch
 
 
+def checked_by_example(name: str, values_B: Tensor, size: int | None = None) -> Tensor:
+    """Check that a tensor has one number for each example, [B]; return it.
+
+    Args:
+        name: What the user calls it, for the error.
+        values_B: What the user gave.
+        size: B; None for any number.
+
+    Raises:
+        InputError: It is anything else.
+    """
+    remedy = (
+        "give a tensor of one for each example" if size is None else f"give one for each of {size} examples"
+    )
+    if not isinstance(values_B, Tensor):
+        raise InputError(name, type(values_B).__name__, "no tensor", remedy)
+    if values_B.ndim != 1 or len(values_B) != (len(values_B) if size is None else size):
+        raise InputError(name, list(values_B.shape), "not one number for each example", remedy)
+    return values_B
+
+
 def checked_pair(name: str, batch: Batch) -> tuple[Any, Any]:
     """Check that a batch is a pair of inputs and targets, for a loss of output and target; return it.
 
@@ -127,8 +148,11 @@ def cycle_batches(loader: Iterable[Batch]) -> Iterator[Batch]:
         loader: What can be iterated over again and again, such as a DataLoader.
 
     Raises:
-        InputError: A pass has no batch.
+        InputError: It cannot be iterated over, or a pass has no batch.
     """
+    if not (isinstance(loader, Iterable) or hasattr(loader, "__getitem__")):
+        problem = "it cannot be iterated over"
+        raise InputError("loader", type(loader).__name__, problem, "give a loader, or a list of batches")
     set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
     for epoch in itertools.count():
         if set_epoch is not None:
