@@ -7,6 +7,7 @@ torch, and get no trial before the check has passed.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ray
@@ -86,48 +87,19 @@ class Execution:
         workers = self._worker_groups(spec, strategies, broker, reports, durations)
         workers.start()
         try:
-            from l2rw_ray.orchestration.tune import running  # noqa: F401  # takes a second, as workers do
+            from l2rw_ray.orchestration.tune.running import run_trials  # takes a second, as workers do
 
             self.prepare()
+            observers: list[Observer] = [reports, durations, *self.observe()]
+            gather_s = 0.0 if _judges_epochs(spec) else _GATHER_S
+            pump = EventPump(broker, self.ledger, observers, gather_s, on_loss=reports.give_up)
+            pump.start()
         except BaseException:
             workers.stop_scaling()
             workers.join(timeout_s=0.0)
             raise
-        observers: list[Observer] = [reports, durations, *self.observe()]
-        gather_s = 0.0 if _judges_epochs(spec) else _GATHER_S
-        pump = EventPump(broker, self.ledger, observers, gather_s, on_loss=reports.give_up)
-        return self._run_trials(strategies, scratch, spec, broker, reports, workers, pump)
-
-    def _run_trials(
-        self,
-        strategies: Sequence[TrialStrategy],
-        scratch: Path,
-        spec: StudySpec,
-        broker: BrokerClient,
-        reports: TrialReports,
-        workers: WorkerGroupPool,
-        pump: EventPump,
-    ) -> bool:
-        """Run all trials and stop the worker groups. Returns whether the user interrupted the run."""
-        from l2rw_ray.orchestration.tune.running import run_trials
-
-        pump.start()
-        interrupted, errors = False, list[str]()
-        try:
-            errors = run_trials(strategies, spec, broker, reports, workers, self.begin, scratch / "tune")
-        except (ray.exceptions.RayError, InfrastructureError) as error:
-            errors = [f"{type(error).__name__}: {first_line(error)}"]
-        except KeyboardInterrupt:
-            interrupted = True
-            workers.stop_scaling()
-            broker.interrupt(_GRACE_S)
-        finally:
-            workers.stop_scaling()
-            broker.close()
-            pump.finish()
-            with suppress(KeyboardInterrupt):  # everything is recorded
-                # a thread of theirs that calls Ray after its shutdown would kill this process silently
-                workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
+        to_end = partial(run_trials, strategies, spec, broker, reports, workers, self.begin, scratch / "tune")
+        interrupted, errors = _run_to_end(to_end, broker, workers, pump)
         if pump.error is not None:
             raise _ledger_error(pump.error) from pump.error
         if not interrupted and not self._is_done(strategies):
@@ -164,6 +136,33 @@ class Execution:
         return all(
             strategy.is_done and not missing_trials(strategy.planned, ended) for strategy in strategies
         )
+
+
+def _run_to_end(
+    run: Callable[[], list[str]], broker: BrokerClient, workers: WorkerGroupPool, pump: EventPump
+) -> tuple[bool, list[str]]:
+    """Run all trials and stop the worker groups.
+
+    Returns:
+        Whether the user interrupted, and errors of the trials or the cluster, a line each.
+    """
+    interrupted, errors = False, list[str]()
+    try:
+        errors = run()
+    except (ray.exceptions.RayError, InfrastructureError) as error:
+        errors = [f"{type(error).__name__}: {first_line(error)}"]
+    except KeyboardInterrupt:
+        interrupted = True
+        workers.stop_scaling()
+        broker.interrupt(_GRACE_S)
+    finally:
+        workers.stop_scaling()
+        broker.close()
+        pump.finish()
+        with suppress(KeyboardInterrupt):  # everything is recorded
+            # a thread of theirs that calls Ray after its shutdown would kill this process silently
+            workers.join(timeout_s=_LEAVE_S if interrupted else _GRACE_S)
+    return interrupted, errors
 
 
 def _judges_epochs(spec: StudySpec) -> bool:

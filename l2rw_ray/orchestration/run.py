@@ -157,7 +157,7 @@ class _Run:
     notify: Callable[[str], object]
 
     def execute(self, stack: ExitStack) -> bool:
-        """Check everything, connect to the cluster, and run the trials.
+        """Connect to the cluster while the study is checked, and run the trials.
 
         Args:
             stack: Keeps the cluster until the outcome has been recorded.

@@ -195,22 +195,32 @@ def test_rows_that_are_packed_equally_at_first_are_scored_right_later(
     assert "ghost" not in estimators[2:]
 
 
+_SORTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "index": lambda x, order: x[order],
+    "index and slice": lambda x, order: x[order, :],
+    "named arguments": lambda x, order: torch.index_select(input=x, dim=0, index=order),
+    "gather": lambda x, order: torch.gather(x, dim=0, index=order.unsqueeze(1).expand_as(x)),
+    "take_along_dim": lambda x, order: x.take_along_dim(order.unsqueeze(1).expand_as(x), dim=0),
+}
+
+
 class _SortedLater(nn.Module):
     """Sorts its examples by length, which the first batches are already."""
 
-    def __init__(self) -> None:
+    def __init__(self, sort: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
-        self.inner, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+        self.inner, self.head, self.sort = nn.Linear(4, 5), nn.Linear(5, 3), sort
 
     def forward(self, x: Tensor) -> Tensor:
         order = x[:, 0].argsort(descending=True, stable=True)
-        h = torch.tanh(self.inner(x[order]))
-        return self.head(h[order.argsort()])
+        h = torch.tanh(self.inner(self.sort(x, order)))
+        return self.head(self.sort(h, order.argsort()))
 
 
-def test_rows_that_are_sorted_from_some_batch_on_are_scored_right() -> None:
+@pytest.mark.parametrize("sort", _SORTS)
+def test_rows_that_are_sorted_from_some_batch_on_are_scored_right(sort: str) -> None:
     torch.manual_seed(0)
-    model = _SortedLater()
+    model = _SortedLater(_SORTS[sort])
     step = ReweightedStep(model, None, losses=_mean_losses)
     for lengths in ([4.0, 3.0, 2.0, 1.0], [4.0, 4.0, 3.0, 2.0], [2.0, 1.0, 4.0, 3.0]):
         batch, meta = _rows(4), _rows(2)
@@ -250,6 +260,10 @@ def test_masks_and_indices_that_keep_the_order_leave_ghost_in_use() -> None:
             h, count = torch.tanh(self.words(words)), words.shape[1]
             last = h[torch.arange(len(words)), torch.full((len(words),), count - 1)]
             is_last = (torch.arange(count) == count - 1).expand(words.shape)
+            last = last + torch.eye(12, 6)[words[:, 0]]  # a table that the examples share
+            last = last + torch.vmap(lambda row, place: row[place])(h, words[:, 0] % count)
+            last = last + h.masked_select(is_last.unsqueeze(2)).view(-1, 6)
+            assert torch.repeat_interleave(words[:, 0]).ndim == 1
             kept = self.pairs(h[:, torch.tensor([0, 2])].flatten(0, 1)).view(len(words), 2, 6)
             return self.head(last + self.pairs(h[is_last]) + kept.sum(dim=1))
 

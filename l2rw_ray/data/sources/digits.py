@@ -20,8 +20,8 @@ def load_digits(config: DigitsData) -> Source:  # the source has no options
     Source: Alpaydin & Kaynak 1998, the test part of the UCI optical recognition data set.
     """
     rows = _rows()
-    images = rows[:, :-1].reshape(-1, 1, _SIDE, _SIDE)
-    return Source(images.clone(), rows[:, -1].long(), tuple(map(str, range(10))))
+    images = rows[:, :-1].reshape(-1, 1, _SIDE, _SIDE)  # a copy
+    return Source(images, rows[:, -1].long(), tuple(map(str, range(10))))
 
 
 @cache
@@ -30,7 +30,8 @@ def _rows() -> Tensor:
 
     Decoding the file takes longer than training on it for an epoch, and importing scikit-learn a second.
     """
-    return cached({"bundled": "digits", "scikit-learn": version("scikit-learn")}, _decode)
+    identity = {"bundled": "digits", "columns": "pixels, label", "scikit-learn": version("scikit-learn")}
+    return cached(identity, _decode)
 
 
 def _decode() -> Array:

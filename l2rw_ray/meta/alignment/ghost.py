@@ -1,4 +1,4 @@
-"""Ghost: alignments, meta gradient and weighted gradient from one pass over both batches.
+"""Ghost: alignments and weighted gradient from one pass over the train batch, or over both batches.
 
 Exact where examples do not see each other, at 1 + M/B of a plain step where all layers' example
 gradients can be formed. Where none can (`layers`), another product per layer adds a third, and examples

@@ -145,13 +145,13 @@ class GhostPass:
     def run(self) -> Tensor:
         """Return losses [N], detached, and fill `found`."""
         if not self.size:  # a rank's share, which few layers take
-            return torch.empty(0, device=batch_device(self._batch))
+            return next(iter(self._trained.parameters.values())).new_empty(0)
         trained = self._trained
         rules = trained.check()
         anchor = torch.zeros((), device=batch_device(self._batch), requires_grad=True)
         recording = Recording(self._forward.module, self.size, self._train_size, anchor, self.budget)
         self.found, self.row_layout = recording.found, recording.row_layout
-        order = RowOrder(self.size, recording.is_of_batch)
+        order = RowOrder(self._batch)
         recording.has_lost_order = order.is_lost
         calls = {layer: recorded_call(layer, rule, recording) for layer, rule in rules.items()}
         is_custom = len(rules) < len(trained.layers)

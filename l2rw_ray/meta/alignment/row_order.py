@@ -1,9 +1,9 @@
-"""Follow indices and masks through a pass: which tensors no longer have the examples' rows in order.
+"""Read from indices and masks whether the rows that they pick are still in the order of the examples.
 
-Shapes tell whose row is whose where each example has equally many, one example's next to each other. An
-index or a mask can pick any rows, and a batch of texts can happen to pack into a multiple of its size.
-Whether picked rows are still in order is read from the index itself, on every pass. What is computed from
-rows that are not in order is taken to have the same ones, until it is written into another tensor.
+Shapes tell which row belongs to which example where all have equally many, those of one next to each other.
+An index or a mask can pick any rows: a batch of texts can happen to pack into a multiple of its size.
+What is computed from rows that are out of order is taken to have the same rows, until it is put into
+another tensor.
 
 Shape suffixes: N examples, T rows.
 """
@@ -13,39 +13,41 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from l2rw_ray.meta.evaluation.batches import Batch, batch_size
 from l2rw_ray.trees import tensors_of
 
-_OTHER_ROWS = {
+_PUTTING = {
     *("setitem", "index_add", "index_copy", "index_put", "scatter", "scatter_add", "scatter_reduce"),
     *("segment_reduce", "stack", "pad_sequence", "pad_packed_sequence"),
 }
-"""Functions whose value has not the rows of what they are given, but those of where it is put."""
+"""Functions that put rows where an index, or their place in a list, says."""
 
 
 class RowOrder(TorchFunctionMode):
-    """Finds out, while it is active, which tensors do not have the examples' rows in order.
+    """Follows, while it is active, which tensors have rows that an index has picked.
 
     Args:
-        size: N.
-        is_of_batch: Whether a tensor seems to have rows of examples.
+        batch: N examples.
     """
 
-    def __init__(self, size: int, is_of_batch: Callable[[Tensor], bool]) -> None:
+    def __init__(self, batch: Batch) -> None:
         super().__init__()
-        self._size, self._is_of_batch = size, is_of_batch
-        self._lost: dict[int, Tensor] = {}
+        self._size = batch_size(batch)
+        self._storages = {_storage(tensor) for tensor in tensors_of(batch)}
+        self._picked: dict[int, tuple[Tensor, Tensor | bool]] = {}
 
     def is_lost(self, tensor: Tensor) -> bool:
-        """Return whether the rows of a tensor are not the examples' in order, equally many of each."""
-        return id(tensor) in self._lost
+        """Return whether a tensor's rows are not those of the examples in order, equally many of each."""
+        _, is_in_order = self._picked.get(id(tensor), (tensor, True))
+        return not is_in_order
 
     def __exit__(self, *error: Any) -> None:
         """Forget all tensors."""
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-        self._lost.clear()
+        self._picked.clear()
 
     def __torch_function__(
         self,
@@ -54,37 +56,55 @@ class RowOrder(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call a function of torch, and look at what it did to rows."""
+        """Call a function of torch, and note whether its result has the examples' rows in order."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        name = getattr(func, "__name__", "")
         if torch.compiler.is_compiling():
             return result
-        is_picked = name in _PICKERS and bool(args) and self._has_rows(args[0])
-        if is_picked and not _PICKERS[name](self._size, *args, **kwargs):
-            self._lost |= {id(tensor): tensor for tensor in tensors_of(result)}
-        elif self._lost and name.strip("_") not in _OTHER_ROWS:
+        name = getattr(func, "__name__", "")
+        picker = _PICKERS.get(name)
+        is_in_order = True if picker is None else self._reads(picker, args, kwargs)
+        if is_in_order is True and self._picked and name.strip("_") not in _PUTTING:
             self._follow((args, kwargs), result)
+        elif is_in_order is not True:
+            self._picked |= {id(tensor): (tensor, is_in_order) for tensor in tensors_of(result)}
         return result
+
+    def _reads(self, picker: Callable[..., Tensor | bool], args: Any, kwargs: Any) -> Tensor | bool:
+        """Return whether a function picks rows in order; True where they are not rows of examples."""
+        named = {name: value for name, value in kwargs.items() if name not in ("input", "tensors")}
+        x, *others = args or (kwargs.get("input", kwargs.get("tensors")),)
+        try:
+            return not self._has_rows(x) or picker(self._size, x, *others, **named)
+        except RuntimeError:  # inside torch.vmap nothing can be read
+            return True
 
     def _has_rows(self, x: Any) -> bool:
         """Return whether an argument has rows of examples, or is a list with a part for each of them."""
         if isinstance(x, list | tuple):
-            return len(x) == self._size
-        is_table = not isinstance(x, Tensor) or isinstance(x, nn.Parameter) or not x.ndim
-        has_rows = not is_table and self._size > 0 and len(x) % self._size == 0
-        return has_rows and self._is_of_batch(x)
+            return len(x) == self._size > 0
+        if not isinstance(x, Tensor) or x.layout != torch.strided or x.is_nested or not x.ndim:
+            return False
+        is_of_batch = getattr(x, "is_of_batch", x.requires_grad) or _storage(x) in self._storages
+        return is_of_batch and self._size > 0 and len(x) % self._size == 0
 
     def _follow(self, given: Any, result: Any) -> None:
-        """Note results that have the rows of an argument that is lost, or a multiple or a part of them."""
-        lengths = [len(tensor) for tensor in tensors_of(given) if self.is_lost(tensor)]
-        for tensor in tensors_of(result) if lengths else ():
-            if any(max(rows, len(tensor)) % max(min(rows, len(tensor)), 1) == 0 for rows in lengths):
-                self._lost[id(tensor)] = tensor
+        """Note results that have the rows of a picked argument, or a multiple or a part of them."""
+        for picked, is_in_order in [
+            self._picked[id(tensor)] for tensor in tensors_of(given) if id(tensor) in self._picked
+        ]:
+            for tensor in tensors_of(result):
+                more, fewer = max(len(picked), len(tensor)), min(len(picked), len(tensor))
+                if fewer and more % fewer == 0:
+                    _, before = self._picked.get(id(tensor), (tensor, True))
+                    self._picked[id(tensor)] = tensor, is_in_order if before is True else before & is_in_order
 
 
-def _getitem(size: int, x: Tensor, index: Any) -> bool:
-    """Return whether `x[index]` has its rows in order."""
+def _storage(tensor: Tensor) -> int:
+    return 0 if tensor.is_nested or tensor.layout != torch.strided else tensor.untyped_storage().data_ptr()
+
+
+def _getitem(size: int, x: Tensor, index: Any) -> Tensor | bool:
     given = index if isinstance(index, tuple) else (index,)
     first = given[0] if given else None
     if isinstance(first, list | np.ndarray):
@@ -98,51 +118,53 @@ def _getitem(size: int, x: Tensor, index: Any) -> bool:
     return _is_in_order(size, x, first.expand(shape))
 
 
-def _masked_select(size: int, x: Tensor, mask: Tensor, **_: Any) -> bool:
-    return _has_equal_parts(size, mask.expand_as(x))
+def _masked_select(size: int, x: Tensor, mask: Tensor, **_: Any) -> Tensor | bool:
+    return _has_equal_parts(size, torch.broadcast_tensors(x, mask)[1])
 
 
-def _index_select(size: int, x: Tensor, dim: int, index: Tensor, **_: Any) -> bool:
+def _index_select(size: int, x: Tensor, dim: int, index: Tensor, **_: Any) -> Tensor | bool:
     return dim not in (0, -x.ndim) or _is_in_order(size, x, index)
 
 
-def _take_along_dim(size: int, x: Tensor, indices: Tensor, dim: int | None = None, **_: Any) -> bool:
+def _take_along_dim(size: int, x: Tensor, indices: Tensor, dim: int | None = None, **_: Any) -> Tensor | bool:
     return dim is not None and _index_select(size, x, dim, indices)
 
 
-def _repeat_interleave(size: int, x: Tensor, repeats: Any, dim: int | None = None, **_: Any) -> bool:
+def _repeat_interleave(
+    size: int, x: Tensor, repeats: Any = 1, dim: int | None = None, **_: Any
+) -> Tensor | bool:
     is_even = not isinstance(repeats, Tensor) or not repeats.ndim or len(repeats) == 1
     return is_even or dim not in (None, 0, -x.ndim) or _has_equal_parts(size, repeats)
 
 
 def _cat(size: int, tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> bool:
-    """Return whether parts of as many rows, one for each example, are put behind each other."""
+    """Return whether the parts, one for each example, have as many rows as each other."""
     return dim not in (0, -tensors[0].ndim) or len({len(part) for part in tensors}) == 1
 
 
 def _pack(size: int, *_: Any, **__: Any) -> bool:
-    """Return that packed sequences are in order of time."""
+    """Return False: packed sequences are in order of time."""
     return False
 
 
-def _has_equal_parts(size: int, counts: Tensor) -> bool:
+def _has_equal_parts(size: int, counts: Tensor) -> Tensor | bool:
     """Return whether the examples' parts of counts, or of a mask, have the same sum."""
     if len(counts) % size:
         return False
     sums_N = counts.reshape(size, -1).sum(dim=1)
-    return bool((sums_N == sums_N[0]).all())
+    return (sums_N == sums_N[0]).all()
 
 
-def _is_in_order(size: int, x: Tensor, index: Tensor) -> bool:
+def _is_in_order(size: int, x: Tensor, index: Tensor) -> Tensor | bool:
     """Return whether an index picks equally many rows of each example, one example's after another's."""
     if not len(index) or len(index) % size:
         return False
     owner = (index.reshape(len(index), -1) % len(x)) // (len(x) // size)
     ordered_T = torch.arange(size, device=owner.device).repeat_interleave(len(index) // size)
-    return bool((owner == ordered_T.unsqueeze(1)).all())
+    return (owner == ordered_T.unsqueeze(1)).all()
 
 
-_PICKERS: dict[str, Callable[..., bool]] = {
+_PICKERS: dict[str, Callable[..., Tensor | bool]] = {
     "__getitem__": _getitem,
     "masked_select": _masked_select,
     "index_select": _index_select,
@@ -153,4 +175,4 @@ _PICKERS: dict[str, Callable[..., bool]] = {
     "concat": _cat,
     "_pack_padded_sequence": _pack,
 }
-"""Functions that pick rows, and what tells whether they are then in order."""
+"""Functions that pick rows, and what returns whether these are in order: a bool, or a tensor of one."""

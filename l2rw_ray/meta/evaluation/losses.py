@@ -73,21 +73,21 @@ class _PairLosses:
         output, size = model(inputs), batch_size(batch)
         leaves = [leaf for tree in (output, target) for _, leaf in named_leaves(tree)]
         if not all(type(leaf) is Tensor and leaf.shape[:1] == (size,) for leaf in leaves):
-            raise _apart_refusal("outputs and targets are not tensors with one row for each example")
+            raise self._apart_refusal("outputs and targets are not tensors with one row for each example")
         shares = [slice(train_size), slice(train_size, None)]
         found = []
         for rows in shares:
             share = itemgetter(rows)
             part = self._loss_fn(map_tensors(output, share), map_tensors(target, share))
             if not isinstance(part, Tensor) or part.ndim != 1:
-                raise _apart_refusal("it does not return one loss for each example of both batches")
+                raise self._apart_refusal("it does not return one loss for each example of either batch")
             found.append(part)
         return torch.cat(found)
 
-
-def _apart_refusal(problem: str) -> UnsupportedModelError:
-    found = "on the train and the meta batch"
-    return UnsupportedModelError("loss_fn", found, problem, "use estimator='auto'")
+    def _apart_refusal(self, problem: str) -> UnsupportedModelError:
+        name = getattr(self._loss_fn, "__name__", type(self._loss_fn).__name__)
+        why = f"it cannot be called on each of two batches that passed together: {problem}"
+        return UnsupportedModelError("loss_fn", name, why, "use estimator='auto'")
 
 
 def may_join(losses: Losses) -> bool:

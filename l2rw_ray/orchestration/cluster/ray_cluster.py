@@ -173,16 +173,14 @@ def _own_sessions() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_deferred() -> Iterator[None]:
-    """Raise the first KeyboardInterrupt of the block at its end, and a second one at once.
+    """Raise KeyboardInterrupt for a first Ctrl-C at the end of the block, and for a second one at once.
 
     A process whose connection to Ray was interrupted half-way can end with a segmentation fault: Ray's
     shutdown passes over what is not fully connected, and its threads then outlive the cluster.
     """
-    interrupts = [
-        each
-        for each in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(each) is signal.default_int_handler
-    ]
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
     is_interrupted = False
 
     def defer(number: int, frame: FrameType | None) -> None:
@@ -191,15 +189,13 @@ def _interrupts_deferred() -> Iterator[None]:
             signal.default_int_handler(number, frame)
         is_interrupted = True
 
-    for each in interrupts:
-        signal.signal(each, defer)
+    signal.signal(signal.SIGINT, defer)
     try:
         yield
     finally:
-        for each in interrupts:
-            signal.signal(each, signal.default_int_handler)
-    if is_interrupted:
-        raise KeyboardInterrupt
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if is_interrupted:
+            raise KeyboardInterrupt
 
 
 @contextmanager

@@ -240,8 +240,8 @@ class WorkerGroupPool:
     def _time_first_start(self, submitted: Mapping[Resources, PendingTrials]) -> None:
         """Measure how long the first worker group takes to start.
 
-        It is measured from when the cluster had room for it until it asked for a trial or was given one: to
-        wait for other jobs, or for trials while the study is checked, is not part of its start.
+        It is measured from when the cluster had room for it until it asked for a trial or was given one.
+        Waiting for other jobs, or for trials while the study is checked, is not part of it.
         """
         if self._start_s is not None:
             return

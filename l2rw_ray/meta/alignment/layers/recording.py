@@ -50,7 +50,7 @@ class Recording:
     Attributes:
         found: Gradients of the train examples, to be fetched before the pass is over.
         row_layout: Where the arguments of each call have rows of examples, as their shapes tell, in order.
-        has_lost_order: Tells of a tensor with as many rows as the examples have whether they are others.
+        has_lost_order: Returns whether a tensor's rows are out of the order of the examples.
         is_going_back: Whether the backward of the losses is under way.
         is_over: Whether the pass is.
     """
@@ -147,9 +147,7 @@ class Recording:
             value, what = tensor, tensor.requires_grad
         axis = row_axis(value.shape, self.size)
         if axis is not None and self.has_lost_order(tensor) and torch.is_grad_enabled():
-            problem = (
-                "an index or a mask packs rows of its examples, so that no shape tells whose row is whose"
-            )
+            problem = "an index or a mask picks rows out of order, or unequally many of each example"
             raise self.module_refusal(problem)
         return what, axis, axis == 0 and len(value) > self.size
 
