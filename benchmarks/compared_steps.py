@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
-from workloads import RMSNorm, Workload
+from workloads import RMSNorm, Workload, class_loss, class_losses
 
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep, example_weights
@@ -97,10 +97,12 @@ def _our_step(trained: _Trained, estimator: str | Estimator) -> Step:
     work = trained.work
     # an estimator that is not exact has its error measured beside its time
     options = {} if estimator == "auto" else {"max_error": math.inf}
+    is_paired = work.losses is class_losses
     step = ReweightedStep(
         work.model,
         trained.optimizer,
-        losses=work.losses,
+        loss_fn=class_loss if is_paired else None,
+        losses=None if is_paired else work.losses,
         estimator=estimator,
         normalise="mean_one",
         **options,

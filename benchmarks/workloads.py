@@ -104,11 +104,15 @@ def next_word_losses(model: nn.Module, batch: Batch) -> Tensor:
     return functional.cross_entropy(logits.mT, batch["input_ids"][:, 1:], reduction="none").mean(dim=1)
 
 
+def class_loss(found: Any, labels: Tensor) -> Tensor:
+    """Compute the loss of each example's label from the model's output."""
+    logits = found if isinstance(found, Tensor) else found.logits
+    return functional.cross_entropy(logits, labels, reduction="none")
+
+
 def class_losses(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     """Compute the loss of each example's label."""
-    found = model(batch[0])
-    logits = found if isinstance(found, Tensor) else found.logits
-    return functional.cross_entropy(logits, batch[1], reduction="none")
+    return class_loss(model(batch[0]), batch[1])
 
 
 def _texts(model: nn.Module, sizes: tuple[int, int], words: int, length: int) -> Workload:

@@ -229,6 +229,41 @@ def test_rows_that_are_sorted_from_some_batch_on_are_scored_right(sort: str) -> 
         torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-3, atol=1e-5)
 
 
+def test_mixtures_within_the_batch_leave_ghost_in_use() -> None:
+    torch.manual_seed(0)
+    model, order = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.tensor([2, 0, 3, 1])
+
+    def mixed(network: nn.Module, batch: Any) -> Tensor:
+        x, others = batch["x"], order[: len(batch["x"])] % len(batch["x"])
+        output = network(0.7 * x + 0.3 * x[others])
+        own, other = (
+            functional.cross_entropy(output, y, reduction="none") for y in (batch["y"], batch["y"][others])
+        )
+        return 0.7 * own + 0.3 * other
+
+    step = ReweightedStep(model, None, losses=mixed, estimator="ghost")
+    for _ in range(2):
+        batch, meta = _rows(4), _rows(2)
+        expected = _exact(model, mixed, batch, _direction(model, mixed, meta))
+        torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_losses_that_return_their_rows_in_another_order_are_scored_right() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+
+    def by_size(network: nn.Module, batch: Any) -> Tensor:
+        return _mean_losses(network, batch)[batch["x"][:, 0].argsort(stable=True)]
+
+    step = ReweightedStep(model, None, losses=by_size)
+    for number in range(3):
+        batch, meta = _rows(4), _rows(2)
+        if number < 2:
+            batch["x"][:, 0] = torch.arange(4.0)
+        expected = _exact(model, by_size, batch, _direction(model, by_size, meta))
+        torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-3, atol=1e-5)
+
+
 def _weighted_by_batch(model: nn.Module, batch: Any) -> Tensor:
     return _mean_losses(model, batch) * batch["w"] / batch["w"].mean()
 

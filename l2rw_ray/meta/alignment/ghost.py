@@ -49,6 +49,7 @@ class Ghost:
             raise InputError("memory", memory, "unknown", "use auto, fast, lean or a number of bytes")
         self._joins, self._memory = joins, memory
         self._trained: TrainedLayers | None = None
+        self._picks = _Picks()
 
     def check(self, module: nn.Module) -> None:
         """Check that every trained layer has a gradient rule."""
@@ -61,8 +62,10 @@ class Ghost:
         both = self._joined(forward, batch, source)
         if both is None and not source.wants_data_gradient:
             source.get()  # before the pass, so that its probes draw the masks that the pass will draw
-        ghost = GhostPass(forward, trained, batch, both, memory=self._memory)
-        losses_N = ghost.run()
+        follows_rows = self._picks.are_possible
+        ghost = GhostPass(forward, trained, batch, both, memory=self._memory, follows_rows=follows_rows)
+        losses_N, layout = ghost.run(), (both is not None, *ghost.row_layout)
+        self._picks.note(layout, follows_rows, ghost.has_picked)
         size, found = batch_size(batch), ghost.found
         with torch.autocast(batch_device(batch).type, enabled=False):
             if source.wants_data_gradient:
@@ -72,7 +75,6 @@ class Ghost:
             else:
                 direction = source.accept(_meta_gradient(trained, found), losses_N[size:].sum())
             scores_B = _alignments(trained, found, direction)
-        layout = (both is not None, *ghost.row_layout)
         return GhostScoredBatch(losses_N[:size], scores_B.to(losses_N), forward, trained, found, layout)
 
     def _joined(self, forward: Forward, batch: Batch, source: DirectionSource) -> Batch | None:
@@ -88,6 +90,29 @@ class Ghost:
         if self._trained is None or not self._trained.is_of(module):
             self._trained = TrainedLayers.of(module)
         return self._trained
+
+
+class _Picks:
+    """Whether the model picks rows by indices, which takes time to follow: it does if any pass has shown it.
+
+    A pass that is not followed may find rows where no pass has had them. Its batch is then checked, by a
+    pass that is followed.
+    """
+
+    def __init__(self) -> None:
+        self._has_picked, self._layouts_without = False, set[Hashable]()
+        self._latest: Hashable = None
+
+    @property
+    def are_possible(self) -> bool:
+        """Whether the next pass must be followed."""
+        return self._has_picked or self._latest not in self._layouts_without
+
+    def note(self, layout: Hashable, was_followed: bool, has_picked: bool) -> None:
+        """Note a pass by where it had rows, and by what was seen if it was followed."""
+        self._latest, self._has_picked = layout, self._has_picked or has_picked
+        if was_followed and not has_picked:
+            self._layouts_without.add(layout)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Shape suffixes: N examples of the pass, B train examples first and meta examples
 """
 
 from collections.abc import Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Self
 
@@ -116,9 +117,11 @@ class GhostPass:
         joined: The same with the meta batch behind it, N examples; None when the direction comes from
             elsewhere.
         memory: What formed example gradients may take.
+        follows_rows: Whether to look at functions that pick rows.
 
     Attributes:
         size: N.
+        has_picked: Whether one has picked rows of the batch, as far as they were looked at, after `run`.
         found: Gradients of the train examples, after `run`.
         budget: Of the memory for gradients by example.
         row_layout: Where the arguments of each call have rows of examples, in order, after `run`.
@@ -132,6 +135,7 @@ class GhostPass:
         joined: Batch | None = None,
         *,
         memory: Memory = "auto",
+        follows_rows: bool = True,
     ) -> None:
         self._forward, self._trained = forward, trained
         self._train, self._train_size = train, batch_size(train)
@@ -141,6 +145,7 @@ class GhostPass:
         self.found = RecordedGradients(self._train_size)
         self.budget = FormingBudget(memory)
         self.row_layout: list[Hashable] = []
+        self._follows_rows, self.has_picked = follows_rows, False
 
     def run(self) -> Tensor:
         """Return losses [N], detached, and fill `found`."""
@@ -161,8 +166,10 @@ class GhostPass:
             recording.expressed(trained.parameters, trained.places, everywhere=is_custom),
             replaced_forwards(calls),
         ):
-            with order:
+            with order if self._follows_rows else nullcontext():
                 losses_N = self._losses_of()
+                recording.check_order(losses_N)
+            self.has_picked = order.has_picked
             if isinstance(losses_N, ParameterExpression):
                 losses_N = recording.activation(losses_N)
             self._differentiate(losses_N.sum(), recording)

@@ -146,10 +146,19 @@ class Recording:
         else:
             value, what = tensor, tensor.requires_grad
         axis = row_axis(value.shape, self.size)
-        if axis is not None and self.has_lost_order(tensor) and torch.is_grad_enabled():
+        if axis is not None and torch.is_grad_enabled():
+            self.check_order(tensor)
+        return what, axis, axis == 0 and len(value) > self.size
+
+    def check_order(self, tensor: Tensor) -> None:
+        """Check that a tensor's rows are those of the examples in order.
+
+        Raises:
+            UnsupportedModelError: An index has picked others.
+        """
+        if self.has_lost_order(tensor):
             problem = "an index or a mask picks rows out of order, or unequally many of each example"
             raise self.module_refusal(problem)
-        return what, axis, axis == 0 and len(value) > self.size
 
     def is_of_batch(self, tensor: Tensor) -> bool:
         """Return whether a tensor seems to have rows of examples, and is none of the module's buffers."""
