@@ -23,6 +23,7 @@ from l2rw_ray.meta import ReweightedStep, example_weights
 from l2rw_ray.meta.alignment import Estimator
 from l2rw_ray.meta.alignment.ghost import Ghost
 from l2rw_ray.meta.certificate import Certificate
+from l2rw_ray.meta.evaluation.batches import joined
 
 _LR = 1e-3
 PLAIN = "plain"
@@ -93,11 +94,13 @@ def _ours(*estimators: str | Estimator) -> Callable[[_Trained], Step]:
     return make
 
 
-def _our_step(trained: _Trained, estimator: str | Estimator) -> Step:
+def _our_step(
+    trained: _Trained, estimator: str | Estimator, collate: Callable[[Any, Any], Any] | None = None
+) -> Step:
     work = trained.work
     # an estimator that is not exact has its error measured beside its time
     options = {} if estimator == "auto" else {"max_error": math.inf}
-    is_paired = work.losses is class_losses
+    is_paired = work.losses is class_losses and collate is None
     step = ReweightedStep(
         work.model,
         trained.optimizer,
@@ -105,6 +108,7 @@ def _our_step(trained: _Trained, estimator: str | Estimator) -> Step:
         losses=None if is_paired else work.losses,
         estimator=estimator,
         normalise="mean_one",
+        collate=collate,
         **options,
     )
 
@@ -255,6 +259,8 @@ def _ghosts(memory: Any) -> tuple[Estimator, Estimator]:
 STEPS: dict[str, Callable[[_Trained], Step]] = {
     PLAIN: plain,
     "auto": _ours("auto"),
+    "ghost_joined": lambda trained: _our_step(trained, Ghost(), collate=joined),
+    "ghost_apart": _ours(Ghost(joins=False)),
     "ghost_lean": _ours(*_ghosts("lean")),
     "ghost_fast": _ours(*_ghosts("fast")),
     "forward_mode": _ours("forward_mode"),

@@ -20,6 +20,7 @@ from l2rw_ray.orchestration.broker.client import BrokerClient
 from l2rw_ray.orchestration.broker.event_pump import EventPump
 from l2rw_ray.orchestration.cluster.autoscaling import start_patience_s
 from l2rw_ray.orchestration.cluster.membership import Membership
+from l2rw_ray.orchestration.interrupts import interrupts_deferred
 from l2rw_ray.orchestration.sharing.cluster_sharing import ClusterSharing
 from l2rw_ray.orchestration.tune.trial_reports import TrialReports
 from l2rw_ray.orchestration.workers.pool import WorkerGroupPool
@@ -87,7 +88,8 @@ class Execution:
         workers = self._worker_groups(spec, strategies, broker, reports, durations)
         workers.start()
         try:
-            from l2rw_ray.orchestration.tune.running import run_trials  # takes a second, as workers do
+            with interrupts_deferred():
+                from l2rw_ray.orchestration.tune.running import run_trials  # takes a second, as workers do
 
             self.prepare()
             observers: list[Observer] = [reports, durations, *self.observe()]

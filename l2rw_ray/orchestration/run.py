@@ -11,6 +11,7 @@ from l2rw_ray.errors import InputError
 from l2rw_ray.events import Event, Observer, TrialEnded
 from l2rw_ray.orchestration.cluster.ray_cluster import ray_cluster, scratch_folder
 from l2rw_ray.orchestration.custom_code import stage_custom_code
+from l2rw_ray.orchestration.interrupts import interrupts_deferred
 from l2rw_ray.orchestration.software_versions import package_versions, source_commit
 from l2rw_ray.orchestration.study_check import StudyCheck, checking
 from l2rw_ray.planning.param_importances import keep_importances
@@ -181,8 +182,9 @@ class _Run:
         return sum(allocate(remaining_by_resources(self.strategies), {}, nodes, limit).values())
 
     def _execution(self, check: StudyCheck, groups: int) -> "Execution":
-        from l2rw_ray.orchestration.execution import Execution  # ray's environment is set only now
-        from l2rw_ray.orchestration.sharing.cluster_sharing import ClusterSharing
+        with interrupts_deferred():  # ray's environment is set only now
+            from l2rw_ray.orchestration.execution import Execution
+            from l2rw_ray.orchestration.sharing.cluster_sharing import ClusterSharing
 
         plan, options = self.plan, self.options
         ledger = LedgerWriter(self.folder, plan.known, package_versions(), source_commit())

@@ -146,10 +146,13 @@ def run(
     lane_trials: OldLaneTrials = None,
 ) -> None:
     """Run the study's missing trials and write its report."""
-    from l2rw_ray.cli.run import run_session
-    from l2rw_ray.config import load_study
-    from l2rw_ray.orchestration.run import RunOptions
-    from l2rw_ray.results.opening import open_study_folder
+    from l2rw_ray.orchestration.interrupts import interrupts_deferred
+
+    with interrupts_deferred():  # an import may lose one
+        from l2rw_ray.cli.run import run_session
+        from l2rw_ray.config import load_study
+        from l2rw_ray.orchestration.run import RunOptions
+        from l2rw_ray.results.opening import open_study_folder
 
     check_tracking(tracking_uri, no_mlflow)
     spec = load_study(study, overrides or [], allow_import=allow_import or ())

@@ -67,13 +67,19 @@ class Forward:
         if self._collate is None:
             return joined(train, meta) if may_join(self.losses) else None
         try:
-            return self._collate(train, meta)
+            both = self._collate(train, meta)
+            found, wanted = batch_size(both), batch_size(train) + batch_size(meta)
         except (L2RWError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever the user's function does
             problem = f"it fails on the train and the meta batch ({type(error).__name__}: {error})"
             remedy = "let it return both as one batch, padded to one shape"
             raise InputError("collate", type(self._collate).__name__, problem, remedy) from error
+        if found != wanted:
+            problem = f"it returns {found} rows for {batch_size(train)} + {batch_size(meta)} examples"
+            remedy = "return both batches as one, the train rows first"
+            raise InputError("collate", type(self._collate).__name__, problem, remedy)
+        return both
 
     def training(
         self, batch: Batch, parameters: Parameters | None = None, train_size: int | None = None

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, partial
 from pathlib import Path
-from types import FrameType
 
 from l2rw_ray.errors import InfrastructureError, InputError, first_line
 from l2rw_ray.orchestration.cluster.address import check_server_answers
@@ -17,6 +16,7 @@ from l2rw_ray.orchestration.cluster.autoscaling import GROWTH_VARIABLE
 from l2rw_ray.orchestration.cluster.membership import Membership
 from l2rw_ray.orchestration.cluster.reaper import reaped
 from l2rw_ray.orchestration.cluster.token_check import check_token
+from l2rw_ray.orchestration.interrupts import interrupts_deferred
 from l2rw_ray.planning.placement import Nodes
 
 _QUIET = {
@@ -102,15 +102,13 @@ def _connection(address: str | None, code: Path | None, private: Path | None) ->
     """Connect to a cluster, or start one, and disconnect at the end of the block."""
     for name, value in (_QUIET if address else _QUIET | _UNUSED).items():
         os.environ.setdefault(name, value)
-    import ray  # reads its environment when it is imported
+    with interrupts_deferred():
+        import ray  # reads its environment when it is imported
 
-    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        try:
-            with _interrupts_deferred(), nullcontext() if address else _own_sessions():
-                _connect(address, code, private)
-        finally:
-            signal.signal(signal.SIGTERM, on_sigterm)  # Ray has replaced it
+        # after an interrupted start, Ray's threads outlive the cluster and crash when this process ends
+        with interrupts_deferred(), _signals_kept(), nullcontext() if address else _own_sessions():
+            _connect(address, code, private)
         _silence_ray()
         yield Membership().nodes
     finally:
@@ -172,30 +170,19 @@ def _own_sessions() -> Iterator[None]:
 
 
 @contextmanager
-def _interrupts_deferred() -> Iterator[None]:
-    """Raise KeyboardInterrupt for a first Ctrl-C at the end of the block, and for a second one at once.
+def _signals_kept() -> Iterator[None]:
+    """Keep Ray from handling SIGTERM, at which its handler would end this process in the middle of a start.
 
-    A process whose connection to Ray was interrupted half-way can end with a segmentation fault: Ray's
-    shutdown passes over what is not fully connected, and its threads then outlive the cluster.
+    Ray has no option for this.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    is_interrupted = False
+    from ray._private import utils
 
-    def defer(number: int, frame: FrameType | None) -> None:
-        nonlocal is_interrupted
-        if is_interrupted:
-            signal.default_int_handler(number, frame)
-        is_interrupted = True
-
-    signal.signal(signal.SIGINT, defer)
+    set_handler = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if is_interrupted:
-            raise KeyboardInterrupt
+        utils.set_sigterm_handler = set_handler
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import pytest
 from l2rw_ray.errors import InfrastructureError, InputError
 from l2rw_ray.orchestration.cluster.ray_cluster import (
     _environment,
-    _interrupts_deferred,
     _signals_ignored,
     _token_required,
     ray_cluster,
@@ -60,29 +59,6 @@ def test_clean_up_is_not_cut_short_and_work_is(ending: signal.Signals) -> None:
             signal.raise_signal(ending)
     finally:
         signal.signal(ending, before)
-
-
-def test_ray_connects_to_the_end_before_an_interrupt_and_a_second_one_is_raised_at_once() -> None:
-    """Interrupted half-way, Ray's threads crash when this process ends."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    survived = []
-
-    def interrupt(times: int, error: Exception | None = None) -> None:
-        with _interrupts_deferred():
-            for number in range(times):
-                signal.raise_signal(signal.SIGINT)
-                survived.append((times, number))
-            if error is not None:
-                raise error
-
-    try:
-        for times, error in ((1, None), (2, None), (1, ValueError())):
-            with pytest.raises(KeyboardInterrupt):
-                interrupt(times, error)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert survived == [(1, 0), (2, 0), (1, 0)]
 
 
 def test_a_machine_that_starts_no_process_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
