@@ -75,9 +75,7 @@ def example_scores(
     """
     replicas = Replicas.given(replicas, model).uncompiled()
     forward = Forward(replicas, losses_from(loss_fn, losses), dry=True)
-    _check_batches(train_batch, meta_batch, paired=losses is None)
-    if epsilon_B is not None:
-        checked_by_example("epsilon_B", epsilon_B, batch_size(train_batch))
+    _check_batches(train_batch, meta_batch, epsilon_B, paired=losses is None)
     trainable(replicas.module)
     allowed = 0.0 if max_error is None and estimator == AUTO else max_error
     checked = CheckedEstimator(estimator, verify_every=1, max_error=allowed)
@@ -87,6 +85,8 @@ def example_scores(
     return checked.verified(forward, train_batch, source, needs_gradients=True).scores
 
 
-def _check_batches(train_batch: Batch, meta_batch: Batch, *, paired: bool) -> None:
+def _check_batches(train_batch: Batch, meta_batch: Batch, epsilon_B: Tensor | None, *, paired: bool) -> None:
     for name, batch in (("train_batch", train_batch), ("meta_batch", meta_batch)):
         checked_batch(name, checked_pair(name, batch) if paired else batch)
+    if epsilon_B is not None:
+        checked_by_example("epsilon_B", epsilon_B, batch_size(train_batch))

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -27,6 +29,18 @@ def test_digits_are_rescaled_to_bytes() -> None:
     assert source.class_names == tuple("0123456789")
     assert source.test_inputs is None
     assert source.test_labels is None
+
+
+def test_digits_that_are_cached_need_no_scikit_learn() -> None:
+    """Importing it takes a second in every process of a run."""
+    code = (
+        "import sys; from l2rw_ray.config.data.sources import DigitsData; "
+        "from l2rw_ray.data import load_source; "
+        "load_source(DigitsData(source='digits')); print('sklearn' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    done = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert done[-1].stdout == "False\n", "the first one fills the cache"
 
 
 def test_a_class_is_found_by_name_and_by_index(make_source) -> None:

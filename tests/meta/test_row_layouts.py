@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep
+from l2rw_ray.meta.alignment.row_order import RowOrder
 
 Losses = Callable[[nn.Module, Any], Tensor]
 
@@ -309,6 +310,15 @@ def test_masks_and_indices_that_keep_the_order_leave_ghost_in_use() -> None:
         batch, meta = _texts(4, length), _texts(2, length)
         expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))
         torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_slices_are_no_picks_and_indices_are() -> None:
+    """Only models that pick rows are followed at every pass, which takes time."""
+    batch = _rows(4)
+    for pick, expected in ((lambda x: x[:, :2], False), (lambda x: x[torch.arange(4)], True)):
+        with RowOrder(batch) as order:
+            pick(batch["x"])
+        assert order.has_picked is expected
 
 
 def test_a_batch_that_passes_alone_with_an_earlier_direction_is_scored_right() -> None:

@@ -78,7 +78,8 @@ class RowOrder(TorchFunctionMode):
         return result
 
     def _note(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        is_in_order = self._read(_PICKERS[name], args, kwargs) if name in _PICKERS else True
+        is_pick = name in _PICKERS and (name != "__getitem__" or _is_picking(args[1]))
+        is_in_order = self._read(_PICKERS[name], args, kwargs) if is_pick else True
         if is_in_order is not True:
             self._picked |= {id(tensor): (tensor, is_in_order) for tensor in tensors_of(result)}
         elif name == "__setitem__" and not _is_picking(args[1]):
