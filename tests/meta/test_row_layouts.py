@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep
-from l2rw_ray.meta.alignment.row_order import RowOrder
+from l2rw_ray.meta.alignment.row_owners import RowOwners
 
 Losses = Callable[[nn.Module, Any], Tensor]
 
@@ -218,14 +218,118 @@ class _SortedLater(nn.Module):
         return self.head(self.sort(h, order.argsort()))
 
 
+def _scores_as_lengths_change(model: nn.Module, losses: Losses = _mean_losses) -> list[str]:
+    """Compare scores of batches whose examples are in order of their length at first; return estimators."""
+    step, estimators = ReweightedStep(model, None, losses=losses), []
+    for lengths in (
+        [6.0, 5.0, 4.0, 3.0, 2.0, 1.0],
+        [6.0, 6.0, 5.0, 4.0, 3.0, 1.0],
+        [2.0, 1.0, 4.0, 6.0, 3.0, 5.0],
+    ):
+        batch, meta = _rows(6), _rows(5)
+        batch["x"][:, 0], meta["x"][:, 0] = torch.tensor(lengths), torch.arange(5, 0, -1.0)
+        expected = _exact(model, losses, batch, _direction(model, losses, meta))
+        scored = step.score(batch, meta)
+        torch.testing.assert_close(scored.scores, expected, rtol=1e-3, atol=1e-5)
+        estimators.append(scored.certificate.estimator)
+    return estimators
+
+
 @pytest.mark.parametrize("sort", _SORTS)
 def test_rows_that_are_sorted_from_some_batch_on_are_scored_right(sort: str) -> None:
     torch.manual_seed(0)
-    model = _SortedLater(_SORTS[sort])
-    step = ReweightedStep(model, None, losses=_mean_losses)
-    for lengths in ([4.0, 3.0, 2.0, 1.0], [4.0, 4.0, 3.0, 2.0], [2.0, 1.0, 4.0, 3.0]):
-        batch, meta = _rows(4), _rows(2)
-        batch["x"][:, 0], meta["x"][:, 0] = torch.tensor(lengths), torch.tensor([2.0, 1.0])
+    _scores_as_lengths_change(_SortedLater(_SORTS[sort]))
+
+
+_MOVES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    **_SORTS,
+    "of converted inputs": lambda x, order: x.float()[order].double(),
+    "setitem": lambda x, order: _set(torch.zeros_like(x), order, x),
+    "setitem of a slice": lambda x, order: _set(torch.zeros_like(x), slice(None), x[order]),
+    "index_put": lambda x, order: torch.zeros_like(x).index_put((order,), x),
+    "index_put_": lambda x, order: torch.zeros_like(x).index_put_((order,), values=x),
+    "index_copy": lambda x, order: torch.zeros_like(x).index_copy(0, order, x),
+    "index_add": lambda x, order: torch.zeros_like(x).index_add(0, order, x),
+    "index_add_": lambda x, order: torch.zeros_like(x).index_add_(dim=0, index=order, source=x),
+    "scatter": lambda x, order: torch.zeros_like(x).scatter(0, order.unsqueeze(1).expand_as(x), x),
+    "scatter_add": lambda x, order: torch.zeros_like(x).scatter_add(0, order.unsqueeze(1).expand_as(x), x),
+    "masked_scatter": lambda x, order: torch.zeros_like(x).masked_scatter(
+        torch.ones_like(x).bool(), x[order]
+    ),
+    "embedding": lambda x, order: functional.embedding(order, x),
+    "take": lambda x, order: x.take(order.unsqueeze(1) * x.shape[1] + torch.arange(x.shape[1])),
+    "stack of rows": lambda x, order: torch.stack([x[place] for place in order.tolist()]),
+    "stack of unbound rows": lambda x, order: torch.stack([x.unbind()[place] for place in order.tolist()]),
+    "cat of rows": lambda x, order: torch.cat([x[place : place + 1] for place in order.tolist()]),
+    "vstack": lambda x, order: torch.vstack([list(x)[place] for place in order.tolist()]),
+    "hstack": lambda x, order: torch.hstack([x[place] for place in order.tolist()]).view(len(x), -1),
+    "pad_sequence": lambda x, order: nn.utils.rnn.pad_sequence(
+        [x[i] for i in order.tolist()], batch_first=True
+    ),
+    "halves": lambda x, order: torch.cat(x.chunk(2)[:: 1 if order[0] == 0 else -1]),
+    "slices": lambda x, order: torch.cat([x[order[0] :], x[: order[0]]]),
+    "split": lambda x, order: torch.cat(x.split([int(order[0]), len(x) - int(order[0])])[::-1]),
+    "narrow": lambda x, order: torch.cat([x.narrow(0, int(i), 1) for i in order]),
+    "select": lambda x, order: torch.stack([x.select(0, int(i)) for i in order]),
+    "roll": lambda x, order: x.roll(int(order[0]), 0),
+    "flip": lambda x, order: x if order[0] == 0 else x.flip(0),
+    "matrix": lambda x, order: torch.eye(len(x))[order] @ x,
+    "mm": lambda x, order: torch.mm(functional.one_hot(order).to(x), x),
+    "later dimension": lambda x, order: x.unsqueeze(0).expand(5, -1, -1)[:, order].mean(dim=0),
+    "index_select, later": lambda x, order: x.expand(5, *x.shape).index_select(1, order)[0],
+    "transposed": lambda x, order: x[order].T.contiguous().T,
+    "reshaped": lambda x, order: x[order].reshape(1, -1).reshape(x.shape),
+    "sum with others": lambda x, order: x + x[order],
+}
+
+
+def _set(into: Tensor, index: Any, values: Tensor) -> Tensor:
+    into[index] = values
+    return into
+
+
+class _MovedLater(nn.Module):
+    """Moves activations between two layers, where it leaves the first batches' in order."""
+
+    def __init__(self, move: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.inner, self.head, self.move = nn.Linear(4, 5), nn.Linear(5, 3), move
+
+    def forward(self, x: Tensor) -> Tensor:
+        order = x[:, 0].argsort(descending=True, stable=True)
+        return self.head(self.move(torch.tanh(self.inner(x)), order))
+
+
+@pytest.mark.parametrize("move", _MOVES)
+def test_rows_that_are_moved_from_some_batch_on_are_scored_right(move: str) -> None:
+    torch.manual_seed(0)
+    estimators = _scores_as_lengths_change(_MovedLater(_MOVES[move]))
+    if move != "sum with others":
+        assert estimators[:2] == ["ghost"] * 2
+    assert estimators[2] != "ghost"
+
+
+def test_rows_with_separators_between_them_are_scored_right() -> None:
+    """As many rows as can be two of each example, which they are not."""
+
+    class Separated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h, length = torch.tanh(self.inner(x)), x[:, 0].long().tolist()
+            parts = [h[i : i + 1].expand(n, -1) for i, n in enumerate(length)]
+            mark, counts = torch.zeros(1, 5), torch.tensor(length)
+            packed = torch.cat([part for each in parts for part in (each, mark)])
+            owner = torch.arange(len(x)).repeat_interleave(counts + 1)
+            return torch.zeros(len(x), 3).index_add(0, owner, self.head(packed))
+
+    torch.manual_seed(0)
+    step = ReweightedStep(model := Separated(), None, losses=_mean_losses)
+    for lengths in ([1.0] * 4, [1.0] * 4, [2.0, 1.0, 0.0, 1.0]):
+        batch, meta = _rows(4), _rows(4)
+        batch["x"][:, 0], meta["x"][:, 0] = torch.tensor(lengths), torch.ones(4)
         expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))
         torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-3, atol=1e-5)
 
@@ -312,13 +416,60 @@ def test_masks_and_indices_that_keep_the_order_leave_ghost_in_use() -> None:
         torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-5, atol=1e-8)
 
 
-def test_slices_are_no_picks_and_indices_are() -> None:
-    """Only models that pick rows are followed at every pass, which takes time."""
-    batch = _rows(4)
-    for pick, expected in ((lambda x: x[:, :2], False), (lambda x: x[torch.arange(4)], True)):
-        with RowOrder(batch) as order:
-            pick(batch["x"])
-        assert order.has_picked is expected
+_RESTORED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "index": lambda x, order: x[order][order.argsort()],
+    "index_copy": lambda x, order: torch.zeros_like(x).index_copy(0, order, x[order]),
+    "index_add": lambda x, order: torch.zeros_like(x).index_add(0, order, x[order]),
+    "rows": lambda x, order: torch.stack(list(x)),
+    "matrix": lambda x, order: torch.eye(len(x))[order.argsort()] @ x[order],
+    "packed": lambda x, order: _set(torch.zeros_like(x), x[:, :1].squeeze(1) > -9, x[x[:, 0] > -9]),
+    "sequence first": lambda x, order: x.expand(5, *x.shape)[:, order][:, order.argsort()][0],
+    "constants": lambda x, order: x + x.detach()[order],
+    "means": lambda x, order: torch.stack([row.expand(3, -1).mean(dim=0) for row in x]),
+    "sums": lambda x, order: x + torch.stack([row.pow(2).sum() for row in x]).unsqueeze(1),
+}
+
+
+@pytest.mark.parametrize("move", _RESTORED)
+def test_rows_that_are_put_back_in_order_leave_ghost_in_use(move: str) -> None:
+    torch.manual_seed(0)
+    assert _scores_as_lengths_change(_MovedLater(_RESTORED[move])) == ["ghost"] * 3
+
+
+def test_losses_that_are_taken_one_by_one_are_scored_right() -> None:
+    def one_by_one(network: nn.Module, batch: Any) -> Tensor:
+        losses = _mean_losses(network, batch)
+        return torch.stack([losses[place] for place in batch["x"][:, 0].argsort(descending=True).tolist()])
+
+    torch.manual_seed(0)
+    _scores_as_lengths_change(nn.Linear(4, 3), one_by_one)
+
+
+@pytest.mark.parametrize(
+    ("move", "expected"),
+    [
+        (lambda x: x[:, :2], False),
+        (lambda x: x[:, 0], False),
+        (lambda x: x[None, ..., :2], False),
+        (lambda x: x.unbind(1), False),
+        (lambda x: x.chunk(2, dim=-1), False),
+        (lambda x: torch.cat([x, x], dim=1), False),
+        (lambda x: torch.stack([x, x]), False),
+        (lambda x: x.sort(), False),
+        (lambda x: torch.ones(5, 4) @ torch.ones(4, 4), False),
+        (lambda x: torch.arange(5.0)[torch.arange(4)], False),
+        (lambda x: x[torch.arange(4)], True),
+        (lambda x: x[0], True),
+        (lambda x: x[1:], True),
+        (lambda x: x.sort(dim=0), True),
+    ],
+)
+def test_functions_along_other_dimensions_move_no_rows(move: Callable[[Tensor], Any], expected: bool) -> None:
+    """Only models that move rows are followed at every pass, which takes time."""
+    x = torch.randn(4, 4 if not expected else 3)
+    with RowOwners(4, lambda tensor: len(tensor) == 4) as owners:
+        move(x)
+    assert owners.has_moved is expected
 
 
 def test_a_batch_that_passes_alone_with_an_earlier_direction_is_scored_right() -> None:

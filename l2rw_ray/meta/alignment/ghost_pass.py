@@ -30,7 +30,7 @@ from l2rw_ray.meta.alignment.layers import (
     leaves_of,
     recorded_call,
 )
-from l2rw_ray.meta.alignment.row_order import RowOrder
+from l2rw_ray.meta.alignment.row_owners import RowOwners
 from l2rw_ray.meta.evaluation.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.evaluation.forward import Forward
 from l2rw_ray.meta.evaluation.losses import trained_parameters
@@ -117,11 +117,11 @@ class GhostPass:
         joined: The same with the meta batch behind it, N examples; None when the direction comes from
             elsewhere.
         memory: What formed example gradients may take.
-        follows_rows: Whether to look at functions that pick rows.
+        follows_rows: Whether to look at functions that move rows.
 
     Attributes:
         size: N.
-        has_picked: Whether one has picked rows of the batch, as far as they were looked at, after `run`.
+        has_moved: Whether one has moved rows of the batch, as far as they were looked at, after `run`.
         found: Gradients of the train examples, after `run`.
         budget: Of the memory for gradients by example.
         row_layout: Where the arguments of each call have rows of examples, in order, after `run`.
@@ -145,7 +145,7 @@ class GhostPass:
         self.found = RecordedGradients(self._train_size)
         self.budget = FormingBudget(memory)
         self.row_layout: list[Hashable] = []
-        self._follows_rows, self.has_picked = follows_rows, False
+        self._follows_rows, self.has_moved = follows_rows, False
 
     def run(self) -> Tensor:
         """Return losses [N], detached, and fill `found`."""
@@ -156,8 +156,8 @@ class GhostPass:
         anchor = torch.zeros((), device=batch_device(self._batch), requires_grad=True)
         recording = Recording(self._forward.module, self.size, self._train_size, anchor, self.budget)
         self.found, self.row_layout = recording.found, recording.row_layout
-        order = RowOrder(self._batch)
-        recording.has_lost_order = order.is_lost
+        owners = RowOwners(self.size, recording.is_of_batch)
+        recording.has_lost_order = owners.is_lost
         calls = {layer: recorded_call(layer, rule, recording) for layer, rule in rules.items()}
         is_custom = len(rules) < len(trained.layers)
         # they last until the backward is over: an activation checkpoint calls layers again
@@ -166,10 +166,10 @@ class GhostPass:
             recording.expressed(trained.parameters, trained.places, everywhere=is_custom),
             replaced_forwards(calls),
         ):
-            with order if self._follows_rows else nullcontext():
+            with owners if self._follows_rows else nullcontext():
                 losses_N = self._losses_of()
                 recording.check_order(losses_N)
-            self.has_picked = order.has_picked
+            self.has_moved = owners.has_moved
             if isinstance(losses_N, ParameterExpression):
                 losses_N = recording.activation(losses_N)
             self._differentiate(losses_N.sum(), recording)

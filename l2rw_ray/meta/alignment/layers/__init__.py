@@ -19,6 +19,7 @@ from l2rw_ray.meta.alignment.layers.layer_calls import recorded_call
 from l2rw_ray.meta.alignment.layers.linear import FactoredLinear
 from l2rw_ray.meta.alignment.layers.recording import Place, Recording
 from l2rw_ray.meta.alignment.layers.registry import layer_rule
+from l2rw_ray.meta.alignment.layers.rows import row_axis
 
 __all__ = [
     "ExampleGradients",
@@ -42,4 +43,5 @@ __all__ = [
     "linear_functions",
     "normalisation",
     "recorded_call",
+    "row_axis",
 ]

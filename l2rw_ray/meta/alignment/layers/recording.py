@@ -154,10 +154,10 @@ class Recording:
         """Check that a tensor's rows are those of the examples in order.
 
         Raises:
-            UnsupportedModelError: An index has picked others.
+            UnsupportedModelError: A function has moved them.
         """
         if self.has_lost_order(tensor):
-            problem = "an index or a mask picks rows out of order, or unequally many of each example"
+            problem = "its forward has rows that are not those of the examples in order, equally many of each"
             raise self.module_refusal(problem)
 
     def is_of_batch(self, tensor: Tensor) -> bool:
