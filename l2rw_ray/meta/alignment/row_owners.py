@@ -44,14 +44,16 @@ class RowOwners(TorchFunctionMode):
     Args:
         size: N.
         is_of_batch: Returns whether a tensor seems to have rows of examples.
+        train_size: Examples of the train batch; losses are computed of them and of the others apart.
 
     Attributes:
         has_moved: Whether a function has moved rows of the batch, to whatever order.
     """
 
-    def __init__(self, size: int, is_of_batch: Callable[[Tensor], bool]) -> None:
+    def __init__(self, size: int, is_of_batch: Callable[[Tensor], bool], train_size: int = 0) -> None:
         super().__init__()
         self._size, self._is_of_batch = size, is_of_batch
+        self._shares = (slice(train_size), slice(train_size, None))
         self._known: dict[int, tuple[Tensor, Tensor]] = {}
         self.has_moved = False
 
@@ -60,7 +62,8 @@ class RowOwners(TorchFunctionMode):
         if id(tensor) not in self._known:
             return False
         try:
-            return not self._are_in_order(self._known[id(tensor)][1])
+            with torch._C.DisableTorchFunction():
+                return not self._are_in_order(self._known[id(tensor)][1])
         except _UNREADABLE:
             return False
 
@@ -101,7 +104,8 @@ class RowOwners(TorchFunctionMode):
             if name not in RESTORERS:
                 self._follow((args, kwargs), result)
             return
-        self.has_moved = True
+        is_share = name == "getitem" and isinstance(args[1], slice) and args[1] in self._shares
+        self.has_moved |= not is_share and name not in JOINERS  # which join what was moved before
         results = _tensors(args[0] if name == "setitem" else result)
         for tensor, owners in zip(results, _tensors(moved), strict=True):
             self._known[id(tensor)] = tensor, self._by_row(owners, tensor)
@@ -144,6 +148,7 @@ class RowOwners(TorchFunctionMode):
             return None
         owners = [self._of(part) for part in parts]
         if not is_known:
+            self.has_moved = True
             owners = [torch.full_like(each, index) for index, each in enumerate(owners)]
         joined: Tensor = func(owners, *rest, **others)
         return joined if JOINERS[name](owners, rest, others) == self._axis(joined) else None

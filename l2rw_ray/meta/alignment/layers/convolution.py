@@ -53,7 +53,7 @@ class ConvolutionCall(LayerCall):
         """Return the weight, on CPUs, where groups fill vector units and positions are many; or None."""
         layer = self.layer
         wide = layer.weight.shape[1] >= _VECTOR_CHANNELS or self._is_pointwise
-        many = x[0, 0].numel() >= _FORMED_POSITIONS * prod(layer.stride)
+        many = x.shape[2:].numel() >= _FORMED_POSITIONS * prod(layer.stride)
         fits = wide and many and x.device.type == "cpu"
         return layer.weight if fits and layer.weight.requires_grad else None
 
