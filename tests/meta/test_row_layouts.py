@@ -280,7 +280,33 @@ _MOVES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "transposed": lambda x, order: x[order].T.contiguous().T,
     "reshaped": lambda x, order: x[order].reshape(1, -1).reshape(x.shape),
     "sum with others": lambda x, order: x + x[order],
+    "index after others": lambda x, order: x.expand(5, *x.shape)[..., order, :][0],
+    "named input": lambda x, order: torch.index_add(input=torch.zeros_like(x), dim=0, index=order, source=x),
+    "operator": lambda x, order: torch.ops.aten.index_select(x, 0, order),
+    "product from the right": lambda x, order: (x.T @ torch.eye(len(x))[:, order]).T,
+    "linear": lambda x, order: functional.linear(x.T, torch.eye(len(x))[order]).T,
+    "sparse matrix": lambda x, order: torch.sparse.mm(torch.eye(len(x))[order].to_sparse(), x),
+    "einsum": lambda x, order: torch.einsum("ij,jd->id", torch.eye(len(x))[order], x),
+    "written views": lambda x, order: _written(x, order, lambda rows, value: rows.copy_(value)),
+    "assigned views": lambda x, order: _written(x, order, lambda rows, value: _set(rows, slice(None), value)),
+    "written flat view": lambda x, order: _by_flat_view(x, order),
+    "sorted": lambda x, order: x if order[0] == 0 else x.sort(dim=0).values,
+    "only where it is out of order": lambda x, order: x if (order.diff() > 0).all() else x[order],
 }
+
+
+def _written(x: Tensor, order: Tensor, write: Callable[[Tensor, Tensor], Any]) -> Tensor:
+    """Put rows one by one into views of another tensor."""
+    into = torch.zeros_like(x)
+    for place, index in enumerate(order.tolist()):
+        write(into[place], x[index])
+    return into
+
+
+def _by_flat_view(x: Tensor, order: Tensor) -> Tensor:
+    into = torch.zeros(len(x), 1, x.shape[1])
+    into.view(x.shape)[order] = x
+    return into.squeeze(1)
 
 
 def _set(into: Tensor, index: Any, values: Tensor) -> Tensor:
@@ -291,20 +317,34 @@ def _set(into: Tensor, index: Any, values: Tensor) -> Tensor:
 class _MovedLater(nn.Module):
     """Moves activations between two layers, where it leaves the first batches' in order."""
 
-    def __init__(self, move: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self, move: Callable[[Tensor, Tensor], Tensor], width: int = 5) -> None:
         super().__init__()
-        self.inner, self.head, self.move = nn.Linear(4, 5), nn.Linear(5, 3), move
+        self.inner, self.head, self.move = nn.Linear(4, width), nn.Linear(width, 3), move
 
     def forward(self, x: Tensor) -> Tensor:
         order = x[:, 0].argsort(descending=True, stable=True)
         return self.head(self.move(torch.tanh(self.inner(x)), order))
 
 
-@pytest.mark.parametrize("move", _MOVES)
-def test_rows_that_are_moved_from_some_batch_on_are_scored_right(move: str) -> None:
+_TRANSPOSED = {
+    "later dimension",
+    "index_select, later",
+    "index after others",
+    "linear",
+    "product from the right",
+}
+_AS_WIDE_AS_THE_BATCH = set(_MOVES) - {*_TRANSPOSED, "halves"}
+_ALWAYS_REFUSED = ("sum with others", "sorted", "einsum")
+
+
+@pytest.mark.parametrize(
+    ("move", "width"),
+    [*((move, 5) for move in _MOVES), *((move, 6) for move in sorted(_AS_WIDE_AS_THE_BATCH))],
+)
+def test_rows_that_are_moved_from_some_batch_on_are_scored_right(move: str, width: int) -> None:
     torch.manual_seed(0)
-    estimators = _scores_as_lengths_change(_MovedLater(_MOVES[move]))
-    if move != "sum with others":
+    estimators = _scores_as_lengths_change(_MovedLater(_MOVES[move], width))
+    if move not in _ALWAYS_REFUSED:
         assert estimators[:2] == ["ghost"] * 2
     assert estimators[2] != "ghost"
 
@@ -436,6 +476,66 @@ def test_rows_that_are_put_back_in_order_leave_ghost_in_use(move: str) -> None:
     assert _scores_as_lengths_change(_MovedLater(_RESTORED[move])) == ["ghost"] * 3
 
 
+def _mixed_by_parts(x: Tensor, order: Tensor) -> Tensor:
+    """As CutMix does."""
+    mixed = x.clone()
+    mixed[:, 1:3] = x[order, 1:3]
+    return mixed
+
+
+_INPUTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mixed": lambda x, order: 0.7 * x + 0.3 * x[order],
+    "mixed by parts": _mixed_by_parts,
+    "looked up in a table": lambda x, order: torch.arange(48.0).sin().view(12, 4)[x[:, 0].long()],
+    "one hot": lambda x, order: torch.eye(12)[x[:, 0].long(), :4] + x,
+    "cut": lambda x, order: x[:, [0, 2, 1, 3]],
+    "joined into a buffer": lambda x, order: torch.cat([x[:2], x[2:]], out=torch.empty(0)),
+}
+
+
+@pytest.mark.parametrize("change", _INPUTS)
+def test_changes_of_inputs_leave_ghost_in_use(change: str) -> None:
+    class Changed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            order = x[:, 0].argsort(descending=True, stable=True)
+            return self.head(torch.tanh(self.inner(_INPUTS[change](x, order))))
+
+    torch.manual_seed(0)
+    assert _scores_as_lengths_change(Changed()) == ["ghost"] * 3
+
+
+def test_buffers_that_are_given_for_results_keep_their_values() -> None:
+    x = torch.randn(6, 4)
+    buffer = torch.empty(6, 4)
+    with RowOwners(x):
+        torch.cat([x[3:], x[:3]], out=buffer)
+    torch.testing.assert_close(buffer, x.roll(3, 0))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_few_examples_with_unequally_many_rows_are_scored_right(size: int) -> None:
+    class Ragged(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            counts = (x[..., 0] != 0).sum(dim=1).tolist()
+            rows = torch.tanh(self.inner(torch.cat([each[:n] for each, n in zip(x, counts, strict=True)])))
+            return self.head(torch.stack([part.sum(dim=0) for part in rows.split(counts)]))
+
+    torch.manual_seed(0)
+    step = ReweightedStep(model := Ragged(), None, losses=_mean_losses)
+    for counts in ([2] * size, [2] * size, [3, 1, *[2] * (size - 2)]):
+        batch, meta = _graphs(counts), _graphs([2] * size)
+        expected = _exact(model, _mean_losses, batch, _direction(model, _mean_losses, meta))
+        torch.testing.assert_close(step.score(batch, meta).scores, expected, rtol=1e-3, atol=1e-5)
+
+
 def test_losses_that_are_taken_one_by_one_are_scored_right() -> None:
     def one_by_one(network: nn.Module, batch: Any) -> Tensor:
         losses = _mean_losses(network, batch)
@@ -443,33 +543,6 @@ def test_losses_that_are_taken_one_by_one_are_scored_right() -> None:
 
     torch.manual_seed(0)
     _scores_as_lengths_change(nn.Linear(4, 3), one_by_one)
-
-
-@pytest.mark.parametrize(
-    ("move", "expected"),
-    [
-        (lambda x: x[:, :2], False),
-        (lambda x: x[:, 0], False),
-        (lambda x: x[None, ..., :2], False),
-        (lambda x: x.unbind(1), False),
-        (lambda x: x.chunk(2, dim=-1), False),
-        (lambda x: torch.cat([x, x], dim=1), False),
-        (lambda x: torch.stack([x, x]), False),
-        (lambda x: x.sort(), False),
-        (lambda x: torch.ones(5, 4) @ torch.ones(4, 4), False),
-        (lambda x: torch.arange(5.0)[torch.arange(4)], False),
-        (lambda x: x[torch.arange(4)], True),
-        (lambda x: x[0], True),
-        (lambda x: x[1:], True),
-        (lambda x: x.sort(dim=0), True),
-    ],
-)
-def test_functions_along_other_dimensions_move_no_rows(move: Callable[[Tensor], Any], expected: bool) -> None:
-    """Only models that move rows are followed at every pass, which takes time."""
-    x = torch.randn(4, 4 if not expected else 3)
-    with RowOwners(4, lambda tensor: len(tensor) == 4) as owners:
-        move(x)
-    assert owners.has_moved is expected
 
 
 def test_a_batch_that_passes_alone_with_an_earlier_direction_is_scored_right() -> None:

@@ -49,7 +49,6 @@ class Ghost:
             raise InputError("memory", memory, "unknown", "use auto, fast, lean or a number of bytes")
         self._joins, self._memory = joins, memory
         self._trained: TrainedLayers | None = None
-        self._moves = _Moves()
 
     def check(self, module: nn.Module) -> None:
         """Check that every trained layer has a gradient rule."""
@@ -62,10 +61,8 @@ class Ghost:
         both = self._joined(forward, batch, source)
         if both is None and not source.wants_data_gradient:
             source.get()  # before the pass, so that its probes draw the masks that the pass will draw
-        follows_rows = self._moves.are_possible
-        ghost = GhostPass(forward, trained, batch, both, memory=self._memory, follows_rows=follows_rows)
+        ghost = GhostPass(forward, trained, batch, both, memory=self._memory)
         losses_N, layout = ghost.run(), (both is not None, *ghost.row_layout)
-        self._moves.note(layout, follows_rows, ghost.has_moved)
         size, found = batch_size(batch), ghost.found
         with torch.autocast(batch_device(batch).type, enabled=False):
             if source.wants_data_gradient:
@@ -90,29 +87,6 @@ class Ghost:
         if self._trained is None or not self._trained.is_of(module):
             self._trained = TrainedLayers.of(module)
         return self._trained
-
-
-class _Moves:
-    """Whether the model moves rows, which takes time to follow: it does if any pass has shown it.
-
-    A pass that is not followed may find rows where no pass has had them. Its batch is then checked, by a
-    pass that is followed.
-    """
-
-    def __init__(self) -> None:
-        self._has_moved, self._layouts_without = False, set[Hashable]()
-        self._latest: Hashable = None
-
-    @property
-    def are_possible(self) -> bool:
-        """Whether the next pass must be followed."""
-        return self._has_moved or self._latest not in self._layouts_without
-
-    def note(self, layout: Hashable, was_followed: bool, has_moved: bool) -> None:
-        """Note a pass by where it had rows, and by what was seen if it was followed."""
-        self._latest, self._has_moved = layout, self._has_moved or has_moved
-        if was_followed and not has_moved:
-            self._layouts_without.add(layout)
 
 
 @dataclass(frozen=True)

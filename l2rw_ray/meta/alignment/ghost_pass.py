@@ -8,7 +8,6 @@ Shape suffixes: N examples of the pass, B train examples first and meta examples
 """
 
 from collections.abc import Hashable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Self
 
@@ -117,11 +116,9 @@ class GhostPass:
         joined: The same with the meta batch behind it, N examples; None when the direction comes from
             elsewhere.
         memory: What formed example gradients may take.
-        follows_rows: Whether to look at functions that move rows.
 
     Attributes:
         size: N.
-        has_moved: Whether one has moved rows of the batch, as far as they were looked at, after `run`.
         found: Gradients of the train examples, after `run`.
         budget: Of the memory for gradients by example.
         row_layout: Where the arguments of each call have rows of examples, in order, after `run`.
@@ -135,7 +132,6 @@ class GhostPass:
         joined: Batch | None = None,
         *,
         memory: Memory = "auto",
-        follows_rows: bool = True,
     ) -> None:
         self._forward, self._trained = forward, trained
         self._train, self._train_size = train, batch_size(train)
@@ -145,7 +141,6 @@ class GhostPass:
         self.found = RecordedGradients(self._train_size)
         self.budget = FormingBudget(memory)
         self.row_layout: list[Hashable] = []
-        self._follows_rows, self.has_moved = follows_rows, False
 
     def run(self) -> Tensor:
         """Return losses [N], detached, and fill `found`."""
@@ -156,7 +151,7 @@ class GhostPass:
         anchor = torch.zeros((), device=batch_device(self._batch), requires_grad=True)
         recording = Recording(self._forward.module, self.size, self._train_size, anchor, self.budget)
         self.found, self.row_layout = recording.found, recording.row_layout
-        owners = RowOwners(self.size, recording.is_of_batch, self._train_size)
+        owners = RowOwners(self._batch, self._train_size)
         recording.has_lost_order = owners.is_lost
         calls = {layer: recorded_call(layer, rule, recording) for layer, rule in rules.items()}
         is_custom = len(rules) < len(trained.layers)
@@ -166,10 +161,9 @@ class GhostPass:
             recording.expressed(trained.parameters, trained.places, everywhere=is_custom),
             replaced_forwards(calls),
         ):
-            with owners if self._follows_rows else nullcontext():
+            with owners:
                 losses_N = self._losses_of()
                 recording.check_order(losses_N)
-            self.has_moved = owners.has_moved
             if isinstance(losses_N, ParameterExpression):
                 losses_N = recording.activation(losses_N)
             self._differentiate(losses_N.sum(), recording)
