@@ -151,7 +151,7 @@ class GhostPass:
         anchor = torch.zeros((), device=batch_device(self._batch), requires_grad=True)
         recording = Recording(self._forward.module, self.size, self._train_size, anchor, self.budget)
         self.found, self.row_layout = recording.found, recording.row_layout
-        owners = RowOwners(self._batch, self._train_size)
+        owners = RowOwners(self._batch)
         recording.has_lost_order = owners.is_lost
         calls = {layer: recorded_call(layer, rule, recording) for layer, rule in rules.items()}
         is_custom = len(rules) < len(trained.layers)

@@ -1,4 +1,7 @@
-"""The functions of torch that move rows of tensors, and along which dimension a call does."""
+"""The functions of torch that move rows of tensors, and along which dimension a call does.
+
+Shape suffixes: R rows of a result, T rows of which they are sums.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,42 +12,46 @@ import torch
 from torch import Tensor
 
 NOBODY = -1
-"""The owner of a row that several examples share, or that is of none."""
-_ALL = None
-"""In place of a dimension: the function treats the tensor as flat."""
+"""The owner of a row that several examples share, or that belongs to none."""
+
 _Arguments = tuple[Any, ...]
 _Named = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Move:
-    """A function that moves rows along a dimension.
+    """How a function that moves rows takes its arguments.
 
     Attributes:
-        place: Of the dimension among the arguments; None where it is none.
-        default: The dimension where none is given.
+        place: Where among the arguments the dimension is; None where the function takes none.
+        default: The dimension where none is given; None for the tensor as if it were flat.
         source: Place and name of the argument whose rows are moved.
-        reads_index: Whether a tensor says which rows, rather than numbers.
     """
 
     place: int | None = None
-    default: int | None = _ALL
+    default: int | None = None
     source: tuple[int, str] = (0, "input")
-    reads_index: bool = True
 
     def argument(self, args: _Arguments, kwargs: _Named) -> Any:
         """Return the argument whose rows are moved; None where it is not given."""
         place, key = self.source
         return args[place] if len(args) > place else kwargs.get(key)
 
-    def dim(self, args: _Arguments, kwargs: _Named) -> Any:
-        """Return the dimension, or several, or None for all."""
+    def replaced(self, args: _Arguments, kwargs: _Named, other: Tensor) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments with another tensor in place of the one whose rows are moved."""
+        place, key = self.source
+        given = [other if index == place else value for index, value in enumerate(args)]
+        return given, {name: other if name == key else value for name, value in kwargs.items()}
+
+    def dims(self, args: _Arguments, kwargs: _Named) -> list[int] | None:
+        """Return the dimensions of a call; None for the tensor as if it were flat."""
+        given = kwargs.get("dim", kwargs.get("dims", self.default))
         if self.place is not None and len(args) > self.place:
-            return args[self.place]
-        return kwargs.get("dim", kwargs.get("dims", self.default))
+            given = args[self.place]
+        return [given] if isinstance(given, int) else None if given is None else list(given)
 
 
-PICKERS = {
+SELECTING = {
     "getitem": Move(),
     "index_select": Move(1),
     "gather": Move(1),
@@ -53,35 +60,38 @@ PICKERS = {
     "take": Move(),
     "embedding": Move(default=0, source=(1, "weight")),
     "repeat_interleave": Move(2),
+    "narrow": Move(1),
+    "narrow_copy": Move(1),
+    "select": Move(1),
+    "unbind": Move(1, 0),
+    "split": Move(2, 0),
+    "split_with_sizes": Move(2, 0),
+    "unsafe_split": Move(2, 0),
+    "unsafe_split_with_sizes": Move(2, 0),
+    "chunk": Move(2, 0),
+    "unsafe_chunk": Move(2, 0),
+    "tensor_split": Move(2, 0),
+    "vsplit": Move(default=0),
+    "roll": Move(2),
+    "flip": Move(1),
+    "flipud": Move(default=0),
+    "fliplr": Move(default=1),
+    "reversed": Move(default=0),
+    "rot90": Move(2),
     "pack_padded_sequence": Move(),
-    "narrow": Move(1, reads_index=False),
-    "narrow_copy": Move(1, reads_index=False),
-    "select": Move(1, reads_index=False),
-    "unbind": Move(1, 0, reads_index=False),
-    "split": Move(2, 0, reads_index=False),
-    "split_with_sizes": Move(2, 0, reads_index=False),
-    "chunk": Move(2, 0, reads_index=False),
-    "tensor_split": Move(2, 0, reads_index=False),
-    "vsplit": Move(default=0, reads_index=False),
-    "roll": Move(2, reads_index=False),
-    "flip": Move(1, reads_index=False),
-    "flipud": Move(default=0, reads_index=False),
-    "fliplr": Move(default=1, reads_index=False),
-    "rot90": Move(reads_index=False),
-    "unfold": Move(1, reads_index=False),
 }
-"""Functions whose result has elements of their `source` in other places."""
+"""Functions whose result has elements of their source in other places."""
 
-SORTERS = {
+ORDERING = {
     "sort": Move(1, -1),
     "topk": Move(2, -1),
     "msort": Move(default=0),
     "unique": Move(4),
     "unique_consecutive": Move(3),
 }
-"""Functions after which it depends on values whose row is where."""
+"""Functions that order rows by value."""
 
-PUTTERS = {
+WRITING = {
     "setitem": Move(source=(2, "value")),
     "copy": Move(source=(1, "src")),
     "index_put": Move(source=(2, "values")),
@@ -96,74 +106,70 @@ PUTTERS = {
     "scatter_add": Move(1, source=(3, "src")),
     "scatter_reduce": Move(1, source=(3, "src")),
 }
-"""Functions that put rows of their `source` into their first argument."""
-_ADDING = {"index_add", "index_reduce", "scatter_add", "scatter_reduce"}
-_BY_INDEX = ("getitem", "index_put", "setitem")
+"""Functions that write rows of their source into their first argument, or a copy of it."""
 
-PRODUCTS = {"matmul", "mm", "bmm", "sparse_mm", "linear"}
-"""Functions that may multiply rows by a matrix."""
-RESTORERS = {"embedding_bag", "pad_packed_sequence"}
-"""Functions that make one row of each example of its packed rows, whose lengths they are given."""
+MULTIPLYING = {"matmul": 0, "mm": 0, "bmm": 0, "mv": 0, "sparse_mm": 0, "linear": 0, "addmm": 1, "addmv": 1}
+"""Functions that may multiply rows by a matrix, and the place of the first factor."""
 
 
-def _given_dim(parts: list[Tensor], rest: _Arguments, kwargs: _Named) -> int:
+def _dim_of(parts: list[Tensor], rest: _Arguments, kwargs: _Named, added: int = 0) -> int:
     dim: int = rest[0] if rest else kwargs.get("dim", 0)
-    return dim % max(1, parts[0].ndim)
+    return dim % max(1, parts[0].ndim + added)
 
 
-def _stack_dim(parts: list[Tensor], rest: _Arguments, kwargs: _Named) -> int:
-    dim: int = rest[0] if rest else kwargs.get("dim", 0)
-    return dim % (parts[0].ndim + 1)
+def _batch_dim(parts: list[Tensor], rest: _Arguments, kwargs: _Named) -> int:
+    return 0 if (rest[0] if rest else kwargs.get("batch_first")) else 1
 
 
-JOINERS: dict[str, Callable[[list[Tensor], _Arguments, _Named], int]] = {
-    "cat": _given_dim,
-    "concat": _given_dim,
-    "concatenate": _given_dim,
-    "stack": _stack_dim,
-    "vstack": lambda parts, rest, kwargs: 0,
-    "row_stack": lambda parts, rest, kwargs: 0,
+JOINING: dict[str, Callable[[list[Tensor], _Arguments, _Named], int]] = {
+    **dict.fromkeys(("cat", "concat", "concatenate"), _dim_of),
+    "stack": lambda parts, rest, kwargs: _dim_of(parts, rest, kwargs, added=1),
+    **dict.fromkeys(("vstack", "row_stack"), lambda parts, rest, kwargs: 0),
     "hstack": lambda parts, rest, kwargs: int(parts[0].ndim > 1),
-    "pad_sequence": lambda parts, rest, kwargs: 0 if (rest[0] if rest else kwargs.get("batch_first")) else 1,
+    "pad_sequence": _batch_dim,
 }
-"""Functions that join tensors, and what returns along which dimension of the result."""
+"""Functions that join tensors, each with one that returns along which dimension of the result."""
 
 
-def touches(
-    name: str, x: Tensor, axis: int, args: _Arguments, kwargs: _Named, *, is_by_index: bool = False
-) -> bool:
+def touches(name: str, move: Move, x: Tensor, axis: int, args: _Arguments, kwargs: _Named) -> bool:
     """Return whether a call moves rows along a dimension.
 
     Args:
-        name: Of the function.
-        x: The tensor that it takes them from or puts them into.
+        name: Name of the function.
+        move: How it takes its arguments.
+        x: The tensor that it takes rows from or writes them into.
         axis: The dimension.
-        args: Of the call.
-        kwargs: Of the call.
-        is_by_index: Whether to count a call only if a tensor says which rows.
+        args: Arguments of the call.
+        kwargs: Its named ones.
     """
-    if name in _BY_INDEX:
-        index = args[1] if len(args) > 1 else kwargs["indices"]
-        return _is_indexed(index if isinstance(index, tuple) else (index,), x, axis, is_by_index=is_by_index)
-    move = (PICKERS | SORTERS | PUTTERS)[name]
-    if is_by_index and not move.reads_index:
-        return False
-    dim = args[1:] if name == "flip" and len(args) > 2 else move.dim(args, kwargs)
-    return dim is _ALL or axis in [each % x.ndim for each in ([dim] if isinstance(dim, int) else dim)]
+    if name in ("getitem", "index_put", "setitem"):
+        return _is_indexed(index_of(name, args, kwargs), x, axis)
+    dims = list(args[1:]) if name == "flip" and len(args) > 2 else move.dims(args, kwargs)
+    return dims is None or axis in [dim % max(1, x.ndim) for dim in dims]
 
 
-def _is_indexed(index: tuple[Any, ...], x: Tensor, axis: int, *, is_by_index: bool) -> bool:
+def index_of(name: str, args: _Arguments, kwargs: _Named) -> tuple[Any, ...]:
+    """Return the parts of a call's index, tensors in place of lists."""
+    index = args[1] if len(args) > 1 else kwargs["indices"]
+    if not isinstance(index, tuple):
+        index = tuple(index) if name == "index_put" else (index,)
+    return tuple(torch.as_tensor(part) if isinstance(part, list) else part for part in index)
+
+
+def indexed_dims(index: tuple[Any, ...], x: Tensor) -> int:
+    """Return how many of a tensor's first dimensions an index is for."""
+    return x.ndim if any(part is Ellipsis for part in index) else sum(map(_span, index))
+
+
+def _is_indexed(index: tuple[Any, ...], x: Tensor, axis: int) -> bool:
     """Return whether an index picks rows along a dimension, rather than all of them."""
-    index = tuple(torch.as_tensor(each) if isinstance(each, list) else each for each in index)
-    spans = [_span(each) for each in index]
-    before = 0
-    for each, span in zip(index, spans, strict=True):
-        after = before + (x.ndim - sum(spans) if each is Ellipsis else span)
+    before, left = 0, x.ndim - sum(map(_span, index))
+    for part in index:
+        after = before + (left if part is Ellipsis else _span(part))
         if before <= axis < after:
-            if isinstance(each, Tensor | np.ndarray):
-                return True
-            is_whole = isinstance(each, slice) and range(*each.indices(x.shape[axis])) == range(x.shape[axis])
-            return not (is_whole or is_by_index or each is Ellipsis)
+            rows = x.shape[axis]
+            is_whole = isinstance(part, slice) and range(*part.indices(rows)) == range(rows)
+            return part is not Ellipsis and not is_whole
         before = after
     return False
 
@@ -176,53 +182,59 @@ def _span(index: Any) -> int:
     return index.ndim if is_mask else 1
 
 
-def put(name: str, owners: Tensor, into: Tensor, args: _Arguments, kwargs: _Named) -> Tensor:
-    """Return the owners of a tensor's elements after a call has put others into it.
+def written(name: str, owners: Tensor, into: Tensor, args: _Arguments, kwargs: _Named) -> Tensor:
+    """Return the owners of a tensor's elements after a call has written others into it.
 
     Args:
-        name: Of the function.
-        owners: Of the elements that it puts.
-        into: Owners of the tensor's elements before.
-        args: Of the call.
-        kwargs: Of the call.
+        name: Name of the function.
+        owners: Owners of the elements that it writes, shaped as these.
+        into: Owners of the tensor's elements before, shaped as it.
+        args: Arguments of the call.
+        kwargs: Its named ones.
     """
-    before, into = into, into.clone()
+    after = into.clone()
     if name == "copy":
-        return into.copy_(owners)
+        return after.copy_(owners)
+    if kwargs.get("accumulate", name in ("index_put", "put") and args[3:] == (True,)):
+        is_same = name == "index_put" and (into[index_of(name, args, kwargs)] == owners).all()
+        return torch.where(torch.as_tensor(is_same, device=into.device), into, NOBODY)
     if name in ("setitem", "index_put"):
-        index = args[1] if len(args) > 1 else kwargs["indices"]
-        if kwargs.get("accumulate", args[3:] == (True,)):
-            return torch.where((before[index] == owners).all(), before, NOBODY)
-        into[index] = owners
-        return into
-    if name in _ADDING:
+        after[index_of(name, args, kwargs)] = owners
+        return after
+    is_added = name in ("index_add", "index_reduce", "scatter_add", "scatter_reduce")
+    if is_added or "reduce" in kwargs or (name == "scatter" and len(args) > 4):
         index = args[2] if len(args) > 2 else kwargs["index"]
-        dim = PUTTERS[name].dim(args, kwargs)
+        (dim,) = WRITING[name].dims(args, kwargs) or [0]
         if index.ndim < owners.ndim:
             index = index.reshape([-1 if each == dim % owners.ndim else 1 for each in range(owners.ndim)])
             index = index.expand_as(owners)
-        least, most = (into.scatter_reduce(dim, index, owners, which) for which in ("amin", "amax"))
-        return torch.where(least == most, least, NOBODY)
-    place, key = PUTTERS[name].source
-    named = {each: owners if each == key else value for each, value in kwargs.items()}
-    given = [owners if each == place else value for each, value in enumerate(args)]
-    result: Tensor = getattr(into, name)(*given[1:], **named)
+        return _common(*(after.scatter_reduce(dim, index, owners, which) for which in ("amin", "amax")))
+    given, named = WRITING[name].replaced(args, kwargs, owners)
+    result: Tensor = getattr(after, name)(*given[1:], **named)
     return result
 
 
-def multiplied(matrix: Tensor, owners_T: Tensor, default_R: Tensor) -> Tensor:
-    """Return the owners of rows that are sums of rows, times the elements of a constant matrix.
+def multiplied(matrix_RT: Tensor, owners_T: Tensor, default_R: Tensor) -> Tensor:
+    """Return the owners [R] of sums of rows, times the elements of a constant matrix.
 
     Args:
-        matrix: [R, T], or several of them.
+        matrix_RT: The matrix, or several of them.
         owners_T: Owners of the rows that are added.
         default_R: Owners of sums of none.
     """
-    is_used_RT = (matrix != 0).flatten(0, -3).any(dim=0) if matrix.ndim > 2 else matrix != 0
+    is_used_RT = (matrix_RT != 0).flatten(0, -3).any(dim=0) if matrix_RT.ndim > 2 else matrix_RT != 0
     least_R = torch.where(is_used_RT, owners_T, torch.iinfo(owners_T.dtype).max).amin(dim=1)
     most_R = torch.where(is_used_RT, owners_T, NOBODY).amax(dim=1)
-    owners_R = torch.where(least_R == most_R, least_R, NOBODY)
-    return torch.where(is_used_RT.any(dim=1), owners_R, default_R)
+    return torch.where(is_used_RT.any(dim=1), _common(least_R, most_R), default_R)
+
+
+def agreed(owners_TE: Tensor) -> Tensor:
+    """Return who owns all elements of a row, [T]; nobody where several do."""
+    return _common(*torch.aminmax(owners_TE, dim=1))
+
+
+def _common(least: Tensor, most: Tensor) -> Tensor:
+    return torch.where(least == most, least, NOBODY)
 
 
 def adds_rows(equation: str, place: int, axis: int) -> bool:
@@ -230,9 +242,12 @@ def adds_rows(equation: str, place: int, axis: int) -> bool:
 
     Args:
         equation: Its first argument.
-        place: Of the operand.
+        place: Place of the operand among the others.
         axis: The dimension.
     """
-    given, _, result = equation.replace(" ", "").partition("->")
-    labels = given.split(",")[place]
-    return "..." not in labels and "->" in equation and labels[axis] not in result
+    given, arrow, result = equation.replace(" ", "").partition("->")
+    if not arrow:  # the labels that occur once
+        result = "".join(label for label in given if given.count(label) == 1)
+    first, *later = given.split(",")[place].split("...")
+    # dimensions of an ellipsis are in the result, too; those after it are hardly ever the examples'
+    return axis < len(first) and first[axis] not in result if later else first[axis] not in result

@@ -74,11 +74,14 @@ class _PairLosses:
         leaves = [leaf for tree in (output, target) for _, leaf in named_leaves(tree)]
         if not all(type(leaf) is Tensor and leaf.shape[:1] == (size,) for leaf in leaves):
             raise self._apart_refusal("outputs and targets are not tensors with one row for each example")
-        shares = [slice(train_size), slice(train_size, None)]
+        with torch._C.DisableTorchFunction():  # these are moves of this function, not of the model's forward
+            shares = [
+                (map_tensors(output, itemgetter(rows)), map_tensors(target, itemgetter(rows)))
+                for rows in (slice(train_size), slice(train_size, None))
+            ]
         found = []
-        for rows in shares:
-            share = itemgetter(rows)
-            part = self._loss_fn(map_tensors(output, share), map_tensors(target, share))
+        for share in shares:
+            part = self._loss_fn(*share)
             if not isinstance(part, Tensor) or part.ndim != 1:
                 raise self._apart_refusal("it does not return one loss for each example of either batch")
             found.append(part)

@@ -1,14 +1,16 @@
 """Owners of rows that functions have moved, compared with values that say whose they are."""
 
 import random
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from l2rw_ray.meta.alignment import row_owners
 from l2rw_ray.meta.alignment.row_owners import RowOwners
 
 SIZE = 6
@@ -69,4 +71,156 @@ def test_owners_are_those_that_values_tell(shape: tuple[int, ...], seed: int) ->
             x = CHANGES[name](x, order)
         told = x.detach().reshape(shape[0], -1)
         assert (told == told[:, :1]).all(), "no change mixes rows"
-        assert owners.is_lost(x) is not torch.equal(told[:, 0], in_order)
+        assert owners.is_lost(x) == (not torch.equal(told[:, 0], in_order))
+
+
+def _halves(parts: Any, order: Tensor) -> Tensor:
+    """Join parts, the last one first unless rows are to stay in order."""
+    return torch.cat(list(parts) if _is_kept(order) else [*parts][::-1])
+
+
+def _is_kept(order: Tensor) -> bool:
+    return torch.equal(order, torch.arange(len(order)))
+
+
+def _packed(x: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
+    """Pack sequences of two rows in an order; return them and the sizes of their batches."""
+    sequences = torch.stack([x, x], dim=1)[order]
+    return torch._VF._pack_padded_sequence(sequences, torch.full((len(x),), 2), True)
+
+
+def _bags(x: Tensor, order: Tensor) -> Tensor:
+    return functional.embedding_bag(order.unsqueeze(1), x, mode="sum")
+
+
+CALLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    **{
+        name: CHANGES[name]
+        for name in ("index_select", "gather", "index_copy", "index_add", "scatter", "setitem")
+    },
+    "getitem": CHANGES["index"],
+    "index_put": CHANGES["index_put"],
+    "embedding": CHANGES["embedding"],
+    "stack": CHANGES["stack"],
+    "roll": lambda x, order: x.roll(0 if _is_kept(order) else 2, dims=0),
+    "flip": lambda x, order: x if _is_kept(order) else x.flip(0, 1),
+    "flipud": lambda x, order: x if _is_kept(order) else torch.flipud(x),
+    "fliplr": lambda x, order: x if _is_kept(order) else torch.fliplr(x.T).T,
+    "reversed": lambda x, order: x if _is_kept(order) else reversed(x),
+    "rot90": lambda x, order: x.rot90(0 if _is_kept(order) else 2, [0, 1]),
+    "take_along_dim": lambda x, order: x.take_along_dim(_wide(order, x), dim=0),
+    "masked_select": lambda x, order: x[order].masked_select(torch.ones_like(x).bool()).view(x.shape),
+    "take": lambda x, order: x.take(order.unsqueeze(1) * x.shape[1] + torch.arange(x.shape[1])),
+    "repeat_interleave": lambda x, order: x[order].repeat_interleave(repeats=torch.ones(len(x)).int(), dim=0),
+    "narrow": lambda x, order: torch.cat([x.narrow(0, int(place), 1) for place in order]),
+    "narrow_copy": lambda x, order: torch.cat([x.narrow_copy(0, int(place), 1) for place in order]),
+    "select": lambda x, order: torch.stack([x.select(0, int(place)) for place in order]),
+    "unbind": lambda x, order: torch.stack([x.unbind(dim=0)[place] for place in order.tolist()]),
+    "split": lambda x, order: _halves(x.split([2, 4]), order),
+    "split_with_sizes": lambda x, order: _halves(x.split_with_sizes([2, 4]), order),
+    "unsafe_split": lambda x, order: _halves(x.unsafe_split(3), order),
+    "unsafe_split_with_sizes": lambda x, order: _halves(torch.unsafe_split_with_sizes(x, [2, 4]), order),
+    "chunk": lambda x, order: _halves(torch.chunk(input=x, chunks=2), order),
+    "unsafe_chunk": lambda x, order: _halves(x.unsafe_chunk(2), order),
+    "tensor_split": lambda x, order: _halves(x.tensor_split([2]), order),
+    "vsplit": lambda x, order: _halves(x.vsplit(2), order),
+    "pack_padded_sequence": lambda x, order: _packed(x, order)[0][:6],
+    "pad_packed_sequence": lambda x, order: torch._VF._pad_packed_sequence(*_packed(x, order), True, 0.0, 2)[
+        0
+    ][:, 0],
+    "sort": lambda x, order: x if _is_kept(order) else x.sort(dim=0, descending=True).values,
+    "topk": lambda x, order: x if _is_kept(order) else x.topk(len(x), dim=0).values,
+    "msort": lambda x, order: x if _is_kept(order) else -torch.msort(-x),
+    "unique": lambda x, order: x if _is_kept(order) else -torch.unique(-x.detach(), dim=0),
+    "unique_consecutive": lambda x, order: x if _is_kept(order) else x[order].unique_consecutive(dim=0),
+    "copy": lambda x, order: torch.zeros_like(x).copy_(x[order]),
+    "put": lambda x, order: torch.zeros_like(x).put(
+        order.unsqueeze(1) * x.shape[1] + torch.arange(x.shape[1]), x
+    ),
+    "masked_scatter": lambda x, order: torch.zeros_like(x).masked_scatter(
+        torch.ones_like(x).bool(), x[order]
+    ),
+    "select_scatter": lambda x, order: x if _is_kept(order) else x.select_scatter(x[0], 0, 1),
+    "slice_scatter": lambda x, order: x if _is_kept(order) else x.slice_scatter(x[:2], 0, 4, 6),
+    "index_reduce": lambda x, order: torch.zeros_like(x).index_reduce(0, order, x, "amax"),
+    "scatter_add": lambda x, order: torch.zeros_like(x).scatter_add(0, _wide(order, x), x),
+    "scatter_reduce": lambda x, order: torch.zeros_like(x).scatter_reduce(0, _wide(order, x), x, "sum"),
+    "cat": CHANGES["slices"],
+    "concat": lambda x, order: torch.concat(tensors=[x[int(place)][None] for place in order]),
+    "concatenate": lambda x, order: torch.concatenate([x[int(place)][None] for place in order], dim=0),
+    "vstack": lambda x, order: torch.vstack([x[int(place)] for place in order]),
+    "row_stack": lambda x, order: torch.row_stack([x[int(place)] for place in order]),
+    "hstack": lambda x, order: torch.hstack([x[int(place)] for place in order]).view(x.shape),
+    "pad_sequence": lambda x, order: nn.utils.rnn.pad_sequence([x[int(i)] for i in order], batch_first=True),
+    "matmul": lambda x, order: torch.matmul(torch.eye(len(x))[order], other=x),
+    "mm": lambda x, order: torch.mm(x.T, torch.eye(len(x))[:, order]).T,
+    "bmm": lambda x, order: torch.bmm(torch.eye(6)[order].expand(3, 6, 6), x.expand(3, *x.shape))[0],
+    "mv": lambda x, order: x if _is_kept(order) else torch.mv(torch.eye(6)[order], x[:, 0])[:, None] + 0 * x,
+    "sparse_mm": lambda x, order: torch.sparse.mm(torch.eye(len(x))[order].to_sparse(), x),
+    "linear": lambda x, order: functional.linear(x.T, torch.eye(len(x))[order]).T,
+    "addmm": lambda x, order: torch.addmm(torch.zeros(()), torch.eye(len(x))[order], x),
+    "addmv": lambda x, order: (
+        x if _is_kept(order) else torch.addmv(torch.zeros(6), torch.eye(6)[order], x[:, 0])[:, None] + 0 * x
+    ),
+    "einsum": lambda x, order: x if _is_kept(order) else torch.einsum("ij,j...", torch.eye(6)[order], x),
+    "embedding_bag": lambda x, order: x if _is_kept(order) else _bags(x, order),
+}
+
+
+def test_each_function_that_moves_rows_is_called_below() -> None:
+    assert CALLS.keys() == row_owners._RULES.keys()
+
+
+@pytest.mark.filterwarnings("ignore:index_reduce")
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5], [3, 1, 4, 0, 5, 2]])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_function_moves_rows_where_it_puts_them_out_of_order(name: str, order: list[int]) -> None:
+    torch.manual_seed(0)
+    x = torch.arange(6.0).unsqueeze(1).expand(6, 5).clone().requires_grad_()
+    with RowOwners(torch.empty(6)) as owners:
+        result = CALLS[name](x, torch.tensor(order))
+        assert owners.is_lost(result) == (order[0] != 0)
+
+
+def test_rows_of_two_owners_belong_to_nobody() -> None:
+    x, order = torch.randn(6, 5, requires_grad=True), torch.tensor([1, 0, 2, 3, 4, 5])
+    with RowOwners(torch.empty(6)) as owners:
+        assert owners.is_lost(x[order] + x.roll(1, 0))
+        assert owners.is_lost((x[order] + x.roll(1, 0))[order])
+        assert not owners.is_lost((x[order] + 2 * x[order])[order])
+        assert not owners.is_lost(x[[0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]].view(6, 2, 5).mean(dim=1))
+        assert owners.is_lost(x[[0, 1, 1, 0, 2, 2, 3, 3, 4, 4, 5, 5]].view(6, 2, 5).mean(dim=1))
+
+
+def test_steps_of_time_that_are_as_many_as_the_examples_are_no_examples() -> None:
+    """The batch lies in memory example by example, which transposing it leaves so."""
+    x = torch.randn(6, 6, 5, requires_grad=True)
+    with RowOwners(torch.empty(6)) as owners:
+        steps = list(x.transpose(0, 1))
+        stacked = torch.stack(steps)
+        for result in (*steps, stacked[-1], stacked[torch.randperm(6), torch.arange(6)]):
+            assert not owners.is_lost(result)
+        assert owners.is_lost(x.flip(0))
+        assert owners.is_lost(torch.stack([x[1], x[0], *x[2:]]))
+
+
+@pytest.mark.filterwarnings("ignore:.*renorm")
+def test_rows_are_lost_where_their_owners_cannot_be_read() -> None:
+    x = torch.randn(6, 5, requires_grad=True)
+    with RowOwners(torch.empty(6)) as owners:
+        assert owners.is_lost(functional.embedding(torch.tensor([1, 0]), x.detach() + 0 * x, max_norm=1e9))
+
+
+def test_owners_hold_no_tensor_and_draw_no_random_number() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(6, 5, requires_grad=True)
+    state = torch.get_rng_state()
+    with RowOwners(torch.empty(6)) as owners:
+        moved = x[torch.tensor([1, 0, 2, 3, 4, 5])]
+        reference = weakref.ref(moved)
+        assert owners.is_lost(moved)
+        assert x[torch.arange(6)] not in owners._known, "rows in order need not be followed"
+        assert x.sum().topk(1).values.shape == ()
+        del moved
+        assert reference() is None
+    assert torch.equal(torch.get_rng_state(), state)
