@@ -108,7 +108,17 @@ WRITING = {
 }
 """Functions that write rows of their source into their first argument, or a copy of it."""
 
-MULTIPLYING = {"matmul": 0, "mm": 0, "bmm": 0, "mv": 0, "sparse_mm": 0, "linear": 0, "addmm": 1, "addmv": 1}
+MULTIPLYING = {
+    "matmul": 0,
+    "mm": 0,
+    "bmm": 0,
+    "mv": 0,
+    "sparse_mm": 0,
+    "linear": 0,
+    "addmm": 1,
+    "addmv": 1,
+    "baddbmm": 1,
+}
 """Functions that may multiply rows by a matrix, and the place of the first factor."""
 
 
@@ -235,6 +245,20 @@ def agreed(owners_TE: Tensor) -> Tensor:
 
 def _common(least: Tensor, most: Tensor) -> Tensor:
     return torch.where(least == most, least, NOBODY)
+
+
+def contracts_rows(dims: Any, place: int, axis: int, ndim: int) -> bool:
+    """Return whether a `tensordot` adds up what an operand has along a dimension.
+
+    Args:
+        dims: How many dimensions it adds up, or which of either operand.
+        place: Place of the operand, 0 or 1.
+        axis: The dimension.
+        ndim: Dimensions of the operand.
+    """
+    if isinstance(dims, int):
+        return axis >= ndim - dims if place == 0 else axis < dims
+    return axis in [dim % ndim for dim in dims[place]]
 
 
 def adds_rows(equation: str, place: int, axis: int) -> bool:

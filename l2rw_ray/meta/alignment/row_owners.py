@@ -28,6 +28,7 @@ from l2rw_ray.meta.alignment.row_moves import (
     Move,
     adds_rows,
     agreed,
+    contracts_rows,
     index_of,
     indexed_dims,
     multiplied,
@@ -58,9 +59,12 @@ class RowOwners(TorchFunctionMode):
         self._size = batch_size(batch)
         self._known: dict[Tensor, Tensor] = WeakTensorKeyDictionary()  # type: ignore[assignment]
         self._data: dict[Tensor, bool] = WeakTensorKeyDictionary()  # type: ignore[assignment]
-        self._stacks: dict[Tensor, bool] = WeakTensorKeyDictionary()  # type: ignore[assignment]
+        self._seconds: dict[Tensor, bool] = WeakTensorKeyDictionary()  # type: ignore[assignment]
         for tensor in tensors_of(batch):
-            self._data[tensor] = True
+            self._data[tensor], self._seconds[tensor] = True, False
+            base = tensor._base
+            if base is not None and self._is_ambiguous(base):
+                self._seconds[base] = base.stride(1) == tensor.stride(0) != base.stride(0)
 
     def is_lost(self, tensor: Tensor) -> bool:
         """Return whether a tensor's rows are not those of the examples in order, equally many of each."""
@@ -83,6 +87,7 @@ class RowOwners(TorchFunctionMode):
         name = func.__name__ if hasattr(func, "__name__") else ""
         if isinstance(result, Tensor):
             is_plain = result.requires_grad and not self._known and _rule_of(name) is None
+            is_plain = is_plain and not self._is_ambiguous(result)
         else:
             is_plain = name != "__setitem__" and (name == "__get__" or not isinstance(result, list | tuple))
         if not is_plain and getattr(func, "namespace", "aten") in ("aten", "prims"):
@@ -103,6 +108,15 @@ class RowOwners(TorchFunctionMode):
                 with suppress(*_UNREADABLE):
                     owners_T = self._written_base(tensor, tensor._base)
                 self._remember(tensor._base, owners_T)
+        with suppress(*_UNREADABLE):
+            self._note_kinds(given, results)
+
+    def _note_kinds(self, given: list[Tensor], results: list[Tensor]) -> None:
+        """Note which results have their examples along the second dimension, and which are data."""
+        for each in results:
+            if each._base is None and each not in self._seconds and self._is_ambiguous(each):
+                alike = [other for other in given if other.shape == each.shape and other is not each]
+                self._seconds[each] = any(self._axis(other) for other in alike)
         if any(not each.requires_grad for each in results) and any(map(self._is_of_batch, given)):
             for each in results:
                 self._data[each] = True
@@ -176,7 +190,7 @@ class RowOwners(TorchFunctionMode):
         others = {each: value for each, value in kwargs.items() if each != key}
         is_known = any(part in self._known for part in parts)
         if name == "stack" and not is_known and all(part.shape[:1] == (self._size,) for part in parts):
-            self._stacks[results[0]] = JOINING[name](parts, rest, others) == 0
+            self._seconds[results[0]] = JOINING[name](parts, rest, others) == 0
         is_by_example = len(parts) == self._size and len({len(part) for part in parts if part.ndim}) > 1
         if not is_known and not is_by_example:
             return None
@@ -212,8 +226,20 @@ class RowOwners(TorchFunctionMode):
     def _contracted(
         self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, results: list[Tensor]
     ) -> list[Tensor] | None:
-        for place, x in enumerate(_tensors(args[1:])):
-            if x.requires_grad and self._is_followed(x) and adds_rows(args[0], place, self._axis(x)):
+        operands = list(_tensors((args[1:] if name == "einsum" else args[:2], kwargs)))
+        for place, x in enumerate(operands):
+            if not x.requires_grad or not self._is_followed(x):
+                continue
+            axis = self._axis(x)
+            if name == "einsum":
+                is_added = adds_rows(args[0], place, axis)
+            elif name == "inner":
+                is_added = axis == x.ndim - 1
+            else:
+                is_added = contracts_rows(
+                    args[2] if len(args) > 2 else kwargs.get("dims", 2), place, axis, x.ndim
+                )
+            if is_added:
                 return [torch.full_like(results[0], NOBODY, dtype=torch.int32)]
         return None
 
@@ -250,7 +276,9 @@ class RowOwners(TorchFunctionMode):
         if not owners:
             owners = list(known.values())
             others = [each for each in given if each not in known and self._is_followed(each)]
-            counts = {self._rows(each) for each in others}
+            counts = {self._rows(each) for each in others if each.requires_grad} | {
+                self._size for each in others if self._rows(each) == self._size
+            }
         return [(each, self._combined(owners, each)) for each in results if self._rows(each) not in counts]
 
     def _combined(self, known: list[Tensor], result: Tensor) -> Tensor:
@@ -317,11 +345,21 @@ class RowOwners(TorchFunctionMode):
         return x in self._data or (x.requires_grad and not isinstance(x, nn.Parameter))
 
     def _axis(self, x: Tensor) -> int:
-        """Return the dimension over examples, which in the batch's own order is the one of longest stride."""
-        axis = row_axis(x.shape, self._size) or 0
-        if axis == 0 and x.ndim > 1 and x.shape[1] and x.shape[1] % self._size == 0:
-            return int(self._stacks.get(x, False) or x.stride(1) > x.stride(0))
-        return axis
+        """Return the dimension over examples; where two may be, that of the tensor which it is a view of."""
+        if not self._is_ambiguous(x):
+            return row_axis(x.shape, self._size) or 0
+        base = x._base
+        if x in self._seconds or base is None:
+            return int(self._seconds.get(x, False))
+        stride = base.stride(self._axis(base)) if base.ndim else 0
+        return int(x.stride(1) == stride != x.stride(0))
+
+    def _is_ambiguous(self, x: Tensor) -> bool:
+        """Return whether either of the first two dimensions may go over examples."""
+        if x.layout != torch.strided or x.is_nested:
+            return False
+        shape = x.shape[:2]
+        return len(shape) == 2 and all(shape) and not any(size % self._size for size in shape)
 
     def _rows(self, x: Tensor) -> int:
         return x.shape[self._axis(x)] if x.ndim else 1
@@ -374,7 +412,7 @@ _RULES: dict[str, Callable[..., list[Tensor] | None]] = {
     **dict.fromkeys(WRITING, RowOwners._written),
     **dict.fromkeys(JOINING, RowOwners._joined),
     **dict.fromkeys(MULTIPLYING, RowOwners._multiplied),
-    "einsum": RowOwners._contracted,
+    **dict.fromkeys(("einsum", "tensordot", "inner"), RowOwners._contracted),
     "embedding_bag": RowOwners._in_bags,
     "pad_packed_sequence": RowOwners._padded,
 }

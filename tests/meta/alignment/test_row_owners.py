@@ -2,7 +2,7 @@
 
 import random
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,15 @@ from l2rw_ray.meta.alignment import row_owners
 from l2rw_ray.meta.alignment.row_owners import RowOwners
 
 SIZE = 6
+
+
+@pytest.fixture(autouse=True)
+def _any_algorithm() -> Iterator[None]:
+    """Allow `put`, which has no deterministic implementation."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(False)
+    yield
+    torch.use_deterministic_algorithms(before)
 
 
 def _set(into: Tensor, index: Any, values: Tensor) -> Tensor:
@@ -162,6 +171,9 @@ CALLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "addmv": lambda x, order: (
         x if _is_kept(order) else torch.addmv(torch.zeros(6), torch.eye(6)[order], x[:, 0])[:, None] + 0 * x
     ),
+    "baddbmm": lambda x, order: torch.baddbmm(torch.zeros(()), torch.eye(6)[order][None], x[None])[0],
+    "tensordot": lambda x, order: x if _is_kept(order) else torch.tensordot(torch.eye(6)[order], x, dims=1),
+    "inner": lambda x, order: x if _is_kept(order) else torch.inner(torch.eye(6)[order], x.T),
     "einsum": lambda x, order: x if _is_kept(order) else torch.einsum("ij,j...", torch.eye(6)[order], x),
     "embedding_bag": lambda x, order: x if _is_kept(order) else _bags(x, order),
 }
@@ -200,6 +212,11 @@ def test_steps_of_time_that_are_as_many_as_the_examples_are_no_examples() -> Non
         stacked = torch.stack(steps)
         for result in (*steps, stacked[-1], stacked[torch.randperm(6), torch.arange(6)]):
             assert not owners.is_lost(result)
+        back, order = stacked.transpose(0, 1), torch.tensor([1, 0, 2, 3, 4, 5])
+        for result in (torch.relu(stacked)[-1], back[:, -1], back.contiguous()[:, -1], back.flip(1)):
+            assert not owners.is_lost(result)
+        for result in (torch.relu(stacked)[:, order], back[order], back.flip(0), stacked.flip(1)):
+            assert owners.is_lost(result)
         assert owners.is_lost(x.flip(0))
         assert owners.is_lost(torch.stack([x[1], x[0], *x[2:]]))
 
