@@ -7,7 +7,7 @@ moves rows is called again with the number of the example that owns it in place 
 Shape suffixes: N examples, T rows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -15,9 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
-from l2rw_ray.meta.alignment.layers import ParameterExpression, row_axis
 from l2rw_ray.meta.alignment.row_moves import (
     JOINING,
     MULTIPLYING,
@@ -27,7 +25,6 @@ from l2rw_ray.meta.alignment.row_moves import (
     WRITING,
     Move,
     adds_rows,
-    agreed,
     contracts_rows,
     index_of,
     indexed_dims,
@@ -35,16 +32,11 @@ from l2rw_ray.meta.alignment.row_moves import (
     touches,
     written,
 )
-from l2rw_ray.meta.evaluation.batches import Batch, batch_size
-from l2rw_ray.trees import tensors_of
-
-_UNREADABLE = (RuntimeError, TypeError, ValueError, LookupError, AttributeError)
-"""What reading a tensor raises inside torch.vmap, on a meta device, or where it is nested or sparse."""
-_Owners = list[tuple[Tensor, Tensor]]
-"""Tensors, each with the owners of its rows."""
+from l2rw_ray.meta.alignment.row_records import UNREADABLE, Owners, RowRecords, tensors_in
+from l2rw_ray.meta.evaluation.batches import Batch
 
 
-class RowOwners(TorchFunctionMode):
+class RowOwners(RowRecords, TorchFunctionMode):
     """Follows, while it is active, the owners of rows that functions have moved.
 
     What is computed from such rows belongs to the same examples. Constants do not count where they meet rows
@@ -55,22 +47,8 @@ class RowOwners(TorchFunctionMode):
     """
 
     def __init__(self, batch: Batch) -> None:
-        super().__init__()
-        self._size = batch_size(batch)
-        self._known: dict[Tensor, Tensor] = WeakTensorKeyDictionary()  # type: ignore[assignment]
-        self._data: dict[Tensor, bool] = WeakTensorKeyDictionary()  # type: ignore[assignment]
-        self._seconds: dict[Tensor, bool] = WeakTensorKeyDictionary()  # type: ignore[assignment]
-        for tensor in tensors_of(batch):
-            self._data[tensor], self._seconds[tensor] = True, False
-            base = tensor._base
-            if base is not None and self._is_ambiguous(base):
-                self._seconds[base] = base.stride(1) == tensor.stride(0) != base.stride(0)
-
-    def is_lost(self, tensor: Tensor) -> bool:
-        """Return whether a tensor's rows are not those of the examples in order, equally many of each."""
-        with suppress(*_UNREADABLE), torch._C.DisableTorchFunction():
-            return tensor in self._known and not self._are_in_order(self._known[tensor])
-        return False
+        TorchFunctionMode.__init__(self)
+        RowRecords.__init__(self, batch)
 
     def __torch_function__(
         self,
@@ -98,32 +76,22 @@ class RowOwners(TorchFunctionMode):
         """Note whose the rows of a function's results are, and which of these are data of the batch."""
         if not args and "input" in kwargs:
             args, kwargs = (kwargs["input"],), {key: kwargs[key] for key in kwargs if key != "input"}
-        results = list(_tensors(args[0] if name == "__setitem__" else result))
-        given = list(_tensors((args, kwargs)))
+        results = list(tensors_in(args[0] if name == "__setitem__" else result))
+        given = list(tensors_in((args, kwargs)))
         for tensor, owners_T in self._owners_of(name, func, args, kwargs, given, results):
             self._remember(tensor, owners_T)
             is_written = name == "__setitem__" or (name.endswith("_") and not name.startswith("_"))
             if is_written and tensor._base is not None:
                 owners_T = self._nobody(tensor._base)
-                with suppress(*_UNREADABLE):
+                with suppress(*UNREADABLE):
                     owners_T = self._written_base(tensor, tensor._base)
                 self._remember(tensor._base, owners_T)
-        with suppress(*_UNREADABLE):
+        with suppress(*UNREADABLE):
             self._note_kinds(given, results)
-
-    def _note_kinds(self, given: list[Tensor], results: list[Tensor]) -> None:
-        """Note which results have their examples along the second dimension, and which are data."""
-        for each in results:
-            if each._base is None and each not in self._seconds and self._is_ambiguous(each):
-                alike = [other for other in given if other.shape == each.shape and other is not each]
-                self._seconds[each] = any(self._axis(other) for other in alike)
-        if any(not each.requires_grad for each in results) and any(map(self._is_of_batch, given)):
-            for each in results:
-                self._data[each] = True
 
     def _owners_of(
         self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, given: list[Tensor], results: Any
-    ) -> _Owners:
+    ) -> Owners:
         """Return results whose rows are not known to be in order, with the owners of these."""
         rule, moved = _rule_of(name), None
         short = name.strip("_").partition(".")[0]
@@ -137,7 +105,7 @@ class RowOwners(TorchFunctionMode):
             return self._followed(given, results) if self._known and name != "__setitem__" else []
         except torch.OutOfMemoryError:
             raise
-        except _UNREADABLE:
+        except UNREADABLE:
             is_known = rule is not None and any(map(self._is_followed, given))
             return [(each, self._nobody(each)) for each in results] if is_known else []
 
@@ -155,7 +123,9 @@ class RowOwners(TorchFunctionMode):
         if name == "getitem":
             kept = max(indexed_dims(index_of(name, args, kwargs), x), self._axis(x) + 1)
         given, named = move.replaced(args, kwargs, self._of(x, kept))
-        return list(_tensors(func(*given, **named)))
+        for each in results if self._axis(x) == 0 else ():
+            self._seconds[each] = False  # however many features they have
+        return list(tensors_in(func(*given, **named)))
 
     def _ordered(
         self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, results: list[Tensor]
@@ -214,7 +184,7 @@ class RowOwners(TorchFunctionMode):
             if self._axis(x) != x.ndim + dim:
                 continue
             if min(matrix.ndim, x.ndim) < 2:
-                return [torch.full_like(result, NOBODY, dtype=torch.int32)]
+                return [self._of_sum(x, result)]
             matrix = matrix if matrix.layout == torch.strided else matrix.to_dense()
             matrix = matrix if dim == -2 else matrix.mT
             owners_T = self._of(x).movedim(dim, -1).reshape(-1, x.shape[dim])[0]
@@ -226,7 +196,7 @@ class RowOwners(TorchFunctionMode):
     def _contracted(
         self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, results: list[Tensor]
     ) -> list[Tensor] | None:
-        operands = list(_tensors((args[1:] if name == "einsum" else args[:2], kwargs)))
+        operands = list(tensors_in((args[1:] if name == "einsum" else args[:2], kwargs)))
         for place, x in enumerate(operands):
             if not x.requires_grad or not self._is_followed(x):
                 continue
@@ -240,7 +210,7 @@ class RowOwners(TorchFunctionMode):
                     args[2] if len(args) > 2 else kwargs.get("dims", 2), place, axis, x.ndim
                 )
             if is_added:
-                return [torch.full_like(results[0], NOBODY, dtype=torch.int32)]
+                return [self._of_sum(x, results[0])]
         return None
 
     def _in_bags(
@@ -266,145 +236,6 @@ class RowOwners(TorchFunctionMode):
         """Return whether a call moves rows of a tensor along the dimension of examples."""
         return touches(name, move, x, self._axis(x), args, kwargs)
 
-    def _followed(self, given: list[Tensor], results: list[Tensor]) -> _Owners:
-        """Return results that were computed from rows that were moved, with the owners of their rows."""
-        known = {each: owners_T for each in given if (owners_T := self._known.get(each)) is not None}
-        if not known:
-            return []
-        owners = [owners_T for each, owners_T in known.items() if each.requires_grad]
-        counts = set()
-        if not owners:
-            owners = list(known.values())
-            others = [each for each in given if each not in known and self._is_followed(each)]
-            counts = {self._rows(each) for each in others if each.requires_grad} | {
-                self._size for each in others if self._rows(each) == self._size
-            }
-        return [(each, self._combined(owners, each)) for each in results if self._rows(each) not in counts]
-
-    def _combined(self, known: list[Tensor], result: Tensor) -> Tensor:
-        """Return the owners of a result's rows, which were computed from rows of these owners."""
-        first, *others = (self._resized(owners_T, result) for owners_T in known)
-        for other in others:
-            if other is first:
-                continue
-            if len(other) == len(first):
-                first = torch.where(first == other, first, NOBODY)
-            elif not self._are_in_order(other):
-                first = torch.full_like(first, NOBODY)
-        return first
-
-    def _resized(self, owners_T: Tensor, result: Tensor) -> Tensor:
-        """Return the owners of a result's rows; all that there are where no shape tells its rows."""
-        rows, count = self._rows(result), len(owners_T)
-        if rows == count or not rows or not count:
-            return owners_T
-        if result.ndim and row_axis(result.shape, self._size) is None:
-            return owners_T
-        if rows % count == 0:
-            return owners_T.repeat_interleave(rows // count)
-        return agreed(owners_T.view(rows, -1)) if count % rows == 0 else owners_T
-
-    def _remember(self, x: Tensor, owners_T: Tensor) -> None:
-        """Note the owners of a tensor's rows; on CPUs, which need not wait, only if they are out of order."""
-        is_in_order = False
-        if x.device.type == "cpu" and len(owners_T) == self._rows(x):
-            with suppress(*_UNREADABLE):
-                is_in_order = self._are_in_order(owners_T)
-        if is_in_order:
-            self._known.pop(x, None)
-        else:
-            self._known[x] = owners_T
-
-    def _written_base(self, x: Tensor, base: Tensor) -> Tensor:
-        """Return the owners of a tensor's rows of which a view was written."""
-        if not base.is_contiguous() or not base.numel():
-            return self._nobody(base)
-        before, view = self._of(base), self._of(x)
-        strides, offset = list(x.stride()), x.storage_offset() - base.storage_offset()
-        width = base.shape[-1]
-        if self._axis(base) < base.ndim - 1 and x.shape[-1:] == (width,) and strides[-1] == 1:
-            before, view, offset = before[..., 0], view[..., 0], offset // width
-            strides = [stride // width for stride in strides[:-1]]
-        after = before.clone(memory_format=torch.contiguous_format)
-        after.as_strided(view.shape, strides, offset).copy_(view)
-        return self._by_row(after, base)
-
-    def _is_followed(self, x: Any) -> bool:
-        """Return whether a tensor has rows of examples, in order or not."""
-        if not isinstance(x, Tensor):
-            return False
-        is_plain = x.layout == torch.strided and not x.is_nested
-        return x in self._known or (
-            is_plain and row_axis(x.shape, self._size) is not None and self._is_of_batch(x)
-        )
-
-    def _is_of_batch(self, x: Tensor) -> bool:
-        """Return whether a tensor was computed from the batch."""
-        if isinstance(x, ParameterExpression):
-            return x.is_of_batch
-        return x in self._data or (x.requires_grad and not isinstance(x, nn.Parameter))
-
-    def _axis(self, x: Tensor) -> int:
-        """Return the dimension over examples; where two may be, that of the tensor which it is a view of."""
-        if not self._is_ambiguous(x):
-            return row_axis(x.shape, self._size) or 0
-        base = x._base
-        if x in self._seconds or base is None:
-            return int(self._seconds.get(x, False))
-        stride = base.stride(self._axis(base)) if base.ndim else 0
-        return int(x.stride(1) == stride != x.stride(0))
-
-    def _is_ambiguous(self, x: Tensor) -> bool:
-        """Return whether either of the first two dimensions may go over examples."""
-        if x.layout != torch.strided or x.is_nested:
-            return False
-        shape = x.shape[:2]
-        return len(shape) == 2 and all(shape) and not any(size % self._size for size in shape)
-
-    def _rows(self, x: Tensor) -> int:
-        return x.shape[self._axis(x)] if x.ndim else 1
-
-    def _of(self, x: Tensor, kept: int | None = None) -> Tensor:
-        """Return the owner of each element of a tensor; one for all along dimensions after `kept`."""
-        rows, owners = self._rows(x), self._in_order(self._rows(x), x.device)
-        if x in self._known:
-            known = self._known[x]
-            if len(known) in (1, rows):
-                owners = known
-            elif not self._are_in_order(known):
-                owners = agreed(known.view(1, -1))
-        shape = [len(owners) if dim == self._axis(x) else 1 for dim in range(x.ndim)]
-        return owners.reshape(shape).expand(x.shape if kept is None else [*x.shape[:kept], *shape[kept:]])
-
-    def _by_row(self, owners: Tensor, x: Tensor) -> Tensor:
-        """Return the owner of each row [T] of a tensor.
-
-        Args:
-            owners: Owners of its elements, or one for all along some dimensions.
-            x: The tensor.
-        """
-        if not x.numel():
-            return owners.new_empty(0)
-        axis, rows = self._axis(x), self._rows(x)
-        owners = owners.reshape(*owners.shape, *[1] * (x.ndim - owners.ndim))
-        owners = owners.expand([rows if dim == axis else size for dim, size in enumerate(owners.shape)])
-        return agreed(owners.movedim(axis, 0).reshape(rows, -1) if x.ndim else owners.reshape(1, 1))
-
-    def _nobody(self, x: Tensor) -> Tensor:
-        return torch.full((self._rows(x),), NOBODY, dtype=torch.int32, device=x.device)
-
-    def _in_order(self, rows: int, device: torch.device) -> Tensor:
-        """Return the owners [T] of rows in order, equally many of each; nobody where they cannot be."""
-        if rows % self._size:
-            return torch.full((rows,), NOBODY, dtype=torch.int32, device=device)
-        owners_N = torch.arange(self._size, dtype=torch.int32, device=device)
-        return owners_N.repeat_interleave(rows // self._size)
-
-    def _are_in_order(self, owners_T: Tensor) -> bool:
-        """Return whether owners are those of rows in order; those of no rows at all are."""
-        count = len(owners_T)
-        return count % self._size == 0 and torch.equal(owners_T, self._in_order(count, owners_T.device))
-
 
 _RULES: dict[str, Callable[..., list[Tensor] | None]] = {
     **dict.fromkeys(SELECTING, RowOwners._selected),
@@ -423,12 +254,3 @@ _RULES: dict[str, Callable[..., list[Tensor] | None]] = {
 def _rule_of(name: str) -> Callable[..., list[Tensor] | None] | None:
     """Return the rule for a function, in place or not; None where it moves no rows."""
     return _RULES.get(name.strip("_").partition(".")[0])
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    """Iterate over the tensors among arguments or results of a function."""
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, dict | list | tuple):
-        for each in values.values() if isinstance(values, dict) else values:
-            yield from _tensors(each)
