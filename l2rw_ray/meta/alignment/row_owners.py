@@ -69,7 +69,12 @@ class RowOwners(RowRecords, TorchFunctionMode):
         else:
             is_plain = name != "__setitem__" and (name == "__get__" or not isinstance(result, list | tuple))
         if not is_plain and getattr(func, "namespace", "aten") in ("aten", "prims"):
-            self._note(name, func, args, kwargs, result)
+            try:
+                self._note(name, func, args, kwargs, result)
+            except torch.OutOfMemoryError:
+                raise
+            except UNREADABLE:  # a tensor without rows, as where tensors are nested
+                return result
         return result
 
     def _note(self, name: str, func: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> None:
@@ -106,7 +111,7 @@ class RowOwners(RowRecords, TorchFunctionMode):
         except torch.OutOfMemoryError:
             raise
         except UNREADABLE:
-            is_known = rule is not None and any(map(self._is_followed, given))
+            is_known = any(each in self._known or (rule and self._is_followed(each)) for each in given)
             return [(each, self._nobody(each)) for each in results] if is_known else []
 
     def _selected(
