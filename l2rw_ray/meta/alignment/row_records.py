@@ -42,7 +42,7 @@ class RowRecords:
             self._data[tensor], self._seconds[tensor] = True, False
             base = tensor._base
             if base is not None and self._is_ambiguous(base):
-                self._seconds[base] = base.stride(1) == tensor.stride(0) != base.stride(0)
+                self._seconds[base] = self._stride(base, 1) == tensor.stride(0) != self._stride(base, 0)
 
     def is_lost(self, tensor: Tensor) -> bool:
         """Return whether a tensor's rows are not those of the examples in order, equally many of each."""
@@ -148,10 +148,13 @@ class RowRecords:
         base = x._base
         if x in self._seconds or base is None:
             return int(self._seconds.get(x, by_shape))
-        stride = base.stride(self._axis(base)) if base.ndim else 0
-        if (x.stride(0) == stride) == (x.stride(1) == stride):
-            return by_shape
-        return int(x.stride(1) == stride)
+        stride = self._stride(base, self._axis(base)) if base.ndim else 0
+        is_first, is_second = (self._stride(x, dim) == stride for dim in (0, 1))
+        return by_shape if is_first == is_second else int(is_second)
+
+    def _stride(self, x: Tensor, dim: int) -> int:
+        """Return how far the examples are from each other in memory, if they lie along a dimension."""
+        return x.stride(dim) * (x.shape[dim] // self._size)
 
     def _is_ambiguous(self, x: Tensor) -> bool:
         """Return whether either of the first two dimensions may go over examples."""

@@ -219,6 +219,9 @@ def test_steps_of_time_that_are_as_many_as_the_examples_are_no_examples() -> Non
             assert owners.is_lost(result)
         assert owners.is_lost(x.flip(0))
         assert owners.is_lost(torch.stack([x[1], x[0], *x[2:]]))
+        by_position = (x.reshape(36, 5) * 2).view(6, 6, 5)  # as a layer over positions returns it
+        assert not owners.is_lost(by_position[:, :-1])
+        assert owners.is_lost(by_position[order])
 
 
 @pytest.mark.filterwarnings("ignore:.*renorm")
