@@ -129,7 +129,7 @@ class RowOwners(RowRecords, TorchFunctionMode):
             kept = max(indexed_dims(index_of(name, args, kwargs), x), self._axis(x) + 1)
         given, named = move.replaced(args, kwargs, self._of(x, kept))
         for each in results if self._axis(x) == 0 else ():
-            self._seconds[each] = False  # however many features they have
+            self._is_second[each] = False  # however many features they have
         return list(tensors_in(func(*given, **named)))
 
     def _ordered(
@@ -165,7 +165,7 @@ class RowOwners(RowRecords, TorchFunctionMode):
         others = {each: value for each, value in kwargs.items() if each != key}
         is_known = any(part in self._known for part in parts)
         if name == "stack" and not is_known and all(part.shape[:1] == (self._size,) for part in parts):
-            self._seconds[results[0]] = JOINING[name](parts, rest, others) == 0
+            self._is_second[results[0]] = JOINING[name](parts, rest, others) == 0
         is_by_example = len(parts) == self._size and len({len(part) for part in parts if part.ndim}) > 1
         if not is_known and not is_by_example:
             return None

@@ -5,7 +5,7 @@ Shapes tell which example a row belongs to where each has equally many, next to 
 Shape suffixes: N examples, T rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,7 @@ Owners = list[tuple[Tensor, Tensor]]
 
 
 class RowRecords:
-    """Owners of rows, the tensors that are data of a batch, and which dimension of a tensor is over examples.
+    """Owners of rows, tensors that are data of the batch, and those with examples along the second dimension.
 
     No tensor is kept alive.
 
@@ -35,14 +35,14 @@ class RowRecords:
 
     def __init__(self, batch: Batch) -> None:
         self._size = batch_size(batch)
-        self._known: dict[Tensor, Tensor] = WeakTensorKeyDictionary()  # type: ignore[assignment]
-        self._data: dict[Tensor, bool] = WeakTensorKeyDictionary()  # type: ignore[assignment]
-        self._seconds: dict[Tensor, bool] = WeakTensorKeyDictionary()  # type: ignore[assignment]
+        self._known: MutableMapping[Tensor, Tensor] = WeakTensorKeyDictionary()
+        self._data: MutableMapping[Tensor, bool] = WeakTensorKeyDictionary()
+        self._is_second: MutableMapping[Tensor, bool] = WeakTensorKeyDictionary()
         for tensor in tensors_of(batch):
-            self._data[tensor], self._seconds[tensor] = True, False
+            self._data[tensor], self._is_second[tensor] = True, False
             base = tensor._base
             if base is not None and self._is_ambiguous(base):
-                self._seconds[base] = self._stride(base, 1) == tensor.stride(0) != self._stride(base, 0)
+                self._is_second[base] = self._stride(base, 1) == tensor.stride(0) != self._stride(base, 0)
 
     def is_lost(self, tensor: Tensor) -> bool:
         """Return whether a tensor's rows are not those of the examples in order, equally many of each."""
@@ -116,11 +116,16 @@ class RowRecords:
     def _note_kinds(self, given: list[Tensor], results: list[Tensor]) -> None:
         """Note which results have their examples along the second dimension, and which are data."""
         for each in results:
-            if each._base is None and each not in self._seconds and self._is_ambiguous(each):
-                alike = [other for other in given if other.shape[:1] == each.shape[:1] and other is not each]
-                alike = [other for other in alike if other in self._known or self._is_ambiguous(other)]
-                if alike:
-                    self._seconds[each] = any(map(self._axis, alike))
+            if each._base is None and each not in self._is_second and self._is_ambiguous(each):
+                sources = [
+                    source
+                    for source in given
+                    if source is not each
+                    and source.shape[:1] == each.shape[:1]
+                    and (source in self._known or self._is_ambiguous(source))
+                ]
+                if sources:
+                    self._is_second[each] = any(map(self._axis, sources))
         if any(not each.requires_grad for each in results) and any(map(self._is_of_batch, given)):
             for each in results:
                 self._data[each] = True
@@ -146,8 +151,8 @@ class RowRecords:
         if not self._is_ambiguous(x):
             return by_shape
         base = x._base
-        if x in self._seconds or base is None:
-            return int(self._seconds.get(x, by_shape))
+        if x in self._is_second or base is None:
+            return int(self._is_second.get(x, by_shape))
         stride = self._stride(base, self._axis(base)) if base.ndim else 0
         is_first, is_second = (self._stride(x, dim) == stride for dim in (0, 1))
         return by_shape if is_first == is_second else int(is_second)
