@@ -28,7 +28,10 @@ Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _FUNCTIONS = {3: functional.conv1d, 4: functional.conv2d, 5: functional.conv3d}
 """By the dimensions of the weight."""
 _VECTOR_CHANNELS = 8
-"""Input channels per group that fill a vector register; with fewer, grouped weight gradients are slow."""
+"""Input channels per group that fill a vector register; with fewer, but not one, grouped weight gradients
+are slow."""
+_MANY_CHANNELS = 32
+"""Output channels per group from which on contracting takes longer than forming, whatever the input's."""
 _FORMED_POSITIONS = 128
 """Output positions below which writing and reading an example's gradient costs more than contracting it."""
 
@@ -50,11 +53,14 @@ class ConvolutionCall(LayerCall):
         return functional.pad(x, layer._reversed_padding_repeated_twice, mode=mode)
 
     def could_form(self, x: Tensor) -> Tensor | None:
-        """Return the weight, on CPUs, where groups fill vector units and positions are many; or None."""
+        """Return the weight, on CPUs, where positions are many and forming is fast; or None."""
         layer = self.layer
-        wide = layer.weight.shape[1] >= _VECTOR_CHANNELS or self._is_pointwise
-        many = x.shape[2:].numel() >= _FORMED_POSITIONS * prod(layer.stride)
-        fits = wide and many and x.device.type == "cpu"
+        outputs, inputs = layer.weight.shape[0] // layer.groups, layer.weight.shape[1]
+        is_fast = inputs >= _VECTOR_CHANNELS or self._is_pointwise
+        if x.is_contiguous():  # channels last, they would be moved first
+            is_fast |= inputs == 1 or outputs >= _MANY_CHANNELS
+        has_many = x.shape[2:].numel() >= _FORMED_POSITIONS * prod(layer.stride)
+        fits = is_fast and has_many and x.device.type == "cpu"
         return layer.weight if fits and layer.weight.requires_grad else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -142,8 +148,6 @@ class ConvolutionCall(LayerCall):
 class ContractedConvolution:
     """Example gradients of a convolution's weight that are never formed.
 
-    What it holds lies channels last, where narrow convolutions are faster and need no padded copies.
-
     Args:
         call: The layer's call.
         x: Its input, [N, …].
@@ -153,7 +157,9 @@ class ContractedConvolution:
     def __init__(self, call: ConvolutionCall, x: Tensor, gradient: Tensor) -> None:
         size = call.train_size
         self._call = call
-        self._x, self._gradient = (_channels_last(part[:size]).movedim(1, -1) for part in (x, gradient))
+        self._place = 1 if gradient.is_contiguous() else -1
+        """Where the channels lie in memory, and are moved for what goes by rows."""
+        self._x, self._gradient = (part[:size].movedim(1, self._place).contiguous() for part in (x, gradient))
         self.parameter = call.layer.weight
         self._meta_gradient: Tensor | None = None
         if len(x) > size:
@@ -166,15 +172,11 @@ class ContractedConvolution:
 
     def alignments(self, direction: Part) -> Tensor:
         """Compute alignments by one more forward of the layer."""
-        moved = self._call.along(self._x.movedim(-1, 1), _channels_last(formed(direction)))
-        return row_dots(moved.movedim(1, -1), self._gradient)
+        moved = self._call.along(self._x.movedim(self._place, 1), formed(direction))
+        return row_dots(moved.movedim(1, self._place), self._gradient)
 
     def weighted(self, weights: RowWeights) -> Tensor:
         """Return the weight gradient of scaled output gradients, or scaled inputs where those are smaller."""
-        x, gradient = (part.movedim(-1, 1) for part in weights.scaled_pair(self._x, self._gradient))
+        pair = weights.scaled_pair(self._x, self._gradient)
+        x, gradient = (part.movedim(self._place, 1) for part in pair)
         return self._call.weight_gradient(x, gradient).contiguous()
-
-
-def _channels_last(tensor: Tensor) -> Tensor:
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    return tensor.contiguous(memory_format=formats.get(tensor.ndim, torch.contiguous_format))

@@ -14,6 +14,8 @@ from torchvision.models.swin_transformer import PatchMergingV2, SwinTransformerB
 
 from l2rw_ray.errors import UnsupportedModelError
 from l2rw_ray.meta import ReweightedStep
+from l2rw_ray.meta.alignment.layers import FormingBudget
+from l2rw_ray.meta.alignment.layers.convolution import ConvolutionCall
 from tests.meta.alignment.layers.exact import assert_exact
 
 C = 5
@@ -134,11 +136,29 @@ def _conv_next() -> nn.Module:
     return network
 
 
+def _narrow() -> nn.Module:
+    """Convolutions of one, of few and of many channels, of which some form their gradients."""
+    kernel = {"kernel_size": 3, "padding": 1}
+    return nn.Sequential(
+        nn.Conv2d(1, 3, **kernel),
+        nn.Tanh(),
+        nn.Conv2d(3, 32, **kernel),
+        nn.Tanh(),
+        nn.Conv2d(32, 4, 1),
+        nn.Conv2d(4, 8, groups=2, **kernel),
+        nn.Tanh(),
+        nn.Conv2d(8, 8, groups=8, **kernel),
+        nn.Flatten(),
+        nn.LazyLinear(C),
+    )
+
+
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "transposed": _Transposed,
     "frames": _Frames,
     "from_functions": _FromFunctions,
     "frozen": _frozen,
+    "narrow": _narrow,
     "vit": _vit,
     "swin": _swin,
     "swin_v2": partial(_swin, block=SwinTransformerBlockV2, downsample_layer=PatchMergingV2),
@@ -146,8 +166,8 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-SIDES = {"from_functions": 16, "frozen": 16}
-"""In pixels, 8 for the others; a pointwise convolution of many positions forms its gradients."""
+SIDES = {"from_functions": 16, "frozen": 16, "narrow": 12}
+"""In pixels, 8 for the others; convolutions of many positions form their gradients."""
 
 
 def images(size: int, side: int = 8) -> tuple[Tensor, Tensor]:
@@ -165,6 +185,29 @@ def test_networks_for_images(name: str, memory: str, layout: torch.memory_format
     network = network.to(memory_format=layout)
     train, meta = ((x.to(memory_format=layout), y) for x, y in (images(7, side), images(3, side)))
     assert_exact(network, train, meta, memory=memory)
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups", "is_formed", "is_formed_last"),
+    [
+        ((1, 6), 1, True, True),  # one channel lies the same in both layouts
+        ((3, 16), 1, False, False),
+        ((3, 32), 1, True, False),
+        ((8, 8), 1, True, True),
+        ((8, 8), 4, False, False),
+        ((8, 8), 8, True, False),
+    ],
+)
+def test_which_convolutions_form_their_gradients(
+    channels: tuple[int, int], groups: int, is_formed: bool, is_formed_last: bool
+) -> None:
+    """Forming takes longer than contracting for a few channels, and where they would be moved first."""
+    layer = nn.Conv2d(*channels, 3, padding=1, groups=groups)
+    call = ConvolutionCall(layer, 5, FormingBudget())
+    x = torch.randn(7, channels[0], 16, 16)
+    assert (call.could_form(x) is layer.weight) == is_formed
+    assert (call.could_form(x.to(memory_format=torch.channels_last)) is layer.weight) == is_formed_last
+    assert call.could_form(x[..., :8, :8]) is None, "positions are few"
 
 
 class _Templates(nn.Module):
