@@ -336,7 +336,16 @@ def _signature(module: nn.Module) -> object:
     """Return what a check depends on: parameters, which are trained or have hooks, modes and precision."""
     device = next(module.parameters()).device.type
     return (
-        [(id(p), p.requires_grad, bool(p._backward_hooks)) for p in module.parameters()],
-        [part.training for part in module.modules()],
+        [
+            (
+                part.training,
+                [(id(p), p.requires_grad, bool(p._backward_hooks)) for p in _own_parameters(part)],
+            )
+            for part in module.modules()
+        ],
         torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device),
     )
+
+
+def _own_parameters(part: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in part._parameters.values() if parameter is not None]

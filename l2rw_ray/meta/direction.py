@@ -16,6 +16,7 @@ from l2rw_ray.meta.evaluation.batches import Batch, batch_size
 from l2rw_ray.meta.evaluation.forward import Forward
 from l2rw_ray.meta.evaluation.generators import GeneratorState
 from l2rw_ray.meta.evaluation.losses import Parameters, trainable, trained_parameters, untouched_gradients
+from l2rw_ray.meta.evaluation.precision import without_autocast
 from l2rw_ray.meta.lookahead import Lookahead, ZeroLookahead
 from l2rw_ray.meta.outer_sum import OuterSum, Part, formed, inner_product, length
 
@@ -67,7 +68,7 @@ class Direction:
 
     def _exactly(self) -> AbstractContextManager[object]:
         """Disable an autocast around the step, which must not round the products of vectors."""
-        return torch.autocast(self.meta_loss.device.type, enabled=False)
+        return without_autocast(self.meta_loss.device.type)
 
     def state(self) -> dict[str, Any]:
         """Return the tensors in plain containers, of which `of_state` makes it again."""

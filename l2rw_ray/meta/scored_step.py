@@ -5,7 +5,6 @@ Shape suffixes: B train batch of this rank.
 
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 from torch.amp import GradScaler
 
@@ -14,6 +13,7 @@ from l2rw_ray.meta.alignment import ScoredBatch
 from l2rw_ray.meta.certificate import Certificate
 from l2rw_ray.meta.diagnostics import effective_sample_size, zero_weight_fraction
 from l2rw_ray.meta.evaluation.batches import checked_by_example
+from l2rw_ray.meta.evaluation.precision import without_autocast
 from l2rw_ray.meta.replicas import Replicas
 from l2rw_ray.meta.update import checked_scaler
 
@@ -130,7 +130,7 @@ class ScoredStep:
             return self.losses.new_zeros(())
         scaled_B = weights_B if scaler is None else scaler.scale(weights_B)
         # an autocast around it would round what the forward left in single precision
-        with torch.autocast(self.losses.device.type, enabled=False):
+        with without_autocast(self.losses.device.type):
             self.batch.backward(scaled_B, synchronise=synchronise)
         return (weights_B.to(self.losses) * self.losses).sum()
 

@@ -18,6 +18,7 @@ from l2rw_ray.meta.alignment.interface import ScoredBatch
 from l2rw_ray.meta.evaluation.batches import Batch, Collate
 from l2rw_ray.meta.evaluation.forward import Forward, backward_weighted
 from l2rw_ray.meta.evaluation.losses import Losses, LossFunction, Parameters, losses_from
+from l2rw_ray.meta.evaluation.precision import without_autocast
 from l2rw_ray.meta.lookahead import check_not_left_out, check_steps_when_told, each_optimizer
 from l2rw_ray.meta.replicas import Replicas
 
@@ -155,12 +156,12 @@ class WeightedUpdate:
         """Add the weighted gradient of a batch that was evaluated when it was scored."""
         if total == 0:
             return UpdateResult(weights_B.new_zeros(()), scored.losses, skipped=True)
-        with torch.autocast(weights_B.device.type, enabled=False):  # as where the caller goes back after it
+        with without_autocast(weights_B.device.type):  # as where the caller goes back after it
             scored.backward(self._scaled(weights_B), synchronise=self._is_last)
         return self._note(scored.losses, weights_B)
 
     def _backward(self, losses_B: Tensor, weights_B: Tensor) -> None:
-        with torch.autocast(weights_B.device.type, enabled=False):
+        with without_autocast(weights_B.device.type):
             backward_weighted(losses_B, self._scaled(weights_B), self._world_size)
 
     def _scaled(self, weights_B: Tensor) -> Tensor:
@@ -194,7 +195,7 @@ class WeightedUpdate:
                 return
         if self._max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.forward.module.parameters(), self._max_grad_norm)
-        with torch.autocast(self.forward.replicas.device.type, enabled=False):  # Muon multiplies matrices
+        with without_autocast(self.forward.replicas.device.type):  # Muon multiplies matrices
             _step_all(stepping, self._scaler)
         torch.clear_autocast_cache()  # an autocast around several steps keeps copies of old weights
 

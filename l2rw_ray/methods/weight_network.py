@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from l2rw_ray.config.method.methods import MetaWeightNetConfig, WeightModelConfig
 from l2rw_ray.data import rng_for
 from l2rw_ray.meta import Replicas
+from l2rw_ray.meta.evaluation.precision import without_autocast
 
 
 class WeightNetwork:
@@ -45,7 +46,7 @@ class WeightNetwork:
 
     def __call__(self, z_BF: Tensor) -> Tensor:
         """Return V(z_i; φ), between 0 and 1, [B]."""
-        with torch.autocast(z_BF.device.type, enabled=False):
+        with without_autocast(z_BF.device.type):
             values_B1: Tensor = self.module(z_BF.to(next(self.module.parameters())))
         return values_B1.squeeze(1)
 

@@ -23,6 +23,7 @@ from l2rw_ray.meta.alignment.registry import ESTIMATORS
 from l2rw_ray.meta.direction import Direction, DirectionSource
 from l2rw_ray.meta.evaluation.batches import Batch, batch_device, batch_size
 from l2rw_ray.meta.evaluation.forward import Forward
+from l2rw_ray.meta.evaluation.precision import without_autocast
 from l2rw_ray.meta.outer_sum import Part
 
 
@@ -64,7 +65,7 @@ class Ghost:
         ghost = GhostPass(forward, trained, batch, both, memory=self._memory)
         losses_N, layout = ghost.run(), (both is not None, *ghost.row_layout)
         size, found = batch_size(batch), ghost.found
-        with torch.autocast(batch_device(batch).type, enabled=False):
+        with without_autocast(batch_device(batch).type):
             if source.wants_data_gradient:
                 source.accept_data_gradient(_weighted(trained, found, source.epsilon_at(losses_N)))
             if both is None:
@@ -113,7 +114,7 @@ class GhostScoredBatch:
     @torch.no_grad()
     def gradient(self, weights_B: Tensor) -> dict[str, Tensor]:
         """Compute Σ w_i ∇ℓ_i from what the pass recorded, which is kept."""
-        with torch.autocast(weights_B.device.type, enabled=False):
+        with without_autocast(weights_B.device.type):
             return _weighted(self.trained, self.found, weights_B)
 
     @torch.no_grad()
@@ -121,7 +122,7 @@ class GhostScoredBatch:
         """Add the weighted gradient from what the pass recorded; ranks meet in one all-reduce."""
         replicas = self.forward.replicas
         weights_B = weights_B * replicas.world_size  # the mean over ranks is to be their sum
-        with torch.autocast(weights_B.device.type, enabled=False):
+        with without_autocast(weights_B.device.type):
             for parameter, gradient in self.found.weighted(weights_B, is_last=True):
                 before = parameter.grad
                 parameter.grad = gradient if before is None else _sum(before, gradient)

@@ -149,10 +149,9 @@ class GhostPass:
         trained = self._trained
         rules = trained.check()
         anchor = torch.zeros((), device=batch_device(self._batch), requires_grad=True)
-        recording = Recording(self._forward.module, self.size, self._train_size, anchor, self.budget)
-        self.found, self.row_layout = recording.found, recording.row_layout
         owners = RowOwners(self._batch)
-        recording.has_lost_order = owners.is_lost
+        recording = Recording(self._forward.module, self.size, self._train_size, anchor, self.budget, owners)
+        self.found, self.row_layout = recording.found, recording.row_layout
         calls = {layer: recorded_call(layer, rule, recording) for layer, rule in rules.items()}
         is_custom = len(rules) < len(trained.layers)
         # they last until the backward is over: an activation checkpoint calls layers again

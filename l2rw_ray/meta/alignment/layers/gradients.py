@@ -48,7 +48,9 @@ class RecordedGradients:
         return total
 
     def weighted(self, weights_B: Tensor, *, is_last: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield parameters and what Σ w_i ∇ℓ_i gains for them; a parameter may come several times.
+        """Yield parameters and what Σ w_i ∇ℓ_i gains for them; to be called inside torch.no_grad.
+
+        A parameter may come several times.
 
         Args:
             weights_B: Weights.
@@ -58,8 +60,7 @@ class RecordedGradients:
         left = self.parts if is_last else list(self.parts)
         while left:
             part = left.pop(0)
-            with torch.no_grad():
-                key, gradient = id(part.parameter), part.weighted(weights)
+            key, gradient = id(part.parameter), part.weighted(weights)
             if key in computed:
                 total[key] = formed(total[key]) + gradient if key in total else gradient
             else:

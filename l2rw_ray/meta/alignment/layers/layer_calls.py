@@ -4,6 +4,7 @@ Shape suffixes: N examples of the pass, B train examples first; K rows of each.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from l2rw_ray.meta.alignment.layers.expression import ParameterExpression
 from l2rw_ray.meta.alignment.layers.interface import LayerCall
 from l2rw_ray.meta.alignment.layers.recording import Recording
 from l2rw_ray.meta.alignment.layers.rows import BlockGradients, row_axis
+from l2rw_ray.meta.evaluation.precision import without_autocast
 
 
 class _Hook(torch.autograd.Function):
@@ -21,7 +23,7 @@ class _Hook(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, anchor: Tensor, run: "_Run") -> Tensor:
         ctx.run = run
-        return run.forward(x.detach())  # what it keeps must not keep the graph below
+        return run.forward(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
@@ -44,8 +46,10 @@ class _Run:
     def forward(self, x: Tensor) -> Tensor:
         call = self._call
         assert call is not None, "it goes forward before it goes back"
-        self._recording.budget.note(call, x, call.could_form(x))
-        return call.forward(x)
+        with _unfollowed(x):  # a rule keeps rows in order
+            x = x.detach()  # what it keeps must not keep the graph below
+            self._recording.budget.note(call, x, call.could_form(x))
+            return call.forward(x)
 
     def backward(self, gradient: Tensor, *, wanted: bool) -> Tensor | None:
         recording = self._recording
@@ -53,12 +57,17 @@ class _Run:
         call, self._call = self._call, None  # what it has kept goes with it
         if call is None:
             raise recording.module_refusal("its backward reaches a layer twice")
-        with torch.autocast(gradient.device.type, enabled=False):
+        with without_autocast(gradient.device.type):
             below, found = call.backward(gradient, wanted=wanted)
         for part in found:
             is_block = self._count > 1
             recording.add(BlockGradients(part, recording.train_size, self._count) if is_block else part)
         return below
+
+
+def _unfollowed(x: Tensor) -> AbstractContextManager[None]:
+    """Return a context in which no mode sees what is done with a tensor, which does not move its rows."""
+    return torch._C.DisableTorchFunction() if type(x) is Tensor else nullcontext()
 
 
 def recorded_call(layer: nn.Module, rule: type[LayerCall], recording: Recording) -> Callable[..., Tensor]:
@@ -74,8 +83,9 @@ def recorded_call(layer: nn.Module, rule: type[LayerCall], recording: Recording)
     def call(input: Tensor, *others: Any, **named: Any) -> Tensor:  # the name that layers give their argument
         made = rule(plain, recording.train_size, recording.budget)
         made.take(*others, **named)
-        rows = _rows(made, input, recording)
-        recording.note_row_layout((id(layer), rows is None), [input])
+        with _unfollowed(input):
+            rows = _rows(made, input, recording)
+            recording.note_row_layout((id(layer), rows is None), [input])
         if rows is None:
             return forward(layer, input, *others, **named)  # type: ignore[no-any-return]
         x = recording.activation(input, rows[0]) if isinstance(input, ParameterExpression) else input
@@ -139,6 +149,7 @@ def _by_rule(call: LayerCall, x: Tensor, axis: int, count: int, recording: Recor
         return _by_rule(call, x.unflatten(0, (recording.size, count)), 0, 1, recording).flatten(0, 1)
     call.train_size = recording.train_size * count
     y: Tensor = _Hook.apply(call.prepare(x), recording.anchor, _Run(call, recording, count))
+    recording.order.note_computed(y, x)
     return y
 
 

@@ -5,7 +5,7 @@ Shape suffixes: N examples of the pass, B train examples first and meta examples
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from l2rw_ray.meta.alignment.layers.expression import ParameterExpression
 from l2rw_ray.meta.alignment.layers.gradients import RecordedGradients, leaves_of
 from l2rw_ray.meta.alignment.layers.interface import ExampleGradients, FormedGradients
 from l2rw_ray.meta.alignment.layers.rows import RowGradients, by_example, row_axis
+from l2rw_ray.meta.evaluation.precision import without_autocast
 
 Place = tuple[nn.Module, str, nn.Parameter]
 """A module, and under which name it holds which parameter."""
@@ -37,6 +38,16 @@ class _Recorded(torch.autograd.Function):
         return None, None, None
 
 
+class RowOrder(Protocol):
+    """Whose the rows of a pass's tensors are, as far as functions have moved them."""
+
+    def is_lost(self, tensor: Tensor) -> bool:
+        """Return whether a tensor's rows are not those of the examples in order."""
+
+    def note_computed(self, result: Tensor, x: Tensor) -> None:
+        """Note that a rule, whose own functions are not followed, computed a result from a tensor."""
+
+
 class Recording:
     """The uses of parameters in one pass.
 
@@ -46,19 +57,26 @@ class Recording:
         train_size: B.
         anchor: A scalar that requires a gradient: what autograd goes back to.
         budget: Of the memory for formed example gradients.
+        order: That of the rows.
 
     Attributes:
         found: Gradients of the train examples, to be fetched before the pass is over.
         row_layout: Where the arguments of each call have rows of examples, as their shapes tell, in order.
-        has_lost_order: Returns whether a tensor's rows are out of the order of the examples.
         is_going_back: Whether the backward of the losses is under way.
         is_over: Whether the pass is.
     """
 
     def __init__(
-        self, module: nn.Module, size: int, train_size: int, anchor: Tensor, budget: FormingBudget
+        self,
+        module: nn.Module,
+        size: int,
+        train_size: int,
+        anchor: Tensor,
+        budget: FormingBudget,
+        order: RowOrder,
     ) -> None:
         self.size, self.train_size, self.anchor, self.budget = size, train_size, anchor, budget
+        self.order = order
         self.found = RecordedGradients(train_size)
         self.is_going_back = self.is_over = False
         self._module = module
@@ -66,7 +84,6 @@ class Recording:
         self._used: set[int] = set()
         self._buffers: set[int] | None = None
         self.row_layout: list[Hashable] = []
-        self.has_lost_order: Callable[[Tensor], bool] = lambda tensor: False
 
     @contextmanager
     def expressed(
@@ -156,7 +173,7 @@ class Recording:
         Raises:
             UnsupportedModelError: A function has moved them.
         """
-        if self.has_lost_order(tensor):
+        if self.order.is_lost(tensor):
             problem = "its forward has rows that are not those of the examples in order, equally many of each"
             raise self.module_refusal(problem)
 
@@ -257,7 +274,7 @@ class Recording:
 
     def _noting(self, noted: Callable[[Tensor], ExampleGradients]) -> Callable[[Tensor], None]:
         def note(gradient: Tensor) -> None:
-            with torch.no_grad(), torch.autocast(gradient.device.type, enabled=False):
+            with torch.no_grad(), without_autocast(gradient.device.type):
                 self.add(noted(gradient))
 
         return note
