@@ -23,7 +23,7 @@ def tensors_of(tree: Tree) -> Iterator[Tensor]:
         if tree.ndim:
             yield tree
     else:
-        for _, part in _parts(tree):
+        for part in tree if isinstance(tree, list | tuple) else dict(_parts(tree)).values():
             yield from tensors_of(part)
 
 

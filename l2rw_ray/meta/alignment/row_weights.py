@@ -6,6 +6,7 @@ Shape suffixes: B rows.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -61,10 +62,14 @@ class RowWeights:
             left: Rows, [B, …].
             right: Rows, [B, …]; the smaller one is scaled.
         """
-        weights = self
+        weights = self._of_kept
         if self.kept is not None:
             left, right = left.index_select(0, self.kept), right.index_select(0, self.kept)
-            weights = type(self)(self.values[self.kept])
         if left.numel() < right.numel():
             return weights.scaled(left), right
         return left, weights.scaled(right)
+
+    @cached_property
+    def _of_kept(self) -> Self:
+        """The weights of the kept rows alone."""
+        return self if self.kept is None else type(self)(self.values.index_select(0, self.kept))
