@@ -66,6 +66,7 @@ class ScoredStep:
         total: Sum of the clipped scores' magnitudes over the global batch; 0 where no weight is positive.
         batch: What the estimator left for the backward.
         replicas: The ranks that step together.
+        inputs: The tensors of the train batch.
     """
 
     scores: Tensor
@@ -76,6 +77,7 @@ class ScoredStep:
     total: float
     batch: ScoredBatch
     replicas: Replicas
+    inputs: tuple[Tensor, ...] = field(repr=False)
     _is_spent: bool = field(default=False, init=False, repr=False)
     _versions: tuple[int, ...] = field(default=(), init=False, repr=False)
 
@@ -83,10 +85,9 @@ class ScoredStep:
         self._versions = self._present_versions()
 
     def _present_versions(self) -> tuple[int, ...]:
-        """Return how often each parameter was written; FSDP2 writes its shards itself."""
-        if self.replicas.is_sharded:
-            return ()
-        return tuple(parameter._version for parameter in self.replicas.module.parameters())
+        """Return how often each parameter and input was written; FSDP2 writes its shards itself."""
+        parameters = () if self.replicas.is_sharded else self.replicas.module.parameters()
+        return tuple(each._version for each in (*parameters, *self.inputs) if not each.is_inference())
 
     @property
     def skipped(self) -> bool:
@@ -110,7 +111,7 @@ class ScoredStep:
 
         Raises:
             InputError: The weights are not [B], the scaler is none of torch's, the gradient has been added
-                before, or the parameters have changed.
+                before, or the parameters or the batch's tensors have changed.
         """
         weights_B = self.weights if weights_B is None else weights_B
         weights_B = checked_by_example("weights", weights_B, len(self.losses)).detach()
@@ -119,7 +120,7 @@ class ScoredStep:
             problem = "what it is computed from is gone"
             raise InputError("backward", "called again", problem, "score the batch again")
         if self._present_versions() != self._versions:
-            problem = "the parameters have changed since the batch was scored"
+            problem = "the parameters or the batch's tensors have changed since it was scored"
             raise InputError("backward", "called late", problem, "score the batch again")
         self._is_spent = True
         parallel = self.replicas.parallel

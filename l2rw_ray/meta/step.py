@@ -35,6 +35,7 @@ from l2rw_ray.meta.replicas import Replicas
 from l2rw_ray.meta.scored_step import ScoredStep, StepResult
 from l2rw_ray.meta.update import WeightedUpdate
 from l2rw_ray.meta.weights import Clip, Normalise
+from l2rw_ray.trees import tensors_of
 
 Timer = Callable[[str], AbstractContextManager[None]]
 """Measures the block it is entered around, by phase name."""
@@ -271,6 +272,7 @@ class ReweightedStep:
             total,
             scored,
             self._replicas,
+            tuple(tensors_of(train_batch)),
         )
 
     def _scored_and_weighed(

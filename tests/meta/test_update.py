@@ -108,7 +108,19 @@ def test_a_backward_after_the_parameters_have_changed_is_an_error() -> None:
     scored = ReweightedStep(case.network, None, LOSS).score(case.train, case.meta)
     with torch.no_grad():
         case.network[1].weight.mul_(2)
-    with pytest.raises(InputError, match="have changed since the batch was scored; score the batch again"):
+    with pytest.raises(InputError, match="have changed since it was scored; score the batch again"):
+        scored.backward()
+
+
+@pytest.mark.parametrize("is_pair", [True, False])
+def test_a_backward_after_the_batch_has_changed_is_an_error(is_pair: bool) -> None:
+    case = make_case("mlp")
+    by_losses = {"losses": lambda model, batch: LOSS(model(batch[0]), batch[1])}
+    step = ReweightedStep(case.network, None, **({"loss_fn": LOSS} if is_pair else by_losses))
+    x = case.train[0].clone()
+    scored = step.score((x, case.train[1]), case.meta)
+    x.copy_(x.flip(0))  # as where a loader fills the same memory again
+    with pytest.raises(InputError, match="have changed since it was scored; score the batch again"):
         scored.backward()
 
 
